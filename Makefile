@@ -1,0 +1,77 @@
+# The commands of the repository; `make` lists them. Each works from a fresh clone: scripts/bootstrap makes .venv.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+# Another inventory: make site INVENTORY=inventory/cluster. More options: make site ARGS='--check --diff'.
+INVENTORY ?= inventory/local
+ARGS ?=
+PLAY = $(BIN)/ansible-playbook -i $(INVENTORY)
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make lock' $(LOCK_ARGS)
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: tools ## Deploy on this machine, train, stream a day with faults, and say what was found
+	@$(BIN)/python -m demo $(ARGS)
+
+.PHONY: test
+test: dev engine lint ## All tests: lint, units, and the stack in real containers
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-fast
+test-fast: dev ## The tests that need no containers
+	@$(BIN)/python -m pytest -m 'not containers' $(ARGS)
+
+.PHONY: lint
+lint: dev ## Every linter and type checker
+	@scripts/lint $(ARGS)
+
+.PHONY: site images train verify export-images teardown
+site: tools ## playbooks/site.yml: deploy INVENTORY
+	@$(PLAY) playbooks/site.yml $(ARGS)
+
+images: tools ## playbooks/images.yml: pull, build or load the images
+	@$(PLAY) playbooks/images.yml $(ARGS)
+
+train: tools ## playbooks/train.yml: train the pipelines' models
+	@$(PLAY) playbooks/train.yml $(ARGS)
+
+verify: tools ## playbooks/verify.yml: check that the deployed stack works
+	@$(PLAY) playbooks/verify.yml $(ARGS)
+
+export-images: tools ## playbooks/export-images.yml: write the images to archives
+	@$(PLAY) playbooks/export-images.yml $(ARGS)
+
+teardown: tools ## playbooks/teardown.yml: remove the stack, keep its data
+	@$(PLAY) playbooks/teardown.yml $(ARGS)
+
+.PHONY: docs
+docs: tools ## Write the roles' README.md from their argument specifications
+	@$(BIN)/python scripts/role-docs
+
+.PHONY: lock
+lock: dev ## Resolve requirements/*.in anew into the locked, hashed *.txt (LOCK_ARGS=--upgrade for newer versions)
+	@$(LOCK) requirements/tools.in -o requirements/tools.txt
+	@$(LOCK) -c requirements/tools.txt requirements/dev.in -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove what tests and builds left in the work tree, .venv too; deployed stacks stay
+	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The tool environments; quick when they are in place.
+.PHONY: tools dev engine
+tools:
+	@scripts/bootstrap tools
+
+dev:
+	@scripts/bootstrap dev
+
+# An engine to test on: the role docker installs and starts one where there is none.
+engine: tools
+	@scripts/engine
