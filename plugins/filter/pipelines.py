@@ -1,0 +1,113 @@
+"""Filters over the inventory's list `pipelines`. All knowledge of a pipeline is in udf/anomaly's `anomaly.spec`; here
+it is made callable from playbooks, and pipelines are spread over Kapacitor hosts."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+# The package is used from the work tree, so that preflight and the image always have the same one.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "udf" / "anomaly" / "src"))
+
+from anomaly import spec
+
+DOCUMENTATION = """
+name: pipelines
+short_description: Filters over pipelines
+"""
+
+
+def validate(pipelines: Any) -> list[str]:
+    """Every problem of the list, one sentence each; an empty list when there is none."""
+    try:
+        spec.normalize(pipelines)
+    except spec.SpecError as error:
+        return error.problems
+    return []
+
+
+def _normalize(pipelines: Any) -> list[spec.Pipeline]:
+    try:
+        return spec.normalize(pipelines)
+    except spec.SpecError as error:
+        raise AnsibleFilterError("; ".join(error.problems)) from None
+
+
+def normalize(pipelines: Any) -> list[dict[str, Any]]:
+    """The pipelines with every default filled in, in the order given, disabled ones too."""
+    return [pipeline.as_dict() for pipeline in _normalize(pipelines)]
+
+
+def fingerprint(pipeline: Mapping[str, Any]) -> str:
+    """12 hex digits over the keys of one pipeline that change features or results."""
+    return _normalize([pipeline])[0].fingerprint
+
+
+def canonical_json(pipeline: Mapping[str, Any]) -> str:
+    """The specification of one pipeline: one line of ASCII that is safe inside TICKscript's '''...'''."""
+    return spec.canonical_json(_normalize([pipeline])[0])
+
+
+def _weight(host: str, pipeline: str) -> bytes:
+    """How much a pipeline prefers a host: the same at every run, and unrelated between pipelines."""
+    return hashlib.sha256(f"{host}\0{pipeline}".encode()).digest()
+
+
+def _quotas(hosts: list[str], taken: dict[str, int], count: int) -> dict[str, int]:
+    """How many more pipelines each host gets so that all hosts end as even as what is already taken allows."""
+    quotas = dict.fromkeys(hosts, 0)
+    for _ in range(count):
+        least = min(hosts, key=lambda host: (taken[host] + quotas[host], _weight(host, "")))
+        quotas[least] += 1
+    return quotas
+
+
+def assign(pipelines: Iterable[Mapping[str, Any]], hosts: Iterable[str]) -> dict[str, str]:
+    """Pipeline name -> inventory host that runs it.
+
+    A pipeline's own `kapacitor` wins. The others are spread evenly (host loads differ by at most one, as far as the
+    fixed ones allow) by rendezvous hashing within quotas, so that the order of the lists doesn't matter, and a pipeline
+    that is added or removed moves few others. Disabled pipelines keep their place.
+    """
+    known = sorted(hosts)
+    wanted = {str(pipeline["name"]): pipeline.get("kapacitor") for pipeline in pipelines}
+    if not wanted:
+        return {}
+    if not known:
+        raise AnsibleFilterError("no host is in the group kapacitor. Fix: add one, pipelines need it")
+    assigned: dict[str, str] = {}
+    for name, host in wanted.items():
+        if host is None:
+            continue
+        if host not in known:
+            raise AnsibleFilterError(
+                f"pipelines: {name}: kapacitor: {host!r} is not in the group kapacitor. Fix: one of {', '.join(known)}"
+            )
+        assigned[name] = str(host)
+    free = sorted(set(wanted) - set(assigned))
+    taken = {host: list(assigned.values()).count(host) for host in known}
+    quotas = _quotas(known, taken, len(free))
+    for name in free:
+        host = max((host for host in known if quotas[host]), key=lambda host: _weight(host, name))
+        quotas[host] -= 1
+        assigned[name] = host
+    return {name: assigned[name] for name in wanted}
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Filter name -> function."""
+        return {
+            "anomaly_validate": validate,
+            "anomaly_normalize": normalize,
+            "anomaly_fingerprint": fingerprint,
+            "anomaly_canonical_json": canonical_json,
+            "anomaly_assign": assign,
+        }
