@@ -1,0 +1,45 @@
+"""Kapacitor user-defined functions in Python: declare a UDF, write a handler, `run` it. See the README.
+
+What the modules do, from the wire up, all without I/O but the last two.
+`_framing` cuts bytes into messages, `_wire` encodes and decodes them, `_receiver` sorts them into units of work, `_life` is
+the state machine, `_worker` calls the handler (`_handlers`, `_data`, `_declaration`) and answers for it, `_inbox` is the queue
+between reading and handling, `_session` connects all this to two descriptors, `_process` to stdin and stdout.
+"""
+
+from ._counters import Counters
+from ._data import BATCH, STREAM, Batch, EdgeType, FieldValue, Point
+from ._declaration import BOOL, DOUBLE, DURATION, INT, STRING, UDF, Option, ValueType
+from ._errors import DeclarationError, InitError, Rejected, UDFError
+from ._handlers import BatchHandler, BatchSink, Context, Handler, PointSink, StreamHandler
+from ._process import run
+from ._session import Limits
+
+__all__ = [
+    "BATCH",
+    "BOOL",
+    "DOUBLE",
+    "DURATION",
+    "INT",
+    "STREAM",
+    "STRING",
+    "UDF",
+    "Batch",
+    "BatchHandler",
+    "BatchSink",
+    "Context",
+    "Counters",
+    "DeclarationError",
+    "EdgeType",
+    "FieldValue",
+    "Handler",
+    "InitError",
+    "Limits",
+    "Option",
+    "Point",
+    "PointSink",
+    "Rejected",
+    "StreamHandler",
+    "UDFError",
+    "ValueType",
+    "run",
+]

@@ -1,0 +1,118 @@
+"""Frames: cut a stream of bytes into messages, and put a length before a message.
+
+A frame is `uvarint(length) + message`. Bytes go in as they were read, whole messages come out; nothing is parsed beyond
+the length and, for a message that is too large to keep, its first two bytes. Bytes of an unfinished frame wait in one
+growing buffer, and the buffer is looked at again only when the frame can be complete, so a large message that arrives
+in many reads costs linear time.
+
+A message over the limit is passed over without keeping it: it costs itself and not the task. A length that Kapacitor
+cannot have meant (it writes at most 2**32 - 1, protobuf ends at 2**31 - 1) means that the two sides are out of step;
+there is no way back into step, so that is an error.
+"""
+
+from dataclasses import dataclass
+
+from ._errors import FramingError
+
+LARGEST_MESSAGE = 2**31 - 1
+_LONGEST_VARINT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """A message that was passed over: `size` bytes, beginning with `head` (at most 2 bytes)."""
+
+    size: int
+    head: bytes
+
+
+class FrameReader:
+    """Cuts what was read into messages. `limit`: bytes of the largest message that is kept."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting = bytearray()
+        self._wanted = 0  # no frame can be complete before this many bytes are here
+        self._skipping = 0  # bytes of an oversized message that are still to come
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of a frame that has not arrived whole."""
+        return len(self._waiting) + self._skipping
+
+    def feed(self, data: bytes) -> list[bytes | Oversized]:
+        """Take what was read; give the messages that are now complete, in order.
+
+        Raises FramingError when a length is impossible; the reader is of no use after that.
+        """
+        if self._skipping:
+            passed = min(self._skipping, len(data))
+            self._skipping -= passed
+            data = data[passed:]
+        if self._waiting:
+            self._waiting += data
+            if len(self._waiting) < self._wanted:
+                return []
+            data = bytes(self._waiting)
+            self._waiting.clear()
+        self._wanted = 0
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> list[bytes | Oversized]:
+        frames: list[bytes | Oversized] = []
+        position, end = 0, len(data)
+        while position < end:
+            size = data[position]
+            start = position + 1
+            if size > 0x7F:
+                size &= 0x7F
+                shift = 7
+                while True:
+                    if start - position >= _LONGEST_VARINT:
+                        raise FramingError(
+                            f"a frame's length takes more than {_LONGEST_VARINT} bytes "
+                            f"({data[position : position + 10].hex(' ')}): the stream is out of step"
+                        )
+                    if start == end:
+                        self._waiting += data[position:]
+                        return frames
+                    byte = data[start]
+                    start += 1
+                    size |= (byte & 0x7F) << shift
+                    shift += 7
+                    if byte < 0x80:
+                        break
+                if size > LARGEST_MESSAGE:
+                    raise FramingError(
+                        f"a frame of {size} bytes was announced, the protocol ends at {LARGEST_MESSAGE}: "
+                        "the stream is out of step"
+                    )
+            stop = start + size
+            if size > self._limit:
+                if end - start < 2:  # wait for the two bytes that tell what it is
+                    self._waiting += data[position:]
+                    self._wanted = (start - position) + 2
+                    return frames
+                frames.append(Oversized(size, data[start : start + 2]))
+                self._skipping = max(0, stop - end)
+            elif stop > end:
+                self._waiting += data[position:]
+                self._wanted = stop - position
+                return frames
+            else:
+                frames.append(data[start:stop])
+            position = stop
+        return frames
+
+
+def frame(message: bytes) -> bytes:
+    """The message with its length before it."""
+    size = len(message)
+    if size < 0x80:
+        return bytes((size,)) + message
+    head = bytearray()
+    while size > 0x7F:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head) + message

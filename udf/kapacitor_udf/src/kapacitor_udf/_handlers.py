@@ -1,0 +1,145 @@
+"""What a user of this library writes, and what it writes into."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ._counters import Counters
+from ._data import Batch, Point
+from ._declaration import UDF
+from ._wire import encode_batch, encode_point
+
+
+class _Sink:
+    """Collects encoded frames; what was collected since a mark can be taken back."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._frames = bytearray()
+        self._marks = (0, 0, 0)
+
+    def mark(self) -> None:
+        """What comes from here on can be taken back."""
+        self._marks = (len(self._frames), self._counters.points_out, self._counters.batches_out)
+
+    def rewind(self) -> None:
+        """Take back what came since the mark."""
+        length, self._counters.points_out, self._counters.batches_out = self._marks
+        del self._frames[length:]
+
+    def take(self) -> bytes:
+        """All frames so far, which are then gone."""
+        frames = bytes(self._frames)
+        self._frames.clear()
+        return frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, frame: bytes) -> None:
+        """A frame that is no data."""
+        self._frames += frame
+
+
+class PointSink(_Sink):
+    """Takes points, for a UDF that provides a stream."""
+
+    def point(self, point: Point) -> None:
+        """Emit a point. Fields that are not finite are left out; a point without fields is not sent.
+
+        Raises TypeError or ValueError naming what cannot be sent.
+        """
+        dropped: list[str] = []
+        frame = encode_point(point, dropped)
+        self._counters.dropped_fields += len(dropped)
+        if frame is None:
+            self._counters.dropped_points += 1
+            return
+        self._frames += frame
+        self._counters.points_out += 1
+
+
+class BatchSink(_Sink):
+    """Takes batches, for a UDF that provides batches."""
+
+    def batch(self, batch: Batch) -> None:
+        """Emit a batch, whole. Fields that are not finite are left out, as are points without fields.
+
+        Raises TypeError or ValueError naming what cannot be sent.
+        """
+        dropped: list[str] = []
+        frames, points = encode_batch(batch, dropped)
+        self._counters.dropped_fields += len(dropped)
+        self._counters.dropped_points += len(batch.points) - points
+        self._frames += frames
+        self._counters.batches_out += 1
+        self._counters.points_out += points
+
+
+S = TypeVar("S", PointSink, BatchSink)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler is made from: option values (validated), where it runs, and what it may report through."""
+
+    options: Mapping[str, Any]
+    task: str
+    node: str
+    udf: UDF
+    counters: Counters
+    log: Callable[[str], None]
+
+
+class Handler(Generic[S]):
+    """Base of all handlers. Every method is called from the main thread, one at a time."""
+
+    snapshot_version: int = 1
+    """Raise it when the layout of the snapshot changes: older ones are then refused."""
+
+    tick_seconds: float | None = None
+    """Call `tick` about so often, also while no data arrives. It may be set in the constructor."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def tick(self, out: S) -> None:
+        """Called every `tick_seconds`."""
+
+    def snapshot(self) -> bytes:
+        """The state to go on from after a restart; nothing if there is none."""
+        return b""
+
+    def restore(self, data: bytes) -> None:
+        """Take up the state of a snapshot. If it raises, the handler is made anew and starts cold."""
+
+    def snapshot_key(self) -> str | None:
+        """What a snapshot must have been made with to be restored. None: the options."""
+        return None
+
+    def close(self) -> None:
+        """The end; there is less than a second for it, and nothing can be emitted any more."""
+
+
+class StreamHandler(Handler[S]):
+    """A handler of a UDF that wants a stream."""
+
+    def point(self, point: Point, out: S) -> None:
+        """Handle one point."""
+        raise NotImplementedError(f"{type(self).__name__} must define point()")
+
+    def points(self, points: Sequence[Point], out: S) -> None:
+        """Handle all that has arrived, at least one point. Override it where many at once are cheaper than one by one.
+
+        If it raises, what it emitted is dropped and each of the points is handed to `point`: raise before changing state.
+        """
+        for point in points:
+            self.point(point, out)
+
+
+class BatchHandler(Handler[S]):
+    """A handler of a UDF that wants batches."""
+
+    def batch(self, batch: Batch, out: S) -> None:
+        """Handle one batch, which has all of its points."""
+        raise NotImplementedError(f"{type(self).__name__} must define batch()")

@@ -1,0 +1,62 @@
+"""Lines for people. Kapacitor logs each line of a UDF's stderr, but a line over 64 KiB ends its scanner, the pipe fills,
+and the UDF hangs in its next write. So lines are capped far below that, and hold no line breaks.
+
+What happens often is explained once per kind and minute, with the number of times it was not.
+"""
+
+import time
+import traceback
+from collections.abc import Callable
+
+# A write of at most PIPE_BUF bytes (4096 on Linux) to a pipe is never torn, and fits when poll says it is writable.
+LONGEST_LINE = 4000
+_MOST_KINDS = 500
+
+
+def one_line(text: str, limit: int = LONGEST_LINE) -> str:
+    """`text` without line breaks and other control characters, at most `limit` UTF-8 bytes, cut in the middle."""
+    if len(text) > 4 * limit:
+        text = text[: 2 * limit] + text[-2 * limit :]
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.rstrip())
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= limit:
+        return data.decode()
+    keep = (limit - 20) // 2
+    return data[:keep].decode("utf-8", "ignore") + " [...] " + data[-keep:].decode("utf-8", "ignore")
+
+
+def place(error: BaseException) -> str:
+    """Where an exception came from: the innermost frames, file and line."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+
+
+class Log:
+    """Writes lines through `write`, which takes one line without a line break."""
+
+    def __init__(
+        self, write: Callable[[str], None], *, every: float = 60.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._write = write
+        self._every = every
+        self._clock = clock
+        self._said: dict[str, float] = {}
+        self._unsaid: dict[str, int] = {}
+
+    def say(self, text: str) -> None:
+        """One line, always."""
+        self._write(one_line(text))
+
+    def explain(self, kind: str, text: Callable[[], str]) -> None:
+        """One line, unless one of this kind was said less than a minute ago. `text` is called only if it is said."""
+        now = self._clock()
+        said = self._said.get(kind)
+        if said is not None and now - said < self._every:
+            self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
+            return
+        if said is None and len(self._said) >= _MOST_KINDS:
+            return
+        self._said[kind] = now
+        unsaid = self._unsaid.pop(kind, 0)
+        more = f" (and {unsaid} more like it since the last such line)" if unsaid else ""
+        self.say(text() + more)

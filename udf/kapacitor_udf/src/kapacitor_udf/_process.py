@@ -1,0 +1,68 @@
+"""Process mode: Kapacitor starts this program and talks over its stdin and stdout.
+
+What must be true before anything of the user's is called: the frame stream is a private duplicate of descriptor 1, and
+descriptor 1 is stderr, so that no print() and no library can write into the stream; likewise nothing can read from it, as
+descriptor 0 is /dev/null. Duplicates are not inherited by child processes.
+
+The process ends by os._exit: neither a handler's thread nor an atexit function can keep Kapacitor waiting, which holds its
+lock on all tasks while it stops one.
+"""
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from ._counters import Counters
+from ._data import STREAM
+from ._declaration import UDF
+from ._log import Log
+from ._session import Limits, Session
+from ._stderr import LineWriter, replace_standard_streams
+
+
+def run(udf: UDF, *, limits: Limits | None = None) -> NoReturn:
+    """Be this UDF until Kapacitor closes the input. Does not return.
+
+    Exit codes: 0 after the end of input; 1 if Init failed or the stream broke; 2 if a person started it on a terminal.
+    """
+    if os.isatty(0):
+        sys.stderr.write(_usage(udf))
+        sys.exit(2)
+    source, sink = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    counters = Counters()
+    lines = LineWriter(2, counters)
+    replace_standard_streams(lines, 2)
+    # An interrupt on kapacitord's terminal reaches this process, too; the end of input follows, and is what to obey.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    session = Session(
+        udf,
+        input=source,
+        output=sink,
+        limits=limits or Limits(),
+        counters=counters,
+        log=Log(lines.write),
+        on_end=os._exit,
+    )
+    os._exit(session.run())
+
+
+def _usage(udf: UDF) -> str:
+    lines = [
+        f"{udf.name} is a Kapacitor UDF: Kapacitor starts it, a person does not. Name it in kapacitor.conf, e.g.\n",
+        "  [udf.functions.NAME]\n",
+        f'    prog = "{sys.executable}"\n',
+        f'    args = ["{sys.argv[0]}"]\n',
+        '    timeout = "10s"\n',
+        f"It wants a {'stream' if udf.wants is STREAM else 'batch'} and provides a "
+        f"{'stream' if udf.provides is STREAM else 'batch'}. Options:\n",
+    ]
+    for option in udf.options.values():
+        times = " (several times)" if option.repeat else ""
+        default = "required" if option.required else f"default {option.default!r}"
+        lines.append(f"  {option.usage}{times}  {option.help} [{default}]\n")
+    return "".join(lines)

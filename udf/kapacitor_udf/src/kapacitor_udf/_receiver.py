@@ -1,0 +1,154 @@
+"""The reading side: bytes from Kapacitor become units of work. No I/O, no threads, no parsing of data.
+
+A unit is what the handler's side deals with as a whole, and what is shed as a whole if it must be:
+
+- `bytes`: the message of one point outside of a batch, as it came;
+- RawBatch: the messages of one batch, from begin to end, as they came;
+- Request: a question that wants an answer in its place in the stream (info, init, snapshot, restore);
+- Unusable: something that can only be counted, or answered without its content.
+
+Keepalives are not units: they are about the process, not about the data, and are answered while units wait.
+
+Whether a batch is open is the only state. Kapacitor never nests or interleaves batches; should it, the batch that was cut
+short is given up and the next one is whole.
+"""
+
+from dataclasses import dataclass
+
+from . import _wire
+from ._errors import MalformedError
+from ._framing import FrameReader, Oversized
+
+
+@dataclass(slots=True)
+class RawBatch:
+    """The messages of a batch. `size`: bytes of all of them."""
+
+    begin: bytes
+    points: list[bytes]
+    end: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question of the kind (`_wire.INFO`, ...) and its message."""
+
+    kind: int
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Something of the kind that was not kept, and why. `counter` names the counter it goes under."""
+
+    kind: int
+    counter: str
+    why: str
+
+
+Unit = bytes | RawBatch | Request | Unusable
+
+
+def weight(unit: Unit) -> int:
+    """Points in a unit, at least 1: what a queue counts."""
+    return max(1, len(unit.points)) if type(unit) is RawBatch else 1
+
+
+def size(unit: Unit) -> int:
+    """Bytes that a unit holds on to."""
+    if type(unit) is bytes:
+        return len(unit)
+    if type(unit) is RawBatch:
+        return unit.size
+    return len(unit.message) if type(unit) is Request else 0
+
+
+class Receiver:
+    """Sorts what arrives. `largest_message`, `largest_batch`: bytes."""
+
+    def __init__(self, *, largest_message: int, largest_batch: int) -> None:
+        self._frames = FrameReader(largest_message)
+        self._largest_message = largest_message
+        self._largest_batch = largest_batch
+        self._open: RawBatch | None = None
+        self._given_up = False  # of the open batch, only its end is waited for
+        self._keepalive: int | None = None
+
+    def take_keepalive(self) -> int | None:
+        """The time of the latest keepalive request since the last call, if there was one. One answer serves for all."""
+        time, self._keepalive = self._keepalive, None
+        return time
+
+    def receive(self, data: bytes) -> list[Unit]:
+        """Take what was read; give the units that are now complete, in order. Raises FramingError."""
+        units: list[Unit] = []
+        for message in self._frames.feed(data):
+            if type(message) is Oversized:
+                kind = _wire.kind(message.head)
+                units.append(
+                    Unusable(
+                        kind,
+                        "oversized",
+                        f"a message of kind {_named(kind)} has {message.size} bytes, "
+                        f"at most {self._largest_message} are accepted",
+                    )
+                )
+                continue
+            assert type(message) is bytes  # noqa: S101 - the only other member of the union
+            kind = _wire.kind(message)
+            if kind == _wire.POINT:
+                if self._open is None:
+                    units.append(message)
+                elif not self._given_up:
+                    self._append(self._open, message, units)
+            elif kind == _wire.BEGIN:
+                if self._open is not None and not self._given_up:
+                    units.append(Unusable(kind, "unexpected", "a batch began inside a batch; the first one is given up"))
+                self._open = RawBatch(message, [], b"", len(message))
+                self._given_up = False
+            elif kind == _wire.END:
+                self._end(message, units)
+            elif kind == _wire.KEEPALIVE:
+                try:
+                    self._keepalive = _wire.decode_keepalive(message)
+                except MalformedError as error:
+                    self._keepalive = 0
+                    units.append(Unusable(kind, "undecodable", str(error)))
+            elif kind in (_wire.INFO, _wire.INIT, _wire.SNAPSHOT, _wire.RESTORE):
+                units.append(Request(kind, message))
+            else:
+                units.append(
+                    Unusable(kind, "unexpected", f"a message of {len(message)} bytes is of kind {_named(kind)}")
+                )
+        return units
+
+    def _append(self, batch: RawBatch, message: bytes, units: list[Unit]) -> None:
+        batch.points.append(message)
+        # What Python keeps for a small bytes object is counted, too: the limit is about memory.
+        batch.size += len(message) + 50
+        if batch.size > self._largest_batch:
+            self._given_up = True
+            units.append(
+                Unusable(
+                    _wire.BEGIN,
+                    "shed_batches",
+                    f"a batch holds more than {self._largest_batch} bytes after {len(batch.points)} points: "
+                    "use a shorter window",
+                )
+            )
+            batch.points.clear()
+
+    def _end(self, message: bytes, units: list[Unit]) -> None:
+        batch, self._open = self._open, None
+        if batch is None:
+            units.append(Unusable(_wire.END, "unexpected", "a batch ended that had not begun"))
+        elif not self._given_up:
+            batch.end = message
+            batch.size += len(message)
+            units.append(batch)
+        self._given_up = False
+
+
+def _named(kind: int) -> str:
+    return _wire.NAMES.get(kind, f"{kind} (unknown)")

@@ -1,0 +1,271 @@
+"""Messages to objects and back, by protobuf's own runtime (upb, C), for both ends of the pipe.
+
+`kind` tells from the first bytes what a message is, so that nothing needs to be parsed before somebody wants it: the
+reading side sorts messages by kind and keeps data messages as bytes.
+
+Every encoder gives a whole frame with exactly one member set; there is no way to make an empty Response.
+"""
+
+import math
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from . import wire_pb2 as wire
+from ._data import Batch, EdgeType, FieldValue, Point
+from ._declaration import UDF, Call, ValueType
+from ._errors import MalformedError
+from ._framing import frame
+
+# The members of Request and Response, by field number.
+INFO, INIT, KEEPALIVE, SNAPSHOT, RESTORE, ERROR = 1, 2, 3, 4, 5, 6
+BEGIN, POINT, END = 16, 17, 18
+
+NAMES = {
+    INFO: "info", INIT: "init", KEEPALIVE: "keepalive", SNAPSHOT: "snapshot", RESTORE: "restore", ERROR: "error",
+    BEGIN: "begin", POINT: "point", END: "end",
+}  # fmt: skip
+
+_VALUE_FIELDS = {
+    ValueType.BOOL: "boolValue",
+    ValueType.INT: "intValue",
+    ValueType.DOUBLE: "doubleValue",
+    ValueType.STRING: "stringValue",
+    ValueType.DURATION: "durationValue",
+}
+
+
+def kind(message: bytes) -> int:
+    """The member that a message begins with: a field number, 0 if there is none."""
+    if not message:
+        return 0
+    first = message[0]
+    if first < 0x80:
+        return first >> 3
+    if len(message) < 2 or message[1] > 0x7F:
+        return 0
+    return (first & 0x7F | message[1] << 7) >> 3
+
+
+# From Kapacitor
+
+
+def _request(message: bytes, member: str) -> Any:
+    try:
+        request = wire.Request.FromString(message)
+    except DecodeError as error:
+        raise MalformedError(f"a {member} message of {len(message)} bytes cannot be decoded: {error}") from error
+    if request.WhichOneof("message") != member:
+        raise MalformedError(f"a message of {len(message)} bytes began as {member} and is {request.WhichOneof('message')}")
+    return getattr(request, member)
+
+
+def decode_init(message: bytes) -> tuple[list[Call], str, str]:
+    """The calls of options, the task's and the node's ID. Raises MalformedError."""
+    init = _request(message, "init")
+    return [_call(option) for option in init.options], init.taskID, init.nodeID
+
+
+def _call(option: Any) -> Call:
+    values = []
+    for each in option.values:
+        try:
+            declared = ValueType(each.type)
+        except ValueError:
+            raise MalformedError(f"option {option.name!r} has a value of the unknown type {each.type}") from None
+        if each.WhichOneof("value") != _VALUE_FIELDS[declared]:
+            raise MalformedError(f"option {option.name!r} says {declared.name} and holds {each.WhichOneof('value')}")
+        values.append((declared, getattr(each, _VALUE_FIELDS[declared])))
+    return Call(option.name, tuple(values))
+
+
+def decode_keepalive(message: bytes) -> int:
+    """The time in a keepalive request. Raises MalformedError."""
+    return int(_request(message, "keepalive").time)
+
+
+def decode_restore(message: bytes) -> bytes:
+    """The snapshot in a restore request. Raises MalformedError."""
+    return bytes(_request(message, "restore").snapshot)
+
+
+def decode_point(message: bytes) -> Point:
+    """The point in a message. Raises MalformedError.
+
+    A field that is in several of the maps is what Kapacitor would take it for: bool over double over integer over string.
+    """
+    return _point(_request(message, "point"))
+
+
+def _point(point: Any) -> Point:
+    fields: dict[str, FieldValue] = {}
+    if point.fieldsString:
+        fields.update(point.fieldsString)
+    if point.fieldsInt:
+        fields.update(point.fieldsInt)
+    if point.fieldsDouble:
+        fields.update(point.fieldsDouble)
+    if point.fieldsBool:
+        fields.update(point.fieldsBool)
+    return Point(
+        point.time,
+        fields,
+        dict(point.tags),
+        point.name,
+        list(point.dimensions),
+        point.byName,
+        point.group,
+        point.database,
+        point.retentionPolicy,
+    )
+
+
+def decode_batch(begin: bytes, points: Iterable[Point], end: bytes) -> Batch:
+    """The batch between two messages, with `points` in it. Raises MalformedError."""
+    head, tail = _request(begin, "begin"), _request(end, "end")
+    return Batch(head.name, dict(head.tags), list(points), tail.tmax, head.group, head.byName)
+
+
+# To Kapacitor
+
+
+def _response(**member: Any) -> bytes:
+    return frame(wire.Response(**member).SerializeToString())
+
+
+def encode_info(udf: UDF) -> bytes:
+    """What the UDF is."""
+    options = {
+        name: wire.OptionInfo(valueTypes=[each.value for each in option.types])  # type: ignore[misc]
+        for name, option in udf.options.items()
+    }
+    return _response(
+        info=wire.InfoResponse(
+            wants=udf.wants.value, provides=udf.provides.value, options=options  # type: ignore[arg-type]
+        )
+    )
+
+
+def encode_init(error: str | None) -> bytes:
+    """Init went well (None), or what went wrong."""
+    return _response(init=wire.InitResponse(success=error is None, error=error or ""))
+
+
+def encode_keepalive(time: int) -> bytes:
+    """A life sign with a time in nanoseconds."""
+    return _response(keepalive=wire.KeepaliveResponse(time=time))
+
+
+def encode_snapshot(snapshot: bytes) -> bytes:
+    """A snapshot; an empty one is not kept by Kapacitor."""
+    return _response(snapshot=wire.SnapshotResponse(snapshot=snapshot))
+
+
+def encode_restored() -> bytes:
+    """Restored. There is no way to say otherwise: a failed restore fails the task at every start until it is deleted."""
+    return _response(restore=wire.RestoreResponse(success=True))
+
+
+def encode_point(point: Point, dropped: list[str] | None = None) -> bytes | None:
+    """The frame of a point, or None if no field is left.
+
+    Fields that are not finite are left out, and their names appended to `dropped`. Raises TypeError or ValueError naming
+    what cannot be sent.
+    """
+    inner = _wire_point(point, dropped)
+    return None if inner is None else _response(point=inner)
+
+
+def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes, int]:
+    """The frames of a batch, from its begin to its end, and the number of points in it. Raises as encode_point does."""
+    points = [inner for point in batch.points if (inner := _wire_point(point, dropped)) is not None]
+    try:
+        begin = wire.BeginBatch(
+            name=batch.name, group=batch.group, tags=batch.tags, size=len(points), byName=batch.by_name
+        )
+        end = wire.EndBatch(
+            name=batch.name, group=batch.group, tags=batch.tags, tmax=batch.tmax, byName=batch.by_name
+        )
+    except (TypeError, ValueError) as error:
+        raise _explained(error, "batch", batch.name, batch.tags, batch.tmax) from error
+    frames = [_response(begin=begin), *(_response(point=inner) for inner in points), _response(end=end)]
+    return b"".join(frames), len(points)
+
+
+def _wire_point(point: Point, dropped: list[str] | None, finite: bool = True) -> wire.Point | None:
+    doubles: dict[str, float] = {}
+    integers: dict[str, int] = {}
+    strings: dict[str, str] = {}
+    booleans: dict[str, bool] = {}
+    for name, value in point.fields.items():
+        plain = value if type(value) in _PLAIN else _plain(name, value)
+        if type(plain) is float:
+            if not finite or math.isfinite(plain):
+                doubles[name] = plain
+            elif dropped is not None:
+                dropped.append(name)
+        elif type(plain) is bool:
+            booleans[name] = plain
+        elif type(plain) is int:
+            integers[name] = plain
+        else:
+            strings[name] = plain  # type: ignore[assignment]
+    if not (doubles or integers or strings or booleans):
+        return None
+    if isinstance(point.dimensions, str):
+        raise TypeError(f"the point's dimensions are {point.dimensions!r:.100}, expected a list of tag names")
+    try:
+        return wire.Point(
+            time=point.time,
+            name=point.name,
+            database=point.database,
+            retentionPolicy=point.retention_policy,
+            group=point.group,
+            dimensions=point.dimensions,
+            tags=point.tags,
+            fieldsDouble=doubles,
+            fieldsInt=integers,
+            fieldsString=strings,
+            fieldsBool=booleans,
+            byName=point.by_name,
+        )
+    except (TypeError, ValueError) as error:
+        for name, integer in integers.items():
+            if not -(2**63) <= integer < 2**63:
+                raise ValueError(f"field {name!r} is {integer}, expected an integer of 64 bits") from error
+        raise _explained(error, "point", point.name, point.tags, point.time) from error
+
+
+_PLAIN = (float, int, str, bool)
+
+
+def _plain(name: str, value: Any) -> FieldValue:
+    """A subclass or a numpy scalar as one of the four types."""
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    for base in (bool, float, int, str):
+        if isinstance(value, base):
+            return base(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"field {name!r} is {value!r:.100} ({type(value).__name__}), expected a float, int, str or bool"
+        ) from None
+
+
+def _explained(error: Exception, what: str, name: object, tags: object, time: object) -> Exception:
+    """The same kind of error, saying which part of a point or batch it is about, where protobuf does not."""
+    if not isinstance(name, str):
+        return TypeError(f"the {what}'s name is {name!r:.100}, expected a string")
+    if isinstance(tags, dict):
+        for key, value in tags.items():
+            if not isinstance(key, str) or not isinstance(value, str):
+                return TypeError(f"tag {key!r:.100} is {value!r:.100}, expected strings")
+    if not isinstance(time, int):
+        return TypeError(f"the {what}'s time is {time!r:.100}, expected integer nanoseconds since the epoch")
+    if not -(2**63) <= time < 2**63:
+        return ValueError(f"the {what}'s time is {time}, expected nanoseconds since the epoch, in 64 bits")
+    return type(error)(f"the {what} {name!r:.100} cannot be encoded: {error}")

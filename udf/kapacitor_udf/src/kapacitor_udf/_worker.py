@@ -1,0 +1,292 @@
+"""The handling side: units of work become calls of the handler and frames for Kapacitor. No I/O, no threads.
+
+`steps(units)` does the work one step at a time and yields after each, so that whoever drives it can send what there is
+whenever it likes. A step is the smallest thing that can fail: one point, one micro-batch, one batch, one question. If
+the handler raises, what it emitted in that step is taken back, the step is counted and explained, and the next step begins.
+Every question is answered, whatever happens.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from . import _snapshots, _wire
+from ._counters import Counters
+from ._data import BATCH, STREAM, Point
+from ._declaration import UDF
+from ._errors import InitError, MalformedError, Rejected, SnapshotError
+from ._handlers import BatchHandler, BatchSink, Context, Handler, PointSink, StreamHandler
+from ._life import Life, Said, State
+from ._log import Log, place
+from ._receiver import RawBatch, Request, Unit, Unusable
+
+# Points in one call of `points`: bounds what one exception makes to be done again.
+MICRO_BATCH = 4096
+
+
+class Worker:
+    """One UDF's work, from Init to the end.
+
+    `on_error`, if given, gets every exception of the handler before it is counted (the test harness raises it there).
+    """
+
+    def __init__(
+        self,
+        udf: UDF,
+        counters: Counters,
+        log: Log,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self.udf = udf
+        self.counters = counters
+        self.log = log
+        self.life = Life()
+        self.init_error: str | None = None
+        self.sink: PointSink | BatchSink = PointSink(counters) if udf.provides is STREAM else BatchSink(counters)
+        self._on_error = on_error
+        self._handler: Any = None
+        self._factory: Callable[..., Any] | None = None
+        self._context: Context | None = None
+
+    @property
+    def tick_seconds(self) -> float | None:
+        """How often the handler wants `tick` to be called, if it does."""
+        return getattr(self._handler, "tick_seconds", None) if self.life.state is State.RUNNING else None
+
+    def steps(self, units: Iterable[Unit]) -> Iterator[None]:
+        """Handle units in order, yielding after each step."""
+        run: list[bytes] = []
+        for unit in units:
+            if type(unit) is bytes:
+                run.append(unit)
+                if len(run) == MICRO_BATCH:
+                    yield from self._points(run)
+                    run = []
+                continue
+            if run:
+                yield from self._points(run)
+                run = []
+            if type(unit) is RawBatch:
+                self._batch(unit)
+            elif type(unit) is Request:
+                self._request(unit)
+            elif type(unit) is Unusable:
+                self._unusable(unit)
+            yield
+        if run:
+            yield from self._points(run)
+
+    def tick(self) -> None:
+        """Let the handler do what it does from time to time."""
+        if self.life.state is State.RUNNING:
+            self.counters.ticks += 1
+            self._guarded(self._handler.tick, None, "tick")
+
+    def close(self) -> None:
+        """The end of input: nothing is said any more."""
+        if self.life.state is State.CLOSED:
+            return
+        self.life.says(Said.NOTHING_MORE)
+        if self._handler is not None:
+            try:
+                self._handler.close()
+            except BaseException as error:  # noqa: BLE001 - whatever the handler raises, the process ends in order
+                self._failed(error, "close")
+
+    # Data
+
+    def _points(self, messages: list[bytes]) -> Iterator[None]:
+        if not self._takes(STREAM, len(messages)):
+            return
+        points = []
+        for message in messages:
+            point = self._decoded(message)
+            if point is not None:
+                points.append(point)
+        self.counters.points_in += len(points)
+        self.life.says(Said.DATA)
+        handler = self._handler
+        if type(handler).points is not StreamHandler.points and points:
+            if self._guarded(handler.points, points, "points", counted=len(points) == 1):
+                yield
+                return
+            if len(points) == 1:
+                yield
+                return
+            # The handler may have changed the objects before it raised.
+            points = [point for message in messages if (point := self._decoded(message, again=True)) is not None]
+        for point in points:
+            self._guarded(handler.point, point, "point")
+            yield
+
+    def _batch(self, raw: RawBatch) -> None:
+        if not self._takes(BATCH, 1):
+            return
+        try:
+            points = [point for message in raw.points if (point := self._decoded(message)) is not None]
+            batch = _wire.decode_batch(raw.begin, points, raw.end)
+        except MalformedError as error:
+            self._undecodable(error)
+            return
+        self.counters.batches_in += 1
+        self.counters.points_in += len(points)
+        self.life.says(Said.DATA)
+        self._guarded(self._handler.batch, batch, "batch")
+
+    def _takes(self, edge: object, number: int) -> bool:
+        if self.life.state is State.RUNNING and self.udf.wants is edge:
+            return True
+        self.counters.unexpected += number
+        if self.life.state is State.RUNNING:
+            what, other = ("points", "batches") if edge is STREAM else ("batches", "points")
+            self.log.explain("unexpected data", lambda: f"got {what}, but this UDF wants {other}: dropped")
+        return False
+
+    def _decoded(self, message: bytes, again: bool = False) -> Point | None:
+        try:
+            return _wire.decode_point(message)
+        except MalformedError as error:
+            if not again:
+                self._undecodable(error)
+            return None
+
+    def _undecodable(self, error: MalformedError) -> None:
+        self.counters.undecodable += 1
+        self.log.explain("undecodable", lambda: f"dropped: {error}")
+
+    def _guarded(self, call: Callable[..., None], argument: Any, what: str, counted: bool = True) -> bool:
+        """Call the handler. Whether it went well; if not, nothing that it emitted remains."""
+        self.sink.mark()
+        try:
+            if argument is None:
+                call(self.sink)
+            else:
+                call(argument, self.sink)
+        except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler must not end a task either
+            self.sink.rewind()
+            self._failed(error, what, counted)
+            return False
+        return True
+
+    def _failed(self, error: BaseException, what: str, counted: bool = True) -> None:
+        if isinstance(error, Rejected):
+            if counted:
+                self.counters.reject(error.reason)
+                self.log.explain(f"rejected: {error.reason}", lambda: f"rejected: {error}")
+            return
+        name = type(error).__name__
+        self.counters.last_error = f"{name} in {what}(): {error!s:.500}"
+        if counted:
+            self.counters.reject(f"{name} in {what}")
+        spot = place(error)
+        self.log.explain(f"{name} {spot}", lambda: f"{what}() raised {name}: {error!s:.1500} (at {spot})")
+        if self._on_error is not None:
+            self._on_error(error)
+
+    # Questions
+
+    def _request(self, request: Request) -> None:
+        if self.life.state is State.FAILED:
+            return  # this process is about to end
+        if request.kind == _wire.INFO:
+            self._say(Said.INFO, _wire.encode_info(self.udf))
+        elif request.kind == _wire.INIT:
+            self._init(request.message)
+        elif request.kind == _wire.SNAPSHOT:
+            self._say(Said.SNAPSHOT, _wire.encode_snapshot(self._snapshot()))
+        else:
+            self._restore(request.message)
+
+    def _say(self, what: Said, frame: bytes) -> None:
+        self.life.says(what)
+        self.sink.add(frame)
+
+    def _unusable(self, unit: Unusable) -> None:
+        setattr(self.counters, unit.counter, getattr(self.counters, unit.counter) + 1)
+        self.log.explain(f"{unit.counter} {unit.kind}", lambda: f"dropped: {unit.why}")
+        if self.life.state is State.FAILED:
+            return
+        # Kapacitor waits for these without a limit.
+        if unit.kind == _wire.RESTORE:
+            self.counters.restores_refused += 1
+            self._say(Said.RESTORED, _wire.encode_restored())
+        elif unit.kind == _wire.INIT and self.life.state is State.WAITING:
+            self._init_failed(unit.why)
+
+    def _init(self, message: bytes) -> None:
+        if self.life.state is not State.WAITING:
+            self.counters.unexpected += 1
+            self.log.explain("second init", lambda: "Kapacitor sent Init twice; the second one is ignored")
+            return
+        try:
+            calls, task, node = _wire.decode_init(message)
+            values = self.udf.values(calls)
+            self._factory = self.udf.load()
+            self._context = Context(values, task, node, self.udf, self.counters, self.log.say)
+            self._handler = self._made()
+        except (InitError, MalformedError) as error:
+            self._init_failed(str(error))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, Kapacitor must get an answer
+            known = isinstance(error, ValueError | Rejected) and str(error)
+            self._init_failed(str(error) if known else f"{type(error).__name__}: {error} (at {place(error)})")
+        else:
+            self._say(Said.INIT_OK, _wire.encode_init(None))
+
+    def _init_failed(self, why: str) -> None:
+        self.init_error = f"{self.udf.name}: {why}"
+        self._handler = None
+        self._say(Said.INIT_FAILED, _wire.encode_init(self.init_error))
+
+    def _made(self) -> Handler[Any]:
+        assert self._factory is not None  # noqa: S101 - set before the first call
+        handler = self._factory(self._context)
+        base = StreamHandler if self.udf.wants is STREAM else BatchHandler
+        if not isinstance(handler, base):
+            raise InitError(
+                f"the handler is a {type(handler).__name__}, which is no {base.__name__}; "
+                f"this UDF wants {'points' if base is StreamHandler else 'batches'}"
+            )
+        return handler
+
+    def _key(self) -> str:
+        own = self._handler.snapshot_key()
+        if own is None:
+            assert self._context is not None  # noqa: S101 - there is a handler, so there is a context
+            own = json.dumps(dict(self._context.options), sort_keys=True, default=str)
+        return f"{self.udf.name} {own}"
+
+    def _snapshot(self) -> bytes:
+        if self._handler is None:
+            return b""
+        try:
+            data = self._handler.snapshot()
+            wrapped = _snapshots.wrap(data, version=self._handler.snapshot_version, key=self._key())
+        except BaseException as error:  # noqa: BLE001 - Kapacitor keeps the last snapshot, and waits for an answer
+            self._failed(error, "snapshot")
+            return b""
+        self.counters.snapshots += 1
+        return wrapped
+
+    def _restore(self, message: bytes) -> None:
+        try:
+            snapshot = _wire.decode_restore(message)
+            if snapshot and self._handler is not None:
+                data = _snapshots.unwrap(snapshot, version=self._handler.snapshot_version, key=self._key())
+                self._handler.restore(data)
+                self.counters.restores += 1
+        except (SnapshotError, MalformedError) as error:
+            self.counters.restores_refused += 1
+            self.log.say(f"the snapshot is not restored, starting cold: {error}")
+        except BaseException as error:  # noqa: BLE001 - a failed restore would fail the task at every start
+            self.counters.restores_refused += 1
+            self._failed(error, "restore", counted=False)
+            self.log.say(f"the snapshot is not restored, starting cold: {type(error).__name__}: {error!s:.1000}")
+            # It may have been half way through: only a new handler is known to be cold.
+            self._remake()
+        self._say(Said.RESTORED, _wire.encode_restored())
+
+    def _remake(self) -> None:
+        try:
+            self._handler = self._made()
+        except BaseException as error:  # noqa: BLE001 - the old one is better than none
+            self._failed(error, "restart after restore", counted=False)
