@@ -1,0 +1,149 @@
+"""Filters of the role container: what it refuses, what it hands to the engine, and how it explains a failure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+USER = re.compile(r"[0-9]+(:[0-9]+)?")
+VOLUME = re.compile(r"/[^:]*:/[^:]+:(ro|rw)")
+PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]+:[0-9]+(/(tcp|udp))?")
+
+# A container that restarted this often and is not running now will not get ready by waiting.
+CRASHES = 3
+BLANK = "********"
+
+
+def container_problems(request: Mapping[str, Any], secrets: Mapping[str, str]) -> list[str]:
+    """What is wrong with or unsafe about a container that is to be started; empty if nothing is.
+
+    Args:
+        request: the role's variables without their prefix: ``image``, ``user``, ``allow_root``, ``volumes``, ``ports``,
+            ``tmpfs``, and ``env``, ``command``, ``entrypoint``, ``labels``, ``healthcheck``, which ``docker inspect``
+            shows to everyone who may ask the engine.
+        secrets: name to value of the stack's secrets.
+    """
+    problems = []
+    user = str(request["user"])
+    if not request["image"]:
+        problems.append("container_image is empty. Fix: set it to the reference that the role images resolved")
+    if not USER.fullmatch(user):
+        problems.append(f"container_user is '{user}'. Fix: set a numeric user such as 1500:1500")
+    elif int(user.partition(":")[0]) == 0 and not request["allow_root"]:
+        problems.append(f"container_user is '{user}', which is root. Fix: another user, or container_allow_root: true")
+    problems += [
+        f"container_volumes has '{volume}'. Fix: write /host/path:/container/path:ro, or :rw"
+        for volume in request["volumes"]
+        if not VOLUME.fullmatch(volume)
+    ]
+    problems += [
+        f"container_ports has '{port}'. Fix: write address:host port:container port, such as 127.0.0.1:8086:8086"
+        for port in request["ports"]
+        if not PORT.fullmatch(port)
+    ]
+    problems += [
+        f"container_tmpfs has '{path}'. Fix: write an absolute path" for path in request["tmpfs"] if path[:1] != "/"
+    ]
+    public = json.dumps([request[key] for key in ("env", "command", "entrypoint", "labels", "healthcheck")])
+    problems += [
+        f"the secret {name} is in the container's environment, command, labels or health check, where docker inspect "
+        "shows it. Fix: hand it over in a file that container_volumes mounts"
+        for name, value in secrets.items()
+        if value and json.dumps(value)[1:-1] in public
+    ]
+    return problems
+
+
+def container_mounts(volumes: Iterable[str]) -> list[dict[str, Any]]:
+    """``/host:/container:ro`` entries as the module's mounts.
+
+    The engine's own short form makes a directory of a host path that is missing; a mount refuses it, which tells a
+    wrong path from an empty directory.
+    """
+    mounts = []
+    for volume in volumes:
+        source, target, mode = volume.split(":")
+        mounts.append({"type": "bind", "source": source, "target": target, "read_only": mode == "ro"})
+    return mounts
+
+
+def container_verdict(inspected: Mapping[str, Any] | None) -> str:
+    """What the engine says of a container: ``ready``, ``waiting``, or why waiting will not help.
+
+    The other answers are ``missing``, ``unhealthy``, ``crashing`` and the engine's names of end states. A container
+    without a health check is ready when it runs.
+    """
+    state = (inspected or {}).get("State")
+    if inspected is None or not state:
+        return "missing"
+    if state["Status"] in ("exited", "dead", "removing", "paused"):
+        return str(state["Status"])
+    health = (state.get("Health") or {}).get("Status", "none")
+    if health == "unhealthy":
+        return "unhealthy"
+    if state["Restarting"]:
+        return "crashing" if inspected.get("RestartCount", 0) >= CRASHES else "waiting"
+    return "ready" if state["Running"] and health in ("healthy", "none") else "waiting"
+
+
+def _fix(cause: str, state: Mapping[str, Any], name: str, memory: str) -> str:
+    if "port is already allocated" in cause or "address already in use" in cause:
+        return "stop what listens on the port (ss -ltnp), or choose another with the service's port variable"
+    if "bind source path does not exist" in cause:
+        return "make the host path first; the role directories makes those of the stack"
+    if "No such image" in cause or "Cannot find image" in cause:
+        return "run playbooks/images.yml, which builds, pulls or loads the image"
+    if state.get("OOMKilled"):
+        return f"raise the service's memory limit (container_memory is {memory})"
+    if state.get("ExitCode") in (126, 127):
+        return "the command or entry point is not in the image or not executable: check container_command and the image"
+    return f"read the log below, all of it with 'docker logs {name}'; mend the cause, and run the playbook again"
+
+
+def container_explanation(report: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
+    """The error's text: what was to be done, the cause, the state, the fix, and the last log lines.
+
+    Args:
+        report: ``name``, ``image``, ``memory``, ``doing``, ``cause``, ``inspected`` (``docker inspect``'s answer or
+            null), ``logs`` (title to text).
+        secrets: blanked wherever they occur, as a program may log what it was given.
+    """
+    inspected = report["inspected"] or {}
+    state = inspected.get("State") or {}
+    cause = str(report["cause"]).strip()
+    lines = [f"Container {report['name']} (image {report['image'] or 'none'}) did not {report['doing']}."]
+    if cause:
+        lines.append(f"Cause: {cause}")
+    if state:
+        notes = [state["Status"], f"exit code {state['ExitCode']}", f"{inspected.get('RestartCount', 0)} restarts"]
+        if state.get("OOMKilled"):
+            notes.append("out of memory")
+        if state.get("Error"):
+            notes.append(f"engine: {state['Error']}")
+        lines.append(f"State: {', '.join(notes)}")
+        if health := state.get("Health"):
+            checks = health.get("Log") or []
+            last = f"last check exited with {checks[-1]['ExitCode']}: {checks[-1]['Output'].strip()}" if checks else ""
+            lines.append(f"Health: {health['Status']}, {last or 'not checked yet'}")
+    lines.append(f"Fix: {_fix(cause, state, report['name'], report['memory'])}")
+    lines += [f"{title}:\n{text.rstrip()}" for title, text in report["logs"].items() if text.strip()]
+    text = "\n".join(lines)
+    for value in secrets.values():
+        if value:
+            text = text.replace(value, BLANK)
+    return text
+
+
+class FilterModule:
+    """Names of the filters, for Ansible."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name to function."""
+        return {
+            "container_explanation": container_explanation,
+            "container_mounts": container_mounts,
+            "container_problems": container_problems,
+            "container_verdict": container_verdict,
+        }
