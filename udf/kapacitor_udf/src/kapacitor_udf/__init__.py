@@ -1,9 +1,9 @@
 """Kapacitor user-defined functions in Python: declare a UDF, write a handler, `run` it. See the README.
 
-What the modules do, from the wire up, all without I/O but the last two.
-`_framing` cuts bytes into messages, `_wire` encodes and decodes them, `_receiver` sorts them into units of work, `_life` is
-the state machine, `_worker` calls the handler (`_handlers`, `_data`, `_declaration`) and answers for it, `_inbox` is the queue
-between reading and handling, `_session` connects all this to two descriptors, `_process` to stdin and stdout.
+What the modules do, from the wire up, all without I/O but the last two: `_framing` cuts bytes into messages, `_wire`
+encodes and decodes them, `_receiver` sorts them into units of work, `_life` is the state machine, `_worker` calls the
+handler (`_handlers`, `_data`, `_declaration`) and answers for it, `_inbox` is the queue between reading and handling,
+`_session` connects all this to two descriptors, `_process` to stdin and stdout.
 """
 
 from ._counters import Counters

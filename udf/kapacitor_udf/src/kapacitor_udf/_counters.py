@@ -1,4 +1,4 @@
-"""What has happened, in numbers. Each number is written by one thread only, so none needs a lock to be right."""
+"""What has happened, in numbers. Each is written by one thread, or under a lock, so that none is ever lost."""
 
 from collections import Counter
 from dataclasses import dataclass, field, fields
@@ -18,7 +18,7 @@ class Counters:
     batches_in: int = 0
     points_out: int = 0
     batches_out: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)  # by reason: given up by the handler, or for an exception in it
+    rejected: Counter[str] = field(default_factory=Counter)  # by reason: given up by the handler, or by an exception
     undecodable: int = 0  # messages that protobuf could not read
     unexpected: int = 0  # messages that came in a state where they mean nothing
     oversized: int = 0  # messages over the size limit

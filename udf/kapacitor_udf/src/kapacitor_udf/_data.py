@@ -24,9 +24,9 @@ BATCH = EdgeType.BATCH
 class Point:
     """One point. `time` is in nanoseconds since the epoch, `name` is the measurement.
 
-    `dimensions` are the tags that Kapacitor groups by, `by_name` whether the measurement is part of the group. `group` is
-    Kapacitor's ID of the group; what is emitted is regrouped from the dimensions and tags. A point of a batch has only
-    time, group, tags and fields.
+    `dimensions` are the tags that Kapacitor groups by, `by_name` whether the measurement is part of the group. `group`
+    is Kapacitor's ID of the group; what is emitted is regrouped from the dimensions and tags. A point of a batch has
+    only time, group, tags and fields.
     """
 
     time: int

@@ -70,7 +70,9 @@ class Option:
             raise DeclarationError(f"option {name!r} has no types: name at least one, e.g. Option({name!r}, STRING)")
         for kind in types:
             if not isinstance(kind, ValueType):
-                raise DeclarationError(f"option {name!r}: {kind!r} is no type; use BOOL, INT, DOUBLE, STRING or DURATION")
+                raise DeclarationError(
+                    f"option {name!r}: {kind!r} is no type; use BOOL, INT, DOUBLE, STRING or DURATION"
+                )
         self.name = name
         self.types = types
         self.default = default
@@ -91,7 +93,8 @@ class Option:
     def value(self, call: Call) -> Any:
         """The value of one call. Raises ValueError naming what was given and what was expected."""
         if len(call.values) != len(self.types):
-            raise ValueError(f"{_counted(len(call.values), 'argument')}, expected {len(self.types)}, as in {self.usage}")
+            given = _counted(len(call.values), "argument")
+            raise ValueError(f"{given} given, expected {len(self.types)}, as in {self.usage}")
         for (kind, value), expected in zip(call.values, self.types, strict=True):
             if kind is not expected:
                 raise ValueError(
@@ -110,9 +113,9 @@ class Option:
 class UDF:
     """A user-defined function.
 
-    `handler` is a class, or any callable, that makes a handler from a Context; or its name, "package.module:Class", which
-    is imported only when a task needs it: Info must be answered before anything heavy is imported. `name` is used in
-    messages.
+    `handler` is a class, or any callable, that makes a handler from a Context; or its name, "package.module:Class",
+    which is imported only when a task needs it: Info must be answered before anything heavy is imported. `name` is used
+    in messages.
 
     Raises DeclarationError if this cannot work.
     """

@@ -131,7 +131,8 @@ class StreamHandler(Handler[S]):
     def points(self, points: Sequence[Point], out: S) -> None:
         """Handle all that has arrived, at least one point. Override it where many at once are cheaper than one by one.
 
-        If it raises, what it emitted is dropped and each of the points is handed to `point`: raise before changing state.
+        If it raises, what it emitted is dropped and each of the points is handed to `point`, so it should raise before
+        it changes state.
         """
         for point in points:
             self.point(point, out)

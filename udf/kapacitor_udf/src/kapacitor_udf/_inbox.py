@@ -79,7 +79,7 @@ class Inbox:
     # The handler's side
 
     def take(self, most: int, timeout: float | None) -> list[Unit]:
-        """Wait for units and take all there are, up to about `most` points. Empty: time is out, or it is closed and empty."""
+        """Wait for units and take all there are, up to about `most` points. Nothing: time is out, or it is closed."""
         with self._changed:
             if not self._units and not self._closed:
                 self._changed.wait_for(lambda: bool(self._units) or self._closed, timeout)

@@ -5,8 +5,8 @@
     +-> WAITING ---+                         RUNNING --+
                    +--> FAILED (init failed)
 
-End of input leads from everywhere to CLOSED. Answers that mean nothing in a state are mistakes of this library, never of
-its user, so they raise. What Kapacitor sends out of place does not get here: the worker counts it.
+End of input leads from everywhere to CLOSED. Answers that mean nothing in a state are mistakes of this library, never
+of its user, so they raise. What Kapacitor sends out of place does not get here: the worker counts it.
 """
 
 from enum import Enum, auto

@@ -1,5 +1,5 @@
-"""Lines for people. Kapacitor logs each line of a UDF's stderr, but a line over 64 KiB ends its scanner, the pipe fills,
-and the UDF hangs in its next write. So lines are capped far below that, and hold no line breaks.
+"""Lines for people. Kapacitor logs each line of a UDF's stderr, but a line over 64 KiB ends its scanner, the pipe
+fills, and the UDF hangs in its next write. So lines are capped far below that, and hold no line breaks.
 
 What happens often is explained once per kind and minute, with the number of times it was not.
 """

@@ -5,7 +5,7 @@ from typing import Any
 
 from . import wire_pb2 as wire
 from ._data import Batch, Point
-from ._declaration import UDF, Call, Option
+from ._declaration import UDF, Call, Option, ValueType
 from ._errors import InitError
 from ._framing import LARGEST_MESSAGE, FrameReader, frame
 from ._wire import _VALUE_FIELDS, _point, _wire_point
@@ -25,11 +25,16 @@ def encode_init(calls: Sequence[Call], task: str, node: str) -> bytes:
     options = [
         wire.Option(
             name=call.name,
-            values=[wire.OptionValue(type=kind.value, **{_VALUE_FIELDS[kind]: value}) for kind, value in call.values],
+            values=[_value(kind, value) for kind, value in call.values],
         )
         for call in calls
     ]
     return _request(init=wire.InitRequest(options=options, taskID=task, nodeID=node))
+
+
+def _value(kind: ValueType, value: Any) -> wire.OptionValue:
+    members: dict[str, Any] = {"type": kind.value, _VALUE_FIELDS[kind]: value}
+    return wire.OptionValue(**members)
 
 
 def encode_keepalive(time: int) -> bytes:
@@ -61,13 +66,9 @@ def encode_batch(batch: Batch) -> bytes:
             )
         )
     ]
-    frames += [
-        encode_point(Point(point.time, point.fields, point.tags, group=batch.group)) for point in batch.points
-    ]
+    frames += [encode_point(Point(point.time, point.fields, point.tags, group=batch.group)) for point in batch.points]
     # Kapacitor leaves byName out here.
-    frames.append(
-        _request(end=wire.EndBatch(name=batch.name, group=batch.group, tags=batch.tags, tmax=batch.tmax))
-    )
+    frames.append(_request(end=wire.EndBatch(name=batch.name, group=batch.group, tags=batch.tags, tmax=batch.tmax)))
     return b"".join(frames)
 
 
@@ -83,8 +84,20 @@ def calls(udf: UDF, options: Mapping[str, Any]) -> list[Call]:
 
 
 def _call(option: Option, value: Any) -> Call:
+    """What Kapacitor would make of a call with `value`: its types are the declared ones, where the values allow it."""
     values = value if len(option.types) > 1 else (value,)
-    return Call(option.name, tuple(zip(option.types, values, strict=True)))
+    types = [*option.types, *[None] * (len(values) - len(option.types))]
+    return Call(option.name, tuple((_type(each, kind), each) for kind, each in zip(types, values, strict=False)))
+
+
+_NATURAL = {bool: ValueType.BOOL, int: ValueType.INT, float: ValueType.DOUBLE, str: ValueType.STRING}
+
+
+def _type(value: Any, declared: ValueType | None) -> ValueType:
+    natural = _NATURAL.get(type(value))
+    if natural is None:
+        raise InitError(f"{value!r} is no option's value; use a bool, int, float or str (a duration: nanoseconds)")
+    return ValueType.DURATION if declared is ValueType.DURATION and natural is ValueType.INT else natural
 
 
 def responses(data: bytes) -> list[Any]:
@@ -102,7 +115,7 @@ def responses(data: bytes) -> list[Any]:
 
 
 def data(found: Iterable[Any]) -> list[Point | Batch]:
-    """The points and batches in Responses, read as Kapacitor reads them. Raises ValueError where kapacitord would panic."""
+    """The points and batches in Responses, as Kapacitor reads them. Raises ValueError where kapacitord would panic."""
     out: list[Point | Batch] = []
     begin: Any = None
     points: list[Point] = []
@@ -113,7 +126,7 @@ def data(found: Iterable[Any]) -> list[Point | Batch]:
                 if begin.size < 0:
                     raise ValueError(f"a batch of size {begin.size}: kapacitord panics")
             case "point":
-                (out if begin is None else points).append(_point(response.point))  # type: ignore[arg-type]
+                (out if begin is None else points).append(_point(response.point))
             case "end":
                 if begin is None:
                     raise ValueError("an EndBatch without a BeginBatch: kapacitord panics")

@@ -1,20 +1,21 @@
 """Process mode: Kapacitor starts this program and talks over its stdin and stdout.
 
 What must be true before anything of the user's is called: the frame stream is a private duplicate of descriptor 1, and
-descriptor 1 is stderr, so that no print() and no library can write into the stream; likewise nothing can read from it, as
-descriptor 0 is /dev/null. Duplicates are not inherited by child processes.
+descriptor 1 is stderr, so that no print() and no library can write into the stream; likewise nothing can read from it,
+as descriptor 0 is /dev/null. Duplicates are not inherited by child processes.
 
-The process ends by os._exit: neither a handler's thread nor an atexit function can keep Kapacitor waiting, which holds its
-lock on all tasks while it stops one.
+The process ends by os._exit: neither a handler's thread nor an atexit function can keep Kapacitor waiting, which holds
+its lock on all tasks while it stops one.
 """
 
 import os
 import signal
 import sys
+import traceback
 from typing import NoReturn
 
 from ._counters import Counters
-from ._data import STREAM
+from ._data import BATCH, STREAM
 from ._declaration import UDF
 from ._log import Log
 from ._session import Limits, Session
@@ -48,7 +49,15 @@ def run(udf: UDF, *, limits: Limits | None = None) -> NoReturn:
         log=Log(lines.write),
         on_end=os._exit,
     )
-    os._exit(session.run())
+    try:
+        code = session.run()
+    except BaseException:  # a mistake of this library's: never linger, Kapacitor waits for this process
+        traceback.print_exc()
+        code = 1
+    os._exit(code)
+
+
+_EDGES = {STREAM: "a stream", BATCH: "batches"}
 
 
 def _usage(udf: UDF) -> str:
@@ -58,8 +67,7 @@ def _usage(udf: UDF) -> str:
         f'    prog = "{sys.executable}"\n',
         f'    args = ["{sys.argv[0]}"]\n',
         '    timeout = "10s"\n',
-        f"It wants a {'stream' if udf.wants is STREAM else 'batch'} and provides a "
-        f"{'stream' if udf.provides is STREAM else 'batch'}. Options:\n",
+        f"It wants {_EDGES[udf.wants]} and provides {_EDGES[udf.provides]}. Options:\n",
     ]
     for option in udf.options.values():
         times = " (several times)" if option.repeat else ""

@@ -9,8 +9,8 @@ A unit is what the handler's side deals with as a whole, and what is shed as a w
 
 Keepalives are not units: they are about the process, not about the data, and are answered while units wait.
 
-Whether a batch is open is the only state. Kapacitor never nests or interleaves batches; should it, the batch that was cut
-short is given up and the next one is whole.
+Whether a batch is open is the only state. Kapacitor never nests or interleaves batches; should it, the batch that was
+cut short is given up and the next one is whole.
 """
 
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ class Receiver:
                     self._append(self._open, message, units)
             elif kind == _wire.BEGIN:
                 if self._open is not None and not self._given_up:
-                    units.append(Unusable(kind, "unexpected", "a batch began inside a batch; the first one is given up"))
+                    units.append(Unusable(kind, "unexpected", "a batch began inside a batch, which is given up"))
                 self._open = RawBatch(message, [], b"", len(message))
                 self._given_up = False
             elif kind == _wire.END:

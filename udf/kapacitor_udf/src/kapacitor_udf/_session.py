@@ -1,18 +1,20 @@
 """One conversation with Kapacitor over two descriptors: three threads, each with one job.
 
-- The reader (its own thread) reads whatever has arrived, sorts it (`_receiver`) and queues it (`_inbox`). It never writes to
-  Kapacitor and never calls the handler, so nothing that they do keeps it from reading, but for the queue's stated pause.
-- The handler's loop (the thread that calls `run`: the main one) takes all that is queued, works through it (`_worker`) and
-  writes what came out: at once when the queue is empty, else in blocks, but never later than a few milliseconds.
+- The reader (its own thread) reads whatever has arrived, sorts it (`_receiver`) and queues it (`_inbox`). It never
+  writes to Kapacitor and never calls the handler, so nothing that they do keeps it from reading, but for the queue's
+  stated pause.
+- The handler's loop (the thread that calls `run`: the main one) takes all that is queued, works through it (`_worker`)
+  and writes what came out: at once when the queue is empty, else in blocks, but never later than a few milliseconds
+  after the step that made it.
 - The heartbeat (its own thread) answers keepalives, and gives a life sign while the handler is busy for long.
 
-The writing descriptor has a lock, and whole frames are written under it. The lock is the only one held during I/O; the queue's
-lock is held for moves in memory only. Every counter has one writing thread.
+The writing descriptor has a lock, and whole frames are written under it. It is the only lock held during I/O; the
+queue's lock is held for moves in memory only.
 
-The end. End of input is noticed by the reader, also during its pause (poll reports the hang-up). From then on there is
-`drain` seconds: the handler's loop goes on for three quarters of them, then closes the handler; the reader waits until that
-is done and calls `on_end` when the time is over, whatever the others are stuck in (Kapacitor stops reading when a task is
-disabled, so a write may hang, and the handler's code may, too).
+The end. End of input is noticed by the reader, also during its pause (poll reports the hang-up). From then on there are
+`drain` seconds: the handler's loop goes on for three quarters of them, then closes the handler; the reader waits until
+that is done and calls `on_end` when the time is over, whatever the others are stuck in (Kapacitor stops reading when a
+task is disabled, so a write may hang, and the handler's code may, too).
 """
 
 import os
@@ -57,7 +59,7 @@ class Limits:
 
 
 class Session:
-    """Talks until the end of input. `on_end(code)` is called from the reader's thread if the rest does not end in time."""
+    """Talks until the end of input. `on_end(code)` is called, from another thread, if `run` does not end in time."""
 
     def __init__(
         self,
@@ -83,7 +85,7 @@ class Session:
             counters,
             points=limits.queue_points,
             octets=limits.queue_bytes,
-            on_half_empty=lambda: os.write(self._wake_in, b"."),
+            on_half_empty=self._wake,
         )
         self._write_lock = threading.Lock()
         self._written_at = 0.0
@@ -110,7 +112,7 @@ class Session:
     def _watched(self, loop: Callable[[], None]) -> None:
         try:
             loop()
-        except BaseException as error:  # noqa: BLE001 - half of a conversation must not go on
+        except BaseException as error:  # half of a conversation must not go on
             self._log.say(f"{threading.current_thread().name} ended: {type(error).__name__}: {error}")
             self._on_end(1)
 
@@ -149,6 +151,9 @@ class Session:
             self._log.say(f"cannot read from Kapacitor: {error}")
             return b""
 
+    def _wake(self) -> None:
+        os.write(self._wake_in, b".")
+
     def _pause(self) -> None:
         """Wait until the queue is half empty or patience is at an end. A hang-up starts the countdown to the end."""
         if not self._inbox.pause():
@@ -165,8 +170,10 @@ class Session:
         if self._inbox.resume():
             self._log.explain(
                 "shedding",
-                lambda: f"the handler is too slow: {self._counters.queued} points are queued; what arrives is shed "
-                "until half of them are handled",
+                lambda: (
+                    f"the handler is too slow: {self._counters.queued} points are queued; what arrives is shed "
+                    "until half of them are handled"
+                ),
             )
 
     def _end(self) -> None:

@@ -1,8 +1,8 @@
 """Snapshots carry what is needed to refuse them: the handler's layout version, what they were made with, a checksum.
 
 Kapacitor keeps snapshots by task and node name, so one may come back after the options, the code or the UDF itself have
-changed. Layout: 6 bytes of magic and format, 16 bytes of SHA-256 of the key, version and CRC-32 as big-endian 32-bit numbers,
-then the handler's bytes.
+changed. Layout: 6 bytes of magic and format, 16 bytes of SHA-256 of the key, version and CRC-32 as big-endian 32-bit
+numbers, then the handler's bytes.
 """
 
 import hashlib

@@ -2,8 +2,8 @@
 
 Kapacitor reads a UDF's stderr line by line into its log; when it has stopped reading, a full pipe would stop the UDF in
 its next write. A line is at most PIPE_BUF bytes, so it is written whole or not at all, and it is written only when poll
-says that there is room. Lines without room are dropped and counted. Who prints (user code, libraries, tracebacks) goes the
-same way, as sys.stdout and sys.stderr are replaced; only code in C that writes to the descriptor itself does not.
+says that there is room. Lines without room are dropped and counted. Who prints (user code, libraries, tracebacks) goes
+the same way, as sys.stdout and sys.stderr are replaced; only code in C that writes to the descriptor itself does not.
 """
 
 import io

@@ -14,7 +14,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from . import wire_pb2 as wire
-from ._data import Batch, EdgeType, FieldValue, Point
+from ._data import Batch, FieldValue, Point
 from ._declaration import UDF, Call, ValueType
 from ._errors import MalformedError
 from ._framing import frame
@@ -58,7 +58,8 @@ def _request(message: bytes, member: str) -> Any:
     except DecodeError as error:
         raise MalformedError(f"a {member} message of {len(message)} bytes cannot be decoded: {error}") from error
     if request.WhichOneof("message") != member:
-        raise MalformedError(f"a message of {len(message)} bytes began as {member} and is {request.WhichOneof('message')}")
+        found = request.WhichOneof("message")
+        raise MalformedError(f"a message of {len(message)} bytes began as {member} and is {found}")
     return getattr(request, member)
 
 
@@ -94,7 +95,7 @@ def decode_restore(message: bytes) -> bytes:
 def decode_point(message: bytes) -> Point:
     """The point in a message. Raises MalformedError.
 
-    A field that is in several of the maps is what Kapacitor would take it for: bool over double over integer over string.
+    A field that is in several of the maps is what Kapacitor takes it for: bool over double over integer over string.
     """
     return _point(_request(message, "point"))
 
@@ -143,7 +144,9 @@ def encode_info(udf: UDF) -> bytes:
     }
     return _response(
         info=wire.InfoResponse(
-            wants=udf.wants.value, provides=udf.provides.value, options=options  # type: ignore[arg-type]
+            wants=udf.wants.value,
+            provides=udf.provides.value,
+            options=options,  # type: ignore[arg-type]
         )
     )
 
@@ -164,15 +167,15 @@ def encode_snapshot(snapshot: bytes) -> bytes:
 
 
 def encode_restored() -> bytes:
-    """Restored. There is no way to say otherwise: a failed restore fails the task at every start until it is deleted."""
+    """Restored. There is no other answer: a failed restore fails the task at every start until it is deleted."""
     return _response(restore=wire.RestoreResponse(success=True))
 
 
 def encode_point(point: Point, dropped: list[str] | None = None) -> bytes | None:
     """The frame of a point, or None if no field is left.
 
-    Fields that are not finite are left out, and their names appended to `dropped`. Raises TypeError or ValueError naming
-    what cannot be sent.
+    Fields that are not finite are left out, and their names appended to `dropped`. Raises TypeError or ValueError
+    naming what cannot be sent.
     """
     inner = _wire_point(point, dropped)
     return None if inner is None else _response(point=inner)
@@ -185,9 +188,7 @@ def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes,
         begin = wire.BeginBatch(
             name=batch.name, group=batch.group, tags=batch.tags, size=len(points), byName=batch.by_name
         )
-        end = wire.EndBatch(
-            name=batch.name, group=batch.group, tags=batch.tags, tmax=batch.tmax, byName=batch.by_name
-        )
+        end = wire.EndBatch(name=batch.name, group=batch.group, tags=batch.tags, tmax=batch.tmax, byName=batch.by_name)
     except (TypeError, ValueError) as error:
         raise _explained(error, "batch", batch.name, batch.tags, batch.tmax) from error
     frames = [_response(begin=begin), *(_response(point=inner) for inner in points), _response(end=end)]

@@ -2,8 +2,8 @@
 
 `steps(units)` does the work one step at a time and yields after each, so that whoever drives it can send what there is
 whenever it likes. A step is the smallest thing that can fail: one point, one micro-batch, one batch, one question. If
-the handler raises, what it emitted in that step is taken back, the step is counted and explained, and the next step begins.
-Every question is answered, whatever happens.
+the handler raises, what it emitted in that step is taken back, the step is counted and explained, and the next step
+begins. Every question is answered, whatever happens.
 """
 
 import json
@@ -90,7 +90,7 @@ class Worker:
         if self._handler is not None:
             try:
                 self._handler.close()
-            except BaseException as error:  # noqa: BLE001 - whatever the handler raises, the process ends in order
+            except BaseException as error:  # whatever the handler raises, the process ends in order
                 self._failed(error, "close")
 
     # Data
@@ -162,7 +162,7 @@ class Worker:
                 call(self.sink)
             else:
                 call(argument, self.sink)
-        except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler must not end a task either
+        except BaseException as error:  # sys.exit() in a handler must not end a task either
             self.sink.rewind()
             self._failed(error, what, counted)
             return False
@@ -226,7 +226,7 @@ class Worker:
             self._handler = self._made()
         except (InitError, MalformedError) as error:
             self._init_failed(str(error))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, Kapacitor must get an answer
+        except BaseException as error:  # whatever it is, Kapacitor must get an answer
             known = isinstance(error, ValueError | Rejected) and str(error)
             self._init_failed(str(error) if known else f"{type(error).__name__}: {error} (at {place(error)})")
         else:
@@ -261,7 +261,7 @@ class Worker:
         try:
             data = self._handler.snapshot()
             wrapped = _snapshots.wrap(data, version=self._handler.snapshot_version, key=self._key())
-        except BaseException as error:  # noqa: BLE001 - Kapacitor keeps the last snapshot, and waits for an answer
+        except BaseException as error:  # Kapacitor keeps the last snapshot, and waits for an answer
             self._failed(error, "snapshot")
             return b""
         self.counters.snapshots += 1
@@ -277,7 +277,7 @@ class Worker:
         except (SnapshotError, MalformedError) as error:
             self.counters.restores_refused += 1
             self.log.say(f"the snapshot is not restored, starting cold: {error}")
-        except BaseException as error:  # noqa: BLE001 - a failed restore would fail the task at every start
+        except BaseException as error:  # a failed restore would fail the task at every start
             self.counters.restores_refused += 1
             self._failed(error, "restore", counted=False)
             self.log.say(f"the snapshot is not restored, starting cold: {type(error).__name__}: {error!s:.1000}")
@@ -288,5 +288,5 @@ class Worker:
     def _remake(self) -> None:
         try:
             self._handler = self._made()
-        except BaseException as error:  # noqa: BLE001 - the old one is better than none
+        except BaseException as error:  # the old one is better than none
             self._failed(error, "restart after restore", counted=False)

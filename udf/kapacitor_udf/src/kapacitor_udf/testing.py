@@ -111,5 +111,3 @@ class Harness:
     ) -> None:
         if error is None:
             self.close()
-
-

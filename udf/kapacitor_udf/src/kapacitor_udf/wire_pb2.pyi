@@ -39,7 +39,7 @@ class InfoResponse(_message.Message):
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: OptionInfo
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[OptionInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[OptionInfo, _Mapping[str, object]]] = ...) -> None: ...
     WANTS_FIELD_NUMBER: _ClassVar[int]
     PROVIDES_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -62,7 +62,7 @@ class InitRequest(_message.Message):
     options: _containers.RepeatedCompositeFieldContainer[Option]
     taskID: str
     nodeID: str
-    def __init__(self, options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., taskID: _Optional[str] = ..., nodeID: _Optional[str] = ...) -> None: ...
+    def __init__(self, options: _Optional[_Iterable[_Union[Option, _Mapping[str, object]]]] = ..., taskID: _Optional[str] = ..., nodeID: _Optional[str] = ...) -> None: ...
 
 class Option(_message.Message):
     __slots__ = ("name", "values")
@@ -70,7 +70,7 @@ class Option(_message.Message):
     VALUES_FIELD_NUMBER: _ClassVar[int]
     name: str
     values: _containers.RepeatedCompositeFieldContainer[OptionValue]
-    def __init__(self, name: _Optional[str] = ..., values: _Optional[_Iterable[_Union[OptionValue, _Mapping]]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., values: _Optional[_Iterable[_Union[OptionValue, _Mapping[str, object]]]] = ...) -> None: ...
 
 class OptionValue(_message.Message):
     __slots__ = ("type", "boolValue", "intValue", "doubleValue", "stringValue", "durationValue")
@@ -261,7 +261,7 @@ class Request(_message.Message):
     begin: BeginBatch
     point: Point
     end: EndBatch
-    def __init__(self, info: _Optional[_Union[InfoRequest, _Mapping]] = ..., init: _Optional[_Union[InitRequest, _Mapping]] = ..., keepalive: _Optional[_Union[KeepaliveRequest, _Mapping]] = ..., snapshot: _Optional[_Union[SnapshotRequest, _Mapping]] = ..., restore: _Optional[_Union[RestoreRequest, _Mapping]] = ..., begin: _Optional[_Union[BeginBatch, _Mapping]] = ..., point: _Optional[_Union[Point, _Mapping]] = ..., end: _Optional[_Union[EndBatch, _Mapping]] = ...) -> None: ...
+    def __init__(self, info: _Optional[_Union[InfoRequest, _Mapping[str, object]]] = ..., init: _Optional[_Union[InitRequest, _Mapping[str, object]]] = ..., keepalive: _Optional[_Union[KeepaliveRequest, _Mapping[str, object]]] = ..., snapshot: _Optional[_Union[SnapshotRequest, _Mapping[str, object]]] = ..., restore: _Optional[_Union[RestoreRequest, _Mapping[str, object]]] = ..., begin: _Optional[_Union[BeginBatch, _Mapping[str, object]]] = ..., point: _Optional[_Union[Point, _Mapping[str, object]]] = ..., end: _Optional[_Union[EndBatch, _Mapping[str, object]]] = ...) -> None: ...
 
 class Response(_message.Message):
     __slots__ = ("info", "init", "keepalive", "snapshot", "restore", "error", "begin", "point", "end")
@@ -283,4 +283,4 @@ class Response(_message.Message):
     begin: BeginBatch
     point: Point
     end: EndBatch
-    def __init__(self, info: _Optional[_Union[InfoResponse, _Mapping]] = ..., init: _Optional[_Union[InitResponse, _Mapping]] = ..., keepalive: _Optional[_Union[KeepaliveResponse, _Mapping]] = ..., snapshot: _Optional[_Union[SnapshotResponse, _Mapping]] = ..., restore: _Optional[_Union[RestoreResponse, _Mapping]] = ..., error: _Optional[_Union[ErrorResponse, _Mapping]] = ..., begin: _Optional[_Union[BeginBatch, _Mapping]] = ..., point: _Optional[_Union[Point, _Mapping]] = ..., end: _Optional[_Union[EndBatch, _Mapping]] = ...) -> None: ...
+    def __init__(self, info: _Optional[_Union[InfoResponse, _Mapping[str, object]]] = ..., init: _Optional[_Union[InitResponse, _Mapping[str, object]]] = ..., keepalive: _Optional[_Union[KeepaliveResponse, _Mapping[str, object]]] = ..., snapshot: _Optional[_Union[SnapshotResponse, _Mapping[str, object]]] = ..., restore: _Optional[_Union[RestoreResponse, _Mapping[str, object]]] = ..., error: _Optional[_Union[ErrorResponse, _Mapping[str, object]]] = ..., begin: _Optional[_Union[BeginBatch, _Mapping[str, object]]] = ..., point: _Optional[_Union[Point, _Mapping[str, object]]] = ..., end: _Optional[_Union[EndBatch, _Mapping[str, object]]] = ...) -> None: ...

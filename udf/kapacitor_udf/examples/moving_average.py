@@ -1,0 +1,66 @@
+"""Moving average of a field, for each group, which goes on after a restart of Kapacitor where it was.
+
+stream|from().measurement('cpu').groupBy('host') @moving_average().field('usage').size(60).as('mean') |httpOut('mean')
+"""
+
+import json
+from collections import OrderedDict, deque
+
+from kapacitor_udf import INT, STREAM, STRING, UDF, Context, Option, Point, PointSink, StreamHandler, run
+
+# Kapacitor never tells that a group is gone: the one that was silent for longest makes room.
+MOST_GROUPS = 10_000
+
+
+class MovingAverage(StreamHandler[PointSink]):
+    """Adds the mean of the last `size` values of `field` to each point. A point without the field costs itself only."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.field: str = context.options["field"]
+        self.size: int = context.options["size"]
+        self.name: str = context.options["as"]
+        self.groups: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def point(self, point: Point, out: PointSink) -> None:
+        """Emit the point with its group's mean."""
+        value = point.number(self.field)
+        values = self.groups.get(point.group)
+        if values is None:
+            values = self.groups[point.group] = deque(maxlen=self.size)
+            if len(self.groups) > MOST_GROUPS:
+                self.groups.popitem(last=False)
+        self.groups.move_to_end(point.group)
+        values.append(value)
+        point.fields[self.name] = sum(values) / len(values)
+        out.point(point)
+
+    def snapshot(self) -> bytes:
+        """The values of all groups."""
+        return json.dumps([[group, list(values)] for group, values in self.groups.items()]).encode()
+
+    def restore(self, data: bytes) -> None:
+        """Take them up again."""
+        self.groups = OrderedDict((group, deque(values, maxlen=self.size)) for group, values in json.loads(data))
+
+
+def positive(value: int) -> None:
+    """Refuse a size that is none."""
+    if value < 1:
+        raise ValueError(f"{value} is too small, expected at least 1")
+
+
+udf = UDF(
+    name="moving_average",
+    wants=STREAM,
+    provides=STREAM,
+    handler=MovingAverage,
+    options=[
+        Option("field", STRING, help="the field to average"),
+        Option("size", INT, default=10, check=positive, help="how many values"),
+        Option("as", STRING, default="mean", help="the field for the result"),
+    ],
+)
+
+if __name__ == "__main__":
+    run(udf)
