@@ -1,0 +1,388 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Ansible module: databases, retention policies, users and grants of an InfluxDB 1.x, as one piece of data."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: influxdb_schema
+short_description: Databases, retention policies, users and grants of InfluxDB 1.x
+description:
+  - Compares what InfluxDB has with what is described, and runs only the statements that are missing. Databases, retention
+    policies and users that are not described are left alone, and nothing is ever dropped.
+  - While InfluxDB has no users at all, it accepts a single statement, the creation of an admin. Then O(username) is
+    created with O(password).
+  - Passwords are compared by logging in, and set if that fails.
+  - Works with the standard library alone, for InfluxDB 1.8 to 1.12.
+options:
+  url:
+    description: Address of InfluxDB's HTTP API, for example V(http://127.0.0.1:8086).
+    type: str
+    required: true
+  username:
+    description: The admin that changes things.
+    type: str
+    required: true
+  password:
+    description: Password of O(username).
+    type: str
+    required: true
+  ca_path:
+    description: File with the certificates of the authorities that InfluxDB's certificate is checked against.
+    type: path
+  validate_certs:
+    description: Whether InfluxDB's certificate is checked.
+    type: bool
+    default: true
+  timeout:
+    description: Longest time that one request may take, in seconds.
+    type: int
+    default: 30
+  databases:
+    description: Databases that are to be there.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the database.
+        type: str
+        required: true
+      retention_policies:
+        description: Retention policies that are to be there. V(autogen) comes with every new database.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: Name of the retention policy.
+            type: str
+            required: true
+          duration:
+            description:
+              - How long data is kept, for example V(30d), or V(INF). InfluxDB's minimum is V(1h).
+              - Without it a missing policy is created with V(INF), and an existing one is not touched. A shorter duration
+                deletes the data that is older.
+            type: str
+          shard_duration:
+            description: Time that one shard group covers; InfluxDB chooses if it is not given.
+            type: str
+          default:
+            description: Make it the database's default policy. V(false) does not take that away.
+            type: bool
+            default: false
+  users:
+    description: Users that are to be there, beside O(username).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the user.
+        type: str
+        required: true
+      password:
+        description: Password of the user.
+        type: str
+        required: true
+      admin:
+        description: Whether the user is an admin.
+        type: bool
+        default: false
+      grants:
+        description:
+          - Database to V(READ), V(WRITE) or V(ALL). Other privileges on the databases of O(databases) are revoked, those on
+            any other database are left alone. An admin has no need of them.
+        type: dict
+        default: {}
+notes:
+  - In check mode nothing is sent but questions.
+author:
+  - influx-anomaly
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change without changing it.
+  diff_mode:
+    support: full
+    description: Shows the statements that are run, without passwords.
+"""
+
+EXAMPLES = r"""
+- name: A database, a reader and a writer
+  influxdb_schema:
+    url: http://127.0.0.1:8086
+    username: admin
+    password: "{{ influxdb_admin_password }}"
+    databases:
+      - name: telemetry
+        retention_policies:
+          - name: month
+            duration: 30d
+            default: true
+    users:
+      - name: reader
+        password: "{{ reader_password }}"
+        grants:
+          telemetry: READ
+      - name: writer
+        password: "{{ writer_password }}"
+        grants:
+          telemetry: WRITE
+"""
+
+RETURN = r"""
+statements:
+  description: The statements that were (in check mode, would be) run, with passwords replaced by C('…').
+  type: list
+  elements: str
+  returned: success
+  sample: [CREATE DATABASE "telemetry"]
+version:
+  description: InfluxDB's version, from its answer to a ping.
+  type: str
+  returned: success
+admin_created:
+  description: Whether InfluxDB had no users, and O(username) was created.
+  type: bool
+  returned: success
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.influxdb_api import (
+    CONNECTION_ARGUMENTS,
+    NO_ADMIN_YET,
+    Influx,
+    InfluxError,
+    duration_ns,
+    identifier,
+    privileges,
+    string,
+)
+
+PRIVILEGES = ("READ", "WRITE", "ALL")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """InfluxQL to run, and the same without secrets."""
+
+    text: str
+    shown: str
+
+
+@dataclass(frozen=True)
+class State:
+    """What InfluxDB has: policies by database, users with their admin flag, privileges by user and database."""
+
+    policies: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    users: Mapping[str, bool]
+    grants: Mapping[str, Mapping[str, str]]
+    # Users whose password is the wanted one.
+    welcome: frozenset[str]
+
+
+NOTHING = State({}, {}, {}, frozenset())
+
+
+def plain(text: str) -> Statement:
+    """A statement without secrets."""
+    return Statement(text, text)
+
+
+def create_user(name: str, password: str, admin: bool) -> Statement:
+    """The statement that creates a user."""
+    rights = " WITH ALL PRIVILEGES" if admin else ""
+    return Statement(
+        f"CREATE USER {identifier(name)} WITH PASSWORD {string(password)}{rights}",
+        f"CREATE USER {identifier(name)} WITH PASSWORD '…'{rights}",
+    )
+
+
+def read_state(influx: Influx, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> State:
+    """Ask InfluxDB what it has of the databases and users."""
+    there = {str(row["name"]) for row in influx.rows("SHOW DATABASES")}
+    admins = {str(row["user"]): bool(row["admin"]) for row in influx.rows("SHOW USERS")}
+    known_users = [user for user in users if user["name"] in admins]
+    return State(
+        policies={
+            database["name"]: {
+                str(row["name"]): row
+                for row in influx.rows(f"SHOW RETENTION POLICIES ON {identifier(database['name'])}")
+            }
+            for database in databases
+            if database["name"] in there
+        },
+        users=admins,
+        grants={
+            user["name"]: privileges(influx.rows(f"SHOW GRANTS FOR {identifier(user['name'])}")) for user in known_users
+        },
+        welcome=frozenset(
+            user["name"] for user in known_users if influx.as_user(user["name"], user["password"]).accepts()
+        ),
+    )
+
+
+def plan(state: State, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> list[Statement]:
+    """Return the statements that lead from the state to what is described, in an order in which they can be run."""
+    statements = []
+    for database in databases:
+        statements += _plan_database(database, state.policies.get(database["name"]))
+    described = [str(database["name"]) for database in databases]
+    for user in users:
+        statements += _plan_user(user, state, described)
+    return statements
+
+
+def _plan_database(database: Mapping[str, Any], here: Mapping[str, Mapping[str, Any]] | None) -> Iterator[Statement]:
+    name = identifier(database["name"])
+    if here is None:
+        yield plain(f"CREATE DATABASE {name}")
+        # What InfluxDB makes of every new database.
+        here = {"autogen": {"duration": "0s", "shardGroupDuration": "168h0m0s", "default": True}}
+    for policy in database["retention_policies"]:
+        target = f"RETENTION POLICY {identifier(policy['name'])} ON {name}"
+        now = here.get(policy["name"])
+        if now is None:
+            shards = f" SHARD DURATION {policy['shard_duration']}" if policy["shard_duration"] else ""
+            default = " DEFAULT" if policy["default"] else ""
+            yield plain(f"CREATE {target} DURATION {policy['duration'] or 'INF'} REPLICATION 1{shards}{default}")
+            continue
+        changes = ""
+        if policy["duration"] and duration_ns(policy["duration"]) != duration_ns(str(now["duration"])):
+            changes += f" DURATION {policy['duration']}"
+        if policy["shard_duration"] and duration_ns(policy["shard_duration"]) != duration_ns(
+            str(now["shardGroupDuration"])
+        ):
+            changes += f" SHARD DURATION {policy['shard_duration']}"
+        if policy["default"] and not now["default"]:
+            changes += " DEFAULT"
+        if changes:
+            yield plain(f"ALTER {target}{changes}")
+
+
+def _plan_user(user: Mapping[str, Any], state: State, databases: Sequence[str]) -> Iterator[Statement]:
+    name = user["name"]
+    if name not in state.users:
+        yield create_user(name, user["password"], user["admin"])
+    else:
+        if name not in state.welcome:
+            yield Statement(
+                f"SET PASSWORD FOR {identifier(name)} = {string(user['password'])}",
+                f"SET PASSWORD FOR {identifier(name)} = '…'",
+            )
+        if user["admin"] and not state.users[name]:
+            yield plain(f"GRANT ALL PRIVILEGES TO {identifier(name)}")
+        elif not user["admin"] and state.users[name]:
+            yield plain(f"REVOKE ALL PRIVILEGES FROM {identifier(name)}")
+    here = state.grants.get(name, {})
+    for database in sorted({*databases, *user["grants"]}):
+        now, wanted = here.get(database), user["grants"].get(database)
+        if now == wanted:
+            continue
+        if now is not None:
+            # READ is not taken back by granting WRITE: the two would add up.
+            yield plain(f"REVOKE ALL ON {identifier(database)} FROM {identifier(name)}")
+        if wanted is not None:
+            yield plain(f"GRANT {wanted} ON {identifier(database)} TO {identifier(name)}")
+
+
+def problems(params: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the module's parameters beyond their types."""
+    found = []
+    for database in params["databases"]:
+        for policy in database["retention_policies"]:
+            for key in ("duration", "shard_duration"):
+                try:
+                    duration_ns(policy[key] or "INF")
+                except ValueError as error:
+                    found.append(f"database {database['name']!r}, retention policy {policy['name']!r}: {key}: {error}")
+    names = [user["name"] for user in params["users"]]
+    found += [f"users: {name!r} is there twice." for name in sorted({name for name in names if names.count(name) > 1})]
+    if params["username"] in names:
+        found.append(f"users: {params['username']!r} is username as well, which needs no entry.")
+    for user in params["users"]:
+        found += [
+            f"user {user['name']!r}: the grant on {database!r} is {privilege!r}; write one of {', '.join(PRIVILEGES)}."
+            for database, privilege in user["grants"].items()
+            if privilege not in PRIVILEGES
+        ]
+    return found
+
+
+def run(influx: Influx, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Bring InfluxDB into the described state and return the module's result. Raises InfluxError."""
+    databases, users = params["databases"], params["users"]
+    version = influx.version()
+    statements: list[Statement] = []
+    admin_created = False
+    try:
+        influx.query("SHOW DATABASES")
+    except InfluxError as error:
+        if error.status != 403 or NO_ADMIN_YET not in str(error):
+            raise
+        admin_created = True
+        first = create_user(params["username"], params["password"], admin=True)
+        statements.append(first)
+        if not check_mode:
+            influx.query(first.text)
+    state = NOTHING if admin_created and check_mode else read_state(influx, databases, users)
+    rest = plan(state, databases, users)
+    if not check_mode:
+        for statement in rest:
+            influx.query(statement.text)
+    shown = [statement.shown for statement in statements + rest]
+    return {
+        "changed": bool(shown),
+        "statements": shown,
+        "version": version,
+        "admin_created": admin_created,
+        "diff": {"before": "", "after": "".join(f"{line}\n" for line in shown)},
+    }
+
+
+def main() -> None:
+    """Ansible's entry point."""
+    policy = {
+        "name": {"type": "str", "required": True},
+        "duration": {"type": "str"},
+        "shard_duration": {"type": "str"},
+        "default": {"type": "bool", "default": False},
+    }
+    database = {
+        "name": {"type": "str", "required": True},
+        "retention_policies": {"type": "list", "elements": "dict", "default": [], "options": policy},
+    }
+    user = {
+        "name": {"type": "str", "required": True},
+        "password": {"type": "str", "required": True, "no_log": True},
+        "admin": {"type": "bool", "default": False},
+        "grants": {"type": "dict", "default": {}},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            **CONNECTION_ARGUMENTS,
+            "username": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+            "databases": {"type": "list", "elements": "dict", "default": [], "options": database},
+            "users": {"type": "list", "elements": "dict", "default": [], "options": user},
+        },
+        supports_check_mode=True,
+    )
+    wrong = problems(module.params)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
+    try:
+        result = run(Influx.from_params(module.params), module.params, module.check_mode)
+    except InfluxError as error:
+        module.fail_json(msg=str(error), status=error.status)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,381 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Ansible module: one task of Kapacitor 1.x, over its HTTP API."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: kapacitor_task
+short_description: Define, enable, disable, update and remove tasks of Kapacitor 1.x
+description:
+  - Keeps one task as described, over Kapacitor's HTTP API.
+  - A changed TICKscript is sent first, while the old one goes on; Kapacitor validates it, so a script that does not parse
+    leaves the running task untouched. Only then the task is stopped and started, because Kapacitor uses a new script only
+    from the next start on.
+  - After a start it is watched that the task executes, and goes on executing, without an error.
+  - An enabled task that does not execute (Kapacitor never restarts a UDF that died) is started again.
+options:
+  url:
+    description: Address of Kapacitor's HTTP API, without a path, for example V(http://127.0.0.1:9092).
+    type: str
+    required: true
+  username:
+    description: User for basic authentication; none is sent without it.
+    type: str
+  password:
+    description: Password of O(username).
+    type: str
+  ca_path:
+    description: File with the certificates of the authorities that Kapacitor's certificate is checked against.
+    type: path
+  validate_certs:
+    description: Whether Kapacitor's certificate is checked.
+    type: bool
+    default: true
+  timeout:
+    description: Longest time that one request may take, in seconds.
+    type: int
+    default: 30
+  id:
+    description: The task's id. Kapacitor allows letters, digits, V(-), V(.) and V(_).
+    type: str
+    required: true
+    aliases: [name]
+  state:
+    description:
+      - V(enabled), the task is there as described and executes.
+      - V(disabled), the task is there as described and is stopped.
+      - V(absent), there is no such task.
+    type: str
+    choices: [enabled, disabled, absent]
+    default: enabled
+  script:
+    description: The TICKscript. Required unless O(state=absent).
+    type: str
+  dbrps:
+    description:
+      - Databases and retention policies whose points the task may see.
+      - Leave it out if the script declares them itself (C(dbrp "db"."rp")).
+    type: list
+    elements: dict
+    suboptions:
+      database:
+        description: Name of the database.
+        type: str
+        required: true
+      retention_policy:
+        description: Name of the retention policy.
+        type: str
+        required: true
+  owner_marker:
+    description:
+      - Text that the scripts of one's own tasks contain. If a task of this O(id) is there and its script does not contain
+        the text, it belongs to somebody else, and the module fails instead of overwriting or removing it.
+    type: str
+  watch:
+    description:
+      - How many seconds it is watched after a start that the task goes on executing. A UDF that fails does so after its
+        process is up, while Kapacitor has already answered that all is well.
+    type: float
+    default: 2
+notes:
+  - In check mode nothing is sent but questions. Kapacitor cannot validate a script without storing it, so a script that
+    does not parse is found by a real run only.
+author:
+  - influx-anomaly
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change without changing it.
+  diff_mode:
+    support: full
+    description: Shows the script, databases and status before and after.
+"""
+
+EXAMPLES = r"""
+- name: A task that runs
+  kapacitor_task:
+    url: http://127.0.0.1:9092
+    username: admin
+    password: "{{ kapacitor_password }}"
+    id: cpu_alert
+    dbrps:
+      - database: telegraf
+        retention_policy: autogen
+    script: "{{ lookup('ansible.builtin.file', 'cpu_alert.tick') }}"
+
+- name: The same task, stopped but kept
+  kapacitor_task:
+    url: http://127.0.0.1:9092
+    id: cpu_alert
+    state: disabled
+    dbrps:
+      - database: telegraf
+        retention_policy: autogen
+    script: "{{ lookup('ansible.builtin.file', 'cpu_alert.tick') }}"
+
+- name: No such task
+  kapacitor_task:
+    url: http://127.0.0.1:9092
+    id: cpu_alert
+    state: absent
+"""
+
+RETURN = r"""
+actions:
+  description: What was (in check mode, would be) done, in order.
+  type: list
+  elements: str
+  returned: always
+  sample: [updated, restarted]
+task:
+  description: The task as Kapacitor now describes it; empty if there is none, or in check mode if it would be created.
+  type: dict
+  returned: success
+  contains:
+    id:
+      description: The task's id.
+      type: str
+    type:
+      description: V(stream) or V(batch), which follows from the script.
+      type: str
+    status:
+      description: V(enabled) or V(disabled).
+      type: str
+    executing:
+      description: Whether the task runs.
+      type: bool
+    error:
+      description: Why it does not; empty if there is no error.
+      type: str
+    dbrps:
+      description: Databases and retention policies, as a list of C(db) and C(rp).
+      type: list
+    modified:
+      description: Time of the last change.
+      type: str
+    last_enabled:
+      description: Time of the last start.
+      type: str
+line:
+  description: Line of the script that Kapacitor's error names, counted from 1.
+  type: int
+  returned: when a script was refused and Kapacitor said where
+column:
+  description: Column of the script that Kapacitor's error names, counted from 1.
+  type: int
+  returned: when a script was refused and Kapacitor said where
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.kapacitor_api import (
+    CONNECTION_ARGUMENTS,
+    Kapacitor,
+    KapacitorError,
+    script_excerpt,
+    script_position,
+)
+
+POLL_SECONDS = 0.2
+
+
+class TaskError(Exception):
+    """The task cannot be brought into the wanted state; ``details`` are further results of the module."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+def run(kapacitor: Kapacitor, wanted: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Bring the task into the wanted state.
+
+    ``wanted`` are the module's parameters. Returns the module's result. Raises KapacitorError and TaskError.
+    """
+    before = kapacitor.task(wanted["id"])
+    _check_owner(before, wanted)
+    actions = plan(before, wanted)
+    result: dict[str, Any] = {
+        "changed": bool(actions),
+        "actions": actions,
+        "diff": {
+            "before_header": f"task {wanted['id']}",
+            "after_header": f"task {wanted['id']}",
+            "before": _as_text(before and _described(before)),
+            "after": _as_text(None if wanted["state"] == "absent" else _described_wanted(wanted, before)),
+        },
+    }
+    if actions and not check_mode:
+        apply(kapacitor, wanted, actions)
+    result["task"] = _summary(kapacitor.task(wanted["id"]) if actions and not check_mode else before)
+    return result
+
+
+def plan(before: dict[str, Any] | None, wanted: dict[str, Any]) -> list[str]:
+    """Return what has to be done, in order: created, updated, restarted, enabled, disabled, removed."""
+    state = wanted["state"]
+    if before is None:
+        return [] if state == "absent" else ["created"] + (["enabled"] if state == "enabled" else [])
+    if state == "absent":
+        return ["removed"]
+    actions = []
+    if _differs(before, wanted):
+        actions.append("updated")
+    if state == "disabled":
+        return actions + (["disabled"] if before["status"] == "enabled" else [])
+    if before["status"] != "enabled":
+        actions.append("enabled")
+    elif actions or not before.get("executing") or before.get("error"):
+        actions.append("restarted")
+    return actions
+
+
+def apply(kapacitor: Kapacitor, wanted: dict[str, Any], actions: list[str]) -> None:
+    """Carry the actions out."""
+    task_id = wanted["id"]
+    definition: dict[str, Any] = {"script": wanted["script"]}
+    if wanted["dbrps"]:
+        definition["dbrps"] = [{"db": entry["database"], "rp": entry["retention_policy"]} for entry in wanted["dbrps"]]
+    for action in actions:
+        if action == "removed":
+            kapacitor.delete_task(task_id)
+        elif action == "created":
+            # Disabled at first: a script that is wrong then leaves nothing behind, and the start is one code path.
+            _send_script(wanted, lambda: kapacitor.create_task({"id": task_id, "status": "disabled", **definition}))
+        elif action == "updated":
+            _send_script(wanted, lambda: kapacitor.update_task(task_id, definition))
+        elif action == "disabled":
+            kapacitor.update_task(task_id, {"status": "disabled"})
+        else:
+            if action == "restarted":
+                kapacitor.update_task(task_id, {"status": "disabled"})
+            kapacitor.update_task(task_id, {"status": "enabled"})
+            _watch(kapacitor, task_id, wanted["watch"])
+
+
+def _send_script(wanted: dict[str, Any], send: Callable[[], Any]) -> None:
+    try:
+        send()
+    except KapacitorError as error:
+        position = script_position(str(error))
+        if position is None:
+            raise
+        line, column = position
+        raise TaskError(
+            f"Kapacitor refuses the TICKscript of task {wanted['id']!r} at line {line}, column {column}: {error}\n"
+            f"{script_excerpt(wanted['script'], line, column)}",
+            line=line,
+            column=column,
+        ) from error
+
+
+def _watch(kapacitor: Kapacitor, task_id: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        task = kapacitor.task(task_id)
+        if task is None:
+            raise TaskError(f"task {task_id!r} was removed by somebody else right after its start.")
+        if task.get("error") or not task.get("executing"):
+            raise TaskError(
+                f"task {task_id!r} was started and does not execute: {task.get('error') or 'Kapacitor gives no reason'}."
+                " What its UDF wrote is in Kapacitor's log.",
+                task=_summary(task),
+            )
+        if time.monotonic() >= end:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _check_owner(before: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
+    marker = wanted["owner_marker"]
+    if before is None or not marker or marker in before["script"]:
+        return
+    verb = "removed" if wanted["state"] == "absent" else "overwritten"
+    raise TaskError(
+        f"a task {wanted['id']!r} is there that is somebody else's (its script lacks {marker!r}); it is not {verb}."
+        " Rename one of the two, or delete that task if nobody needs it."
+    )
+
+
+def _differs(before: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    here, there = _described(before), _described_wanted(wanted, before)
+    return here["script"] != there["script"] or here["dbrps"] != there["dbrps"]
+
+
+def _described(task: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "status": task["status"],
+        "dbrps": sorted((entry["db"], entry["rp"]) for entry in task.get("dbrps") or []),
+        "script": task["script"],
+    }
+
+
+def _described_wanted(wanted: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    if wanted["dbrps"]:
+        dbrps = sorted((entry["database"], entry["retention_policy"]) for entry in wanted["dbrps"])
+    else:
+        # The script declares them: whatever it said before is compared with the script.
+        dbrps = _described(before)["dbrps"] if before else []
+    return {"status": wanted["state"], "dbrps": dbrps, "script": wanted["script"]}
+
+
+def _as_text(described: dict[str, Any] | None) -> str:
+    if described is None:
+        return ""
+    dbrps = "".join(f'# from "{database}"."{policy}"\n' for database, policy in described["dbrps"] or [])
+    return f"# {described['status']}\n{dbrps}{described['script'].rstrip()}\n"
+
+
+def _summary(task: dict[str, Any] | None) -> dict[str, Any]:
+    if task is None:
+        return {}
+    return {
+        "id": task["id"],
+        "type": task.get("type"),
+        "status": task.get("status"),
+        "executing": task.get("executing"),
+        "error": task.get("error", ""),
+        "dbrps": task.get("dbrps"),
+        "modified": task.get("modified"),
+        "last_enabled": task.get("last-enabled"),
+    }
+
+
+def main() -> None:
+    """Ansible's entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            **CONNECTION_ARGUMENTS,
+            "id": {"type": "str", "required": True, "aliases": ["name"]},
+            "state": {"type": "str", "choices": ["enabled", "disabled", "absent"], "default": "enabled"},
+            "script": {"type": "str"},
+            "dbrps": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "database": {"type": "str", "required": True},
+                    "retention_policy": {"type": "str", "required": True},
+                },
+            },
+            "owner_marker": {"type": "str"},
+            "watch": {"type": "float", "default": 2},
+        },
+        required_if=[("state", "enabled", ["script"]), ("state", "disabled", ["script"])],
+        supports_check_mode=True,
+    )
+    try:
+        result = run(Kapacitor.from_params(module.params), module.params, module.check_mode)
+    except TaskError as error:
+        module.fail_json(msg=str(error), **error.details)
+    except KapacitorError as error:
+        module.fail_json(msg=str(error), status=error.status)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

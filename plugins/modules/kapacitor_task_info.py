@@ -1,0 +1,128 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Ansible module: what tasks a Kapacitor 1.x has, over its HTTP API."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: kapacitor_task_info
+short_description: List the tasks of Kapacitor 1.x
+description:
+  - Lists tasks with their status and error, over Kapacitor's HTTP API. Changes nothing.
+options:
+  url:
+    description: Address of Kapacitor's HTTP API, without a path, for example V(http://127.0.0.1:9092).
+    type: str
+    required: true
+  username:
+    description: User for basic authentication; none is sent without it.
+    type: str
+  password:
+    description: Password of O(username).
+    type: str
+  ca_path:
+    description: File with the certificates of the authorities that Kapacitor's certificate is checked against.
+    type: path
+  validate_certs:
+    description: Whether Kapacitor's certificate is checked.
+    type: bool
+    default: true
+  timeout:
+    description: Longest time that one request may take, in seconds.
+    type: int
+    default: 30
+  pattern:
+    description: Shell-like pattern that the tasks' ids match; empty means every task.
+    type: str
+    default: ""
+  owner_marker:
+    description: Only tasks whose script contains this text.
+    type: str
+author:
+  - influx-anomaly
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing anyway.
+"""
+
+EXAMPLES = r"""
+- name: Which of our tasks are there
+  kapacitor_task_info:
+    url: http://127.0.0.1:9092
+    username: admin
+    password: "{{ kapacitor_password }}"
+    owner_marker: managed by influx-anomaly
+  register: mine
+"""
+
+RETURN = r"""
+tasks:
+  description: The tasks, sorted by id.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    id:
+      description: The task's id.
+      type: str
+    status:
+      description: V(enabled) or V(disabled).
+      type: str
+    executing:
+      description: Whether the task runs.
+      type: bool
+    error:
+      description: Why it does not; empty if there is no error.
+      type: str
+    dbrps:
+      description: Databases and retention policies, as a list of C(db) and C(rp).
+      type: list
+    script:
+      description: The TICKscript as it was sent.
+      type: str
+    stats:
+      description: Statistics of the task (C(task-stats)) and of each of its nodes (C(node-stats)); empty if it does not run.
+      type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.kapacitor_api import CONNECTION_ARGUMENTS, Kapacitor, KapacitorError
+
+FIELDS = ("status", "executing", "error", "dbrps", "script", "stats")
+
+
+def tasks(kapacitor: Kapacitor, pattern: str, owner_marker: str | None) -> list[dict[str, Any]]:
+    """Return the tasks that match, sorted by id."""
+    found = [
+        {"id": task["id"], **{field: task.get(field) for field in FIELDS}}
+        for task in kapacitor.tasks(pattern, FIELDS)
+        if not owner_marker or owner_marker in (task.get("script") or "")
+    ]
+    for task in found:
+        task["stats"] = task["stats"] or {}
+    return sorted(found, key=lambda task: str(task["id"]))
+
+
+def main() -> None:
+    """Ansible's entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            **CONNECTION_ARGUMENTS,
+            "pattern": {"type": "str", "default": ""},
+            "owner_marker": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        found = tasks(Kapacitor.from_params(module.params), module.params["pattern"], module.params["owner_marker"])
+    except KapacitorError as error:
+        module.fail_json(msg=str(error), status=error.status)
+    module.exit_json(changed=False, tasks=found)
+
+
+if __name__ == "__main__":
+    main()
