@@ -1,0 +1,144 @@
+"""Runs a playbook as a user would, and reads from its output what it did."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+
+_HEADING = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(?P<name>.*)\] \*+$")
+_OUTCOME = re.compile(r"^(?P<status>ok|changed|skipping|fatal|failed|rescued): \[(?P<host>[^\]\s]+)(?: -> [^\]]*)?\]")
+_RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>(?:\w+=\d+\s*)+)$")
+# A failed play's last words; the whole text is in the log.
+_TAIL_LINES = 60
+
+
+@dataclass(frozen=True)
+class Recap:
+    """What `PLAY RECAP` counts for one host."""
+
+    ok: int = 0
+    changed: int = 0
+    unreachable: int = 0
+    failed: int = 0
+    skipped: int = 0
+    rescued: int = 0
+    ignored: int = 0
+
+
+@dataclass(frozen=True)
+class PlayResult:
+    """One run of ansible-playbook.
+
+    Attributes:
+        command: what was run.
+        returncode: 0 if every host passed.
+        output: standard output and standard error, as a user sees them, without colour.
+        log: the file that holds `output`.
+        recap: host to counts.
+    """
+
+    command: list[str]
+    returncode: int
+    output: str
+    log: Path
+    recap: Mapping[str, Recap] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> int:
+        """Number of changed tasks on all hosts."""
+        return sum(host.changed for host in self.recap.values())
+
+    @property
+    def changes(self) -> list[str]:
+        """`host: task` for each task that reported a change, once for each loop item."""
+        return [f"{host}: {task}" for task, status, host in self.outcomes() if status == "changed"]
+
+    @property
+    def text(self) -> str:
+        """The output with all white space made single: messages are wrapped and indented on a terminal."""
+        return " ".join(self.output.split())
+
+    def outcomes(self) -> Iterator[tuple[str, str, str]]:
+        """Each (task, status, host) in order of appearance."""
+        task = ""
+        for line in self.output.splitlines():
+            if heading := _HEADING.match(line):
+                task = heading["name"]
+            elif outcome := _OUTCOME.match(line):
+                yield task, outcome["status"], outcome["host"]
+
+    def tail(self) -> str:
+        """The last lines of the output, with where the rest is."""
+        return "\n".join([f"(all of it: {self.log})", *self.output.splitlines()[-_TAIL_LINES:]])
+
+    def succeeded(self) -> PlayResult:
+        """Itself, after asserting that every host passed."""
+        assert self.returncode == 0, f"{' '.join(self.command)} exited {self.returncode}\n{self.tail()}"
+        return self
+
+    def unchanged(self) -> PlayResult:
+        """Itself, after asserting that every host passed and nothing changed anywhere."""
+        self.succeeded()
+        assert self.changed == 0, f"{' '.join(self.command)} changed {self.changes}\n{self.tail()}"
+        return self
+
+    def refused(self, *words: str) -> PlayResult:
+        """Itself, after asserting that it failed with a message that has all `words` (letter case does not count)."""
+        assert self.returncode != 0, f"{' '.join(self.command)} passed\n{self.tail()}"
+        text = self.text.lower()
+        missing = [word for word in words if " ".join(word.split()).lower() not in text]
+        assert not missing, f"{' '.join(self.command)} failed without saying {missing}\n{self.tail()}"
+        assert "traceback (most recent call last)" not in text, self.tail()
+        return self
+
+
+def recap_of(output: str) -> dict[str, Recap]:
+    """Host to counts, from the lines after `PLAY RECAP`."""
+    hosts: dict[str, Recap] = {}
+    _, found, rest = output.partition("\nPLAY RECAP ")
+    for line in rest.splitlines() if found else ():
+        if match := _RECAP.match(line.strip()):
+            hosts[match["host"]] = Recap(
+                **{name: int(count) for name, count in (pair.split("=") for pair in match["counts"].split())}
+            )
+    return hosts
+
+
+def run_playbook(
+    playbook: str, inventory: Path, log: Path, *args: str, env: Mapping[str, str] | None = None
+) -> PlayResult:
+    """Runs `playbooks/<playbook>.yml` against an inventory, from the repository's root.
+
+    Args:
+        playbook: name without folder and suffix.
+        inventory: folder or file.
+        log: where the output is written to, while it comes.
+        args: more arguments of ansible-playbook.
+        env: environment variables on top of this process's own.
+    """
+    command = [str(ANSIBLE_PLAYBOOK), "-i", str(inventory), f"playbooks/{playbook}.yml", *args]
+    environment = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"} | dict(env or {})
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file:
+        file.write(f"$ {' '.join(command)}\n".encode())
+        file.flush()
+        # No terminal and no input: a prompt must be an error, not a hang.
+        returncode = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+    output = log.read_text(encoding="utf-8", errors="replace")
+    return PlayResult(command, returncode, output, log, recap_of(output))
