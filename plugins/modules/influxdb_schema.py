@@ -230,7 +230,7 @@ def read_state(influx: Influx, databases: Sequence[Mapping[str, Any]], users: Se
 
 def plan(state: State, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> list[Statement]:
     """Return the statements that lead from the state to what is described, in an order in which they can be run."""
-    statements = []
+    statements: list[Statement] = []
     for database in databases:
         statements += _plan_database(database, state.policies.get(database["name"]))
     described = [str(database["name"]) for database in databases]

@@ -304,7 +304,7 @@ def _check_owner(before: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
 
 def _differs(before: dict[str, Any], wanted: dict[str, Any]) -> bool:
     here, there = _described(before), _described_wanted(wanted, before)
-    return here["script"] != there["script"] or here["dbrps"] != there["dbrps"]
+    return bool(here["script"] != there["script"] or here["dbrps"] != there["dbrps"])
 
 
 def _described(task: dict[str, Any]) -> dict[str, Any]:
