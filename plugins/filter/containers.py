@@ -46,6 +46,8 @@ def container_problems(request: Mapping[str, Any], secrets: Mapping[str, str]) -
     problems += [
         f"container_tmpfs has '{path}'. Fix: write an absolute path" for path in request["tmpfs"] if path[:1] != "/"
     ]
+    if request["healthcheck"] and not request["healthcheck"].get("test"):
+        problems.append("container_healthcheck has no test. Fix: add one, such as [CMD, curl, -fsS, URL]")
     public = json.dumps([request[key] for key in ("env", "command", "entrypoint", "labels", "healthcheck")])
     problems += [
         f"the secret {name} is in the container's environment, command, labels or health check, where docker inspect "
@@ -80,11 +82,12 @@ def container_verdict(inspected: Mapping[str, Any] | None) -> str:
         return "missing"
     if state["Status"] in ("exited", "dead", "removing", "paused"):
         return str(state["Status"])
+    # First, as a container between two starts keeps the health of the run before.
+    if state["Restarting"]:
+        return "crashing" if inspected.get("RestartCount", 0) >= CRASHES else "waiting"
     health = (state.get("Health") or {}).get("Status", "none")
     if health == "unhealthy":
         return "unhealthy"
-    if state["Restarting"]:
-        return "crashing" if inspected.get("RestartCount", 0) >= CRASHES else "waiting"
     return "ready" if state["Running"] and health in ("healthy", "none") else "waiting"
 
 
@@ -99,6 +102,8 @@ def _fix(cause: str, state: Mapping[str, Any], name: str, memory: str) -> str:
         return f"raise the service's memory limit (container_memory is {memory})"
     if state.get("ExitCode") in (126, 127):
         return "the command or entry point is not in the image or not executable: check container_command and the image"
+    if "container_run_timeout" in cause:
+        return "give the job more time with container_run_timeout, or less work"
     return f"read the log below, all of it with 'docker logs {name}'; mend the cause, and run the playbook again"
 
 
