@@ -1,0 +1,128 @@
+"""Action plugin: checks the whole inventory on the controller, and returns every problem. It connects to nothing.
+
+An action, because it has to see each host's own variables apart from the roles' defaults, untemplated, and with the
+file and line that they come from. What is checked is in plugins/preflight.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+_ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(_ROOT / "plugins"), str(_ROOT / "udf" / "anomaly" / "src")]
+
+from anomaly import spec
+from preflight.checks import inventory_problems
+from preflight.inventory import Host, Inventory
+from preflight.variables import load_options
+from preflight.wanted import wanted
+
+try:
+    from ansible._internal._datatag._tags import Origin
+except ImportError:  # not a public interface: without it messages don't tell the line
+    Origin = None
+
+# Ansible's own; what begins with ansible_ is left out by the check of names.
+_MAGIC = frozenset(
+    """
+    environment gather_subset group_names groups hostvars inventory_dir inventory_file inventory_hostname
+    inventory_hostname_short module_setup omit play_hosts playbook_dir role_names role_name role_path role_uuid vars
+    """.split()
+)
+
+
+def _origin(value: Any) -> str | None:
+    """File and line of a value, relative to the current directory where it lies in it."""
+    tag = Origin.get_tag(value) if Origin is not None else None
+    if tag is None or not tag.path:
+        return None
+    path = Path(tag.path)
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return f"{path}:{tag.line_num}" if tag.line_num else str(path)
+
+
+def _pipeline_problems(pipelines: object) -> list[str]:
+    try:
+        spec.normalize(pipelines)
+    except spec.SpecError as error:
+        return error.problems
+    return []
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Takes `roles`, the folder with all roles.
+
+    Returns `problems`, a list of lines, because of which it never fails, and `wanted`: host -> what to ask it.
+    """
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Checks every host of the inventory, also those that --limit leaves out: an inventory is one whole."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        roles = Path(self._task.args["roles"])
+        options = load_options(roles)
+        defaults = self._defaults(roles)
+        groups = {name: list(members) for name, members in task_vars["groups"].items()}
+        names = [name for name in groups["all"] if not name.startswith("_")]
+        raw = {name: task_vars["hostvars"].raw_get(name) for name in names}
+        hosts = {name: self._host(name, raw[name], defaults, options, task_vars) for name in names}
+        inventory = Inventory(hosts, groups)
+        names_of_roles = [path.name for path in roles.iterdir() if path.is_dir()]
+        result["problems"] = inventory_problems(inventory, options, names_of_roles, _pipeline_problems)
+        result["wanted"] = {host.name: wanted(inventory, host) for host in inventory.stack_hosts()}
+        result["changed"] = False
+        return result
+
+    def _defaults(self, roles: Path) -> dict[str, Any]:
+        """Untemplated defaults and internal variables of all roles, as Ansible would load them."""
+        values: dict[str, Any] = {}
+        for kind in ("defaults", "vars"):
+            for path in sorted([*roles.glob(f"*/{kind}/main.yml"), *roles.glob(f"*/{kind}/main/*.yml")]):
+                values.update(self._loader.load_from_file(str(path), cache="all") or {})
+        return values
+
+    def _host(
+        self,
+        name: str,
+        raw: Mapping[str, Any],
+        defaults: dict[str, Any],
+        options: Mapping[str, Any],
+        task_vars: dict[str, Any],
+    ) -> Host:
+        own = {key: value for key, value in raw.items() if key not in _MAGIC and not self._is_result(name, key)}
+        variables = {**defaults, **raw, "hostvars": task_vars["hostvars"], "groups": task_vars["groups"]}
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        effective: dict[str, Any] = {}
+        broken: dict[str, str] = {}
+        for key in options:
+            if key not in variables:
+                continue
+            try:
+                effective[key] = templar.template(variables[key])
+            except Exception as error:  # whatever a template can raise is a problem to report, not to stop at
+                if key in own:
+                    broken[key] = " ".join(str(error).split())
+        supplied = {key: effective.get(key, value) for key, value in own.items()}
+        places = dict(self._places(own))
+        return Host(name, effective, supplied, places, broken)
+
+    def _is_result(self, host: str, name: str) -> bool:
+        """Whether a variable is what a play has registered or set, rather than what the inventory says."""
+        cache = getattr(self._task._variable_manager, "_nonpersistent_fact_cache", {})
+        return name in cache.get(host, {})
+
+    @staticmethod
+    def _places(own: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for key, value in own.items():
+            place = _origin(value)
+            if place is not None:
+                yield key, place

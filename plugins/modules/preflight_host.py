@@ -1,0 +1,279 @@
+#!/usr/bin/python
+"""Ansible module: what a host says about itself that a deployment depends on. It changes nothing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_host
+short_description: Tells what a deployment on a host depends on
+description:
+  - Looks at memory, disk space, listening ports, the container engine and the reachability of registries, in one
+    round trip and with nothing but Python's standard library.
+  - Judges nothing; the filter P(preflight_host_problems#filter) does.
+attributes:
+  check_mode:
+    support: full
+options:
+  paths:
+    description: Folders to tell the free space of; of one that isn't there, its nearest parent's is told.
+    type: list
+    elements: path
+    default: []
+  ports:
+    description: TCP ports to look for listeners on.
+    type: list
+    elements: int
+    default: []
+  socket:
+    description: Socket of the container engine.
+    type: path
+    default: /var/run/docker.sock
+  urls:
+    description: URLs to try. Any answer counts, a refusal by the server too.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds for each URL; all are tried at the same time.
+    type: int
+    default: 10
+author: influx-anomaly
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  preflight_host:
+    paths: [/srv/influx-anomaly]
+    ports: [8086, 9092]
+"""
+
+RETURN = r"""
+memory_mb:
+  description: Memory in MiB, or the limit of the cgroup where that is lower.
+  type: int
+  returned: always
+disks:
+  description: "For each path: existing (the folder looked at), free_mb, writable."
+  type: dict
+  returned: always
+listeners:
+  description: "For each port something listens on: addresses, and process (name and id, where it can be told)."
+  type: dict
+  returned: always
+engine:
+  description: "answers, and of an engine that does: name, version, api, root (its folder), containers, free_mb."
+  type: dict
+  returned: always
+urls:
+  description: For each URL an empty text if something answered, else the reason.
+  type: dict
+  returned: always
+"""
+
+import concurrent.futures
+import http.client
+import ipaddress
+import json
+import os
+import shutil
+import socket
+import ssl
+import struct
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+TCP_LISTEN = "0A"
+
+
+def memory_mb() -> int:
+    """MiB of memory that the host, or the container Ansible runs in, has."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            total = min(total, int(Path(limit).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return total // 2**20
+
+
+def disk(path: str) -> dict[str, object]:
+    """Free MiB where `path` lies or would lie, for an ordinary user."""
+    existing = Path(path)
+    while not existing.exists():
+        existing = existing.parent
+    return {
+        "existing": str(existing),
+        "free_mb": shutil.disk_usage(existing).free // 2**20,
+        "writable": existing.is_dir() and os.access(existing, os.W_OK | os.X_OK),
+    }
+
+
+def _sockets() -> list[tuple[str, int, str]]:
+    """(address, port, inode) of every listening TCP socket, from the kernel's tables."""
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            columns = line.split()
+            if columns[3] != TCP_LISTEN:
+                continue
+            address, port = columns[1].split(":")
+            found.append((_address(address), int(port, 16), columns[9]))
+    return found
+
+
+def _address(text: str) -> str:
+    """An address as the kernel prints it: 32-bit words in the host's byte order."""
+    words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
+    address = ipaddress.ip_address(b"".join(struct.pack("=I", word) for word in words))
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def _processes(inodes: set[str]) -> dict[str, str]:
+    """inode -> "name (pid N)" of the process that holds the socket."""
+    found: dict[str, str] = {}
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            for descriptor in (process / "fd").iterdir():
+                target = str(descriptor.readlink())
+                inode = target[8:-1] if target.startswith("socket:[") else ""
+                if inode in inodes:
+                    name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                    found[inode] = f"{name} (pid {process.name})"
+        except OSError:  # it ended meanwhile, or is not ours to look at
+            continue
+    return found
+
+
+def listeners(ports: list[int]) -> dict[str, dict[str, object]]:
+    """Port -> who listens on it, for the ports somebody listens on."""
+    sockets = [entry for entry in _sockets() if entry[1] in ports]
+    processes = _processes({inode for _, _, inode in sockets}) if sockets else {}
+    found: dict[str, dict[str, object]] = {}
+    for address, port, inode in sockets:
+        entry = found.setdefault(str(port), {"addresses": [], "process": ""})
+        addresses = entry["addresses"]
+        if isinstance(addresses, list) and address not in addresses:
+            addresses.append(address)
+        entry["process"] = entry["process"] or processes.get(inode, "")
+    return found
+
+
+class _Engine(http.client.HTTPConnection):
+    """HTTP to the engine's socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=10)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connects to the Unix socket instead of a host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+    def ask(self, path: str) -> object:
+        """The JSON answer to a GET."""
+        self.request("GET", path)
+        answer = self.getresponse()
+        body = answer.read()
+        if answer.status != http.client.OK:
+            raise ValueError(f"{path}: HTTP {answer.status}")
+        return json.loads(body)
+
+
+def engine(path: str) -> dict[str, object]:
+    """What the engine behind a socket is and which containers it has, or why it doesn't answer."""
+    connection = _Engine(path)
+    try:
+        version = connection.ask("/version")
+        information = connection.ask("/info")
+        containers = connection.ask("/containers/json?all=1")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return {"answers": False, "reason": str(error)}
+    finally:
+        connection.close()
+    if not (isinstance(version, dict) and isinstance(information, dict) and isinstance(containers, list)):
+        return {"answers": False, "reason": "it doesn't speak the Docker Engine API"}
+    components = version.get("Components") or [{}]
+    root = str(information.get("DockerRootDir") or "/var/lib/docker")
+    return {
+        "answers": True,
+        "name": components[0].get("Name") or "Engine",
+        "version": version.get("Version", ""),
+        "api": version.get("ApiVersion", ""),
+        "root": root,
+        "free_mb": disk(root)["free_mb"],
+        "containers": [
+            {
+                "names": [name.lstrip("/") for name in container.get("Names") or []],
+                "labels": container.get("Labels") or {},
+                "ports": sorted(
+                    {port["PublicPort"] for port in container.get("Ports") or [] if port.get("PublicPort")}
+                ),
+            }
+            for container in containers
+        ],
+    }
+
+
+def reach(url: str, timeout: int) -> str:
+    """An empty text if anything answered at the URL, else why nothing did. Proxies of the environment are used."""
+    if not url.startswith(("https://", "http://")):
+        return "it is no http or https URL"
+    request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "influx-anomaly-preflight"})  # noqa: S310  checked above
+    try:
+        with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
+            return ""
+    except urllib.error.HTTPError:
+        return ""  # a server that refuses is a server that answers
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted here ({error.reason.verify_message})"
+        return str(error.reason) or type(error.reason).__name__
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+
+
+def reach_all(urls: list[str], timeout: int) -> dict[str, str]:
+    """URL -> empty or the reason, all tried at the same time."""
+    if not urls:
+        return {}
+    with concurrent.futures.ThreadPoolExecutor(max_workers=len(urls)) as pool:
+        return dict(zip(urls, pool.map(lambda url: reach(url, timeout), urls), strict=False))
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
+            "socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "urls": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 10},
+        },
+        supports_check_mode=True,
+    )
+    parameters = module.params
+    module.exit_json(
+        changed=False,
+        memory_mb=memory_mb(),
+        disks={path: disk(path) for path in parameters["paths"]},
+        listeners=listeners(parameters["ports"]),
+        engine=engine(parameters["socket"]),
+        urls=reach_all(parameters["urls"], parameters["timeout"]),
+    )
+
+
+if __name__ == "__main__":
+    main()

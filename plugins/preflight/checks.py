@@ -1,0 +1,42 @@
+"""All checks of an inventory, in the order a reader wants them: names, types, values, groups, pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from preflight import secret, topology, values, variables
+from preflight.inventory import Inventory
+from preflight.problem import Problem, report
+from preflight.variables import Options
+
+
+def inventory_problems(
+    inventory: Inventory, options: Options, roles: list[str], pipeline_problems: Callable[[object], list[str]]
+) -> list[str]:
+    """Every problem, one line each.
+
+    Args:
+        inventory: all hosts and groups.
+        options: variable -> argument specification, of all roles.
+        roles: the roles' names, whose variables begin with them.
+        pipeline_problems: what is wrong with a list of pipelines, one sentence each.
+    """
+    problems: list[Problem] = []
+    ours = variables.prefixes(options, roles)
+    for host in inventory.hosts.values():
+        problems += variables.unknown(host, options, ours)
+        problems += variables.wrong_types(host, options)
+        problems += secret.weak(host, options)
+    # A value of a wrong type is told once, without what follows from it.
+    told = {(problem.host, problem.thing) for problem in problems}
+    problems += [
+        problem
+        for problem in (*values.check(inventory), *topology.check(inventory))
+        if (problem.host, problem.thing) not in told
+    ]
+    lines = report(problems, [host.name for host in inventory.hosts.values()])
+    for host in inventory.stack_hosts():
+        found = pipeline_problems(host.effective.get("pipelines"))
+        place = host.where.get("pipelines")
+        lines += [f"{problem} ({place})" if place else problem for problem in found]
+    return list(dict.fromkeys(lines))

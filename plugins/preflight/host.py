@@ -1,0 +1,214 @@
+"""What is wrong with a host, from what the module preflight_host and Ansible's facts say about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from preflight.problem import Problem
+from preflight.wanted import ENGINE_ROOT
+
+SUPPORTED = {"Debian": ("12", "13"), "Ubuntu": ("22.04", "24.04")}
+OLDEST_ENGINE = (20, 10)
+OLDEST_API = (1, 41)
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """`20.10.24+dfsg1` -> (20, 10, 24)."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in match.group().split(".")) if match else ()
+
+
+def operating_system(distribution: str, version: str, allowed: bool) -> Iterator[Problem]:
+    """Distributions that this is made for and tested on; `allowed` is the user's own risk."""
+    if allowed or any(version == known or version.startswith(f"{known}.") for known in SUPPORTED.get(distribution, ())):
+        return
+    supported = ", ".join(f"{name} {' and '.join(versions)}" for name, versions in SUPPORTED.items())
+    yield Problem(
+        "operating system",
+        f"{distribution} {version}",
+        f"is none of those this is made for ({supported})",
+        "use one of them, or set preflight_any_os to true and see",
+    )
+
+
+def memory(found_mb: int, least_mb: int) -> Iterator[Problem]:
+    """Memory of the whole host."""
+    if found_mb < least_mb:
+        yield Problem(
+            "memory",
+            f"{found_mb} MiB",
+            f"is less than preflight_min_memory_mb ({least_mb})",
+            "give the host more memory, or lower preflight_min_memory_mb and the services' own limits",
+        )
+
+
+def disks(found: Mapping[str, Mapping[str, Any]], least_mb: Mapping[str, int]) -> Iterator[Problem]:
+    """Free space of the stack's folder and of the engine's.
+
+    Args:
+        found: path -> what the module says of it.
+        least_mb: path -> MiB it needs.
+    """
+    for path, entry in found.items():
+        least = least_mb.get(path, 0)
+        if entry["free_mb"] < least:
+            yield Problem(
+                f"disk space for {path}",
+                f"{entry['free_mb']} MiB",
+                f"is less than the {least} MiB it needs",
+                f"free some on the file system of {entry['existing']}, or move the folder to a larger one",
+            )
+        if not entry["writable"]:
+            yield Problem(
+                f"folder {path}",
+                None,
+                f"{entry['existing']} cannot be written to",
+                "set ansible_become to true for this host, mount it writable, or set stack_dir to another folder",
+            )
+
+
+def engine(found: Mapping[str, Any], managed: bool) -> Iterator[Problem]:
+    """The engine that answers, if one does. `managed`: the role docker may install or start one."""
+    if not found["answers"]:
+        if not managed:
+            yield Problem(
+                "container engine",
+                None,
+                f"doesn't answer ({found['reason']}), and docker_manage is false",
+                "start it, or set docker_manage to true",
+            )
+        return
+    if "podman" in found["name"].casefold():
+        yield Problem(
+            "container engine",
+            f"{found['name']} {found['version']}",
+            "is not Docker",
+            "install Docker Engine beside it",
+        )
+    elif numbers(found["version"]) < OLDEST_ENGINE:
+        oldest = ".".join(map(str, OLDEST_ENGINE))
+        yield Problem("Docker Engine", found["version"], f"is older than {oldest}", f"upgrade it to {oldest} or newer")
+    elif numbers(found["api"]) < OLDEST_API:
+        oldest = ".".join(map(str, OLDEST_API))
+        yield Problem("Docker Engine API", found["api"], f"is older than {oldest}", "upgrade the engine")
+
+
+def _overlap(address: str, listening: list[str]) -> bool:
+    return address in ANY_ADDRESS or address in listening or any(one in ANY_ADDRESS for one in listening)
+
+
+def _is_ours(container: Mapping[str, Any], stack: str) -> bool:
+    return bool(container["labels"].get("influx-anomaly.stack") == stack)
+
+
+def ports(
+    wanted: Mapping[str, int],
+    address: str,
+    listeners: Mapping[str, Mapping[str, Any]],
+    containers: list[Any],
+    stack: str,
+) -> Iterator[Problem]:
+    """Ports that somebody else holds.
+
+    Args:
+        wanted: variable -> port.
+        address: the address they will be bound to.
+        listeners: port (as text) -> addresses and process.
+        containers: the engine's containers.
+        stack: name of our stack, whose containers may hold them.
+    """
+    for variable, port in wanted.items():
+        holders = [container for container in containers if port in container["ports"]]
+        if any(_is_ours(container, stack) for container in holders):
+            continue
+        listener = listeners.get(str(port))
+        if listener is None or not _overlap(address, list(listener["addresses"])):
+            continue
+        if holders:
+            who = f"the container {holders[0]['names'][0]}"
+        else:
+            who = f"the process {listener['process']}" if listener["process"] else "another process"
+        yield Problem(variable, str(port), f"the port is in use by {who}", f"stop it, or set {variable} to a free port")
+
+
+def names(wanted: list[str], containers: list[Any], stack: str) -> Iterator[Problem]:
+    """Containers of others that have the names that ours will get."""
+    for container in containers:
+        for name in container["names"]:
+            if name in wanted and not _is_ours(container, stack):
+                yield Problem(
+                    "container",
+                    name,
+                    f"there is one of this name that doesn't belong to the stack {stack}",
+                    "remove or rename it, or choose another stack_name",
+                )
+
+
+def reachable(
+    source: str, needed: Mapping[str, list[str]], answers: Mapping[str, str], fixes: Mapping[str, str]
+) -> Iterator[Problem]:
+    """What `image_source` needs and what could not be reached.
+
+    Args:
+        source: image_source.
+        needed: way (`pull`, `build`) -> URLs it needs; with `auto` one complete way is enough.
+        answers: URL -> empty, or why it could not be reached.
+        fixes: URL -> the variable that names another.
+    """
+    failed = {way: [url for url in urls if answers.get(url)] for way, urls in needed.items()}
+    if not needed or (source == "auto" and any(not urls for urls in failed.values())):
+        return
+    for way, urls in failed.items():
+        for url in urls:
+            yield Problem(
+                "image_source",
+                source,
+                f"to {way} images, {url} must be reachable, and is not: {answers[url]}",
+                f"open the way to it, set {fixes[url]} to a mirror, or use archives (image_source: archive)",
+            )
+
+
+def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Every problem of one host, one line each.
+
+    Args:
+        facts: distribution, version, and what preflight_host returned as `host`.
+        wanted: what preflight.wanted made of its variables.
+    """
+    host = facts["host"]
+    stack = str(wanted["stack"])
+    containers = host["engine"].get("containers", [])
+    # What is deployed already needs no room to build in, and nothing to be fetched.
+    deployed = any(_is_ours(container, stack) for container in containers)
+    found = [
+        *operating_system(facts["distribution"], str(facts["version"]), bool(wanted["any_os"])),
+        *memory(int(host["memory_mb"]), int(wanted["memory_mb"])),
+        *disks(_with_engine(host), {path: 0 if deployed else int(least) for path, least in wanted["disks"].items()}),
+        *engine(host["engine"], bool(wanted["docker_manage"])),
+        *ports(
+            {variable: int(port) for variable, port in wanted["ports"].items()},
+            str(wanted["address"]),
+            host["listeners"],
+            containers,
+            stack,
+        ),
+        *names(list(wanted["containers"]), containers, stack),
+        *reachable(str(wanted["source"]), {} if deployed else wanted["needed"], host["urls"], wanted["fixes"]),
+    ]
+    prefix = f"{wanted['host']}: " if wanted["host"] else ""
+    return [prefix + problem.text() for problem in found]
+
+
+def _with_engine(host: Mapping[str, Any]) -> dict[str, Any]:
+    """The disks, with the engine's real folder in the place of its usual one."""
+    found = dict(host["disks"])
+    if host["engine"]["answers"] and ENGINE_ROOT in found:
+        found[ENGINE_ROOT] = {
+            "existing": host["engine"]["root"],
+            "free_mb": host["engine"]["free_mb"],
+            "writable": True,
+        }
+    return found

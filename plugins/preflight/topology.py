@@ -1,0 +1,170 @@
+"""Groups: is there what is needed, once, and can the parts reach each other."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from preflight.inventory import SERVICES, Host, Inventory
+from preflight.problem import Problem, show
+
+_NEEDS = {"kapacitor": "influxdb", "grafana": "influxdb", "chronograf": "influxdb"}
+
+
+def check(inventory: Inventory) -> Iterator[Problem]:
+    """All problems of groups and of addresses between hosts."""
+    yield from _misspelt(inventory)
+    yield from _influxdb(inventory)
+    yield from _kapacitor(inventory)
+    yield from _reachable(inventory)
+    yield from _same_address(inventory)
+
+
+def _names(hosts: list[Host]) -> str:
+    return show([host.name for host in hosts])
+
+
+def _external_url(inventory: Inventory) -> str:
+    for host in inventory.stack_hosts():
+        if host.text("influxdb_external_url"):
+            return host.text("influxdb_external_url")
+    return ""
+
+
+def _misspelt(inventory: Inventory) -> Iterator[Problem]:
+    for group in inventory.groups:
+        near = difflib.get_close_matches(group.casefold(), SERVICES, n=1, cutoff=0.8)
+        if near and group not in SERVICES and not inventory.groups.get(near[0]):
+            yield Problem(
+                f"group {group}",
+                show(inventory.groups[group]),
+                "no playbook uses this group",
+                f"did you mean {near[0]}? Rename the group",
+            )
+
+
+def _influxdb(inventory: Inventory) -> Iterator[Problem]:
+    hosts = inventory.members("influxdb")
+    external = _external_url(inventory)
+    if len(hosts) > 1:
+        yield Problem(
+            "group influxdb",
+            _names(hosts),
+            "has more than one host, and a stack has one InfluxDB",
+            "leave one host in it; a second InfluxDB is a second stack with an inventory of its own",
+        )
+    if hosts and external:
+        yield Problem(
+            "influxdb_external_url",
+            show(external),
+            f"is set, and the group influxdb has {_names(hosts)} too",
+            "empty the group to use the external InfluxDB, or remove the variable to use a container of the stack's",
+        )
+    if not hosts and not external:
+        yield Problem(
+            "group influxdb",
+            "[]",
+            "has no host, and influxdb_external_url is not set",
+            "put one host into the group, or set influxdb_external_url to the URL of an InfluxDB 1.x of your own",
+        )
+
+
+def _kapacitor(inventory: Inventory) -> Iterator[Problem]:
+    hosts = inventory.members("kapacitor")
+    if not hosts:
+        yield Problem(
+            "group kapacitor", "[]", "has no host: nothing would look at the data", "put a host into the group"
+        )
+    names = [host.name for host in hosts]
+    told = set()
+    for host in inventory.stack_hosts():
+        pipelines = host.effective.get("pipelines")
+        for index, pipeline in enumerate(pipelines if isinstance(pipelines, list) else []):
+            wanted = pipeline.get("kapacitor") if isinstance(pipeline, dict) else None
+            if wanted is None or wanted in names or (index, wanted) in told:
+                continue
+            told.add((index, wanted))
+            near = difflib.get_close_matches(str(wanted), names, n=1)
+            yield Problem(
+                f"pipelines[{index}].kapacitor",
+                show(wanted),
+                "is not a host of the group kapacitor",
+                f"did you mean {near[0]}?" if near else f"one of {', '.join(names) or '(the group is empty)'}",
+                host.where.get("pipelines"),
+            )
+
+
+def _is_loopback(address: str) -> bool:
+    if address in ("localhost", "ip6-localhost", "ip6-loopback"):
+        return True
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _listens(host: Host, service: str, others: list[Host], why: str) -> Iterator[Problem]:
+    """A service that other hosts need must not listen on the loopback interface, nor be known by such an address."""
+    if not others:
+        return
+    names = ", ".join(other.name for other in others)
+    if _is_loopback(host.text("stack_bind_address")):
+        yield host.problem(
+            "stack_bind_address",
+            f"{service} listens on {host.name} alone, but {names} {why}",
+            f"the address of {host.name} on the network between the hosts, or 0.0.0.0 behind a firewall",
+        )
+    if _is_loopback(host.text("stack_address")):
+        yield host.problem(
+            "stack_address",
+            f"leads every other host back to itself, but {names} {why}",
+            f"set stack_address (or ansible_host) of {host.name} to a name or address that the others can reach",
+        )
+
+
+def _reachable(inventory: Inventory) -> Iterator[Problem]:
+    told: set[Problem] = set()
+    for problem in _all_reachable(inventory):
+        if problem not in told:
+            told.add(problem)
+            yield problem
+
+
+def _all_reachable(inventory: Inventory) -> Iterator[Problem]:
+    kapacitors = inventory.members("kapacitor")
+    for database in inventory.members("influxdb"):
+        users = [
+            host
+            for host in inventory.stack_hosts()
+            if host.name != database.name
+            and any(_NEEDS.get(service) == "influxdb" for service in inventory.services(host))
+        ]
+        yield from _listens(database, "InfluxDB", users, "must reach it")
+        for kapacitor in kapacitors:
+            if kapacitor.name != database.name:
+                yield from _listens(kapacitor, "Kapacitor", [database], "sends it the points to watch")
+    external = urlsplit(_external_url(inventory)).hostname or ""
+    for kapacitor in kapacitors:
+        if external and not _is_loopback(external) and _is_loopback(kapacitor.text("stack_bind_address")):
+            yield kapacitor.problem(
+                "stack_bind_address",
+                f"Kapacitor listens on {kapacitor.name} alone, but the InfluxDB at {external} sends it points",
+                f"the address of {kapacitor.name} on the network between the two, or 0.0.0.0 behind a firewall",
+            )
+        watchers = [host for host in inventory.members("chronograf") if host.name != kapacitor.name]
+        yield from _listens(kapacitor, "Kapacitor", watchers, "must reach it")
+
+
+def _same_address(inventory: Inventory) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], Host] = {}
+    for host in inventory.members("kapacitor"):
+        place = (host.text("stack_address"), host.text("kapacitor_port"))
+        other = seen.setdefault(place, host)
+        if other is not host:
+            yield host.problem(
+                "stack_address",
+                f"{other.name} has the same address and kapacitor_port ({place[1]})",
+                "give each Kapacitor its own host, or list a machine only once",
+            )

@@ -1,0 +1,174 @@
+"""Values that have the right type and are wrong all the same."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from preflight.inventory import Host, Inventory
+from preflight.problem import Problem
+
+_STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]|[a-z]")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# Docker's own grammar of a registry and a path below it.
+_REGISTRY = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+
+
+def check(inventory: Inventory) -> Iterator[Problem]:
+    """All problems of single values and of values that don't fit each other."""
+    for host in inventory.stack_hosts():
+        yield from _stack(host)
+        yield from _ports(inventory, host)
+        yield from _versions(inventory, host)
+        yield from _images(host)
+        yield from _results(host)
+        yield from _external(host)
+    yield from _one_stack(inventory)
+
+
+def _stack(host: Host) -> Iterator[Problem]:
+    if not _STACK_NAME.fullmatch(host.text("stack_name")):
+        yield host.problem(
+            "stack_name",
+            "cannot name containers, networks and folders",
+            "lower-case letters, digits and hyphens, beginning with a letter, at most 30 characters, such as anomaly",
+        )
+    directory = host.text("stack_dir")
+    if not directory.startswith("/") or directory.rstrip("/").count("/") < 2 or ".." in directory.split("/"):
+        yield host.problem(
+            "stack_dir",
+            "is no folder that a stack may have to itself",
+            "an absolute path of at least two levels, such as /srv/influx-anomaly/anomaly",
+        )
+    try:
+        ipaddress.ip_address(host.text("stack_bind_address"))
+    except ValueError:
+        yield host.problem(
+            "stack_bind_address",
+            "is not an IP address",
+            "127.0.0.1 for this host only, an address of the host, or 0.0.0.0 for all of its interfaces",
+        )
+
+
+def _ports(inventory: Inventory, host: Host) -> Iterator[Problem]:
+    used: dict[int, str] = {}
+    for service in inventory.services(host):
+        variable = f"{service}_port"
+        try:
+            port = int(host.text(variable))
+        except ValueError:
+            continue  # a wrong type, and told as such
+        if not 1 <= port <= 65535:
+            yield host.problem(variable, "is no port", "a number from 1 to 65535")
+        elif port in used:
+            yield host.problem(variable, f"{used[port]} is the same", "give each service of a host its own port")
+        used.setdefault(port, variable)
+
+
+def _versions(inventory: Inventory, host: Host) -> Iterator[Problem]:
+    for service in ("influxdb", "kapacitor", "grafana", "chronograf"):
+        variable = f"{service}_version"
+        version = host.text(variable)
+        if not _VERSION.fullmatch(version):
+            yield host.problem(
+                variable, "is not an exact version", "three numbers, such as 1.8.6; tags that move are not pinned"
+            )
+        elif service in ("influxdb", "kapacitor", "chronograf") and not version.startswith("1."):
+            yield host.problem(variable, "is not a 1.x version, which is what this bundle is made for", "a 1.x version")
+        elif service == "influxdb" and _number(version) < (1, 8, 0):
+            yield host.problem(variable, "is too old", "1.8.10 or newer")
+        elif service == "kapacitor" and _number(version) < (1, 6, 0):
+            yield host.problem(variable, "is too old: its authentication protects nothing", "1.8.6 or newer")
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _images(host: Host) -> Iterator[Problem]:
+    if not _REGISTRY.fullmatch(host.text("image_registry")):
+        yield host.problem(
+            "image_registry",
+            "is not a registry",
+            "a host name, with a port or a path where there is one, without https://, such as mirror.example:5000/hub",
+        )
+    user, password = host.text("image_registry_username"), host.text("image_registry_password")
+    if user and not password:
+        yield host.problem(
+            "image_registry_password", "is empty, but image_registry_username is set", "set both, or none", value=""
+        )
+    if password and not user:
+        yield host.problem(
+            "image_registry_username", "is empty, but image_registry_password is set", "set both, or none", value=""
+        )
+    if host.text("image_source") == "archive" and not host.text("image_archive_dir"):
+        yield host.problem(
+            "image_archive_dir",
+            "is empty, but image_source is archive",
+            "the folder on the controller that export-images.yml wrote the archives to",
+            value="",
+        )
+    digests = host.effective.get("images_digests")
+    for name, digest in digests.items() if isinstance(digests, dict) else ():
+        if not _DIGEST.fullmatch(str(digest)):
+            yield host.problem(
+                f"images_digests.{name}",
+                "is not a digest",
+                "sha256: and 64 hex digits, as the registry shows it",
+                value=str(digest),
+            )
+
+
+def _results(host: Host) -> Iterator[Problem]:
+    database = host.text("results_database")
+    if not database or database == "_internal":
+        yield host.problem("results_database", "is no database to write to", "a name of its own, such as anomaly")
+    pipelines = host.effective.get("pipelines")
+    for index, pipeline in enumerate(pipelines if isinstance(pipelines, list) else []):
+        if isinstance(pipeline, dict) and pipeline.get("database") == database:
+            yield host.problem(
+                "results_database",
+                f"is also the source of pipelines[{index}]: results never go where the data come from",
+                "another name for the results",
+            )
+
+
+def _external(host: Host) -> Iterator[Problem]:
+    url = host.text("influxdb_external_url")
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        port_is_number = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_number = False
+    if not port_is_number or parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        yield host.problem(
+            "influxdb_external_url", "is not the URL of an InfluxDB", "such as http://influx.example:8086"
+        )
+    elif parts.username or parts.password:
+        yield host.problem(
+            "influxdb_external_url",
+            "has credentials in it, and URLs end up in logs",
+            "take them out of the URL, and give them as the secrets of InfluxDB's admin",
+            value=f"{parts.scheme}://(hidden)@{parts.hostname}",
+        )
+
+
+def _one_stack(inventory: Inventory) -> Iterator[Problem]:
+    """What all hosts of a stack have to agree on."""
+    for variable in ("stack_name", "results_database", "influxdb_external_url", "pipelines"):
+        values: dict[str, list[str]] = {}
+        for host in inventory.stack_hosts():
+            values.setdefault(repr(host.effective.get(variable)), []).append(host.name)
+        if len(values) > 1:
+            groups = "; ".join(f"{', '.join(names)} differ from the others" for names in list(values.values())[1:])
+            yield Problem(
+                variable,
+                None,
+                f"is not the same on all hosts of the inventory: {groups}",
+                "set it once, in group_vars/all",
+            )

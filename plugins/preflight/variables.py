@@ -1,0 +1,113 @@
+"""Names and types: what the inventory sets, against what the roles' argument specifications know."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from preflight.inventory import Host
+from preflight.problem import Problem, show
+
+Options = Mapping[str, Mapping[str, Any]]
+
+# How alike a name outside of our prefixes must be to one of ours to be taken for a slip of the pen.
+TYPO = 0.85
+
+_WANTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping (key: value)",
+    "str": "text",
+    "path": "a path",
+}
+
+
+def load_options(roles: Path) -> dict[str, dict[str, Any]]:
+    """Variable -> its argument specification, of all roles and entry points in a roles directory."""
+    options: dict[str, dict[str, Any]] = {}
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+            options.update(entry.get("options") or {})
+    return options
+
+
+def prefixes(options: Options, roles: list[str]) -> tuple[str, ...]:
+    """What our variables begin with: each role's name, and the first word of each variable."""
+    words = {name.split("_", 1)[0] for name in options if "_" in name} | set(roles)
+    return tuple(f"{word}_" for word in sorted(words))
+
+
+def unknown(host: Host, options: Options, ours: tuple[str, ...]) -> Iterator[Problem]:
+    """Variables with one of our prefixes, or nearly one of our names, that no role knows."""
+    ignored = host.effective.get("preflight_ignored_variables") or []
+    for name in host.supplied:
+        if name in options or name in ignored or name.startswith(("_", "ansible_")):
+            continue
+        near = difflib.get_close_matches(name, options, n=1, cutoff=TYPO)
+        if not near and not name.startswith(ours):
+            continue
+        near = near or difflib.get_close_matches(name, options, n=1)
+        first = f"did you mean {near[0]}? If not" if near else "remove it, or if another playbook needs it"
+        yield host.problem(name, "no role knows this variable", f"{first}, list it in preflight_ignored_variables")
+
+
+def wrong_types(host: Host, options: Options) -> Iterator[Problem]:
+    """Values that cannot be what their specification says, choices and inner keys included."""
+    for name, option in options.items():
+        if name in host.broken:
+            yield host.problem(
+                name,
+                f"its template fails: {host.broken[name]}",
+                "correct the template",
+                value=show(host.supplied.get(name)),
+            )
+        elif name in host.supplied:
+            yield from _wrong_type(host, name, option, host.supplied[name])
+
+
+def _wrong_type(host: Host, name: str, option: Mapping[str, Any], value: Any) -> Iterator[Problem]:
+    if value is None:
+        yield host.problem(
+            name, "is empty", f"give it a value, or remove it for the default{_default(option)}", value=""
+        )
+        return
+    result = ArgumentSpecValidator({name: dict(option)}).validate({name: value}, validate_role_argument_spec=True)
+    messages = list(result.error_messages)
+    if not messages:
+        return
+    kind = str(option.get("type", "str"))
+    hidden = "(hidden)" if is_secret(name, option) else None
+    if "choices" in option and kind in ("str", "int"):
+        near = difflib.get_close_matches(str(value), [str(choice) for choice in option["choices"]], n=1)
+        choices = ", ".join(map(str, option["choices"]))
+        yield host.problem(
+            name, f"is none of {choices}", f"did you mean {near[0]}?" if near else f"one of {choices}", value=hidden
+        )
+    elif _is_outer(value, kind):
+        for message in messages:
+            yield host.problem(name, message.rstrip("."), "correct that part of it", value=hidden)
+    else:
+        wanted = _WANTED.get(kind, kind)
+        yield host.problem(name, f"is not {wanted}", f"write {wanted}{_default(option)}", value=hidden)
+
+
+def _is_outer(value: Any, kind: str) -> bool:
+    """Whether the value as a whole has the right type, so that the error is inside of it."""
+    return (kind == "list" and isinstance(value, list)) or (kind == "dict" and isinstance(value, dict))
+
+
+def _default(option: Mapping[str, Any]) -> str:
+    default = option.get("default")
+    return "" if default in (None, "", [], {}) or "{{" in str(default) else f", such as the default {show(default)}"
+
+
+def is_secret(name: str, option: Mapping[str, Any]) -> bool:
+    """Whether a variable's value must not be shown."""
+    return bool(option.get("no_log")) or name.endswith(("_password", "_secret", "_token", "_secret_key"))

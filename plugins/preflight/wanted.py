@@ -1,0 +1,68 @@
+"""What a host has to have, derived from its variables. Values that are wrong are left out: they are told elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from preflight.inventory import Host, Inventory
+
+ENGINE_ROOT = "/var/lib/docker"
+DOCKER_HUB = "registry-1.docker.io"
+
+
+def wanted(inventory: Inventory, host: Host) -> dict[str, Any]:
+    """What to ask and to judge a host by; see preflight.host.host_problems."""
+    services = [
+        service
+        for service in inventory.services(host)
+        if host.effective.get(f"{service}_enabled") in (True, "true", "yes")
+    ]
+    ports = {f"{service}_port": port for service in services if (port := _number(host, f"{service}_port"))}
+    needed, fixes = _registries(host)
+    return {
+        # With one host there is no question which one is meant.
+        "host": host.name if len(list(inventory.stack_hosts())) > 1 else "",
+        "any_os": host.effective.get("preflight_any_os") is True,
+        "memory_mb": _number(host, "preflight_min_memory_mb"),
+        "disks": {
+            **({directory: _number(host, "preflight_min_disk_mb")} if (directory := host.text("stack_dir")) else {}),
+            ENGINE_ROOT: _number(host, "preflight_min_images_mb"),
+        },
+        "docker_manage": host.effective.get("docker_manage") is not False,
+        "socket": host.text("docker_socket") or "/var/run/docker.sock",
+        "ports": ports,
+        "address": host.text("stack_bind_address"),
+        "stack": host.text("stack_name"),
+        "containers": [f"{host.text('stack_name')}-{service}" for service in services],
+        "source": host.text("image_source"),
+        "needed": needed,
+        "fixes": fixes,
+        "timeout": _number(host, "preflight_timeout") or 10,
+    }
+
+
+def _number(host: Host, variable: str) -> int:
+    try:
+        return max(0, int(host.text(variable)))
+    except ValueError:
+        return 0
+
+
+def _registries(host: Host) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Way to get images -> the URLs it needs, and URL -> what names another place."""
+    source = host.text("image_source")
+    registry = host.text("image_registry").split("/")[0]
+    pull = f"https://{DOCKER_HUB if registry in ('docker.io', 'index.docker.io') else registry}/v2/"
+    build = {url: variable for url, variable in _build(host).items() if urlsplit(url).hostname}
+    needed = {}
+    if source in ("pull", "auto"):
+        needed["pull"] = [pull]
+    if source in ("build", "auto"):
+        needed["build"] = list(build)
+    return needed, {pull: "image_registry", **build}
+
+
+def _build(host: Host) -> dict[str, str]:
+    """URLs that builds need -> the variable that names another."""
+    return {}
