@@ -164,7 +164,7 @@ class UDF:
             option = self.options.get(call.name)
             if option is None:
                 known = ", ".join(self.options) or "none"
-                problems.append(f"option {call.name!r} is unknown; this UDF has: {known}")
+                problems.append(f"option {call.name!r} is unknown, this UDF has: {known}")
                 continue
             try:
                 given.setdefault(call.name, []).append(option.value(call))
@@ -176,7 +176,7 @@ class UDF:
             got = given.get(name)
             if got is None:
                 if option.required:
-                    problems.append(f"option {name!r} is missing; call {option.usage}{_because(option.help)}")
+                    problems.append(f"option {name!r} is missing, call {option.usage}{_because(option.help)}")
                 else:
                     values[name] = option.default
             elif option.repeat:

@@ -7,7 +7,7 @@ in many reads costs linear time.
 
 A message over the limit is passed over without keeping it: it costs itself and not the task. A length that Kapacitor
 cannot have meant (it writes at most 2**32 - 1, protobuf ends at 2**31 - 1) means that the two sides are out of step;
-there is no way back into step, so that is an error.
+there is no way back into step, so the reader is broken from there on. What came before is still given out.
 """
 
 from dataclasses import dataclass
@@ -34,6 +34,8 @@ class FrameReader:
         self._waiting = bytearray()
         self._wanted = 0  # no frame can be complete before this many bytes are here
         self._skipping = 0  # bytes of an oversized message that are still to come
+        self.broken: FramingError | None = None
+        """Why no more messages can be found, once that is so."""
 
     @property
     def unfinished(self) -> int:
@@ -41,10 +43,9 @@ class FrameReader:
         return len(self._waiting) + self._skipping
 
     def feed(self, data: bytes) -> list[bytes | Oversized]:
-        """Take what was read; give the messages that are now complete, in order.
-
-        Raises FramingError when a length is impossible; the reader is of no use after that.
-        """
+        """Take what was read; give the messages that are now complete, in order. Nothing more once it is `broken`."""
+        if self.broken is not None:
+            return []
         if self._skipping:
             passed = min(self._skipping, len(data))
             self._skipping -= passed
@@ -69,10 +70,11 @@ class FrameReader:
                 shift = 7
                 while True:
                     if start - position >= _LONGEST_VARINT:
-                        raise FramingError(
+                        self.broken = FramingError(
                             f"a frame's length takes more than {_LONGEST_VARINT} bytes "
                             f"({data[position : position + 10].hex(' ')}): the stream is out of step"
                         )
+                        return frames
                     if start == end:
                         self._waiting += data[position:]
                         return frames
@@ -83,10 +85,11 @@ class FrameReader:
                     if byte < 0x80:
                         break
                 if size > LARGEST_MESSAGE:
-                    raise FramingError(
+                    self.broken = FramingError(
                         f"a frame of {size} bytes was announced, the protocol ends at {LARGEST_MESSAGE}: "
                         "the stream is out of step"
                     )
+                    return frames
             stop = start + size
             if size > self._limit:
                 if end - start < 2:  # wait for the two bytes that tell what it is

@@ -78,7 +78,7 @@ def calls(udf: UDF, options: Mapping[str, Any]) -> list[Call]:
     for name, value in options.items():
         option = udf.options.get(name)
         if option is None:
-            raise InitError(f"option {name!r} is unknown; this UDF has: {', '.join(udf.options) or 'none'}")
+            raise InitError(f"option {name!r} is unknown, this UDF has: {', '.join(udf.options) or 'none'}")
         made += [_call(option, each) for each in (value if option.repeat else [value])]
     return made
 

@@ -16,7 +16,7 @@ cut short is given up and the next one is whole.
 from dataclasses import dataclass
 
 from . import _wire
-from ._errors import MalformedError
+from ._errors import FramingError, MalformedError
 from ._framing import FrameReader, Oversized
 
 
@@ -80,8 +80,13 @@ class Receiver:
         time, self._keepalive = self._keepalive, None
         return time
 
+    @property
+    def broken(self) -> FramingError | None:
+        """Why nothing more can be understood, once that is so."""
+        return self._frames.broken
+
     def receive(self, data: bytes) -> list[Unit]:
-        """Take what was read; give the units that are now complete, in order. Raises FramingError."""
+        """Take what was read; give the units that are now complete, in order. Nothing more once it is `broken`."""
         units: list[Unit] = []
         for message in self._frames.feed(data):
             if type(message) is Oversized:

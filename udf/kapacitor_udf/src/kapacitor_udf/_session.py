@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from . import _wire
 from ._counters import Counters
 from ._declaration import UDF
-from ._errors import FramingError
 from ._inbox import Inbox
 from ._life import State
 from ._log import Log
@@ -123,12 +122,7 @@ class Session:
         self._poll.register(self._input, _HANG_UP)
         self._poll.register(self._wake_out, select.POLLIN)
         while data := self._more():
-            try:
-                units = self._receiver.receive(data)
-            except FramingError as error:
-                self._log.say(str(error))
-                self._code = 1
-                break
+            units = self._receiver.receive(data)
             asked = self._receiver.take_keepalive()
             if asked is not None:
                 with self._beat:
@@ -136,6 +130,10 @@ class Session:
                     self._beat.notify()
             if self._inbox.put(units) and self._ends_at is None:
                 self._pause()
+            if self._receiver.broken is not None:
+                self._log.say(str(self._receiver.broken))
+                self._code = 1
+                break
         self._end()
         self._inbox.close()
         assert self._ends_at is not None  # noqa: S101 - _end has set it

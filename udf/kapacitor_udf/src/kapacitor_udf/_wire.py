@@ -139,16 +139,9 @@ def _response(**member: Any) -> bytes:
 def encode_info(udf: UDF) -> bytes:
     """What the UDF is."""
     options = {
-        name: wire.OptionInfo(valueTypes=[each.value for each in option.types])  # type: ignore[misc]
-        for name, option in udf.options.items()
+        name: wire.OptionInfo(valueTypes=[each.name for each in option.types]) for name, option in udf.options.items()
     }
-    return _response(
-        info=wire.InfoResponse(
-            wants=udf.wants.value,
-            provides=udf.provides.value,
-            options=options,  # type: ignore[arg-type]
-        )
-    )
+    return _response(info=wire.InfoResponse(wants=udf.wants.name, provides=udf.provides.name, options=options))
 
 
 def encode_init(error: str | None) -> bytes:
@@ -183,6 +176,7 @@ def encode_point(point: Point, dropped: list[str] | None = None) -> bytes | None
 
 def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes, int]:
     """The frames of a batch, from its begin to its end, and the number of points in it. Raises as encode_point does."""
+    _checked("batch", batch.name, batch.tmax)
     points = [inner for point in batch.points if (inner := _wire_point(point, dropped)) is not None]
     try:
         begin = wire.BeginBatch(
@@ -215,6 +209,7 @@ def _wire_point(point: Point, dropped: list[str] | None, finite: bool = True) ->
             strings[name] = plain  # type: ignore[assignment]
     if not (doubles or integers or strings or booleans):
         return None
+    _checked("point", point.name, point.time)
     if isinstance(point.dimensions, str):
         raise TypeError(f"the point's dimensions are {point.dimensions!r:.100}, expected a list of tag names")
     try:
@@ -239,6 +234,14 @@ def _wire_point(point: Point, dropped: list[str] | None, finite: bool = True) ->
         raise _explained(error, "point", point.name, point.tags, point.time) from error
 
 
+def _checked(what: str, name: object, time: object) -> None:
+    """Refuse what protobuf takes for "not set": a time that was forgotten must not become the year 1970."""
+    if type(time) is not int and not hasattr(time, "__index__"):
+        raise TypeError(f"the {what}'s time is {time!r:.100}, expected integer nanoseconds since the epoch")
+    if not isinstance(name, str):
+        raise TypeError(f"the {what}'s name is {name!r:.100}, expected a string")
+
+
 _PLAIN = (float, int, str, bool)
 
 
@@ -259,14 +262,11 @@ def _plain(name: str, value: Any) -> FieldValue:
 
 def _explained(error: Exception, what: str, name: object, tags: object, time: object) -> Exception:
     """The same kind of error, saying which part of a point or batch it is about, where protobuf does not."""
-    if not isinstance(name, str):
-        return TypeError(f"the {what}'s name is {name!r:.100}, expected a string")
     if isinstance(tags, dict):
         for key, value in tags.items():
             if not isinstance(key, str) or not isinstance(value, str):
                 return TypeError(f"tag {key!r:.100} is {value!r:.100}, expected strings")
-    if not isinstance(time, int):
-        return TypeError(f"the {what}'s time is {time!r:.100}, expected integer nanoseconds since the epoch")
-    if not -(2**63) <= time < 2**63:
+    if isinstance(time, int) and not -(2**63) <= time < 2**63:
         return ValueError(f"the {what}'s time is {time}, expected nanoseconds since the epoch, in 64 bits")
-    return type(error)(f"the {what} {name!r:.100} cannot be encoded: {error}")
+    # Not of the error's own type: a UnicodeError cannot be made from a message.
+    return ValueError(f"the {what} {name!r:.100} cannot be encoded: {error}")

@@ -1,0 +1,67 @@
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kapacitor_udf import Batch, InitError, Point
+from kapacitor_udf.testing import Harness
+
+EXAMPLES = Path(__file__).parents[3] / "udf" / "kapacitor_udf" / "examples"
+
+
+def example(name: str) -> Any:
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["udf"]
+
+
+def cpu(time: int, host: str, **fields: Any) -> Point:
+    return Point(time, fields, {"host": host}, "cpu", ["host"], group=f"host={host}")
+
+
+def test_echo() -> None:
+    with Harness(example("echo")) as harness:
+        point = cpu(1, "a", usage=1, text="x")
+        assert harness.point(point) == [point]
+
+
+def test_moving_average_by_group_and_over_a_restart() -> None:
+    udf = example("moving_average")
+    options = {"field": "usage", "size": 2, "as": "average"}
+    with Harness(udf, options) as harness:
+        out = harness.feed(
+            [cpu(1, "a", usage=1.0), cpu(2, "b", usage=10), cpu(3, "a", other=1), cpu(4, "a", usage=3.0)]
+        )
+        assert [(each.tags["host"], each.fields["average"]) for each in out] == [("a", 1.0), ("b", 10.0), ("a", 2.0)]
+        assert harness.counters.rejected == {"missing field": 1}
+        saved = harness.snapshot()
+    with Harness(udf, options, restore=saved) as harness:
+        out = harness.feed([cpu(5, "a", usage=5.0), cpu(6, "b", usage=0)])
+        assert [each.fields["average"] for each in out] == [4.0, 5.0]
+
+
+def test_moving_average_refuses_a_size_of_none() -> None:
+    with pytest.raises(InitError, match="option 'size': 0 is too small"):
+        Harness(example("moving_average"), {"field": "usage", "size": 0})
+
+
+def test_moving_average_forgets_the_most_silent_group() -> None:
+    module = runpy.run_path(str(EXAMPLES / "moving_average.py"))
+    most = module["MOST_GROUPS"]
+    with Harness(module["udf"], {"field": "usage"}) as harness:
+        harness.feed([cpu(n, f"h{n}", usage=1.0) for n in range(most)])
+        harness.feed([cpu(n, host, usage=1.0) for n, host in ((1, "h0"), (2, "new"))])
+        assert len(harness.handler.groups) == most
+        assert "host=h0" in harness.handler.groups
+        assert "host=h1" not in harness.handler.groups
+
+
+def test_outliers() -> None:
+    points = [Point(n, {"usage": float(n % 5)}) for n in range(20)]
+    points[7].fields["usage"] = 100.0
+    points.append(Point(20, {"other": 1.0}))
+    with Harness(example("outliers"), {"field": "usage"}) as harness:
+        found, none = harness.feed(
+            [Batch("cpu", {"host": "a"}, points, 21), Batch("cpu", {"host": "b"}, points[:5], 21)]
+        )
+        assert [(each.time, each.fields) for each in found.points] == [(7, {"usage": 100.0})]
+        assert (found.name, found.tags, found.tmax) == ("cpu", {"host": "a"}, 21)
+        assert none.points == []

@@ -1,0 +1,37 @@
+import pytest
+from kapacitor_udf._life import TABLE, Life, Said, State
+
+
+def test_every_state_has_its_row_and_closed_is_the_end() -> None:
+    assert set(TABLE) == set(State)
+    assert TABLE[State.CLOSED] == {}
+    assert all(TABLE[state][Said.NOTHING_MORE] is State.CLOSED for state in State if state is not State.CLOSED)
+
+
+def test_data_is_said_only_while_running() -> None:
+    assert [state for state in State if Said.DATA in TABLE[state]] == [State.RUNNING]
+
+
+def test_a_life() -> None:
+    life = Life()
+    for said in (Said.INFO, Said.INIT_OK, Said.RESTORED, Said.DATA, Said.SNAPSHOT, Said.NOTHING_MORE):
+        life.says(said)
+    assert life.state is State.CLOSED
+
+
+@pytest.mark.parametrize(
+    "before, then",
+    [
+        ([], Said.DATA),
+        ([Said.INIT_OK], Said.INIT_OK),
+        ([Said.INIT_FAILED], Said.SNAPSHOT),
+        ([Said.INIT_FAILED], Said.DATA),
+        ([Said.INIT_OK, Said.NOTHING_MORE], Said.DATA),
+    ],
+)
+def test_what_means_nothing_is_not_said(before: list[Said], then: Said) -> None:
+    life = Life()
+    for said in before:
+        life.says(said)
+    with pytest.raises(RuntimeError, match="cannot be said"):
+        life.says(then)

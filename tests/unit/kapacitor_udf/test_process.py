@@ -1,0 +1,347 @@
+"""The process as Kapacitor meets it: real descriptors, real threads. Waits have wide limits and assert no times."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kapacitor_udf import Batch, Point
+from kapacitor_udf import _peer as peer
+from kapacitor_udf import wire_pb2 as wire
+from kapacitor_udf._framing import FrameReader, frame
+
+WAIT = 60
+HERE = Path(__file__).parent
+SOURCE = HERE.parents[2] / "udf" / "kapacitor_udf" / "src"
+
+
+class Program:
+    """A UDF process and Kapacitor's end of its pipes."""
+
+    def __init__(self, handler: str, *limits: str, read_stderr: bool = True) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(HERE / "programs")])}
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "programs" / "program.py"), handler, *limits],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=environment,
+        )  # fmt: skip
+        assert self.process.stdin and self.process.stdout and self.process.stderr
+        self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
+        self._frames = FrameReader(2**26)
+        self._responses: list[Any] = []
+        self._log = bytearray()
+        self._logged = threading.Condition()
+        self._reader = threading.Thread(target=self._read_stderr, daemon=True)
+        if read_stderr:
+            self._reader.start()
+
+    def _read_stderr(self) -> None:
+        while data := os.read(self.stderr.fileno(), 65536):
+            with self._logged:
+                self._log += data
+                self._logged.notify_all()
+
+    def send(self, *frames: bytes) -> None:
+        rest = memoryview(b"".join(frames))
+        while rest:
+            rest = rest[os.write(self.stdin.fileno(), rest) :]
+
+    def next(self) -> Any:
+        """The next Response; fails if none comes."""
+        while not self._responses:
+            assert select.select([self.stdout], [], [], WAIT)[0], f"no response; stderr: {self._log.decode()}"
+            data = os.read(self.stdout.fileno(), 2**20)
+            assert data, f"the end; stderr: {self.log()}"
+            for message in self._frames.feed(data):
+                response = wire.Response.FromString(message)  # type: ignore[arg-type]
+                assert response.WhichOneof("message"), "an empty response"
+                self._responses.append(response)
+        return self._responses.pop(0)
+
+    def next_data(self) -> Any:
+        while (response := self.next()).WhichOneof("message") == "keepalive":
+            pass
+        return response
+
+    def start(self) -> None:
+        self.send(peer.encode_init([], "task", "node"))
+        assert self.next_data().init.success
+
+    def rest(self) -> bytes:
+        """All that is still to come from stdout."""
+        return self.stdout.read()
+
+    def end(self) -> int:
+        """Close stdin and wait for the process."""
+        self.stdin.close()
+        return self.process.wait(WAIT)
+
+    def log(self) -> str:
+        """All of stderr, once the process has ended."""
+        self.process.wait(WAIT)
+        if self._reader.ident is None:
+            self._reader.start()
+        self._reader.join(WAIT)
+        return self._log.decode()
+
+    def wait_for_log(self, text: str) -> None:
+        with self._logged:
+            assert self._logged.wait_for(lambda: text.encode() in self._log, WAIT), self._log.decode()
+
+
+@pytest.fixture
+def program() -> Iterator[Callable[..., Program]]:
+    started: list[Program] = []
+
+    def start(*args: Any, **more: Any) -> Program:
+        started.append(Program(*args, **more))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.wait(WAIT)
+        for stream in (each.stdin, each.stdout):
+            stream.close()
+        if each._reader.ident is not None:
+            each._reader.join(WAIT)
+        each.stderr.close()
+
+
+Start = Callable[..., Program]
+
+
+def point(time: int = 1, **fields: Any) -> bytes:
+    return peer.encode_point(Point(time, fields or {"a": 1.0}))
+
+
+def test_info_is_answered_without_importing_the_handler(program: Start) -> None:
+    udf = program("Echo")
+    udf.send(peer.encode_info())
+    assert udf.next().WhichOneof("message") == "info"
+    assert udf.end() == 0
+    assert udf.log() == ""
+
+
+def test_init_imports_the_handler_and_its_prints_stay_out_of_the_stream(program: Start) -> None:
+    udf = program("Echo")
+    udf.start()
+    assert udf.end() == 0
+    assert udf.rest() == b""
+    assert udf.log() == "importing handlers\n"
+
+
+def test_nothing_that_prints_gets_into_the_stream_and_nothing_reads_from_it(program: Start) -> None:
+    udf = program("Noisy")
+    udf.start()
+    udf.send(point(1), point(2))
+    for time in (1, 2):
+        response = udf.next_data()
+        assert response.point.time == time
+        assert response.point.fieldsString["stdin"] == "0"
+    assert udf.end() == 0
+    log = udf.log()
+    for way in ("print", "buffer", "descriptor", "child"):
+        assert log.count(f"from {way}\n") == 2
+
+
+def test_a_lone_point_is_answered(program: Start) -> None:
+    udf = program("Echo")
+    udf.start()
+    for time in range(100):
+        udf.send(point(time))
+        assert udf.next_data().point.time == time
+
+
+def test_many_points_are_answered_in_order_and_the_end_is_clean(program: Start) -> None:
+    udf = program("Echo")
+    udf.start()
+    sender = threading.Thread(target=lambda: udf.send(*map(point, range(30_000))))
+    sender.start()
+    found = [udf.next_data().point.time for _ in range(30_000)]
+    sender.join(WAIT)
+    assert found == list(range(30_000))
+    assert udf.end() == 0
+    assert "points_in=30000 points_out=30000" in udf.log()
+
+
+def test_batches(program: Start) -> None:
+    udf = program("Batches")
+    udf.start()
+    udf.send(peer.encode_batch(Batch("cpu", {"host": "a"}, [Point(n, {"a": 1}) for n in range(3)], 7)))
+    response = udf.next_data()
+    assert (response.point.time, dict(response.point.fieldsInt)) == (7, {"points": 3})
+    assert list(response.point.dimensions) == ["host"]
+
+
+def test_a_failed_init_is_answered_and_ends_the_process(program: Start) -> None:
+    udf = program("Unwilling")
+    udf.send(peer.encode_init([], "task", "node"))
+    response = udf.next()
+    assert not response.init.success
+    assert response.init.error == "program: there is no model, train one"
+    # Kapacitor does not close stdin then: the process must end by itself.
+    assert udf.process.wait(WAIT) == 1
+    assert "Init failed: program: there is no model, train one\n" in udf.log()
+
+
+def test_an_unknown_option_fails_init(program: Start) -> None:
+    udf = program("Echo")
+    request = wire.Request(init=wire.InitRequest(options=[wire.Option(name="nonsense")]))
+    udf.send(frame(request.SerializeToString()))
+    assert udf.next().init.error == "program: option 'nonsense' is unknown, this UDF has: none"
+    assert udf.process.wait(WAIT) == 1
+
+
+@pytest.mark.parametrize("handler", ["Stuck", "Lingering"])
+def test_the_process_ends_after_the_input_whatever_the_handler_does(program: Start, handler: str) -> None:
+    udf = program(handler, "drain=0.2")
+    udf.start()
+    udf.send(point(-1), point(2), point(3))
+    assert udf.end() == 0
+    assert "the time to stop is over" in udf.log()
+
+
+def test_the_process_ends_though_nobody_reads_its_output(program: Start) -> None:
+    udf = program("Echo", "drain=0.2", "patience=0.1", "queue_points=1000")
+    udf.start()
+    udf.send(*[point(n, text="x" * 1000) for n in range(5000)])
+    assert udf.end() == 0
+
+
+def test_a_stuck_handler_blocks_neither_the_writer_nor_keepalives(program: Start) -> None:
+    udf = program("Stuck", "patience=0.05", "queue_points=1000", "drain=0.2")
+    udf.start()
+    udf.send(point(-1), *map(point, range(100_000)))
+    udf.send(peer.encode_keepalive(12345))
+    while udf.next().keepalive.time != 12345:
+        pass
+    udf.wait_for_log("the handler is too slow")
+    assert udf.end() == 0
+    log = udf.log()
+    shed = int(log.partition("shed_points=")[2].split()[0])
+    assert 90_000 < shed < 100_000
+
+
+def test_a_busy_handler_is_vouched_for(program: Start) -> None:
+    udf = program("Stuck", "heartbeat=0.02", "drain=0.1")
+    udf.start()
+    udf.send(point(-1))
+    for _ in range(3):
+        assert udf.next().WhichOneof("message") == "keepalive"
+
+
+def test_a_burst_is_not_shed_if_the_handler_gets_through_it(program: Start) -> None:
+    udf = program("Echo", "queue_points=500", "patience=60.0")
+    udf.start()
+    sender = threading.Thread(target=lambda: udf.send(*map(point, range(20_000))))
+    sender.start()
+    assert [udf.next_data().point.time for _ in range(20_000)] == list(range(20_000))
+    sender.join(WAIT)
+    assert udf.end() == 0
+    assert "shed" not in udf.log()
+
+
+def test_the_end_of_input_is_noticed_while_reading_pauses(program: Start) -> None:
+    udf = program("Stuck", "queue_points=10", "patience=3600.0", "drain=0.2")
+    udf.start()
+    udf.send(point(-1), *map(point, range(100)))
+    assert udf.end() == 0
+
+
+def test_lines_are_capped(program: Start) -> None:
+    udf = program("LongLines")
+    udf.start()
+    udf.send(point(1), point(2), peer.encode_keepalive(7))
+    while udf.next().keepalive.time != 7:
+        pass
+    assert udf.end() == 0
+    log = udf.log()
+    assert max(map(len, log.splitlines())) < 5000
+    for letter in "xyz":
+        assert letter * 500 in log
+
+
+def test_a_log_that_nobody_reads_does_not_stop_the_data(program: Start) -> None:
+    udf = program("Chatty", read_stderr=False)
+    udf.start()
+    for time in range(3):
+        udf.send(point(time))
+        assert udf.next_data().point.time == time
+    assert udf.end() == 0
+
+
+@pytest.mark.parametrize("garbage", [b"\xff" * 20, b"\xff\xff\xff\xff\x0f"])
+def test_a_stream_that_is_out_of_step_ends_the_process_with_the_reason(program: Start, garbage: bytes) -> None:
+    udf = program("Echo")
+    udf.start()
+    udf.send(point(5), garbage)
+    assert udf.next_data().point.time == 5
+    assert udf.process.wait(WAIT) == 1
+    assert "out of step" in udf.log()
+
+
+def test_an_oversized_message_costs_only_itself(program: Start) -> None:
+    udf = program("Echo", "largest_message=1000")
+    udf.start()
+    udf.send(point(1), point(2, text="x" * 100_000), point(3))
+    assert [udf.next_data().point.time for _ in range(2)] == [1, 3]
+    assert udf.end() == 0
+    assert "a message of kind point has 100" in udf.log()
+
+
+def test_an_oversized_restore_is_answered(program: Start) -> None:
+    udf = program("Echo", "largest_message=1000")
+    udf.start()
+    udf.send(peer.encode_restore(bytes(5000)))
+    assert udf.next_data().restore.success
+
+
+def test_time_passes_without_data(program: Start) -> None:
+    udf = program("Ticking")
+    udf.start()
+    for _ in range(3):
+        assert dict(udf.next_data().point.fieldsBool) == {"tick": True}
+    assert udf.end() == 0
+
+
+def test_an_interrupt_does_not_end_it(program: Start) -> None:
+    udf = program("Echo")
+    udf.start()
+    udf.process.send_signal(signal.SIGINT)
+    udf.send(point(3))
+    assert udf.next_data().point.time == 3
+
+
+def test_it_ends_when_kapacitor_has_gone(program: Start) -> None:
+    udf = program("Echo")
+    udf.start()
+    udf.stdout.close()
+    udf.send(point(3))
+    assert udf.process.wait(WAIT) == 0
+    assert "cannot write to Kapacitor" in udf.log()
+
+
+def test_a_person_is_told_what_this_is() -> None:
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(HERE / "programs")])}
+    moving_average = HERE.parents[2] / "udf" / "kapacitor_udf" / "examples" / "moving_average.py"
+    done = subprocess.run(
+        [sys.executable, str(moving_average)],
+        check=False,
+        stdin=follower,
+        capture_output=True,
+        env=environment,
+        timeout=WAIT,
+    )
+    os.close(leader)
+    os.close(follower)
+    assert done.returncode == 2
+    assert b"[udf.functions.NAME]" in done.stderr
+    assert b".size(10)  how many values [default 10]" in done.stderr
