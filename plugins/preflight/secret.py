@@ -46,27 +46,35 @@ def placeholder(value: str, name: str) -> str | None:
 
 
 def weak(host: Host, options: Options) -> Iterator[Problem]:
-    """Secrets in the inventory that must not be used. Their values are not shown.
+    """Secrets in the inventory that must not be used, in lists and mappings too. Their values are not shown.
 
     A variable whose default is empty may be left empty: that is how it says "none".
     """
-    for name, value in _given(host, options):
-        option = options[name]
+    for name, option in options.items():
+        if name in host.supplied:
+            yield from _weak(host, name, name, option, host.supplied[name])
+
+
+def _weak(host: Host, variable: str, path: str, option: Mapping[str, Any], value: Any) -> Iterator[Problem]:
+    inner = option.get("options") or {}
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _weak(host, variable, f"{path}[{index}]", {**option, "type": "dict"}, item)
+    elif isinstance(value, Mapping):
+        for key, entry in inner.items():
+            if key in value:
+                yield from _weak(host, variable, f"{path}.{key}", entry, value[key])
+    elif is_secret(path.rsplit(".", 1)[-1], option) and not inner:
         text = "" if value is None else str(value)
-        if not text and option.get("default", None) == "":
-            continue
-        # Credentials that somebody else has given, such as a registry's, are as long as they are.
-        reason = placeholder(text, name)
+        if not text and option.get("default") == "":
+            return
+        reason = placeholder(text, path.rsplit(".", 1)[-1])
         if reason is not None:
-            yield host.problem(
-                name,
+            yield Problem(
+                path,
+                "(hidden)",
                 reason,
                 "remove it, and one is generated; or set a random one, such as `openssl rand -hex 16` makes",
-                value="(hidden)",
+                host.where.get(variable),
+                host.name,
             )
-
-
-def _given(host: Host, options: Options) -> Iterator[tuple[str, Any]]:
-    for name, option in options.items():
-        if name in host.supplied and is_secret(name, option) and not isinstance(host.supplied[name], Mapping | list):
-            yield name, host.supplied[name]
