@@ -1,0 +1,8 @@
+"""Exit codes, as the README states them."""
+
+DONE = 0
+BUG = 1
+USAGE = 2
+REFUSED = 3
+INFLUXDB = 4
+STORE = 5

@@ -1,0 +1,46 @@
+"""`anomaly explain`: what follows from a pipeline, for people."""
+
+import argparse
+import time
+
+from anomaly.cli import codes
+from anomaly.cli.common import choose, read_pipelines
+from anomaly.influxql import source, training_query
+from anomaly.spec import Pipeline, canonical_json
+from anomaly.training.range import resolve, rfc3339
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Prints it."""
+    for line in describe(choose(read_pipelines(options.spec), options.pipeline), time.time_ns()):
+        print(line)
+    return codes.DONE
+
+
+def describe(pipeline: Pipeline, now_ns: int) -> list[str]:
+    """The lines."""
+    asked = resolve(pipeline, None, None, now_ns)
+    periods = pipeline.periods
+    series = f"one for each combination of {', '.join(pipeline.group_by)}" if pipeline.group_by else "one"
+    features = [f"{function}({field})" for field in pipeline.fields for function in pipeline.aggregate]
+    windows = (asked.end_ns - asked.begin_ns) // pipeline.window_ns
+    return [
+        f"pipeline     {pipeline.name}{'' if pipeline.enabled else ' (disabled)'}",
+        f"fingerprint  {pipeline.fingerprint}",
+        f"source       {source(pipeline)}",
+        f"series       {series}",
+        f"windows      {pipeline.window}, aligned, {pipeline.windows_per_day:g} a day for each series",
+        f"features     {', '.join(features)}",
+        f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
+        f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
+        f"query        {training_query(pipeline, asked.begin_ns, asked.end_ns)}",
+        f"periods      open at severity {periods.open:g} (once in {_days(periods.open)} for each series), go on down to {periods.close:g} "
+        f"(once in {_days(periods.close)}), end after {periods.merge} below it",
+        f"silence      more than {periods.silence} without complete windows is a period `no data`",
+        f"spec         {canonical_json(pipeline)}",
+    ]
+
+
+def _days(severity: float) -> str:
+    days = 10 ** ((severity - 50) / 12.5)
+    return f"{days:.3g} days" if days >= 1 else f"{24 * days:.2g} hours"

@@ -1,0 +1,149 @@
+"""Arguments, dispatch, and the one place where exceptions become messages and exit codes."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from anomaly import __version__
+from anomaly.cli import codes
+from anomaly.cli.common import UsageError, default_models, result, say
+from anomaly.spec import SpecError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    options = _parser().parse_args(arguments)
+    command: Command = options.command
+    failed: dict[str, str | None] = {"status": "failed", "pipeline": getattr(options, "pipeline", None)}
+    try:
+        return command(options)
+    except (SpecError, UsageError) as error:
+        return _failed(str(error), codes.USAGE, failed)
+    except KeyboardInterrupt:
+        return _failed("interrupted", 130, failed)
+    except BrokenPipeError:
+        # Whoever read the output has gone.
+        sys.stderr.close()
+        return codes.DONE
+    except Exception as error:
+        code = _code(error)
+        if code == codes.BUG:
+            traceback.print_exc()
+        return _failed(str(error) or type(error).__name__, code, failed)
+
+
+def _code(error: Exception) -> int:
+    """Without importing what the command has not: an exception's class is there only if its module is."""
+    for module, name, code in (
+        ("anomaly.store", "StoreError", codes.STORE),
+        ("anomaly.training.influx", "InfluxError", codes.INFLUXDB),
+        ("anomaly.training.gate", "Refused", codes.REFUSED),
+    ):
+        loaded = sys.modules.get(module)
+        if loaded is not None and isinstance(error, getattr(loaded, name)):
+            return code
+    return codes.BUG
+
+
+def _failed(message: str, code: int, failed: dict[str, str | None]) -> int:
+    for line in message.splitlines():
+        say(f"anomaly: {line}")
+    result({**failed, "message": message})
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="anomaly", description="Finds anomalies in InfluxDB time series.")
+    parser.add_argument("--version", action="version", version=f"anomaly {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    udf = commands.add_parser("udf", help="serve Kapacitor on stdin and stdout")
+    _models(udf)
+    udf.set_defaults(command=_udf)
+
+    train = commands.add_parser("train", help="train a pipeline's model on history, and make it current")
+    _spec(train)
+    _models(train)
+    train.add_argument("--influxdb-url", required=True, metavar="URL", help="such as http://127.0.0.1:8086")
+    train.add_argument("--username", metavar="U")
+    train.add_argument("--password-file", metavar="F", help="its first line; or $ANOMALY_INFLUXDB_PASSWORD")
+    train.add_argument("--ca-file", metavar="F", help="CA bundle for an https address")
+    train.add_argument("--from", dest="start", metavar="T", help="a duration before now (24h) or an RFC 3339 time")
+    train.add_argument("--to", dest="stop", metavar="T", help="likewise")
+    train.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
+    train.add_argument(
+        "--if-needed", action="store_true", help="do nothing when the current model is what would be trained"
+    )
+    train.add_argument("--no-promote", action="store_true", help="store the version, leave the current one")
+    train.set_defaults(command=_train)
+
+    explain = commands.add_parser("explain", help="say what follows from a pipeline")
+    _spec(explain)
+    explain.set_defaults(command=_explain)
+
+    validate = commands.add_parser("validate", help="check pipelines")
+    validate.add_argument("file", metavar="FILE", help="JSON (or YAML), - for stdin")
+    validate.set_defaults(command=_validate)
+
+    models = commands.add_parser("models", help="list, promote, roll back, prune versions")
+    actions = models.add_subparsers(required=True, metavar="ACTION")
+    for name, text in (
+        ("list", "versions, oldest first"),
+        ("promote", "make a version current"),
+        ("rollback", "make the version current that was so before"),
+        ("prune", "remove old versions"),
+    ):
+        action = actions.add_parser(name, help=text)
+        _models(action)
+        action.add_argument("--pipeline", metavar="NAME", required=name != "list")
+        action.set_defaults(command=_models_command, action=name)
+        if name == "list":
+            action.add_argument("--json", action="store_true")
+        if name == "promote":
+            action.add_argument("version", metavar="VERSION")
+        if name == "prune":
+            action.add_argument("--keep", type=int, default=5, metavar="N", help="default 5")
+    return parser
+
+
+def _spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--spec", required=True, metavar="FILE", help="pipeline(s) as JSON (or YAML), - for stdin")
+    parser.add_argument("--pipeline", metavar="NAME", help="which, if there are several")
+
+
+def _models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--models", default=default_models(), metavar="DIR", help="default: %(default)s")
+
+
+def _udf(options: argparse.Namespace) -> int:
+    from anomaly.udf import main as serve
+
+    serve(options.models)
+    return codes.DONE
+
+
+def _train(options: argparse.Namespace) -> int:
+    from anomaly.cli.train import train
+
+    return train(options)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from anomaly.cli.explain import explain
+
+    return explain(options)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from anomaly.cli.validate import validate
+
+    return validate(options)
+
+
+def _models_command(options: argparse.Namespace) -> int:
+    from anomaly.cli.models import models
+
+    return models(options)

@@ -1,0 +1,167 @@
+"""`anomaly train`: read, fit, pass the gate, store, promote."""
+
+import argparse
+import os
+import platform
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from anomaly import __version__
+from anomaly.cli import codes
+from anomaly.cli.common import UsageError, choose, read_pipelines, result, say
+from anomaly.spec import Pipeline
+from anomaly.store import Store, StoreError
+from anomaly.training.gate import Refused
+from anomaly.training.influx import Influx
+from anomaly.training.range import Range, resolve, rfc3339
+
+_PASSWORD_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD"
+
+
+def train(options: argparse.Namespace) -> int:
+    """Trains one pipeline's model. Raises SpecError, UsageError, InfluxError, StoreError."""
+    started = time.monotonic()
+    if not 0 <= options.seed < 2**31:
+        raise UsageError(f"--seed: {options.seed} is out of range: 0 to 2147483647")
+    pipeline = choose(read_pipelines(options.spec), options.pipeline)
+    options.pipeline = pipeline.name
+    now_ns = time.time_ns()
+    asked = resolve(pipeline, options.start, options.stop, now_ns)
+    store = Store(options.models, pipeline.name)
+    if options.if_needed:
+        fitting = _fitting(store, pipeline, asked, options.seed)
+        if fitting is not None:
+            say(f"model {pipeline.name}/{fitting['version']} is what would be trained: nothing to do")
+            result(_answer("unchanged", store, fitting, started))
+            return codes.DONE
+    influx = Influx(options.influxdb_url, options.username, _password(options), options.ca_file)
+    # Only now: reading a specification must not wait for scikit-learn.
+    from anomaly.training.fit import train as fit
+    from anomaly.training.read import read
+
+    try:
+        windows = read(influx, pipeline, asked, say)
+        trained = fit(pipeline, windows, _version(store, pipeline, now_ns), options.seed, say)
+    except Refused as error:
+        say(f"anomaly: {error}")
+        result({**_nothing("refused", pipeline, asked, started), "message": str(error)})
+        return codes.REFUSED
+    for warning in trained.quality.warnings:
+        say(f"warning: {warning}")
+    manifest = {
+        "created": rfc3339(now_ns),
+        "parent": store.current(),
+        "window": pipeline.window,
+        "range": {"from": rfc3339(asked.begin_ns), "to": rfc3339(asked.end_ns), "asked": list(asked.asked)},
+        "counts": {"windows": trained.windows, "left_out": trained.left_out, "series": len(windows.keys)},
+        "seed": options.seed,
+        "libraries": _libraries(),
+        "calibration": {
+            "scores": trained.model.calibration.count,
+            "tail": trained.model.calibration.tail,
+            "excess": trained.model.calibration.excess,
+            "threshold": trained.model.threshold(pipeline.periods.open),
+        },
+        "quality": asdict(trained.quality),
+    }
+    path = store.write(trained.model, manifest, trained.estimator)
+    if not options.no_promote:
+        store.promote(trained.model.version)
+    say(
+        f"model {pipeline.name}/{trained.model.version} is stored in {path}"
+        + ("" if options.no_promote else " and current")
+    )
+    result(_answer("trained", store, store.manifest(trained.model.version), started))
+    return codes.DONE
+
+
+def _fitting(store: Store, pipeline: Pipeline, asked: Range, seed: int) -> dict[str, Any] | None:
+    """The current model's manifest, if training would make the same: what was asked for counts, as `24h` before now is another
+    range each time."""
+    try:
+        version = store.current()
+        if version is None:
+            return None
+        store.load(version, pipeline)
+        manifest = store.manifest(version)
+    except StoreError as error:
+        say(f"training again: {error}")
+        return None
+    if manifest.get("range", {}).get("asked") != list(asked.asked):
+        say(
+            f"training again: the current model was asked for {manifest.get('range', {}).get('asked')}, now {list(asked.asked)} is"
+        )
+        return None
+    if manifest.get("seed") != seed:
+        say(f"training again: the current model has seed {manifest.get('seed')}, now {seed} is asked for")
+        return None
+    return manifest
+
+
+def _version(store: Store, pipeline: Pipeline, now_ns: int) -> str:
+    stamp = rfc3339(now_ns).replace("-", "").replace(":", "")
+    name = f"{stamp}-{pipeline.fingerprint[:6]}"
+    taken = {version.name for version in store.versions()}
+    return next(
+        candidate for candidate in (name, *(f"{name}-{number}" for number in range(2, 1000))) if candidate not in taken
+    )
+
+
+def _password(options: argparse.Namespace) -> str | None:
+    if options.password_file is not None:
+        try:
+            lines = Path(options.password_file).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise UsageError(f"--password-file: {options.password_file} cannot be read: {reason}") from None
+        if not lines or not lines[0]:
+            raise UsageError(f"--password-file: {options.password_file} is empty: its first line is the password")
+        return lines[0]
+    return os.environ.get(_PASSWORD_VARIABLE)
+
+
+def _libraries() -> dict[str, str]:
+    import joblib
+    import numpy
+    import sklearn
+
+    return {
+        "anomaly": __version__,
+        "joblib": joblib.__version__,
+        "numpy": numpy.__version__,
+        "python": platform.python_version(),
+        "scikit-learn": sklearn.__version__,
+    }
+
+
+def _answer(status: str, store: Store, manifest: dict[str, Any], started: float) -> dict[str, Any]:
+    return {
+        "status": status,
+        "pipeline": store.pipeline,
+        "version": manifest["version"],
+        "fingerprint": manifest["fingerprint"],
+        "windows": manifest["counts"]["windows"],
+        "series": manifest["counts"]["series"],
+        "from": manifest["range"]["from"],
+        "to": manifest["range"]["to"],
+        "seconds": round(time.monotonic() - started, 1),
+        "path": str(store.path / manifest["version"]),
+        "message": "",
+    }
+
+
+def _nothing(status: str, pipeline: Pipeline, asked: Range, started: float) -> dict[str, Any]:
+    return {
+        "status": status,
+        "pipeline": pipeline.name,
+        "version": None,
+        "fingerprint": pipeline.fingerprint,
+        "windows": 0,
+        "series": 0,
+        "from": rfc3339(asked.begin_ns),
+        "to": rfc3339(asked.end_ns),
+        "seconds": round(time.monotonic() - started, 1),
+        "path": None,
+    }

@@ -1,0 +1,1 @@
+"""Detectors, one a file, behind one interface (`anomaly.detectors.base`)."""

@@ -1,0 +1,73 @@
+"""The training query: the windows of a pipeline, out of InfluxDB by InfluxQL.
+
+Text only; `anomaly.influx` sends it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anomaly.spec import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One selected column: `aggregate` of `field`, named `alias` in the answer."""
+
+    field: str
+    aggregate: str
+    alias: str
+
+
+def identifier(name: str) -> str:
+    """`name` as a quoted InfluxQL identifier. Source: influxql.QuoteIdent escapes newline, backslash and double quote."""
+    return '"' + name.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') + '"'
+
+
+def string(text: str) -> str:
+    """`text` as a quoted InfluxQL string. Source: influxql.QuoteString."""
+    return "'" + text.replace("\\", "\\\\").replace("\n", "\\n").replace("'", "\\'") + "'"
+
+
+def columns(pipeline: Pipeline) -> list[Column]:
+    """All columns in the query's order: every aggregate of every field, then the number of points of every field.
+
+    Aliases are numbers (`a0`, `c0`), so that a field of any name cannot collide with another's alias. Counts serve to
+    leave out windows that are cut off (`features.enough_points`).
+    """
+    pairs = [(field, aggregate) for field in pipeline.fields for aggregate in pipeline.aggregate]
+    selected = [Column(field, aggregate, f"a{index}") for index, (field, aggregate) in enumerate(pairs)]
+    return selected + [Column(field, "count", f"c{index}") for index, field in enumerate(pipeline.fields)]
+
+
+def source(pipeline: Pipeline) -> str:
+    """The measurement with its database and retention policy."""
+    return ".".join(map(identifier, (pipeline.database, pipeline.retention_policy, pipeline.measurement)))
+
+
+def training_query(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
+    """Every non-empty window of [begin_ns, end_ns), series by series, rows by time.
+
+    The bounds must be window edges, or the first and last window would be cut off; raises ValueError if they are not.
+    """
+    for name, bound in (("begin", begin_ns), ("end", end_ns)):
+        if bound % pipeline.window_ns:
+            raise ValueError(f"{name} {bound} is not an edge of a {pipeline.window} window")
+    selected = ", ".join(f"{c.aggregate}({identifier(c.field)}) AS {identifier(c.alias)}" for c in columns(pipeline))
+    grouped = "".join(f", {identifier(tag)}" for tag in pipeline.group_by)
+    return (
+        f"SELECT {selected} FROM {source(pipeline)} WHERE time >= {begin_ns} AND time < {end_ns}"
+        f" GROUP BY time({pipeline.window}){grouped} fill(none)"
+    )
+
+
+def field_keys_query(pipeline: Pipeline) -> str:
+    """The source's fields and their types."""
+    # SHOW FIELD KEYS takes a database by ON and a measurement without one.
+    measurement = f"{identifier(pipeline.retention_policy)}.{identifier(pipeline.measurement)}"
+    return f"SHOW FIELD KEYS ON {identifier(pipeline.database)} FROM {measurement}"
+
+
+def extent_query(pipeline: Pipeline, fields: Sequence[str], *, newest: bool) -> str:
+    """The newest (or oldest) point that has any of `fields`."""
+    selected = ", ".join(map(identifier, fields))
+    return f"SELECT {selected} FROM {source(pipeline)} ORDER BY time {'DESC' if newest else 'ASC'} LIMIT 1"

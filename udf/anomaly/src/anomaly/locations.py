@@ -1,0 +1,4 @@
+"""Where models are, for whoever reads or writes them."""
+
+DEFAULT_MODELS = "/var/lib/anomaly/models"
+MODELS_VARIABLE = "ANOMALY_MODELS"

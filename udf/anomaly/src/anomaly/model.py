@@ -1,0 +1,106 @@
+"""A model in memory: scaling, detector and calibration, and what they say of a window."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.calibration import Calibration
+from anomaly.detectors.base import Detector, load
+from anomaly.features import Feature, Scaling, features
+from anomaly.spec import Pipeline
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a model says of one window.
+
+    score: unbounded above. severity: 0 to 100. value, expected_low, expected_high, contribution: for each field of the
+    pipeline; the first three are of its first aggregate and in its unit; contributions sum to 1.
+    """
+
+    score: float
+    severity: float
+    value: tuple[float, ...]
+    expected_low: tuple[float, ...]
+    expected_high: tuple[float, ...]
+    contribution: tuple[float, ...]
+
+
+@dataclass
+class Model:
+    """Everything that serving needs of one version. Immutable in effect: a running UDF swaps whole models."""
+
+    version: str
+    pipeline: Pipeline
+    scaling: Scaling
+    detector: Detector
+    calibration: Calibration
+    _rows: dict[tuple[str, ...], int] = field(init=False)
+    _features: list[Feature] = field(init=False)
+    _expected: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rows = self.scaling.rows()
+        self._features = features(self.pipeline)
+
+    def threshold(self, severity: float) -> float:
+        """The score from which on a window has at least `severity`."""
+        return self.calibration.score_at(severity, self.pipeline.windows_per_day)
+
+    def knows(self, key: tuple[str, ...]) -> bool:
+        """Whether the series was in the training data; others are scored with the scaling of all."""
+        return key in self._rows
+
+    def enough_points(self, key: tuple[str, ...], counts: Sequence[int]) -> bool:
+        """Whether a window has at least half of the points that are usual in every field; see `features`."""
+        return bool(self.scaling.enough_points(np.array([counts], dtype=np.float64), self._rows.get(key, 0))[0])
+
+    def judge(self, key: tuple[str, ...], values: Sequence[float]) -> Verdict:
+        """The verdict on one complete window: its aggregates (d,), in the order of `features`."""
+        row = self._rows.get(key, 0)
+        x = self.scaling.transform(np.array([values], dtype=np.float64), row)
+        score = self.detector.score(x)
+        severity = float(self.calibration.severity(score, self.pipeline.windows_per_day)[0])
+        shares = self.detector.contributions(x)[0]
+        width = len(self.pipeline.aggregate)
+        low, high = self._expected_ranges(row)
+        return Verdict(
+            score=float(score[0]),
+            severity=severity,
+            value=tuple(float(value) for value in values[::width]),
+            expected_low=low,
+            expected_high=high,
+            contribution=tuple(float(share) for share in shares.reshape(-1, width).sum(axis=1)),
+        )
+
+    def _expected_ranges(self, row: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        if row not in self._expected:
+            width = len(self.pipeline.aggregate)
+            ranges = [self.scaling.expected(index, row) for index in range(0, len(self._features), width)]
+            self._expected[row] = tuple(low for low, _ in ranges), tuple(high for _, high in ranges)
+        return self._expected[row]
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Everything but version, pipeline and series' keys as arrays."""
+        return {**self.scaling.arrays(), **self.detector.arrays(), **self.calibration.arrays()}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        version: str,
+        pipeline: Pipeline,
+        keys: Sequence[Sequence[str]],
+        arrays: Mapping[str, NDArray[np.generic]],
+    ) -> "Model":
+        """The inverse of `arrays`. Raises KeyError where one is missing."""
+        return cls(
+            version,
+            pipeline,
+            Scaling.from_arrays(keys, arrays),
+            load(pipeline.detector, arrays),
+            Calibration.from_arrays(arrays),
+        )

@@ -1,0 +1,122 @@
+"""What JSON Schema cannot say: rules between keys, and names that would be ambiguous in the results.
+
+Each check yields (key, value, what is wrong and what to write instead).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from anomaly.spec.duration import DurationError, parse_duration
+from anomaly.spec.pipeline import Pipeline
+
+Finding = tuple[str, object, str]
+
+# A tag and a field with one name cannot be told apart by name in InfluxQL.
+RESULT_FIELDS = frozenset(
+    "score threshold severity label model begin_ms end_ms state peak_score peak_severity points reason".split()
+)
+RESULT_FIELD_PREFIXES = ("value_", "expected_low_", "expected_high_", "contribution_")
+
+# Kapacitor aligns windows to Go's zero time, 0001-01-01 (window.go: time.Truncate), InfluxQL's GROUP BY time() to 1970.
+# Both cut alike only where the window divides the distance between the two.
+_ZERO_TIME_TO_EPOCH_NS = 719_162 * 86_400_000_000_000
+_MIN_WINDOW_NS = 1_000_000
+
+
+def check(pipeline: Pipeline) -> Iterator[Finding]:
+    """All findings of one pipeline."""
+    yield from _window(pipeline)
+    yield from _names(pipeline)
+    yield from _training(pipeline)
+    yield from _periods(pipeline)
+
+
+def _window(pipeline: Pipeline) -> Iterator[Finding]:
+    window_ns = pipeline.window_ns
+    if window_ns < _MIN_WINDOW_NS:
+        yield "window", pipeline.window, "is shorter than 1ms: write a longer one, such as 10s"
+    elif _ZERO_TIME_TO_EPOCH_NS % window_ns:
+        yield (
+            "window",
+            pipeline.window,
+            "would be cut at other places by InfluxQL than by Kapacitor: write one that divides a day, such as 10s, 15m or 1d",
+        )
+
+
+def _names(pipeline: Pipeline) -> Iterator[Finding]:
+    for tag in pipeline.group_by:
+        if tag in pipeline.fields:
+            yield (
+                "group_by",
+                tag,
+                "is also in fields: a series is told apart by a tag, not by a field; remove it from one of them",
+            )
+        if tag == "pipeline":
+            yield (
+                "group_by",
+                tag,
+                "is the tag that the results carry the pipeline's name in: rename the tag at its source",
+            )
+        elif tag in RESULT_FIELDS or tag.startswith(RESULT_FIELD_PREFIXES):
+            yield (
+                "group_by",
+                tag,
+                "is the name of a field of the results, and InfluxQL could not tell the two apart: rename the tag at its source",
+            )
+        elif tag == "time" or tag.startswith("_"):
+            yield "group_by", tag, "is a name that InfluxDB keeps for itself: name a tag"
+    for field in pipeline.fields:
+        if field == "time":
+            yield "fields", field, "is the point's timestamp, not a field: name a field"
+    if "count" in pipeline.aggregate and len(pipeline.aggregate) == 1:
+        yield "aggregate", "count", "alone says nothing about the values: add another, such as [count, mean, stddev]"
+
+
+def _training(pipeline: Pipeline) -> Iterator[Finding]:
+    start, start_ok = _time(pipeline.training.start)
+    stop, stop_ok = _time(pipeline.training.stop)
+    if not start_ok:
+        yield (
+            "training.from",
+            pipeline.training.start,
+            "is no such time: write a duration before now (24h) or an RFC 3339 time",
+        )
+    if not stop_ok:
+        yield (
+            "training.to",
+            pipeline.training.stop,
+            "is no such time: write a duration before now (0s) or an RFC 3339 time",
+        )
+    if isinstance(start, int) and isinstance(stop, int) and start <= stop:
+        yield (
+            "training.from",
+            pipeline.training.start,
+            f"is not before training.to ({pipeline.training.stop}): both are durations before now",
+        )
+    if isinstance(start, datetime) and isinstance(stop, datetime) and start >= stop:
+        yield "training.from", pipeline.training.start, f"is not before training.to ({pipeline.training.stop})"
+
+
+def _time(text: str) -> tuple[int | datetime | None, bool]:
+    try:
+        return parse_duration(text), True
+    except DurationError:
+        pass
+    try:
+        return datetime.fromisoformat(text.upper()), True
+    except ValueError:
+        return None, False
+
+
+def _periods(pipeline: Pipeline) -> Iterator[Finding]:
+    periods = pipeline.periods
+    if periods.close >= periods.open:
+        yield "periods.close", periods.close, f"is not below periods.open ({periods.open:g}): write a lower severity"
+    if periods.silence_ns < 2 * pipeline.window_ns:
+        yield (
+            "periods.silence",
+            periods.silence,
+            f"is shorter than two windows ({pipeline.window} each): write at least twice the window",
+        )
+    if periods.merge_ns % pipeline.window_ns:
+        yield "periods.merge", periods.merge, f"is not a multiple of the window: write one of {pipeline.window}"

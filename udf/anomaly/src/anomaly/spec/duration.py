@@ -1,0 +1,56 @@
+"""Durations in InfluxQL's notation: one or more integers with a unit, such as `10s` or `1h30m`.
+
+Source: InfluxQL specification, "Durations": ns, u or µ, ms, s, m, h, d, w.
+"""
+
+import re
+
+_UNITS = {
+    "ns": 1,
+    "u": 1_000,
+    "µ": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+    "w": 604_800_000_000_000,
+}
+# `ns` is left out: TICKscript does not know it, and no pipeline needs it.
+_WRITTEN = ("w", "d", "h", "m", "s", "ms", "u")
+_PART = re.compile(r"([0-9]+)(ns|ms|u|µ|s|m|h|d|w)")
+_INT64_MAX = 2**63 - 1
+
+
+class DurationError(ValueError):
+    """A text that is not a duration in InfluxQL's notation."""
+
+
+def parse_duration(text: str) -> int:
+    """Nanoseconds of `text`. Raises DurationError for anything else than integers with units, and beyond int64."""
+    total = 0
+    position = 0
+    while position < len(text):
+        part = _PART.match(text, position)
+        if part is None:
+            break
+        total += int(part.group(1)) * _UNITS[part.group(2)]
+        position = part.end()
+    if not text or position != len(text):
+        raise DurationError(f"{text!r} is not a duration: write an integer and one of ms, s, m, h, d, w, such as 10s")
+    if total > _INT64_MAX:
+        raise DurationError(f"{text!r} is longer than 292 years")
+    return total
+
+
+def format_duration(nanoseconds: int) -> str:
+    """The shortest notation with one unit, valid in InfluxQL and in TICKscript alike: 90_000_000_000 -> '90s'.
+
+    Raises DurationError where less than a microsecond would be lost.
+    """
+    for unit in _WRITTEN:
+        if nanoseconds and nanoseconds % _UNITS[unit] == 0:
+            return f"{nanoseconds // _UNITS[unit]}{unit}"
+    if nanoseconds == 0:
+        return "0s"
+    raise DurationError(f"{nanoseconds} ns is not a multiple of a microsecond")

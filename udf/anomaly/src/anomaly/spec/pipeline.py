@@ -1,0 +1,179 @@
+"""A pipeline as a value: frozen, complete, comparable, with its canonical JSON and its fingerprint."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+from anomaly.spec.duration import format_duration, parse_duration
+
+# Another value of one of these makes other features or other scores, so a model trained with the old value is refused.
+# The rest (name, periods, training range, where it runs) can change without training again.
+_FINGERPRINTED = (
+    "database",
+    "retention_policy",
+    "measurement",
+    "fields",
+    "group_by",
+    "window",
+    "aggregate",
+    "detector",
+    "parameters",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The range of history to train on; each an InfluxQL duration before now or an RFC 3339 time."""
+
+    start: str
+    stop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """When a period opens and closes. Severities are 0 to 100, durations in InfluxQL's notation."""
+
+    open: float
+    close: float
+    silence: str
+    merge: str
+
+    @property
+    def silence_ns(self) -> int:
+        return parse_duration(self.silence)
+
+    @property
+    def merge_ns(self) -> int:
+        return parse_duration(self.merge)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One detection job. Made by `normalize` or `parse`, which check it; all defaults are filled in."""
+
+    name: str
+    database: str
+    retention_policy: str
+    measurement: str
+    fields: tuple[str, ...]
+    group_by: tuple[str, ...]
+    window: str
+    aggregate: tuple[str, ...]
+    detector: str
+    parameters: Mapping[str, Any]
+    enabled: bool
+    kapacitor: str | None
+    training: Training
+    periods: Periods
+
+    @property
+    def window_ns(self) -> int:
+        """The window's length in nanoseconds."""
+        return parse_duration(self.window)
+
+    @property
+    def windows_per_day(self) -> float:
+        """How many windows a day has, for one series."""
+        return 86_400e9 / self.window_ns
+
+    def as_dict(self) -> dict[str, Any]:
+        """The mapping with all defaults filled in, as `normalize` takes it."""
+        return {
+            "name": self.name,
+            "enabled": self.enabled,
+            **({} if self.kapacitor is None else {"kapacitor": self.kapacitor}),
+            "database": self.database,
+            "retention_policy": self.retention_policy,
+            "measurement": self.measurement,
+            "fields": list(self.fields),
+            "group_by": list(self.group_by),
+            "window": self.window,
+            "aggregate": list(self.aggregate),
+            "detector": self.detector,
+            "parameters": dict(self.parameters),
+            "training": {"from": self.training.start, "to": self.training.stop},
+            "periods": {
+                "open": self.periods.open,
+                "close": self.periods.close,
+                "silence": self.periods.silence,
+                "merge": self.periods.merge,
+            },
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hex digits of the SHA-256 over the keys that change features or scores."""
+        mapping = self.as_dict()
+        text = canonical_json({key: mapping[key] for key in _FINGERPRINTED})
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def differences(self, other: Mapping[str, Any]) -> list[str]:
+        """What another specification (a mapping, such as a manifest's) has different, of the fingerprinted keys."""
+        mine = self.as_dict()
+        return [
+            f"{key}: {json.dumps(other.get(key))} in the model, {json.dumps(mine[key])} in the pipeline"
+            for key in _FINGERPRINTED
+            if other.get(key) != mine[key]
+        ]
+
+
+def canonical_json(specification: Pipeline | Mapping[str, Any]) -> str:
+    """One line of ASCII, keys sorted, no `'`: the same for equal pipelines, and safe inside TICKscript's '''...'''.
+
+    A triple-quoted TICKscript string has no escapes of its own (kapacitor tick/ast/node.go, newString), so JSON's
+    backslashes arrive as they are.
+    """
+    mapping = specification.as_dict() if isinstance(specification, Pipeline) else specification
+    text = json.dumps(mapping, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.replace("'", "\\u0027")
+
+
+def load_schema() -> dict[str, Any]:
+    """The published JSON Schema of one pipeline."""
+    schema: dict[str, Any] = json.loads(
+        resources.files("anomaly").joinpath("pipeline.schema.json").read_text(encoding="utf-8")
+    )
+    return schema
+
+
+def build(mapping: Mapping[str, Any]) -> Pipeline:
+    """A Pipeline from a mapping whose types are right, with defaults filled in. Raises KeyError, TypeError or ValueError
+    (DurationError) where they are not; `normalize` and `parse` turn that into messages."""
+    window_ns = parse_duration(mapping["window"])
+    training = mapping.get("training", {})
+    periods = mapping.get("periods", {})
+    defaults = DEFAULT_PARAMETERS.get(mapping.get("detector", DEFAULT_DETECTOR), {})
+    return Pipeline(
+        name=mapping["name"],
+        database=mapping["database"],
+        retention_policy=mapping.get("retention_policy", "autogen"),
+        measurement=mapping["measurement"],
+        fields=tuple(mapping["fields"]),
+        group_by=tuple(mapping.get("group_by", ())),
+        window=format_duration(window_ns),
+        aggregate=tuple(mapping.get("aggregate", DEFAULT_AGGREGATE)),
+        detector=mapping.get("detector", DEFAULT_DETECTOR),
+        parameters={**defaults, **mapping.get("parameters", {})},
+        enabled=mapping.get("enabled", True),
+        kapacitor=mapping.get("kapacitor"),
+        training=Training(start=training.get("from", DEFAULT_FROM), stop=training.get("to", DEFAULT_TO)),
+        periods=Periods(
+            open=float(periods.get("open", DEFAULT_OPEN)),
+            close=float(periods.get("close", DEFAULT_CLOSE)),
+            silence=format_duration(parse_duration(periods["silence"]) if "silence" in periods else 6 * window_ns),
+            merge=format_duration(parse_duration(periods["merge"]) if "merge" in periods else 6 * window_ns),
+        ),
+    )
+
+
+DEFAULT_AGGREGATE = ("mean", "stddev")
+DEFAULT_DETECTOR = "isolation_forest"
+DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {"isolation_forest": {"trees": 100, "samples": 256}}
+DEFAULT_FROM = "24h"
+DEFAULT_TO = "0s"
+DEFAULT_OPEN = 70.0
+DEFAULT_CLOSE = 50.0

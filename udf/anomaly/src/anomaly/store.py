@@ -1,0 +1,301 @@
+"""Models on disk: versions, the current one, and nothing half-written.
+
+    <models>/<pipeline>/<version>/manifest.json   what the model is, and the SHA-256 of each file beside it
+                                  model.npz       plain arrays: what serving loads, never with pickle
+                                  model.joblib    scikit-learn's own object, for people; never loaded here
+    <models>/<pipeline>/current -> <version>      switched atomically
+    <models>/<pipeline>/promotions.json           versions in the order they became current, for rollback
+
+A version is written into a hidden directory beside it, flushed to disk, and renamed: it is there as a whole or not at all.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomaly.features import features
+from anomaly.model import Model
+from anomaly.spec import Pipeline
+
+# Raised when files, features or scores are computed otherwise than before: older models are then refused.
+SCHEMA = 1
+CURRENT = "current"
+_MANIFEST = "manifest.json"
+_ARRAYS = "model.npz"
+_PROMOTIONS = "promotions.json"
+_HIDDEN = ".new-"
+
+
+class StoreError(Exception):
+    """The models directory cannot be read or written, or a version is damaged; the message says what to do."""
+
+
+class ModelMismatch(StoreError):
+    """A model that was made for something else; the message names the difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One stored version, as `list` shows it."""
+
+    name: str
+    current: bool
+    manifest: Mapping[str, Any]
+
+
+class Store:
+    """The versions of one pipeline's model."""
+
+    def __init__(self, models: Path | str, pipeline: str) -> None:
+        self.models = Path(models)
+        self.pipeline = pipeline
+        self.path = self.models / pipeline
+
+    def current(self) -> str | None:
+        """The current version's name; None when there is none."""
+        try:
+            return os.readlink(self.path / CURRENT)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _store_error("read", self.path / CURRENT, error) from error
+
+    def versions(self) -> list[Version]:
+        """All versions, oldest first."""
+        current = self.current()
+        try:
+            names = sorted(
+                entry.name for entry in self.path.iterdir() if (entry / _MANIFEST).is_file() and not entry.is_symlink()
+            )
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _store_error("read", self.path, error) from error
+        visible = [name for name in names if not name.startswith(".")]
+        return [Version(name, name == current, self.manifest(name)) for name in visible]
+
+    def manifest(self, version: str) -> dict[str, Any]:
+        """A version's manifest. Raises StoreError when it is missing or no manifest of ours."""
+        path = self._version(version) / _MANIFEST
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise StoreError(
+                f"{path} is not there: {self.pipeline} has no version {version}; `anomaly models list` shows what there is"
+            ) from None
+        except OSError as error:
+            raise _store_error("read", path, error) from error
+        except ValueError as error:
+            raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from None
+        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+            found = manifest.get("schema") if isinstance(manifest, dict) else None
+            raise ModelMismatch(f"{path}: schema {found!r} in the model, {SCHEMA} in this program: train again")
+        return manifest
+
+    def check(self, version: str, pipeline: Pipeline) -> dict[str, Any]:
+        """The manifest of a version that fits the pipeline. Raises ModelMismatch, naming the differences."""
+        manifest = self.manifest(version)
+        if manifest.get("fingerprint") != pipeline.fingerprint:
+            differences = pipeline.differences(manifest.get("specification", {}))
+            named = (
+                "; ".join(differences)
+                or f"fingerprint: {manifest.get('fingerprint')} in the model, {pipeline.fingerprint} in the pipeline"
+            )
+            raise ModelMismatch(f"model {self.pipeline}/{version} does not fit the pipeline: {named}: train again")
+        names = [feature.name for feature in features(pipeline)]
+        if manifest.get("features") != names:
+            raise ModelMismatch(
+                f"model {self.pipeline}/{version} does not fit the pipeline: features {manifest.get('features')} in the model, "
+                f"{names} in this program: train again"
+            )
+        return manifest
+
+    def load(self, version: str, pipeline: Pipeline) -> Model:
+        """The model that serving uses, verified. Raises StoreError (damaged) or ModelMismatch (made for something else)."""
+        manifest = self.check(version, pipeline)
+        path = self._version(version) / _ARRAYS
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise _store_error("read", path, error) from error
+        expected = manifest.get("files", {}).get(_ARRAYS, {}).get("sha256")
+        found = hashlib.sha256(content).hexdigest()
+        if found != expected:
+            raise StoreError(
+                f"{path} is damaged: its SHA-256 is {found}, its manifest says {expected}: train again, or promote another version"
+            )
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            return Model.from_arrays(version, pipeline, manifest["series"], arrays)
+        except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
+
+    def write(self, model: Model, manifest: Mapping[str, Any], estimator: object = None) -> Path:
+        """Stores a version (not yet current) and returns its directory. Raises StoreError; then nothing is left behind."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **model.arrays())
+        files = {_ARRAYS: buffer.getvalue()}
+        if estimator is not None:
+            # Training only: joblib is not part of serving.
+            import joblib
+
+            pickled = io.BytesIO()
+            joblib.dump(estimator, pickled, compress=3)
+            files["model.joblib"] = pickled.getvalue()
+        described = {
+            "schema": SCHEMA,
+            "version": model.version,
+            "pipeline": self.pipeline,
+            "specification": model.pipeline.as_dict(),
+            "fingerprint": model.pipeline.fingerprint,
+            "features": [feature.name for feature in features(model.pipeline)],
+            "series": [list(key) for key in model.scaling.keys],
+            **manifest,
+            "files": {
+                name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()
+            },
+        }
+        files[_MANIFEST] = (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode()
+        target = self._version(model.version)
+        with self._writing(target):
+            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if target.exists():
+                raise StoreError(f"{target} is already there: versions are never overwritten; train again")
+            hidden = Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=self.path))
+            try:
+                for name, data in files.items():
+                    _write_file(hidden / name, data)
+                # The UDF runs under another user than training.
+                hidden.chmod(0o755)
+                _flush_directory(hidden)
+                hidden.rename(target)
+                _flush_directory(self.path)
+            except BaseException:
+                shutil.rmtree(hidden, ignore_errors=True)
+                raise
+        return target
+
+    def promote(self, version: str) -> None:
+        """Makes a version current, atomically; running UDFs notice within a second. Raises StoreError."""
+        self.manifest(version)
+        history = self._promotions()
+        if history[-1:] != [version]:
+            history.append(version)
+        self._switch(version, history)
+
+    def rollback(self) -> str:
+        """Makes the version current that was so before, and returns its name. Raises StoreError when there is none."""
+        current = self.current()
+        history = self._promotions()
+        there = {version.name for version in self.versions()}
+        while history:
+            version = history.pop()
+            if version != current and version in there:
+                self._switch(version, [*history, version])
+                return version
+        raise StoreError(
+            f"{self.path}: no earlier version is left to roll back to; `anomaly models list` shows what there is"
+        )
+
+    def prune(self, keep: int) -> list[str]:
+        """Removes all but the `keep` newest versions, never the current one nor what rollback would take. Returns the names."""
+        current = self.current()
+        before = next((name for name in reversed(self._promotions()) if name != current), None)
+        names = [version.name for version in self.versions()]
+        removed = [name for name in names[: max(0, len(names) - keep)] if name not in (current, before)]
+        with self._writing(self.path):
+            for name in removed:
+                # Renamed first: a half-removed version must not look like one.
+                hidden = self.path / f"{_HIDDEN}removed-{name}"
+                (self.path / name).rename(hidden)
+                shutil.rmtree(hidden)
+        return removed
+
+    def _switch(self, version: str, history: list[str]) -> None:
+        with self._writing(self.path / CURRENT):
+            link = self.path / f"{_HIDDEN}{CURRENT}-{os.getpid()}"
+            link.unlink(missing_ok=True)
+            link.symlink_to(version)
+            os.replace(link, self.path / CURRENT)
+            text = json.dumps(history[-100:], indent=2) + "\n"
+            hidden = self.path / f"{_HIDDEN}{_PROMOTIONS}-{os.getpid()}"
+            _write_file(hidden, text.encode())
+            os.replace(hidden, self.path / _PROMOTIONS)
+            _flush_directory(self.path)
+
+    def _promotions(self) -> list[str]:
+        try:
+            history = json.loads((self.path / _PROMOTIONS).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"{self.path / _PROMOTIONS} cannot be read ({error}): remove it, and rollback forgets what was before"
+            ) from error
+        return [str(version) for version in history]
+
+    def _version(self, version: str) -> Path:
+        # A version is a name, never a way out of the directory.
+        if not version or version in (".", "..", CURRENT) or "/" in version or version.startswith("."):
+            raise StoreError(
+                f"{version!r} is not a version of {self.pipeline}: `anomaly models list` shows what there is"
+            )
+        return self.path / version
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _store_error("write", path, error) from error
+
+
+def pipelines(models: Path | str) -> list[str]:
+    """The names of all pipelines that have a directory below `models`."""
+    try:
+        return sorted(
+            entry.name for entry in Path(models).iterdir() if entry.is_dir() and not entry.name.startswith(".")
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _store_error("read", Path(models), error) from error
+
+
+def _store_error(verb: str, path: Path, error: OSError) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        fix = "free some space, or remove old versions with `anomaly models prune`"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        fix = f"user {os.getuid()} needs to {verb} it: check the directory's owner and how it is mounted"
+    else:
+        fix = "check --models"
+    return StoreError(f"cannot {verb} {path}: {error.strerror or error}: {fix}")
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o644)
+
+
+def _flush_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

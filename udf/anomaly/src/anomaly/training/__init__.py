@@ -1,0 +1,1 @@
+"""Training: read history, fit, calibrate, pass the gate. Never imported by serving."""

@@ -1,0 +1,137 @@
+"""InfluxDB 1.x over HTTP: chunked answers, line by line, in bounded memory.
+
+requests rather than the influxdb client: that one keeps all chunks of an answer in memory, and answers dictionaries for each row.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+_CHUNK_ROWS = 10_000
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 300
+
+
+class InfluxError(Exception):
+    """InfluxDB could not be asked, or refused; the message names the address, the query and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of one series."""
+
+    name: str
+    tags: dict[str, str]
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class Influx:
+    """Queries as one user. ca_file: a CA bundle for https."""
+
+    def __init__(self, url: str, username: str | None, password: str | None, ca_file: str | None = None) -> None:
+        split = urlsplit(url)
+        if split.scheme not in ("http", "https") or not split.hostname:
+            raise InfluxError(f"--influxdb-url: {url!r} is not an address: write one such as http://127.0.0.1:8086")
+        if split.username or split.password:
+            raise InfluxError(
+                "--influxdb-url: has a user or a password in it, which would end in logs: use --username and --password-file"
+            )
+        self._url = url.rstrip("/")
+        self._user = username
+        self._session = requests.Session()
+        # Credentials come from the arguments only, never from a .netrc; proxies are not for databases.
+        self._session.trust_env = False
+        if ca_file is not None:
+            self._session.verify = ca_file
+        if username is not None:
+            self._session.auth = (username, password or "")
+
+    def query(self, text: str, database: str) -> Iterator[Part]:
+        """The answer's parts, as they arrive; times in nanoseconds. Raises InfluxError."""
+        parameters: dict[str, str | int] = {"db": database, "epoch": "ns", "chunked": "true", "chunk_size": _CHUNK_ROWS}
+        try:
+            with self._session.post(
+                f"{self._url}/query",
+                params=parameters,
+                data={"q": text},
+                stream=True,
+                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+            ) as response:
+                if response.status_code != 200:
+                    raise self._refused(response, text, database)
+                for line in response.iter_lines(chunk_size=1 << 16):
+                    if line:
+                        yield from self._parts(json.loads(line), text, database)
+        except requests.exceptions.SSLError as error:
+            raise InfluxError(
+                f"InfluxDB at {self._url}: TLS failed ({_root(error)}): give its CA with --ca-file"
+            ) from error
+        except requests.exceptions.RequestException as error:
+            raise InfluxError(
+                f"InfluxDB at {self._url} is not reachable ({_root(error)}): check --influxdb-url, and that it is running"
+            ) from error
+        except ValueError as error:
+            raise InfluxError(
+                f"InfluxDB at {self._url} answered something else than JSON to {text!r}: check --influxdb-url"
+            ) from error
+
+    def databases(self) -> list[str]:
+        """The names of the databases this user can see."""
+        return [row[0] for part in self.query("SHOW DATABASES", "") for row in part.rows]
+
+    def _parts(self, answer: dict[str, Any], text: str, database: str) -> Iterator[Part]:
+        if "error" in answer:
+            raise self._failed(answer["error"], text, database)
+        for result in answer.get("results", []):
+            if "error" in result:
+                raise self._failed(result["error"], text, database)
+            for series in result.get("series", []):
+                yield Part(
+                    series.get("name", ""), series.get("tags") or {}, series["columns"], series.get("values", [])
+                )
+
+    def _refused(self, response: requests.Response, text: str, database: str) -> InfluxError:
+        try:
+            reason = str(response.json()["error"])
+        except (ValueError, KeyError, TypeError):
+            reason = response.text[:200].strip() or str(response.reason)
+        if response.status_code == 401:
+            who = f"user {self._user!r}" if self._user is not None else "an unnamed user"
+            return InfluxError(
+                f"InfluxDB at {self._url} does not let in {who} ({reason}): check --username and --password-file"
+            )
+        if response.status_code == 403:
+            return InfluxError(
+                f"InfluxDB at {self._url}: user {self._user!r} may not read database {database!r} ({reason}): GRANT READ to it"
+            )
+        return self._failed(f"{response.status_code} {reason}", text, database)
+
+    def _failed(self, reason: str, text: str, database: str) -> InfluxError:
+        if "database not found" in reason:
+            return InfluxError(f"InfluxDB at {self._url} has no database {database!r}: check the pipeline's `database`")
+        if "retention policy not found" in reason:
+            return InfluxError(
+                f"InfluxDB at {self._url}: {reason} in database {database!r}: check the pipeline's `retention_policy`"
+            )
+        return InfluxError(f"InfluxDB at {self._url} could not answer {text!r}: {reason}")
+
+
+def _root(error: BaseException) -> str:
+    """The innermost reason of requests' nested exceptions, without the address of an object."""
+    reason: BaseException = error
+    while True:
+        inner = getattr(reason, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((argument for argument in reason.args if isinstance(argument, BaseException)), None)
+        if inner is None:
+            return (
+                f"{type(reason).__name__}: {reason}"
+                if not isinstance(reason, OSError)
+                else (reason.strerror or str(reason))
+            )
+        reason = inner

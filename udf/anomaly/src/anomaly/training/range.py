@@ -1,0 +1,59 @@
+"""From what was asked for ("24h", "2024-01-01T00:00:00Z") to window edges."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from anomaly.spec import DurationError, Pipeline, SpecError, parse_duration
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """[begin_ns, end_ns), both window edges. asked: the texts it was made from, (from, to)."""
+
+    begin_ns: int
+    end_ns: int
+    asked: tuple[str, str]
+
+
+def resolve(pipeline: Pipeline, start: str | None, stop: str | None, now_ns: int) -> Range:
+    """The whole windows between two times; defaults are the pipeline's. Raises SpecError."""
+    asked = (start or pipeline.training.start, stop or pipeline.training.stop)
+    begin_ns = _moment(asked[0], "--from" if start else "training.from", now_ns)
+    end_ns = _moment(asked[1], "--to" if stop else "training.to", now_ns)
+    window_ns = pipeline.window_ns
+    begin_ns, end_ns = -(-begin_ns // window_ns) * window_ns, end_ns // window_ns * window_ns
+    if begin_ns >= end_ns:
+        raise SpecError(
+            [
+                f"pipeline {pipeline.name}: no whole {pipeline.window} window lies from {asked[0]} to {asked[1]} "
+                f"({rfc3339(begin_ns)} to {rfc3339(end_ns)}): choose an earlier --from or a later --to"
+            ]
+        )
+    return Range(begin_ns, end_ns, asked)
+
+
+def rfc3339(time_ns: int) -> str:
+    """`time_ns` since 1970 as an RFC 3339 time, in UTC, to the second."""
+    return (_EPOCH + timedelta(seconds=time_ns // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(text: str, name: str, now_ns: int) -> int:
+    try:
+        return now_ns - parse_duration(text)
+    except DurationError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise SpecError(
+            [
+                f"{name}: {text!r} is not a time: write a duration before now, such as 24h, or an RFC 3339 time, such as "
+                "2024-01-01T00:00:00Z"
+            ]
+        )
+    # Integers all the way: a float of seconds since 1970 would lose microseconds.
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

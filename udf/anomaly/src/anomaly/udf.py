@@ -1,0 +1,31 @@
+"""The declaration of the Kapacitor UDF: light, so that Info is answered before numpy is loaded."""
+
+import os
+
+from kapacitor_udf import BATCH, STREAM, STRING, UDF, Option, run
+
+from anomaly.locations import MODELS_VARIABLE
+from anomaly.spec import parse
+
+
+def _check(spec: str) -> None:
+    # SpecError is a ValueError, whose message Kapacitor gets.
+    parse(spec)
+
+
+def declaration() -> UDF:
+    """What Kapacitor is told, and where the handler is found once Init arrives."""
+    return UDF(
+        wants=BATCH,
+        provides=STREAM,
+        handler="anomaly.handler:AnomalyHandler",
+        options=[Option("spec", STRING, help="the pipeline as canonical JSON", check=_check)],
+        name="anomaly",
+    )
+
+
+def main(models: str | None = None) -> None:
+    """Serves Kapacitor on stdin and stdout until it ends the process."""
+    if models is not None:
+        os.environ[MODELS_VARIABLE] = models
+    run(declaration())

@@ -1,0 +1,35 @@
+"""Aggregated windows as columns: what the training query gives, and what detectors are fitted to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """n windows of s series, d features, f fields.
+
+    keys: the series' tag values, in `group_by`'s order. series: (n,), an index into keys. begin_ns: (n,). values: (n, d), NaN
+    where an aggregate is missing. counts: (n, f), points in the window.
+    """
+
+    keys: tuple[tuple[str, ...], ...]
+    series: NDArray[np.intp]
+    begin_ns: NDArray[np.int64]
+    values: Floats
+    counts: Floats
+
+    def __len__(self) -> int:
+        return len(self.begin_ns)
+
+    def where(self, mask: NDArray[np.bool_]) -> "Windows":
+        """The windows that `mask` (n,) selects; all keys stay."""
+        return Windows(self.keys, self.series[mask], self.begin_ns[mask], self.values[mask], self.counts[mask])
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """(n,): windows without a missing aggregate."""
+        return np.asarray(np.isfinite(self.values).all(axis=1))
