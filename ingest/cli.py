@@ -1,0 +1,372 @@
+"""The command line: ``python -m ingest printer`` and ``python -m ingest csv``."""
+
+import argparse
+import os
+import re
+import sys
+import zoneinfo
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import Any, TextIO
+
+from ingest.batches import Pacer, batched
+from ingest.csvreplay import EPOCH_UNITS_NS, Layout, Replay, shifted
+from ingest.errors import IngestError
+from ingest.faults import NO_FAULTS, SCHEDULES, load_schedule
+from ingest.influx import Target, Writer
+from ingest.passwords import VARIABLE, read_password
+from ingest.points import Point, to_lines
+from ingest.progress import PlainLines, Reporter, reporter
+from ingest.stream import PrinterStream
+from ingest.times import DAY_MS, format_duration, format_time, now_ms, parse_duration, parse_time
+from ingest.truth import truth_document, write_truth
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as a shell gives it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code: 0, 1 (an error, explained), or 130 (Ctrl-C)."""
+    options = _parser().parse_args(arguments)
+    try:
+        run: Callable[[argparse.Namespace], int] = options.run
+        code = run(options)
+        # What a full disk or a closed pipe has to say about the last lines, it should say here.
+        sys.stdout.flush()
+    except IngestError as error:
+        print(f"ingest: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read our lines has seen enough, as in `... --dry-run | head`. Python would complain once more when it
+        # flushes standard output at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        # send() has said how far it came.
+        return INTERRUPTED
+    return code
+
+
+def _printer(options: argparse.Namespace) -> int:
+    start_ms = options.start if options.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS
+    schedule = load_schedule(options.faults) if options.faults else NO_FAULTS
+    schedule.check(options.length, options.printers)
+    stream = PrinterStream(
+        start_ms=start_ms,
+        end_ms=start_ms + options.length,
+        step_ms=options.step,
+        printers=options.printers,
+        seed=options.seed,
+        faults=schedule.place(start_ms, options.printers),
+    )
+    if options.truth:
+        try:
+            write_truth(options.truth, truth_document(stream, options.database, options.measurement))
+        except OSError as error:
+            raise IngestError(f"--truth {options.truth}: {error.strerror}. Fix: a path that can be written") from error
+    span = f"{format_time(start_ms)} + {format_duration(options.length)}"
+    title = f"{stream.printers} printers, {span}"
+    return _send(options, stream.points(), stream.precision, title, total=stream.samples * stream.printers)
+
+
+def _csv(options: argparse.Namespace) -> int:
+    layout = Layout(
+        time=options.time_column,
+        time_format=options.time_format,
+        zone=options.timezone,
+        tags=tuple(options.tag),
+        fields=tuple(options.field)
+        + tuple(name for name in options.integer if options.field and name not in options.field),
+        integers=tuple(options.integer),
+    )
+    by_ns = 0
+    if options.shift_end_to is not None:
+        if options.file == "-":
+            raise IngestError("--shift-end-to reads the file twice, and - can be read once. Fix: name a file")
+        with _opened(options.file) as lines:
+            last = max(
+                (p.time_ns for p in Replay(lines, options.file, layout, True, options.delimiter).points()), default=0
+            )
+        by_ns = options.shift_end_to * 1_000_000 - last
+    with _opened(options.file) as lines:
+        replay = Replay(lines, options.file, layout, options.on_error == "skip", options.delimiter)
+        points = replay.points()
+        if options.shift_to is not None:
+            first = next(points, None)
+            if first is not None:
+                by_ns = options.shift_to * 1_000_000 - first.time_ns
+                points = _with_first(first, points)
+        code = _send(options, shifted(points, by_ns) if by_ns else points, "n", str(options.file), total=None)
+    tally = replay.tally
+    if tally.rows == 0:
+        print(f"ingest: {options.file}: has no rows", file=sys.stderr)
+    if tally.bad:
+        print(
+            f"ingest: {tally.bad} of {tally.rows} rows were bad and left out; the first: {tally.first}", file=sys.stderr
+        )
+    return code
+
+
+def _with_first(first: Point, rest: Iterable[Point]) -> Iterator[Point]:
+    yield first
+    yield from rest
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[TextIO]:
+    if name == "-":
+        yield sys.stdin
+        return
+    try:
+        # newline="" leaves line ends inside of quotes to the csv module; the BOM is what spreadsheets write.
+        file = Path(name).open(encoding="utf-8-sig", newline="")  # noqa: SIM115 (only opening it is explained)
+    except OSError as error:
+        raise IngestError(
+            f"{name}: {error.strerror}. Fix: name a readable CSV file, or - for standard input"
+        ) from error
+    with file:
+        yield file
+
+
+def _send(options: argparse.Namespace, points: Iterable[Point], precision: str, title: str, total: int | None) -> int:
+    """Print or write the points; Ctrl-C says how far it came and goes on upwards."""
+    pacer = Pacer(options.speed_up) if options.speed_up else None
+    # No bar among printed lines: both may go to the same terminal.
+    with PlainLines(title, total, sys.stderr) if options.dry_run else reporter(title, total) as progress:
+        if options.dry_run:
+            write: Callable[[list[str]], None] = _print_lines
+            close: Callable[[], None] = sys.stdout.flush
+        else:
+            writer = Writer(_target(options), precision, options.retry_for, progress.note)
+            write, close = writer.write, writer.close
+        sent, last_ns = 0, None
+        try:
+            for batch in batched(points, options.batch, pacer.span_ns if pacer else None):
+                if pacer:
+                    pacer.wait_for(batch[-1].time_ns)
+                write(to_lines(batch, options.measurement, precision))
+                sent, last_ns = sent + len(batch), batch[-1].time_ns
+                if not options.dry_run:
+                    progress.advance(len(batch), format_time(last_ns // 1_000_000))
+        except KeyboardInterrupt:
+            _say_how_far(progress, "interrupted", sent, total, last_ns)
+            raise
+        except IngestError:
+            if sent and not options.dry_run:
+                _say_how_far(progress, "stopped", sent, total, last_ns)
+            raise
+        finally:
+            close()
+        if not options.dry_run:
+            progress.note(f"{sent:,} points written to {_target(options)}")
+    return 0
+
+
+def _say_how_far(progress: Reporter, what: str, sent: int, total: int | None, last_ns: int | None) -> None:
+    of = f" of {total:,}" if total is not None else ""
+    upto = f", up to {format_time(last_ns // 1_000_000)}" if last_ns is not None else ""
+    progress.note(
+        f"ingest: {what}: {sent:,}{of} points were written{upto}. Writing the same points again changes nothing, "
+        "so the same command can simply be run again"
+    )
+
+
+def _print_lines(lines: list[str]) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _target(options: argparse.Namespace) -> Target:
+    password = read_password(options.password_file)
+    if options.username and password is None:
+        raise IngestError(f"--username {options.username} has no password. Fix: --password-file, or set {VARIABLE}")
+    return Target(
+        options.url, options.username, password, options.database, options.retention_policy, options.measurement
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ingest", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_printer(commands)
+    _add_csv(commands)
+    return parser
+
+
+def _add_printer(commands: Any) -> None:
+    shipped = ", ".join(sorted(path.name for path in SCHEDULES.glob("*.yml")))
+    command = commands.add_parser(
+        "printer",
+        allow_abbrev=False,
+        help="the dummy printers' stream",
+        description="Writes the temperatures of dummy printers. The same arguments give the same points.",
+    )
+    command.set_defaults(run=_printer)
+    command.add_argument(
+        "--start", type=_start, metavar="TIME", help="RFC 3339, a date, or now (default: yesterday, 00:00 UTC)"
+    )
+    command.add_argument(
+        "--length", type=_duration, default=DAY_MS, metavar="DURATION", help="of the data (default: 24h)"
+    )
+    command.add_argument(
+        "--step", type=_duration, default=1_000, metavar="DURATION", help="between samples (default: 1s)"
+    )
+    command.add_argument("--printers", type=_count(1, 10_000), default=2, metavar="N", help="how many (default: 2)")
+    command.add_argument("--seed", type=_count(0, 2**63), default=1, metavar="N", help="of the noise (default: 1)")
+    command.add_argument(
+        "--faults", type=Path, metavar="FILE.yml", help=f"what goes wrong; a file, or one of ours: {shipped}"
+    )
+    command.add_argument("--truth", type=Path, metavar="FILE.json", help="write the faults, in absolute time, there")
+    _add_writing(command, needs_target=False)
+
+
+def _add_csv(commands: Any) -> None:
+    command = commands.add_parser(
+        "csv",
+        allow_abbrev=False,
+        help="replay of a CSV file",
+        description="Writes the rows of a CSV file with a header line.",
+    )
+    command.set_defaults(run=_csv)
+    units = ", ".join(EPOCH_UNITS_NS)
+    command.add_argument("file", metavar="FILE", help="UTF-8; - is standard input")
+    command.add_argument("--time-column", default="timestamp", metavar="COLUMN", help="(default: timestamp)")
+    command.add_argument(
+        "--time-format",
+        default="auto",
+        metavar="FORMAT",
+        help=f"auto (ISO 8601, or a number since 1970, its unit told by its size), {units}, or a strptime format "
+        "(default: auto)",
+    )
+    command.add_argument(
+        "--timezone", type=_zone, default=UTC, metavar="ZONE", help="of times that name none (default: UTC)"
+    )
+    command.add_argument(
+        "--tag", action="append", default=[], metavar="COLUMN", help="a column that becomes a tag; repeat it"
+    )
+    command.add_argument(
+        "--field",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column that becomes a field; repeat it (default: all others)",
+    )
+    command.add_argument(
+        "--integer",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a field of whole numbers; the others are floats",
+    )
+    command.add_argument("--delimiter", default=",", type=_character, metavar="CHARACTER", help="(default: ,)")
+    command.add_argument(
+        "--on-error", choices=("stop", "skip"), default="stop", help="what a bad row does (default: stop)"
+    )
+    shift = command.add_mutually_exclusive_group()
+    shift.add_argument(
+        "--shift-to", type=_time, metavar="TIME", help="move all rows so that the first is at TIME, or now"
+    )
+    shift.add_argument(
+        "--shift-end-to", type=_time, metavar="TIME", help="move all rows so that the last is at TIME, or now"
+    )
+    _add_writing(command, needs_target=True)
+
+
+def _add_writing(command: argparse.ArgumentParser, needs_target: bool) -> None:
+    group = command.add_argument_group("writing")
+    group.add_argument("--url", default="http://127.0.0.1:8086", help="of InfluxDB (default: http://127.0.0.1:8086)")
+    group.add_argument("--username", help="(default: none)")
+    group.add_argument("--password-file", type=Path, metavar="FILE", help=f"holds the password (default: ${VARIABLE})")
+    if needs_target:
+        group.add_argument("--database", required=True)
+        group.add_argument("--measurement", required=True)
+    else:
+        group.add_argument("--database", help="(default: printer)", default="printer")
+        group.add_argument("--measurement", help="(default: temperature)", default="temperature")
+    group.add_argument("--retention-policy", metavar="NAME", help="(default: the database's default one)")
+    group.add_argument(
+        "--batch", type=_count(1, 1_000_000), default=5_000, metavar="N", help="points a request (default: 5000)"
+    )
+    group.add_argument(
+        "--speed-up",
+        type=_speed,
+        default=None,
+        metavar="N",
+        help="data runs N times as fast as the clock, or max (default: max)",
+    )
+    group.add_argument(
+        "--retry-for",
+        type=_duration,
+        default=120_000,
+        metavar="DURATION",
+        help="how long to go on while InfluxDB does not answer (default: 2m)",
+    )
+    group.add_argument("--dry-run", action="store_true", help="print line protocol and write nothing")
+
+
+def _argument(parse: Callable[[str], int]) -> Callable[[str], int]:
+    """argparse shows the text of this kind of error only."""
+
+    def parsed(text: str) -> int:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parsed
+
+
+_time = _argument(parse_time)
+
+
+def _whole_seconds(text: str) -> int:
+    return now_ms() // 1_000 * 1_000 if text == "now" else parse_time(text)
+
+
+_start = _argument(_whole_seconds)
+
+
+def _positive(text: str) -> int:
+    duration = parse_duration(text)
+    if duration == 0:
+        raise ValueError(f"{text!r} is no time at all: write a longer one")
+    return duration
+
+
+_duration = _argument(_positive)
+
+
+def _count(smallest: int, largest: int) -> Callable[[str], int]:
+    def parsed(text: str) -> int:
+        if not re.fullmatch(r"\d+", text) or not smallest <= int(text) <= largest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {smallest} to {largest}")
+        return int(text)
+
+    return parsed
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 (1 is real time), and not max")
+    return speed
+
+
+def _zone(text: str) -> Any:
+    try:
+        return UTC if text == "UTC" else zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no known time zone: write one as Europe/Berlin") from error
+
+
+def _character(text: str) -> str:
+    character = "\t" if text in ("\\t", "tab") else text
+    if len(character) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character: write it, or tab")
+    return character

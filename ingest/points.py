@@ -1,0 +1,32 @@
+"""What flows through this package: points, and their line protocol."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from influxdb.line_protocol import make_line
+
+_DIVISORS = {"s": 1_000_000_000, "ms": 1_000_000, "n": 1}
+
+
+class Point(NamedTuple):
+    """One row of a series.
+
+    Attributes:
+        time_ns: nanoseconds since 1970.
+        tags: tag keys and values.
+        fields: at least one field; floats, or integers where the column was declared so.
+    """
+
+    time_ns: int
+    tags: Mapping[str, str]
+    fields: Mapping[str, float | int]
+
+
+def to_lines(points: Iterable[Point], measurement: str, precision: str) -> list[str]:
+    """Line protocol, escaped by the influxdb client's own code.
+
+    Args:
+        precision: ``s``, ``ms`` or ``n``: the unit of the timestamps, to be told to InfluxDB with the write.
+    """
+    divisor = _DIVISORS[precision]
+    return [make_line(measurement, point.tags, point.fields, point.time_ns // divisor) for point in points]

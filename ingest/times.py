@@ -1,0 +1,78 @@
+"""Durations and times as people write them, as integers.
+
+Durations are written as in InfluxQL (``90s``, ``1h30m``, ``500ms``), times as in RFC 3339. Both become whole
+milliseconds, because floats of seconds since 1970 cannot hold a grid of samples exactly.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_PART = re.compile(r"(\d+)(ms|s|m|h|d|w)")
+_DURATION = re.compile(r"(?:\d+(?:ms|s|m|h|d|w))+")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+DAY_MS = _UNITS_MS["d"]
+
+
+def parse_duration(text: str) -> int:
+    """Milliseconds of an InfluxQL duration such as ``24h``, ``1h30m`` or ``500ms``.
+
+    Raises:
+        ValueError: it is not a duration; the message names the value and shows the form.
+    """
+    if not isinstance(text, str) or not _DURATION.fullmatch(text.strip()):
+        raise ValueError(f"{text!r} is not a duration: write a whole number and a unit, as in 90s, 1h30m or 500ms")
+    return sum(int(count) * _UNITS_MS[unit] for count, unit in _PART.findall(text.strip()))
+
+
+def format_duration(ms: int) -> str:
+    """The shortest form that ``parse_duration`` reads back, such as ``1h30m``."""
+    if ms == 0:
+        return "0s"
+    parts = []
+    rest = abs(ms)
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, _UNITS_MS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return ("-" if ms < 0 else "") + "".join(parts)
+
+
+def parse_time(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time. A date alone is its midnight in UTC; ``now`` is now.
+
+    Raises:
+        ValueError: it is not a time, has no zone, or lies before 1970.
+    """
+    if text == "now":
+        return now_ms()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a time: write RFC 3339, as in 2026-01-01T00:00:00Z") from error
+    if moment.tzinfo is None:
+        if "T" in text or " " in text.strip():
+            raise ValueError(f"{text!r} has no time zone: append Z for UTC, or an offset such as +01:00")
+        moment = moment.replace(tzinfo=UTC)
+    ms = datetime_ms(moment)
+    if ms < 0:
+        raise ValueError(f"{text!r} lies before 1970-01-01: choose a later time")
+    return ms
+
+
+def datetime_ms(moment: datetime) -> int:
+    """Milliseconds since 1970 of an aware datetime, rounded down."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def format_time(ms: int) -> str:
+    """RFC 3339 in UTC; milliseconds are shown only where there are any."""
+    moment = _EPOCH + timedelta(milliseconds=ms)
+    form = "%Y-%m-%dT%H:%M:%S" if ms % 1_000 == 0 else f"%Y-%m-%dT%H:%M:%S.{ms % 1_000:03d}"
+    return moment.strftime(form) + "Z"
+
+
+def now_ms() -> int:
+    """The clock of this machine, in milliseconds since 1970."""
+    return datetime_ms(datetime.now(UTC))

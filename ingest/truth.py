@@ -1,0 +1,43 @@
+"""The ground truth: what was injected, written beside the stream so that what is found can be compared with it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ingest.stream import PrinterStream
+from ingest.times import format_time
+
+
+def truth_document(stream: PrinterStream, database: str, measurement: str) -> dict[str, Any]:
+    """The ground truth as plain data. Faults are half-open intervals ``[from, to)``."""
+    return {
+        "schema": 1,
+        "database": database,
+        "measurement": measurement,
+        "tag": "printer",
+        "printers": [f"printer-{number}" for number in range(1, stream.printers + 1)],
+        "seed": stream.seed,
+        "step_ms": stream.step_ms,
+        **_interval(stream.start_ms, stream.end_ms),
+        "faults": [
+            {
+                "id": fault.id,
+                "kind": fault.kind,
+                "printer": f"printer-{fault.printer}",
+                "fields": list(fault.fields),
+                **_interval(fault.begin_ms, fault.end_ms),
+                "strength": fault.strength or None,
+            }
+            for fault in stream.faults
+        ],
+    }
+
+
+def write_truth(path: Path, document: dict[str, Any]) -> None:
+    """Write it as JSON, making the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _interval(begin_ms: int, end_ms: int) -> dict[str, Any]:
+    return {"from": format_time(begin_ms), "to": format_time(end_ms), "from_ms": begin_ms, "to_ms": end_ms}
