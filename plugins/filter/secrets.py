@@ -1,0 +1,72 @@
+"""Filter of the role secrets: which secrets are not fit for use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SHORTEST = 8
+# bcrypt, which InfluxDB and Kapacitor hash passwords with, takes no more.
+LONGEST = 72
+
+# What products ship with, documentation shows, and people type to get on. Compared without case and punctuation.
+WELL_KNOWN = re.compile(
+    r"(admin|administrator|root|user|pass|passwd|password|secret|changeme|changethis|changeit|replaceme|default|example"
+    r"|influx|influxdb|kapacitor|grafana|chronograf|anomaly|test|testing|letmein|welcome|qwerty|qwertyuiop|todo|fixme"
+    r"|placeholder|none|null|undefined|mypassword|yourpassword|passwordhere|insertpasswordhere|supersecret|topsecret)+"
+    r"[0-9]*"
+)
+PLACEHOLDER = re.compile(r"<.*>|\{\{.*\}\}|\$\{?\w+\}?|(.)\1*", re.DOTALL)
+
+
+def secrets_problems(values: Mapping[str, Any], names: Iterable[str], where: str, partial: bool = False) -> list[str]:
+    """What is wrong with a stack's secrets, one sentence each, without showing any; empty if nothing is.
+
+    Args:
+        values: name to value.
+        names: the names that a stack has.
+        where: folder of the secrets' files, for the advice.
+        partial: whether some may be missing.
+    """
+    names = list(names)
+    problems = [
+        f"{name} is no secret of a stack. Fix: use one of {', '.join(names)}" for name in values if name not in names
+    ]
+    for name in names:
+        if partial and name not in values:
+            continue
+        fault = _fault(values.get(name))
+        if fault:
+            problems.append(
+                f"{name} {fault}. Fix: give another in secrets_given, or remove {where}/{name} "
+                "before the first deployment to have one generated"
+            )
+    return problems
+
+
+def _fault(value: Any) -> str:
+    """What is wrong with one secret, or an empty string."""
+    if not isinstance(value, str):
+        return "is not a string (put it in quotes)"
+    if not value.strip():
+        return "is empty"
+    if WELL_KNOWN.fullmatch(re.sub(r"[\W_]", "", value).lower()) or value.isdigit():
+        return "is a default or a well-known password"
+    if PLACEHOLDER.fullmatch(value):
+        return "is a placeholder"
+    if any(character.isspace() or not character.isprintable() for character in value):
+        return "has white space or control characters in it"
+    if len(value) < SHORTEST:
+        return f"has {len(value)} characters, which is fewer than {SHORTEST}"
+    if len(value.encode()) > LONGEST:
+        return f"has {len(value.encode())} bytes, which is more than {LONGEST}"
+    return ""
+
+
+class FilterModule:
+    """Names of the filters, for Ansible."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name to function."""
+        return {"secrets_problems": secrets_problems}
