@@ -330,7 +330,7 @@ _start = _argument(_whole_seconds)
 def _positive(text: str) -> int:
     duration = parse_duration(text)
     if duration == 0:
-        raise ValueError(f"{text!r} is no time at all: write a longer one")
+        raise ValueError(f"{text!r} is no time at all. Fix: a longer one")
     return duration
 
 
@@ -362,11 +362,11 @@ def _zone(text: str) -> Any:
     try:
         return UTC if text == "UTC" else zoneinfo.ZoneInfo(text)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no known time zone: write one as Europe/Berlin") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is no known time zone. Fix: one such as Europe/Berlin") from error
 
 
 def _character(text: str) -> str:
     character = "\t" if text in ("\\t", "tab") else text
     if len(character) != 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character: write it, or tab")
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character. Fix: one, or tab")
     return character

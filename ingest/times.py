@@ -22,7 +22,7 @@ def parse_duration(text: str) -> int:
         ValueError: it is not a duration; the message names the value and shows the form.
     """
     if not isinstance(text, str) or not _DURATION.fullmatch(text.strip()):
-        raise ValueError(f"{text!r} is not a duration: write a whole number and a unit, as in 90s, 1h30m or 500ms")
+        raise ValueError(f"{text!r} is not a duration. Fix: a whole number and a unit, as in 90s, 1h30m or 500ms")
     return sum(int(count) * _UNITS_MS[unit] for count, unit in _PART.findall(text.strip()))
 
 
@@ -50,14 +50,14 @@ def parse_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is not a time: write RFC 3339, as in 2026-01-01T00:00:00Z") from error
+        raise ValueError(f"{text!r} is not a time. Fix: RFC 3339, as in 2026-01-01T00:00:00Z") from error
     if moment.tzinfo is None:
         if "T" in text or " " in text.strip():
-            raise ValueError(f"{text!r} has no time zone: append Z for UTC, or an offset such as +01:00")
+            raise ValueError(f"{text!r} has no time zone. Fix: append Z for UTC, or an offset such as +01:00")
         moment = moment.replace(tzinfo=UTC)
     ms = datetime_ms(moment)
     if ms < 0:
-        raise ValueError(f"{text!r} lies before 1970-01-01: choose a later time")
+        raise ValueError(f"{text!r} lies before 1970-01-01. Fix: a later time")
     return ms
 
 
