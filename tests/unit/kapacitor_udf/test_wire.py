@@ -63,7 +63,7 @@ def test_a_point_comes_back_as_it_was(point: Point) -> None:
     assert encoded is not None
     (back,) = peer.data(peer.responses(encoded))
     assert back == point
-    assert typed(back) == typed(point)  # type: ignore[arg-type]
+    assert typed(back) == typed(point)
 
 
 @given(points)

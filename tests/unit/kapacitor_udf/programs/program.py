@@ -1,4 +1,4 @@
-"""A UDF program for test_process: `program.py HANDLER [LIMIT=VALUE ...]`, with the handlers in handlers.py beside it."""
+"""A UDF program for test_process: `program.py HANDLER [LIMIT=VALUE ...]`, with the handlers of handlers.py."""
 
 import sys
 

@@ -1,0 +1,17 @@
+"""A UDF program for the conformance tests: `program.py HANDLER`, a handler of handlers.py."""
+
+import sys
+
+from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Option, run
+
+name = sys.argv[1]
+run(
+    UDF(
+        wants=BATCH if name.startswith("Batch") else STREAM,
+        provides=BATCH if name.endswith("Batch") else STREAM,
+        handler=f"handlers:{name}",
+        options=[Option("note", STRING, default="")],
+        name=name,
+    ),
+    limits=Limits(queue_points=2000, patience=0.2),
+)

@@ -1,0 +1,288 @@
+"""kapacitor_udf against a real kapacitord: every trap of the protocol that this library promises to avoid.
+
+Nothing asserts how long something takes: waits end when what is waited for is there, and fail after two minutes.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.kapacitord import Collector, Kapacitord, wait_until
+
+# The binary comes out of an image, unless KAPACITORD is set.
+pytestmark = pytest.mark.containers
+
+Start = Callable[..., Kapacitord]
+
+
+def stream(udf: str, collector: Collector, before: str = "", options: str = "") -> str:
+    return f"stream|from().measurement('cpu').groupBy('host'){before} @{udf}(){options} |httpPost('{collector.url}')"
+
+
+def cpu(time: int, host: str = "a", **fields: object) -> str:
+    def shown(value: object) -> str:
+        match value:
+            case bool():
+                return "true" if value else "false"
+            case int():
+                return f"{value}i"
+            case str():
+                return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return str(value)
+
+    body = ",".join(f"{name}={shown(value)}" for name, value in fields.items()) or "usage=1"
+    return f"cpu,host={host} {body} {time}"
+
+
+def test_what_is_printed_does_not_get_into_the_stream(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Noisy")
+    kapacitor.define("t", stream("Noisy", collector))
+    kapacitor.write(cpu(1), cpu(2))
+    assert len(collector.wait_for(2)) == 2
+    for way in ("print", "buffer", "descriptor", "child"):
+        kapacitor.wait_for_log(f"from {way}", times=2)
+    assert kapacitor.task("t")["executing"]
+    kapacitor.assert_healthy()
+
+
+def test_info_does_not_import_the_handler(kapacitord: Start) -> None:
+    kapacitor = kapacitord("Noisy", "Unwilling")
+    kapacitor.assert_healthy()
+    assert not [line for line in kapacitor.log if "handlers are imported" in line]
+
+
+def test_a_bad_point_costs_itself_only(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("moving_average")
+    kapacitor.define("t", stream("moving_average", collector, options=".field('usage').size(2)"))
+    kapacitor.write(
+        cpu(1, usage=1.0), cpu(2, other=1.0), cpu(3, usage="text"), cpu(4, usage=True), cpu(5, usage=3),
+        cpu(-5, usage=5.0), cpu(-5, usage=5.0),
+    )  # fmt: skip
+    assert [(point["usage"], point["mean"]) for point in collector.wait_for(4)] == [
+        (1, 1), (3, 2), (5, 4), (5, 5),
+    ]  # fmt: skip
+    kapacitor.wait_for_log("rejected: missing field")
+    kapacitor.wait_for_log("rejected: not a number")
+    assert kapacitor.task("t")["executing"]
+    assert kapacitor.task("t")["error"] == ""
+
+
+def test_an_exception_of_the_handler_costs_its_point_only(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Raising")
+    kapacitor.define("t", stream("Raising", collector))
+    kapacitor.write(cpu(1, n=1), cpu(2, n=2, bad="raise"), cpu(3, n=3, bad="exit"), cpu(4, n=4))
+    assert [point["n"] for point in collector.wait_for(2)] == [1, 4]
+    kapacitor.wait_for_log(r"point\(\) raised KeyError")
+    kapacitor.wait_for_log(r"point\(\) raised SystemExit")
+    assert kapacitor.task("t")["executing"]
+
+
+def test_odd_points_come_back_as_they_were(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("echo")
+    kapacitor.define("t", f"stream|from().groupBy(*) @echo() |httpPost('{collector.url}')")
+    tag = "тег\\ \\,\\=値"
+    kapacitor.write(
+        f'измерение\\ x,{tag}=wert\\ ö f\\ \\,"\\=1=1.5,i=-9223372036854775808i,t=true,s="a \\"quoted\\" ‱ \'x\'" -1',
+        f'long s="{"x" * 1_000_000}" 5',
+        f"manytags,{','.join(f't{n}={n}' for n in range(500))} a=1i 9",
+        f"longtag,tag={'y' * 60_000} a=2i 10",
+    )
+    first, second, third, fourth = collector.wait_for(4)
+    assert first["name"] == "измерение x"
+    assert first["tags"] == {"тег ,=値": "wert ö"}
+    assert first["time"] == "1969-12-31T23:59:59.999999999Z"
+    assert {key: first[key] for key in ('f ,"=1', "t", "s")} == {'f ,"=1': 1.5, "t": True, "s": "a \"quoted\" ‱ 'x'"}
+    assert first["i"] == -(2**63)
+    assert second["s"] == "x" * 1_000_000
+    assert (len(third["tags"]), third["a"]) == (500, 1)
+    assert (len(fourth["tags"]["tag"]), fourth["a"]) == (60_000, 2)
+    kapacitor.assert_healthy()
+
+
+def test_fields_that_are_not_finite_do_not_leave_the_udf(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("NotFinite")
+    kapacitor.define("t", stream("NotFinite", collector))
+    kapacitor.write(cpu(1, n=1), cpu(2, n=2))
+    assert [sorted(point) for point in collector.wait_for(2)] == [["n", "name", "tags", "time"]] * 2
+    assert kapacitor.task("t")["executing"]
+
+
+def test_a_failed_init_ends_the_process_and_says_why(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Unwilling", timeout="1s")
+    kapacitor.define("t", stream("Unwilling", collector))
+    kapacitor.wait_for_log("Init failed: Unwilling: there is no model, train one")
+    wait_until(lambda: not kapacitor.children(), "the process has not ended")
+    # Kapacitor finds out with the next point.
+    kapacitor.write(cpu(1))
+    task = kapacitor.wait_for_task("t", lambda task: not task["executing"])
+    assert "there is no model, train one" in task["error"]
+    kapacitor.assert_healthy()
+
+
+def test_a_wrong_option_is_told(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("moving_average", timeout="1s")
+    kapacitor.define("t", stream("moving_average", collector, options=".field('usage').size(0)"))
+    kapacitor.define("u", stream("moving_average", collector))
+    kapacitor.wait_for_log("option 'size': 0 is too small, expected at least 1")
+    kapacitor.wait_for_log(r"option 'field' is missing, call \.field\('text'\)")
+    wait_until(lambda: not kapacitor.children(), "the processes have not ended")
+
+
+def test_disable_returns_though_the_handler_is_stuck_with_a_backlog(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Stuck")
+    kapacitor.define("t", stream("Stuck", collector))
+    kapacitor.write(cpu(1, stuck=True))
+    kapacitor.wait_for_log("stuck from here on")
+    kapacitor.write(*[cpu(n) for n in range(20_000)])
+    assert kapacitor.call("PATCH", "/tasks/t", {"status": "disabled"}).status == 200
+    assert kapacitor.call("GET", "/tasks").status == 200
+    wait_until(lambda: not kapacitor.children(), "the process has not ended")
+    assert kapacitor.call("DELETE", "/tasks/t").status == 204
+    kapacitor.assert_healthy()
+
+
+def test_disable_returns_though_its_output_is_not_read(kapacitord: Start) -> None:
+    kapacitor = kapacitord("Flooding")
+    kapacitor.define("t", "stream|from().measurement('cpu') @Flooding() |log()")
+    kapacitor.write(*[cpu(n) for n in range(5000)])
+    kapacitor.wait_for_log("text=xxx|xxxxx")
+    assert kapacitor.call("DELETE", "/tasks/t").status == 204
+    wait_until(lambda: not kapacitor.children(), "the process has not ended")
+    kapacitor.assert_healthy()
+
+
+def test_stopping_kapacitord_ends_a_stuck_udf(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Stuck")
+    kapacitor.define("t", stream("Stuck", collector))
+    kapacitor.write(cpu(1, stuck=True), cpu(2))
+    kapacitor.wait_for_log("stuck from here on")
+    (child,) = kapacitor.children()
+    kapacitor.stop()
+    wait_until(lambda: not Path(f"/proc/{child}").exists(), "the UDF has not ended")
+
+
+def test_a_stuck_udf_holds_up_neither_writes_nor_other_tasks(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Stuck", "echo", timeout="1s")
+    kapacitor.define("stuck", "stream|from().measurement('cpu') @Stuck() |log()")
+    kapacitor.define("other", stream("echo", collector, before='|where(lambda: isPresent("canary"))'))
+    kapacitor.write(cpu(1, stuck=True))
+    kapacitor.wait_for_log("stuck from here on")
+    for begin in range(0, 50_000, 5000):
+        kapacitor.write(*[cpu(n) for n in range(begin, begin + 5000)])
+    kapacitor.write(cpu(1, canary=True))
+    assert len(collector.wait_for(1)) == 1
+    kapacitor.wait_for_log("the handler is too slow")
+    assert kapacitor.task("stuck")["executing"]
+
+
+def test_a_handler_that_is_busy_for_long_is_not_timed_out(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Busy", timeout="500ms")
+    kapacitor.define("t", stream("Busy", collector))
+    kapacitor.write(cpu(1), cpu(2))
+    assert len(collector.wait_for(2)) == 2
+    assert not [line for line in kapacitor.log if "keepalive timedout" in line]
+    assert kapacitor.task("t")["executing"]
+
+
+def test_long_lines_do_not_end_the_log(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("LongLines")
+    kapacitor.define("t", stream("LongLines", collector))
+    for time in range(5):
+        kapacitor.write(cpu(time))
+    assert len(collector.wait_for(5)) == 5
+    kapacitor.wait_for_log("x" * 1000, times=5)
+    kapacitor.assert_healthy()
+
+
+WINDOW = "|window().period(10s).every(10s).align()"
+
+
+def seconds(time: float) -> int:
+    return int(time * 10**9)
+
+
+def test_batch_to_stream(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("BatchLast")
+    kapacitor.define("t", stream("BatchLast", collector, before=WINDOW))
+    kapacitor.write(*[cpu(seconds(n), host, n=n, text="é") for n in range(21) for host in "ab"])
+    points = collector.wait_for(4)
+    assert [(p["tags"], p["n"], p["size"], p["begin"], p["time"], p["text"]) for p in points] == [
+        ({"host": host}, end - 1, 10, seconds(end - 10), f"1970-01-01T00:00:{end}Z", "é")
+        for end in (10, 20)
+        for host in "ab"
+    ]
+    assert {point["name"] for point in points} == {"cpu"}
+    kapacitor.assert_healthy()
+
+
+def test_batch_to_batch(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("BatchToBatch")
+    kapacitor.define("t", stream("BatchToBatch", collector, before=WINDOW))
+    kapacitor.write(*[cpu(seconds(n), n=n) for n in range(10)])
+    kapacitor.write(cpu(seconds(10), bad=1, n=10), *[cpu(seconds(n), n=n) for n in range(11, 31)])
+    assert [point["n"] for point in collector.wait_for(20)] == [*range(10), *range(20, 30)]
+    assert {(series.get("name"), len(series["values"])) for series in collector.series if series["values"]} == {
+        ("cpu", 1), ("cpu", 9),
+    }  # fmt: skip
+    kapacitor.wait_for_log(r"batch\(\) raised ValueError: a bad batch")
+    assert kapacitor.task("t")["executing"]
+
+
+def test_stream_to_batch(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("StreamToBatch")
+    kapacitor.define("t", stream("StreamToBatch", collector))
+    kapacitor.write(*[cpu(n, n=n) for n in range(6)])
+    series = collector.wait_for_series(2)
+    assert [(each["name"], each["tags"]) for each in series] == [("triple", {"host": "a"})] * 2
+    assert [point["n"] for point in collector.points] == list(range(6))
+
+
+def test_outliers(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("outliers")
+    kapacitor.define("t", stream("outliers", collector, before=WINDOW, options=".field('usage').scale(5.0)"))
+    kapacitor.write(*[cpu(seconds(n), usage=100.0 if n == 13 else float(n % 3)) for n in range(21)])
+    (point,) = collector.wait_for(1)
+    assert (point["usage"], point["time"]) == (100, "1970-01-01T00:00:13Z")
+    kapacitor.assert_healthy()
+
+
+def test_state_goes_on_over_a_restart_of_kapacitord(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Counting", snapshot_interval="100ms")
+    kapacitor.define("t", stream("Counting", collector))
+    kapacitor.write(cpu(1), cpu(2))
+    assert [point["count"] for point in collector.wait_for(2)] == [1, 2]
+    # The second one is asked for after the first one was saved.
+    kapacitor.wait_for_log("snapshot of 2", times=2)
+    kapacitor.stop()
+    kapacitor.start()
+    kapacitor.write(cpu(3))
+    assert collector.wait_for(3)[-1]["count"] == 3
+
+
+def test_a_snapshot_of_other_options_is_refused_and_the_task_runs(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Counting", snapshot_interval="100ms")
+    kapacitor.define("t", stream("Counting", collector))
+    kapacitor.write(cpu(1), cpu(2))
+    kapacitor.wait_for_log("snapshot of 2", times=2)
+    assert kapacitor.call("PATCH", "/tasks/t", {"status": "disabled"}).status == 200
+    script = stream("Counting", collector, options=".note('other')")
+    assert kapacitor.call("PATCH", "/tasks/t", {"script": script, "status": "enabled"}).status == 200
+    kapacitor.wait_for_log("the snapshot is not restored, starting cold: it was made with other options")
+    kapacitor.write(cpu(3))
+    assert collector.wait_for(3)[-1]["count"] == 1
+    assert kapacitor.task("t")["error"] == ""
+
+
+def test_a_restore_that_raises_does_not_fail_the_task(kapacitord: Start, collector: Collector, tmp_path: Path) -> None:
+    kapacitor = kapacitord("Counting", snapshot_interval="100ms")
+    kapacitor.define("t", stream("Counting", collector))
+    kapacitor.write(cpu(1), cpu(2))
+    kapacitor.wait_for_log("snapshot of 2", times=2)
+    (tmp_path / "restore-raises").touch()
+    kapacitor.stop()
+    kapacitor.start()
+    kapacitor.wait_for_log("the snapshot is not restored, starting cold: RuntimeError: no way")
+    kapacitor.write(cpu(3))
+    assert collector.wait_for(3)[-1]["count"] == 1
+    assert kapacitor.task("t")["executing"]
