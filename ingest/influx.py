@@ -120,8 +120,8 @@ class Writer:
                 cause: Exception = error
             except requests.exceptions.SSLError as error:
                 raise IngestError(
-                    f"{self.target.url}: the certificate was not accepted: {error}. "
-                    "Fix: name the CA's file in the environment variable REQUESTS_CA_BUNDLE"
+                    f"{self.target.url}: TLS failed: {connection_message(error)}. Fix: name the file of the server's CA "
+                    "in the environment variable REQUESTS_CA_BUNDLE, or http:// if the server has no TLS"
                 ) from error
             except (requests.exceptions.RequestException, OSError) as error:
                 reason, cause = connection_message(error), error
@@ -185,6 +185,6 @@ def _fix(target: Target, code: int | None, reason: str) -> str:
             f"the measurement '{target.measurement}' holds a field of that name with another type: write it with that "
             "type (--integer in CSV replay), or to another --measurement"
         )
-    if "beyond retention policy" in reason:
+    if "outside retention policy" in reason or "beyond retention policy" in reason:  # 1.12 and 1.8
         return "a later --start, or a retention policy that keeps data for longer"
     return "see InfluxDB's reason"

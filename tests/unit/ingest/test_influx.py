@@ -89,7 +89,7 @@ def test_patience_starts_anew_with_each_batch(influxdb: FakeInfluxDB) -> None:
             '{"error":"partial write: field type conflict: input field \\"bed\\" dropped=1"}',
             ["conflict", "another type"],
         ),
-        (400, '{"error":"partial write: points beyond retention policy dropped=1"}', ["beyond", "a later --start"]),
+        (400, '{"error":"partial write: dropped 2 points outside retention policy"}', ["outside", "a later --start"]),
         (413, '{"error":"Request Entity Too Large"}', ["Too Large", "a smaller --batch"]),
         (400, "no json", ["no json"]),
     ],
