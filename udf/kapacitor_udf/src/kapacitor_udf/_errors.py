@@ -25,7 +25,7 @@ class SnapshotError(UDFError, ValueError):
     """A snapshot cannot be restored by this handler."""
 
 
-class Rejected(UDFError):  # noqa: N818 - a verdict, not an error
+class Rejected(UDFError):
     """Raise it from a handler to give up the point or batch at hand, and nothing else.
 
     `reason` is what it is counted under: a short constant, e.g. "missing field". `detail` is for people.
