@@ -66,11 +66,11 @@ class Host:
     container: Container
 
     def run(self, *command: str) -> str:
-        """Standard output of a command that runs on it as root; fails if the command does."""
-        code, output = self.container.exec_run(list(command), demux=True)
-        out, err = (part.decode(errors="replace") if part else "" for part in output)
-        assert code == 0, f"{self.name}: {' '.join(command)} exited {code}: {out}{err}"
-        return out
+        """Output of a command that runs on it as root; fails if the command does."""
+        code, output = self.container.exec_run(list(command))
+        text = bytes(output).decode(errors="replace")
+        assert code == 0, f"{self.name}: {' '.join(command)} exited {code}: {text}"
+        return text
 
     def put(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """Writes a file on it."""

@@ -118,13 +118,14 @@ def run_playbook(
     """Runs `playbooks/<playbook>.yml` against an inventory, from the repository's root.
 
     Args:
-        playbook: name without folder and suffix.
+        playbook: name without folder and suffix, or the path of another playbook.
         inventory: folder or file.
         log: where the output is written to, while it comes.
         args: more arguments of ansible-playbook.
         env: environment variables on top of this process's own.
     """
-    command = [str(ANSIBLE_PLAYBOOK), "-i", str(inventory), f"playbooks/{playbook}.yml", *args]
+    path = playbook if playbook.endswith(".yml") else f"playbooks/{playbook}.yml"
+    command = [str(ANSIBLE_PLAYBOOK), "-i", str(inventory), path, *args]
     environment = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"} | dict(env or {})
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:

@@ -1,0 +1,113 @@
+"""What the integration tests share. README.md says which sentence of the specification each test proves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.integration.pipelines import PRINTER, ROOMS
+from tests.integration.playbook import PlayResult
+from tests.integration.results import Results, produce
+from tests.integration.stack import Files, Stack
+
+HERE = Path(__file__).parent
+
+# A deployed stack is expensive and shared by many tests: what only looks comes first, what changes it next, what
+# takes it away last.
+ORDER = [
+    "test_first_contact",
+    "test_data_path",
+    "test_hardening",
+    "test_bad_input",
+    "test_changes",
+    "test_two_stacks",
+    "test_external_influxdb",
+    "test_teardown",
+    "test_pull",
+    "test_cluster",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks everything here, and puts the modules in order; what is elsewhere stays before them."""
+
+    def place(item: pytest.Item) -> int:
+        return ORDER.index(item.path.stem) if item.path.parent == HERE else -1
+
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.containers)
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """This machine's container engine; `make test` sees to it that there is one."""
+    client = docker.from_env()
+    client.ping()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def new_stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
+    """Makes stacks (arguments of `Stack`), and removes whatever is left of them at the end of the session."""
+    folder = tmp_path_factory.mktemp("stacks")
+    made: list[Stack] = []
+
+    def make(**arguments: Any) -> Stack:
+        made.append(Stack(engine, folder, **arguments))
+        return made[-1]
+
+    yield make
+    for stack in made:
+        stack.destroy()
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The first runs of `site.yml` for the stack that most tests share.
+
+    Attributes:
+        stack: the stack.
+        files_before: what was in its folder before anything ran: the inventory.
+        dry_run: `--check --diff` while there was nothing.
+        files_after_dry_run: as `files_before`.
+        engine_after_dry_run: what of the stack was on the engine.
+        site: the deployment.
+    """
+
+    stack: Stack
+    files_before: Files
+    dry_run: PlayResult
+    files_after_dry_run: Files
+    engine_after_dry_run: dict[str, list[str]]
+    site: PlayResult
+
+
+@pytest.fixture(scope="session")
+def deployment(new_stack: Callable[..., Stack]) -> Deployment:
+    """A dry run on nothing, then the deployment; neither has been looked at yet."""
+    stack = new_stack(pipelines=[PRINTER, ROOMS])
+    files_before = stack.files()
+    dry_run = stack.play("site", "--check", "--diff")
+    files_after, engine_after = stack.files(), stack.on_engine()
+    return Deployment(stack, files_before, dry_run, files_after, engine_after, stack.play("site"))
+
+
+@pytest.fixture(scope="session")
+def stack(deployment: Deployment) -> Stack:
+    """The deployed stack that most tests share."""
+    deployment.site.succeeded()
+    return deployment.stack
+
+
+@pytest.fixture(scope="session")
+def results(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The data path of the shared stack, run once."""
+    return produce(stack, tmp_path_factory.mktemp("data"))

@@ -1,0 +1,71 @@
+"""InfluxDB as one of its users sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import requests
+
+
+class InfluxError(Exception):
+    """InfluxDB answered with an error; `status` is HTTP's, 200 for an error of a statement."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+
+
+class Influx:
+    """One user's view.
+
+    Args:
+        url: of the HTTP API.
+        username: None for nobody.
+        password: of the user.
+    """
+
+    def __init__(self, url: str, username: str | None = None, password: str = "") -> None:
+        self.url = url
+        self._auth = (username, password) if username is not None else None
+
+    def query(self, statement: str, database: str = "") -> list[dict[str, Any]]:
+        """Series of the first statement: dicts with `name`, `tags`, `columns`, `values`; times are nanoseconds."""
+        response = requests.post(
+            f"{self.url}/query", auth=self._auth, timeout=60, data={"q": statement, "db": database, "epoch": "ns"}
+        )
+        answer = response.json()
+        error = answer.get("error") or next(
+            (result["error"] for result in answer.get("results", []) if "error" in result), None
+        )
+        if error:
+            raise InfluxError(response.status_code, error)
+        series: list[dict[str, Any]] = answer["results"][0].get("series", [])
+        return series
+
+    def rows(self, statement: str, database: str = "") -> list[dict[str, Any]]:
+        """Rows of all series, with the tags of `GROUP BY` among the columns."""
+        return [
+            dict(zip(series["columns"], row, strict=True)) | series.get("tags", {})
+            for series in self.query(statement, database)
+            for row in series["values"]
+        ]
+
+    def column(self, statement: str, database: str = "") -> list[Any]:
+        """The first column: what SHOW statements answer with."""
+        return [row[0] for series in self.query(statement, database) for row in series["values"]]
+
+    def write(self, database: str, lines: Sequence[str]) -> None:
+        """Writes line protocol, times in nanoseconds."""
+        response = requests.post(
+            f"{self.url}/write", auth=self._auth, timeout=60, params={"db": database}, data="\n".join(lines).encode()
+        )
+        if response.status_code != 204:
+            raise InfluxError(response.status_code, response.text)
+
+    def subscriptions(self) -> dict[str, list[Mapping[str, Any]]]:
+        """Database to its subscriptions (`retention_policy`, `name`, `mode`, `destinations`)."""
+        return {
+            series["name"]: [dict(zip(series["columns"], row, strict=True)) for row in series["values"]]
+            for series in self.query("SHOW SUBSCRIPTIONS")
+        }

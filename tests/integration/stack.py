@@ -1,0 +1,237 @@
+"""One deployment of the tests' own: a stack name, ports, folders and an inventory that nobody else uses."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+import yaml
+from docker.models.containers import Container
+
+from tests.integration.influx import Influx
+from tests.integration.kapacitor import Kapacitor
+from tests.integration.playbook import ROOT, PlayResult, run_playbook
+from tests.integration.ports import free_port
+
+LOGS = ROOT / "build" / "logs" / "integration"
+STACK_LABEL = "influx-anomaly.stack"
+SERVICE_LABEL = "influx-anomaly.service"
+SERVICES = ("influxdb", "kapacitor", "grafana", "chronograf")
+
+Variables = Mapping[str, Any]
+# Path to mode, owner and kind.
+Files = Mapping[str, tuple[int, int, str]]
+
+
+class Stack:
+    """A stack on the engine of this machine, deployed with a copy of `inventory/local`.
+
+    Args:
+        client: the engine.
+        folder: everything of the stack lies below it: its inventory and its `stack_dir`.
+        name: the stack's name; by default one that nobody uses.
+        variables: what the inventory sets beside name, place and ports.
+        pipelines: the detection jobs.
+        groups: the groups of `inventory/local` that stay.
+
+    Attributes:
+        name: `stack_name`.
+        dir: `stack_dir`.
+        inventory: the inventory's folder.
+        ports: service to port on 127.0.0.1.
+        variables: may be changed; `write` puts them into the inventory, as each run of a playbook does.
+        pipelines: likewise.
+        influxdb_url: InfluxDB's API.
+    """
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        folder: Path,
+        *,
+        name: str | None = None,
+        variables: Variables | None = None,
+        pipelines: Sequence[Variables] = (),
+        groups: Sequence[str] = SERVICES,
+    ) -> None:
+        self.client = client
+        self.name = name or f"it-{secrets.token_hex(3)}"
+        self.folder = folder / self.name
+        self.dir = self.folder / "stack"
+        self.inventory = self.folder / "inventory"
+        self.ports = {service: free_port() for service in SERVICES}
+        self.variables: dict[str, Any] = dict(variables or {})
+        self.pipelines: list[dict[str, Any]] = [dict(pipeline) for pipeline in pipelines]
+        self.results: list[PlayResult] = []
+        self.influxdb_url = f"http://127.0.0.1:{self.ports['influxdb']}"
+        self.folder.mkdir(parents=True)
+        shutil.copytree(ROOT / "inventory" / "local", self.inventory, ignore=_ignore_generated)
+        hosts = yaml.safe_load((self.inventory / "hosts.yml").read_text())
+        hosts["all"]["children"] = {group: hosts["all"]["children"][group] for group in groups}
+        _write_yaml(self.inventory / "hosts.yml", hosts)
+        self.write()
+
+    # What a user does
+
+    def write(self) -> None:
+        """Writes the inventory's group variables."""
+        folder = self.inventory / "group_vars" / "all"
+        place = {
+            "stack_name": self.name,
+            "stack_dir": str(self.dir),
+            **{f"{service}_port": port for service, port in self.ports.items()},
+        }
+        _write_yaml(folder / "stack.yml", place | self.variables)
+        _write_yaml(folder / "pipelines.yml", {"pipelines": self.pipelines})
+
+    def play(self, playbook: str, *args: str, **extra: Any) -> PlayResult:
+        """Runs a playbook.
+
+        Args:
+            playbook: name without folder and suffix, or the path of another playbook.
+            args: arguments of ansible-playbook.
+            extra: extra variables (`-e`).
+        """
+        self.write()
+        variables = ["-e", json.dumps(extra)] if extra else []
+        log = LOGS / self.name / f"{len(self.results):02d}-{Path(playbook).stem}.log"
+        result = run_playbook(playbook, self.inventory, log, *args, *variables)
+        self.results.append(result)
+        return result
+
+    # How to get in
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Where the generated secrets lie, one file each."""
+        return self.inventory / "secrets" / self.name
+
+    def secrets(self) -> dict[str, str]:
+        """Name to value of all secrets, generated and given."""
+        files = self.secrets_dir.iterdir() if self.secrets_dir.is_dir() else ()
+        generated = {path.name: path.read_text().strip() for path in files if not path.name.startswith(".")}
+        return generated | dict(self.variables.get("secrets_given", {}))
+
+    def user(self, name: str) -> tuple[str, str]:
+        """User name and password of one of InfluxDB's users: admin, kapacitor, trainer, writer or reader."""
+        return name, self.secrets()[f"influxdb_{name}_password"]
+
+    @property
+    def kapacitor_url(self) -> str:
+        """Kapacitor's API."""
+        return f"http://{self.variables.get('stack_bind_address', '127.0.0.1')}:{self.ports['kapacitor']}"
+
+    def influx(self, user: str = "admin") -> Influx:
+        """InfluxDB as one of its users sees it."""
+        return Influx(self.influxdb_url, *self.user(user))
+
+    def kapacitor(self) -> Kapacitor:
+        """Kapacitor as its admin sees it."""
+        return Kapacitor(self.kapacitor_url, "admin", self.secrets()["kapacitor_admin_password"])
+
+    # What is there
+
+    @property
+    def kapacitor_log(self) -> Path:
+        """Kapacitor's log, in which the UDFs' lines are too."""
+        return self.dir / "log" / "kapacitor" / "kapacitor.log"
+
+    def logs(self) -> str:
+        """The ends of all logs, for an error."""
+        parts = [f"== {name}\n{c.logs(tail=20).decode(errors='replace')}" for name, c in self.containers().items()]
+        if self.kapacitor_log.is_file():
+            parts.append(f"== {self.kapacitor_log}\n" + "\n".join(self.kapacitor_log.read_text().splitlines()[-30:]))
+        return "\n".join(parts)
+
+    def containers(self) -> dict[str, Container]:
+        """Service to container, running or not, of everything that carries the stack's label or name."""
+        labelled = self.client.containers.list(all=True, filters={"label": f"{STACK_LABEL}={self.name}"})
+        named = self.client.containers.list(all=True, filters={"name": f"^/{self.name}(-|$)"})
+        return {
+            container.labels.get(SERVICE_LABEL, str(container.name)): container
+            for container in {container.id: container for container in [*labelled, *named]}.values()
+        }
+
+    def container(self, service: str) -> Container:
+        """The container of a service."""
+        containers = self.containers()
+        assert service in containers, f"{self.name} has no container {service}: {sorted(containers)}"
+        return containers[service]
+
+    def incarnations(self) -> dict[str, tuple[str, str]]:
+        """Service to container ID and time of its last start: what a restart or a re-creation changes."""
+        return {
+            service: (str(container.id), container.attrs["State"]["StartedAt"])
+            for service, container in self.containers().items()
+        }
+
+    def subscription_places(self) -> dict[str, list[tuple[str, str, tuple[str, ...]]]]:
+        """Database to (retention policy, name, addresses) of its subscriptions, without the tokens in the addresses."""
+        return {
+            database: sorted(
+                (
+                    found["retention_policy"],
+                    found["name"],
+                    tuple(url.rpartition("@")[2] for url in found["destinations"]),
+                )
+                for found in subscriptions
+            )
+            for database, subscriptions in self.influx().subscriptions().items()
+        }
+
+    def on_engine(self) -> dict[str, list[str]]:
+        """Names of everything of the stack on the engine: containers, networks, volumes, images."""
+        label = {"label": f"{STACK_LABEL}={self.name}"}
+
+        def ours(name: str) -> bool:
+            return re.match(rf"{re.escape(self.name)}($|[-_/:])", name) is not None
+
+        networks = {network.name for network in self.client.networks.list(filters=label)}
+        networks |= {network.name for network in self.client.networks.list() if ours(str(network.name))}
+        volumes = {volume.name for volume in self.client.volumes.list(filters=label)}
+        volumes |= {volume.name for volume in self.client.volumes.list() if ours(str(volume.name))}
+        images = {tag for image in self.client.images.list(filters=label) for tag in image.tags or [str(image.id)]}
+        images |= {tag for image in self.client.images.list() for tag in image.tags if ours(tag)}
+        return {
+            "containers": sorted(str(container.name) for container in self.containers().values()),
+            "networks": sorted(map(str, networks)),
+            "volumes": sorted(map(str, volumes)),
+            "images": sorted(images),
+        }
+
+    def files(self) -> Files:
+        """Path below `folder` to mode, owner and kind of every file and folder that is there."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            status = path.lstat()
+            kind = "link" if path.is_symlink() else "folder" if path.is_dir() else "file"
+            found[str(path.relative_to(self.folder))] = (status.st_mode & 0o7777, status.st_uid, kind)
+        return found
+
+    def destroy(self) -> None:
+        """Removes all of it, however far a test got. Only what carries the stack's label or name is touched."""
+        for container in self.containers().values():
+            container.remove(force=True, v=True)
+        left = self.on_engine()
+        for network in left["networks"]:
+            self.client.networks.get(network).remove()
+        for volume in left["volumes"]:
+            self.client.volumes.get(volume).remove(force=True)
+        for image in left["images"]:
+            self.client.images.remove(image, force=True, noprune=True)
+        shutil.rmtree(self.folder)
+
+
+def _write_yaml(path: Path, content: Any) -> None:
+    path.write_text("---\n" + yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _ignore_generated(folder: str, names: list[str]) -> list[str]:
+    """What a deployment by hand left in `inventory/local` must not come along."""
+    return [name for name in names if name == "secrets"]

@@ -1,0 +1,188 @@
+"""From written points to scores and periods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.data import HISTORY_BEGIN, HISTORY_END, STREAM_END, STUFFY, ns
+from tests.integration.pipelines import PRINTER, ROOMS, Pipeline
+from tests.integration.results import Results
+from tests.integration.stack import Stack
+
+SECOND = 1_000_000_000
+WINDOW = {"printer": 10 * SECOND, "rooms": 60 * SECOND}
+
+
+def test_without_a_model_nothing_is_scored_and_it_is_said(results: Results) -> None:
+    """The history went through Kapacitor before anything was trained."""
+    assert results.scores_before_training == []
+    assert "no model yet" in results.kapacitor_log_before_training
+
+
+def test_training_makes_a_model_of_each_pipeline(stack: Stack, results: Results) -> None:
+    results.training.succeeded()
+    for pipeline in ("printer", "rooms"):
+        folder = stack.dir / "data" / "models" / pipeline
+        assert (folder / "current").is_symlink()
+        assert {path.name for path in (folder / "current").iterdir()} >= {"manifest.json", "model.npz", "model.joblib"}
+
+
+def test_training_again_changes_nothing(stack: Stack, results: Results) -> None:
+    results.second_training.unchanged()
+    assert results.models_after_second_training == results.models
+
+
+def test_running_udfs_take_up_the_model_without_a_restart(results: Results) -> None:
+    assert results.incarnations_after == results.incarnations_before
+
+
+@pytest.mark.parametrize("printer", ["printer-1", "printer-2"])
+def test_every_complete_window_is_scored_once(results: Results, printer: str) -> None:
+    """Nothing is lost or invented at the edges of windows, of the stream, or of a gap.
+
+    The last window of the history ends with the first point of the stream, when there is a model; the last window of
+    the stream has not ended yet.
+    """
+    step = WINDOW["printer"]
+    expected = set(range(ns(HISTORY_END) - step, ns(STREAM_END) - step, step))
+    for fault in results.faults(printer, "gap"):
+        expected -= set(range(fault["from_ms"] * 1_000_000, fault["to_ms"] * 1_000_000, step))
+    times = [row["time"] for row in results.scores("printer", printer=printer)]
+    assert sorted(times) == sorted(set(times))
+    assert set(times) == expected
+
+
+@pytest.mark.parametrize("pipeline", [PRINTER, ROOMS], ids=lambda pipeline: pipeline["name"])
+def test_times_are_begins_of_windows(results: Results, pipeline: Pipeline) -> None:
+    step = WINDOW[pipeline["name"]]
+    for row in results.scores(pipeline["name"]) + results.periods(pipeline["name"]):
+        assert row["time"] % step == 0, row
+        assert ns(HISTORY_BEGIN) < row["time"] < ns(STREAM_END), row
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "tags"), [("printer", {"pipeline", "printer"}), ("rooms", {"pipeline", "room", "floor"})]
+)
+@pytest.mark.parametrize("measurement", ["score", "period"])
+def test_series_keep_their_tags(results: Results, pipeline: str, tags: set[str], measurement: str) -> None:
+    for key in results.influx.column(f"SHOW SERIES FROM {measurement} WHERE pipeline = '{pipeline}'", "anomaly"):
+        assert {pair.partition("=")[0] for pair in key.split(",")[1:]} == tags, key
+
+
+def test_score_fields_have_the_promised_types(results: Results) -> None:
+    types = results.field_types("score")
+    fields = {f"{kind}_{name}": "float" for kind in ("value", "expected_low", "expected_high", "contribution")
+              for name in (*PRINTER["fields"], *ROOMS["fields"])}  # fmt: skip
+    assert types == {
+        "score": "float", "threshold": "float", "severity": "float", "label": "integer", "model": "string", **fields
+    }  # fmt: skip
+
+
+def test_period_fields_have_the_promised_types(results: Results) -> None:
+    assert results.field_types("period") == {
+        "begin_ms": "integer", "end_ms": "integer", "state": "string", "peak_score": "float", "peak_severity": "float",
+        "points": "integer", "reason": "string", "model": "string",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("pipeline", [PRINTER, ROOMS], ids=lambda pipeline: pipeline["name"])
+def test_values_are_those_that_training_sees(results: Results, pipeline: Pipeline) -> None:
+    """The first aggregate of each window is what InfluxQL, which training uses, makes of the same window."""
+    tags = ", ".join(f'"{tag}"' for tag in pipeline["group_by"])
+    means = ", ".join(f'mean("{field}") AS "{field}"' for field in pipeline["fields"])
+    rows = results.influx.rows(
+        f'SELECT {means} FROM "{pipeline["measurement"]}" WHERE time >= {ns(HISTORY_END)} AND time < {ns(STREAM_END)} '
+        f"GROUP BY time({pipeline['window']}), {tags} fill(none)",
+        pipeline["database"],
+    )
+    expected = {(row["time"], *(row[tag] for tag in pipeline["group_by"])): row for row in rows}
+    compared = 0
+    for score in results.scores(pipeline["name"]):
+        row = expected.get((score["time"], *(score[tag] for tag in pipeline["group_by"])))
+        if row is not None:
+            for field in pipeline["fields"]:
+                assert score[f"value_{field}"] == pytest.approx(row[field], rel=1e-9), score
+            compared += 1
+    assert compared > 200
+
+
+def test_contributions_sum_to_one(results: Results) -> None:
+    for pipeline in (PRINTER, ROOMS):
+        for score in results.scores(pipeline["name"]):
+            shares = [score[f"contribution_{field}"] for field in pipeline["fields"]]
+            assert sum(shares) == pytest.approx(1, abs=1e-6), score
+
+
+def test_every_fault_is_found_in_its_own_series(results: Results) -> None:
+    for fault in results.faults():
+        overlapping = [
+            period for period in results.periods("printer", printer=fault["printer"])
+            if period["begin_ms"] < fault["to_ms"] and period["end_ms"] > fault["from_ms"]
+        ]  # fmt: skip
+        assert overlapping, (fault, results.periods("printer"))
+
+
+def test_a_gap_is_a_period_of_its_own(results: Results) -> None:
+    (gap,) = results.faults("printer-2", "gap")
+    (period,) = [row for row in results.periods("printer", printer="printer-2") if row["reason"] == "no data"]
+    assert (period["begin_ms"], period["end_ms"]) == (gap["from_ms"], gap["to_ms"])
+
+
+def test_series_do_not_touch_each_other(results: Results) -> None:
+    """A fault of one printer makes no period of the other; a stuffy room makes none next door."""
+    for printer in ("printer-1", "printer-2"):
+        own = results.faults(printer)
+        strangers = [
+            period for period in results.periods("printer", printer=printer)
+            if not any(_overlap(period, fault["from_ms"], fault["to_ms"]) for fault in own)
+        ]  # fmt: skip
+        assert not strangers, strangers
+    room, begin, end = STUFFY
+    found = {period["room"] for period in results.periods("rooms")}
+    assert found == {room}
+    assert any(_overlap(period, ns(begin) // 10**6, ns(end) // 10**6) for period in results.periods("rooms", room=room))
+
+
+def test_a_period_names_the_field_that_went_wrong(results: Results) -> None:
+    (fault,) = results.faults("printer-1", "offset")
+    reasons = {
+        period["reason"] for period in results.periods("printer", printer="printer-1")
+        if _overlap(period, fault["from_ms"], fault["to_ms"])
+    }  # fmt: skip
+    assert reasons == {"bed"}
+
+
+def test_periods_are_consistent(results: Results) -> None:
+    for pipeline in ("printer", "rooms"):
+        step_ms = WINDOW[pipeline] // 1_000_000
+        for period in results.periods(pipeline):
+            assert period["time"] == period["begin_ms"] * 1_000_000, period
+            assert period["begin_ms"] < period["end_ms"], period
+            assert (period["end_ms"] - period["begin_ms"]) % step_ms == 0, period
+            assert period["state"] == "closed", period
+
+
+def test_results_go_to_their_own_database_only(results: Results) -> None:
+    assert sorted(results.influx.column("SHOW MEASUREMENTS", "anomaly")) == ["period", "score"]
+    for pipeline in (PRINTER, ROOMS):
+        measurements = results.influx.column("SHOW MEASUREMENTS", pipeline["database"])
+        assert measurements == [pipeline["measurement"]]
+
+
+def test_source_has_what_was_written_and_nothing_else(results: Results) -> None:
+    (row,) = results.influx.rows('SELECT count("hotend") FROM "temperature"', "printer")
+    gaps = sum(fault["to_ms"] - fault["from_ms"] for fault in results.faults(kind="gap"))
+    seconds = int((STREAM_END - HISTORY_BEGIN).total_seconds())
+    assert row["count"] == 2 * seconds - gaps // 1000
+
+
+def test_nothing_is_at_the_epoch(results: Results) -> None:
+    for measurement in ("score", "period"):
+        statement = f"SELECT * FROM {measurement} WHERE time <= {ns(HISTORY_BEGIN)}"
+        assert results.influx.rows(statement, "anomaly") == []
+
+
+def _overlap(period: dict[str, Any], from_ms: int, to_ms: int) -> bool:
+    return bool(period["begin_ms"] < to_ms and period["end_ms"] > from_ms)

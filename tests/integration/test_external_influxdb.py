@@ -1,0 +1,124 @@
+"""A stack that uses an InfluxDB of the user's own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import docker
+import pytest
+
+from tests.integration.data import HISTORY_BEGIN, write_printers
+from tests.integration.hosts import LABEL
+from tests.integration.influx import Influx
+from tests.integration.pipelines import PRINTER
+from tests.integration.ports import free_port
+from tests.integration.stack import Stack
+from tests.integration.waiting import wait_for
+
+
+@dataclass(frozen=True)
+class External:
+    """An InfluxDB that is nobody's stack.
+
+    Attributes:
+        address: of this machine on the engine's default network, where it and the stack reach each other.
+        url: of its API.
+        password: of its user admin.
+    """
+
+    address: str
+    url: str
+    password: str
+
+    @property
+    def admin(self) -> Influx:
+        """As its admin sees it."""
+        return Influx(self.url, "admin", self.password)
+
+
+@pytest.fixture(scope="module")
+def external(engine: docker.DockerClient, stack: Stack) -> Iterator[External]:
+    image = stack.container("influxdb").attrs["Config"]["Image"]
+    address = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    port, password = free_port(), secrets.token_hex(16)
+    container = engine.containers.run(
+        image, detach=True, name=f"{stack.name}x-external", labels={LABEL: stack.name},
+        ports={"8086/tcp": (address, port)}, environment={"INFLUXDB_HTTP_AUTH_ENABLED": "true"},
+    )  # fmt: skip
+    try:
+        url = f"http://{address}:{port}"
+        statement = f"CREATE USER admin WITH PASSWORD '{password}' WITH ALL PRIVILEGES"
+        wait_for(lambda: Influx(url).query(statement) == [], "the external InfluxDB")
+        yield External(address, url, password)
+    finally:
+        container.remove(force=True, v=True)
+
+
+@pytest.fixture(scope="module")
+def guest(external: External, new_stack: Callable[..., Stack]) -> Stack:
+    """A stack without an InfluxDB of its own."""
+    external.admin.query("CREATE DATABASE other")
+    guest = new_stack(
+        variables={
+            "influxdb_external_url": external.url,
+            "secrets_given": {"influxdb_admin_password": external.password},
+            # The external InfluxDB sends points to Kapacitor by this address.
+            "stack_address": external.address,
+            "stack_bind_address": external.address,
+        },
+        pipelines=[PRINTER],
+        groups=["kapacitor"],
+    )
+    guest.influxdb_url = external.url
+    guest.play("site").succeeded()
+    return guest
+
+
+def test_no_influxdb_of_ours_is_started(guest: Stack) -> None:
+    assert set(guest.containers()) == {"kapacitor"}
+
+
+def test_it_gets_the_databases_users_and_subscriptions(guest: Stack, external: External) -> None:
+    databases = external.admin.column("SHOW DATABASES")
+    assert {"printer", "anomaly", "other"} <= set(databases)
+    assert set(external.admin.column("SHOW USERS")) >= {"admin", "kapacitor", "reader", "trainer", "writer"}
+    assert set(guest.subscription_places()) == {"printer"}, "databases that no pipeline reads are left alone"
+
+
+def test_a_second_run_changes_nothing(guest: Stack) -> None:
+    guest.play("site").unchanged()
+
+
+def test_its_data_reach_the_udf(guest: Stack) -> None:
+    write_printers(guest, HISTORY_BEGIN, "5m")
+    wait_for(lambda: "no model yet" in guest.kapacitor_log.read_text(), "windows at the UDF", explain=guest.logs)
+
+
+def test_a_wrong_password_is_refused(guest: Stack, external: External) -> None:
+    right = guest.variables["secrets_given"]
+    guest.variables["secrets_given"] = {"influxdb_admin_password": "not-the-right-one-but-long-enough"}
+    try:
+        result = guest.play("site", "--tags", "influxdb")
+    finally:
+        guest.variables["secrets_given"] = right
+    result.refused("influxdb_admin_password", external.url, "fix")
+    assert "not-the-right-one" not in result.output
+
+
+def test_one_that_is_not_reached_is_refused(guest: Stack, external: External) -> None:
+    guest.variables["influxdb_external_url"] = f"http://{external.address}:{free_port()}"
+    try:
+        guest.play("site", "--tags", "influxdb").refused(
+            "influxdb_external_url", guest.variables["influxdb_external_url"], "fix"
+        )
+    finally:
+        guest.variables["influxdb_external_url"] = external.url
+
+
+def test_teardown_leaves_it_running_with_its_data(guest: Stack, external: External) -> None:
+    guest.play("teardown", teardown_data=True, teardown_confirm=guest.name).succeeded()
+    assert guest.on_engine()["containers"] == []
+    assert set(external.admin.column("SHOW DATABASES")) >= {"printer", "anomaly", "other"}
+    assert external.admin.rows('SELECT count("bed") FROM temperature', "printer")

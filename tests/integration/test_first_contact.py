@@ -1,0 +1,86 @@
+"""A machine that has nothing yet: a dry run, a deployment, and what further runs find to do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.integration.conftest import Deployment
+from tests.integration.playbook import PlayResult
+from tests.integration.stack import Stack
+
+
+def test_dry_run_on_nothing_creates_nothing(deployment: Deployment) -> None:
+    deployment.dry_run.succeeded()
+    assert deployment.files_after_dry_run == deployment.files_before
+    assert deployment.engine_after_dry_run == {"containers": [], "networks": [], "volumes": [], "images": []}
+
+
+def test_dry_run_on_nothing_says_what_it_would_do(deployment: Deployment) -> None:
+    assert deployment.dry_run.changed > 0
+    assert "+++ " in deployment.dry_run.output, "--diff shows the content of files that would be made"
+
+
+def test_deploys(deployment: Deployment) -> None:
+    deployment.site.succeeded()
+    assert deployment.site.changed > 0
+
+
+def test_every_wanted_service_runs_and_is_healthy(stack: Stack) -> None:
+    for service in ("influxdb", "kapacitor"):
+        state = stack.container(service).attrs["State"]
+        assert state["Running"], (service, state)
+        assert state["Health"]["Status"] == "healthy", (service, state)
+
+
+@pytest.fixture(scope="module")
+def second_dry_run(stack: Stack) -> PlayResult:
+    return stack.play("site", "--check", "--diff")
+
+
+def test_dry_run_after_deployment_finds_nothing_to_do(second_dry_run: PlayResult) -> None:
+    second_dry_run.unchanged()
+
+
+def test_second_run_changes_nothing(stack: Stack, second_dry_run: PlayResult) -> None:
+    before = stack.incarnations(), stack.files()
+    stack.play("site").unchanged()
+    assert (stack.incarnations(), stack.files()) == before
+
+
+def test_summary_tells_addresses_and_where_the_credentials_are(deployment: Deployment, stack: Stack) -> None:
+    text = deployment.site.text
+    for service in ("influxdb", "kapacitor"):
+        assert f"127.0.0.1:{stack.ports[service]}" in text, service
+    assert str(stack.secrets_dir) in text
+
+
+def test_summary_tells_which_services_are_not_there_and_why(deployment: Deployment, stack: Stack) -> None:
+    """Grafana and Chronograf cannot be built; where they cannot be pulled either, the rest goes on without them."""
+    text = deployment.site.text
+    for service in ("grafana", "chronograf"):
+        if service not in stack.containers():
+            assert re.search(rf"{service}.{{0,200}}(not|skip|without)", text, re.IGNORECASE), deployment.site.tail()
+
+
+def test_verify_passes_and_changes_nothing_that_stays(stack: Stack) -> None:
+    before = stack.incarnations()
+    stack.play("verify").succeeded()
+    assert stack.incarnations() == before
+
+
+@pytest.mark.parametrize("playbook", ["images", "train", "verify", "teardown"])
+def test_every_playbook_has_a_dry_run(stack: Stack, playbook: str) -> None:
+    before = stack.on_engine(), stack.incarnations(), stack.files()
+    stack.play(playbook, "--check", "--diff").succeeded()
+    assert (stack.on_engine(), stack.incarnations(), stack.files()) == before
+
+
+def test_one_service_can_be_deployed_by_its_tag(stack: Stack) -> None:
+    result = stack.play("site", "--tags", "influxdb").unchanged()
+    assert not any("kapacitor :" in task for task, _, _ in result.outcomes()), "the tag brought another role along"
+
+
+def test_a_host_can_be_chosen_by_limit(stack: Stack) -> None:
+    stack.play("site", "--limit", "localhost", "--tags", "pipelines").unchanged()

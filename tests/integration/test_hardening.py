@@ -1,0 +1,285 @@
+"""What "secure as delivered" promises, read back from the engine, the logs and the network."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from docker.models.containers import Container
+
+from tests.integration.influx import InfluxError
+from tests.integration.playbook import ANSIBLE_PLAYBOOK, ROOT
+from tests.integration.results import Results
+from tests.integration.stack import Stack
+
+# Logs and outputs are worth reading when everything has run once.
+pytestmark = pytest.mark.usefixtures("results")
+
+
+def _processes(container: Container) -> Iterator[Path]:
+    """Folders in /proc of all processes of a container."""
+    top = container.top(ps_args="-eo pid")
+    for pid, *_ in top["Processes"]:
+        yield Path("/proc") / pid
+
+
+def test_containers_run_as_numeric_users_that_are_not_root(stack: Stack) -> None:
+    for service, container in stack.containers().items():
+        assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", container.attrs["Config"]["User"]), service
+        for process in _processes(container):
+            uids = re.search(r"^Uid:\t(.*)$", (process / "status").read_text(), re.MULTILINE)
+            assert uids, process
+            assert "0" not in uids[1].split(), (service, process)
+
+
+def test_containers_have_no_capabilities(stack: Stack) -> None:
+    for service, container in stack.containers().items():
+        host = container.attrs["HostConfig"]
+        assert host["CapDrop"] == ["ALL"], service
+        assert not host["CapAdd"], service
+        assert not host["Privileged"], service
+        for process in _processes(container):
+            status = (process / "status").read_text()
+            for kind in ("Prm", "Eff", "Bnd"):
+                assert re.search(rf"^Cap{kind}:\t0+$", status, re.MULTILINE), (service, process, status)
+
+
+def test_containers_gain_no_new_privileges(stack: Stack) -> None:
+    for service, container in stack.containers().items():
+        assert any(option.startswith("no-new-privileges") for option in container.attrs["HostConfig"]["SecurityOpt"])
+        for process in _processes(container):
+            assert re.search(r"^NoNewPrivs:\t1$", (process / "status").read_text(), re.MULTILINE), (service, process)
+
+
+def test_root_file_systems_are_read_only(stack: Stack) -> None:
+    for service, container in stack.containers().items():
+        assert container.attrs["HostConfig"]["ReadonlyRootfs"], service
+        code, output = container.exec_run(["sh", "-c", "echo x >/tmp/.. 2>&1; echo x >/etc/test 2>&1; echo x >/test"])
+        assert code != 0, service
+        assert b"ead-only file system" in output, (service, output)
+
+
+def test_containers_have_limits(stack: Stack) -> None:
+    for service, container in stack.containers().items():
+        host = container.attrs["HostConfig"]
+        assert 0 < host["Memory"] <= 2 << 30, service
+        assert 0 < host["PidsLimit"] <= 1024, service
+
+
+def test_container_logs_are_rotated(stack: Stack) -> None:
+    for service, container in stack.containers().items():
+        options = container.attrs["HostConfig"]["LogConfig"]["Config"]
+        assert options.get("max-size"), service
+        assert int(options.get("max-file", 0)) >= 1, service
+
+
+def test_ports_are_published_on_loopback_only(stack: Stack) -> None:
+    published = {}
+    for service, container in stack.containers().items():
+        for bindings in (container.attrs["HostConfig"]["PortBindings"] or {}).values():
+            for binding in bindings:
+                assert binding["HostIp"] == "127.0.0.1", (service, binding)
+                published[int(binding["HostPort"])] = service
+    assert published == {stack.ports[service]: service for service in stack.containers()}
+
+
+def test_containers_see_nothing_of_the_host_but_their_folders(stack: Stack) -> None:
+    for service, container in stack.containers().items():
+        host = container.attrs["HostConfig"]
+        for mode in ("PidMode", "UTSMode", "UsernsMode"):
+            assert host[mode] == "", (service, mode)
+        assert host["NetworkMode"] == stack.name, service
+        for mount in container.attrs["Mounts"]:
+            assert mount["Type"] in ("bind", "tmpfs"), (service, mount)
+            if mount["Type"] == "bind":
+                assert Path(mount["Source"]).is_relative_to(stack.dir), (service, mount)
+
+
+def test_kapacitor_cannot_change_models_or_configuration(stack: Stack) -> None:
+    mounts = {mount["Destination"]: mount["RW"] for mount in stack.container("kapacitor").attrs["Mounts"]}
+    assert mounts["/var/lib/anomaly/models"] is False
+    assert mounts["/etc/kapacitor"] is False
+
+
+# Secrets
+
+
+def test_secrets_are_long_and_all_different(stack: Stack) -> None:
+    secrets = stack.secrets()
+    assert len(set(secrets.values())) == len(secrets) >= 6
+    for name, value in secrets.items():
+        assert len(value) >= 20, name
+
+
+def test_secrets_lie_in_files_that_only_their_owner_reads_and_git_ignores(stack: Stack) -> None:
+    assert stack.secrets_dir.stat().st_mode & 0o777 == 0o700
+    for path in stack.secrets_dir.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600, path
+        delivered = ROOT / "inventory" / "local" / path.relative_to(stack.inventory)
+        assert subprocess.run(["git", "check-ignore", "-q", str(delivered)], cwd=ROOT, check=False).returncode == 0
+
+
+def test_secrets_are_no_part_of_the_inventory(stack: Stack) -> None:
+    """They lie in the inventory's folder, and Ansible takes a file that is not YAML for a list of hosts."""
+    command = [str(ANSIBLE_PLAYBOOK.with_name("ansible-inventory")), "-i", str(stack.inventory), "--list"]
+    listed = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    assert set(json.loads(listed.stdout)["_meta"]["hostvars"]) == {"localhost"}
+    _assert_no_secret(stack, {"ansible-inventory": listed.stdout + listed.stderr})
+
+
+def test_files_with_secrets_are_not_for_everyone(stack: Stack) -> None:
+    """Anywhere below the stack's folder: if a file holds a secret, others may neither read it nor get to it."""
+    values = stack.secrets().values()
+    found = 0
+    for path in stack.dir.rglob("*"):
+        if not path.is_file() or path.is_symlink() or path.is_relative_to(stack.dir / "data"):
+            continue
+        content = path.read_text(errors="replace")
+        if any(value in content for value in values):
+            found += 1
+            ways = [path, *(parent for parent in path.parents if parent.is_relative_to(stack.dir))]
+            assert not path.stat().st_mode & 0o004 or any(not way.stat().st_mode & 0o001 for way in ways[1:]), path
+    assert found, "at least Kapacitor's configuration holds one"
+
+
+def test_no_secret_is_in_what_the_engine_tells(stack: Stack) -> None:
+    told: dict[str, object] = {}
+    for name, container in stack.containers().items():
+        image = container.image
+        assert image
+        told |= {f"container {name}": container.attrs, f"image of {name}": image.attrs}
+        told[f"history of {name}"] = image.history()
+    told |= {f"network {name}": stack.client.networks.get(name).attrs for name in stack.on_engine()["networks"]}
+    _assert_no_secret(stack, {where: json.dumps(what) for where, what in told.items()})
+
+
+def test_no_secret_is_in_logs(stack: Stack) -> None:
+    logs = {f"log of {name}": c.logs().decode(errors="replace") for name, c in stack.containers().items()}
+    logs |= {str(path): path.read_text(errors="replace") for path in (stack.dir / "log").rglob("*") if path.is_file()}
+    assert len(logs) >= 3
+    _assert_no_secret(stack, logs)
+
+
+def test_no_secret_is_in_ansibles_output(stack: Stack) -> None:
+    assert len(stack.results) >= 4
+    _assert_no_secret(stack, {str(result.log): result.output for result in stack.results})
+
+
+def test_no_secret_is_in_environments_or_command_lines(stack: Stack) -> None:
+    """Of any process in the containers; `ps` shows command lines to every user of the host."""
+    for service, container in stack.containers().items():
+        for process in _processes(container):
+            for name in ("environ", "cmdline"):
+                _assert_no_secret(stack, {f"{service}: {process / name}": (process / name).read_text(errors="replace")})
+
+
+def test_no_secret_is_given_to_the_containers_that_train(stack: Stack, results: Results) -> None:
+    """They are gone by now; they were looked at while they ran."""
+    assert results.training_containers, "no container was seen while train.yml ran"
+    _assert_no_secret(stack, {"container that trains": json.dumps(results.training_containers)})
+    for attrs in results.training_containers:
+        assert attrs["HostConfig"]["ReadonlyRootfs"]
+        assert attrs["HostConfig"]["CapDrop"] == ["ALL"]
+        assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", attrs["Config"]["User"])
+
+
+def _assert_no_secret(stack: Stack, texts: dict[str, str]) -> None:
+    for where, text in texts.items():
+        for name, value in stack.secrets().items():
+            # The assertion must not print it either.
+            if value in text:
+                pytest.fail(f"the secret {name} is in: {where}")
+
+
+# Who gets in
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/query?q=SHOW+DATABASES"),
+        ("POST", "/query?q=CREATE+DATABASE+intruder"),
+        ("POST", "/write?db=printer"),
+        ("GET", "/debug/vars"),
+        ("GET", "/debug/pprof/goroutine"),
+        ("GET", "/metrics"),
+        ("POST", "/api/v2/write?bucket=printer"),
+        ("POST", "/api/v2/query"),
+    ],
+)
+@pytest.mark.parametrize(
+    "auth", [None, ("admin", "wrong"), ("nobody", "")], ids=["nobody", "wrong-password", "no-user"]
+)
+def test_influxdb_lets_nobody_in_without_credentials(
+    stack: Stack, method: str, path: str, auth: tuple[str, str] | None
+) -> None:
+    answer = requests.request(method, stack.influxdb_url + path, auth=auth, data="m v=1", timeout=10)
+    assert answer.status_code in (401, 403, 404), (answer.status_code, answer.text)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/kapacitor/v1/tasks"),
+        ("POST", "/kapacitor/v1/tasks"),
+        ("DELETE", "/kapacitor/v1/tasks/printer"),
+        ("GET", "/kapacitor/v1/users"),
+        ("POST", "/kapacitor/v1/users"),
+        ("GET", "/kapacitor/v1/config"),
+        ("GET", "/kapacitor/v1/logs"),
+        ("GET", "/kapacitor/v1/debug/vars"),
+        ("GET", "/kapacitor/v1/debug/pprof/goroutine"),
+        ("POST", "/kapacitor/v1/write?db=printer&rp=autogen"),
+        ("POST", "/write?db=printer&rp=autogen"),
+    ],
+)
+@pytest.mark.parametrize(
+    "auth", [None, ("admin", "wrong"), ("nobody", "")], ids=["nobody", "wrong-password", "no-user"]
+)
+def test_kapacitor_lets_nobody_in_without_credentials(
+    stack: Stack, method: str, path: str, auth: tuple[str, str] | None
+) -> None:
+    answer = requests.request(method, stack.kapacitor_url + path, auth=auth, data="m v=1", timeout=10)
+    assert answer.status_code in (401, 403, 404), (answer.status_code, answer.text)
+
+
+def test_kapacitor_refuses_tokens_that_are_signed_with_nothing(stack: Stack) -> None:
+    """An empty shared secret would let anybody sign a token for the admin."""
+    token = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJ1c2VybmFtZSI6ImFkbWluIiwiZXhwIjo0MTAyNDQ0ODAwfQ."
+    for signature in ("", "MRoi7Hcl6Jm4M_xqRQvHSN1tKIiYXFfWm3RmZIkQUDY"):
+        answer = requests.get(
+            f"{stack.kapacitor_url}/kapacitor/v1/tasks", headers={"Authorization": f"Bearer {token}{signature}"},
+            timeout=10,
+        )  # fmt: skip
+        assert answer.status_code in (401, 403), answer.text
+
+
+@pytest.mark.parametrize(
+    ("user", "statement", "database"),
+    [
+        ("writer", "SELECT * FROM temperature LIMIT 1", "printer"),
+        ("writer", "SELECT * FROM score LIMIT 1", "anomaly"),
+        ("reader", "DROP MEASUREMENT temperature", "printer"),
+        ("reader", "SHOW USERS", ""),
+        ("reader", "CREATE DATABASE intruder", ""),
+        ("trainer", "DELETE FROM temperature", "printer"),
+        ("trainer", "DROP DATABASE printer", ""),
+        ("trainer", "SHOW SUBSCRIPTIONS", ""),
+    ],
+)
+def test_influxdb_users_may_do_no_more_than_their_part(stack: Stack, user: str, statement: str, database: str) -> None:
+    with pytest.raises(InfluxError, match=r"authoriz"):
+        stack.influx(user).query(statement, database)
+
+
+@pytest.mark.parametrize(
+    ("user", "database"), [("writer", "anomaly"), ("reader", "printer"), ("reader", "anomaly"), ("trainer", "printer")]
+)
+def test_influxdb_users_write_only_where_they_must(stack: Stack, user: str, database: str) -> None:
+    with pytest.raises(InfluxError, match=r"403"):
+        stack.influx(user).write(database, ["intruder value=1"])

@@ -1,0 +1,132 @@
+"""A second stack on the same engine, with the other supported InfluxDB; then it is torn down, beside the first.
+
+The tests of this module tell one story, so they depend on their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.integration.data import HISTORY_BEGIN, HISTORY_END, ns, write_printers
+from tests.integration.pipelines import PRINTER
+from tests.integration.results import Row, model_files, read
+from tests.integration.stack import Stack
+from tests.integration.waiting import wait_for
+
+NOTHING: dict[str, list[str]] = {"containers": [], "networks": [], "volumes": [], "images": []}
+
+
+@dataclass
+class Memory:
+    """What a later test compares with."""
+
+    scores: list[Row]
+    secrets: dict[str, str]
+    models: Any
+    places: Any
+
+
+@pytest.fixture(scope="module")
+def second(stack: Stack, new_stack: Callable[..., Stack]) -> Stack:
+    """The second stack, deployed while the first one runs."""
+    before = stack.incarnations()
+    second = new_stack(variables={"influxdb_version": "1.8.10"}, pipelines=[PRINTER])
+    second.play("site").succeeded()
+    assert stack.incarnations() == before, "deploying one stack touched the other"
+    return second
+
+
+@pytest.fixture(scope="module")
+def memory(second: Stack) -> Memory:
+    """Data, a model and scores in the second stack."""
+    write_printers(second, HISTORY_BEGIN, "4h")
+    second.play("train").succeeded()
+    write_printers(second, HISTORY_END, "10m")
+    wait_for(lambda: len(_scores(second)) >= 2 * 60, "scores of ten minutes", explain=second.logs)
+    return Memory(_scores(second), second.secrets(), model_files(second), second.subscription_places())
+
+
+def test_influxdb_1_8_is_what_runs(second: Stack) -> None:
+    (build,) = [series for series in second.influx().query("SHOW DIAGNOSTICS") if series["name"] == "build"]
+    assert "1.8.10" in build["values"][0]
+
+
+def test_the_second_run_changes_nothing_with_influxdb_1_8(second: Stack) -> None:
+    second.play("site").unchanged()
+
+
+def test_verify_passes_with_influxdb_1_8(second: Stack) -> None:
+    second.play("verify").succeeded()
+
+
+def test_data_is_scored_with_influxdb_1_8(memory: Memory) -> None:
+    times = {(row["printer"], row["time"]) for row in memory.scores}
+    assert len(times) == len(memory.scores) == 2 * 60
+    assert min(row["time"] for row in memory.scores) == ns(HISTORY_END) - 10 * 10**9
+
+
+def test_stacks_share_nothing(stack: Stack, second: Stack, memory: Memory) -> None:
+    assert not set(stack.secrets().values()) & set(second.secrets().values())
+    networks = {s.name: set(c.attrs["NetworkSettings"]["Networks"]) for s in (stack, second)
+                for c in s.containers().values()}  # fmt: skip
+    assert networks == {stack.name: {stack.name}, second.name: {second.name}}
+
+
+def test_data_is_not_removed_without_the_right_confirmation(second: Stack, memory: Memory) -> None:
+    before = second.on_engine(), second.files().keys()
+    for extra in ({"teardown_data": True}, {"teardown_data": True, "teardown_confirm": "anomaly"}):
+        second.play("teardown", **extra).refused("teardown_confirm", second.name, "fix")
+    assert (second.on_engine(), second.files().keys()) == before
+
+
+def test_teardown_leaves_nothing_but_data(second: Stack, memory: Memory, stack: Stack) -> None:
+    other = stack.incarnations()
+    second.play("teardown").succeeded()
+    assert second.on_engine() == NOTHING
+    assert {path.name for path in second.dir.iterdir()} == {"data"}
+    assert model_files(second) == memory.models
+    assert second.secrets() == memory.secrets
+    assert stack.incarnations() == other, "tearing one stack down touched the other"
+
+
+def test_teardown_removes_the_images_that_only_this_stack_needed(second: Stack, stack: Stack) -> None:
+    tags = [tag for image in second.client.images.list() for tag in image.tags]
+    assert not [tag for tag in tags if "influxdb" in tag and "1.8.10" in tag and "test" not in tag]
+    for service, container in stack.containers().items():
+        assert second.client.images.get(container.attrs["Config"]["Image"]), service
+
+
+def test_teardown_can_run_again(second: Stack) -> None:
+    second.play("teardown").unchanged()
+
+
+def test_the_other_stack_still_works(stack: Stack) -> None:
+    stack.play("site").unchanged()
+    stack.play("verify").succeeded()
+
+
+def test_a_deployment_on_kept_data_goes_on_where_it_ended(second: Stack, memory: Memory) -> None:
+    second.play("site").succeeded()
+    assert second.secrets() == memory.secrets
+    assert model_files(second) == memory.models
+    assert _scores(second) == memory.scores
+    assert second.subscription_places() == memory.places
+    write_printers(second, HISTORY_END + timedelta(minutes=10), "5m")
+    wait_for(lambda: len(_scores(second)) >= 2 * 90, "scores of the next minutes", explain=second.logs)
+
+
+def test_teardown_with_both_confirmations_removes_the_data_too(second: Stack) -> None:
+    second.play("teardown", teardown_data=True, teardown_confirm=second.name).succeeded()
+    assert second.on_engine() == NOTHING
+    assert not second.dir.exists()
+    assert not second.secrets_dir.exists()
+    second.play("teardown", teardown_data=True, teardown_confirm=second.name).unchanged()
+
+
+def _scores(stack: Stack) -> list[Row]:
+    return read(stack.influx("reader"), "score", "printer")
