@@ -1,7 +1,7 @@
 """InfluxQL's aggregates, computed from the raw points of one window, so that serving sees what training saw.
 
-Source of the semantics: influxdb 1.12.4, query/call_iterator.go and query/functions.go. Pure Python: a window has tens of
-values, for which numpy costs more than it saves.
+Source of the semantics: influxdb 1.12.4, query/call_iterator.go and query/functions.go. Pure Python: a window has tens
+of values, for which numpy costs more than it saves.
 """
 
 import math
@@ -34,8 +34,8 @@ def collect(
 ) -> Window:
     """The window [begin_ns, end_ns) out of (time, tags, fields) points.
 
-    InfluxDB keeps one value for a series (all tags, not only the grouped ones), a field and a time: the last one written.
-    So does this.
+    InfluxDB keeps one value for a series (all tags, not only the grouped ones), a field and a time: the last one
+    written. So does this.
     """
     window = Window()
     newest: dict[str, dict[tuple[int, tuple[tuple[str, str], ...]], Number]] = {name: {} for name in fields}

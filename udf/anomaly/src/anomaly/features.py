@@ -2,22 +2,22 @@
 
 Each aggregate of each field is one feature, in three steps:
 
-1. *Shape.* stddev and spread become logarithms, floored far below what is usual for the series: "three times noisier" and
-   "stuck" (spread 0) are then both far away from the usual, and not only the first.
+1. *Shape.* stddev and spread are taken relative to what is usual for the series, above it as they are, below it as a
+   logarithm (down to a floor): "noisier" and "stuck" (spread 0) both end far away from the usual. Measured: a logarithm
+   above, too, finds a third of the spikes of nine deviations instead of three quarters, at the same false alarms.
 2. *Scale.* Each series' feature is centred by its median and scaled by its MAD, so that one forest serves all series.
    A series that training has not seen gets the median center and scale of the others.
-3. *Tails.* Beyond its 1 % quantiles a feature is measured in units of its tail's mean excess, each side for itself: skewed and
-   heavy tails (a logarithm of a deviation has both) become alike, and near to exponential, which calibration extrapolates.
-   Source of the idea: peaks over threshold, e.g. Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory",
-   KDD 2017.
+3. *Tails.* Beyond its 1 % quantiles a feature is measured in units of its tail's mean excess, each side for itself:
+   skewed and heavy tails become alike, and near to exponential, which calibration extrapolates. Source of the idea:
+   peaks over threshold, e.g. Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017.
 
-The features use the window itself only. Features that need earlier windows (lags, differences) get a place here: as further
-`Feature`s whose values come from a state that is fed window by window, in training and in serving alike.
+The features use the window itself only. Features that need earlier windows (lags, differences) get a place here: as
+further `Feature`s whose values come from a state that is fed window by window, in training and in serving alike.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,16 @@ from numpy.typing import NDArray
 from anomaly.spec import Pipeline
 
 Floats = NDArray[np.float64]
+Rows = int | NDArray[np.intp]
 
-LOGARITHMIC = frozenset({"stddev", "spread"})
-# The floor of a logarithmic feature, relative to the series' median: e^-7 of it, some 30 deviations away with windows of
-# ten points, yet finite.
-_LOG_FLOOR = 1e-3
+SPREADS = frozenset({"stddev", "spread"})
+# The floor of a spread, relative to the usual: ln 0.001 is some 30 deviations away with windows of ten points, yet
+# finite.
+_FLOOR = 1e-3
 # A feature that never moved in training gets this share of its value as its scale.
 _CONSTANT_SCALE = 1e-3
+_CONSTANT_SPREAD_SCALE = 0.1
+_SMALLEST_SPREAD_SCALE = 1e-2
 _SMALLEST_SCALE = 1e-9
 _MAD_TO_SIGMA = 1.4826
 _TAIL = 0.01
@@ -51,6 +54,7 @@ class Feature:
 
     @property
     def name(self) -> str:
+        """As InfluxQL writes it, without quotes: `mean(bed)`."""
         return f"{self.aggregate}({self.field})"
 
 
@@ -61,19 +65,20 @@ def features(pipeline: Pipeline) -> list[Feature]:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What training learned of the series' centers, scales and tails. d features, s series (s >= 1).
+    """What training learned of the series' centers, scales and tails. d features, f fields, s series (s >= 1).
 
-    keys: the series' tag values, in `group_by`'s order; row i + 1 of the arrays belongs to keys[i], row 0 to unseen series.
-    center, scale, floor: (s + 1, d). floor is used for logarithmic features only.
-    tail_low, tail_high, excess_low, excess_high: (d,), in units of scale. usual: (s + 1, fields), median points in a window.
-    range_low, range_high: (d,), in units of scale: where 99.8 % of training lay.
+    spread: (d,), which features are spreads. keys: the series' tag values, in `group_by`'s order; row i + 1 of the
+    arrays belongs to keys[i], row 0 to series that training has not seen. typical: (s + 1, d), the usual spread.
+    center, scale: (s + 1, d), of the shaped feature. usual: (s + 1, f), the median number of points in a window.
+    tail_low, tail_high, excess_low, excess_high: (d,), in units of scale. range_low, range_high: (d,), likewise: where
+    99.8 % of training lay.
     """
 
-    logarithmic: NDArray[np.bool_]
     keys: tuple[tuple[str, ...], ...]
+    spread: NDArray[np.bool_]
+    typical: Floats
     center: Floats
     scale: Floats
-    floor: Floats
     tail_low: Floats
     tail_high: Floats
     excess_low: Floats
@@ -86,26 +91,28 @@ class Scaling:
         """The array row of each known series."""
         return {key: index + 1 for index, key in enumerate(self.keys)}
 
-    def transform(self, values: Floats, row: int | NDArray[np.intp]) -> Floats:
+    def transform(self, values: Floats, row: Rows) -> Floats:
         """Feature values (n, d) of aggregates (n, d), for windows of one series or with a row for each window."""
-        z = self._scaled(values, row)
+        z = self.scaled(values, row)
         z = np.where(z > self.tail_high, self.tail_high + (z - self.tail_high) / self.excess_high, z)
         return np.where(z < self.tail_low, self.tail_low + (z - self.tail_low) / self.excess_low, z)
 
-    def _scaled(self, values: Floats, row: int | NDArray[np.intp]) -> Floats:
-        shaped = np.where(self.logarithmic, np.log(np.maximum(values, self.floor[row])), values)
-        return np.asarray((shaped - self.center[row]) / self.scale[row])
+    def scaled(self, values: Floats, row: Rows) -> Floats:
+        """The first two steps: (n, d) in units of each series' scale."""
+        return np.asarray((shape(values, self.spread, self.typical[row]) - self.center[row]) / self.scale[row])
 
     def expected(self, feature: int, row: int) -> tuple[float, float]:
         """The range that 99.8 % of training lay in, in the aggregate's own unit."""
         center, scale = self.center[row, feature], self.scale[row, feature]
-        low, high = center + scale * self.range_low[feature], center + scale * self.range_high[feature]
-        if self.logarithmic[feature]:
-            low, high = math.exp(low), math.exp(high)
-        return float(low), float(high)
+        low = float(center + scale * self.range_low[feature])
+        high = float(center + scale * self.range_high[feature])
+        if not self.spread[feature]:
+            return low, high
+        typical = float(self.typical[row, feature])
+        return typical * _unshape(low), typical * _unshape(high)
 
-    def enough_points(self, counts: Floats, row: int | NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which windows, of counts (n, fields), have at least half of the points that are usual in every field."""
+    def enough_points(self, counts: Floats, row: Rows) -> NDArray[np.bool_]:
+        """Which windows, of counts (n, f), have at least half of the points that are usual, in every field."""
         return np.asarray((counts >= _ENOUGH * self.usual[row]).all(axis=-1))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -115,22 +122,21 @@ class Scaling:
     @classmethod
     def from_arrays(cls, keys: Sequence[Sequence[str]], arrays: Mapping[str, NDArray[np.generic]]) -> "Scaling":
         """The inverse of `arrays`. Raises KeyError where one is missing."""
-        return cls(keys=tuple(tuple(key) for key in keys), **{name: arrays[f"scaling_{name}"] for name in _ARRAYS})  # type: ignore[arg-type]
+        taken = {name: arrays[f"scaling_{name}"] for name in _ARRAYS}
+        return cls(keys=tuple(tuple(key) for key in keys), **taken)  # type: ignore[arg-type]
 
 
-_ARRAYS = (
-    "logarithmic",
-    "center",
-    "scale",
-    "floor",
-    "tail_low",
-    "tail_high",
-    "excess_low",
-    "excess_high",
-    "range_low",
-    "range_high",
-    "usual",
-)
+_ARRAYS = tuple(name for name in Scaling.__dataclass_fields__ if name != "keys")
+
+
+def shape(values: Floats, spread: NDArray[np.bool_], typical: Floats) -> Floats:
+    """The first step, (n, d) of (n, d): spreads relative to the typical, others as they are."""
+    ratio = np.maximum(values / typical, _FLOOR)
+    return np.where(spread, np.where(ratio > 1.0, ratio - 1.0, np.log(ratio)), values)
+
+
+def _unshape(shaped: float) -> float:
+    return shaped + 1.0 if shaped > 0 else math.exp(shaped)
 
 
 def fit_scaling(
@@ -142,107 +148,78 @@ def fit_scaling(
 ) -> Scaling:
     """Learns centers, scales and tails.
 
-    values: aggregates (n, d), complete. counts: points in each window and field (n, fields). series: (n,), an index into keys.
-    Raises ValueError when there are no windows.
+    values: aggregates (n, d), complete. counts: points in each window and field (n, f). series: (n,), indexes into
+    keys. Raises ValueError when there are no windows.
     """
     if len(values) == 0:
         raise ValueError("no windows to learn a scaling from")
-    d = len(wanted)
-    logarithmic = np.array([feature.aggregate in LOGARITHMIC for feature in wanted])
-    shape = (len(keys) + 1, d)
-    center, scale, floor = np.zeros(shape), np.ones(shape), np.full(shape, _SMALLEST_SCALE)
-    usual = np.zeros((len(keys) + 1, counts.shape[1]))
+    d, rows = len(wanted), len(keys) + 1
+    spread = np.array([feature.aggregate in SPREADS for feature in wanted])
+    typical, center, scale = np.ones((rows, d)), np.zeros((rows, d)), np.ones((rows, d))
+    usual = np.zeros((rows, counts.shape[1]))
     order = np.argsort(series, kind="stable")
-    bounds = np.searchsorted(series[order], np.arange(len(keys) + 1))
-    present = []
-    for index in range(len(keys)):
-        mine = order[bounds[index] : bounds[index + 1]]
-        if len(mine) == 0:
-            continue
-        present.append(index + 1)
-        usual[index + 1] = np.median(counts[mine], axis=0)
-        _fit_series(wanted, logarithmic, values[mine], center[index + 1], scale[index + 1], floor[index + 1])
-    for array in (center, scale, floor, usual):
-        array[0] = np.median(array[present], axis=0)
-        absent = [row for row in range(1, len(keys) + 1) if row not in set(present)]
-        array[absent] = array[0]
-    unscaled = np.zeros(d)
-    scaling = Scaling(
-        logarithmic,
-        tuple(keys),
-        center,
-        scale,
-        floor,
-        unscaled,
-        unscaled,
-        unscaled,
-        unscaled,
-        unscaled,
-        unscaled,
-        usual,
-    )
-    z = scaling._scaled(values, series + 1)
+    bounds = np.searchsorted(series[order], np.arange(rows))
+    known = np.flatnonzero(np.diff(bounds) > 0) + 1
+    for row in known:
+        mine = order[bounds[row - 1] : bounds[row]]
+        usual[row] = np.median(counts[mine], axis=0)
+        typical[row] = _typical(wanted, values[mine])
+        shaped = shape(values[mine], spread, typical[row])
+        for column in range(d):
+            center[row, column], scale[row, column] = _robust(shaped[:, column], spread=bool(spread[column]))
+    unknown = np.setdiff1d(np.arange(rows), known)
+    for array in (typical, center, scale, usual):
+        array[unknown] = np.median(array[known], axis=0)
+    ones = np.ones(d)
+    scaling = Scaling(tuple(keys), spread, typical, center, scale, ones, ones, ones, ones, ones, ones, usual)
+    z = scaling.scaled(values, series + 1)
     share = min(0.25, max(_TAIL, _TAIL_POINTS / len(z)))
     low, high = np.quantile(z, [share, 1 - share], axis=0)
     range_low, range_high = np.quantile(z, [0.001, 0.999], axis=0)
-    return Scaling(
-        logarithmic,
-        tuple(keys),
-        center,
-        scale,
-        floor,
-        low,
-        high,
-        _mean_excess(low - z),
-        _mean_excess(z - high),
-        range_low,
-        range_high,
-        usual,
+    return replace(
+        scaling,
+        tail_low=low,
+        tail_high=high,
+        excess_low=_mean_excess(low - z),
+        excess_high=_mean_excess(z - high),
+        range_low=range_low,
+        range_high=range_high,
     )
 
 
 def _mean_excess(beyond: Floats) -> Floats:
-    excess = np.where(beyond > 0, beyond, 0.0)
-    count = (beyond > 0).sum(axis=0)
-    return np.maximum(_MIN_EXCESS, excess.sum(axis=0) / np.maximum(count, 1))
+    outside = beyond > 0
+    total = np.where(outside, beyond, 0.0).sum(axis=0)
+    return np.asarray(np.maximum(_MIN_EXCESS, total / np.maximum(outside.sum(axis=0), 1)))
 
 
-def _fit_series(
-    wanted: Sequence[Feature],
-    logarithmic: NDArray[np.bool_],
-    values: Floats,
-    center: Floats,
-    scale: Floats,
-    floor: Floats,
-) -> None:
-    levels = np.median(values, axis=0)
-    for j, feature in enumerate(wanted):
-        column = values[:, j]
-        if logarithmic[j]:
-            moving = column[column > 0]
+def _typical(wanted: Sequence[Feature], values: Floats) -> Floats:
+    """(d,): of a spread, its median where it is not 0; of a field that never moved, a share of its level; else 1."""
+    typical = np.ones(len(wanted))
+    for column, feature in enumerate(wanted):
+        if feature.aggregate in SPREADS:
+            moving = values[values[:, column] > 0, column]
             if len(moving):
-                floor[j] = _LOG_FLOOR * float(np.median(moving))
+                typical[column] = np.median(moving)
             else:
-                floor[j] = _LOG_FLOOR * max(_CONSTANT_SCALE * _level(wanted, levels, feature.field), 1e-6)
-            floor[j] = max(floor[j], np.finfo(np.float64).tiny)
-            column = np.log(np.maximum(column, floor[j]))
-        center[j], scale[j] = _robust(column, logarithmic=bool(logarithmic[j]))
+                typical[column] = max(_CONSTANT_SCALE * _level(wanted, values, feature.field), 1e-6)
+    return np.maximum(typical, np.finfo(np.float64).tiny)
 
 
-def _level(wanted: Sequence[Feature], levels: Floats, field: str) -> float:
-    of_field = [
-        abs(float(level))
-        for feature, level in zip(wanted, levels, strict=True)
-        if feature.field == field and feature.aggregate not in LOGARITHMIC and feature.aggregate != "count"
+def _level(wanted: Sequence[Feature], values: Floats, field: str) -> float:
+    levels = [
+        abs(float(np.median(values[:, column])))
+        for column, feature in enumerate(wanted)
+        if feature.field == field and feature.aggregate not in SPREADS and feature.aggregate != "count"
     ]
-    return max(of_field, default=1.0)
+    return max(levels, default=1.0)
 
 
-def _robust(column: Floats, *, logarithmic: bool) -> tuple[float, float]:
-    """Median and scale. The scale is the first of these that is not nothing: MAD, the middle 95 %, the standard deviation,
-    a share of the value itself."""
+def _robust(column: Floats, *, spread: bool) -> tuple[float, float]:
+    """Median and scale. The scale is the first of these that is not nothing: MAD, the middle 95 %, the standard
+    deviation, a share of the value itself."""
     center = float(np.median(column))
-    smallest = 1e-2 if logarithmic else max(_SMALLEST_SCALE * abs(center), 1e-300)
+    smallest = _SMALLEST_SPREAD_SCALE if spread else max(_SMALLEST_SCALE * abs(center), 1e-300)
     low, high = np.quantile(column, [0.025, 0.975])
     for scale in (
         _MAD_TO_SIGMA * float(np.median(np.abs(column - center))),
@@ -251,5 +228,4 @@ def _robust(column: Floats, *, logarithmic: bool) -> tuple[float, float]:
     ):
         if scale > smallest:
             return center, scale
-    constant = 1.0 if logarithmic else max(_CONSTANT_SCALE * abs(center), 1e-6)
-    return center, constant
+    return center, _CONSTANT_SPREAD_SCALE if spread else max(_CONSTANT_SCALE * abs(center), 1e-6)

@@ -9,7 +9,7 @@ import time
 import zlib
 from collections.abc import Callable
 
-from kapacitor_udf import BatchHandler, Batch, Context, Point, PointSink, Rejected
+from kapacitor_udf import Batch, BatchHandler, Context, Point, PointSink, Rejected
 
 from anomaly.aggregate import aggregate, collect
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
@@ -121,7 +121,8 @@ class AnomalyHandler(BatchHandler[PointSink]):
         if missing:
             raise Rejected(
                 "grouped otherwise",
-                f"the window has the tags {sorted(batch.tags)}, the pipeline groups by {list(self._pipeline.group_by)}: the TICKscript "
+                f"the window has the tags {sorted(batch.tags)}, the pipeline groups by "
+                f"{list(self._pipeline.group_by)}: the TICKscript "
                 "needs .groupBy() with the same tags",
             )
         return tuple(batch.tags[tag] for tag in self._pipeline.group_by)

@@ -19,7 +19,7 @@ class Column:
 
 
 def identifier(name: str) -> str:
-    """`name` as a quoted InfluxQL identifier. Source: influxql.QuoteIdent escapes newline, backslash and double quote."""
+    """`name` as a quoted InfluxQL identifier. Source: influxql.QuoteIdent escapes newline, backslash, double quote."""
     return '"' + name.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') + '"'
 
 

@@ -2,11 +2,12 @@
 
 The rules, with W the window's length:
 
-- A window whose severity reaches `open` opens a period; one that reaches `close` prolongs an open one. The period begins
-  with the first such window and ends with the end of the last.
+- A window whose severity reaches `open` opens a period; one that reaches `close` prolongs an open one. The period
+  begins with the first such window and ends with the end of the last.
 - Windows below `close` that last `merge` (or the same time without windows) close it.
-- A gap between two complete windows that is longer than `silence` closes an open period, and is itself a closed period, with the
-  reason `no data`, from the end of the one window to the begin of the other. It is known when data returns.
+- A gap between two complete windows that is longer than `silence` closes an open period, and is itself a closed
+  period, with the reason `no data`, from the end of the one window to the begin of the other. It is known when data
+  returns.
 - Time that goes backwards closes an open period as it stands, and starts the series anew.
 
 Pure logic on integers of nanoseconds: no clock, no I/O.
@@ -95,28 +96,25 @@ class Tracker:
                 step.anomalous = self._open is not None and self._open.end_ns == begin_ns + self._rules.window_ns
                 return step
             else:
-                self._gap(begin_ns, step)
+                self._gap(begin_ns, self._last_ns + self._rules.window_ns, step)
         self._last_ns, self._resumed = begin_ns, False
         level = self._rules.open if self._open is None else self._rules.close
         if severity >= level:
             step.anomalous = True
-            self._extend(begin_ns, score, severity, contribution)
-            assert self._open is not None
-            step.periods.append(self._open.as_period("open", self._fields))
+            period = self._extend(begin_ns, score, severity, contribution)
+            step.periods.append(period.as_period("open", self._fields))
         elif self._open is not None and begin_ns + self._rules.window_ns - self._open.end_ns >= self._rules.merge_ns:
             self._close(step)
         return step
 
-    def _gap(self, begin_ns: int, step: Step) -> None:
-        assert self._last_ns is not None
-        last_end_ns = self._last_ns + self._rules.window_ns
+    def _gap(self, begin_ns: int, last_end_ns: int, step: Step) -> None:
         silent = begin_ns - last_end_ns > self._rules.silence_ns
         if self._open is not None and (silent or begin_ns - self._open.end_ns >= max(self._rules.merge_ns, 1)):
             self._close(step)
         if silent and not self._resumed:
             step.periods.append(Period(last_end_ns, begin_ns, "closed", 0.0, 0.0, 0, NO_DATA))
 
-    def _extend(self, begin_ns: int, score: float, severity: float, contribution: Sequence[float]) -> None:
+    def _extend(self, begin_ns: int, score: float, severity: float, contribution: Sequence[float]) -> _Open:
         end_ns = begin_ns + self._rules.window_ns
         if self._open is None:
             self._open = _Open(begin_ns, end_ns, score, severity, 0, [0.0] * len(self._fields))
@@ -126,6 +124,7 @@ class Tracker:
         period.peak_score = max(period.peak_score, score)
         period.peak_severity = max(period.peak_severity, severity)
         period.weights = [weight + share * score for weight, share in zip(period.weights, contribution, strict=True)]
+        return period
 
     def _close(self, step: Step) -> None:
         if self._open is not None:

@@ -6,7 +6,8 @@
     <models>/<pipeline>/current -> <version>      switched atomically
     <models>/<pipeline>/promotions.json           versions in the order they became current, for rollback
 
-A version is written into a hidden directory beside it, flushed to disk, and renamed: it is there as a whole or not at all.
+A version is written into a hidden directory beside it, flushed to disk, and renamed: it is there as a whole or not at
+all.
 """
 
 import errno
@@ -66,7 +67,7 @@ class Store:
     def current(self) -> str | None:
         """The current version's name; None when there is none."""
         try:
-            return os.readlink(self.path / CURRENT)
+            return str((self.path / CURRENT).readlink())
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -93,7 +94,8 @@ class Store:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(
-                f"{path} is not there: {self.pipeline} has no version {version}; `anomaly models list` shows what there is"
+                f"{path} is not there: {self.pipeline} has no version {version}; `anomaly models list` shows what "
+                "there is"
             ) from None
         except OSError as error:
             raise _store_error("read", path, error) from error
@@ -117,13 +119,15 @@ class Store:
         names = [feature.name for feature in features(pipeline)]
         if manifest.get("features") != names:
             raise ModelMismatch(
-                f"model {self.pipeline}/{version} does not fit the pipeline: features {manifest.get('features')} in the model, "
+                f"model {self.pipeline}/{version} does not fit the pipeline: features {manifest.get('features')} "
+                "in the model, "
                 f"{names} in this program: train again"
             )
         return manifest
 
     def load(self, version: str, pipeline: Pipeline) -> Model:
-        """The model that serving uses, verified. Raises StoreError (damaged) or ModelMismatch (made for something else)."""
+        """The model that serving uses, verified. Raises StoreError (damaged) or ModelMismatch (made for something
+        else)."""
         manifest = self.check(version, pipeline)
         path = self._version(version) / _ARRAYS
         try:
@@ -134,7 +138,8 @@ class Store:
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             raise StoreError(
-                f"{path} is damaged: its SHA-256 is {found}, its manifest says {expected}: train again, or promote another version"
+                f"{path} is damaged: its SHA-256 is {found}, its manifest says {expected}: train again, or promote "
+                "another version"
             )
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
@@ -144,7 +149,8 @@ class Store:
             raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
 
     def write(self, model: Model, manifest: Mapping[str, Any], estimator: object = None) -> Path:
-        """Stores a version (not yet current) and returns its directory. Raises StoreError; then nothing is left behind."""
+        """Stores a version (not yet current) and returns its directory. Raises StoreError; then nothing is left
+        behind."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **model.arrays())
         files = {_ARRAYS: buffer.getvalue()}
@@ -211,7 +217,8 @@ class Store:
         )
 
     def prune(self, keep: int) -> list[str]:
-        """Removes all but the `keep` newest versions, never the current one nor what rollback would take. Returns the names."""
+        """Removes all but the `keep` newest versions, never the current one nor what rollback would take. Returns the
+        names."""
         current = self.current()
         before = next((name for name in reversed(self._promotions()) if name != current), None)
         names = [version.name for version in self.versions()]
@@ -229,11 +236,11 @@ class Store:
             link = self.path / f"{_HIDDEN}{CURRENT}-{os.getpid()}"
             link.unlink(missing_ok=True)
             link.symlink_to(version)
-            os.replace(link, self.path / CURRENT)
+            link.replace(self.path / CURRENT)
             text = json.dumps(history[-100:], indent=2) + "\n"
             hidden = self.path / f"{_HIDDEN}{_PROMOTIONS}-{os.getpid()}"
             _write_file(hidden, text.encode())
-            os.replace(hidden, self.path / _PROMOTIONS)
+            hidden.replace(self.path / _PROMOTIONS)
             _flush_directory(self.path)
 
     def _promotions(self) -> list[str]:

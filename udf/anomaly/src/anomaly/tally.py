@@ -7,8 +7,8 @@ _SAY_EVERY = 600.0
 
 
 class Tally:
-    """Counts by name. The first of each kind that comes with an explanation is explained at once; all counts are said at most
-    every ten minutes, and by `report`. `clock` gives seconds, and may be replaced in tests."""
+    """Counts by name. The first of each kind that comes with an explanation is explained at once; all counts are said
+    at most every ten minutes, and by `report`. `clock` gives seconds, and may be replaced in tests."""
 
     def __init__(self, prefix: str, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._prefix = prefix

@@ -1,4 +1,5 @@
-"""The current model of a pipeline in a process that goes on running: noticed when it changes, cheaply, between windows."""
+"""The current model of a pipeline in a process that goes on running: noticed when it changes, cheaply, between
+windows."""
 
 import time
 from collections.abc import Callable
@@ -13,8 +14,8 @@ _LOOK_EVERY = 1.0
 class Watcher:
     """Gives the model to score the next window with.
 
-    Looks at the `current` link at most once a second, and loads only when it points elsewhere. A version that cannot be used is
-    said once, and the model before it stays. `clock` gives seconds, and may be replaced in tests.
+    Looks at the `current` link at most once a second, and loads only when it points elsewhere. A version that cannot
+    be used is said once, and the model before it stays. `clock` gives seconds, and may be replaced in tests.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Watcher:
         if self._model is None and not self._said_missing:
             self._said_missing = True
             self._log(
-                f"pipeline {self._pipeline.name}: no model yet ({self._store.path / CURRENT} is not there): windows are counted as unscored "
+                f"pipeline {self._pipeline.name}: no model yet ({self._store.path / CURRENT} is not there): "
+                "windows are counted as unscored "
                 "until playbooks/train.yml (or `anomaly train`) has made one"
             )

@@ -12,8 +12,8 @@ Floats = NDArray[np.float64]
 class Windows:
     """n windows of s series, d features, f fields.
 
-    keys: the series' tag values, in `group_by`'s order. series: (n,), an index into keys. begin_ns: (n,). values: (n, d), NaN
-    where an aggregate is missing. counts: (n, f), points in the window.
+    keys: the series' tag values, in `group_by`'s order. series: (n,), an index into keys. begin_ns: (n,). values: (n,
+    d), NaN where an aggregate is missing. counts: (n, f), points in the window.
     """
 
     keys: tuple[tuple[str, ...], ...]

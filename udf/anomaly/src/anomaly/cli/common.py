@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from anomaly.spec import Pipeline, SpecError, normalize
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
+from anomaly.spec import Pipeline, SpecError, normalize
 
 
 class UsageError(Exception):
@@ -16,12 +16,19 @@ class UsageError(Exception):
 
 def say(message: str) -> None:
     """A line for people, on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
 
 
 def result(mapping: dict[str, Any]) -> None:
     """A line for programs, on stdout."""
-    print(json.dumps(mapping, ensure_ascii=False), flush=True)
+    out(json.dumps(mapping, ensure_ascii=False))
+
+
+def out(line: str) -> None:
+    """A line of what was asked for, on stdout."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def default_models() -> str:

@@ -4,7 +4,7 @@ import argparse
 import time
 
 from anomaly.cli import codes
-from anomaly.cli.common import choose, read_pipelines
+from anomaly.cli.common import choose, out, read_pipelines
 from anomaly.influxql import source, training_query
 from anomaly.spec import Pipeline, canonical_json
 from anomaly.training.range import resolve, rfc3339
@@ -13,7 +13,7 @@ from anomaly.training.range import resolve, rfc3339
 def explain(options: argparse.Namespace) -> int:
     """Prints it."""
     for line in describe(choose(read_pipelines(options.spec), options.pipeline), time.time_ns()):
-        print(line)
+        out(line)
     return codes.DONE
 
 
@@ -34,8 +34,8 @@ def describe(pipeline: Pipeline, now_ns: int) -> list[str]:
         f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
         f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
         f"query        {training_query(pipeline, asked.begin_ns, asked.end_ns)}",
-        f"periods      open at severity {periods.open:g} (once in {_days(periods.open)} for each series), go on down to {periods.close:g} "
-        f"(once in {_days(periods.close)}), end after {periods.merge} below it",
+        f"periods      open at severity {periods.open:g}, once in {_days(periods.open)} for each series",
+        f"             end after {periods.merge} below {periods.close:g}, once in {_days(periods.close)}",
         f"silence      more than {periods.silence} without complete windows is a period `no data`",
         f"spec         {canonical_json(pipeline)}",
     ]

@@ -17,13 +17,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = _parser().parse_args(arguments)
     command: Command = options.command
-    failed: dict[str, str | None] = {"status": "failed", "pipeline": getattr(options, "pipeline", None)}
     try:
         return command(options)
     except (SpecError, UsageError) as error:
-        return _failed(str(error), codes.USAGE, failed)
+        return _failed(str(error), codes.USAGE, options)
     except KeyboardInterrupt:
-        return _failed("interrupted", 130, failed)
+        return _failed("interrupted", 130, options)
     except BrokenPipeError:
         # Whoever read the output has gone.
         sys.stderr.close()
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _code(error)
         if code == codes.BUG:
             traceback.print_exc()
-        return _failed(str(error) or type(error).__name__, code, failed)
+        return _failed(str(error) or type(error).__name__, code, options)
 
 
 def _code(error: Exception) -> int:
@@ -48,10 +47,10 @@ def _code(error: Exception) -> int:
     return codes.BUG
 
 
-def _failed(message: str, code: int, failed: dict[str, str | None]) -> int:
+def _failed(message: str, code: int, options: argparse.Namespace) -> int:
     for line in message.splitlines():
         say(f"anomaly: {line}")
-    result({**failed, "message": message})
+    result({"status": "failed", "pipeline": getattr(options, "pipeline", None), "message": message})
     return code
 
 

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from anomaly.cli import codes
-from anomaly.cli.common import UsageError, result, say
+from anomaly.cli.common import UsageError, out, result, say
 from anomaly.store import Store, StoreError, Version, pipelines
 
 
@@ -45,8 +45,9 @@ def _list(options: argparse.Namespace) -> int:
         say(f"no models below {options.models}" + (f" for pipeline {options.pipeline}" if options.pipeline else ""))
     for row in rows:
         mark = "*" if row["current"] else " "
-        print(
-            f"{mark} {row['pipeline']}  {row['version']}  {row['from']} to {row['to']}  {row['windows']} windows of {row['series']} series"
+        out(
+            f"{mark} {row['pipeline']}  {row['version']}  {row['from']} to {row['to']}  {row['windows']} windows "
+            f"of {row['series']} series"
         )
     return codes.DONE
 

@@ -17,7 +17,7 @@ from anomaly.training.gate import Refused
 from anomaly.training.influx import Influx
 from anomaly.training.range import Range, resolve, rfc3339
 
-_PASSWORD_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD"
+_FROM_ENVIRONMENT = "ANOMALY_INFLUXDB_PASSWORD"
 
 
 def train(options: argparse.Namespace) -> int:
@@ -78,8 +78,8 @@ def train(options: argparse.Namespace) -> int:
 
 
 def _fitting(store: Store, pipeline: Pipeline, asked: Range, seed: int) -> dict[str, Any] | None:
-    """The current model's manifest, if training would make the same: what was asked for counts, as `24h` before now is another
-    range each time."""
+    """The current model's manifest, if training would make the same: what was asked for counts, as `24h` before now is
+    another range each time."""
     try:
         version = store.current()
         if version is None:
@@ -91,7 +91,8 @@ def _fitting(store: Store, pipeline: Pipeline, asked: Range, seed: int) -> dict[
         return None
     if manifest.get("range", {}).get("asked") != list(asked.asked):
         say(
-            f"training again: the current model was asked for {manifest.get('range', {}).get('asked')}, now {list(asked.asked)} is"
+            f"training again: the current model was asked for {manifest.get('range', {}).get('asked')}, now "
+            f"{list(asked.asked)} is"
         )
         return None
     if manifest.get("seed") != seed:
@@ -119,7 +120,7 @@ def _password(options: argparse.Namespace) -> str | None:
         if not lines or not lines[0]:
             raise UsageError(f"--password-file: {options.password_file} is empty: its first line is the password")
         return lines[0]
-    return os.environ.get(_PASSWORD_VARIABLE)
+    return os.environ.get(_FROM_ENVIRONMENT)
 
 
 def _libraries() -> dict[str, str]:

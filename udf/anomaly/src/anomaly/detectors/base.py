@@ -1,7 +1,7 @@
 """The interface of a detector, and the registry of those there are.
 
-A detector has two halves. The fitted half (`Detector`) serves: plain arrays and numpy, nothing else. The other (`fit`) trains
-and may import what it likes, in the function only.
+A detector has two halves. The fitted half (`Detector`) serves: plain arrays and numpy, nothing else. The other (`fit`)
+trains and may import what it likes, in the function only.
 """
 
 from collections.abc import Mapping

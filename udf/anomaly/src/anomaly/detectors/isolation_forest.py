@@ -2,12 +2,12 @@
 
 score(x) = s(x) + g(x)
 
-s is the anomaly score of Liu, Ting and Zhou, "Isolation Forest", ICDM 2008, equal to scikit-learn's `-score_samples`: about
-0.5 or less for the usual, at most 1. It saturates: beyond the training range a point falls into the same leaves however far
-away it is. g makes up for that: the mean over the trees of how far x lies outside of the box around the training points
-in its leaf, summed over the features (the box of a node and the distance to it are what Mondrian Forests split by;
-Lakshminarayanan, Roy and Teh, NIPS 2014). g is 0 where training has been, grows without bound, and sees gaps between modes,
-which a distance to the overall range would not.
+s is the anomaly score of Liu, Ting and Zhou, "Isolation Forest", ICDM 2008, equal to scikit-learn's `-score_samples`:
+about 0.5 or less for the usual, at most 1. It saturates: beyond the training range a point falls into the same leaves
+however far away it is. g makes up for that: the mean over the trees of how far x lies outside of the box around the
+training points in its leaf, summed over the features (the box of a node and the distance to it are what Mondrian
+Forests split by; Lakshminarayanan, Roy and Teh, NIPS 2014). g is 0 where training has been, grows without bound, and
+sees gaps between modes, which a distance to the overall range would not.
 
 Which leaf a point falls into is decided in float32 against float64 thresholds, as scikit-learn does.
 """
@@ -29,11 +29,11 @@ _CHUNK = 128
 class IsolationForest:
     """m nodes, l leaves, d features, t trees.
 
-    feature, threshold: (m,), what a node splits by; a leaf has threshold +inf and points to itself. children: (m, 2), where
-    values above the threshold and at most the threshold go to. roots: (t,). leaf: (m,), a leaf's row in the arrays below, else -1.
-    path: (l,), the leaf's depth plus the expected rest. box_low, box_high: (l, d). gain: (l, d), how much more than an even
-    split each feature isolated on the way to the leaf, in bits. depth: the deepest leaf's. normal_path: the path length
-    that gets the score 0.5.
+    feature, threshold: (m,), what a node splits by; a leaf has threshold +inf and points to itself. children: (m, 2),
+    where values above the threshold and at most the threshold go to. roots: (t,). leaf: (m,), a leaf's row in the
+    arrays below, else -1. path: (l,), the leaf's depth plus the expected rest. box_low, box_high: (l, d). gain: (l,
+    d), how much more than an even split each feature isolated on the way to the leaf, in bits. depth: the deepest
+    leaf's. normal_path: the path length that gets the score 0.5.
     """
 
     feature: Ints
@@ -61,7 +61,7 @@ class IsolationForest:
         return np.concatenate(scores)
 
     def contributions(self, x: Floats) -> Floats:
-        """Shares (n, d): each feature's part of g, plus the share of the isolation it caused on the way to the leaves."""
+        """Shares (n, d): each feature's part of g, plus the isolation it caused on the way to the leaves."""
         shares = []
         for part in _chunks(x):
             leaves = self._leaves(part)

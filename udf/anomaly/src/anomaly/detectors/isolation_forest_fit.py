@@ -29,8 +29,8 @@ def fit(x: Floats, parameters: Mapping[str, Any], seed: int, *, keep: bool = Fal
 
 
 def flatten(forest: Any, x: Floats) -> IsolationForest:
-    """A fitted scikit-learn IsolationForest as arrays; the boxes are around the rows of x, which must hold the rows that the
-    trees were grown from."""
+    """A fitted scikit-learn IsolationForest as arrays; the boxes are around the rows of x, which must hold the rows
+    that the trees were grown from."""
     single = x.astype(np.float32)
     parts = [_tree(estimator.tree_, single, x) for estimator in forest.estimators_]
     nodes = np.cumsum([0] + [len(part["feature"]) for part in parts])

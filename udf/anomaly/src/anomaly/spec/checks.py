@@ -39,7 +39,7 @@ def _window(pipeline: Pipeline) -> Iterator[Finding]:
         yield (
             "window",
             pipeline.window,
-            "would be cut at other places by InfluxQL than by Kapacitor: write one that divides a day, such as 10s, 15m or 1d",
+            "is cut at other places by InfluxQL than by Kapacitor: write one that divides a day, such as 10s, 15m, 1d",
         )
 
 
@@ -61,7 +61,7 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
             yield (
                 "group_by",
                 tag,
-                "is the name of a field of the results, and InfluxQL could not tell the two apart: rename the tag at its source",
+                "is a field of the results, and InfluxQL could not tell the two apart: rename the tag at its source",
             )
         elif tag == "time" or tag.startswith("_"):
             yield "group_by", tag, "is a name that InfluxDB keeps for itself: name a tag"

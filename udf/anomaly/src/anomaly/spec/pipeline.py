@@ -44,10 +44,12 @@ class Periods:
 
     @property
     def silence_ns(self) -> int:
+        """`silence` in nanoseconds."""
         return parse_duration(self.silence)
 
     @property
     def merge_ns(self) -> int:
+        """`merge` in nanoseconds."""
         return parse_duration(self.merge)
 
 
@@ -141,8 +143,8 @@ def load_schema() -> dict[str, Any]:
 
 
 def build(mapping: Mapping[str, Any]) -> Pipeline:
-    """A Pipeline from a mapping whose types are right, with defaults filled in. Raises KeyError, TypeError or ValueError
-    (DurationError) where they are not; `normalize` and `parse` turn that into messages."""
+    """A Pipeline from a mapping whose types are right, with defaults filled in. Raises KeyError, TypeError or
+    ValueError (DurationError) where they are not; `normalize` and `parse` turn that into messages."""
     window_ns = parse_duration(mapping["window"])
     training = mapping.get("training", {})
     periods = mapping.get("periods", {})

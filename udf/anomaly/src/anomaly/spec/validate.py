@@ -60,7 +60,8 @@ def normalize(pipelines: Any) -> list[Pipeline]:
         if isinstance(name, str):
             if name.casefold() in seen:
                 problems.append(
-                    f"{place}: name: {_show(name)} is already the name of pipelines[{seen[name.casefold()]}]: choose another"
+                    f"{place}: name: {_show(name)} is already the name of pipelines[{seen[name.casefold()]}]: "
+                    "choose another"
                 )
             seen.setdefault(name.casefold(), index)
     if problems:
@@ -113,7 +114,7 @@ def _schema_problems(mapping: Mapping[str, Any], schema: dict[str, Any]) -> Iter
             "object": lambda _, value: isinstance(value, Mapping),
         }
     )
-    validator = extend(Draft202012Validator, type_checker=checker)(schema)
+    validator = extend(Draft202012Validator, type_checker=checker)(schema)  # type: ignore[no-untyped-call]
     errors = sorted(
         validator.iter_errors(mapping),
         key=lambda error: ([str(part) for part in error.absolute_path], str(error.validator)),
@@ -124,39 +125,42 @@ def _schema_problems(mapping: Mapping[str, Any], schema: dict[str, Any]) -> Iter
 
 def _explain(error: "ValidationError") -> Iterator[str]:
     key = _key(error)
-    rule = error.validator_value
-    value = _show(error.instance)
+    rule: Any = error.validator_value
+    instance: Any = error.instance
+    value = _show(instance)
     described: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
     such_as = _such_as(described)
     if error.validator == "required":
         for missing in rule:
-            if missing not in error.instance:
+            if missing not in instance:
                 example = _such_as(described.get("properties", {}).get(missing, {}), prefix=f"{missing}: ")
                 yield f"{_under(key, missing)}: is missing: add it{example}"
     elif error.validator == "additionalProperties":
         known = list(described["properties"])
-        for unknown in sorted(set(map(str, error.instance)) - set(known)):
+        for unknown in sorted(set(map(str, instance)) - set(known)):
             close = difflib.get_close_matches(unknown, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"known keys are {', '.join(known)}"
-            yield f"{_under(key, unknown)}: {_show(error.instance.get(unknown))} is under an unknown key: {hint}"
+            yield f"{_under(key, unknown)}: {_show(instance.get(unknown))} is under an unknown key: {hint}"
     elif error.validator == "type":
-        yield f"{key}: {value} is not {_TYPES.get(str(rule), str(rule))}: write {_TYPES.get(str(rule), str(rule))}{such_as}"
+        wanted = _TYPES.get(str(rule), str(rule))
+        yield f"{key}: {value} is not {wanted}: write {wanted}{such_as}"
     elif error.validator == "enum":
-        close = difflib.get_close_matches(str(error.instance), [str(choice) for choice in rule], n=1)
+        close = difflib.get_close_matches(str(instance), [str(choice) for choice in rule], n=1)
         hint = f"did you mean {close[0]}?" if close else "choose one"
         yield f"{key}: {value} is none of {', '.join(map(str, rule))}: {hint}"
     elif error.validator == "uniqueItems":
-        twice = sorted({str(item) for item in error.instance if list(error.instance).count(item) > 1})
+        twice = sorted({str(item) for item in instance if list(instance).count(item) > 1})
         yield f"{key}: {value} has {', '.join(twice)} more than once: name each once"
     elif error.validator == "minItems":
         yield f"{key}: {value} is empty: name at least {rule}{such_as}"
     elif error.validator == "maxItems":
-        yield f"{key}: has {len(error.instance)} entries: at most {rule} are possible; split the pipeline"
+        yield f"{key}: has {len(instance)} entries: at most {rule} are possible; split the pipeline"
     elif error.validator in ("minimum", "maximum"):
         bound = "at least" if error.validator == "minimum" else "at most"
         yield f"{key}: {value} is out of range: write {bound} {rule}{such_as}"
     elif error.validator in ("minLength", "maxLength"):
-        yield f"{key}: {value} is {'empty' if error.validator == 'minLength' else f'longer than {rule} characters'}: write a name{such_as}"
+        wrong = "empty" if error.validator == "minLength" else f"longer than {rule} characters"
+        yield f"{key}: {value} is {wrong}: write a name{such_as}"
     elif error.validator == "pattern":
         yield f"{key}: {value} {_PATTERNS.get(_kind(rule), 'does not fit')}{such_as}"
     else:
@@ -167,7 +171,8 @@ _PATTERNS = {
     "name": "cannot be a pipeline's name: use letters a to z, digits, and _ . - after the first, at most 64",
     "duration": "is not a duration: write an integer and one of ms, s, m, h, d, w",
     "time": "is not a time: write a duration before now or an RFC 3339 time",
-    "identifier": "has a control character in it or a backslash at its end, which line protocol cannot carry: rename it",
+    "identifier": "has a control character in it or a backslash at its end, which line protocol cannot carry: "
+    "rename it",
 }
 
 

@@ -1,8 +1,9 @@
 """From windows to a model, deterministic for a seed.
 
-Calibration needs scores of windows that the forest has not seen. A split at one point in time would show it, say, a night
-after training on a day; so history is cut into short blocks, each block is scored by a forest that was trained without it, and
-all of these scores together calibrate the final forest, which is trained on everything ("cross-fitting").
+Calibration needs scores of windows that the forest has not seen. A split at one point in time would show it, say, a
+night after training on a day; so history is cut into short blocks, each block is scored by a forest that was trained
+without it, and all of these scores together calibrate the final forest, which is trained on everything
+("cross-fitting").
 """
 
 from collections.abc import Callable

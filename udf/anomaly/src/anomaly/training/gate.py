@@ -12,8 +12,8 @@ from anomaly.spec import Pipeline
 from anomaly.windows import Windows
 
 MIN_WINDOWS = 200
-# Held-back windows beyond `periods.open`: from the one share on it is said, from the other on it is refused. By calibration
-# there should be hardly any.
+# Held-back windows beyond `periods.open`: from the one share on it is said, from the other on it is refused. By
+# calibration there should be hardly any.
 _SAID = 0.001
 _REFUSED = 0.05
 
@@ -24,8 +24,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Quality:
-    """expected_per_day, observed_per_day: windows of a series beyond `periods.open`, by calibration and on windows held back
-    from fitting and calibration alike. warnings: sentences for people."""
+    """expected_per_day, observed_per_day: windows of a series beyond `periods.open`, by calibration and on windows
+    held back from fitting and calibration alike. warnings: sentences for people."""
 
     expected_per_day: float
     observed_per_day: float
@@ -46,19 +46,21 @@ def check_windows(pipeline: Pipeline, windows: Windows, usable: int) -> None:
         share = missing[:, worst].mean()
         if share > 0.5 and feature.aggregate == "stddev":
             raise Refused(
-                f"{message}: {feature.name} is missing in {share:.0%} of {len(windows)} windows, as it needs two points in a window: "
+                f"{message}: {feature.name} is missing in {share:.0%} of {len(windows)} windows, as it needs two "
+                "points in a window: "
                 "choose a longer window, or aggregate: [mean]"
             )
         raise Refused(
-            f"{message}: {feature.name} is missing in {share:.0%} of {len(windows)} windows: remove the field {feature.field!r} from the "
+            f"{message}: {feature.name} is missing in {share:.0%} of {len(windows)} windows: remove the field "
+            f"{feature.field!r} from the "
             "pipeline, choose a longer window, or have it written more often"
         )
     raise Refused(f"{message}: train on a longer range (training.from, --from), or choose a shorter window")
 
 
 def check_quality(pipeline: Pipeline, windows: Windows, held_back: Floats, fold: NDArray[np.intp]) -> Quality:
-    """Compares, fold by fold, what a calibration without the fold says of the fold. Raises Refused if a model would alarm at more than
-    a twentieth of its own history."""
+    """Compares, fold by fold, what a calibration without the fold says of the fold. Raises Refused if a model would
+    alarm at more than a twentieth of its own history."""
     limit = pipeline.periods.open
     loud = np.zeros(len(held_back), dtype=bool)
     for number in np.unique(fold):
@@ -70,7 +72,8 @@ def check_quality(pipeline: Pipeline, windows: Windows, held_back: Floats, fold:
     if share > _SAID:
         where = _densest(windows, loud)
         sentence = (
-            f"{share:.1%} of the windows held back from training would reach severity {limit:g} (by calibration, hardly any should); most "
+            f"{share:.1%} of the windows held back from training would reach severity {limit:g} (by calibration, "
+            "hardly any should); most "
             f"of them around {where}: the range holds anomalies, or changes for good"
         )
         if share > _REFUSED:

@@ -1,6 +1,7 @@
 """InfluxDB 1.x over HTTP: chunked answers, line by line, in bounded memory.
 
-requests rather than the influxdb client: that one keeps all chunks of an answer in memory, and answers dictionaries for each row.
+requests rather than the influxdb client: that one keeps all chunks of an answer in memory, and answers dictionaries
+for each row.
 """
 
 import json
@@ -39,7 +40,8 @@ class Influx:
             raise InfluxError(f"--influxdb-url: {url!r} is not an address: write one such as http://127.0.0.1:8086")
         if split.username or split.password:
             raise InfluxError(
-                "--influxdb-url: has a user or a password in it, which would end in logs: use --username and --password-file"
+                "--influxdb-url: has a user or a password in it, which would end in logs: use --username and "
+                "--password-file"
             )
         self._url = url.rstrip("/")
         self._user = username
@@ -73,7 +75,8 @@ class Influx:
             ) from error
         except requests.exceptions.RequestException as error:
             raise InfluxError(
-                f"InfluxDB at {self._url} is not reachable ({_root(error)}): check --influxdb-url, and that it is running"
+                f"InfluxDB at {self._url} is not reachable ({_root(error)}): check --influxdb-url, and that it is "
+                "running"
             ) from error
         except ValueError as error:
             raise InfluxError(
@@ -107,7 +110,8 @@ class Influx:
             )
         if response.status_code == 403:
             return InfluxError(
-                f"InfluxDB at {self._url}: user {self._user!r} may not read database {database!r} ({reason}): GRANT READ to it"
+                f"InfluxDB at {self._url}: user {self._user!r} may not read database {database!r} ({reason}): "
+                "GRANT READ to it"
             )
         return self._failed(f"{response.status_code} {reason}", text, database)
 

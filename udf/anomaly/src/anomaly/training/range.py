@@ -25,12 +25,11 @@ def resolve(pipeline: Pipeline, start: str | None, stop: str | None, now_ns: int
     window_ns = pipeline.window_ns
     begin_ns, end_ns = -(-begin_ns // window_ns) * window_ns, end_ns // window_ns * window_ns
     if begin_ns >= end_ns:
-        raise SpecError(
-            [
-                f"pipeline {pipeline.name}: no whole {pipeline.window} window lies from {asked[0]} to {asked[1]} "
-                f"({rfc3339(begin_ns)} to {rfc3339(end_ns)}): choose an earlier --from or a later --to"
-            ]
+        message = (
+            f"pipeline {pipeline.name}: no whole {pipeline.window} window lies from {asked[0]} to {asked[1]} "
+            f"({rfc3339(begin_ns)} to {rfc3339(end_ns)}): choose an earlier --from or a later --to"
         )
+        raise SpecError([message])
     return Range(begin_ns, end_ns, asked)
 
 
@@ -49,11 +48,10 @@ def _moment(text: str, name: str, now_ns: int) -> int:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise SpecError(
-            [
-                f"{name}: {text!r} is not a time: write a duration before now, such as 24h, or an RFC 3339 time, such as "
-                "2024-01-01T00:00:00Z"
-            ]
+        message = (
+            f"{name}: {text!r} is not a time: write a duration before now, such as 24h, or an RFC 3339 time, such as "
+            "2024-01-01T00:00:00Z"
         )
+        raise SpecError([message])
     # Integers all the way: a float of seconds since 1970 would lose microseconds.
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

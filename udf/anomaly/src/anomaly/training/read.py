@@ -63,7 +63,8 @@ def _check_fields(influx: Influx, pipeline: Pipeline) -> None:
     if pipeline.database not in databases:
         known = ", ".join(databases) or "none that this user may see"
         raise InfluxError(
-            f"pipeline {pipeline.name}: there is no database {pipeline.database!r} (there is {known}): check the pipeline's `database`"
+            f"pipeline {pipeline.name}: there is no database {pipeline.database!r} (there is {known}): check the "
+            "pipeline's `database`"
         )
     types: dict[str, set[str]] = {}
     for part in influx.query(field_keys_query(pipeline), pipeline.database):
@@ -71,7 +72,8 @@ def _check_fields(influx: Influx, pipeline: Pipeline) -> None:
             types.setdefault(name, set()).add(kind)
     if not types:
         raise Refused(
-            f"pipeline {pipeline.name}: measurement {pipeline.measurement!r} has no fields in {pipeline.database}.{pipeline.retention_policy}: "
+            f"pipeline {pipeline.name}: measurement {pipeline.measurement!r} has no fields in "
+            f"{pipeline.database}.{pipeline.retention_policy}: "
             "check `measurement` and `retention_policy`, and that something writes to it"
         )
     for field in pipeline.fields:
@@ -82,7 +84,8 @@ def _check_fields(influx: Influx, pipeline: Pipeline) -> None:
             )
         if not types[field] & _NUMERIC:
             raise Refused(
-                f"pipeline {pipeline.name}: field {field!r} holds {' and '.join(sorted(types[field]))}, not numbers: remove it from `fields`"
+                f"pipeline {pipeline.name}: field {field!r} holds {' and '.join(sorted(types[field]))}, not "
+                "numbers: remove it from `fields`"
             )
 
 
