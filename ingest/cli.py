@@ -2,15 +2,14 @@
 
 import argparse
 import os
-import re
 import sys
-import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import Any, TextIO
 
+from ingest.arguments import character, count, duration, speed, start, time, zone
 from ingest.batches import Pacer, batched
 from ingest.csvreplay import EPOCH_UNITS_NS, Layout, Replay, shifted
 from ingest.errors import IngestError
@@ -20,7 +19,7 @@ from ingest.passwords import VARIABLE, read_password
 from ingest.points import Point, to_lines
 from ingest.progress import PlainLines, Reporter, reporter
 from ingest.stream import PrinterStream
-from ingest.times import DAY_MS, format_duration, format_time, now_ms, parse_duration, parse_time
+from ingest.times import DAY_MS, format_duration, format_time, now_ms
 from ingest.truth import truth_document, write_truth
 
 INTERRUPTED = 130
@@ -204,16 +203,16 @@ def _add_printer(commands: Any) -> None:
     )
     command.set_defaults(run=_printer)
     command.add_argument(
-        "--start", type=_start, metavar="TIME", help="RFC 3339, a date, or now (default: yesterday, 00:00 UTC)"
+        "--start", type=start, metavar="TIME", help="RFC 3339, a date, or now (default: yesterday, 00:00 UTC)"
     )
     command.add_argument(
-        "--length", type=_duration, default=DAY_MS, metavar="DURATION", help="of the data (default: 24h)"
+        "--length", type=duration, default=DAY_MS, metavar="DURATION", help="of the data (default: 24h)"
     )
     command.add_argument(
-        "--step", type=_duration, default=1_000, metavar="DURATION", help="between samples (default: 1s)"
+        "--step", type=duration, default=1_000, metavar="DURATION", help="between samples (default: 1s)"
     )
-    command.add_argument("--printers", type=_count(1, 10_000), default=2, metavar="N", help="how many (default: 2)")
-    command.add_argument("--seed", type=_count(0, 2**63), default=1, metavar="N", help="of the noise (default: 1)")
+    command.add_argument("--printers", type=count(1, 10_000), default=2, metavar="N", help="how many (default: 2)")
+    command.add_argument("--seed", type=count(0, 2**63), default=1, metavar="N", help="of the noise (default: 1)")
     command.add_argument(
         "--faults", type=Path, metavar="FILE.yml", help=f"what goes wrong; a file, or one of ours: {shipped}"
     )
@@ -240,7 +239,7 @@ def _add_csv(commands: Any) -> None:
         "(default: auto)",
     )
     command.add_argument(
-        "--timezone", type=_zone, default=UTC, metavar="ZONE", help="of times that name none (default: UTC)"
+        "--timezone", type=zone, default=UTC, metavar="ZONE", help="of times that name none (default: UTC)"
     )
     command.add_argument(
         "--tag", action="append", default=[], metavar="COLUMN", help="a column that becomes a tag; repeat it"
@@ -259,16 +258,16 @@ def _add_csv(commands: Any) -> None:
         metavar="COLUMN",
         help="a field of whole numbers; the others are floats",
     )
-    command.add_argument("--delimiter", default=",", type=_character, metavar="CHARACTER", help="(default: ,)")
+    command.add_argument("--delimiter", default=",", type=character, metavar="CHARACTER", help="(default: ,)")
     command.add_argument(
         "--on-error", choices=("stop", "skip"), default="stop", help="what a bad row does (default: stop)"
     )
     shift = command.add_mutually_exclusive_group()
     shift.add_argument(
-        "--shift-to", type=_time, metavar="TIME", help="move all rows so that the first is at TIME, or now"
+        "--shift-to", type=time, metavar="TIME", help="move all rows so that the first is at TIME, or now"
     )
     shift.add_argument(
-        "--shift-end-to", type=_time, metavar="TIME", help="move all rows so that the last is at TIME, or now"
+        "--shift-end-to", type=time, metavar="TIME", help="move all rows so that the last is at TIME, or now"
     )
     _add_writing(command, needs_target=True)
 
@@ -286,87 +285,20 @@ def _add_writing(command: argparse.ArgumentParser, needs_target: bool) -> None:
         group.add_argument("--measurement", help="(default: temperature)", default="temperature")
     group.add_argument("--retention-policy", metavar="NAME", help="(default: the database's default one)")
     group.add_argument(
-        "--batch", type=_count(1, 1_000_000), default=5_000, metavar="N", help="points a request (default: 5000)"
+        "--batch", type=count(1, 1_000_000), default=5_000, metavar="N", help="points a request (default: 5000)"
     )
     group.add_argument(
         "--speed-up",
-        type=_speed,
+        type=speed,
         default=None,
         metavar="N",
         help="data runs N times as fast as the clock, or max (default: max)",
     )
     group.add_argument(
         "--retry-for",
-        type=_duration,
+        type=duration,
         default=120_000,
         metavar="DURATION",
         help="how long to go on while InfluxDB does not answer (default: 2m)",
     )
     group.add_argument("--dry-run", action="store_true", help="print line protocol and write nothing")
-
-
-def _argument(parse: Callable[[str], int]) -> Callable[[str], int]:
-    """argparse shows the text of this kind of error only."""
-
-    def parsed(text: str) -> int:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return parsed
-
-
-_time = _argument(parse_time)
-
-
-def _whole_seconds(text: str) -> int:
-    return now_ms() // 1_000 * 1_000 if text == "now" else parse_time(text)
-
-
-_start = _argument(_whole_seconds)
-
-
-def _positive(text: str) -> int:
-    duration = parse_duration(text)
-    if duration == 0:
-        raise ValueError(f"{text!r} is no time at all. Fix: a longer one")
-    return duration
-
-
-_duration = _argument(_positive)
-
-
-def _count(smallest: int, largest: int) -> Callable[[str], int]:
-    def parsed(text: str) -> int:
-        if not re.fullmatch(r"\d+", text) or not smallest <= int(text) <= largest:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {smallest} to {largest}")
-        return int(text)
-
-    return parsed
-
-
-def _speed(text: str) -> float | None:
-    if text == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed <= 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 (1 is real time), and not max")
-    return speed
-
-
-def _zone(text: str) -> Any:
-    try:
-        return UTC if text == "UTC" else zoneinfo.ZoneInfo(text)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no known time zone. Fix: one such as Europe/Berlin") from error
-
-
-def _character(text: str) -> str:
-    character = "\t" if text in ("\\t", "tab") else text
-    if len(character) != 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character. Fix: one, or tab")
-    return character

@@ -142,7 +142,7 @@ class Writer:
 
 
 def server_message(error: InfluxDBClientError | InfluxDBServerError) -> str:
-    """InfluxDB's own words out of the client's exception, which holds JSON, or text, or bytes' representation."""
+    """InfluxDB's own words out of the exception of its client, which holds JSON or text."""
     content = getattr(error, "content", None) or (error.args[0] if error.args else "")
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
     try:

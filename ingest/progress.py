@@ -27,7 +27,7 @@ class Reporter(Protocol):
     """What is told about a long write."""
 
     def advance(self, points: int, where: str) -> None:
-        """So many more points are written; ``where`` tells the place in the data."""
+        """So many more are done; ``where`` tells the place in the data."""
 
     def note(self, text: str) -> None:
         """Something worth a line of its own."""
@@ -70,11 +70,17 @@ class PlainLines:
     """A line every few seconds, for logs."""
 
     def __init__(
-        self, title: str, total: int | None, file: TextIO, clock: Callable[[], float] = time.monotonic
+        self,
+        title: str,
+        total: int | None,
+        file: TextIO,
+        unit: str = "points",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._title = title
         self._total = total
         self._file = file
+        self._unit = unit
         self._clock = clock
         self._began = self._said = clock()
         self._points = 0
@@ -87,7 +93,7 @@ class PlainLines:
             self._said = now
             of = f" of {self._total:,} ({100 * self._points // self._total} %)" if self._total else ""
             elapsed = format_duration(int(now - self._began) * 1_000)
-            self.note(f"{self._title}: {self._points:,}{of} points, at {where}, {elapsed} so far")
+            self.note(f"{self._title}: {self._points:,}{of} {self._unit}, at {where}, {elapsed} so far")
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -102,9 +108,9 @@ class PlainLines:
         return
 
 
-def reporter(title: str, total: int | None, file: TextIO | None = None) -> Reporter:
+def reporter(title: str, total: int | None, file: TextIO | None = None, unit: str = "points") -> Reporter:
     """A bar if ``file`` (standard error) is a terminal, plain lines otherwise."""
     file = sys.stderr if file is None else file
     if file.isatty():
         return Bar(title, total, Console(file=file))
-    return PlainLines(title, total, file)
+    return PlainLines(title, total, file, unit)

@@ -1,0 +1,115 @@
+"""The command line: ``python -m demo``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from demo.errors import DemoError
+from demo.run import ROOT, Options, run
+from demo.steps import Steps
+from ingest.arguments import count, duration, speed, start
+from ingest.errors import IngestError
+from ingest.faults import SCHEDULES, load_schedule
+from ingest.times import DAY_MS, format_duration, now_ms
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration; returns 0 if all faults were found, 1 if not or a step failed, 130 after Ctrl-C."""
+    parsed = _parser().parse_args(arguments)
+    # Not a terminal: no width is known, and lines of a log may be long.
+    console = Console() if sys.stdout.isatty() else Console(width=140)
+    steps = Steps(console, total=7 if parsed.deploy else 6)
+    errors = Console(stderr=True, soft_wrap=True)
+    try:
+        options = _options(parsed, console)
+        return 0 if run(options, console, steps) else 1
+    except (DemoError, IngestError) as error:
+        where = f"{steps.current}\n" if steps.current else ""
+        errors.print(f"\ndemo: {where}{error}", style="red", markup=False, highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        where = f" in {steps.current}" if steps.current else ""
+        errors.print(f"\ndemo: interrupted{where}. Run it again: what is done is not done twice", highlight=False)
+        return INTERRUPTED
+
+
+def _options(parsed: argparse.Namespace, console: Console) -> Options:
+    inventory = parsed.inventory if parsed.inventory.is_absolute() else Path.cwd() / parsed.inventory
+    if not inventory.exists() and not parsed.inventory.is_absolute():
+        inventory = ROOT / parsed.inventory
+    if not inventory.exists():
+        raise DemoError(f"--inventory {parsed.inventory}: is not there. Fix: a folder such as inventory/local")
+    whole = load_schedule(parsed.faults)
+    schedule = whole.clipped(parsed.length, parsed.printers)
+    left_out = len(whole.entries) - len(schedule.entries)
+    if left_out:
+        console.print(
+            f"{left_out} of {len(whole.entries)} faults of {whole.source} do not fit into {parsed.printers} printers "
+            f"and {format_duration(parsed.length)}: they are left out",
+            highlight=False,
+        )
+    return Options(
+        inventory=inventory,
+        pipeline=parsed.pipeline,
+        start_ms=parsed.start if parsed.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS,
+        length_ms=parsed.length,
+        history_ms=parsed.history,
+        printers=parsed.printers,
+        seed=parsed.seed,
+        schedule=schedule,
+        speed_up=parsed.speed_up,
+        allowed_false=parsed.allowed_false,
+        deploy=parsed.deploy,
+        verbose=parsed.verbose,
+        variables=dict(parsed.extra_vars),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="demo",
+        allow_abbrev=False,
+        description="Deploys the stack, trains it on clean history, streams a day with known faults, "
+        "and says what was found.",
+    )
+    add = parser.add_argument
+    add("-i", "--inventory", type=Path, default=Path("inventory/local"), help="(default: inventory/local)")
+    add("--pipeline", default="printer", help="the pipeline that watches the printers (default: printer)")
+    add("--start", type=start, metavar="TIME", help="of the day: RFC 3339 or a date (default: yesterday, 00:00 UTC)")
+    add("--length", type=duration, default=DAY_MS, metavar="DURATION", help="of the day (default: 24h)")
+    add("--history", type=duration, default=DAY_MS, metavar="DURATION", help="before it, to train on (default: 24h)")
+    add("--printers", type=count(1, 1_000), default=2, metavar="N", help="how many (default: 2)")
+    add("--seed", type=count(0, 2**63), default=1, metavar="N", help="of their noise (default: 1)")
+    add(
+        "--faults",
+        type=Path,
+        default=SCHEDULES / "day.yml",
+        metavar="FILE.yml",
+        help="what goes wrong (default: day.yml)",
+    )
+    add("--speed-up", type=speed, metavar="N", help="data runs N times as fast as the clock, or max (default: max)")
+    add("--allowed-false", type=count(0, 1_000_000), default=1, metavar="N", help="false periods forgiven (default: 1)")
+    add("--no-deploy", dest="deploy", action="store_false", help="use the stack as it is, without playbooks/site.yml")
+    add(
+        "-e",
+        "--extra-vars",
+        type=_variable,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="for the playbooks",
+    )
+    add("-v", "--verbose", action="store_true", help="show Ansible's output as it comes")
+    return parser
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value

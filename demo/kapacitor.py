@@ -1,0 +1,82 @@
+"""A pipeline's task over Kapacitor's HTTP API."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from demo.errors import DemoError
+from demo.stack import Stack
+
+TIMEOUT_S = 60
+_POLL_S = 0.1
+
+
+class Task:
+    """The task of a pipeline, wherever it runs."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._id = stack.pipeline.name
+        self._auth = (stack.kapacitor.username, stack.kapacitor.password)
+        self._url = self._find(stack)
+
+    def restart(self, while_stopped: Callable[[], None]) -> None:
+        """Stop it, do something, and start it with no memory of windows; returns when it executes."""
+        self._patch("disabled")
+        try:
+            while_stopped()
+        finally:
+            self._patch("enabled")
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            task = self._get(self._url)
+            if task.get("error"):
+                raise DemoError(f"{self}: failed to start: {task['error']}. Fix: see Kapacitor's log; deploy again")
+            if task.get("executing"):
+                return
+            if time.monotonic() > deadline:
+                raise DemoError(f"{self}: does not execute {TIMEOUT_S} s after its start. Fix: see Kapacitor's log")
+            time.sleep(_POLL_S)
+
+    def trouble(self) -> str:
+        """What Kapacitor says about it, for an error message."""
+        task = self._get(self._url)
+        state = f"status {task.get('status')}, executing {task.get('executing')}"
+        return f"{self}: {state}, error {task.get('error') or 'none'}"
+
+    def __str__(self) -> str:
+        return f"Kapacitor's task '{self._id}' at {self._url.split('/kapacitor/')[0]}"
+
+    def _find(self, stack: Stack) -> str:
+        for address in stack.kapacitor_urls:
+            url = f"{address.rstrip('/')}/kapacitor/v1/tasks/{quote(self._id, safe='')}"
+            if self._get(url, missing_ok=True):
+                return url
+        raise DemoError(
+            f"No Kapacitor has a task '{self._id}' (asked {', '.join(stack.kapacitor_urls)}). "
+            "Fix: ansible-playbook playbooks/site.yml --tags pipelines"
+        )
+
+    def _patch(self, status: str) -> None:
+        self._answer(requests.patch, self._url, json={"status": status})
+
+    def _get(self, url: str, missing_ok: bool = False) -> dict[str, Any]:
+        # Without these the answer holds the whole script and the task's graph.
+        params = [("fields", field) for field in ("id", "status", "executing", "error")]
+        return self._answer(requests.get, url, missing_ok, params=params)
+
+    def _answer(
+        self, method: Callable[..., requests.Response], url: str, missing_ok: bool = False, **arguments: Any
+    ) -> dict[str, Any]:
+        try:
+            answer = method(url, auth=self._auth, timeout=TIMEOUT_S, **arguments)
+        except requests.exceptions.RequestException as error:
+            raise DemoError(f"{url}: {error}. Fix: see docker ps whether Kapacitor runs; deploy again") from error
+        if answer.status_code == requests.codes.not_found and missing_ok:
+            return {}
+        if not answer.ok:
+            raise DemoError(f"{url}: {answer.status_code}: {answer.text.strip()[:300]}. Fix: deploy again")
+        document: dict[str, Any] = answer.json()
+        return document

@@ -1,0 +1,160 @@
+"""Runs ansible-playbook with its output in a log and a short live line on the terminal."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from demo.errors import DemoError
+
+_TASK = re.compile(r"^(TASK|RUNNING HANDLER|PLAY) \[(.*)\]")
+_ALIVE = re.compile(r"^… still running")
+_TROUBLE = re.compile(r"^(fatal:|failed:|\[ERROR\]|ERROR!)")
+_RECAP = re.compile(r"^(\S+)\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
+_EXCERPT_LINES = 60
+
+
+def news(line: str) -> str | None:
+    """What of a line is worth telling at once: the name of a play or task that starts, or a sign of life."""
+    started = _TASK.match(line)
+    if started:
+        return started[2]
+    return line if _ALIVE.match(line) else None
+
+
+def changed_tasks(lines: Iterable[str]) -> int:
+    """How many tasks changed something, over all hosts, by the recap."""
+    return sum(int(match[3]) for match in map(_RECAP.match, lines) if match)
+
+
+def excerpt(lines: Sequence[str]) -> list[str]:
+    """Of a failed run's output the task that failed last, with its message; the last lines if none is seen to fail."""
+    end = next((index for index, line in enumerate(lines) if line.startswith("PLAY RECAP")), len(lines))
+    troubles = [
+        index
+        for index, line in enumerate(lines[:end])
+        if _TROUBLE.match(line) and "...ignoring" not in lines[index + 1 : index + 2]
+    ]
+    if not troubles:
+        return list(lines[-_EXCERPT_LINES:])
+    # What failed before may have been rescued or ignored.
+    starts = [index for index in range(troubles[-1]) if _TASK.match(lines[index])]
+    return list(lines[starts[-1] if starts else 0 : end][:_EXCERPT_LINES])
+
+
+def ansible(program: str) -> str:
+    """The path of an Ansible program: beside this interpreter, else on PATH."""
+    beside = Path(sys.executable).parent / program
+    found = str(beside) if beside.exists() else shutil.which(program)
+    if not found:
+        raise DemoError(f"{program} is not installed beside {sys.executable}. Fix: scripts/bootstrap, then make demo")
+    return found
+
+
+def inventory_stack_name(root: Path, inventory: Path) -> str | None:
+    """``stack_name`` as the inventory sets it; None where it leaves the default.
+
+    Raises:
+        DemoError: the inventory can't be read.
+    """
+    listed = subprocess.run(  # noqa: S603 (our own program and arguments)
+        [ansible("ansible-inventory"), "-i", str(inventory), "--list"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode != 0:
+        raise DemoError(f"--inventory {inventory}: {listed.stderr.strip()}")
+    hosts = json.loads(listed.stdout).get("_meta", {}).get("hostvars", {})
+    names = {variables["stack_name"] for variables in hosts.values() if "stack_name" in variables}
+    if len(names) > 1:
+        raise DemoError(f"--inventory {inventory}: holds several stacks: {', '.join(sorted(names))}. Fix: one of them")
+    return names.pop() if names else None
+
+
+def run_playbook(
+    console: Console,
+    root: Path,
+    playbook: str,
+    inventory: Path,
+    log: Path,
+    variables: Mapping[str, str],
+    options: Sequence[str] = (),
+    verbose: bool = False,
+) -> int:
+    """Run a playbook; returns how many tasks changed something.
+
+    Args:
+        log: gets the whole output.
+        variables: extra variables.
+        options: further options of ansible-playbook.
+        verbose: print the output as it is rather than a live line.
+
+    Raises:
+        DemoError: it failed; the message holds the end of its output.
+    """
+    command = [ansible("ansible-playbook"), "-i", str(inventory), playbook, *options]
+    if variables:
+        command += ["--extra-vars", json.dumps(variables)]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    shown = log.relative_to(root) if log.is_relative_to(root) else log
+    # One form of output whatever ansible.cfg says, since it is read here; no colours in a log.
+    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
+    with (
+        log.open("w", encoding="utf-8") as file,
+        subprocess.Popen(  # noqa: S603 (our own program and arguments)
+            command,
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+        ) as process,
+    ):
+        try:
+            _follow(console, _logged(process.stdout or (), file), verbose, str(shown))
+        except KeyboardInterrupt:
+            # The terminal has told Ansible too; it ends its tasks by itself.
+            process.wait()
+            raise
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    if process.returncode != 0:
+        raise DemoError(f"{playbook} failed (the whole log: {shown}):\n" + "\n".join(excerpt(lines)).strip())
+    return changed_tasks(lines)
+
+
+def _logged(lines: Iterable[str], log: TextIO) -> Iterator[str]:
+    for line in lines:
+        log.write(line)
+        log.flush()
+        yield line.rstrip("\n")
+
+
+def _follow(console: Console, lines: Iterable[str], verbose: bool, log: str) -> None:
+    if verbose or not console.is_terminal:
+        for line in lines:
+            text = line if verbose else news(line)
+            if text is not None:
+                console.print("" if verbose else "   ", text, sep="", markup=False, highlight=False, soft_wrap=True)
+        return
+    with Progress(
+        SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), console=console, transient=True
+    ) as live:
+        task = live.add_task(f"starting [dim](log: {log})[/dim]", total=None)
+        for line in lines:
+            text = news(line)
+            if text is not None:
+                live.update(task, description=f"{escape(text)} [dim](log: {log})[/dim]")

@@ -1,0 +1,296 @@
+"""The demonstration itself: seven steps, from nothing to a verdict."""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from demo.chart import Series, chart
+from demo.database import Database
+from demo.errors import DemoError
+from demo.feed import Backlog, wait_for_scores
+from demo.history import expected_totals, matches
+from demo.kapacitor import Task
+from demo.plan import Plan
+from demo.playbook import inventory_stack_name, run_playbook
+from demo.report import document, write_html, write_json
+from demo.stack import Stack, read_stack
+from demo.steps import Steps, human
+from demo.table import print_addresses, print_verdict
+from demo.verdict import Verdict, judge
+from ingest.batches import Pacer, batched
+from ingest.faults import Schedule
+from ingest.influx import Target, Writer
+from ingest.points import to_lines
+from ingest.progress import reporter
+from ingest.stream import PrinterStream
+from ingest.times import format_duration, format_time
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_STACK_NAME = "anomaly"
+
+_BATCH = 5_000
+_RETRY_MS = 120_000
+_SUBSCRIBED_WITHIN_S = 90
+"""Kapacitor looks for new databases once a minute."""
+_BUCKETS = 720
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose. ``speed_up`` None is as fast as the stack takes it."""
+
+    inventory: Path
+    pipeline: str
+    start_ms: int
+    length_ms: int
+    history_ms: int
+    printers: int
+    seed: int
+    schedule: Schedule
+    speed_up: float | None
+    allowed_false: int
+    deploy: bool
+    verbose: bool
+    variables: Mapping[str, str]
+
+
+def run(options: Options, console: Console, steps: Steps) -> bool:
+    """Run all steps; returns whether the verdict is a success.
+
+    Raises:
+        DemoError, IngestError: a step could not go on.
+    """
+    began = time.monotonic()
+    if options.deploy:
+        with steps.step(
+            "deploy",
+            "Deploy the stack: playbooks/site.yml",
+            "up to 15 min when images are to be built, else about a minute",
+        ):
+            _playbook(console, options, "site", {})
+    stack = read_stack(_summary_path(options), options.pipeline, ROOT)
+    plan = _plan(options, stack)
+
+    reader, admin = Database(stack, stack.reader), Database(stack, stack.admin)
+    title = f"Write clean history of {plan.printers} printers, {_span(plan.history)}"
+    with steps.step("history", title, "some 10 s a day of data, nothing if it is there"):
+        _write_history(console, stack, plan, reader)
+
+    with steps.step("train", "Train the model on it: playbooks/train.yml", "about half a minute"):
+        _playbook(
+            console,
+            options,
+            "train",
+            {
+                "train_pipelines": stack.pipeline.name,
+                "train_from": format_time(plan.history_start_ms),
+                "train_to": format_time(plan.start_ms),
+            },
+        )
+
+    task = Task(stack)
+    with steps.step(
+        "reset", "Remove what an earlier demonstration left of that time, restart the task", "a few seconds"
+    ):
+        _wait_for_subscription(stack, admin)
+        task.restart(lambda: _forget(stack, plan, admin))
+
+    title = f"Stream {_span(plan.day)} with {len(plan.faults)} faults"
+    with steps.step("stream", title, _pace(options)):
+        _stream_day(options, stack, plan, reader, task)
+
+    with steps.step("wait", f"Wait until all is scored up to {format_time(plan.last_window_ms())}", "a few seconds"):
+        _wait_for_the_end(stack, plan, reader, task)
+
+    with steps.step("compare", "Compare what was found with what was injected", "a few seconds"):
+        periods = reader.periods(stack.pipeline, plan.names, plan.start_ms, plan.tail_end_ms)
+        verdict = judge(plan.faults, periods, plan.window_ms, plan.length_ms, options.allowed_false)
+        reports = _write_reports(stack, plan, verdict, reader, steps.elapsed_s)
+
+    console.print()
+    print_verdict(console, verdict)
+    console.print()
+    print_addresses(console, stack, reports)
+    console.print()
+    for problem in verdict.problems:
+        console.print(f"not good: {problem}", style="red", highlight=False)
+    console.print(f"All in all {human(time.monotonic() - began)}.", highlight=False)
+    return not verdict.problems
+
+
+def _playbook(console: Console, options: Options, name: str, variables: Mapping[str, str]) -> None:
+    changed = run_playbook(
+        console,
+        ROOT,
+        f"playbooks/{name}.yml",
+        options.inventory,
+        ROOT / "build" / "logs" / f"demo-{name}.log",
+        {**options.variables, **variables},
+        verbose=options.verbose,
+    )
+    console.print(f"    {changed} changed", highlight=False)
+
+
+def _summary_path(options: Options) -> Path:
+    given = options.variables.get("stack_name")
+    name = given or inventory_stack_name(ROOT, options.inventory) or DEFAULT_STACK_NAME
+    inventory = options.inventory if options.inventory.is_dir() else options.inventory.parent
+    return ROOT / "build" / inventory.resolve().name / name / "summary.json"
+
+
+def _plan(options: Options, stack: Stack) -> Plan:
+    window_ms = stack.pipeline.window_ms
+    for name, value in (("--start", options.start_ms), ("--length", options.length_ms)):
+        if value % window_ms:
+            raise DemoError(
+                f"{name} {format_time(value) if name == '--start' else format_duration(value)} is no multiple of the "
+                f"pipeline's window, {format_duration(window_ms)}. Fix: one that is"
+            )
+    return Plan(
+        options.start_ms,
+        options.length_ms,
+        options.history_ms,
+        options.printers,
+        options.seed,
+        options.schedule,
+        window_ms,
+    )
+
+
+def _target(stack: Stack) -> Target:
+    pipeline, writer = stack.pipeline, stack.writer
+    return Target(
+        stack.influxdb_url,
+        writer.username,
+        writer.password,
+        pipeline.database,
+        pipeline.retention_policy,
+        pipeline.measurement,
+    )
+
+
+def _write_history(console: Console, stack: Stack, plan: Plan, reader: Database) -> None:
+    stream, measurement = plan.history, stack.pipeline.measurement
+    expected = expected_totals(stream)
+    found = {name: reader.totals(stack.pipeline, name, plan.history_start_ms, plan.start_ms) for name in expected}
+    if all(matches(found[name], expected[name]) for name in expected):
+        console.print("    it is there, complete and unchanged", highlight=False)
+        return
+    with reporter("history", stream.samples * stream.printers, sys.stdout) as progress:
+        writer = Writer(_target(stack), stream.precision, _RETRY_MS, progress.note)
+        for batch in batched(stream.points(), _BATCH):
+            writer.write(to_lines(batch, measurement, stream.precision))
+            progress.advance(len(batch), format_time(batch[-1].time_ns // 1_000_000))
+        writer.close()
+    for name, totals in expected.items():
+        written = reader.totals(stack.pipeline, name, plan.history_start_ms, plan.start_ms)
+        if not matches(written, totals):
+            raise DemoError(
+                f"{measurement} of {name} in database '{stack.pipeline.database}' holds {written.counts} values where "
+                f"{totals.counts} were written. Fix: see that nobody else writes printers of that name; another --start"
+            )
+
+
+def _wait_for_subscription(stack: Stack, admin: Database) -> None:
+    deadline = time.monotonic() + _SUBSCRIBED_WITHIN_S
+    while not admin.subscriptions(stack.pipeline):
+        if time.monotonic() > deadline:
+            raise DemoError(
+                f"Kapacitor has no subscription to {stack.pipeline.database}.{stack.pipeline.retention_policy} "
+                f"after {_SUBSCRIBED_WITHIN_S} s. Fix: ansible-playbook playbooks/site.yml --tags kapacitor"
+            )
+        time.sleep(1)
+
+
+def _forget(stack: Stack, plan: Plan, admin: Database) -> None:
+    """Without this a second demonstration would be judged by the first one's results."""
+    for name in plan.names:
+        admin.delete_results(stack.pipeline, name, plan.history_start_ms, plan.tail_end_ms)
+        admin.delete_points(stack.pipeline, name, plan.start_ms, plan.tail_end_ms)
+
+
+def _stream_day(options: Options, stack: Stack, plan: Plan, reader: Database, task: Task) -> None:
+    stream = plan.day
+    backlog = Backlog(plan.window_ms)
+    pacer = Pacer(options.speed_up) if options.speed_up else None
+    with reporter("day", stream.samples * stream.printers, sys.stdout) as progress:
+        writer = Writer(_target(stack), stream.precision, _RETRY_MS, progress.note)
+        for batch in batched(stream.points(), _BATCH, pacer.span_ns if pacer else None):
+            wait_for_scores(
+                lambda: reader.latest_scores(stack.pipeline, plan.start_ms, plan.tail_end_ms),
+                backlog.may_write,
+                lambda latest: None,
+                task.trouble,
+            )
+            if pacer:
+                pacer.wait_for(batch[-1].time_ns)
+            writer.write(to_lines(batch, stack.pipeline.measurement, stream.precision))
+            backlog.wrote(batch)
+            progress.advance(len(batch), format_time(batch[-1].time_ns // 1_000_000))
+        writer.close()
+
+
+def _wait_for_the_end(stack: Stack, plan: Plan, reader: Database, task: Task) -> None:
+    last_ms = plan.last_window_ms()
+    windows = (last_ms - plan.start_ms) // plan.window_ms + 1
+    done = 0
+    with reporter("windows", windows * plan.printers, sys.stdout, unit="windows") as progress:
+
+        def seen(latest: Mapping[str, int]) -> None:
+            nonlocal done
+            ends = [latest[name] + plan.window_ms for name in plan.names if name in latest]
+            now = sum((end - plan.start_ms) // plan.window_ms for end in ends)
+            progress.advance(now - done, format_time(min(ends, default=plan.start_ms)))
+            done = now
+
+        wait_for_scores(
+            lambda: reader.latest_scores(stack.pipeline, plan.start_ms, plan.tail_end_ms),
+            lambda latest: all(latest.get(name, -1) >= last_ms for name in plan.names),
+            seen,
+            task.trouble,
+        )
+
+
+def _write_reports(
+    stack: Stack, plan: Plan, verdict: Verdict, reader: Database, elapsed_s: Mapping[str, float]
+) -> list[tuple[str, str]]:
+    content = document(stack, plan, verdict, elapsed_s)
+    bucket_ms = max(-(-plan.length_ms // _BUCKETS // 1_000) * 1_000, plan.window_ms)
+    charts = []
+    for name in plan.names:
+        mine = [period for outcome in verdict.outcomes for period in outcome.periods if period.printer == name]
+        false = [period for period in verdict.false if period.printer == name]
+        series = Series(
+            printer=name,
+            begin_ms=plan.start_ms,
+            end_ms=plan.end_ms,
+            buckets=reader.envelope(stack.pipeline, name, plan.start_ms, plan.end_ms, bucket_ms),
+            severities=reader.severities(stack.pipeline, name, plan.start_ms, plan.end_ms, bucket_ms),
+            outcomes=[o for o in verdict.outcomes if f"printer-{o.fault.printer}" == name],
+            periods=[*mine, *false],
+            false=false,
+            open_severity=stack.pipeline.open_severity,
+        )
+        charts.append((name, chart(series)))
+    as_json, as_html = stack.folder / "demo.json", stack.folder / "demo.html"
+    write_json(as_json, content)
+    write_html(as_html, content, charts)
+    return [("Report", _shown(as_html)), ("as JSON", _shown(as_json))]
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _span(stream: PrinterStream) -> str:
+    return f"{format_time(stream.start_ms)} to {format_time(stream.end_ms)}"
+
+
+def _pace(options: Options) -> str:
+    if options.speed_up:
+        return human(options.length_ms / 1_000 / options.speed_up)
+    return "about half a minute a day of data: as fast as it is scored"

@@ -1,0 +1,169 @@
+"""What was deployed, read from the summary that site.yml writes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from demo.errors import DemoError
+from ingest.printer import FIELD_NAMES
+from ingest.times import parse_duration
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user, and the file that holds the password."""
+
+    username: str
+    password_file: Path
+
+    @property
+    def password(self) -> str:
+        """The password. Raises DemoError if the file can't be read."""
+        try:
+            return self.password_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise DemoError(
+                f"{self.password_file}: {error.strerror}. It holds the password of '{self.username}'. "
+                "Fix: run as the user who deployed, or deploy again"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The part of a pipeline's specification that the demonstration needs."""
+
+    name: str
+    database: str
+    retention_policy: str
+    measurement: str
+    window_ms: int
+    open_severity: float | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A web interface: its address, or why there is none."""
+
+    name: str
+    url: str | None
+    login: Login | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Addresses and logins of a deployed stack."""
+
+    name: str
+    results_database: str
+    influxdb_url: str
+    writer: Login
+    reader: Login
+    admin: Login
+    kapacitor_urls: tuple[str, ...]
+    kapacitor: Login
+    pages: tuple[Page, ...]
+    pipeline: Pipeline
+    secrets_dir: str
+    folder: Path = field(compare=False)
+
+
+def read_stack(path: Path, pipeline: str, root: Path) -> Stack:
+    """Read a ``summary.json``; paths in it are relative to ``root``.
+
+    Raises:
+        DemoError: it is not there, lacks a key, or has no such pipeline.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DemoError(f"{path}: {error.strerror}. Fix: it is written by playbooks/site.yml; run that") from error
+    except ValueError as error:
+        raise DemoError(f"{path}: is not JSON: {error}. Fix: remove it and run playbooks/site.yml") from error
+    found = _Document(path, document, root)
+    return Stack(
+        name=found.text("stack_name"),
+        results_database=found.text("results_database"),
+        influxdb_url=found.text("influxdb", "url"),
+        writer=found.login("influxdb", "writer"),
+        reader=found.login("influxdb", "reader"),
+        admin=found.login("influxdb", "admin"),
+        kapacitor_urls=tuple(found.list("kapacitor", "urls")),
+        kapacitor=found.login("kapacitor"),
+        pages=(found.page("Grafana", "grafana"), found.page("Chronograf", "chronograf")),
+        pipeline=_pipeline(found, pipeline),
+        secrets_dir=found.text("secrets_dir"),
+        folder=path.parent,
+    )
+
+
+class _Document:
+    def __init__(self, path: Path, document: Any, root: Path) -> None:
+        self.path = path
+        self._document = document
+        self._root = root
+
+    def get(self, *keys: str) -> Any:
+        value = self._document
+        for key in keys:
+            if not isinstance(value, Mapping) or key not in value:
+                raise DemoError(
+                    f"{self.path}: '{'.'.join(keys)}' is missing. Fix: it is written by playbooks/site.yml; run that"
+                )
+            value = value[key]
+        return value
+
+    def text(self, *keys: str) -> str:
+        value = self.get(*keys)
+        if not isinstance(value, str) or not value:
+            raise DemoError(f"{self.path}: '{'.'.join(keys)}' is {value!r}, not a text. Fix: run playbooks/site.yml")
+        return value
+
+    def list(self, *keys: str) -> list[Any]:
+        value = self.get(*keys)
+        if not isinstance(value, list) or not value:
+            raise DemoError(f"{self.path}: '{'.'.join(keys)}' is {value!r}, not a list. Fix: run playbooks/site.yml")
+        return value
+
+    def login(self, *keys: str) -> Login:
+        return Login(self.text(*keys, "username"), self._root / self.text(*keys, "password_file"))
+
+    def page(self, name: str, key: str) -> Page:
+        given = self.get(key)
+        if not isinstance(given, Mapping) or not given.get("url"):
+            reason = given.get("reason") if isinstance(given, Mapping) else None
+            return Page(name, None, None, str(reason or "not deployed"))
+        has_login = given.get("username") and given.get("password_file")
+        return Page(name, str(given["url"]), self.login(key) if has_login else None, "")
+
+
+def _pipeline(found: _Document, name: str) -> Pipeline:
+    pipelines = found.list("pipelines")
+    for given in pipelines:
+        if given.get("name") == name:
+            break
+    else:
+        names = ", ".join(str(p.get("name")) for p in pipelines)
+        raise DemoError(f"The inventory has no pipeline '{name}', only {names}. Fix: --pipeline, or add it and deploy")
+    where = f"The pipeline '{name}'"
+    if not given.get("enabled", True):
+        raise DemoError(f"{where} is disabled. Fix: enabled: true, and deploy")
+    if given.get("group_by") != ["printer"]:
+        raise DemoError(f"{where}: group_by is {given.get('group_by')}. Fix: the demonstration needs [printer]")
+    if sorted(given.get("fields", [])) != sorted(FIELD_NAMES):
+        raise DemoError(f"{where}: fields is {given.get('fields')}. Fix: the demonstration needs {list(FIELD_NAMES)}")
+    try:
+        window_ms = parse_duration(given["window"])
+    except (KeyError, ValueError) as error:
+        raise DemoError(f"{where}: window: {error}") from error
+    opens = (given.get("periods") or {}).get("open")
+    return Pipeline(
+        name=name,
+        database=str(given["database"]),
+        retention_policy=str(given["retention_policy"]),
+        measurement=str(given["measurement"]),
+        window_ms=window_ms,
+        open_severity=None if opens is None else float(opens),
+    )

@@ -1,0 +1,74 @@
+"""The verdict on a terminal."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from demo.stack import Login, Stack
+from demo.verdict import NO_DATA, Period, Verdict
+from ingest.printer import FIELD_NAMES
+from ingest.times import format_duration, format_time
+
+
+def print_verdict(console: Console, verdict: Verdict) -> None:
+    """The faults and what became of them, then the false periods."""
+    table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left")
+    for name in ("fault", "printer", "fields", "from", "to"):
+        table.add_column(name, no_wrap=True)
+    for name in ("found?", "delay", "severity", "reason"):
+        table.add_column(name, justify="right" if name in ("delay", "severity") else "left", no_wrap=True)
+    for outcome in verdict.outcomes:
+        fault, worst = outcome.fault, outcome.worst
+        table.add_row(
+            f"{fault.id} {fault.kind}",
+            f"printer-{fault.printer}",
+            "all" if fault.fields == FIELD_NAMES else ", ".join(fault.fields),
+            _short(fault.begin_ms),
+            _short(fault.end_ms)[-9:],
+            Text("yes", "green") if outcome.found else Text("missed", "bold red"),
+            "" if outcome.delay_ms is None else format_duration(outcome.delay_ms),
+            "" if worst is None or worst.reason == NO_DATA else f"{worst.peak_severity:.0f}",
+            "" if worst is None else worst.reason,
+        )
+    console.print(table)
+    console.print()
+    many = "1 false period" if len(verdict.false) == 1 else f"{len(verdict.false)} false periods"
+    console.print(
+        f"{verdict.found} of {len(verdict.outcomes)} faults found, {many} ({verdict.false_per_day:.2g} a day)",
+        style="bold green" if not verdict.problems else "bold red",
+        highlight=False,
+    )
+    for period in verdict.false:
+        console.print(f"  false: {_described(period)}", highlight=False)
+
+
+def print_addresses(console: Console, stack: Stack, reports: Iterable[tuple[str, str]]) -> None:
+    """Where things are, and where the credentials lie (never what they are)."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", style="dim")
+    table.add_row("InfluxDB", stack.influxdb_url, _login(stack.reader))
+    for url in stack.kapacitor_urls:
+        table.add_row("Kapacitor", url, _login(stack.kapacitor))
+    for page in stack.pages:
+        table.add_row(page.name, page.url or f"none: {page.reason}", _login(page.login) if page.login else "")
+    table.add_row("Credentials", stack.secrets_dir, "one file for each secret")
+    for name, path in reports:
+        table.add_row(name, path, "")
+    console.print(table, highlight=False)
+
+
+def _short(time_ms: int) -> str:
+    return format_time(time_ms)[:19].replace("T", " ")
+
+
+def _login(login: Login) -> str:
+    return f"user {login.username}, password in {login.password_file.name}"
+
+
+def _described(period: Period) -> str:
+    lasts = format_duration(period.end_ms - period.begin_ms)
+    return f"{period.printer} {_short(period.begin_ms)}, {lasts}, severity {period.peak_severity:.0f}, {period.reason}"

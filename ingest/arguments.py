@@ -1,0 +1,74 @@
+"""Types of command-line options: each takes a text and returns a value, or says what is wrong with it."""
+
+import argparse
+import re
+from collections.abc import Callable
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ingest.times import now_ms, parse_duration, parse_time
+
+
+def time(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time, a date, or ``now``."""
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        # argparse shows the text of this kind of error only.
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def start(text: str) -> int:
+    """Likewise; ``now`` is the whole second."""
+    return now_ms() // 1_000 * 1_000 if text == "now" else time(text)
+
+
+def duration(text: str) -> int:
+    """Milliseconds of a duration longer than nothing."""
+    try:
+        parsed = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if parsed == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time at all. Fix: a longer one")
+    return parsed
+
+
+def count(smallest: int, largest: int) -> Callable[[str], int]:
+    """A whole number in this range, both ends included."""
+
+    def parsed(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,20}", text) or not smallest <= int(text) <= largest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {smallest} to {largest}")
+        return int(text)
+
+    return parsed
+
+
+def speed(text: str) -> float | None:
+    """A factor on the clock; None for ``max``."""
+    if text == "max":
+        return None
+    try:
+        parsed = float(text)
+    except ValueError:
+        parsed = 0.0
+    if not 0 < parsed <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 (1 is real time), and not max")
+    return parsed
+
+
+def zone(text: str) -> tzinfo:
+    """A time zone of the tz database."""
+    try:
+        return UTC if text == "UTC" else ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no known time zone. Fix: one such as Europe/Berlin") from error
+
+
+def character(text: str) -> str:
+    """One character; ``tab`` is one too."""
+    single = "\t" if text in ("\\t", "tab") else text
+    if len(single) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character. Fix: one, or tab")
+    return single
