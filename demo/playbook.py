@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -88,7 +88,7 @@ def run_playbook(
     playbook: str,
     inventory: Path,
     log: Path,
-    variables: Mapping[str, str],
+    variables: Mapping[str, Any],
     options: Sequence[str] = (),
     verbose: bool = False,
 ) -> int:

@@ -120,7 +120,7 @@ class Writer:
                 cause: Exception = error
             except requests.exceptions.SSLError as error:
                 raise IngestError(
-                    f"{self.target.url}: TLS failed: {connection_message(error)}. Fix: name the file of the server's CA "
+                    f"{self.target.url}: TLS failed: {connection_message(error)}. Fix: the file of the server's CA "
                     "in the environment variable REQUESTS_CA_BUNDLE, or http:// if the server has no TLS"
                 ) from error
             except (requests.exceptions.RequestException, OSError) as error:
