@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kapacitor_udf import Batch, InitError, Point
 from kapacitor_udf.testing import Harness
 

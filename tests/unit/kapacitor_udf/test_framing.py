@@ -4,6 +4,7 @@ import pytest
 from google.protobuf.internal.encoder import _VarintBytes  # type: ignore[attr-defined]
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kapacitor_udf._framing import FrameReader, Oversized, frame
 
 messages = st.lists(st.one_of(st.binary(max_size=300), st.integers(120, 140).map(bytes)), max_size=20)

@@ -1,4 +1,5 @@
 import pytest
+
 from kapacitor_udf._life import TABLE, Life, Said, State
 
 

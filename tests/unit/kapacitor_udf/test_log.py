@@ -1,5 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kapacitor_udf._log import LONGEST_LINE, Log, one_line, place
 
 

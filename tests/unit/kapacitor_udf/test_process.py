@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kapacitor_udf import Batch, Point
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire

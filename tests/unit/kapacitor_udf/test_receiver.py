@@ -1,5 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kapacitor_udf import Batch, Point
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import _wire as wire_module

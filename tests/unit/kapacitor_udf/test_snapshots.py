@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kapacitor_udf import _snapshots as snapshots
 from kapacitor_udf._errors import SnapshotError
 

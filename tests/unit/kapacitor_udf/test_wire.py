@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kapacitor_udf import BATCH, BOOL, DOUBLE, DURATION, INT, STREAM, STRING, UDF, Batch, Option, Point, Rejected
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import _wire as wire_module

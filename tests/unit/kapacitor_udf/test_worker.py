@@ -5,6 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from kapacitor_udf import (
     BATCH,
     INT,
@@ -15,6 +18,7 @@ from kapacitor_udf import (
     BatchHandler,
     BatchSink,
     Context,
+    Counters,
     InitError,
     Option,
     Point,
@@ -25,6 +29,10 @@ from kapacitor_udf import (
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
 from kapacitor_udf._framing import frame
+from kapacitor_udf._life import State
+from kapacitor_udf._log import Log
+from kapacitor_udf._receiver import Receiver
+from kapacitor_udf._worker import Worker
 from kapacitor_udf.testing import Harness
 
 
@@ -436,3 +444,46 @@ def test_a_tick_may_emit_and_close_is_called_once() -> None:
         assert [each.fields for each in harness.tick()] == [{"silence": 1}]
         harness.close()
         assert harness.handler.closed
+
+
+# Whatever arrives
+
+FRAMES = [
+    peer.encode_info(),
+    peer.encode_init([], "t", "n"),
+    peer.encode_point(point()),
+    peer.encode_batch(batch(point(1), point(2))),
+    peer.encode_snapshot(),
+    peer.encode_restore(b"x"),
+    peer.encode_keepalive(1),
+    frame(wire.Request(begin=wire.BeginBatch(size=-5)).SerializeToString()),
+    frame(wire.Request(end=wire.EndBatch()).SerializeToString()),
+    frame(b""),
+]
+
+KINDS = [(STREAM, STREAM, Picky), (BATCH, BATCH, Halves), (STREAM, BATCH, Pairs), (BATCH, STREAM, Last)]
+
+
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(FRAMES), st.binary(max_size=30), st.binary(max_size=30).map(frame)), max_size=20
+    ),
+    st.sampled_from(KINDS),
+    st.booleans(),
+)
+def test_whatever_arrives_nothing_goes_out_that_takes_kapacitord_down(
+    frames: list[bytes], kind: tuple[Any, Any, Any], initialized: bool
+) -> None:
+    wants, provides, handler = kind
+    receiver = Receiver(largest_message=1000, largest_batch=1000)
+    worker = Worker(UDF(wants=wants, provides=provides, handler=handler), Counters(), Log(lambda line: None))
+    if initialized:
+        frames = [FRAMES[1], *frames]
+    for each in frames:
+        for _ in worker.steps(receiver.receive(each)):
+            pass
+    found = peer.responses(worker.sink.take())
+    data = peer.data(found)
+    assert all(isinstance(each, Point if provides is STREAM else Batch) for each in data)
+    if worker.life.state is State.WAITING:
+        assert not data
