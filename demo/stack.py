@@ -13,14 +13,19 @@ from ingest.times import parse_duration
 
 @dataclass(frozen=True)
 class Login:
-    """A user, and the file that holds the password."""
+    """A user, and the file that holds the password: None if the password was given, as out of Ansible Vault."""
 
     username: str
-    password_file: Path
+    password_file: Path | None
 
     @property
     def password(self) -> str:
-        """The password. Raises DemoError if the file can't be read."""
+        """The password. Raises DemoError if there is no file, or it can't be read."""
+        if self.password_file is None:
+            raise DemoError(
+                f"The password of '{self.username}' is in no file, since secrets_given holds it. "
+                "Fix: demonstrate on a stack whose secrets are generated"
+            )
         try:
             return self.password_file.read_text(encoding="utf-8").strip()
         except OSError as error:
@@ -128,15 +133,15 @@ class _Document:
         return value
 
     def login(self, *keys: str) -> Login:
-        return Login(self.text(*keys, "username"), self._root / self.text(*keys, "password_file"))
+        file = self.get(*keys, "password_file")
+        return Login(self.text(*keys, "username"), self._root / file if file else None)
 
     def page(self, name: str, key: str) -> Page:
         given = self.get(key)
         if not isinstance(given, Mapping) or not given.get("url"):
             reason = given.get("reason") if isinstance(given, Mapping) else None
             return Page(name, None, None, str(reason or "not deployed"))
-        has_login = given.get("username") and given.get("password_file")
-        return Page(name, str(given["url"]), self.login(key) if has_login else None, "")
+        return Page(name, str(given["url"]), self.login(key) if given.get("username") else None, "")
 
 
 def _pipeline(found: _Document, name: str) -> Pipeline:

@@ -66,7 +66,8 @@ def _short(time_ms: int) -> str:
 
 
 def _login(login: Login) -> str:
-    return f"user {login.username}, password in {login.password_file.name}"
+    where = f"password in {login.password_file.name}" if login.password_file else "password as in secrets_given"
+    return f"user {login.username}, {where}"
 
 
 def _described(period: Period) -> str:

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from demo.database import Totals
+from demo.history import expected_totals, matches
+from demo.plan import TAIL_WINDOWS, Plan
+from ingest.faults import load_schedule
+from ingest.stream import PrinterStream
+
+START_MS = 1_767_225_600_000
+HOUR_MS = 3_600_000
+
+
+def plan(length_ms: int = 2 * HOUR_MS, window_ms: int = 10_000) -> Plan:
+    schedule = load_schedule(Path("day.yml")).clipped(length_ms, 2)
+    return Plan(START_MS, length_ms, HOUR_MS, 2, 1, schedule, window_ms)
+
+
+def test_history_day_and_tail_follow_each_other() -> None:
+    it = plan()
+    assert (it.history.start_ms, it.history.end_ms) == (START_MS - HOUR_MS, START_MS)
+    assert (it.day.start_ms, it.day.end_ms) == (START_MS, START_MS + 2 * HOUR_MS + TAIL_WINDOWS * 10_000)
+    assert not it.history.faults
+    assert it.day.faults == it.faults
+    assert {fault.end_ms <= it.end_ms for fault in it.faults} == {True}
+
+
+@pytest.mark.parametrize("window_ms", [1_000, 10_000, 60_000])
+def test_the_last_window_is_one_that_a_later_point_completes(window_ms: int) -> None:
+    it = plan(window_ms=window_ms)
+    last_point_ms = it.day.grid.time_ms(it.day.grid.at_or_after(it.day.end_ms) - 1)
+    last_ms = it.last_window_ms()
+    assert last_ms % window_ms == 0
+    assert last_ms + window_ms <= last_point_ms < last_ms + 2 * window_ms
+    assert last_ms >= it.end_ms
+
+
+def test_totals_tell_a_clean_history_from_any_other() -> None:
+    def totals(**changes: object) -> Totals:
+        stream = PrinterStream(**({"start_ms": START_MS, "end_ms": START_MS + 2 * HOUR_MS, "step_ms": 1_000} | changes))  # type: ignore[arg-type]
+        return expected_totals(stream)["printer-1"]
+
+    clean = totals(printers=2, seed=1)
+    assert clean.counts == (7_200, 7_200, 7_200)
+    assert matches(clean, Totals(clean.counts, tuple(np.nextafter(clean.sums, np.inf).tolist())))
+    assert not matches(clean, totals(printers=2, seed=2))
+    assert not matches(clean, totals(printers=2, seed=1, faults=plan(3 * HOUR_MS).faults))
+    assert not matches(clean, totals(printers=2, seed=1, end_ms=START_MS + HOUR_MS))

@@ -1,0 +1,67 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.errors import DemoError
+from demo.stack import read_stack
+
+Write = Callable[[dict[str, Any]], Path]
+
+
+def test_a_summary_is_read(summary: dict[str, Any], write_summary: Write, tmp_path: Path) -> None:
+    stack = read_stack(write_summary(summary), "printer", tmp_path)
+    assert stack.writer.password == "secret-of-writer"
+    assert stack.pipeline.window_ms == 10_000
+    assert stack.pipeline.open_severity == 70.0
+    grafana, chronograf = stack.pages
+    assert (grafana.url, grafana.reason) == (None, "no image")
+    assert (chronograf.url, chronograf.login) == ("http://127.0.0.1:8888", None)
+    assert stack.folder == tmp_path
+
+
+def test_a_missing_summary_says_who_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(DemoError, match=r"summary\.json: No such file.*playbooks/site\.yml"):
+        read_stack(tmp_path / "summary.json", "printer", tmp_path)
+
+
+@pytest.mark.parametrize("key", ["stack_name", "results_database", "influxdb", "kapacitor", "pipelines", "secrets_dir"])
+def test_a_missing_key_is_named(summary: dict[str, Any], write_summary: Write, tmp_path: Path, key: str) -> None:
+    del summary[key]
+    with pytest.raises(DemoError, match=f"'{key}"):
+        read_stack(write_summary(summary), "printer", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"name": "other"}, "no pipeline 'printer', only other"),
+        ({"enabled": False}, "is disabled"),
+        ({"group_by": ["machine"]}, r"group_by is \['machine'\]"),
+        ({"fields": ["bed"]}, r"fields is \['bed'\]"),
+        ({"window": "ten"}, "window: 'ten' is not a duration"),
+    ],
+)
+def test_a_pipeline_that_cannot_watch_the_printers_is_refused(
+    summary: dict[str, Any], write_summary: Write, tmp_path: Path, changes: dict[str, Any], part: str
+) -> None:
+    summary["pipelines"][0] |= changes
+    with pytest.raises(DemoError, match=part):
+        read_stack(write_summary(summary), "printer", tmp_path)
+
+
+def test_a_password_that_is_in_no_file_is_explained(
+    summary: dict[str, Any], write_summary: Write, tmp_path: Path
+) -> None:
+    summary["influxdb"]["admin"]["password_file"] = None
+    stack = read_stack(write_summary(summary), "printer", tmp_path)
+    with pytest.raises(DemoError, match="secrets_given"):
+        _ = stack.admin.password
+
+
+def test_a_password_file_that_is_gone_is_named(summary: dict[str, Any], write_summary: Write, tmp_path: Path) -> None:
+    (tmp_path / "secrets" / "writer").unlink()
+    stack = read_stack(write_summary(summary), "printer", tmp_path)
+    with pytest.raises(DemoError, match=r"secrets/writer: No such file"):
+        _ = stack.writer.password
