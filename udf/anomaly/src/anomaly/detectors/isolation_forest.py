@@ -81,7 +81,10 @@ class IsolationForest:
         return self.leaf[nodes]
 
     def _paper(self, leaves: Ints) -> Floats:
-        return np.asarray(2.0 ** (-self.path[leaves].sum(axis=1) / (len(self.roots) * self.normal_path)))
+        # A tree of one point has no path; scikit-learn then says 0.5, too.
+        normal = self.normal_path * len(self.roots)
+        relative = self.path[leaves].sum(axis=1) / normal if normal else np.ones(len(leaves))
+        return np.asarray(2.0**-relative)
 
     def _gaps(self, x: Floats, leaves: Ints) -> Floats:
         point = x[:, None, :]

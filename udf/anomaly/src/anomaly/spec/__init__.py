@@ -1,8 +1,7 @@
 """The pipeline specification: the one description that drives the training query, the TICKscript, the features, the
 dashboard and the alert rules.
 
-Needs the standard library, and jsonschema only where people's input is checked (`normalize`). Serving reads what
-`canonical_json` wrote with `parse`, which does not import jsonschema.
+Needs the standard library and jsonschema, so that the controller can import it; jsonschema is loaded by the first check.
 """
 
 from anomaly.spec.duration import DurationError, format_duration, parse_duration

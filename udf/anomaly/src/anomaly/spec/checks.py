@@ -44,6 +44,10 @@ def _window(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _names(pipeline: Pipeline) -> Iterator[Finding]:
+    # Source: influxdb 1.12.4, services/meta/data.go, ValidName.
+    for key, name in (("database", pipeline.database), ("retention_policy", pipeline.retention_policy)):
+        if name in (".", "..") or "/" in name or "\\" in name or not name.isprintable():
+            yield key, name, "cannot be a name in InfluxDB: write the name of one that exists"
     for tag in pipeline.group_by:
         if tag in pipeline.fields:
             yield (

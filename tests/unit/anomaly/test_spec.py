@@ -1,0 +1,249 @@
+"""The specification: defaults, every kind of mistake with its message, canonical JSON, fingerprint."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from anomaly.spec import Pipeline, SpecError, canonical_json, load_schema, normalize, parse
+
+MINIMAL: dict[str, Any] = {
+    "name": "printer",
+    "database": "printer",
+    "measurement": "temperature",
+    "fields": ["hotend", "bed"],
+    "window": "10s",
+}
+
+
+def problems(*changes: Mapping[str, Any]) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        normalize([{**MINIMAL, "name": f"p{index}", **change} for index, change in enumerate(changes)])
+    return caught.value.problems
+
+
+def one(**changes: Any) -> Pipeline:
+    return normalize([{**MINIMAL, **changes}])[0]
+
+
+def test_defaults() -> None:
+    assert one().as_dict() == {
+        **MINIMAL,
+        "enabled": True,
+        "retention_policy": "autogen",
+        "group_by": [],
+        "aggregate": ["mean", "stddev"],
+        "detector": "isolation_forest",
+        "parameters": {"trees": 100, "samples": 256},
+        "training": {"from": "24h", "to": "0s"},
+        "periods": {"open": 70.0, "close": 50.0, "silence": "1m", "merge": "1m"},
+    }
+
+
+def test_what_normalize_gives_it_takes_again() -> None:
+    pipeline = one(group_by=["printer"], kapacitor="k1", periods={"open": 80}, parameters={"trees": 50})
+    assert normalize([pipeline.as_dict()]) == [pipeline]
+    assert parse(canonical_json(pipeline)) == pipeline
+
+
+def test_the_schema_is_valid_and_describes_every_key() -> None:
+    schema = load_schema()
+    Draft202012Validator.check_schema(schema)
+
+    def undescribed(node: Mapping[str, Any], path: str) -> list[str]:
+        found = []
+        for key, value in node.get("properties", {}).items():
+            found += [] if "description" in value else [f"{path}.{key}"]
+            found += undescribed(value, f"{path}.{key}")
+        return found
+
+    assert undescribed(schema, "") == []
+
+
+def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
+    schema = load_schema()["properties"]
+    filled = one().as_dict()
+    for key in ("enabled", "retention_policy", "group_by", "aggregate", "detector"):
+        assert schema[key]["default"] == filled[key]
+    for key in ("parameters", "training", "periods"):
+        for inner, rule in schema[key]["properties"].items():
+            if "default" in rule:
+                assert rule["default"] == filled[key][inner]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"windwo": "10s"}, 'pipelines[0] "p0": windwo: "10s" is under an unknown key: did you mean window?'),
+        ({"zzz": 1}, 'zzz: 1 is under an unknown key: known keys are name, enabled,'),
+        ({"parameters": {"tree": 5}}, "parameters.tree: 5 is under an unknown key: did you mean trees?"),
+        ({"window": "10 s"}, 'window: "10 s" is not a duration: write an integer and one of ms, s, m, h, d, w'),
+        ({"window": 10}, "window: 10 is not text: write text, such as `10s`"),
+        ({"window": "7s"}, 'window: "7s" is cut at other places by InfluxQL than by Kapacitor: write one that divides'),
+        ({"window": "1w"}, "is cut at other places"),
+        ({"window": "10u"}, 'window: "10u" is shorter than 1ms'),
+        ({"fields": "hotend"}, 'fields: "hotend" is not a list: write a list, such as `["hotend", "bed"]`'),
+        ({"fields": []}, 'fields: [] is empty: name at least 1, such as `["hotend", "bed"]`'),
+        ({"fields": ["a", "b", "a"]}, 'fields: ["a", "b", "a"] has a more than once: name each once'),
+        ({"fields": ["a", 3]}, "fields[1]: 3 is not text"),
+        ({"fields": ["time"]}, 'fields: "time" is the point\'s timestamp'),
+        ({"fields": ["a\\"]}, 'fields[0]: "a\\\\" has a control character in it or a backslash at its end'),
+        ({"fields": ["a\nb"]}, "has a control character in it"),
+        ({"fields": [""]}, 'fields[0]: "" is empty'),
+        ({"fields": [f"f{n}" for n in range(65)]}, "fields: has 65 entries: at most 64 are possible"),
+        ({"aggregate": ["men"]}, 'aggregate[0]: "men" is none of mean, stddev,'),
+        ({"aggregate": ["men"]}, "did you mean mean?"),
+        ({"aggregate": ["count"]}, 'aggregate: "count" alone says nothing about the values'),
+        ({"detector": "isolation_tree"}, "did you mean isolation_forest?"),
+        ({"parameters": {"trees": 5}}, "parameters.trees: 5 is out of range: write at least 10, such as `100`"),
+        ({"parameters": {"trees": 1e9}}, "parameters.trees: 1000000000.0 is out of range: write at most 1000"),
+        ({"parameters": {"trees": True}}, "parameters.trees: true is not an integer: write an integer, such as `100`"),
+        ({"parameters": None}, "parameters: null is not a mapping"),
+        ({"enabled": "yes"}, 'enabled: "yes" is not true or false: write true or false'),
+        ({"group_by": ["label"]}, 'group_by: "label" is a field of the results'),
+        ({"group_by": ["value_x"]}, 'group_by: "value_x" is a field of the results'),
+        ({"group_by": ["pipeline"]}, 'group_by: "pipeline" is the tag that the results carry'),
+        ({"group_by": ["hotend"]}, 'group_by: "hotend" is also in fields'),
+        ({"group_by": ["time"]}, 'group_by: "time" is a name that InfluxDB keeps for itself'),
+        ({"training": {"from": "yesterday"}}, 'training.from: "yesterday" is not a time: write a duration before now'),
+        ({"training": {"from": "2024-13-01T00:00:00Z"}}, 'training.from: "2024-13-01T00:00:00Z" is no such time'),
+        ({"training": {"from": "1h", "to": "2h"}}, 'training.from: "1h" is not before training.to (2h)'),
+        (
+            {"training": {"from": "2024-01-02T00:00:00Z", "to": "2024-01-01T00:00:00+00:00"}},
+            'training.from: "2024-01-02T00:00:00Z" is not before training.to',
+        ),
+        ({"periods": {"open": 40}}, "periods.close: 50.0 is not below periods.open (40): write a lower severity"),
+        ({"periods": {"open": 101}}, "periods.open: 101 is out of range: write at most 100"),
+        ({"periods": {"silence": "10s"}}, 'periods.silence: "10s" is shorter than two windows'),
+        ({"periods": {"merge": "15s"}}, 'periods.merge: "15s" is not a multiple of the window: write one of 10s'),
+        ({"database": "a/b"}, 'database: "a/b" cannot be a name in InfluxDB'),
+        ({"retention_policy": ".."}, 'retention_policy: ".." cannot be a name in InfluxDB'),
+        ({"measurement": "x" * 300}, "longer than 256 characters"),
+    ],
+)
+def test_a_mistake_is_named_with_pipeline_key_value_and_fix(change: dict[str, Any], message: str) -> None:
+    found = problems(change)
+    assert any(message in problem for problem in found), found
+    assert all(problem.startswith('pipelines[0] "p0": ') for problem in found)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "it's", "über", ".hidden", "-x", "a/b", "x" * 65, "..", "\n"])
+def test_a_name_that_cannot_be_a_task_and_a_directory_is_refused(name: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        normalize([{**MINIMAL, "name": name}])
+    assert any("cannot be a pipeline's name" in problem for problem in caught.value.problems)
+
+
+def test_missing_keys_are_named_once_each() -> None:
+    with pytest.raises(SpecError) as caught:
+        normalize([{"name": "x"}])
+    assert caught.value.problems == [
+        'pipelines[0] "x": database: is missing: add it, such as `database: printer`',
+        'pipelines[0] "x": measurement: is missing: add it, such as `measurement: temperature`',
+        'pipelines[0] "x": fields: is missing: add it, such as `fields: ["hotend", "bed"]`',
+        'pipelines[0] "x": window: is missing: add it, such as `window: 10s`',
+    ]
+
+
+def test_all_problems_of_all_pipelines_are_told_at_once() -> None:
+    found = problems({"window": "x"}, {}, {"fields": [], "enabled": 3})
+    assert [problem.partition(":")[0] for problem in found] == ['pipelines[0] "p0"'] + ['pipelines[2] "p2"'] * 2
+
+
+def test_a_name_is_taken_once_whatever_its_case() -> None:
+    with pytest.raises(SpecError, match=r'pipelines\[1\] "Printer": name: "Printer" is already the name of pipelines\[0\]'):
+        normalize([MINIMAL, {**MINIMAL, "name": "Printer"}])
+
+
+@pytest.mark.parametrize("value", ["text", 3, None, {"name": "x"}])
+def test_what_is_no_list_is_refused(value: object) -> None:
+    with pytest.raises(SpecError, match="is not a list"):
+        normalize(value)
+
+
+def test_an_entry_that_is_no_mapping_is_refused() -> None:
+    with pytest.raises(SpecError, match=r'pipelines\[0\]: "x" is not a mapping'):
+        normalize(["x"])
+
+
+def test_nothing_is_fine() -> None:
+    assert normalize([]) == []
+
+
+AWKWARD = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20).filter(
+    lambda name: not name.endswith("\\") and name != "time" and not name.startswith("_")
+)
+
+
+@given(st.lists(AWKWARD, min_size=1, max_size=4, unique=True), AWKWARD)
+def test_awkward_names_go_through_a_triple_quoted_string_unharmed(fields: list[str], measurement: str) -> None:
+    pipeline = one(fields=fields, measurement=measurement)
+    text = canonical_json(pipeline)
+    assert text.isascii()
+    assert "'" not in text
+    assert "\n" not in text
+    assert parse(text) == pipeline
+
+
+def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else() -> None:
+    fingerprint = one().fingerprint
+    assert len(fingerprint) == 12
+    assert int(fingerprint, 16) >= 0
+    for change in (
+        {"fields": ["bed", "hotend"]},
+        {"window": "20s"},
+        {"aggregate": ["mean"]},
+        {"parameters": {"trees": 50}},
+        {"group_by": ["x"]},
+        {"measurement": "m"},
+    ):
+        assert one(**change).fingerprint != fingerprint
+    for change in (
+        {"name": "other"},
+        {"enabled": False},
+        {"kapacitor": "k2"},
+        {"training": {"from": "7d"}},
+        {"periods": {"open": 90}},
+        {"window": "10000ms"},
+        {"parameters": {"trees": 100}},
+    ):
+        assert one(**change).fingerprint == fingerprint
+
+
+def test_differences_name_key_and_both_values() -> None:
+    assert one(window="1m").differences(one().as_dict()) == ['window: "10s" in the model, "1m" in the pipeline']
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"name": "x"}', '{"name": 3, "window": 5}'])
+def test_parse_refuses_what_canonical_json_did_not_write(text: str) -> None:
+    with pytest.raises(SpecError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "change", [{"window": "7s"}, {"surprise": 1}, {"fields": "hotend"}, {"aggregate": ["mode"]}, {"detector": "oracle"}]
+)
+def test_parse_refuses_what_normalize_refuses(change: dict[str, Any]) -> None:
+    with pytest.raises(SpecError):
+        parse(json.dumps({**one().as_dict(), **change}))
+
+
+def test_the_standard_library_and_jsonschema_are_enough() -> None:
+    script = (
+        "import sys; from anomaly.spec import parse; assert 'jsonschema' not in sys.modules; parse(sys.argv[1]);"
+        "print([m for m in ('numpy', 'requests', 'sklearn', 'kapacitor_udf', 'yaml') if m in sys.modules])"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", script, canonical_json(one())],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert output.stdout == "[]\n"
