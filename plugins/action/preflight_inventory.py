@@ -17,6 +17,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT / "plugins"), str(_ROOT / "udf" / "anomaly" / "src")]
 
 from anomaly import spec
+
 from preflight.checks import inventory_problems
 from preflight.inventory import Host, Inventory
 from preflight.variables import load_options

@@ -1,0 +1,104 @@
+"""The filters over pipelines: what anomaly.spec says, and a spread over hosts that is even and stable."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filter.pipelines import FilterModule, assign, canonical_json, fingerprint, normalize, validate
+from tests.ansible.inventories import PIPELINE
+
+
+def named(*names: str, **more: Any) -> list[dict[str, Any]]:
+    return [{**PIPELINE, "name": name, **more} for name in names]
+
+
+def test_a_valid_list() -> None:
+    assert validate([PIPELINE]) == []
+    assert normalize([PIPELINE])[0]["retention_policy"] == "autogen"
+
+
+def test_an_invalid_list() -> None:
+    assert any("window" in line for line in validate([{**PIPELINE, "window": "x"}]))
+    with pytest.raises(AnsibleFilterError, match="window"):
+        normalize([{**PIPELINE, "window": "x"}])
+
+
+def test_a_specification() -> None:
+    text = canonical_json({**PIPELINE, "measurement": "it's"})
+    assert "'" not in text
+    assert json.loads(text)["measurement"] == "it's"
+
+
+def test_a_fingerprint_depends_on_what_changes_results() -> None:
+    assert fingerprint(PIPELINE) != fingerprint({**PIPELINE, "window": "20s"})
+    assert fingerprint(PIPELINE) == fingerprint({**PIPELINE, "enabled": False})
+
+
+def test_all_filters_are_offered() -> None:
+    assert set(FilterModule().filters()) == {
+        "anomaly_validate",
+        "anomaly_normalize",
+        "anomaly_fingerprint",
+        "anomaly_canonical_json",
+        "anomaly_assign",
+    }
+
+
+def test_a_wish_is_granted() -> None:
+    pipelines = [*named("a", kapacitor="kap2"), *named("b")]
+    assert assign(pipelines, ["kap1", "kap2"]) == {"a": "kap2", "b": "kap1"}
+
+
+def test_a_wish_that_cannot_be_granted() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"a: kapacitor: 'kap9' is not in the group.*one of kap1"):
+        assign(named("a", kapacitor="kap9"), ["kap1"])
+
+
+def test_no_hosts() -> None:
+    assert assign([], []) == {}
+    with pytest.raises(AnsibleFilterError, match="no host is in the group kapacitor"):
+        assign(named("a"), [])
+
+
+NAMES = st.sets(st.text("abcdefgh", min_size=1, max_size=4), max_size=30).map(sorted)
+HOSTS = st.sets(st.sampled_from([f"kap{number}" for number in range(6)]), min_size=1).map(sorted)
+
+
+@given(NAMES, HOSTS, st.randoms())
+def test_the_spread_is_even_and_does_not_depend_on_order(names: list[str], hosts: list[str], random: Any) -> None:
+    found = assign(named(*names), hosts)
+    loads = Counter(dict.fromkeys(hosts, 0))
+    loads.update(found.values())
+    assert max(loads.values()) - min(loads.values()) <= 1
+    shuffled_names, shuffled_hosts = list(names), list(hosts)
+    random.shuffle(shuffled_names)
+    random.shuffle(shuffled_hosts)
+    assert assign(named(*shuffled_names), shuffled_hosts) == found
+
+
+@given(NAMES, HOSTS)
+def test_fixed_pipelines_count_as_load(names: list[str], hosts: list[str]) -> None:
+    fixed = named(*(f"fixed-{number}" for number in range(len(names))), kapacitor=hosts[0])
+    found = assign([*fixed, *named(*names)], hosts)
+    free = Counter(found[name] for name in names)
+    if len(hosts) > 1:
+        # As many are fixed as are free: the others get them all before the first host gets one.
+        assert free[hosts[0]] <= 1
+
+
+def test_a_new_pipeline_moves_few() -> None:
+    hosts = ["kap1", "kap2", "kap3"]
+    names = [f"pipeline-{number}" for number in range(30)]
+    before = assign(named(*names), hosts)
+    moved = []
+    for number in range(30, 60):
+        after = assign(named(*names, f"pipeline-{number}"), hosts)
+        moved.append(sum(before[name] != after[name] for name in names))
+    assert sum(moved) / len(moved) <= 3

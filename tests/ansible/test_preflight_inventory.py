@@ -1,0 +1,299 @@
+"""Each mistake in an inventory gets its message: the variable, its value, and the fix; all of them at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from anomaly import spec
+
+from preflight.checks import inventory_problems
+from preflight.inventory import Inventory
+from tests.ansible.inventories import FOUR, ONE, OPTIONS, PIPELINE, ROLES, inventory
+
+ROLE_NAMES = [path.name for path in ROLES.iterdir()]
+
+
+def pipeline_problems(pipelines: object) -> list[str]:
+    try:
+        spec.normalize(pipelines)
+    except spec.SpecError as error:
+        return error.problems
+    return []
+
+
+def problems(checked: Inventory) -> list[str]:
+    return inventory_problems(checked, OPTIONS, ROLE_NAMES, pipeline_problems)
+
+
+def the_problem(checked: Inventory) -> str:
+    """The only problem."""
+    found = problems(checked)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def reachable_four(**own: Any) -> Inventory:
+    return inventory(FOUR, each={"stack_bind_address": "192.0.2.1"}, **own)
+
+
+def test_the_default_inventory_is_in_order() -> None:
+    assert problems(inventory()) == []
+
+
+def test_several_hosts_are_in_order() -> None:
+    assert problems(reachable_four()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong", "fix"),
+    [
+        ("influxdb_prot", 8086, "no role knows this variable", "did you mean influxdb_port?"),
+        # A slip in the prefix counts, too.
+        ("infuxdb_port", 8086, "no role knows this variable", "did you mean influxdb_port?"),
+        ("pipeline", [], "no role knows this variable", "did you mean pipelines?"),
+        ("grafana_zzzzzzzzzz", 1, "no role knows this variable", "preflight_ignored_variables"),
+        ("influxdb_port", "http", "is not a whole number", "the default 8086"),
+        ("influxdb_port", 70000, "is no port", "from 1 to 65535"),
+        ("influxdb_port", 0, "is no port", "from 1 to 65535"),
+        ("influxdb_port", None, "is empty", "the default 8086"),
+        ("influxdb_enabled", "perhaps", "is not true or false", "write true or false"),
+        ("pipelines", "printer", "is not a list", "write a list"),
+        ("images_digests", ["x"], "is not a mapping", "write a mapping"),
+        ("image_source", "bulid", "is none of auto, pull, build, archive", "did you mean build?"),
+        ("stack_name", "My Stack", "cannot name containers", "lower-case letters"),
+        ("stack_name", "a" * 31, "cannot name containers", "at most 30"),
+        ("stack_name", "-x", "cannot name containers", "beginning with a letter"),
+        ("stack_dir", "srv/x", "is no folder that a stack may have", "absolute path"),
+        ("stack_dir", "/srv", "is no folder that a stack may have", "at least two levels"),
+        ("stack_dir", "/srv/x/../..", "is no folder that a stack may have", "absolute path"),
+        ("stack_bind_address", "eth0", "is not an IP address", "127.0.0.1"),
+        ("influxdb_version", "latest", "is not an exact version", "three numbers"),
+        ("influxdb_version", "1.12", "is not an exact version", "three numbers"),
+        ("influxdb_version", "2.7.1", "is not a 1.x version", "1.x"),
+        ("influxdb_version", "1.7.9", "is too old", "1.8.10"),
+        ("kapacitor_version", "1.5.9", "is too old", "1.8.6"),
+        ("image_registry", "https://mirror.example", "is not a registry", "without https://"),
+        ("images_digests", {"influxdb": "1.12.4"}, "is not a digest", "sha256:"),
+        ("results_database", "_internal", "is no database to write to", "anomaly"),
+        ("results_database", "printer", "is also the source of pipelines[0]", "another name"),
+    ],
+)
+def test_a_wrong_variable(name: str, value: Any, wrong: str, fix: str) -> None:
+    message = next(line for line in problems(inventory(each={name: value})) if line.startswith(name))
+    before, after = message.split(". Fix: ")
+    assert wrong in before
+    assert fix in after
+
+
+def test_a_wrong_value_is_shown() -> None:
+    assert the_problem(inventory(each={"influxdb_port": "http"})).startswith("influxdb_port = http: ")
+
+
+def test_a_wrong_type_is_not_told_twice() -> None:
+    # "http" is no port either.
+    assert len(problems(inventory(each={"grafana_port": "http"}))) == 1
+
+
+def test_other_variables_of_an_inventory_are_left_alone() -> None:
+    assert problems(inventory(each={"nginx_port": 80, "ansible_user": "me", "__grafana_x": 1, "site": "north"})) == []
+
+
+def test_a_variable_can_be_excused() -> None:
+    assert problems(inventory(each={"docker_users": ["me"], "preflight_ignored_variables": ["docker_users"]})) == []
+
+
+def test_ports_of_one_host_differ() -> None:
+    message = the_problem(inventory(each={"grafana_port": 8086}))
+    assert message == "grafana_port = 8086: influxdb_port is the same. Fix: give each service of a host its own port"
+
+
+def test_ports_of_different_hosts_may_be_equal() -> None:
+    assert problems(reachable_four(graf1={"grafana_port": 8086})) == []
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    ("password", "wrong"),
+    [
+        ("admin", "default or a placeholder"),
+        ("Admin123", "default or a placeholder"),
+        ("changeme", "default or a placeholder"),
+        ("CHANGE_ME!", "default or a placeholder"),
+        ("password1", "default or a placeholder"),
+        ("image_registry_password", "default or a placeholder"),
+        ("<your password here>", "is a placeholder"),
+        ("${PASSWORD}", "is a placeholder"),
+        ("xxxxxxxxxxxx", "is a placeholder"),
+        ("12345678", "is a placeholder"),
+        ("   ", "is empty"),
+        ("k3x9", "is shorter than 8"),
+    ],
+)
+def test_a_secret_that_is_none(password: str, wrong: str) -> None:
+    message = the_problem(inventory(each={"image_registry_username": "me", "image_registry_password": password}))
+    assert message.startswith("image_registry_password = (hidden): ")
+    assert wrong in message
+    assert password.strip() == "" or password not in message.replace("image_registry_password = ", "")
+
+
+def test_a_secret_that_is_one() -> None:
+    given = {"image_registry_username": "me", "image_registry_password": "b7c1e09d54"}
+    assert problems(inventory(each=given)) == []
+
+
+def test_a_secret_inside_of_a_list() -> None:
+    users = [{"name": "reader", "password": "changeme"}]
+    message = the_problem(inventory(each={"influxdb_users": users}))
+    assert message.startswith("influxdb_users[0].password = (hidden): ")
+    assert "changeme" not in message
+
+
+def test_registry_credentials_come_in_pairs() -> None:
+    assert the_problem(inventory(each={"image_registry_username": "me"})).startswith('image_registry_password = ""')
+    assert the_problem(inventory(each={"image_registry_password": "b7c1e09d54"})).startswith(
+        'image_registry_username = ""'
+    )
+
+
+def test_archives_need_a_folder() -> None:
+    assert the_problem(inventory(each={"image_source": "archive"})).startswith('image_archive_dir = "": is empty')
+
+
+# Groups
+
+
+def test_nobody_has_influxdb() -> None:
+    message = problems(inventory({**ONE, "influxdb": []}))[0]
+    assert message.startswith("group influxdb = []: has no host, and influxdb_external_url is not set")
+
+
+def test_two_have_influxdb() -> None:
+    message = the_problem(inventory({**ONE, "influxdb": ["one", "two"]}, each={"stack_bind_address": "192.0.2.1"}))
+    assert message.startswith('group influxdb = ["one", "two"]: has more than one host')
+
+
+def test_influxdb_here_and_elsewhere() -> None:
+    message = problems(inventory(each={"influxdb_external_url": "http://influx.example:8086"}))[0]
+    assert message.startswith("influxdb_external_url = http://influx.example:8086: is set, and the group influxdb has")
+
+
+def test_an_external_influxdb() -> None:
+    groups = {**ONE, "influxdb": []}
+    given = {"influxdb_external_url": "http://influx.example:8086"}
+    message = the_problem(inventory(groups, each=given))
+    assert message.startswith("stack_bind_address = 127.0.0.1: Kapacitor listens on one alone")
+    assert problems(inventory(groups, each={**given, "stack_bind_address": "192.0.2.1"})) == []
+    assert problems(inventory(groups, each={"influxdb_external_url": "http://127.0.0.1:8086"})) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["influx.example:8086", "udp://influx.example", "http://", "http://x:port", "http://x/db"]
+)
+def test_an_external_influxdb_that_is_no_url(url: str) -> None:
+    found = problems(inventory({**ONE, "influxdb": []}, each={"influxdb_external_url": url}))
+    assert f"influxdb_external_url = {url}: is not the URL of an InfluxDB" in found[0]
+
+
+def test_credentials_in_a_url_are_not_repeated() -> None:
+    url = "http://admin:b7c1e09d54@influx.example:8086"
+    found = problems(inventory({**ONE, "influxdb": []}, each={"influxdb_external_url": url}))
+    assert "has credentials in it" in found[0]
+    assert "b7c1e09d54" not in "\n".join(found)
+
+
+def test_nobody_has_kapacitor() -> None:
+    found = problems(inventory({**ONE, "kapacitor": []}))
+    assert found[0].startswith("group kapacitor = []: has no host")
+
+
+def test_a_misspelt_group() -> None:
+    groups = {"influxdb": ["one"], "kapacitors": ["one"], "grafana": ["one"], "chronograf": ["one"]}
+    assert any("group kapacitors" in line and "did you mean kapacitor?" in line for line in problems(inventory(groups)))
+
+
+def test_a_pipeline_on_a_host_that_is_no_kapacitor() -> None:
+    message = the_problem(inventory(each={"pipelines": [{**PIPELINE, "kapacitor": "kap9"}]}))
+    assert message == "pipelines[0].kapacitor = kap9: is not a host of the group kapacitor. Fix: one of one"
+
+
+def test_services_that_others_cannot_reach() -> None:
+    found = problems(inventory(FOUR))
+    assert any(
+        line.startswith("influx1: stack_bind_address = 127.0.0.1: InfluxDB listens on influx1 alone") for line in found
+    )
+    assert any(line.startswith("kap1: stack_bind_address = 127.0.0.1: Kapacitor listens on kap1") for line in found)
+    assert not any(line.startswith("graf1:") for line in found)
+
+
+def test_an_address_that_leads_back() -> None:
+    found = problems(reachable_four(influx1={"stack_address": "localhost"}))
+    assert found[0].startswith("influx1: stack_address = localhost: leads every other host back to itself")
+
+
+def test_one_machine_listed_twice() -> None:
+    found = the_problem(reachable_four(kap1={"stack_address": "192.0.2.5"}, kap2={"stack_address": "192.0.2.5"}))
+    assert found.startswith("kap2: stack_address = 192.0.2.5: kap1 has the same address and kapacitor_port (9092)")
+
+
+def test_hosts_of_different_stacks() -> None:
+    found = the_problem(reachable_four(kap2={"stack_name": "other"}))
+    assert found.startswith("stack_name: is not the same on all hosts of the inventory: kap2 differ")
+
+
+# Pipelines
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"fields": None}, "fields"),
+        ({"feilds": ["hotend"]}, "did you mean fields?"),
+        ({"window": "ten seconds"}, "window"),
+        ({"window": 10}, "window"),
+        ({"detector": "isolation_florest"}, "did you mean isolation_forest?"),
+        ({"fields": []}, "fields"),
+        ({"name": ""}, "name"),
+    ],
+)
+def test_a_wrong_pipeline(change: dict[str, Any], expected: str) -> None:
+    found = problems(inventory(each={"pipelines": [{**PIPELINE, **change}]}))
+    assert found
+    assert all(line.startswith("pipelines[0]") for line in found)
+    assert any(expected in line for line in found)
+
+
+def test_a_pipeline_without_a_field() -> None:
+    pipeline = {key: value for key, value in PIPELINE.items() if key != "measurement"}
+    assert 'pipelines[0] "printer": measurement: is missing' in the_problem(inventory(each={"pipelines": [pipeline]}))
+
+
+def test_two_pipelines_of_one_name() -> None:
+    assert "printer" in the_problem(inventory(each={"pipelines": [PIPELINE, PIPELINE]}))
+
+
+# All of them
+
+
+def test_everything_is_told_at_once() -> None:
+    wrong = {
+        "influxdb_prot": 1,
+        "grafana_port": "x",
+        "stack_name": "A",
+        "image_source": "guess",
+        "image_registry_password": "admin",
+    }
+    told = "\n".join(problems(inventory({**ONE, "kapacitor": []}, each={**wrong, "pipelines": [{"name": "x"}]})))
+    for name in (*wrong, "group kapacitor", "pipelines[0]"):
+        assert name in told
+
+
+def test_a_problem_of_some_hosts_names_them_and_one_of_all_is_told_once() -> None:
+    everywhere = the_problem(
+        reachable_four(**{name: {"grafana_port": "x"} for name in ("influx1", "kap1", "kap2", "graf1")})
+    )
+    assert everywhere.startswith("grafana_port = x")
+    some = the_problem(reachable_four(kap1={"grafana_port": "x"}, kap2={"grafana_port": "x"}))
+    assert some.startswith("kap1, kap2: grafana_port = x")

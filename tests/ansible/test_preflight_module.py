@@ -1,0 +1,150 @@
+"""What the module preflight_host sees of this machine, without Ansible around it."""
+
+from __future__ import annotations
+
+import http.server
+import importlib.util
+import json
+import os
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+PATH = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "preflight_host.py"
+
+
+@pytest.fixture(scope="module")
+def module() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("preflight_host", PATH)
+    assert specification is not None
+    assert specification.loader is not None
+    loaded = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(loaded)
+    return loaded
+
+
+def test_memory(module: ModuleType) -> None:
+    assert 0 < module.memory_mb() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+
+
+def test_disk_of_a_folder_that_is_not_there(module: ModuleType, tmp_path: Path) -> None:
+    found = module.disk(str(tmp_path / "a" / "b"))
+    assert found["existing"] == str(tmp_path)
+    assert found["free_mb"] > 0
+    assert found["writable"] is True
+
+
+def test_disk_below_a_file(module: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    assert module.disk(str(tmp_path / "file" / "a"))["writable"] is False
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_listeners(module: ModuleType, family: int, address: str) -> None:
+    with socket.socket(family) as server:
+        try:
+            server.bind((address, 0))
+        except OSError:
+            pytest.skip(f"this machine has no {address}")
+        port = server.getsockname()[1]
+        assert module.listeners([port]) == {}
+        server.listen()
+        found = module.listeners([port, 1])
+        assert found[str(port)]["addresses"] == [address]
+        assert f"(pid {os.getpid()})" in found[str(port)]["process"]
+
+
+class Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+    def get_request(self) -> tuple[Any, Any]:
+        # http.server wants to know a peer's address.
+        return super().get_request()[0], ("engine", 0)
+
+
+@pytest.fixture
+def engine_socket(tmp_path: Path) -> Iterator[Path]:
+    """An engine with one container."""
+    answers = {
+        "/version": {"Version": "26.1.5", "ApiVersion": "1.45", "Components": [{"Name": "Engine"}]},
+        "/info": {"DockerRootDir": str(tmp_path)},
+        "/containers/json?all=1": [
+            {
+                "Names": ["/anomaly-influxdb"],
+                "Labels": {"influx-anomaly.stack": "anomaly"},
+                "Ports": [{"PrivatePort": 8086, "PublicPort": 8086, "IP": "127.0.0.1"}, {"PrivatePort": 8088}],
+            }
+        ],
+    }
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = json.dumps(answers[self.path]).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Not into the tests' output."""
+
+    path = tmp_path / "docker.sock"
+    with Server(str(path), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield path
+        server.shutdown()
+        thread.join()
+
+
+def test_engine(module: ModuleType, engine_socket: Path) -> None:
+    found = module.engine(str(engine_socket))
+    assert found["answers"] is True
+    assert (found["name"], found["version"], found["api"]) == ("Engine", "26.1.5", "1.45")
+    assert found["root"] == str(engine_socket.parent)
+    assert found["free_mb"] > 0
+    assert found["containers"] == [
+        {"names": ["anomaly-influxdb"], "labels": {"influx-anomaly.stack": "anomaly"}, "ports": [8086]}
+    ]
+
+
+def test_no_engine(module: ModuleType, tmp_path: Path) -> None:
+    found = module.engine(str(tmp_path / "docker.sock"))
+    assert found["answers"] is False
+    assert "No such file" in found["reason"]
+
+
+@pytest.fixture
+def refusing_server() -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Not into the tests' output."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v2/"
+        server.shutdown()
+        thread.join()
+
+
+def test_reach(module: ModuleType, refusing_server: str) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+        found = module.reach_all([refusing_server, closed, "file:///etc/passwd"], timeout=5)
+    assert found[refusing_server] == ""
+    assert "refused" in found[closed]
+    assert found["file:///etc/passwd"] == "it is no http or https URL"
