@@ -15,9 +15,9 @@ short_description: Password files of HTTP basic authentication
 def htpasswd_sha(password: str) -> str:
     """The password in htpasswd's form ``{SHA}``.
 
-    Of the forms that Chronograf reads it is the only one that needs neither another library nor a salt, so a second run
-    writes the same file. It has no salt, so it protects a long random password and no other; the file's mode protects it
-    as well.
+    Of the forms that Chronograf reads it is the only one that needs neither another library nor a salt, so a second
+    run writes the same file. Without a salt it protects a long random password and no other; the file's mode protects
+    it as well.
 
     >>> htpasswd_sha("secret")
     '{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ='
