@@ -143,12 +143,27 @@ def _logged(lines: Iterable[str], log: TextIO) -> Iterator[str]:
         yield line.rstrip("\n")
 
 
+def _outline(lines: Iterable[str]) -> Iterator[str]:
+    """For logs: a line for each play, each role that begins and each sign of life, rather than hundreds of tasks."""
+    role = ""
+    for line in lines:
+        text = news(line)
+        if text is None:
+            continue
+        if line.startswith("PLAY ["):
+            role = ""
+        elif line.startswith(("TASK [", "RUNNING HANDLER [")):
+            name, colon, _ = text.partition(" : ")
+            if not colon or name == role:
+                continue
+            role = text = name
+        yield f"    {text}"
+
+
 def _follow(console: Console, lines: Iterable[str], verbose: bool, log: str) -> None:
     if verbose or not console.is_terminal:
-        for line in lines:
-            text = line if verbose else news(line)
-            if text is not None:
-                console.print("" if verbose else "   ", text, sep="", markup=False, highlight=False, soft_wrap=True)
+        for text in lines if verbose else _outline(lines):
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
         return
     with Progress(
         SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), console=console, transient=True

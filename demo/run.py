@@ -22,6 +22,7 @@ from demo.stack import Stack, read_stack
 from demo.steps import Steps, human
 from demo.table import print_addresses, print_verdict
 from demo.verdict import Verdict, judge
+from demo.windows import complete_windows
 from ingest.batches import Pacer, batched
 from ingest.faults import Schedule
 from ingest.influx import Target, Writer
@@ -111,7 +112,9 @@ def run(options: Options, console: Console, steps: Steps) -> bool:
 
     with steps.step("compare", "Compare what was found with what was injected", "a few seconds"):
         periods = reader.periods(stack.pipeline, plan.names, plan.start_ms, plan.tail_end_ms)
-        verdict = judge(plan.faults, periods, plan.window_ms, plan.length_ms, options.allowed_false)
+        complete = complete_windows(plan.day, plan.window_ms, plan.end_ms)
+        scored = {name: reader.count_scores(stack.pipeline, name, plan.start_ms, plan.end_ms) for name in plan.names}
+        verdict = judge(plan.faults, periods, plan.window_ms, plan.length_ms, complete, scored, options.allowed_false)
         reports = _write_reports(stack, plan, verdict, reader, steps.elapsed_s)
 
     console.print()

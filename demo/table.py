@@ -36,7 +36,8 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     console.print()
     many = "1 false period" if len(verdict.false) == 1 else f"{len(verdict.false)} false periods"
     console.print(
-        f"{verdict.found} of {len(verdict.outcomes)} faults found, {many} ({verdict.false_per_day:.2g} a day)",
+        f"{verdict.found} of {len(verdict.outcomes)} faults found, {many} ({verdict.false_per_day:.2g} a day), "
+        f"{verdict.complete - verdict.unscored:,} of {verdict.complete:,} complete windows scored",
         style="bold green" if not verdict.problems else "bold red",
         highlight=False,
     )

@@ -5,7 +5,7 @@ or begins within two windows after its end (a window that holds the fault's last
 period that overlaps no fault of its printer in this sense is false.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.faults import Fault
@@ -64,12 +64,16 @@ class Verdict:
         outcomes: one for each fault, in the faults' order.
         false: periods that overlap no fault, by begin.
         days: the length of what was streamed.
+        complete: windows of the day with all of their samples, of all printers.
+        unscored: so many of them have no score.
         allowed_false: so many false periods are forgiven.
     """
 
     outcomes: tuple[Outcome, ...]
     false: tuple[Period, ...]
     days: float
+    complete: int
+    unscored: int
     allowed_false: int
 
     @property
@@ -92,6 +96,11 @@ class Verdict:
         ]
         if len(self.false) > self.allowed_false:
             problems.append(f"{len(self.false)} false periods, where at most {self.allowed_false} is allowed")
+        if self.unscored:
+            problems.append(
+                f"{self.unscored:,} of {self.complete:,} complete windows have no score: "
+                "points were lost on the way, or the task was not running"
+            )
         return tuple(problems)
 
 
@@ -100,6 +109,8 @@ def judge(
     periods: Iterable[Period],
     window_ms: int,
     length_ms: int,
+    complete: Mapping[str, int],
+    scored: Mapping[str, int],
     allowed_false: int = 1,
 ) -> Verdict:
     """Compare the periods with the injected faults.
@@ -107,12 +118,15 @@ def judge(
     Args:
         window_ms: the pipeline's window.
         length_ms: of the data that was streamed.
+        complete: by printer the windows that must have a score.
+        scored: by printer the windows that have one; incomplete ones may be among them.
     """
     ordered = sorted(periods, key=lambda period: (period.begin_ms, period.printer))
     outcomes = tuple(_outcome(fault, ordered, window_ms) for fault in faults)
     explained = {period for outcome in outcomes for period in outcome.periods}
     false = tuple(period for period in ordered if period not in explained)
-    return Verdict(outcomes, false, length_ms / _DAY_MS, allowed_false)
+    unscored = sum(max(count - scored.get(printer, 0), 0) for printer, count in complete.items())
+    return Verdict(outcomes, false, length_ms / _DAY_MS, sum(complete.values()), unscored, allowed_false)
 
 
 def _outcome(fault: Fault, ordered: Sequence[Period], window_ms: int) -> Outcome:

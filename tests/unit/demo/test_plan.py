@@ -6,7 +6,8 @@ import pytest
 from demo.database import Totals
 from demo.history import expected_totals, matches
 from demo.plan import TAIL_WINDOWS, Plan
-from ingest.faults import load_schedule
+from demo.windows import complete_windows
+from ingest.faults import Fault, load_schedule
 from ingest.stream import PrinterStream
 
 START_MS = 1_767_225_600_000
@@ -48,3 +49,13 @@ def test_totals_tell_a_clean_history_from_any_other() -> None:
     assert not matches(clean, totals(printers=2, seed=2))
     assert not matches(clean, totals(printers=2, seed=1, faults=plan(3 * HOUR_MS).faults))
     assert not matches(clean, totals(printers=2, seed=1, end_ms=START_MS + HOUR_MS))
+
+
+def test_windows_that_a_gap_touches_need_no_score() -> None:
+    def gap(begin_s: int, end_s: int, *fields: str) -> Fault:
+        return Fault("F01", "gap", 1, fields, START_MS + begin_s * 1_000, START_MS + end_s * 1_000, 0.0)
+
+    faults = (gap(65, 95, "hotend", "bed", "air"), gap(200, 201, "bed"))
+    stream = PrinterStream(START_MS, START_MS + 320_000, 1_000, 2, 1, faults)
+    # Of 30 windows the gaps touch those that begin at 60, 70, 80, 90 and 200 s; what comes later does not count.
+    assert complete_windows(stream, 10_000, START_MS + 300_000) == {"printer-1": 25, "printer-2": 30}

@@ -33,7 +33,7 @@ def verdict() -> Verdict:
     """All but the last fault found, one false period."""
     false = Period("printer-1", START_MS, START_MS + 20_000, "closed", 71.0, 0.6, 2, "<air>")
     periods = [period_of(i, NO_DATA if PLAN.faults[i].kind == "gap" else None) for i in range(len(PLAN.faults) - 1)]
-    return judge(PLAN.faults, [*periods, false], 10_000, DAY_MS)
+    return judge(PLAN.faults, [*periods, false], 10_000, DAY_MS, {"printer-1": 8_640}, {"printer-1": 8_640})
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_the_table_tells_found_missed_and_false(verdict: Verdict, stack: Stack) 
     assert "missed" in rows[-1]
     assert sum("yes" in row for row in rows) == len(rows) - 1
     assert re.search(r"F04 gap .* 5m +no data", text), "without data there is no severity"
-    assert f"{len(rows) - 1} of {len(rows)} faults found, 1 false period" in text
+    assert f"{len(rows) - 1} of {len(rows)} faults found, 1 false period (1 a day), 8,640 of 8,640" in text
     assert "none: no image" in text
     assert "secret-of" not in text
 
@@ -113,7 +113,7 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(verdict: Verdict, 
 
 
 def test_a_day_without_anything_can_be_drawn(stack: Stack, tmp_path: Path) -> None:
-    empty = judge([], [], 10_000, DAY_MS)
+    empty = judge([], [], 10_000, DAY_MS, {}, {})
     ElementTree.fromstring(chart(Series("p", START_MS, START_MS + DAY_MS, [], [], [], [], [], None)))  # noqa: S314
     write_html(tmp_path / "demo.html", document(stack, PLAN, empty, {}), [])
     assert "None." in (tmp_path / "demo.html").read_text(encoding="utf-8")

@@ -1,10 +1,18 @@
 import pytest
 
-from demo.verdict import NO_DATA, Period, judge
+from demo.verdict import NO_DATA, Period, Verdict
+from demo.verdict import judge as judge_all
 from ingest.faults import Fault
 
 WINDOW_MS = 10_000
 DAY_MS = 86_400_000
+
+
+def judge(
+    faults: list[Fault], periods: list[Period], window_ms: int, length_ms: int, allowed_false: int = 1
+) -> Verdict:
+    """With a score for each window."""
+    return judge_all(faults, periods, window_ms, length_ms, {"printer-1": 9}, {"printer-1": 9}, allowed_false)
 
 
 def fault(begin_s: int, end_s: int, printer: int = 1, name: str = "F01") -> Fault:
@@ -95,3 +103,12 @@ def test_all_reasons_are_told_at_once() -> None:
 def test_a_clean_day_is_good() -> None:
     verdict = judge([], [], WINDOW_MS, DAY_MS)
     assert (verdict.found, verdict.false_per_day, verdict.problems) == (0, 0.0, ())
+
+
+def test_windows_without_a_score_are_a_problem() -> None:
+    complete = {"printer-1": 8_640, "printer-2": 8_610}
+    verdict = judge_all([], [], WINDOW_MS, DAY_MS, complete, {"printer-1": 8_600, "printer-2": 8_612})
+    assert verdict.unscored == 40, "more scores than complete windows do not make up for another printer's"
+    assert verdict.problems[0].startswith("40 of 17,250 complete windows have no score")
+    assert judge_all([], [], WINDOW_MS, DAY_MS, complete, {"printer-1": 8_640}).unscored == 8_610
+    assert not judge_all([], [], WINDOW_MS, DAY_MS, complete, complete).problems
