@@ -6,6 +6,7 @@ file and line that they come from. What is checked is in plugins/preflight.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -56,6 +57,15 @@ def _pipeline_problems(pipelines: object) -> list[str]:
     return []
 
 
+def _has_images(host: Host) -> bool:
+    """Whether the role images has recorded where a host got its images from."""
+    record = host.text("stack_record_dir")
+    try:
+        return host.name in json.loads((Path(record) / "images.lock.json").read_text(encoding="utf-8"))["hosts"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Takes `roles`, the folder with all roles.
 
@@ -75,11 +85,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         groups = {name: list(members) for name, members in task_vars["groups"].items()}
         names = [name for name in groups["all"] if not name.startswith("_")]
         raw = {name: task_vars["hostvars"].raw_get(name) for name in names}
-        hosts = {name: self._host(name, raw[name], defaults, options, task_vars) for name in names}
+        hosts = {name: self._host(name, raw[name], defaults, options, roles, task_vars) for name in names}
         inventory = Inventory(hosts, groups)
         names_of_roles = [path.name for path in roles.iterdir() if path.is_dir()]
-        result["problems"] = inventory_problems(inventory, options, names_of_roles, _pipeline_problems)
-        result["wanted"] = {host.name: wanted(inventory, host) for host in inventory.stack_hosts()}
+        result["problems"] = inventory_problems(
+            inventory, options, names_of_roles, _pipeline_problems, Path(task_vars["playbook_dir"])
+        )
+        result["wanted"] = {
+            host.name: wanted(inventory, host, has_images=_has_images(host)) for host in inventory.stack_hosts()
+        }
         result["changed"] = False
         return result
 
@@ -97,10 +111,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         raw: Mapping[str, Any],
         defaults: dict[str, Any],
         options: Mapping[str, Any],
+        roles: Path,
         task_vars: dict[str, Any],
     ) -> Host:
         own = {key: value for key, value in raw.items() if key not in _MAGIC and not self._is_result(name, key)}
-        variables = {**defaults, **raw, "hostvars": task_vars["hostvars"], "groups": task_vars["groups"]}
+        variables = {
+            **defaults,
+            **raw,
+            "hostvars": task_vars["hostvars"],
+            "groups": task_vars["groups"],
+            # Defaults that name a place in the repository start from a role's folder.
+            "role_path": str(roles / "stack"),
+        }
         templar = self._templar.copy_with_new_env(available_variables=variables)
         effective: dict[str, Any] = {}
         broken: dict[str, str] = {}

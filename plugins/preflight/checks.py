@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from preflight import secret, topology, values, variables
+from preflight import archive, secret, topology, values, variables
 from preflight.inventory import Inventory
 from preflight.problem import Problem, report
 from preflight.variables import Options
 
 
 def inventory_problems(
-    inventory: Inventory, options: Options, roles: list[str], pipeline_problems: Callable[[object], list[str]]
+    inventory: Inventory,
+    options: Options,
+    roles: list[str],
+    pipeline_problems: Callable[[object], list[str]],
+    base: Path,
 ) -> list[str]:
     """Every problem, one line each.
 
@@ -20,6 +25,7 @@ def inventory_problems(
         options: variable -> argument specification, of all roles.
         roles: the roles' names, whose variables begin with them.
         pipeline_problems: what is wrong with a list of pipelines, one sentence each.
+        base: the folder on the controller that relative paths start from.
     """
     problems: list[Problem] = []
     ours = variables.prefixes(options, roles)
@@ -31,7 +37,7 @@ def inventory_problems(
     told = {(problem.host, problem.thing) for problem in problems}
     problems += [
         problem
-        for problem in (*values.check(inventory), *topology.check(inventory))
+        for problem in (*values.check(inventory), *topology.check(inventory), *archive.check(inventory, base))
         if (problem.host, problem.thing) not in told
     ]
     lines = report(problems, [host.name for host in inventory.hosts.values()])

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from filter.secrets import secrets_problems
 from preflight.inventory import Host
 from preflight.problem import Problem
 from preflight.variables import Options, is_secret
 
-SHORTEST = 8
-
-# Whole values, compared without case, digits at the end and what is no letter.
-_PLACEHOLDERS = frozenset(
-    """
-    admin administrator anomaly changeit changeme chronograf default dummy empty example fixme foobar grafana guest
-    hunter influx influxdb insertpasswordhere kapacitor letmein mypassword mysecret none null nopassword pass passw
-    passwd password placeholder qwerty replace replaceme root secret secretkey somepassword string supersecret temp
-    test testing todo token topsecret undefined user username xxx xxxx xxxxxxxx yourpassword yoursecret yourtoken
-    """.split()
-)
-_BRACKETED = re.compile(r"^\s*(<.*>|\[.*\]|\{.*\}|\$\{?\w+\}?|%\w+%)\s*$")
+# Passwords that somebody else has given are as long, and of such characters, as they are.
+_FOREIGN = {"image_registry_password"}
+_NO_SECRET_AT_ALL = ("is empty", "is a default", "is a placeholder")
 
 
-def placeholder(value: str, name: str) -> str | None:
-    """Why a secret is none, or None for one that may be used.
-
-    Args:
-        value: the secret.
-        name: its variable, whose words are no secret either.
-    """
-    letters = re.sub(r"[^a-z]", "", value.casefold())
-    if not value.strip():
-        return "is empty"
-    if _BRACKETED.match(value):
-        return "is a placeholder"
-    if letters in _PLACEHOLDERS or letters == re.sub(r"[^a-z]", "", name.casefold()):
-        return "is a default or a placeholder"
-    if len(set(value)) <= 2 or value in "01234567890123456789":  # aaaaaaaa, 12345678
-        return "is a placeholder"
-    if len(value) < SHORTEST:
-        return f"is shorter than {SHORTEST} characters"
-    return None
+def fault(name: str, value: str, foreign: bool = False) -> str:
+    """Why a secret may not be used, or an empty string; the same judgement as the role secrets has."""
+    found = secrets_problems({name: value}, [name], where="")
+    text = found[0].partition(". Fix: ")[0].removeprefix(f"{name} ") if found else ""
+    return "" if foreign and not text.startswith(_NO_SECRET_AT_ALL) else text
 
 
 def weak(host: Host, options: Options) -> Iterator[Problem]:
@@ -53,6 +30,9 @@ def weak(host: Host, options: Options) -> Iterator[Problem]:
     for name, option in options.items():
         if name in host.supplied:
             yield from _weak(host, name, name, option, host.supplied[name])
+    given = host.supplied.get("secrets_given")
+    for name, value in given.items() if isinstance(given, Mapping) else ():
+        yield from _weak(host, "secrets_given", f"secrets_given.{name}", {"no_log": True}, value)
 
 
 def _weak(host: Host, variable: str, path: str, option: Mapping[str, Any], value: Any) -> Iterator[Problem]:
@@ -68,13 +48,20 @@ def _weak(host: Host, variable: str, path: str, option: Mapping[str, Any], value
         text = "" if value is None else str(value)
         if not text and option.get("default") == "":
             return
-        reason = placeholder(text, path.rsplit(".", 1)[-1])
-        if reason is not None:
+        reason = fault(path.rsplit(".", 1)[-1], text, foreign=variable in _FOREIGN)
+        if reason:
             yield Problem(
                 path,
                 "(hidden)",
                 reason,
-                "remove it, and one is generated; or set a random one, such as `openssl rand -hex 16` makes",
+                _fix(variable),
                 host.where.get(variable),
                 host.name,
             )
+
+
+def _fix(variable: str) -> str:
+    if variable in _FOREIGN:
+        return "the password that the registry knows, or none and no user name to pull anonymously"
+    random = "set a random one, such as `openssl rand -hex 16` makes"
+    return f"remove it, and one is generated; or {random}" if variable == "secrets_given" else random

@@ -110,4 +110,4 @@ def _default(option: Mapping[str, Any]) -> str:
 
 def is_secret(name: str, option: Mapping[str, Any]) -> bool:
     """Whether a variable's value must not be shown."""
-    return bool(option.get("no_log")) or name.endswith(("password", "secret", "token", "secret_key"))
+    return bool(option.get("no_log")) or name.endswith(("password", "secret", "token", "secret_key", "secrets_given"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,15 +12,21 @@ ENGINE_ROOT = "/var/lib/docker"
 DOCKER_HUB = "registry-1.docker.io"
 
 
-def wanted(inventory: Inventory, host: Host) -> dict[str, Any]:
-    """What to ask and to judge a host by; see preflight.host.host_problems."""
+def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[str, Any]:
+    """What to ask and to judge a host by; see preflight.host.host_problems.
+
+    Args:
+        inventory: all hosts.
+        host: the one that is meant.
+        has_images: whether it got its images before, so that no registry is needed for them.
+    """
     services = [
         service
         for service in inventory.services(host)
         if host.effective.get(f"{service}_enabled") in (True, "true", "yes")
     ]
     ports = {f"{service}_port": port for service in services if (port := _number(host, f"{service}_port"))}
-    needed, fixes = _registries(host)
+    needed, fixes = ({}, {}) if has_images else _registries(host)
     return {
         # With one host there is no question which one is meant.
         "host": host.name if len(list(inventory.stack_hosts())) > 1 else "",
@@ -50,19 +57,27 @@ def _number(host: Host, variable: str) -> int:
 
 
 def _registries(host: Host) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Way to get images -> the URLs it needs, and URL -> what names another place."""
+    """Way to get images -> the URLs it needs, and URL -> the variable that names another."""
     source = host.text("image_source")
+    if source == "auto" and host.text("image_archive_dir"):
+        return {}, {}
     registry = host.text("image_registry").split("/")[0]
     pull = f"https://{DOCKER_HUB if registry in ('docker.io', 'index.docker.io') else registry}/v2/"
-    build = {url: variable for url, variable in _build(host).items() if urlsplit(url).hostname}
-    needed = {}
+    build = {url: variable for variable, url in _package_registries(host).items() if urlsplit(url).hostname}
+    needed: dict[str, list[str]] = {}
     if source in ("pull", "auto"):
         needed["pull"] = [pull]
     if source in ("build", "auto"):
         needed["build"] = list(build)
-    return needed, {pull: "image_registry", **build}
+    return needed, {**build, pull: "image_registry"}
 
 
-def _build(host: Host) -> dict[str, str]:
-    """URLs that builds need -> the variable that names another."""
-    return {}
+def _package_registries(host: Host) -> dict[str, str]:
+    """Variable -> URL of the package registry that builds use in its place."""
+    # GOPROXY is a list of proxies and of the words direct and off.
+    proxies = [part for part in re.split(r"[,|]", host.text("images_goproxy")) if part.startswith("http")]
+    return {
+        "images_apt_mirror": host.text("images_apt_mirror") or "http://deb.debian.org/debian",
+        "images_pip_index": host.text("images_pip_index") or "https://pypi.org/simple/",
+        "images_goproxy": proxies[0] if proxies else "https://proxy.golang.org/",
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +23,8 @@ def pipeline_problems(pipelines: object) -> list[str]:
     return []
 
 
-def problems(checked: Inventory) -> list[str]:
-    return inventory_problems(checked, OPTIONS, ROLE_NAMES, pipeline_problems)
+def problems(checked: Inventory, base: Path = ROLES) -> list[str]:
+    return inventory_problems(checked, OPTIONS, ROLE_NAMES, pipeline_problems, base)
 
 
 def the_problem(checked: Inventory) -> str:
@@ -118,30 +119,38 @@ def test_ports_of_different_hosts_may_be_equal() -> None:
 @pytest.mark.parametrize(
     ("password", "wrong"),
     [
-        ("admin", "default or a placeholder"),
-        ("Admin123", "default or a placeholder"),
-        ("changeme", "default or a placeholder"),
-        ("CHANGE_ME!", "default or a placeholder"),
-        ("password1", "default or a placeholder"),
-        ("image_registry_password", "default or a placeholder"),
+        ("admin", "default or a well-known"),
+        ("Admin123", "default or a well-known"),
+        ("CHANGE_ME!", "default or a well-known"),
+        ("password1", "default or a well-known"),
+        ("12345678", "default or a well-known"),
         ("<your password here>", "is a placeholder"),
-        ("${PASSWORD}", "is a placeholder"),
+        ("${GRAFANA_PW}", "is a placeholder"),
         ("xxxxxxxxxxxx", "is a placeholder"),
-        ("12345678", "is a placeholder"),
         ("   ", "is empty"),
-        ("k3x9", "is shorter than 8"),
+        ("", "is empty"),
+        ("k3x9", "fewer than 8"),
     ],
 )
 def test_a_secret_that_is_none(password: str, wrong: str) -> None:
-    message = the_problem(inventory(each={"image_registry_username": "me", "image_registry_password": password}))
-    assert message.startswith("image_registry_password = (hidden): ")
+    message = the_problem(inventory(each={"secrets_given": {"grafana_admin_password": password}}))
+    assert message.startswith("secrets_given.grafana_admin_password = (hidden): ")
     assert wrong in message
-    assert password.strip() == "" or password not in message.replace("image_registry_password = ", "")
+    assert "Fix: remove it, and one is generated" in message
+    # Neither as it is nor in part.
+    assert password.strip() == "" or password not in message.replace("grafana_admin_password", "").replace(
+        "well-known password", ""
+    )
 
 
 def test_a_secret_that_is_one() -> None:
-    given = {"image_registry_username": "me", "image_registry_password": "b7c1e09d54"}
-    assert problems(inventory(each=given)) == []
+    assert problems(inventory(each={"secrets_given": {"grafana_admin_password": "b7c1e09d54"}})) == []
+
+
+def test_secrets_of_the_wrong_kind() -> None:
+    assert the_problem(inventory(each={"secrets_given": "b7c1e09d54"})).startswith(
+        "secrets_given = (hidden): is not a map"
+    )
 
 
 def test_a_secret_inside_of_a_list() -> None:
@@ -149,6 +158,16 @@ def test_a_secret_inside_of_a_list() -> None:
     message = the_problem(inventory(each={"influxdb_users": users}))
     assert message.startswith("influxdb_users[0].password = (hidden): ")
     assert "changeme" not in message
+
+
+@pytest.mark.parametrize(
+    ("password", "allowed"), [("changeme", False), ("<token>", False), ("t0k", True), ("{" * 3 + "a b" * 99, True)]
+)
+def test_a_registry_gives_the_passwords_it_gives(password: str, allowed: bool) -> None:
+    given = {"image_registry_username": "me", "image_registry_password": password}
+    found = problems(inventory(each=given))
+    assert (found == []) is allowed, found
+    assert all(line.startswith("image_registry_password = (hidden): ") for line in found)
 
 
 def test_registry_credentials_come_in_pairs() -> None:
@@ -160,6 +179,35 @@ def test_registry_credentials_come_in_pairs() -> None:
 
 def test_archives_need_a_folder() -> None:
     assert the_problem(inventory(each={"image_source": "archive"})).startswith('image_archive_dir = "": is empty')
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    (tmp_path / "influxdb.tar").write_bytes(b"image")
+    (tmp_path / "images.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "SHA256SUMS").write_text("0  influxdb.tar\n0 *images.json\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("removed", "wrong"),
+    [
+        (None, None),
+        ("SHA256SUMS", "SHA256SUMS is missing in it"),
+        ("images.json", "images.json is missing in it"),
+        ("influxdb.tar", "influxdb.tar is missing in it, and SHA256SUMS lists it"),
+    ],
+)
+def test_an_archive_is_complete(archive: Path, removed: str | None, wrong: str | None) -> None:
+    if removed:
+        (archive / removed).unlink()
+    found = problems(inventory(each={"image_source": "archive", "image_archive_dir": archive.name}), archive.parent)
+    assert found == [] if wrong is None else found[0].startswith(f"image_archive_dir = {archive.name}: {wrong}")
+
+
+def test_an_archive_that_is_not_there() -> None:
+    message = the_problem(inventory(each={"image_source": "archive", "image_archive_dir": "/no/such/folder"}))
+    assert message.startswith("image_archive_dir = /no/such/folder: there is no such folder on the controller")
 
 
 # Groups
