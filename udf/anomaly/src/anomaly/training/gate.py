@@ -12,10 +12,10 @@ from anomaly.spec import Pipeline
 from anomaly.windows import Windows
 
 MIN_WINDOWS = 200
-# Held-back windows beyond `periods.open`: from the one share on it is said, from the other on it is refused. By
-# calibration there should be hardly any.
+# A share of held-back windows beyond `periods.open` that is worth a warning: by calibration, there should be hardly any.
 _SAID = 0.001
-_REFUSED = 0.05
+# A share of blocks that look like nothing in the others: history that changes so much does not say what is usual.
+_ODD_BLOCKS = 0.2
 
 
 class Refused(Exception):
@@ -24,11 +24,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Quality:
-    """expected_per_day, observed_per_day: windows of a series beyond `periods.open`, by calibration and on windows
-    held back from fitting and calibration alike. warnings: sentences for people."""
+    """expected_per_day, observed_per_day: windows of one series beyond `periods.open`, by calibration and of those held
+    back. odd_blocks: the share of blocks of history that look like nothing in the others. warnings: for people."""
 
     expected_per_day: float
     observed_per_day: float
+    odd_blocks: float
     warnings: tuple[str, ...]
 
 
@@ -39,53 +40,61 @@ def check_windows(pipeline: Pipeline, windows: Windows, usable: int) -> None:
     message = (
         f"pipeline {pipeline.name}: {usable} usable windows of {pipeline.window}, at least {MIN_WINDOWS} are needed"
     )
-    if len(windows) >= MIN_WINDOWS:
-        missing = ~np.isfinite(windows.values)
-        worst = int(missing.sum(axis=0).argmax())
-        feature = features(pipeline)[worst]
-        share = missing[:, worst].mean()
-        if share > 0.5 and feature.aggregate == "stddev":
-            raise Refused(
-                f"{message}: {feature.name} is missing in {share:.0%} of {len(windows)} windows, as it needs two "
-                "points in a window: "
-                "choose a longer window, or aggregate: [mean]"
-            )
-        raise Refused(
-            f"{message}: {feature.name} is missing in {share:.0%} of {len(windows)} windows: remove the field "
-            f"{feature.field!r} from the "
-            "pipeline, choose a longer window, or have it written more often"
-        )
-    raise Refused(f"{message}: train on a longer range (training.from, --from), or choose a shorter window")
+    if len(windows) < MIN_WINDOWS:
+        raise Refused(f"{message}: train on a longer range (training.from, --from), or choose a shorter window")
+    missing = ~np.isfinite(windows.values)
+    worst = int(missing.sum(axis=0).argmax())
+    feature = features(pipeline)[worst]
+    message += f": {feature.name} is missing in {missing[:, worst].mean():.0%} of {len(windows)} windows"
+    if feature.aggregate == "stddev" and not missing[:, worst - worst % len(pipeline.aggregate)].any():
+        raise Refused(f"{message}, as it needs two points in a window: choose a longer one, or aggregate: [mean]")
+    raise Refused(f"{message}: remove the field {feature.field!r}, choose a longer window, or have it written more often")
 
 
-def check_quality(pipeline: Pipeline, windows: Windows, held_back: Floats, fold: NDArray[np.intp]) -> Quality:
-    """Compares, fold by fold, what a calibration without the fold says of the fold. Raises Refused if a model would
-    alarm at more than a twentieth of its own history."""
+def check_quality(
+    pipeline: Pipeline, begin_ns: NDArray[np.int64], held_back: Floats, block: NDArray[np.intp]
+) -> Quality:
+    """Looks at the scores (n,) of held-back windows, their begins and blocks. Raises Refused when history changes too
+    much to say what is usual."""
     limit = pipeline.periods.open
-    loud = np.zeros(len(held_back), dtype=bool)
-    for number in np.unique(fold):
-        inside = fold == number
-        others = calibrate(held_back[~inside] if (~inside).any() else held_back)
-        loud[inside] = others.severity(held_back[inside], pipeline.windows_per_day) >= limit
-    share = float(loud.mean())
+    odd = _odd_blocks(held_back, block)
+    loud = _loud(held_back, np.isin(block, odd), pipeline.windows_per_day, limit)
+    odd_share, loud_share = len(odd) / len(np.unique(block)), float(loud.mean())
     warnings = []
-    if share > _SAID:
-        where = _densest(windows, loud)
-        sentence = (
-            f"{share:.1%} of the windows held back from training would reach severity {limit:g} (by calibration, "
-            "hardly any should); most "
-            f"of them around {where}: the range holds anomalies, or changes for good"
+    if odd_share > _ODD_BLOCKS:
+        raise Refused(
+            f"pipeline {pipeline.name}: {odd_share:.0%} of the history looks like nothing in the rest of it, first at "
+            f"{_time(begin_ns[np.isin(block, odd)].min())}: choose a range (training.from, training.to, --from, --to) "
+            "that shows what is usual"
         )
-        if share > _REFUSED:
-            raise Refused(
-                f"pipeline {pipeline.name}: {sentence}: choose another range (training.from, training.to, --from, --to)"
-            )
-        warnings.append(sentence)
-    expected = 1.0 / 10.0 ** ((limit - 50.0) / 12.5)
-    return Quality(expected, share * pipeline.windows_per_day, tuple(warnings))
+    if loud_share > _SAID:
+        warnings.append(
+            f"{loud_share:.1%} of the history would be anomalous to a model of the rest of it, first at "
+            f"{_time(begin_ns[loud].min())}: the model takes it as usual; if it is not, train on another range"
+        )
+    expected = 10.0 ** -((limit - 50.0) / 12.5)
+    return Quality(expected, loud_share * pipeline.windows_per_day, odd_share, tuple(warnings))
 
 
-def _densest(windows: Windows, loud: NDArray[np.bool_]) -> str:
-    counts, edges = np.histogram(windows.begin_ns[loud], bins=50)
-    begin = int(edges[int(counts.argmax())])
-    return datetime.fromtimestamp(begin / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _odd_blocks(held_back: Floats, block: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Blocks of which half is rarer than a hundredth of the usual block."""
+    numbers = np.unique(block)
+    medians, rare = np.array([np.quantile(held_back[block == number], [0.5, 0.99]) for number in numbers]).T
+    return np.asarray(numbers[medians > np.median(rare)])
+
+
+def _loud(held_back: Floats, odd: NDArray[np.bool_], windows_per_day: float, limit: float) -> NDArray[np.bool_]:
+    """Windows beyond `limit` of a calibration without them: what is beyond is set aside, again and again, until nothing
+    more is. The first calibration must not be spoilt by what it is to find, so it goes by a median."""
+    loud = odd
+    calibration = calibrate(held_back[~odd], robust=True)
+    for _ in range(10):
+        before, loud = loud, odd | (calibration.severity(held_back, windows_per_day) >= limit)
+        if (before == loud).all() or loud.all():
+            break
+        calibration = calibrate(held_back[~loud])
+    return loud
+
+
+def _time(time_ns: np.int64) -> str:
+    return datetime.fromtimestamp(int(time_ns) / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
