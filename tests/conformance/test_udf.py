@@ -13,6 +13,10 @@ from tests.conformance.kapacitord import Collector, Kapacitord, wait_until
 # The binary comes out of an image, unless KAPACITORD is set.
 pytestmark = pytest.mark.containers
 
+# Kapacitor's patience with a UDF. It also has to last from the start of the process to its answer to Info, with all of
+# these tests running at once on two cores; Kapacitor notices the end of a process at half of it.
+SHORT = "3s"
+
 Start = Callable[..., Kapacitord]
 
 
@@ -109,7 +113,7 @@ def test_fields_that_are_not_finite_do_not_leave_the_udf(kapacitord: Start, coll
 
 
 def test_a_failed_init_ends_the_process_and_says_why(kapacitord: Start, collector: Collector) -> None:
-    kapacitor = kapacitord("Unwilling", timeout="1s")
+    kapacitor = kapacitord("Unwilling", timeout=SHORT)
     kapacitor.define("t", stream("Unwilling", collector))
     kapacitor.wait_for_log("Init failed: Unwilling: there is no model, train one")
     wait_until(lambda: not kapacitor.children(), "the process has not ended")
@@ -121,7 +125,7 @@ def test_a_failed_init_ends_the_process_and_says_why(kapacitord: Start, collecto
 
 
 def test_a_wrong_option_is_told(kapacitord: Start, collector: Collector) -> None:
-    kapacitor = kapacitord("moving_average", timeout="1s")
+    kapacitor = kapacitord("moving_average", timeout=SHORT)
     kapacitor.define("t", stream("moving_average", collector, options=".field('usage').size(0)"))
     kapacitor.define("u", stream("moving_average", collector))
     kapacitor.wait_for_log("option 'size': 0 is too small, expected at least 1")
@@ -163,7 +167,7 @@ def test_stopping_kapacitord_ends_a_stuck_udf(kapacitord: Start, collector: Coll
 
 
 def test_a_stuck_udf_holds_up_neither_writes_nor_other_tasks(kapacitord: Start, collector: Collector) -> None:
-    kapacitor = kapacitord("Stuck", "echo", timeout="1s")
+    kapacitor = kapacitord("Stuck", "echo", timeout=SHORT)
     kapacitor.define("stuck", "stream|from().measurement('cpu') @Stuck() |log()")
     kapacitor.define("other", stream("echo", collector, before='|where(lambda: isPresent("canary"))'))
     kapacitor.write(cpu(1, stuck=True))
@@ -177,7 +181,7 @@ def test_a_stuck_udf_holds_up_neither_writes_nor_other_tasks(kapacitord: Start, 
 
 
 def test_a_handler_that_is_busy_for_long_is_not_timed_out(kapacitord: Start, collector: Collector) -> None:
-    kapacitor = kapacitord("Busy", timeout="500ms")
+    kapacitor = kapacitord("Busy", timeout=SHORT)
     kapacitor.define("t", stream("Busy", collector))
     kapacitor.write(cpu(1), cpu(2))
     assert len(collector.wait_for(2)) == 2

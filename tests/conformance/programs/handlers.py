@@ -64,10 +64,10 @@ class Stuck(StreamHandler[PointSink]):
 
 
 class Busy(StreamHandler[PointSink]):
-    """Comes back when ten keepalives were answered meanwhile."""
+    """Comes back when four keepalives were answered meanwhile: twice Kapacitor's patience."""
 
     def point(self, point: Point, out: PointSink) -> None:
-        until = self.context.counters.keepalives + 10
+        until = self.context.counters.keepalives + 4
         while self.context.counters.keepalives < until:
             threading.Event().wait(0.01)
         out.point(point)

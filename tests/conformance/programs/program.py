@@ -13,5 +13,6 @@ run(
         options=[Option("note", STRING, default="")],
         name=name,
     ),
-    limits=Limits(queue_points=2000, patience=0.2),
+    # Only what Kapacitor asks for counts as a keepalive here.
+    limits=Limits(queue_points=2000, patience=0.2, heartbeat=3600.0),
 )

@@ -161,7 +161,7 @@ def test_a_lone_point_is_answered(program: Start) -> None:
 
 
 def test_many_points_are_answered_in_order_and_the_end_is_clean(program: Start) -> None:
-    udf = program("Echo")
+    udf = program("Echo", "patience=3600.0")
     udf.start()
     sender = threading.Thread(target=lambda: udf.send(*map(point, range(30_000))))
     sender.start()
