@@ -1,24 +1,23 @@
 """Creates Kapacitor's first admin, inside a container without a network.
 
-Kapacitor accepts the first user only while its HTTP API asks nobody who he is. So kapacitord is started here on this
-container's loopback, where nobody else can reach it, is given the user, and is stopped again. The user stays in its data
-directory. Run again, it sets the password of the user that is there.
+Kapacitor accepts the first user only while its HTTP API asks nobody for a name. So kapacitord is started here on this
+container's loopback, where nobody else can reach it, is given the user, and is stopped again. The user stays in its
+data directory. Run again, it sets the password of the user that is there.
 
 Usage: create_admin.py NAME PASSWORD_FILE MARKER_FILE
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-API = "http://127.0.0.1:9092/kapacitor/v1"
+PORT = 9092
 CONFIG = Path(__file__).with_name("bootstrap.conf")
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -26,19 +25,17 @@ POLL_SECONDS = 0.1
 
 
 def request(method: str, path: str, body: Mapping[str, str] | None = None) -> int:
-    """Send one request and return the HTTP status; raises URLError when nobody answers."""
-    data = None if body is None else json.dumps(body).encode()
+    """Send one request and return the HTTP status; raises OSError when nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
     try:
-        with urllib.request.urlopen(  # noqa: S310 (the address is the constant above)
-            urllib.request.Request(API + path, data=data, method=method),
-            timeout=10,  # noqa: S310
-        ) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        if error.code != 404:
-            reason = error.read().decode(errors="replace")
-            sys.exit(f"Kapacitor refuses {method} {path}: HTTP {error.code}: {reason}")
-        return error.code
+        connection.request(method, f"/kapacitor/v1{path}", None if body is None else json.dumps(body))
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    finally:
+        connection.close()
+    if answer.status >= 400 and answer.status != 404:
+        sys.exit(f"Kapacitor refuses {method} {path}: HTTP {answer.status}: {text}")
+    return answer.status
 
 
 def wait_until_ready(kapacitord: subprocess.Popen[bytes]) -> None:
@@ -49,7 +46,7 @@ def wait_until_ready(kapacitord: subprocess.Popen[bytes]) -> None:
             sys.exit(f"kapacitord ended with exit code {kapacitord.returncode} before it was ready.")
         try:
             request("GET", "/ping")
-        except urllib.error.URLError:
+        except OSError:
             time.sleep(POLL_SECONDS)
         else:
             return
@@ -68,7 +65,7 @@ def ensure_admin(name: str, password: str) -> str:
 def main(name: str, password_file: str, marker_file: str) -> None:
     """Start Kapacitor, keep the admin, stop Kapacitor, leave the marker."""
     password = Path(password_file).read_text(encoding="utf-8").rstrip("\n")
-    kapacitord = subprocess.Popen(["kapacitord", "-config", str(CONFIG)])  # noqa: S607
+    kapacitord = subprocess.Popen(["kapacitord", "-config", str(CONFIG)])  # noqa: S603, S607 (of the image)
     try:
         wait_until_ready(kapacitord)
         done = ensure_admin(name, password)
