@@ -71,12 +71,18 @@ class Calibration:
         return cls(np.asarray(arrays["calibration_levels"], dtype=np.float64), tail, excess, int(count))
 
 
-def calibrate(scores: Floats) -> Calibration:
-    """A calibration from scores (n,) of windows that the detector has not seen. Raises ValueError without any."""
+def calibrate(scores: Floats, *, robust: bool = False) -> Calibration:
+    """A calibration from scores (n,) of windows that the detector has not seen. Raises ValueError without any.
+
+    robust: take the excess by its median, for scores of which some may be anomalous.
+    """
     if len(scores) == 0:
         raise ValueError("no scores to calibrate with")
     tail = min(_LARGEST_TAIL, max(_TAIL, _TAIL_POINTS / len(scores)))
     levels = np.quantile(scores, 1.0 - np.linspace(1.0, tail, _LEVELS))
     beyond = scores[scores > levels[-1]] - levels[-1]
-    excess = float(beyond.mean() * (1.0 + _CAUTION / np.sqrt(len(beyond)))) if len(beyond) else 0.0
+    excess = 0.0
+    if len(beyond):
+        mean = float(np.median(beyond)) / np.log(2.0) if robust else float(beyond.mean())
+        excess = mean * (1.0 + _CAUTION / np.sqrt(len(beyond)))
     return Calibration(levels, tail, max(excess, _SMALLEST_EXCESS * max(1.0, abs(float(levels[-1])))), len(scores))

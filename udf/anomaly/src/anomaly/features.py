@@ -6,7 +6,7 @@ Each aggregate of each field is one feature, in three steps:
    logarithm (down to a floor): "noisier" and "stuck" (spread 0) both end far away from the usual. Measured: a logarithm
    above, too, finds a third of the spikes of nine deviations instead of three quarters, at the same false alarms.
 2. *Scale.* Each series' feature is centred by its median and scaled by its MAD, so that one forest serves all series.
-   A series that training has not seen gets the median center and scale of the others.
+   A series that training has hardly seen, or not at all, gets the median center and scale of the others.
 3. *Tails.* Beyond its 1 % quantiles a feature is measured in units of its tail's mean excess, each side for itself:
    skewed and heavy tails become alike, and near to exponential, which calibration extrapolates. Source of the idea:
    peaks over threshold, e.g. Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017.
@@ -43,6 +43,8 @@ _MIN_EXCESS = 0.1
 # A window with less than this share of its usual points is cut off (the first after a start, the edge of a gap): its
 # deviation says little, so it is left out of training and not scored.
 _ENOUGH = 0.5
+# A series with fewer windows than this is scaled as the others are.
+_ENOUGH_WINDOWS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ def fit_scaling(
     usual = np.zeros((rows, counts.shape[1]))
     order = np.argsort(series, kind="stable")
     bounds = np.searchsorted(series[order], np.arange(rows))
-    known = np.flatnonzero(np.diff(bounds) > 0) + 1
+    lengths = np.diff(bounds)
+    known = np.flatnonzero(lengths >= min(_ENOUGH_WINDOWS, lengths.max())) + 1
     for row in known:
         mine = order[bounds[row - 1] : bounds[row]]
         usual[row] = np.median(counts[mine], axis=0)

@@ -10,19 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.calibration import calibrate
 from anomaly.detectors.base import Detector, fit
 from anomaly.features import Scaling, features, fit_scaling
 from anomaly.model import Model
 from anomaly.spec import Pipeline
-from anomaly.training.gate import Quality, Refused, check_quality, check_windows
+from anomaly.training.blocks import FOLDS, Blocks
+from anomaly.training.gate import Quality, check_quality, check_windows
 from anomaly.windows import Windows
 
-_FOLDS = 5
-_BLOCKS = 50
-# Scoring out of fold costs some 10 us a window; calibration gains little from more than this.
+# Scoring costs some 10 us a window, and calibration gains little from more than this: the rest is thinned evenly.
 _MOST_CALIBRATED = 200_000
 
 
@@ -48,22 +46,18 @@ def train(
     usable = _usable(pipeline, windows)
     left_out = len(windows) - len(usable)
     progress(f"{len(usable)} windows of {len(windows.keys)} series" + (f", {left_out} left out" if left_out else ""))
-    rows = _thin(len(usable), _MOST_CALIBRATED)
-    fold = _folds(usable)
+    blocks = Blocks(usable)
+    scored = np.arange(len(usable)) % -(-len(usable) // _MOST_CALIBRATED) == 0
     held_back = np.empty(len(usable))
-    scored = np.zeros(len(usable), dtype=bool)
-    scored[rows] = True
-    for number in range(_FOLDS):
-        progress(f"calibrating, part {number + 1} of {_FOLDS}")
-        inside = fold == number
-        scaling, detector, _ = _fit(pipeline, usable.where(~inside), seed + 1 + number)
-        mine = inside & scored
+    for fold in range(FOLDS):
+        progress(f"calibrating, part {fold + 1} of {FOLDS}")
+        scaling, detector, _ = _fit(pipeline, usable.where(blocks.trained_on(fold)), seed + 1 + fold)
+        mine = blocks.held_back(fold) & scored
         held_back[mine] = detector.score(scaling.transform(usable.values[mine], usable.series[mine] + 1))
-    calibration = calibrate(held_back[scored])
-    quality = check_quality(pipeline, usable.where(scored), held_back[scored], fold[scored])
+    quality = check_quality(pipeline, usable.begin_ns[scored], held_back[scored], blocks.number[scored])
     progress("fitting the final model")
     scaling, detector, estimator = _fit(pipeline, usable, seed, keep=True)
-    model = Model(version, pipeline, scaling, detector, calibration)
+    model = Model(version, pipeline, scaling, detector, calibrate(held_back[scored]))
     return Trained(model, estimator, len(usable), left_out, quality)
 
 
@@ -82,21 +76,3 @@ def _usable(pipeline: Pipeline, windows: Windows) -> Windows:
     usable = complete.where(scaling.enough_points(complete.counts, complete.series + 1))
     check_windows(pipeline, windows, len(usable))
     return usable
-
-
-def _folds(windows: Windows) -> NDArray[np.intp]:
-    """A fold for each window, in blocks of time, the same for all series."""
-    begin, end = windows.begin_ns.min(), windows.begin_ns.max()
-    block = (windows.begin_ns - begin) * _BLOCKS // max(int(end - begin) + 1, 1)
-    fold = np.asarray(block % _FOLDS, dtype=np.intp)
-    # With a big hole in the history a fold could be empty, or all there is.
-    if len(np.unique(fold)) < _FOLDS:
-        fold = np.arange(len(windows), dtype=np.intp) * _BLOCKS // len(windows) % _FOLDS
-    return fold
-
-
-def _thin(count: int, most: int) -> NDArray[np.intp]:
-    return np.arange(0, count, max(1, -(-count // most)), dtype=np.intp)
-
-
-__all__ = ["Refused", "Trained", "train"]

@@ -77,22 +77,22 @@ def check_quality(
 
 
 def _odd_blocks(held_back: Floats, block: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Blocks of which half is rarer than a hundredth of the usual block."""
+    """Blocks of which half is rarer than a tenth of the usual block."""
     numbers = np.unique(block)
-    medians, rare = np.array([np.quantile(held_back[block == number], [0.5, 0.99]) for number in numbers]).T
+    medians, rare = np.array([np.quantile(held_back[block == number], [0.5, 0.9]) for number in numbers]).T
     return np.asarray(numbers[medians > np.median(rare)])
 
 
 def _loud(held_back: Floats, odd: NDArray[np.bool_], windows_per_day: float, limit: float) -> NDArray[np.bool_]:
     """Windows beyond `limit` of a calibration without them: what is beyond is set aside, again and again, until nothing
     more is. The first calibration must not be spoilt by what it is to find, so it goes by a median."""
-    loud = odd
+    loud = np.zeros_like(odd)
     calibration = calibrate(held_back[~odd], robust=True)
     for _ in range(10):
-        before, loud = loud, odd | (calibration.severity(held_back, windows_per_day) >= limit)
-        if (before == loud).all() or loud.all():
+        before, loud = loud, calibration.severity(held_back, windows_per_day) >= limit
+        if (before == loud).all() or (loud | odd).all():
             break
-        calibration = calibrate(held_back[~loud])
+        calibration = calibrate(held_back[~(loud | odd)])
     return loud
 
 

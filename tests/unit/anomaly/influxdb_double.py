@@ -1,0 +1,104 @@
+"""A stand-in for InfluxDB's query API: answers from a table of windows, in chunks, with users and databases."""
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+
+from anomaly.windows import Windows
+
+
+class InfluxDB:
+    """What it knows, and what it was asked. `rows_a_chunk` may be small, so that series come in pieces."""
+
+    def __init__(self, windows: Windows, fields: dict[str, str], rows_a_chunk: int = 1000) -> None:
+        self.windows = windows
+        self.fields = fields
+        self.rows_a_chunk = rows_a_chunk
+        self.databases = ["printer"]
+        self.users = {"reader": "secret"}
+        self.queries: list[str] = []
+        self.url = ""
+
+    def answer(self, query: str, database: str) -> tuple[int, list[dict[str, Any]]]:
+        """Status and chunks."""
+        self.queries.append(query)
+        if query == "SHOW DATABASES":
+            return 200, [series("databases", ["name"], [[name] for name in self.databases])]
+        if database not in self.databases:
+            return 200, [{"results": [{"error": f"database not found: {database}"}]}]
+        if query.startswith("SHOW FIELD KEYS"):
+            return 200, [series("temperature", ["fieldKey", "fieldType"], [list(item) for item in self.fields.items()])]
+        if "ORDER BY time" in query:
+            at = self.windows.begin_ns.max() if "DESC" in query else self.windows.begin_ns.min()
+            return 200, [series("temperature", ["time", "x"], [[int(at), 1.0]])] if len(self.windows) else [{"results": [{}]}]
+        bounds = re.search(r"time >= (\d+) AND time < (\d+)", query)
+        assert bounds, query
+        return 200, list(self._chunks(int(bounds[1]), int(bounds[2]))) or [{"results": [{"statement_id": 0}]}]
+
+    def _chunks(self, begin: int, end: int) -> Iterator[dict[str, Any]]:
+        inside = (self.windows.begin_ns >= begin) & (self.windows.begin_ns < end)
+        columns = ["time", *(f"a{n}" for n in range(self.windows.values.shape[1])), "c0", "c1", "c2"]
+        for number, key in enumerate(self.windows.keys):
+            mine = np.flatnonzero(inside & (self.windows.series == number))
+            rows = [
+                [int(self.windows.begin_ns[i]), *map(cell, self.windows.values[i]), *map(int, self.windows.counts[i])]
+                for i in mine
+            ]
+            for start in range(0, len(rows), self.rows_a_chunk):
+                yield series("temperature", columns, rows[start : start + self.rows_a_chunk], {"printer": key[0]})
+
+
+def cell(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def series(name: str, columns: list[str], values: list[list[Any]], tags: dict[str, str] | None = None) -> dict[str, Any]:
+    return {"results": [{"statement_id": 0, "series": [{"name": name, "tags": tags, "columns": columns, "values": values}]}]}
+
+
+@contextmanager
+def serve(database: InfluxDB) -> Iterator[InfluxDB]:
+    """Serves on a free port of the loopback interface."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = parse_qs(urlsplit(self.path).query)
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            assert asked["chunked"] == ["true"]
+            if not self._let_in():
+                return self._send(401, [{"error": "authorization failed"}])
+            return self._send(*database.answer(form["q"][0], asked.get("db", [""])[0]))
+
+        def _let_in(self) -> bool:
+            scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+            user, _, password = base64.b64decode(token).decode().partition(":")
+            return scheme == "Basic" and database.users.get(user) == password
+
+        def _send(self, status: int, chunks: list[dict[str, Any]]) -> None:
+            body = b"".join(json.dumps(chunk).encode() + b"\n" for chunk in chunks)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    database.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield database
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

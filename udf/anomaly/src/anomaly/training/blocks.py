@@ -1,0 +1,38 @@
+"""History in blocks of time, for holding some of it back.
+
+Blocks are short against a day, so that each fold has all hours in it, and long against a fault. Around a block that is held
+back, a fifth of a block on either side is not trained on either: neighbours in time resemble each other, and a fault may lie across
+the edge.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.windows import Windows
+
+FOLDS = 5
+BLOCKS = 50
+_MARGIN = 0.2
+
+
+class Blocks:
+    """Which of n windows belong to which of BLOCKS blocks, and these to which of FOLDS folds; the same for all series."""
+
+    def __init__(self, windows: Windows) -> None:
+        begin, end = int(windows.begin_ns.min()), int(windows.begin_ns.max())
+        position = (windows.begin_ns - begin) / (end - begin + 1) * BLOCKS
+        if len(np.unique(position.astype(np.intp))) < BLOCKS // 2:
+            # A history with big holes: blocks of equally many windows, in the order of time.
+            position = np.empty(len(windows))
+            position[np.argsort(windows.begin_ns, kind="stable")] = np.arange(len(windows)) / len(windows) * BLOCKS
+        self._position = position
+        self.number: NDArray[np.intp] = np.minimum(position.astype(np.intp), BLOCKS - 1)
+
+    def held_back(self, fold: int) -> NDArray[np.bool_]:
+        """(n,): the windows of a fold."""
+        return np.asarray(self.number % FOLDS == fold)
+
+    def trained_on(self, fold: int) -> NDArray[np.bool_]:
+        """(n,): the windows that a fold's forest may see."""
+        offset = (self._position - fold) % FOLDS
+        return np.asarray((offset >= 1 + _MARGIN) & (offset < FOLDS - _MARGIN))
