@@ -1,7 +1,7 @@
 """Streams the day no faster than the stack takes it.
 
-InfluxDB hands each write on to Kapacitor without waiting, and drops what a slow subscriber does not take. So the feed
-looks at what comes out at the other end: it is never more than ``AHEAD_POINTS`` ahead of the scores.
+InfluxDB hands each write on to Kapacitor without waiting for it, and a UDF that is flooded sheds what it has no room
+for. So the feed looks at what comes out at the other end: it is never much more than ``AHEAD_POINTS`` ahead of it.
 """
 
 import time
@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from demo.errors import DemoError
 from ingest.points import Point
 
-AHEAD_POINTS = 30_000
+AHEAD_POINTS = 8_000
+"""With a batch more, half of what the UDF's queue holds, so that it is never full however slow the machine."""
+
+BATCH_POINTS = 2_000
 STALL_S = 120
 """Seconds without a new score after which the stack is taken to be stuck."""
 

@@ -156,14 +156,14 @@ def _outline(lines: Iterable[str]) -> Iterator[str]:
             name, colon, _ = text.partition(" : ")
             if not colon or name == role:
                 continue
-            role = text = name
+            role, text = name, name
         yield f"    {text}"
 
 
 def _follow(console: Console, lines: Iterable[str], verbose: bool, log: str) -> None:
     if verbose or not console.is_terminal:
-        for text in lines if verbose else _outline(lines):
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+        for shown in lines if verbose else _outline(lines):
+            console.print(shown, markup=False, highlight=False, soft_wrap=True)
         return
     with Progress(
         SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), console=console, transient=True

@@ -12,7 +12,7 @@ from rich.console import Console
 from demo.chart import Series, chart
 from demo.database import Database
 from demo.errors import DemoError
-from demo.feed import Backlog, wait_for_scores
+from demo.feed import BATCH_POINTS, Backlog, wait_for_scores
 from demo.history import expected_totals, matches
 from demo.kapacitor import Task
 from demo.plan import Plan
@@ -225,7 +225,7 @@ def _stream_day(options: Options, stack: Stack, plan: Plan, reader: Database, ta
     pacer = Pacer(options.speed_up) if options.speed_up else None
     with reporter("day", stream.samples * stream.printers, sys.stdout) as progress:
         writer = Writer(_target(stack), stream.precision, _RETRY_MS, progress.note)
-        for batch in batched(stream.points(), _BATCH, pacer.span_ns if pacer else None):
+        for batch in batched(stream.points(), BATCH_POINTS, pacer.span_ns if pacer else None):
             wait_for_scores(
                 lambda: reader.latest_scores(stack.pipeline, plan.start_ms, plan.tail_end_ms),
                 backlog.may_write,
