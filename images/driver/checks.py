@@ -1,0 +1,64 @@
+"""What a fresh image has to do before it gets its name: run as it will be run, hardened and without a network."""
+
+from __future__ import annotations
+
+from driver.catalog import Image
+from driver.engine import docker
+from driver.udf_info import INFO_REQUEST, InfoError, read_info_response
+
+HARDENED = (
+    "run", "--rm", "--interactive", "--network", "none", "--read-only", "--cap-drop", "ALL",
+    "--security-opt", "no-new-privileges", "--user", "1500:1500",
+)  # fmt: skip
+TIMEOUT_SECONDS = 120
+
+
+class Unfit(RuntimeError):
+    """An image that does not do what it is for."""
+
+
+def check(image: Image, reference: str) -> None:
+    """Runs an image's check.
+
+    Raises:
+        Unfit: it failed; the message has the command and what it said.
+    """
+    if image.name == "debian":
+        _says(reference, f"{image.version}.", "cat", "/etc/debian_version")
+    elif image.name == "toolchain":
+        _says(reference, image.version, "go", "version")
+        _says(reference, "cargo", "cargo", "--version")
+    elif image.name == "influxdb":
+        _says(reference, image.version, "influxd", "version")
+        _says(reference, image.version, "influx", "-version")
+        _says(reference, "curl", "curl", "--version")
+    elif image.name == "kapacitor":
+        _says(reference, image.version, "kapacitord", "version")
+        _says(reference, image.version, "kapacitor", "version")
+    elif image.name == "kapacitor-python":
+        _says(reference, image.version, "kapacitord", "version")
+        _says(reference, "usage", "anomaly", "--help")
+        # What training needs, loaded for real: wheels can miss a shared library.
+        _says(reference, "IsolationForest", "python3", "-c", "from sklearn.ensemble import *; print(IsolationForest)")
+        _udf_answers(reference)
+
+
+def _run(reference: str, *command: str, input: bytes = b"") -> tuple[int, bytes, str]:
+    result = docker(*HARDENED, reference, *command, input=input, timeout=TIMEOUT_SECONDS)
+    return result.returncode, result.stdout, result.stderr.decode(errors="replace")
+
+
+def _says(reference: str, expected: str, *command: str) -> None:
+    code, output, error = _run(reference, *command)
+    text = output.decode(errors="replace") + error
+    if code or expected not in text:
+        raise Unfit(f"'{' '.join(command)}' exited with {code} and did not say '{expected}':\n{text.strip()}")
+
+
+def _udf_answers(reference: str) -> None:
+    """Kapacitor's first question, as it asks it: a framed InfoRequest on standard input."""
+    _, output, error = _run(reference, "anomaly", "udf", input=INFO_REQUEST)
+    try:
+        read_info_response(output)
+    except InfoError as problem:
+        raise Unfit(f"'anomaly udf' did not answer an InfoRequest: {problem}\n{error.strip()}") from None
