@@ -68,7 +68,8 @@ class Host:
     def run(self, *command: str) -> str:
         """Output of a command that runs on it as root; fails if the command does."""
         code, output = self.container.exec_run(list(command))
-        text = bytes(output).decode(errors="replace")
+        assert isinstance(output, bytes)
+        text = output.decode(errors="replace")
         assert code == 0, f"{self.name}: {' '.join(command)} exited {code}: {text}"
         return text
 

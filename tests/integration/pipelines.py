@@ -11,7 +11,7 @@ from tests.integration.playbook import ROOT
 Pipeline = dict[str, Any]
 
 HISTORY = ("2024-03-01T00:00:00Z", "2024-03-01T04:00:00Z")
-"""Clean data to train on. The times are fixed, as the printers' noise depends on them: it always is the same."""
+"""Clean data to train on. The times are fixed, so the printers' noise, which depends on them, is always the same."""
 STREAM_HOURS = 2
 """The data with faults follow on the history."""
 

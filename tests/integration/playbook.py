@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,13 +44,15 @@ class PlayResult:
         output: standard output and standard error, as a user sees them, without colour.
         log: the file that holds `output`.
         recap: host to counts.
+        seconds: how long it took.
     """
 
     command: list[str]
     returncode: int
-    output: str
+    output: str = field(repr=False)
     log: Path
     recap: Mapping[str, Recap] = field(default_factory=dict)
+    seconds: float = 0
 
     @property
     def changed(self) -> int:
@@ -81,23 +84,30 @@ class PlayResult:
 
     def succeeded(self) -> PlayResult:
         """Itself, after asserting that every host passed."""
+        __tracebackhide__ = True
         assert self.returncode == 0, f"{' '.join(self.command)} exited {self.returncode}\n{self.tail()}"
         return self
 
     def unchanged(self) -> PlayResult:
         """Itself, after asserting that every host passed and nothing changed anywhere."""
+        __tracebackhide__ = True
         self.succeeded()
         assert self.changed == 0, f"{' '.join(self.command)} changed {self.changes}\n{self.tail()}"
         return self
 
     def refused(self, *words: str) -> PlayResult:
         """Itself, after asserting that it failed with a message that has all `words` (letter case does not count)."""
+        __tracebackhide__ = True
         assert self.returncode != 0, f"{' '.join(self.command)} passed\n{self.tail()}"
         text = self.text.lower()
         missing = [word for word in words if " ".join(word.split()).lower() not in text]
         assert not missing, f"{' '.join(self.command)} failed without saying {missing}\n{self.tail()}"
         assert "traceback (most recent call last)" not in text, self.tail()
         return self
+
+
+RUNS: list[PlayResult] = []
+"""Every run of this session, in order."""
 
 
 def recap_of(output: str) -> dict[str, Recap]:
@@ -128,6 +138,7 @@ def run_playbook(
     command = [str(ANSIBLE_PLAYBOOK), "-i", str(inventory), path, *args]
     environment = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"} | dict(env or {})
     log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
     with log.open("wb") as file:
         file.write(f"$ {' '.join(command)}\n".encode())
         file.flush()
@@ -142,4 +153,6 @@ def run_playbook(
             check=False,
         ).returncode
     output = log.read_text(encoding="utf-8", errors="replace")
-    return PlayResult(command, returncode, output, log, recap_of(output))
+    result = PlayResult(command, returncode, output, log, recap_of(output), time.monotonic() - started)
+    RUNS.append(result)
+    return result

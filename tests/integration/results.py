@@ -92,7 +92,7 @@ def produce(stack: Stack, folder: Path) -> Results:
     with Watch(stack) as watch:
         training = stack.play("train")
     models = model_files(stack)
-    second_training = stack.play("train")
+    second_training = stack.play("train", train_if_needed=True)
     models_again = model_files(stack)
     truth = write_printer_stream(stack, folder)
     write_rooms(stack, HISTORY_END, STREAM_END, folder)

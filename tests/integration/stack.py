@@ -44,6 +44,7 @@ class Stack:
         name: `stack_name`.
         dir: `stack_dir`.
         inventory: the inventory's folder.
+        records: `stack_record_dir`, which holds the summary and the lock file of images.
         ports: service to port on 127.0.0.1.
         variables: may be changed; `write` puts them into the inventory, as each run of a playbook does.
         pipelines: likewise.
@@ -65,6 +66,7 @@ class Stack:
         self.folder = folder / self.name
         self.dir = self.folder / "stack"
         self.inventory = self.folder / "inventory"
+        self.records = self.folder / "records"
         self.ports = {service: free_port() for service in SERVICES}
         self.variables: dict[str, Any] = dict(variables or {})
         self.pipelines: list[dict[str, Any]] = [dict(pipeline) for pipeline in pipelines]
@@ -85,6 +87,7 @@ class Stack:
         place = {
             "stack_name": self.name,
             "stack_dir": str(self.dir),
+            "stack_record_dir": str(self.records),
             **{f"{service}_port": port for service, port in self.ports.items()},
         }
         _write_yaml(folder / "stack.yml", place | self.variables)

@@ -29,7 +29,7 @@ def test_training_makes_a_model_of_each_pipeline(stack: Stack, results: Results)
         assert {path.name for path in (folder / "current").iterdir()} >= {"manifest.json", "model.npz", "model.joblib"}
 
 
-def test_training_again_changes_nothing(stack: Stack, results: Results) -> None:
+def test_training_only_if_needed_changes_nothing(stack: Stack, results: Results) -> None:
     results.second_training.unchanged()
     assert results.models_after_second_training == results.models
 
