@@ -52,7 +52,8 @@ def variables(role: str, **more: Any) -> dict[str, Any]:
         "stack_address": "192.0.2.1",
     }
     found |= more
-    found["hostvars"] = {HOST: dict(found)}
+    hosts = {host for members in found["groups"].values() for host in members}
+    found["hostvars"] = {host: dict(found) if host == HOST else {"inventory_hostname": host} for host in hosts}
     return found
 
 
@@ -63,7 +64,8 @@ def render(path: str, role: str, extra: Mapping[str, Any] | None = None, **more:
     """
     file = ROOT / path
     templar = Templar(DataLoader(), variables(role, **more) | dict(extra or {}))
-    return str(templar.template(trust_as_template(file.read_text(encoding="utf-8"))))
+    # As the template module and lookup do it: in files, unlike in YAML, backslashes mean what they mean in Jinja.
+    return str(templar.template(trust_as_template(file.read_text(encoding="utf-8")), escape_backslashes=False))
 
 
 def value(name: str, role: str, **more: Any) -> Any:

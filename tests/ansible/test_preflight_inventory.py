@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anomaly import spec
 
+from anomaly import spec
 from preflight.checks import inventory_problems
 from preflight.inventory import Inventory
 from tests.ansible.inventories import FOUR, ONE, OPTIONS, PIPELINE, ROLES, inventory

@@ -1,0 +1,378 @@
+"""The module kapacitor_task: against a real kapacitord, and against answers that a healthy one never gives."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ansible.modules import load
+from tests.ansible.test_templates import ALL, normalized, tickscript
+from tests.conformance.kapacitord import Kapacitord, binary
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = load("kapacitor_task")
+INFO = load("kapacitor_task_info")
+from ansible.module_utils.kapacitor_api import (  # noqa: E402 - found through load()
+    Kapacitor,
+    KapacitorError,
+    script_excerpt,
+    script_position,
+)
+
+MARK = "managed by the tests"
+COUNT = f"// {MARK}\nstream\n    |from().measurement('m')\n    |window().period(10s).every(10s)\n    |count('value')\n"
+AVERAGE = COUNT.replace("count", "mean")
+# Takes the place of the anomaly UDF: the same declaration, and it fails when a pipeline says so.
+UDF = """
+import json
+from kapacitor_udf import BATCH, STREAM, STRING, UDF, BatchHandler, Option, run
+
+class Handler(BatchHandler):
+    def __init__(self, context):
+        super().__init__(context)
+        if json.loads(context.options["spec"])["name"] == "broken":
+            raise ValueError("this pipeline is broken")
+
+    def batch(self, batch, out):
+        pass
+
+run(UDF(wants=BATCH, provides=STREAM, handler=Handler, options=[Option("spec", STRING)]))
+"""
+
+
+def wanted(**more: Any) -> dict[str, Any]:
+    """The module's parameters."""
+    return {
+        "id": "job",
+        "state": "enabled",
+        "script": COUNT,
+        "dbrps": [{"database": "db", "retention_policy": "autogen"}],
+        "owner_marker": MARK,
+        "watch": 0.5,
+        **more,
+    }
+
+
+class TestPlan:
+    """What has to be done, from what is there."""
+
+    THERE: dict[str, Any] = {  # noqa: RUF012 - read only
+        "id": "job",
+        "status": "enabled",
+        "executing": True,
+        "error": "",
+        "script": COUNT,
+        "dbrps": [{"db": "db", "rp": "autogen"}],
+    }
+
+    @pytest.mark.parametrize(
+        ("there", "want", "actions"),
+        [
+            (None, {}, ["created", "enabled"]),
+            (None, {"state": "disabled"}, ["created"]),
+            (None, {"state": "absent"}, []),
+            ({}, {}, []),
+            ({}, {"script": AVERAGE}, ["updated", "restarted"]),
+            ({}, {"script": AVERAGE, "state": "disabled"}, ["updated", "disabled"]),
+            ({}, {"dbrps": [{"database": "other", "retention_policy": "autogen"}]}, ["updated", "restarted"]),
+            ({}, {"dbrps": None}, []),
+            ({}, {"state": "disabled"}, ["disabled"]),
+            ({}, {"state": "absent"}, ["removed"]),
+            ({"status": "disabled", "executing": False}, {}, ["enabled"]),
+            ({"status": "disabled", "executing": False}, {"state": "disabled"}, []),
+            ({"executing": False, "error": "its UDF died"}, {}, ["restarted"]),
+            ({"executing": True, "error": "an old one"}, {}, ["restarted"]),
+        ],
+    )
+    def test_actions(self, there: dict[str, Any] | None, want: dict[str, Any], actions: list[str]) -> None:
+        before = None if there is None else {**self.THERE, **there}
+        assert MODULE.plan(before, wanted(**want)) == actions
+
+
+class TestPositions:
+    def test_of_an_error(self) -> None:
+        assert script_position("invalid TICKscript: parser: unexpected EOF line 12 char 34 in x") == (12, 34)
+        assert script_position("no such UDF") is None
+
+    def test_the_excerpt_points_at_the_column(self) -> None:
+        assert script_excerpt("a\nbcd", 2, 3) == "2: bcd\n     ^"
+        assert script_excerpt("\t\tx", 1, 3) == "1: \t\tx\n   \t\t^"
+
+    @pytest.mark.parametrize(("line", "column"), [(0, 1), (2, 1)])
+    def test_a_line_that_is_not_there(self, line: int, column: int) -> None:
+        assert script_excerpt("one line", line, column) == ""
+
+
+@contextmanager
+def answering(status: int, body: bytes, seen: list[Any] | None = None) -> Iterator[str]:
+    """An HTTP server that gives one answer to everything, and keeps the requests' headers."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if seen is not None:
+                seen.append((self.path, dict(self.headers)))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class TestErrors:
+    """Messages name the address, what was said, and what to do."""
+
+    def test_wrong_password(self) -> None:
+        with answering(401, b'{"error": "authorization failed"}') as url, pytest.raises(KapacitorError) as raised:
+            Kapacitor(url, "admin", "s3cret").task("x")
+        assert raised.value.status == 401
+        assert "'admin'" in str(raised.value)
+        assert "authorization failed" in str(raised.value)
+        assert "s3cret" not in str(raised.value)
+
+    def test_no_credentials(self) -> None:
+        with (
+            answering(401, b'{"error": "unable to parse authentication credentials"}') as url,
+            pytest.raises(KapacitorError, match="without username and password"),
+        ):
+            Kapacitor(url).tasks()
+
+    def test_something_else_answers(self) -> None:
+        with answering(200, b"<html>hello</html>") as url, pytest.raises(KapacitorError, match="not Kapacitor's API"):
+            Kapacitor(url).task("x")
+
+    def test_nobody_answers(self) -> None:
+        with answering(200, b"") as url:
+            pass
+        with pytest.raises(KapacitorError, match="Is it running"):
+            Kapacitor(url).task("x")
+
+    def test_no_such_task_is_none(self) -> None:
+        with answering(404, b'{"error": "no task exists"}') as url:
+            assert Kapacitor(url).task("x") is None
+
+    def test_credentials_are_sent_unasked_and_ids_are_quoted(self) -> None:
+        seen: list[Any] = []
+        with answering(200, b"{}", seen) as url:
+            Kapacitor(url, "admin", "pw").task("Ünïcode")
+        ((path, headers),) = seen
+        assert headers["Authorization"].startswith("Basic ")
+        assert path.startswith("/kapacitor/v1/tasks/%C3%9Cn%C3%AFcode?")
+
+
+@pytest.fixture(scope="module")
+def kapacitord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kapacitord]:
+    directory = tmp_path_factory.mktemp("kapacitord")
+    (directory / "udf.py").write_text(UDF)
+    environment = {"PYTHONPATH": str(ROOT / "udf" / "kapacitor_udf" / "src")}
+    functions = {"anomaly": [sys.executable, str(directory / "udf.py")]}
+    with Kapacitord(binary(directory), directory / "data", functions, environment=environment) as running:
+        yield running
+
+
+@pytest.fixture
+def run(kapacitord: Kapacitord) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Calls the module; afterwards no task is left."""
+    api = Kapacitor(kapacitord.url.removesuffix("/kapacitor/v1"))
+
+    def call(check_mode: bool = False, **more: Any) -> dict[str, Any]:
+        result = MODULE.run(api, wanted(**more), check_mode)
+        assert isinstance(result, dict)
+        return result
+
+    yield call
+    for task in api.tasks():
+        api.delete_task(task["id"])
+
+
+@pytest.mark.containers
+class TestAgainstKapacitor:
+    def test_a_life(self, run: Callable[..., dict[str, Any]]) -> None:
+        made = run()
+        assert made["changed"]
+        assert made["task"]["executing"] is True
+        assert made["task"]["dbrps"] == [{"db": "db", "rp": "autogen"}]
+        assert not run()["changed"]
+
+        stopped = run(state="disabled")
+        assert stopped["actions"] == ["disabled"]
+        assert stopped["task"]["executing"] is False
+        assert not run(state="disabled")["changed"]
+
+        assert run()["actions"] == ["enabled"]
+        assert run(state="absent")["actions"] == ["removed"]
+        assert run(state="absent") == {**run(state="absent"), "changed": False, "task": {}}
+
+    def test_a_changed_script_is_what_runs(self, run: Callable[..., dict[str, Any]], kapacitord: Kapacitord) -> None:
+        first = run()["task"]["last_enabled"]
+        changed = run(script=AVERAGE)
+        assert changed["actions"] == ["updated", "restarted"]
+        assert changed["task"]["last_enabled"] > first
+        # Kapacitor describes the graph that is running, which is the old one until the task has been restarted.
+        assert "mean3" in kapacitord.task("job")["dot"]
+
+    def test_check_mode_changes_nothing(self, run: Callable[..., dict[str, Any]], kapacitord: Kapacitord) -> None:
+        planned = run(check_mode=True)
+        assert planned["actions"] == ["created", "enabled"]
+        assert kapacitord.call("GET", "/tasks/job").status == 404
+        run()
+        before = kapacitord.task("job")["modified"]
+        assert run(check_mode=True, script=AVERAGE)["actions"] == ["updated", "restarted"]
+        assert run(check_mode=True, state="absent")["actions"] == ["removed"]
+        assert kapacitord.task("job")["modified"] == before
+
+    def test_the_diff_shows_the_scripts_lines(self, run: Callable[..., dict[str, Any]]) -> None:
+        run()
+        diff = run(check_mode=True, script=AVERAGE, state="disabled")["diff"]
+        before, after = diff["before"].splitlines(), diff["after"].splitlines()
+        assert [line for line in after if line not in before] == [
+            "# disabled",
+            "    |mean('value')",
+        ]
+        assert '# from "db"."autogen"' in before
+
+    @pytest.mark.parametrize(
+        ("script", "line", "column", "word"),
+        [
+            ("stream\n    |from()\n    |nosuchnode()\n", 3, None, "nosuchnode"),
+            ("stream\n    |from(\n", 3, None, "EOF"),
+            ("stream\n    |from().measurement(7)\n", 2, None, "measurement"),
+        ],
+    )
+    def test_a_wrong_script(
+        self, run: Callable[..., dict[str, Any]], script: str, line: int, column: int | None, word: str
+    ) -> None:
+        with pytest.raises(MODULE.TaskError) as raised:
+            run(script=script)
+        error = raised.value
+        assert error.details["line"] in {line - 1, line}
+        assert error.details["column"] > 0
+        assert word in str(error)
+        assert f"line {error.details['line']}, column {error.details['column']}" in str(error)
+        assert run(state="absent")["actions"] == [], "a script that was refused left a task behind"
+
+    def test_a_wrong_script_leaves_the_old_one_running(
+        self, run: Callable[..., dict[str, Any]], kapacitord: Kapacitord
+    ) -> None:
+        run()
+        before = kapacitord.task("job")
+        with pytest.raises(MODULE.TaskError):
+            run(script=COUNT + "|nosuchnode()")
+        after = kapacitord.task("job")
+        assert after["executing"] is True
+        assert after["last-enabled"] == before["last-enabled"]
+        assert after["script"] == before["script"]
+
+    def test_somebody_elses_task_is_left_alone(
+        self, run: Callable[..., dict[str, Any]], kapacitord: Kapacitord
+    ) -> None:
+        kapacitord.define("job", "stream|from()|log()")
+        for more in ({}, {"state": "absent"}, {"state": "disabled"}):
+            with pytest.raises(MODULE.TaskError, match="somebody else"):
+                run(**more)
+        assert kapacitord.task("job")["executing"] is True
+
+    def test_a_udf_that_fails_after_its_start_is_told(self, run: Callable[..., dict[str, Any]]) -> None:
+        specification = json.dumps({"name": "broken"})
+        script = f"// {MARK}\nstream|from()|window().period(1s).every(1s)@anomaly().spec('''{specification}''')"
+        with pytest.raises(MODULE.TaskError, match="this pipeline is broken"):
+            run(script=script, watch=60)
+
+    def test_a_task_that_died_is_started_again(
+        self, run: Callable[..., dict[str, Any]], kapacitord: Kapacitord
+    ) -> None:
+        script = tickscript(ALL[0]).replace("Managed by", MARK)
+        pipeline = normalized(ALL[0])
+        dbrps = [{"database": pipeline["database"], "retention_policy": pipeline["retention_policy"]}]
+        # Without InfluxDB there is no output to write to.
+        script = script.split("    |influxDBOut")[0]
+        others = set(kapacitord.children())
+        run(script=script, dbrps=dbrps)
+        (udf,) = set(kapacitord.children()) - others
+        os.kill(udf, 9)
+        # Kapacitor notices with the next point.
+        line = "temperature,printer=p1 hotend=1 1"
+        kapacitord.call("POST", "/write?db=printer&rp=autogen&precision=s", line.encode())
+        kapacitord.wait_for_task("job", lambda task: not task["executing"])
+        again = run(script=script, dbrps=dbrps)
+        assert again["actions"] == ["restarted"]
+        assert again["task"]["executing"] is True
+
+    @pytest.mark.parametrize("pipeline", ALL, ids=[pipeline["name"] for pipeline in ALL])
+    def test_every_rendered_script_parses_and_means_what_it_says(
+        self, run: Callable[..., dict[str, Any]], pipeline: dict[str, Any]
+    ) -> None:
+        complete = normalized(pipeline)
+        script = tickscript(pipeline).split("    |influxDBOut")[0]
+        result = run(
+            id=complete["name"],
+            script=script,
+            owner_marker=None,
+            dbrps=[{"database": complete["database"], "retention_policy": complete["retention_policy"]}],
+        )
+        assert result["task"]["executing"] is True
+        assert result["task"]["dbrps"] == [{"db": complete["database"], "rp": complete["retention_policy"]}]
+
+    def test_listing_pages_through_all_and_picks_ours(
+        self, run: Callable[..., dict[str, Any]], kapacitord: Kapacitord
+    ) -> None:
+        api = Kapacitor(kapacitord.url.removesuffix("/kapacitor/v1"))
+        for number in range(103):
+            api.create_task(
+                {
+                    "id": f"t{number:03}",
+                    "script": "stream|from()",
+                    "dbrps": [{"db": "db", "rp": "r"}],
+                    "status": "disabled",
+                }
+            )
+        run()
+        assert len(api.tasks()) == 104
+        (mine,) = INFO.tasks(api, "", MARK)
+        assert mine["id"] == "job"
+        assert mine["executing"] is True
+        assert [task["id"] for task in INFO.tasks(api, "t00*", None)] == [f"t00{digit}" for digit in range(10)]
+
+    def test_through_ansible(self, kapacitord: Kapacitord, run: Callable[..., dict[str, Any]]) -> None:
+        arguments = {
+            "url": kapacitord.url.removesuffix("/kapacitor/v1"),
+            "username": "anybody",
+            "password": "not-to-be-seen",
+            "id": "job",
+            "script": COUNT,
+            "dbrps": [{"database": "db", "retention_policy": "autogen"}],
+            "watch": 0,
+        }
+        command = [str(Path(sys.executable).with_name("ansible")), "localhost", "-i", "localhost,", "-c", "local"]
+        command += ["-e", f"ansible_python_interpreter={sys.executable}", "-vvv", "-m", "kapacitor_task"]
+        done = subprocess.run(
+            [*command, "-a", json.dumps(arguments)], cwd=ROOT, text=True, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "created" in done.stdout
+        assert "not-to-be-seen" not in done.stdout + done.stderr
+        missing = {key: entry for key, entry in arguments.items() if key != "script"}
+        refused = subprocess.run(
+            [*command, "-a", json.dumps(missing)], cwd=ROOT, text=True, capture_output=True, check=False
+        )
+        assert refused.returncode != 0
+        assert "script" in refused.stdout

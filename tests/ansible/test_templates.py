@@ -1,0 +1,317 @@
+"""Templates of services, with names that would break careless quoting."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.ansible.rendering import SECRETS, render, value
+
+PLAIN: dict[str, Any] = {
+    "name": "printer",
+    "database": "printer",
+    "measurement": "temperature",
+    "fields": ["hotend", "bed", "air"],
+    "group_by": ["printer"],
+    "window": "10s",
+    "aggregate": ["mean", "stddev"],
+}
+# Every name has what ends a string, an identifier, a template or a regular expression somewhere.
+AWKWARD: dict[str, Any] = {
+    "name": "Odd.pipe-line_2",
+    "database": 'it\'s a "db" {{ 7 * 7 }}',
+    "retention_policy": "p'o\"l {% raw %}",
+    "measurement": "m'''e\"a\\'s $tag1 /x/ Ünïcödé 数",
+    "fields": ["load 1", 'q"uote', "a'po", "back\\slash", "$__interval", "{{ field }}"],
+    "group_by": ["host name", "r\"a'ck", "zone/1"],
+    "window": "1m",
+}
+LONELY: dict[str, Any] = {**PLAIN, "name": "lonely", "group_by": [], "fields": ["only"], "retention_policy": "month"}
+ALL = [PLAIN, AWKWARD, LONELY]
+each = pytest.mark.parametrize("pipeline", ALL, ids=[pipeline["name"] for pipeline in ALL])
+
+
+def normalized(pipeline: dict[str, Any]) -> dict[str, Any]:
+    (found,) = value("__pipelines_all", "pipelines", pipelines=[pipeline])
+    assert isinstance(found, dict)
+    return found
+
+
+def tickscript(pipeline: dict[str, Any]) -> str:
+    extra = {"pipeline": normalized(pipeline)}
+    return render("tickscripts/score.tick.j2", "pipelines", extra, pipelines=[pipeline])
+
+
+def dashboard(pipeline: dict[str, Any]) -> dict[str, Any]:
+    extra = {"pipeline": normalized(pipeline), "datasource_uid": "anomaly-results"}
+    found = json.loads(render("grafana/dashboard.json.j2", "grafana", extra, pipelines=[pipeline]))
+    assert isinstance(found, dict)
+    return found
+
+
+def queries(node: Any) -> Iterator[str]:
+    """Every InfluxQL query in a dashboard."""
+    if isinstance(node, dict):
+        for key, entry in node.items():
+            if key == "query" and isinstance(entry, str):
+                yield entry
+            yield from queries(entry)
+    elif isinstance(node, list):
+        for entry in node:
+            yield from queries(entry)
+
+
+class TestTickscript:
+    def test_says_what_the_pipeline_says(self) -> None:
+        script = tickscript(LONELY)
+        assert ".retentionPolicy('month')" in script
+        assert ".period(10s)" in script
+        assert ".every(10s)" in script
+        assert ".align()" in script
+        assert "groupBy" not in script
+
+    def test_carries_the_specification(self) -> None:
+        script = tickscript(AWKWARD)
+        specification = json.loads(script.split(".spec('''")[1].split("''')")[0])
+        assert specification["measurement"] == AWKWARD["measurement"]
+        assert specification["fields"] == AWKWARD["fields"]
+
+    def test_a_quote_is_escaped(self) -> None:
+        script = tickscript({**PLAIN, "measurement": "it's"})
+        assert r".measurement('it\'s')" in script
+
+    def test_stopping_or_moving_a_pipeline_does_not_change_it(self) -> None:
+        assert tickscript({**PLAIN, "enabled": False, "kapacitor": "here"}) == tickscript(PLAIN)
+
+    def test_another_threshold_changes_it(self) -> None:
+        assert tickscript({**PLAIN, "periods": {"open": 80}}) != tickscript(PLAIN)
+
+    def test_is_marked_as_ours_and_as_no_other_stack_s(self) -> None:
+        marker = value("__pipelines_marker", "pipelines", stack_name="one")
+        assert marker in render(
+            "tickscripts/score.tick.j2", "pipelines", {"pipeline": normalized(PLAIN)}, stack_name="one"
+        )
+        assert marker not in render(
+            "tickscripts/score.tick.j2", "pipelines", {"pipeline": normalized(PLAIN)}, stack_name="one2"
+        )
+
+
+class TestKapacitorConf:
+    def conf(self, **more: Any) -> dict[str, Any]:
+        return tomllib.loads(render("roles/kapacitor/templates/kapacitor.conf.j2", "kapacitor", **more))
+
+    def test_lets_nobody_in_without_a_name(self) -> None:
+        conf = self.conf()
+        assert conf["http"]["auth-enabled"] is True
+        assert conf["auth"]["enabled"] is True
+        assert conf["auth"]["bcrypt-cost"] >= 4
+        assert conf["http"]["shared-secret"] == SECRETS["kapacitor_http_shared_secret"]
+        assert conf["reporting"]["enabled"] is False
+
+    def test_a_password_may_hold_anything(self) -> None:
+        password = "quote \" back \\ slash 'x' ${HOME} {{ 1 + 1 }} é"
+        conf = self.conf(stack_secrets={**SECRETS, "influxdb_kapacitor_password": password})
+        assert conf["influxdb"][0]["password"] == password
+
+    def test_on_one_host_influxdb_reaches_it_by_name(self) -> None:
+        conf = self.conf(stack_name="s", kapacitor_port=19092)
+        assert conf["hostname"] == "s-kapacitor"
+        assert conf["influxdb"][0]["http-port"] == 9092
+        assert conf["influxdb"][0]["urls"] == ["http://s-influxdb:8086"]
+
+    def test_across_hosts_influxdb_reaches_it_by_address(self) -> None:
+        groups = {"influxdb": ["there"], "kapacitor": ["here"]}
+        conf = self.conf(groups=groups, group_names=["kapacitor"], kapacitor_port=19092)
+        assert conf["hostname"] == "192.0.2.1"
+        assert conf["influxdb"][0]["urls"] == ["http://there:8086"]
+        assert conf["influxdb"][0]["http-port"] == 19092
+
+    def test_results_do_not_come_back_in(self) -> None:
+        conf = self.conf(
+            results_database="found",
+            influxdb_databases=[{"name": "found", "retention_policies": [{"name": "short"}]}, {"name": "other"}],
+        )
+        assert conf["influxdb"][0]["subscriptions"] == {}
+        assert conf["influxdb"][0]["excluded-subscriptions"] == {
+            "_internal": ["monitor"],
+            "found": ["autogen", "short"],
+        }
+
+    def test_of_somebody_elses_influxdb_only_what_pipelines_read(self) -> None:
+        conf = self.conf(pipelines=ALL, influxdb_external_url="http://influx.example:8086")
+        assert conf["influxdb"][0]["subscriptions"] == {
+            "printer": ["autogen", "month"],
+            AWKWARD["database"]: [AWKWARD["retention_policy"]],
+        }
+
+    def test_udfs_of_ones_own_stand_beside_ours(self) -> None:
+        own = {"other": {"socket": "/run/other.sock", "timeout": "5s"}}
+        functions = self.conf(kapacitor_udfs=own)["udf"]["functions"]
+        assert functions["other"] == own["other"]
+        assert functions["anomaly"]["args"] == ["udf"]
+        assert not [key for key in functions["anomaly"]["env"] if "PASSWORD" in key or "SECRET" in key]
+
+
+class TestInfluxdbConf:
+    def conf(self, **more: Any) -> dict[str, Any]:
+        return tomllib.loads(render("roles/influxdb/templates/influxdb.conf.j2", "influxdb", **more))
+
+    def test_what_others_rely_on(self) -> None:
+        conf = self.conf()
+        assert conf["http"]["auth-enabled"] is True
+        assert conf["reporting-disabled"] is True
+        assert conf["subscriber"]["write-concurrency"] == 1
+        assert conf["http"]["flux-enabled"] is False
+        assert conf["data"]["wal-dir"].startswith("/var/lib/influxdb/")
+
+    def test_a_change_leaves_the_rest(self) -> None:
+        conf = self.conf(influxdb_config={"http": {"max-body-size": 1}, "monitor": {"store-enabled": False}})
+        assert conf["http"]["max-body-size"] == 1
+        assert conf["http"]["auth-enabled"] is True
+        assert conf["monitor"] == {"store-enabled": False}
+
+
+class TestInfluxdbSchema:
+    def test_databases_follow_from_the_pipelines(self) -> None:
+        own = [{"name": "printer", "retention_policies": [{"name": "month", "duration": "30d"}]}]
+        databases = value("__influxdb_all_databases", "influxdb", pipelines=ALL, influxdb_databases=own)
+        assert {database["name"]: database["retention_policies"] for database in databases} == {
+            "printer": [{"name": "autogen"}, {"name": "month", "duration": "30d"}],
+            AWKWARD["database"]: [{"name": AWKWARD["retention_policy"]}],
+            "anomaly": [],
+        }
+
+    def test_nobody_but_kapacitor_is_an_admin(self) -> None:
+        users = value("__influxdb_stack_users", "influxdb", pipelines=[PLAIN])
+        assert {user["name"]: user.get("admin", False) for user in users} == {
+            "kapacitor": True,
+            "trainer": False,
+            "writer": False,
+            "reader": False,
+        }
+
+    def test_rights_are_the_least(self) -> None:
+        users = value("__influxdb_stack_users", "influxdb", pipelines=[PLAIN])
+        grants = {user["name"]: user.get("grants") for user in users}
+        assert grants["writer"] == {"printer": "WRITE"}
+        assert grants["trainer"] == grants["reader"] == {"printer": "READ", "anomaly": "READ"}
+
+
+class TestDashboard:
+    @each
+    def test_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
+        found = dashboard(pipeline)
+        assert [panel["title"] for panel in found["panels"] if panel["title"] in pipeline["fields"]] == pipeline[
+            "fields"
+        ]
+        assert [variable["label"] for variable in found["templating"]["list"]] == pipeline["group_by"]
+        assert found["title"] == pipeline["name"]
+
+    @each
+    def test_identifiers_are_quoted(self, pipeline: dict[str, Any]) -> None:
+        text = "\n".join(queries(dashboard(pipeline)))
+        for field in pipeline["fields"]:
+            quoted = f"value_{field}".replace("\\", "\\\\").replace('"', '\\"')
+            assert f'mean("{quoted}") AS "value"' in text
+        assert f"\"pipeline\" = '{pipeline['name']}'" in text
+
+    @each
+    def test_is_stable_and_found_again(self, pipeline: dict[str, Any]) -> None:
+        found = dashboard(pipeline)
+        assert found == dashboard(pipeline)
+        assert found["schemaVersion"] == 39
+        assert len(found["uid"]) <= 40
+        assert len({panel["id"] for panel in found["panels"]}) == len(found["panels"])
+
+    def test_dashboards_of_two_pipelines_are_two(self) -> None:
+        assert dashboard(PLAIN)["uid"] != dashboard(LONELY)["uid"]
+
+    @each
+    def test_panels_do_not_overlap(self, pipeline: dict[str, Any]) -> None:
+        taken: set[tuple[int, int]] = set()
+        for panel in dashboard(pipeline)["panels"]:
+            place = panel["gridPos"]
+            cells = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
+            assert max(x for x, _ in cells) < 24
+            assert not cells & taken, panel["title"]
+            taken |= cells
+
+    def test_every_query_keeps_to_its_pipeline_time_and_series(self) -> None:
+        found = dashboard(PLAIN)
+        asked = list(queries({"panels": found["panels"], "annotations": found["annotations"]}))
+        assert len(asked) >= 8
+        for query in asked:
+            assert "\"pipeline\" = 'printer'" in query
+            assert "$timeFilter" in query
+            assert '"printer" =~ /^$tag1$/' in query
+
+    def test_periods_are_annotations_with_an_end(self) -> None:
+        (periods,) = [a for a in dashboard(PLAIN)["annotations"]["list"] if a["name"] == "Periods"]
+        assert periods["timeEndColumn"] == periods["target"]["timeEndColumn"] == "end_ms"
+        assert '"end_ms"' in periods["target"]["query"]
+
+    def test_severity_shows_the_pipelines_own_thresholds(self) -> None:
+        found = dashboard({**PLAIN, "periods": {"open": 88, "close": 44}})
+        (panel,) = [panel for panel in found["panels"] if panel["title"] == "Severity"]
+        steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        assert [step["value"] for step in steps] == [None, 44, 88]
+
+    def test_every_source_is_the_one_that_is_provisioned(self) -> None:
+        source = yaml.safe_load(render("roles/grafana/templates/datasource.yml.j2", "grafana"))["datasources"][0]
+        found = dashboard(PLAIN)
+        used = {panel["datasource"]["uid"] for panel in found["panels"]}
+        used |= {target["datasource"]["uid"] for panel in found["panels"] for target in panel["targets"]}
+        assert used == {source["uid"]}
+
+
+class TestGrafanaProvisioning:
+    def source(self, **more: Any) -> dict[str, Any]:
+        text = render("roles/grafana/templates/datasource.yml.j2", "grafana", **more)
+        (found,) = yaml.safe_load(text)["datasources"]
+        assert isinstance(found, dict)
+        return found
+
+    def test_reads_as_the_reader_only(self) -> None:
+        source = self.source(stack_name="s")
+        assert source["user"] == "reader"
+        assert source["secureJsonData"]["password"] == SECRETS["influxdb_reader_password"]
+        assert source["jsonData"]["dbName"] == "anomaly"
+        assert source["url"] == "http://s-influxdb:8086"
+        assert source["editable"] is False
+
+    def test_a_password_is_not_expanded(self) -> None:
+        password = "a$HOME ${PATH} $__file{/etc/passwd} \"'\\"
+        source = self.source(stack_secrets={**SECRETS, "influxdb_reader_password": password})
+        # Grafana's rule: between two dollar signs nothing is expanded, and two of them are one.
+        assert source["secureJsonData"]["password"].replace("$$", "$") == password
+        assert "$" not in source["secureJsonData"]["password"].replace("$$", "")
+
+    def test_dashboards_come_from_files_only(self) -> None:
+        text = render("roles/grafana/templates/dashboards.yml.j2", "grafana")
+        (provider,) = yaml.safe_load(text)["providers"]
+        assert provider["allowUiUpdates"] is False
+        assert provider["options"]["path"] == "/etc/grafana/dashboards"
+
+    def test_no_secret_is_in_the_environment(self) -> None:
+        environment = value("__grafana_env", "grafana")
+        assert not set(environment.values()) & set(SECRETS.values())
+        assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+        assert environment["GF_SECURITY_ADMIN_PASSWORD__FILE"].startswith("/")
+
+
+class TestChronograf:
+    def test_source_and_password_file(self) -> None:
+        source = json.loads(render("roles/chronograf/templates/influxdb.src.j2", "chronograf"))
+        assert source["username"] == "reader"
+        line = render("roles/chronograf/templates/htpasswd.j2", "chronograf").strip()
+        assert line.startswith("reader:{SHA}")
+        assert SECRETS["influxdb_reader_password"] not in line
