@@ -12,14 +12,13 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
 from ingest.passwords import VARIABLE
 from tests.integration.pipelines import HISTORY, ROOMS, STREAM_HOURS
 from tests.integration.playbook import ROOT
-from tests.integration.stack import Stack
 
 HISTORY_BEGIN, HISTORY_END = (datetime.fromisoformat(time) for time in HISTORY)
 STREAM_END = HISTORY_END + timedelta(hours=STREAM_HOURS)
@@ -41,7 +40,18 @@ def ns(time: datetime) -> int:
     return int(time.timestamp()) * 1_000_000_000
 
 
-def ingest(stack: Stack, *arguments: str) -> None:
+class Target(Protocol):
+    """Where data go."""
+
+    @property
+    def influxdb_url(self) -> str:
+        """InfluxDB's API."""
+
+    def user(self, name: str) -> tuple[str, str]:
+        """Name and password of one of InfluxDB's users."""
+
+
+def ingest(stack: Target, *arguments: str) -> None:
     """Runs `python -m ingest` as the stack's writer."""
     username, password = stack.user("writer")
     run = subprocess.run(
@@ -56,12 +66,12 @@ def ingest(stack: Stack, *arguments: str) -> None:
     assert run.returncode == 0, f"ingest {' '.join(arguments)} exited {run.returncode}: {run.stdout}{run.stderr}"
 
 
-def write_printers(stack: Stack, begin: datetime, length: str, *arguments: str) -> None:
+def write_printers(stack: Target, begin: datetime, length: str, *arguments: str) -> None:
     """Two printers, a point a second."""
     ingest(stack, "printer", "--start", begin.isoformat(), "--length", length, "--printers", "2", *arguments)
 
 
-def write_printer_stream(stack: Stack, folder: Path) -> list[dict[str, Any]]:
+def write_printer_stream(stack: Target, folder: Path) -> list[dict[str, Any]]:
     """The two hours with faults; returns the ground truth (`printer`, `from_ms`, `to_ms`, `kind`, ...)."""
     (folder / "faults.yml").write_text(yaml.safe_dump(FAULTS))
     truth = folder / "truth.json"
@@ -71,7 +81,7 @@ def write_printer_stream(stack: Stack, folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def write_rooms(stack: Stack, begin: datetime, end: datetime, folder: Path) -> None:
+def write_rooms(stack: Target, begin: datetime, end: datetime, folder: Path) -> None:
     """Two rooms on two floors, four points a minute, from a CSV file."""
     file = folder / f"rooms-{begin:%H%M}.csv"
     with file.open("w", newline="") as target:

@@ -51,9 +51,12 @@ class Registry:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for reference in self._pushed:
-            self._client.images.remove(reference, noprune=True)
         self._container.remove(force=True, v=True)
+        # What was pushed from here, and what was pulled by others.
+        for image in self._client.images.list():
+            for reference in image.tags:
+                if reference.startswith(f"{self.address}/"):
+                    self._client.images.remove(reference, force=True, noprune=True)
 
     def push(self, source: str, repository: str, tag: str) -> str:
         """Stores a local image under `repository:tag`; returns its digest."""

@@ -21,6 +21,7 @@ from tests.integration.ports import free_port
 
 LOGS = ROOT / "build" / "logs" / "integration"
 STACK_LABEL = "influx-anomaly.stack"
+IMAGE_LABEL = "influx-anomaly.image"
 SERVICE_LABEL = "influx-anomaly.service"
 SERVICES = ("influxdb", "kapacitor", "grafana", "chronograf")
 
@@ -76,7 +77,7 @@ class Stack:
         shutil.copytree(ROOT / "inventory" / "local", self.inventory, ignore=_ignore_generated)
         hosts = yaml.safe_load((self.inventory / "hosts.yml").read_text())
         hosts["all"]["children"] = {group: hosts["all"]["children"][group] for group in groups}
-        _write_yaml(self.inventory / "hosts.yml", hosts)
+        write_yaml(self.inventory / "hosts.yml", hosts)
         self.write()
 
     # What a user does
@@ -90,8 +91,8 @@ class Stack:
             "stack_record_dir": str(self.records),
             **{f"{service}_port": port for service, port in self.ports.items()},
         }
-        _write_yaml(folder / "stack.yml", place | self.variables)
-        _write_yaml(folder / "pipelines.yml", {"pipelines": self.pipelines})
+        write_yaml(folder / "stack.yml", place | self.variables)
+        write_yaml(folder / "pipelines.yml", {"pipelines": self.pipelines})
 
     def play(self, playbook: str, *args: str, **extra: Any) -> PlayResult:
         """Runs a playbook.
@@ -217,6 +218,21 @@ class Stack:
             found[str(path.relative_to(self.folder))] = (status.st_mode & 0o7777, status.st_uid, kind)
         return found
 
+    def image(self, name: str) -> str:
+        """Reference of one of the images that this stack runs from, or of one that they were built on.
+
+        Args:
+            name: our name of it, such as `influxdb` or `debian`.
+        """
+        for container in self.containers().values():
+            image = container.image
+            if image and image.labels.get(IMAGE_LABEL) == name:
+                return str(container.attrs["Config"]["Image"])
+        images = [image for image in self.client.images.list(filters={"label": f"{IMAGE_LABEL}={name}"}) if image.tags]
+        tags = [tag for image in images for tag in image.tags if tag.startswith(f"influx-anomaly/{name}:")]
+        assert tags, f"no image {name} is on the engine"
+        return tags[0]
+
     def destroy(self) -> None:
         """Removes all of it, however far a test got. Only what carries the stack's label or name is touched."""
         for container in self.containers().values():
@@ -231,7 +247,8 @@ class Stack:
         shutil.rmtree(self.folder)
 
 
-def _write_yaml(path: Path, content: Any) -> None:
+def write_yaml(path: Path, content: Any) -> None:
+    """Writes one YAML document."""
     path.write_text("---\n" + yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 

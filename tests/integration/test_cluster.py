@@ -1,0 +1,213 @@
+"""The example of several hosts, over SSH, with images from an archive, on machines that reach no registry.
+
+The tests of this module tell one story, so they depend on their order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.integration.cluster import NAMES, Cluster
+from tests.integration.data import HISTORY_BEGIN, HISTORY_END, ns, write_printers
+from tests.integration.hosts import Hosts
+from tests.integration.playbook import PlayResult
+from tests.integration.results import read
+from tests.integration.stack import Stack
+from tests.integration.waiting import wait_for
+
+STACK_DIR = "/srv/influx-anomaly/anomaly"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Images as files.
+
+    Attributes:
+        folder: where they lie.
+        export: the run that wrote them.
+        second_export: the run after it.
+    """
+
+    folder: Path
+    export: PlayResult
+    second_export: PlayResult
+
+
+@pytest.fixture(scope="module")
+def archive(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    folder = tmp_path_factory.mktemp("archive")
+    export = stack.play("export-images", images_export_dir=str(folder)).succeeded()
+    return Archive(folder, export, stack.play("export-images", images_export_dir=str(folder)))
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    engine: docker.DockerClient, stack: Stack, archive: Archive, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """The machines; nothing is deployed yet. graf1 has no engine, and a way out to install one."""
+    folder = tmp_path_factory.mktemp("c")
+    with Hosts(engine, f"{stack.name}-hosts", stack.image("debian"), folder) as machines:
+        started = [*machines.start("influx1", "kap1", "kap2"), *machines.start("graf1", target="bare", outside=True)]
+        hosts = {host.name: host for host in started}
+        yield Cluster(machines, hosts, folder, {"image_source": "archive", "image_archive_dir": str(archive.folder)})
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: Cluster) -> Cluster:
+    cluster.play("site").succeeded()
+    return cluster
+
+
+def test_an_archive_has_images_a_list_and_sums(archive: Archive) -> None:
+    listed = json.loads((archive.folder / "images.json").read_text())["images"]
+    sums = (archive.folder / "SHA256SUMS").read_text()
+    assert {entry["name"] for entry in listed} >= {"influxdb", "kapacitor-python"}
+    assert {path.name for path in archive.folder.iterdir()} == {
+        "images.json", "SHA256SUMS", *(entry["file"] for entry in listed)
+    }  # fmt: skip
+    for entry in listed:
+        assert f"{entry['sha256']}  {entry['file']}" in sums
+
+
+def test_exporting_again_changes_nothing(archive: Archive) -> None:
+    archive.second_export.unchanged()
+
+
+def test_the_machines_reach_no_registry(cluster: Cluster) -> None:
+    """Nor anything else outside; graf1 shows that the question is a fair one."""
+    ask = ["sh", "-c", "timeout 5 bash -c '</dev/tcp/deb.debian.org/80' 2>/dev/null && echo reached || echo cut off"]
+    answers = {name: host.run(*ask).strip() for name, host in cluster.hosts.items()}
+    assert answers == {"influx1": "cut off", "kap1": "cut off", "kap2": "cut off", "graf1": "reached"}
+
+
+def test_a_dry_run_passes_on_machines_without_an_engine(cluster: Cluster) -> None:
+    cluster.play("site", "--check", "--diff").succeeded()
+    for name, host in cluster.hosts.items():
+        assert host.run("sh", "-c", "pgrep dockerd || echo none").strip() == "none", name
+        assert host.run("sh", "-c", f"ls {STACK_DIR} 2>/dev/null || echo none").strip() == "none", name
+
+
+def test_a_tampered_archive_is_refused(cluster: Cluster, archive: Archive) -> None:
+    (file,) = archive.folder.glob("kapacitor-python-*")
+    with file.open("r+b") as content:
+        content.seek(1000)
+        byte = content.read(1)
+        content.seek(1000)
+        content.write(bytes([byte[0] ^ 1]))
+    try:
+        cluster.play("site").refused(str(file), "SHA-256", "fix")
+    finally:
+        with file.open("r+b") as content:
+            content.seek(1000)
+            content.write(byte)
+    for name in ("kap1", "kap2"):
+        assert "kapacitor" not in cluster.hosts[name].run("sh", "-c", "docker images 2>/dev/null || true"), name
+        assert cluster.containers(name) == [], name
+
+
+def test_services_run_where_their_groups_say(deployed: Cluster) -> None:
+    assert {name: deployed.containers(name) for name in NAMES} == {
+        "influx1": ["anomaly-influxdb"],
+        "kap1": ["anomaly-kapacitor"],
+        "kap2": ["anomaly-kapacitor"],
+        "graf1": _graf1(deployed),
+    }
+
+
+def _graf1(cluster: Cluster) -> list[str]:
+    """Grafana and Chronograf, if the archive has them; if not, the run has said why they are left out."""
+    found = cluster.containers("graf1")
+    for service in ("grafana", "chronograf"):
+        if f"anomaly-{service}" not in found:
+            site = next(result for result in reversed(cluster.results) if result.returncode == 0)
+            assert re.search(rf"no image.{{0,20}} {service}|{service}.{{0,20}} left out", site.text, re.IGNORECASE)
+    return [name for name in found if name in ("anomaly-chronograf", "anomaly-grafana")]
+
+
+def test_an_engine_was_installed_where_there_was_none(deployed: Cluster) -> None:
+    assert deployed.hosts["graf1"].run("docker", "version", "--format", "{{.Server.Version}}").strip()
+
+
+def test_the_second_run_changes_nothing(deployed: Cluster) -> None:
+    deployed.play("site").unchanged()
+
+
+def test_pipelines_are_spread_over_the_kapacitors(deployed: Cluster) -> None:
+    """One says where it runs, the other goes where there is room."""
+    assert {host: set(deployed.kapacitor(host).tasks()) for host in ("kap1", "kap2")} == {
+        "kap1": {"printer"},
+        "kap2": {"printer-slow"},
+    }
+
+
+def test_hosts_meet_by_address(deployed: Cluster) -> None:
+    destinations = {
+        url.rpartition("@")[2]
+        for subscriptions in deployed.influx("admin").subscriptions().values()
+        for subscription in subscriptions
+        for url in subscription["destinations"]
+    }
+    assert destinations == {f"{deployed.hosts[host].address}:9092" for host in ("kap1", "kap2")}
+
+
+def test_ports_are_open_on_the_machines_own_address_only(deployed: Cluster) -> None:
+    for name, port in (("influx1", 8086), ("kap1", 9092), ("kap2", 9092)):
+        host = deployed.hosts[name]
+        listening = host.run("ss", "--listening", "--tcp", "--numeric", "--no-header", f"sport = :{port}").split()
+        assert f"{host.address}:{port}" in listening, (name, listening)
+        assert not {f"0.0.0.0:{port}", f"[::]:{port}", f"*:{port}"} & set(listening), (name, listening)
+
+
+def test_data_flow_through_all_machines(deployed: Cluster) -> None:
+    write_printers(deployed, HISTORY_BEGIN, "4h")
+    deployed.play("train").succeeded()
+    write_printers(deployed, HISTORY_END, "20m")
+    reader = deployed.influx("reader")
+    for pipeline, step_s in (("printer", 10), ("printer-slow", 120)):
+        # From the history's last window on, which ends with the stream's first point.
+        expected = {ns(HISTORY_END) + step_s * 10**9 * index for index in range(-1, 1200 // step_s - 1)}
+        for printer in ("printer-1", "printer-2"):
+            wait_for(
+                lambda pipeline=pipeline, printer=printer, expected=expected: (  # type: ignore[misc]
+                    {row["time"] for row in read(reader, "score", pipeline, printer=printer)} == expected
+                ),
+                f"all scores of {pipeline} and {printer}",
+                explain=deployed.logs,
+            )
+
+
+def test_verify_passes(deployed: Cluster) -> None:
+    deployed.play("verify").succeeded()
+
+
+def test_a_run_can_be_limited_to_one_host(deployed: Cluster) -> None:
+    result = deployed.play("site", "--limit", "kap1").unchanged()
+    assert set(result.recap) == {"kap1"}
+
+
+def test_teardown_leaves_only_data_on_every_machine(deployed: Cluster) -> None:
+    deployed.play("teardown").succeeded()
+    for name, host in deployed.hosts.items():
+        assert deployed.containers(name) == [], name
+        networks = host.run("docker", "network", "ls", "--format", "{{.Name}}").split()
+        assert sorted(networks) == ["bridge", "host", "none"], name
+        assert host.run("docker", "images", "--quiet").split() == [], name
+        left = host.run("sh", "-c", f"ls -A {STACK_DIR} 2>/dev/null || true").split()
+        assert left in ([], ["data"]), (name, left)
+    deployed.play("teardown").unchanged()
+
+
+def test_no_secret_is_in_ansibles_output(deployed: Cluster) -> None:
+    secrets = {path.name: path.read_text().strip() for path in (deployed.inventory / "secrets" / "anomaly").iterdir()}
+    assert len(secrets) >= 6
+    for result in deployed.results:
+        for name, value in secrets.items():
+            if not name.startswith(".") and value in result.output:
+                pytest.fail(f"the secret {name} is in {result.log}")
