@@ -18,7 +18,6 @@ _ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT / "plugins"), str(_ROOT / "udf" / "anomaly" / "src")]
 
 from anomaly import spec
-
 from preflight.checks import inventory_problems
 from preflight.inventory import Host, Inventory
 from preflight.variables import load_options
@@ -102,7 +101,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         values: dict[str, Any] = {}
         for kind in ("defaults", "vars"):
             for path in sorted([*roles.glob(f"*/{kind}/main.yml"), *roles.glob(f"*/{kind}/main/*.yml")]):
-                values.update(self._loader.load_from_file(str(path), cache="all") or {})
+                values.update(self._loader.load_from_file(str(path), cache="all", trusted_as_template=True) or {})
         return values
 
     def _host(

@@ -94,3 +94,35 @@ def test_a_bare_inventory_with_an_engine_of_ones_own(tmp_path: Path) -> None:
     assert "container engine: doesn't answer" in output
     assert "docker_manage is false" in output
     assert "The next step" not in output
+
+
+ONLY_THE_INVENTORY = f"""
+- hosts: all
+  gather_facts: false
+  tasks:
+    - preflight_inventory: {{roles: {ROOT}/roles}}
+      run_once: true
+      register: checked
+    - ansible.builtin.assert:
+        that: checked.problems == []
+        fail_msg: "{{{{ checked.problems | join(' ') }}}}"
+      run_once: true
+"""
+
+
+@pytest.mark.parametrize("inventory", sorted(path.name for path in (ROOT / "inventory").iterdir() if path.is_dir()))
+def test_the_shipped_inventories_are_in_order(tmp_path: Path, inventory: str) -> None:
+    (tmp_path / "play.yml").write_text(ONLY_THE_INVENTORY, encoding="utf-8")
+    result = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            f"inventory/{inventory}",
+            str(tmp_path / "play.yml"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,74 @@
+"""What a host is asked for follows from its variables; what is wrong in them is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from preflight.wanted import wanted
+from tests.ansible.inventories import FOUR, ONE, inventory
+
+HUB = "https://registry-1.docker.io/v2/"
+DEBIAN = "http://deb.debian.org/debian"
+PYPI = "https://pypi.org/simple/"
+GO = "https://proxy.golang.org/"
+
+
+def of(**variables: Any) -> dict[str, Any]:
+    checked = inventory(each=variables)
+    return wanted(checked, checked.hosts["one"])
+
+
+@pytest.mark.parametrize(
+    ("variables", "needed"),
+    [
+        ({"image_source": "pull"}, {"pull": [HUB]}),
+        ({"image_source": "build"}, {"build": [DEBIAN, PYPI, GO]}),
+        ({"image_source": "auto"}, {"pull": [HUB], "build": [DEBIAN, PYPI, GO]}),
+        ({"image_source": "archive"}, {}),
+        ({"image_source": "auto", "image_archive_dir": "/a"}, {}),
+        (
+            {"image_source": "pull", "image_registry": "mirror.example:5000/hub"},
+            {"pull": ["https://mirror.example:5000/v2/"]},
+        ),
+        (
+            {
+                "image_source": "build",
+                "images_pip_index": "https://pip.example/simple",
+                "images_goproxy": "https://go.example,direct",
+                "images_apt_mirror": "http://apt.example/debian",
+            },
+            {"build": ["http://apt.example/debian", "https://pip.example/simple", "https://go.example"]},
+        ),
+    ],
+)
+def test_registries(variables: dict[str, Any], needed: dict[str, list[str]]) -> None:
+    found = of(**variables)
+    assert found["needed"] == needed
+    assert {url for urls in needed.values() for url in urls} <= set(found["fixes"]) or not needed
+
+
+def test_a_host_that_has_its_images_needs_no_registry() -> None:
+    checked = inventory()
+    assert wanted(checked, checked.hosts["one"], has_images=True)["needed"] == {}
+
+
+def test_ports_and_containers_of_a_host() -> None:
+    checked = inventory(FOUR, each={"stack_name": "second"}, graf1={"chronograf_enabled": False})
+    assert wanted(checked, checked.hosts["kap1"])["ports"] == {"kapacitor_port": 9092}
+    assert wanted(checked, checked.hosts["kap1"])["containers"] == ["second-kapacitor"]
+    assert wanted(checked, checked.hosts["graf1"])["ports"] == {"grafana_port": 3000}
+
+
+def test_wrong_values_are_left_out() -> None:
+    found = of(influxdb_port="high", preflight_min_memory_mb="much", preflight_timeout="long")
+    assert "influxdb_port" not in found["ports"]
+    assert found["memory_mb"] == 0
+    assert found["timeout"] == 10
+
+
+def test_a_single_host_is_not_named() -> None:
+    assert of()["host"] == ""
+    checked = inventory({**ONE, "grafana": ["two"]})
+    assert wanted(checked, checked.hosts["two"])["host"] == "two"
