@@ -1,6 +1,7 @@
 """The command line: ``python -m demo``."""
 
 import argparse
+import getpass
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +67,7 @@ def _options(parsed: argparse.Namespace, console: Console) -> Options:
         allowed_false=parsed.allowed_false,
         deploy=parsed.deploy,
         verbose=parsed.verbose,
+        become_password=getpass.getpass("sudo password: ") if parsed.ask_become_pass else None,
         variables=dict(parsed.extra_vars),
     )
 
@@ -104,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="for the playbooks",
     )
+    add("-K", "--ask-become-pass", action="store_true", help="ask for the password that sudo wants")
     add("-v", "--verbose", action="store_true", help="show Ansible's output as it comes")
     return parser
 

@@ -20,6 +20,7 @@ _TASK = re.compile(r"^(TASK|RUNNING HANDLER|PLAY) \[(.*)\]")
 _ALIVE = re.compile(r"^… still running")
 _TROUBLE = re.compile(r"^(fatal:|failed:|\[ERROR\]|ERROR!)")
 _RECAP = re.compile(r"^(\S+)\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
+_ASKED = re.compile(r"(?i)sudo: a password is required|missing sudo password")
 _EXCERPT_LINES = 60
 
 
@@ -89,7 +90,7 @@ def run_playbook(
     inventory: Path,
     log: Path,
     variables: Mapping[str, Any],
-    options: Sequence[str] = (),
+    become_password: str | None = None,
     verbose: bool = False,
 ) -> int:
     """Run a playbook; returns how many tasks changed something.
@@ -97,15 +98,17 @@ def run_playbook(
     Args:
         log: gets the whole output.
         variables: extra variables.
-        options: further options of ansible-playbook.
+        become_password: what sudo asks for on the managed hosts; it goes through a pipe.
         verbose: print the output as it is rather than a live line.
 
     Raises:
         DemoError: it failed; the message holds the end of its output.
     """
-    command = [ansible("ansible-playbook"), "-i", str(inventory), playbook, *options]
+    command = [ansible("ansible-playbook"), "-i", str(inventory), playbook]
     if variables:
         command += ["--extra-vars", json.dumps(variables)]
+    if become_password is not None:
+        command += ["--become-password-file", "-"]
     log.parent.mkdir(parents=True, exist_ok=True)
     shown = log.relative_to(root) if log.is_relative_to(root) else log
     # One form of output whatever ansible.cfg says, since it is read here; no colours in a log.
@@ -115,7 +118,7 @@ def run_playbook(
         subprocess.Popen(  # noqa: S603 (our own program and arguments)
             command,
             cwd=root,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if become_password is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -124,6 +127,9 @@ def run_playbook(
             env=environment,
         ) as process,
     ):
+        if process.stdin is not None and become_password is not None:
+            process.stdin.write(become_password)
+            process.stdin.close()
         try:
             _follow(console, _logged(process.stdout or (), file), verbose, str(shown))
         except KeyboardInterrupt:
@@ -132,7 +138,9 @@ def run_playbook(
             raise
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if process.returncode != 0:
-        raise DemoError(f"{playbook} failed (the whole log: {shown}):\n" + "\n".join(excerpt(lines)).strip())
+        message = "\n".join(excerpt(lines)).strip()
+        hint = "\nFix: let it ask for sudo's password: make demo ARGS=-K" if _ASKED.search(message) else ""
+        raise DemoError(f"{playbook} failed (the whole log: {shown}):\n{message}{hint}")
     return changed_tasks(lines)
 
 

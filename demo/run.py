@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Options:
     allowed_false: int
     deploy: bool
     verbose: bool
+    become_password: str | None = field(repr=False)
     variables: Mapping[str, str]
 
 
@@ -136,6 +137,7 @@ def _playbook(console: Console, options: Options, name: str, variables: Mapping[
         options.inventory,
         ROOT / "build" / "logs" / f"demo-{name}.log",
         {**options.variables, **variables},
+        become_password=options.become_password,
         verbose=options.verbose,
     )
     console.print(f"    {changed} changed", highlight=False)
@@ -244,7 +246,7 @@ def _wait_for_the_end(stack: Stack, plan: Plan, reader: Database, task: Task) ->
     last_ms = plan.last_window_ms()
     windows = (last_ms - plan.start_ms) // plan.window_ms + 1
     done = 0
-    with reporter("windows", windows * plan.printers, sys.stdout, unit="windows") as progress:
+    with reporter("scored", windows * plan.printers, sys.stdout, unit="windows") as progress:
 
         def seen(latest: Mapping[str, int]) -> None:
             nonlocal done

@@ -113,3 +113,22 @@ def test_an_inventory_that_does_not_parse_is_an_error(program: Path, tmp_path: P
     script(program, "print('no inventory was parsed', file=sys.stderr); sys.exit(1)")
     with pytest.raises(DemoError, match="no inventory was parsed"):
         playbook.inventory_stack_name(tmp_path, tmp_path)
+
+
+def test_sudos_password_goes_through_a_pipe_only(program: Path, tmp_path: Path) -> None:
+    script(program, "print(sys.argv[1:], dict(os.environ)); print(len(sys.stdin.read()))")
+    log = tmp_path / "demo.log"
+    console = Console(width=140, file=io.StringIO())
+    playbook.run_playbook(console, tmp_path, "p.yml", tmp_path, log, {}, become_password="secret-1")
+    shown = log.read_text(encoding="utf-8")
+    assert shown.endswith("\n8\n")
+    assert "'--become-password-file', '-'" in shown
+    assert "secret-1" not in shown
+
+
+def test_who_needs_it_is_told_how(program: Path, tmp_path: Path) -> None:
+    script(
+        program, "print('TASK [a : b] *'); print('fatal: [h]: FAILED! => sudo: a password is required'); sys.exit(2)"
+    )
+    with pytest.raises(DemoError, match="make demo ARGS=-K"):
+        playbook.run_playbook(Console(file=io.StringIO()), tmp_path, "p.yml", tmp_path, tmp_path / "demo.log", {})
