@@ -79,5 +79,6 @@ def _package_registries(host: Host) -> dict[str, str]:
     return {
         "images_apt_mirror": host.text("images_apt_mirror") or "http://deb.debian.org/debian",
         "images_pip_index": host.text("images_pip_index") or "https://pypi.org/simple/",
+        "images_cargo_registry": host.text("images_cargo_registry") or "https://index.crates.io/config.json",
         "images_goproxy": proxies[0] if proxies else "https://proxy.golang.org/",
     }

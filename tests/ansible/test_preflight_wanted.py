@@ -12,6 +12,7 @@ from tests.ansible.inventories import FOUR, ONE, inventory
 HUB = "https://registry-1.docker.io/v2/"
 DEBIAN = "http://deb.debian.org/debian"
 PYPI = "https://pypi.org/simple/"
+CRATES = "https://index.crates.io/config.json"
 GO = "https://proxy.golang.org/"
 
 
@@ -24,8 +25,8 @@ def of(**variables: Any) -> dict[str, Any]:
     ("variables", "needed"),
     [
         ({"image_source": "pull"}, {"pull": [HUB]}),
-        ({"image_source": "build"}, {"build": [DEBIAN, PYPI, GO]}),
-        ({"image_source": "auto"}, {"pull": [HUB], "build": [DEBIAN, PYPI, GO]}),
+        ({"image_source": "build"}, {"build": [DEBIAN, PYPI, CRATES, GO]}),
+        ({"image_source": "auto"}, {"pull": [HUB], "build": [DEBIAN, PYPI, CRATES, GO]}),
         ({"image_source": "archive"}, {}),
         ({"image_source": "auto", "image_archive_dir": "/a"}, {}),
         (
@@ -39,7 +40,7 @@ def of(**variables: Any) -> dict[str, Any]:
                 "images_goproxy": "https://go.example,direct",
                 "images_apt_mirror": "http://apt.example/debian",
             },
-            {"build": ["http://apt.example/debian", "https://pip.example/simple", "https://go.example"]},
+            {"build": ["http://apt.example/debian", "https://pip.example/simple", CRATES, "https://go.example"]},
         ),
     ],
 )
