@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from driver.checks import Unfit, check
-from driver.context import context_archive
-from driver.engine import Present, build_environment, docker, find, proxy_arguments
-from driver.plan import Planned
-from driver.process import EVERY_SECONDS, Failed, clock, run_logged, say
+from .checks import Unfit, check
+from .context import context_archive
+from .engine import Present, build_environment, docker, find, proxy_arguments
+from .plan import Planned
+from .process import EVERY_SECONDS, Failed, clock, run_logged, say
 
 LABEL = "influx-anomaly.image"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from driver.catalog import Image
-from driver.engine import docker
-from driver.udf_info import INFO_REQUEST, InfoError, read_info_response
+from .catalog import Image
+from .engine import docker
+from .udf_info import INFO_REQUEST, InfoError, read_info_response
 
 HARDENED = (
     "run", "--rm", "--interactive", "--network", "none", "--read-only", "--cap-drop", "ALL",

@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from driver.build import Builder, Failed, Sources, Unfit, revision
-from driver.catalog import INFLUXDB_VERSIONS, KAPACITOR_VERSIONS, catalog
-from driver.engine import find
-from driver.plan import Plan, Planned
-from driver.process import clock, stop_running
-from driver.schedule import Job, run_jobs
+from .build import Builder, Failed, Sources, Unfit, revision
+from .catalog import INFLUXDB_VERSIONS, KAPACITOR_VERSIONS, catalog
+from .engine import find
+from .plan import Plan, Planned
+from .process import clock, stop_running
+from .schedule import Job, run_jobs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What two compilations of Go at a time may take at their worst.

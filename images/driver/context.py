@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from driver.catalog import Image
+from .catalog import Image
 
 # Caches, and what a locked list of requirements was made from.
 IGNORED_SUFFIXES = ("__pycache__", ".pyc", ".egg-info", ".in")

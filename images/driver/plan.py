@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from driver.catalog import Image
-from driver.context import content_hash, context_files
+from .catalog import Image
+from .context import content_hash, context_files
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""The driver as a program."""
+
+from .command import main
+
+raise SystemExit(main())
