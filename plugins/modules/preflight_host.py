@@ -19,6 +19,10 @@ options:
     type: list
     elements: path
     default: []
+  address:
+    description: IP address that ports will be published on.
+    type: str
+    default: 127.0.0.1
   ports:
     description: TCP ports to look for listeners on.
     type: list
@@ -55,6 +59,10 @@ memory_mb:
 disks:
   description: "For each path: existing (the folder looked at), free_mb, writable."
   type: dict
+  returned: always
+address_is_own:
+  description: Whether the host can listen on the address; true for what is no IP address at all.
+  type: bool
   returned: always
 listeners:
   description: "For each port something listens on: addresses, and process (name and id, where it can be told)."
@@ -109,6 +117,20 @@ def disk(path: str) -> dict[str, object]:
         "free_mb": shutil.disk_usage(existing).free // 2**20,
         "writable": existing.is_dir() and os.access(existing, os.W_OK | os.X_OK),
     }
+
+
+def is_own(address: str) -> bool:
+    """Whether a socket can be bound to an address, which is what publishing a port on it takes."""
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
+    except ValueError:
+        return True  # nothing to bind; the inventory's check tells
+    with socket.socket(family) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _sockets() -> list[tuple[str, int, str]]:
@@ -257,6 +279,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "paths": {"type": "list", "elements": "path", "default": []},
+            "address": {"type": "str", "default": "127.0.0.1"},
             "ports": {"type": "list", "elements": "int", "default": []},
             "socket": {"type": "path", "default": "/var/run/docker.sock"},
             "urls": {"type": "list", "elements": "str", "default": []},
@@ -269,6 +292,7 @@ def main() -> None:
         changed=False,
         memory_mb=memory_mb(),
         disks={path: disk(path) for path in parameters["paths"]},
+        address_is_own=is_own(parameters["address"]),
         listeners=listeners(parameters["ports"]),
         engine=engine(parameters["socket"]),
         urls=reach_all(parameters["urls"], parameters["timeout"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -101,25 +100,21 @@ def _overlap(address: str, listening: list[str]) -> bool:
     return address in ANY_ADDRESS or address in listening or any(one in ANY_ADDRESS for one in listening)
 
 
-def bind_address(address: str, own: list[str]) -> Iterator[Problem]:
+def bind_address(address: str, is_own: bool, known: list[str]) -> Iterator[Problem]:
     """The address that ports are published on has to be one of the host's.
 
     Args:
         address: stack_bind_address.
-        own: the host's addresses, without those of the loopback interface.
+        is_own: whether the host can listen on it.
+        known: addresses of the host, as far as Ansible's facts have them.
     """
-    try:
-        wanted = ipaddress.ip_address(address)
-    except ValueError:
-        return  # told with the inventory
-    if wanted.is_unspecified or wanted.is_loopback or address in own:
-        return
-    yield Problem(
-        "stack_bind_address",
-        address,
-        "is no address of this host",
-        f"one of {', '.join(own) or '(none)'}, 127.0.0.1, or 0.0.0.0 for all of them",
-    )
+    if not is_own:
+        yield Problem(
+            "stack_bind_address",
+            address,
+            "is no address of this host",
+            f"{', '.join([*known, '127.0.0.1'])}, or 0.0.0.0 for all of its interfaces",
+        )
 
 
 def _is_ours(container: Mapping[str, Any], stack: str) -> bool:
@@ -210,7 +205,7 @@ def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
         *memory(int(host["memory_mb"]), int(wanted["memory_mb"])),
         *disks(_with_engine(host), {path: 0 if deployed else int(least) for path, least in wanted["disks"].items()}),
         *engine(host["engine"], bool(wanted["docker_manage"])),
-        *bind_address(str(wanted["address"]), [str(address) for address in facts["addresses"]]),
+        *bind_address(str(wanted["address"]), bool(host["address_is_own"]), list(facts["addresses"])),
         *ports(
             {variable: int(port) for variable, port in wanted["ports"].items()},
             str(wanted["address"]),

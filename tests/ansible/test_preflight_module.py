@@ -60,6 +60,14 @@ def test_listeners(module: ModuleType, family: int, address: str) -> None:
         assert f"(pid {os.getpid()})" in found[str(port)]["process"]
 
 
+@pytest.mark.parametrize(
+    ("address", "own"),
+    [("127.0.0.1", True), ("127.0.0.9", True), ("0.0.0.0", True), ("192.0.2.1", False), ("eth0", True)],
+)
+def test_own_addresses(module: ModuleType, address: str, own: bool) -> None:
+    assert module.is_own(address) is own
+
+
 class Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
