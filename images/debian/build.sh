@@ -164,6 +164,8 @@ for label in ${labels[@]+"${labels[@]}"}; do
     changes+=(--change "LABEL ${label%%=*}=\"${label#*=}\"")
 done
 echo "import as $tag"
+# What tar would write beside is when these copies were made.
 tar --create --directory="$root" --one-file-system --numeric-owner --xattrs \
-    --sort=name --mtime="@$epoch" --clamp-mtime . |
+    --sort=name --mtime="@$epoch" --clamp-mtime \
+    --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime . |
     docker import "${changes[@]}" - "$tag"

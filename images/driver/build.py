@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from .checks import Unfit, check
 from .context import context_archive
@@ -18,6 +19,7 @@ from .plan import Planned
 from .process import EVERY_SECONDS, Failed, clock, run_logged, say
 
 LABEL = "influx-anomaly.image"
+MACHINE_LOCKS = Path("/run/lock")
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,18 @@ class Builder:
         name = planned.reference.rpartition("/")[2].replace(":", "-")
         return self.log_dir / f"{name}{'-' + stage if stage else ''}.log"
 
+    def _lock_file(self, planned: Planned) -> IO[str]:
+        """Opens what runs of the driver lock on: one file a machine, as several stacks may share an engine."""
+        name = self._log(planned).with_suffix(".lock").name
+        try:
+            return (MACHINE_LOCKS / f"influx-anomaly-{name}").open("w")
+        except OSError:  # no such folder, or the file of another user
+            return (self.log_dir / name).open("w")
+
     @contextmanager
     def _only_one(self, planned: Planned) -> Iterator[None]:
         """Waits while another run of the driver builds the same image."""
-        with self._log(planned).with_suffix(".lock").open("w") as lock:
+        with self._lock_file(planned) as lock:
             started = told = time.monotonic()
             while True:
                 try:
