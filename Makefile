@@ -11,6 +11,13 @@ PLAY = $(BIN)/ansible-playbook -i $(INVENTORY)
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' $(LOCK_ARGS)
 
+# Where sudo asks for a password, Ansible has to ask for it first.
+ifneq ($(shell id -u),0)
+ifneq ($(shell sudo -n true 2>/dev/null && echo yes),yes)
+export ANSIBLE_BECOME_ASK_PASS ?= true
+endif
+endif
+
 .PHONY: help
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
