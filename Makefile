@@ -27,7 +27,7 @@ demo: tools ## Deploy on this machine, train, stream a day with faults, and say 
 	@$(BIN)/python -m demo $(ARGS)
 
 .PHONY: test
-test: dev engine lint ## All tests: lint, units, and the stack in real containers
+test: dev engine lint test-images ## All tests: lint, units, and the stack in real containers
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-fast
@@ -72,7 +72,7 @@ clean: ## Remove what tests and builds left in the work tree, .venv too; deploye
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The tool environments; quick when they are in place.
-.PHONY: tools dev engine
+.PHONY: tools dev engine test-images
 tools:
 	@scripts/bootstrap tools
 
@@ -82,3 +82,7 @@ dev:
 # An engine to test on: the role docker installs and starts one where there is none.
 engine: tools
 	@docker info >/dev/null 2>&1 || $(BIN)/ansible-playbook playbooks/engine.yml
+
+# What the tests run on, so that they don't wait for a build with their hands tied.
+test-images: dev engine
+	@scripts/test-images
