@@ -38,7 +38,9 @@ class InfluxDB:
             return 200, [series("temperature", ["fieldKey", "fieldType"], [list(item) for item in self.fields.items()])]
         if "ORDER BY time" in query:
             at = self.windows.begin_ns.max() if "DESC" in query else self.windows.begin_ns.min()
-            return 200, [series("temperature", ["time", "x"], [[int(at), 1.0]])] if len(self.windows) else [{"results": [{}]}]
+            return 200, [series("temperature", ["time", "x"], [[int(at), 1.0]])] if len(self.windows) else [
+                {"results": [{}]}
+            ]
         bounds = re.search(r"time >= (\d+) AND time < (\d+)", query)
         assert bounds, query
         return 200, list(self._chunks(int(bounds[1]), int(bounds[2]))) or [{"results": [{"statement_id": 0}]}]
@@ -60,8 +62,12 @@ def cell(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def series(name: str, columns: list[str], values: list[list[Any]], tags: dict[str, str] | None = None) -> dict[str, Any]:
-    return {"results": [{"statement_id": 0, "series": [{"name": name, "tags": tags, "columns": columns, "values": values}]}]}
+def series(
+    name: str, columns: list[str], values: list[list[Any]], tags: dict[str, str] | None = None
+) -> dict[str, Any]:
+    return {
+        "results": [{"statement_id": 0, "series": [{"name": name, "tags": tags, "columns": columns, "values": values}]}]
+    }
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class Written:
 
 def points() -> list[Written]:
     """In the order of writing: of two with the same time and tags, the later one counts."""
-    rng = random.Random(20240101)
+    rng = random.Random(20240101)  # noqa: S311
     written = []
     for printer, role in (("a b", "x"), ("Ж,=", "it's"), ("c", "")):
         tags = {"prin ter": printer, **({"rôle": role} if role else {})}

@@ -1,4 +1,5 @@
-"""Printers of the tests' own: three temperatures at one sample a second, noise with a memory, a daily swing, and faults."""
+"""Printers of the tests' own: three temperatures at one sample a second, noise with a memory, a daily swing, and
+faults."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ def clean(seed: int, seconds: int = DAY) -> Floats:
     for row in range(1, seconds):
         noise[row] += MEMORY * noise[row - 1]
     hour = np.arange(seconds)[:, None] * (2 * np.pi / DAY)
-    return np.round(LEVEL + SIGMA * noise + SWING * np.sin(hour), 3)
+    samples: Floats = np.round(LEVEL + SIGMA * noise + SWING * np.sin(hour), 3)
+    return samples
 
 
 def break_down(samples: Floats, fault: Fault, seed: int = 0) -> None:

@@ -45,14 +45,14 @@ def test_every_window_of_influxdb_was_asked_for() -> None:
     windows = defaultdict(set)
     for point in points():
         windows[tuple(sorted(point.tags.items()))].add(point.time // WINDOW_NS)
-    grouped = {
-        (dict(tags)["prin ter"], number) for tags, numbers in windows.items() for number in numbers
-    }
+    grouped = {(dict(tags)["prin ter"], number) for tags, numbers in windows.items() for number in numbers}
     assert grouped == {(row["tags"]["prin ter"], row["begin_ns"] // WINDOW_NS) for row in ANSWERS["rows"]}
 
 
 def test_a_window_is_half_open() -> None:
-    window = collect([(9, {}, {"f": 1.0}), (10, {}, {"f": 2.0}), (19, {}, {"f": 3.0}), (20, {}, {"f": 4.0})], ["f"], 10, 20)
+    window = collect(
+        [(9, {}, {"f": 1.0}), (10, {}, {"f": 2.0}), (19, {}, {"f": 3.0}), (20, {}, {"f": 4.0})], ["f"], 10, 20
+    )
     assert window.samples == {"f": [(10, 2.0), (19, 3.0)]}
     assert window.late == 2
 
@@ -75,6 +75,17 @@ def test_a_point_written_again_replaces_the_field_of_the_same_series_only() -> N
         [(1, {"a": "1"}, {"f": 1.0}), (1, {"a": "2"}, {"f": 2.0}), (1, {"a": "1"}, {"f": 9.0})], ["f"], 0, 10
     )
     assert sorted(value for _, value in window.samples["f"]) == [2.0, 9.0]
+
+
+def test_a_duplicate_time_does_not_disturb_the_other_points() -> None:
+    points: list[tuple[int, dict[str, str], dict[str, object]]] = [
+        (3, {"a": "1"}, {"f": 1.0}),
+        (1, {"a": "1"}, {"f": 2, "g": 7}),
+        (3, {"a": "1"}, {"f": 4.0, "g": "x"}),
+    ]
+    window = collect(points, ["f", "g"], 0, 10)
+    assert window.samples == {"f": [(1, 2), (3, 4.0)], "g": [(1, 7)]}
+    assert window.unusable == 1
 
 
 def test_one_point_has_no_deviation() -> None:

@@ -16,7 +16,7 @@ def test_probabilities_hold_in_the_body_and_beyond_the_data() -> None:
     scores = np.array([0.01, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0])
     ratio = np.log(CALIBRATION.probability(scores)) / -scores
     # Careful by two standard errors of some 200 exceedances: 14 % of the way beyond the 99 % quantile.
-    assert (ratio[:4] == pytest.approx(1.0, abs=0.15))
+    assert ratio[:4] == pytest.approx(1.0, abs=0.15)
     assert ((ratio[4:] > 0.75) & (ratio[4:] < 1.1)).all()
 
 

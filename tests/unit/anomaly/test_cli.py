@@ -78,7 +78,17 @@ def train(run: Run, influxdb: InfluxDB, spec: Path, tmp_path: Path) -> Run:
     def train(*more: str, start: str = "1970-01-01T00:00:00Z", stop: str = HISTORY_ENDS) -> Ran:
         return run(
             *("train", "--spec", str(spec), "--models", str(tmp_path / "models"), "--influxdb-url", influxdb.url),
-            *("--username", "reader", "--password-file", str(tmp_path / "password"), "--from", start, "--to", stop, *more),
+            *(
+                "--username",
+                "reader",
+                "--password-file",
+                str(tmp_path / "password"),
+                "--from",
+                start,
+                "--to",
+                stop,
+                *more,
+            ),
         )
 
     return train
@@ -90,7 +100,9 @@ def test_training_makes_a_version_and_makes_it_current(train: Run, tmp_path: Pat
     assert ran.last["status"] == "trained"
     store = Store(tmp_path / "models", "printer")
     assert store.current() == ran.last["version"]
-    assert {key: ran.last[key] for key in ("pipeline", "fingerprint", "windows", "series", "from", "to", "message")} == {
+    assert {
+        key: ran.last[key] for key in ("pipeline", "fingerprint", "windows", "series", "from", "to", "message")
+    } == {
         "pipeline": "printer",
         "fingerprint": PIPELINE.fingerprint,
         "windows": 1200,
@@ -171,7 +183,13 @@ def failed(ran: Ran, code: int, status: str, *parts: str) -> None:
 
 def test_a_wrong_password(train: Run, tmp_path: Path, influxdb: InfluxDB) -> None:
     influxdb.users = {"reader": "changed"}
-    failed(train(), 4, "failed", f"InfluxDB at {influxdb.url} does not let in user 'reader'", "check --username and --password-file")
+    failed(
+        train(),
+        4,
+        "failed",
+        f"InfluxDB at {influxdb.url} does not let in user 'reader'",
+        "check --username and --password-file",
+    )
 
 
 def test_no_such_database(train: Run, influxdb: InfluxDB) -> None:
@@ -180,7 +198,14 @@ def test_no_such_database(train: Run, influxdb: InfluxDB) -> None:
 
 
 def test_nobody_listens(train: Run, influxdb: InfluxDB) -> None:
-    failed(train("--influxdb-url", "http://127.0.0.1:1"), 4, "failed", "http://127.0.0.1:1 is not reachable", "refused", "check --influxdb-url")
+    failed(
+        train("--influxdb-url", "http://127.0.0.1:1"),
+        4,
+        "failed",
+        "http://127.0.0.1:1 is not reachable",
+        "refused",
+        "check --influxdb-url",
+    )
 
 
 def test_not_an_address(train: Run) -> None:
@@ -261,9 +286,10 @@ def test_of_several_pipelines_one_is_named(run: Run, tmp_path: Path) -> None:
     second = {"name": "second", "database": "d", "measurement": "m", "fields": ["hotend"], "window": "1m"}
     path.write_text(json.dumps([PIPELINE.as_dict(), second]))
     assert "say which with --pipeline" in run("explain", "--spec", str(path)).err
-    assert "there is no pipeline 'third' in the specification (there is printer, second)" in run(
-        "explain", "--spec", str(path), "--pipeline", "third"
-    ).err
+    assert (
+        "there is no pipeline 'third' in the specification (there is printer, second)"
+        in run("explain", "--spec", str(path), "--pipeline", "third").err
+    )
     ran = run("explain", "--spec", str(path), "--pipeline", "second")
     assert ran.code == 0
     assert ran.out[0] == "pipeline     second"

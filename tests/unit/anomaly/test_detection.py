@@ -42,7 +42,7 @@ def periods(seed: int, samples: np.ndarray) -> list[Period]:
     scores = model(seed).detector.score(model(seed).scaling.transform(usable.values, usable.series + 1))
     severities = model(seed).calibration.severity(scores, PIPELINE.windows_per_day)
     x = model(seed).scaling.transform(usable.values, usable.series + 1)
-    shares = model(seed).detector.contributions(x).reshape(len(x), len(FIELDS), -1).sum(axis=2)
+    shares = model(seed).detector.explain(x)[1].reshape(len(x), len(FIELDS), -1).sum(axis=2)
     rule = PIPELINE.periods
     tracker = Tracker(Rules(WINDOW_NS, rule.open, rule.close, rule.merge_ns, rule.silence_ns), FIELDS)
     kept: dict[int, Period] = {}

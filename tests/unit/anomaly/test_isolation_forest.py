@@ -71,6 +71,20 @@ def test_a_value_between_two_modes_is_outside() -> None:
     assert SERVED.score(np.array([[15.0, 0, 0]]))[0] > 8
 
 
+def test_a_usual_value_of_one_mode_is_not_measured_against_another() -> None:
+    """A point that is rare in one feature shares its leaf with the few others that are, of whatever mode."""
+    rng = np.random.default_rng(4)
+
+    def sample(rows: int) -> np.ndarray:
+        x = rng.normal(size=(rows, 4))
+        x[:, 0] += np.where(rng.random(rows) < 0.1, 1000.0, 0.0)
+        return x
+
+    _, served = forest(sample(2000), trees=100)
+    assert np.quantile(served.score(sample(5000)), 0.999) < 5
+    assert served.score(np.array([[500.0, 0, 0, 0]]))[0] > 300
+
+
 @given(st.integers(0, 2), st.sampled_from([-1, 1]), st.integers(0, len(MODES) - 1))
 @settings(max_examples=60, deadline=None)
 def test_further_out_is_never_less_anomalous(feature: int, side: int, start: int) -> None:
@@ -83,11 +97,11 @@ def test_contributions_sum_to_one_and_name_the_guilty() -> None:
     guilty = np.arange(300) % 3
     points = np.random.default_rng(9).normal(0, 1, (300, 3))
     points[np.arange(300), guilty] = np.where(np.arange(300) % 2, 9, -9)
-    shares = SERVED.contributions(points)
+    shares = SERVED.explain(points)[1]
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-12)
     assert (shares >= 0).all()
     assert (shares.argmax(axis=1) == guilty).mean() > 0.97
-    np.testing.assert_allclose(SERVED.contributions(MODES).sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(SERVED.explain(MODES)[1].sum(axis=1), 1, atol=1e-12)
 
 
 def test_one_point_is_scored_as_in_a_crowd() -> None:
@@ -96,11 +110,16 @@ def test_one_point_is_scored_as_in_a_crowd() -> None:
     np.testing.assert_array_equal(crowd, alone)
 
 
+def test_an_explanation_has_the_same_score() -> None:
+    points = np.random.default_rng(7).normal(size=(300, 3)) * 30
+    np.testing.assert_array_equal(SERVED.explain(points)[0], SERVED.score(points))
+
+
 def test_arrays_hold_everything() -> None:
     again = IsolationForest.from_arrays(SERVED.arrays())
     points = np.random.default_rng(2).normal(size=(500, 3)) * 20
     np.testing.assert_array_equal(again.score(points), SERVED.score(points))
-    np.testing.assert_array_equal(again.contributions(points), SERVED.contributions(points))
+    np.testing.assert_array_equal(again.explain(points)[1], SERVED.explain(points)[1])
 
 
 def test_a_seed_decides() -> None:

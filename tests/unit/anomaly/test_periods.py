@@ -1,6 +1,7 @@
 """Periods: every rule, and that no sequence of windows makes an impossible one."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,9 @@ FIELDS = ("a", "b")
 T0 = 1000
 
 
-def run(severities: dict[int, float], tracker: Tracker | None = None, share: tuple[float, float] = (0.9, 0.1)) -> list[Step]:
+def run(
+    severities: dict[int, float], tracker: Tracker | None = None, share: tuple[float, float] = (0.9, 0.1)
+) -> list[Step]:
     tracker = tracker or Tracker(RULES, FIELDS)
     return [tracker.feed(T0 + W * n, severity / 10, severity, share) for n, severity in severities.items()]
 
@@ -34,7 +37,15 @@ def test_calm_windows_make_no_period() -> None:
 def test_a_period_opens_goes_on_and_closes() -> None:
     steps = run({0: 10, 1: 75, 2: 90, 3: 55, 4: 10, 5: 10, 6: 10})
     assert [step.anomalous for step in steps] == [False, True, True, True, False, False, False]
-    assert [[period.state for period in step.periods] for step in steps] == [[], ["open"], ["open"], ["open"], [], [], ["closed"]]
+    assert [[period.state for period in step.periods] for step in steps] == [
+        [],
+        ["open"],
+        ["open"],
+        ["open"],
+        [],
+        [],
+        ["closed"],
+    ]
     assert periods(steps) == [Period(T0 + W, T0 + 4 * W, "closed", 9.0, 90, 3, "a")]
 
 
@@ -55,7 +66,10 @@ def test_calm_as_long_as_merge_separates() -> None:
 
 def test_missing_windows_count_towards_merge() -> None:
     found = periods(run({0: 80, 5: 80}))
-    assert [(p.begin_ns, p.end_ns, p.state) for p in found] == [(T0, T0 + W, "closed"), (T0 + 5 * W, T0 + 6 * W, "open")]
+    assert [(p.begin_ns, p.end_ns, p.state) for p in found] == [
+        (T0, T0 + W, "closed"),
+        (T0 + 5 * W, T0 + 6 * W, "open"),
+    ]
     bridged = periods(run({0: 80, 3: 80}))
     assert [(p.begin_ns, p.end_ns) for p in bridged] == [(T0, T0 + 4 * W)]
 
@@ -145,7 +159,7 @@ def test_no_sequence_makes_an_impossible_period(jumps: list[tuple[int, float]]) 
     assert all(period.begin_ns >= T0 for period in found)
     assert all(period.end_ns >= period.begin_ns + W for period in found)
     # Apart from each other, only the last one open, and none with more windows than fit.
-    assert all(before.end_ns <= after.begin_ns for before, after in zip(found, found[1:], strict=False))
+    assert all(before.end_ns <= after.begin_ns for before, after in pairwise(found))
     assert all(period.state == "closed" for period in found[:-1])
     assert all(period.points * W <= period.end_ns - period.begin_ns for period in found)
     # Every window of open severity lies in a period.

@@ -81,7 +81,7 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
     ("change", "message"),
     [
         ({"windwo": "10s"}, 'pipelines[0] "p0": windwo: "10s" is under an unknown key: did you mean window?'),
-        ({"zzz": 1}, 'zzz: 1 is under an unknown key: known keys are name, enabled,'),
+        ({"zzz": 1}, "zzz: 1 is under an unknown key: known keys are name, enabled,"),
         ({"parameters": {"tree": 5}}, "parameters.tree: 5 is under an unknown key: did you mean trees?"),
         ({"window": "10 s"}, 'window: "10 s" is not a duration: write an integer and one of ms, s, m, h, d, w'),
         ({"window": 10}, "window: 10 is not text: write text, such as `10s`"),
@@ -157,7 +157,9 @@ def test_all_problems_of_all_pipelines_are_told_at_once() -> None:
 
 
 def test_a_name_is_taken_once_whatever_its_case() -> None:
-    with pytest.raises(SpecError, match=r'pipelines\[1\] "Printer": name: "Printer" is already the name of pipelines\[0\]'):
+    with pytest.raises(
+        SpecError, match=r'pipelines\[1\] "Printer": name: "Printer" is already the name of pipelines\[0\]'
+    ):
         normalize([MINIMAL, {**MINIMAL, "name": "Printer"}])
 
 
@@ -195,16 +197,17 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
     fingerprint = one().fingerprint
     assert len(fingerprint) == 12
     assert int(fingerprint, 16) >= 0
-    for change in (
+    changes: tuple[dict[str, Any], ...] = (
         {"fields": ["bed", "hotend"]},
         {"window": "20s"},
         {"aggregate": ["mean"]},
         {"parameters": {"trees": 50}},
         {"group_by": ["x"]},
         {"measurement": "m"},
-    ):
+    )
+    for change in changes:
         assert one(**change).fingerprint != fingerprint
-    for change in (
+    changes = (
         {"name": "other"},
         {"enabled": False},
         {"kapacitor": "k2"},
@@ -212,7 +215,8 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"periods": {"open": 90}},
         {"window": "10000ms"},
         {"parameters": {"trees": 100}},
-    ):
+    )
+    for change in changes:
         assert one(**change).fingerprint == fingerprint
 
 

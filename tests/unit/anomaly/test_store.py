@@ -78,7 +78,7 @@ def test_a_changed_byte_is_noticed(store: Store, model: Model) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 99}'])
 def test_a_manifest_that_is_none_is_refused(store: Store, model: Model, text: str) -> None:
     (store.path / model.version / "manifest.json").write_text(text)
-    with pytest.raises(StoreError, match="damaged|schema"):
+    with pytest.raises(StoreError, match=r"damaged|schema"):
         store.load(model.version, printers.PIPELINE)
 
 
@@ -151,7 +151,9 @@ def test_a_failed_write_leaves_nothing(store: Store, model: Model, monkeypatch: 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match=r"cannot write .*: No space left on device: free some space, or remove old versions"):
+    with pytest.raises(
+        StoreError, match=r"cannot write .*: No space left on device: free some space, or remove old versions"
+    ):
         store.write(another(model, "v2"), {})
     assert sorted(path.name for path in store.path.iterdir()) == before
 

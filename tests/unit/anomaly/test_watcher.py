@@ -51,7 +51,10 @@ def test_a_new_version_is_noticed_a_second_later(room: Room, model: Model) -> No
     assert version(watcher) == model.version
     room.clock.now = 1.0
     assert version(watcher) == "v2"
-    assert room.said == [f"pipeline printer: scoring with model {model.version}", "pipeline printer: scoring with model v2"]
+    assert room.said == [
+        f"pipeline printer: scoring with model {model.version}",
+        "pipeline printer: scoring with model v2",
+    ]
 
 
 def test_no_model_is_said_once_with_what_to_do(room: Room, model: Model) -> None:

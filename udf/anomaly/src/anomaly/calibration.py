@@ -14,6 +14,7 @@ where `days` is how long one series would wait for a score so high. Once a day i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ _CAUTION = 2.0
 _SMALLEST_EXCESS = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Calibration:
     """levels: (k,), ascending scores with tail probabilities falling evenly from 1 to `tail`. excess: of the scores
     beyond levels[-1]. count: how many scores it was made from."""
@@ -40,22 +41,26 @@ class Calibration:
 
     def probability(self, scores: Floats) -> Floats:
         """How likely a score as high as each of `scores` (n,) is in one window; in (0, 1]."""
-        body = np.interp(scores, self.levels, np.linspace(1.0, self.tail, len(self.levels)))
+        body = np.interp(scores, self.levels, self._probabilities)
         # exp(-700) is the smallest that is not zero.
-        beyond = np.clip((scores - self.levels[-1]) / self.excess, 0.0, 700.0)
+        beyond = np.minimum(np.maximum((scores - self.levels[-1]) / self.excess, 0.0), 700.0)
         return np.where(scores > self.levels[-1], self.tail * np.exp(-beyond), body)
 
     def severity(self, scores: Floats, windows_per_day: float) -> Floats:
         """Severities (n,), 0 to 100, of scores (n,)."""
         days = 1.0 / (self.probability(scores) * windows_per_day)
-        return np.clip(50.0 + 12.5 * np.log10(days), 0.0, 100.0)
+        return np.asarray(np.minimum(np.maximum(50.0 + 12.5 * np.log10(days), 0.0), 100.0))
 
     def score_at(self, severity: float, windows_per_day: float) -> float:
         """The score from which on the severity is at least `severity`."""
         probability = 1.0 / (windows_per_day * 10.0 ** ((severity - 50.0) / 12.5))
         if probability < self.tail:
             return float(self.levels[-1] + self.excess * np.log(self.tail / probability))
-        return float(np.interp(-probability, -np.linspace(1.0, self.tail, len(self.levels)), self.levels))
+        return float(np.interp(-probability, -self._probabilities, self.levels))
+
+    @cached_property
+    def _probabilities(self) -> Floats:
+        return np.linspace(1.0, self.tail, len(self.levels))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything as arrays, for the model's file."""
@@ -79,7 +84,7 @@ def calibrate(scores: Floats, *, robust: bool = False) -> Calibration:
     if len(scores) == 0:
         raise ValueError("no scores to calibrate with")
     tail = min(_LARGEST_TAIL, max(_TAIL, _TAIL_POINTS / len(scores)))
-    levels = np.quantile(scores, 1.0 - np.linspace(1.0, tail, _LEVELS))
+    levels = np.quantile(scores, 1.0 - np.linspace(1.0, tail, _LEVELS)).astype(np.float64)
     beyond = scores[scores > levels[-1]] - levels[-1]
     excess = 0.0
     if len(beyond):

@@ -9,8 +9,6 @@ import time
 import zlib
 from collections.abc import Callable
 
-from kapacitor_udf import Batch, BatchHandler, Context, Point, PointSink, Rejected
-
 from anomaly.aggregate import aggregate, collect
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
 from anomaly.model import Model, Verdict
@@ -19,6 +17,7 @@ from anomaly.spec import Pipeline, parse
 from anomaly.store import Store
 from anomaly.tally import Tally
 from anomaly.watcher import Watcher
+from kapacitor_udf import Batch, BatchHandler, Context, Point, PointSink, Rejected
 
 Key = tuple[str, ...]
 

@@ -41,11 +41,13 @@ class Model:
     calibration: Calibration
     _rows: dict[tuple[str, ...], int] = field(init=False)
     _features: list[Feature] = field(init=False)
+    _windows_per_day: float = field(init=False)
     _expected: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rows = self.scaling.rows()
         self._features = features(self.pipeline)
+        self._windows_per_day = self.pipeline.windows_per_day
 
     def threshold(self, severity: float) -> float:
         """The score from which on a window has at least `severity`."""
@@ -63,9 +65,8 @@ class Model:
         """The verdict on one complete window: its aggregates (d,), in the order of `features`."""
         row = self._rows.get(key, 0)
         x = self.scaling.transform(np.array([values], dtype=np.float64), row)
-        score = self.detector.score(x)
-        severity = float(self.calibration.severity(score, self.pipeline.windows_per_day)[0])
-        shares = self.detector.contributions(x)[0]
+        score, shares = self.detector.explain(x)
+        severity = float(self.calibration.severity(score, self._windows_per_day)[0])
         width = len(self.pipeline.aggregate)
         low, high = self._expected_ranges(row)
         return Verdict(
@@ -74,7 +75,7 @@ class Model:
             value=tuple(float(value) for value in values[::width]),
             expected_low=low,
             expected_high=high,
-            contribution=tuple(float(share) for share in shares.reshape(-1, width).sum(axis=1)),
+            contribution=tuple(float(share) for share in shares[0].reshape(-1, width).sum(axis=1)),
         )
 
     def _expected_ranges(self, row: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

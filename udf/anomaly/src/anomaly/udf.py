@@ -2,10 +2,13 @@
 
 import os
 
-from kapacitor_udf import BATCH, STREAM, STRING, UDF, Option, run
-
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.spec import parse
+from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Option, run
+
+# History that is written at once (a demonstration, a replay, a writer that was cut off) arrives faster than it is
+# scored. It is some 100 bytes a point, so the bytes' limit (64 MiB) holds before this one where points are larger.
+_LIMITS = Limits(queue_points=500_000)
 
 
 def _check(spec: str) -> None:
@@ -28,4 +31,4 @@ def main(models: str | None = None) -> None:
     """Serves Kapacitor on stdin and stdout until it ends the process."""
     if models is not None:
         os.environ[MODELS_VARIABLE] = models
-    run(declaration())
+    run(declaration(), limits=_LIMITS)

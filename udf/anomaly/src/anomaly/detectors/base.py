@@ -20,8 +20,8 @@ class Detector(Protocol):
         """Scores (n,) of feature vectors (n, d). The greater, the more anomalous; unbounded above."""
         ...
 
-    def contributions(self, x: Floats) -> Floats:
-        """Shares (n, d) of each feature in the score; each row sums to 1."""
+    def explain(self, x: Floats) -> tuple[Floats, Floats]:
+        """The same scores (n,), and shares (n, d) of each feature in them; each row sums to 1."""
         ...
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:

@@ -1,7 +1,8 @@
 """The pipeline specification: the one description that drives the training query, the TICKscript, the features, the
 dashboard and the alert rules.
 
-Needs the standard library and jsonschema, so that the controller can import it; jsonschema is loaded by the first check.
+Needs the standard library and jsonschema, so that the controller can import it; jsonschema is loaded by the first
+check.
 """
 
 from anomaly.spec.duration import DurationError, format_duration, parse_duration

@@ -1,8 +1,8 @@
 """History in blocks of time, for holding some of it back.
 
-Blocks are short against a day, so that each fold has all hours in it, and long against a fault. Around a block that is held
-back, a fifth of a block on either side is not trained on either: neighbours in time resemble each other, and a fault may lie across
-the edge.
+Blocks are short against a day, so that each fold has all hours in it, and long against a fault. Around a block that is
+held back, a fifth of a block on either side is not trained on either: neighbours in time resemble each other, and a
+fault may lie across the edge.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ _MARGIN = 0.2
 
 
 class Blocks:
-    """Which of n windows belong to which of BLOCKS blocks, and these to which of FOLDS folds; the same for all series."""
+    """Which of n windows belong to which of BLOCKS blocks, and these to which of FOLDS folds; alike for all series."""
 
     def __init__(self, windows: Windows) -> None:
         begin, end = int(windows.begin_ns.min()), int(windows.begin_ns.max())

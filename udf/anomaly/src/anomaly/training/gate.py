@@ -12,7 +12,8 @@ from anomaly.spec import Pipeline
 from anomaly.windows import Windows
 
 MIN_WINDOWS = 200
-# A share of held-back windows beyond `periods.open` that is worth a warning: by calibration, there should be hardly any.
+# A share of held-back windows beyond `periods.open` that is worth a warning: by calibration, there should be hardly
+# any.
 _SAID = 0.001
 # A share of blocks that look like nothing in the others: history that changes so much does not say what is usual.
 _ODD_BLOCKS = 0.2
@@ -48,7 +49,9 @@ def check_windows(pipeline: Pipeline, windows: Windows, usable: int) -> None:
     message += f": {feature.name} is missing in {missing[:, worst].mean():.0%} of {len(windows)} windows"
     if feature.aggregate == "stddev" and not missing[:, worst - worst % len(pipeline.aggregate)].any():
         raise Refused(f"{message}, as it needs two points in a window: choose a longer one, or aggregate: [mean]")
-    raise Refused(f"{message}: remove the field {feature.field!r}, choose a longer window, or have it written more often")
+    raise Refused(
+        f"{message}: remove the field {feature.field!r}, choose a longer window, or have it written more often"
+    )
 
 
 def check_quality(
