@@ -10,14 +10,15 @@ SHORTEST = 8
 # bcrypt, which InfluxDB and Kapacitor hash passwords with, takes no more.
 LONGEST = 72
 
-# What products ship with, documentation shows, and people type to get on. Compared without case and punctuation.
+# What products ship with, documentation shows, and people type to get on; alone, in a row, or with digits behind.
+# Compared without case and punctuation.
 WELL_KNOWN = re.compile(
-    r"(admin|administrator|root|user|pass|passwd|password|secret|changeme|changethis|changeit|replaceme|default|example"
-    r"|influx|influxdb|kapacitor|grafana|chronograf|anomaly|test|testing|letmein|welcome|qwerty|qwertyuiop|todo|fixme"
-    r"|placeholder|none|null|undefined|mypassword|yourpassword|passwordhere|insertpasswordhere|supersecret|topsecret)+"
-    r"[0-9]*"
+    r"(admin|administrator|root|user|username|pass|passw|passwd|password|secret|secretkey|token|changeme|changethis"
+    r"|changeit|replace|replaceme|default|dummy|empty|example|sample|foo|bar|foobar|guest|hunter|influx|influxdb|kapacitor"
+    r"|grafana|chronograf|anomaly|test|testing|temp|letmein|welcome|qwerty|qwertyuiop|todo|fixme|placeholder|none|null"
+    r"|undefined|nopassword|my|your|some|insert|here|super|top|string)+[0-9]*"
 )
-PLACEHOLDER = re.compile(r"<.*>|\{\{.*\}\}|\$\{?\w+\}?|(.)\1*", re.DOTALL)
+PLACEHOLDER = re.compile(r"\s*(<.*>|\[.*\]|\{.*\}|\$\{?\w+\}?|%\w+%)\s*", re.DOTALL)
 
 
 def secrets_problems(values: Mapping[str, Any], names: Iterable[str], where: str, partial: bool = False) -> list[str]:
@@ -36,7 +37,7 @@ def secrets_problems(values: Mapping[str, Any], names: Iterable[str], where: str
     for name in names:
         if partial and name not in values:
             continue
-        fault = _fault(values.get(name))
+        fault = _fault(name, values.get(name))
         if fault:
             problems.append(
                 f"{name} {fault}. Fix: give another in secrets_given, or remove {where}/{name} "
@@ -45,15 +46,18 @@ def secrets_problems(values: Mapping[str, Any], names: Iterable[str], where: str
     return problems
 
 
-def _fault(value: Any) -> str:
+def _fault(name: str, value: Any) -> str:
     """What is wrong with one secret, or an empty string."""
     if not isinstance(value, str):
         return "is not a string (put it in quotes)"
     if not value.strip():
         return "is empty"
-    if WELL_KNOWN.fullmatch(re.sub(r"[\W_]", "", value).lower()) or value.isdigit():
-        return "is a default or a well-known password"
     if PLACEHOLDER.fullmatch(value):
+        return "is a placeholder"
+    letters = re.sub(r"[\W_]", "", value).lower()
+    if WELL_KNOWN.fullmatch(letters) or value.isdigit() or letters == name.replace("_", ""):
+        return "is a default or a well-known password"
+    if len(set(value)) <= 2:  # xxxxxxxx
         return "is a placeholder"
     if any(character.isspace() or not character.isprintable() for character in value):
         return "has white space or control characters in it"
