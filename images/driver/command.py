@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from .build import Builder, Failed, Sources, Unfit, revision
@@ -27,6 +29,8 @@ BYTES_FOR_TWO = 6 << 30
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit code."""
     options = _parser().parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         plan = Plan(
             catalog(options.influxdb_version, options.kapacitor_version),
@@ -45,6 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; what was built stays", file=sys.stderr)
         return 130
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    """Ends what is running before this ends, as Ctrl-C does: a build left alone would go on for nobody."""
+    raise KeyboardInterrupt(number)
 
 
 def _parser() -> argparse.ArgumentParser:

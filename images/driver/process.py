@@ -91,7 +91,8 @@ def stop_running() -> None:
     for process in tuple(_running):
         try:
             os.killpg(process.pid, signal.SIGTERM)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):
+            # It has ended by itself, or is root's, by sudo, which ends it when its own terminal goes.
             continue
 
 
