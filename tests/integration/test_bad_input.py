@@ -73,17 +73,17 @@ def refusal(stack: Stack) -> PlayResult:
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(["influxdb_port", "many", "int"], id="wrong-type"),
+        pytest.param(["influxdb_port", "many", "whole number"], id="wrong-type"),
         pytest.param(["influxdb_prot", "influxdb_port"], id="unknown-variable"),
         pytest.param(["kapacitor_version", "latest", "1.8.6"], id="no-version"),
         pytest.param(["image_source", "magic", "archive"], id="no-choice"),
-        pytest.param(["influxdb_admin_password", "placeholder"], id="placeholder-secret"),
+        pytest.param(["influxdb_admin_password", "(hidden)", "well-known"], id="placeholder-secret"),
         pytest.param(["stack_bind_address", "localhost", "127.0.0.1"], id="no-address"),
         pytest.param(["twice", "name"], id="pipeline-duplicate-name"),
         pytest.param(["lacking", "fields"], id="pipeline-missing-field"),
         pytest.param(["misspelt", "agregate", "aggregate"], id="pipeline-unknown-key"),
         pytest.param(["flat", "fields", "hotend"], id="pipeline-wrong-type"),
-        pytest.param(["elsewhere", "kapacitor", "kap9"], id="pipeline-unknown-kapacitor"),
+        pytest.param(["pipelines[7].kapacitor", "kap9", "localhost"], id="pipeline-unknown-kapacitor"),
     ],
 )
 def test_bad_inventory_is_refused(refusal: PlayResult, words: list[str]) -> None:
@@ -112,7 +112,7 @@ def test_a_disk_without_room_is_refused(new_stack: Callable[..., Stack], tmp_pat
     with small_disk(tmp_path / "disk", megabytes=64) as disk:
         stack = new_stack()
         stack.variables["stack_dir"] = str(disk / "stack")
-        stack.play("site").refused("stack_dir", str(disk), "MiB", "fix")
+        stack.play("site").refused(str(disk), "64 MiB", "fix")
         assert list(disk.iterdir()) == []
     _assert_untouched(stack)
 
