@@ -150,7 +150,8 @@ def ours(name: str, identity: str, *tags: str) -> dict[str, Any]:
 ENGINE: dict[str, Any] = {
     "images": [
         ours("debian", "1", "ia/debian:13"), ours("toolchain", "2", "ia/toolchain:go"),
-        ours("kapacitor", "3", "ia/k:1"), ours("kapacitor-python", "4", "ia/k-py:1"), ours("influxdb", "5", "ia/i:1", "ia/i:2"), ours("influxdb", "6"),
+        ours("kapacitor", "3", "ia/k:1"), ours("kapacitor-python", "4", "ia/k-py:1"),
+        ours("influxdb", "5", "ia/i:1", "ia/i:2"), ours("influxdb", "6"),
     ],
     "containers": [],
 }  # fmt: skip
