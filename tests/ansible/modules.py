@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,5 +20,7 @@ def load(name: str) -> Any:
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
+    # Dataclasses look their module up.
+    sys.modules[name] = module
     specification.loader.exec_module(module)
     return module

@@ -1,0 +1,253 @@
+"""The modules influxdb_schema and kapacitor_subscriptions: what they would do, from what InfluxDB says it has.
+
+What InfluxDB then makes of it is tested with real ones in tests/integration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.ansible.modules import load
+
+SCHEMA = load("influxdb_schema")
+SUBSCRIPTIONS = load("kapacitor_subscriptions")
+from ansible.module_utils.influxdb_api import (  # noqa: E402 - found through load()
+    Influx,
+    InfluxError,
+    duration_ns,
+    identifier,
+    privileges,
+    string,
+)
+
+HOUR = 3600 * 10**9
+
+
+def policy(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "duration": None, "shard_duration": None, "default": False, **more}
+
+
+def database(name: str, *policies: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "retention_policies": list(policies)}
+
+
+def user(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "password": "pass'word", "admin": False, "grants": {}, **more}
+
+
+def statements(state: Any, databases: list[dict[str, Any]], users: list[dict[str, Any]]) -> list[str]:
+    return [statement.shown for statement in SCHEMA.plan(state, databases, users)]
+
+
+AUTOGEN = {"duration": "0s", "shardGroupDuration": "168h0m0s", "default": True}
+THERE = SCHEMA.State(
+    policies={"db": {"autogen": AUTOGEN, "week": {**AUTOGEN, "duration": "168h0m0s", "default": False}}},
+    users={"reader": False, "boss": True},
+    grants={"reader": {"db": "READ", "elsewhere": "ALL"}, "boss": {}},
+    welcome=frozenset({"reader", "boss"}),
+)
+
+
+class TestPlan:
+    def test_everything_that_is_there_needs_nothing(self) -> None:
+        described = [database("db", policy("autogen"), policy("week", duration="7d"))]
+        assert statements(THERE, described, [user("reader", grants={"db": "READ"}), user("boss", admin=True)]) == []
+
+    def test_databases_come_before_grants_on_them(self) -> None:
+        found = statements(SCHEMA.NOTHING, [database("new")], [user("u", grants={"new": "WRITE"})])
+        assert found == ['CREATE DATABASE "new"', "CREATE USER \"u\" WITH PASSWORD '…'", 'GRANT WRITE ON "new" TO "u"']
+
+    def test_autogen_comes_with_a_new_database(self) -> None:
+        assert statements(SCHEMA.NOTHING, [database("new", policy("autogen"))], []) == ['CREATE DATABASE "new"']
+
+    def test_a_policy_without_a_duration_is_made_for_ever_and_never_altered(self) -> None:
+        assert statements(THERE, [database("db", policy("new"))], []) == [
+            'CREATE RETENTION POLICY "new" ON "db" DURATION INF REPLICATION 1'
+        ]
+        assert statements(THERE, [database("db", policy("week"))], []) == []
+
+    def test_a_policy_is_altered_where_it_differs(self) -> None:
+        described = policy("week", duration="30d", shard_duration="1d", default=True)
+        assert statements(THERE, [database("db", described)], []) == [
+            'ALTER RETENTION POLICY "week" ON "db" DURATION 30d SHARD DURATION 1d DEFAULT'
+        ]
+
+    def test_a_policy_keeps_being_the_default(self) -> None:
+        assert statements(THERE, [database("db", policy("autogen", default=False))], []) == []
+
+    def test_a_password_that_does_not_work_is_set(self) -> None:
+        state = SCHEMA.State(THERE.policies, THERE.users, THERE.grants, frozenset())
+        (statement,) = SCHEMA.plan(state, [], [user("reader", grants={"elsewhere": "ALL"})][:1])[:1]
+        assert statement.shown == "SET PASSWORD FOR \"reader\" = '…'"
+        assert statement.text == r"""SET PASSWORD FOR "reader" = 'pass\'word'"""
+
+    def test_a_right_that_is_too_much_is_taken_back(self) -> None:
+        assert statements(THERE, [database("db")], [user("reader")]) == ['REVOKE ALL ON "db" FROM "reader"']
+
+    def test_another_right_replaces_the_old_one(self) -> None:
+        assert statements(THERE, [database("db")], [user("reader", grants={"db": "WRITE"})]) == [
+            'REVOKE ALL ON "db" FROM "reader"',
+            'GRANT WRITE ON "db" TO "reader"',
+        ]
+
+    def test_rights_elsewhere_are_not_ours(self) -> None:
+        found = statements(THERE, [database("db")], [user("reader", grants={"db": "READ"})])
+        assert not [statement for statement in found if "elsewhere" in statement]
+
+    def test_admins_come_and_go(self) -> None:
+        assert statements(THERE, [], [user("boss")]) == ['REVOKE ALL PRIVILEGES FROM "boss"']
+        assert statements(THERE, [], [user("reader", admin=True)])[:1] == ['GRANT ALL PRIVILEGES TO "reader"']
+
+    def test_no_password_is_shown(self) -> None:
+        described = [user("a"), user("b", admin=True), user("reader")]
+        state = SCHEMA.State(THERE.policies, THERE.users, THERE.grants, frozenset())
+        assert not [line for line in statements(state, [database("db")], described) if "word" in line]
+
+
+class TestProblems:
+    def problems(self, **more: Any) -> str:
+        found: list[str] = SCHEMA.problems({"username": "admin", "databases": [], "users": [], **more})
+        return " ".join(found)
+
+    def test_none(self) -> None:
+        described = [database("db", policy("p", duration="1h30m"))]
+        assert self.problems(databases=described, users=[user("u", grants={"db": "ALL"})]) == ""
+
+    @pytest.mark.parametrize(
+        ("more", "words"),
+        [
+            (
+                {"databases": [database("db", policy("p", duration="ever"))]},
+                ["'db'", "'p'", "duration", "'ever'", "30d"],
+            ),
+            ({"users": [user("u", grants={"db": "read"})]}, ["'u'", "'db'", "'read'", "READ"]),
+            ({"users": [user("u"), user("u")]}, ["'u'", "twice"]),
+            ({"users": [user("admin")]}, ["'admin'", "username"]),
+        ],
+    )
+    def test_each_names_what_and_how(self, more: dict[str, Any], words: list[str]) -> None:
+        assert all(word in self.problems(**more) for word in words), self.problems(**more)
+
+
+class TestInfluxql:
+    @pytest.mark.parametrize(
+        ("text", "nanoseconds"),
+        [
+            ("INF", 0),
+            ("0s", 0),
+            ("168h0m0s", 168 * HOUR),
+            ("7d", 168 * HOUR),
+            ("1h30m", HOUR * 3 // 2),
+            ("1w", 168 * HOUR),
+        ],
+    )
+    def test_durations(self, text: str, nanoseconds: int) -> None:
+        assert duration_ns(text) == nanoseconds
+
+    @pytest.mark.parametrize("text", ["", "5", "5 m", "-1h", "1y", "h"])
+    def test_what_is_no_duration(self, text: str) -> None:
+        with pytest.raises(ValueError, match="30d"):
+            duration_ns(text)
+
+    def test_quoting(self) -> None:
+        assert identifier('a"b\\c') == r'"a\"b\\c"'
+        assert string("a'b\\c") == r"'a\'b\\c'"
+
+    def test_privileges(self) -> None:
+        rows = [
+            {"database": "a", "privilege": "ALL PRIVILEGES"},
+            {"database": "b", "privilege": "READ"},
+            {"database": "c", "privilege": "NO PRIVILEGES"},
+        ]
+        assert privileges(rows) == {"a": "ALL", "b": "READ"}
+
+
+class Told(Influx):  # type: ignore[misc]  # no types: Ansible finds the module by its own ways
+    """An InfluxDB that answers from a list of what it was asked, and keeps the questions."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        super().__init__("http://influx.invalid", "admin", "secret")
+        self.answers = answers
+        self.asked: list[str] = []
+
+    def version(self) -> str:
+        return "1.12.4"
+
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        self.asked.append(statement)
+        answer = self.answers.get(statement, [])
+        if isinstance(answer, list) and answer and isinstance(answer[0], Exception):
+            raise answer.pop(0)
+        return [{"series": answer}]
+
+
+class TestFirstAdmin:
+    PARAMETERS: dict[str, Any] = {"username": "admin", "password": "secret", "databases": [], "users": []}  # noqa: RUF012
+
+    def influx(self) -> Told:
+        refusal = InfluxError("create admin user first or disable authentication", status=403)
+        return Told({"SHOW DATABASES": [refusal]})
+
+    def test_is_created_while_there_are_no_users(self) -> None:
+        influx = self.influx()
+        result = SCHEMA.run(influx, self.PARAMETERS, check_mode=False)
+        assert influx.asked[:2] == [
+            "SHOW DATABASES",
+            "CREATE USER \"admin\" WITH PASSWORD 'secret' WITH ALL PRIVILEGES",
+        ]
+        assert result["admin_created"] is True
+        assert "secret" not in str(result)
+
+    def test_is_not_created_in_check_mode(self) -> None:
+        influx = self.influx()
+        result = SCHEMA.run(influx, {**self.PARAMETERS, "databases": [database("db")]}, check_mode=True)
+        assert influx.asked == ["SHOW DATABASES"]
+        assert result["statements"] == [
+            "CREATE USER \"admin\" WITH PASSWORD '…' WITH ALL PRIVILEGES",
+            'CREATE DATABASE "db"',
+        ]
+
+    def test_another_refusal_is_an_error(self) -> None:
+        influx = Told({"SHOW DATABASES": [InfluxError("authorization failed", status=401)]})
+        with pytest.raises(InfluxError, match="authorization failed"):
+            SCHEMA.run(influx, self.PARAMETERS, check_mode=False)
+
+
+def subscription(name: str, destination: str, policy: str = "autogen") -> list[Any]:
+    return [policy, name, "ANY", [f"http://~subscriber:t0ken@{destination}"]]
+
+
+class TestSubscriptions:
+    def influx(self) -> Told:
+        columns = ["retention_policy", "name", "mode", "destinations"]
+        mine, stale = subscription("kapacitor-new", "kap:9092"), subscription("kapacitor-old", "kap:9092", 'we"ek')
+        other = subscription("kapacitor-other", "kap2:9092")
+        return Told({"SHOW SUBSCRIPTIONS": [{"name": "db", "columns": columns, "values": [mine, stale, other]}]})
+
+    def parameters(self, **more: Any) -> dict[str, Any]:
+        return {"name": "kapacitor-new", "destination": "kap:9092", "expected": {"db": ["autogen"]}, "wait": 0, **more}
+
+    def test_only_those_of_the_same_address_and_another_name_are_stale(self) -> None:
+        influx = self.influx()
+        result = SUBSCRIPTIONS.run(influx, self.parameters(), check_mode=False)
+        assert [statement for statement in influx.asked if "DROP" in statement] == [
+            r'DROP SUBSCRIPTION "kapacitor-old" ON "db"."we\"ek"'
+        ]
+        assert result["changed"] is True
+        assert [entry["name"] for entry in result["removed"]] == ["kapacitor-old"]
+        assert "t0ken" not in str(result)
+
+    def test_check_mode_drops_nothing(self) -> None:
+        influx = self.influx()
+        assert SUBSCRIPTIONS.run(influx, self.parameters(), check_mode=True)["changed"] is True
+        assert influx.asked == ["SHOW SUBSCRIPTIONS"]
+
+    def test_what_is_expected_and_not_there_is_named(self) -> None:
+        result = SUBSCRIPTIONS.run(self.influx(), self.parameters(expected={"db": ["autogen", "x"], "y": ["z"]}), True)
+        assert result["missing"] == ["db.x", "y.z"]
+
+    def test_addresses(self) -> None:
+        assert SUBSCRIPTIONS.address("http://~subscriber:a@b:9092") == "b:9092"
+        assert SUBSCRIPTIONS.address("udp://10.0.0.1:9100") == "10.0.0.1:9100"
