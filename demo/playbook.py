@@ -22,6 +22,7 @@ _TROUBLE = re.compile(r"^(fatal:|failed:|\[ERROR\]|ERROR!)")
 _RECAP = re.compile(r"^(\S+)\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
 _ASKED = re.compile(r"(?i)sudo: a password is required|missing sudo password")
 _EXCERPT_LINES = 60
+_ENDS_BY_ITSELF_S = 5.0
 
 
 def news(line: str) -> str | None:
@@ -132,9 +133,8 @@ def run_playbook(
             process.stdin.close()
         try:
             _follow(console, _logged(process.stdout or (), file), verbose, str(shown))
-        except KeyboardInterrupt:
-            # The terminal has told Ansible too; it ends its tasks by itself.
-            process.wait()
+        except BaseException:
+            _end(process)
             raise
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if process.returncode != 0:
@@ -142,6 +142,15 @@ def run_playbook(
         hint = "\nFix: let it ask for sudo's password: make demo ARGS=-K" if _ASKED.search(message) else ""
         raise DemoError(f"{playbook} failed (the whole log: {shown}):\n{message}{hint}")
     return changed_tasks(lines)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Ctrl-C reaches Ansible too, which ends its tasks by itself; whatever else stops us must be passed on."""
+    try:
+        process.wait(_ENDS_BY_ITSELF_S)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
 
 
 def _logged(lines: Iterable[str], log: TextIO) -> Iterator[str]:

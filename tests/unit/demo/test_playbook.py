@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -132,3 +133,21 @@ def test_who_needs_it_is_told_how(program: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(DemoError, match="make demo ARGS=-K"):
         playbook.run_playbook(Console(file=io.StringIO()), tmp_path, "p.yml", tmp_path, tmp_path / "demo.log", {})
+
+
+def test_ansible_does_not_outlive_the_demonstration(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(program, "import signal; print('TASK [a : b] *', os.getpid(), flush=True); signal.pause()")
+    monkeypatch.setattr(playbook, "_ENDS_BY_ITSELF_S", 0.01)
+    console = Console(file=io.StringIO())
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(console, "print", interrupted)
+    log = tmp_path / "demo.log"
+    with pytest.raises(KeyboardInterrupt):
+        playbook.run_playbook(console, tmp_path, "p.yml", tmp_path, log, {})
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(log.read_text(encoding="utf-8").split()[-1]), 0)
