@@ -14,7 +14,7 @@ import yaml
 
 from tests.integration.old_engine import OldEngine
 from tests.integration.playbook import PlayResult
-from tests.integration.results import Results
+from tests.integration.results import Results, model_files
 from tests.integration.small_disk import small_disk
 from tests.integration.stack import Stack
 
@@ -175,16 +175,14 @@ def test_a_model_that_is_not_there_yet_is_no_error_and_is_said(stack: Stack, res
 
 
 def test_training_without_data_is_refused(stack: Stack, results: Results) -> None:
-    before = _state(stack)
-    stack.pipelines.append(
-        stack.pipelines[0]
-        | {"name": "nothing", "training": {"from": "2001-01-01T00:00:00Z", "to": "2001-01-02T00:00:00Z"}}
-    )
+    before = model_files(stack), stack.incarnations()
+    years_ago = {"from": "2001-01-01T00:00:00Z", "to": "2001-01-02T00:00:00Z"}
+    stack.pipelines.append(stack.pipelines[0] | {"name": "nothing", "training": years_ago})
     try:
-        stack.play("train").refused("nothing", "2001-01-01", "no data")
+        stack.play("train", train_pipelines=["nothing"]).refused("nothing", "2001-01-01", "no data", "choose a range")
     finally:
         stack.pipelines.pop()
-    assert _state(stack) == before
+    assert (model_files(stack), stack.incarnations()) == before
 
 
 # Where Docker's habits bite
