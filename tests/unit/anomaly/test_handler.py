@@ -84,7 +84,7 @@ def test_a_score_is_what_the_contract_says(models: Store, model: Model) -> None:
     assert type(fields["label"]) is int
     assert fields["label"] == 0
     assert fields["model"] == model.version
-    assert fields["threshold"] == pytest.approx(model.threshold(70))
+    assert fields["threshold"] == pytest.approx(model.threshold(75))
     assert sum(fields[f"contribution_{name}"] for name in FIELDS) == pytest.approx(1)
     for index, name in enumerate(FIELDS):
         assert fields[f"value_{name}"] == pytest.approx(CLEAN[:10, index].mean(), abs=1e-9)

@@ -42,8 +42,16 @@ def test_defaults() -> None:
         "detector": "isolation_forest",
         "parameters": {"trees": 100, "samples": 256},
         "training": {"from": "24h", "to": "0s"},
-        "periods": {"open": 70.0, "close": 50.0, "silence": "1m", "merge": "1m"},
+        "periods": {"open": 75.0, "close": 50.0, "silence": "1m", "merge": "1m"},
     }
+
+
+@pytest.mark.parametrize(
+    ("window", "severities"), [("1h", (75, 50)), ("6h", (75, 59)), ("1d", (77, 67)), ("2d", (81, 71))]
+)
+def test_long_windows_get_greater_severities(window: str, severities: tuple[int, int]) -> None:
+    periods = one(window=window).periods
+    assert (periods.open, periods.close) == severities
 
 
 def test_what_normalize_gives_it_takes_again() -> None:
@@ -119,6 +127,7 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
             'training.from: "2024-01-02T00:00:00Z" is not before training.to',
         ),
         ({"periods": {"open": 40}}, "periods.close: 50.0 is not below periods.open (40): write a lower severity"),
+        ({"periods": {"close": 40}, "window": "1h"}, "periods.close: 40.0 is reached by one window of 1h in twenty"),
         ({"periods": {"open": 101}}, "periods.open: 101 is out of range: write at most 100"),
         ({"periods": {"silence": "10s"}}, 'periods.silence: "10s" is shorter than two windows'),
         ({"periods": {"merge": "15s"}}, 'periods.merge: "15s" is not a multiple of the window: write one of 10s'),

@@ -93,7 +93,7 @@ def test_a_model_of_another_pipeline_is_refused_with_the_difference(store: Store
 
 def test_other_periods_fit_the_same_model(store: Store, model: Model) -> None:
     other = normalize([{**printers.PIPELINE.as_dict(), "periods": {"open": 90}}])[0]
-    assert store.load(model.version, other).threshold(90) > model.threshold(70)
+    assert store.load(model.version, other).threshold(90) > model.threshold(75)
 
 
 @pytest.mark.parametrize("version", ["", ".", "..", "../other", "current", "/etc", ".new-x"])

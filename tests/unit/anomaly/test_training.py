@@ -101,7 +101,7 @@ def test_a_clean_history_is_trained_on_without_a_warning(trained: Trained) -> No
     assert trained.quality.warnings == ()
     assert trained.quality.odd_blocks == 0
     assert trained.quality.observed_per_day < 5
-    assert trained.quality.expected_per_day == pytest.approx(1 / 39.8, rel=0.01)
+    assert trained.quality.expected_per_day == pytest.approx(1 / 100, rel=0.01)
 
 
 def test_a_history_with_a_hole_is_trained_on() -> None:

@@ -3,11 +3,12 @@
 Each check yields (key, value, what is wrong and what to write instead).
 """
 
+import math
 from collections.abc import Iterator
 from datetime import datetime
 
 from anomaly.spec.duration import DurationError, parse_duration
-from anomaly.spec.pipeline import Pipeline
+from anomaly.spec.pipeline import Pipeline, usual_severity
 
 Finding = tuple[str, object, str]
 
@@ -116,6 +117,13 @@ def _periods(pipeline: Pipeline) -> Iterator[Finding]:
     periods = pipeline.periods
     if periods.close >= periods.open:
         yield "periods.close", periods.close, f"is not below periods.open ({periods.open:g}): write a lower severity"
+    usual = usual_severity(pipeline.window_ns)
+    if periods.close < usual:
+        yield (
+            "periods.close",
+            periods.close,
+            f"is reached by one window of {pipeline.window} in twenty, which ends no period: write {math.ceil(usual)}",
+        )
     if periods.silence_ns < 2 * pipeline.window_ns:
         yield (
             "periods.silence",

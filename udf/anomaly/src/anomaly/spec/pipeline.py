@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -142,12 +143,18 @@ def load_schema() -> dict[str, Any]:
     return schema
 
 
+def usual_severity(window_ns: int) -> float:
+    """The severity that one window in twenty reaches: windows of a day are rare by being few."""
+    return 50.0 + 12.5 * math.log10(20.0 * window_ns / 86_400e9)
+
+
 def build(mapping: Mapping[str, Any]) -> Pipeline:
     """A Pipeline from a mapping whose types are right, with defaults filled in. Raises KeyError, TypeError or
     ValueError (DurationError) where they are not; `normalize` and `parse` turn that into messages."""
     window_ns = parse_duration(mapping["window"])
     training = mapping.get("training", {})
     periods = mapping.get("periods", {})
+    close = float(periods.get("close", max(DEFAULT_CLOSE, math.ceil(usual_severity(window_ns)))))
     defaults = DEFAULT_PARAMETERS.get(mapping.get("detector", DEFAULT_DETECTOR), {})
     return Pipeline(
         name=mapping["name"],
@@ -164,8 +171,8 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         kapacitor=mapping.get("kapacitor"),
         training=Training(start=training.get("from", DEFAULT_FROM), stop=training.get("to", DEFAULT_TO)),
         periods=Periods(
-            open=float(periods.get("open", DEFAULT_OPEN)),
-            close=float(periods.get("close", DEFAULT_CLOSE)),
+            open=float(periods.get("open", DEFAULT_OPEN if "close" in periods else max(DEFAULT_OPEN, close + 10.0))),
+            close=close,
             silence=format_duration(parse_duration(periods["silence"]) if "silence" in periods else 6 * window_ns),
             merge=format_duration(parse_duration(periods["merge"]) if "merge" in periods else 6 * window_ns),
         ),
@@ -177,5 +184,5 @@ DEFAULT_DETECTOR = "isolation_forest"
 DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {"isolation_forest": {"trees": 100, "samples": 256}}
 DEFAULT_FROM = "24h"
 DEFAULT_TO = "0s"
-DEFAULT_OPEN = 70.0
+DEFAULT_OPEN = 75.0
 DEFAULT_CLOSE = 50.0
