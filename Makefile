@@ -24,7 +24,7 @@ help: ## This list
 
 .PHONY: demo
 demo: tools ## Deploy on this machine, train, stream a day with faults, and say what was found
-	@$(BIN)/python -m demo $(ARGS)
+	@$(BIN)/python -m demo -i $(INVENTORY) $(ARGS)
 
 .PHONY: test
 test: dev engine lint test-images ## All tests: lint, units, and the stack in real containers
