@@ -334,6 +334,17 @@ def test_a_bug_shows_its_traceback(run: Run, spec: Path, monkeypatch: pytest.Mon
     assert ran.last["message"] == "one too few"
 
 
+def test_the_udf_never_writes_words_to_kapacitor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(models: str) -> None:
+        raise OSError("no such pipe")
+
+    monkeypatch.setattr("anomaly.udf.main", broken)
+    ran = run("udf")
+    assert ran.code == 1
+    assert ran.out == []
+    assert "no such pipe" in ran.err
+
+
 UNPRIVILEGED = """
 import os, sys
 from anomaly.cli import main

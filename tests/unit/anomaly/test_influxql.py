@@ -2,7 +2,7 @@
 
 import pytest
 
-from anomaly.influxql import columns, field_keys_query, identifier, string, training_query
+from anomaly.influxql import columns, field_keys_query, identifier, training_query
 from anomaly.spec import normalize
 from tests.unit.anomaly.points import PIPELINE
 
@@ -50,7 +50,6 @@ def test_columns_come_in_the_features_order_then_counts() -> None:
 
 def test_names_are_quoted() -> None:
     assert identifier('a"b\\c\nd') == '"a\\"b\\\\c\\nd"'
-    assert string("it's\\") == "'it\\'s\\\\'"
     query = training_query(PIPELINE, 0, 10_000_000_000)
     assert 'FROM "it\'s \\"odd\\" ünï"."autogen"."температура, a=b"' in query
     assert 'mean("say \\"hi\\"") AS "a10"' in query

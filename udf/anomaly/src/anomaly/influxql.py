@@ -23,11 +23,6 @@ def identifier(name: str) -> str:
     return '"' + name.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') + '"'
 
 
-def string(text: str) -> str:
-    """`text` as a quoted InfluxQL string. Source: influxql.QuoteString."""
-    return "'" + text.replace("\\", "\\\\").replace("\n", "\\n").replace("'", "\\'") + "'"
-
-
 def columns(pipeline: Pipeline) -> list[Column]:
     """All columns in the query's order: every aggregate of every field, then the number of points of every field.
 

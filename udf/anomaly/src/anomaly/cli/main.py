@@ -50,7 +50,9 @@ def _code(error: Exception) -> int:
 def _failed(message: str, code: int, options: argparse.Namespace) -> int:
     for line in message.splitlines():
         say(f"anomaly: {line}")
-    result({"status": "failed", "pipeline": getattr(options, "pipeline", None), "message": message})
+    # The UDF's stdout is Kapacitor's.
+    if options.command is not _udf:
+        result({"status": "failed", "pipeline": getattr(options, "pipeline", None), "message": message})
     return code
 
 
