@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import uuid
+
 from .catalog import Image
 from .engine import docker
 from .udf_info import INFO_REQUEST, InfoError, read_info_response
@@ -10,7 +13,8 @@ HARDENED = (
     "run", "--rm", "--interactive", "--network", "none", "--read-only", "--cap-drop", "ALL",
     "--security-opt", "no-new-privileges", "--user", "1500:1500",
 )  # fmt: skip
-TIMEOUT_SECONDS = 120
+# Far more than any of it takes: the machine may be busy with other builds.
+TIMEOUT_SECONDS = 300
 
 
 class Unfit(RuntimeError):
@@ -44,7 +48,13 @@ def check(image: Image, reference: str) -> None:
 
 
 def _run(reference: str, *command: str, input: bytes = b"") -> tuple[int, bytes, str]:
-    result = docker(*HARDENED, reference, *command, input=input, timeout=TIMEOUT_SECONDS)
+    container = f"influx-anomaly-check-{uuid.uuid4().hex[:12]}"
+    try:
+        result = docker(*HARDENED, "--name", container, reference, *command, input=input, timeout=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        # Only the command that waited for it is gone.
+        docker("rm", "--force", container)
+        raise Unfit(f"'{' '.join(command)}' did not end within {TIMEOUT_SECONDS} s") from None
     return result.returncode, result.stdout, result.stderr.decode(errors="replace")
 
 
