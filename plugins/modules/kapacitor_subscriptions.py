@@ -34,10 +34,18 @@ options:
     description: Longest time that one request may take, in seconds.
     type: int
     default: 30
-  name:
-    description: Name of the subscriptions of this Kapacitor, C(kapacitor-) and its cluster id.
+  state:
+    description:
+      - V(clean), subscriptions to O(destination) under another name than O(name) are removed, and those that are
+        expected are waited for.
+      - V(absent), all subscriptions to O(destination) are removed, for a Kapacitor that is gone for good.
     type: str
-    required: true
+    choices: [clean, absent]
+    default: clean
+  name:
+    description: Name of the subscriptions of this Kapacitor, C(kapacitor-) and its cluster id. Required for
+      O(state=clean).
+    type: str
   destination:
     description: Host and port that they deliver to, for example V(kapacitor:9092). Those of another name that deliver to it
       are removed.
@@ -138,7 +146,7 @@ def run(influx: Influx, params: Mapping[str, Any], check_mode: bool) -> dict[str
     """Remove stale subscriptions, wait for the expected ones, and return the module's result. Raises InfluxError."""
     name, destination, expected = params["name"], params["destination"], params["expected"]
     before = subscriptions(influx, destination)
-    stale = [entry for entry in before if entry["name"] != name]
+    stale = [entry for entry in before if params["state"] == "absent" or entry["name"] != name]
     if not check_mode:
         for entry in stale:
             target = f"{identifier(entry['database'])}.{identifier(entry['retention_policy'])}"
@@ -166,11 +174,13 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **CONNECTION_ARGUMENTS,
-            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["clean", "absent"], "default": "clean"},
+            "name": {"type": "str"},
             "destination": {"type": "str", "required": True},
             "expected": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 90},
         },
+        required_if=[("state", "clean", ["name"])],
         supports_check_mode=True,
     )
     try:

@@ -227,7 +227,14 @@ class TestSubscriptions:
         return Told({"SHOW SUBSCRIPTIONS": [{"name": "db", "columns": columns, "values": [mine, stale, other]}]})
 
     def parameters(self, **more: Any) -> dict[str, Any]:
-        return {"name": "kapacitor-new", "destination": "kap:9092", "expected": {"db": ["autogen"]}, "wait": 0, **more}
+        return {
+            "state": "clean",
+            "name": "kapacitor-new",
+            "destination": "kap:9092",
+            "expected": {"db": ["autogen"]},
+            "wait": 0,
+            **more,
+        }
 
     def test_only_those_of_the_same_address_and_another_name_are_stale(self) -> None:
         influx = self.influx()
@@ -238,6 +245,10 @@ class TestSubscriptions:
         assert result["changed"] is True
         assert [entry["name"] for entry in result["removed"]] == ["kapacitor-old"]
         assert "t0ken" not in str(result)
+
+    def test_all_of_the_address_go_with_a_kapacitor_that_is_gone(self) -> None:
+        result = SUBSCRIPTIONS.run(self.influx(), self.parameters(state="absent", name=None, expected={}), False)
+        assert [entry["name"] for entry in result["removed"]] == ["kapacitor-new", "kapacitor-old"]
 
     def test_check_mode_drops_nothing(self) -> None:
         influx = self.influx()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,6 +157,42 @@ class TestKapacitorConf:
         assert functions["other"] == own["other"]
         assert functions["anomaly"]["args"] == ["udf"]
         assert not [key for key in functions["anomaly"]["env"] if "PASSWORD" in key or "SECRET" in key]
+
+
+class TestKapacitorsLog:
+    """The start script's rotation, run by a shell on a log of its own."""
+
+    def rotate(self, directory: Path, **more: Any) -> None:
+        script = render("roles/kapacitor/templates/run.sh.j2", "kapacitor", **more)
+        script = script.replace("/var/log/kapacitor/", f"{directory}/")
+        functions, rotation = script.split("(while")
+        assert rotation.startswith(" :; do rotate;")
+        subprocess.run(["sh", "-euc", f"{functions}\nrotate"], check=True)
+
+    def test_a_small_log_is_left_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "kapacitor.log").write_text("short")
+        self.rotate(tmp_path, kapacitor_log_max_bytes=6)
+        assert [path.name for path in tmp_path.iterdir()] == ["kapacitor.log"]
+
+    def test_a_large_one_is_emptied_in_place_and_the_oldest_goes(self, tmp_path: Path) -> None:
+        log = tmp_path / "kapacitor.log"
+        log.touch()
+        inode = log.stat().st_ino
+        for text in ("first!", "second", "third!"):
+            log.write_text(text)
+            self.rotate(tmp_path, kapacitor_log_max_bytes=6, kapacitor_log_max_files=2)
+        assert log.stat().st_ino == inode, "Kapacitor would go on writing into the old file"
+        found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+        assert found == {"kapacitor.log": "", "kapacitor.log.1": "third!", "kapacitor.log.2": "second"}
+
+    def test_none_may_be_kept(self, tmp_path: Path) -> None:
+        (tmp_path / "kapacitor.log").write_text("long enough")
+        self.rotate(tmp_path, kapacitor_log_max_bytes=6, kapacitor_log_max_files=0)
+        assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"kapacitor.log": ""}
+
+    def test_no_log_is_no_error(self, tmp_path: Path) -> None:
+        self.rotate(tmp_path)
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestInfluxdbConf:
