@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from anomaly.model import Model
-from anomaly.periods import NO_DATA, Period, Rules, Tracker
+from anomaly.periods import NO_DATA, Period, Tracker, rules
 from anomaly.training.fit import train
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault
@@ -43,11 +43,13 @@ def periods(seed: int, samples: np.ndarray) -> list[Period]:
     severities = model(seed).calibration.severity(scores, PIPELINE.windows_per_day)
     x = model(seed).scaling.transform(usable.values, usable.series + 1)
     shares = model(seed).detector.explain(x)[1].reshape(len(x), len(FIELDS), -1).sum(axis=2)
-    rule = PIPELINE.periods
-    tracker = Tracker(Rules(WINDOW_NS, rule.open, rule.close, rule.merge_ns, rule.silence_ns), FIELDS)
+    tracker = Tracker(rules(PIPELINE), FIELDS)
     kept: dict[int, Period] = {}
-    for begin, score, severity, share in zip(usable.begin_ns, scores, severities, shares, strict=True):
-        for period in tracker.feed(int(begin), float(score), float(severity), share.tolist()).periods:
+    surprises = -np.log(model(seed).calibration.probability(scores))
+    for begin, score, severity, surprise, share in zip(
+        usable.begin_ns, scores, severities, surprises, shares, strict=True
+    ):
+        for period in tracker.feed(int(begin), float(score), float(severity), float(surprise), share.tolist()).periods:
             kept[period.begin_ns] = period
     return list(kept.values())
 

@@ -1,25 +1,35 @@
 """Periods: every rule, and that no sequence of windows makes an impossible one."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly.periods import NO_DATA, Period, Rules, Step, Tracker
+from anomaly.periods import NO_DATA, Period, Rules, Step, Tracker, rules
+from tests.unit.anomaly import printers
 
 W = 10
-RULES = Rules(window_ns=W, open=70, close=50, merge_ns=3 * W, silence_ns=6 * W)
+# Evidence out of reach: what single windows do. The tests of evidence have rules of their own.
+RULES = Rules(window_ns=W, open=70, close=50, evidence=1e9, merge_ns=3 * W, silence_ns=6 * W)
+EVIDENCE = replace(RULES, evidence=20.0)
 FIELDS = ("a", "b")
 T0 = 1000
+
+
+def feed(tracker: Tracker, number: int, severity: float, share: tuple[float, float] = (0.9, 0.1)) -> Step:
+    return tracker.feed(T0 + W * number, severity / 10, severity, 0.0, share)
 
 
 def run(
     severities: dict[int, float], tracker: Tracker | None = None, share: tuple[float, float] = (0.9, 0.1)
 ) -> list[Step]:
     tracker = tracker or Tracker(RULES, FIELDS)
-    return [tracker.feed(T0 + W * n, severity / 10, severity, share) for n, severity in severities.items()]
+    return [feed(tracker, n, severity, share) for n, severity in severities.items()]
 
 
 def periods(steps: list[Step]) -> list[Period]:
@@ -76,8 +86,8 @@ def test_missing_windows_count_towards_merge() -> None:
 
 def test_the_reason_is_the_field_that_contributed_most_over_all() -> None:
     tracker = Tracker(RULES, FIELDS)
-    tracker.feed(T0, 8.0, 80, (0.6, 0.4))
-    step = tracker.feed(T0 + W, 30.0, 100, (0.1, 0.9))
+    feed(tracker, 0, 80, (0.6, 0.4))
+    step = feed(tracker, 1, 100, (0.1, 0.9))
     assert step.periods[0].reason == "b"
 
 
@@ -99,21 +109,21 @@ def test_silence_closes_what_was_open_as_it_stood() -> None:
 
 def test_the_same_window_again_changes_nothing() -> None:
     tracker = Tracker(RULES, FIELDS)
-    first = tracker.feed(T0, 8.0, 80, (1.0, 0.0))
-    again = tracker.feed(T0, 8.0, 80, (1.0, 0.0))
+    first = feed(tracker, 0, 80)
+    again = feed(tracker, 0, 80)
     assert again.anomalous
     assert again.periods == []
-    assert tracker.feed(T0 + W, 8.0, 80, (1.0, 0.0)).periods[0].points == first.periods[0].points + 1
+    assert feed(tracker, 1, 80).periods[0].points == first.periods[0].points + 1
 
 
 def test_time_that_goes_back_closes_and_starts_anew() -> None:
     tracker = Tracker(RULES, FIELDS)
     run({100: 80}, tracker)
-    step = tracker.feed(T0, 1.0, 10, (1.0, 0.0))
+    step = feed(tracker, 0, 10)
     assert step.restarted
     assert [(p.begin_ns, p.state) for p in step.periods] == [(T0 + 100 * W, "closed")]
     assert tracker.last_ns == T0
-    assert not tracker.feed(T0 + W, 1.0, 10, (1.0, 0.0)).restarted
+    assert not feed(tracker, 1, 10).restarted
 
 
 def test_a_snapshot_goes_on_in_the_middle_of_a_period() -> None:
@@ -133,7 +143,15 @@ def test_a_gap_across_a_restart_is_nobodys_silence() -> None:
     assert [(p.begin_ns, p.reason) for p in periods(steps)] == [(T0, "a"), (T0 + 51 * W, NO_DATA)]
 
 
-@pytest.mark.parametrize("state", [{}, {"last_ns": 1, "open": {"x": 1}}, {"last_ns": "x", "open": None}])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"last_ns": 1, "evidence": 0.0, "open": {"x": 1}, "run": None},
+        {"last_ns": "x", "evidence": 0.0, "open": None, "run": None},
+        {"last_ns": 1, "evidence": None, "open": None, "run": None},
+    ],
+)
 def test_a_state_that_does_not_fit_is_refused(state: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         Tracker.from_state(RULES, FIELDS, state)
@@ -146,15 +164,71 @@ def test_a_state_of_other_fields_is_refused() -> None:
         Tracker.from_state(RULES, ("a", "b", "c"), tracker.state())
 
 
-@given(st.lists(st.tuples(st.integers(0, 12), st.floats(0, 100)), max_size=80))
-def test_no_sequence_makes_an_impossible_period(jumps: list[tuple[int, float]]) -> None:
-    tracker = Tracker(RULES, FIELDS)
+def surprised(surprises: Mapping[int, float], tracker: Tracker | None = None) -> list[Step]:
+    """Windows of which none is severe; only their surprise differs."""
+    tracker = tracker or Tracker(EVIDENCE, FIELDS)
+    return [tracker.feed(T0 + W * n, 5.0, 40, surprise, (0.9, 0.1)) for n, surprise in surprises.items()]
+
+
+def test_windows_that_are_rare_together_open_a_period_with_the_first_of_them() -> None:
+    steps = surprised({0: 1, 1: 8, 2: 1, 3: 9, 4: 9, 5: 9, 6: 1, 7: 1, 8: 1})
+    assert [step.anomalous for step in steps] == [False] * 5 + [True] + [False] * 3
+    assert [(p.begin_ns, p.end_ns, p.points, p.state) for p in periods(steps)] == [(T0 + W, T0 + 6 * W, 4, "closed")]
+
+
+def test_windows_that_are_rare_apart_do_not() -> None:
+    assert periods(surprised({n: 9 if n % 5 == 0 else 1 for n in range(200)})) == []
+
+
+def test_evidence_does_not_outlive_a_gap() -> None:
+    assert periods(surprised({0: 10, 1: 10, 5: 10})) == []
+    assert len(periods(surprised({0: 10, 1: 10, 3: 10}))) == 1
+
+
+def test_evidence_prolongs_a_period_and_is_soon_used_up() -> None:
+    tracker = Tracker(EVIDENCE, FIELDS)
+    tracker.feed(T0, 99.0, 100, 99.0, (0.9, 0.1))
+    steps = surprised({1: 4, 2: 4, 3: 1, 4: 4, 5: 1, 6: 1}, tracker)
+    assert [step.anomalous for step in steps] == [True, True, False, False, False, False]
+    assert steps[-2].periods[0].state == "closed"
+
+
+def test_a_snapshot_keeps_the_evidence() -> None:
+    surprises = {0: 8, 1: 9, 2: 9, 3: 9, 4: 1, 5: 1, 6: 1}
+    whole = surprised(surprises)
+    tracker = Tracker(EVIDENCE, FIELDS)
+    before = surprised({n: surprises[n] for n in (0, 1)}, tracker)
+    resumed = Tracker.from_state(EVIDENCE, FIELDS, json.loads(json.dumps(tracker.state())))
+    after = surprised({n: surprises[n] for n in range(2, 7)}, resumed)
+    assert periods(before + after) == periods(whole)
+    assert len(periods(whole)) == 1
+
+
+def test_evidence_by_chance_is_as_rare_as_it_is_taken_to_be() -> None:
+    """Page's sum of exponential surprises: how often it is beyond a level, against exp(-0.9408 level)."""
+    surprise = np.random.default_rng(0).exponential(1.0, 400_000)
+    evidence, beyond = 0.0, np.zeros(2)
+    for value in surprise:
+        evidence = max(evidence + value - 3.0, 0.0)
+        beyond += evidence > np.array([2.0, 5.0])
+    assert (beyond / len(surprise) <= np.exp(-0.9408 * np.array([2.0, 5.0]))).all()
+
+
+def test_the_rules_of_a_pipeline() -> None:
+    rule = rules(printers.PIPELINE)
+    assert (rule.open, rule.close, rule.window_ns, rule.merge_ns) == (75, 50, 10**10, 6 * 10**10)
+    assert rule.evidence == pytest.approx(np.log(8640 * 100 * 100) / 0.9408)
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.floats(0, 100)), max_size=80), st.sampled_from([RULES, EVIDENCE]))
+def test_no_sequence_makes_an_impossible_period(jumps: list[tuple[int, float]], rule: Rules) -> None:
+    tracker = Tracker(rule, FIELDS)
     begin, steps = T0, []
     begins = []
     for windows, severity in jumps:
         begin += windows * W
         begins.append(begin)
-        steps.append(tracker.feed(begin, severity, severity, (0.5, 0.5)))
+        steps.append(tracker.feed(begin, severity, severity, severity / 6, (0.5, 0.5)))
     found = sorted(periods(steps), key=lambda period: period.begin_ns)
     assert all(period.begin_ns >= T0 for period in found)
     assert all(period.end_ns >= period.begin_ns + W for period in found)

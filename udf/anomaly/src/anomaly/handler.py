@@ -12,7 +12,7 @@ from collections.abc import Callable
 from anomaly.aggregate import aggregate, collect
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
 from anomaly.model import Model, Verdict
-from anomaly.periods import Period, Rules, Tracker
+from anomaly.periods import Period, Tracker, rules
 from anomaly.spec import Pipeline, parse
 from anomaly.store import Store
 from anomaly.tally import Tally
@@ -32,8 +32,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
 
     def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
         self._pipeline: Pipeline = parse(context.options["spec"])
-        periods = self._pipeline.periods
-        self._rules = Rules(self._pipeline.window_ns, periods.open, periods.close, periods.merge_ns, periods.silence_ns)
+        self._rules = rules(self._pipeline)
         store = Store(os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS, self._pipeline.name)
         self._watcher = Watcher(store, self._pipeline, context.log, clock)
         self.tally = Tally(f"pipeline {self._pipeline.name}", context.log, clock)
@@ -83,7 +82,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
     def _emit(self, key: Key, begin_ns: int, model: Model, verdict: Verdict, out: PointSink) -> None:
         tracker = self._tracker(key)
         last_ns = tracker.last_ns
-        step = tracker.feed(begin_ns, verdict.score, verdict.severity, verdict.contribution)
+        step = tracker.feed(begin_ns, verdict.score, verdict.severity, verdict.surprise, verdict.contribution)
         if step.restarted:
             self.tally.add(
                 "restarts",

@@ -1,5 +1,6 @@
 """A model in memory: scaling, detector and calibration, and what they say of a window."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,12 +19,14 @@ Floats = NDArray[np.float64]
 class Verdict:
     """What a model says of one window.
 
-    score: unbounded above. severity: 0 to 100. value, expected_low, expected_high, contribution: for each field of the
-    pipeline; the first three are of its first aggregate and in its unit; contributions sum to 1.
+    score: unbounded above. severity: 0 to 100. surprise: -ln of the probability of such a score. value, expected_low,
+    expected_high, contribution: for each field of the pipeline; the first three are of its first aggregate and in its
+    unit; contributions sum to 1.
     """
 
     score: float
     severity: float
+    surprise: float
     value: tuple[float, ...]
     expected_low: tuple[float, ...]
     expected_high: tuple[float, ...]
@@ -72,6 +75,7 @@ class Model:
         return Verdict(
             score=float(score[0]),
             severity=severity,
+            surprise=-math.log(float(self.calibration.probability(score)[0])),
             value=tuple(float(value) for value in values[::width]),
             expected_low=low,
             expected_high=high,
