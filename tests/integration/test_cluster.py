@@ -53,7 +53,7 @@ def cluster(
 ) -> Iterator[Cluster]:
     """The machines; nothing is deployed yet. graf1 has no engine, and a way out to install one."""
     folder = tmp_path_factory.mktemp("c")
-    with Hosts(engine, f"{stack.name}-hosts", stack.image("debian"), folder) as machines:
+    with Hosts(engine, f"{stack.name}x-hosts", stack.image("debian"), folder) as machines:
         started = [*machines.start("influx1", "kap1", "kap2"), *machines.start("graf1", target="bare", outside=True)]
         hosts = {host.name: host for host in started}
         yield Cluster(machines, hosts, folder, {"image_source": "archive", "image_archive_dir": str(archive.folder)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ class External:
 @pytest.fixture(scope="module")
 def external(engine: docker.DockerClient, stack: Stack) -> Iterator[External]:
     image = stack.container("influxdb").attrs["Config"]["Image"]
-    address = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    # Old engines don't name the gateway of this network.
+    address = str(ipaddress.ip_network(engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"])[1])
     port, password = free_port(), secrets.token_hex(16)
     container = engine.containers.run(
         image, detach=True, name=f"{stack.name}x-external", labels={LABEL: stack.name},

@@ -38,7 +38,7 @@ class Pushed:
 
 @pytest.fixture(scope="module")
 def pushed(engine: docker.DockerClient, stack: Stack) -> Iterator[Pushed]:
-    with Registry(engine, f"{stack.name}-registry", stack.image("debian")) as registry:
+    with Registry(engine, f"{stack.name}x-registry", stack.image("debian")) as registry:
         digests = {
             name: registry.push(stack.image(name), f"mirror/library/{name}", tag)
             for name, tag in (("influxdb", "1.12.4"), ("kapacitor", "1.8.6"), ("debian", "trixie-slim"))
