@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -176,6 +177,16 @@ def images_table(details: Mapping[str, Mapping[str, Any]], reasons: Mapping[str,
     return lines + [f"{name}: {reason}" for name, reason in sorted(reasons.items()) if reason]
 
 
+def _removable(image: Mapping[str, Any]) -> list[str]:
+    """What to remove of an image that carries our label: its tags if they are ours, its id if it has none.
+
+    What others have built on our images inherits the label, but not the name.
+    """
+    tags = [str(tag) for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
+    ours = re.compile(rf"(.*/)?influx-anomaly/{re.escape(image['Labels'][IMAGE])}:[^/]*")
+    return [tag for tag in tags if ours.fullmatch(tag)] if tags else [str(image["Id"])]
+
+
 def teardown_images(engine: Mapping[str, Any], stack: str, bases: Iterable[str]) -> list[dict[str, str]]:
     """The images of ours that nobody needs once a stack is gone, those first that are built on others.
 
@@ -198,7 +209,7 @@ def teardown_images(engine: Mapping[str, Any], stack: str, bases: Iterable[str])
         {"name": image["Labels"][IMAGE], "tag": tag}
         for image in engine["images"]
         if image["Id"] not in used and not (other_stacks and image["Labels"][IMAGE] in order)
-        for tag in ([tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"] or [image["Id"]])
+        for tag in _removable(image)
     ]
     return sorted(removable, key=lambda item: (-order.get(item["name"], len(order)), item["tag"]))
 

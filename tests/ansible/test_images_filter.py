@@ -149,13 +149,19 @@ def ours(name: str, identity: str, *tags: str) -> dict[str, Any]:
 
 ENGINE: dict[str, Any] = {
     "images": [
-        ours("debian", "1", "ia/debian:13"), ours("toolchain", "2", "ia/toolchain:go"),
-        ours("kapacitor", "3", "ia/k:1"), ours("kapacitor-python", "4", "ia/k-py:1"),
-        ours("influxdb", "5", "ia/i:1", "ia/i:2"), ours("influxdb", "6"),
+        ours("debian", "1", "influx-anomaly/debian:13"),
+        ours("toolchain", "2", "influx-anomaly/toolchain:go"),
+        ours("kapacitor", "3", "influx-anomaly/kapacitor:1"),
+        ours("kapacitor-python", "4", "influx-anomaly/kapacitor-python:1"),
+        ours("influxdb", "5", "influx-anomaly/influxdb:1", "mirror:5000/influx-anomaly/influxdb:2"),
+        ours("build-stage", "6"),
+        # Somebody's own, built on ours, with the label that it inherits.
+        ours("kapacitor-python", "7", "somebody/kapacitor-python:1"),
+        ours("debian", "8", "influx-anomaly/debian-tools:1"),
     ],
     "containers": [],
-}  # fmt: skip
-BASES = ["debian", "toolchain", "kapacitor"]
+}
+BASES = ["debian", "toolchain", "kapacitor", "build-stage"]
 
 
 def container(image_id: str, stack: str | None) -> dict[str, Any]:
@@ -167,14 +173,20 @@ def removed(*containers: dict[str, Any]) -> list[str]:
 
 
 def test_all_of_ours_go_with_the_last_stack_what_is_built_on_others_first() -> None:
-    order = removed(container("4", "mine"))
-    assert order == ["6", "ia/i:1", "ia/i:2", "ia/k-py:1", "ia/k:1", "ia/toolchain:go", "ia/debian:13"]
+    assert removed(container("4", "mine")) == [
+        "influx-anomaly/influxdb:1", "influx-anomaly/kapacitor-python:1", "mirror:5000/influx-anomaly/influxdb:2", "6",
+        "influx-anomaly/kapacitor:1", "influx-anomaly/toolchain:go", "influx-anomaly/debian:13",
+    ]  # fmt: skip
 
 
 def test_what_another_stack_runs_from_stays_and_what_it_would_be_rebuilt_on_too() -> None:
-    assert removed(container("5", "other")) == ["6", "ia/k-py:1"]
+    assert removed(container("5", "other")) == ["influx-anomaly/kapacitor-python:1"]
 
 
 def test_what_a_container_of_nobody_runs_from_stays() -> None:
-    assert "ia/debian:13" not in removed(container("1", None))
-    assert "ia/k:1" in removed(container("1", None))
+    assert "influx-anomaly/debian:13" not in removed(container("1", None))
+    assert "influx-anomaly/kapacitor:1" in removed(container("1", None))
+
+
+def test_what_somebody_built_on_ours_stays() -> None:
+    assert not [tag for tag in removed() if "somebody" in tag or "debian-tools" in tag]
