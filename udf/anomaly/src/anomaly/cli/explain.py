@@ -34,8 +34,8 @@ def describe(pipeline: Pipeline, now_ns: int) -> list[str]:
         f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
         f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
         f"query        {training_query(pipeline, asked.begin_ns, asked.end_ns)}",
-        f"periods      open at severity {periods.open:g}, once in {_days(periods.open)} for each series, or by windows that "
-        "are as rare together",
+        f"periods      open at severity {periods.open:g}, once in {_days(periods.open)} for each series",
+        "             or by several windows that are as rare together",
         f"             end after {periods.merge} below {periods.close:g}, once in {_days(periods.close)}",
         f"silence      more than {periods.silence} without complete windows is a period `no data`",
         f"spec         {canonical_json(pipeline)}",
