@@ -207,7 +207,7 @@ def _assert_no_secret(stack: Stack, texts: dict[str, str]) -> None:
         ("POST", "/write?db=printer"),
         ("GET", "/debug/vars"),
         ("GET", "/debug/pprof/goroutine"),
-        ("GET", "/metrics"),
+        ("GET", "/debug/requests?seconds=1"),
         ("POST", "/api/v2/write?bucket=printer"),
         ("POST", "/api/v2/query"),
     ],
@@ -220,6 +220,15 @@ def test_influxdb_lets_nobody_in_without_credentials(
 ) -> None:
     answer = requests.request(method, stack.influxdb_url + path, auth=auth, data="m v=1", timeout=10)
     assert answer.status_code in (401, 403, 404), (answer.status_code, answer.text)
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health", "/metrics"])
+def test_what_influxdb_tells_everyone_says_nothing_of_what_is_in_it(stack: Stack, path: str) -> None:
+    """Probes and the process's own figures need no credentials; no name of a database or a user is among them."""
+    told = requests.get(stack.influxdb_url + path, timeout=10)
+    text = f"{told.headers} {told.text}"
+    for name in ("printer", "building", "anomaly", "writer", "trainer"):
+        assert name not in text, (path, name)
 
 
 @pytest.mark.parametrize(
