@@ -156,3 +156,9 @@ def test_reach(module: ModuleType, refusing_server: str) -> None:
     assert found[refusing_server] == ""
     assert "refused" in found[closed]
     assert found["file:///etc/passwd"] == "it is no http or https URL"
+
+
+def test_a_registry_without_tls_answers(module: ModuleType, refusing_server: str) -> None:
+    """The engine trusts one on the loopback address, and those it was told of."""
+    url = refusing_server.replace("http:", "https:")
+    assert module.reach_all([url], timeout=5) == {url: ""}
