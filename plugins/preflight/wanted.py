@@ -6,6 +6,8 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from preflight.inventory import Host, Inventory
 
 ENGINE_ROOT = "/var/lib/docker"
@@ -23,20 +25,20 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
     services = [
         service
         for service in inventory.services(host)
-        if host.effective.get(f"{service}_enabled") in (True, "true", "yes")
+        if _is_true(host, f"{service}_enabled")
     ]
     ports = {f"{service}_port": port for service in services if (port := _number(host, f"{service}_port"))}
     needed, fixes = ({}, {}) if has_images else _registries(host)
     return {
         # With one host there is no question which one is meant.
         "host": host.name if len(list(inventory.stack_hosts())) > 1 else "",
-        "any_os": host.effective.get("preflight_any_os") is True,
+        "any_os": _is_true(host, "preflight_any_os"),
         "memory_mb": _number(host, "preflight_min_memory_mb"),
         "disks": {
             **({directory: _number(host, "preflight_min_disk_mb")} if (directory := host.text("stack_dir")) else {}),
             ENGINE_ROOT: _number(host, "preflight_min_images_mb"),
         },
-        "docker_manage": host.effective.get("docker_manage") is not False,
+        "docker_manage": _is_true(host, "docker_manage"),
         "socket": host.text("docker_socket") or "/var/run/docker.sock",
         "ports": ports,
         "address": host.text("stack_bind_address"),
@@ -47,6 +49,11 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
         "fixes": fixes,
         "timeout": _number(host, "preflight_timeout") or 10,
     }
+
+
+def _is_true(host: Host, variable: str) -> bool:
+    # What -e name=value gives is text.
+    return bool(boolean(host.effective.get(variable), strict=False))
 
 
 def _number(host: Host, variable: str) -> int:

@@ -73,3 +73,13 @@ def test_a_single_host_is_not_named() -> None:
     assert of()["host"] == ""
     checked = inventory({**ONE, "grafana": ["two"]})
     assert wanted(checked, checked.hosts["two"])["host"] == "two"
+
+
+@pytest.mark.parametrize(("value", "managed"), [("false", False), ("no", False), (False, False), ("True", True)])
+def test_truth_given_as_text(value: object, managed: bool) -> None:
+    """As `-e docker_manage=false` gives it."""
+    assert of(docker_manage=value)["docker_manage"] is managed
+
+
+def test_truth_that_is_none_is_left_out() -> None:
+    assert of(preflight_any_os=["perhaps"])["any_os"] is False
