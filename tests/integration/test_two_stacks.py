@@ -155,8 +155,12 @@ def test_a_deployment_on_kept_data_goes_on_where_it_ended(second: Stack, memory:
     assert model_files(second) == memory.models
     assert _scores(second) == memory.scores
     assert second.subscription_places() == memory.places
-    write_printers(second, HISTORY_END + timedelta(minutes=10), "5m")
-    wait_for(lambda: len(_scores(second)) >= 2 * 90, "scores of the next minutes", explain=second.logs)
+    # Kapacitor forgot the window that was open when it was removed, and the last one of these minutes stays open.
+    begin = HISTORY_END + timedelta(minutes=10)
+    write_printers(second, begin, "5m")
+    wait_for(lambda: len(_scores(second)) >= 2 * (60 + 29), "scores of the next minutes", explain=second.logs)
+    new = [row["time"] for row in _scores(second)[len(memory.scores) :]]
+    assert sorted(new) == sorted(2 * [ns(begin) + window * 10 * 10**9 for window in range(29)])
 
 
 def test_teardown_with_both_confirmations_removes_the_data_too(second: Stack) -> None:
