@@ -11,66 +11,29 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 
-from ansible.module_utils.urls import open_url
-
-CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "url": {"type": "str", "required": True},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "ca_path": {"type": "path"},
-    "validate_certs": {"type": "bool", "default": True},
-    "timeout": {"type": "int", "default": 30},
-}
+from .http_api import ApiError, HttpApi
 
 # What InfluxDB answers to everything but the creation of an admin while it has no users.
 NO_ADMIN_YET = "create admin user first"
 
-
-class InfluxError(Exception):
-    """A request that failed.
-
-    ``status`` is the HTTP status code; None when no answer came or when a statement failed (which is a 200).
-    """
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+_FORM = "application/x-www-form-urlencoded"
 
 
-class Influx:
-    """A client for one InfluxDB 1.x. ``url`` may have a path; ``timeout`` is in seconds and holds for each request."""
+class InfluxError(ApiError):
+    """A request or a statement that failed."""
 
-    def __init__(
-        self,
-        url: str,
-        username: str | None = None,
-        password: str | None = None,
-        ca_path: str | None = None,
-        validate_certs: bool = True,
-        timeout: int = 30,
-    ) -> None:
-        self.url = url.rstrip("/")
-        self.username = username
-        self.password = password
-        self.ca_path = ca_path
-        self.validate_certs = validate_certs
-        self.timeout = timeout
 
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Influx:
-        """Make a client of a module's parameters (those of CONNECTION_ARGUMENTS)."""
-        return cls(**{name: params[name] for name in CONNECTION_ARGUMENTS})
+class Influx(HttpApi):
+    """A client for one InfluxDB 1.x. ``url`` may have a path."""
 
-    def as_user(self, username: str, password: str) -> Influx:
-        """Return the same client for another user."""
-        return Influx(self.url, username, password, self.ca_path, self.validate_certs, self.timeout)
+    product = "InfluxDB"
+    error = InfluxError
 
     def version(self) -> str:
         """Return the version that InfluxDB gives itself in the answer to a ping; "unknown" for some builds."""
-        headers, _ = self._request("GET", "/ping", None)
+        headers, _ = self._send("GET", "/ping", None, _FORM)
         return headers.get("X-Influxdb-Version", "")
 
     def query(self, statement: str) -> list[dict[str, Any]]:
@@ -78,7 +41,7 @@ class Influx:
 
         Raises InfluxError when the request or any of the statements failed.
         """
-        _, text = self._request("POST", "/query", urlencode({"q": statement}).encode())
+        _, text = self._send("POST", "/query", urlencode({"q": statement}).encode(), _FORM)
         try:
             answer = json.loads(text)
         except ValueError as error:
@@ -109,46 +72,6 @@ class Influx:
                 return False
             raise
         return True
-
-    def _request(self, method: str, path: str, data: bytes | None) -> tuple[Mapping[str, str], str]:
-        target = f"{self.url}{path}"
-        try:
-            with open_url(
-                target,
-                method=method,
-                data=data,
-                headers={"Content-Type": "application/x-www-form-urlencoded"} if data is not None else {},
-                timeout=self.timeout,
-                validate_certs=self.validate_certs,
-                ca_path=self.ca_path,
-                url_username=self.username,
-                url_password=self.password,
-                force_basic_auth=bool(self.username),
-                # A proxy of the managed host's environment must not see, or break, requests to the host itself.
-                use_proxy=False,
-            ) as response:
-                return response.headers, response.read().decode()
-        except HTTPError as error:
-            raise self._refused(target, error) from error
-        except TimeoutError as error:
-            raise InfluxError(f"{target}: no answer within timeout={self.timeout} seconds.") from error
-        except URLError as error:
-            raise InfluxError(
-                f"{target}: no connection to InfluxDB ({error.reason}). Is it running, and is url right?"
-            ) from error
-        except OSError as error:
-            raise InfluxError(f"{target}: the connection to InfluxDB broke ({error}).") from error
-
-    def _refused(self, target: str, error: HTTPError) -> InfluxError:
-        text = error.read().decode(errors="replace")
-        try:
-            reason = str(json.loads(text)["error"])
-        except (ValueError, KeyError, TypeError):
-            reason = text.strip()[:500] or str(error.reason)
-        if error.code == 401:
-            who = f"user {self.username!r}" if self.username else "a request without username and password"
-            reason = f"InfluxDB refuses {who} ({reason})."
-        return InfluxError(f"{target}: {reason}", status=error.code)
 
 
 def identifier(name: str) -> str:

@@ -15,11 +15,8 @@ description:
     created with O(password).
   - Passwords are compared by logging in, and set if that fails.
   - Works with the standard library alone, for InfluxDB 1.8 to 1.12.
+extends_documentation_fragment: connection
 options:
-  url:
-    description: Address of InfluxDB's HTTP API, for example V(http://127.0.0.1:8086).
-    type: str
-    required: true
   username:
     description: The admin that changes things.
     type: str
@@ -28,17 +25,6 @@ options:
     description: Password of O(username).
     type: str
     required: true
-  ca_path:
-    description: File with the certificates of the authorities that InfluxDB's certificate is checked against.
-    type: path
-  validate_certs:
-    description: Whether InfluxDB's certificate is checked.
-    type: bool
-    default: true
-  timeout:
-    description: Longest time that one request may take, in seconds.
-    type: int
-    default: 30
   databases:
     description: Databases that are to be there.
     type: list
@@ -154,8 +140,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
 from ansible.module_utils.influxdb_api import (
-    CONNECTION_ARGUMENTS,
     NO_ADMIN_YET,
     Influx,
     InfluxError,

@@ -12,28 +12,8 @@ description:
   - Kapacitor creates its subscriptions itself, under a name that belongs to its data directory. After that directory was
     lost, the old subscriptions go on to deliver, refused or twice, to the same address. They are removed here.
   - Waits until the subscriptions that are expected are there.
+extends_documentation_fragment: connection
 options:
-  url:
-    description: Address of InfluxDB's HTTP API, for example V(http://127.0.0.1:8086).
-    type: str
-    required: true
-  username:
-    description: An admin of InfluxDB.
-    type: str
-  password:
-    description: Password of O(username).
-    type: str
-  ca_path:
-    description: File with the certificates of the authorities that InfluxDB's certificate is checked against.
-    type: path
-  validate_certs:
-    description: Whether InfluxDB's certificate is checked.
-    type: bool
-    default: true
-  timeout:
-    description: Longest time that one request may take, in seconds.
-    type: int
-    default: 30
   state:
     description:
       - V(clean), subscriptions to O(destination) under another name than O(name) are removed, and those that are
@@ -108,7 +88,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.influxdb_api import CONNECTION_ARGUMENTS, Influx, InfluxError, identifier
+from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
+from ansible.module_utils.influxdb_api import Influx, InfluxError, identifier
 
 POLL_SECONDS = 0.5
 

@@ -15,28 +15,8 @@ description:
     from the next start on.
   - After a start it is watched that the task executes, and goes on executing, without an error.
   - An enabled task that does not execute (Kapacitor never restarts a UDF that died) is started again.
+extends_documentation_fragment: connection
 options:
-  url:
-    description: Address of Kapacitor's HTTP API, without a path, for example V(http://127.0.0.1:9092).
-    type: str
-    required: true
-  username:
-    description: User for basic authentication; none is sent without it.
-    type: str
-  password:
-    description: Password of O(username).
-    type: str
-  ca_path:
-    description: File with the certificates of the authorities that Kapacitor's certificate is checked against.
-    type: path
-  validate_certs:
-    description: Whether Kapacitor's certificate is checked.
-    type: bool
-    default: true
-  timeout:
-    description: Longest time that one request may take, in seconds.
-    type: int
-    default: 30
   id:
     description: The task's id. Kapacitor allows letters, digits, V(-), V(.) and V(_).
     type: str
@@ -173,13 +153,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.kapacitor_api import (
-    CONNECTION_ARGUMENTS,
-    Kapacitor,
-    KapacitorError,
-    script_excerpt,
-    script_position,
-)
+from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
+from ansible.module_utils.kapacitor_api import Kapacitor, KapacitorError, script_excerpt, script_position
 
 POLL_SECONDS = 0.2
 

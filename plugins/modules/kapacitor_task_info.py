@@ -10,28 +10,8 @@ module: kapacitor_task_info
 short_description: List the tasks of Kapacitor 1.x
 description:
   - Lists tasks with their status and error, over Kapacitor's HTTP API. Changes nothing.
+extends_documentation_fragment: connection
 options:
-  url:
-    description: Address of Kapacitor's HTTP API, without a path, for example V(http://127.0.0.1:9092).
-    type: str
-    required: true
-  username:
-    description: User for basic authentication; none is sent without it.
-    type: str
-  password:
-    description: Password of O(username).
-    type: str
-  ca_path:
-    description: File with the certificates of the authorities that Kapacitor's certificate is checked against.
-    type: path
-  validate_certs:
-    description: Whether Kapacitor's certificate is checked.
-    type: bool
-    default: true
-  timeout:
-    description: Longest time that one request may take, in seconds.
-    type: int
-    default: 30
   pattern:
     description: Shell-like pattern that the tasks' ids match; empty means every task.
     type: str
@@ -90,7 +70,8 @@ tasks:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.kapacitor_api import CONNECTION_ARGUMENTS, Kapacitor, KapacitorError
+from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
+from ansible.module_utils.kapacitor_api import Kapacitor, KapacitorError
 
 FIELDS = ("status", "executing", "error", "dbrps", "script", "stats")
 

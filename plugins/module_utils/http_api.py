@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""What the HTTP APIs of InfluxDB and Kapacitor have in common: one connection's parameters, requests, and what a failed
+one says.
+
+Only the Python standard library and Ansible's own ``module_utils`` are needed on the managed host.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+from urllib.error import HTTPError, URLError
+
+from ansible.module_utils.urls import open_url
+
+CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "url": {"type": "str", "required": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "ca_path": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 30},
+}
+
+
+class ApiError(Exception):
+    """A request that failed.
+
+    ``status`` is the HTTP status code; None when no answer came, or when the answer was a 200 that reports a failure.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+Api = TypeVar("Api", bound="HttpApi")
+
+
+class HttpApi:
+    """A client for one server; ``timeout`` is in seconds and holds for each request.
+
+    A subclass names the ``product``, the ``error`` that failed requests raise, and what its answers of some HTTP
+    statuses and its silence mean to the reader.
+    """
+
+    product: ClassVar[str]
+    error: ClassVar[type[ApiError]]
+    refusals: ClassVar[Mapping[int, str]] = {401: "{product} refuses {who} ({reason})."}
+    silence: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        url: str,
+        username: str | None = None,
+        password: str | None = None,
+        ca_path: str | None = None,
+        validate_certs: bool = True,
+        timeout: int = 30,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.username = username
+        self.password = password
+        self.ca_path = ca_path
+        self.validate_certs = validate_certs
+        self.timeout = timeout
+
+    @classmethod
+    def from_params(cls: type[Api], params: Mapping[str, Any]) -> Api:
+        """Make a client of a module's parameters (those of CONNECTION_ARGUMENTS)."""
+        return cls(**{name: params[name] for name in CONNECTION_ARGUMENTS})
+
+    def as_user(self: Api, username: str, password: str) -> Api:
+        """Return the same client for another user."""
+        return type(self)(self.url, username, password, self.ca_path, self.validate_certs, self.timeout)
+
+    def _send(self, method: str, path: str, data: bytes | None, content_type: str) -> tuple[Mapping[str, str], str]:
+        """The headers and the text of a successful answer; anything else raises ``error``. Queries are not shown."""
+        target = f"{self.url}{path}"
+        shown = f"{method} {target.split('?', 1)[0]}"
+        try:
+            with open_url(
+                target,
+                method=method,
+                data=data,
+                headers={"Content-Type": content_type} if data is not None else {},
+                timeout=self.timeout,
+                validate_certs=self.validate_certs,
+                ca_path=self.ca_path,
+                url_username=self.username,
+                url_password=self.password,
+                # Kapacitor answers 401 without naming a scheme, so nothing would be sent if it had to be asked for.
+                force_basic_auth=bool(self.username),
+                # A proxy of the managed host's environment must not see, or break, requests to the host itself.
+                use_proxy=False,
+            ) as response:
+                return response.headers, response.read().decode()
+        except HTTPError as error:
+            raise self._refused(shown, error) from error
+        except OSError as error:
+            raise self.error(f"{shown}: {self._unreached(error)}") from error
+
+    def _unreached(self, error: OSError) -> str:
+        cause = error.reason if isinstance(error, URLError) else error
+        if isinstance(cause, TimeoutError):
+            return f"no answer within timeout={self.timeout} seconds. {self.silence}".rstrip()
+        if isinstance(error, URLError):
+            return f"no connection to {self.product} ({cause}). Is it running, and is url right?"
+        return f"the connection to {self.product} broke ({cause})."
+
+    def _refused(self, shown: str, error: HTTPError) -> ApiError:
+        text = error.read().decode(errors="replace")
+        try:
+            reason = str(json.loads(text)["error"])
+        except (ValueError, KeyError, TypeError):
+            reason = text.strip()[:500] or str(error.reason)
+        who = f"user {self.username!r}" if self.username else "a request without username and password"
+        sentence = self.refusals.get(error.code, "{reason}").format(product=self.product, who=who, reason=reason)
+        return self.error(f"{shown}: {sentence}", status=error.code)
