@@ -122,5 +122,13 @@ def test_one_that_is_not_reached_is_refused(guest: Stack, external: External) ->
 def test_teardown_leaves_it_running_with_its_data(guest: Stack, external: External) -> None:
     guest.play("teardown", teardown_data=True, teardown_confirm=guest.name).succeeded()
     assert guest.on_engine()["containers"] == []
+    assert external.admin.subscriptions() == {}, "it would send points to where nobody listens"
     assert set(external.admin.column("SHOW DATABASES")) >= {"printer", "anomaly", "other"}
     assert external.admin.rows('SELECT count("bed") FROM temperature', "printer")
+
+
+def test_teardown_goes_on_without_the_external_influxdb(guest: Stack, external: External) -> None:
+    """Its password went with the data."""
+    result = guest.play("teardown", teardown_data=True, teardown_confirm=guest.name)
+    result.succeeded()
+    assert "DROP SUBSCRIPTION" in result.output
