@@ -5,9 +5,10 @@ from google.protobuf.internal.encoder import _VarintBytes  # type: ignore[attr-d
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapacitor_udf._framing import FrameReader, Oversized, frame
+from kapacitor_udf._framing import LONGEST_RUN, POINT_TAG, FrameReader, Oversized, Run, apart, frame
 
-messages = st.lists(st.one_of(st.binary(max_size=300), st.integers(120, 140).map(bytes)), max_size=20)
+points = st.binary(max_size=200).map(POINT_TAG.__add__)
+messages = st.lists(st.one_of(st.binary(max_size=300), st.integers(120, 140).map(bytes), points), max_size=20)
 
 
 def chunks(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -21,8 +22,22 @@ def test_messages_survive_any_way_of_cutting_the_stream(messages: list[bytes], c
     found = []
     for chunk in chunks(b"".join(map(frame, messages)), cuts):
         found += reader.feed(chunk)
-    assert found == messages
+    assert list(apart(found)) == messages
     assert reader.unfinished == 0
+    assert [part for part in found if isinstance(part, bytes) and part.startswith(POINT_TAG)] == []
+
+
+@pytest.mark.parametrize("others", [[b"other"], [b"\x8a"], [b""]])
+def test_points_that_follow_each_other_are_one_run(others: list[bytes]) -> None:
+    one, two = frame(POINT_TAG + b"one"), frame(POINT_TAG + bytes(300))
+    found = FrameReader(1000).feed(one + two + b"".join(map(frame, others)) + two)
+    assert found == [Run(one + two, 2), *others, Run(two, 1)]
+
+
+def test_a_run_has_an_end() -> None:
+    point = frame(POINT_TAG + b"point")
+    found = FrameReader(1000).feed(point * (2 * LONGEST_RUN + 3))
+    assert found == [Run(point * count, count) for count in (LONGEST_RUN, LONGEST_RUN, 3)]
 
 
 @given(st.integers(0, 300_000))
@@ -34,10 +49,10 @@ def test_the_length_is_the_varint_of_protobuf(size: int) -> None:
 @given(messages, st.lists(st.integers(0, 10_000), max_size=30), st.integers(2, 200))
 def test_an_oversized_message_costs_only_itself(messages: list[bytes], cuts: list[int], limit: int) -> None:
     reader = FrameReader(limit)
-    found: list[bytes | Oversized] = []
+    found: list[Run | bytes | Oversized] = []
     for chunk in chunks(b"".join(map(frame, messages)), cuts):
         found += reader.feed(chunk)
-    assert found == [each if len(each) <= limit else Oversized(len(each), each[:2]) for each in messages]
+    assert list(apart(found)) == [each if len(each) <= limit else Oversized(len(each), each[:2]) for each in messages]
 
 
 def test_nothing_of_an_oversized_message_is_kept() -> None:

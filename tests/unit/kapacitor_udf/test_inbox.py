@@ -1,6 +1,7 @@
 import threading
 
 from kapacitor_udf import Counters
+from kapacitor_udf._framing import Run
 from kapacitor_udf._inbox import Inbox
 from kapacitor_udf._receiver import RawBatch, Request, Unit
 
@@ -15,11 +16,15 @@ def make(points: int = 10, octets: int = 10_000) -> tuple[Inbox, Counters, list[
     )
 
 
+def point(name: bytes) -> Run:
+    return Run(name, 1)
+
+
 def points(count: int) -> list[Unit]:
-    return [b"point %d" % number for number in range(count)]
+    return [point(b"point %d" % number) for number in range(count)]
 
 
-BATCH = RawBatch(b"begin", [b"p"] * 4, b"end", 12)
+BATCH = RawBatch(b"begin", [Run(b"pppp", 4)], b"end", 4, 12)
 QUESTION = Request(4, b"snapshot")
 
 
@@ -36,8 +41,9 @@ def test_units_come_out_in_order_and_in_bounded_portions() -> None:
 
 def test_a_unit_larger_than_the_portion_is_taken_alone() -> None:
     inbox, _, _ = make()
-    inbox.put([BATCH, BATCH])
+    inbox.put([BATCH, Run(b"pppp", 4), BATCH])
     assert inbox.take(1, 0) == [BATCH]
+    assert inbox.take(1, 0) == [Run(b"pppp", 4)]
 
 
 def test_full_by_points_or_by_bytes() -> None:
@@ -45,8 +51,8 @@ def test_full_by_points_or_by_bytes() -> None:
     assert inbox.put(points(9)) is False
     assert inbox.put(points(1)) is True
     inbox, _, _ = make(octets=20)
-    assert inbox.put([b"x" * 19]) is False
-    assert inbox.put([b"x"]) is True
+    assert inbox.put([point(b"x" * 19)]) is False
+    assert inbox.put([point(b"x")]) is True
 
 
 def test_the_reader_is_woken_once_when_the_queue_is_half_empty() -> None:
@@ -77,8 +83,8 @@ def test_out_of_patience_data_is_shed_whole_and_questions_are_not() -> None:
     inbox.put(points(10))
     inbox.pause()
     assert inbox.resume() is True
-    assert inbox.put([b"new", BATCH, QUESTION, b"new"]) is False
-    assert (counters.shed_points, counters.shed_batches) == (2, 1)
+    assert inbox.put([point(b"new"), BATCH, QUESTION, Run(b"newnew", 2)]) is False
+    assert (counters.shed_points, counters.shed_batches) == (3, 1)
     assert inbox.take(100, 0) == [*points(10), QUESTION]
 
 
@@ -88,11 +94,17 @@ def test_shedding_ends_when_half_is_handled() -> None:
     inbox.pause()
     inbox.resume()
     inbox.take(4, 0)
-    inbox.put([b"lost"])
+    inbox.put([point(b"lost")])
     inbox.take(1, 0)
-    inbox.put([b"kept"])
+    inbox.put([point(b"kept")])
     assert counters.shed_points == 1
-    assert inbox.take(100, 0)[-1] == b"kept"
+    assert inbox.take(100, 0)[-1] == point(b"kept")
+
+
+def test_what_is_left_is_counted_in_points_and_batches() -> None:
+    inbox, _, _ = make()
+    inbox.put([Run(b"pppp", 4), BATCH])
+    assert inbox.left == 5
 
 
 def test_take_waits_for_units_and_for_the_end() -> None:
@@ -107,10 +119,10 @@ def test_take_waits_for_units_and_for_the_end() -> None:
 
     thread = threading.Thread(target=handle)
     thread.start()
-    inbox.put([b"a"])
+    inbox.put([point(b"a")])
     assert first.wait(30)
     assert not inbox.exhausted
     inbox.close()
     thread.join(30)
-    assert taken == [[b"a"], []]
+    assert taken == [[point(b"a")], []]
     assert inbox.exhausted

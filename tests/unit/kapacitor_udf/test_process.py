@@ -16,7 +16,7 @@ import pytest
 from kapacitor_udf import Batch, Point
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
-from kapacitor_udf._framing import FrameReader, frame
+from kapacitor_udf._framing import FrameReader, apart, frame
 
 WAIT = 60
 HERE = Path(__file__).parent
@@ -59,7 +59,7 @@ class Program:
             assert select.select([self.stdout], [], [], WAIT)[0], f"no response; stderr: {self._log.decode()}"
             data = os.read(self.stdout.fileno(), 2**20)
             assert data, f"the end; stderr: {self.log()}"
-            for message in self._frames.feed(data):
+            for message in apart(self._frames.feed(data)):
                 response = wire.Response.FromString(message)  # type: ignore[arg-type]
                 assert response.WhichOneof("message"), "an empty response"
                 self._responses.append(response)

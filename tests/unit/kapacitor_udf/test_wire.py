@@ -14,7 +14,7 @@ from kapacitor_udf import _wire as wire_module
 from kapacitor_udf import wire_pb2 as wire
 from kapacitor_udf._declaration import Call
 from kapacitor_udf._errors import MalformedError
-from kapacitor_udf._framing import FrameReader
+from kapacitor_udf._framing import FrameReader, apart
 
 text = st.text(max_size=20)
 int64 = st.integers(-(2**63), 2**63 - 1)
@@ -46,7 +46,7 @@ def messages(frames: bytes) -> list[bytes]:
     reader = FrameReader(2**26)
     found = reader.feed(frames)
     assert reader.unfinished == 0
-    return [bytes(message) for message in found if isinstance(message, bytes)]
+    return [message for message in apart(found) if isinstance(message, bytes)]
 
 
 def typed(point: Point) -> list[tuple[str, type, Any]]:

@@ -1,21 +1,37 @@
 """Frames: cut a stream of bytes into messages, and put a length before a message.
 
 A frame is `uvarint(length) + message`. Bytes go in as they were read, whole messages come out; nothing is parsed beyond
-the length and, for a message that is too large to keep, its first two bytes. Bytes of an unfinished frame wait in one
-growing buffer, and the buffer is looked at again only when the frame can be complete, so a large message that arrives
-in many reads costs linear time.
+the length and the first two bytes of a message, which tell what it is. Bytes of an unfinished frame wait in one growing
+buffer, and the buffer is looked at again only when the frame can be complete, so a large message that arrives in many
+reads costs linear time.
+
+Nearly all messages are points, so those that follow each other are not cut apart: they come out as one Run, which costs
+one step of whoever handles it, however many points there are in it.
 
 A message over the limit is passed over without keeping it: it costs itself and not the task. A length that Kapacitor
 cannot have meant (it writes at most 2**32 - 1, protobuf ends at 2**31 - 1) means that the two sides are out of step;
 there is no way back into step, so the reader is broken from there on. What came before is still given out.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ._errors import FramingError
 
 LARGEST_MESSAGE = 2**31 - 1
+POINT_TAG = b"\x8a\x01"
+"""What a message of a point begins with: field 17, which has a length, in Request and Response alike."""
+LONGEST_RUN = 1024
+"""Points in one Run: what is queued, shed and handled as a whole."""
 _LONGEST_VARINT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`count` messages of points in a row, as they came: each with its length before it."""
+
+    frames: bytes
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +58,11 @@ class FrameReader:
         """Bytes of a frame that has not arrived whole."""
         return len(self._waiting) + self._skipping
 
-    def feed(self, data: bytes) -> list[bytes | Oversized]:
-        """Take what was read; give the messages that are now complete, in order. Nothing more once it is `broken`."""
+    def feed(self, data: bytes) -> list[Run | bytes | Oversized]:
+        """Take what was read; give the messages that are now complete, in order. Nothing more once it is `broken`.
+
+        Messages of points come as Runs, others as bytes.
+        """
         if self.broken is not None:
             return []
         if self._skipping:
@@ -59,10 +78,15 @@ class FrameReader:
         self._wanted = 0
         return self._cut(data)
 
-    def _cut(self, data: bytes) -> list[bytes | Oversized]:
-        frames: list[bytes | Oversized] = []
+    def _cut(self, data: bytes) -> list[Run | bytes | Oversized]:
+        frames: list[Run | bytes | Oversized] = []
         position, end = 0, len(data)
         while position < end:
+            stop, count = pass_points(data, position, self._limit, LONGEST_RUN)
+            if count:
+                frames.append(Run(data[position:stop], count))
+                position = stop
+                continue
             size = data[position]
             start = position + 1
             if size > 0x7F:
@@ -119,3 +143,53 @@ def frame(message: bytes) -> bytes:
         size >>= 7
     head.append(size)
     return bytes(head) + message
+
+
+def pass_points(data: bytes, position: int, limit: int, most: int) -> tuple[int, int]:
+    """Where a run of whole messages of points ends that begins at `position`, and how many they are.
+
+    At most `most`, of at most `limit` bytes each. What is no such message, for whatever reason, ends the run.
+    """
+    count, end = 0, len(data)
+    while count < most:
+        start, size, shift = position, 0, 0
+        while start < end and shift < 7 * _LONGEST_VARINT:
+            byte = data[start]
+            start += 1
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        else:
+            break
+        if not 2 <= size <= limit or start + size > end or data[start : start + 2] != POINT_TAG:
+            break
+        position = start + size
+        count += 1
+    return position, count
+
+
+def split(run: Run) -> list[bytes]:
+    """The messages of a run."""
+    messages = []
+    frames, position = run.frames, 0
+    while position < len(frames):
+        size = shift = 0
+        byte = 0x80
+        while byte > 0x7F:
+            byte = frames[position]
+            position += 1
+            size |= (byte & 0x7F) << shift
+            shift += 7
+        messages.append(frames[position : position + size])
+        position += size
+    return messages
+
+
+def apart(parts: Iterable[Run | bytes | Oversized]) -> Iterator[bytes | Oversized]:
+    """Messages one by one, those of runs too."""
+    for part in parts:
+        if isinstance(part, Run):
+            yield from split(part)
+        else:
+            yield part

@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from ._counters import Counters
-from ._receiver import RawBatch, Unit, size, weight
+from ._framing import Run
+from ._receiver import RawBatch, Unit, items, size, weight
 
 
 class Inbox:
@@ -42,11 +43,11 @@ class Inbox:
             if self._shedding and self._half_empty():
                 self._shedding = False
             for unit in units:
-                if self._shedding and (type(unit) is bytes or type(unit) is RawBatch):
-                    if type(unit) is bytes:
-                        self._counters.shed_points += 1
-                    else:
-                        self._counters.shed_batches += 1
+                if self._shedding and isinstance(unit, Run):
+                    self._counters.shed_points += unit.count
+                    continue
+                if self._shedding and isinstance(unit, RawBatch):
+                    self._counters.shed_batches += 1
                     continue
                 self._units.append(unit)
                 self._points += weight(unit)
@@ -111,8 +112,9 @@ class Inbox:
 
     @property
     def left(self) -> int:
-        """Units that wait."""
-        return len(self._units)
+        """Points and batches that wait."""
+        with self._changed:
+            return sum(map(items, self._units))
 
     def _half_empty(self) -> bool:
         return self._points <= self._most_points // 2 and self._octets <= self._most_octets // 2

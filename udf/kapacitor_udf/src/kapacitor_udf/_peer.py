@@ -7,7 +7,7 @@ from . import wire_pb2 as wire
 from ._data import Batch, Point
 from ._declaration import UDF, Call, Option, ValueType
 from ._errors import InitError
-from ._framing import LARGEST_MESSAGE, FrameReader, frame
+from ._framing import LARGEST_MESSAGE, FrameReader, apart, frame
 from ._wire import _VALUE_FIELDS, _point, _wire_point
 
 
@@ -104,8 +104,8 @@ def responses(data: bytes) -> list[Any]:
     """The Responses in what a UDF has written, in order. Raises ValueError if they would take kapacitord down."""
     found = []
     reader = FrameReader(LARGEST_MESSAGE)
-    for message in reader.feed(data):
-        response = wire.Response.FromString(bytes(message))  # type: ignore[arg-type]
+    for message in apart(reader.feed(data)):
+        response = wire.Response.FromString(message)  # type: ignore[arg-type]
         if response.WhichOneof("message") is None:
             raise ValueError("an empty Response: kapacitord panics")
         found.append(response)

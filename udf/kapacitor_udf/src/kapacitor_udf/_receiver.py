@@ -2,7 +2,7 @@
 
 A unit is what the handler's side deals with as a whole, and what is shed as a whole if it must be:
 
-- `bytes`: the message of one point outside of a batch, as it came;
+- Run: the messages of points outside of a batch that follow each other, as they came;
 - RawBatch: the messages of one batch, from begin to end, as they came;
 - Request: a question that wants an answer in its place in the stream (info, init, snapshot, restore);
 - Unusable: something that can only be counted, or answered without its content.
@@ -17,16 +17,17 @@ from dataclasses import dataclass
 
 from . import _wire
 from ._errors import FramingError, MalformedError
-from ._framing import FrameReader, Oversized
+from ._framing import FrameReader, Oversized, Run, frame
 
 
 @dataclass(slots=True)
 class RawBatch:
-    """The messages of a batch. `size`: bytes of all of them."""
+    """The messages of a batch. `count`: its points; `size`: bytes of all messages."""
 
     begin: bytes
-    points: list[bytes]
+    points: list[Run]
     end: bytes
+    count: int
     size: int
 
 
@@ -47,21 +48,26 @@ class Unusable:
     why: str
 
 
-Unit = bytes | RawBatch | Request | Unusable
+Unit = Run | RawBatch | Request | Unusable
 
 
 def weight(unit: Unit) -> int:
     """Points in a unit, at least 1: what a queue counts."""
-    return max(1, len(unit.points)) if type(unit) is RawBatch else 1
+    return max(1, unit.count) if isinstance(unit, Run | RawBatch) else 1
+
+
+def items(unit: Unit) -> int:
+    """Points outside of batches, batches or questions in a unit: what a loss is counted in."""
+    return unit.count if isinstance(unit, Run) else 1
 
 
 def size(unit: Unit) -> int:
     """Bytes that a unit holds on to."""
-    if type(unit) is bytes:
-        return len(unit)
-    if type(unit) is RawBatch:
+    if isinstance(unit, Run):
+        return len(unit.frames)
+    if isinstance(unit, RawBatch):
         return unit.size
-    return len(unit.message) if type(unit) is Request else 0
+    return len(unit.message) if isinstance(unit, Request) else 0
 
 
 class Receiver:
@@ -89,7 +95,10 @@ class Receiver:
         """Take what was read; give the units that are now complete, in order. Nothing more once it is `broken`."""
         units: list[Unit] = []
         for message in self._frames.feed(data):
-            if type(message) is Oversized:
+            if isinstance(message, Run):
+                self._points(message, units)
+                continue
+            if isinstance(message, Oversized):
                 kind = _wire.kind(message.head)
                 units.append(
                     Unusable(
@@ -100,17 +109,13 @@ class Receiver:
                     )
                 )
                 continue
-            assert type(message) is bytes  # noqa: S101 - the only other member of the union
             kind = _wire.kind(message)
-            if kind == _wire.POINT:
-                if self._open is None:
-                    units.append(message)
-                elif not self._given_up:
-                    self._append(self._open, message, units)
+            if kind == _wire.POINT:  # one that cannot be read, or it would have come in a run
+                self._points(Run(frame(message), 1), units)
             elif kind == _wire.BEGIN:
                 if self._open is not None and not self._given_up:
                     units.append(Unusable(kind, "unexpected", "a batch began inside a batch, which is given up"))
-                self._open = RawBatch(message, [], b"", len(message))
+                self._open = RawBatch(message, [], b"", 0, len(message))
                 self._given_up = False
             elif kind == _wire.END:
                 self._end(message, units)
@@ -128,17 +133,24 @@ class Receiver:
                 )
         return units
 
-    def _append(self, batch: RawBatch, message: bytes, units: list[Unit]) -> None:
-        batch.points.append(message)
-        # What Python keeps for a small bytes object is counted, too: the limit is about memory.
-        batch.size += len(message) + 50
+    def _points(self, run: Run, units: list[Unit]) -> None:
+        batch = self._open
+        if batch is None:
+            units.append(run)
+            return
+        if self._given_up:
+            return
+        batch.points.append(run)
+        batch.count += run.count
+        # What Python keeps for a small object is counted, too: the limit is about memory.
+        batch.size += len(run.frames) + 100
         if batch.size > self._largest_batch:
             self._given_up = True
             units.append(
                 Unusable(
                     _wire.BEGIN,
                     "shed_batches",
-                    f"a batch holds more than {self._largest_batch} bytes after {len(batch.points)} points: "
+                    f"a batch holds more than {self._largest_batch} bytes after {batch.count} points: "
                     "use a shorter window",
                 )
             )

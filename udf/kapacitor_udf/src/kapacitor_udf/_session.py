@@ -30,7 +30,7 @@ from ._declaration import UDF
 from ._inbox import Inbox
 from ._life import State
 from ._log import Log
-from ._receiver import Receiver
+from ._receiver import Receiver, items
 from ._worker import Worker
 
 _READ = 2**20
@@ -192,7 +192,7 @@ class Session:
                 if len(self._worker.sink) and self._due():
                     self._flush()
                 if self._out_of_time():
-                    self._counters.unhandled += sum(1 for _ in units)  # at most: some of these were handled
+                    self._counters.unhandled += sum(map(items, units))  # at most: some of these were handled
                     break
             every = self._worker.tick_seconds
             if every is not None and time.monotonic() >= ticked + every:

@@ -17,7 +17,7 @@ from . import wire_pb2 as wire
 from ._data import Batch, FieldValue, Point
 from ._declaration import UDF, Call, ValueType
 from ._errors import MalformedError
-from ._framing import frame
+from ._framing import POINT_TAG, frame
 
 # The members of Request and Response, by field number.
 INFO, INIT, KEEPALIVE, SNAPSHOT, RESTORE, ERROR = 1, 2, 3, 4, 5, 6
@@ -136,8 +136,8 @@ def _response(**member: Any) -> bytes:
     return frame(wire.Response(**member).SerializeToString())
 
 
-# What stands before a member's length in a Response: its field number, and that it has a length.
-_BEGIN_TAG, _POINT_TAG, _END_TAG = b"\x82\x01", b"\x8a\x01", b"\x92\x01"
+# What stands before a member's length in a Response, as POINT_TAG does: its field number, and that it has a length.
+_BEGIN_TAG, _END_TAG = b"\x82\x01", b"\x92\x01"
 
 
 def _data(tag: bytes, message: wire.BeginBatch | wire.Point | wire.EndBatch) -> bytes:
@@ -180,7 +180,7 @@ def encode_point(point: Point, dropped: list[str] | None = None) -> bytes | None
     naming what cannot be sent.
     """
     inner = _wire_point(point, dropped)
-    return None if inner is None else _data(_POINT_TAG, inner)
+    return None if inner is None else _data(POINT_TAG, inner)
 
 
 def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes, int]:
@@ -194,7 +194,7 @@ def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes,
         end = wire.EndBatch(name=batch.name, group=batch.group, tags=batch.tags, tmax=batch.tmax, byName=batch.by_name)
     except (TypeError, ValueError) as error:
         raise _explained(error, "batch", batch.name, batch.tags, batch.tmax) from error
-    frames = [_data(_BEGIN_TAG, begin), *(_data(_POINT_TAG, inner) for inner in points), _data(_END_TAG, end)]
+    frames = [_data(_BEGIN_TAG, begin), *(_data(POINT_TAG, inner) for inner in points), _data(_END_TAG, end)]
     return b"".join(frames), len(points)
 
 

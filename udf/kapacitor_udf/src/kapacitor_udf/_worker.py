@@ -15,12 +15,13 @@ from ._counters import Counters
 from ._data import BATCH, STREAM, Point
 from ._declaration import UDF
 from ._errors import InitError, MalformedError, Rejected, SnapshotError
+from ._framing import Run, split
 from ._handlers import BatchHandler, BatchSink, Context, Handler, PointSink, StreamHandler
 from ._life import Life, Said, State
 from ._log import Log, place
 from ._receiver import RawBatch, Request, Unit, Unusable
 
-# Points in one call of `points`: bounds what one exception makes to be done again.
+# Points that make a micro-batch full: bounds what one exception makes to be done again.
 MICRO_BATCH = 4096
 
 
@@ -55,26 +56,28 @@ class Worker:
 
     def steps(self, units: Iterable[Unit]) -> Iterator[None]:
         """Handle units in order, yielding after each step."""
-        run: list[bytes] = []
+        runs: list[Run] = []
+        count = 0
         for unit in units:
-            if type(unit) is bytes:
-                run.append(unit)
-                if len(run) == MICRO_BATCH:
-                    yield from self._points(run)
-                    run = []
+            if isinstance(unit, Run):
+                runs.append(unit)
+                count += unit.count
+                if count >= MICRO_BATCH:
+                    yield from self._points(runs, count)
+                    runs, count = [], 0
                 continue
-            if run:
-                yield from self._points(run)
-                run = []
-            if type(unit) is RawBatch:
+            if runs:
+                yield from self._points(runs, count)
+                runs, count = [], 0
+            if isinstance(unit, RawBatch):
                 self._batch(unit)
-            elif type(unit) is Request:
+            elif isinstance(unit, Request):
                 self._request(unit)
-            elif type(unit) is Unusable:
+            else:
                 self._unusable(unit)
             yield
-        if run:
-            yield from self._points(run)
+        if runs:
+            yield from self._points(runs, count)
 
     def tick(self) -> None:
         """Let the handler do what it does from time to time."""
@@ -95,9 +98,10 @@ class Worker:
 
     # Data
 
-    def _points(self, messages: list[bytes]) -> Iterator[None]:
-        if not self._takes(STREAM, len(messages)):
+    def _points(self, runs: list[Run], count: int) -> Iterator[None]:
+        if not self._takes(STREAM, count):
             return
+        messages = [message for run in runs for message in split(run)]
         points = []
         for message in messages:
             point = self._decoded(message)
@@ -123,7 +127,8 @@ class Worker:
         if not self._takes(BATCH, 1):
             return
         try:
-            points = [point for message in raw.points if (point := self._decoded(message)) is not None]
+            messages = (message for run in raw.points for message in split(run))
+            points = [point for message in messages if (point := self._decoded(message)) is not None]
             batch = _wire.decode_batch(raw.begin, points, raw.end)
         except MalformedError as error:
             self._undecodable(error)
