@@ -118,8 +118,9 @@ def test_training_makes_a_version_and_makes_it_current(train: Run, tmp_path: Pat
     assert manifest["counts"] == {"windows": 1200, "left_out": 0, "series": 2}
     assert set(manifest["libraries"]) == {"anomaly", "joblib", "numpy", "python", "scikit-learn"}
     model = store.load(ran.last["version"], PIPELINE)
-    assert model.judge(("printer-1",), [220, 0.4, 90, 0.3, 28, 0.1]).severity < 50
-    assert model.judge(("printer-1",), [260, 0.4, 90, 0.3, 28, 0.1]).severity == 100
+    calm, hot = model.judge(("printer-1",), np.array([[220, 0.4, 90, 0.3, 28, 0.1], [260, 0.4, 90, 0.3, 28, 0.1]]))
+    assert calm.severity < 50
+    assert hot.severity == 100
     assert "secret" not in ran.err + "".join(ran.out) + json.dumps(manifest)
 
 

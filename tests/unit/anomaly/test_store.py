@@ -21,7 +21,7 @@ def another(model: Model, version: str) -> Model:
 
 def test_what_is_written_is_loaded(store: Store, model: Model) -> None:
     loaded = store.load(model.version, printers.PIPELINE)
-    values = [220.1, 0.5, 90.2, 0.3, 28.0, 0.1]
+    values = np.array([[220.1, 0.5, 90.2, 0.3, 28.0, 0.1]])
     assert loaded.judge(("printer-1",), values) == model.judge(("printer-1",), values)
     assert loaded.judge(("unseen",), values) == model.judge(("unseen",), values)
     assert loaded.version == model.version

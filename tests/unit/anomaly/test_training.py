@@ -114,7 +114,7 @@ def test_a_series_that_hardly_spoke_is_trained_with_the_others() -> None:
     mask = (SHORT.series == 0) | (np.arange(len(SHORT)) == len(SHORT) - 1)
     trained = train(PIPELINE, SHORT.where(mask), "v", 0)
     assert trained.windows == 401
-    calm = [220.0, 0.4, 90.0, 0.3, 28.0, 0.1]
+    calm = np.array([[220.0, 0.4, 90.0, 0.3, 28.0, 0.1]])
     assert trained.model.judge(("printer-2",), calm) == trained.model.judge(("unseen",), calm)
 
 
@@ -122,9 +122,10 @@ def test_windows_of_one_count_only() -> None:
     pipeline = normalize([{**PIPELINE.as_dict(), "fields": ["hotend"], "group_by": [], "aggregate": ["mean"]}])[0]
     windows = Windows(((),), SHORT.series * 0, SHORT.begin_ns, SHORT.values[:, :1], np.ones((len(SHORT), 1)))
     model = train(pipeline, windows, "v", 0).model
-    assert model.judge((), [220.0]).severity < 50
-    assert model.judge((), [225.0]).severity > 70
-    assert model.judge((), [225.0]).contribution == (1.0,)
+    calm, hot = model.judge((), np.array([[220.0], [225.0]]))
+    assert calm.severity < 50
+    assert hot.severity > 70
+    assert hot.contribution == (1.0,)
 
 
 def test_a_range_is_cut_to_whole_windows() -> None:

@@ -1,6 +1,5 @@
 """A model in memory: scaling, detector and calibration, and what they say of a window."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -46,6 +45,7 @@ class Model:
     _features: list[Feature] = field(init=False)
     _windows_per_day: float = field(init=False)
     _expected: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = field(init=False, default_factory=dict)
+    _thresholds: dict[float, float] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rows = self.scaling.rows()
@@ -54,33 +54,39 @@ class Model:
 
     def threshold(self, severity: float) -> float:
         """The score from which on a window has at least `severity`."""
-        return self.calibration.score_at(severity, self.pipeline.windows_per_day)
+        if severity not in self._thresholds:
+            self._thresholds[severity] = self.calibration.score_at(severity, self._windows_per_day)
+        return self._thresholds[severity]
 
     def knows(self, key: tuple[str, ...]) -> bool:
         """Whether the series was in the training data; others are scored with the scaling of all."""
         return key in self._rows
 
-    def enough_points(self, key: tuple[str, ...], counts: Sequence[int]) -> bool:
-        """Whether a window has at least half of the points that are usual in every field; see `features`."""
-        return bool(self.scaling.enough_points(np.array([counts], dtype=np.float64), self._rows.get(key, 0))[0])
+    def enough_points(self, key: tuple[str, ...], counts: Floats) -> NDArray[np.bool_]:
+        """Which windows of a series, of counts (n, f), have at least half of the points that are usual; see
+        `features`."""
+        return self.scaling.enough_points(counts, self._rows.get(key, 0))
 
-    def judge(self, key: tuple[str, ...], values: Sequence[float]) -> Verdict:
-        """The verdict on one complete window: its aggregates (d,), in the order of `features`."""
+    def judge(self, key: tuple[str, ...], values: Floats) -> list[Verdict]:
+        """The verdicts on n complete windows of one series: aggregates (n, d), in the order of `features`."""
         row = self._rows.get(key, 0)
-        x = self.scaling.transform(np.array([values], dtype=np.float64), row)
-        score, shares = self.detector.explain(x)
-        severity = float(self.calibration.severity(score, self._windows_per_day)[0])
+        scores, shares = self.detector.explain(self.scaling.transform(values, row))
+        severities = self.calibration.severity(scores, self._windows_per_day)
+        surprises = -np.log(self.calibration.probability(scores))
         width = len(self.pipeline.aggregate)
+        contributions = shares.reshape(len(values), -1, width).sum(axis=2)
         low, high = self._expected_ranges(row)
-        return Verdict(
-            score=float(score[0]),
-            severity=severity,
-            surprise=-math.log(float(self.calibration.probability(score)[0])),
-            value=tuple(float(value) for value in values[::width]),
-            expected_low=low,
-            expected_high=high,
-            contribution=tuple(float(share) for share in shares[0].reshape(-1, width).sum(axis=1)),
-        )
+        return [
+            Verdict(score, severity, surprise, tuple(value), low, high, tuple(contribution))
+            for score, severity, surprise, value, contribution in zip(
+                scores.tolist(),
+                severities.tolist(),
+                surprises.tolist(),
+                values[:, ::width].tolist(),
+                contributions.tolist(),
+                strict=True,
+            )
+        ]
 
     def _expected_ranges(self, row: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
         if row not in self._expected:

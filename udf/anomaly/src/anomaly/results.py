@@ -1,0 +1,62 @@
+"""What is written of a scored window: the contract of the measurements `score` and `period`.
+
+Times are the window's begin and the period's begin, so that writing the same result twice changes nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from anomaly.model import Model
+from anomaly.periods import Period
+from anomaly.scoring import Key, Scored
+from anomaly.spec import Pipeline
+
+Fields = dict[str, float | int | str | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One point of the results database."""
+
+    measurement: str
+    tags: dict[str, str]
+    time_ns: int
+    fields: Fields
+
+
+def results(pipeline: Pipeline, key: Key, scored: Scored) -> Iterator[Result]:
+    """The window's `score`, then the `period`s that it made known."""
+    tags = {"pipeline": pipeline.name, **dict(zip(pipeline.group_by, key, strict=True))}
+    yield Result("score", tags, scored.begin_ns, _score(pipeline, scored))
+    for period in scored.periods:
+        yield Result("period", tags, period.begin_ns, _period(period, scored.model))
+
+
+def _score(pipeline: Pipeline, scored: Scored) -> Fields:
+    verdict, model = scored.verdict, scored.model
+    fields: Fields = {
+        "score": verdict.score,
+        "threshold": model.threshold(pipeline.periods.open),
+        "severity": verdict.severity,
+        "label": int(scored.anomalous),
+        "model": model.version,
+    }
+    for index, name in enumerate(pipeline.fields):
+        fields[f"value_{name}"] = verdict.value[index]
+        fields[f"expected_low_{name}"] = verdict.expected_low[index]
+        fields[f"expected_high_{name}"] = verdict.expected_high[index]
+        fields[f"contribution_{name}"] = verdict.contribution[index]
+    return fields
+
+
+def _period(period: Period, model: Model) -> Fields:
+    return {
+        "begin_ms": period.begin_ns // 1_000_000,
+        "end_ms": period.end_ns // 1_000_000,
+        "state": period.state,
+        "peak_score": period.peak_score,
+        "peak_severity": period.peak_severity,
+        "points": period.points,
+        "reason": period.reason,
+        "model": model.version,
+    }

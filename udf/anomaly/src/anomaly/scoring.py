@@ -1,0 +1,140 @@
+"""The one way from windows to scores and periods, whoever brings the windows.
+
+Kapacitor brings them one by one, a backtest and a catch-up bring thousands of one series at once; both call
+`Scorer.feed`. It decides which windows can be scored, has the model judge them, and feeds the series' tracker. What is
+read from where, and written to where, is the callers' affair (`anomaly.handler`, `anomaly.backtest`,
+`anomaly.catchup`); what a result looks like is in `anomaly.results`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.features import Floats, features
+from anomaly.model import Model, Verdict
+from anomaly.periods import Period, Rules, Tracker, rules
+from anomaly.spec import Pipeline
+from anomaly.tally import Tally
+
+Key = tuple[str, ...]
+
+# State of this many series is kept; beyond, the one that has been quiet longest is forgotten.
+_MOST_SERIES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """n windows of one series by time; d features, f fields.
+
+    key: the series' tag values, in `group_by`'s order. begin_ns: (n,). values: aggregates (n, d), NaN where one is
+    missing. counts: (n, f), points in the window.
+    """
+
+    key: Key
+    begin_ns: NDArray[np.int64]
+    values: Floats
+    counts: Floats
+
+    def __len__(self) -> int:
+        return len(self.begin_ns)
+
+    def where(self, mask: NDArray[np.bool_]) -> "Run":
+        """The windows that `mask` (n,) selects."""
+        return Run(self.key, self.begin_ns[mask], self.values[mask], self.counts[mask])
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What became of one window: which model judged it how, whether it belongs to a period as far as is known by now,
+    and what it made known of periods, oldest first."""
+
+    begin_ns: int
+    model: Model
+    verdict: Verdict
+    anomalous: bool
+    periods: list[Period]
+
+
+class Scorer:
+    """Scores the windows of a pipeline's series, and keeps the series' periods. What is not scored is counted."""
+
+    def __init__(self, pipeline: Pipeline, tally: Tally) -> None:
+        self._pipeline = pipeline
+        self._features = features(pipeline)
+        self._rules = rules(pipeline)
+        self._tally = tally
+        self._trackers: dict[Key, Tracker] = {}
+
+    @property
+    def rules(self) -> Rules:
+        """When periods open and close."""
+        return self._rules
+
+    def feed(self, model: Model | None, run: Run) -> Iterator[Scored]:
+        """The next windows of a series; those that can be scored come out, by time. Without a model none can."""
+        missing = ~np.isfinite(run.values)
+        incomplete = np.asarray(missing.any(axis=1))
+        if incomplete.any():
+            first = self._features[int(missing[incomplete][0].argmax())]
+            self._tally.add(
+                "incomplete windows", int(incomplete.sum()), f"{first.name} of {series_name(run.key)} is missing"
+            )
+            run = run.where(~incomplete)
+        if model is None:
+            self._tally.add("unscored windows", len(run))
+            return
+        whole = model.enough_points(run.key, run.counts)
+        if not whole.all():
+            self._tally.add(
+                "cut-off windows",
+                int((~whole).sum()),
+                f"a window of {series_name(run.key)} has less than half of its usual points",
+            )
+            run = run.where(whole)
+        if not len(run):
+            return
+        tracker = self._tracker(run.key)
+        for begin_ns, verdict in zip(run.begin_ns.tolist(), model.judge(run.key, run.values), strict=True):
+            yield self._follow(run.key, tracker, begin_ns, model, verdict)
+            self._tally.add("scored windows", 1)
+
+    def _follow(self, key: Key, tracker: Tracker, begin_ns: int, model: Model, verdict: Verdict) -> Scored:
+        last_ns = tracker.last_ns
+        step = tracker.feed(begin_ns, verdict.score, verdict.severity, verdict.surprise, verdict.contribution)
+        if step.restarted:
+            self._tally.add(
+                "restarts",
+                1,
+                f"time of {series_name(key)} went back from {last_ns} to {begin_ns} ns: its periods start anew",
+            )
+        return Scored(begin_ns, model, verdict, step.anomalous, step.periods)
+
+    def _tracker(self, key: Key) -> Tracker:
+        # Put back last: the dict's order is from the longest quiet to the latest seen.
+        tracker = self._trackers.pop(key, None) or Tracker(self._rules, self._pipeline.fields)
+        self._trackers[key] = tracker
+        if len(self._trackers) > _MOST_SERIES:
+            self._trackers.pop(next(iter(self._trackers)))
+            self._tally.add("forgotten series", 1, f"more than {_MOST_SERIES} series are seen")
+        return tracker
+
+    def state(self) -> list[list[Any]]:
+        """All series' periods, for JSON; empty before the first window."""
+        return [[list(key), tracker.state()] for key, tracker in self._trackers.items()]
+
+    def restore(self, state: list[list[Any]]) -> None:
+        """The inverse of `state`. Raises KeyError, TypeError or ValueError when it does not fit the pipeline."""
+        trackers = {
+            tuple(key): Tracker.from_state(self._rules, self._pipeline.fields, tracker) for key, tracker in state
+        }
+        if any(len(key) != len(self._pipeline.group_by) for key in trackers):
+            raise ValueError("the snapshot's series have other tags")
+        self._trackers = trackers
+
+
+def series_name(key: Key) -> str:
+    """A series' name, for messages."""
+    return ", ".join(key) if key else "the series"
