@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.kapacitord import Collector, Kapacitord, binary
+from tests.conformance.server import Server
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
@@ -29,21 +30,45 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture
-def kapacitord(kapacitord_binary: Path, tmp_path: Path) -> Iterator[Callable[..., Kapacitord]]:
-    """Start a kapacitord with UDFs: handlers of programs/handlers.py by name, or example programs."""
-    environment = {
+def environment(tmp_path: Path) -> dict[str, str]:
+    """What UDF programs need."""
+    return {
         "PYTHONPATH": os.pathsep.join([str(ROOT / "udf" / "kapacitor_udf" / "src"), str(PROGRAMS)]),
         "SCRATCH": str(tmp_path),
     }
+
+
+@pytest.fixture
+def kapacitord(
+    kapacitord_binary: Path, tmp_path: Path, environment: dict[str, str]
+) -> Iterator[Callable[..., Kapacitord]]:
+    """Start a kapacitord with UDFs: handlers of programs/handlers.py by name, example programs, or sockets."""
     with ExitStack() as stack:
 
-        def start(*names: str, **more: Any) -> Kapacitord:
-            functions = {}
+        def start(*names: str, sockets: dict[str, Path] | None = None, **more: Any) -> Kapacitord:
+            functions: dict[str, list[str] | Path] = dict(sockets or {})
             for name in names:
-                example = EXAMPLES / f"{name}.py"
-                program = [str(example)] if example.exists() else [str(PROGRAMS / "program.py"), name]
-                functions[name] = [sys.executable, *program]
+                functions[name] = [sys.executable, *program(name)]
             more["environment"] = {**environment, **more.pop("environment", {})}
             return stack.enter_context(Kapacitord(kapacitord_binary, tmp_path / "kapacitor", functions, **more))
 
         yield start
+
+
+@pytest.fixture
+def server(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., Server]]:
+    """Start a UDF server: a handler of programs/handlers.py by name."""
+    with ExitStack() as stack:
+
+        def start(name: str) -> Server:
+            path = tmp_path / f"{name}.sock"
+            command = [sys.executable, *program(name), str(path)]
+            return stack.enter_context(Server(command, path, {**os.environ, **environment}))
+
+        yield start
+
+
+def program(name: str) -> list[str]:
+    """The arguments that Python is started with to be this UDF."""
+    example = EXAMPLES / f"{name}.py"
+    return [str(example)] if example.exists() else [str(PROGRAMS / "program.py"), name]

@@ -66,13 +66,19 @@ default-retention-policy = "autogen"
 [udf.functions]
 """
 
-_FUNCTION = """
+_PROCESS = """
 [udf.functions.{name}]
   prog = {prog}
   args = {args}
   timeout = "{timeout}"
   [udf.functions.{name}.env]
 {env}
+"""
+
+_SOCKET = """
+[udf.functions.{name}]
+  socket = {socket}
+  timeout = "{timeout}"
 """
 
 
@@ -130,13 +136,13 @@ class Answer:
 
 
 class Kapacitord:
-    """kapacitord as a process. `functions`: [prog, arg, ...] of each UDF by name."""
+    """kapacitord as a process. `functions`: [prog, arg, ...] of each UDF by name, or the path of its socket."""
 
     def __init__(
         self,
         program: Path,
         directory: Path,
-        functions: Mapping[str, Sequence[str]],
+        functions: Mapping[str, Sequence[str] | Path],
         *,
         environment: Mapping[str, str],
         timeout: str = "10s",
@@ -147,10 +153,12 @@ class Kapacitord:
         directory.mkdir(exist_ok=True)
         config = _CONFIG.format(directory=directory, snapshot_interval=snapshot_interval)
         env = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in environment.items())
-        for name, (prog, *args) in functions.items():
-            config += _FUNCTION.format(
-                name=name, prog=json.dumps(prog), args=json.dumps(args), timeout=timeout, env=env
-            )
+        for name, function in functions.items():
+            if isinstance(function, Path):
+                config += _SOCKET.format(name=name, socket=json.dumps(str(function)), timeout=timeout)
+                continue
+            prog, *args = function
+            config += _PROCESS.format(name=name, prog=json.dumps(prog), args=json.dumps(args), timeout=timeout, env=env)
         (directory / "kapacitor.conf").write_text(config)
         self._lines: list[str] = []
         self._logged = threading.Condition()

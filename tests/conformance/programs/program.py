@@ -1,18 +1,19 @@
-"""A UDF program for the conformance tests: `program.py HANDLER`, a handler of handlers.py."""
+"""A UDF program for the conformance tests: `program.py HANDLER [SOCKET]`, a handler of handlers.py."""
 
 import sys
 
-from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Option, run
+from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Option, run, serve
 
-name = sys.argv[1]
-run(
-    UDF(
-        wants=BATCH if name.startswith("Batch") else STREAM,
-        provides=BATCH if name.endswith("Batch") else STREAM,
-        handler=f"handlers:{name}",
-        options=[Option("note", STRING, default="")],
-        name=name,
-    ),
-    # Only what Kapacitor asks for counts as a keepalive here.
-    limits=Limits(queue_points=2000, patience=0.2, heartbeat=3600.0),
+name, *socket = sys.argv[1:]
+udf = UDF(
+    wants=BATCH if name.startswith("Batch") else STREAM,
+    provides=BATCH if name.endswith("Batch") else STREAM,
+    handler=f"handlers:{name}",
+    options=[Option("note", STRING, default="")],
+    name=name,
 )
+# Only what Kapacitor asks for counts as a keepalive here.
+limits = Limits(queue_points=2000, patience=0.2, heartbeat=3600.0)
+if socket:
+    serve(udf, socket[0], limits=limits)
+run(udf, limits=limits)

@@ -1,9 +1,10 @@
 """Kapacitor user-defined functions in Python: declare a UDF, write a handler, `run` it. See the README.
 
-What the modules do, from the wire up, all without I/O but the last two: `_framing` cuts bytes into messages, `_wire`
+What the modules do, from the wire up, all without I/O but the last four: `_framing` cuts bytes into messages, `_wire`
 encodes and decodes them, `_receiver` sorts them into units of work, `_life` is the state machine, `_worker` calls the
 handler (`_handlers`, `_data`, `_declaration`) and answers for it, `_inbox` is the queue between reading and handling,
-`_session` connects all this to two descriptors, `_process` to stdin and stdout.
+`_session` connects all this to two descriptors, `_process` to stdin and stdout, `_server` to the connections of a
+Unix socket (`_listener`).
 """
 
 from ._counters import Counters
@@ -12,6 +13,7 @@ from ._declaration import BOOL, DOUBLE, DURATION, INT, STRING, UDF, Option, Valu
 from ._errors import DeclarationError, InitError, Rejected, UDFError
 from ._handlers import BatchHandler, BatchSink, Context, Handler, PointSink, StreamHandler
 from ._process import run
+from ._server import serve
 from ._session import Limits
 
 __all__ = [
@@ -42,4 +44,5 @@ __all__ = [
     "UDFError",
     "ValueType",
     "run",
+    "serve",
 ]

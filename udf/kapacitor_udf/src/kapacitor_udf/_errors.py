@@ -21,6 +21,10 @@ class InitError(UDFError, ValueError):
     """The UDF cannot start: its options are wrong, or the handler refused them."""
 
 
+class ListenError(UDFError):
+    """The socket of a server cannot be listened on."""
+
+
 class SnapshotError(UDFError, ValueError):
     """A snapshot cannot be restored by this handler."""
 

@@ -31,23 +31,27 @@ def run(udf: UDF, *, limits: Limits | None = None) -> NoReturn:
         sys.stderr.write(_usage(udf))
         sys.exit(2)
     source, sink = os.dup(0), os.dup(1)
+    divert_standard_descriptors()
+    # An interrupt on kapacitord's terminal reaches this process, too; the end of input follows, and is what to obey.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    converse(udf, source, sink, limits or Limits())
+
+
+def divert_standard_descriptors() -> None:
+    """Nothing is read from descriptor 0 any more, and what is written to descriptor 1 goes to stderr."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
+
+
+def converse(udf: UDF, source: int, sink: int, limits: Limits, *, prefix: str = "") -> NoReturn:
+    """Talk to Kapacitor over these descriptors until the end, which is this process's, too. `prefix`: of its lines."""
     counters = Counters()
-    lines = LineWriter(2, counters)
+    lines = LineWriter(2, counters, prefix)
     replace_standard_streams(lines, 2)
-    # An interrupt on kapacitord's terminal reaches this process, too; the end of input follows, and is what to obey.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     session = Session(
-        udf,
-        input=source,
-        output=sink,
-        limits=limits or Limits(),
-        counters=counters,
-        log=Log(lines.write),
-        on_end=os._exit,
+        udf, input=source, output=sink, limits=limits, counters=counters, log=Log(lines.write), on_end=os._exit
     )
     try:
         code = session.run()

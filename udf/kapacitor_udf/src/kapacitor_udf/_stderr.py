@@ -20,10 +20,11 @@ _PATIENCE_MS = 200
 
 
 class LineWriter:
-    """Writes lines to a descriptor, from any thread."""
+    """Writes lines to a descriptor, from any thread, each with the (short) `prefix`."""
 
-    def __init__(self, descriptor: int, counters: Counters) -> None:
+    def __init__(self, descriptor: int, counters: Counters, prefix: str = "") -> None:
         self._descriptor = descriptor
+        self._prefix = prefix
         self._counters = counters
         self._lock = threading.Lock()
         self._poll = select.poll()
@@ -32,7 +33,7 @@ class LineWriter:
 
     def write(self, line: str) -> None:
         """Write a line (without its line break), or drop it if nobody reads."""
-        data = line.encode("utf-8", "backslashreplace") + b"\n"
+        data = f"{self._prefix}{line}\n".encode("utf-8", "backslashreplace")
         with self._lock:
             # Who did not read for a while is not waited for again until they do.
             events = self._poll.poll(0 if self._stuck else _PATIENCE_MS)
