@@ -13,6 +13,9 @@ from demo.stack import Stack
 from demo.verdict import Outcome, Period, Verdict
 from ingest.times import format_duration, format_time
 
+# The style is shared with the report of `anomaly backtest`.
+_STYLE = Path(__file__).parents[1] / "udf" / "anomaly" / "src" / "anomaly"
+
 
 def document(stack: Stack, plan: Plan, verdict: Verdict, elapsed_s: Mapping[str, float]) -> dict[str, Any]:
     """The report as plain data, without secrets. Severities are 0 to 100, times RFC 3339 and epoch milliseconds."""
@@ -53,7 +56,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_html(path: Path, content: Mapping[str, Any], charts: Sequence[tuple[str, str]]) -> None:
     """Write the page. ``charts`` are pairs of a title and an SVG element."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, _STYLE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

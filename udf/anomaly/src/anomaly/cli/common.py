@@ -1,13 +1,19 @@
 """What commands share: reading specifications, saying things."""
 
+import argparse
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
 from anomaly.spec import Pipeline, SpecError, normalize
+
+if TYPE_CHECKING:
+    from anomaly.training.influx import Influx
+
+_PASSWORD_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD"  # noqa: S105 -- a name
 
 
 class UsageError(Exception):
@@ -75,3 +81,24 @@ def _parse(name: str, text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise SpecError([f"{name} is neither JSON nor YAML: {' '.join(str(error).split())}"]) from None
+
+
+def connect(options: argparse.Namespace) -> "Influx":
+    """InfluxDB as the arguments name it. Raises UsageError (the password's file) or InfluxError (the address)."""
+    # Only now: reading a specification must not wait for requests.
+    from anomaly.training.influx import Influx
+
+    return Influx(options.influxdb_url, options.username, _password(options), options.ca_file)
+
+
+def _password(options: argparse.Namespace) -> str | None:
+    if options.password_file is not None:
+        try:
+            lines = Path(options.password_file).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise UsageError(f"--password-file: {options.password_file} cannot be read: {reason}") from None
+        if not lines or not lines[0]:
+            raise UsageError(f"--password-file: {options.password_file} is empty: its first line is the password")
+        return lines[0]
+    return os.environ.get(_PASSWORD_VARIABLE)

@@ -68,18 +68,28 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a pipeline's model on history, and make it current")
     _spec(train)
     _models(train)
-    train.add_argument("--influxdb-url", required=True, metavar="URL", help="such as http://127.0.0.1:8086")
-    train.add_argument("--username", metavar="U")
-    train.add_argument("--password-file", metavar="F", help="its first line; or $ANOMALY_INFLUXDB_PASSWORD")
-    train.add_argument("--ca-file", metavar="F", help="CA bundle for an https address")
-    train.add_argument("--from", dest="start", metavar="T", help="a duration before now (24h) or an RFC 3339 time")
-    train.add_argument("--to", dest="stop", metavar="T", help="likewise")
+    _influxdb(train)
+    _range(train)
     train.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
     train.add_argument(
         "--if-needed", action="store_true", help="do nothing when the current model is what would be trained"
     )
     train.add_argument("--no-promote", action="store_true", help="store the version, leave the current one")
     train.set_defaults(command=_train)
+
+    backtest = commands.add_parser("backtest", help="score history as serving would, and compare with labels")
+    _spec(backtest)
+    _models(backtest)
+    _influxdb(backtest)
+    _range(backtest)
+    backtest.add_argument("--model", metavar="VERSION", help="default: the current one")
+    backtest.add_argument("--labels", metavar="FILE", help="what is known to have happened, as CSV or .json")
+    backtest.add_argument(
+        "--open", type=float, action="append", metavar="S", help="a severity to look at; default: 55 to 95"
+    )
+    backtest.add_argument("--json", action="store_true", help="everything, for programs")
+    backtest.add_argument("--report", metavar="FILE", help="write it as .html or .md, too")
+    backtest.set_defaults(command=_backtest)
 
     explain = commands.add_parser("explain", help="say what follows from a pipeline")
     _spec(explain)
@@ -115,6 +125,18 @@ def _spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pipeline", metavar="NAME", help="which, if there are several")
 
 
+def _influxdb(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--influxdb-url", required=True, metavar="URL", help="such as http://127.0.0.1:8086")
+    parser.add_argument("--username", metavar="U")
+    parser.add_argument("--password-file", metavar="F", help="its first line; or $ANOMALY_INFLUXDB_PASSWORD")
+    parser.add_argument("--ca-file", metavar="F", help="CA bundle for an https address")
+
+
+def _range(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="start", metavar="T", help="a duration before now (24h) or an RFC 3339 time")
+    parser.add_argument("--to", dest="stop", metavar="T", help="likewise")
+
+
 def _models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", default=default_models(), metavar="DIR", help="default: %(default)s")
 
@@ -130,6 +152,12 @@ def _train(options: argparse.Namespace) -> int:
     from anomaly.cli.train import train
 
     return train(options)
+
+
+def _backtest(options: argparse.Namespace) -> int:
+    from anomaly.cli.backtest import backtest
+
+    return backtest(options)
 
 
 def _explain(options: argparse.Namespace) -> int:

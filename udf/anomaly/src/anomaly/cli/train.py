@@ -1,23 +1,18 @@
 """`anomaly train`: read, fit, pass the gate, store, promote."""
 
 import argparse
-import os
 import platform
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from anomaly import __version__
 from anomaly.cli import codes
-from anomaly.cli.common import UsageError, choose, read_pipelines, result, say
+from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result, say
 from anomaly.spec import Pipeline
 from anomaly.store import Store, StoreError
 from anomaly.training.gate import Refused
-from anomaly.training.influx import Influx
 from anomaly.training.range import Range, resolve, rfc3339
-
-_FROM_ENVIRONMENT = "ANOMALY_INFLUXDB_PASSWORD"
 
 
 def train(options: argparse.Namespace) -> int:
@@ -36,7 +31,7 @@ def train(options: argparse.Namespace) -> int:
             say(f"model {pipeline.name}/{fitting['version']} is what would be trained: nothing to do")
             result(_answer("unchanged", store, fitting, started))
             return codes.DONE
-    influx = Influx(options.influxdb_url, options.username, _password(options), options.ca_file)
+    influx = connect(options)
     # Only now: reading a specification must not wait for scikit-learn.
     from anomaly.training.fit import train as fit
     from anomaly.training.read import read
@@ -108,19 +103,6 @@ def _version(store: Store, pipeline: Pipeline, now_ns: int) -> str:
     return next(
         candidate for candidate in (name, *(f"{name}-{number}" for number in range(2, 1000))) if candidate not in taken
     )
-
-
-def _password(options: argparse.Namespace) -> str | None:
-    if options.password_file is not None:
-        try:
-            lines = Path(options.password_file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise UsageError(f"--password-file: {options.password_file} cannot be read: {reason}") from None
-        if not lines or not lines[0]:
-            raise UsageError(f"--password-file: {options.password_file} is empty: its first line is the password")
-        return lines[0]
-    return os.environ.get(_FROM_ENVIRONMENT)
 
 
 def _libraries() -> dict[str, str]:

@@ -38,20 +38,28 @@ def rfc3339(time_ns: int) -> str:
     return (_EPOCH + timedelta(seconds=time_ns // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment(text: str, name: str) -> int:
+    """Nanoseconds since 1970 of an RFC 3339 time. Raises SpecError, which names `name`."""
+    try:
+        parsed = datetime.fromisoformat(text.upper())
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
+        raise SpecError([f"{name}: {text!r} is not a time: write an RFC 3339 time, such as 2024-01-01T00:00:00Z"])
+    # Integers all the way: a float of seconds since 1970 would lose microseconds.
+    return (parsed - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
 def _moment(text: str, name: str, now_ns: int) -> int:
     try:
         return now_ns - parse_duration(text)
     except DurationError:
         pass
     try:
-        moment = datetime.fromisoformat(text.upper())
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        return moment(text, name)
+    except SpecError:
         message = (
             f"{name}: {text!r} is not a time: write a duration before now, such as 24h, or an RFC 3339 time, such as "
             "2024-01-01T00:00:00Z"
         )
-        raise SpecError([message])
-    # Integers all the way: a float of seconds since 1970 would lose microseconds.
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+        raise SpecError([message]) from None

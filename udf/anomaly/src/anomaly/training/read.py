@@ -24,7 +24,7 @@ def read(
 
     Raises InfluxError (not reachable, not let in, no such database) or Refused (no data, fields of the wrong type).
     """
-    _check_fields(influx, pipeline)
+    check_fields(influx, pipeline)
     width = len(columns(pipeline))
     keys: dict[tuple[str, ...], int] = {}
     series, begins, cells = array("q"), array("q"), array("d")
@@ -57,7 +57,8 @@ def read(
     )
 
 
-def _check_fields(influx: Influx, pipeline: Pipeline) -> None:
+def check_fields(influx: Influx, pipeline: Pipeline) -> None:
+    """Raises InfluxError or Refused where the database, the measurement or a field is not there, or is no number."""
     # InfluxDB answers nothing, rather than an error, to a question about a database that is not there.
     databases = influx.databases()
     if pipeline.database not in databases:

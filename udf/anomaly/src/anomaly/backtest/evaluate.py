@@ -1,0 +1,144 @@
+"""Periods against labels. Pure: intervals in, figures out.
+
+A label is found when a period of a series that it means overlaps it, or begins within two windows after its end (the
+window that holds a fault's last points ends later than the fault). A period that finds no label is false, unless its
+reason is `no data`: that nothing was written is a fact, not a judgement. Figures are over events, not windows:
+
+- recall: the share of labels that are found.
+- precision: of the periods that found a label or are false, the share of the former.
+- delay: from a label's begin to the end of the first window that made a period of it known.
+- false periods a day: for each series, as severities are.
+"""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from anomaly.backtest.labels import Label
+from anomaly.periods import NO_DATA, Period
+from anomaly.scoring import Key
+from anomaly.spec import Pipeline
+
+TOLERANCE_WINDOWS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A period of a series, and the end of the first window that made it known."""
+
+    key: Key
+    period: Period
+    known_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a label: the periods that found it, by begin, and the delay of the first that was known."""
+
+    label: Label
+    found: tuple[Found, ...]
+    delay_ns: int | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """outcomes: one for each label. true, false, silent: periods that found a label, did not, or only say that there
+    was no data. days: of scored data, of all series together. window_ns: the pipeline's window."""
+
+    outcomes: tuple[Outcome, ...]
+    true: int
+    false: tuple[Found, ...]
+    silent: int
+    days: float
+    window_ns: int
+
+    @property
+    def found(self) -> int:
+        """How many labels were found."""
+        return sum(bool(outcome.found) for outcome in self.outcomes)
+
+    @property
+    def recall(self) -> float | None:
+        """None without labels."""
+        return self.found / len(self.outcomes) if self.outcomes else None
+
+    @property
+    def precision(self) -> float | None:
+        """None without labels, and without periods."""
+        judged = self.true + len(self.false)
+        return self.true / judged if self.outcomes and judged else None
+
+    @property
+    def f1(self) -> float | None:
+        """The harmonic mean of the two; None where one of them is."""
+        if self.recall is None or self.precision is None:
+            return None
+        total = self.recall + self.precision
+        return 2 * self.recall * self.precision / total if total else 0.0
+
+    @property
+    def delay_ns(self) -> float | None:
+        """The median over the labels that were found."""
+        return statistics.median(delays) if (delays := _delays(self.outcomes)) else None
+
+    @property
+    def delay_windows(self) -> float | None:
+        """The same in windows."""
+        return None if self.delay_ns is None else self.delay_ns / self.window_ns
+
+    @property
+    def false_per_day(self) -> float | None:
+        """False periods a day of one series; None without data."""
+        return len(self.false) / self.days if self.days else None
+
+    def by_kind(self) -> Mapping[str, "Kind"]:
+        """The figures of each kind of label, in the order of names."""
+        kinds = sorted({outcome.label.kind for outcome in self.outcomes})
+        return {
+            kind: Kind.of([outcome for outcome in self.outcomes if outcome.label.kind == kind], self.window_ns)
+            for kind in kinds
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """labels: how many there are; found: of them. delay_windows: the median, None if none was found."""
+
+    labels: int
+    found: int
+    delay_windows: float | None
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], window_ns: int) -> "Kind":
+        """The figures of these outcomes."""
+        delays = _delays(outcomes)
+        return cls(len(outcomes), len(delays), statistics.median(delays) / window_ns if delays else None)
+
+
+def evaluate(pipeline: Pipeline, labels: Iterable[Label], found: Iterable[Found], scored_windows: int) -> Evaluation:
+    """Compares. scored_windows: of all series together."""
+    ordered = sorted(found, key=lambda each: (each.period.begin_ns, each.key))
+    outcomes = tuple(_outcome(pipeline, label, ordered) for label in labels)
+    true = {(each.key, each.period.begin_ns) for outcome in outcomes for each in outcome.found}
+    others = [each for each in ordered if (each.key, each.period.begin_ns) not in true]
+    false = tuple(each for each in others if each.period.reason != NO_DATA)
+    days = scored_windows / pipeline.windows_per_day
+    return Evaluation(outcomes, len(true), false, len(others) - len(false), days, pipeline.window_ns)
+
+
+def _outcome(pipeline: Pipeline, label: Label, ordered: Sequence[Found]) -> Outcome:
+    latest_ns = label.end_ns + TOLERANCE_WINDOWS * pipeline.window_ns
+    mine = tuple(
+        each
+        for each in ordered
+        if each.period.begin_ns < latest_ns
+        and each.period.end_ns > label.begin_ns
+        and label.means(pipeline.group_by, each.key)
+    )
+    known_ns = min((each.known_ns for each in mine), default=None)
+    # A period that was there before the label tells of it at once.
+    return Outcome(label, mine, None if known_ns is None else max(known_ns - label.begin_ns, 0))
+
+
+def _delays(outcomes: Iterable[Outcome]) -> list[int]:
+    return [outcome.delay_ns for outcome in outcomes if outcome.delay_ns is not None]

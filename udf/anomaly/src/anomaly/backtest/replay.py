@@ -1,0 +1,77 @@
+"""History through the core that serves, once, with periods kept at several opening severities."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from anomaly.backtest.evaluate import Evaluation, Found, evaluate
+from anomaly.backtest.labels import Label
+from anomaly.model import Model
+from anomaly.periods import Period, Tracker, rules
+from anomaly.scoring import Key, Run, Scored, Scorer
+from anomaly.spec import Pipeline
+from anomaly.tally import Tally
+
+# Severities that a sweep looks at; those that are not above the pipeline's `close` are left out.
+SWEEP = (55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0)
+
+
+class Replay:
+    """Feed it each series' windows by time, series in any order; it keeps periods, and nothing of single windows."""
+
+    def __init__(self, pipeline: Pipeline, model: Model, tally: Tally, sweep: Iterable[float] = SWEEP) -> None:
+        self._pipeline = pipeline
+        self._model = model
+        self._tally = tally
+        self._scorer = Scorer(pipeline, tally)
+        self._others = {
+            severity: rules(replace(pipeline, periods=replace(pipeline.periods, open=severity)))
+            for severity in sweep
+            if severity > pipeline.periods.close and severity != pipeline.periods.open
+        }
+        self._trackers: dict[tuple[Key, float], Tracker] = {}
+        self._found: dict[float, dict[tuple[Key, int], Found]] = {
+            severity: {} for severity in sorted((*self._others, pipeline.periods.open))
+        }
+        self.series: set[Key] = set()
+
+    def feed(self, run: Run) -> None:
+        """The next windows of a series."""
+        self.series.add(run.key)
+        for scored in self._scorer.feed(self._model, run):
+            end_ns = scored.begin_ns + self._pipeline.window_ns
+            self._keep(self._pipeline.periods.open, run.key, end_ns, scored.periods)
+            for severity in self._others:
+                self._keep(severity, run.key, end_ns, self._periods(severity, run.key, scored))
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many windows were scored, and how many not, by reason."""
+        return self._tally.counts
+
+    @property
+    def scored_windows(self) -> int:
+        """Of all series together."""
+        return self._tally.counts.get("scored windows", 0)
+
+    def evaluations(self, labels: Iterable[Label]) -> dict[float, Evaluation]:
+        """By opening severity, ascending."""
+        labels = list(labels)
+        return {
+            severity: evaluate(self._pipeline, labels, found.values(), self.scored_windows)
+            for severity, found in self._found.items()
+        }
+
+    def _periods(self, severity: float, key: Key, scored: Scored) -> list[Period]:
+        tracker = self._trackers.get((key, severity))
+        if tracker is None:
+            tracker = self._trackers[key, severity] = Tracker(self._others[severity], self._pipeline.fields)
+        verdict = scored.verdict
+        return tracker.feed(
+            scored.begin_ns, verdict.score, verdict.severity, verdict.surprise, verdict.contribution
+        ).periods
+
+    def _keep(self, severity: float, key: Key, known_ns: int, periods: Iterable[Period]) -> None:
+        kept = self._found[severity]
+        for period in periods:
+            before = kept.get((key, period.begin_ns))
+            kept[key, period.begin_ns] = Found(key, period, known_ns if before is None else before.known_ns)

@@ -1,0 +1,109 @@
+"""`anomaly backtest`: history through the code that serves, compared with what is known to have happened."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from anomaly.backtest import report
+from anomaly.backtest.labels import Label, read_labels
+from anomaly.backtest.replay import SWEEP, Replay
+from anomaly.cli import codes
+from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, say
+from anomaly.model import Model
+from anomaly.scoring import Key
+from anomaly.source import pieces, runs
+from anomaly.spec import Pipeline
+from anomaly.store import Store, StoreError
+from anomaly.tally import Tally
+from anomaly.training.gate import Refused
+from anomaly.training.range import Range, resolve, rfc3339
+from anomaly.training.read import check_fields
+
+_RENDERERS = {".html": report.html, ".md": report.markdown}
+
+
+def backtest(options: argparse.Namespace) -> int:
+    """Prints it. Raises SpecError, UsageError, InfluxError, StoreError, Refused."""
+    pipeline = choose(read_pipelines(options.spec), options.pipeline)
+    options.pipeline = pipeline.name
+    asked = resolve(pipeline, options.start, options.stop, time.time_ns())
+    page = _page(options.report)
+    sweep = _sweep(options.open, pipeline)
+    labels = _labels(options, pipeline, asked)
+    model = chosen_model(Store(options.models, pipeline.name), pipeline, options.model)
+    replay = Replay(pipeline, model, Tally(f"pipeline {pipeline.name}", say), sweep)
+    influx = connect(options)
+    check_fields(influx, pipeline)
+    for begin_ns, end_ns in pieces(asked.begin_ns, asked.end_ns, pipeline.window_ns):
+        say(f"scoring {rfc3339(begin_ns)} to {rfc3339(end_ns)}")
+        for run in runs(influx, pipeline, begin_ns, end_ns):
+            replay.feed(run)
+    if not replay.scored_windows:
+        raise Refused(
+            f"pipeline {pipeline.name}: no window from {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} could be "
+            f"scored ({dict(replay.counts) or 'there is no data'}): choose a range (--from, --to) that has whole "
+            "windows"
+        )
+    _warn(pipeline, labels, replay.series)
+    evaluations = replay.evaluations(labels)
+    content = report.document(pipeline, model, asked, len(replay.series), replay.counts, evaluations)
+    if page is not None:
+        _write(page, content)
+    out(json.dumps(content, ensure_ascii=False) if options.json else report.text(content))
+    return codes.DONE
+
+
+def chosen_model(store: Store, pipeline: Pipeline, version: str | None) -> Model:
+    """The named version, or the current one. Raises StoreError."""
+    chosen = version or store.current()
+    if chosen is None:
+        raise StoreError(f"pipeline {pipeline.name} has no current model in {store.path}: train it, or name a --model")
+    return store.load(chosen, pipeline)
+
+
+def _labels(options: argparse.Namespace, pipeline: Pipeline, asked: Range) -> list[Label]:
+    if options.labels is None:
+        return []
+    labels = read_labels(Path(options.labels), pipeline)
+    inside = [label for label in labels if label.begin_ns < asked.end_ns and label.end_ns > asked.begin_ns]
+    if len(inside) < len(labels):
+        say(f"{len(labels) - len(inside)} of {len(labels)} labels lie outside of the range, and are left out")
+    return inside
+
+
+def _warn(pipeline: Pipeline, labels: list[Label], known: set[Key]) -> None:
+    for label in labels:
+        if not any(label.means(pipeline.group_by, key) for key in known):
+            say(
+                f"warning: the label of {rfc3339(label.begin_ns)} is of the series {dict(label.tags)}, which has no "
+                "windows in the range"
+            )
+
+
+def _sweep(asked: list[float] | None, pipeline: Pipeline) -> tuple[float, ...]:
+    for severity in asked or ():
+        if not pipeline.periods.close < severity <= 100:
+            raise UsageError(
+                f"--open: {severity:g} is no severity that opens a period: write one above the pipeline's "
+                f"periods.close ({pipeline.periods.close:g}), up to 100"
+            )
+    return tuple(asked) if asked else SWEEP
+
+
+def _page(name: str | None) -> Path | None:
+    if name is None:
+        return None
+    page = Path(name)
+    if page.suffix not in _RENDERERS:
+        raise UsageError(f"--report: {name} is neither {' nor '.join(_RENDERERS)}: name a file with one of these")
+    return page
+
+
+def _write(page: Path, content: dict[str, Any]) -> None:
+    try:
+        page.write_text(_RENDERERS[page.suffix](content), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--report: {page} cannot be written: {error.strerror}") from error
+    say(f"the report is in {page}")
