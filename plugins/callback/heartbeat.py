@@ -65,6 +65,15 @@ def last_line(path: Path) -> str:
     return ""
 
 
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written to; None where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
 def duration(seconds: float) -> str:
     """Seconds as people write them: ``45 s``, ``3 min 05 s``."""
     minutes, rest = divmod(int(seconds), 60)
@@ -91,6 +100,7 @@ class Heartbeat:
         self._changed = threading.Condition()
         self._name: str | None = None
         self._log: Path | None = None
+        self._old: tuple[int, int] | None = None  # what the log was before the task wrote to it
         self._started = 0.0
         self._task = 0  # which task is running: names repeat
         self._ending = False
@@ -109,9 +119,9 @@ class Heartbeat:
             self._changed.notify()
 
     def watch(self, log: Path) -> None:
-        """Names the log of the running task."""
+        """Names the log of the running task. What it holds already was written by an earlier one."""
         with self._changed:
-            self._log = log
+            self._log, self._old = log, stamp(log)
 
     def stop(self) -> None:
         """The task ended, and nothing runs until the next ``start``."""
@@ -132,7 +142,7 @@ class Heartbeat:
     def line(self) -> str:
         """What is said of the running task now."""
         text = f"… still running after {duration(self._clock() - self._started)}: {self._name}"
-        last = last_line(self._log) if self._log is not None else ""
+        last = last_line(self._log) if self._log is not None and stamp(self._log) != self._old else ""
         return f"{text} | {last} (log: {self._log})" if last else text
 
     def _run(self) -> None:

@@ -60,10 +60,12 @@ def heartbeat(said: Queue[str]) -> Iterator[Heartbeat]:
 
 def test_it_speaks_of_the_running_task(heartbeat: Heartbeat, said: Queue[str], tmp_path: Path) -> None:
     log = tmp_path / "build.log"
-    log.write_text("compiling\n", encoding="utf-8")
+    log.write_text("from an earlier run\n", encoding="utf-8")
     heartbeat.start("Build the image")
     heartbeat.watch(log)
     lines = iter(lambda: said.get(timeout=30), None)
+    assert next(lines).endswith("Build the image")
+    log.write_text("compiling\n", encoding="utf-8")
     line = next(line for line in lines if "compiling" in line)
     assert line.startswith("… still running after ")
     assert line.endswith(f"Build the image | compiling (log: {log})")
@@ -107,7 +109,7 @@ PLAY = """
 @pytest.mark.parametrize("options", [[], ["--check"]])
 def test_in_a_run(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "play.yml").write_text(PLAY, encoding="utf-8")
-    (tmp_path / "x.log").write_text("step 7\n", encoding="utf-8")
+    (tmp_path / "x.log").write_text("from an earlier run\n", encoding="utf-8")
     process = subprocess.Popen(
         [
             str(Path(sys.executable).with_name("ansible-playbook")),
@@ -130,11 +132,14 @@ def test_in_a_run(tmp_path: Path, options: list[str]) -> None:
     lines = []
     for line in process.stdout:
         lines.append(line)
+        if line.endswith("Long one\n"):
+            (tmp_path / "x.log").write_text("step 7\n", encoding="utf-8")
         if "Long one | step 7 (log:" in line:
             (tmp_path / "go").touch()
     code = process.wait(timeout=60)
     output = "".join(lines)
     assert "Long one | step 7 (log:" in output
+    assert "from an earlier run" not in output
     # A log that cannot be named stops nothing; a task that fails is told as ever.
     if options:
         assert code == 0, output
