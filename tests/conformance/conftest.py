@@ -42,11 +42,16 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def kapacitord(
     kapacitord_binary: Path, tmp_path: Path, environment: dict[str, str]
 ) -> Iterator[Callable[..., Kapacitord]]:
-    """Start a kapacitord with UDFs: handlers of programs/handlers.py by name, example programs, or sockets."""
+    """Start a kapacitord with UDFs: handlers of programs/handlers.py by name, example programs, commands, sockets."""
     with ExitStack() as stack:
 
-        def start(*names: str, sockets: dict[str, Path] | None = None, **more: Any) -> Kapacitord:
-            functions: dict[str, list[str] | Path] = dict(sockets or {})
+        def start(
+            *names: str,
+            sockets: dict[str, Path] | None = None,
+            commands: dict[str, list[str]] | None = None,
+            **more: Any,
+        ) -> Kapacitord:
+            functions: dict[str, list[str] | Path] = {**(sockets or {}), **(commands or {})}
             for name in names:
                 functions[name] = [sys.executable, *program(name)]
             more["environment"] = {**environment, **more.pop("environment", {})}

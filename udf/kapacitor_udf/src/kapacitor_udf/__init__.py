@@ -4,7 +4,7 @@ What the modules do, from the wire up, all without I/O but the last four: `_fram
 encodes and decodes them, `_receiver` sorts them into units of work, `_life` is the state machine, `_worker` calls the
 handler (`_handlers`, `_data`, `_declaration`) and answers for it, `_inbox` is the queue between reading and handling,
 `_session` connects all this to two descriptors, `_process` to stdin and stdout, `_server` to the connections of a
-Unix socket (`_listener`).
+Unix socket (`_listener`). `__main__` records conversations and replays them (`_record`, `_recording`, `_replay`).
 """
 
 from ._counters import Counters

@@ -25,6 +25,14 @@ class ListenError(UDFError):
     """The socket of a server cannot be listened on."""
 
 
+class RecordingError(UDFError):
+    """A file is no recording that can be read."""
+
+
+class ReplayError(UDFError):
+    """A recording cannot be replayed to its end."""
+
+
 class SnapshotError(UDFError, ValueError):
     """A snapshot cannot be restored by this handler."""
 

@@ -1,0 +1,107 @@
+"""`python -m kapacitor_udf`: record what Kapacitor and a UDF say to each other, show it, and replay it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ._errors import RecordingError, ReplayError
+from ._record import record
+from ._recording import TO_UDF, Recording
+from ._replay import replay
+from ._text import request, response
+
+_EQUAL, _DIFFERENT, _FAILED = 0, 1, 2
+_MOST_DIFFERENCES = 20
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit code, but for `record`, which ends with the command's."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (RecordingError, ReplayError, OSError) as error:
+        print(f"{options.command_name}: {error}", file=sys.stderr)  # noqa: T201
+        return _FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kapacitor_udf", description=__doc__)
+    commands = parser.add_subparsers(dest="command_name", required=True)
+
+    recording = commands.add_parser(
+        "record",
+        help="be a UDF's command for Kapacitor, and record the conversation",
+        description="In kapacitor.conf: args = ['-m', 'kapacitor_udf', 'record', FOLDER, '--', CMD, ...]. "
+        "Each process makes a file of its own in FOLDER.",
+    )
+    recording.add_argument("folder", type=Path)
+    recording.add_argument("--largest", type=int, default=1024, metavar="MB", help="of each file (default: 1024)")
+    recording.set_defaults(run=_record)
+
+    replaying = commands.add_parser(
+        "replay",
+        help="feed a recording to a UDF, and compare its answers with the recorded ones",
+        description=f"Exit codes: {_EQUAL} equal, {_DIFFERENT} different, {_FAILED} it could not be replayed.",
+    )
+    replaying.add_argument("file", type=Path)
+    replaying.add_argument("--paced", action="store_true", help="as slowly as it was recorded")
+    replaying.add_argument(
+        "--ignore", action="append", default=[], metavar="MEASUREMENT", help="do not compare it; may be repeated"
+    )
+    replaying.add_argument(
+        "--patience", type=float, default=60.0, metavar="SECONDS", help="for a UDF that says nothing (default: 60)"
+    )
+    replaying.set_defaults(run=_replay)
+    for command in (recording, replaying):
+        command.add_argument("command", nargs="+", metavar="CMD", help="the UDF's command, after --")
+
+    showing = commands.add_parser("show", help="print a recording, one message a line")
+    showing.add_argument("file", type=Path)
+    showing.add_argument("--keepalives", action="store_true", help="these, too")
+    showing.set_defaults(run=_show)
+    return parser
+
+
+def _record(options: argparse.Namespace) -> int:
+    record(options.folder, options.command, options.largest * 2**20)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    outcome = replay(
+        Recording(options.file),
+        options.command,
+        paced=options.paced,
+        ignored=options.ignore,
+        patience=options.patience,
+    )
+    for line in outcome.differences[:_MOST_DIFFERENCES]:
+        _say(line)
+    more = len(outcome.differences) - _MOST_DIFFERENCES
+    if more > 0:
+        _say(f"... and {more} more lines")
+    if outcome.problem:
+        _say(f"note: {outcome.problem}")
+    verdict = "different" if outcome.differences else "equal"
+    _say(f"{verdict}: {outcome.requests} requests, {outcome.recorded} responses recorded, {outcome.replayed} replayed")
+    return _DIFFERENT if outcome.differences else _EQUAL
+
+
+def _show(options: argparse.Namespace) -> int:
+    recording = Recording(options.file)
+    _say(f"recorded {recording.began}: {' '.join(recording.command)}")
+    for message in recording.messages():
+        to_udf = message.direction == TO_UDF
+        text = (request if to_udf else response)(message.data)
+        if options.keepalives or not text.startswith("keepalive"):
+            _say(f"{message.time / 1e9:12.6f} {'>' if to_udf else '<'} {text}")
+    if recording.problem:
+        _say(f"note: {recording.problem}")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

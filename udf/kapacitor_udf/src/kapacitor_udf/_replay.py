@@ -1,0 +1,207 @@
+"""Feed a recorded conversation's requests to a UDF, and compare what it answers with what was recorded.
+
+Keepalives are left out on both sides: when they are asked and answered depends on time alone. So are points and batches
+of the measurements to ignore, e.g. of a UDF's own metrics. What is left has one right order.
+
+At full speed, a UDF must not be flooded: it would shed what it cannot handle in time, and the answers would rightly
+differ. Kapacitor has no flow control, but a UDF answers Info in its place in the stream, whenever it is asked; so an
+Info request of ours goes with every thousand messages (never within a batch), and only two may be unanswered. The last
+one also tells that everything was handled, so the end of input cuts nothing off.
+"""
+
+import difflib
+import subprocess
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import monotonic_ns, sleep
+from typing import IO
+
+from . import _text, _wire
+from . import wire_pb2 as wire
+from ._errors import ReplayError
+from ._framing import LARGEST_MESSAGE, FrameReader, apart, frame
+from ._recording import TO_UDF, Message, Recording
+
+_BETWEEN_BARRIERS = 1000
+_OPEN_BARRIERS = 2
+_BARRIER = frame(wire.Request(info=wire.InfoRequest()).SerializeToString())
+_READ = 2**20
+# Longer sequences are compared place by place: finding what was left out takes quadratic time.
+_LARGEST_DIFF = 3000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a replay has shown. `differences` are lines: `-` was recorded, `+` was said now."""
+
+    requests: int = 0
+    recorded: int = 0
+    replayed: int = 0
+    differences: list[str] = field(default_factory=list)
+    problem: str | None = None
+    """Why the recording is not whole, if so."""
+
+
+def replay(
+    recording: Recording,
+    command: Sequence[str],
+    *,
+    paced: bool = False,
+    ignored: Collection[str] = (),
+    patience: float = 60.0,
+) -> Outcome:
+    """Replay to a UDF that `command` starts. `paced`: as slowly as it was recorded.
+
+    Raises ReplayError if the UDF ends early or says nothing for `patience` seconds, OSError if it cannot be started.
+    """
+    messages = list(recording.messages())
+    requests = [each for each in messages if each.direction == TO_UDF and _wire.kind(each.data) != _wire.KEEPALIVE]
+    recorded = _compared((each.data for each in messages if each.direction != TO_UDF), ignored)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603
+    assert process.stdin and process.stdout  # noqa: S101 - they are pipes
+    listener = _Listener(process.stdout)
+    try:
+        _feed(requests, process.stdin, listener, paced, patience)
+        process.stdin.close()
+        listener.wait_for_end(patience)
+    finally:
+        process.kill()
+        process.wait()
+        listener.thread.join()
+        process.stdout.close()
+        process.stdin.close()
+    replayed = _compared(_without_barriers(listener.said, requests), ignored)
+    return Outcome(len(requests), len(recorded), len(replayed), _differences(recorded, replayed), recording.problem)
+
+
+def _feed(requests: list[Message], sink: IO[bytes], listener: "_Listener", paced: bool, patience: float) -> None:
+    start = monotonic_ns() - (requests[0].time if requests else 0)
+    since = barriers = 0
+    in_batch = False
+    try:
+        for request in requests:
+            if paced:
+                sleep(max(0, request.time - (monotonic_ns() - start)) / 1e9)
+            _write(sink, frame(request.data))
+            kind = _wire.kind(request.data)
+            in_batch = kind == _wire.BEGIN or (in_batch and kind != _wire.END)
+            since += 1
+            if kind == _wire.INFO:
+                barriers += 1
+            if since >= _BETWEEN_BARRIERS and not in_batch and not paced:
+                since = 0
+                barriers += 1
+                _write(sink, _BARRIER)
+                listener.wait_for(barriers - _OPEN_BARRIERS + 1, patience)
+        _write(sink, _BARRIER)
+        listener.wait_for(barriers + 1, patience)
+    except OSError as error:
+        raise ReplayError(f"the UDF does not read any more: {error}") from error
+
+
+def _write(sink: IO[bytes], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[sink.write(rest) :]
+
+
+class _Listener:
+    """Keeps what a UDF says, and counts its answers to Info."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self.said: list[bytes] = []
+        self._source = source
+        self._infos = 0
+        self._heard = 0
+        self._ended = False
+        self._changed = threading.Condition()
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
+
+    def _listen(self) -> None:
+        frames = FrameReader(LARGEST_MESSAGE)
+        while data := self._source.read(_READ):
+            messages = [bytes(message) for message in apart(frames.feed(data)) if isinstance(message, bytes)]
+            with self._changed:
+                self.said += messages
+                self._heard += sum(1 for message in messages if _wire.kind(message) != _wire.KEEPALIVE)
+                self._infos += sum(1 for message in messages if _wire.kind(message) == _wire.INFO)
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def wait_for(self, infos: int, patience: float) -> None:
+        """Wait for so many answers to Info. Raises ReplayError if they cannot come any more."""
+        with self._changed:
+            while self._infos < infos and not self._ended:
+                heard = self._heard
+                if not self._changed.wait_for(lambda: self._heard > heard or self._ended, patience):  # noqa: B023
+                    raise ReplayError(f"the UDF has said nothing for {patience:g} s")
+            if self._infos < infos:
+                raise ReplayError("the UDF ended before all requests were handled")
+
+    def wait_for_end(self, patience: float) -> None:
+        """Wait for the end of what the UDF says. Raises ReplayError if it does not come."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._ended, patience):
+                raise ReplayError(f"the UDF has not ended {patience:g} s after the end of its input")
+
+
+def _without_barriers(said: list[bytes], requests: list[Message]) -> Iterator[bytes]:
+    """What was said but for the answers to our own Info requests, which come after those to the recorded ones."""
+    wanted = sum(1 for request in requests if _wire.kind(request.data) == _wire.INFO)
+    for message in said:
+        if _wire.kind(message) == _wire.INFO:
+            wanted -= 1
+            if wanted < 0:
+                continue
+        yield message
+
+
+def _compared(responses: Iterator[bytes], ignored: Collection[str]) -> list[bytes]:
+    """What is compared, each in one form: protobuf may write a map in any order."""
+    found = []
+    passing = False  # through a batch that is ignored
+    for message in responses:
+        kind = _wire.kind(message)
+        if kind == _wire.KEEPALIVE:
+            continue
+        response = wire.Response.FromString(message)
+        if kind == _wire.BEGIN:
+            passing = response.begin.name in ignored
+        skipped = passing or (kind == _wire.POINT and response.point.name in ignored)
+        if kind == _wire.END:
+            passing = False
+        if not skipped:
+            found.append(response.SerializeToString(deterministic=True))
+    return found
+
+
+def _differences(recorded: list[bytes], replayed: list[bytes]) -> list[str]:
+    """Lines for what differs, with the place of each in its conversation."""
+    begin = 0
+    while begin < min(len(recorded), len(replayed)) and recorded[begin] == replayed[begin]:
+        begin += 1
+    end = 0
+    while end < min(len(recorded), len(replayed)) - begin and recorded[-1 - end] == replayed[-1 - end]:
+        end += 1
+    old, new = recorded[begin : len(recorded) - end], replayed[begin : len(replayed) - end]
+    lines: list[str] = []
+    for first, last, new_first, new_last in _changed(old, new):
+        lines += [f"- {begin + index}: {_text.response(old[index])}" for index in range(first, last)]
+        lines += [f"+ {begin + index}: {_text.response(new[index])}" for index in range(new_first, new_last)]
+    return lines
+
+
+def _changed(old: list[bytes], new: list[bytes]) -> Iterator[tuple[int, int, int, int]]:
+    """Where the sequences differ: from and to in the old one, from and to in the new one."""
+    if len(old) + len(new) <= _LARGEST_DIFF:
+        for what, first, last, new_first, new_last in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
+            if what != "equal":
+                yield first, last, new_first, new_last
+        return
+    for index in range(max(len(old), len(new))):
+        if old[index : index + 1] != new[index : index + 1]:
+            yield index, min(index + 1, len(old)), index, min(index + 1, len(new))
