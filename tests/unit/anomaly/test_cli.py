@@ -115,7 +115,7 @@ def test_training_makes_a_version_and_makes_it_current(train: Run, tmp_path: Pat
     manifest = store.manifest(ran.last["version"])
     assert set(manifest["files"]) == {"model.npz", "model.joblib"}
     assert manifest["seed"] == 0
-    assert manifest["counts"] == {"windows": 1200, "left_out": 0, "series": 2}
+    assert manifest["counts"] == {"read": 1200, "windows": 1200, "left_out": 0, "series": 2, "points": 12_000}
     assert set(manifest["libraries"]) == {"anomaly", "joblib", "numpy", "python", "scikit-learn"}
     model = store.load(ran.last["version"], PIPELINE)
     calm, hot = model.judge(("printer-1",), np.array([[220, 0.4, 90, 0.3, 28, 0.1], [260, 0.4, 90, 0.3, 28, 0.1]]))
@@ -129,7 +129,7 @@ def test_what_is_read_is_what_was_there(influxdb: InfluxDB) -> None:
     values[3, 1] = np.nan
     influxdb.windows = Windows(HISTORY.keys, HISTORY.series, HISTORY.begin_ns, values, HISTORY.counts)
     end = int(HISTORY.begin_ns.max()) + printers.WINDOW_NS
-    got = read(Influx(influxdb.url, "reader", "secret"), PIPELINE, Range(0, end, ("", "")))
+    got = read(Influx(influxdb.url, "reader", "secret"), PIPELINE, Range(0, end, ("", ""))).windows
     assert got.keys == HISTORY.keys
     np.testing.assert_array_equal(got.series, HISTORY.series)
     np.testing.assert_array_equal(got.begin_ns, HISTORY.begin_ns)

@@ -149,3 +149,10 @@ def test_a_range_is_cut_to_whole_windows() -> None:
 def test_a_range_without_a_window_is_refused(start: str | None, stop: str | None, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         resolve(PIPELINE, start, stop, NOW)
+
+
+def test_threads_change_nothing_and_two_models_are_equal_byte_by_byte() -> None:
+    one, other = (train(PIPELINE, SHORT, "v", 3, jobs=jobs).model.arrays() for jobs in (1, 3))
+    assert {name: array.tobytes() for name, array in one.items()} == {
+        name: array.tobytes() for name, array in other.items()
+    }

@@ -26,7 +26,9 @@ class Windows:
         return len(self.begin_ns)
 
     def where(self, mask: NDArray[np.bool_]) -> "Windows":
-        """The windows that `mask` (n,) selects; all keys stay."""
+        """The windows that `mask` (n,) selects; all keys stay. Copies nothing when that is all."""
+        if mask.all():
+            return self
         return Windows(self.keys, self.series[mask], self.begin_ns[mask], self.values[mask], self.counts[mask])
 
     @property

@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     _influxdb(train)
     _range(train)
     train.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
+    train.add_argument("--jobs", type=int, metavar="N", help="threads; default: a processor each, at most 4")
     train.add_argument(
         "--if-needed", action="store_true", help="do nothing when the current model is what would be trained"
     )

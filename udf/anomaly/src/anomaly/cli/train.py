@@ -12,7 +12,10 @@ from anomaly.cli.common import UsageError, choose, connect, read_pipelines, resu
 from anomaly.spec import Pipeline
 from anomaly.store import Store, StoreError
 from anomaly.training.gate import Refused
+from anomaly.training.progress import progress
 from anomaly.training.range import Range, resolve, rfc3339
+
+_MOST_JOBS = 4
 
 
 def train(options: argparse.Namespace) -> int:
@@ -20,6 +23,8 @@ def train(options: argparse.Namespace) -> int:
     started = time.monotonic()
     if not 0 <= options.seed < 2**31:
         raise UsageError(f"--seed: {options.seed} is out of range: 0 to 2147483647")
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"--jobs: {options.jobs} is too few: write at least 1")
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
     options.pipeline = pipeline.name
     now_ns = time.time_ns()
@@ -36,9 +41,10 @@ def train(options: argparse.Namespace) -> int:
     from anomaly.training.fit import train as fit
     from anomaly.training.read import read
 
+    bar = progress()
     try:
-        windows = read(influx, pipeline, asked, say)
-        trained = fit(pipeline, windows, _version(store, pipeline, now_ns), options.seed, say)
+        history = read(influx, pipeline, asked, bar)
+        trained = fit(pipeline, history.windows, _version(store, pipeline, now_ns), options.seed, bar, _jobs(options))
     except Refused as error:
         say(f"anomaly: {error}")
         result({**_nothing("refused", pipeline, asked, started), "message": str(error)})
@@ -50,7 +56,13 @@ def train(options: argparse.Namespace) -> int:
         "parent": store.current(),
         "window": pipeline.window,
         "range": {"from": rfc3339(asked.begin_ns), "to": rfc3339(asked.end_ns), "asked": list(asked.asked)},
-        "counts": {"windows": trained.windows, "left_out": trained.left_out, "series": len(windows.keys)},
+        "counts": {
+            "read": history.read,
+            "windows": trained.windows,
+            "left_out": trained.left_out,
+            "series": len(history.windows.keys),
+            "points": history.points,
+        },
         "seed": options.seed,
         "libraries": _libraries(),
         "calibration": {
@@ -103,6 +115,15 @@ def _version(store: Store, pipeline: Pipeline, now_ns: int) -> str:
     return next(
         candidate for candidate in (name, *(f"{name}-{number}" for number in range(2, 1000))) if candidate not in taken
     )
+
+
+def _jobs(options: argparse.Namespace) -> int:
+    if options.jobs is not None:
+        return int(options.jobs)
+    import joblib
+
+    # Knows a container's limits. Each thread needs memory, too.
+    return min(int(joblib.cpu_count()), _MOST_JOBS)
 
 
 def _libraries() -> dict[str, str]:

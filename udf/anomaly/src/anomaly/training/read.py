@@ -1,60 +1,59 @@
-"""The training data of a pipeline: checks that it can be there, reads it, keeps it as columns."""
+"""The training data of a pipeline: checks that it can be there, reads it, keeps what fits as columns."""
 
-from array import array
-from collections.abc import Callable
-from itertools import chain
+from dataclasses import dataclass
 
-import numpy as np
-
-from anomaly.influxql import columns, extent_query, field_keys_query, training_query
+from anomaly.influxql import extent_query, field_keys_query, training_query
+from anomaly.source import pieces, runs
 from anomaly.spec import Pipeline
 from anomaly.training.gate import Refused
 from anomaly.training.influx import Influx, InfluxError
+from anomaly.training.progress import Progress, Quiet
 from anomaly.training.range import Range, rfc3339
+from anomaly.training.sample import Sample
 from anomaly.windows import Windows
 
 _NUMERIC = {"float", "integer", "unsigned"}
-_SAY_EVERY_WINDOWS = 100_000
+# What is kept in memory while reading. Fitting needs some five times as much for a while.
+_MOST_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """windows: all that were read, or an even share of them. read: how many there were. points: in those kept, of the
+    field that has most."""
+
+    windows: Windows
+    read: int
+    points: int
 
 
 def read(
-    influx: Influx, pipeline: Pipeline, asked: Range, progress: Callable[[str], None] = lambda message: None
-) -> Windows:
-    """All windows of the range. 8 bytes for each aggregate and count of a window are kept, and one chunk of the answer.
+    influx: Influx,
+    pipeline: Pipeline,
+    asked: Range,
+    progress: Progress | None = None,
+    most_bytes: int = _MOST_BYTES,
+) -> History:
+    """The windows of the range, at most `most_bytes` of them, and one chunk of an answer at a time.
 
     Raises InfluxError (not reachable, not let in, no such database) or Refused (no data, fields of the wrong type).
     """
+    progress = progress or Quiet()
     check_fields(influx, pipeline)
-    width = len(columns(pipeline))
-    keys: dict[tuple[str, ...], int] = {}
-    series, begins, cells = array("q"), array("q"), array("d")
+    sample = Sample(asked.begin_ns, asked.end_ns, pipeline.window_ns, most_bytes)
     query = training_query(pipeline, asked.begin_ns, asked.end_ns)
-    progress(f"reading {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} of {pipeline.measurement}: {query}")
-    said = 0
-    nothing = float("nan")
-    for part in influx.query(query, pipeline.database):
-        if len(part.columns) != width + 1:
-            raise InfluxError(f"InfluxDB answered the columns {part.columns} to {query!r}")
-        key = tuple(part.tags.get(tag, "") for tag in pipeline.group_by)
-        index = keys.setdefault(key, len(keys))
-        begins.extend(row[0] for row in part.rows)
-        series.extend(index for _ in part.rows)
-        cells.extend(nothing if cell is None else cell for cell in chain.from_iterable(row[1:] for row in part.rows))
-        if len(begins) >= said + _SAY_EVERY_WINDOWS:
-            said = len(begins)
-            progress(f"{said} windows read")
-    if not begins:
+    progress.say(f"reading {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} of {pipeline.measurement}: {query}")
+    for begin_ns, end_ns in pieces(asked.begin_ns, asked.end_ns, pipeline.window_ns):
+        for run in runs(influx, pipeline, begin_ns, end_ns):
+            sample.add(run)
+        share = (end_ns - asked.begin_ns) / (asked.end_ns - asked.begin_ns)
+        progress.at(share, f"of the history read: {sample.read} windows of {sample.series} series")
+    if not sample.read:
         raise Refused(_nothing(influx, pipeline, asked, query))
-    table = np.frombuffer(cells, dtype=np.float64).reshape(-1, width)
-    features = len(pipeline.fields) * len(pipeline.aggregate)
-    return Windows(
-        tuple(keys),
-        np.frombuffer(series, dtype=np.int64).astype(np.intp),
-        np.frombuffer(begins, dtype=np.int64),
-        np.ascontiguousarray(table[:, :features]),
-        # A field without points in a window has count null.
-        np.nan_to_num(table[:, features:]),
-    )
+    if sample.share < 1.0:
+        progress.say(f"{sample.share:.3g} of the history is kept, evenly chosen: that is enough to train on")
+    windows = sample.windows()
+    return History(windows, sample.read, int(windows.counts.max(axis=1).sum()))
 
 
 def check_fields(influx: Influx, pipeline: Pipeline) -> None:
