@@ -33,6 +33,7 @@ def test_moving_average_by_group_and_over_a_restart() -> None:
         )
         assert [(each.tags["host"], each.fields["average"]) for each in out] == [("a", 1.0), ("b", 10.0), ("a", 2.0)]
         assert harness.counters.rejected == {"missing field": 1}
+        assert harness.counters.groups == 2
         saved = harness.snapshot()
     with Harness(udf, options, restore=saved) as harness:
         out = harness.feed([cpu(5, "a", usage=5.0), cpu(6, "b", usage=0)])
@@ -42,17 +43,6 @@ def test_moving_average_by_group_and_over_a_restart() -> None:
 def test_moving_average_refuses_a_size_of_none() -> None:
     with pytest.raises(InitError, match="option 'size': 0 is too small"):
         Harness(example("moving_average"), {"field": "usage", "size": 0})
-
-
-def test_moving_average_forgets_the_most_silent_group() -> None:
-    module = runpy.run_path(str(EXAMPLES / "moving_average.py"))
-    most = module["MOST_GROUPS"]
-    with Harness(module["udf"], {"field": "usage"}) as harness:
-        harness.feed([cpu(n, f"h{n}", usage=1.0) for n in range(most)])
-        harness.feed([cpu(n, host, usage=1.0) for n, host in ((1, "h0"), (2, "new"))])
-        assert len(harness.handler.groups) == most
-        assert "host=h0" in harness.handler.groups
-        assert "host=h1" not in harness.handler.groups
 
 
 def test_outliers() -> None:

@@ -4,12 +4,13 @@ stream|from().measurement('cpu').groupBy('host') @moving_average().field('usage'
 """
 
 import json
-from collections import OrderedDict, deque
+from collections import deque
+from collections.abc import Iterable
 
-from kapacitor_udf import INT, STREAM, STRING, UDF, Context, Option, Point, PointSink, StreamHandler, run
+from kapacitor_udf import INT, STREAM, STRING, UDF, Context, Groups, Option, Point, PointSink, StreamHandler, run
 
-# Kapacitor never tells that a group is gone: the one that was silent for longest makes room.
-MOST_GROUPS = 10_000
+# Kapacitor never tells that a group is gone: one that was quiet for a day is forgotten.
+TTL = 86_400.0
 
 
 class MovingAverage(StreamHandler[PointSink]):
@@ -20,17 +21,12 @@ class MovingAverage(StreamHandler[PointSink]):
         self.field: str = context.options["field"]
         self.size: int = context.options["size"]
         self.name: str = context.options["as"]
-        self.groups: OrderedDict[str, deque[float]] = OrderedDict()
+        self.groups: Groups[str, deque[float]] = Groups(self._values, ttl=TTL, counters=context.counters)
 
     def point(self, point: Point, out: PointSink) -> None:
         """Emit the point with its group's mean."""
         value = point.number(self.field)
-        values = self.groups.get(point.group)
-        if values is None:
-            values = self.groups[point.group] = deque(maxlen=self.size)
-            if len(self.groups) > MOST_GROUPS:
-                self.groups.popitem(last=False)
-        self.groups.move_to_end(point.group)
+        values = self.groups[point.group]
         values.append(value)
         point.fields[self.name] = sum(values) / len(values)
         out.point(point)
@@ -41,7 +37,10 @@ class MovingAverage(StreamHandler[PointSink]):
 
     def restore(self, data: bytes) -> None:
         """Take them up again."""
-        self.groups = OrderedDict((group, deque(values, maxlen=self.size)) for group, values in json.loads(data))
+        self.groups.replace((group, self._values(values)) for group, values in json.loads(data))
+
+    def _values(self, values: Iterable[float] = ()) -> deque[float]:
+        return deque(values, maxlen=self.size)
 
 
 def positive(value: int) -> None:

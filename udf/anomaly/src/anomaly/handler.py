@@ -34,7 +34,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
         store = Store(os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS, self._pipeline.name)
         self._watcher = Watcher(store, self._pipeline, context.log, clock)
         self.tally = Tally(f"pipeline {self._pipeline.name}", context.log, clock)
-        self._scorer = Scorer(self._pipeline, self.tally)
+        self._scorer = Scorer(self._pipeline, self.tally, context.counters)
         self._dimensions = tuple(sorted((*self._pipeline.group_by, "pipeline")))
         self._window_ns = self._pipeline.window_ns
 

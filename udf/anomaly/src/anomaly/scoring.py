@@ -18,6 +18,7 @@ from anomaly.model import Model, Verdict
 from anomaly.periods import Period, Rules, Tracker, rules
 from anomaly.spec import Pipeline
 from anomaly.tally import Tally
+from kapacitor_udf import Counters, Groups
 
 Key = tuple[str, ...]
 
@@ -59,14 +60,19 @@ class Scored:
 
 
 class Scorer:
-    """Scores the windows of a pipeline's series, and keeps the series' periods. What is not scored is counted."""
+    """Scores the windows of a pipeline's series, and keeps the series' periods.
 
-    def __init__(self, pipeline: Pipeline, tally: Tally) -> None:
+    tally: counts what is not scored. counters: where the number of series is kept.
+    """
+
+    def __init__(self, pipeline: Pipeline, tally: Tally, counters: Counters | None = None) -> None:
         self._pipeline = pipeline
         self._features = features(pipeline)
         self._rules = rules(pipeline)
         self._tally = tally
-        self._trackers: dict[Key, Tracker] = {}
+        self._trackers: Groups[Key, Tracker] = Groups(
+            lambda: Tracker(self._rules, pipeline.fields), most=_MOST_SERIES, counters=counters
+        )
 
     @property
     def rules(self) -> Rules:
@@ -96,7 +102,7 @@ class Scorer:
             run = run.where(whole)
         if not len(run):
             return
-        tracker = self._tracker(run.key)
+        tracker = self._trackers[run.key]
         for begin_ns, verdict in zip(run.begin_ns.tolist(), model.judge(run.key, run.values), strict=True):
             yield self._follow(run.key, tracker, begin_ns, model, verdict)
             self._tally.add("scored windows", 1)
@@ -112,27 +118,17 @@ class Scorer:
             )
         return Scored(begin_ns, model, verdict, step.anomalous, step.periods)
 
-    def _tracker(self, key: Key) -> Tracker:
-        # Put back last: the dict's order is from the longest quiet to the latest seen.
-        tracker = self._trackers.pop(key, None) or Tracker(self._rules, self._pipeline.fields)
-        self._trackers[key] = tracker
-        if len(self._trackers) > _MOST_SERIES:
-            self._trackers.pop(next(iter(self._trackers)))
-            self._tally.add("forgotten series", 1, f"more than {_MOST_SERIES} series are seen")
-        return tracker
-
     def state(self) -> list[list[Any]]:
         """All series' periods, for JSON; empty before the first window."""
         return [[list(key), tracker.state()] for key, tracker in self._trackers.items()]
 
     def restore(self, state: list[list[Any]]) -> None:
         """The inverse of `state`. Raises KeyError, TypeError or ValueError when it does not fit the pipeline."""
-        trackers = {
-            tuple(key): Tracker.from_state(self._rules, self._pipeline.fields, tracker) for key, tracker in state
-        }
-        if any(len(key) != len(self._pipeline.group_by) for key in trackers):
+        if any(len(key) != len(self._pipeline.group_by) for key, _ in state):
             raise ValueError("the snapshot's series have other tags")
-        self._trackers = trackers
+        self._trackers.replace(
+            (tuple(key), Tracker.from_state(self._rules, self._pipeline.fields, tracker)) for key, tracker in state
+        )
 
 
 def series_name(key: Key) -> str:

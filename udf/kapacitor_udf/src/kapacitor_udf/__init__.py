@@ -2,15 +2,16 @@
 
 What the modules do, from the wire up, all without I/O but the last four: `_framing` cuts bytes into messages, `_wire`
 encodes and decodes them, `_receiver` sorts them into units of work, `_life` is the state machine, `_worker` calls the
-handler (`_handlers`, `_data`, `_declaration`) and answers for it, `_inbox` is the queue between reading and handling,
-`_session` connects all this to two descriptors, `_process` to stdin and stdout, `_server` to the connections of a
-Unix socket (`_listener`). `__main__` records conversations and replays them (`_record`, `_recording`, `_replay`).
+handler (`_handlers`, `_data`, `_declaration`, `_groups`) and answers for it, `_inbox` is the queue between reading and
+handling, `_session` connects all this to two descriptors, `_process` to stdin and stdout, `_server` to the connections
+of a Unix socket (`_listener`). `__main__` records conversations and replays them (`_record`, `_recording`, `_replay`).
 """
 
 from ._counters import Counters
 from ._data import BATCH, STREAM, Batch, EdgeType, FieldValue, Point
 from ._declaration import BOOL, DOUBLE, DURATION, INT, STRING, UDF, Option, ValueType
 from ._errors import DeclarationError, InitError, Rejected, UDFError
+from ._groups import Groups
 from ._handlers import BatchHandler, BatchSink, Context, Handler, PointSink, StreamHandler
 from ._process import run
 from ._server import serve
@@ -33,6 +34,7 @@ __all__ = [
     "DeclarationError",
     "EdgeType",
     "FieldValue",
+    "Groups",
     "Handler",
     "InitError",
     "Limits",

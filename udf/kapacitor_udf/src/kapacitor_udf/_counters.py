@@ -9,7 +9,7 @@ _MOST_REASONS = 100
 
 @dataclass(slots=True)
 class Counters:
-    """Numbers since the start, but for `queued`.
+    """Numbers since the start, but for `queued` and `groups`.
 
     Points of batches are counted as points, too; `rejected` counts points on a stream and batches otherwise.
     """
@@ -35,6 +35,9 @@ class Counters:
     keepalives: int = 0
     log_lines_dropped: int = 0
     queued: int = 0  # points waiting now
+    groups: int = 0  # groups whose state is kept now (in Groups)
+    groups_evicted: int = 0  # forgotten since there were too many
+    groups_expired: int = 0  # forgotten since they were quiet for too long
     last_error: str = ""
 
     def reject(self, reason: str) -> None:
@@ -53,7 +56,7 @@ class Counters:
         """One line with those that are not zero."""
         parts = []
         for name, value in self.as_dict().items():
-            if not value or name in ("last_error", "queued"):
+            if not value or name in ("last_error", "queued", "groups"):
                 continue
             if name == "rejected":
                 parts += [f"rejected[{reason}]={count}" for reason, count in sorted(value.items())]

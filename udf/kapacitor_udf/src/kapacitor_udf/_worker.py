@@ -244,6 +244,7 @@ class Worker:
 
     def _made(self) -> Handler[Any]:
         assert self._factory is not None  # noqa: S101 - set before the first call
+        self.counters.groups = 0
         handler = self._factory(self._context)
         base = StreamHandler if self.udf.wants is STREAM else BatchHandler
         if not isinstance(handler, base):
