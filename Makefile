@@ -57,6 +57,10 @@ export-images: tools ## playbooks/export-images.yml: write the images to archive
 teardown: tools ## playbooks/teardown.yml: remove the stack, keep its data
 	@$(PLAY) playbooks/teardown.yml $(ARGS)
 
+.PHONY: bench-printer
+bench-printer: dev ## What the default pipeline finds of known faults, ten seeds; figures in build/bench
+	@PYTHONPATH=.:udf/anomaly/src $(BIN)/python -m bench.printer $(ARGS)
+
 .PHONY: docs
 docs: tools ## Write the roles' README.md from their argument specifications
 	@$(BIN)/python scripts/role-docs

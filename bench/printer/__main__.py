@@ -1,0 +1,148 @@
+"""`python -m bench.printer`: the table on the terminal, all figures in build/bench/printer.json; 1 if a target is
+missed."""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from anomaly.backtest.evaluate import Kind, Outcome
+from anomaly.spec import Pipeline, normalize
+from bench.printer import seeds
+from bench.printer.faults import CERTAIN
+
+ROOT = Path(__file__).parents[2]
+INVENTORY = ROOT / "inventory" / "local" / "group_vars" / "all" / "pipelines.yml"
+MOST_FALSE_PER_DAY = 0.2
+MOST_DELAY_WINDOWS = 2.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of all seeds together. false_per_day: of one series; delay_windows: the median; *_us: medians, of a window."""
+
+    kinds: dict[str, Kind]
+    certain_recall: float
+    false_broken: int
+    false_clean: int
+    days: float
+    false_per_day: float
+    delay_windows: float | None
+    batch_us: float
+    single_us: float
+
+    @property
+    def missed_targets(self) -> list[str]:
+        """What is not as good as it has to be."""
+        delay = self.delay_windows
+        return [
+            text
+            for text, met in (
+                (f"recall of {', '.join(sorted(CERTAIN))} {self.certain_recall:.4f} < 1", self.certain_recall == 1),
+                (
+                    f"{self.false_per_day:.3f} false periods a day > {MOST_FALSE_PER_DAY}",
+                    self.false_per_day <= MOST_FALSE_PER_DAY,
+                ),
+                (f"median delay {delay} windows > {MOST_DELAY_WINDOWS}", (delay or 0.0) <= MOST_DELAY_WINDOWS),
+            )
+            if not met
+        ]
+
+
+def figures(window_ns: int, outcomes: Sequence[seeds.Outcome]) -> Figures:
+    """Adds up the seeds."""
+    labels = [label for outcome in outcomes for label in outcome.broken.outcomes]
+    certain = [label for label in labels if _kind(label.label.kind) in CERTAIN]
+    days = sum(outcome.broken.days + outcome.clean.days for outcome in outcomes)
+    false_broken = sum(len(outcome.broken.false) for outcome in outcomes)
+    false_clean = sum(len(outcome.clean.false) for outcome in outcomes)
+    return Figures(
+        kinds={
+            kind: Kind.of([label for label in labels if label.label.kind == kind], window_ns)
+            for kind in sorted({label.label.kind for label in labels}, key=_order)
+        },
+        certain_recall=_recall(certain),
+        false_broken=false_broken,
+        false_clean=false_clean,
+        days=days,
+        false_per_day=(false_broken + false_clean) / days,
+        delay_windows=Kind.of(certain, window_ns).delay_windows,
+        batch_us=statistics.median(outcome.batch_us for outcome in outcomes),
+        single_us=statistics.median(outcome.single_us for outcome in outcomes),
+    )
+
+
+def _recall(labels: Sequence[Outcome]) -> float:
+    return sum(bool(label.found) for label in labels) / len(labels)
+
+
+def _order(kind: str) -> tuple[bool, str]:
+    return _kind(kind) not in CERTAIN, kind
+
+
+def _kind(row: str) -> str:
+    return row.partition(" ")[0]
+
+
+def show(console: Console, pipeline: Pipeline, found: Figures, count: int) -> None:
+    """The table."""
+    table = Table(title=f"{pipeline.detector} on printers, {count} seeds", box=None, title_justify="left")
+    table.add_column("fault")
+    for column in ("found", "of", "median delay, windows"):
+        table.add_column(column, justify="right")
+    for kind, figure in found.kinds.items():
+        delay = "-" if figure.delay_windows is None else f"{figure.delay_windows:.1f}"
+        table.add_row(kind, str(figure.found), str(figure.labels), delay)
+    console.print(table)
+    console.print(
+        f"recall of {', '.join(sorted(CERTAIN))}: {found.certain_recall:.4f}; their median delay: "
+        f"{found.delay_windows} windows\n"
+        f"false periods: {found.false_broken} beside faults, {found.false_clean} on clean days; "
+        f"{found.false_per_day:.3f} a day of one printer ({found.days:.0f} days)\n"
+        f"microseconds a window: {found.batch_us:.0f} with others, {found.single_us:.0f} alone"
+    )
+    for text in found.missed_targets:
+        console.print(f"[red]target missed: {text}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the seeds."""
+    parser = argparse.ArgumentParser(prog="bench.printer", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="default 10")
+    parser.add_argument("--detector", metavar="NAME", help="another than the default pipeline's")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench" / "printer.json", metavar="FILE")
+    options = parser.parse_args(arguments)
+    (specification,) = yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))["pipelines"]
+    if options.detector:
+        specification = {**specification, "detector": options.detector, "parameters": {}}
+    (pipeline,) = normalize([specification])
+    console = Console()
+    outcomes = []
+    for seed in range(1, options.seeds + 1):
+        outcomes.append(seeds.run(pipeline, seed))
+        broken = outcomes[-1].broken
+        console.print(
+            f"seed {seed}: {broken.found} of {len(broken.outcomes)} faults found, "
+            f"{len(broken.false)} + {len(outcomes[-1].clean.false)} false periods"
+        )
+        for label in broken.outcomes:
+            if not label.found:
+                console.print(f"  missed: {label.label.kind} of {dict(label.label.tags)} at {label.label.begin_ns}")
+    found = figures(pipeline.window_ns, outcomes)
+    show(console, pipeline, found, len(outcomes))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    content = {"pipeline": pipeline.as_dict(), "seeds": len(outcomes), **asdict(found)}
+    options.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    console.print(f"figures: {options.output}")
+    return 1 if found.missed_targets else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

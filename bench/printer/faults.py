@@ -1,0 +1,59 @@
+"""The faults of the benchmark: every kind, on each field alone and on all, short and long, in an order of its own for
+each seed."""
+
+import random
+from collections.abc import Iterator
+
+from ingest.faults import Entry, Fault, Schedule
+from ingest.printer import FIELD_NAMES
+from ingest.times import parse_duration
+
+# Strengths are the smallest of the demonstration's day (ingest/faults/day.yml) for each kind; there, too, the shorter
+# of two spikes is the stronger one. A gap has to be longer than six windows to be more than a hiccup.
+_KINDS = (
+    ("sigma", {"short": ("2m", 4.0), "long": ("20m", 4.0)}),
+    ("offset", {"short": ("30s", 6.0), "long": ("10m", 6.0)}),
+    ("spike", {"short": ("1s", 25.0), "long": ("2m", 15.0)}),
+    ("drift", {"short": ("20m", 10.0), "long": ("1h", 10.0)}),
+    ("stuck", {"short": ("3m", 0.0), "long": ("15m", 0.0)}),
+    ("gap", {"short": ("2m", 0.0), "long": ("5m", 0.0)}),
+)
+# Kinds that the issue wants to be found without exception.
+CERTAIN = frozenset({"sigma", "offset", "spike", "stuck"})
+_APART_MS = parse_duration("20m")
+
+
+def schedule(seed: int, printers: int) -> Schedule:
+    """All of them, dealt to the printers in a shuffled order; signs of offsets, spikes and drifts are drawn."""
+    rng = random.Random(seed)  # noqa: S311 -- a benchmark's, not a secret's
+    wanted = list(_wanted())
+    rng.shuffle(wanted)
+    at_ms = [_APART_MS] * printers
+    entries = []
+    for number, (kind, fields, length, strength) in enumerate(wanted):
+        printer = number % printers
+        # An odd number of milliseconds: faults do not begin with a window.
+        at_ms[printer] += 1_000 * rng.randrange(1, 30)
+        signed = strength if kind == "sigma" else strength * rng.choice((-1, 1))
+        for_ms = parse_duration(length)
+        entries.append(Entry(number + 1, kind, printer + 1, fields, at_ms[printer], for_ms, signed))
+        at_ms[printer] += for_ms + _APART_MS
+    return Schedule("benchmark", tuple(entries))
+
+
+def _wanted() -> Iterator[tuple[str, tuple[str, ...], str, float]]:
+    for kind, lengths in _KINDS:
+        for length, strength in lengths.values():
+            for fields in (*((name,) for name in FIELD_NAMES), FIELD_NAMES):
+                yield kind, fields, length, strength
+
+
+def name(fault: Fault) -> str:
+    """The row of the table that it belongs to, such as `offset 10m, all fields`."""
+    (length,) = [
+        length
+        for kind, lengths in _KINDS
+        for length, _ in lengths.values()
+        if kind == fault.kind and parse_duration(length) == fault.end_ms - fault.begin_ms
+    ]
+    return f"{fault.kind} {length}, {'all fields' if len(fault.fields) > 1 else 'one field'}"

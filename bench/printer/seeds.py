@@ -1,0 +1,81 @@
+"""One seed of the benchmark: train, replay, compare."""
+
+import time
+from dataclasses import dataclass
+
+from anomaly.backtest.evaluate import Evaluation
+from anomaly.backtest.labels import Label
+from anomaly.backtest.replay import Replay
+from anomaly.model import Model
+from anomaly.scoring import Run, Scorer
+from anomaly.spec import Pipeline
+from anomaly.tally import Tally
+from anomaly.training.fit import train
+from bench.printer.faults import name, schedule
+from bench.printer.windows import runs, together
+from ingest.faults import Fault
+from ingest.stream import PrinterStream
+from ingest.times import DAY_MS
+
+PRINTERS = 2
+STEP_MS = 1_000
+# A Monday of 2024, so that days begin at midnight.
+START_MS = 1_704_067_200_000
+CLEAN_DAYS = 2
+_TIMED_WINDOWS = 500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """broken: the days with faults, clean: those without. Microseconds are of one window, scored with thousands of
+    others and alone as Kapacitor brings it."""
+
+    broken: Evaluation
+    clean: Evaluation
+    batch_us: float
+    single_us: float
+
+
+def run(pipeline: Pipeline, seed: int) -> Outcome:
+    """Deterministic, but for the microseconds."""
+    plan = schedule(seed, PRINTERS)
+    broken_days = -(-max(entry.at_ms + entry.for_ms for entry in plan.entries) // DAY_MS)
+    begin_ms = START_MS + DAY_MS
+    faults = plan.place(begin_ms, PRINTERS)
+    history = _stream(seed, START_MS, 1)
+    broken = _stream(seed, begin_ms, broken_days, faults)
+    clean = _stream(seed, begin_ms + broken_days * DAY_MS, CLEAN_DAYS)
+    model = train(pipeline, together(list(runs(pipeline, history))), "benchmark", 0).model
+    labels = [
+        Label(1_000_000 * each.begin_ms, 1_000_000 * each.end_ms, {"printer": f"printer-{each.printer}"}, name(each))
+        for each in faults
+    ]
+    quiet, batch_us = _replay(pipeline, model, clean, [])
+    return Outcome(_replay(pipeline, model, broken, labels)[0], quiet, batch_us, _single(pipeline, model, clean))
+
+
+def _stream(seed: int, start_ms: int, days: int, faults: tuple[Fault, ...] = ()) -> PrinterStream:
+    return PrinterStream(start_ms, start_ms + days * DAY_MS, STEP_MS, PRINTERS, seed, faults)
+
+
+def _replay(pipeline: Pipeline, model: Model, stream: PrinterStream, labels: list[Label]) -> tuple[Evaluation, float]:
+    replay = Replay(pipeline, model, Tally("", lambda message: None), sweep=())
+    windows = list(runs(pipeline, stream))
+    began = time.perf_counter()
+    for each in windows:
+        replay.feed(each)
+    seconds = time.perf_counter() - began
+    return replay.evaluations(labels)[pipeline.periods.open], 1e6 * seconds / replay.scored_windows
+
+
+def _single(pipeline: Pipeline, model: Model, stream: PrinterStream) -> float:
+    run = next(runs(pipeline, stream))
+    scorer = Scorer(pipeline, Tally("", lambda message: None))
+    one_by_one = [
+        Run(run.key, run.begin_ns[at : at + 1], run.values[at : at + 1], run.counts[at : at + 1])
+        for at in range(_TIMED_WINDOWS)
+    ]
+    began = time.perf_counter()
+    for each in one_by_one:
+        list(scorer.feed(model, each))
+    return 1e6 * (time.perf_counter() - began) / _TIMED_WINDOWS

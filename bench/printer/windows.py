@@ -1,0 +1,44 @@
+"""The stream as the pipeline's windows, aggregated by the code that serves."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from anomaly.aggregate import aggregate
+from anomaly.scoring import Run
+from anomaly.spec import Pipeline
+from anomaly.windows import Floats, Windows
+from ingest.printer import FIELD_NAMES
+from ingest.stream import PrinterStream
+
+
+def runs(pipeline: Pipeline, stream: PrinterStream) -> Iterator[Run]:
+    """Each printer's non-empty windows; the stream's bounds are window edges."""
+    columns = [FIELD_NAMES.index(field) for field in pipeline.fields]
+    parts = [(stream.grid.times_ms(first, first + len(blocks[0])), blocks) for first, blocks in stream.blocks()]
+    times_ns = np.concatenate([times for times, _ in parts]) * 1_000_000
+    bounds = np.flatnonzero(np.diff(times_ns // pipeline.window_ns, prepend=-1))
+    begins = times_ns[bounds] // pipeline.window_ns * pipeline.window_ns
+    for printer in range(stream.printers):
+        samples = np.concatenate([blocks[printer] for _, blocks in parts])[:, columns]
+        counts = np.add.reduceat(np.isfinite(samples).astype(np.float64), bounds, axis=0)
+        values = np.array([_aggregates(pipeline, window) for window in np.split(samples, bounds[1:])], dtype=np.float64)
+        run = Run((f"printer-{printer + 1}",), begins, values, counts)
+        yield run.where(np.asarray(counts.any(axis=1)))
+
+
+def _aggregates(pipeline: Pipeline, samples: Floats) -> list[float | None]:
+    # Times only matter to first and last, which need them to be in order.
+    columns = [list(enumerate(column[np.isfinite(column)].tolist())) for column in samples.T]
+    return [aggregate(column, function) for column in columns for function in pipeline.aggregate]
+
+
+def together(runs: list[Run]) -> Windows:
+    """What training reads."""
+    return Windows(
+        tuple(run.key for run in runs),
+        np.repeat(np.arange(len(runs)), [len(run) for run in runs]),
+        np.concatenate([run.begin_ns for run in runs]),
+        np.concatenate([run.values for run in runs]),
+        np.concatenate([run.counts for run in runs]),
+    )
