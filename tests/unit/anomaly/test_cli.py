@@ -318,6 +318,39 @@ def test_models_list_promote_rollback_prune(run: Run, store: Store, model: Model
     assert "has no version v9" in ran.err
 
 
+def test_models_show_diff_verify_shadow(run: Run, store: Store, model: Model) -> None:
+    where = ("--models", str(store.models), "--pipeline", "printer")
+    store.write(another(model, "v2"), {"seed": 7, "counts": {"windows": 9}})
+    assert f"version: {model.version}" in run("models", "show", *where).out
+    assert run("models", "show", *where, "v2", "--json").last["seed"] == 7
+    assert run("models", "diff", *where, "current", "v2").out == [
+        f"{model.version} -> v2",
+        "seed: null -> 7",
+        "counts.windows: null -> 9",
+    ]
+    assert run("models", "diff", *where, "v2", "v2", "--json").last["differences"] == []
+    ran = run("models", "show", *where, "shadow")
+    assert ran.code == 2
+    assert "has no shadow version" in ran.err
+
+    assert run("models", "shadow", *where).code == 2
+    assert run("models", "shadow", *where, "v2").last["status"] == "shadowed"
+    assert run("models", "shadow", *where, "v2").last["status"] == "unchanged"
+    assert [line[:2] for line in run("models", "list", *where).out] == ["* ", "s "]
+    assert run("models", "shadow", *where, "--none").last == {
+        "pipeline": "printer",
+        "status": "shadowed",
+        "version": None,
+    }
+
+    assert run("models", "verify", *where).last["versions"] == [model.version, "v2"]
+    (store.path / "v2" / "model.npz").write_bytes(b"")
+    assert run("models", "verify", *where, model.version).code == 0
+    ran = run("models", "verify", *where)
+    assert ran.code == 5
+    assert "v2/model.npz is damaged" in ran.err
+
+
 def test_version_and_usage(run: Run) -> None:
     assert run("--version").out[0].startswith("anomaly ")
     assert run("train").code == 2

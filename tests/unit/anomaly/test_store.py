@@ -96,7 +96,7 @@ def test_other_periods_fit_the_same_model(store: Store, model: Model) -> None:
     assert store.load(model.version, other).threshold(90) > model.threshold(75)
 
 
-@pytest.mark.parametrize("version", ["", ".", "..", "../other", "current", "/etc", ".new-x"])
+@pytest.mark.parametrize("version", ["", ".", "..", "../other", "current", "shadow", "/etc", ".new-x"])
 def test_a_version_is_a_name_and_no_path(store: Store, version: str) -> None:
     with pytest.raises(StoreError, match="is not a version"):
         store.promote(version)
@@ -137,6 +137,55 @@ def test_prune_keeps_the_newest_the_current_and_the_way_back(store: Store, model
     assert [version.name for version in store.versions()] == [model.version, "v2", "v6", "v7"]
     assert store.rollback() == model.version
     assert store.prune(2) == ["v2"]
+
+
+def test_prune_keeps_what_the_current_one_came_from_and_the_shadow(store: Store, model: Model) -> None:
+    store.write(another(model, "v2"), {})
+    store.write(another(model, "v3"), {"parent": "v2"})
+    for number in range(4, 7):
+        store.write(another(model, f"v{number}"), {})
+    store.promote("v3")
+    store.set_shadow("v4")
+    assert store.prune(1) == ["v5"]
+    store.set_shadow(None)
+    assert store.prune(1) == ["v4"]
+
+
+def test_a_shadow_is_a_link_until_it_is_promoted(store: Store, model: Model) -> None:
+    store.write(another(model, "v2"), {})
+    assert store.shadow() is None
+    store.set_shadow("v2")
+    assert (store.path / "shadow").readlink() == Path("v2")
+    assert [(v.name, v.current, v.shadow) for v in store.versions()] == [
+        (model.version, True, False),
+        ("v2", False, True),
+    ]
+    store.promote("v2")
+    assert (store.current(), store.shadow()) == ("v2", None)
+    with pytest.raises(StoreError, match="v2 is the current version: it would be compared with itself"):
+        store.set_shadow("v2")
+    with pytest.raises(StoreError, match="has no version v9"):
+        store.set_shadow("v9")
+    store.set_shadow(None)
+
+
+def test_verify_names_what_is_damaged_missing_or_a_stranger(store: Store, model: Model) -> None:
+    store.write(another(model, "v2"), {}, {"any": "object"})
+    assert store.verify("v2") == []
+    directory = store.path / "v2"
+    (directory / "model.npz").write_bytes(b"garbage")
+    (directory / "model.joblib").unlink()
+    (directory / "notes.txt").write_text("mine")
+    damaged, missing, stranger = store.verify("v2")
+    assert damaged.startswith(f"{directory / 'model.npz'} is damaged: its SHA-256 is ")
+    assert missing == f"{directory / 'model.joblib'} is missing"
+    assert stranger == f"{directory / 'notes.txt'} is not in the manifest"
+
+
+def test_a_version_that_was_renamed_is_refused(store: Store, model: Model) -> None:
+    (store.path / model.version).rename(store.path / "v2")
+    with pytest.raises(ModelMismatch, match=f"printer/v2 says that it is version '{model.version}'"):
+        store.load("v2", printers.PIPELINE)
 
 
 def test_versions_are_never_overwritten(store: Store, model: Model) -> None:

@@ -4,6 +4,7 @@
                                   model.npz       plain arrays: what serving loads, never with pickle
                                   model.joblib    scikit-learn's own object, for people; never loaded here
     <models>/<pipeline>/current -> <version>      switched atomically
+    <models>/<pipeline>/shadow -> <version>       a candidate that scores beside it; only while there is one
     <models>/<pipeline>/promotions.json           versions in the order they became current, for rollback
 
 A version is written into a hidden directory beside it, flushed to disk, and renamed: it is there as a whole or not at
@@ -33,6 +34,7 @@ from anomaly.spec import Pipeline
 # Raised when files, features or scores are computed otherwise than before: older models are then refused.
 SCHEMA = 1
 CURRENT = "current"
+SHADOW = "shadow"
 _MANIFEST = "manifest.json"
 _ARRAYS = "model.npz"
 _PROMOTIONS = "promotions.json"
@@ -53,6 +55,7 @@ class Version:
 
     name: str
     current: bool
+    shadow: bool
     manifest: Mapping[str, Any]
 
 
@@ -66,16 +69,24 @@ class Store:
 
     def current(self) -> str | None:
         """The current version's name; None when there is none."""
+        return self.linked(CURRENT)
+
+    def shadow(self) -> str | None:
+        """The name of the version that scores beside the current one; None when there is none."""
+        return self.linked(SHADOW)
+
+    def linked(self, link: str) -> str | None:
+        """The version that a link (CURRENT or SHADOW) points to."""
         try:
-            return str((self.path / CURRENT).readlink())
+            return str((self.path / link).readlink())
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _store_error("read", self.path / CURRENT, error) from error
+            raise _store_error("read", self.path / link, error) from error
 
     def versions(self) -> list[Version]:
         """All versions, oldest first."""
-        current = self.current()
+        current, shadow = self.current(), self.shadow()
         try:
             names = sorted(
                 entry.name for entry in self.path.iterdir() if (entry / _MANIFEST).is_file() and not entry.is_symlink()
@@ -85,7 +96,7 @@ class Store:
         except OSError as error:
             raise _store_error("read", self.path, error) from error
         visible = [name for name in names if not name.startswith(".")]
-        return [Version(name, name == current, self.manifest(name)) for name in visible]
+        return [Version(name, name == current, name == shadow, self.manifest(name)) for name in visible]
 
     def manifest(self, version: str) -> dict[str, Any]:
         """A version's manifest. Raises StoreError when it is missing or no manifest of ours."""
@@ -116,6 +127,11 @@ class Store:
                 or f"fingerprint: {manifest.get('fingerprint')} in the model, {pipeline.fingerprint} in the pipeline"
             )
             raise ModelMismatch(f"model {self.pipeline}/{version} does not fit the pipeline: {named}: train again")
+        if manifest.get("version") != version:
+            raise ModelMismatch(
+                f"model {self.pipeline}/{version} says that it is version {manifest.get('version')!r}: its "
+                "directory was renamed; rename it back, or train again"
+            )
         names = [feature.name for feature in features(pipeline)]
         if manifest.get("features") != names:
             raise ModelMismatch(
@@ -194,6 +210,27 @@ class Store:
                 raise
         return target
 
+    def verify(self, version: str) -> list[str]:
+        """What is wrong with a version's files: one sentence for each that is missing, damaged or a stranger. Raises
+        StoreError where the manifest cannot be read."""
+        directory = self._version(version)
+        expected = self.manifest(version).get("files", {})
+        problems = []
+        for name, file in expected.items():
+            try:
+                found = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+            except FileNotFoundError:
+                problems.append(f"{directory / name} is missing")
+                continue
+            except OSError as error:
+                raise _store_error("read", directory / name, error) from error
+            if found != file.get("sha256"):
+                problems.append(
+                    f"{directory / name} is damaged: its SHA-256 is {found}, its manifest says {file.get('sha256')}"
+                )
+        strangers = {entry.name for entry in directory.iterdir()} - {_MANIFEST, *expected}
+        return problems + [f"{directory / name} is not in the manifest" for name in sorted(strangers)]
+
     def promote(self, version: str) -> None:
         """Makes a version current, atomically; running UDFs notice within a second. Raises StoreError."""
         self.manifest(version)
@@ -201,6 +238,19 @@ class Store:
         if history[-1:] != [version]:
             history.append(version)
         self._switch(version, history)
+
+    def set_shadow(self, version: str | None) -> None:
+        """Has a version score beside the current one, or none. Raises StoreError."""
+        if version is not None:
+            self.manifest(version)
+            if version == self.current():
+                raise StoreError(f"{version} is the current version: it would be compared with itself; name another")
+        with self._writing(self.path / SHADOW):
+            if version is None:
+                (self.path / SHADOW).unlink(missing_ok=True)
+            else:
+                self._link(SHADOW, version)
+            _flush_directory(self.path)
 
     def rollback(self) -> str:
         """Makes the version current that was so before, and returns its name. Raises StoreError when there is none."""
@@ -217,12 +267,14 @@ class Store:
         )
 
     def prune(self, keep: int) -> list[str]:
-        """Removes all but the `keep` newest versions, never the current one nor what rollback would take. Returns the
-        names."""
+        """Removes all but the `keep` newest versions, never the current one, the one it came from, the shadow, nor what
+        rollback would take. Returns the names."""
+        versions = self.versions()
         current = self.current()
         before = next((name for name in reversed(self._promotions()) if name != current), None)
-        names = [version.name for version in self.versions()]
-        removed = [name for name in names[: max(0, len(names) - keep)] if name not in (current, before)]
+        parents = [version.manifest.get("parent") for version in versions if version.current]
+        needed = {current, before, self.shadow(), *parents}
+        removed = [version.name for version in versions[: max(0, len(versions) - keep)] if version.name not in needed]
         with self._writing(self.path):
             for name in removed:
                 # Renamed first: a half-removed version must not look like one.
@@ -233,15 +285,21 @@ class Store:
 
     def _switch(self, version: str, history: list[str]) -> None:
         with self._writing(self.path / CURRENT):
-            link = self.path / f"{_HIDDEN}{CURRENT}-{os.getpid()}"
-            link.unlink(missing_ok=True)
-            link.symlink_to(version)
-            link.replace(self.path / CURRENT)
+            self._link(CURRENT, version)
+            if self.shadow() == version:
+                # It has become what it was compared with.
+                (self.path / SHADOW).unlink()
             text = json.dumps(history[-100:], indent=2) + "\n"
             hidden = self.path / f"{_HIDDEN}{_PROMOTIONS}-{os.getpid()}"
             _write_file(hidden, text.encode())
             hidden.replace(self.path / _PROMOTIONS)
             _flush_directory(self.path)
+
+    def _link(self, name: str, version: str) -> None:
+        link = self.path / f"{_HIDDEN}{name}-{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(version)
+        link.replace(self.path / name)
 
     def _promotions(self) -> list[str]:
         try:
@@ -256,7 +314,7 @@ class Store:
 
     def _version(self, version: str) -> Path:
         # A version is a name, never a way out of the directory.
-        if not version or version in (".", "..", CURRENT) or "/" in version or version.startswith("."):
+        if not version or version in (".", "..", CURRENT, SHADOW) or "/" in version or version.startswith("."):
             raise StoreError(
                 f"{version!r} is not a version of {self.pipeline}: `anomaly models list` shows what there is"
             )

@@ -100,25 +100,41 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("file", metavar="FILE", help="JSON (or YAML), - for stdin")
     validate.set_defaults(command=_validate)
 
-    models = commands.add_parser("models", help="list, promote, roll back, prune versions")
+    _models_actions(commands.add_parser("models", help="list, compare, promote, roll back, prune versions"))
+    return parser
+
+
+def _models_actions(models: argparse.ArgumentParser) -> None:
     actions = models.add_subparsers(required=True, metavar="ACTION")
+    added = {}
     for name, text in (
-        ("list", "versions, oldest first"),
+        ("list", "versions, oldest first; * is current, s the shadow"),
+        ("show", "a version's manifest"),
+        ("diff", "what differs between two versions"),
+        ("verify", "compare files with the sums in their manifests"),
         ("promote", "make a version current"),
         ("rollback", "make the version current that was so before"),
+        ("shadow", "have a version score beside the current one"),
         ("prune", "remove old versions"),
     ):
-        action = actions.add_parser(name, help=text)
+        action = added[name] = actions.add_parser(name, help=text)
         _models(action)
         action.add_argument("--pipeline", metavar="NAME", required=name != "list")
         action.set_defaults(command=_models_command, action=name)
-        if name == "list":
-            action.add_argument("--json", action="store_true")
-        if name == "promote":
-            action.add_argument("version", metavar="VERSION")
-        if name == "prune":
-            action.add_argument("--keep", type=int, default=5, metavar="N", help="default 5")
-    return parser
+    for name in ("list", "show", "diff"):
+        added[name].add_argument("--json", action="store_true")
+    linked = "a version, or current, or shadow"
+    added["show"].add_argument(
+        "version", metavar="VERSION", nargs="?", default="current", help=f"{linked}; default: current"
+    )
+    added["diff"].add_argument("version", metavar="BEFORE", help=linked)
+    added["diff"].add_argument("other", metavar="AFTER", help=linked)
+    added["verify"].add_argument("version", metavar="VERSION", nargs="?", help="default: all")
+    added["promote"].add_argument("version", metavar="VERSION")
+    shadow = added["shadow"].add_mutually_exclusive_group(required=True)
+    shadow.add_argument("version", metavar="VERSION", nargs="?")
+    shadow.add_argument("--none", dest="version", action="store_const", const=None, help="none any more")
+    added["prune"].add_argument("--keep", type=int, default=5, metavar="N", help="default 5")
 
 
 def _spec(parser: argparse.ArgumentParser) -> None:

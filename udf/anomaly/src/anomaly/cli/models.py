@@ -1,33 +1,103 @@
-"""`anomaly models list|promote|rollback|prune`."""
+"""`anomaly models`: what can be done with versions on disk."""
 
 import argparse
+import json
+from dataclasses import asdict
 from typing import Any
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, out, result, say
-from anomaly.store import Store, StoreError, Version, pipelines
+from anomaly.manifest import differences, facts
+from anomaly.store import CURRENT, SHADOW, Store, StoreError, Version, pipelines
 
 
 def models(options: argparse.Namespace) -> int:
-    """One of the four actions. Raises StoreError and UsageError."""
-    if options.action == "list":
-        return _list(options)
+    """One of the actions. Raises StoreError and UsageError."""
+    return _ACTIONS[options.action](options)
+
+
+def _show(options: argparse.Namespace) -> int:
     store = Store(options.models, options.pipeline)
-    answer: dict[str, Any] = {"pipeline": options.pipeline}
-    if options.action == "promote":
-        changed = store.current() != options.version
-        if changed:
-            store.promote(options.version)
-        answer |= {"status": "promoted" if changed else "unchanged", "version": options.version}
-    elif options.action == "rollback":
-        answer |= {"status": "rolled back", "version": store.rollback()}
-    else:
-        if options.keep < 1:
-            raise UsageError(f"--keep: {options.keep} is too few: keep at least 1")
-        removed = store.prune(options.keep)
-        answer |= {"status": "pruned" if removed else "unchanged", "removed": removed}
-    result(answer)
+    manifest = store.manifest(_version(store, options.version))
+    if options.json:
+        result(manifest)
+        return codes.DONE
+    for what in ("version", "created", "parent"):
+        out(f"{what}: {manifest.get(what)}")
+    for what, value in facts(manifest).items():
+        out(f"{what}: {_text(value)}")
+    for name, file in manifest["files"].items():
+        out(f"{name}: {file['bytes']} bytes, SHA-256 {file['sha256']}")
     return codes.DONE
+
+
+def _diff(options: argparse.Namespace) -> int:
+    store = Store(options.models, options.pipeline)
+    before, after = (_version(store, name) for name in (options.version, options.other))
+    found = differences(store.manifest(before), store.manifest(after))
+    if options.json:
+        result({"before": before, "after": after, "differences": [asdict(difference) for difference in found]})
+        return codes.DONE
+    out(f"{before} -> {after}" + ("" if found else ": no difference"))
+    for difference in found:
+        out(f"{difference.what}: {_text(difference.before)} -> {_text(difference.after)}")
+    return codes.DONE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    store = Store(options.models, options.pipeline)
+    names = [options.version] if options.version else [version.name for version in store.versions()]
+    problems = [problem for name in names for problem in store.verify(name)]
+    if problems:
+        raise StoreError("\n".join(f"{problem}: train again, or promote another version" for problem in problems))
+    result({"pipeline": options.pipeline, "status": "verified", "versions": names})
+    return codes.DONE
+
+
+def _promote(options: argparse.Namespace) -> int:
+    store = Store(options.models, options.pipeline)
+    changed = store.current() != options.version
+    if changed:
+        store.promote(options.version)
+    return _changed(options, "promoted" if changed else "unchanged", version=options.version)
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    return _changed(options, "rolled back", version=Store(options.models, options.pipeline).rollback())
+
+
+def _shadow(options: argparse.Namespace) -> int:
+    store = Store(options.models, options.pipeline)
+    changed = store.shadow() != options.version
+    if changed:
+        store.set_shadow(options.version)
+    return _changed(options, "shadowed" if changed else "unchanged", version=options.version)
+
+
+def _prune(options: argparse.Namespace) -> int:
+    if options.keep < 1:
+        raise UsageError(f"--keep: {options.keep} is too few: keep at least 1")
+    removed = Store(options.models, options.pipeline).prune(options.keep)
+    return _changed(options, "pruned" if removed else "unchanged", removed=removed)
+
+
+def _changed(options: argparse.Namespace, status: str, **more: Any) -> int:
+    result({"pipeline": options.pipeline, "status": status, **more})
+    return codes.DONE
+
+
+def _version(store: Store, name: str) -> str:
+    """A version by its name, or by the link that points to it."""
+    if name not in (CURRENT, SHADOW):
+        return name
+    version = store.linked(name)
+    if version is None:
+        raise UsageError(f"pipeline {store.pipeline} has no {name} version: `anomaly models list` shows what there is")
+    return version
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -44,7 +114,7 @@ def _list(options: argparse.Namespace) -> int:
     if not rows:
         say(f"no models below {options.models}" + (f" for pipeline {options.pipeline}" if options.pipeline else ""))
     for row in rows:
-        mark = "*" if row["current"] else " "
+        mark = "*" if row["current"] else "s" if row["shadow"] else " "
         out(
             f"{mark} {row['pipeline']}  {row['version']}  {row['from']} to {row['to']}  {row['windows']} windows "
             f"of {row['series']} series"
@@ -59,9 +129,22 @@ def _row(name: str, version: Version) -> dict[str, Any]:
         "pipeline": name,
         "version": version.name,
         "current": version.current,
+        "shadow": version.shadow,
         "fingerprint": version.manifest.get("fingerprint"),
         "from": trained.get("from"),
         "to": trained.get("to"),
         "windows": counts.get("windows"),
         "series": counts.get("series"),
     }
+
+
+_ACTIONS = {
+    "list": _list,
+    "show": _show,
+    "diff": _diff,
+    "verify": _verify,
+    "promote": _promote,
+    "rollback": _rollback,
+    "shadow": _shadow,
+    "prune": _prune,
+}
