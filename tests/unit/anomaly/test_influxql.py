@@ -2,7 +2,7 @@
 
 import pytest
 
-from anomaly.influxql import columns, field_keys_query, identifier, training_query
+from anomaly.influxql import columns, field_keys_query, identifier, results_query, training_query
 from anomaly.spec import normalize
 from tests.unit.anomaly.points import PIPELINE
 
@@ -57,3 +57,12 @@ def test_names_are_quoted() -> None:
 
 def test_field_keys_query() -> None:
     assert field_keys_query(SIMPLE) == 'SHOW FIELD KEYS ON "d" FROM "rp"."m"'
+
+
+def test_results_are_asked_for_by_pipeline_and_model() -> None:
+    query = results_query("score", ["severity", "label"], "it's", 5, 9, "v1")
+    assert query == (
+        'SELECT "severity", "label" FROM "score" WHERE "pipeline" = \'it\\\'s\' AND time >= 5 AND time < 9'
+        " AND \"model\" = 'v1' GROUP BY *"
+    )
+    assert '"model"' not in results_query("score", ["severity"], "p", 5, 9)

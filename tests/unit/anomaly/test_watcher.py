@@ -6,7 +6,7 @@ import pytest
 
 from anomaly.model import Model
 from anomaly.spec import normalize
-from anomaly.store import Store
+from anomaly.store import SHADOW, Store
 from anomaly.watcher import Watcher
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.test_store import another
@@ -100,3 +100,16 @@ def test_a_link_that_goes_away_leaves_the_model_in_use(room: Room, model: Model)
     (room.store.path / "current").unlink()
     room.clock.now = 1
     assert version(watcher) == model.version
+
+
+def test_a_shadow_comes_and_goes_without_a_word_about_a_missing_one(room: Room, model: Model) -> None:
+    watcher = Watcher(room.store, printers.PIPELINE, room.said.append, room.clock, link=SHADOW)
+    assert version(watcher) is None
+    room.store.write(another(model, "v2"), {})
+    room.store.set_shadow("v2")
+    room.clock.now = 1
+    assert version(watcher) == "v2"
+    room.store.set_shadow(None)
+    room.clock.now = 2
+    assert version(watcher) is None
+    assert room.said == ["pipeline printer: scoring with model v2, beside the current one"]

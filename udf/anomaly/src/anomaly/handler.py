@@ -17,6 +17,7 @@ from anomaly.aggregate import Window, aggregate, collect
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
 from anomaly.results import Result, results
 from anomaly.scoring import Key, Run, Scorer
+from anomaly.shadow import Shadow
 from anomaly.spec import Pipeline, parse
 from anomaly.store import Store
 from anomaly.tally import Tally
@@ -35,6 +36,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
         self._watcher = Watcher(store, self._pipeline, context.log, clock)
         self.tally = Tally(f"pipeline {self._pipeline.name}", context.log, clock)
         self._scorer = Scorer(self._pipeline, self.tally, context.counters)
+        self._shadow = Shadow(store, self._pipeline, context.log, clock)
         self._dimensions = tuple(sorted((*self._pipeline.group_by, "pipeline")))
         self._window_ns = self._pipeline.window_ns
 
@@ -60,6 +62,8 @@ class AnomalyHandler(BatchHandler[PointSink]):
         for scored in self._scorer.feed(self._watcher.model(), run):
             for result in results(self._pipeline, key, scored):
                 out.point(self._point(result))
+        for result in self._shadow.feed(run):
+            out.point(self._point(result))
 
     def _point(self, result: Result) -> Point:
         return Point(
@@ -97,6 +101,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
     def close(self) -> None:
         """The last counts, for the log."""
         self.tally.report()
+        self._shadow.close()
 
 
 def run_of_one(pipeline: Pipeline, key: Key, begin_ns: int, window: Window) -> Run:

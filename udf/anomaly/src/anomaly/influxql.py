@@ -62,6 +62,23 @@ def field_keys_query(pipeline: Pipeline) -> str:
     return f"SHOW FIELD KEYS ON {identifier(pipeline.database)} FROM {measurement}"
 
 
+def literal(text: str) -> str:
+    """`text` as a quoted InfluxQL string. Source: influxql.QuoteString escapes newline, backslash, single quote."""
+    return "'" + text.replace("\\", "\\\\").replace("\n", "\\n").replace("'", "\\'") + "'"
+
+
+def results_query(
+    measurement: str, fields: Sequence[str], pipeline: str, begin_ns: int, end_ns: int, model: str | None = None
+) -> str:
+    """Fields of a pipeline's results in [begin_ns, end_ns), series by series; of one model's only, if it is named."""
+    selected = ", ".join(map(identifier, fields))
+    of_model = f""" AND "model" = {literal(model)}""" if model is not None else ""
+    return (
+        f'SELECT {selected} FROM {identifier(measurement)} WHERE "pipeline" = {literal(pipeline)}'
+        f" AND time >= {begin_ns} AND time < {end_ns}{of_model} GROUP BY *"
+    )
+
+
 def extent_query(pipeline: Pipeline, fields: Sequence[str], *, newest: bool) -> str:
     """The newest (or oldest) point that has any of `fields`."""
     selected = ", ".join(map(identifier, fields))

@@ -24,12 +24,12 @@ class Result:
     fields: Fields
 
 
-def results(pipeline: Pipeline, key: Key, scored: Scored) -> Iterator[Result]:
-    """The window's `score`, then the `period`s that it made known."""
+def results(pipeline: Pipeline, key: Key, scored: Scored, suffix: str = "") -> Iterator[Result]:
+    """The window's `score`, then the `period`s that it made known. suffix: what the measurements' names end with."""
     tags = {"pipeline": pipeline.name, **dict(zip(pipeline.group_by, key, strict=True))}
-    yield Result("score", tags, scored.begin_ns, _score(pipeline, scored))
+    yield Result(f"score{suffix}", tags, scored.begin_ns, _score(pipeline, scored))
     for period in scored.periods:
-        yield Result("period", tags, period.begin_ns, _period(period, scored.model))
+        yield Result(f"period{suffix}", tags, period.begin_ns, _period(period, scored.model))
 
 
 def _score(pipeline: Pipeline, scored: Scored) -> Fields:

@@ -115,13 +115,14 @@ def _models_actions(models: argparse.ArgumentParser) -> None:
         ("promote", "make a version current"),
         ("rollback", "make the version current that was so before"),
         ("shadow", "have a version score beside the current one"),
+        ("compare", "what the shadow said beside the current version"),
         ("prune", "remove old versions"),
     ):
         action = added[name] = actions.add_parser(name, help=text)
         _models(action)
         action.add_argument("--pipeline", metavar="NAME", required=name != "list")
         action.set_defaults(command=_models_command, action=name)
-    for name in ("list", "show", "diff"):
+    for name in ("list", "show", "diff", "compare"):
         added[name].add_argument("--json", action="store_true")
     linked = "a version, or current, or shadow"
     added["show"].add_argument(
@@ -134,6 +135,11 @@ def _models_actions(models: argparse.ArgumentParser) -> None:
     shadow = added["shadow"].add_mutually_exclusive_group(required=True)
     shadow.add_argument("version", metavar="VERSION", nargs="?")
     shadow.add_argument("--none", dest="version", action="store_const", const=None, help="none any more")
+    added["compare"].add_argument("version", metavar="VERSION", nargs="?", help="default: the shadow")
+    added["compare"].add_argument("--from", dest="start", default="24h", metavar="T", help="default: 24h before now")
+    added["compare"].add_argument("--to", dest="stop", default="0s", metavar="T", help="default: now")
+    _influxdb(added["compare"])
+    _results(added["compare"])
     added["prune"].add_argument("--keep", type=int, default=5, metavar="N", help="default 5")
 
 
@@ -156,6 +162,10 @@ def _range(parser: argparse.ArgumentParser) -> None:
 
 def _models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", default=default_models(), metavar="DIR", help="default: %(default)s")
+
+
+def _results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results-database", default="anomaly", metavar="DB", help="default: %(default)s")
 
 
 def _udf(options: argparse.Namespace) -> int:

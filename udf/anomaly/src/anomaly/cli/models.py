@@ -74,6 +74,12 @@ def _shadow(options: argparse.Namespace) -> int:
     return _changed(options, "shadowed" if changed else "unchanged", version=options.version)
 
 
+def _compare(options: argparse.Namespace) -> int:
+    from anomaly.cli.compare import compared
+
+    return compared(options)
+
+
 def _prune(options: argparse.Namespace) -> int:
     if options.keep < 1:
         raise UsageError(f"--keep: {options.keep} is too few: keep at least 1")
@@ -146,5 +152,6 @@ _ACTIONS = {
     "promote": _promote,
     "rollback": _rollback,
     "shadow": _shadow,
+    "compare": _compare,
     "prune": _prune,
 }

@@ -20,8 +20,8 @@ class Range:
 def resolve(pipeline: Pipeline, start: str | None, stop: str | None, now_ns: int) -> Range:
     """The whole windows between two times; defaults are the pipeline's. Raises SpecError."""
     asked = (start or pipeline.training.start, stop or pipeline.training.stop)
-    begin_ns = _moment(asked[0], "--from" if start else "training.from", now_ns)
-    end_ns = _moment(asked[1], "--to" if stop else "training.to", now_ns)
+    begin_ns = ago_or_moment(asked[0], "--from" if start else "training.from", now_ns)
+    end_ns = ago_or_moment(asked[1], "--to" if stop else "training.to", now_ns)
     window_ns = pipeline.window_ns
     begin_ns, end_ns = -(-begin_ns // window_ns) * window_ns, end_ns // window_ns * window_ns
     if begin_ns >= end_ns:
@@ -50,7 +50,8 @@ def moment(text: str, name: str) -> int:
     return (parsed - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def _moment(text: str, name: str, now_ns: int) -> int:
+def ago_or_moment(text: str, name: str, now_ns: int) -> int:
+    """Nanoseconds since 1970 of a duration before now or an RFC 3339 time; `name` is for messages. Raises SpecError."""
     try:
         return now_ns - parse_duration(text)
     except DurationError:

@@ -1,0 +1,95 @@
+"""`anomaly models compare`: what the shadow said beside the current model, out of the results in InfluxDB."""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from anomaly.cli import codes
+from anomaly.cli.common import UsageError, connect, out, result
+from anomaly.comparison import Comparison, Key, Side, Span, compare
+from anomaly.influxql import results_query
+from anomaly.shadow import SUFFIX
+from anomaly.store import Store
+from anomaly.training.gate import Refused
+from anomaly.training.influx import Influx
+from anomaly.training.range import ago_or_moment, rfc3339
+
+_MS = 1_000_000
+
+
+def compared(options: argparse.Namespace) -> int:
+    """Prints it. Raises UsageError, StoreError, InfluxError, Refused (nothing to compare)."""
+    store = Store(options.models, options.pipeline)
+    version = options.version or store.shadow()
+    if version is None:
+        raise UsageError(
+            f"pipeline {options.pipeline} has no shadow version: start one with `anomaly models shadow`, or name the "
+            "version of one that there was"
+        )
+    now_ns = time.time_ns()
+    bounds = [ago_or_moment(text, name, now_ns) for text, name in ((options.start, "--from"), (options.stop, "--to"))]
+    influx = connect(options)
+    current = _side(influx, options, "", None, bounds)
+    shadow = _side(influx, options, SUFFIX, version, bounds)
+    try:
+        comparison = compare(current, shadow)
+    except ValueError as error:
+        raise Refused(
+            f"pipeline {options.pipeline}: {error} from {rfc3339(bounds[0])} to {rfc3339(bounds[1])} "
+            f"({len(current.scores)} by the current one, {len(shadow.scores)} by {version}): choose another range "
+            "(--from, --to), or wait until the shadow has scored"
+        ) from None
+    if options.json:
+        result({"pipeline": options.pipeline, "shadow": version, **asdict(comparison)})
+    else:
+        for line in _lines(options.pipeline, version, comparison):
+            out(line)
+    return codes.DONE
+
+
+def _side(influx: Influx, options: argparse.Namespace, suffix: str, version: str | None, bounds: list[int]) -> Side:
+    side = Side()
+    for key, row in _rows(influx, options, f"score{suffix}", ["severity", "label"], version, bounds):
+        time_ns, severity, label = row
+        side.scores[key, time_ns] = float(severity), bool(label)
+    wanted = ["begin_ms", "end_ms", "peak_severity", "reason"]
+    for key, row in _rows(influx, options, f"period{suffix}", wanted, version, bounds):
+        _, begin, end, peak, reason = row
+        side.periods.append(Span(key, int(begin), int(end), float(peak), str(reason)))
+    return side
+
+
+def _rows(
+    influx: Influx,
+    options: argparse.Namespace,
+    measurement: str,
+    fields: list[str],
+    version: str | None,
+    bounds: list[int],
+) -> Iterator[tuple[Key, list[Any]]]:
+    query = results_query(measurement, fields, options.pipeline, bounds[0], bounds[1], version)
+    for part in influx.query(query, options.results_database):
+        key = tuple(part.tags[tag] for tag in sorted(part.tags) if tag != "pipeline")
+        for row in part.rows:
+            yield key, row
+
+
+def _lines(pipeline: str, version: str, found: Comparison) -> Iterator[str]:
+    both, current, shadow = found.anomalous
+    yield f"pipeline {pipeline}: the current model and {version}, on {found.windows} windows"
+    yield f"scored by one only    {found.only_current} by the current one, {found.only_shadow} by the shadow"
+    yield f"same label            {found.agreement:.3%} of the windows"
+    yield f"anomalous to both     {both}; to the current one alone {current}, to the shadow alone {shadow}"
+    for quantile, (one, other) in found.quantiles.items():
+        name = "largest severity" if quantile == 1.0 else f"severity, {quantile:.1%}"
+        yield f"{name:<21} {one:.1f} and {other:.1f}"
+    yield f"periods of both       {found.periods}"
+    for whose, spans in (("current", found.current_periods), ("shadow", found.shadow_periods)):
+        for span in spans:
+            series = ", ".join(span.series) or "the series"
+            yield (
+                f"only {whose:<16} {rfc3339(span.begin_ms * _MS)} to {rfc3339(span.end_ms * _MS)} of {series}, "
+                f"severity {span.peak:.0f}, {span.reason}"
+            )

@@ -1,0 +1,80 @@
+"""The results of two models on the same windows, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Key = tuple[str, ...]
+QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One period: whose it is, when, its peak severity and its reason."""
+
+    series: Key
+    begin_ms: int
+    end_ms: int
+    peak: float
+    reason: str
+
+    def meets(self, other: "Span") -> bool:
+        """Whether both are of one series and share some time."""
+        return self.series == other.series and self.begin_ms < other.end_ms and other.begin_ms < self.end_ms
+
+
+@dataclass
+class Side:
+    """What one model said. scores: for each window, by series and begin, its severity and whether it was anomalous."""
+
+    scores: dict[tuple[Key, int], tuple[float, bool]] = field(default_factory=dict)
+    periods: list[Span] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """windows: scored by both. only_current, only_shadow: windows that only one scored. anomalous: of the windows that
+    both scored, how many are anomalous to both, to the current one alone, to the shadow alone. agreement: the share of
+    windows with the same label. quantiles: of the severities of both, current then shadow. periods: that both know, by
+    the current one's; and those that only one knows."""
+
+    windows: int
+    only_current: int
+    only_shadow: int
+    anomalous: tuple[int, int, int]
+    agreement: float
+    quantiles: dict[float, tuple[float, float]]
+    periods: int
+    current_periods: Sequence[Span]
+    shadow_periods: Sequence[Span]
+
+
+def compare(current: Side, shadow: Side) -> Comparison:
+    """Raises ValueError when no window was scored by both."""
+    both = sorted(current.scores.keys() & shadow.scores.keys())
+    if not both:
+        raise ValueError("no window was scored by both models")
+    severities = np.array([(current.scores[window][0], shadow.scores[window][0]) for window in both])
+    labels: NDArray[np.bool_] = np.array([(current.scores[window][1], shadow.scores[window][1]) for window in both])
+    one, other = labels.T
+    quantiles = np.quantile(severities, QUANTILES, axis=0)
+    only_current = _alone(current.periods, shadow.periods)
+    return Comparison(
+        windows=len(both),
+        only_current=len(current.scores) - len(both),
+        only_shadow=len(shadow.scores) - len(both),
+        anomalous=(int((one & other).sum()), int((one & ~other).sum()), int((~one & other).sum())),
+        agreement=float((one == other).mean()),
+        quantiles={
+            quantile: (float(row[0]), float(row[1])) for quantile, row in zip(QUANTILES, quantiles, strict=True)
+        },
+        periods=len(current.periods) - len(only_current),
+        current_periods=only_current,
+        shadow_periods=_alone(shadow.periods, current.periods),
+    )
+
+
+def _alone(mine: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+    return [span for span in mine if not any(span.meets(other) for other in others)]
