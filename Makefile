@@ -34,6 +34,13 @@ test: dev engine lint test-images ## All tests: lint, units, and the stack in re
 test-fast: dev ## The tests that need no containers
 	@$(BIN)/python -m pytest -m 'not containers' $(ARGS)
 
+.PHONY: bench bench-printer
+bench: dev engine test-images ## How fast UDFs are behind a real kapacitord, and the forest alone; build/bench.json
+	@$(BIN)/python -m bench.udf $(ARGS)
+
+bench-printer: dev ## What the default pipeline finds of known faults, ten seeds; figures in build/bench
+	@PYTHONPATH=.:udf/anomaly/src $(BIN)/python -m bench.printer $(ARGS)
+
 .PHONY: lint
 lint: dev ## Every linter and type checker
 	@scripts/lint $(ARGS)
@@ -57,10 +64,6 @@ export-images: tools ## playbooks/export-images.yml: write the images to archive
 teardown: tools ## playbooks/teardown.yml: remove the stack, keep its data
 	@$(PLAY) playbooks/teardown.yml $(ARGS)
 
-.PHONY: bench-printer
-bench-printer: dev ## What the default pipeline finds of known faults, ten seeds; figures in build/bench
-	@PYTHONPATH=.:udf/anomaly/src $(BIN)/python -m bench.printer $(ARGS)
-
 .PHONY: docs
 docs: tools ## Write the roles' README.md from their argument specifications
 	@$(BIN)/python scripts/role-docs
@@ -69,6 +72,7 @@ docs: tools ## Write the roles' README.md from their argument specifications
 lock: dev ## Resolve requirements/*.in anew into the locked, hashed *.txt (LOCK_ARGS=--upgrade for newer versions)
 	@$(LOCK) requirements/tools.in -o requirements/tools.txt
 	@$(LOCK) -c requirements/tools.txt requirements/dev.in -o requirements/dev.txt
+	@$(LOCK) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
 
 .PHONY: clean
 clean: ## Remove what tests and builds left in the work tree, .venv too; deployed stacks stay

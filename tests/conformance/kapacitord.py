@@ -1,7 +1,8 @@
-"""A real kapacitord for one test: its own port, data directory and log, UDFs configured, InfluxDB off.
+"""A real kapacitord for one test or benchmark: its own port, data directory and log, UDFs configured, InfluxDB off.
 
-The binary comes from KAPACITORD (a path), or out of the image that KAPACITOR_IMAGE names. An image's binary may need a
-newer C library than this machine has, so the image's own libraries and loader are taken along.
+The binary comes from KAPACITORD (a path), or out of an image: the one that KAPACITOR_IMAGE names, else the one that
+scripts/test-images builds. An image's binary may need a newer C library than this machine has, so the image's own
+libraries and loader are taken along.
 """
 
 import json
@@ -11,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import threading
 import urllib.error
@@ -26,6 +28,8 @@ T = TypeVar("T")
 
 # Far longer than anything here takes: what does not come by then does not come.
 WAIT = 120.0
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 _CONFIG = """\
 hostname = "localhost"
@@ -52,7 +56,7 @@ default-retention-policy = "autogen"
 
 [logging]
   file = "STDERR"
-  level = "DEBUG"
+  level = "{log_level}"
 
 [stats]
   enabled = false
@@ -82,19 +86,32 @@ _SOCKET = """
 """
 
 
+class NoKapacitord(Exception):
+    """There is no kapacitord to test with; says what to do."""
+
+
 def binary(directory: Path) -> Path:
-    """The kapacitord to test with; fails with what to set if there is none."""
+    """The kapacitord to test with, taken out of its image into `directory`. Raises NoKapacitord."""
     given = os.environ.get("KAPACITORD")
     if given:
         return Path(given)
-    image = os.environ.get("KAPACITOR_IMAGE")
-    if not image:
-        raise AssertionError("set KAPACITORD to a kapacitord 1.8.6, or KAPACITOR_IMAGE to an image that has one")
-    return _extract(image, directory)
+    image = os.environ.get("KAPACITOR_IMAGE") or _built_image()
+    try:
+        return _extract(image, directory)
+    except subprocess.CalledProcessError as error:
+        raise NoKapacitord(
+            f"the image '{image}' gives no kapacitord: {error.stderr.decode().strip()}. Fix: scripts/test-images, or "
+            "set KAPACITORD to a kapacitord 1.8.6, or KAPACITOR_IMAGE to another image that has one"
+        ) from error
+
+
+def _built_image() -> str:
+    program = [sys.executable, str(_ROOT / "images" / "build.py"), "tag", "kapacitor"]
+    return subprocess.run(program, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _extract(image: str, directory: Path) -> Path:
-    container = _docker("create", image).decode().strip()
+    container = _docker("create", "--pull=never", image).decode().strip()
     try:
         _docker("cp", "-L", f"{container}:/usr/bin/kapacitord", str(directory / "kapacitord.bin"))
         libraries = directory / "lib"
@@ -119,7 +136,7 @@ def _extract(image: str, directory: Path) -> Path:
 
 
 def _docker(*args: str) -> bytes:
-    return subprocess.run(["docker", *args], check=True, stdout=subprocess.PIPE).stdout
+    return subprocess.run(["docker", *args], check=True, capture_output=True).stdout
 
 
 class Answer:
@@ -147,11 +164,12 @@ class Kapacitord:
         environment: Mapping[str, str],
         timeout: str = "10s",
         snapshot_interval: str = "60s",
+        log_level: str = "DEBUG",
     ) -> None:
         self._program = program
         self._directory = directory
         directory.mkdir(exist_ok=True)
-        config = _CONFIG.format(directory=directory, snapshot_interval=snapshot_interval)
+        config = _CONFIG.format(directory=directory, snapshot_interval=snapshot_interval, log_level=log_level)
         env = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in environment.items())
         for name, function in functions.items():
             if isinstance(function, Path):

@@ -1,0 +1,7 @@
+"""python -m bench.udf"""
+
+import sys
+
+from bench.udf.cli import main
+
+sys.exit(main())

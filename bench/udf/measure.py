@@ -1,0 +1,131 @@
+"""Measures the rows side by side, in short turns, so that what else the machine does meets them all alike.
+
+All rows are up at the same time, each with a kapacitord and a UDF of its own; only one of them has work at any moment.
+Every turn gives each row a slice of the same kind, one right after the other, and ratios are those of slices of the
+same turn. How many points make up a slice is found out beforehand, row by row, which warms up everything on the way,
+and follows the rate from then on.
+"""
+
+import io
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.udf import frames
+from bench.udf.errors import BenchError
+from bench.udf.percentiles import percentile
+from bench.udf.rows import Row
+from bench.udf.session import Session, clock
+from kapacitor_udf import wire_pb2 as wire
+
+GROUPS = (1, 100, 10_000)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure: `turns` slices of `seconds` for each number of groups; `starts` times a start, Info and the
+    first score, and then `latency_seconds` at `rate` points a second."""
+
+    turns: int = 9
+    seconds: float = 0.6
+    starts: int = 3
+    latency_seconds: float = 5.0
+    rate: int = 1000
+
+
+@dataclass
+class Samples:
+    """What one row gave, turn by turn.
+
+    points_per_s by number of groups. rss_mb: resident memory of the UDF's process, in 10**6 bytes, after the slices of
+    each number of groups; like info_s, empty without a UDF. behind: it did not keep up with the offered rate, and its
+    latencies depend on when the benchmark gave up.
+    """
+
+    points_per_s: dict[int, list[float]] = field(default_factory=dict)
+    rss_mb: dict[int, float] = field(default_factory=dict)
+    p50_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    behind: bool = False
+    first_score_s: list[float] = field(default_factory=list)
+    info_s: list[float] = field(default_factory=list)
+
+
+def measure(
+    rows: Sequence[Row],
+    kapacitord: Path,
+    environment: Mapping[str, str],
+    plan: Plan,
+    scratch: Path,
+    say: Callable[[str], None],
+) -> dict[str, Samples]:
+    """Measure the rows; `say` hears what is going on. Raises BenchError."""
+    samples = {row.name: Samples() for row in rows}
+    with ExitStack() as stack:
+        sessions = []
+        for row in rows:
+            say(f"{row.name}: starting kapacitord")
+            directory = scratch / row.name
+            directory.mkdir()
+            sessions.append(stack.enter_context(Session(row, kapacitord, environment, directory)))
+        for turn in range(plan.starts):
+            for session in sessions:
+                say(f"{session.row.name}: latency, turn {turn + 1} of {plan.starts}")
+                _measure_start(session, environment, plan, samples[session.row.name])
+        for session in sessions:
+            session.define_throughput()
+        for groups in GROUPS:
+            _measure_throughput(sessions, groups, plan, samples, say)
+        for session in sessions:
+            session.remove()
+    return samples
+
+
+def _measure_start(session: Session, environment: Mapping[str, str], plan: Plan, samples: Samples) -> None:
+    if session.row.command:
+        samples.info_s.append(answer_info(session.row.command, environment))
+    samples.first_score_s.append(session.first_score())
+    latencies, behind = session.latency(plan.rate, plan.latency_seconds)
+    session.remove()
+    samples.p50_ms.append(percentile(latencies, 50))
+    samples.p99_ms.append(percentile(latencies, 99))
+    samples.behind |= behind
+
+
+def _measure_throughput(
+    sessions: Sequence[Session], groups: int, plan: Plan, samples: Mapping[str, Samples], say: Callable[[str], None]
+) -> None:
+    counts = {}
+    for session in sessions:
+        say(f"{session.row.name}: throughput with {groups:,} groups, warming up")
+        counts[session] = session.warm_up(groups, plan.seconds)
+    for turn in range(plan.turns):
+        say(f"throughput with {groups:,} groups, turn {turn + 1} of {plan.turns}")
+        for session in sessions:
+            rate = counts[session] / session.flood(groups, counts[session])
+            counts[session] = max(1, int(rate * plan.seconds))
+            samples[session.row.name].points_per_s.setdefault(groups, []).append(rate)
+    for session in sessions:
+        if session.row.command:
+            samples[session.row.name].rss_mb[groups] = session.resident_mb()
+
+
+def answer_info(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Seconds from starting a UDF's program to its answer to Info, asked as kapacitord asks at its own start."""
+    begin = clock()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        assert process.stdin
+        assert isinstance(process.stdout, io.BufferedReader)
+        process.stdin.write(frames.frame(wire.Request(info=wire.InfoRequest())))
+        process.stdin.flush()
+        answer = frames.read(wire.Response, process.stdout)
+        taken = (clock() - begin) / 1e9
+        process.stdin.close()
+        process.stdout.read()
+    if answer is None or not answer.HasField("info"):
+        raise BenchError(f"no answer to Info. Fix: see what this says by hand: {' '.join(command)}")
+    return taken

@@ -1,0 +1,159 @@
+"""One row on a kapacitord of its own: its tasks, and what can be measured of them.
+
+Two kinds of task, each with a UDF process of its own, never both at once:
+
+- For latency `…@udf()@sink()`: the sink is a UDF on a socket of this process (bench.udf.sink).
+- For throughput `…@udf()|httpOut()`: the cheapest end there is, so that the UDF is what is measured; the end is reached
+  when Kapacitor has counted the last point there.
+"""
+
+import random
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.udf import data
+from bench.udf.errors import BenchError
+from bench.udf.rows import Row
+from bench.udf.sink import Sink
+from bench.udf.writer import Writer
+from tests.conformance.kapacitord import Kapacitord
+
+_PATIENCE_S = 20.0
+_POLL_S = 0.004
+_FEW_POINTS = 100
+_LATENCY_GROUPS = 100
+# A row that has so many points under way does not keep up; more would only wait longer.
+_BEHIND = 1000
+
+_TASK = "bench"
+_FROM = f"stream|from().database('db').measurement('{data.MEASUREMENT}').groupBy('{data.TAG}')"
+
+_EPOCH_NS = time.time_ns() - time.monotonic_ns()
+
+
+def clock() -> int:
+    """Nanoseconds since the epoch, of a clock that nobody sets."""
+    return time.monotonic_ns() + _EPOCH_NS
+
+
+class Session:
+    """`directory` is for kapacitord's files and the socket, `environment` for the UDF. Methods raise BenchError when
+    points get lost; the error ends with Kapacitor's log."""
+
+    def __init__(self, row: Row, kapacitord: Path, environment: Mapping[str, str], directory: Path) -> None:
+        self.row = row
+        self._udf = "@udf()" if row.command else ""
+        self._arrived = 0
+        self._sink = Sink(directory / "sink", clock)
+        functions: dict[str, list[str] | Path] = {"sink": self._sink.path}
+        if row.command:
+            functions["udf"] = list(row.command)
+        self._server = Kapacitord(
+            kapacitord, directory / "kapacitor", functions, environment=environment, timeout="60s", log_level="INFO"
+        )
+        self._writer = Writer(self._server.url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+        self._server.__exit__(kind, error, trace)
+        self._sink.close()
+
+    def first_score(self) -> float:
+        """Define the task for latency, and write a point right after it: seconds until that point has arrived."""
+        begin = clock()
+        self._server.define(_TASK, f"{_FROM}{self._udf}@sink()")
+        self._writer.write(data.line(0, begin, random.Random(0)).encode())  # noqa: S311 - test data
+        self._wait_for_sink(1)
+        (latency,) = self._sink.take()
+        if self.row.adds and self.row.adds not in self._sink.fields:
+            raise BenchError(f"{self.row.name} adds no field '{self.row.adds}': {sorted(self._sink.fields)}")
+        return latency / 1e9
+
+    def latency(self, rate: int, seconds: float) -> tuple[list[float], bool]:
+        """Offer `rate` points a second, one for each write: their latencies in milliseconds, and whether the row fell
+        behind, in which case fewer are offered.
+
+        A point counts from the moment when it was due, not from when it could be sent: what a stall makes wait is late,
+        and would otherwise go unseen ("coordinated omission").
+        """
+        values = random.Random(1)  # noqa: S311 - test data
+        behind, sent = False, 0
+        begin, step = clock(), 1_000_000_000 // rate
+        while sent < rate * seconds and not behind:
+            due = begin + sent * step
+            rest = due - clock()
+            if rest > 0:
+                time.sleep(rest / 1e9)
+            self._writer.write(data.line(sent % _LATENCY_GROUPS, due, values).encode())
+            sent += 1
+            behind = sent - self._sink.count >= _BEHIND
+        self._wait_for_sink(sent)
+        return [latency / 1e6 for latency in self._sink.take()], behind
+
+    def define_throughput(self) -> None:
+        """Define the task for throughput."""
+        self._server.define(_TASK, f"{_FROM}{self._udf}|httpOut('out')")
+        self._arrived = 0
+
+    def warm_up(self, groups: int, seconds: float) -> int:
+        """Send more and more points of so many groups: how many take so many seconds."""
+        count = _FEW_POINTS
+        while True:
+            taken = self.flood(groups, count)
+            if taken >= seconds / 2:
+                return max(1, int(count * seconds / taken))
+            count = min(8 * count, int(count * seconds / taken))
+
+    def flood(self, groups: int, count: int) -> float:
+        """Write points as fast as Kapacitor takes them: seconds from the first write to the last arrival."""
+        load = data.load(groups)
+        begin = changed = clock()
+        for body in load.bodies(count):
+            self._writer.write(body)
+        wanted = self._arrived + count
+        while self._arrived < wanted:
+            time.sleep(_POLL_S)
+            now = self._at_the_end()
+            if now > self._arrived:
+                self._arrived, changed = now, clock()
+            elif clock() - changed > _PATIENCE_S * 1e9:
+                raise BenchError(self._stuck(f"{wanted - now:,} of {count:,} points did not arrive"))
+        return (clock() - begin) / 1e9
+
+    def resident_mb(self) -> float:
+        """Resident memory of the UDF's process, in 10**6 bytes."""
+        (pid,) = self._server.children()
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024 / 1e6
+        raise BenchError(self._stuck(f"the UDF's process {pid} has ended"))
+
+    def remove(self) -> None:
+        """Remove the task."""
+        answer = self._server.call("DELETE", f"/tasks/{_TASK}")
+        if answer.status != 204:
+            raise BenchError(
+                self._stuck(f"removing the task: {answer.status} {answer.body.decode('utf-8', 'replace')}")
+            )
+
+    def _at_the_end(self) -> int:
+        stats = self._server.call("GET", f"/tasks/{_TASK}?fields=stats").json["stats"]["node-stats"]
+        (last,) = (value for name, value in stats.items() if name.startswith("http_out"))
+        return int(last["collected"])
+
+    def _wait_for_sink(self, count: int) -> None:
+        try:
+            self._sink.wait_for(count, _PATIENCE_S)
+        except TimeoutError as error:
+            raise BenchError(self._stuck(str(error))) from error
+
+    def _stuck(self, what: str) -> str:
+        return "\n".join([f"{self.row.name}: {what}. Kapacitor's log ends with:", *self._server.log[-20:]])
