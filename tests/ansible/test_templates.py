@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from anomaly.spec import canonical_json, normalize
+from anomaly.udf import declaration
+from kapacitor_udf.testing import Harness
 from tests.ansible.rendering import SECRETS, render, value
 
 PLAIN: dict[str, Any] = {
@@ -285,12 +289,30 @@ class TestDashboard:
 
     def test_every_query_keeps_to_its_pipeline_time_and_series(self) -> None:
         found = dashboard(PLAIN)
-        asked = list(queries({"panels": found["panels"], "annotations": found["annotations"]}))
+        everything = queries({"panels": found["panels"], "annotations": found["annotations"]})
+        asked = [query for query in everything if 'FROM "udf"' not in query]
         assert len(asked) >= 8
         for query in asked:
             assert "\"pipeline\" = 'printer'" in query
             assert "$timeFilter" in query
             assert '"printer" =~ /^$tag1$/' in query
+
+    @each
+    def test_the_udf_s_queries_keep_to_its_pipeline_and_time(self, pipeline: dict[str, Any]) -> None:
+        asked = [query for query in queries(dashboard(pipeline)["panels"]) if 'FROM "udf"' in query]
+        assert len(asked) == 6
+        for query in asked:
+            assert f"WHERE \"udf\" = 'anomaly' AND \"task\" = '{pipeline['name']}' AND $timeFilter" in query
+
+    def test_the_udf_s_queries_ask_for_fields_that_it_writes(self) -> None:
+        with Harness(declaration(), options={"spec": canonical_json(normalize([PLAIN])[0])}) as harness:
+            harness.handler.tally.add("unscored windows", 1)
+            harness.tick()
+            (metrics,) = harness.metrics()
+        # Strings come with the first model and the first error.
+        written = {*metrics.fields, "model", "last_error"}
+        asked = " ".join(query for query in queries(dashboard(PLAIN)["panels"]) if 'FROM "udf"' in query)
+        assert set(re.findall(r'(?:last|max)\("(\w+)"\)', asked)) <= written
 
     def test_periods_are_annotations_with_an_end(self) -> None:
         (periods,) = [a for a in dashboard(PLAIN)["annotations"]["list"] if a["name"] == "Periods"]
@@ -306,8 +328,9 @@ class TestDashboard:
     def test_every_source_is_the_one_that_is_provisioned(self) -> None:
         source = yaml.safe_load(render("roles/grafana/templates/datasource.yml.j2", "grafana"))["datasources"][0]
         found = dashboard(PLAIN)
-        used = {panel["datasource"]["uid"] for panel in found["panels"]}
-        used |= {target["datasource"]["uid"] for panel in found["panels"] for target in panel["targets"]}
+        panels = [panel for panel in found["panels"] if panel["type"] != "row"]
+        used = {panel["datasource"]["uid"] for panel in panels}
+        used |= {target["datasource"]["uid"] for panel in panels for target in panel["targets"]}
         assert used == {source["uid"]}
 
 

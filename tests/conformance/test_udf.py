@@ -290,3 +290,27 @@ def test_a_restore_that_raises_does_not_fail_the_task(kapacitord: Start, collect
     kapacitor.write(cpu(3))
     assert collector.wait_for(3)[-1]["count"] == 1
     assert kapacitor.task("t")["executing"]
+
+
+def test_metrics_are_split_off_in_the_task_and_come_while_nothing_arrives(
+    kapacitord: Start, collector: Collector
+) -> None:
+    kapacitor = kapacitord("Measured")
+    metrics = f"out|where(lambda: isPresent(\"uptime_s\"))|httpPost('{collector.url}')"
+    data = (
+        f"out|where(lambda: !isPresent(\"uptime_s\"))|eval(lambda: 1).as('is_data').keep()|httpPost('{collector.url}')"
+    )
+    kapacitor.define("t", f"var out = stream|from().measurement('cpu').groupBy('host') @Measured() {metrics} {data}")
+    first = collector.wait_for(1)[0]
+    assert (first["name"], first["points_in"], "is_data" in first) == ("udf", 0, False)
+    assert first["tags"] == {"node": "Measured2", "task": "t", "udf": "Measured"}
+    kapacitor.write(cpu(1), cpu(2, bad="raise"), cpu(3))
+    found = wait_until(
+        lambda: [point for point in collector.points if point["name"] == "udf" and point["points_in"] == 3],
+        "metrics of three points",
+    )[-1]
+    assert (found["points_out"], found["rejected"], found["rejected_KeyError_in_point"]) == (2, 1, 1)
+    assert found["last_error"].startswith("KeyError in point()")
+    assert (found["latency_count"], found["latency_le_10000ms"]) == (3, 3)
+    assert sum(1 for point in collector.points if "is_data" in point) == 2
+    kapacitor.assert_healthy()

@@ -165,7 +165,7 @@ def test_periods_are_consistent(results: Results) -> None:
 
 
 def test_results_go_to_their_own_database_only(results: Results) -> None:
-    assert sorted(results.influx.column("SHOW MEASUREMENTS", "anomaly")) == ["period", "score"]
+    assert sorted(results.influx.column("SHOW MEASUREMENTS", "anomaly")) == ["period", "score", "udf"]
     for pipeline in (PRINTER, ROOMS):
         measurements = results.influx.column("SHOW MEASUREMENTS", pipeline["database"])
         assert measurements == [pipeline["measurement"]]

@@ -40,6 +40,10 @@ class Raising(StreamHandler[PointSink]):
             sys.exit(1)
 
 
+class Measured(Raising):
+    """With metrics."""
+
+
 class NotFinite(StreamHandler[PointSink]):
     def point(self, point: Point, out: PointSink) -> None:
         point.fields["nan"] = math.nan

@@ -2,7 +2,7 @@
 
 import sys
 
-from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Option, run, serve
+from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Metrics, Option, run, serve
 
 name, *socket = sys.argv[1:]
 udf = UDF(
@@ -11,6 +11,7 @@ udf = UDF(
     handler=f"handlers:{name}",
     options=[Option("note", STRING, default="")],
     name=name,
+    metrics=Metrics(every=0.1) if name == "Measured" else None,
 )
 # Only what Kapacitor asks for counts as a keepalive here.
 limits = Limits(queue_points=2000, patience=0.2, heartbeat=3600.0)

@@ -70,6 +70,17 @@ def periods(points: list[Point]) -> list[dict[str, Any]]:
 CLEAN = printers.clean(7, 600)
 
 
+def test_metrics_tell_the_model_and_the_counts(models: Store, model: Model) -> None:
+    with harness() as udf:
+        assert "model" not in udf.metrics()[0].fields
+        udf.feed([batch(number, block) for number, block in zip(range(3), blocks(CLEAN), strict=False)])
+        udf.tick()
+        (metrics,) = udf.metrics()
+    assert (metrics.name, metrics.tags["udf"]) == ("udf", "anomaly")
+    assert metrics.fields["model"] == model.version
+    assert (metrics.fields["scored_windows"], metrics.fields["groups"]) == (3, 1)
+
+
 def test_a_score_is_what_the_contract_says(models: Store, model: Model) -> None:
     with harness() as udf:
         (score,) = udf.batch(batch(0, CLEAN[:10]))

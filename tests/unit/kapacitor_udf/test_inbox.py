@@ -126,3 +126,29 @@ def test_take_waits_for_units_and_for_the_end() -> None:
     thread.join(30)
     assert taken == [[point(b"a")], []]
     assert inbox.exhausted
+
+
+def test_what_is_taken_has_the_times_of_its_arrival() -> None:
+    inbox, _, _ = make(points=1000)
+    inbox.put([Run(b"ppp", 3), QUESTION])
+    inbox.put([BATCH, Run(b"pp", 2)])
+    inbox.put([])
+    inbox.take(3, 0)
+    ((first, count),) = inbox.arrived
+    assert count == 3
+    inbox.take(100, 0)
+    (batch, points) = inbox.arrived
+    assert (batch[1], points[1]) == (1, 2)
+    assert batch[0] == points[0] >= first
+    inbox.take(100, 0)
+    assert inbox.arrived == []
+
+
+def test_what_is_shed_has_not_arrived() -> None:
+    inbox, _, _ = make(points=4)
+    inbox.put(points(4))
+    inbox.pause()
+    inbox.resume()
+    inbox.put([point(b"shed"), QUESTION])
+    inbox.take(100, 0)
+    assert sum(count for _, count in inbox.arrived) == 4

@@ -346,3 +346,24 @@ def test_a_person_is_told_what_this_is() -> None:
     assert done.returncode == 2
     assert b"[udf.functions.NAME]" in done.stderr
     assert b".size(10)  how many values [default 10]" in done.stderr
+
+
+def test_metrics_come_while_nothing_arrives_and_while_the_handler_is_stuck(program: Start) -> None:
+    udf = program("Stuck", "metrics=0.05")
+    udf.start()
+    assert udf.next_data().point.fieldsInt["points_in"] == 0
+    udf.send(point(5))
+    while (answer := udf.next_data().point).name == "udf":
+        pass
+    assert answer.time == 5
+    while (metrics := udf.next_data().point).fieldsInt["latency_count"] < 1:
+        pass
+    assert (metrics.fieldsInt["points_in"], metrics.fieldsInt["points_out"]) == (1, 1)
+    assert metrics.fieldsInt["latency_le_10000ms"] == 1
+    udf.send(point(-1))
+    while udf.next_data().point.fieldsInt["points_in"] < 2:
+        pass
+    udf.send(point(7), point(8))
+    while udf.next_data().point.fieldsInt["queued"] < 2:
+        pass
+    assert udf.end() == 0

@@ -29,8 +29,11 @@ class AnomalyHandler(BatchHandler[PointSink]):
     """Scores each window of each series with the pipeline's current model, and keeps the series' periods."""
 
     snapshot_version = 1
+    # A new model is noticed, and what is counted is told, while no window ends, too.
+    tick_seconds = 5.0
 
     def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(context)
         self._pipeline: Pipeline = parse(context.options["spec"])
         store = Store(os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS, self._pipeline.name)
         self._watcher = Watcher(store, self._pipeline, context.log, clock)
@@ -97,6 +100,13 @@ class AnomalyHandler(BatchHandler[PointSink]):
     def restore(self, data: bytes) -> None:
         """The inverse of `snapshot`. What does not fit raises; the library then starts cold."""
         self._scorer.restore(json.loads(zlib.decompress(data)))
+
+    def tick(self, out: PointSink) -> None:
+        """What the metrics say of the pipeline: its model, and the counts of the tally under names with underscores."""
+        model = self._watcher.model()
+        if model is not None:
+            self.context.metrics["model"] = model.version
+        self.context.metrics.update({name.replace(" ", "_"): count for name, count in self.tally.counts.items()})
 
     def close(self) -> None:
         """The last counts, for the log."""

@@ -1,4 +1,5 @@
-"""Where models are, for whoever reads or writes them."""
+"""Where models and measurements are, for whoever reads or writes them."""
 
 DEFAULT_MODELS = "/var/lib/anomaly/models"
 MODELS_VARIABLE = "ANOMALY_MODELS"
+METRICS = "udf"

@@ -2,9 +2,9 @@
 
 import os
 
-from anomaly.locations import MODELS_VARIABLE
+from anomaly.locations import METRICS, MODELS_VARIABLE
 from anomaly.spec import parse
-from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Option, run
+from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Metrics, Option, run
 
 # History that is written at once (a demonstration, a replay, a writer that was cut off) arrives faster than it is
 # scored. It is some 100 bytes a point, so the bytes' limit (64 MiB) holds before this one where points are larger.
@@ -24,6 +24,7 @@ def declaration() -> UDF:
         handler="anomaly.handler:AnomalyHandler",
         options=[Option("spec", STRING, help="the pipeline as canonical JSON", check=_check)],
         name="anomaly",
+        metrics=Metrics(METRICS),
     )
 
 

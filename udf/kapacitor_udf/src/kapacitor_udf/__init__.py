@@ -9,7 +9,7 @@ of a Unix socket (`_listener`). `__main__` records conversations and replays the
 
 from ._counters import Counters
 from ._data import BATCH, STREAM, Batch, EdgeType, FieldValue, Point
-from ._declaration import BOOL, DOUBLE, DURATION, INT, STRING, UDF, Option, ValueType
+from ._declaration import BOOL, DOUBLE, DURATION, INT, STRING, UDF, Metrics, Option, ValueType
 from ._errors import DeclarationError, InitError, Rejected, UDFError
 from ._groups import Groups
 from ._handlers import BatchHandler, BatchSink, Context, Handler, PointSink, StreamHandler
@@ -38,6 +38,7 @@ __all__ = [
     "Handler",
     "InitError",
     "Limits",
+    "Metrics",
     "Option",
     "Point",
     "PointSink",

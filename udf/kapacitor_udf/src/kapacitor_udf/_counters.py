@@ -1,8 +1,11 @@
 """What has happened, in numbers. Each is written by one thread, or under a lock, so that none is ever lost."""
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+from ._histogram import Histogram
 
 _MOST_REASONS = 100
 
@@ -38,7 +41,10 @@ class Counters:
     groups: int = 0  # groups whose state is kept now (in Groups)
     groups_evicted: int = 0  # forgotten since there were too many
     groups_expired: int = 0  # forgotten since they were quiet for too long
+    takes: int = 0  # times that the handler's loop took what had arrived: points_in / takes is the usual batch
     last_error: str = ""
+    latency: Histogram = field(default_factory=Histogram)  # from the arrival of data to the writing of its answer
+    started: float = field(default_factory=time.monotonic)
 
     def reject(self, reason: str) -> None:
         """Count one more under `reason`; past a hundred different reasons, under "other"."""
@@ -47,16 +53,17 @@ class Counters:
         self.rejected[reason] += 1
 
     def as_dict(self) -> dict[str, Any]:
-        """All of them, `rejected` as a dict of its own."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        """All of them, `rejected` and `latency` as dicts of their own."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "started"}
         values["rejected"] = dict(self.rejected)
+        values["latency"] = self.latency.as_dict()
         return values
 
     def summary(self) -> str:
         """One line with those that are not zero."""
         parts = []
         for name, value in self.as_dict().items():
-            if not value or name in ("last_error", "queued", "groups"):
+            if not value or name in ("last_error", "queued", "groups", "takes", "latency"):
                 continue
             if name == "rejected":
                 parts += [f"rejected[{reason}]={count}" for reason, count in sorted(value.items())]

@@ -110,12 +110,26 @@ class Option:
         return result
 
 
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """That a UDF emits its own numbers, as a point of `measurement`, each `every` seconds, data or not."""
+
+    measurement: str = "udf"
+    every: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.measurement:
+            raise DeclarationError("metrics need a measurement, e.g. Metrics('udf')")
+        if not self.every > 0:
+            raise DeclarationError(f"metrics every {self.every} s: expected more than 0")
+
+
 class UDF:
     """A user-defined function.
 
     `handler` is a class, or any callable, that makes a handler from a Context; or its name, "package.module:Class",
     which is imported only when a task needs it: Info must be answered before anything heavy is imported. `name` is used
-    in messages.
+    in messages. With `metrics`, the UDF emits its own numbers among its results.
 
     Raises DeclarationError if this cannot work.
     """
@@ -128,6 +142,7 @@ class UDF:
         handler: str | Callable[..., Any],
         options: Iterable[Option] = (),
         name: str = "udf",
+        metrics: Metrics | None = None,
     ) -> None:
         for what, edge in (("wants", wants), ("provides", provides)):
             if not isinstance(edge, EdgeType):
@@ -142,6 +157,7 @@ class UDF:
         self.handler = handler
         self.options: Mapping[str, Option] = _by_name(options)
         self.name = name
+        self.metrics = metrics
 
     def load(self) -> Callable[..., Any]:
         """The handler's factory, imported if need be. Raises InitError that says what could not be imported."""

@@ -1,11 +1,11 @@
 """What a user of this library writes, and what it writes into."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ._counters import Counters
-from ._data import Batch, Point
+from ._data import Batch, FieldValue, Point
 from ._declaration import UDF
 from ._wire import encode_batch, encode_point
 
@@ -89,6 +89,8 @@ class Context:
     udf: UDF
     counters: Counters
     log: Callable[[str], None]
+    metrics: dict[str, FieldValue] = field(default_factory=dict)
+    """What the handler adds to the metrics: fields by name, each always of the same type."""
 
 
 class Handler(Generic[S]):

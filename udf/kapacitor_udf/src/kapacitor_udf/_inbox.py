@@ -11,6 +11,7 @@ Nor may a burst be lost that the handler would have got through in a moment. So:
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -28,6 +29,9 @@ class Inbox:
         self._most_octets = octets
         self._on_half_empty = on_half_empty
         self._units: deque[Unit] = deque()
+        self._arrivals: deque[tuple[float, int]] = deque()  # when units came, and how many together
+        self.arrived: list[tuple[float, int]] = []
+        """What was taken last: when points and batches had come (monotonic), and how many of them."""
         self._octets = 0
         self._points = 0
         self._shedding = False
@@ -42,6 +46,7 @@ class Inbox:
         with self._changed:
             if self._shedding and self._half_empty():
                 self._shedding = False
+            before = len(self._units)
             for unit in units:
                 if self._shedding and isinstance(unit, Run):
                     self._counters.shed_points += unit.count
@@ -52,6 +57,8 @@ class Inbox:
                 self._units.append(unit)
                 self._points += weight(unit)
                 self._octets += size(unit)
+            if len(self._units) > before:
+                self._arrivals.append((time.monotonic(), len(self._units) - before))
             self._counters.queued = self._points
             self._changed.notify()
             return not self._shedding and (self._points >= self._most_points or self._octets >= self._most_octets)
@@ -92,6 +99,7 @@ class Inbox:
                 self._points -= points
                 self._octets -= size(unit)
                 units.append(unit)
+            self.arrived = self._arrivals_of(units)
             self._counters.queued = self._points
             wake = self._reader_waits and self._half_empty()
             if wake:
@@ -99,6 +107,17 @@ class Inbox:
         if wake:
             self._on_half_empty()
         return units
+
+    def _arrivals_of(self, units: Iterable[Unit]) -> list[tuple[float, int]]:
+        """The arrivals of units that are taken, in order; questions have none."""
+        arrived: list[tuple[float, int]] = []
+        for unit in units:
+            when, together = self._arrivals.popleft()
+            if together > 1:
+                self._arrivals.appendleft((when, together - 1))
+            if isinstance(unit, Run | RawBatch):
+                arrived.append((when, items(unit)))
+        return arrived
 
     @property
     def empty(self) -> bool:

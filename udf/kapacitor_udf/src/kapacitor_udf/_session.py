@@ -6,7 +6,8 @@
 - The handler's loop (the thread that calls `run`: the main one) takes all that is queued, works through it (`_worker`)
   and writes what came out: at once when the queue is empty, else in blocks, but never later than a few milliseconds
   after the step that made it.
-- The heartbeat (its own thread) answers keepalives, and gives a life sign while the handler is busy for long.
+- The heartbeat (its own thread) answers keepalives, gives a life sign while the handler is busy for long, and emits
+  the metrics, if there are any.
 
 The writing descriptor has a lock, and whole frames are written under it. It is the only lock held during I/O; the
 queue's lock is held for moves in memory only.
@@ -17,6 +18,7 @@ that is done and calls `on_end` when the time is over, whatever the others are s
 task is disabled, so a write may hang, and the handler's code may, too).
 """
 
+import math
 import os
 import select
 import threading
@@ -71,6 +73,7 @@ class Session:
         log: Log,
         on_end: Callable[[int], None],
     ) -> None:
+        self._udf = udf
         self._input = input
         self._output = output
         self._limits = limits
@@ -182,10 +185,13 @@ class Session:
 
     def _handle(self) -> None:
         ticked = time.monotonic()
+        unanswered: list[tuple[float, int]] = []
         while True:
             every = self._worker.tick_seconds
             now = time.monotonic()
             units = self._inbox.take(_TAKE, None if every is None else max(0.0, ticked + every - now))
+            unanswered += self._inbox.arrived
+            self._counters.takes += bool(self._inbox.arrived)
             self._busy_since = time.monotonic()
             steps = self._worker.steps(units)
             for _ in steps:
@@ -200,6 +206,11 @@ class Session:
                 self._worker.tick()
             if self._inbox.empty:
                 self._flush()
+            if unanswered and not len(self._worker.sink):
+                now = time.monotonic()
+                for arrived, count in unanswered:
+                    self._counters.latency.add(now - arrived, count)
+                unanswered.clear()
             self._busy_since = None
             if self._worker.life.state is State.FAILED:
                 self._flush()
@@ -235,16 +246,23 @@ class Session:
     # The heartbeat
 
     def _keep_alive(self) -> None:
+        every = math.inf if self._udf.metrics is None else self._udf.metrics.every
+        reported = time.monotonic()
         while not self._over.is_set():
             with self._beat:
                 if self._asked is None:
-                    self._beat.wait(self._limits.heartbeat)
+                    self._beat.wait(min(self._limits.heartbeat, max(0.0, reported + every - time.monotonic())))
                 asked, self._asked = self._asked, None
-            if asked is None and not self._vouches():
-                continue
-            self._counters.keepalives += 1
+            frames = b""
+            if asked is not None or self._vouches():
+                self._counters.keepalives += 1
+                frames = _wire.encode_keepalive(asked if asked is not None else time.time_ns())
+            if time.monotonic() >= reported + every:
+                reported = time.monotonic()
+                frames += self._worker.metrics()
             try:
-                self._write(_wire.encode_keepalive(asked if asked is not None else time.time_ns()))
+                if frames:
+                    self._write(frames)
             except OSError:
                 return  # the handler's loop finds out by itself, and the end of input follows
 

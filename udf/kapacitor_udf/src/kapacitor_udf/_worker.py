@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from . import _snapshots, _wire
+from . import _metrics, _snapshots, _wire
 from ._counters import Counters
 from ._data import BATCH, STREAM, Point
 from ._declaration import UDF
@@ -84,6 +84,18 @@ class Worker:
         if self.life.state is State.RUNNING:
             self.counters.ticks += 1
             self._guarded(self._handler.tick, None, "tick")
+
+    def metrics(self) -> bytes:
+        """Frames with the UDF's own numbers, if it runs and has declared them. May be called from another thread."""
+        context = self._context
+        if self.udf.metrics is None or context is None or self.life.state is not State.RUNNING:
+            return b""
+        try:
+            return _metrics.frames(self.udf, self.udf.metrics, context)
+        except (TypeError, ValueError) as error:  # of what the handler has put in
+            why = str(error)
+            self.log.explain("metrics", lambda: f"the metrics cannot be sent: {why}")
+            return b""
 
     def close(self) -> None:
         """The end of input: nothing is said any more."""

@@ -77,6 +77,10 @@ class Harness:
         self._worker.tick()
         return _peer.data(self._said())
 
+    def metrics(self) -> list[Any]:
+        """The metrics that would be emitted now: a point or a batch; nothing if none are declared."""
+        return _peer.data(_peer.responses(self._worker.metrics()))
+
     def snapshot(self) -> bytes:
         """The snapshot that Kapacitor would keep."""
         return bytes(self._ask(_peer.encode_snapshot()).snapshot.snapshot)
