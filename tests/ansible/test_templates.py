@@ -241,7 +241,8 @@ class TestInfluxdbSchema:
         users = value("__influxdb_stack_users", "influxdb", pipelines=[PLAIN])
         grants = {user["name"]: user.get("grants") for user in users}
         assert grants["writer"] == {"printer": "WRITE"}
-        assert grants["trainer"] == grants["reader"] == {"printer": "READ", "anomaly": "READ"}
+        assert grants["reader"] == {"printer": "READ", "anomaly": "READ"}
+        assert grants["trainer"] == {"printer": "READ", "anomaly": "ALL"}
 
 
 class TestDashboard:

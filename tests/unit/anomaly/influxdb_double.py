@@ -1,4 +1,4 @@
-"""A stand-in for InfluxDB's query API: answers from a table of windows, in chunks, with users and databases."""
+"""A stand-in for InfluxDB's API: answers from a table of windows, in chunks, with users and databases; keeps writes."""
 
 import base64
 import json
@@ -25,6 +25,8 @@ class InfluxDB:
         self.databases = ["printer"]
         self.users = {"reader": "secret"}
         self.queries: list[str] = []
+        # What was written: measurement, tags and time, then the fields.
+        self.points: dict[tuple[str, tuple[tuple[str, str], ...], int], dict[str, Any]] = {}
         self.url = ""
 
     def answer(self, query: str, database: str) -> tuple[int, list[dict[str, Any]]]:
@@ -41,9 +43,33 @@ class InfluxDB:
             return 200, [series("temperature", ["time", "x"], [[int(at), 1.0]])] if len(self.windows) else [
                 {"results": [{}]}
             ]
+        written = re.search(r'FROM "(\w+)" WHERE "pipeline"', query)
+        if written:
+            return 200, list(self._written(written[1], query)) or [{"results": [{"statement_id": 0}]}]
         bounds = re.search(r"time >= (\d+) AND time < (\d+)", query)
         assert bounds, query
         return 200, list(self._chunks(int(bounds[1]), int(bounds[2]))) or [{"results": [{"statement_id": 0}]}]
+
+    def write(self, body: str) -> None:
+        """Line protocol without escapes."""
+        for line in body.splitlines():
+            head, fields, time = line.split(" ")
+            measurement, *tags = head.split(",")
+            pairs = tuple(sorted((name, value) for name, _, value in (tag.partition("=") for tag in tags)))
+            self.points[measurement, pairs, int(time)] = {
+                name: json.loads(value.removesuffix("i"))
+                for name, _, value in (field.partition("=") for field in fields.split(","))
+            }
+
+    def _written(self, measurement: str, query: str) -> Iterator[dict[str, Any]]:
+        wanted = re.findall(r'"(\w+)"', query.partition(" FROM ")[0])
+        conditions = dict(re.findall(r"\"(\w+)\" = '([^']*)'", query))
+        after, before = [int(bound) for bound in re.findall(r"time [>=<]+ (\d+)", query)] or (-1, 2**63)
+        for (name, tags, time), fields in self.points.items():
+            if name != measurement or not conditions.items() <= dict(tags).items() or not after < time < before:
+                continue
+            if '"label" = 1' not in query or fields["label"] == 1:
+                yield series(name, ["time", *wanted], [[time, *(fields.get(field) for field in wanted)]], dict(tags))
 
     def _chunks(self, begin: int, end: int) -> Iterator[dict[str, Any]]:
         inside = (self.windows.begin_ns >= begin) & (self.windows.begin_ns < end)
@@ -77,7 +103,11 @@ def serve(database: InfluxDB) -> Iterator[InfluxDB]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = parse_qs(urlsplit(self.path).query)
-            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            if urlsplit(self.path).path == "/write":
+                database.write(body)
+                return self._send(204, [])
+            form = parse_qs(body)
             assert asked["chunked"] == ["true"]
             if not self._let_in():
                 return self._send(401, [{"error": "authorization failed"}])

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from anomaly.aggregate import Window, aggregate, collect
+from anomaly.feedback_file import FeedbackWatcher, feedback_path
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
 from anomaly.results import Result, results
 from anomaly.scoring import Key, Run, Scorer
@@ -39,6 +40,8 @@ class AnomalyHandler(BatchHandler[PointSink]):
         self._watcher = Watcher(store, self._pipeline, context.log, clock)
         self.tally = Tally(f"pipeline {self._pipeline.name}", context.log, clock)
         self._scorer = Scorer(self._pipeline, self.tally, context.counters)
+        feedback = feedback_path(store.models, self._pipeline.name)
+        self._feedback = FeedbackWatcher(feedback, self._pipeline, context.log, clock)
         self._shadow = Shadow(store, self._pipeline, context.log, clock)
         self._dimensions = tuple(sorted((*self._pipeline.group_by, "pipeline")))
         self._window_ns = self._pipeline.window_ns
@@ -62,10 +65,11 @@ class AnomalyHandler(BatchHandler[PointSink]):
         self.tally.add("late points", window.late)
         self.tally.add("values that are not numbers", window.unusable)
         run = run_of_one(self._pipeline, key, begin_ns, window)
-        for scored in self._scorer.feed(self._watcher.model(), run):
+        feedback = self._feedback.feedback()
+        for scored in self._scorer.feed(self._watcher.model(), run, feedback):
             for result in results(self._pipeline, key, scored):
                 out.point(self._point(result))
-        for result in self._shadow.feed(run):
+        for result in self._shadow.feed(run, feedback):
             out.point(self._point(result))
 
     def _point(self, result: Result) -> Point:

@@ -23,6 +23,11 @@ def identifier(name: str) -> str:
     return '"' + name.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') + '"'
 
 
+def literal(text: str) -> str:
+    """`text` as an InfluxQL string. Source: influxql.QuoteString escapes newline, backslash, single quote."""
+    return "'" + text.replace("\\", "\\\\").replace("\n", "\\n").replace("'", "\\'") + "'"
+
+
 def columns(pipeline: Pipeline) -> list[Column]:
     """All columns in the query's order: every aggregate of every field, then the number of points of every field.
 
@@ -60,11 +65,6 @@ def field_keys_query(pipeline: Pipeline) -> str:
     # SHOW FIELD KEYS takes a database by ON and a measurement without one.
     measurement = f"{identifier(pipeline.retention_policy)}.{identifier(pipeline.measurement)}"
     return f"SHOW FIELD KEYS ON {identifier(pipeline.database)} FROM {measurement}"
-
-
-def literal(text: str) -> str:
-    """`text` as a quoted InfluxQL string. Source: influxql.QuoteString escapes newline, backslash, single quote."""
-    return "'" + text.replace("\\", "\\\\").replace("\n", "\\n").replace("'", "\\'") + "'"
 
 
 def results_query(

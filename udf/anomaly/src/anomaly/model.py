@@ -34,13 +34,17 @@ class Verdict:
 
 @dataclass
 class Model:
-    """Everything that serving needs of one version. Immutable in effect: a running UDF swaps whole models."""
+    """Everything that serving needs of one version. Immutable in effect: a running UDF swaps whole models.
+
+    learned: ids of the false alarms (`anomaly.feedback`) that training has seen and that are none to this model.
+    """
 
     version: str
     pipeline: Pipeline
     scaling: Scaling
     detector: Detector
     calibration: Calibration
+    learned: frozenset[str] = frozenset()
     _rows: dict[tuple[str, ...], int] = field(init=False)
     _features: list[Feature] = field(init=False)
     _windows_per_day: float = field(init=False)

@@ -41,6 +41,8 @@ def _score(pipeline: Pipeline, scored: Scored) -> Fields:
         "label": int(scored.anomalous),
         "model": model.version,
     }
+    if scored.suppressed is not None:
+        fields["feedback"] = scored.suppressed
     for index, name in enumerate(pipeline.fields):
         fields[f"value_{name}"] = verdict.value[index]
         fields[f"expected_low_{name}"] = verdict.expected_low[index]

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.features import Floats, features
+from anomaly.feedback import Feedback
 from anomaly.model import Model, Verdict
-from anomaly.periods import Period, Rules, Tracker, rules
+from anomaly.periods import NO_DATA, Period, Rules, Tracker, rules
 from anomaly.spec import Pipeline
 from anomaly.tally import Tally
 from kapacitor_udf import Counters, Groups
@@ -50,13 +51,14 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Scored:
     """What became of one window: which model judged it how, whether it belongs to a period as far as is known by now,
-    and what it made known of periods, oldest first."""
+    what it made known of periods, oldest first, and the id of the mark of feedback that keeps it out of periods."""
 
     begin_ns: int
     model: Model
     verdict: Verdict
     anomalous: bool
     periods: list[Period]
+    suppressed: str | None = None
 
 
 class Scorer:
@@ -79,8 +81,11 @@ class Scorer:
         """When periods open and close."""
         return self._rules
 
-    def feed(self, model: Model | None, run: Run) -> Iterator[Scored]:
-        """The next windows of a series; those that can be scored come out, by time. Without a model none can."""
+    def feed(self, model: Model | None, run: Run, feedback: Feedback | None = None) -> Iterator[Scored]:
+        """The next windows of a series; those that can be scored come out, by time. Without a model none can.
+
+        feedback: what people said of periods.
+        """
         missing = ~np.isfinite(run.values)
         incomplete = np.asarray(missing.any(axis=1))
         if incomplete.any():
@@ -104,19 +109,30 @@ class Scorer:
             return
         tracker = self._trackers[run.key]
         for begin_ns, verdict in zip(run.begin_ns.tolist(), model.judge(run.key, run.values), strict=True):
-            yield self._follow(run.key, tracker, begin_ns, model, verdict)
+            yield self._follow(run.key, tracker, begin_ns, model, verdict, feedback)
             self._tally.add("scored windows", 1)
 
-    def _follow(self, key: Key, tracker: Tracker, begin_ns: int, model: Model, verdict: Verdict) -> Scored:
+    def _follow(
+        self, key: Key, tracker: Tracker, begin_ns: int, model: Model, verdict: Verdict, feedback: Feedback | None
+    ) -> Scored:
         last_ns = tracker.last_ns
-        step = tracker.feed(begin_ns, verdict.score, verdict.severity, verdict.surprise, verdict.contribution)
+        mark = None if feedback is None else feedback.suppressor(key, begin_ns, verdict, model.learned)
+        severity, surprise = (verdict.severity, verdict.surprise) if mark is None else (0.0, 0.0)
+        step = tracker.feed(begin_ns, verdict.score, severity, surprise, verdict.contribution)
         if step.restarted:
             self._tally.add(
                 "restarts",
                 1,
                 f"time of {series_name(key)} went back from {last_ns} to {begin_ns} ns: its periods start anew",
             )
-        return Scored(begin_ns, model, verdict, step.anomalous, step.periods)
+        periods = [
+            period
+            for period in step.periods
+            if feedback is None
+            or period.reason != NO_DATA
+            or not feedback.maintained(key, period.begin_ns, period.end_ns)
+        ]
+        return Scored(begin_ns, model, verdict, step.anomalous, periods, None if mark is None else mark.id)
 
     def state(self) -> list[list[Any]]:
         """All series' periods, for JSON; empty before the first window."""

@@ -7,6 +7,7 @@ period, and so does one after a restart.
 
 from collections.abc import Callable, Iterator
 
+from anomaly.feedback import Feedback
 from anomaly.results import Result, results
 from anomaly.scoring import Run, Scorer
 from anomaly.spec import Pipeline
@@ -29,7 +30,7 @@ class Shadow:
         self._tally = Tally(f"pipeline {pipeline.name}, shadow", log, clock)
         self._scorer: tuple[str, Scorer] | None = None
 
-    def feed(self, run: Run) -> Iterator[Result]:
+    def feed(self, run: Run, feedback: Feedback) -> Iterator[Result]:
         """What the candidate says of the next windows of a series."""
         model = self._watcher.model()
         if model is None:
@@ -37,7 +38,7 @@ class Shadow:
             return
         if self._scorer is None or self._scorer[0] != model.version:
             self._scorer = model.version, Scorer(self._pipeline, self._tally)
-        for scored in self._scorer[1].feed(model, run):
+        for scored in self._scorer[1].feed(model, run, feedback):
             yield from results(self._pipeline, run.key, scored, SUFFIX)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@
                                   model.joblib    scikit-learn's own object, for people; never loaded here
     <models>/<pipeline>/current -> <version>      switched atomically
     <models>/<pipeline>/shadow -> <version>       a candidate that scores beside it; only while there is one
+    <models>/<pipeline>/feedback.json             what people said of periods (`anomaly.feedback_file`)
     <models>/<pipeline>/promotions.json           versions in the order they became current, for rollback
 
 A version is written into a hidden directory beside it, flushed to disk, and renamed: it is there as a whole or not at
@@ -82,7 +83,7 @@ class Store:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _store_error("read", self.path / link, error) from error
+            raise store_error("read", self.path / link, error) from error
 
     def versions(self) -> list[Version]:
         """All versions, oldest first."""
@@ -94,7 +95,7 @@ class Store:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise _store_error("read", self.path, error) from error
+            raise store_error("read", self.path, error) from error
         visible = [name for name in names if not name.startswith(".")]
         return [Version(name, name == current, name == shadow, self.manifest(name)) for name in visible]
 
@@ -109,7 +110,7 @@ class Store:
                 "there is"
             ) from None
         except OSError as error:
-            raise _store_error("read", path, error) from error
+            raise store_error("read", path, error) from error
         except ValueError as error:
             raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from None
         if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
@@ -149,7 +150,7 @@ class Store:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise _store_error("read", path, error) from error
+            raise store_error("read", path, error) from error
         expected = manifest.get("files", {}).get(_ARRAYS, {}).get("sha256")
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
@@ -160,9 +161,11 @@ class Store:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-            return Model.from_arrays(version, pipeline, manifest["series"], arrays)
+            model = Model.from_arrays(version, pipeline, manifest["series"], arrays)
         except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
             raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
+        model.learned = frozenset(manifest.get("feedback", {}).get("learned", ()))
+        return model
 
     def write(self, model: Model, manifest: Mapping[str, Any], estimator: object = None) -> Path:
         """Stores a version (not yet current) and returns its directory. Raises StoreError; then nothing is left
@@ -223,7 +226,7 @@ class Store:
                 problems.append(f"{directory / name} is missing")
                 continue
             except OSError as error:
-                raise _store_error("read", directory / name, error) from error
+                raise store_error("read", directory / name, error) from error
             if found != file.get("sha256"):
                 problems.append(
                     f"{directory / name} is damaged: its SHA-256 is {found}, its manifest says {file.get('sha256')}"
@@ -289,11 +292,7 @@ class Store:
             if self.shadow() == version:
                 # It has become what it was compared with.
                 (self.path / SHADOW).unlink()
-            text = json.dumps(history[-100:], indent=2) + "\n"
-            hidden = self.path / f"{_HIDDEN}{_PROMOTIONS}-{os.getpid()}"
-            _write_file(hidden, text.encode())
-            hidden.replace(self.path / _PROMOTIONS)
-            _flush_directory(self.path)
+            replace_file(self.path / _PROMOTIONS, (json.dumps(history[-100:], indent=2) + "\n").encode())
 
     def _link(self, name: str, version: str) -> None:
         link = self.path / f"{_HIDDEN}{name}-{os.getpid()}"
@@ -325,7 +324,7 @@ class Store:
         try:
             yield
         except OSError as error:
-            raise _store_error("write", path, error) from error
+            raise store_error("write", path, error) from error
 
 
 def pipelines(models: Path | str) -> list[str]:
@@ -337,10 +336,23 @@ def pipelines(models: Path | str) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise _store_error("read", Path(models), error) from error
+        raise store_error("read", Path(models), error) from error
 
 
-def _store_error(verb: str, path: Path, error: OSError) -> StoreError:
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes a file so that readers see either the old one or the new one. Raises StoreError."""
+    hidden = path.with_name(f"{_HIDDEN}{path.name}-{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _write_file(hidden, data)
+        hidden.replace(path)
+        _flush_directory(path.parent)
+    except OSError as error:
+        raise store_error("write", path, error) from error
+
+
+def store_error(verb: str, path: Path, error: OSError) -> StoreError:
+    """What to do about an error of the operating system. verb: read or write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         fix = "free some space, or remove old versions with `anomaly models prune`"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

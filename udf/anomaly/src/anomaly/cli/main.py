@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _models(train)
     _influxdb(train)
     _range(train)
+    _results(train)
     train.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
     train.add_argument("--jobs", type=int, metavar="N", help="threads; default: a processor each, at most 4")
     train.add_argument(
@@ -100,8 +101,36 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("file", metavar="FILE", help="JSON (or YAML), - for stdin")
     validate.set_defaults(command=_validate)
 
+    _feedback_actions(commands.add_parser("feedback", help="say of periods that they were false alarms, and the like"))
     _models_actions(commands.add_parser("models", help="list, compare, promote, roll back, prune versions"))
     return parser
+
+
+def _feedback_actions(feedback: argparse.ArgumentParser) -> None:
+    actions = feedback.add_subparsers(required=True, metavar="ACTION")
+    added = {}
+    for name, text in (
+        ("add", "mark a stretch of time"),
+        ("list", "all marks, oldest first"),
+        ("remove", "take a mark back"),
+        ("sync", "hand marks that others wrote to the running UDFs"),
+    ):
+        action = added[name] = actions.add_parser(name, help=text)
+        action.add_argument("--spec", metavar="FILE", help="pipeline(s); default: what the current model was made for")
+        action.add_argument("--pipeline", metavar="NAME")
+        _models(action)
+        _influxdb(action)
+        _results(action)
+        action.set_defaults(command=_feedback_command, action=name)
+    add = added["add"]
+    add.add_argument("--kind", required=True, choices=("false_alarm", "true", "maintenance"))
+    add.add_argument(
+        "--from", dest="start", required=True, metavar="T", help="a duration before now or an RFC 3339 time"
+    )
+    add.add_argument("--to", dest="stop", default="0s", metavar="T", help="likewise; default: now")
+    add.add_argument("--series", action="append", default=[], metavar="TAG=VALUE", help="default: all series")
+    add.add_argument("--note", default="", metavar="TEXT")
+    added["remove"].add_argument("id", metavar="ID")
 
 
 def _models_actions(models: argparse.ArgumentParser) -> None:
@@ -197,6 +226,12 @@ def _validate(options: argparse.Namespace) -> int:
     from anomaly.cli.validate import validate
 
     return validate(options)
+
+
+def _feedback_command(options: argparse.Namespace) -> int:
+    from anomaly.cli.feedback import feedback
+
+    return feedback(options)
 
 
 def _models_command(options: argparse.Namespace) -> int:

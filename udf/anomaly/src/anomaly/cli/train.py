@@ -9,9 +9,12 @@ from typing import Any
 from anomaly import __version__
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result, say
+from anomaly.feedback import Feedback, Mark
+from anomaly.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.spec import Pipeline
 from anomaly.store import Store, StoreError
 from anomaly.training.gate import Refused
+from anomaly.training.influx import Influx
 from anomaly.training.progress import progress
 from anomaly.training.range import Range, resolve, rfc3339
 
@@ -39,12 +42,18 @@ def train(options: argparse.Namespace) -> int:
     influx = connect(options)
     # Only now: reading a specification must not wait for scikit-learn.
     from anomaly.training.fit import train as fit
+    from anomaly.training.marks import learned
     from anomaly.training.read import read
 
     bar = progress()
     try:
         history = read(influx, pipeline, asked, bar)
-        trained = fit(pipeline, history.windows, _version(store, pipeline, now_ns), options.seed, bar, _jobs(options))
+        marks = _marks(influx, options, pipeline)
+        marked = Feedback(pipeline, marks).left_out(history.windows)
+        if marked.any():
+            say(f"{int(marked.sum())} windows are left out: they are marked as maintenance or as true anomalies")
+        windows = history.windows.where(~marked)
+        trained = fit(pipeline, windows, _version(store, pipeline, now_ns), options.seed, bar, _jobs(options))
     except Refused as error:
         say(f"anomaly: {error}")
         result({**_nothing("refused", pipeline, asked, started), "message": str(error)})
@@ -60,9 +69,10 @@ def train(options: argparse.Namespace) -> int:
             "read": history.read,
             "windows": trained.windows,
             "left_out": trained.left_out,
-            "series": len(history.windows.keys),
+            "series": len(windows.keys),
             "points": history.points,
         },
+        "feedback": {"left_out": int(marked.sum()), "learned": learned(trained.model, windows, marks)},
         "seed": options.seed,
         "libraries": _libraries(),
         "calibration": {
@@ -82,6 +92,19 @@ def train(options: argparse.Namespace) -> int:
     )
     result(_answer("trained", store, store.manifest(trained.model.version), started))
     return codes.DONE
+
+
+def _marks(influx: Influx, options: argparse.Namespace, pipeline: Pipeline) -> list[Mark]:
+    """What people said of periods, which running UDFs are told, too; without a results database, as was said before."""
+    from anomaly.training.marks import read_feedback
+
+    path = feedback_path(options.models, pipeline.name)
+    if options.results_database not in influx.databases():
+        return read_marks(path)
+    marks = read_feedback(influx, options.results_database, pipeline)
+    if marks or path.exists():
+        write_marks(path, marks)
+    return marks
 
 
 def _fitting(store: Store, pipeline: Pipeline, asked: Range, seed: int) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ Finding = tuple[str, object, str]
 
 # A tag and a field with one name cannot be told apart by name in InfluxQL.
 RESULT_FIELDS = frozenset(
-    "score threshold severity label model begin_ms end_ms state peak_score peak_severity points reason".split()
+    "score threshold severity label model begin_ms end_ms state peak_score peak_severity points reason feedback".split()
 )
 RESULT_FIELD_PREFIXES = ("value_", "expected_low_", "expected_high_", "contribution_")
 

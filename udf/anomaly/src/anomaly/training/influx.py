@@ -5,7 +5,7 @@ for each row.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -69,19 +69,26 @@ class Influx:
                 for line in response.iter_lines(chunk_size=1 << 16):
                     if line:
                         yield from self._parts(json.loads(line), text, database)
-        except requests.exceptions.SSLError as error:
-            raise InfluxError(
-                f"InfluxDB at {self._url}: TLS failed ({_root(error)}): give its CA with --ca-file"
-            ) from error
         except requests.exceptions.RequestException as error:
-            raise InfluxError(
-                f"InfluxDB at {self._url} is not reachable ({_root(error)}): check --influxdb-url, and that it is "
-                "running"
-            ) from error
+            raise self._unreachable(error) from error
         except ValueError as error:
             raise InfluxError(
                 f"InfluxDB at {self._url} answered something else than JSON to {text!r}: check --influxdb-url"
             ) from error
+
+    def write(self, lines: Sequence[str], database: str) -> None:
+        """Points in line protocol, times in nanoseconds, into the default retention policy. Raises InfluxError."""
+        try:
+            response = self._session.post(
+                f"{self._url}/write",
+                params={"db": database, "precision": "ns"},
+                data="\n".join(lines).encode(),
+                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+            )
+        except requests.exceptions.RequestException as error:
+            raise self._unreachable(error) from error
+        if response.status_code != 204:
+            raise self._refused(response, f"a write of {len(lines)} points", database)
 
     def databases(self) -> list[str]:
         """The names of the databases this user can see."""
@@ -98,6 +105,13 @@ class Influx:
                     series.get("name", ""), series.get("tags") or {}, series["columns"], series.get("values", [])
                 )
 
+    def _unreachable(self, error: requests.exceptions.RequestException) -> InfluxError:
+        if isinstance(error, requests.exceptions.SSLError):
+            return InfluxError(f"InfluxDB at {self._url}: TLS failed ({_root(error)}): give its CA with --ca-file")
+        return InfluxError(
+            f"InfluxDB at {self._url} is not reachable ({_root(error)}): check --influxdb-url, and that it is running"
+        )
+
     def _refused(self, response: requests.Response, text: str, database: str) -> InfluxError:
         try:
             reason = str(response.json()["error"])
@@ -110,8 +124,8 @@ class Influx:
             )
         if response.status_code == 403:
             return InfluxError(
-                f"InfluxDB at {self._url}: user {self._user!r} may not read database {database!r} ({reason}): "
-                "GRANT READ to it"
+                f"InfluxDB at {self._url}: user {self._user!r} lacks a right on database {database!r} ({reason}): "
+                "GRANT READ, and WRITE for what writes, to it"
             )
         return self._failed(f"{response.status_code} {reason}", text, database)
 

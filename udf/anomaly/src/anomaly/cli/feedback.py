@@ -1,0 +1,88 @@
+"""`anomaly feedback`: what people say of periods, kept in InfluxDB and handed to the running UDFs."""
+
+import argparse
+import time
+
+from anomaly.cli import codes
+from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, result, say
+from anomaly.feedback import FALSE_ALARM, Mark
+from anomaly.feedback_file import feedback_path, write_marks
+from anomaly.spec import Pipeline, normalize
+from anomaly.store import Store
+from anomaly.training.marks import REMOVED, read_feedback, write_feedback
+from anomaly.training.range import ago_or_moment, rfc3339
+
+
+def feedback(options: argparse.Namespace) -> int:
+    """One of the actions. Raises SpecError, UsageError, StoreError, InfluxError."""
+    pipeline = _pipeline(options)
+    options.pipeline = pipeline.name
+    influx = connect(options)
+    database = options.results_database
+    answer: dict[str, object] = {"pipeline": pipeline.name}
+    if options.action == "add":
+        mark = _mark(options, pipeline)
+        write_feedback(influx, database, pipeline.name, mark)
+        answer |= {"status": "added", "id": mark.id}
+    elif options.action == "remove":
+        mark = _found(read_feedback(influx, database, pipeline), options.id)
+        write_feedback(influx, database, pipeline.name, mark, REMOVED)
+        answer |= {"status": "removed", "id": mark.id}
+    marks = read_feedback(influx, database, pipeline)
+    if options.action == "list":
+        for mark in marks:
+            out(_line(mark))
+        return codes.DONE
+    write_marks(feedback_path(options.models, pipeline.name), marks)
+    for mark in marks:
+        if mark.kind == FALSE_ALARM and mark.look is None:
+            say(f"{_line(mark)}: no window in it was anomalous, so there is nothing to suppress")
+    result({"status": "synchronized", **answer, "marks": len(marks)})
+    return codes.DONE
+
+
+def _pipeline(options: argparse.Namespace) -> Pipeline:
+    """As the specification says, or as the current model's manifest does."""
+    if options.spec is not None:
+        return choose(read_pipelines(options.spec), options.pipeline)
+    if options.pipeline is None:
+        raise UsageError("name the pipeline with --pipeline, or give its specification with --spec")
+    store = Store(options.models, options.pipeline)
+    version = store.current()
+    if version is None:
+        raise UsageError(
+            f"pipeline {options.pipeline} has no current model that would say what it is: give its specification with "
+            "--spec"
+        )
+    return normalize([store.manifest(version)["specification"]])[0]
+
+
+def _mark(options: argparse.Namespace, pipeline: Pipeline) -> Mark:
+    now_ns = time.time_ns()
+    begin_ns = ago_or_moment(options.start, "--from", now_ns)
+    end_ns = ago_or_moment(options.stop, "--to", now_ns)
+    if begin_ns >= end_ns:
+        raise UsageError(f"--from: {options.start} is not before --to ({options.stop}): a mark has some length")
+    series = dict(_tag(text, pipeline) for text in options.series)
+    return Mark(options.kind, begin_ns, end_ns, series, options.note)
+
+
+def _tag(text: str, pipeline: Pipeline) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not value or name not in pipeline.group_by:
+        known = ", ".join(f"{tag}=..." for tag in pipeline.group_by) or "nothing, as the pipeline has one series"
+        raise UsageError(f"--series: {text!r} is no tag of the pipeline's series: write {known}")
+    return name, value
+
+
+def _found(marks: list[Mark], name: str) -> Mark:
+    for mark in marks:
+        if mark.id == name:
+            return mark
+    raise UsageError(f"there is no mark {name!r}: `anomaly feedback list` shows what there is")
+
+
+def _line(mark: Mark) -> str:
+    series = ", ".join(f"{name}={value}" for name, value in mark.series.items()) or "all series"
+    note = f"  {mark.note}" if mark.note else ""
+    return f"{mark.id}  {mark.kind:<11}  {rfc3339(mark.begin_ns)} to {rfc3339(mark.end_ns)}  {series}{note}"

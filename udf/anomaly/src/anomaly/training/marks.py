@@ -1,0 +1,105 @@
+"""Marks of feedback in InfluxDB: the measurement `feedback` of the results database, where people, the command and
+Grafana write them.
+
+Tags: `pipeline`, and those of the series that are meant; none means all. Time: the begin. Fields: `kind` (one of
+`anomaly.feedback.KINDS`, or REMOVED), `end_ms` (integer), `note` (string). The same tags and time are the same mark, so
+a mark is taken back by overwriting it.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from anomaly.feedback import FALSE_ALARM, KINDS, Feedback, Look, Mark
+from anomaly.influxql import identifier, literal
+from anomaly.lines import line
+from anomaly.model import Model
+from anomaly.results import Result
+from anomaly.spec import Pipeline
+from anomaly.training.influx import Influx
+from anomaly.windows import Windows
+
+REMOVED = "removed"
+_MEASUREMENT = "feedback"
+_MS = 1_000_000
+
+
+def read_feedback(influx: Influx, database: str, pipeline: Pipeline) -> list[Mark]:
+    """All marks of a pipeline that were not taken back, oldest first; with the looks of false alarms. Raises
+    InfluxError."""
+    marks = []
+    query = (
+        f"SELECT {', '.join(map(identifier, ('kind', 'end_ms', 'note')))} FROM {identifier(_MEASUREMENT)}"
+        f' WHERE "pipeline" = {literal(pipeline.name)} GROUP BY *'
+    )
+    for part in influx.query(query, database):
+        series = {name: value for name, value in part.tags.items() if name != "pipeline" and value}
+        for begin_ns, kind, end_ms, note in part.rows:
+            if kind in KINDS:
+                # Whoever writes without an end means the window that begins there.
+                end_ns = begin_ns + pipeline.window_ns if end_ms is None else int(end_ms) * _MS
+                marks.append(Mark(kind, int(begin_ns), end_ns, series, note or ""))
+    marks = [_seen(influx, database, pipeline, mark) for mark in marks]
+    return sorted(marks, key=lambda mark: (mark.begin_ns, mark.id))
+
+
+def write_feedback(influx: Influx, database: str, pipeline: str, mark: Mark, kind: str | None = None) -> None:
+    """One mark, or, with kind REMOVED, that it is taken back. Raises InfluxError."""
+    fields: dict[str, float | int | str | bool] = {
+        "kind": kind or mark.kind,
+        "end_ms": mark.end_ns // _MS,
+        "note": mark.note,
+    }
+    point = Result(_MEASUREMENT, {"pipeline": pipeline, **mark.series}, mark.begin_ns, fields)
+    influx.write([line(point)], database)
+
+
+def learned(model: Model, windows: Windows, marks: list[Mark]) -> list[str]:
+    """Ids of the false alarms that lie in the history and are none to the model: no window reaches `periods.open`."""
+    feedback = Feedback(model.pipeline, marks)
+    return [mark.id for mark in marks if mark.kind == FALSE_ALARM and _calm(model, windows, feedback, mark)]
+
+
+def _calm(model: Model, windows: Windows, feedback: Feedback, mark: Mark) -> bool:
+    marked = windows.where(feedback.marked(windows, mark))
+    marked = marked.where(marked.complete)
+    limit = model.pipeline.periods.open
+    return len(marked) > 0 and all(
+        verdict.severity < limit
+        for index in np.unique(marked.series)
+        for verdict in model.judge(marked.keys[index], marked.values[marked.series == index])
+    )
+
+
+def _seen(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Mark:
+    """The mark, with what its windows looked like if it is a false alarm and any of them were anomalous."""
+    if mark.kind != FALSE_ALARM:
+        return mark
+    rows = np.array(list(_looks(influx, database, pipeline, mark)), dtype=np.float64)
+    if not len(rows):
+        return mark
+    width = len(pipeline.fields)
+    contributions, values = rows[:, 1 : width + 1], rows[:, width + 1 :]
+    look = Look(
+        float(rows[:, 0].max()),
+        tuple(contributions.mean(axis=0).tolist()),
+        tuple(values.min(axis=0).tolist()),
+        tuple(values.max(axis=0).tolist()),
+    )
+    return Mark(mark.kind, mark.begin_ns, mark.end_ns, mark.series, mark.note, look)
+
+
+def _looks(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Iterator[list[float]]:
+    """Score, contributions and values of the mark's anomalous windows."""
+    names = [f"{what}_{field}" for what in ("contribution", "value") for field in pipeline.fields]
+    series = "".join(f" AND {identifier(tag)} = {literal(value)}" for tag, value in mark.series.items())
+    query = (
+        f'SELECT {", ".join(map(identifier, ["score", *names]))} FROM "score"'
+        f' WHERE "pipeline" = {literal(pipeline.name)}{series} AND "label" = 1'
+        f" AND time > {mark.begin_ns - pipeline.window_ns} AND time < {mark.end_ns}"
+    )
+    for part in influx.query(query, database):
+        for _, *numbers in part.rows:
+            # A pipeline that had other fields then has no such numbers.
+            if None not in numbers:
+                yield numbers
