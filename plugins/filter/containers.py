@@ -91,7 +91,7 @@ def container_verdict(inspected: Mapping[str, Any] | None) -> str:
     return "ready" if state["Running"] and health in ("healthy", "none") else "waiting"
 
 
-def _fix(cause: str, state: Mapping[str, Any], name: str, memory: str) -> str:
+def _fix(cause: str, state: Mapping[str, Any], memory: str, whole_log: str) -> str:
     if "port is already allocated" in cause or "address already in use" in cause:
         return "stop what listens on the port (ss -ltnp), or choose another with the service's port variable"
     if "bind source path does not exist" in cause:
@@ -104,7 +104,8 @@ def _fix(cause: str, state: Mapping[str, Any], name: str, memory: str) -> str:
         return "the command or entry point is not in the image or not executable: check container_command and the image"
     if "container_run_timeout" in cause:
         return "give the job more time with container_run_timeout, or less work"
-    return f"read the log below, all of it with 'docker logs {name}'; mend the cause, and run the playbook again"
+    whole = f" ({whole_log} has all of it)" if whole_log else ""
+    return f"read the log below{whole}, mend the cause, and run the playbook again"
 
 
 def container_explanation(report: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
@@ -112,7 +113,7 @@ def container_explanation(report: Mapping[str, Any], secrets: Mapping[str, str])
 
     Args:
         report: ``name``, ``image``, ``memory``, ``doing``, ``cause``, ``inspected`` (``docker inspect``'s answer or
-            null), ``logs`` (title to text).
+            null), ``logs`` (title to text), ``whole_log`` (where to read all of it, or empty).
         secrets: blanked wherever they occur, as a program may log what it was given.
     """
     inspected = report["inspected"] or {}
@@ -132,7 +133,7 @@ def container_explanation(report: Mapping[str, Any], secrets: Mapping[str, str])
             checks = health.get("Log") or []
             last = f"last check exited with {checks[-1]['ExitCode']}: {checks[-1]['Output'].strip()}" if checks else ""
             lines.append(f"Health: {health['Status']}, {last or 'not checked yet'}")
-    lines.append(f"Fix: {_fix(cause, state, report['name'], report['memory'])}")
+    lines.append(f"Fix: {_fix(cause, state, report['memory'], report['whole_log'])}")
     lines += [f"{title}:\n{text.rstrip()}" for title, text in report["logs"].items() if text.strip()]
     text = "\n".join(lines)
     for value in secrets.values():

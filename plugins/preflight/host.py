@@ -59,7 +59,7 @@ def disks(found: Mapping[str, Mapping[str, Any]], least_mb: Mapping[str, int]) -
                 f"disk space for {path}",
                 f"{entry['free_mb']} MiB",
                 f"is less than the {least} MiB it needs",
-                f"free some on the file system of {entry['existing']}, or move the folder to a larger one",
+                f"free some on the file system of {entry['existing']}, or move {_mover(path)} to a larger one",
             )
         if not entry["writable"]:
             yield Problem(
@@ -68,6 +68,10 @@ def disks(found: Mapping[str, Mapping[str, Any]], least_mb: Mapping[str, int]) -
                 f"{entry['existing']} cannot be written to",
                 "set ansible_become to true for this host, mount it writable, or set stack_dir to another folder",
             )
+
+
+def _mover(path: str) -> str:
+    return "the engine's folder (data-root in its daemon.json)" if path == ENGINE_ROOT else "the stack with stack_dir"
 
 
 def engine(found: Mapping[str, Any], managed: bool) -> Iterator[Problem]:

@@ -109,7 +109,7 @@ def test_verdict(inspected: dict[str, Any] | None, verdict: str) -> None:
 def explanation(cause: str, inspected: dict[str, Any] | None, log: str = "") -> str:
     return container_explanation(
         {"name": "anomaly-influxdb", "image": "influxdb:1", "memory": "1g", "doing": "start", "cause": cause,
-         "inspected": inspected, "logs": {"Its last log lines": log}},
+         "inspected": inspected, "logs": {"Its last log lines": log}, "whole_log": "docker logs anomaly-influxdb"},
         SECRETS,
     )  # fmt: skip
 
@@ -138,7 +138,7 @@ def test_secrets_in_a_log_are_blanked() -> None:
         ("it is crashing", state("restarting", OOMKilled=True), "memory limit (container_memory is 1g)"),
         ("it is exited", state("exited", ExitCode=127), "not in the image or not executable"),
         ("it was not done after 5 s (container_run_timeout)", state(), "container_run_timeout"),
-        ("it is unhealthy", state(health="unhealthy"), "docker logs anomaly-influxdb"),
+        ("it is unhealthy", state(health="unhealthy"), "(docker logs anomaly-influxdb has all of it)"),
     ],
 )
 def test_the_fix_fits_the_cause(cause: str, inspected: dict[str, Any] | None, fix: str) -> None:
