@@ -44,6 +44,8 @@ def check(image: Image, reference: str) -> None:
         _says(reference, "usage", "anomaly", "--help")
         # What training needs, loaded for real: wheels can miss a shared library.
         _says(reference, "IsolationForest", "python3", "-c", "from sklearn.ensemble import *; print(IsolationForest)")
+        # It works without its compiled part, too, only slower: here it has to be there.
+        _says(reference, "compiled: True", "python3", "-c", "import kapacitor_udf as k; print('compiled:', k.compiled)")
         _udf_answers(reference)
 
 

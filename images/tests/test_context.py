@@ -43,7 +43,8 @@ def test_files_are_found_by_their_place_in_the_context(repository: Path) -> None
 
 def test_caches_and_hidden_files_change_nothing(repository: Path) -> None:
     before = tag(repository)
-    for name in ("udf/anomaly/src/__pycache__/main.cpython-313.pyc", "udf/.ruff_cache/x", "images/thing/list.in"):
+    caches = ("udf/anomaly/src/__pycache__/main.cpython-313.pyc", "udf/.ruff_cache/x", "images/thing/list.in")
+    for name in (*caches, "udf/anomaly/src/fast.c", "udf/anomaly/src/fast.cpython-313-x86_64-linux-gnu.so"):
         path = repository / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")

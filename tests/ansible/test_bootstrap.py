@@ -211,3 +211,55 @@ def test_an_unknown_set(machine: Machine, arguments: tuple[str, ...]) -> None:
     assert run.returncode != 0
     assert "unknown set" in run.stderr
     assert "scripts/bootstrap dev" in run.stderr
+
+
+# Builds nothing, but leaves what a compiler would.
+BACKEND = """
+import zipfile
+from pathlib import Path
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    Path("src/thing/part.cpython-0.so").touch()
+    with zipfile.ZipFile(Path(folder) / "thing-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("thing-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: thing\\nVersion: 1\\n")
+        wheel.writestr("thing-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("thing-1.dist-info/RECORD", "")
+    return "thing-1-py3-none-any.whl"
+"""
+BUILD_SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+
+def test_parts_are_compiled_in_the_work_tree(machine: Machine) -> None:
+    machine.program("python3", machine.python)
+    machine.program("apt-get", "")
+    package = machine.tree / "udf" / "thing"
+    source = package / "src" / "thing" / "part.pyx"
+    source.parent.mkdir(parents=True)
+    source.touch()
+    (package / "backend.py").write_text(BACKEND, encoding="utf-8")
+    (package / "pyproject.toml").write_text(BUILD_SYSTEM, encoding="utf-8")
+    assert "Compiling" not in machine.bootstrap("tools").stdout
+    run = machine.bootstrap("dev")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Compiling a part of thing" in run.stdout
+    minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert f"apt-get install -y --no-install-recommends gcc libc6-dev python{minor}-dev" in machine.called("apt-get")
+    assert "up to date" in machine.bootstrap("dev").stdout
+    (built,) = source.parent.glob("*.so")
+    built.unlink()
+    assert "Compiling" in machine.bootstrap("dev").stdout
+    source.write_text("# changed\n", encoding="utf-8")
+    assert "Compiling" in machine.bootstrap("dev").stdout
+
+
+def test_a_part_that_is_not_compiled_fails(machine: Machine) -> None:
+    machine.program("python3", machine.python)
+    machine.program("apt-get", "")
+    source = machine.tree / "udf" / "thing" / "src" / "thing" / "part.pyx"
+    source.parent.mkdir(parents=True)
+    source.touch()
+    (machine.tree / "udf/thing/backend.py").write_text(BACKEND.replace("part.", "other."), encoding="utf-8")
+    (machine.tree / "udf/thing/pyproject.toml").write_text(BUILD_SYSTEM, encoding="utf-8")
+    run = machine.bootstrap("dev")
+    assert run.returncode != 0
+    assert "nothing was compiled" in run.stderr

@@ -5,7 +5,9 @@ from google.protobuf.internal.encoder import _VarintBytes  # type: ignore[attr-d
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapacitor_udf._framing import LONGEST_RUN, POINT_TAG, FrameReader, Oversized, Run, apart, frame
+from kapacitor_udf import _compiled, _uncompiled
+from kapacitor_udf._framing import LONGEST_RUN, FrameReader, Oversized, Run, apart, frame
+from kapacitor_udf._uncompiled import POINT_TAG
 
 points = st.binary(max_size=200).map(POINT_TAG.__add__)
 messages = st.lists(st.one_of(st.binary(max_size=300), st.integers(120, 140).map(bytes), points), max_size=20)
@@ -32,6 +34,26 @@ def test_points_that_follow_each_other_are_one_run(others: list[bytes]) -> None:
     one, two = frame(POINT_TAG + b"one"), frame(POINT_TAG + bytes(300))
     found = FrameReader(1000).feed(one + two + b"".join(map(frame, others)) + two)
     assert found == [Run(one + two, 2), *others, Run(two, 1)]
+
+
+@given(messages, st.binary(max_size=5), st.integers(0, 20), st.integers(0, 250), st.integers(0, 12))
+def test_the_compiled_part_finds_the_same_runs(
+    messages: list[bytes], noise: bytes, position: int, limit: int, most: int
+) -> None:
+    data = b"".join(map(frame, messages)) + noise
+    position = min(position, len(data))
+    for begin in (0, position):
+        found = _compiled.pass_points(data, begin, limit, most)
+        assert found == _uncompiled.pass_points(data, begin, limit, most)
+        run = data[begin : found[0]]
+        assert _compiled.split(run) == _uncompiled.split(run)
+        assert len(_compiled.split(run)) == found[1]
+
+
+@pytest.mark.parametrize("torn", [b"\x05abc", b"\x80", b"\xff" * 11, b"\x01a\x02"])
+def test_the_compiled_part_refuses_what_is_no_run(torn: bytes) -> None:
+    with pytest.raises(ValueError, match="ends within a frame"):
+        _compiled.split(torn)
 
 
 def test_a_run_has_an_end() -> None:

@@ -5,7 +5,7 @@ from kapacitor_udf import Batch, Point
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import _wire as wire_module
 from kapacitor_udf import wire_pb2 as wire
-from kapacitor_udf._framing import Run, apart, frame, split
+from kapacitor_udf._framing import Run, apart, frame
 from kapacitor_udf._receiver import RawBatch, Receiver, Request, Unit, Unusable, size, weight
 
 
@@ -29,7 +29,7 @@ def contents(unit: Unit) -> object:
     """A unit, without how its points fell into runs."""
     if isinstance(unit, RawBatch):
         return (unit.begin, list(apart(unit.points)), unit.end, unit.count)
-    return split(unit) if isinstance(unit, Run) else unit
+    return list(apart([unit])) if isinstance(unit, Run) else unit
 
 
 def test_points_and_batches_become_units_in_order() -> None:

@@ -5,6 +5,9 @@ encodes and decodes them, `_receiver` sorts them into units of work, `_life` is 
 handler (`_handlers`, `_data`, `_declaration`, `_groups`) and answers for it, `_inbox` is the queue between reading and
 handling, `_session` connects all this to two descriptors, `_process` to stdin and stdout, `_server` to the connections
 of a Unix socket (`_listener`). `__main__` records conversations and replays them (`_record`, `_recording`, `_replay`).
+
+`_rows` and `_group_numbers` are the fast path of a FieldsHandler. `_loops` takes what of it is compiled (`_compiled`),
+or else does without (`_uncompiled`).
 """
 
 from ._counters import Counters
@@ -12,7 +15,8 @@ from ._data import BATCH, STREAM, Batch, EdgeType, FieldValue, Point
 from ._declaration import BOOL, DOUBLE, DURATION, INT, STRING, UDF, Metrics, Option, ValueType
 from ._errors import DeclarationError, InitError, Rejected, UDFError
 from ._groups import Groups
-from ._handlers import BatchHandler, BatchSink, Context, Handler, PointSink, StreamHandler
+from ._handlers import BatchHandler, BatchSink, Context, FieldsHandler, Handler, PointSink, StreamHandler
+from ._loops import compiled
 from ._process import run
 from ._server import serve
 from ._session import Limits
@@ -34,6 +38,7 @@ __all__ = [
     "DeclarationError",
     "EdgeType",
     "FieldValue",
+    "FieldsHandler",
     "Groups",
     "Handler",
     "InitError",
@@ -46,6 +51,7 @@ __all__ = [
     "StreamHandler",
     "UDFError",
     "ValueType",
+    "compiled",
     "run",
     "serve",
 ]

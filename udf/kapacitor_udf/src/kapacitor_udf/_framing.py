@@ -17,10 +17,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ._errors import FramingError
+from ._loops import pass_points, split
 
 LARGEST_MESSAGE = 2**31 - 1
-POINT_TAG = b"\x8a\x01"
-"""What a message of a point begins with: field 17, which has a length, in Request and Response alike."""
 LONGEST_RUN = 1024
 """Points in one Run: what is queued, shed and handled as a whole."""
 _LONGEST_VARINT = 5
@@ -145,51 +144,10 @@ def frame(message: bytes) -> bytes:
     return bytes(head) + message
 
 
-def pass_points(data: bytes, position: int, limit: int, most: int) -> tuple[int, int]:
-    """Where a run of whole messages of points ends that begins at `position`, and how many they are.
-
-    At most `most`, of at most `limit` bytes each. What is no such message, for whatever reason, ends the run.
-    """
-    count, end = 0, len(data)
-    while count < most:
-        start, size, shift = position, 0, 0
-        while start < end and shift < 7 * _LONGEST_VARINT:
-            byte = data[start]
-            start += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        else:
-            break
-        if not 2 <= size <= limit or start + size > end or data[start : start + 2] != POINT_TAG:
-            break
-        position = start + size
-        count += 1
-    return position, count
-
-
-def split(run: Run) -> list[bytes]:
-    """The messages of a run."""
-    messages = []
-    frames, position = run.frames, 0
-    while position < len(frames):
-        size = shift = 0
-        byte = 0x80
-        while byte > 0x7F:
-            byte = frames[position]
-            position += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-        messages.append(frames[position : position + size])
-        position += size
-    return messages
-
-
 def apart(parts: Iterable[Run | bytes | Oversized]) -> Iterator[bytes | Oversized]:
     """Messages one by one, those of runs too."""
     for part in parts:
         if isinstance(part, Run):
-            yield from split(part)
+            yield from split(part.frames)
         else:
             yield part

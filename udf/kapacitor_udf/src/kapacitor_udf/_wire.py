@@ -17,7 +17,8 @@ from . import wire_pb2 as wire
 from ._data import Batch, FieldValue, Point
 from ._declaration import UDF, Call, ValueType
 from ._errors import MalformedError
-from ._framing import POINT_TAG, frame
+from ._framing import frame
+from ._uncompiled import POINT_TAG
 
 # The members of Request and Response, by field number.
 INFO, INIT, KEEPALIVE, SNAPSHOT, RESTORE, ERROR = 1, 2, 3, 4, 5, 6

@@ -8,18 +8,22 @@ begins. Every question is answered, whatever happens.
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _metrics, _snapshots, _wire
 from ._counters import Counters
 from ._data import BATCH, STREAM, Point
 from ._declaration import UDF
 from ._errors import InitError, MalformedError, Rejected, SnapshotError
-from ._framing import Run, split
-from ._handlers import BatchHandler, BatchSink, Context, Handler, PointSink, StreamHandler
+from ._framing import Run
+from ._handlers import BatchHandler, BatchSink, Context, FieldsHandler, Handler, PointSink, StreamHandler
 from ._life import Life, Said, State
 from ._log import Log, place
+from ._loops import compiled, split
 from ._receiver import RawBatch, Request, Unit, Unusable
+
+if TYPE_CHECKING:
+    from ._rows import Rows
 
 # Points that make a micro-batch full: bounds what one exception makes to be done again.
 MICRO_BATCH = 4096
@@ -113,7 +117,10 @@ class Worker:
     def _points(self, runs: list[Run], count: int) -> Iterator[None]:
         if not self._takes(STREAM, count):
             return
-        messages = [message for run in runs for message in split(run)]
+        if isinstance(self._handler, FieldsHandler):
+            yield from self._rows(self._handler, Run(b"".join(run.frames for run in runs), count))
+            return
+        messages = [message for run in runs for message in split(run.frames)]
         points = []
         for message in messages:
             point = self._decoded(message)
@@ -135,11 +142,38 @@ class Worker:
             self._guarded(handler.point, point, "point")
             yield
 
+    def _rows(self, handler: FieldsHandler, run: Run) -> Iterator[None]:
+        rows, refused = handler.codec.decode(run.frames, run.count)
+        for error in refused:
+            if isinstance(error, MalformedError):
+                self._undecodable(error)
+            else:
+                self.counters.points_in += 1
+                self._failed(error, "add_fields")
+        self.counters.points_in += len(rows)
+        self.life.says(Said.DATA)
+        if len(rows) and not self._guarded(self._add_fields, rows, "add_fields", counted=len(rows) == 1):
+            for row in handler.codec.again(rows) if len(rows) > 1 else ():
+                self._guarded(self._add_fields, row, "add_fields")
+                yield
+        handler.groups.used(rows.groups)
+        yield
+
+    def _add_fields(self, rows: "Rows", sink: PointSink) -> None:
+        codec = self._handler.codec
+        encoded = codec.encode(rows, self._handler.add_fields(rows))
+        for rejected in rows.rejected:
+            self._failed(rejected, "add_fields")
+        sink.add(encoded.frames)
+        self.counters.points_out += encoded.points
+        self.counters.dropped_fields += encoded.dropped_fields
+        self.counters.dropped_points += encoded.dropped_points
+
     def _batch(self, raw: RawBatch) -> None:
         if not self._takes(BATCH, 1):
             return
         try:
-            messages = (message for run in raw.points for message in split(run))
+            messages = (message for run in raw.points for message in split(run.frames))
             points = [point for message in messages if (point := self._decoded(message)) is not None]
             batch = _wire.decode_batch(raw.begin, points, raw.end)
         except MalformedError as error:
@@ -247,6 +281,8 @@ class Worker:
             known = isinstance(error, ValueError | Rejected) and str(error)
             self._init_failed(str(error) if known else f"{type(error).__name__}: {error} (at {place(error)})")
         else:
+            if isinstance(self._handler, FieldsHandler) and not compiled:
+                self.log.say("kapacitor_udf was installed without its compiled part: this works, but not as fast")
             self._say(Said.INIT_OK, _wire.encode_init(None))
 
     def _init_failed(self, why: str) -> None:
@@ -258,6 +294,13 @@ class Worker:
         assert self._factory is not None  # noqa: S101 - set before the first call
         self.counters.groups = 0
         handler = self._factory(self._context)
+        if isinstance(handler, FieldsHandler):
+            name = type(handler).__name__
+            if not (self.udf.wants is self.udf.provides is STREAM):
+                raise InitError(f"the handler is a {name}, a FieldsHandler, so its UDF must want and provide STREAM")
+            if not hasattr(handler, "codec"):
+                raise InitError(f"{name}.__init__ must call super().__init__(context, fields=[...], adds={{...}})")
+            return handler
         base = StreamHandler if self.udf.wants is STREAM else BatchHandler
         if not isinstance(handler, base):
             raise InitError(

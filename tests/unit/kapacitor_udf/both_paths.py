@@ -1,0 +1,96 @@
+"""The same UDF twice, once for each path: what one answers to any bytes, the other must answer, too."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from kapacitor_udf import (
+    STREAM,
+    UDF,
+    Context,
+    Counters,
+    FieldsHandler,
+    Point,
+    PointSink,
+    Rejected,
+    StreamHandler,
+    _compiled,
+    _peer,
+    _rows,
+    _uncompiled,
+)
+from kapacitor_udf._log import Log
+from kapacitor_udf._receiver import Receiver
+from kapacitor_udf._rows import Rows
+from kapacitor_udf._worker import Worker
+
+WANTED = ("a", "b", "é")
+LOOPS = (_compiled, _uncompiled)
+
+
+def answers(numbers: Sequence[float], time: int) -> dict[str, Any]:
+    """What is added to a point with these numbers: something of each type, and now and then nothing."""
+    a, b, _ = numbers
+    return {
+        "sum": sum(numbers),
+        "odd": time % 2 == 1,
+        "lower": int(max(-(2.0**60), min(2.0**60, math.floor(a)))),
+        "ä": f"{b:.3g}" if b > 0 else None,
+    }
+
+
+class ByObjects(StreamHandler[PointSink]):
+    """The general path."""
+
+    def point(self, point: Point, out: PointSink) -> None:
+        numbers = []
+        for name in WANTED:
+            numbers.append(point.number(name))
+            if not math.isfinite(numbers[-1]):
+                raise Rejected("not finite", name)
+        added = answers(numbers, point.time)
+        point.fields.update({name: value for name, value in added.items() if value is not None})
+        out.point(point)
+
+
+class ByRows(FieldsHandler):
+    """The fast path."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, fields=WANTED, adds={"sum": float, "odd": bool, "lower": int, "ä": str})
+
+    def add_fields(self, rows: Rows) -> dict[str, Any]:
+        added = [answers(row, time) for row, time in zip(rows.values.tolist(), rows.times.tolist(), strict=True)]
+        return {name: [each[name] for each in added] for name in added[0]}
+
+
+def talk(handler: type, frames: bytes) -> tuple[list[Any], dict[str, Any]]:
+    """What a UDF answers to these bytes, as Kapacitor decodes it, and what it has counted of points."""
+    counters = Counters()
+    worker = Worker(UDF(wants=STREAM, provides=STREAM, handler=handler), counters, Log(lambda line: None))
+    receiver = Receiver(largest_message=2**20, largest_batch=2**20)
+    for data in (_peer.encode_init([], "task", "node"), frames):
+        for _ in worker.steps(receiver.receive(data)):
+            pass
+    out = _peer.data(_peer.responses(worker.sink.take())[1:])
+    counts = {name: count for name, count in counters.as_dict().items() if name not in ("last_error", "groups")}
+    return [comparable(point) for point in out], counts
+
+
+def comparable(point: Any) -> Any:
+    """A point so that 1, 1.0 and True differ, and -0.0 and 0.0."""
+    fields = sorted((name, type(value).__name__, repr(value)) for name, value in point.fields.items())
+    rest = (point.time, point.tags, point.name, point.dimensions, point.by_name, point.group)
+    return (fields, *rest, point.database, point.retention_policy)
+
+
+def assert_same(frames: bytes) -> None:
+    """Both paths make the same of these bytes, with and without the compiled part."""
+    expected = talk(ByObjects, frames)
+    for loops in LOOPS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_rows, "Scanner", loops.Scanner)
+            patch.setattr(_rows, "Appender", loops.Appender)
+            assert talk(ByRows, frames) == expected, f"{loops.__name__}: {frames.hex()}"

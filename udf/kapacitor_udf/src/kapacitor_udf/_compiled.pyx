@@ -1,0 +1,462 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, embedsignature=True
+"""The loops over bytes, compiled. Optional: without this module everything works by way of objects, slower.
+
+What arrives may be anything, so nothing here trusts a length. Every index is checked twice: where a length is read, by
+comparing it with what is left, which is what decides; and where a byte is read, by Cython's own bounds checks, which
+turn a mistake in this file into an IndexError. Nothing is written but to buffers whose bounds are checked as well.
+
+There is one decoder that is right by definition, protobuf's own. This one only recognises *plain* points: those whose
+fields can be read, and added to, without it. A point is plain if the message holds one point and nothing else; its
+parts are known ones in the form in which every protobuf library writes them, or unknown ones that can be passed over;
+its texts are UTF-8; its floats are finite; it has a field, and none of the fields that are to be added. Whatever is not
+plain, malformed or just unusual, is left to protobuf.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
+
+from array import array
+from itertools import accumulate
+
+# What the parts of a point begin with: field number * 8 + wire type.
+cdef enum:
+    TIME = 0x08
+    NAME = 0x12
+    DATABASE = 0x1A
+    RETENTION_POLICY = 0x22
+    GROUP = 0x2A
+    DIMENSION = 0x32
+    TAG = 0x3A
+    DOUBLE = 0x42
+    INTEGER = 0x4A
+    STRING = 0x52
+    BY_NAME = 0x58
+    BOOLEAN = 0x62
+    FIRST_UNKNOWN = 0x68
+    LARGEST = 0xFFFFFFFF
+
+# The same for the two parts of an entry of a map.
+cdef enum:
+    KEY = 0x0A
+    NUMBER_VALUE = 0x10
+    DOUBLE_VALUE = 0x11
+    TEXT_VALUE = 0x12
+
+VALUES = {DOUBLE: DOUBLE_VALUE, INTEGER: NUMBER_VALUE, BOOLEAN: NUMBER_VALUE, STRING: TEXT_VALUE}
+
+# What stands before a point's length: field 17 of Request and Response.
+cdef enum:
+    POINT_0 = 0x8A
+    POINT_1 = 0x01
+
+cdef enum:
+    LONGEST_LENGTH = 5  # bytes of a frame's length
+
+# A name in several maps is what Kapacitor takes it for: the largest of these.
+cdef enum Rank:
+    MISSING
+    IS_STRING
+    IS_INTEGER
+    IS_DOUBLE
+    IS_BOOLEAN
+
+# In the matrix of cells: no text.
+cdef uint64_t NONE = 0xFFFFFFFFFFFFFFFF
+
+
+cdef inline uint64_t varint(const uint8_t[::1] data, Py_ssize_t* position, Py_ssize_t stop) except? 1:
+    """The number at `position`, which moves behind it; to -1 if there is none before `stop`."""
+    cdef Py_ssize_t at = position[0]
+    cdef uint64_t value = 0
+    cdef int shift = 0
+    cdef uint8_t byte
+    while at < stop and shift < 64:
+        byte = data[at]
+        at += 1
+        if shift == 63 and byte > 1:
+            break
+        value |= <uint64_t>(byte & 0x7F) << shift
+        if byte < 0x80:
+            position[0] = at
+            return value
+        shift += 7
+    position[0] = -1
+    return 0
+
+
+cdef inline int varint_size(uint64_t value) noexcept:
+    cdef int size = 1
+    while value > 0x7F:
+        value >>= 7
+        size += 1
+    return size
+
+
+cdef inline bint is_text(const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop) except -1:
+    """Whether these bytes are UTF-8."""
+    cdef Py_ssize_t at
+    for at in range(start, stop):
+        if data[at] > 0x7F:
+            break
+    else:
+        return True
+    try:
+        PyUnicode_DecodeUTF8(<const char*>&data[start], stop - start, NULL)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def pass_points(bytes data, Py_ssize_t position, Py_ssize_t limit, Py_ssize_t most):
+    """The same as in `_uncompiled`."""
+    cdef const uint8_t[::1] view = data
+    cdef Py_ssize_t end = view.shape[0], at, count = 0
+    cdef uint64_t size
+    while count < most:
+        at = position
+        size = varint(view, &at, min(end, position + LONGEST_LENGTH))
+        if at < 0 or size < 2 or size > <uint64_t>limit or size > <uint64_t>(end - at):
+            break
+        if view[at] != POINT_0 or view[at + 1] != POINT_1:
+            break
+        position = at + <Py_ssize_t>size
+        count += 1
+    return position, count
+
+
+def split(bytes frames):
+    """The messages of a run's frames. Raises ValueError if these are none."""
+    cdef const uint8_t[::1] view = frames
+    cdef Py_ssize_t end = view.shape[0], at = 0, stop
+    cdef list messages = []
+    while at < end:
+        stop = frame_stop(view, &at)
+        messages.append(frames[at:stop])
+        at = stop
+    return messages
+
+
+cdef inline Py_ssize_t frame_stop(const uint8_t[::1] data, Py_ssize_t* position) except -1:
+    """Where the frame at `position` ends, which moves to the message in it. Raises ValueError if it is not whole."""
+    cdef uint64_t size = varint(data, position, data.shape[0])
+    if position[0] < 0 or size > <uint64_t>(data.shape[0] - position[0]):
+        raise ValueError("a run ends within a frame")
+    return position[0] + <Py_ssize_t>size
+
+
+cdef class Names:
+    """Some names, to be found among bytes."""
+
+    cdef const uint8_t[::1] text
+    cdef Py_ssize_t[::1] ends
+    cdef Py_ssize_t count
+
+    def __init__(self, names):
+        # An empty array is no buffer, hence the one byte.
+        self.text = b"".join(names) or b"\0"
+        self.count = len(names)
+        self.ends = array("q", accumulate(map(len, names), initial=0))
+
+    cdef inline Py_ssize_t find(self, const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop) except -2:
+        """Which of the names this is, or -1."""
+        cdef Py_ssize_t which, begin, i, size = stop - start
+        for which in range(self.count):
+            begin = self.ends[which]
+            if self.ends[which + 1] - begin != size:
+                continue
+            for i in range(size):
+                if data[start + i] != self.text[begin + i]:
+                    break
+            else:
+                return which
+        return -1
+
+
+cdef class Scanner:
+    """Finds fields in points. See `_uncompiled`, where `scan` is explained."""
+
+    cdef Names wanted, added
+    cdef bint incomplete
+    # What the last message held.
+    cdef int64_t time
+    cdef Py_ssize_t group_start, group_stop, entries
+    cdef double[::1] numbers
+    cdef uint8_t[::1] ranks
+
+    def __init__(self, wanted, added, bint incomplete):
+        self.wanted = Names(wanted)
+        self.added = Names(added)
+        self.incomplete = incomplete
+        # One more than needed, likewise.
+        self.numbers = array("d", bytes(8 * (len(wanted) + 1)))
+        self.ranks = bytearray(len(wanted) + 1)
+
+    def scan(
+        self, bytes frames, dict numbers, number,
+        int64_t[::1] times, double[:, ::1] values, int64_t[::1] groups,
+        int64_t[::1] starts, int64_t[::1] stops, uint8_t[::1] plain,
+    ):
+        cdef const uint8_t[::1] data = frames
+        cdef Py_ssize_t at = 0, stop, row, column
+        cdef bytes group
+        for row in range(times.shape[0]):
+            stop = frame_stop(data, &at)
+            starts[row] = at
+            stops[row] = stop
+            plain[row] = self.read(data, at, stop)
+            if plain[row]:
+                times[row] = self.time
+                for column in range(self.wanted.count):
+                    values[row, column] = self.numbers[column]
+                group = b""
+                if self.group_stop > self.group_start:
+                    group = PyBytes_FromStringAndSize(
+                        <const char*>&data[self.group_start], self.group_stop - self.group_start
+                    )
+                found = numbers.get(group)
+                groups[row] = number(group) if found is None else found
+            at = stop
+
+    cdef bint read(self, const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop) except -1:
+        """Read a message. Whether it is a plain point, with all fields that are wanted if it must have all."""
+        cdef Py_ssize_t at = start + 2, end, column
+        cdef uint64_t tag, size
+        if stop - start < 2 or data[start] != POINT_0 or data[start + 1] != POINT_1:
+            return False
+        size = varint(data, &at, stop)
+        if at < 0 or size != <uint64_t>(stop - at):
+            return False
+        self.time = 0
+        self.group_start = self.group_stop = self.entries = 0
+        for column in range(self.wanted.count):
+            self.ranks[column] = MISSING
+        while at < stop:
+            tag = varint(data, &at, stop)
+            if at < 0 or tag > LARGEST:
+                return False
+            if tag == TIME:
+                self.time = <int64_t>varint(data, &at, stop)
+            elif tag & 7 == 2:
+                size = varint(data, &at, stop)
+                if at < 0 or size > <uint64_t>(stop - at):
+                    return False
+                end = at + <Py_ssize_t>size
+                if tag == TAG or tag == DOUBLE or tag == INTEGER or tag == STRING or tag == BOOLEAN:
+                    if not self.entry(data, tag, at, end):
+                        return False
+                elif tag == GROUP or tag == NAME or tag == DATABASE or tag == RETENTION_POLICY or tag == DIMENSION:
+                    if not is_text(data, at, end):
+                        return False
+                    if tag == GROUP:
+                        self.group_start = at
+                        self.group_stop = end
+                elif tag < FIRST_UNKNOWN:
+                    return False
+                at = end
+            elif tag == BY_NAME:
+                varint(data, &at, stop)
+            elif tag < FIRST_UNKNOWN:
+                return False
+            elif tag & 7 == 0:
+                varint(data, &at, stop)
+            elif tag & 7 == 1:
+                at += 8
+            elif tag & 7 == 5:
+                at += 4
+            else:
+                return False
+            if at < 0 or at > stop:
+                return False
+        if not self.entries:
+            return False
+        for column in range(self.wanted.count):
+            if self.ranks[column] != IS_INTEGER and self.ranks[column] != IS_DOUBLE:
+                if not self.incomplete:
+                    return False
+                self.numbers[column] = float("nan")
+        return True
+
+    cdef bint entry(self, const uint8_t[::1] data, uint64_t tag, Py_ssize_t at, Py_ssize_t stop) except -1:
+        """Read an entry of a map: its key, then its value. Whether it is plain."""
+        cdef Py_ssize_t begin, end, column
+        cdef uint64_t size, bits = 0
+        cdef uint8_t rank
+        cdef double value = 0
+        cdef int i
+        if at >= stop or data[at] != KEY:
+            return False
+        at += 1
+        size = varint(data, &at, stop)
+        # Two bytes of value are the least that can follow.
+        if at < 0 or stop - at < 2 or size > <uint64_t>(stop - at - 2):
+            return False
+        begin, end = at, at + <Py_ssize_t>size
+        if not is_text(data, begin, end):
+            return False
+        at = end + 1
+        if tag == DOUBLE:
+            if data[end] != DOUBLE_VALUE or stop - at != 8:
+                return False
+            for i in range(8):
+                bits |= <uint64_t>data[at + i] << (8 * i)
+            if bits >> 52 & 0x7FF == 0x7FF:
+                return False  # not finite
+            memcpy(&value, &bits, sizeof(value))
+            rank = IS_DOUBLE
+        elif tag == INTEGER or tag == BOOLEAN:
+            if data[end] != NUMBER_VALUE:
+                return False
+            bits = varint(data, &at, stop)
+            if at != stop:
+                return False
+            value = <double><int64_t>bits
+            rank = IS_INTEGER if tag == INTEGER else IS_BOOLEAN
+        else:
+            if data[end] != TEXT_VALUE:
+                return False
+            size = varint(data, &at, stop)
+            if at < 0 or size != <uint64_t>(stop - at) or not is_text(data, at, stop):
+                return False
+            rank = IS_STRING
+        if tag == TAG:
+            return True
+        self.entries += 1
+        if self.added.find(data, begin, end) >= 0:
+            return False
+        column = self.wanted.find(data, begin, end)
+        if column >= 0 and rank >= self.ranks[column]:
+            self.ranks[column] = rank
+            self.numbers[column] = value
+        return True
+
+
+cdef class Appender:
+    """Appends fields to plain points. `columns`: the kind of each field (its map's number) and its name, UTF-8."""
+
+    cdef const uint8_t[::1] heads
+    cdef Py_ssize_t[::1] ends
+    cdef uint8_t[::1] tags
+    cdef Py_ssize_t[::1] sizes
+    cdef Py_ssize_t count
+    # What is being written.
+    cdef uint8_t[::1] out
+    cdef Py_ssize_t at
+
+    def __init__(self, columns):
+        heads = [bytes([KEY]) + encoded(len(name)) + name + bytes([VALUES[tag]]) for tag, name in columns]
+        self.count = len(columns)
+        self.heads = b"".join(heads) or b"\0"
+        self.ends = array("q", accumulate(map(len, heads), initial=0))
+        self.tags = bytearray([tag for tag, name in columns] or 1)
+        self.sizes = array("q", bytes(8 * (len(columns) + 1)))
+
+    def append(
+        self, bytes frames, const int64_t[::1] starts, const int64_t[::1] stops,
+        const uint64_t[:, ::1] cells, list texts,
+    ):
+        cdef const uint8_t[::1] data = frames
+        cdef Py_ssize_t row, column, start, stop, inner, not_finite = 0, extra, capacity = 0
+        cdef Py_ssize_t rows = starts.shape[0]
+        if not rows:
+            return b"", 0
+        # Lengths, names, and the most that a value without text can take.
+        capacity = rows * (12 + self.ends[self.count] + 20 * self.count)
+        for row in range(rows):
+            capacity += stops[row] - starts[row]
+        for column in range(self.count):
+            if self.tags[column] == STRING:
+                for row in range(rows):
+                    if cells[row, column] != NONE:
+                        capacity += len(<bytes>texts[cells[row, column]])
+        self.out = bytearray(capacity)
+        self.at = 0
+        for row in range(rows):
+            start, stop = starts[row] + 2, stops[row]
+            varint(data, &start, stop)
+            if start < 0:
+                raise ValueError(f"row {row} is no plain point")
+            extra = 0
+            for column in range(self.count):
+                inner = self.value_size(column, cells[row, column], texts)
+                if inner >= 0:
+                    inner += self.ends[column + 1] - self.ends[column]
+                    extra += 1 + varint_size(inner) + inner
+                elif self.tags[column] == DOUBLE:
+                    not_finite += 1
+                self.sizes[column] = inner
+            inner = stop - start + extra
+            self.put(2 + varint_size(inner) + inner)
+            self.put_byte(POINT_0)
+            self.put_byte(POINT_1)
+            self.put(inner)
+            self.copy(data, start, stop)
+            for column in range(self.count):
+                if self.sizes[column] >= 0:
+                    self.put_byte(self.tags[column])
+                    self.put(self.sizes[column])
+                    self.copy(self.heads, self.ends[column], self.ends[column + 1])
+                    self.put_value(column, cells[row, column], texts)
+        result = PyBytes_FromStringAndSize(<const char*>&self.out[0], self.at)
+        self.out = None
+        return result, not_finite
+
+    cdef inline Py_ssize_t value_size(self, Py_ssize_t column, uint64_t cell, list texts) except -2:
+        """Bytes of a value, or -1 if it is left out."""
+        cdef Py_ssize_t size
+        cdef uint8_t tag = self.tags[column]
+        if tag == DOUBLE:
+            return -1 if cell >> 52 & 0x7FF == 0x7FF else 8
+        if tag != STRING:
+            return varint_size(cell)
+        if cell == NONE:
+            return -1
+        size = len(<bytes>texts[cell])
+        return varint_size(size) + size
+
+    cdef inline int put_value(self, Py_ssize_t column, uint64_t cell, list texts) except -1:
+        cdef uint8_t tag = self.tags[column]
+        cdef const uint8_t[::1] text
+        cdef int i
+        if tag == DOUBLE:
+            for i in range(8):
+                self.put_byte(cell >> (8 * i) & 0xFF)
+        elif tag != STRING:
+            self.put(cell)
+        else:
+            text = texts[cell]
+            self.put(text.shape[0])
+            self.copy(text, 0, text.shape[0])
+        return 0
+
+    cdef inline int put_byte(self, uint8_t byte) except -1:
+        self.out[self.at] = byte
+        self.at += 1
+        return 0
+
+    cdef inline int put(self, uint64_t number) except -1:
+        """Write a varint."""
+        while number > 0x7F:
+            self.put_byte(number & 0x7F | 0x80)
+            number >>= 7
+        return self.put_byte(<uint8_t>number)
+
+    cdef inline int copy(self, const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop) except -1:
+        cdef Py_ssize_t size = stop - start
+        if start < 0 or size < 0 or stop > data.shape[0] or size > self.out.shape[0] - self.at:
+            raise IndexError("out of bounds")
+        if size:
+            memcpy(&self.out[self.at], &data[start], size)
+            self.at += size
+        return 0
+
+
+cdef bytes encoded(uint64_t number):
+    """A varint."""
+    cdef bytearray out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

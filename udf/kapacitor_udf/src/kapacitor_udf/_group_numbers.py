@@ -1,0 +1,144 @@
+"""A small number for each group, so that a handler can keep its state of all groups in arrays.
+
+Kapacitor never tells that a group is gone. So groups are forgotten when they were silent for long, or when there are
+too many, those first that were silent for longest. That happens between micro-batches only, so a number means one group
+for as long as a handler looks at it; until then there may be as many groups too many as one micro-batch brought.
+A number that has become free is given to the next new group, and what handlers keep under it is set back first.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ._counters import Counters
+
+_FIRST_CAPACITY = 64
+# To look for silent groups takes time. So more make room than need to, as a part of all that are kept; and they are
+# looked for now and then only, as a part of the time that they may be silent.
+_PART = 0.1
+
+
+class GroupState:
+    """What a handler keeps for each group: `values[number]` is that of one group. It holds `fill` at first.
+
+    `values` is replaced by a larger array when there are more groups, so take it anew for each micro-batch.
+    """
+
+    def __init__(self, capacity: int, shape: Sequence[int], dtype: npt.DTypeLike, fill: object) -> None:
+        self._fill = fill
+        self.values = np.full((capacity, *shape), fill, dtype)
+
+    def grow(self, capacity: int) -> None:
+        """Make room for so many groups."""
+        grown = np.full((capacity, *self.values.shape[1:]), self._fill, self.values.dtype)
+        grown[: len(self.values)] = self.values
+        self.values = grown
+
+    def reset(self, number: int) -> None:
+        """A new group begins under this number."""
+        self.values[number] = self._fill
+
+
+class GroupNumbers:
+    """Groups and their numbers, bounded as `Groups` is.
+
+    `most`: how many are kept. `ttl`: seconds without points after which one is not, None for ever. `counters`: a
+    Context's, where `groups`, `groups_evicted` and `groups_expired` are then counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        most: int,
+        ttl: float | None = None,
+        counters: Counters | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.numbers: dict[bytes, int] = {}
+        """The number of each group that is kept, by Kapacitor's ID of it, encoded."""
+        self._most = most
+        self._ttl = ttl
+        self._counters = counters or Counters()
+        self._clock = clock
+        self._names: list[bytes] = []
+        self._free: list[int] = []
+        self._seen = np.zeros(_FIRST_CAPACITY)
+        self._looked = clock()
+        self._states: list[GroupState] = []
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        """Kapacitor's ID and the number of each group."""
+        for name, number in self.numbers.items():
+            yield name.decode(), number
+
+    def name(self, number: int) -> str:
+        """Kapacitor's ID of the group with this number."""
+        return self._names[number].decode()
+
+    def number(self, name: str) -> int:
+        """The number of a group, new or not, e.g. one of a snapshot."""
+        key = name.encode()
+        found = self.numbers.get(key)
+        return self.add(key) if found is None else found
+
+    def state(self, shape: Sequence[int], dtype: npt.DTypeLike, fill: object) -> GroupState:
+        """State to be kept for each group; see `GroupState`."""
+        state = GroupState(len(self._seen), shape, dtype, fill)
+        self._states.append(state)
+        return state
+
+    def add(self, name: bytes) -> int:
+        """A number for a new group."""
+        if self._free:
+            number = self._free.pop()
+            self._names[number] = name
+        else:
+            number = len(self._names)
+            self._names.append(name)
+            if number == len(self._seen):
+                self._grow()
+        for state in self._states:
+            state.reset(number)
+        self.numbers[name] = number
+        self._seen[number] = self._clock()
+        self._counters.groups += 1
+        return number
+
+    def used(self, numbers: npt.NDArray[np.int64]) -> None:
+        """These groups have had points. Forgets those that it is time for."""
+        now = self._clock()
+        self._seen[numbers] = now
+        if self._ttl is not None and now - self._looked >= self._ttl * _PART:
+            self._looked = now
+            for number in self._silent_first():
+                if now - self._seen[number] < self._ttl:
+                    break
+                self._forget(number)
+                self._counters.groups_expired += 1
+        if len(self.numbers) > self._most:
+            for number in self._silent_first()[: len(self.numbers) - self._most + int(self._most * _PART)]:
+                self._forget(number)
+                self._counters.groups_evicted += 1
+
+    def _silent_first(self) -> list[int]:
+        kept = np.fromiter(self.numbers.values(), np.int64, len(self.numbers))
+        order = np.argsort(self._seen[kept], kind="stable")
+        return [int(number) for number in kept[order]]
+
+    def _forget(self, number: int) -> None:
+        del self.numbers[self._names[number]]
+        self._free.append(number)
+        self._counters.groups -= 1
+
+    def _grow(self) -> None:
+        capacity = 2 * len(self._seen)
+        seen = np.zeros(capacity)
+        seen[: len(self._seen)] = self._seen
+        self._seen = seen
+        for state in self._states:
+            state.grow(capacity)
