@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def stricter(model: Model, version: str) -> Model:
     """Another version with other severities."""
     known = model.calibration
     calibration = Calibration(known.levels * 1.5, known.tail, known.excess, known.count)
-    return Model(version, model.pipeline, model.scaling, model.detector, calibration)
+    return replace(model, version=version, calibration=calibration)
 
 
 @pytest.fixture

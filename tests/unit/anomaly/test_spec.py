@@ -41,8 +41,9 @@ def test_defaults() -> None:
         "aggregate": ["mean", "stddev"],
         "detector": "isolation_forest",
         "parameters": {"trees": 100, "samples": 256},
-        "training": {"from": "24h", "to": "0s"},
+        "training": {"from": "24h", "to": "0s", "on_drift": False},
         "periods": {"open": 75.0, "close": 50.0, "silence": "1m", "merge": "1m"},
+        "drift": {"horizon": "1d", "psi": 0.25},
     }
 
 
@@ -79,7 +80,7 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
     filled = one().as_dict()
     for key in ("enabled", "retention_policy", "group_by", "aggregate", "detector"):
         assert schema[key]["default"] == filled[key]
-    for key in ("parameters", "training", "periods"):
+    for key in ("parameters", "training", "periods", "drift"):
         for inner, rule in schema[key]["properties"].items():
             if "default" in rule:
                 assert rule["default"] == filled[key][inner]
@@ -126,6 +127,10 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
             {"training": {"from": "2024-01-02T00:00:00Z", "to": "2024-01-01T00:00:00+00:00"}},
             'training.from: "2024-01-02T00:00:00Z" is not before training.to',
         ),
+        ({"training": {"every": "1s"}}, 'training.every: "1s" is shorter than 1m, less than a training may take'),
+        ({"training": {"every": "often"}}, 'training.every: "often" is not a duration'),
+        ({"drift": {"horizon": "3m"}}, 'drift.horizon: "3m" is shorter than 24 windows (10s each), which say little'),
+        ({"drift": {"psi": 0}}, "drift.psi: 0 is out of range: write at least 0.01, such as `0.25`"),
         ({"periods": {"open": 40}}, "periods.close: 50.0 is not below periods.open (40): write a lower severity"),
         ({"periods": {"close": 40}, "window": "1h"}, "periods.close: 40.0 is reached by one window of 1h in twenty"),
         ({"periods": {"open": 101}}, "periods.open: 101 is out of range: write at most 100"),
@@ -221,12 +226,18 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"enabled": False},
         {"kapacitor": "k2"},
         {"training": {"from": "7d"}},
+        {"training": {"every": "7d", "on_drift": True}},
         {"periods": {"open": 90}},
+        {"drift": {"psi": 0.1}},
         {"window": "10000ms"},
         {"parameters": {"trees": 100}},
     )
     for change in changes:
         assert one(**change).fingerprint == fingerprint
+
+
+def test_the_horizon_of_drift_is_a_day_or_a_hundred_windows() -> None:
+    assert [one(window=window).drift.horizon for window in ("10s", "15m", "1d")] == ["1d", "25h", "100d"]
 
 
 def test_differences_name_key_and_both_values() -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tests.unit.anomaly import printers
 
 
 def another(model: Model, version: str) -> Model:
-    return Model(version, model.pipeline, model.scaling, model.detector, model.calibration)
+    return replace(model, version=version)
 
 
 def test_what_is_written_is_loaded(store: Store, model: Model) -> None:
@@ -32,7 +33,7 @@ def test_the_files_are_what_the_contract_says(store: Store, model: Model) -> Non
     assert sorted(path.name for path in directory.iterdir()) == ["manifest.json", "model.npz"]
     assert (store.path / "current").readlink() == Path(model.version)
     manifest = json.loads((directory / "manifest.json").read_text())
-    assert manifest["schema"] == 1
+    assert manifest["schema"] == 2
     assert manifest["fingerprint"] == printers.PIPELINE.fingerprint
     assert manifest["specification"] == printers.PIPELINE.as_dict()
     assert manifest["series"] == [["printer-1"], ["printer-2"]]

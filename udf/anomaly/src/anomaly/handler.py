@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from anomaly.aggregate import Window, aggregate, collect
+from anomaly.drift import Drift
 from anomaly.feedback_file import FeedbackWatcher, feedback_path
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
 from anomaly.results import Result, results
@@ -29,7 +30,7 @@ from kapacitor_udf import Batch, BatchHandler, Context, Point, PointSink, Reject
 class AnomalyHandler(BatchHandler[PointSink]):
     """Scores each window of each series with the pipeline's current model, and keeps the series' periods."""
 
-    snapshot_version = 1
+    snapshot_version = 2
     # A new model is noticed, and what is counted is told, while no window ends, too.
     tick_seconds = 5.0
 
@@ -42,6 +43,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
         self._scorer = Scorer(self._pipeline, self.tally, context.counters)
         feedback = feedback_path(store.models, self._pipeline.name)
         self._feedback = FeedbackWatcher(feedback, self._pipeline, context.log, clock)
+        self._drift = Drift(self._pipeline)
         self._shadow = Shadow(store, self._pipeline, context.log, clock)
         self._dimensions = tuple(sorted((*self._pipeline.group_by, "pipeline")))
         self._window_ns = self._pipeline.window_ns
@@ -69,8 +71,21 @@ class AnomalyHandler(BatchHandler[PointSink]):
         for scored in self._scorer.feed(self._watcher.model(), run, feedback):
             for result in results(self._pipeline, key, scored):
                 out.point(self._point(result))
+            for result in self._drift.feed(key, scored, run.values[0]):
+                self._say_drift(result)
+                out.point(self._point(result))
         for result in self._shadow.feed(run, feedback):
             out.point(self._point(result))
+
+    def _say_drift(self, result: Result) -> None:
+        if result.fields["drifted"]:
+            series = ", ".join(f"{name}={value}" for name, value in result.tags.items() if name != "pipeline")
+            self.tally.add(
+                "results that say drift",
+                1,
+                f"{series or 'the series'} is no longer as in training: stability index {result.fields['psi']:.2f}, "
+                f"{result.fields['above']:.1%} of the windows anomalous: train again if it is as it should be",
+            )
 
     def _point(self, result: Result) -> Point:
         return Point(
@@ -97,13 +112,18 @@ class AnomalyHandler(BatchHandler[PointSink]):
         return f"{self._pipeline.name} {self._pipeline.fingerprint} {self._scorer.rules}"
 
     def snapshot(self) -> bytes:
-        """All series' periods, compressed."""
-        state = self._scorer.state()
-        return zlib.compress(json.dumps(state, separators=(",", ":")).encode()) if state else b""
+        """All series' periods and drift, compressed."""
+        series = self._scorer.state()
+        if not series:
+            return b""
+        state = {"series": series, "drift": self._drift.state(self._watcher.model())}
+        return zlib.compress(json.dumps(state, separators=(",", ":")).encode())
 
     def restore(self, data: bytes) -> None:
         """The inverse of `snapshot`. What does not fit raises; the library then starts cold."""
-        self._scorer.restore(json.loads(zlib.decompress(data)))
+        state = json.loads(zlib.decompress(data))
+        self._scorer.restore(state["series"])
+        self._drift.restore(state["drift"])
 
     def tick(self, out: PointSink) -> None:
         """What the metrics say of the pipeline: its model, and the counts of the tally under names with underscores."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from anomaly.calibration import Calibration
 from anomaly.detectors.base import Detector, load
 from anomaly.features import Feature, Scaling, features
+from anomaly.reference import Reference
 from anomaly.spec import Pipeline
 
 Floats = NDArray[np.float64]
@@ -44,6 +45,7 @@ class Model:
     scaling: Scaling
     detector: Detector
     calibration: Calibration
+    reference: Reference
     learned: frozenset[str] = frozenset()
     _rows: dict[tuple[str, ...], int] = field(init=False)
     _features: list[Feature] = field(init=False)
@@ -70,6 +72,10 @@ class Model:
         """Which windows of a series, of counts (n, f), have at least half of the points that are usual; see
         `features`."""
         return self.scaling.enough_points(counts, self._rows.get(key, 0))
+
+    def features(self, key: tuple[str, ...], values: Floats) -> Floats:
+        """What the detector sees (n, d) of a series' aggregates (n, d)."""
+        return self.scaling.transform(values, self._rows.get(key, 0))
 
     def judge(self, key: tuple[str, ...], values: Floats) -> list[Verdict]:
         """The verdicts on n complete windows of one series: aggregates (n, d), in the order of `features`."""
@@ -101,7 +107,8 @@ class Model:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything but version, pipeline and series' keys as arrays."""
-        return {**self.scaling.arrays(), **self.detector.arrays(), **self.calibration.arrays()}
+        parts = (self.scaling, self.detector, self.calibration, self.reference)
+        return {name: array for part in parts for name, array in part.arrays().items()}
 
     @classmethod
     def from_arrays(
@@ -118,4 +125,5 @@ class Model:
             Scaling.from_arrays(keys, arrays),
             load(pipeline.detector, arrays),
             Calibration.from_arrays(arrays),
+            Reference.from_arrays(arrays),
         )

@@ -26,10 +26,15 @@ class Result:
 
 def results(pipeline: Pipeline, key: Key, scored: Scored, suffix: str = "") -> Iterator[Result]:
     """The window's `score`, then the `period`s that it made known. suffix: what the measurements' names end with."""
-    tags = {"pipeline": pipeline.name, **dict(zip(pipeline.group_by, key, strict=True))}
+    tags = series_tags(pipeline, key)
     yield Result(f"score{suffix}", tags, scored.begin_ns, _score(pipeline, scored))
     for period in scored.periods:
         yield Result(f"period{suffix}", tags, period.begin_ns, _period(period, scored.model))
+
+
+def series_tags(pipeline: Pipeline, key: Key) -> dict[str, str]:
+    """The tags of a series' results."""
+    return {"pipeline": pipeline.name, **dict(zip(pipeline.group_by, key, strict=True))}
 
 
 def _score(pipeline: Pipeline, scored: Scored) -> Fields:

@@ -33,7 +33,7 @@ from anomaly.model import Model
 from anomaly.spec import Pipeline
 
 # Raised when files, features or scores are computed otherwise than before: older models are then refused.
-SCHEMA = 1
+SCHEMA = 2
 CURRENT = "current"
 SHADOW = "shadow"
 _MANIFEST = "manifest.json"

@@ -38,8 +38,16 @@ def describe(pipeline: Pipeline, now_ns: int) -> list[str]:
         "             or by several windows that are as rare together",
         f"             end after {periods.merge} below {periods.close:g}, once in {_days(periods.close)}",
         f"silence      more than {periods.silence} without complete windows is a period `no data`",
+        f"drift        a stability index above {pipeline.drift.psi:g}, over {pipeline.drift.horizon}",
+        f"retraining   {_again(pipeline)}",
         f"spec         {canonical_json(pipeline)}",
     ]
+
+
+def _again(pipeline: Pipeline) -> str:
+    reasons = [f"when the model is {pipeline.training.every} old"] if pipeline.training.every else []
+    reasons += ["on drift"] if pipeline.training.on_drift else []
+    return f"again by the trainer {' or '.join(reasons)}" if reasons else "again only when asked for"
 
 
 def _days(severity: float) -> str:

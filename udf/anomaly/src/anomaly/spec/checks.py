@@ -14,14 +14,17 @@ Finding = tuple[str, object, str]
 
 # A tag and a field with one name cannot be told apart by name in InfluxQL.
 RESULT_FIELDS = frozenset(
-    "score threshold severity label model begin_ms end_ms state peak_score peak_severity points reason feedback".split()
+    "score threshold severity label model feedback begin_ms end_ms state peak_score peak_severity points reason psi "
+    "above filled drifted".split()
 )
-RESULT_FIELD_PREFIXES = ("value_", "expected_low_", "expected_high_", "contribution_")
+RESULT_FIELD_PREFIXES = ("value_", "expected_low_", "expected_high_", "contribution_", "psi_")
 
 # Kapacitor aligns windows to Go's zero time, 0001-01-01 (window.go: time.Truncate), InfluxQL's GROUP BY time() to 1970.
 # Both cut alike only where the window divides the distance between the two.
 _ZERO_TIME_TO_EPOCH_NS = 719_162 * 86_400_000_000_000
 _MIN_WINDOW_NS = 1_000_000
+_MIN_HORIZON_WINDOWS = 24
+_MIN_EVERY_NS = 60_000_000_000
 
 
 def check(pipeline: Pipeline) -> Iterator[Finding]:
@@ -30,6 +33,7 @@ def check(pipeline: Pipeline) -> Iterator[Finding]:
     yield from _names(pipeline)
     yield from _training(pipeline)
     yield from _periods(pipeline)
+    yield from _drift(pipeline)
 
 
 def _window(pipeline: Pipeline) -> Iterator[Finding]:
@@ -132,3 +136,15 @@ def _periods(pipeline: Pipeline) -> Iterator[Finding]:
         )
     if periods.merge_ns % pipeline.window_ns:
         yield "periods.merge", periods.merge, f"is not a multiple of the window: write one of {pipeline.window}"
+
+
+def _drift(pipeline: Pipeline) -> Iterator[Finding]:
+    if pipeline.drift.horizon_ns < _MIN_HORIZON_WINDOWS * pipeline.window_ns:
+        yield (
+            "drift.horizon",
+            pipeline.drift.horizon,
+            f"is shorter than {_MIN_HORIZON_WINDOWS} windows ({pipeline.window} each), which say little: write more",
+        )
+    every_ns = pipeline.training.every_ns
+    if every_ns is not None and every_ns < _MIN_EVERY_NS:
+        yield "training.every", pipeline.training.every, "is shorter than 1m, less than a training may take: write 1d"

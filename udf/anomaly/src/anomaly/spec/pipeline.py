@@ -28,10 +28,19 @@ _FINGERPRINTED = (
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """The range of history to train on; each an InfluxQL duration before now or an RFC 3339 time."""
+    """On what to train, and when the trainer does it by itself. start, stop: the range of history, each an InfluxQL
+    duration before now or an RFC 3339 time. every: how old a model may become, a duration; None: as old as it likes.
+    on_drift: whether drift is a reason."""
 
     start: str
     stop: str
+    every: str | None = None
+    on_drift: bool = False
+
+    @property
+    def every_ns(self) -> int | None:
+        """`every` in nanoseconds."""
+        return None if self.every is None else parse_duration(self.every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,20 @@ class Periods:
         return parse_duration(self.merge)
 
 
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How drift is judged. horizon: how far back the distribution of now reaches, a duration. psi: the population
+    stability index from which on a feature has drifted."""
+
+    horizon: str
+    psi: float
+
+    @property
+    def horizon_ns(self) -> int:
+        """`horizon` in nanoseconds."""
+        return parse_duration(self.horizon)
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """One detection job. Made by `normalize` or `parse`, which check it; all defaults are filled in."""
@@ -72,6 +95,7 @@ class Pipeline:
     kapacitor: str | None
     training: Training
     periods: Periods
+    drift: Drift
 
     @property
     def window_ns(self) -> int:
@@ -98,13 +122,19 @@ class Pipeline:
             "aggregate": list(self.aggregate),
             "detector": self.detector,
             "parameters": dict(self.parameters),
-            "training": {"from": self.training.start, "to": self.training.stop},
+            "training": {
+                "from": self.training.start,
+                "to": self.training.stop,
+                **({} if self.training.every is None else {"every": self.training.every}),
+                "on_drift": self.training.on_drift,
+            },
             "periods": {
                 "open": self.periods.open,
                 "close": self.periods.close,
                 "silence": self.periods.silence,
                 "merge": self.periods.merge,
             },
+            "drift": {"horizon": self.drift.horizon, "psi": self.drift.psi},
         }
 
     @cached_property
@@ -154,6 +184,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
     window_ns = parse_duration(mapping["window"])
     training = mapping.get("training", {})
     periods = mapping.get("periods", {})
+    drift = mapping.get("drift", {})
     close = float(periods.get("close", max(DEFAULT_CLOSE, math.ceil(usual_severity(window_ns)))))
     defaults = DEFAULT_PARAMETERS.get(mapping.get("detector", DEFAULT_DETECTOR), {})
     return Pipeline(
@@ -169,12 +200,23 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         parameters={**defaults, **mapping.get("parameters", {})},
         enabled=mapping.get("enabled", True),
         kapacitor=mapping.get("kapacitor"),
-        training=Training(start=training.get("from", DEFAULT_FROM), stop=training.get("to", DEFAULT_TO)),
+        training=Training(
+            start=training.get("from", DEFAULT_FROM),
+            stop=training.get("to", DEFAULT_TO),
+            every=format_duration(parse_duration(training["every"])) if "every" in training else None,
+            on_drift=training.get("on_drift", False),
+        ),
         periods=Periods(
             open=float(periods.get("open", DEFAULT_OPEN if "close" in periods else max(DEFAULT_OPEN, close + 10.0))),
             close=close,
             silence=format_duration(parse_duration(periods["silence"]) if "silence" in periods else 6 * window_ns),
             merge=format_duration(parse_duration(periods["merge"]) if "merge" in periods else 6 * window_ns),
+        ),
+        drift=Drift(
+            horizon=format_duration(
+                parse_duration(drift["horizon"]) if "horizon" in drift else max(DEFAULT_HORIZON_NS, 100 * window_ns)
+            ),
+            psi=float(drift.get("psi", DEFAULT_PSI)),
         ),
     )
 
@@ -186,3 +228,6 @@ DEFAULT_FROM = "24h"
 DEFAULT_TO = "0s"
 DEFAULT_OPEN = 75.0
 DEFAULT_CLOSE = 50.0
+# A day, so that what is usual at some hour is no drift.
+DEFAULT_HORIZON_NS = 86_400_000_000_000
+DEFAULT_PSI = 0.25

@@ -19,6 +19,7 @@ from anomaly.calibration import calibrate
 from anomaly.detectors.base import Detector, fit
 from anomaly.features import Floats, Scaling, features, fit_scaling
 from anomaly.model import Model
+from anomaly.reference import reference
 from anomaly.spec import Pipeline
 from anomaly.training.blocks import FOLDS, Blocks
 from anomaly.training.gate import Quality, check_quality, check_windows
@@ -77,7 +78,8 @@ def train(
     quality = check_quality(pipeline, usable.begin_ns[scored], held_back[scored], blocks.number[scored])
     scaling, detector, estimator = _fit(pipeline, usable, seed, keep=True)
     progress.at(1.0, "of the forests fitted")
-    model = Model(version, pipeline, scaling, detector, calibrate(held_back[scored]))
+    x = scaling.transform(usable.values[scored], usable.series[scored] + 1)
+    model = Model(version, pipeline, scaling, detector, calibrate(held_back[scored]), reference(x))
     return Trained(model, estimator, len(usable), left_out, quality)
 
 
