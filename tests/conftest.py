@@ -14,8 +14,8 @@ os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A real kapacitord comes out of an image, so tests that want one need an engine."""
+    """A real daemon comes out of an image, so tests that want one need an engine."""
+    daemons = {"kapacitord", "kapacitord_binary", "influxd_binary"}
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "kapacitord" in fixtures or "kapacitord_binary" in fixtures:
+        if daemons & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.containers)

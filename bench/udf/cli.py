@@ -15,7 +15,7 @@ from bench.udf.measure import Plan, measure
 from bench.udf.prepare import ROOT, forest_cost, prepare, versions
 from bench.udf.report import print_report, report
 from bench.udf.rows import NAMES, rows
-from tests.conformance.kapacitord import NoKapacitord, binary
+from tests.conformance.binaries import NoBinary, binary
 
 _WIDTH = 120
 _OUTPUT = ROOT / "build" / "bench.json"
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
             _run(options, console, Path(scratch))
-    except (BenchError, NoKapacitord) as error:
+    except (BenchError, NoBinary) as error:
         Console(stderr=True).print(f"bench: {error}", style="red", markup=False, highlight=False)
         return 1
     return 0
@@ -56,7 +56,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _run(options: argparse.Namespace, console: Console, scratch: Path) -> None:
     on = machine()
     tools = prepare(ROOT / "build" / "bench" / "udf", console.print)
-    kapacitord = binary(scratch)
+    kapacitord = binary("kapacitord", "kapacitor", scratch)
     forest = forest_cost(tools)
     plan = _QUICK if options.quick else Plan()
     every = rows(tools)

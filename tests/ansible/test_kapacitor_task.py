@@ -18,7 +18,8 @@ import pytest
 
 from tests.ansible.modules import load
 from tests.ansible.test_templates import ALL, normalized, tickscript
-from tests.conformance.kapacitord import Kapacitord, binary, wait_until
+from tests.conformance.binaries import binary
+from tests.conformance.kapacitord import Kapacitord, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = load("kapacitor_task")
@@ -187,7 +188,8 @@ def kapacitord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kapacitord]
     (directory / "udf.py").write_text(UDF)
     environment = {"PYTHONPATH": str(ROOT / "udf" / "kapacitor_udf" / "src")}
     functions = {"anomaly": [sys.executable, str(directory / "udf.py")]}
-    with Kapacitord(binary(directory), directory / "data", functions, environment=environment) as running:
+    program = binary("kapacitord", "kapacitor", directory)
+    with Kapacitord(program, directory / "data", functions, environment=environment) as running:
         yield running
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.kapacitord import Collector, Kapacitord, binary
+from tests.conformance.binaries import binary
+from tests.conformance.influxd import Influxd
+from tests.conformance.kapacitord import Collector, Kapacitord
 from tests.conformance.server import Server
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +21,18 @@ EXAMPLES = ROOT / "udf" / "kapacitor_udf" / "examples"
 
 @pytest.fixture(scope="session")
 def kapacitord_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return binary(tmp_path_factory.mktemp("kapacitord"))
+    return binary("kapacitord", "kapacitor", tmp_path_factory.mktemp("kapacitord"))
+
+
+@pytest.fixture(scope="session")
+def influxd_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return binary("influxd", "influxdb", tmp_path_factory.mktemp("influxd"))
+
+
+@pytest.fixture
+def influxd(influxd_binary: Path, tmp_path: Path) -> Iterator[Influxd]:
+    with Influxd(influxd_binary, tmp_path / "influxdb") as influxd:
+        yield influxd
 
 
 @pytest.fixture

@@ -1,19 +1,9 @@
-"""A real kapacitord for one test or benchmark: its own port, data directory and log, UDFs configured, InfluxDB off.
-
-The binary comes from KAPACITORD (a path), or out of an image: the one that KAPACITOR_IMAGE names, else the one that
-scripts/test-images builds. An image's binary may need a newer C library than this machine has, so the image's own
-libraries and loader are taken along.
-"""
+"""A real kapacitord for one test or benchmark: its own port, data directory and log, UDFs configured, and an InfluxDB
+if one is given."""
 
 import json
-import os
-import platform
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import tarfile
 import threading
 import urllib.error
 import urllib.parse
@@ -22,14 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
+
+from tests.conformance.daemon import WAIT, Daemon
 
 T = TypeVar("T")
-
-# Far longer than anything here takes: what does not come by then does not come.
-WAIT = 120.0
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 _CONFIG = """\
 hostname = "localhost"
@@ -65,7 +52,12 @@ default-retention-policy = "autogen"
   enabled = false
 
 [[influxdb]]
-  enabled = false
+  enabled = {has_influxdb}
+  default = true
+  name = "default"
+  urls = ["{influxdb}"]
+  # Tests write to both, so that they know what has arrived where.
+  disable-subscriptions = true
 
 [udf.functions]
 """
@@ -86,59 +78,6 @@ _SOCKET = """
 """
 
 
-class NoKapacitord(Exception):
-    """There is no kapacitord to test with; says what to do."""
-
-
-def binary(directory: Path) -> Path:
-    """The kapacitord to test with, taken out of its image into `directory`. Raises NoKapacitord."""
-    given = os.environ.get("KAPACITORD")
-    if given:
-        return Path(given)
-    image = os.environ.get("KAPACITOR_IMAGE") or _built_image()
-    try:
-        return _extract(image, directory)
-    except subprocess.CalledProcessError as error:
-        raise NoKapacitord(
-            f"the image '{image}' gives no kapacitord: {error.stderr.decode().strip()}. Fix: scripts/test-images, or "
-            "set KAPACITORD to a kapacitord 1.8.6, or KAPACITOR_IMAGE to another image that has one"
-        ) from error
-
-
-def _built_image() -> str:
-    program = [sys.executable, str(_ROOT / "images" / "build.py"), "tag", "kapacitor"]
-    return subprocess.run(program, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _extract(image: str, directory: Path) -> Path:
-    container = _docker("create", "--pull=never", image).decode().strip()
-    try:
-        _docker("cp", "-L", f"{container}:/usr/bin/kapacitord", str(directory / "kapacitord.bin"))
-        libraries = directory / "lib"
-        archive = _docker("cp", f"{container}:/usr/lib/{platform.machine()}-linux-gnu", "-")
-    finally:
-        _docker("rm", container)
-    path = directory / "libraries.tar"
-    path.write_bytes(archive)
-    with tarfile.open(path) as tar:
-        for member in tar:
-            name = Path(member.name).name
-            if re.match(r"(ld-linux|lib(c|m|dl|rt|pthread|gcc_s|resolv|stdc\+\+)[.-])", name):
-                member.name = name
-                tar.extract(member, libraries, filter="data")
-    path.unlink()
-    (loader,) = libraries.glob("ld-linux-*")
-    script = directory / "kapacitord"
-    run = f'{loader} --library-path {libraries} {directory}/kapacitord.bin "$@"'
-    script.write_text(f"#!/bin/sh\nexec {run}\n")
-    script.chmod(0o755)
-    return script
-
-
-def _docker(*args: str) -> bytes:
-    return subprocess.run(["docker", *args], check=True, capture_output=True).stdout
-
-
 class Answer:
     """What the HTTP API said."""
 
@@ -152,8 +91,9 @@ class Answer:
         return json.loads(self.body)
 
 
-class Kapacitord:
-    """kapacitord as a process. `functions`: [prog, arg, ...] of each UDF by name, or the path of its socket."""
+class Kapacitord(Daemon):
+    """kapacitord as a process. `functions`: [prog, arg, ...] of each UDF by name, or the path of its socket;
+    influxdb: the address of one to write to."""
 
     def __init__(
         self,
@@ -165,11 +105,17 @@ class Kapacitord:
         timeout: str = "10s",
         snapshot_interval: str = "60s",
         log_level: str = "DEBUG",
+        influxdb: str | None = None,
     ) -> None:
-        self._program = program
         self._directory = directory
         directory.mkdir(exist_ok=True)
-        config = _CONFIG.format(directory=directory, snapshot_interval=snapshot_interval, log_level=log_level)
+        config = _CONFIG.format(
+            directory=directory,
+            snapshot_interval=snapshot_interval,
+            log_level=log_level,
+            has_influxdb="true" if influxdb else "false",
+            influxdb=influxdb or "http://127.0.0.1:1",
+        )
         env = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in environment.items())
         for name, function in functions.items():
             if isinstance(function, Path):
@@ -178,61 +124,15 @@ class Kapacitord:
             prog, *args = function
             config += _PROCESS.format(name=name, prog=json.dumps(prog), args=json.dumps(args), timeout=timeout, env=env)
         (directory / "kapacitor.conf").write_text(config)
-        self._lines: list[str] = []
-        self._logged = threading.Condition()
-        self.start()
+        super().__init__([str(program), "-config", str(directory / "kapacitor.conf")])
 
-    def start(self) -> None:
-        """Start it and wait until it serves."""
-        self._ended = False
-        self.process = subprocess.Popen(
-            [str(self._program), "-config", str(self._directory / "kapacitor.conf")],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        self._from = len(self._lines)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+    def started(self) -> None:
+        """Wait until it serves, and learn where."""
         line = self.wait_for_log(r"listening on.* service=http addr=")
         match = re.search(r"addr=\S*:(\d+)", line)
         assert match
         self.url = f"http://127.0.0.1:{match[1]}/kapacitor/v1"
         self.wait_for_log("listening for signals")
-
-    def _read(self) -> None:
-        assert self.process.stderr
-        with self.process.stderr as stderr:
-            for line in stderr:
-                with self._logged:
-                    self._lines.append(line.decode("utf-8", "replace").rstrip("\n"))
-                    self._logged.notify_all()
-        with self._logged:
-            self._ended = True
-            self._logged.notify_all()
-
-    @property
-    def log(self) -> list[str]:
-        """The lines since the last start."""
-        with self._logged:
-            return self._lines[self._from :]
-
-    def wait_for_log(self, pattern: str, times: int = 1) -> str:
-        """Wait for the line (since the last start) that is the n-th to match."""
-
-        def found() -> list[str]:
-            return [line for line in self._lines[self._from :] if re.search(pattern, line)]
-
-        with self._logged:
-            self._logged.wait_for(lambda: len(found()) >= times or self._ended, WAIT)
-            assert len(found()) >= times, f"no line {pattern!r} in the log:\n" + "\n".join(self._lines[-100:])
-            return found()[times - 1]
-
-    def stop(self) -> None:
-        """Stop it as a service manager would."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(WAIT)
-        self._reader.join(WAIT)
 
     def assert_healthy(self) -> None:
         """It runs, serves, and has not panicked."""
@@ -280,23 +180,11 @@ class Kapacitord:
         path = Path(f"/proc/{self.process.pid}/task")
         return [int(pid) for task in path.iterdir() for pid in (task / "children").read_text().split()]
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(WAIT)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(WAIT)
-        self._reader.join(WAIT)
+        super().__exit__(kind, error, trace)
         shutil.rmtree(self._directory, ignore_errors=True)
-        if error is not None:
-            print("\n".join(self._lines[-200:]))
 
 
 def wait_until(condition: Callable[[], T], what: str = "") -> T:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.conformance.kapacitord import WAIT
+from tests.conformance.daemon import WAIT
 
 
 class Server:

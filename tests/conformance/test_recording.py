@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.conftest import program
-from tests.conformance.kapacitord import WAIT, Collector, Kapacitord
+from tests.conformance.daemon import WAIT
+from tests.conformance.kapacitord import Collector, Kapacitord
 
 pytestmark = pytest.mark.containers
 

@@ -1,4 +1,4 @@
-"""The training query: the windows of a pipeline, out of InfluxDB by InfluxQL.
+"""The training query: the windows of a pipeline, out of InfluxDB by InfluxQL; and what other queries are made of.
 
 Text only; `anomaly.influx` sends it.
 """
@@ -44,8 +44,8 @@ def source(pipeline: Pipeline) -> str:
     return ".".join(map(identifier, (pipeline.database, pipeline.retention_policy, pipeline.measurement)))
 
 
-def training_query(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
-    """Every non-empty window of [begin_ns, end_ns), series by series, rows by time.
+def training_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence[str] | None = None) -> str:
+    """Every non-empty window of [begin_ns, end_ns), series by series, rows by time; of one series if `key` names it.
 
     The bounds must be window edges, or the first and last window would be cut off; raises ValueError if they are not.
     """
@@ -53,10 +53,9 @@ def training_query(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
         if bound % pipeline.window_ns:
             raise ValueError(f"{name} {bound} is not an edge of a {pipeline.window} window")
     selected = ", ".join(f"{c.aggregate}({identifier(c.field)}) AS {identifier(c.alias)}" for c in columns(pipeline))
-    grouped = "".join(f", {identifier(tag)}" for tag in pipeline.group_by)
     return (
-        f"SELECT {selected} FROM {source(pipeline)} WHERE time >= {begin_ns} AND time < {end_ns}"
-        f" GROUP BY time({pipeline.window}){grouped} fill(none)"
+        f"SELECT {selected} FROM {source(pipeline)} WHERE {between(begin_ns, end_ns)}{of_series(pipeline, key)}"
+        f" GROUP BY time({pipeline.window}){by_tags(pipeline)} fill(none)"
     )
 
 
@@ -83,3 +82,20 @@ def extent_query(pipeline: Pipeline, fields: Sequence[str], *, newest: bool) -> 
     """The newest (or oldest) point that has any of `fields`."""
     selected = ", ".join(map(identifier, fields))
     return f"SELECT {selected} FROM {source(pipeline)} ORDER BY time {'DESC' if newest else 'ASC'} LIMIT 1"
+
+
+def between(begin_ns: int, end_ns: int) -> str:
+    """The condition [begin_ns, end_ns)."""
+    return f"time >= {begin_ns} AND time < {end_ns}"
+
+
+def of_series(pipeline: Pipeline, key: Sequence[str] | None) -> str:
+    """More conditions: only one series; none if `key` is None."""
+    # A tag that a series does not have equals ''.
+    pairs = () if key is None else zip(pipeline.group_by, key, strict=True)
+    return "".join(f" AND {identifier(tag)} = {literal(value)}" for tag, value in pairs)
+
+
+def by_tags(pipeline: Pipeline) -> str:
+    """What follows `GROUP BY time()`, so that each series is answered for itself."""
+    return "".join(f", {identifier(tag)}" for tag in pipeline.group_by)

@@ -126,6 +126,11 @@ class Tracker:
         """The begin of the last window seen."""
         return self._last_ns
 
+    @property
+    def calm(self) -> bool:
+        """Whether no period is open, and there is no evidence of one."""
+        return self._open is None and self._evidence == 0.0
+
     def feed(
         self, begin_ns: int, score: float, severity: float, surprise: float, contribution: Sequence[float]
     ) -> Step:

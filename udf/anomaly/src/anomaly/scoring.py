@@ -134,6 +134,10 @@ class Scorer:
         ]
         return Scored(begin_ns, model, verdict, step.anomalous, periods, None if mark is None else mark.id)
 
+    def calm(self, key: Key) -> bool:
+        """Whether no period of a series is running, nor about to: what came before no longer matters to its periods."""
+        return self._trackers[key].calm
+
     def state(self) -> list[list[Any]]:
         """All series' periods, for JSON; empty before the first window."""
         return [[list(key), tracker.state()] for key, tracker in self._trackers.items()]

@@ -32,7 +32,7 @@ def backtest(options: argparse.Namespace) -> int:
     page = _page(options.report)
     sweep = _sweep(options.open, pipeline)
     labels = _labels(options, pipeline, asked)
-    model = chosen_model(Store(options.models, pipeline.name), pipeline, options.model)
+    model = _model(Store(options.models, pipeline.name), pipeline, options.model)
     replay = Replay(pipeline, model, Tally(f"pipeline {pipeline.name}", say), sweep)
     influx = connect(options)
     check_fields(influx, pipeline)
@@ -55,8 +55,7 @@ def backtest(options: argparse.Namespace) -> int:
     return codes.DONE
 
 
-def chosen_model(store: Store, pipeline: Pipeline, version: str | None) -> Model:
-    """The named version, or the current one. Raises StoreError."""
+def _model(store: Store, pipeline: Pipeline, version: str | None) -> Model:
     chosen = version or store.current()
     if chosen is None:
         raise StoreError(f"pipeline {pipeline.name} has no current model in {store.path}: train it, or name a --model")

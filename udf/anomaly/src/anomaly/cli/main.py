@@ -93,6 +93,25 @@ def _parser() -> argparse.ArgumentParser:
     backtest.add_argument("--report", metavar="FILE", help="write it as .html or .md, too")
     backtest.set_defaults(command=_backtest)
 
+    catch_up = commands.add_parser("catch-up", help="score what could not be scored in time, from InfluxDB")
+    _spec(catch_up)
+    _models(catch_up)
+    _influxdb(catch_up)
+    catch_up.add_argument(
+        "--results-database", default="anomaly", metavar="NAME", help="where scores and periods are; default: anomaly"
+    )
+    catch_up.add_argument(
+        "--from",
+        dest="start",
+        metavar="T",
+        help="a duration before now, or an RFC 3339 time; default: the pipeline's oldest score of the last 7d",
+    )
+    catch_up.add_argument(
+        "--lag", metavar="D", help="leave the windows of so long before now alone; default: 1m, and at least 3 windows"
+    )
+    catch_up.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
+    catch_up.set_defaults(command=_catch_up)
+
     explain = commands.add_parser("explain", help="say what follows from a pipeline")
     _spec(explain)
     explain.set_defaults(command=_explain)
@@ -214,6 +233,12 @@ def _backtest(options: argparse.Namespace) -> int:
     from anomaly.cli.backtest import backtest
 
     return backtest(options)
+
+
+def _catch_up(options: argparse.Namespace) -> int:
+    from anomaly.cli.catchup import catch_up
+
+    return catch_up(options)
 
 
 def _explain(options: argparse.Namespace) -> int:

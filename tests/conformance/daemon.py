@@ -1,0 +1,88 @@
+"""A server as a process, for one test: started, its log read, and ended whatever happens."""
+
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+# Far longer than anything here takes: what does not come by then does not come.
+WAIT = 120.0
+
+
+class Daemon:
+    """`command` as a process that logs on stderr. A subclass says in `started` how it knows that it serves."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._lines: list[str] = []
+        self._logged = threading.Condition()
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        self._ended = False
+        self.process = subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        self._from = len(self._lines)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.started()
+
+    def started(self) -> None:
+        """Wait until it serves."""
+        raise NotImplementedError
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        with self.process.stderr as stderr:
+            for line in stderr:
+                with self._logged:
+                    self._lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+                    self._logged.notify_all()
+        with self._logged:
+            self._ended = True
+            self._logged.notify_all()
+
+    @property
+    def log(self) -> list[str]:
+        """The lines since the last start."""
+        with self._logged:
+            return self._lines[self._from :]
+
+    def wait_for_log(self, pattern: str, times: int = 1) -> str:
+        """Wait for the line (since the last start) that is the n-th to match."""
+
+        def found() -> list[str]:
+            return [line for line in self._lines[self._from :] if re.search(pattern, line)]
+
+        with self._logged:
+            self._logged.wait_for(lambda: len(found()) >= times or self._ended, WAIT)
+            assert len(found()) >= times, f"no line {pattern!r} in the log:\n" + "\n".join(self._lines[-100:])
+            return found()[times - 1]
+
+    def stop(self) -> None:
+        """Stop it as a service manager would."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(WAIT)
+        self._reader.join(WAIT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(WAIT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(WAIT)
+        self._reader.join(WAIT)
+        if error is not None:
+            print("\n".join(self._lines[-200:]))

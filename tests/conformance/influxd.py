@@ -1,0 +1,60 @@
+"""A real influxd for one test: its own ports and data directory, no users."""
+
+import re
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+from anomaly.training.influx import Influx
+from tests.conformance.daemon import Daemon
+
+_CONFIG = """\
+reporting-disabled = true
+bind-address = "127.0.0.1:0"
+
+[meta]
+  dir = "{directory}/meta"
+
+[data]
+  dir = "{directory}/data"
+  wal-dir = "{directory}/wal"
+  query-log-enabled = false
+
+[monitor]
+  store-enabled = false
+
+[http]
+  bind-address = "127.0.0.1:0"
+  log-enabled = false
+
+[logging]
+  format = "logfmt"
+"""
+
+
+class Influxd(Daemon):
+    """influxd as a process."""
+
+    def __init__(self, program: Path, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir()
+        (directory / "influxdb.conf").write_text(_CONFIG.format(directory=directory))
+        super().__init__([str(program), "run", "-config", str(directory / "influxdb.conf")])
+
+    def started(self) -> None:
+        """Wait until it serves, and learn where."""
+        match = re.search(r"addr=\S*:(\d+)", self.wait_for_log("Listening on HTTP"))
+        assert match
+        self.url = f"http://127.0.0.1:{match[1]}"
+        self.client = Influx(self.url, None, None)
+
+    def create(self, *databases: str) -> None:
+        """Make databases."""
+        for name in databases:
+            list(self.client.query(f'CREATE DATABASE "{name}"', ""))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        shutil.rmtree(self._directory, ignore_errors=True)

@@ -1,0 +1,284 @@
+"""A catch-up against a real InfluxDB: whatever was missed, the results end as if nothing had happened."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomaly.catchup.database import Database
+from anomaly.catchup.gaps import Span
+from anomaly.catchup.run import CaughtUp, catch_up
+from anomaly.cli import main
+from anomaly.feedback import MAINTENANCE, Feedback, Mark
+from anomaly.lines import line
+from anomaly.model import Model
+from anomaly.results import results
+from anomaly.scoring import Run, Scorer
+from anomaly.source import runs
+from anomaly.spec import canonical_json
+from anomaly.store import Store
+from anomaly.tally import Tally
+from anomaly.training.fit import train
+from anomaly.training.range import rfc3339
+from tests.conformance.influxd import Influxd
+from tests.unit.anomaly import printers
+from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault
+
+BEGIN_NS = 1_704_067_200_000_000_000
+SECONDS = 4_000
+WINDOWS = SECONDS // printers.WINDOW
+# The last windows are Kapacitor's.
+SPAN = Span(BEGIN_NS, BEGIN_NS + (WINDOWS - 10) * WINDOW_NS)
+# A long fault and a silence, with quiet around them; in windows: 150 to 180, 300 to 320.
+FAULTS = (Fault("offset", (1,), 1_500, 300, 9.0), Fault("gap", (0, 1, 2), 3_000, 200))
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    windows = printers.windows(printers.clean(1, 20_000), printers.clean(2, 20_000))
+    return train(PIPELINE, windows, "first", seed=0).model
+
+
+@pytest.fixture(scope="module")
+def server(influxd_binary: Path, tmp_path_factory: pytest.TempPathFactory, model: Model) -> Iterator[Influxd]:
+    """Two printers, of which the first breaks down, and the results as they are when nothing happens."""
+    with Influxd(influxd_binary, tmp_path_factory.mktemp("server") / "influxdb") as server:
+        server.create("printer", "whole")
+        for number in (1, 2):
+            samples = printers.clean(30 + number, SECONDS)
+            for fault in FAULTS if number == 1 else ():
+                printers.break_down(samples, fault)
+            server.client.write(list(_lines(f"printer-{number}", samples)), "printer")
+        stream(server, model, "whole")
+        yield server
+
+
+@pytest.fixture
+def influxdb(server: Influxd) -> Iterator[Influxd]:
+    """The same, and an empty database for the results of a test."""
+    server.create("broken")
+    yield server
+    assert list(server.client.query('DROP DATABASE "broken"', "")) == []
+
+
+def _lines(printer: str, samples: np.ndarray) -> Iterator[str]:
+    for second, row in enumerate(samples.tolist()):
+        fields = ",".join(f"{name}={value}" for name, value in zip(FIELDS, row, strict=True) if np.isfinite(value))
+        if fields:
+            yield f"temperature,printer={printer} {fields} {BEGIN_NS + second * 1_000_000_000}"
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Windows first <= number < last are missed. state: what the tracker has afterwards: what it had when it ended
+    (`kept`), nothing (`lost`), or it went on running and saw nothing (`ran`)."""
+
+    first: int
+    last: int
+    state: str
+    printer: str | None = None
+
+
+def stream(influxd: Influxd, model: Model, database: str, outages: Sequence[Outage] = ()) -> None:
+    """What Kapacitor would have written."""
+    scorer = Scorer(PIPELINE, Tally("", lambda message: None))
+    lines = []
+    coming = sorted(outages, key=lambda outage: outage.last)
+    for run in sorted(_windows(influxd), key=lambda run: (int(run.begin_ns[0]), run.key)):
+        number = (int(run.begin_ns[0]) - BEGIN_NS) // WINDOW_NS
+        while coming and coming[0].last <= number:
+            if (over := coming.pop(0)).state != "ran":
+                state = scorer.state() if over.state == "kept" else []
+                scorer = Scorer(PIPELINE, Tally("", lambda message: None))
+                scorer.restore(state)
+        if any(each.first <= number < each.last and each.printer in (None, *run.key) for each in coming):
+            continue
+        for scored in scorer.feed(model, run):
+            lines += [line(result) for result in results(PIPELINE, run.key, scored)]
+    influxd.client.write(lines, database)
+
+
+def _windows(influxd: Influxd) -> Iterator[Run]:
+    """One by one, but for the last, which Kapacitor has not seen the end of."""
+    for run in runs(influxd.client, PIPELINE, BEGIN_NS, BEGIN_NS + WINDOWS * WINDOW_NS):
+        for at in range(len(run) - 1):
+            yield run.where(np.arange(len(run)) == at)
+
+
+def caught_up(
+    influxd: Influxd,
+    models: Callable[[str | None], Model],
+    span: Span = SPAN,
+    marks: Sequence[Mark] = (),
+    *,
+    dry_run: bool = False,
+) -> CaughtUp:
+    database, feedback = Database(influxd.client, PIPELINE, "broken"), Feedback(PIPELINE, marks)
+    return catch_up(PIPELINE, database, models, feedback, span, dry_run=dry_run)
+
+
+def content(influxd: Influxd, database: str) -> dict[str, dict[tuple[str, int], dict[str, Any]]]:
+    """Points by measurement, printer and time."""
+    return {
+        measurement: {
+            (part.tags["printer"], row[0]): dict(zip(part.columns[1:], row[1:], strict=True))
+            for part in influxd.client.query(f'SELECT * FROM "{measurement}" GROUP BY "printer"', database)
+            for row in part.rows
+        }
+        for measurement in ("score", "period")
+    }
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    """Floats up to the last bits: a window scored alone is added up in another order than one among many."""
+    for measurement in ("period", "score"):
+        assert one[measurement].keys() == other[measurement].keys(), measurement
+        for key, fields in one[measurement].items():
+            for name, value in fields.items():
+                wanted = other[measurement][key][name]
+                close = pytest.approx(wanted, rel=1e-9, abs=1e-9) if isinstance(wanted, float) else wanted
+                assert value == close, (measurement, key, name)
+
+
+OUTAGES = {
+    "nothing": [],
+    "in quiet": [Outage(40, 90, "kept")],
+    "one window, state lost": [Outage(60, 61, "lost")],
+    "a fault within": [Outage(140, 230, "kept")],
+    "a fault begins in it, state kept": [Outage(130, 160, "kept")],
+    "a fault begins in it, state lost": [Outage(130, 160, "lost")],
+    "a fault ends in it, state kept": [Outage(170, 220, "kept")],
+    "a fault ends in it, state lost": [Outage(170, 220, "lost")],
+    "a fault goes through, state kept": [Outage(155, 175, "kept")],
+    "a fault goes through, state lost": [Outage(155, 175, "lost")],
+    "no subscription in quiet": [Outage(40, 90, "ran")],
+    "no subscription in a fault": [Outage(155, 170, "ran")],
+    "a silence within": [Outage(290, 330, "lost")],
+    "a restart in a silence": [Outage(318, 322, "lost")],
+    "one series only": [Outage(155, 170, "lost", "printer-1")],
+    "twice": [Outage(20, 50, "lost"), Outage(160, 170, "lost")],
+    "twice in a fault": [Outage(152, 155, "lost"), Outage(170, 172, "kept")],
+}
+
+
+@pytest.mark.parametrize("outages", OUTAGES.values(), ids=list(OUTAGES))
+def test_it_ends_as_if_nothing_had_happened(influxdb: Influxd, model: Model, outages: list[Outage]) -> None:
+    stream(influxdb, model, "broken", outages)
+    expected, before = content(influxdb, "whole"), content(influxdb, "broken")
+    missing = len(expected["score"]) - len(before["score"])
+
+    dry = caught_up(influxdb, lambda version: model, dry_run=True)
+    assert content(influxdb, "broken") == before
+    first = caught_up(influxdb, lambda version: model)
+    assert_equal(content(influxdb, "broken"), expected)
+    assert first.repaired == dry.repaired
+    assert first.repaired.scores == missing
+    assert first.changed == bool(outages)
+
+    after = content(influxdb, "broken")
+    second = caught_up(influxdb, lambda version: model)
+    assert not second.changed
+    assert content(influxdb, "broken") == after
+
+
+def test_scores_that_are_there_are_never_changed(influxdb: Influxd, model: Model) -> None:
+    """The model was exchanged after an outage: what it missed is scored by the new one, its neighbours stay."""
+    other = train(PIPELINE, printers.windows(printers.clean(3, 20_000)), "second", seed=1).model
+    stream(influxdb, model, "broken", [Outage(155, 175, "lost")])
+    before = content(influxdb, "broken")["score"]
+    asked = []
+
+    def models(version: str | None) -> Model:
+        asked.append(version)
+        return model if version == "first" else other
+
+    caught_up(influxdb, models)
+    after = content(influxdb, "broken")["score"]
+    assert {key: after[key] for key in before} == before
+    assert {after[key]["model"] for key in after.keys() - before.keys()} == {"second"}
+    assert set(asked) == {None, "first"}
+
+
+def test_what_kapacitor_may_still_score_is_left_alone(influxd: Influxd, model: Model) -> None:
+    """Neither the last windows of the range, nor the newest of a series that ends before."""
+    influxd.create("printer", "broken")
+    influxd.client.write(list(_lines("printer-1", printers.clean(31, 2_000))), "printer")
+    influxd.client.write(list(_lines("printer-2", printers.clean(32, 1_004))), "printer")
+    caught_up(influxd, lambda version: model, Span(BEGIN_NS, BEGIN_NS + 190 * WINDOW_NS))
+    newest: dict[str, int] = {}
+    for printer, begin_ns in content(influxd, "broken")["score"]:
+        newest[printer] = max(newest.get(printer, 0), (begin_ns - BEGIN_NS) // WINDOW_NS)
+    assert newest == {"printer-1": 189, "printer-2": 99}
+
+
+def test_a_period_that_was_left_open_is_closed(influxdb: Influxd, model: Model) -> None:
+    """A catch-up while a fault goes on, and another one when it is over."""
+    stream(influxdb, model, "broken", [Outage(150, WINDOWS, "lost")])
+    early = caught_up(influxdb, lambda version: model, Span(BEGIN_NS, BEGIN_NS + 170 * WINDOW_NS))
+    ((_, period),) = content(influxdb, "broken")["period"].items()
+    assert early.changed
+    assert period["state"] == "open"
+    # Then Kapacitor runs again, and knows nothing of it.
+    scorer = Scorer(PIPELINE, Tally("", lambda message: None))
+    lines = [
+        line(result)
+        for run in _windows(influxdb)
+        if run.begin_ns[0] >= BEGIN_NS + 170 * WINDOW_NS
+        for scored in scorer.feed(model, run)
+        for result in results(PIPELINE, run.key, scored)
+    ]
+    influxdb.client.write(lines, "broken")
+    assert len(content(influxdb, "broken")["period"]) > len(content(influxdb, "whole")["period"])
+    caught_up(influxdb, lambda version: model)
+    assert_equal(content(influxdb, "broken"), content(influxdb, "whole"))
+
+
+def test_a_tag_of_any_text_stays_what_it_is(influxd: Influxd, model: Model) -> None:
+    influxd.create("printer", "broken")
+    name = 'it\'s a\\ b, c="d"'
+    escaped = name.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+    influxd.client.write(list(_lines(escaped, printers.clean(9, 1_000))), "printer")
+    span = Span(BEGIN_NS, BEGIN_NS + 90 * WINDOW_NS)
+    assert caught_up(influxd, lambda version: model, span).repaired.scores == 90
+    assert {printer for printer, _ in content(influxd, "broken")["score"]} == {name}
+    assert not caught_up(influxd, lambda version: model, span).changed
+
+
+def test_feedback_is_heeded_where_a_score_was_missing_only(influxdb: Influxd, model: Model) -> None:
+    """What people said since of a period that was found does not unmake it."""
+    stream(influxdb, model, "broken", [Outage(200, 210, "kept"), Outage(310, 330, "kept")])
+    before = content(influxdb, "broken")["period"]
+    marks = [Mark(MAINTENANCE, BEGIN_NS + at * WINDOW_NS, BEGIN_NS + (at + 40) * WINDOW_NS, {}) for at in (150, 300)]
+    done = caught_up(influxdb, lambda version: model, SPAN, marks)
+    after = content(influxdb, "broken")
+    # Nothing is said of the silence, which was maintenance and had not become a period.
+    assert after["period"] == before
+    assert done.repaired.scores == 2 * 10 + 20 + 10
+
+
+def test_the_command(influxdb: Influxd, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "spec.json").write_text(canonical_json(PIPELINE))
+
+    def run(*more: str) -> dict[str, Any]:
+        arguments = ["--spec", str(tmp_path / "spec.json"), "--models", str(tmp_path), "--influxdb-url", influxdb.url]
+        assert main(["catch-up", *arguments, "--results-database", "broken", *more]) == 0
+        answer: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return answer
+
+    assert (run()["status"], run()["message"]) == ("unchanged", "there is no model yet")
+    store = Store(tmp_path, PIPELINE.name)
+    store.write(model, {})
+    store.promote(model.version)
+    # History before the first score was never missed.
+    assert (run()["status"], run()["message"]) == ("unchanged", "there is no score in reach yet")
+    stream(influxdb, model, "broken", [Outage(155, 175, "lost")])
+    long_ago = "--from", rfc3339(BEGIN_NS)
+    dry, real, again = run(*long_ago, "--dry-run"), run(*long_ago), run(*long_ago)
+    assert [answer["status"] for answer in (dry, real, again)] == ["caught up", "caught up", "unchanged"]
+    assert (dry["scores"], real["scores"], again["scores"]) == (40, 40, 0)
+    assert dry["message"] == "nothing was written"
+    assert_equal(content(influxdb, "broken"), content(influxdb, "whole"))

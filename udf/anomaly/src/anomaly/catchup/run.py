@@ -1,0 +1,91 @@
+"""A catch-up of one pipeline: looks what is missing, and repairs series by series."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from anomaly.catchup.database import Database
+from anomaly.catchup.gaps import Span, bucket_length, suspects
+from anomaly.catchup.repair import Models, Repair, Repaired, Replay
+from anomaly.feedback import Feedback
+from anomaly.scoring import Key
+from anomaly.source import pieces
+from anomaly.spec import Pipeline
+
+# Windows of a series that a look at what is missing reads at once.
+_PIECE_WINDOWS = 10_000
+
+
+@dataclass(slots=True)
+class CaughtUp:
+    """What came out. span: the range that was looked at. series: how many were repaired."""
+
+    span: Span
+    series: int
+    repaired: Repaired
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written or removed."""
+        return any(asdict(self.repaired).values())
+
+
+def catch_up(
+    pipeline: Pipeline,
+    database: Database,
+    models: Models,
+    feedback: Feedback,
+    span: Span,
+    progress: Callable[[str], None] = lambda message: None,
+    *,
+    dry_run: bool = False,
+) -> CaughtUp:
+    """Everything in `span`, whose bounds are window edges. dry_run: count only. Raises InfluxError."""
+    found = CaughtUp(span, 0, Repaired())
+    for repair in _repairs(pipeline, database, models, span):
+        progress(
+            f"series {', '.join(repair.key) or 'without tags'}: {len(repair.missing)} windows without a score, "
+            f"{len(repair.open)} periods left open"
+        )
+        done = Replay(pipeline, database, models, feedback, repair, dry_run=dry_run).run()
+        found.series += 1
+        for name, count in asdict(done).items():
+            setattr(found.repaired, name, getattr(found.repaired, name) + count)
+    return found
+
+
+def _repairs(pipeline: Pipeline, database: Database, models: Models, span: Span) -> Iterator[Repair]:
+    window_ns = pipeline.window_ns
+    # A window ends with the next point of its series: the newest may still be Kapacitor's.
+    newest = database.newest_ns(span.begin_ns)
+    ends = {key: min(span.end_ns, time_ns // window_ns * window_ns) for key, time_ns in newest.items()}
+    bucket_ns = bucket_length(span, window_ns)
+    stretches = suspects(
+        span,
+        bucket_ns,
+        window_ns,
+        database.point_counts(span, bucket_ns),
+        database.score_counts(span, bucket_ns),
+        ends,
+    )
+    left_open: dict[Key, list[Span]] = {}
+    for key, begin_ns, end_ns in database.open_periods(span):
+        if end_ns + pipeline.periods.merge_ns + window_ns <= ends.get(key, span.begin_ns):
+            left_open.setdefault(key, []).append(Span(begin_ns, end_ns))
+    for key in sorted({*stretches, *left_open}):
+        missing: set[int] = set()
+        for stretch in stretches.get(key, ()):
+            missing.update(_missing(pipeline, database, models, key, stretch))
+        if missing or key in left_open:
+            yield Repair(key, missing, tuple(left_open.get(key, ())), ends[key])
+
+
+def _missing(pipeline: Pipeline, database: Database, models: Models, key: Key, stretch: Span) -> Iterator[int]:
+    """Begins of the windows that could be scored and have no score."""
+    model = models(None)
+    for piece in pieces(stretch.begin_ns, stretch.end_ns, pipeline.window_ns, least=_PIECE_WINDOWS):
+        written = database.scores(key, Span(*piece))
+        for run in database.runs(key, Span(*piece)):
+            usable = np.isfinite(run.values).all(axis=1) & model.enough_points(run.key, run.counts)
+            yield from (begin_ns for begin_ns in run.where(usable).begin_ns.tolist() if begin_ns not in written)
