@@ -242,6 +242,28 @@ def test_stream_to_batch(kapacitord: Start, collector: Collector) -> None:
     assert [point["n"] for point in collector.points] == list(range(6))
 
 
+def test_the_fast_path(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("deviation")
+    kapacitor.define("t", stream("deviation", collector, options=".field('usage').size(3)"))
+    kapacitor.write(
+        cpu(1, usage=10.0, text='"é"', flag=True), cpu(2, usage=12, i=-5), cpu(3, other=1), cpu(4, usage="x")
+    )
+    kapacitor.write(cpu(5, "b", usage=1.0, deviation=True), cpu(6, "b", usage=1.0, deviation=True))
+    kapacitor.write(cpu(7, usage=10.0), f'long,host=a usage=1,s="{"x" * 1_000_000}" 8', cpu(8, usage=11))
+    points = [(p["tags"]["host"], p["usage"], p.get("deviation")) for p in collector.wait_for(6)]
+    assert [each for each in points if each[0] == "a"] == [
+        ("a", 10, None), ("a", 12, 0), ("a", 10, -1), ("a", 11, pytest.approx(0.5 / 0.75**0.5)),
+    ]  # fmt: skip
+    # The first one has no deviation to replace its own, which a float must not hide behind: bool wins in Kapacitor.
+    assert [each for each in points if each[0] == "b"] == [("b", 1, None), ("b", 1, 0)]
+    first = next(point for point in collector.points if point.get("text"))
+    assert (first["text"], first["flag"], first["name"]) == ('"é"', True, "cpu")
+    kapacitor.wait_for_log("rejected: missing field")
+    kapacitor.wait_for_log("rejected: not a number")
+    assert kapacitor.task("t")["executing"]
+    kapacitor.assert_healthy()
+
+
 def test_outliers(kapacitord: Start, collector: Collector) -> None:
     kapacitor = kapacitord("outliers")
     kapacitor.define("t", stream("outliers", collector, before=WINDOW, options=".field('usage').scale(5.0)"))

@@ -15,15 +15,15 @@ from kapacitor_udf import (
     Point,
     PointSink,
     Rejected,
+    Rows,
     StreamHandler,
     _compiled,
     _peer,
-    _rows,
+    _row_codec,
     _uncompiled,
 )
 from kapacitor_udf._log import Log
 from kapacitor_udf._receiver import Receiver
-from kapacitor_udf._rows import Rows
 from kapacitor_udf._worker import Worker
 
 WANTED = ("a", "b", "é")
@@ -91,6 +91,6 @@ def assert_same(frames: bytes) -> None:
     expected = talk(ByObjects, frames)
     for loops in LOOPS:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_rows, "Scanner", loops.Scanner)
-            patch.setattr(_rows, "Appender", loops.Appender)
+            patch.setattr(_row_codec, "Scanner", loops.Scanner)
+            patch.setattr(_row_codec, "Appender", loops.Appender)
             assert talk(ByRows, frames) == expected, f"{loops.__name__}: {frames.hex()}"

@@ -45,6 +45,21 @@ def test_moving_average_refuses_a_size_of_none() -> None:
         Harness(example("moving_average"), {"field": "usage", "size": 0})
 
 
+def test_deviation_by_group_and_over_a_restart() -> None:
+    udf = example("deviation")
+    options = {"field": "usage", "size": 3}
+    with Harness(udf, options) as harness:
+        out = harness.feed([cpu(n, "a", usage=value) for n, value in enumerate([10.0, 12.0, 10])])
+        out += harness.feed([cpu(4, "b", usage=5), cpu(5, "b", other=1), cpu(6, "a", usage=11)])
+        # Weight 1/2: the mean goes 10, 11, 10.5 and the variance 0, 1, 0.75.
+        assert [each.fields.get("deviation") for each in out] == pytest.approx([None, 0, -1, None, 0.5 / 0.75**0.5])
+        assert harness.counters.rejected == {"missing field": 1}
+        saved = harness.snapshot()
+    with Harness(udf, options, restore=saved) as harness:
+        (out_b, out_a) = harness.feed([cpu(7, "b", usage=5), cpu(8, "a", usage=10.75)])
+        assert (out_b.fields["deviation"], out_a.fields["deviation"]) == (0, 0)
+
+
 def test_outliers() -> None:
     points = [Point(n, {"usage": float(n % 5)}) for n in range(20)]
     points[7].fields["usage"] = 100.0

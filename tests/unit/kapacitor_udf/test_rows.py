@@ -22,7 +22,8 @@ from kapacitor_udf import (
     Point,
     PointSink,
     Rejected,
-    _rows,
+    Rows,
+    _row_codec,
     _worker,
     compiled,
 )
@@ -30,7 +31,6 @@ from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
 from kapacitor_udf._framing import frame
 from kapacitor_udf._group_numbers import GroupNumbers
-from kapacitor_udf._rows import Rows
 from kapacitor_udf.testing import Harness
 from tests.unit.kapacitor_udf.both_paths import LOOPS, assert_same
 from tests.unit.kapacitor_udf.fuzzing import cases
@@ -103,8 +103,8 @@ class Scores(FieldsHandler):
 
 @pytest.fixture(params=LOOPS, ids=lambda loops: loops.__name__.rpartition("_")[2])
 def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(_rows, "Scanner", request.param.Scanner)
-    monkeypatch.setattr(_rows, "Appender", request.param.Appender)
+    monkeypatch.setattr(_row_codec, "Scanner", request.param.Scanner)
+    monkeypatch.setattr(_row_codec, "Appender", request.param.Appender)
     return request.param  # type: ignore[no-any-return]
 
 
@@ -408,7 +408,9 @@ def test_a_handler_must_say_what_it_adds() -> None:
 
 def test_rejections_of_a_row_are_those_of_a_point() -> None:
     places = np.zeros(3, np.int64)
-    rows = Rows(np.zeros(3, np.int64), np.zeros((3, 0)), places, _rows._Source(b"", places, places, {}))
+    rows = Rows(
+        np.zeros(3, np.int64), np.zeros((3, 0)), places, np.ones(3, bool), _row_codec.Source(b"", places, places, {})
+    )
     rows.reject(np.array([True, False, True]), "late", "by an hour")
     rows.reject([0, 2], "late")
     assert [(error.reason, error.detail) for error in rows.rejected] == [("late", "by an hour")] * 2

@@ -6,8 +6,8 @@ handler (`_handlers`, `_data`, `_declaration`, `_groups`) and answers for it, `_
 handling, `_session` connects all this to two descriptors, `_process` to stdin and stdout, `_server` to the connections
 of a Unix socket (`_listener`). `__main__` records conversations and replays them (`_record`, `_recording`, `_replay`).
 
-`_rows` and `_group_numbers` are the fast path of a FieldsHandler. `_loops` takes what of it is compiled (`_compiled`),
-or else does without (`_uncompiled`).
+`_rows`, `_row_codec` and `_group_numbers` are the fast path of a FieldsHandler. `_loops` takes what of it is compiled
+(`_compiled`), or else does without (`_uncompiled`).
 """
 
 from ._counters import Counters
@@ -18,6 +18,7 @@ from ._groups import Groups
 from ._handlers import BatchHandler, BatchSink, Context, FieldsHandler, Handler, PointSink, StreamHandler
 from ._loops import compiled
 from ._process import run
+from ._rows import Rows
 from ._server import serve
 from ._session import Limits
 
@@ -48,6 +49,7 @@ __all__ = [
     "Point",
     "PointSink",
     "Rejected",
+    "Rows",
     "StreamHandler",
     "UDFError",
     "ValueType",

@@ -8,13 +8,14 @@ from ._counters import Counters
 from ._data import Batch, FieldValue, Point
 from ._declaration import UDF
 from ._errors import InitError
+from ._rows import Rows
 from ._wire import encode_batch, encode_point
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ._group_numbers import GroupNumbers
-    from ._rows import RowCodec, Rows
+    from ._row_codec import RowCodec
 
 
 class _Sink:
@@ -190,13 +191,13 @@ class FieldsHandler(Handler[PointSink]):
         # At Init: Info has to be answered before numpy is loaded.
         try:
             from ._group_numbers import GroupNumbers
-            from ._rows import RowCodec
+            from ._row_codec import RowCodec
         except ImportError as error:
             raise InitError(f"a FieldsHandler needs numpy, install kapacitor-udf[numpy]: {error}") from error
         self.groups = GroupNumbers(most=self.most_groups, ttl=self.group_ttl, counters=context.counters)
         self.codec = RowCodec(fields, adds, self.groups, incomplete=self.accepts_incomplete)
 
-    def add_fields(self, rows: "Rows") -> "Mapping[str, npt.ArrayLike]":
+    def add_fields(self, rows: Rows) -> "Mapping[str, npt.ArrayLike]":
         """The fields to add to all that has arrived, at least one point: an array (n,), or one value, by name.
 
         A float that is not finite, and None for a string, add nothing to their point. If it raises, each row is handed

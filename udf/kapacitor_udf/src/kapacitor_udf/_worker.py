@@ -8,7 +8,7 @@ begins. Every question is answered, whatever happens.
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _metrics, _snapshots, _wire
 from ._counters import Counters
@@ -21,9 +21,7 @@ from ._life import Life, Said, State
 from ._log import Log, place
 from ._loops import compiled, split
 from ._receiver import RawBatch, Request, Unit, Unusable
-
-if TYPE_CHECKING:
-    from ._rows import Rows
+from ._rows import Rows
 
 # Points that make a micro-batch full: bounds what one exception makes to be done again.
 MICRO_BATCH = 4096
@@ -159,7 +157,7 @@ class Worker:
         handler.groups.used(rows.groups)
         yield
 
-    def _add_fields(self, rows: "Rows", sink: PointSink) -> None:
+    def _add_fields(self, rows: Rows, sink: PointSink) -> None:
         codec = self._handler.codec
         encoded = codec.encode(rows, self._handler.add_fields(rows))
         for rejected in rows.rejected:

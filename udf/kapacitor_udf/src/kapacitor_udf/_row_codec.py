@@ -1,0 +1,218 @@
+"""Points as arrays and back: the fast path, for a `FieldsHandler`. Needs numpy, so it is imported at Init.
+
+What Kapacitor sends of a point and what it takes back is the same message under the same field number, and protobuf
+allows to append to a message. So a point with some fields more is the bytes that came, with two lengths corrected, and
+those fields behind them. The compiled part finds the wanted fields in the bytes of each *plain* point (see there) and
+appends to them; nothing becomes an object. Every other point, and every point where there is no compiled part, goes by
+way of a `Point`: protobuf decodes it, fields are set, protobuf encodes it. So there is one meaning, the general path's,
+and the fast one is merely a way to get there, which tests hold against the general one.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ._data import Point
+from ._errors import DeclarationError, MalformedError, Rejected
+from ._group_numbers import GroupNumbers
+from ._loops import Appender, Scanner
+from ._rows import Rows
+from ._wire import decode_point, encode_point
+
+# The maps of a point, by the type of their values: field number * 8 + wire type.
+_TAGS: Mapping[type, int] = {float: 0x42, int: 0x4A, str: 0x52, bool: 0x62}
+# What numpy may give for them, and what it is taken as.
+_DTYPES: Mapping[type, tuple[str, type]] = {float: ("fiu", np.float64), int: ("iu", np.int64), bool: ("b", np.bool_)}
+_LARGEST = 2**63 - 1
+_NO_TEXT = 2**64 - 1
+
+
+class Source:
+    """Where rows came from: for each row its message's place in `frames`, or the point that it was made to."""
+
+    def __init__(
+        self,
+        frames: bytes,
+        starts: npt.NDArray[np.int64],
+        stops: npt.NDArray[np.int64],
+        points: dict[int, Point],
+    ) -> None:
+        self.frames = frames
+        self.starts = starts
+        self.stops = stops
+        self.points = points
+
+    def message(self, row: int) -> bytes:
+        return self.frames[self.starts[row] : self.stops[row]]
+
+    def chosen(self, rows: npt.NDArray[np.int64]) -> "Source":
+        points = {}
+        if self.points:
+            points = {now: self.points[row] for now, row in enumerate(rows.tolist()) if row in self.points}
+        return Source(self.frames, self.starts[rows], self.stops[rows], points)
+
+
+class RowCodec:
+    """Makes rows of a run's frames, and frames of rows and what was added to them.
+
+    `fields`: the k fields that are wanted. `adds`: the type of each field that is added, by name. `incomplete`: whether
+    a point that lacks some of the fields makes a row. Raises DeclarationError for what cannot be.
+    """
+
+    def __init__(
+        self, fields: Sequence[str], adds: Mapping[str, type], groups: GroupNumbers, *, incomplete: bool
+    ) -> None:
+        if isinstance(fields, str) or len(set(fields)) < len(fields):
+            raise DeclarationError(f"fields is {fields!r}, expected a list of different names")
+        for name, kind in adds.items():
+            if kind not in _TAGS:
+                raise DeclarationError(f"adds: field {name!r} is {kind!r}, expected float, int, str or bool")
+        self.groups = groups
+        self._fields = list(fields)
+        self._adds = dict(adds)
+        self._incomplete = incomplete
+        added = [name.encode() for name in adds]
+        self._scanner = Scanner([name.encode() for name in fields], added, incomplete)
+        self._appender = Appender([(_TAGS[kind], name) for kind, name in zip(adds.values(), added, strict=True)])
+
+    # In
+
+    def decode(self, frames: bytes, count: int) -> tuple[Rows, list[MalformedError | Rejected]]:
+        """The rows of the `count` points in these frames, and what is wrong with the others."""
+        times = np.zeros(count, np.int64)
+        values = np.zeros((count, len(self._fields)))
+        groups = np.zeros(count, np.int64)
+        starts, stops = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        plain = np.zeros(count, np.uint8)
+        self._scanner.scan(frames, self.groups.numbers, self.groups.add, times, values, groups, starts, stops, plain)
+        source = Source(frames, starts, stops, {})
+        refused: list[MalformedError | Rejected] = []
+        for row in np.flatnonzero(plain == 0).tolist():
+            try:
+                point = decode_point(source.message(row))
+                values[row] = [self._number(point, name) for name in self._fields]
+            except (MalformedError, Rejected) as error:
+                refused.append(error)
+                continue
+            times[row] = point.time
+            groups[row] = self.groups.number(point.group)
+            source.points[row] = point
+            plain[row] = True
+        if refused:
+            usable = np.flatnonzero(plain)
+            times, values, groups, source = times[usable], values[usable], groups[usable], source.chosen(usable)
+        return Rows(times, values, groups, np.ones(len(times), bool), source), refused
+
+    def _number(self, point: Point, name: str) -> float:
+        try:
+            number = point.number(name)
+            if math.isfinite(number):
+                return number
+            raise Rejected("not finite", f"field {name!r} is {number}, expected a finite number")
+        except Rejected:
+            if self._incomplete:
+                return math.nan
+            raise
+
+    def again(self, rows: Rows) -> Iterator[Rows]:
+        """Each row by itself, as it came."""
+        for row in range(len(rows)):
+            one = slice(row, row + 1)
+            source = rows.source.chosen(np.array([row]))
+            # A point may have been changed on the way out.
+            source.points = {number: decode_point(source.message(number)) for number in source.points}
+            yield Rows(rows.times[one], rows.values[one], rows.groups[one], np.ones(1, bool), source)
+
+    # Out
+
+    def encode(self, rows: Rows, added: Mapping[str, npt.ArrayLike]) -> "Encoded":
+        """The frames of the rows' points with these fields. Those that are not finite, or None, are left out.
+
+        Raises TypeError or ValueError naming what cannot be added.
+        """
+        if added.keys() != self._adds.keys():
+            raise ValueError(f"the fields {sorted(added)} were given, expected those declared: {sorted(self._adds)}")
+        emitted = np.flatnonzero(rows.emitted)
+        columns = {name: _column(name, kind, added[name], len(rows))[emitted] for name, kind in self._adds.items()}
+        cells, texts = _cells(columns, len(emitted))
+        source = rows.source.chosen(emitted)
+        parts: list[bytes] = []
+        dropped: list[str] = []
+        not_finite = dropped_points = first = 0
+        for row in [*source.points, len(emitted)]:
+            if row > first:
+                stretch = slice(first, row)
+                frames, more = self._appender.append(
+                    source.frames, source.starts[stretch], source.stops[stretch], cells[stretch], texts
+                )
+                parts.append(frames)
+                not_finite += more
+            if row < len(emitted):
+                frame = encode_point(_with(source.points[row], columns, row), dropped)
+                if frame is None:
+                    dropped_points += 1
+                else:
+                    parts.append(frame)
+            first = row + 1
+        return Encoded(b"".join(parts), len(emitted) - dropped_points, not_finite + len(dropped), dropped_points)
+
+
+class Encoded(NamedTuple):
+    """Frames, the points in them, and the fields and points that were left out."""
+
+    frames: bytes
+    points: int
+    dropped_fields: int
+    dropped_points: int
+
+
+def _column(name: str, kind: type, given: npt.ArrayLike, rows: int) -> npt.NDArray[Any]:
+    """The values of a field in each row, of its declared type."""
+    array = np.asarray(given, object if kind is str else None)
+    if array.shape not in ((), (rows,)):
+        raise ValueError(f"field {name!r} has the shape {array.shape}, expected ({rows},): one value for each row")
+    array = np.broadcast_to(array, (rows,))
+    if kind is str:
+        for text in array:
+            if text is not None and not isinstance(text, str):
+                raise TypeError(f"field {name!r} holds {text!r:.100}, expected strings and None")
+        return array
+    accepted, dtype = _DTYPES[kind]
+    if array.dtype.kind not in accepted:
+        raise TypeError(f"field {name!r} is of the type {array.dtype}, expected {kind.__name__}")
+    if array.dtype == np.uint64 and rows and array.max() > _LARGEST:
+        raise ValueError(f"field {name!r} holds {array.max()}, expected integers of 64 bits")
+    return array.astype(dtype)
+
+
+def _cells(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> tuple[npt.NDArray[np.uint64], list[bytes]]:
+    """A matrix of what to append, a column for each field: a value's 64 bits, or its index in the list of texts."""
+    cells = np.zeros((rows, len(columns)), np.uint64)
+    texts: list[bytes] = []
+    for column, (name, values) in enumerate(columns.items()):
+        if values.dtype == object:
+            for row, text in enumerate(values):
+                cells[row, column] = _NO_TEXT if text is None else len(texts)
+                if text is not None:
+                    texts.append(_utf8(name, text))
+        else:
+            cells[:, column] = values if values.dtype == bool else values.view(np.uint64)
+    return cells, texts
+
+
+def _utf8(name: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"field {name!r} is {text!r:.100}, which cannot be encoded: {error}") from error
+
+
+def _with(point: Point, columns: Mapping[str, npt.NDArray[Any]], row: int) -> Point:
+    for name, values in columns.items():
+        value = values[row]
+        if value is not None:
+            point.fields[name] = value
+    return point
