@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.model import Model, Verdict
+from anomaly.scoring import Run
 from anomaly.spec import Pipeline, normalize
 from anomaly.windows import Windows
 
@@ -99,3 +101,18 @@ def windows(*series: Floats, begin_ns: int = 0) -> Windows:
         np.concatenate([values for values, _ in parts]),
         np.concatenate([counts for _, counts in parts]),
     )
+
+
+def runs(windows: Windows) -> list[Run]:
+    """Each series' windows, as a scorer is fed with them."""
+    return [
+        Run(key, windows.begin_ns[mine], windows.values[mine], windows.counts[mine])
+        for index, key in enumerate(windows.keys)
+        for mine in [windows.series == index]
+    ]
+
+
+def judge(model: Model, key: tuple[str, ...], values: Floats, begin_ns: int = 0) -> list[Verdict]:
+    """What a model says of windows (n, d) of a series, one after the other, right after training."""
+    times = begin_ns + np.arange(len(values), dtype=np.int64) * model.pipeline.window_ns
+    return model.judge(model.follow(key), key, times, values)

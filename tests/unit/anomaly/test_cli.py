@@ -118,7 +118,8 @@ def test_training_makes_a_version_and_makes_it_current(train: Run, tmp_path: Pat
     assert manifest["counts"] == {"read": 1200, "windows": 1200, "left_out": 0, "series": 2, "points": 12_000}
     assert set(manifest["libraries"]) == {"anomaly", "joblib", "numpy", "python", "scikit-learn"}
     model = store.load(ran.last["version"], PIPELINE)
-    calm, hot = model.judge(("printer-1",), np.array([[220, 0.4, 90, 0.3, 28, 0.1], [260, 0.4, 90, 0.3, 28, 0.1]]))
+    values = np.array([[220, 0.4, 90, 0.3, 28, 0.1], [260, 0.4, 90, 0.3, 28, 0.1]])
+    calm, hot = printers.judge(model, ("printer-1",), values)
     assert calm.severity < 50
     assert hot.severity == 100
     assert "secret" not in ran.err + "".join(ran.out) + json.dumps(manifest)

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from anomaly.model import Model
-from anomaly.periods import NO_DATA, Period, Tracker, rules
+from anomaly.periods import NO_DATA, Period
+from anomaly.scoring import Scorer
+from anomaly.tally import Tally
 from anomaly.training.fit import train
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault
@@ -37,21 +39,10 @@ def model(seed: int) -> Model:
 
 def periods(seed: int, samples: np.ndarray) -> list[Period]:
     """What serving would keep of one printer's day."""
-    windows = printers.windows(samples)
-    usable = windows.where(windows.complete)
-    scores = model(seed).detector.score(model(seed).scaling.transform(usable.values, usable.series + 1))
-    severities = model(seed).calibration.severity(scores, PIPELINE.windows_per_day)
-    x = model(seed).scaling.transform(usable.values, usable.series + 1)
-    shares = model(seed).detector.explain(x)[1].reshape(len(x), len(FIELDS), -1).sum(axis=2)
-    tracker = Tracker(rules(PIPELINE), FIELDS)
-    kept: dict[int, Period] = {}
-    surprises = -np.log(model(seed).calibration.probability(scores))
-    for begin, score, severity, surprise, share in zip(
-        usable.begin_ns, scores, severities, surprises, shares, strict=True
-    ):
-        for period in tracker.feed(int(begin), float(score), float(severity), float(surprise), share.tolist()).periods:
-            kept[period.begin_ns] = period
-    return list(kept.values())
+    scorer = Scorer(PIPELINE, Tally("", lambda message: None))
+    (run,) = printers.runs(printers.windows(samples))
+    scored = scorer.feed(model(seed), run)
+    return list({period.begin_ns: period for window in scored for period in window.periods}.values())
 
 
 @cache

@@ -39,9 +39,9 @@ def test_the_usual_lies_within_a_few_units_and_the_unusual_far_outside() -> None
     assert np.abs(np.median(x, axis=0)).max() < 0.1
     assert np.abs(x).max() < 13
     noisier, stuck, shifted = scaling.transform(np.array([[200, 2.5], [200, 0.0], [203, 0.5]]), 1)
-    assert noisier[1] > 25
-    assert stuck[1] < -25
-    assert shifted[0] > 25
+    assert noisier[1] > 15
+    assert stuck[1] < -15
+    assert shifted[0] > 10
     assert np.isfinite(stuck).all()
 
 
@@ -84,15 +84,6 @@ def test_a_mostly_still_field_keeps_a_finite_scale() -> None:
     values[: int(0.9 * len(values)), 1] = 0.0
     x = fit(values).transform(values, 1)
     assert np.isfinite(x).all()
-
-
-def test_skewed_tails_become_alike() -> None:
-    rng = np.random.default_rng(3)
-    values = np.stack([np.exp(rng.normal(0, 1, 20_000)), np.ones(20_000)], axis=1)
-    scaling = fit(values)
-    x = scaling.transform(values, 1)[:, 0]
-    high = x[x > scaling.tail_high[0]] - scaling.tail_high[0]
-    assert high.mean() == pytest.approx(1.0, rel=0.05)
 
 
 def test_expected_range_is_in_the_fields_unit() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from anomaly.locations import MODELS_VARIABLE
-from anomaly.model import Model
+from anomaly.model import Model, score_windows
 from anomaly.spec import canonical_json, normalize
 from anomaly.store import Store
 from anomaly.udf import declaration
@@ -104,7 +104,7 @@ def test_a_score_is_what_the_contract_says(models: Store, model: Model) -> None:
 
 def test_serving_scores_as_training_did(models: Store, model: Model) -> None:
     windows = printers.windows(CLEAN)
-    expected = model.detector.score(model.scaling.transform(windows.values, windows.series + 1))
+    expected = score_windows(model.scaling, model.detector, windows)
     with harness() as udf:
         points = udf.feed([batch(number, block) for number, block in enumerate(blocks(CLEAN))])
     scores = np.array([point.fields["score"] for point in named(points, "score")], dtype=np.float64)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest as Forest
 
-from anomaly.detectors import base
+from anomaly.detectors import registry
+from anomaly.detectors.base import History
 from anomaly.detectors.isolation_forest import IsolationForest
 from anomaly.detectors.isolation_forest_fit import average_path, flatten
 
@@ -124,13 +125,18 @@ def test_arrays_hold_everything() -> None:
 
 def test_a_seed_decides() -> None:
     parameters = {"trees": 20, "samples": 64}
-    first, same, other = (base.fit("isolation_forest", MODES, parameters, seed)[0].score(MODES) for seed in (1, 1, 2))
+    rows = np.arange(len(MODES))
+    history = History(MODES, rows * 0, rows, 1)
+    first, same, other = (
+        registry.fit("isolation_forest", history, parameters, seed)[0].follow(1).explain(rows, MODES)[0]
+        for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
 
 
 def test_an_unknown_detector_is_refused() -> None:
     with pytest.raises(ValueError, match="'oracle' is no detector"):
-        base.fit("oracle", MODES, {}, 0)
+        registry.fit("oracle", History(MODES, np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.int64), 1), {}, 0)
     with pytest.raises(ValueError, match="'oracle' is no detector"):
-        base.load("oracle", {})
+        registry.load("oracle", {})

@@ -63,7 +63,9 @@ def test_a_swap_under_way_loses_no_window_and_mixes_no_versions(models: Store, m
     assert [point.fields["model"] for point in scores] == [model.version] * 30 + ["v2"] * 30
     # Each window is judged as by its own model from the beginning.
     windows = printers.windows(broken)
-    expected = {judge.version: judge.judge(("printer-1",), windows.values) for judge in (model, stricter(model, "v2"))}
+    expected = {
+        judge.version: printers.judge(judge, ("printer-1",), windows.values) for judge in (model, stricter(model, "v2"))
+    }
     for number, point in enumerate(scores):
         verdict = expected[str(point.fields["model"])][number]
         assert point.fields["severity"] == pytest.approx(verdict.severity, abs=1e-9)

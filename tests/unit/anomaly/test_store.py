@@ -23,8 +23,8 @@ def another(model: Model, version: str) -> Model:
 def test_what_is_written_is_loaded(store: Store, model: Model) -> None:
     loaded = store.load(model.version, printers.PIPELINE)
     values = np.array([[220.1, 0.5, 90.2, 0.3, 28.0, 0.1]])
-    assert loaded.judge(("printer-1",), values) == model.judge(("printer-1",), values)
-    assert loaded.judge(("unseen",), values) == model.judge(("unseen",), values)
+    assert printers.judge(loaded, ("printer-1",), values) == printers.judge(model, ("printer-1",), values)
+    assert printers.judge(loaded, ("unseen",), values) == printers.judge(model, ("unseen",), values)
     assert loaded.version == model.version
 
 

@@ -1,10 +1,12 @@
 """Fitting: deterministic, careful, and refusing what should not become a model."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from anomaly.model import score_windows
 from anomaly.spec import SpecError, normalize
 from anomaly.training.fit import Trained, train
 from anomaly.training.gate import MIN_WINDOWS, Refused, check_quality
@@ -18,7 +20,7 @@ NOW = 1_704_067_205_000_000_000  # 2024-01-01T00:00:05Z
 
 
 def scores(trained: Trained) -> np.ndarray:
-    return trained.model.detector.score(trained.model.scaling.transform(SHORT.values, SHORT.series + 1))
+    return score_windows(trained.model.scaling, trained.model.detector, SHORT)
 
 
 def test_a_seed_decides_everything() -> None:
@@ -38,10 +40,11 @@ def test_incomplete_and_cut_off_windows_are_left_out() -> None:
 
 def test_the_estimator_kept_for_people_is_the_one_that_serves() -> None:
     trained = train(PIPELINE, SHORT, "v", 0)
-    x = trained.model.scaling.transform(SHORT.values, SHORT.series + 1)
+    detector: Any = trained.model.detector
+    x = detector.tails.apply(trained.model.scaling.transform(SHORT.values, SHORT.series + 1))
     np.testing.assert_allclose(
         -trained.estimator.score_samples(x),  # type: ignore[attr-defined]
-        trained.model.detector.paper_score(x),  # type: ignore[attr-defined]
+        detector.inner.paper_score(x),
         atol=1e-9,
         rtol=0,
     )
@@ -115,14 +118,14 @@ def test_a_series_that_hardly_spoke_is_trained_with_the_others() -> None:
     trained = train(PIPELINE, SHORT.where(mask), "v", 0)
     assert trained.windows == 401
     calm = np.array([[220.0, 0.4, 90.0, 0.3, 28.0, 0.1]])
-    assert trained.model.judge(("printer-2",), calm) == trained.model.judge(("unseen",), calm)
+    assert printers.judge(trained.model, ("printer-2",), calm) == printers.judge(trained.model, ("unseen",), calm)
 
 
 def test_windows_of_one_count_only() -> None:
     pipeline = normalize([{**PIPELINE.as_dict(), "fields": ["hotend"], "group_by": [], "aggregate": ["mean"]}])[0]
     windows = Windows(((),), SHORT.series * 0, SHORT.begin_ns, SHORT.values[:, :1], np.ones((len(SHORT), 1)))
     model = train(pipeline, windows, "v", 0).model
-    calm, hot = model.judge((), np.array([[220.0], [225.0]]))
+    calm, hot = printers.judge(model, (), np.array([[220.0], [225.0]]))
     assert calm.severity < 50
     assert hot.severity > 70
     assert hot.contribution == (1.0,)

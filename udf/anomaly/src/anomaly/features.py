@@ -1,18 +1,14 @@
 """From a window's aggregates to the feature vector that detectors see.
 
-Each aggregate of each field is one feature, in three steps:
+Each aggregate of each field is one feature, in two steps:
 
 1. *Shape.* stddev and spread are taken relative to what is usual for the series, above it as they are, below it as a
    logarithm (down to a floor): "noisier" and "stuck" (spread 0) both end far away from the usual. Measured: a logarithm
    above, too, finds a third of the spikes of nine deviations instead of three quarters, at the same false alarms.
 2. *Scale.* Each series' feature is centred by its median and scaled by its MAD, so that one forest serves all series.
    A series that training has hardly seen, or not at all, gets the median center and scale of the others.
-3. *Tails.* Beyond its 1 % quantiles a feature is measured in units of its tail's mean excess, each side for itself:
-   skewed and heavy tails become alike, and near to exponential, which calibration extrapolates. Source of the idea:
-   peaks over threshold, e.g. Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017.
 
-The features use the window itself only. Features that need earlier windows (lags, differences) get a place here: as
-further `Feature`s whose values come from a state that is fed window by window, in training and in serving alike.
+The features use the window itself only. What needs earlier windows is the detectors' affair (`anomaly.detectors.base`).
 """
 
 import math
@@ -37,9 +33,6 @@ _CONSTANT_SPREAD_SCALE = 0.1
 _SMALLEST_SPREAD_SCALE = 1e-2
 _SMALLEST_SCALE = 1e-9
 _MAD_TO_SIGMA = 1.4826
-_TAIL = 0.01
-_TAIL_POINTS = 20
-_MIN_EXCESS = 0.1
 # A window with less than this share of its usual points is cut off (the first after a start, the edge of a gap): its
 # deviation says little, so it is left out of training and not scored.
 _ENOUGH = 0.5
@@ -67,13 +60,12 @@ def features(pipeline: Pipeline) -> list[Feature]:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What training learned of the series' centers, scales and tails. d features, f fields, s series (s >= 1).
+    """What training learned of the series' centers and scales. d features, f fields, s series (s >= 1).
 
     spread: (d,), which features are spreads. keys: the series' tag values, in `group_by`'s order; row i + 1 of the
     arrays belongs to keys[i], row 0 to series that training has not seen. typical: (s + 1, d), the usual spread.
     center, scale: (s + 1, d), of the shaped feature. usual: (s + 1, f), the median number of points in a window.
-    tail_low, tail_high, excess_low, excess_high: (d,), in units of scale. range_low, range_high: (d,), likewise: where
-    99.8 % of training lay.
+    range_low, range_high: (d,), in units of scale: where 99.8 % of training lay.
     """
 
     keys: tuple[tuple[str, ...], ...]
@@ -81,10 +73,6 @@ class Scaling:
     typical: Floats
     center: Floats
     scale: Floats
-    tail_low: Floats
-    tail_high: Floats
-    excess_low: Floats
-    excess_high: Floats
     range_low: Floats
     range_high: Floats
     usual: Floats
@@ -94,13 +82,8 @@ class Scaling:
         return {key: index + 1 for index, key in enumerate(self.keys)}
 
     def transform(self, values: Floats, row: Rows) -> Floats:
-        """Feature values (n, d) of aggregates (n, d), for windows of one series or with a row for each window."""
-        z = self.scaled(values, row)
-        z = np.where(z > self.tail_high, self.tail_high + (z - self.tail_high) / self.excess_high, z)
-        return np.where(z < self.tail_low, self.tail_low + (z - self.tail_low) / self.excess_low, z)
-
-    def scaled(self, values: Floats, row: Rows) -> Floats:
-        """The first two steps: (n, d) in units of each series' scale."""
+        """Feature values (n, d) of aggregates (n, d), in units of each series' scale, for windows of one series or with
+        a row for each window."""
         return np.asarray((shape(values, self.spread, self.typical[row]) - self.center[row]) / self.scale[row])
 
     def expected(self, feature: int, row: int) -> tuple[float, float]:
@@ -148,7 +131,7 @@ def fit_scaling(
     values: Floats,
     counts: Floats,
 ) -> Scaling:
-    """Learns centers, scales and tails.
+    """Learns centers and scales.
 
     values: aggregates (n, d), complete. counts: points in each window and field (n, f). series: (n,), indexes into
     keys. Raises ValueError when there are no windows.
@@ -174,26 +157,9 @@ def fit_scaling(
     for array in (typical, center, scale, usual):
         array[unknown] = np.median(array[known], axis=0)
     ones = np.ones(d)
-    scaling = Scaling(tuple(keys), spread, typical, center, scale, ones, ones, ones, ones, ones, ones, usual)
-    z = scaling.scaled(values, series + 1)
-    share = min(0.25, max(_TAIL, _TAIL_POINTS / len(z)))
-    low, high = np.quantile(z, [share, 1 - share], axis=0)
-    range_low, range_high = np.quantile(z, [0.001, 0.999], axis=0)
-    return replace(
-        scaling,
-        tail_low=low,
-        tail_high=high,
-        excess_low=_mean_excess(low - z),
-        excess_high=_mean_excess(z - high),
-        range_low=range_low,
-        range_high=range_high,
-    )
-
-
-def _mean_excess(beyond: Floats) -> Floats:
-    outside = beyond > 0
-    total = np.where(outside, beyond, 0.0).sum(axis=0)
-    return np.asarray(np.maximum(_MIN_EXCESS, total / np.maximum(outside.sum(axis=0), 1)))
+    scaling = Scaling(tuple(keys), spread, typical, center, scale, ones, ones, usual)
+    low, high = np.quantile(scaling.transform(values, series + 1), [0.001, 0.999], axis=0)
+    return replace(scaling, range_low=low, range_high=high)
 
 
 def _typical(wanted: Sequence[Feature], values: Floats) -> Floats:

@@ -112,7 +112,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
         return f"{self._pipeline.name} {self._pipeline.fingerprint} {self._scorer.rules}"
 
     def snapshot(self) -> bytes:
-        """All series' periods and drift, compressed."""
+        """All series' periods, memories and drift, compressed."""
         series = self._scorer.state()
         if not series:
             return b""

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.calibration import Calibration
-from anomaly.detectors.base import Detector, load
+from anomaly.detectors.base import Detector, Follower, Times
+from anomaly.detectors.registry import load
 from anomaly.features import Feature, Scaling, features
 from anomaly.reference import Reference
 from anomaly.spec import Pipeline
+from anomaly.windows import Windows
 
 Floats = NDArray[np.float64]
 
@@ -77,10 +80,16 @@ class Model:
         """What the detector sees (n, d) of a series' aggregates (n, d)."""
         return self.scaling.transform(values, self._rows.get(key, 0))
 
-    def judge(self, key: tuple[str, ...], values: Floats) -> list[Verdict]:
-        """The verdicts on n complete windows of one series: aggregates (n, d), in the order of `features`."""
+    def follow(self, key: tuple[str, ...], state: Any = None) -> Follower:
+        """The detector on one series: as training left the series, or where `state` was taken. Raises KeyError,
+        TypeError or ValueError when the state does not fit."""
+        return self.detector.follow(self._rows.get(key, 0), state)
+
+    def judge(self, follower: Follower, key: tuple[str, ...], begin_ns: Times, values: Floats) -> list[Verdict]:
+        """The verdicts on the next n complete windows of a series: begins (n,), and aggregates (n, d) in the order of
+        `features`."""
         row = self._rows.get(key, 0)
-        scores, shares = self.detector.explain(self.scaling.transform(values, row))
+        scores, shares = follower.explain(begin_ns, self.features(key, values))
         severities = self.calibration.severity(scores, self._windows_per_day)
         surprises = -np.log(self.calibration.probability(scores))
         width = len(self.pipeline.aggregate)
@@ -127,3 +136,17 @@ class Model:
             Calibration.from_arrays(arrays),
             Reference.from_arrays(arrays),
         )
+
+
+def score_windows(scaling: Scaling, detector: Detector, windows: Windows) -> Floats:
+    """Scores (n,) of complete windows, each series in the order of time, by a detector that goes on from where its
+    training left each."""
+    rows = scaling.rows()
+    scores = np.empty(len(windows))
+    for index, key in enumerate(windows.keys):
+        mine = np.flatnonzero(windows.series == index)
+        if len(mine):
+            row = rows.get(key, 0)
+            x = scaling.transform(windows.values[mine], row)
+            scores[mine] = detector.follow(row).explain(windows.begin_ns[mine], x)[0]
+    return scores

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.detectors.base import Follower
 from anomaly.features import Floats, features
 from anomaly.feedback import Feedback
 from anomaly.model import Model, Verdict
@@ -61,8 +62,24 @@ class Scored:
     suppressed: str | None = None
 
 
+@dataclass(slots=True)
+class _Series:
+    """One series' state. version: of the model that `follower` belongs to; so does `saved`, which is its state in a
+    snapshot, while no follower has been made from it yet."""
+
+    tracker: Tracker
+    version: str | None = None
+    follower: Follower | None = None
+    saved: Any = None
+
+    def state(self) -> list[Any]:
+        """For JSON."""
+        return [self.tracker.state(), self.version, self.saved if self.follower is None else self.follower.state()]
+
+
 class Scorer:
-    """Scores the windows of a pipeline's series, and keeps the series' periods.
+    """Scores the windows of a pipeline's series, and keeps the series' periods and what the detector remembers of
+    them.
 
     tally: counts what is not scored. counters: where the number of series is kept.
     """
@@ -72,8 +89,8 @@ class Scorer:
         self._features = features(pipeline)
         self._rules = rules(pipeline)
         self._tally = tally
-        self._trackers: Groups[Key, Tracker] = Groups(
-            lambda: Tracker(self._rules, pipeline.fields), most=_MOST_SERIES, counters=counters
+        self._series: Groups[Key, _Series] = Groups(
+            lambda: _Series(Tracker(self._rules, pipeline.fields)), most=_MOST_SERIES, counters=counters
         )
 
     @property
@@ -107,12 +124,29 @@ class Scorer:
             run = run.where(whole)
         if not len(run):
             return
-        tracker = self._trackers[run.key]
-        for begin_ns, verdict in zip(run.begin_ns.tolist(), model.judge(run.key, run.values), strict=True):
-            yield self._follow(run.key, tracker, begin_ns, model, verdict, feedback)
+        series = self._series[run.key]
+        if run.begin_ns[0] == series.tracker.last_ns:
+            self._tally.add("repeated windows", 1, f"a window of {series_name(run.key)} has been scored already")
+            run = run.where(np.arange(len(run)) > 0)
+        verdicts = model.judge(self._follower(series, run.key, model), run.key, run.begin_ns, run.values)
+        for begin_ns, verdict in zip(run.begin_ns.tolist(), verdicts, strict=True):
+            yield self._track(run.key, series.tracker, begin_ns, model, verdict, feedback)
             self._tally.add("scored windows", 1)
 
-    def _follow(
+    def _follower(self, series: _Series, key: Key, model: Model) -> Follower:
+        """The one that goes on where it was; with another model, one that begins where its training left the series."""
+        if series.version != model.version:
+            series.version, series.follower, series.saved = model.version, None, None
+        if series.follower is None:
+            try:
+                series.follower = model.follow(key, series.saved)
+            except (KeyError, TypeError, ValueError) as error:
+                self._tally.add("lost memories", 1, f"what was saved of {series_name(key)} does not fit: {error}")
+                series.follower = model.follow(key)
+            series.saved = None
+        return series.follower
+
+    def _track(
         self, key: Key, tracker: Tracker, begin_ns: int, model: Model, verdict: Verdict, feedback: Feedback | None
     ) -> Scored:
         last_ns = tracker.last_ns
@@ -136,18 +170,22 @@ class Scorer:
 
     def calm(self, key: Key) -> bool:
         """Whether no period of a series is running, nor about to: what came before no longer matters to its periods."""
-        return self._trackers[key].calm
+        return self._series[key].tracker.calm
 
     def state(self) -> list[list[Any]]:
-        """All series' periods, for JSON; empty before the first window."""
-        return [[list(key), tracker.state()] for key, tracker in self._trackers.items()]
+        """All series' periods and memories, for JSON; empty before the first window."""
+        return [[list(key), *series.state()] for key, series in self._series.items()]
 
     def restore(self, state: list[list[Any]]) -> None:
         """The inverse of `state`. Raises KeyError, TypeError or ValueError when it does not fit the pipeline."""
-        if any(len(key) != len(self._pipeline.group_by) for key, _ in state):
+        if any(len(key) != len(self._pipeline.group_by) for key, *_ in state):
             raise ValueError("the snapshot's series have other tags")
-        self._trackers.replace(
-            (tuple(key), Tracker.from_state(self._rules, self._pipeline.fields, tracker)) for key, tracker in state
+        self._series.replace(
+            (
+                tuple(key),
+                _Series(Tracker.from_state(self._rules, self._pipeline.fields, tracker), version, saved=saved),
+            )
+            for key, tracker, version, saved in state
         )
 
 

@@ -1,27 +1,64 @@
 """The interface of a detector, and the registry of those there are.
 
-A detector has two halves. The fitted half (`Detector`) serves: plain arrays and numpy, nothing else. The other (`fit`)
-trains and may import what it likes, in the function only.
+A detector has a half that is shared by all series and fitted once (`Detector`: arrays in the model's file), and a half
+for each series, which follows it window by window and may remember what it saw (`Follower`). Detectors that look at one
+window alone are `Memoryless`. The streaming path feeds a follower window by window, training and backtests feed it
+thousands at once, and both get the same scores.
+
+What trains may import what it likes, in its function only; what serves imports numpy and nothing else.
 """
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class History:
+    """What a detector is fitted to: n windows of s series, each series in the order of time.
+
+    x: feature vectors (n, d). series: (n,), 0 to s - 1. begin_ns: (n,), nanoseconds since 1970. window_ns: a window's
+    length.
+    """
+
+    x: Floats
+    series: NDArray[np.intp]
+    begin_ns: Times
+    window_ns: int
+
+    def of(self, series: int) -> tuple[Times, Floats]:
+        """The begins (k,) and feature vectors (k, d) of one series."""
+        mine = self.series == series
+        return self.begin_ns[mine], self.x[mine]
+
+
+class Follower(Protocol):
+    """A detector on one series, fed with the series' windows in the order of time."""
+
+    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """Of the next n windows, which begin at `begin_ns` (n,) and have the features x (n, d): scores (n,), the
+        greater the more anomalous, from 0 on and unbounded above; and shares (n, d) of each feature in them, whose
+        rows sum to 1."""
+        ...
+
+    def state(self) -> Any:
+        """What is remembered of the series, for JSON; None where nothing is."""
+        ...
 
 
 class Detector(Protocol):
     """What serving needs of a fitted detector."""
 
-    def score(self, x: Floats) -> Floats:
-        """Scores (n,) of feature vectors (n, d). The greater, the more anomalous; unbounded above."""
-        ...
-
-    def explain(self, x: Floats) -> tuple[Floats, Floats]:
-        """The same scores (n,), and shares (n, d) of each feature in them; each row sums to 1."""
+    def follow(self, row: int, state: Any = None) -> Follower:
+        """A follower for a series: `row` is its number in training plus 1, or 0 for one that training has not seen. It
+        begins as training left the series, or where `state` was taken. Raises KeyError, TypeError or ValueError when
+        that does not fit."""
         ...
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -29,24 +66,28 @@ class Detector(Protocol):
         ...
 
 
-def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
-    """A fitted detector from its arrays. Raises KeyError (an array is missing) or ValueError (an unknown name)."""
-    if name == "isolation_forest":
-        from anomaly.detectors.isolation_forest import IsolationForest
+class Memoryless(ABC):
+    """A detector that looks at each window alone."""
 
-        return IsolationForest.from_arrays(arrays)
-    raise ValueError(f"{name!r} is no detector: known is isolation_forest")
+    @abstractmethod
+    def explain(self, x: Floats) -> tuple[Floats, Floats]:
+        """Scores (n,) of feature vectors (n, d), and shares (n, d) of each feature in them."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """See `Detector.arrays`."""
+
+    def follow(self, row: int, state: Any = None) -> Follower:
+        """The same for each series."""
+        return _Unmindful(self)
 
 
-def fit(
-    name: str, x: Floats, parameters: Mapping[str, Any], seed: int, *, keep: bool = False
-) -> tuple[Detector, object]:
-    """Trains a detector on feature vectors (n, d). Deterministic for a seed.
+class _Unmindful:
+    def __init__(self, detector: Memoryless) -> None:
+        self._detector = detector
 
-    Returns it and, when `keep`, the library's own object (for `model.joblib`), else None.
-    """
-    if name == "isolation_forest":
-        from anomaly.detectors.isolation_forest_fit import fit as fit_forest
+    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        return self._detector.explain(x)
 
-        return fit_forest(x, parameters, seed, keep=keep)
-    raise ValueError(f"{name!r} is no detector: known is isolation_forest")
+    def state(self) -> Any:
+        return None

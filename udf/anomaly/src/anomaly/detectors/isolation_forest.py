@@ -23,6 +23,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.detectors.base import Memoryless
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
@@ -31,7 +33,7 @@ _KEPT = 0.8
 
 
 @dataclass(frozen=True)
-class IsolationForest:
+class IsolationForest(Memoryless):
     """m nodes, l leaves, d features, t trees.
 
     feature, threshold: (m,), what a node splits by; a leaf has threshold +inf and points to itself. children: (m, 2),

@@ -223,7 +223,8 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
 
 DEFAULT_AGGREGATE = ("mean", "stddev")
 DEFAULT_DETECTOR = "isolation_forest"
-DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {"isolation_forest": {"trees": 100, "samples": 256}}
+_FOREST = {"trees": 100, "samples": 256}
+DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {"isolation_forest": _FOREST, "ensemble": _FOREST}
 DEFAULT_FROM = "24h"
 DEFAULT_TO = "0s"
 DEFAULT_OPEN = 75.0

@@ -36,3 +36,7 @@ class Blocks:
         """(n,): the windows that a fold's forest may see."""
         offset = (self._position - fold) % FOLDS
         return np.asarray((offset >= 1 + _MARGIN) & (offset < FOLDS - _MARGIN))
+
+    def begins(self, share: float) -> NDArray[np.bool_]:
+        """(n,): the windows in the first `share` of each block; all where it is 1 or more."""
+        return np.asarray(self._position - self.number < share)

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.calibration import calibrate
-from anomaly.detectors.base import Detector, fit
+from anomaly.detectors.base import Detector, History
+from anomaly.detectors.registry import fit
 from anomaly.features import Floats, Scaling, features, fit_scaling
-from anomaly.model import Model
+from anomaly.model import Model, score_windows
 from anomaly.reference import reference
 from anomaly.spec import Pipeline
 from anomaly.training.blocks import FOLDS, Blocks
@@ -26,7 +27,8 @@ from anomaly.training.gate import Quality, check_quality, check_windows
 from anomaly.training.progress import Progress, Quiet
 from anomaly.windows import Windows
 
-# Scoring costs some 10 us a window, and calibration gains little from more than this: the rest is thinned evenly.
+# Scoring costs some 10 us a window or more, and calibration gains little from more than this: of each block, only the
+# begin is then scored.
 _MOST_CALIBRATED = 200_000
 
 
@@ -60,13 +62,13 @@ def train(
         f"{len(usable)} windows of {len(windows.keys)} series" + (f", {left_out} left out" if left_out else "")
     )
     blocks = Blocks(usable)
-    scored = np.arange(len(usable)) % -(-len(usable) // _MOST_CALIBRATED) == 0
+    scored = blocks.begins(_MOST_CALIBRATED / len(usable))
     held_back = np.empty(len(usable))
 
     def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
         scaling, detector, _ = _fit(pipeline, usable.where(blocks.trained_on(fold)), seed + 1 + fold)
         mine = blocks.held_back(fold) & scored
-        return mine, detector.score(scaling.transform(usable.values[mine], usable.series[mine] + 1))
+        return mine, score_windows(scaling, detector, usable.where(mine))
 
     steps = FOLDS + 1
     folds = Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(
@@ -86,7 +88,8 @@ def train(
 def _fit(pipeline: Pipeline, windows: Windows, seed: int, *, keep: bool = False) -> tuple[Scaling, Detector, object]:
     scaling = fit_scaling(features(pipeline), windows.keys, windows.series, windows.values, windows.counts)
     x = scaling.transform(windows.values, windows.series + 1)
-    detector, estimator = fit(pipeline.detector, x, pipeline.parameters, seed, keep=keep)
+    history = History(x, windows.series, windows.begin_ns, pipeline.window_ns)
+    detector, estimator = fit(pipeline.detector, history, pipeline.parameters, seed, keep=keep)
     return scaling, detector, estimator
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from anomaly.feedback import FALSE_ALARM, KINDS, Feedback, Look, Mark
 from anomaly.influxql import identifier, literal
 from anomaly.lines import line
-from anomaly.model import Model
+from anomaly.model import Model, Verdict
 from anomaly.results import Result
 from anomaly.spec import Pipeline
 from anomaly.training.influx import Influx
@@ -66,9 +66,14 @@ def _calm(model: Model, windows: Windows, feedback: Feedback, mark: Mark) -> boo
     limit = model.pipeline.periods.open
     return len(marked) > 0 and all(
         verdict.severity < limit
-        for index in np.unique(marked.series)
-        for verdict in model.judge(marked.keys[index], marked.values[marked.series == index])
+        for index, key in enumerate(marked.keys)
+        for verdict in _again(model, key, marked.where(marked.series == index))
     )
+
+
+def _again(model: Model, key: tuple[str, ...], windows: Windows) -> list[Verdict]:
+    """What a model says when windows of one series come again after its training."""
+    return model.judge(model.follow(key), key, windows.begin_ns, windows.values) if len(windows) else []
 
 
 def _seen(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Mark:

@@ -1,0 +1,110 @@
+"""What all detectors promise: the same scores window by window as thousands at once, across a restart and a store."""
+
+import json
+
+import numpy as np
+import pytest
+
+from anomaly.detectors import registry
+from anomaly.detectors.base import Detector, History
+
+MINUTE = 60_000_000_000
+PARAMETERS = {"trees": 20, "samples": 64}
+LENGTH = 3_000
+
+
+def walk(seed: int, length: int = LENGTH) -> np.ndarray:
+    """Two features: noise with a daily swing, and a slow walk; with a jump in the first near the end."""
+    rng = np.random.default_rng(seed)
+    swing = np.sin(np.arange(length) * (2 * np.pi / 1440))
+    x = np.stack([rng.normal(0, 1, length) + 3 * swing, np.cumsum(rng.normal(0, 0.05, length))], axis=1)
+    x[-300:-290, 0] += 15
+    return x
+
+
+X = walk(1)
+# A hole, and a step back in time.
+TIMES = np.arange(LENGTH, dtype=np.int64) * MINUTE
+TIMES[2_000:] += 90 * MINUTE
+TIMES[2_500:] -= 500 * MINUTE
+TRAINED = 1_200
+
+
+@pytest.fixture(scope="module", params=registry.NAMES)
+def fitted(request: pytest.FixtureRequest) -> tuple[str, Detector]:
+    both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
+    series = np.repeat([0, 1], TRAINED).astype(np.intp)
+    history = History(both, series, np.tile(TIMES[:TRAINED], 2), MINUTE)
+    return request.param, registry.fit(request.param, history, PARAMETERS, 0)[0]
+
+
+def test_one_by_one_is_all_at_once(fitted: tuple[str, Detector]) -> None:
+    _, detector = fitted
+    scores, shares = detector.follow(1).explain(TIMES[TRAINED:], X[TRAINED:])
+    follower = detector.follow(1)
+    for row in range(LENGTH - TRAINED):
+        one = slice(TRAINED + row, TRAINED + row + 1)
+        score, share = follower.explain(TIMES[one], X[one])
+        assert score[0] == pytest.approx(scores[row], abs=1e-9)
+        np.testing.assert_allclose(share[0], shares[row], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("cut", [1, 37, 900, 1_350])
+def test_a_restart_changes_nothing(fitted: tuple[str, Detector], cut: int) -> None:
+    _, detector = fitted
+    whole = detector.follow(2).explain(TIMES[TRAINED:], X[TRAINED:])[0]
+    before = detector.follow(2)
+    first = before.explain(TIMES[TRAINED : TRAINED + cut], X[TRAINED : TRAINED + cut])[0]
+    after = detector.follow(2, json.loads(json.dumps(before.state())))
+    second = after.explain(TIMES[TRAINED + cut :], X[TRAINED + cut :])[0]
+    np.testing.assert_allclose(np.concatenate([first, second]), whole, rtol=0, atol=1e-9)
+
+
+def test_what_is_stored_is_loaded(fitted: tuple[str, Detector]) -> None:
+    name, detector = fitted
+    again = registry.load(name, detector.arrays())
+    for row in (0, 1, 2):
+        np.testing.assert_array_equal(
+            again.follow(row).explain(TIMES[TRAINED:], X[TRAINED:])[0],
+            detector.follow(row).explain(TIMES[TRAINED:], X[TRAINED:])[0],
+        )
+
+
+def test_followers_do_not_share_what_they_remember(fitted: tuple[str, Detector]) -> None:
+    _, detector = fitted
+    expected = detector.follow(1).explain(TIMES[TRAINED:], X[TRAINED:])[0]
+    detector.follow(1).explain(TIMES[TRAINED:], X[TRAINED:] + 100)
+    np.testing.assert_array_equal(detector.follow(1).explain(TIMES[TRAINED:], X[TRAINED:])[0], expected)
+
+
+def test_scores_are_finite_and_shares_sum_to_one(fitted: tuple[str, Detector]) -> None:
+    _, detector = fitted
+    for x in (X[TRAINED:], X[TRAINED:] * 1e12, X[TRAINED:] * 0):
+        scores, shares = detector.follow(0).explain(TIMES[TRAINED:], x)
+        assert np.isfinite(scores).all()
+        assert (scores >= 0).all()
+        np.testing.assert_allclose(shares.sum(axis=1), 1)
+        assert (shares >= 0).all()
+
+
+def test_the_past_alone_decides(fitted: tuple[str, Detector]) -> None:
+    _, detector = fitted
+    changed = X.copy()
+    changed[2_200:] += 50
+    before, after = (detector.follow(1).explain(TIMES[TRAINED:], x[TRAINED:])[0] for x in (X, changed))
+    np.testing.assert_array_equal(before[: 2_200 - TRAINED], after[: 2_200 - TRAINED])
+
+
+def test_the_guilty_feature_is_named(fitted: tuple[str, Detector]) -> None:
+    _, detector = fitted
+    x = X.copy()
+    x[1_500:1_560, 1] += 200
+    shares = detector.follow(1).explain(TIMES[TRAINED:], x[TRAINED:])[1]
+    assert shares[1_506 - TRAINED].argmax() == 1
+
+
+def test_a_state_that_does_not_fit_is_refused(fitted: tuple[str, Detector]) -> None:
+    _, detector = fitted
+    if detector.follow(1).state() is not None:
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            detector.follow(1, [1, 2])

@@ -1,0 +1,122 @@
+"""Detectors that look at each feature of each series for itself, and remember: the score is that of the most anomalous
+feature.
+
+What is remembered of one feature of one series is a `Channel`. Training runs the channels over the history, and the
+model's file keeps what they then remember, so serving begins warm; for series that training has not seen, one that
+has seen the end of every series' history. After a break of more than six windows, or when time goes back, what
+channels hold of the last windows begins anew, and what they learnt stays.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.detectors.base import Floats, History, Times
+
+_BREAK_WINDOWS = 6
+# What the channels for unseen series have seen of each series in training.
+_SHOWN = 2_000
+
+
+class Channel(Protocol):
+    """One feature of one series. Features are scaled: see `anomaly.features`."""
+
+    def __init__(self, window_ns: int) -> None: ...
+
+    def feed(self, begin_ns: int, value: float) -> float:
+        """The score of the next window, 0 or greater, from what was before and the window itself."""
+        ...
+
+    def pause(self) -> None:
+        """Windows are missing between the last and the next."""
+        ...
+
+    def state(self) -> Any:
+        """What is remembered, for JSON."""
+        ...
+
+    @classmethod
+    def from_state(cls, window_ns: int, state: Any) -> Self:
+        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        ...
+
+
+class Featurewise:
+    """A detector of one kind of channel. states: for each row (see `Detector.follow`) what its follower remembers."""
+
+    def __init__(self, name: str, kind: type[Channel], window_ns: int, states: Sequence[Any]) -> None:
+        self._name = name
+        self._kind = kind
+        self._window_ns = window_ns
+        self._states = states
+
+    def follow(self, row: int, state: Any = None) -> "FeaturewiseFollower":
+        """See `Detector.follow`."""
+        return FeaturewiseFollower.from_state(
+            self._kind, self._window_ns, self._states[row] if state is None else state
+        )
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The states as compressed JSON, for the model's file."""
+        text = json.dumps([self._window_ns, self._states], separators=(",", ":")).encode()
+        return {self._name: np.frombuffer(zlib.compress(text), dtype=np.uint8)}
+
+    @classmethod
+    def from_arrays(cls, name: str, kind: type[Channel], arrays: Mapping[str, NDArray[np.generic]]) -> "Featurewise":
+        """The inverse of `arrays`. Raises KeyError where it is missing."""
+        window_ns, states = json.loads(zlib.decompress(arrays[name].tobytes()))
+        return cls(name, kind, window_ns, states)
+
+
+class FeaturewiseFollower:
+    """The channels of one series, one for each feature."""
+
+    def __init__(self, channels: Sequence[Channel], window_ns: int, last_ns: int | None = None) -> None:
+        self._channels = channels
+        self._window_ns = window_ns
+        self._last_ns = last_ns
+
+    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """See `Follower.explain`. A share is the feature's part in the sum of all features' scores."""
+        scores = np.empty(x.shape)
+        for row, (begin, values) in enumerate(zip(begin_ns.tolist(), x.tolist(), strict=True)):
+            if self._last_ns is not None and not 0 < begin - self._last_ns <= _BREAK_WINDOWS * self._window_ns:
+                for channel in self._channels:
+                    channel.pause()
+            self._last_ns = begin
+            scores[row] = [channel.feed(begin, value) for channel, value in zip(self._channels, values, strict=True)]
+        return scores.max(axis=1), shares(scores)
+
+    def state(self) -> Any:
+        """See `Follower.state`."""
+        return [self._last_ns, [channel.state() for channel in self._channels]]
+
+    @classmethod
+    def from_state(cls, kind: type[Channel], window_ns: int, state: Any) -> "FeaturewiseFollower":
+        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        last_ns, channels = state
+        return cls([kind.from_state(window_ns, channel) for channel in channels], window_ns, last_ns)
+
+
+def fit(name: str, kind: type[Channel], history: History) -> Featurewise:
+    """Runs channels over the history of each series."""
+    width, window_ns = history.x.shape[1], history.window_ns
+    anyone = FeaturewiseFollower([kind(window_ns) for _ in range(width)], window_ns)
+    states = []
+    for series in range(int(history.series.max()) + 1):
+        begin_ns, x = history.of(series)
+        follower = FeaturewiseFollower([kind(window_ns) for _ in range(width)], window_ns)
+        follower.explain(begin_ns, x)
+        anyone.explain(begin_ns[-_SHOWN:], x[-_SHOWN:])
+        states.append(follower.state())
+    return Featurewise(name, kind, window_ns, [anyone.state(), *states])
+
+
+def shares(parts: Floats) -> Floats:
+    """Rows of parts (n, d), none negative, relative to their sums; even where a sum is 0."""
+    total = parts.sum(axis=1, keepdims=True)
+    return np.where(total > 0, parts / np.where(total > 0, total, 1.0), 1.0 / parts.shape[1])

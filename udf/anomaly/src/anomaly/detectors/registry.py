@@ -1,0 +1,53 @@
+"""The detectors there are, by the name that a pipeline gives."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.detectors import featurewise
+from anomaly.detectors.base import Detector, History
+from anomaly.detectors.ensemble import Ensemble
+from anomaly.detectors.gap import Gap
+from anomaly.detectors.isolation_forest import IsolationForest
+from anomaly.detectors.seasonal import Seasonal
+from anomaly.detectors.slow_gap import SlowGap
+from anomaly.detectors.tails import Tailed, fit_tails, tails_from_arrays
+
+# Those that look at each feature for itself.
+_CHANNELS: dict[str, type[featurewise.Channel]] = {"gap": Gap, "slow_gap": SlowGap, "seasonal": Seasonal}
+NAMES = ("isolation_forest", "ensemble", *_CHANNELS)
+
+
+def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
+    """A fitted detector from its arrays. Raises KeyError (an array is missing) or ValueError (an unknown name)."""
+    if name == "ensemble":
+        return Ensemble([load(member, arrays) for member in Ensemble.MEMBERS])
+    if name == "isolation_forest":
+        return Tailed(tails_from_arrays(arrays), IsolationForest.from_arrays(arrays))
+    if name in _CHANNELS:
+        return featurewise.Featurewise.from_arrays(name, _CHANNELS[name], arrays)
+    raise ValueError(f"{name!r} is no detector: known are {', '.join(NAMES)}")
+
+
+def fit(
+    name: str, history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False
+) -> tuple[Detector, object]:
+    """Trains a detector. Deterministic for a seed.
+
+    Returns it and, when `keep`, the library's own object (for `model.joblib`), else None.
+    """
+    if name == "ensemble":
+        fitted = [fit(member, history, parameters, seed, keep=keep) for member in Ensemble.MEMBERS]
+        estimators = [estimator for _, estimator in fitted if estimator is not None]
+        return Ensemble([detector for detector, _ in fitted]), estimators[0] if estimators else None
+    if name == "isolation_forest":
+        from anomaly.detectors.isolation_forest_fit import fit as fit_forest
+
+        tails = fit_tails(history.x)
+        forest, estimator = fit_forest(tails.apply(history.x), parameters, seed, keep=keep)
+        return Tailed(tails, forest), estimator
+    if name in _CHANNELS:
+        return featurewise.fit(name, _CHANNELS[name], history), None
+    raise ValueError(f"{name!r} is no detector: known are {', '.join(NAMES)}")

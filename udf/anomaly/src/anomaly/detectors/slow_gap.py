@@ -1,0 +1,72 @@
+"""Slow gap: the gap of the mean over 48 windows, to those means that do not overlap with it; and how rare that is.
+
+Sees shifts and drifts that no single window shows. Misses what is short. It is late by a part of its 48 windows, and
+says nothing before it knows how rare gaps are.
+"""
+
+from collections import deque
+from typing import Any
+
+from anomaly.detectors.novelty import Novelty
+from anomaly.detectors.surprise import Surprise
+
+_AVERAGED = 48
+_KEPT = 0.8
+
+
+class SlowGap:
+    """One feature of one series."""
+
+    __slots__ = ("_gaps", "_means", "_novelty", "_surprise", "_total", "_values")
+
+    def __init__(self, window_ns: int) -> None:
+        self._novelty = Novelty(window_ns)
+        self._surprise = Surprise()
+        self._gaps = 0.0
+        self._values: deque[float] = deque()
+        self._total = 0.0
+        # Means that overlap with the next: (begin, mean).
+        self._means: deque[tuple[int, float]] = deque()
+
+    def feed(self, begin_ns: int, value: float) -> float:
+        """The score of the next window."""
+        self._values.append(value)
+        self._total += value
+        if len(self._values) > _AVERAGED:
+            self._total -= self._values.popleft()
+        mean = self._total / len(self._values)
+        self._gaps = _KEPT * self._gaps + self._novelty.gap(mean)
+        self._means.append((begin_ns, mean))
+        if len(self._means) > _AVERAGED:
+            self._novelty.add(*self._means.popleft())
+        return self._surprise.feed(self._gaps)
+
+    def pause(self) -> None:
+        """Windows are missing: the mean begins anew."""
+        for begin_ns, mean in self._means:
+            self._novelty.add(begin_ns, mean)
+        self._means.clear()
+        self._values.clear()
+        self._total = self._gaps = 0.0
+
+    def state(self) -> Any:
+        """For JSON."""
+        return [
+            self._gaps,
+            list(self._values),
+            self._total,
+            list(self._means),
+            self._novelty.state(),
+            self._surprise.state(),
+        ]
+
+    @classmethod
+    def from_state(cls, window_ns: int, state: Any) -> "SlowGap":
+        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        slow = cls(window_ns)
+        gaps, values, total, means, novelty, surprise = state
+        slow._gaps, slow._total = float(gaps), float(total)
+        slow._values = deque(float(value) for value in values)
+        slow._means = deque((int(begin_ns), float(mean)) for begin_ns, mean in means)
+        slow._novelty, slow._surprise = Novelty.from_state(window_ns, novelty), Surprise.from_state(surprise)
+        return slow
