@@ -34,12 +34,17 @@ test: dev engine lint test-images ## All tests: lint, units, and the stack in re
 test-fast: dev ## The tests that need no containers
 	@$(BIN)/python -m pytest -m 'not containers' $(ARGS)
 
-.PHONY: bench bench-printer
+.PHONY: bench bench-printer bench-nab
 bench: dev engine test-images ## How fast UDFs are behind a real kapacitord, and the forest alone; build/bench.json
 	@$(BIN)/python -m bench.udf $(ARGS)
 
 bench-printer: dev ## What the default pipeline finds of known faults, ten seeds; figures in build/bench
 	@PYTHONPATH=.:udf/anomaly/src $(BIN)/python -m bench.printer $(ARGS)
+
+# Another place for the corpus: make bench-nab NAB=~/NAB. Single detectors: ARGS='--detectors ensemble'.
+NAB ?= ../shared/data/nab
+bench-nab: dev ## The Numenta Anomaly Benchmark: each detector, scored as NAB scores; results in build/nab
+	@PYTHONPATH=.:udf/anomaly/src $(BIN)/python -m bench.nab $(NAB) $(ARGS)
 
 .PHONY: lint
 lint: dev ## Every linter and type checker

@@ -1,0 +1,1 @@
+"""The Numenta Anomaly Benchmark: our detectors on it, scored as NAB scores."""

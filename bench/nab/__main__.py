@@ -1,0 +1,136 @@
+"""`make bench-nab`: runs detectors over the corpus, scores them, and prints them beside what scores without looking."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Column, Table
+
+from anomaly.detectors.registry import NAMES
+from anomaly.spec.pipeline import DEFAULT_PARAMETERS
+from bench.nab import floors
+from bench.nab.alarms import Policy
+from bench.nab.corpus import CorpusError, Series, read_corpus, write_results
+from bench.nab.detect import Run, run
+from bench.nab.evaluate import Evaluation, evaluate
+from bench.nab.scoring import PROFILES, Scorer
+
+_COLUMNS = (
+    *("detector", "standard", "low FP", "low FN", "held out", "lowest"),
+    *("found", "false", "false per 1,000", "us a point", "state, kB"),
+)
+
+
+def main() -> int:
+    """Returns the exit code."""
+    options = _options()
+    # Wide enough for the table where nothing says how wide the terminal is.
+    console = Console(width=130)
+    try:
+        corpus = read_corpus(options.nab)
+    except CorpusError as error:
+        Console(stderr=True).print(f"bench-nab: {error}", style="red")
+        return 2
+    policy = Policy()
+    scorer = Scorer(corpus)
+    table = Table(
+        *(Column(name, justify="left" if name == "detector" else "right") for name in _COLUMNS),
+        title=f"NAB: {len(corpus)} files, {scorer.windows} windows, {scorer.points} scored points",
+        caption=(
+            f"Alarms: hold-off {policy.hold_off} points, level times {policy.fatigue:g} after each, back in "
+            f"{policy.decay:g} points. Held out: standard score of one half of the files at the level that was best on "
+            "the other, mean and lowest of several halvings. False detections are those of the standard profile."
+        ),
+    )
+    figures: dict[str, Any] = {}
+    with ProcessPoolExecutor(options.jobs) as pool, console.status("reading") as status:
+        for name in options.detectors:
+            status.update(f"running {name}")
+            runs = _runs(pool, name, corpus)
+            evaluation = evaluate(corpus, [each.scores for each in runs], policy)
+            figures[name] = _figures(evaluation, runs, scorer.points)
+            table.add_row(name, *_cells(figures[name]))
+            _write(options.output, name, corpus, runs, policy, evaluation.levels["standard"])
+        status.update("looking what scores without looking at data")
+        table.add_section()
+        for name, (scores, held_out) in _floors(corpus, policy).items():
+            table.add_row(name, *(f"{score:.1f}" for score in scores), "" if held_out is None else f"{held_out:.1f}")
+    console.print(table)
+    (options.output / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    console.print(f"results in NAB's layout: {options.output}/results; figures: {options.output}/figures.json")
+    return 0
+
+
+def _runs(pool: Executor, name: str, corpus: Sequence[Series]) -> list[Run]:
+    # The longest first, so that none is left to wait for in the end.
+    order = sorted(range(len(corpus)), key=lambda index: -len(corpus[index]))
+    task = partial(run, name, DEFAULT_PARAMETERS.get(name, {}))
+    done = dict(zip(order, pool.map(task, [corpus[index] for index in order]), strict=True))
+    return [done[index] for index in range(len(corpus))]
+
+
+def _figures(evaluation: Evaluation, runs: Sequence[Run], points: int) -> dict[str, Any]:
+    standard = evaluation.results["standard"]
+    return {
+        "scores": {profile: result.score for profile, result in evaluation.results.items()},
+        "levels": evaluation.levels,
+        "held_out": dict(zip(("mean", "lowest"), evaluation.held_out, strict=True)),
+        "found": standard.found,
+        "false": standard.false,
+        "false_per_1000": 1000 * standard.false / points,
+        "microseconds_a_point": 1e6 * sum(each.seconds for each in runs) / points,
+        "state_bytes": max(each.state_bytes for each in runs),
+    }
+
+
+def _cells(figures: dict[str, Any]) -> list[str]:
+    return [
+        *(f"{figures['scores'][profile]:.1f}" for profile in PROFILES),
+        *(f"{score:.1f}" for score in figures["held_out"].values()),
+        *(str(figures[name]) for name in ("found", "false")),
+        *(f"{figures['false_per_1000']:.2f}", f"{figures['microseconds_a_point']:.1f}"),
+        f"{figures['state_bytes'] / 1000:.0f}",
+    ]
+
+
+def _write(
+    output: Path, name: str, corpus: Sequence[Series], runs: Sequence[Run], policy: Policy, level: float
+) -> None:
+    for series, each in zip(corpus, runs, strict=True):
+        # NAB wants scores from 0 to 1; the level is at a half.
+        emitted = policy.emitted(each.scores, level)
+        write_results(output / "results", name, series, emitted / (emitted + level))
+
+
+def _floors(corpus: Sequence[Series], policy: Policy) -> dict[str, tuple[list[float], float | None]]:
+    """By name: the scores of all profiles, and the held-out standard score where a level is chosen."""
+    scorer = Scorer(corpus)
+    draws = [evaluate(corpus, floors.random(corpus, draw), policy) for draw in range(floors.DRAWS)]
+    chance = [float(np.mean([draw.results[profile].score for draw in draws])) for profile in PROFILES]
+    firing = [floors.periodic(corpus, interval) for interval in floors.INTERVALS]
+    regular = [max(scorer.best(each, profile).score for each in firing) for profile in PROFILES.values()]
+    return {
+        "floor: random scores": (chance, float(np.mean([draw.held_out[0] for draw in draws]))),
+        "floor: regular alarms": (regular, None),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-nab", description=__doc__)
+    parser.add_argument("nab", type=Path, help="a checkout of numenta/NAB, or a directory with its data and labels")
+    parser.add_argument("--detectors", nargs="+", choices=NAMES, default=list(NAMES), help="default: all")
+    parser.add_argument("--output", type=Path, default=Path("build/nab"), help="default: %(default)s")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes; default: as many as processors")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""One of `anomaly`'s detectors on one file, as a pipeline would run it, strictly online.
+
+The probationary period is the training history: scaling and detector are fitted to it, as `anomaly train` does. What
+follows is scored in the order of time; a score depends on the past and the point itself. The points are the windows, as
+they are; a window's length is the usual distance of two points of the probationary period.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anomaly.detectors.base import History
+from anomaly.detectors.registry import fit
+from anomaly.features import Feature, fit_scaling
+from bench.nab.corpus import Floats, Series
+
+
+@dataclass(frozen=True)
+class Run:
+    """scores: (n,), 0 in the probationary period. seconds: to score the others. state_bytes: what the detector
+    remembers of the series in the end, as JSON."""
+
+    scores: Floats
+    seconds: float
+    state_bytes: int
+
+
+def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int = 0) -> Run:
+    """Fits and scores."""
+    probation = series.probation
+    values = series.values[:, None]
+    begin_ns = series.times * 1_000_000_000
+    window_ns = max(1, int(np.median(np.diff(begin_ns[:probation]))))
+    rows = np.zeros(probation, dtype=np.intp)
+    scaling = fit_scaling([Feature("value", "mean")], [()], rows, values[:probation], np.ones((probation, 1)))
+    x = scaling.transform(values, 1)
+    history = History(x[:probation], rows, begin_ns[:probation], window_ns)
+    fitted, _ = fit(detector, history, parameters, seed)
+    follower = fitted.follow(1)
+    started = time.process_time()
+    scores, _ = follower.explain(begin_ns[probation:], x[probation:])
+    seconds = time.process_time() - started
+    return Run(np.concatenate([np.zeros(probation), scores]), seconds, len(json.dumps(follower.state())))

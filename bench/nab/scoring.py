@@ -1,0 +1,166 @@
+"""NAB's scoring: what a detection is worth, by where it falls.
+
+Source: Lavin and Ahmad, "Evaluating Real-Time Anomaly Detection Algorithms", ICMLA 2015, and the semantics of
+numenta/NAB, nab/sweeper.py, of which this is an implementation of our own.
+
+- A detection inside of a labelled window is worth scaled(y) / scaled(-1), where y runs from -1 at the window's begin to
+  0 at its end and scaled(y) = 2 / (1 + exp(5 y)) - 1. Only the most valuable detection of a window counts.
+- A window without one costs `miss`.
+- Each detection outside costs `false` times scaled(y), y being the distance to the window before in lengths of that
+  window; all of it where there is none, or where it is three lengths away.
+- Detections in the probationary period count for nothing.
+
+A detection is a score that reaches a threshold, one for the whole corpus: the one with the best sum, which is how NAB
+reports. The sum is normalized: 0 is what detecting nothing gets, 100 is each window detected at its begin and nothing
+else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.nab.corpus import Floats, Series
+
+_OUTSIDE = -1
+_FAR = 3.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a false detection and a missed window cost, in windows detected at once."""
+
+    false: float
+    miss: float
+
+
+# Source: numenta/NAB, config/profiles.json.
+PROFILES = {
+    "standard": Profile(0.11, 1.0),
+    "reward_low_FP_rate": Profile(0.22, 1.0),
+    "reward_low_FN_rate": Profile(0.11, 2.0),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """score: normalized. threshold: at which it is reached; infinite when detecting nothing is best. found: labelled
+    windows with a detection. false: detections outside of windows."""
+
+    score: float
+    threshold: float
+    found: int
+    false: int
+
+
+@dataclass(frozen=True)
+class _Worth:
+    """Of the scored points (n,) of one series. window: an index into its windows, or outside. worth: of a detection,
+    before weighting."""
+
+    window: NDArray[np.intp]
+    worth: Floats
+
+
+class Scorer:
+    """Scores detectors on some series: the whole corpus, or a part of it. windows: how many they have."""
+
+    def __init__(self, corpus: Sequence[Series]) -> None:
+        self.corpus = list(corpus)
+        self._parts = [_worth(series) for series in self.corpus]
+        starts = np.cumsum([0] + [len(series.windows) for series in self.corpus])
+        self.windows = int(starts[-1])
+        self._window = np.concatenate(
+            [
+                np.where(part.window == _OUTSIDE, _OUTSIDE, part.window + start)
+                for part, start in zip(self._parts, starts, strict=False)
+            ]
+        )
+        self._worth = np.concatenate([part.worth for part in self._parts])
+        # A window in the probationary period can neither be found nor missed, yet the perfect detector has it.
+        self._scored_windows = len(np.unique(self._window[self._window != _OUTSIDE]))
+
+    def best(self, scores: Sequence[Floats], profile: Profile) -> Result:
+        """The result at the best threshold of scores, (n,) for each series."""
+        thresholds, totals, found, false = self._sweep(scores, profile)
+        best = int(totals.argmax())
+        return Result(self._normalized(totals[best], profile), thresholds[best], int(found[best]), int(false[best]))
+
+    def at(self, scores: Sequence[Floats], threshold: float, profile: Profile) -> Result:
+        """The result at a given threshold."""
+        thresholds, totals, found, false = self._sweep(scores, profile)
+        # Descending; the last that is not below.
+        row = int(np.searchsorted(-thresholds, -threshold, side="right")) - 1
+        return Result(self._normalized(totals[row], profile), threshold, int(found[row]), int(false[row]))
+
+    def gains(self, scores: Sequence[Floats], profile: Profile) -> tuple[Floats, Floats]:
+        """For each series (s,): what its detections, all positive scores, gain over detecting nothing, and what the
+        perfect detector would. The score of some series is 100 times the ratio of the sums."""
+        gains, perfect = np.zeros(len(self.corpus)), np.zeros(len(self.corpus))
+        for row, (part, series, score) in enumerate(zip(self._parts, self.corpus, scores, strict=True)):
+            detected = score[series.probation :] > 0
+            window, worth = part.window[detected], part.worth[detected]
+            outside = window == _OUTSIDE
+            best = np.full(len(series.windows), -profile.miss)
+            np.maximum.at(best, window[~outside], worth[~outside])
+            gains[row] = profile.false * worth[outside].sum() + (best + profile.miss).sum()
+            scored = len(np.unique(part.window[part.window != _OUTSIDE]))
+            perfect[row] = len(series.windows) + profile.miss * scored
+        return gains, perfect
+
+    def _sweep(
+        self, scores: Sequence[Floats], profile: Profile
+    ) -> tuple[Floats, Floats, NDArray[np.intp], NDArray[np.intp]]:
+        """Descending thresholds, from infinity on; at each the sum, the windows found and the false detections."""
+        score = np.concatenate([one[series.probation :] for one, series in zip(scores, self.corpus, strict=True)])
+        order = np.argsort(-score, kind="stable")
+        score, window, worth = score[order], self._window[order], self._worth[order]
+        outside = window == _OUTSIDE
+        gain = np.where(outside, worth * profile.false, 0.0)
+        first = np.zeros(len(score), dtype=np.intp)
+        # A window is worth its best detection so far: each that is better than those before adds the difference.
+        by_window = np.argsort(window, kind="stable")
+        by_window = by_window[np.searchsorted(window[by_window], 0) :]
+        bounds = np.flatnonzero(np.diff(window[by_window])) + 1
+        for mine in np.split(by_window, bounds) if len(by_window) else []:
+            best = np.maximum.accumulate(worth[mine])
+            gain[mine] = np.diff(best, prepend=-profile.miss)
+            first[mine[0]] = 1
+        last = np.flatnonzero(np.diff(score, append=-np.inf))
+        nothing = -profile.miss * self._scored_windows
+        return (
+            np.concatenate([[np.inf], score[last]]),
+            nothing + np.concatenate([[0.0], np.cumsum(gain)[last]]),
+            np.concatenate([[0], np.cumsum(first)[last]]),
+            np.concatenate([[0], np.cumsum(outside)[last]]),
+        )
+
+    def _normalized(self, total: float, profile: Profile) -> float:
+        nothing = -profile.miss * self._scored_windows
+        return float(100.0 * (total - nothing) / (self.windows - nothing))
+
+    @property
+    def points(self) -> int:
+        """How many points are scored."""
+        return len(self._worth)
+
+
+def _worth(series: Series) -> _Worth:
+    n = len(series)
+    window = np.full(n, _OUTSIDE, dtype=np.intp)
+    worth = np.full(n, -1.0)
+    index = np.arange(n)
+    for number, (first, last) in enumerate(series.windows):
+        length = last - first + 1
+        inside = slice(first, last + 1)
+        window[inside] = number
+        worth[inside] = _scaled(-(last - index[inside] + 1) / length) / _scaled(np.array(-1.0))
+        after = index[last + 1 :]
+        distance = (after - last) / (length - 1)
+        worth[last + 1 :] = np.where(distance > _FAR, -1.0, _scaled(np.minimum(distance, _FAR)))
+    return _Worth(window[series.probation :], worth[series.probation :])
+
+
+def _scaled(position: Floats) -> Floats:
+    return np.asarray(2.0 / (1.0 + np.exp(5.0 * position)) - 1.0)
