@@ -88,7 +88,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         inventory = Inventory(hosts, groups)
         names_of_roles = [path.name for path in roles.iterdir() if path.is_dir()]
         result["problems"] = inventory_problems(
-            inventory, options, names_of_roles, _pipeline_problems, Path(task_vars["playbook_dir"])
+            inventory, options, names_of_roles, _pipeline_problems, Path(task_vars["playbook_dir"]), roles.parent
         )
         result["wanted"] = {
             host.name: wanted(inventory, host, has_images=_has_images(host)) for host in inventory.stack_hosts()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from preflight import archive, secret, topology, values, variables
+from preflight import archive, secret, topology, udfs, values, variables
 from preflight.inventory import Inventory
 from preflight.problem import Problem, report
 from preflight.variables import Options
@@ -17,6 +17,7 @@ def inventory_problems(
     roles: list[str],
     pipeline_problems: Callable[[object], list[str]],
     base: Path,
+    root: Path,
 ) -> list[str]:
     """Every problem, one line each.
 
@@ -26,6 +27,7 @@ def inventory_problems(
         roles: the roles' names, whose variables begin with them.
         pipeline_problems: what is wrong with a list of pipelines, one sentence each.
         base: the folder on the controller that relative paths start from.
+        root: the repository, where folders of UDFs start from.
     """
     problems: list[Problem] = []
     ours = variables.prefixes(options, roles)
@@ -37,7 +39,12 @@ def inventory_problems(
     told = {(problem.host, problem.thing) for problem in problems}
     problems += [
         problem
-        for problem in (*values.check(inventory), *topology.check(inventory), *archive.check(inventory, base))
+        for problem in (
+            *values.check(inventory),
+            *topology.check(inventory),
+            *archive.check(inventory, base),
+            *udfs.check(inventory, root),
+        )
         if (problem.host, problem.thing) not in told
     ]
     lines = report(problems, [host.name for host in inventory.hosts.values()])

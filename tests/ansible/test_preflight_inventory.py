@@ -23,8 +23,8 @@ def pipeline_problems(pipelines: object) -> list[str]:
     return []
 
 
-def problems(checked: Inventory, base: Path = ROLES) -> list[str]:
-    return inventory_problems(checked, OPTIONS, ROLE_NAMES, pipeline_problems, base)
+def problems(checked: Inventory, base: Path = ROLES, root: Path = ROLES.parent) -> list[str]:
+    return inventory_problems(checked, OPTIONS, ROLE_NAMES, pipeline_problems, base, root)
 
 
 def the_problem(checked: Inventory) -> str:

@@ -27,6 +27,7 @@ ORDER = [
     "test_changes",
     "test_two_stacks",
     "test_external_influxdb",
+    "test_own_udf",
     "test_teardown",
     "test_pull",
     "test_cluster",

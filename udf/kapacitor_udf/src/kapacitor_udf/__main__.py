@@ -1,13 +1,20 @@
-"""`python -m kapacitor_udf`: record what Kapacitor and a UDF say to each other, show it, and replay it."""
+"""`python -m kapacitor_udf`: run a UDF that a module declares, or record, show and replay a conversation.
+
+A UDF that a module declares is the module's variable `udf`, or `MODULE:VARIABLE`.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
-from ._errors import RecordingError, ReplayError
+from ._declaration import find
+from ._errors import DeclarationError, InitError, RecordingError, ReplayError
+from ._process import claim_standard_descriptors, converse, describe
 from ._record import record
 from ._recording import TO_UDF, Recording
 from ._replay import replay
+from ._server import serve
+from ._session import Limits
 from ._text import request, response
 
 _EQUAL, _DIFFERENT, _FAILED = 0, 1, 2
@@ -19,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
-    except (RecordingError, ReplayError, OSError) as error:
+    except (DeclarationError, InitError, RecordingError, ReplayError, OSError) as error:
         print(f"{options.command_name}: {error}", file=sys.stderr)  # noqa: T201
         return _FAILED
 
@@ -27,6 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m kapacitor_udf", description=__doc__)
     commands = parser.add_subparsers(dest="command_name", required=True)
+
+    for name, run, help in (
+        ("run", _run, "be the UDF that a module declares, for Kapacitor on stdin and stdout"),
+        ("serve", _serve, "be the UDF that a module declares, on a Unix socket"),
+        ("check", _check, "import the UDF that a module declares and its handler, and tell what it is"),
+    ):
+        command = commands.add_parser(name, help=help)
+        if name == "serve":
+            command.add_argument("socket", type=Path)
+            command.add_argument("--mode", type=lambda text: int(text, 8), default=0o660, help="default: 660")
+            command.add_argument("--preload", action="store_true", help="import the handler once, before connections")
+        command.add_argument("module", metavar="MODULE[:VARIABLE]")
+        command.set_defaults(run=run)
 
     recording = commands.add_parser(
         "record",
@@ -60,6 +80,23 @@ def _parser() -> argparse.ArgumentParser:
     showing.add_argument("--keepalives", action="store_true", help="these, too")
     showing.set_defaults(run=_show)
     return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Before the module is imported: what it prints must not get into the stream.
+    source, sink = claim_standard_descriptors()
+    converse(find(options.module), source, sink, Limits())
+
+
+def _serve(options: argparse.Namespace) -> int:
+    serve(find(options.module), options.socket, mode=options.mode, preload=options.preload)
+
+
+def _check(options: argparse.Namespace) -> int:
+    udf = find(options.module)
+    udf.load()
+    _say(f"{udf.name}: {describe(udf)}".rstrip())
+    return 0
 
 
 def _record(options: argparse.Namespace) -> int:

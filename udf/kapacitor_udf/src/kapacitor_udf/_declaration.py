@@ -208,6 +208,22 @@ class UDF:
         return values
 
 
+def find(name: str) -> UDF:
+    """The UDF in a module: "package.module" for its variable `udf`, or "package.module:variable".
+
+    Raises DeclarationError that says why there is none.
+    """
+    module, _, variable = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), variable or "udf", None)
+    except Exception as error:
+        raise DeclarationError(f"cannot import the module {module}: {type(error).__name__}: {error}") from error
+    if not isinstance(found, UDF):
+        what = "has no variable" if found is None else f"has {found!r:.100} as"
+        raise DeclarationError(f"the module {module} {what} {variable or 'udf'!r}, expected a UDF: udf = UDF(...)")
+    return found
+
+
 def _by_name(options: Iterable[Option]) -> dict[str, Option]:
     found: dict[str, Option] = {}
     for option in options:

@@ -30,11 +30,17 @@ def run(udf: UDF, *, limits: Limits | None = None) -> NoReturn:
     if os.isatty(0):
         sys.stderr.write(_usage(udf))
         sys.exit(2)
+    source, sink = claim_standard_descriptors()
+    converse(udf, source, sink, limits or Limits())
+
+
+def claim_standard_descriptors() -> tuple[int, int]:
+    """The descriptors to talk to Kapacitor over; nothing else can read from or write to them from here on."""
     source, sink = os.dup(0), os.dup(1)
     divert_standard_descriptors()
     # An interrupt on kapacitord's terminal reaches this process, too; the end of input follows, and is what to obey.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    converse(udf, source, sink, limits or Limits())
+    return source, sink
 
 
 def divert_standard_descriptors() -> None:
@@ -71,8 +77,13 @@ def _usage(udf: UDF) -> str:
         f'    prog = "{sys.executable}"\n',
         f'    args = ["{sys.argv[0]}"]\n',
         '    timeout = "10s"\n',
-        f"It wants {_EDGES[udf.wants]} and provides {_EDGES[udf.provides]}. Options:\n",
     ]
+    return "".join(lines) + describe(udf)
+
+
+def describe(udf: UDF) -> str:
+    """What the UDF is, for people: its edges and options."""
+    lines = [f"It wants {_EDGES[udf.wants]} and provides {_EDGES[udf.provides]}. Options:\n"]
     for option in udf.options.values():
         times = " (several times)" if option.repeat else ""
         default = "required" if option.required else f"default {option.default!r}"

@@ -1,0 +1,42 @@
+"""Action plugin: packs the folder of one entry of `kapacitor_udfs` on the controller. It connects to nothing.
+
+An action, since the folder is the controller's and packing takes its Python. What packing means is in plugins/udfs.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from udfs.bundle import BundleError, digest, pack
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Takes `name`, `directory`, `archives` (a folder to keep the archive in), `python`, `architecture`, `index`.
+
+    Returns `digest` and `archive`, which is there unless in check mode. Changes nothing but the controller's archives.
+    """
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _VALID_ARGS = frozenset(("name", "directory", "archives", "python", "architecture", "index"))
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Packs it unless that has been done."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given = self._task.args
+        directory = Path(given["directory"])
+        found = digest(directory, given["python"], given["architecture"])
+        archive = Path(given["archives"]) / f"{given['name']}-{found[:12]}.tar.gz"
+        if not archive.is_file() and not self._task.check_mode:
+            try:
+                pack(directory, archive, given["python"], given["architecture"], given.get("index") or "")
+            except (BundleError, OSError) as error:
+                raise AnsibleActionFail(f"kapacitor_udfs.{given['name']}: {error}") from None
+        return {**result, "changed": False, "digest": found, "archive": str(archive)}
