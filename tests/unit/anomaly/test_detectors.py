@@ -9,7 +9,7 @@ from anomaly.detectors import registry
 from anomaly.detectors.base import Detector, History
 
 MINUTE = 60_000_000_000
-PARAMETERS = {"trees": 20, "samples": 64}
+PARAMETERS = {"trees": 20, "samples": 64, "neighbours": 5}
 LENGTH = 3_000
 
 

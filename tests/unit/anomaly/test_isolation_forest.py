@@ -10,6 +10,7 @@ from anomaly.detectors import registry
 from anomaly.detectors.base import History
 from anomaly.detectors.isolation_forest import IsolationForest
 from anomaly.detectors.isolation_forest_fit import average_path, flatten
+from anomaly.spec import load_schema
 
 RNG = np.random.default_rng(0)
 MODES = np.concatenate([RNG.normal(0, 1, (600, 3)), RNG.normal([30, 0, 0], 1, (600, 3))])
@@ -140,3 +141,7 @@ def test_an_unknown_detector_is_refused() -> None:
         registry.fit("oracle", History(MODES, np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.int64), 1), {}, 0)
     with pytest.raises(ValueError, match="'oracle' is no detector"):
         registry.load("oracle", {})
+
+
+def test_the_schema_names_the_detectors_that_there_are() -> None:
+    assert load_schema()["properties"]["detector"]["enum"] == list(registry.NAMES)

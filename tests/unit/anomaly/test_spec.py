@@ -80,7 +80,13 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
     filled = one().as_dict()
     for key in ("enabled", "retention_policy", "group_by", "aggregate", "detector"):
         assert schema[key]["default"] == filled[key]
-    for key in ("parameters", "training", "periods", "drift"):
+    parameters = {
+        name: value
+        for detector in schema["detector"]["enum"]
+        for name, value in one(detector=detector).parameters.items()
+    }
+    assert parameters == {name: rule["default"] for name, rule in schema["parameters"]["properties"].items()}
+    for key in ("training", "periods", "drift"):
         for inner, rule in schema[key]["properties"].items():
             if "default" in rule:
                 assert rule["default"] == filled[key][inner]
@@ -91,6 +97,14 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
     [
         ({"windwo": "10s"}, 'pipelines[0] "p0": windwo: "10s" is under an unknown key: did you mean window?'),
         ({"zzz": 1}, "zzz: 1 is under an unknown key: known keys are name, enabled,"),
+        (
+            {"detector": "knn", "parameters": {"trees": 50}},
+            "parameters.trees: 50 is no parameter of knn (it has neighbours): remove it",
+        ),
+        (
+            {"detector": "gap", "parameters": {"trees": 50}},
+            "parameters.trees: 50 is no parameter of gap (it has none): remove it",
+        ),
         ({"parameters": {"tree": 5}}, "parameters.tree: 5 is under an unknown key: did you mean trees?"),
         ({"window": "10 s"}, 'window: "10 s" is not a duration: write an integer and one of ms, s, m, h, d, w'),
         ({"window": 10}, "window: 10 is not text: write text, such as `10s`"),

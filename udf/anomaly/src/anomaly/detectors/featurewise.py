@@ -2,13 +2,10 @@
 feature.
 
 What is remembered of one feature of one series is a `Channel`. Training runs the channels over the history, and the
-model's file keeps what they then remember, so serving begins warm; for series that training has not seen, one that
-has seen the end of every series' history. After a break of more than six windows, or when time goes back, what
-channels hold of the last windows begins anew, and what they learnt stays.
+model's file keeps what they then remember, so serving begins warm. After a break of more than six windows, or when time
+goes back, what channels hold of the last windows begins anew, and what they learnt stays.
 """
 
-import json
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
@@ -16,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.base import Floats, History, Times
+from anomaly.detectors.learnt import learnt_states, packed, unpacked
+from anomaly.detectors.shares import shares
 
 _BREAK_WINDOWS = 6
-# What the channels for unseen series have seen of each series in training.
-_SHOWN = 2_000
 
 
 class Channel(Protocol):
@@ -61,14 +58,13 @@ class Featurewise:
         )
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The states as compressed JSON, for the model's file."""
-        text = json.dumps([self._window_ns, self._states], separators=(",", ":")).encode()
-        return {self._name: np.frombuffer(zlib.compress(text), dtype=np.uint8)}
+        """See `Detector.arrays`."""
+        return {self._name: packed([self._window_ns, self._states])}
 
     @classmethod
     def from_arrays(cls, name: str, kind: type[Channel], arrays: Mapping[str, NDArray[np.generic]]) -> "Featurewise":
         """The inverse of `arrays`. Raises KeyError where it is missing."""
-        window_ns, states = json.loads(zlib.decompress(arrays[name].tobytes()))
+        window_ns, states = unpacked(arrays[name])
         return cls(name, kind, window_ns, states)
 
 
@@ -105,18 +101,5 @@ class FeaturewiseFollower:
 def fit(name: str, kind: type[Channel], history: History) -> Featurewise:
     """Runs channels over the history of each series."""
     width, window_ns = history.x.shape[1], history.window_ns
-    anyone = FeaturewiseFollower([kind(window_ns) for _ in range(width)], window_ns)
-    states = []
-    for series in range(int(history.series.max()) + 1):
-        begin_ns, x = history.of(series)
-        follower = FeaturewiseFollower([kind(window_ns) for _ in range(width)], window_ns)
-        follower.explain(begin_ns, x)
-        anyone.explain(begin_ns[-_SHOWN:], x[-_SHOWN:])
-        states.append(follower.state())
-    return Featurewise(name, kind, window_ns, [anyone.state(), *states])
-
-
-def shares(parts: Floats) -> Floats:
-    """Rows of parts (n, d), none negative, relative to their sums; even where a sum is 0."""
-    total = parts.sum(axis=1, keepdims=True)
-    return np.where(total > 0, parts / np.where(total > 0, total, 1.0), 1.0 / parts.shape[1])
+    states = learnt_states(history, lambda: FeaturewiseFollower([kind(window_ns) for _ in range(width)], window_ns))
+    return Featurewise(name, kind, window_ns, states)

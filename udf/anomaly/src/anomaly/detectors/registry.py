@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors import featurewise
+from anomaly.detectors import featurewise, half_space_trees, knn
 from anomaly.detectors.base import Detector, History
 from anomaly.detectors.ensemble import Ensemble
 from anomaly.detectors.gap import Gap
 from anomaly.detectors.isolation_forest import IsolationForest
+from anomaly.detectors.robust_z import RobustZ
 from anomaly.detectors.seasonal import Seasonal
 from anomaly.detectors.slow_gap import SlowGap
 from anomaly.detectors.tails import Tailed, fit_tails, tails_from_arrays
 
 # Those that look at each feature for itself.
 _CHANNELS: dict[str, type[featurewise.Channel]] = {"gap": Gap, "slow_gap": SlowGap, "seasonal": Seasonal}
-NAMES = ("isolation_forest", "ensemble", *_CHANNELS)
+NAMES = ("isolation_forest", "ensemble", *_CHANNELS, "robust_z", "knn", "half_space_trees")
 
 
 def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
@@ -26,6 +27,12 @@ def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
         return Ensemble([load(member, arrays) for member in Ensemble.MEMBERS])
     if name == "isolation_forest":
         return Tailed(tails_from_arrays(arrays), IsolationForest.from_arrays(arrays))
+    if name == "robust_z":
+        return RobustZ()
+    if name == "knn":
+        return Tailed(tails_from_arrays(arrays), knn.NearestNeighbours.from_arrays(arrays))
+    if name == "half_space_trees":
+        return half_space_trees.HalfSpaceTrees.from_arrays(arrays)
     if name in _CHANNELS:
         return featurewise.Featurewise.from_arrays(name, _CHANNELS[name], arrays)
     raise ValueError(f"{name!r} is no detector: known are {', '.join(NAMES)}")
@@ -48,6 +55,13 @@ def fit(
         tails = fit_tails(history.x)
         forest, estimator = fit_forest(tails.apply(history.x), parameters, seed, keep=keep)
         return Tailed(tails, forest), estimator
+    if name == "robust_z":
+        return RobustZ(), None
+    if name == "knn":
+        tails = fit_tails(history.x)
+        return Tailed(tails, knn.fit(tails.apply(history.x), parameters)), None
+    if name == "half_space_trees":
+        return half_space_trees.fit(history, seed), None
     if name in _CHANNELS:
         return featurewise.fit(name, _CHANNELS[name], history), None
     raise ValueError(f"{name!r} is no detector: known are {', '.join(NAMES)}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from anomaly.spec.duration import DurationError, parse_duration
-from anomaly.spec.pipeline import Pipeline, usual_severity
+from anomaly.spec.pipeline import DEFAULT_PARAMETERS, Pipeline, usual_severity
 
 Finding = tuple[str, object, str]
 
@@ -31,6 +31,7 @@ def check(pipeline: Pipeline) -> Iterator[Finding]:
     """All findings of one pipeline."""
     yield from _window(pipeline)
     yield from _names(pipeline)
+    yield from _parameters(pipeline)
     yield from _training(pipeline)
     yield from _periods(pipeline)
     yield from _drift(pipeline)
@@ -79,6 +80,14 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
             yield "fields", field, "is the point's timestamp, not a field: name a field"
     if "count" in pipeline.aggregate and len(pipeline.aggregate) == 1:
         yield "aggregate", "count", "alone says nothing about the values: add another, such as [count, mean, stddev]"
+
+
+def _parameters(pipeline: Pipeline) -> Iterator[Finding]:
+    known = DEFAULT_PARAMETERS.get(pipeline.detector, {})
+    for name, value in pipeline.parameters.items():
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            yield f"parameters.{name}", value, f"is no parameter of {pipeline.detector} ({has}): remove it"
 
 
 def _training(pipeline: Pipeline) -> Iterator[Finding]:

@@ -224,7 +224,11 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
 DEFAULT_AGGREGATE = ("mean", "stddev")
 DEFAULT_DETECTOR = "isolation_forest"
 _FOREST = {"trees": 100, "samples": 256}
-DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {"isolation_forest": _FOREST, "ensemble": _FOREST}
+DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {
+    "isolation_forest": _FOREST,
+    "ensemble": _FOREST,
+    "knn": {"neighbours": 5},
+}
 DEFAULT_FROM = "24h"
 DEFAULT_TO = "0s"
 DEFAULT_OPEN = 75.0

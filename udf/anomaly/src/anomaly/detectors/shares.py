@@ -1,0 +1,14 @@
+"""Parts of a score as shares of it."""
+
+import numpy as np
+
+from anomaly.detectors.base import Floats
+
+
+def shares(parts: Floats) -> Floats:
+    """Rows of parts (n, d), none negative, relative to their sums; even where a sum is 0."""
+    # Relative to the greatest first: a sum may overflow.
+    greatest = parts.max(axis=1, keepdims=True)
+    parts = parts / np.where(greatest > 0, greatest, 1.0)
+    total = parts.sum(axis=1, keepdims=True)
+    return np.where(total > 0, parts / np.where(total > 0, total, 1.0), 1.0 / parts.shape[1])
