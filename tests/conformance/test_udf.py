@@ -1,10 +1,12 @@
 """kapacitor_udf against a real kapacitord: every trap of the protocol that this library promises to avoid.
 
-Nothing asserts how long something takes: waits end when what is waited for is there, and fail after two minutes.
+Waits end when what is waited for is there, and fail after two minutes. One test asserts how long something takes, since
+that is its contract: the end of a task.
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -16,6 +18,9 @@ pytestmark = pytest.mark.containers
 # Kapacitor's patience with a UDF. It also has to last from the start of the process to its answer to Info, with all of
 # these tests running at once on two cores; Kapacitor notices the end of a process at half of it.
 SHORT = "3s"
+
+# Seconds: ten times the contract, for a machine that is busy with something else.
+DOES_NOT_HANG = 20.0
 
 Start = Callable[..., Kapacitord]
 
@@ -61,15 +66,45 @@ def test_a_bad_point_costs_itself_only(kapacitord: Start, collector: Collector) 
     kapacitor.define("t", stream("moving_average", collector, options=".field('usage').size(2)"))
     kapacitor.write(
         cpu(1, usage=1.0), cpu(2, other=1.0), cpu(3, usage="text"), cpu(4, usage=True), cpu(5, usage=3),
-        cpu(-5, usage=5.0), cpu(-5, usage=5.0),
+        cpu(-5, usage=5.0), cpu(-5, usage=5.0), cpu(9, usage=7.0), cpu(8, usage=9.0),
     )  # fmt: skip
-    assert [(point["usage"], point["mean"]) for point in collector.wait_for(4)] == [
-        (1, 1), (3, 2), (5, 4), (5, 5),
+    # Negative times, the same point again, and times that go back are the data's affair.
+    assert [(point["usage"], point["mean"]) for point in collector.wait_for(6)] == [
+        (1, 1), (3, 2), (5, 4), (5, 5), (7, 6), (9, 8),
     ]  # fmt: skip
     kapacitor.wait_for_log("rejected: missing field")
     kapacitor.wait_for_log("rejected: not a number")
     assert kapacitor.task("t")["executing"]
     assert kapacitor.task("t")["error"] == ""
+
+
+def test_a_number_that_is_not_finite_costs_its_point_only(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("moving_average")
+    # Line protocol has no such numbers, but |eval makes them.
+    divided = '|eval(lambda: "usage" / "by").as(\'usage\')'
+    kapacitor.define("t", stream("moving_average", collector, before=divided, options=".field('usage').size(3)"))
+    kapacitor.write(
+        cpu(1, usage=4.0, by=2.0), cpu(2, usage=4.0, by=0.0), cpu(3, usage=0.0, by=0.0), cpu(4, usage=4.0, by=1.0)
+    )
+    assert [(point["usage"], point["mean"]) for point in collector.wait_for(2)] == [(2, 2), (4, 3)]
+    kapacitor.wait_for_log("rejected: not finite")
+    assert kapacitor.task("t")["executing"]
+    kapacitor.assert_healthy()
+
+
+def test_points_are_grouped_by_what_the_handler_says(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("Regrouping")
+    count = "|window().periodCount(2).everyCount(2)"
+    script = stream("Regrouping", collector).replace(" |httpPost", f" {count} |httpPost")
+    kapacitor.define("t", script)
+    kapacitor.write(*[cpu(time, host, n=time) for time, host in ((1, "a"), (2, "a"), (3, "b"), (4, "b"))])
+    collector.wait_for(4)
+    found: dict[str, list[int]] = {}
+    for point in collector.points:
+        found.setdefault(point["tags"]["parity"], []).append(point["n"])
+    assert found == {"odd": [1, 3], "even": [2, 4]}
+    assert {row["name"] for row in collector.series} == {"regrouped"}
+    kapacitor.assert_healthy()
 
 
 def test_an_exception_of_the_handler_costs_its_point_only(kapacitord: Start, collector: Collector) -> None:
@@ -144,6 +179,28 @@ def test_disable_returns_though_the_handler_is_stuck_with_a_backlog(kapacitord: 
     wait_until(lambda: not kapacitor.children(), "the process has not ended")
     assert kapacitor.call("DELETE", "/tasks/t").status == 204
     kapacitor.assert_healthy()
+
+
+@pytest.mark.parametrize("way", ["disable", "delete", "stop"])
+def test_ending_a_task_does_not_wait_for_its_backlog(kapacitord: Start, collector: Collector, way: str) -> None:
+    """The contract is 2 s; the backlog would take hours."""
+    kapacitor = kapacitord("Slow")
+    kapacitor.define("t", stream("Slow", collector))
+    for begin in range(0, 10_000, 5000):
+        kapacitor.write(*[cpu(n) for n in range(begin, begin + 5000)])
+    kapacitor.wait_for_log("slow from here on")
+    (child,) = kapacitor.children()
+    began = monotonic()
+    if way == "disable":
+        assert kapacitor.call("PATCH", "/tasks/t", {"status": "disabled"}).status == 200
+    elif way == "delete":
+        assert kapacitor.call("DELETE", "/tasks/t").status == 204
+    else:
+        kapacitor.stop()
+    wait_until(lambda: not Path(f"/proc/{child}").exists(), "the UDF has not ended")
+    assert monotonic() - began < DOES_NOT_HANG
+    if way != "stop":
+        kapacitor.assert_healthy()
 
 
 def test_disable_returns_though_its_output_is_not_read(kapacitord: Start) -> None:
@@ -335,4 +392,18 @@ def test_metrics_are_split_off_in_the_task_and_come_while_nothing_arrives(
     assert found["last_error"].startswith("KeyError in point()")
     assert (found["latency_count"], found["latency_le_10000ms"]) == (3, 3)
     assert sum(1 for point in collector.points if "is_data" in point) == 2
+    kapacitor.assert_healthy()
+
+
+def test_what_is_shed_is_told_while_the_handler_is_stuck(kapacitord: Start, collector: Collector) -> None:
+    kapacitor = kapacitord("MeasuredStuck")
+    kapacitor.define("t", stream("MeasuredStuck", collector))
+    for begin in range(0, 20_000, 5000):
+        kapacitor.write(*[cpu(n) for n in range(begin, begin + 5000)])
+    shed = wait_until(
+        lambda: [point for point in collector.points if point["shed_points"] > 0], "metrics with points that were shed"
+    )[-1]
+    assert shed["queued"] >= 1000
+    assert shed["points_out"] == 0
+    assert kapacitor.call("DELETE", "/tasks/t").status == 204
     kapacitor.assert_healthy()

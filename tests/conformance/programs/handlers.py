@@ -44,6 +44,30 @@ class Measured(Raising):
     """With metrics."""
 
 
+class MeasuredStuck(StreamHandler[PointSink]):
+    """With metrics; never comes back."""
+
+    def point(self, point: Point, out: PointSink) -> None:
+        threading.Event().wait()
+
+
+class Slow(StreamHandler[PointSink]):
+    """Needs a second for each point."""
+
+    def point(self, point: Point, out: PointSink) -> None:
+        self.context.log("slow from here on")
+        threading.Event().wait(1)
+        out.point(point)
+
+
+class Regrouping(StreamHandler[PointSink]):
+    """Emits points of another group than the one that came: by the tag `parity`, under a name of its own."""
+
+    def point(self, point: Point, out: PointSink) -> None:
+        tags = {"parity": "odd" if point.time % 2 else "even"}
+        out.point(Point(point.time, {"n": point.number("n")}, tags, "regrouped", ["parity"], group="ignored"))
+
+
 class NotFinite(StreamHandler[PointSink]):
     def point(self, point: Point, out: PointSink) -> None:
         point.fields["nan"] = math.nan

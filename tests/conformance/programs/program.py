@@ -11,7 +11,7 @@ udf = UDF(
     handler=f"handlers:{name}",
     options=[Option("note", STRING, default="")],
     name=name,
-    metrics=Metrics(every=0.1) if name == "Measured" else None,
+    metrics=Metrics(every=0.1) if name.startswith("Measured") else None,
 )
 # Only what Kapacitor asks for counts as a keepalive here.
 limits = Limits(queue_points=2000, patience=0.2, heartbeat=3600.0)

@@ -63,7 +63,7 @@ def test_deviation_by_group_and_over_a_restart() -> None:
 def test_outliers() -> None:
     points = [Point(n, {"usage": float(n % 5)}) for n in range(20)]
     points[7].fields["usage"] = 100.0
-    points.append(Point(20, {"other": 1.0}))
+    points += [Point(20, {"other": 1.0}), Point(21, {"usage": float("nan")})]
     with Harness(example("outliers"), {"field": "usage"}) as harness:
         found, none = harness.feed(
             [Batch("cpu", {"host": "a"}, points, 21), Batch("cpu", {"host": "b"}, points[:5], 21)]

@@ -205,13 +205,16 @@ def test_a_missing_field_is_missing() -> None:
         decoded.number("b")
 
 
-def test_number_takes_integers_and_floats_only() -> None:
-    point = Point(0, {"i": 3, "f": 2.5, "b": True, "s": "1.0"})
+def test_number_takes_finite_integers_and_floats_only() -> None:
+    point = Point(0, {"i": 3, "f": 2.5, "b": True, "s": "1.0", "nan": math.nan, "inf": -math.inf})
     assert point.number("i") == 3.0
     assert type(point.number("i")) is float
     assert point.number("f") == 2.5
     for name in "bs":
         with pytest.raises(Rejected, match="not a number"):
+            point.number(name)
+    for name in ("nan", "inf"):
+        with pytest.raises(Rejected, match="not finite: field"):
             point.number(name)
 
 

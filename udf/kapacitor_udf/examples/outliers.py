@@ -4,6 +4,7 @@ stream|from().measurement('cpu').groupBy('host')|window().period(1m).every(1m)
   @outliers().field('usage').scale(5.0) |httpOut('outliers')
 """
 
+from math import isfinite
 from statistics import median
 
 from kapacitor_udf import BATCH, DOUBLE, STRING, UDF, Batch, BatchHandler, BatchSink, Context, Option, Point, run
@@ -34,7 +35,8 @@ class Outliers(BatchHandler[BatchSink]):
         out.batch(batch)
 
     def _is_number(self, point: Point) -> bool:
-        return type(point.fields.get(self.field)) in (int, float)
+        value = point.fields.get(self.field)
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 udf = UDF(

@@ -1,5 +1,6 @@
 """What handlers see: points, batches, and the two kinds of edges."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -40,10 +41,15 @@ class Point:
     retention_policy: str = ""
 
     def number(self, name: str) -> float:
-        """The field `name` as a float. Raises Rejected if it is missing, or is neither an integer nor a float."""
+        """The field `name` as a float. Raises Rejected if it is missing, no number, or not finite.
+
+        A single NaN or infinity would stay in every mean and sum that it gets into.
+        """
         value = self.fields.get(name)
         if type(value) is float:
-            return value
+            if math.isfinite(value):
+                return value
+            raise Rejected("not finite", f"field {name!r} is {value}, expected a finite number")
         if type(value) is int:
             return float(value)
         if value is None:

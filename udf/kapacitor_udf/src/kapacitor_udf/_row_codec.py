@@ -108,10 +108,7 @@ class RowCodec:
 
     def _number(self, point: Point, name: str) -> float:
         try:
-            number = point.number(name)
-            if math.isfinite(number):
-                return number
-            raise Rejected("not finite", f"field {name!r} is {number}, expected a finite number")
+            return point.number(name)
         except Rejected:
             if self._incomplete:
                 return math.nan
