@@ -103,7 +103,7 @@ def catalog(
             bases={"DEBIAN_IMAGE": "debian", "KAPACITOR_IMAGE": "kapacitor"},
             early_stage="venv",
             early_bases=("debian",),
-            minutes=1,
+            minutes=2,
         ),
     )
     return {image.name: image for image in images}

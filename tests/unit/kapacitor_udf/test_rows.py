@@ -359,6 +359,11 @@ def test_silent_groups_are_forgotten() -> None:
     assert state.values[a].tolist() == [-1, -1]
 
 
+def test_bounds_that_leave_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="most is 0, expected at least 1 group"):
+        GroupNumbers(most=0)
+
+
 # Init
 
 

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=True, wraparound=False, embedsignature=True
+# cython: language_level=3, boundscheck=True, wraparound=False
 """The loops over bytes, compiled. Optional: without this module everything works by way of objects, slower.
 
 What arrives may be anything, so nothing here trusts a length. Every index is checked twice: where a length is read, by
@@ -62,7 +62,7 @@ cdef enum Rank:
     IS_DOUBLE
     IS_BOOLEAN
 
-# In the matrix of cells: no text.
+# In the matrix of cells: no text (`_row_codec._NO_TEXT`).
 cdef uint64_t NONE = 0xFFFFFFFFFFFFFFFF
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._counters import Counters
+from ._groups import check_bounds
 
 _FIRST_CAPACITY = 64
 # To look for silent groups takes time. So more make room than need to, as a part of all that are kept; and they are
@@ -56,6 +57,7 @@ class GroupNumbers:
         counters: Counters | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        check_bounds(most, ttl)
         self.numbers: dict[bytes, int] = {}
         """The number of each group that is kept, by Kapacitor's ID of it, encoded."""
         self._most = most

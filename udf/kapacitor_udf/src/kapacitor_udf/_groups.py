@@ -20,6 +20,14 @@ K = TypeVar("K", bound=Hashable)
 G = TypeVar("G")
 
 
+def check_bounds(most: int, ttl: float | None) -> None:
+    """Raises ValueError for bounds that leave nothing."""
+    if most < 1:
+        raise ValueError(f"most is {most}, expected at least 1 group")
+    if ttl is not None and ttl <= 0:
+        raise ValueError(f"ttl is {ttl}, expected more than 0 seconds, or None")
+
+
 class _Entry(Generic[G]):
     """A group's state, and when it was last asked for."""
 
@@ -46,10 +54,7 @@ class Groups(Generic[K, G]):
         counters: Counters | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if most < 1:
-            raise ValueError(f"most is {most}, expected at least 1 group")
-        if ttl is not None and ttl <= 0:
-            raise ValueError(f"ttl is {ttl}, expected more than 0 seconds, or None")
+        check_bounds(most, ttl)
         self._make = make
         self._most = most
         self._ttl = ttl

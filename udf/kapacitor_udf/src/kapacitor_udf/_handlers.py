@@ -44,9 +44,9 @@ class _Sink:
     def __len__(self) -> int:
         return len(self._frames)
 
-    def add(self, frame: bytes) -> None:
-        """A frame that is no data."""
-        self._frames += frame
+    def add(self, frames: bytes) -> None:
+        """Frames that are made already. Points in them are for the caller to count."""
+        self._frames += frames
 
 
 class PointSink(_Sink):

@@ -27,6 +27,7 @@ _TAGS: Mapping[type, int] = {float: 0x42, int: 0x4A, str: 0x52, bool: 0x62}
 # What numpy may give for them, and what it is taken as.
 _DTYPES: Mapping[type, tuple[str, type]] = {float: ("fiu", np.float64), int: ("iu", np.int64), bool: ("b", np.bool_)}
 _LARGEST = 2**63 - 1
+# As the compiled part knows it.
 _NO_TEXT = 2**64 - 1
 
 
@@ -46,9 +47,11 @@ class Source:
         self.points = points
 
     def message(self, row: int) -> bytes:
+        """A row's message."""
         return self.frames[self.starts[row] : self.stops[row]]
 
     def chosen(self, rows: npt.NDArray[np.int64]) -> "Source":
+        """Where these rows of it came from."""
         points = {}
         if self.points:
             points = {now: self.points[row] for now, row in enumerate(rows.tolist()) if row in self.points}
@@ -148,7 +151,7 @@ class RowCodec:
                 parts.append(frames)
                 not_finite += more
             if row < len(emitted):
-                frame = encode_point(_with(source.points[row], columns, row), dropped)
+                frame = encode_point(_with_fields(source.points[row], columns, row), dropped)
                 if frame is None:
                     dropped_points += 1
                 else:
@@ -207,7 +210,7 @@ def _utf8(name: str, text: str) -> bytes:
         raise ValueError(f"field {name!r} is {text!r:.100}, which cannot be encoded: {error}") from error
 
 
-def _with(point: Point, columns: Mapping[str, npt.NDArray[Any]], row: int) -> Point:
+def _with_fields(point: Point, columns: Mapping[str, npt.NDArray[Any]], row: int) -> Point:
     for name, values in columns.items():
         value = values[row]
         if value is not None:
