@@ -43,6 +43,11 @@ def normalize(pipelines: Any) -> list[dict[str, Any]]:
     return [pipeline.as_dict() for pipeline in _normalize(pipelines)]
 
 
+def self_training(pipelines: Any) -> list[dict[str, Any]]:
+    """The pipelines, with every default filled in, whose models the trainer looks after."""
+    return [pipeline.as_dict() for pipeline in _normalize(pipelines) if pipeline.trains_itself]
+
+
 def fingerprint(pipeline: Mapping[str, Any]) -> str:
     """12 hex digits over the keys of one pipeline that change features or results."""
     return _normalize([pipeline])[0].fingerprint
@@ -107,6 +112,7 @@ class FilterModule:
         return {
             "anomaly_validate": validate,
             "anomaly_normalize": normalize,
+            "anomaly_self_training": self_training,
             "anomaly_fingerprint": fingerprint,
             "anomaly_canonical_json": canonical_json,
             "anomaly_assign": assign,

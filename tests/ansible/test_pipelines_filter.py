@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter.pipelines import FilterModule, assign, canonical_json, fingerprint, normalize, validate
+from filter.pipelines import FilterModule, assign, canonical_json, fingerprint, normalize, self_training, validate
 from tests.ansible.inventories import PIPELINE
 
 
@@ -41,10 +41,17 @@ def test_a_fingerprint_depends_on_what_changes_results() -> None:
     assert fingerprint(PIPELINE) == fingerprint({**PIPELINE, "enabled": False})
 
 
+def test_pipelines_that_the_trainer_looks_after() -> None:
+    asking = {"training": {"on_drift": True}}
+    pipelines = [*named("a"), *named("b", **asking), *named("c", enabled=False, **asking)]
+    assert [pipeline["name"] for pipeline in self_training(pipelines)] == ["b"]
+
+
 def test_all_filters_are_offered() -> None:
     assert set(FilterModule().filters()) == {
         "anomaly_validate",
         "anomaly_normalize",
+        "anomaly_self_training",
         "anomaly_fingerprint",
         "anomaly_canonical_json",
         "anomaly_assign",

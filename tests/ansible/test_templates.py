@@ -16,7 +16,7 @@ import yaml
 from anomaly.spec import canonical_json, normalize
 from anomaly.udf import declaration
 from kapacitor_udf.testing import Harness
-from tests.ansible.rendering import SECRETS, render, value
+from tests.ansible.rendering import HOST, SECRETS, render, value
 
 PLAIN: dict[str, Any] = {
     "name": "printer",
@@ -93,6 +93,9 @@ class TestTickscript:
 
     def test_stopping_or_moving_a_pipeline_does_not_change_it(self) -> None:
         assert tickscript({**PLAIN, "enabled": False, "kapacitor": "here"}) == tickscript(PLAIN)
+
+    def test_training_is_not_its_affair(self) -> None:
+        assert tickscript({**PLAIN, "training": {"every": "7d", "on_drift": True}}) == tickscript(PLAIN)
 
     def test_another_threshold_changes_it(self) -> None:
         assert tickscript({**PLAIN, "periods": {"open": 80}}) != tickscript(PLAIN)
@@ -243,6 +246,36 @@ class TestInfluxdbSchema:
         assert grants["writer"] == {"printer": "WRITE"}
         assert grants["reader"] == {"printer": "READ", "anomaly": "READ"}
         assert grants["trainer"] == {"printer": "READ", "anomaly": "ALL"}
+
+
+class TestTrainer:
+    def test_runs_where_a_pipeline_asks_for_it(self) -> None:
+        asks = {**PLAIN, "name": "asks", "training": {"every": "7d"}}
+        assert value("__trainer_wanted", "trainer", pipelines=[PLAIN, asks]) is True
+        assert [pipeline["name"] for pipeline in value("__trainer_here", "trainer", pipelines=[PLAIN, asks])] == [
+            "asks"
+        ]
+        for pipelines in ([], [PLAIN], [{**asks, "enabled": False}]):
+            assert value("__trainer_wanted", "trainer", pipelines=pipelines) is False
+        for off in ("trainer_enabled", "kapacitor_enabled"):
+            assert value("__trainer_wanted", "trainer", pipelines=[asks], **{off: False}) is False
+
+    def test_runs_on_the_host_of_the_pipeline(self) -> None:
+        groups = {name: [HOST, "there"] for name in ("influxdb", "kapacitor", "grafana", "chronograf", "all")}
+        asks = {**PLAIN, "training": {"on_drift": True}}
+        for host, runs in ((HOST, True), ("there", False)):
+            found = value("__trainer_wanted", "trainer", pipelines=[{**asks, "kapacitor": host}], groups=groups)
+            assert found is runs
+
+    def test_no_secret_is_in_its_command(self) -> None:
+        command = value("__trainer_command", "trainer", pipelines=[{**PLAIN, "training": {"every": "7d"}}])
+        assert command[0] == "trainer"
+        assert not set(command) & set(SECRETS.values())
+
+    def test_verify_looks_for_it_where_it_runs(self) -> None:
+        asks = {**PLAIN, "training": {"every": "7d"}}
+        assert "trainer" in value("__verify_wanted", "verify", pipelines=[asks])
+        assert "trainer" not in value("__verify_wanted", "verify", pipelines=[PLAIN])
 
 
 class TestDashboard:

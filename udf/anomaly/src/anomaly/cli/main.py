@@ -79,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--no-promote", action="store_true", help="store the version, leave the current one")
     train.set_defaults(command=_train)
 
+    trainer = commands.add_parser("trainer", help="train pipelines again when it is time, until it is ended")
+    trainer.add_argument("--spec", required=True, metavar="FILE", help="pipelines as JSON (or YAML)")
+    _models(trainer)
+    _influxdb(trainer)
+    _results(trainer)
+    trainer.add_argument("--poll", type=float, default=60.0, metavar="S", help="seconds between looks; default 60")
+    trainer.add_argument("--keep", type=int, default=10, metavar="N", help="versions to keep; default 10")
+    trainer.set_defaults(command=_trainer)
+
     backtest = commands.add_parser("backtest", help="score history as serving would, and compare with labels")
     _spec(backtest)
     _models(backtest)
@@ -239,6 +248,12 @@ def _catch_up(options: argparse.Namespace) -> int:
     from anomaly.cli.catchup import catch_up
 
     return catch_up(options)
+
+
+def _trainer(options: argparse.Namespace) -> int:
+    from anomaly.cli.trainer import trainer
+
+    return trainer(options)
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -107,6 +107,11 @@ class Pipeline:
         """How many windows a day has, for one series."""
         return 86_400e9 / self.window_ns
 
+    @property
+    def trains_itself(self) -> bool:
+        """Whether the trainer looks after its models."""
+        return self.enabled and (self.training.every is not None or self.training.on_drift)
+
     def as_dict(self) -> dict[str, Any]:
         """The mapping with all defaults filled in, as `normalize` takes it."""
         return {

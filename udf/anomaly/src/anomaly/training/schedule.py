@@ -1,0 +1,41 @@
+"""When a pipeline is trained again without being asked. Pure logic: no clock, no I/O."""
+
+from dataclasses import dataclass
+
+from anomaly.spec import Pipeline, format_duration
+
+# What failed or was refused is tried again after so long.
+_AGAIN_NS = 3_600_000_000_000
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a pipeline. created_ns: when its newest version was made; None without any. fits: whether the
+    current version fits the pipeline. drifted: whether its data have drifted from what the current one was trained
+    on. failed_ns: when the last training ended without a model, if it was later than that version."""
+
+    created_ns: int | None
+    fits: bool
+    drifted: bool
+    failed_ns: int | None = None
+
+
+def due(pipeline: Pipeline, known: Known, now_ns: int) -> str | None:
+    """Why the pipeline is to be trained now; None if it is not."""
+    training = pipeline.training
+    if not pipeline.trains_itself:
+        return None
+    if known.failed_ns is not None and now_ns - known.failed_ns < _AGAIN_NS:
+        return None
+    if known.created_ns is None:
+        return "it has no model"
+    if not known.fits:
+        return "its model does not fit it"
+    age_ns = now_ns - known.created_ns
+    if training.every_ns is not None and age_ns >= training.every_ns:
+        return f"its newest model is {format_duration(age_ns // _SECOND_NS * _SECOND_NS)} old"
+    # A model that was made in the middle of a change is given time to be judged by what came after.
+    if training.on_drift and known.drifted and age_ns >= pipeline.drift.horizon_ns:
+        return "its data have drifted"
+    return None
