@@ -22,17 +22,8 @@ def pass_points(data: bytes, position: int, limit: int, most: int) -> tuple[int,
     """
     count, end = 0, len(data)
     while count < most:
-        start, size, shift = position, 0, 0
-        while start < end and shift < 7 * _LONGEST_LENGTH:
-            byte = data[start]
-            start += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        else:
-            break
-        if not 2 <= size <= limit or start + size > end or data[start : start + 2] != POINT_TAG:
+        size, start = _length(data, position)
+        if start < 0 or not 2 <= size <= limit or start + size > end or data[start : start + 2] != POINT_TAG:
             break
         position = start + size
         count += 1
@@ -45,17 +36,21 @@ def split(frames: bytes) -> list[bytes]:
 
 
 def _positions(frames: bytes) -> Iterator[tuple[int, int]]:
-    position = 0
-    while position < len(frames):
-        size = shift = 0
-        byte = 0x80
-        while byte > 0x7F:
-            byte = frames[position]
-            position += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-        yield position, position + size
-        position += size
+    stop = 0
+    while stop < len(frames):
+        size, start = _length(frames, stop)
+        stop = start + size
+        yield start, stop
+
+
+def _length(data: bytes, position: int) -> tuple[int, int]:
+    """The length of a frame, and where its message begins: at -1 if there is none."""
+    size = 0
+    for index, byte in enumerate(data[position : position + _LONGEST_LENGTH]):
+        size |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return size, position + index + 1
+    return 0, -1
 
 
 class Scanner:
