@@ -131,9 +131,9 @@ class Database:
         self._delete(pipeline.database, pipeline.measurement, begin_ms, end_ms, _is("printer", printer))
 
     def delete_results(self, pipeline: Pipeline, printer: str, begin_ms: int, end_ms: int) -> None:
-        """Remove a printer's scores and periods in ``[begin_ms, end_ms)``."""
+        """Remove a printer's scores, periods and drift in ``[begin_ms, end_ms)``."""
         which = f"{_is('pipeline', pipeline.name)} AND {_is('printer', printer)}"
-        for measurement in ("score", "period"):
+        for measurement in ("score", "period", "drift"):
             self._delete(self._stack.results_database, measurement, begin_ms, end_ms, which)
 
     def _delete(self, database: str, measurement: str, begin_ms: int, end_ms: int, which: str) -> None:

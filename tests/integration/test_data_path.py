@@ -164,8 +164,15 @@ def test_periods_are_consistent(results: Results) -> None:
             assert period["state"] == "closed", period
 
 
+def test_drift_is_judged_from_half_a_horizon_on(results: Results) -> None:
+    rows = results.influx.rows("SELECT * FROM drift WHERE pipeline = 'printer'", "anomaly")
+    assert {row["printer"] for row in rows} == {row["printer"] for row in results.scores("printer")}
+    # Two hours of a day are too little to judge.
+    assert all(0 < row["filled"] < 0.5 and row["drifted"] == 0 for row in rows)
+
+
 def test_results_go_to_their_own_database_only(results: Results) -> None:
-    assert sorted(results.influx.column("SHOW MEASUREMENTS", "anomaly")) == ["period", "score", "udf"]
+    assert sorted(results.influx.column("SHOW MEASUREMENTS", "anomaly")) == ["drift", "period", "score", "udf"]
     for pipeline in (PRINTER, ROOMS):
         measurements = results.influx.column("SHOW MEASUREMENTS", pipeline["database"])
         assert measurements == [pipeline["measurement"]]
@@ -179,7 +186,7 @@ def test_source_has_what_was_written_and_nothing_else(results: Results) -> None:
 
 
 def test_nothing_is_at_the_epoch(results: Results) -> None:
-    for measurement in ("score", "period"):
+    for measurement in ("score", "period", "drift"):
         statement = f"SELECT * FROM {measurement} WHERE time <= {ns(HISTORY_BEGIN)}"
         assert results.influx.rows(statement, "anomaly") == []
 

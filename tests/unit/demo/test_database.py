@@ -85,6 +85,7 @@ def test_only_this_printers_points_of_that_time_are_deleted(api: FakeAPI, stack:
         ("printer", 'DELETE FROM "temperature" WHERE time >= 5ms AND time < 10ms AND "printer" = \'printer-1\''),
         ("anomaly", f'DELETE FROM "score" WHERE {results}'),
         ("anomaly", f'DELETE FROM "period" WHERE {results}'),
+        ("anomaly", f'DELETE FROM "drift" WHERE {results}'),
     ]
 
 
