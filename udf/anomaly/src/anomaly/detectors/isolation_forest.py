@@ -1,4 +1,4 @@
-"""Isolation Forest, as it is served: plain arrays, numpy only.
+"""Isolation Forest, as it is served: plain arrays.
 
 score(x) = s(x) + g(x)
 
@@ -13,22 +13,29 @@ A fifth of the trees, those with the largest distance, is left out of the averag
 usual point of one mode now and then falls into a sparse leaf that holds only points of another, and is then as far away
 as the modes are. What is really outside is outside in all trees.
 
-Which leaf a point falls into is decided in float32 against float64 thresholds, as scikit-learn does.
+The walk down the trees is compiled (`forest_walk`); where that was not built, numpy does the same, slower
+(`forest_walk_numpy`). Which leaf a point falls into is decided as scikit-learn does it (`forest_nodes`).
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.base import Memoryless
+from anomaly.detectors.forest_nodes import Nodes, lay_out
+from anomaly.detectors.shares import shares
+
+if TYPE_CHECKING:
+    from anomaly.detectors.forest_walk import Walk
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-_CHUNK = 128
 _KEPT = 0.8
 
 
@@ -57,66 +64,44 @@ class IsolationForest(Memoryless):
 
     def paper_score(self, x: Floats) -> Floats:
         """s(x), (n,) of (n, d): equal to scikit-learn's `-IsolationForest.score_samples(x)`."""
-        return np.concatenate([self._paper(self._leaves(part)) for part in _chunks(x)])
+        return self._paper(self._walk.lengths(_contiguous(x)))
 
     def score(self, x: Floats) -> Floats:
         """s(x) + g(x), (n,) of (n, d)."""
-        scores = []
-        for part in _chunks(x):
-            leaves = self._leaves(part)
-            scores.append(self._paper(leaves) + self._gaps(part, leaves).sum(axis=1))
-        return np.concatenate(scores)
+        lengths, distances = self._walk.distances(_contiguous(x))
+        return self._paper(lengths) + distances
 
     def explain(self, x: Floats) -> tuple[Floats, Floats]:
         """Scores (n,), and shares (n, d): each feature's part of g, plus the isolation it caused on the way to the
         leaves."""
-        scores, shares = [], []
-        for part in _chunks(x):
-            leaves = self._leaves(part)
-            gaps = self._gaps(part, leaves)
-            scores.append(self._paper(leaves) + gaps.sum(axis=1))
-            weight = gaps + self.gain.take(leaves, axis=0).mean(axis=1) / max(self.depth, 1)
-            total = weight.sum(axis=1, keepdims=True)
-            shares.append(np.where(total > 0, weight / np.where(total > 0, total, 1.0), 1.0 / x.shape[1]))
-        return np.concatenate(scores), np.concatenate(shares)
+        lengths, distances, gaps, gains = self._walk.details(_contiguous(x))
+        return self._paper(lengths) + distances, shares(gaps + gains / max(self.depth, 1))
 
-    def _leaves(self, x: Floats) -> Ints:
-        with np.errstate(over="ignore"):
-            single = x.astype(np.float32)
-        if len(x) == 1:
-            return self._leaves_of_one(single[0])
-        nodes = np.broadcast_to(self.roots, (len(x), len(self.roots)))
-        rows = np.arange(len(x))[:, None]
-        for _ in range(self.depth):
-            below = single[rows, self.feature[nodes]] <= self.threshold[nodes]
-            nodes = self._flat_children[2 * nodes + below]
-        return self.leaf[nodes]
-
-    def _leaves_of_one(self, single: NDArray[np.float32]) -> Ints:
-        # Deciding at all nodes at once costs less than gathering those on the way, level by level.
-        following = np.where(single.take(self.feature) <= self.threshold, self.children[:, 1], self.children[:, 0])
-        nodes = self.roots
-        for _ in range(self.depth):
-            nodes = following.take(nodes)
-        return self.leaf.take(nodes)[None, :]
-
-    def _paper(self, leaves: Ints) -> Floats:
+    def _paper(self, lengths: Floats) -> Floats:
         # A tree of one point has no path; scikit-learn then says 0.5, too.
         normal = self.normal_path * len(self.roots)
-        relative = self.path.take(leaves).sum(axis=1) / normal if normal else np.ones(len(leaves))
+        relative = lengths / normal if normal else np.ones(len(lengths))
         return np.asarray(2.0**-relative)
 
-    def _gaps(self, x: Floats, leaves: Ints) -> Floats:
-        point = x[:, None, :]
-        gaps = np.maximum(self.box_low.take(leaves, axis=0) - point, point - self.box_high.take(leaves, axis=0))
-        np.maximum(gaps, 0.0, out=gaps)
-        kept = max(1, round(_KEPT * leaves.shape[1]))
-        nearest = np.argpartition(gaps.sum(axis=2), kept - 1, axis=1)[:, :kept]
-        return np.asarray(gaps[np.arange(len(x))[:, None], nearest].mean(axis=1))
+    @cached_property
+    def nodes(self) -> Nodes:
+        """The same, laid out for walking. Raises ValueError where it is no forest."""
+        return lay_out(
+            feature=self.feature,
+            threshold=self.threshold,
+            children=self.children,
+            roots=self.roots,
+            leaf=self.leaf,
+            path=self.path,
+            box_low=self.box_low,
+            box_high=self.box_high,
+            gain=self.gain,
+            kept=max(1, round(_KEPT * len(self.roots))),
+        )
 
     @cached_property
-    def _flat_children(self) -> Ints:
-        return np.ascontiguousarray(self.children.reshape(-1))
+    def _walk(self) -> "Walk":
+        return walk_class()(self.nodes)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything as arrays, for the model's file."""
@@ -127,11 +112,13 @@ class IsolationForest(Memoryless):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "IsolationForest":
-        """The inverse of `arrays`. Raises KeyError where one is missing."""
+        """The inverse of `arrays`. Raises KeyError where one is missing, ValueError where they are no forest."""
         whole = {"feature", "children", "roots", "leaf"}
         taken = {name: arrays[f"forest_{name}"].astype(np.intp if name in whole else np.float64) for name in _ARRAYS}
         depth, normal_path = int(taken.pop("depth")), float(taken.pop("normal_path"))
-        return cls(**taken, depth=depth, normal_path=normal_path)  # type: ignore[arg-type]
+        forest = cls(**taken, depth=depth, normal_path=normal_path)  # type: ignore[arg-type]
+        _ = forest.nodes  # checked here, not at the first score
+        return forest
 
 
 _ARRAYS = (
@@ -149,6 +136,18 @@ _ARRAYS = (
 )
 
 
-def _chunks(x: Floats) -> list[Floats]:
-    # Small enough that the boxes of all trees' leaves stay in the processor's cache.
-    return [x[start : start + _CHUNK] for start in range(0, max(len(x), 1), _CHUNK)]
+@cache
+def walk_class() -> "type[Walk]":
+    """The compiled walk, or the one in numpy with a warning, once."""
+    try:
+        from anomaly.detectors.forest_walk import Walk
+    except ImportError:
+        warnings.warn("the compiled forest_walk is missing: numpy does its work, ten times slower", stacklevel=2)
+        from anomaly.detectors import forest_walk_numpy
+
+        return forest_walk_numpy.Walk  # type: ignore[return-value]  # the same methods
+    return Walk
+
+
+def _contiguous(x: Floats) -> Floats:
+    return np.ascontiguousarray(x, dtype=np.float64)
