@@ -223,6 +223,15 @@ def test_what_cannot_be_added_is_named(loops: ModuleType, wrong: dict[str, Any],
         harness.point(point(1, a=1, b=1))
 
 
+def test_what_is_no_mapping_of_fields_is_named() -> None:
+    class Nothing(Scores):
+        def add_fields(self, rows: Rows) -> Any:
+            return None
+
+    with Harness(udf(Nothing)) as harness, pytest.raises(TypeError, match="None was given, expected the fields"):
+        harness.point(point(1, a=1, b=1))
+
+
 def test_one_value_for_all_rows_and_values_that_add_nothing(loops: ModuleType) -> None:
     class Same(Scores):
         def add_fields(self, rows: Rows) -> dict[str, Any]:

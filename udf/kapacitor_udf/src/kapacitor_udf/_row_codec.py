@@ -133,6 +133,8 @@ class RowCodec:
 
         Raises TypeError or ValueError naming what cannot be added.
         """
+        if not isinstance(added, Mapping):
+            raise TypeError(f"{added!r:.100} was given, expected the fields to add, by name")
         if added.keys() != self._adds.keys():
             raise ValueError(f"the fields {sorted(added)} were given, expected those declared: {sorted(self._adds)}")
         emitted = np.flatnonzero(rows.emitted)
