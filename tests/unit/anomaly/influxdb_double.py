@@ -63,12 +63,15 @@ class InfluxDB:
 
     def _written(self, measurement: str, query: str) -> Iterator[dict[str, Any]]:
         wanted = re.findall(r'"(\w+)"', query.partition(" FROM ")[0])
+        query, asks, marked = query.partition(' AND ("label" = 1 OR "feedback" = ')
+        marked, _, rest = marked.partition(")")
+        query += rest
         conditions = dict(re.findall(r"\"(\w+)\" = '([^']*)'", query))
         after, before = [int(bound) for bound in re.findall(r"time [>=<]+ (\d+)", query)] or (-1, 2**63)
         for (name, tags, time), fields in self.points.items():
             if name != measurement or not conditions.items() <= dict(tags).items() or not after < time < before:
                 continue
-            if '"label" = 1' not in query or fields["label"] == 1:
+            if not asks or fields["label"] == 1 or f"'{fields.get('feedback')}'" == marked:
                 yield series(name, ["time", *wanted], [[time, *(fields.get(field) for field in wanted)]], dict(tags))
 
     def _chunks(self, begin: int, end: int) -> Iterator[dict[str, Any]]:

@@ -116,6 +116,7 @@ def test_training_makes_a_version_and_makes_it_current(train: Run, tmp_path: Pat
     assert set(manifest["files"]) == {"model.npz", "model.joblib"}
     assert manifest["seed"] == 0
     assert manifest["counts"] == {"read": 1200, "windows": 1200, "left_out": 0, "series": 2, "points": 12_000}
+    assert manifest["pooled"] == []
     assert set(manifest["libraries"]) == {"anomaly", "joblib", "numpy", "python", "scikit-learn"}
     model = store.load(ran.last["version"], PIPELINE)
     values = np.array([[220, 0.4, 90, 0.3, 28, 0.1], [260, 0.4, 90, 0.3, 28, 0.1]])
@@ -123,6 +124,13 @@ def test_training_makes_a_version_and_makes_it_current(train: Run, tmp_path: Pat
     assert calm.severity < 50
     assert hot.severity == 100
     assert "secret" not in ran.err + "".join(ran.out) + json.dumps(manifest)
+
+
+def test_the_manifest_says_which_series_have_too_little_history(train: Run, tmp_path: Path, influxdb: InfluxDB) -> None:
+    few = (HISTORY.series == 0) | (np.arange(len(HISTORY)) % 20 == 0)
+    influxdb.windows = HISTORY.where(few)
+    ran = train()
+    assert Store(tmp_path / "models", "printer").manifest(ran.last["version"])["pooled"] == [["printer-2"]]
 
 
 def test_what_is_read_is_what_was_there(influxdb: InfluxDB) -> None:

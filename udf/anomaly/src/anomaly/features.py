@@ -144,8 +144,7 @@ def fit_scaling(
     usual = np.zeros((rows, counts.shape[1]))
     order = np.argsort(series, kind="stable")
     bounds = np.searchsorted(series[order], np.arange(rows))
-    lengths = np.diff(bounds)
-    known = np.flatnonzero(lengths >= min(_ENOUGH_WINDOWS, lengths.max())) + 1
+    known = np.flatnonzero(enough_windows(np.diff(bounds))) + 1
     for row in known:
         mine = order[bounds[row - 1] : bounds[row]]
         usual[row] = np.median(counts[mine], axis=0)
@@ -160,6 +159,11 @@ def fit_scaling(
     scaling = Scaling(tuple(keys), spread, typical, center, scale, ones, ones, usual)
     low, high = np.quantile(scaling.transform(values, series + 1), [0.001, 0.999], axis=0)
     return replace(scaling, range_low=low, range_high=high)
+
+
+def enough_windows(lengths: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which series, of histories of so many windows (s,), get scales of their own."""
+    return np.asarray(lengths >= min(_ENOUGH_WINDOWS, lengths.max()))
 
 
 def _typical(wanted: Sequence[Feature], values: Floats) -> Floats:

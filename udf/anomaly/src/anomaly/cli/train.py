@@ -6,9 +6,12 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from anomaly import __version__
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result, say
+from anomaly.features import enough_windows
 from anomaly.feedback import Feedback, Mark
 from anomaly.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.spec import Pipeline
@@ -17,6 +20,7 @@ from anomaly.training.gate import Refused
 from anomaly.training.influx import Influx
 from anomaly.training.progress import progress
 from anomaly.training.range import Range, resolve, rfc3339
+from anomaly.windows import Windows
 
 _MOST_JOBS = 4
 
@@ -72,6 +76,7 @@ def train(options: argparse.Namespace) -> int:
             "series": len(windows.keys),
             "points": history.points,
         },
+        "pooled": _pooled(windows),
         "feedback": {"left_out": int(marked.sum()), "learned": learned(trained.model, windows, marks)},
         "seed": options.seed,
         "libraries": _libraries(),
@@ -92,6 +97,12 @@ def train(options: argparse.Namespace) -> int:
     )
     result(_answer("trained", store, store.manifest(trained.model.version), started))
     return codes.DONE
+
+
+def _pooled(windows: Windows) -> list[list[str]]:
+    """The series that have too little history for scales of their own, and get those of all."""
+    lengths = np.bincount(windows.series[windows.complete], minlength=len(windows.keys))
+    return [list(key) for key, enough in zip(windows.keys, enough_windows(lengths), strict=True) if not enough]
 
 
 def _marks(influx: Influx, options: argparse.Namespace, pipeline: Pipeline) -> list[Mark]:
@@ -151,13 +162,12 @@ def _jobs(options: argparse.Namespace) -> int:
 
 def _libraries() -> dict[str, str]:
     import joblib
-    import numpy
     import sklearn
 
     return {
         "anomaly": __version__,
         "joblib": joblib.__version__,
-        "numpy": numpy.__version__,
+        "numpy": np.__version__,
         "python": platform.python_version(),
         "scikit-learn": sklearn.__version__,
     }

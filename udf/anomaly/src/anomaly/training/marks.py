@@ -95,12 +95,13 @@ def _seen(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Mark
 
 
 def _looks(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Iterator[list[float]]:
-    """Score, contributions and values of the mark's anomalous windows."""
+    """Score, contributions and values of the mark's windows that were anomalous, or would be without it: those that are
+    scored once more are suppressed, and must not make the mark forget what it was about."""
     names = [f"{what}_{field}" for what in ("contribution", "value") for field in pipeline.fields]
     series = "".join(f" AND {identifier(tag)} = {literal(value)}" for tag, value in mark.series.items())
     query = (
         f'SELECT {", ".join(map(identifier, ["score", *names]))} FROM "score"'
-        f' WHERE "pipeline" = {literal(pipeline.name)}{series} AND "label" = 1'
+        f' WHERE "pipeline" = {literal(pipeline.name)}{series} AND ("label" = 1 OR "feedback" = {literal(mark.id)})'
         f" AND time > {mark.begin_ns - pipeline.window_ns} AND time < {mark.end_ns}"
     )
     for part in influx.query(query, database):
