@@ -31,7 +31,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
     """Scores each window of each series with the pipeline's current model, and keeps the series' periods."""
 
     snapshot_version = 2
-    # A new model is noticed, and what is counted is told, while no window ends, too.
+    # New models and marks are noticed, and what is counted is told, while no window ends, too.
     tick_seconds = 5.0
 
     def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
@@ -127,6 +127,8 @@ class AnomalyHandler(BatchHandler[PointSink]):
 
     def tick(self, out: PointSink) -> None:
         """What the metrics say of the pipeline: its model, and the counts of the tally under names with underscores."""
+        self._feedback.feedback()
+        self._shadow.look()
         model = self._watcher.model()
         if model is not None:
             self.context.metrics["model"] = model.version

@@ -30,6 +30,10 @@ class Shadow:
         self._tally = Tally(f"pipeline {pipeline.name}, shadow", log, clock)
         self._scorer: tuple[str, Scorer] | None = None
 
+    def look(self) -> None:
+        """Notices a candidate that has come or gone."""
+        self._watcher.model()
+
     def feed(self, run: Run, feedback: Feedback) -> Iterator[Result]:
         """What the candidate says of the next windows of a series."""
         model = self._watcher.model()
