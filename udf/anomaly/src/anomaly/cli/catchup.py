@@ -15,9 +15,8 @@ from anomaly.feedback import Feedback
 from anomaly.feedback_file import feedback_path, read_marks
 from anomaly.model import Model
 from anomaly.spec import DurationError, Pipeline, parse_duration
-from anomaly.store import Store, StoreError
+from anomaly.store import ModelMismatch, Store, StoreError
 from anomaly.training.range import resolve, rfc3339
-from anomaly.training.read import check_fields
 
 _REACH_NS = 7 * 86_400_000_000_000
 _REACH_WINDOWS = 100
@@ -35,11 +34,15 @@ def catch_up(options: argparse.Namespace) -> int:
     asked = resolve(pipeline, options.start or f"{reach_ns}ns", f"{lag_ns}ns", time.time_ns())
     store = Store(options.models, pipeline.name)
     span = Span(asked.begin_ns, asked.end_ns)
-    if store.current() is None:
+    try:
+        models = _models(store, pipeline)
+    except ModelMismatch as error:
+        _answer(pipeline, started, CaughtUp(span, 0, Repaired()), str(error))
+        return codes.DONE
+    if models is None:
         _answer(pipeline, started, CaughtUp(span, 0, Repaired()), "there is no model yet")
         return codes.DONE
     influx = connect(options)
-    check_fields(influx, pipeline)
     database = Database(influx, pipeline, options.results_database)
     if options.start is None:
         first_ns = database.first_score_ns(span.begin_ns)
@@ -49,15 +52,17 @@ def catch_up(options: argparse.Namespace) -> int:
         # What was there before the pipeline's first score was not missed, but history.
         span = Span(first_ns, span.end_ns)
     feedback = Feedback(pipeline, read_marks(feedback_path(options.models, pipeline.name)))
-    caught_up = run(pipeline, database, _models(store, pipeline), feedback, span, say, dry_run=options.dry_run)
+    caught_up = run(pipeline, database, models, feedback, span, say, dry_run=options.dry_run)
     _answer(pipeline, started, caught_up, "nothing was written" if options.dry_run else "")
     return codes.DONE
 
 
-def _models(store: Store, pipeline: Pipeline) -> Models:
-    """Versions, each loaded once; the current one for those that are gone, or made for another pipeline."""
+def _models(store: Store, pipeline: Pipeline) -> Models | None:
+    """Versions, each loaded once; the current one for those that are gone, or made for another pipeline. None while
+    there is no current one. Raises ModelMismatch if that does not fit the pipeline: training comes first."""
     current_version = store.current()
-    assert current_version is not None  # noqa: S101 -- looked at before
+    if current_version is None:
+        return None
     current = store.load(current_version, pipeline)
     loaded: dict[str | None, Model] = {None: current, current.version: current}
 
