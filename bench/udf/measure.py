@@ -29,9 +29,9 @@ class Plan:
     first score, and then `latency_seconds` at `rate` points a second."""
 
     turns: int = 9
-    seconds: float = 0.6
-    starts: int = 3
-    latency_seconds: float = 5.0
+    seconds: float = 0.5
+    starts: int = 5
+    latency_seconds: float = 3.0
     rate: int = 1000
 
 
@@ -39,9 +39,9 @@ class Plan:
 class Samples:
     """What one row gave, turn by turn.
 
-    points_per_s by number of groups. rss_mb: resident memory of the UDF's process, in 10**6 bytes, after the slices of
-    each number of groups; like info_s, empty without a UDF. behind: it did not keep up with the offered rate, and its
-    latencies depend on when the benchmark gave up.
+    points_per_s by number of groups. rss_mb: resident memory of the UDF's process, in 10**6 bytes, after warming up
+    with each number of groups; like info_s, empty without a UDF. behind: it did not keep up with the offered rate, and
+    its latencies depend on when the benchmark gave up.
     """
 
     points_per_s: dict[int, list[float]] = field(default_factory=dict)
@@ -76,8 +76,7 @@ def measure(
                 _measure_start(session, environment, plan, samples[session.row.name])
         for session in sessions:
             session.define_throughput()
-        for groups in GROUPS:
-            _measure_throughput(sessions, groups, plan, samples, say)
+        _measure_throughput(sessions, plan, samples, say)
         for session in sessions:
             session.remove()
     return samples
@@ -95,21 +94,22 @@ def _measure_start(session: Session, environment: Mapping[str, str], plan: Plan,
 
 
 def _measure_throughput(
-    sessions: Sequence[Session], groups: int, plan: Plan, samples: Mapping[str, Samples], say: Callable[[str], None]
+    sessions: Sequence[Session], plan: Plan, samples: Mapping[str, Samples], say: Callable[[str], None]
 ) -> None:
     counts = {}
-    for session in sessions:
-        say(f"{session.row.name}: throughput with {groups:,} groups, warming up")
-        counts[session] = session.warm_up(groups, plan.seconds)
-    for turn in range(plan.turns):
-        say(f"throughput with {groups:,} groups, turn {turn + 1} of {plan.turns}")
+    for groups in GROUPS:
         for session in sessions:
-            rate = counts[session] / session.flood(groups, counts[session])
-            counts[session] = max(1, int(rate * plan.seconds))
-            samples[session.row.name].points_per_s.setdefault(groups, []).append(rate)
-    for session in sessions:
-        if session.row.command:
-            samples[session.row.name].rss_mb[groups] = session.resident_mb()
+            say(f"{session.row.name}: throughput with {groups:,} groups, warming up")
+            counts[groups, session] = session.warm_up(groups, plan.seconds)
+            if session.row.command:
+                samples[session.row.name].rss_mb[groups] = session.resident_mb()
+    for turn in range(plan.turns):
+        say(f"throughput, turn {turn + 1} of {plan.turns}")
+        for groups in GROUPS:
+            for session in sessions:
+                rate = counts[groups, session] / session.flood(groups, counts[groups, session])
+                counts[groups, session] = max(1, int(rate * plan.seconds))
+                samples[session.row.name].points_per_s.setdefault(groups, []).append(rate)
 
 
 def answer_info(command: Sequence[str], environment: Mapping[str, str]) -> float:

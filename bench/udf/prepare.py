@@ -4,6 +4,7 @@
   from, by the Go on PATH or else the one in the image `toolchain`.
 - A virtual environment for the Python rows (requirements/bench.txt), with the agent's udf_pb2 made anew: the one in the
   module is refused by current protobuf runtimes.
+- Our packages, built as an installation would, with what is compiled of them.
 - One forest, as scikit-learn's object and as our arrays.
 """
 
@@ -14,7 +15,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,14 +40,11 @@ class Tools:
 
 def prepare(directory: Path, say: Callable[[str], None]) -> Tools:
     """Make what is missing below `directory`; `say` hears of what takes long. Raises BenchError with what to do."""
-    go, stock, venv, model = (directory / name for name in ("go", "stock", "venv", "model"))
+    go, stock, venv, packages, model = (directory / name for name in ("go", "stock", "venv", "packages", "model"))
     python = venv / "bin" / "python"
     requirements = ROOT / "requirements" / "bench.txt"
-    sources = [ROOT / "udf" / package / "src" for package in PACKAGES]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, [*sources, stock, ROOT])),
-    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [packages, stock, ROOT]))}
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet", "--no-deps"]
 
     def make_go() -> None:
         say("Building the Go agent's echo")
@@ -54,48 +53,44 @@ def prepare(directory: Path, say: Callable[[str], None]) -> Tools:
     def make_venv() -> None:
         say("Installing requirements/bench.txt")
         _run([sys.executable, "-m", "venv", str(venv)])
-        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
-        _run([*pip, "--no-deps", "--require-hashes", "-r", str(requirements)])
+        _run([*pip, "--require-hashes", "--requirement", str(requirements)])
 
     def make_stock() -> None:
         shutil.copytree(go / "agent" / "py" / "kapacitor", stock / "kapacitor")
         output = stock / "kapacitor" / "udf"
         _run([str(python), "-m", "grpc_tools.protoc", f"-I{go / 'agent'}", f"--python_out={output}", "udf.proto"])
 
+    def make_packages() -> None:
+        say("Building our packages")
+        with tempfile.TemporaryDirectory() as scratch:
+            # Setuptools writes beside what it builds.
+            copies = [Path(scratch) / package for package in PACKAGES]
+            for copy in copies:
+                shutil.copytree(ROOT / "udf" / copy.name, copy, ignore=_BUILT)
+            # All at once: with --target, a second installation takes no part in the first one's folders.
+            _run([*pip, "--no-index", "--no-build-isolation", f"--target={packages}", *map(str, copies)])
+
     def make_model() -> None:
         say("Training a forest")
         _run([str(python), str(PROGRAMS / "make_model.py"), str(model)], environment)
 
-    made_go = _make(go, _hash(sorted((PROGRAMS / "go_echo").iterdir())), make_go)
+    made_go = _make(go, _hash((PROGRAMS / "go_echo").iterdir()), make_go)
     made_venv = _make(venv, _hash([requirements]) + sys.version, make_venv)
     _make(stock, made_go + made_venv, make_stock)
-    detectors = sorted((sources[1] / "anomaly" / "detectors").glob("*.py"))
-    _make(model, made_venv + _hash([PROGRAMS / "make_model.py", PROGRAMS.parent / "data.py", *detectors]), make_model)
+    made_packages = _make(packages, made_venv + _hash(_sources()), make_packages)
+    programs = [PROGRAMS / "make_model.py", PROGRAMS.parent / "data.py"]
+    _make(model, made_packages + _hash(programs), make_model)
     return Tools(go_echo=go / "go_echo", python=python, model=model, environment=environment)
 
 
-def forest_cost(tools: Tools) -> dict[str, Any]:
-    """What programs/forest_cost.py measures."""
-    found = json.loads(_run([str(tools.python), str(PROGRAMS / "forest_cost.py"), str(tools.model)], tools.environment))
-    assert isinstance(found, dict)
-    return found
+_BUILT = shutil.ignore_patterns("__pycache__", "build", "*.egg-info", "*.c", "*.so")
+_SOURCES = (".py", ".pyi", ".pyx", ".toml", ".json", ".css", ".proto")
 
 
-_PYTHON_VERSIONS = """\
-import json, platform
-from importlib.metadata import version
-names = ("numpy", "protobuf", "scikit-learn")
-print(json.dumps({"python": platform.python_version()} | {name: version(name) for name in names}))
-"""
-
-
-def versions(tools: Tools, kapacitord: Path) -> dict[str, str]:
-    """Versions of what was measured, by name."""
-    return {
-        "kapacitord": _run([str(kapacitord), "version"]).split()[1],
-        "go": (tools.go_echo.parent / "go_version").read_text().strip().removeprefix("go"),
-        **json.loads(_run([str(tools.python), "-c", _PYTHON_VERSIONS])),
-    }
+def _sources() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield ROOT / "udf" / package / "pyproject.toml"
+        yield from (path for path in (ROOT / "udf" / package / "src").rglob("*") if path.suffix in _SOURCES)
 
 
 def _make(target: Path, inputs: str, make: Callable[[], None]) -> str:
@@ -109,7 +104,35 @@ def _make(target: Path, inputs: str, make: Callable[[], None]) -> str:
 
 
 def _hash(paths: Iterable[Path]) -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()
+
+
+def forest_cost(tools: Tools) -> dict[str, Any]:
+    """What programs/forest_cost.py measures."""
+    found = json.loads(_run([str(tools.python), str(PROGRAMS / "forest_cost.py"), str(tools.model)], tools.environment))
+    assert isinstance(found, dict)
+    return found
+
+
+_PYTHON_VERSIONS = """\
+import json, platform
+from importlib.metadata import version
+import kapacitor_udf
+from anomaly.detectors.isolation_forest import walk_class
+compiled = {"kapacitor_udf": kapacitor_udf.compiled, "anomaly": walk_class().__module__.endswith(".forest_walk")}
+names = ("numpy", "protobuf", "scikit-learn")
+versions = {"python": platform.python_version()} | {name: version(name) for name in names}
+print(json.dumps(versions | {"compiled": [name for name in compiled if compiled[name]]}))
+"""
+
+
+def versions(tools: Tools, kapacitord: Path) -> dict[str, Any]:
+    """Versions of what was measured, by name; `compiled`: those of our packages that have their compiled part."""
+    return {
+        "kapacitord": _run([str(kapacitord), "version"]).split()[1],
+        "go": (tools.go_echo.parent / "go_version").read_text().strip().removeprefix("go"),
+        **json.loads(_run([str(tools.python), "-c", _PYTHON_VERSIONS], tools.environment)),
+    }
 
 
 def _build_go(output: Path) -> None:

@@ -96,7 +96,7 @@ def targets(samples: ByRow, forest: Mapping[str, Any]) -> list[Target]:
         if name not in samples:
             continue
         row, rates = _row(samples[name]), samples[name].points_per_s
-        many_by_few = median(rates[_MANY]) / median(rates[_FEW])
+        many_by_few = _ratio(rates[_MANY], rates[_FEW])
         found += [
             Target(f"{name}: points/s with 10,000 groups by those with 100", many_by_few, ">=", 0.8),
             Target(f"{name}: KB for each group", kb_per_group(samples[name]), "<=", 4.0),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bench.udf.data import FIELDS
-from bench.udf.prepare import PROGRAMS, ROOT, Tools
+from bench.udf.prepare import PROGRAMS, Tools
 
 NAMES = ("none", "go_echo", "stock_echo", "stock_forest", "echo", "forest")
 
@@ -31,7 +31,7 @@ def rows(tools: Tools) -> dict[str, Row]:
             (python, str(PROGRAMS / "stock.py"), str(tools.model / "forest.joblib"), *FIELDS),
             adds="score",
         ),
-        Row("echo", "ours, echo", (python, str(ROOT / "udf" / "kapacitor_udf" / "examples" / "echo.py"))),
+        Row("echo", "ours, echo", (python, str(PROGRAMS / "echo.py"))),
         Row(
             "forest",
             "ours, 100 trees",

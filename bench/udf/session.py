@@ -26,7 +26,7 @@ _POLL_S = 0.004
 _FEW_POINTS = 100
 _LATENCY_GROUPS = 100
 # A row that has so many points under way does not keep up; more would only wait longer.
-_BEHIND = 1000
+_BEHIND = 500
 
 _TASK = "bench"
 _FROM = f"stream|from().database('db').measurement('{data.MEASUREMENT}').groupBy('{data.TAG}')"

@@ -1,14 +1,19 @@
 """Ours: every point scored with the forest of `forest.py MODEL FIELD...`, which adds the field `score`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from kapacitor_udf import STREAM, UDF, Context, Point, PointSink, StreamHandler, run
+from kapacitor_udf import STREAM, UDF, Context, FieldsHandler, Rows, run
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _MODEL, *_FIELDS = sys.argv[1:]
 
 
-class Score(StreamHandler[PointSink]):
+class Score(FieldsHandler):
     """Scores what has arrived at once."""
 
     def __init__(self, context: Context) -> None:
@@ -16,21 +21,13 @@ class Score(StreamHandler[PointSink]):
 
         from anomaly.detectors.isolation_forest import IsolationForest
 
+        super().__init__(context, fields=_FIELDS, adds={"score": float})
         with np.load(_MODEL) as arrays:
             self._forest = IsolationForest.from_arrays(arrays)
 
-    def point(self, point: Point, out: PointSink) -> None:
-        """One point."""
-        self.points([point], out)
-
-    def points(self, points: Sequence[Point], out: PointSink) -> None:
-        """All that have arrived."""
-        import numpy as np
-
-        values = np.array([[point.number(name) for name in _FIELDS] for point in points])
-        for point, score in zip(points, self._forest.score(values).tolist(), strict=True):
-            point.fields["score"] = score
-            out.point(point)
+    def add_fields(self, rows: Rows) -> "Mapping[str, NDArray[np.float64]]":
+        """The scores."""
+        return {"score": self._forest.score(rows.values)}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,20 @@
+"""Ours: every point as it came, by the fast path."""
+
+from collections.abc import Mapping
+
+from kapacitor_udf import STREAM, UDF, Context, FieldsHandler, Rows, run
+
+
+class Echo(FieldsHandler):
+    """Asks for no field and adds none."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, fields=[], adds={})
+
+    def add_fields(self, rows: Rows) -> Mapping[str, list[float]]:
+        """None."""
+        return {}
+
+
+if __name__ == "__main__":
+    run(UDF(wants=STREAM, provides=STREAM, handler=Echo, name="echo"))
