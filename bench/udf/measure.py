@@ -39,12 +39,15 @@ class Plan:
 class Samples:
     """What one row gave, turn by turn.
 
-    points_per_s by number of groups. rss_mb: resident memory of the UDF's process, in 10**6 bytes, after warming up
+    points_per_s by number of groups. kapacitor_us, udf_us: processor time of the two processes for each point, over all
+    groups. rss_mb: resident memory of the UDF's process, in 10**6 bytes, after warming up
     with each number of groups; like info_s, empty without a UDF. behind: it did not keep up with the offered rate, and
     its latencies depend on when the benchmark gave up.
     """
 
     points_per_s: dict[int, list[float]] = field(default_factory=dict)
+    kapacitor_us: list[float] = field(default_factory=list)
+    udf_us: list[float] = field(default_factory=list)
     rss_mb: dict[int, float] = field(default_factory=dict)
     p50_ms: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
@@ -107,9 +110,16 @@ def _measure_throughput(
         say(f"throughput, turn {turn + 1} of {plan.turns}")
         for groups in GROUPS:
             for session in sessions:
-                rate = counts[groups, session] / session.flood(groups, counts[groups, session])
+                count, found = counts[groups, session], samples[session.row.name]
+                before = session.processor_seconds()
+                rate = count / session.flood(groups, count)
+                used = [
+                    1e6 * (now - then) / count for now, then in zip(session.processor_seconds(), before, strict=True)
+                ]
                 counts[groups, session] = max(1, int(rate * plan.seconds))
-                samples[session.row.name].points_per_s.setdefault(groups, []).append(rate)
+                found.points_per_s.setdefault(groups, []).append(rate)
+                found.kapacitor_us.append(used[0])
+                found.udf_us.append(used[1])
 
 
 def answer_info(command: Sequence[str], environment: Mapping[str, str]) -> float:

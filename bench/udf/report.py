@@ -45,6 +45,7 @@ def report(samples: ByRow, forest: Mapping[str, Any], about: Mapping[str, Any]) 
         "forest_us_per_point": forest["score"],
         "forest": dict(forest),
         "ratios": ratios(samples),
+        "processor_us": {name: _processor_us(samples[name]) for name in rows},
         "kb_per_group": {name: kb_per_group(samples[name]) for name in rows if samples[name].rss_mb},
         "behind": [name for name in rows if samples[name].behind],
         "targets": [{**asdict(target), "reached": target.reached} for target in targets(samples, forest)],
@@ -62,6 +63,10 @@ def _row(samples: Samples) -> dict[str, Any]:
         "info_s": median(samples.info_s) if samples.info_s else None,
         "first_score_s": median(samples.first_score_s),
     }
+
+
+def _processor_us(samples: Samples) -> dict[str, float]:
+    return {"kapacitord": median(samples.kapacitor_us), "udf": median(samples.udf_us)}
 
 
 def kb_per_group(samples: Samples) -> float:
@@ -142,7 +147,11 @@ def _throughput(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
 
 
 def _others(found: Mapping[str, Any]) -> Table:
-    table = _table("at 1,000 points/s", "p50, ms", "p99, ms", "resident, MB", "KB/group", "Info, s", "first score, s")
+    table = _table(
+        "at 1,000 points/s",
+        *("p50, ms", "p99, ms", "resident, MB", "KB/group", "Info, s", "first score, s"),
+        *("us/point: Kapacitor", "UDF"),
+    )
     for name, row in found["rows"].items():
         behind = ">" if name in found["behind"] else ""
         table.add_row(
@@ -153,6 +162,8 @@ def _others(found: Mapping[str, Any]) -> Table:
             _number(found["kb_per_group"].get(name), ".1f"),
             _number(row["info_s"], ".2f"),
             _number(row["first_score_s"], ".2f"),
+            _number(found["processor_us"][name]["kapacitord"], ".1f"),
+            _number(found["processor_us"][name]["udf"] or None, ".1f"),
         )
     return table
 

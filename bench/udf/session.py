@@ -7,6 +7,7 @@ Two kinds of task, each with a UDF process of its own, never both at once:
   when Kapacitor has counted the last point there.
 """
 
+import os
 import random
 import time
 from collections.abc import Mapping
@@ -128,6 +129,10 @@ class Session:
                 raise BenchError(self._stuck(f"{wanted - now:,} of {count:,} points did not arrive"))
         return (clock() - begin) / 1e9
 
+    def processor_seconds(self) -> tuple[float, float]:
+        """What kapacitord and the UDF's process, if there is one, have had of the processors so far."""
+        return _processor_seconds(self._server.process.pid), sum(map(_processor_seconds, self._server.children()))
+
     def resident_mb(self) -> float:
         """Resident memory of the UDF's process, in 10**6 bytes."""
         (pid,) = self._server.children()
@@ -157,3 +162,9 @@ class Session:
 
     def _stuck(self, what: str) -> str:
         return "\n".join([f"{self.row.name}: {what}. Kapacitor's log ends with:", *self._server.log[-20:]])
+
+
+def _processor_seconds(pid: int) -> float:
+    # proc(5): the name in parentheses may hold anything; utime and stime are the 12th and 13th field after it.
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -19,6 +19,8 @@ FOREST = {
 def samples(rates: list[float], udf: bool = True, **more: Any) -> Samples:
     return Samples(
         points_per_s={1: rates, 100: rates, 10_000: [rate / 2 for rate in rates]},
+        kapacitor_us=[12.0, 11.0, 90.0],
+        udf_us=[2.0, 3.0, 30.0] if udf else [0.0],
         rss_mb={1: 30.0, 100: 30.0, 10_000: 49.8} if udf else {},
         p50_ms=[1.0, 2.0, 9.0],
         p99_ms=[3.0, 4.0, 90.0],
@@ -45,6 +47,7 @@ def test_numbers_are_medians() -> None:
     assert row["points_per_s"] == {"1": 200.0, "100": 200.0, "10000": 100.0}
     assert (row["p50_ms"], row["p99_ms"]) == (2.0, 4.0)
     assert row["rss_mb"] == 49.8
+    assert report(ALL, FOREST, {})["processor_us"]["echo"] == {"kapacitord": 12.0, "udf": 3.0}
 
 
 def test_without_a_udf_there_is_no_process_to_look_at() -> None:
