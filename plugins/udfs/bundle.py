@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REQUIREMENTS = "requirements.txt"
-# Which wheels the image (Debian 13, glibc 2.41) takes, the usual names of them.
-_GLIBC = ("2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_17")
+# The wheels that the image (Debian 13, glibc 2.41) takes, by their usual names; pip knows the older ones from 2014.
+_PLATFORMS = ("_2_34", "_2_31", "_2_28", "_2_27", "_2_26", "_2_24", "_2_17", "2014")
 _VERSION = "1"
 
 
@@ -77,8 +77,8 @@ def _install(requirements: Path, target: Path, python: str, architecture: str, i
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     command += ["--target", str(target), "--requirement", str(requirements)]
     command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python]
-    for glibc in _GLIBC:
-        command += ["--platform", f"manylinux_{glibc}_{architecture}"]
+    for platform in _PLATFORMS:
+        command += ["--platform", f"manylinux{platform}_{architecture}"]
     if index:
         command += ["--index-url", index]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603

@@ -192,7 +192,9 @@ class TestBundle:
             wheel.writestr("thing-1.0.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
             wheel.writestr("thing-1.0.dist-info/RECORD", "")
 
-    @pytest.mark.parametrize("tag", ["py3-none-any", "cp313-cp313-manylinux_2_28_aarch64"])
+    @pytest.mark.parametrize(
+        "tag", ["py3-none-any", "cp313-cp313-manylinux_2_28_aarch64", "cp313-cp313-manylinux2014_aarch64"]
+    )
     def test_packages_are_those_for_the_image(self, root: Path, tmp_path: Path, tag: str) -> None:
         self.wheel(tmp_path, tag)
         (root / "udfs" / "moving" / "requirements.txt").write_text(f"--no-index\n--find-links {tmp_path}\nthing==1.0\n")

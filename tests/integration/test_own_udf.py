@@ -70,8 +70,9 @@ def test_its_metrics_are_written_beside_its_results(stack: Stack) -> None:
     )
 
 
-def test_a_second_run_changes_nothing(stack: Stack) -> None:
+def test_a_second_run_changes_nothing_and_verify_looks_at_its_task(stack: Stack) -> None:
     stack.play("site").unchanged()
+    assert "Task smooth-air executes without an error" in stack.play("verify").succeeded().text
 
 
 def test_a_changed_tickscript_restarts_its_task_and_nothing_else(stack: Stack, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`python -m kapacitor_udf`: run a UDF that a module declares, or record, show and replay a conversation.
 
-A UDF that a module declares is the module's variable `udf`, or `MODULE:VARIABLE`.
+A UDF that a module declares is the module's variable `udf`, or `MODULE:VARIABLE`. Each command imports what it needs
+itself: Kapacitor waits for `run` to answer Info.
 """
 
 import argparse
@@ -10,12 +11,7 @@ from pathlib import Path
 from ._declaration import find
 from ._errors import DeclarationError, InitError, RecordingError, ReplayError
 from ._process import claim_standard_descriptors, converse, describe
-from ._record import record
-from ._recording import TO_UDF, Recording
-from ._replay import replay
-from ._server import serve
 from ._session import Limits
-from ._text import request, response
 
 _EQUAL, _DIFFERENT, _FAILED = 0, 1, 2
 _MOST_DIFFERENCES = 20
@@ -89,6 +85,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from ._server import serve
+
     serve(find(options.module), options.socket, mode=options.mode, preload=options.preload)
 
 
@@ -100,10 +98,15 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _record(options: argparse.Namespace) -> int:
+    from ._record import record
+
     record(options.folder, options.command, options.largest * 2**20)
 
 
 def _replay(options: argparse.Namespace) -> int:
+    from ._recording import Recording
+    from ._replay import replay
+
     outcome = replay(
         Recording(options.file),
         options.command,
@@ -124,6 +127,9 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    from ._recording import TO_UDF, Recording
+    from ._text import request, response
+
     recording = Recording(options.file)
     _say(f"recorded {recording.began}: {' '.join(recording.command)}")
     for message in recording.messages():

@@ -4,8 +4,8 @@
   writes to Kapacitor and never calls the handler, so nothing that they do keeps it from reading, but for the queue's
   stated pause. While points come close together it reads once in a millisecond; a lone point is never held back.
 - The handler's loop (the thread that calls `run`: the main one) takes all that is queued, works through it (`_worker`)
-  and writes what came out: at once when the queue is empty, else in blocks, but never later than a few milliseconds
-  after the step that made it.
+  and writes what came out: at once when the queue is empty, else in blocks, a few milliseconds after the step that
+  made it, or when the next step ends if that takes longer.
 - The heartbeat (its own thread) answers keepalives, gives a life sign while the handler is busy for long, and emits
   the metrics, if there are any.
 
