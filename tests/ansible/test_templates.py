@@ -270,6 +270,7 @@ class TestTrainer:
     def test_no_secret_is_in_its_command(self) -> None:
         command = value("__trainer_command", "trainer", pipelines=[{**PLAIN, "training": {"every": "7d"}}])
         assert command[0] == "trainer"
+        assert command[-2:] == ["--heartbeat", value("__trainer_heartbeat", "trainer")]
         assert not set(command) & set(SECRETS.values())
 
     def test_verify_looks_for_it_where_it_runs(self) -> None:

@@ -25,6 +25,7 @@ class InfluxDB:
         self.databases = ["printer"]
         self.users = {"reader": "secret"}
         self.queries: list[str] = []
+        self.refused = 0
         # What was written: measurement, tags and time, then the fields.
         self.points: dict[tuple[str, tuple[tuple[str, str], ...], int], dict[str, Any]] = {}
         self.url = ""
@@ -113,6 +114,7 @@ def serve(database: InfluxDB) -> Iterator[InfluxDB]:
             form = parse_qs(body)
             assert asked["chunked"] == ["true"]
             if not self._let_in():
+                database.refused += 1
                 return self._send(401, [{"error": "authorization failed"}])
             return self._send(*database.answer(form["q"][0], asked.get("db", [""])[0]))
 

@@ -63,58 +63,74 @@ def influxdb() -> Iterator[InfluxDB]:
         yield database
 
 
-def wait(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    end = time.monotonic() + WAIT
-    while not condition():
-        assert process.poll() is None, "the trainer has ended"
-        assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.05)
+class Trainer:
+    """`anomaly trainer` as a process; `said` is what it said, once it has ended."""
+
+    def __init__(self, influxdb: InfluxDB, directory: Path, specification: Pipeline) -> None:
+        self.models = directory / "models"
+        self.heartbeat = directory / "heartbeat"
+        self.said = ""
+        (directory / "spec.json").write_text(json.dumps([specification.as_dict()]))
+        command = [sys.executable, "-m", "anomaly", "trainer", "--spec", str(directory / "spec.json"), "--poll", "0.1"]
+        command += ["--models", str(self.models), "--influxdb-url", influxdb.url, "--username", "reader"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ANOMALY_INFLUXDB_PASSWORD": "secret"}
+        self._process = subprocess.Popen(
+            [*command, "--heartbeat", str(self.heartbeat)], env=environment, stderr=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> "Trainer":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        _, self.said = self._process.communicate(timeout=WAIT)
+        assert self._process.returncode == 0
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Until the condition holds."""
+        end = time.monotonic() + WAIT
+        while not condition():
+            assert self._process.poll() is None, "the trainer has ended"
+            assert time.monotonic() < end, "it takes too long"
+            time.sleep(0.05)
 
 
 def test_it_trains_hands_feedback_on_and_ends_when_told(influxdb: InfluxDB, tmp_path: Path) -> None:
-    spec = pipeline(**{"from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:50:00Z", "every": "10000d"})
-    (tmp_path / "spec.json").write_text(json.dumps([spec.as_dict()]))
     influxdb.write('feedback,pipeline=printer kind="maintenance",end_ms=60000i 0')
-    command = [sys.executable, "-m", "anomaly", "trainer", "--spec", str(tmp_path / "spec.json")]
-    command += ["--models", str(tmp_path / "models"), "--influxdb-url", influxdb.url, "--username", "reader"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "ANOMALY_INFLUXDB_PASSWORD": "secret",
-    }
-    store = Store(tmp_path / "models", "printer")
-    process = subprocess.Popen([*command, "--poll", "0.1"], env=environment, stderr=subprocess.PIPE, text=True)
-    try:
-        wait(lambda: store.current() is not None, process)
+    asking = pipeline(**{"from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:50:00Z", "every": "10000d"})
+    with Trainer(influxdb, tmp_path, asking) as trainer:
+        store = Store(trainer.models, "printer")
+        trainer.wait(lambda: store.current() is not None)
         asked = len(influxdb.queries)
         # It goes on looking, and the model is not old enough to be trained again.
-        wait(lambda: len(influxdb.queries) > asked + 10, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=WAIT)
-    assert process.returncode == 0
-    assert said.count("training printer: it has no model") == 1
-    assert said.endswith("trainer ends\n")
-    assert len(store.versions()) == 1
+        trainer.wait(lambda: len(influxdb.queries) > asked + 10)
+        trainer.heartbeat.unlink()
+        trainer.wait(trainer.heartbeat.exists)
+    assert trainer.said.count("training printer: it has no model") == 1
+    assert trainer.said.endswith("trainer ends\n")
     (version,) = store.versions()
     assert version.manifest["feedback"] == {"left_out": 12, "learned": []}
-    (mark,) = read_marks(feedback_path(tmp_path / "models", "printer"))
+    (mark,) = read_marks(feedback_path(trainer.models, "printer"))
     assert mark.kind == "maintenance"
 
 
 def test_a_training_that_is_refused_is_not_tried_at_once_again(influxdb: InfluxDB, tmp_path: Path) -> None:
-    spec = pipeline(**{"from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:10:00Z", "every": "1d"})
-    (tmp_path / "spec.json").write_text(json.dumps(spec.as_dict()))
-    command = [sys.executable, "-m", "anomaly", "trainer", "--spec", str(tmp_path / "spec.json")]
-    command += ["--models", str(tmp_path / "models"), "--influxdb-url", influxdb.url, "--username", "reader"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ANOMALY_INFLUXDB_PASSWORD": "secret"}
-    process = subprocess.Popen([*command, "--poll", "0.1"], env=environment, stderr=subprocess.PIPE, text=True)
-    try:
-        wait(lambda: any("GROUP BY time" in query for query in influxdb.queries), process)
+    asking = pipeline(**{"from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:10:00Z", "every": "1d"})
+    with Trainer(influxdb, tmp_path, asking) as trainer:
+        trainer.wait(lambda: any("GROUP BY time" in query for query in influxdb.queries))
         asked = len(influxdb.queries)
-        wait(lambda: len(influxdb.queries) > asked + 20, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=WAIT)
-    assert said.count("training printer: it has no model") == 1
-    assert "at least 200 are needed" in said
+        trainer.wait(lambda: len(influxdb.queries) > asked + 20)
+    assert trainer.said.count("training printer: it has no model") == 1
+    assert "at least 200 are needed" in trainer.said
+
+
+def test_an_influxdb_that_is_away_is_said_once_and_waited_for(influxdb: InfluxDB, tmp_path: Path) -> None:
+    influxdb.users = {"reader": "changed"}
+    asking = pipeline(**{"from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:50:00Z", "every": "1d"})
+    with Trainer(influxdb, tmp_path, asking) as trainer:
+        refused = influxdb.refused
+        trainer.wait(lambda: influxdb.refused > refused + 5)
+        influxdb.users = {"reader": "secret"}
+        store = Store(trainer.models, "printer")
+        trainer.wait(lambda: store.current() is not None)
+    assert trainer.said.count("does not let in user 'reader'") == 1

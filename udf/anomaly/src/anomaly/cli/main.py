@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _influxdb(trainer)
     _results(trainer)
     trainer.add_argument("--poll", type=float, default=60.0, metavar="S", help="seconds between looks; default 60")
+    trainer.add_argument("--heartbeat", metavar="FILE", help="touch it while all goes on, for a health check")
     trainer.add_argument("--keep", type=int, default=10, metavar="N", help="versions to keep; default 10")
     trainer.set_defaults(command=_trainer)
 

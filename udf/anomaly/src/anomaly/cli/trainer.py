@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import FrameType
 
 from anomaly.cli import codes
@@ -41,11 +42,18 @@ def trainer(options: argparse.Namespace) -> int:
     trained = [Trainer(pipeline, connect(options), options, stop) for pipeline in pipelines if pipeline.enabled]
     say(f"trainer of {', '.join(one.name for one in trained) or 'nothing'}")
     while not stop.is_set():
+        beat(options)
         for one in trained:
             one.look()
         stop.wait(options.poll)
     say("trainer ends")
     return codes.DONE
+
+
+def beat(options: argparse.Namespace) -> None:
+    """Shows whoever looks at the heartbeat's file that the trainer goes on."""
+    if options.heartbeat is not None:
+        Path(options.heartbeat).touch()
 
 
 class Trainer:
@@ -129,6 +137,7 @@ class Trainer:
             command += [name, value] if value is not None else []
         with subprocess.Popen(command) as process:  # noqa: S603 (our own program and arguments)
             while process.poll() is None:
+                beat(options)
                 if self._stop.wait(0.2):
                     process.terminate()
                     process.wait()
