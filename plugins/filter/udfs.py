@@ -55,7 +55,7 @@ def servers(entries: Mapping[str, Any], root: str, digests: Mapping[str, str]) -
     for each in _owned(entries, root, ""):
         if each.mode == "socket":
             variables = [f"{key}={value}" for key, value in each.environment(digests[each.name]).items()]
-            serve = each.arguments("serve", "--mode", "600", each.socket)
+            serve = each.arguments("serve", "--mode", "600", "--preload", each.socket)
             commands.append(shlex.join(["env", *variables, PYTHON, *serve]))
     return commands
 

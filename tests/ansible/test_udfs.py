@@ -129,7 +129,7 @@ class TestRendering:
             "roles/kapacitor/templates/run.sh.j2", "kapacitor",
             kapacitor_udfs=udfs, __kapacitor_udfs_digests={"moving": DIGEST},
         )  # fmt: skip
-        assert "-m kapacitor_udf serve --mode 600 /tmp/udf-moving.sock moving; sleep 1; done" in script
+        assert "-m kapacitor_udf serve --mode 600 --preload /tmp/udf-moving.sock moving; sleep 1; done" in script
         assert """'A=it'"'"'s'""" in script
         subprocess.run(["sh", "-n"], input=script, text=True, check=True)
 

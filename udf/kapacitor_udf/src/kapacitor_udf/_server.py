@@ -51,10 +51,10 @@ def serve(
     log = Log(LineWriter(2, Counters(), "server: ").write)
     divert_standard_descriptors()
     try:
-        listener = Listener(Path(path).absolute(), mode)
         if preload:
             udf.load()
             gc.freeze()  # a collection in a child would write to, and so copy, what it shares with the others
+        listener = Listener(Path(path).absolute(), mode)
     except (ListenError, InitError) as error:
         log.say(f"{udf.name}: {error}")
         sys.exit(2)
