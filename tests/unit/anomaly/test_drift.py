@@ -157,6 +157,16 @@ def test_a_restart_changes_nothing(model: Model) -> None:
         assert one.fields == pytest.approx(other.fields)
 
 
+def test_a_snapshot_without_a_model_begins_with_what_comes_next(model: Model) -> None:
+    stream = Stream(model)
+    stream.feed(calm(9, 100))
+    saved = stream.drift.state(None)
+    stream.drift = Drift(SHORT)
+    stream.drift.restore(saved)
+    (only,) = stream.feed(calm(10, 200))
+    assert only.fields["filled"] == pytest.approx(1 - np.exp(-10 / 240))
+
+
 def test_state_of_another_pipeline_is_refused(model: Model) -> None:
     stream = Stream(model)
     stream.feed(calm(9, 300))

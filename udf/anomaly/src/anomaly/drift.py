@@ -116,8 +116,10 @@ class Drift:
         slot = scored.begin_ns // self._every_ns
         if series.slot is not None and slot > series.slot:
             self._count(key, series, model)
-            tags = series_tags(self._pipeline, key)
-            yield Result("drift", tags, slot * self._every_ns, self._fields(series.fading, model))
+            # A snapshot that was taken while no model was at hand has the slot and no windows.
+            if series.fading.weight:
+                tags = series_tags(self._pipeline, key)
+                yield Result("drift", tags, slot * self._every_ns, self._fields(series.fading, model))
         series.slot = slot
         series.waiting.append((values, scored.verdict.severity >= self._pipeline.periods.close))
         if len(series.waiting) >= _AT_A_TIME:
