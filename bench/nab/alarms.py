@@ -19,8 +19,8 @@ class Policy:
     the raise falls to 1/e."""
 
     hold_off: int = 30
-    fatigue: float = 2.0
-    decay: float = 100.0
+    fatigue: float = 2.5
+    decay: float = 75.0
 
     def alarms(self, scores: Floats, level: float) -> NDArray[np.intp]:
         """The indexes at which scores (n,) raise an alarm, each decided from what was before."""

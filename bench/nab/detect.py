@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from anomaly.detectors.base import History
-from anomaly.detectors.registry import fit
+from anomaly.detectors.registry import combine, fit, members
 from anomaly.features import Feature, fit_scaling
 from bench.nab.corpus import Floats, Series
 
@@ -39,8 +39,10 @@ def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int 
     scaling = fit_scaling([Feature("value", "mean")], [()], rows, values[:probation], np.ones((probation, 1)))
     x = scaling.transform(values, 1)
     history = History(x[:probation], rows, begin_ns[:probation], window_ns)
-    fitted, _ = fit(detector, history, parameters, seed)
-    follower = fitted.follow(1)
+    fitted = {name: fit(name, history, parameters, seed)[0] for name in members(detector, probation)}
+    # Nothing is held back, so short histories' levels are those that are fixed.
+    whole, _ = combine(detector, fitted, np.zeros((0, len(fitted))), windows_per_day=86_400e9 / window_ns)
+    follower = whole.follow(1)
     started = time.process_time()
     scores, _ = follower.explain(begin_ns[probation:], x[probation:])
     seconds = time.process_time() - started

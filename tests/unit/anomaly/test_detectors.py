@@ -35,7 +35,10 @@ def fitted(request: pytest.FixtureRequest) -> tuple[str, Detector]:
     both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
     series = np.repeat([0, 1], TRAINED).astype(np.intp)
     history = History(both, series, np.tile(TIMES[:TRAINED], 2), MINUTE)
-    return request.param, registry.fit(request.param, history, PARAMETERS, 0)[0]
+    members = registry.members(request.param, 10_000)
+    members_fitted = {name: registry.fit(name, history, PARAMETERS, 0)[0] for name in members}
+    held_back = np.random.default_rng(3).exponential(1.0, (1_000, len(members)))
+    return request.param, registry.combine(request.param, members_fitted, held_back, 1440.0)[0]
 
 
 def test_one_by_one_is_all_at_once(fitted: tuple[str, Detector]) -> None:

@@ -22,7 +22,7 @@ def test_fatigue_raises_the_level_and_decays() -> None:
     # 1 + exp(-t / 100) falls below 1.5 after 69.3 points.
     assert alarms[:2].tolist() == [0, 70]
     scores[10] = 2.0
-    assert Policy(hold_off=1).alarms(scores, 1.0)[:2].tolist() == [0, 10]
+    assert Policy(hold_off=1, fatigue=2.0, decay=100.0).alarms(scores, 1.0)[:2].tolist() == [0, 10]
 
 
 def test_what_is_emitted_is_the_score_at_the_alarm() -> None:

@@ -22,9 +22,9 @@ Floats = NDArray[np.float64]
 class Verdict:
     """What a model says of one window.
 
-    score: unbounded above. severity: 0 to 100. surprise: -ln of the probability of such a score. value, expected_low,
-    expected_high, contribution: for each field of the pipeline; the first three are of its first aggregate and in its
-    unit; contributions sum to 1.
+    score: unbounded above. severity: 0 to 100. surprise: -ln of the probability of such a score; 0 where scores add up
+    windows by themselves, so that periods must not. value, expected_low, expected_high, contribution: for each field of
+    the pipeline; the first three are of its first aggregate and in its unit; contributions sum to 1.
     """
 
     score: float
@@ -91,7 +91,7 @@ class Model:
         row = self._rows.get(key, 0)
         scores, shares = follower.explain(begin_ns, self.features(key, values))
         severities = self.calibration.severity(scores, self._windows_per_day)
-        surprises = -np.log(self.calibration.probability(scores))
+        surprises = np.zeros(len(scores)) if self.detector.adds_up else -np.log(self.calibration.probability(scores))
         width = len(self.pipeline.aggregate)
         contributions = shares.reshape(len(values), -1, width).sum(axis=2)
         low, high = self._expected_ranges(row)

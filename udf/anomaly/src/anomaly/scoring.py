@@ -128,6 +128,8 @@ class Scorer:
         if run.begin_ns[0] == series.tracker.last_ns:
             self._tally.add("repeated windows", 1, f"a window of {series_name(run.key)} has been scored already")
             run = run.where(np.arange(len(run)) > 0)
+            if not len(run):
+                return
         verdicts = model.judge(self._follower(series, run.key, model), run.key, run.begin_ns, run.values)
         for begin_ns, verdict in zip(run.begin_ns.tolist(), verdicts, strict=True):
             yield self._track(run.key, series.tracker, begin_ns, model, verdict, feedback)

@@ -53,7 +53,16 @@ class Follower(Protocol):
 
 
 class Detector(Protocol):
-    """What serving needs of a fitted detector."""
+    """What serving needs of a fitted detector.
+
+    adds_up: whether a score says what the last windows say together. Where it does not, periods add up windows of which
+    each says little (`anomaly.periods`).
+    """
+
+    @property
+    def adds_up(self) -> bool:
+        """See above."""
+        ...
 
     def follow(self, row: int, state: Any = None) -> Follower:
         """A follower for a series: `row` is its number in training plus 1, or 0 for one that training has not seen. It
@@ -68,6 +77,11 @@ class Detector(Protocol):
 
 class Memoryless(ABC):
     """A detector that looks at each window alone."""
+
+    @property
+    def adds_up(self) -> bool:
+        """No."""
+        return False
 
     @abstractmethod
     def explain(self, x: Floats) -> tuple[Floats, Floats]:

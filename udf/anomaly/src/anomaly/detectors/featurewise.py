@@ -2,7 +2,7 @@
 feature.
 
 What is remembered of one feature of one series is a `Channel`. Training runs the channels over the history, and the
-model's file keeps what they then remember, so serving begins warm. After a break of more than six windows, or when time
+model's file keeps what they then remember, so serving begins warm. After a break of more than 48 windows, or when time
 goes back, what channels hold of the last windows begins anew, and what they learnt stays.
 """
 
@@ -16,7 +16,8 @@ from anomaly.detectors.base import Floats, History, Times
 from anomaly.detectors.learnt import learnt_states, packed, unpacked
 from anomaly.detectors.shares import shares
 
-_BREAK_WINDOWS = 6
+# As many as the longest of the channels' means spans.
+_BREAK_WINDOWS = 48
 
 
 class Channel(Protocol):
@@ -50,6 +51,11 @@ class Featurewise:
         self._kind = kind
         self._window_ns = window_ns
         self._states = states
+
+    @property
+    def adds_up(self) -> bool:
+        """Channels do: by leaky sums and means."""
+        return True
 
     def follow(self, row: int, state: Any = None) -> "FeaturewiseFollower":
         """See `Detector.follow`."""

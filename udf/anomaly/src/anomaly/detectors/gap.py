@@ -21,7 +21,7 @@ class Gap:
     __slots__ = ("_novelty", "_sum")
 
     def __init__(self, window_ns: int) -> None:
-        self._novelty = Novelty(window_ns)
+        self._novelty = Novelty()
         self._sum = 0.0
 
     def feed(self, begin_ns: int, value: float) -> float:
@@ -43,5 +43,5 @@ class Gap:
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
         gap = cls(window_ns)
         total, novelty = state
-        gap._sum, gap._novelty = float(total), Novelty.from_state(window_ns, novelty)
+        gap._sum, gap._novelty = float(total), Novelty.from_state(novelty)
         return gap

@@ -42,6 +42,11 @@ class HalfSpaceTrees:
         self.threshold = threshold
         self._states = states
 
+    @property
+    def adds_up(self) -> bool:
+        """No: masses are of the past, but a score is of one window."""
+        return False
+
     def follow(self, row: int, state: Any = None) -> "HalfSpaceTreesFollower":
         """See `Detector.follow`."""
         return HalfSpaceTreesFollower.from_state(self, self._states[row] if state is None else state)

@@ -1,7 +1,7 @@
-"""How far a value is from all that was seen before: a set of past values, thinned, that forgets.
+"""How far a value is from all that was seen before: a set of past values, thinned.
 
 A value that lies within a small share of the range of one that is kept only renews it, so some hundreds of values stand
-for a history of any length. What was not seen for long is dropped, and the stalest first where there is no room.
+for a history of any length. The stalest is dropped where there is no room, or where values are to be forgotten.
 """
 
 from array import array
@@ -11,20 +11,18 @@ from typing import Any
 # Distances are right to this share of the range.
 _RESOLUTION = 0.002
 _MOST_KEPT = 1_000
-# What was not seen for this long, and for so many windows, is forgotten; what comes each week or fortnight is not.
-_KEPT_NS = 17 * 86_400_000_000_000
-_KEPT_WINDOWS = 5_000
 # Dropping what is stale costs a walk over all that is kept.
 _SWEEP = 100
 
 
 class Novelty:
-    """The values of one feature of one series, in windows of `window_ns`."""
+    """The values of one feature of one series. kept_ns: how long a value is kept that is not seen again; None is for
+    ever."""
 
     __slots__ = ("_added", "_kept_ns", "_seen_ns", "_values")
 
-    def __init__(self, window_ns: int) -> None:
-        self._kept_ns = max(_KEPT_NS, _KEPT_WINDOWS * window_ns)
+    def __init__(self, kept_ns: int | None = None) -> None:
+        self._kept_ns = kept_ns
         self._values = array("d")
         self._seen_ns = array("q")
         self._added = 0
@@ -46,7 +44,7 @@ class Novelty:
         """Remembers a value that was seen at `time_ns`."""
         values, seen = self._values, self._seen_ns
         self._added += 1
-        if self._added % _SWEEP == 0:
+        if self._kept_ns is not None and self._added % _SWEEP == 0:
             self._forget(time_ns - self._kept_ns)
         place = bisect_left(values, value)
         if values:
@@ -73,9 +71,9 @@ class Novelty:
         return [self._values.tolist(), self._seen_ns.tolist(), self._added]
 
     @classmethod
-    def from_state(cls, window_ns: int, state: Any) -> "Novelty":
+    def from_state(cls, state: Any, kept_ns: int | None = None) -> "Novelty":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
-        novelty = cls(window_ns)
+        novelty = cls(kept_ns)
         values, seen, added = state
         if len(values) != len(seen):
             raise ValueError(f"{len(values)} values, {len(seen)} times")

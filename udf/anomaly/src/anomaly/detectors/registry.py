@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors import featurewise, half_space_trees, knn
-from anomaly.detectors.base import Detector, History
-from anomaly.detectors.ensemble import Ensemble
+from anomaly.detectors import ensemble, featurewise, half_space_trees, knn
+from anomaly.detectors.base import Detector, Floats, History
 from anomaly.detectors.gap import Gap
 from anomaly.detectors.isolation_forest import IsolationForest
 from anomaly.detectors.robust_z import RobustZ
@@ -24,7 +23,10 @@ NAMES = ("isolation_forest", "ensemble", *_CHANNELS, "robust_z", "knn", "half_sp
 def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
     """A fitted detector from its arrays. Raises KeyError (an array is missing) or ValueError (an unknown name)."""
     if name == "ensemble":
-        return Ensemble([load(member, arrays) for member in Ensemble.MEMBERS])
+        names = [str(member) for member in arrays["ensemble_members"]]
+        return ensemble.Ensemble(
+            {member: load(member, arrays) for member in names}, np.asarray(arrays["ensemble_levels"], dtype=np.float64)
+        )
     if name == "isolation_forest":
         return Tailed(tails_from_arrays(arrays), IsolationForest.from_arrays(arrays))
     if name == "robust_z":
@@ -41,14 +43,10 @@ def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
 def fit(
     name: str, history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False
 ) -> tuple[Detector, object]:
-    """Trains a detector. Deterministic for a seed.
+    """Trains a detector that is no ensemble. Deterministic for a seed.
 
     Returns it and, when `keep`, the library's own object (for `model.joblib`), else None.
     """
-    if name == "ensemble":
-        fitted = [fit(member, history, parameters, seed, keep=keep) for member in Ensemble.MEMBERS]
-        estimators = [estimator for _, estimator in fitted if estimator is not None]
-        return Ensemble([detector for detector, _ in fitted]), estimators[0] if estimators else None
     if name == "isolation_forest":
         from anomaly.detectors.isolation_forest_fit import fit as fit_forest
 
@@ -64,4 +62,22 @@ def fit(
         return half_space_trees.fit(history, seed), None
     if name in _CHANNELS:
         return featurewise.fit(name, _CHANNELS[name], history), None
-    raise ValueError(f"{name!r} is no detector: known are {', '.join(NAMES)}")
+    raise ValueError(f"{name!r} is no detector to fit: known are {', '.join(NAMES)}")
+
+
+def members(name: str, windows: int) -> tuple[str, ...]:
+    """The detectors that are fitted to a history of so many windows of each series: an ensemble's members, else the
+    one."""
+    return ensemble.members(windows) if name == "ensemble" else (name,)
+
+
+def combine(
+    name: str, fitted: Mapping[str, Detector], held_back: Floats, windows_per_day: float
+) -> tuple[Detector, Floats]:
+    """One detector of those that `members` names, fitted, and their scores (n, m) of windows that were held back; with
+    it, its own scores (n,) of these."""
+    if name != "ensemble":
+        (detector,) = fitted.values()
+        return detector, held_back[:, 0]
+    levels = ensemble.levels(tuple(fitted), held_back, windows_per_day)
+    return ensemble.Ensemble(fitted, levels), (held_back / levels).max(axis=1)

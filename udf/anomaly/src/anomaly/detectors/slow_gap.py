@@ -1,7 +1,7 @@
 """Slow gap: the gap of the mean over 48 windows, to those means that do not overlap with it; and how rare that is.
 
 Sees shifts and drifts that no single window shows. Misses what is short. It is late by a part of its 48 windows, and
-says nothing before it knows how rare gaps are.
+says nothing for the first 48 windows after a pause, nor before it knows how rare gaps are.
 """
 
 from collections import deque
@@ -12,6 +12,9 @@ from anomaly.detectors.surprise import Surprise
 
 _AVERAGED = 48
 _KEPT = 0.8
+# A mean that was not seen for this long, and for so many windows, is new again; what comes each fortnight is not.
+_KEPT_NS = 17 * 86_400_000_000_000
+_KEPT_WINDOWS = 5_000
 
 
 class SlowGap:
@@ -20,7 +23,7 @@ class SlowGap:
     __slots__ = ("_gaps", "_means", "_novelty", "_surprise", "_total", "_values")
 
     def __init__(self, window_ns: int) -> None:
-        self._novelty = Novelty(window_ns)
+        self._novelty = Novelty(_kept_ns(window_ns))
         self._surprise = Surprise()
         self._gaps = 0.0
         self._values: deque[float] = deque()
@@ -32,9 +35,11 @@ class SlowGap:
         """The score of the next window."""
         self._values.append(value)
         self._total += value
+        if len(self._values) < _AVERAGED:
+            return 0.0
         if len(self._values) > _AVERAGED:
             self._total -= self._values.popleft()
-        mean = self._total / len(self._values)
+        mean = self._total / _AVERAGED
         self._gaps = _KEPT * self._gaps + self._novelty.gap(mean)
         self._means.append((begin_ns, mean))
         if len(self._means) > _AVERAGED:
@@ -68,5 +73,9 @@ class SlowGap:
         slow._gaps, slow._total = float(gaps), float(total)
         slow._values = deque(float(value) for value in values)
         slow._means = deque((int(begin_ns), float(mean)) for begin_ns, mean in means)
-        slow._novelty, slow._surprise = Novelty.from_state(window_ns, novelty), Surprise.from_state(surprise)
+        slow._novelty, slow._surprise = Novelty.from_state(novelty, _kept_ns(window_ns)), Surprise.from_state(surprise)
         return slow
+
+
+def _kept_ns(window_ns: int) -> int:
+    return max(_KEPT_NS, _KEPT_WINDOWS * window_ns)

@@ -10,6 +10,7 @@ compute, and windows need not be copied to other processes. Each fold has a seed
 changes nothing in the model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from anomaly.calibration import calibrate
 from anomaly.detectors.base import Detector, History
-from anomaly.detectors.registry import fit
+from anomaly.detectors.registry import combine, fit, members
 from anomaly.features import Floats, Scaling, features, fit_scaling
 from anomaly.model import Model, score_windows
 from anomaly.reference import reference
@@ -30,6 +31,8 @@ from anomaly.windows import Windows
 # Scoring costs some 10 us a window or more, and calibration gains little from more than this: of each block, only the
 # begin is then scored.
 _MOST_CALIBRATED = 200_000
+# Detectors that remember see so many windows before those that are held back, which fill their means and sums.
+_LEAD_IN_WINDOWS = 60
 
 
 @dataclass(frozen=True)
@@ -63,34 +66,50 @@ def train(
     )
     blocks = Blocks(usable)
     scored = blocks.begins(_MOST_CALIBRATED / len(usable))
-    held_back = np.empty(len(usable))
+    names = members(pipeline.detector, len(usable) // len(usable.keys))
+    parts = np.empty((len(usable), len(names)))
 
     def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
-        scaling, detector, _ = _fit(pipeline, usable.where(blocks.trained_on(fold)), seed + 1 + fold)
+        scaling, fitted, _ = _fit(pipeline, names, usable.where(blocks.trained_on(fold)), seed + 1 + fold)
         mine = blocks.held_back(fold) & scored
-        return mine, score_windows(scaling, detector, usable.where(mine))
+        shown = _led_in(usable.series, mine)
+        windows, kept = usable.where(shown), mine[shown]
+        return mine, np.stack([score_windows(scaling, detector, windows)[kept] for detector in fitted.values()], axis=1)
 
     steps = FOLDS + 1
     folds = Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(
         delayed(calibrated)(fold) for fold in range(FOLDS)
     )
     for done, (mine, scores) in enumerate(folds, 1):
-        held_back[mine] = scores
+        parts[mine] = scores
         progress.at(done / steps, "of the forests fitted, those for the calibration first")
-    quality = check_quality(pipeline, usable.begin_ns[scored], held_back[scored], blocks.number[scored])
-    scaling, detector, estimator = _fit(pipeline, usable, seed, keep=True)
+    scaling, fitted, estimator = _fit(pipeline, names, usable, seed, keep=True)
+    detector, held_back = combine(pipeline.detector, fitted, parts[scored], pipeline.windows_per_day)
+    quality = check_quality(pipeline, usable.begin_ns[scored], held_back, blocks.number[scored])
     progress.at(1.0, "of the forests fitted")
     x = scaling.transform(usable.values[scored], usable.series[scored] + 1)
-    model = Model(version, pipeline, scaling, detector, calibrate(held_back[scored]), reference(x))
+    model = Model(version, pipeline, scaling, detector, calibrate(held_back), reference(x))
     return Trained(model, estimator, len(usable), left_out, quality)
 
 
-def _fit(pipeline: Pipeline, windows: Windows, seed: int, *, keep: bool = False) -> tuple[Scaling, Detector, object]:
+def _fit(
+    pipeline: Pipeline, names: Sequence[str], windows: Windows, seed: int, *, keep: bool = False
+) -> tuple[Scaling, dict[str, Detector], object]:
+    """The scaling, the detectors by name, and the library's own object of the one that has one."""
     scaling = fit_scaling(features(pipeline), windows.keys, windows.series, windows.values, windows.counts)
     x = scaling.transform(windows.values, windows.series + 1)
     history = History(x, windows.series, windows.begin_ns, pipeline.window_ns)
-    detector, estimator = fit(pipeline.detector, history, pipeline.parameters, seed, keep=keep)
-    return scaling, detector, estimator
+    fitted = {name: fit(name, history, pipeline.parameters, seed, keep=keep) for name in names}
+    estimators = (estimator for _, estimator in fitted.values() if estimator is not None)
+    return scaling, {name: detector for name, (detector, _) in fitted.items()}, next(estimators, None)
+
+
+def _led_in(series: NDArray[np.intp], wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n,): the wanted windows, and those of the same series that come right before them."""
+    shown = wanted.copy()
+    for distance in range(1, min(_LEAD_IN_WINDOWS, len(series) - 1) + 1):
+        shown[:-distance] |= wanted[distance:] & (series[distance:] == series[:-distance])
+    return shown
 
 
 def _usable(pipeline: Pipeline, windows: Windows) -> Windows:
