@@ -1,18 +1,23 @@
 """The specification: defaults, every kind of mistake with its message, canonical JSON, fingerprint."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 from anomaly.spec import Pipeline, SpecError, canonical_json, load_schema, normalize, parse
 
+ROOT = Path(__file__).parents[3]
 MINIMAL: dict[str, Any] = {
     "name": "printer",
     "database": "printer",
@@ -73,6 +78,22 @@ def test_the_schema_is_valid_and_describes_every_key() -> None:
         return found
 
     assert undescribed(schema, "") == []
+
+
+@pytest.mark.parametrize("inventory", ["local", "cluster"])
+def test_editors_complete_the_pipelines_of_an_inventory(inventory: str) -> None:
+    """Each file names the schema, which needs no more than the files beside it."""
+    path = ROOT / "inventory" / inventory / "group_vars" / "all" / "pipelines.yml"
+    text = path.read_text(encoding="utf-8")
+    (named,) = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", text, flags=re.MULTILINE)
+    schema = json.loads((path.parent / named).read_text(encoding="utf-8"))
+    beside = Resource.from_contents(load_schema())
+    validator = Draft202012Validator(schema, registry=Registry().with_resource("pipeline.schema.json", beside))
+    content = yaml.safe_load(text)
+    assert list(validator.iter_errors(content)) == []
+    content["pipelines"][0]["windw"] = content["pipelines"][0].pop("window")
+    messages = [error.message for error in validator.iter_errors(content)]
+    assert any("'windw' was unexpected" in message for message in messages)
 
 
 def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
