@@ -21,11 +21,6 @@ class Histogram:
         self._sum += seconds * count
         self._highest = max(self._highest, seconds)
 
-    @property
-    def count(self) -> int:
-        """How many durations there were."""
-        return sum(self._counts)
-
     def as_dict(self) -> dict[str, int | float]:
         """`count`, `sum_s`, and for each bound `le_10ms`: how many were at most that long."""
         values: dict[str, int | float] = {}

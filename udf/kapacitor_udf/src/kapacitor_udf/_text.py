@@ -70,10 +70,10 @@ def _batch(message: Any) -> str:
 def _told_point(message: Any) -> str:
     point = _point(message)
     grouped = f" by={','.join(point.dimensions)}" if point.dimensions else ""
-    return f"{line(point)}{grouped}{' byName' if point.by_name else ''}"
+    return f"{_line(point)}{grouped}{' byName' if point.by_name else ''}"
 
 
-def line(point: Point) -> str:
+def _line(point: Point) -> str:
     """A point in the manner of line protocol, with names and values as they are."""
     tags = "".join(f",{key}={value}" for key, value in sorted(point.tags.items()))
     fields = ",".join(f"{key}={_value(value)}" for key, value in sorted(point.fields.items()))
