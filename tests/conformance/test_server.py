@@ -27,12 +27,29 @@ def counts(collector: Collector, number: int) -> dict[str, list[int]]:
     return found
 
 
+def connections(server: Server, number: int) -> list[int]:
+    """The processes of the server's connections, once there are so many: that of an Info ends a little later."""
+    wait_until(lambda: len(server.connections()) == number, f"{number} connections: {server.connections()}")
+    return server.connections()
+
+
+def wait_until_noticed(kapacitor: Kapacitord, name: str) -> None:
+    """Wait until a task is over whose connection has ended. Kapacitor finds out when it writes, the first of all times
+    perhaps into a buffer that nobody reads."""
+
+    def noticed() -> bool:
+        kapacitor.write(f"{name} n=1 200")
+        return not kapacitor.task(name)["executing"]
+
+    wait_until(noticed, f"task {name} still executes")
+
+
 def test_each_task_has_a_state_of_its_own(kapacitord: Start, server: Serve, collector: Collector) -> None:
     counting = server("Counting")
     kapacitor = kapacitord(sockets={"Counting": counting.path})
     for name in ("one", "two", "three"):
         kapacitor.define(name, task("Counting", name, collector))
-    assert len(counting.connections()) == 3
+    connections(counting, 3)
     kapacitor.write("one n=1 1", "one n=1 2", "two n=1 1", "one n=1 3", "three n=1 1", "two n=1 2")
     assert counts(collector, 6) == {"one": [1, 2, 3], "two": [1, 2], "three": [1]}
     kapacitor.assert_healthy()
@@ -46,7 +63,7 @@ def test_a_task_ends_and_starts_alone(kapacitord: Start, server: Serve, collecto
     kapacitor.write("one n=1 1", "two n=1 1")
     collector.wait_for(2)
     assert kapacitor.call("PATCH", "/tasks/one", {"status": "disabled"}).status == 200
-    wait_until(lambda: len(counting.connections()) == 1, "the connection of the disabled task is still there")
+    connections(counting, 1)
     kapacitor.write("two n=1 2")
     collector.wait_for(3)
     assert kapacitor.call("PATCH", "/tasks/one", {"status": "enabled"}).status == 200
@@ -68,7 +85,7 @@ def test_a_stuck_handler_holds_up_no_other_connection(kapacitord: Start, server:
     kapacitor.write("three n=1 1")
     assert [point["name"] for point in collector.wait_for(2)] == ["two", "three"]
     assert kapacitor.call("DELETE", "/tasks/one").status == 204
-    wait_until(lambda: len(stuck.connections()) == 2, "the stuck connection has not ended")
+    connections(stuck, 2)
     kapacitor.assert_healthy()
 
 
@@ -76,13 +93,13 @@ def test_a_connection_that_crashes_costs_its_task_only(kapacitord: Start, server
     echo = server("Raising")
     kapacitor = kapacitord(sockets={"Raising": echo.path})
     kapacitor.define("one", task("Raising", "one", collector))
-    (first,) = echo.connections()
+    (first,) = connections(echo, 1)
     kapacitor.define("two", task("Raising", "two", collector))
     os.kill(first, signal.SIGSEGV)
     echo.wait_for_log(f"the process {first} of a connection was ended by SIGSEGV")
-    kapacitor.write("one n=1 1", "two n=1 1")
+    kapacitor.write("two n=1 1")
     assert [point["name"] for point in collector.wait_for(1)] == ["two"]
-    kapacitor.wait_for_task("one", lambda task: not task["executing"])
+    wait_until_noticed(kapacitor, "one")
     assert kapacitor.task("two")["executing"]
     assert kapacitor.call("PATCH", "/tasks/one", {"status": "disabled"}).status == 200
     assert kapacitor.call("PATCH", "/tasks/one", {"status": "enabled"}).status == 200
@@ -142,20 +159,15 @@ def test_a_server_that_is_stopped_drains_and_its_tasks_can_be_started_again(
 ) -> None:
     counting = server("Counting")
     kapacitor = kapacitord(sockets={"Counting": counting.path}, timeout="3s")
-    kapacitor.define("t", task("Counting", "one", collector))
+    kapacitor.define("one", task("Counting", "one", collector))
     kapacitor.write(*[f"one n=1 {time}" for time in range(100)])
     collector.wait_for(100)
     assert counting.stop() == 0
     assert not counting.path.exists()
-
-    def noticed() -> bool:
-        kapacitor.write("one n=1 200")  # Kapacitor finds out when it writes
-        return not kapacitor.task("t")["executing"]
-
-    wait_until(noticed, "the task still executes")
+    wait_until_noticed(kapacitor, "one")
     counting.start()
-    assert kapacitor.call("PATCH", "/tasks/t", {"status": "disabled"}).status == 200
-    assert kapacitor.call("PATCH", "/tasks/t", {"status": "enabled"}).status == 200
+    assert kapacitor.call("PATCH", "/tasks/one", {"status": "disabled"}).status == 200
+    assert kapacitor.call("PATCH", "/tasks/one", {"status": "enabled"}).status == 200
     kapacitor.write("one n=1 300")
     assert collector.wait_for(101)[-1]["count"] == 1
     kapacitor.assert_healthy()
