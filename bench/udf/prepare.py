@@ -129,7 +129,7 @@ print(json.dumps(versions | {"compiled": [name for name in compiled if compiled[
 def versions(tools: Tools, kapacitord: Path) -> dict[str, Any]:
     """Versions of what was measured, by name; `compiled`: those of our packages that have their compiled part."""
     return {
-        "kapacitord": _run([str(kapacitord), "version"]).split()[1],
+        "kapacitord": _run([str(kapacitord), "version"]).strip(),
         "go": (tools.go_echo.parent / "go_version").read_text().strip().removeprefix("go"),
         **json.loads(_run([str(tools.python), "-c", _PYTHON_VERSIONS], tools.environment)),
     }
@@ -148,11 +148,18 @@ def _build_go(output: Path) -> None:
             f"there is no Go {wanted[1]} or newer on PATH, and no image 'toolchain'. "
             "Fix: install Go, or run scripts/test-images, which builds the image on its way"
         )
-    variables = [f"--env={name}" for name in ("GOPROXY", "GOSUMDB", "HTTPS_PROXY", "NO_PROXY") if name in os.environ]
-    mounts = [f"--volume={module}:/module:ro", f"--volume={output}:/output"]
-    _run(
-        ["docker", "run", "--rm", *variables, *mounts, "--workdir=/module", image, "with-proxies", "./build", "/output"]
-    )
+    variables = [name for name in ("GOPROXY", "GOSUMDB", "HTTPS_PROXY", "NO_PROXY") if name in os.environ]
+    options = [
+        "--rm",
+        # So that what it makes belongs to us.
+        f"--user={os.getuid()}:{os.getgid()}",
+        "--env=HOME=/tmp",
+        *(f"--env={name}" for name in variables),
+        f"--volume={module}:/module:ro",
+        f"--volume={output}:/output",
+        "--workdir=/module",
+    ]
+    _run(["docker", "run", *options, image, "with-proxies", "./build", "/output"])
 
 
 def _go_version() -> tuple[int, ...]:
