@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from bench.nab.alarms import Policy
 from bench.nab.corpus import CorpusError, Series, read_corpus, write_results
 from bench.nab.detect import Run, run
 from bench.nab.evaluate import Evaluation, evaluate
+from bench.nab.published import Figure, figures
 from bench.nab.scoring import PROFILES, Scorer
 
 _COLUMNS = (
@@ -36,9 +37,12 @@ def main() -> int:
     console = Console(width=130)
     try:
         corpus = read_corpus(options.nab)
+        published = list(figures(options.nab, corpus))
     except CorpusError as error:
         Console(stderr=True).print(f"bench-nab: {error}", style="red")
         return 2
+    for line in _compared(published):
+        console.print(line)
     policy = Policy()
     scorer = Scorer(corpus)
     table = Table(
@@ -50,23 +54,32 @@ def main() -> int:
             "the other, mean and lowest of several halvings. False detections are those of the standard profile."
         ),
     )
-    figures: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     with ProcessPoolExecutor(options.jobs) as pool, console.status("reading") as status:
         for name in options.detectors:
             status.update(f"running {name}")
             runs = _runs(pool, name, corpus)
             evaluation = evaluate(corpus, [each.scores for each in runs], policy)
-            figures[name] = _figures(evaluation, runs, scorer.points)
-            table.add_row(name, *_cells(figures[name]))
+            measured[name] = _figures(evaluation, runs, scorer.points)
+            table.add_row(name, *_cells(measured[name]))
             _write(options.output, name, corpus, runs, policy, evaluation.levels["standard"])
         status.update("looking what scores without looking at data")
         table.add_section()
         for name, (scores, held_out) in _floors(corpus, policy).items():
             table.add_row(name, *(f"{score:.1f}" for score in scores), "" if held_out is None else f"{held_out:.1f}")
     console.print(table)
-    (options.output / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    (options.output / "figures.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
     console.print(f"results in NAB's layout: {options.output}/results; figures: {options.output}/figures.json")
-    return 0
+    return 0 if all(figure.agrees for figure in published) else 1
+
+
+def _compared(published: Sequence[Figure]) -> Iterator[str]:
+    for figure in published:
+        if not figure.agrees:
+            yield f"{figure.detector}, {figure.profile}: NAB publishes {figure.published}, ours is {figure.ours}"
+    if published:
+        agreeing = sum(figure.agrees for figure in published)
+        yield f"{agreeing} of {len(published)} figures that NAB publishes are reproduced"
 
 
 def _runs(pool: Executor, name: str, corpus: Sequence[Series]) -> list[Run]:
