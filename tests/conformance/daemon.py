@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,10 +13,14 @@ WAIT = 120.0
 
 
 class Daemon:
-    """`command` as a process that logs on stderr. A subclass says in `started` how it knows that it serves."""
+    """`command` as a process that logs on stderr. A subclass says in `started` how it knows that it serves.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    environment: all of the process's; without one it has that of the tests.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._command = command
+        self._environment = environment
         self._lines: list[str] = []
         self._logged = threading.Condition()
         self.start()
@@ -25,8 +29,9 @@ class Daemon:
         """Start it and wait until it serves."""
         self._ended = False
         self.process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env=self._environment,
+        )  # fmt: skip
         self._from = len(self._lines)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -64,11 +69,12 @@ class Daemon:
             assert len(found()) >= times, f"no line {pattern!r} in the log:\n" + "\n".join(self._lines[-100:])
             return found()[times - 1]
 
-    def stop(self) -> None:
-        """Stop it as a service manager would."""
+    def stop(self) -> int:
+        """Stop it as a service manager would. Its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(WAIT)
+        code = self.process.wait(WAIT)
         self._reader.join(WAIT)
+        return code
 
     def __enter__(self) -> Self:
         return self
