@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from anomaly.handler import AnomalyHandler
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.model import Model, score_windows
 from anomaly.spec import canonical_json, normalize
@@ -210,8 +211,9 @@ def test_a_field_that_is_long_missing_is_silence_too(models: Store) -> None:
 def test_without_a_model_windows_are_counted_until_there_is_one(models: Store, model: Model) -> None:
     (models.path / "current").unlink()
     now = [0.0]
-    with harness() as udf:
-        udf.handler._watcher._clock = lambda: now[0]
+    served = declaration()
+    served.handler = lambda context: AnomalyHandler(context, lambda: now[0])
+    with Harness(served, options={"spec": canonical_json(PIPELINE)}) as udf:
         assert udf.batch(batch(0, CLEAN[:10])) == []
         assert udf.batch(batch(1, CLEAN[:10])) == []
         assert udf.handler.tally.counts == {"unscored windows": 2}

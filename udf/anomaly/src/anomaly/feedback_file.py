@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from anomaly.feedback import Feedback, Mark
+from anomaly.pace import Pace
 from anomaly.spec import Pipeline
 from anomaly.store import StoreError, replace_file, store_error
 
@@ -55,16 +56,13 @@ class FeedbackWatcher:
         self._path = path
         self._pipeline = pipeline
         self._log = log
-        self._clock = clock
-        self._next_look = float("-inf")
+        self._pace = Pace(_LOOK_EVERY, clock)
         self._seen: tuple[int, int] | None = None
         self._feedback = Feedback(pipeline)
 
     def feedback(self) -> Feedback:
         """The marks."""
-        now = self._clock()
-        if now >= self._next_look:
-            self._next_look = now + _LOOK_EVERY
+        if self._pace.due():
             self._look()
         return self._feedback
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from anomaly.model import Model
+from anomaly.pace import Pace
 from anomaly.spec import Pipeline
 from anomaly.store import CURRENT, SHADOW, Store, StoreError
 
@@ -29,18 +30,15 @@ class Watcher:
         self._store = store
         self._pipeline = pipeline
         self._log = log
-        self._clock = clock
         self._link = link
-        self._next_look = float("-inf")
+        self._pace = Pace(_LOOK_EVERY, clock)
         self._seen: str | None = None
         self._said_missing = False
         self._model: Model | None = None
 
     def model(self) -> Model | None:
         """The model as of now; None while there is none that fits."""
-        now = self._clock()
-        if now >= self._next_look:
-            self._next_look = now + _LOOK_EVERY
+        if self._pace.due():
             self._look()
         return self._model
 
