@@ -279,6 +279,19 @@ class TestTrainer:
         assert "trainer" not in value("__verify_wanted", "verify", pipelines=[PLAIN])
 
 
+class TestBacktest:
+    def test_labels_are_looked_for_as_a_command_line_means_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PWD", "/work")
+        monkeypatch.setenv("HOME", "/home/me")
+        for given, meant in (
+            ("labels.csv", "/work/labels.csv"),
+            ("../my labels.json", "/work/../my labels.json"),
+            ("/data/labels.csv", "/data/labels.csv"),
+            ("~/labels.csv", "/home/me/labels.csv"),
+        ):
+            assert value("__backtest_labels_file", "backtest", backtest_labels=given) == meant
+
+
 class TestDashboard:
     @each
     def test_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
