@@ -56,7 +56,7 @@ def _run(reference: str, *command: str, input: bytes = b"") -> tuple[int, bytes,
         result = docker(*HARDENED, "--name", container, reference, *command, input=input, timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         # Only the command that waited for it is gone.
-        docker("rm", "--force", container)
+        docker("rm", "--force", "--volumes", container)
         raise Unfit(f"'{' '.join(command)}' did not end within {TIMEOUT_SECONDS} s") from None
     return result.returncode, result.stdout, result.stderr.decode(errors="replace")
 

@@ -49,7 +49,7 @@ def _extract(image: str, program: str, directory: Path) -> Path:
         libraries = directory / "lib"
         archive = _docker("cp", f"{container}:/usr/lib/{platform.machine()}-linux-gnu", "-")
     finally:
-        _docker("rm", container)
+        _docker("rm", "--volumes", container)
     path = directory / "libraries.tar"
     path.write_bytes(archive)
     with tarfile.open(path) as tar:

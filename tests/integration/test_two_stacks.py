@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import docker
 import pytest
 
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, ns, write_printers
@@ -46,8 +47,19 @@ class Images:
     derived: str
 
 
+def unused_volumes(client: docker.DockerClient) -> set[str]:
+    """Names of volumes that no container uses. Anonymous ones have no label that tells whose they were."""
+    return {volume.name for volume in client.volumes.list(filters={"dangling": True})}
+
+
 @pytest.fixture(scope="module")
-def second(stack: Stack, new_stack: Callable[..., Stack]) -> Stack:
+def unused_before(engine: docker.DockerClient) -> set[str]:
+    """What others have left on the engine."""
+    return unused_volumes(engine)
+
+
+@pytest.fixture(scope="module")
+def second(unused_before: set[str], stack: Stack, new_stack: Callable[..., Stack]) -> Stack:
     """The second stack, deployed while the first one runs."""
     before = stack.incarnations()
     second = new_stack(variables={"influxdb_version": "1.8.10"}, pipelines=[PRINTER])
@@ -116,14 +128,22 @@ def images(second: Stack) -> Iterator[Images]:
         second.container("influxdb").attrs["Config"]["Image"], name=f"{second.name}x-keeper", labels={LABEL: "keeper"}
     )
     yield images
-    keeper.remove()
+    keeper.remove(v=True)
     client.images.remove(images.derived)
 
 
-def test_teardown_leaves_nothing_but_data(second: Stack, memory: Memory, stack: Stack, images: Images) -> None:
+def test_jobs_leave_no_volumes(second: Stack, memory: Memory, unused_before: set[str]) -> None:
+    """A training ran, and what creates Kapacitor's first admin."""
+    assert unused_volumes(second.client) == unused_before
+
+
+def test_teardown_leaves_nothing_but_data(
+    second: Stack, memory: Memory, stack: Stack, images: Images, unused_before: set[str]
+) -> None:
     other = stack.incarnations()
     second.play("teardown").succeeded()
     assert second.on_engine() == NOTHING
+    assert unused_volumes(second.client) == unused_before
     assert {path.name for path in second.dir.iterdir()} == {"data"}
     assert model_files(second) == memory.models
     assert second.secrets() == memory.secrets
