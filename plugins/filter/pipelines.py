@@ -1,5 +1,5 @@
-"""Filters over the inventory's list `pipelines`. All knowledge of a pipeline is in udf/anomaly's `anomaly.spec`; here
-it is made callable from playbooks, and pipelines are spread over Kapacitor hosts."""
+"""Filters over the inventory's list `pipelines`. All knowledge of a pipeline is in udf/anomaly's `anomaly.spec` and
+`anomaly.tickscript`; here it is made callable from playbooks, and pipelines are spread over Kapacitor hosts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ansible.errors import AnsibleFilterError
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "udf" / "anomaly" / "src"))
 
 from anomaly import spec
+from anomaly.tickscript import tickscript
 
 DOCUMENTATION = """
 name: pipelines
@@ -56,6 +57,11 @@ def fingerprint(pipeline: Mapping[str, Any]) -> str:
 def canonical_json(pipeline: Mapping[str, Any]) -> str:
     """The specification of one pipeline: one line of ASCII that is safe inside TICKscript's '''...'''."""
     return spec.canonical_json(_normalize([pipeline])[0])
+
+
+def script(pipeline: Mapping[str, Any], results_database: str) -> str:
+    """The TICKscript of one pipeline's task."""
+    return tickscript(_normalize([pipeline])[0], results_database)
 
 
 def _weight(host: str, pipeline: str) -> bytes:
@@ -115,5 +121,6 @@ class FilterModule:
             "anomaly_self_training": self_training,
             "anomaly_fingerprint": fingerprint,
             "anomaly_canonical_json": canonical_json,
+            "anomaly_tickscript": script,
             "anomaly_assign": assign,
         }

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.ansible.modules import load
-from tests.ansible.test_templates import ALL, normalized, tickscript
+from tests.ansible.test_templates import ALL, normalized, task_script
 from tests.conformance.binaries import binary
 from tests.conformance.kapacitord import Kapacitord, wait_until
 
@@ -304,7 +304,7 @@ class TestAgainstKapacitor:
     def test_a_task_that_died_is_started_again(
         self, run: Callable[..., dict[str, Any]], kapacitord: Kapacitord
     ) -> None:
-        script = tickscript(ALL[0]).replace("Managed by", MARK)
+        script = task_script(ALL[0], __pipelines_marker=MARK)
         pipeline = normalized(ALL[0])
         dbrps = [{"database": pipeline["database"], "retention_policy": pipeline["retention_policy"]}]
         # Without InfluxDB there is no output to write to.
@@ -331,7 +331,7 @@ class TestAgainstKapacitor:
         self, run: Callable[..., dict[str, Any]], pipeline: dict[str, Any]
     ) -> None:
         complete = normalized(pipeline)
-        script = tickscript(pipeline).split("    |influxDBOut")[0]
+        script = task_script(pipeline).split("    |influxDBOut")[0]
         result = run(
             id=complete["name"],
             script=script,

@@ -54,6 +54,7 @@ def test_all_filters_are_offered() -> None:
         "anomaly_self_training",
         "anomaly_fingerprint",
         "anomaly_canonical_json",
+        "anomaly_tickscript",
         "anomaly_assign",
     }
 

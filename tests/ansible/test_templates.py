@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from anomaly.spec import canonical_json, normalize
+from anomaly.tickscript import tickscript
 from anomaly.udf import declaration
 from kapacitor_udf.testing import Harness
 from tests.ansible.rendering import HOST, SECRETS, render, value
@@ -48,9 +49,8 @@ def normalized(pipeline: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def tickscript(pipeline: dict[str, Any]) -> str:
-    extra = {"pipeline": normalized(pipeline)}
-    return render("tickscripts/score.tick.j2", "pipelines", extra, pipelines=[pipeline])
+def task_script(pipeline: dict[str, Any], **more: Any) -> str:
+    return str(value("__pipelines_script", "pipelines", item=normalized(pipeline), **more))
 
 
 def dashboard(pipeline: dict[str, Any]) -> dict[str, Any]:
@@ -72,42 +72,18 @@ def queries(node: Any) -> Iterator[str]:
             yield from queries(entry)
 
 
-class TestTickscript:
-    def test_says_what_the_pipeline_says(self) -> None:
-        script = tickscript(LONELY)
-        assert ".retentionPolicy('month')" in script
-        assert ".period(10s)" in script
-        assert ".every(10s)" in script
-        assert ".align()" in script
-        assert "groupBy" not in script
-
-    def test_carries_the_specification(self) -> None:
-        script = tickscript(AWKWARD)
-        specification = json.loads(script.split(".spec('''")[1].split("''')")[0])
-        assert specification["measurement"] == AWKWARD["measurement"]
-        assert specification["fields"] == AWKWARD["fields"]
-
-    def test_a_quote_is_escaped(self) -> None:
-        script = tickscript({**PLAIN, "measurement": "it's"})
-        assert r".measurement('it\'s')" in script
-
-    def test_stopping_or_moving_a_pipeline_does_not_change_it(self) -> None:
-        assert tickscript({**PLAIN, "enabled": False, "kapacitor": "here"}) == tickscript(PLAIN)
-
-    def test_training_is_not_its_affair(self) -> None:
-        assert tickscript({**PLAIN, "training": {"every": "7d", "on_drift": True}}) == tickscript(PLAIN)
-
-    def test_another_threshold_changes_it(self) -> None:
-        assert tickscript({**PLAIN, "periods": {"open": 80}}) != tickscript(PLAIN)
+class TestTask:
+    @each
+    def test_the_script_is_the_package_s_and_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
+        comment, _, rest = task_script(pipeline).partition("\n\n")
+        assert comment.startswith("// ")
+        assert pipeline["name"] in comment
+        assert rest == tickscript(normalize([pipeline])[0], "anomaly")
 
     def test_is_marked_as_ours_and_as_no_other_stack_s(self) -> None:
         marker = value("__pipelines_marker", "pipelines", stack_name="one")
-        assert marker in render(
-            "tickscripts/score.tick.j2", "pipelines", {"pipeline": normalized(PLAIN)}, stack_name="one"
-        )
-        assert marker not in render(
-            "tickscripts/score.tick.j2", "pipelines", {"pipeline": normalized(PLAIN)}, stack_name="one2"
-        )
+        for stack, ours in (("one", True), ("one2", False)):
+            assert (marker in task_script(PLAIN, stack_name=stack)) is ours
 
 
 class TestKapacitorConf:

@@ -1,6 +1,6 @@
 """What Kapacitor and the UDF make of a stream is what a batch makes of the same points in InfluxDB, within 1e-9.
 
-The whole way on both sides: the TICKscript as the role renders it, a real kapacitord, the UDF, influxDBOut; and
+The whole way on both sides: the task's TICKscript, a real kapacitord, the UDF, influxDBOut; and
 InfluxQL's windows of a real InfluxDB, scored by the core that backtests and catch-ups use.
 """
 
@@ -24,8 +24,8 @@ from anomaly.spec import Pipeline, normalize
 from anomaly.spec.pipeline import DEFAULT_DETECTOR
 from anomaly.store import Store
 from anomaly.tally import Tally
+from anomaly.tickscript import tickscript
 from anomaly.training.fit import train
-from tests.ansible.rendering import render
 from tests.conformance.influxd import Influxd
 from tests.conformance.kapacitord import Kapacitord, wait_until
 from tests.unit.anomaly import printers
@@ -111,8 +111,7 @@ def running(kapacitord: Start, influxd: Influxd, pipeline: Pipeline, models: Pat
         snapshot_interval="100ms",
         timeout="60s",
     )
-    script = render("tickscripts/score.tick.j2", "pipelines", {"pipeline": pipeline.as_dict()})
-    kapacitor.define(pipeline.name, script)
+    kapacitor.define(pipeline.name, tickscript(pipeline, "anomaly"))
     return kapacitor
 
 

@@ -6,18 +6,20 @@ import time
 from anomaly.cli import codes
 from anomaly.cli.common import choose, out, read_pipelines
 from anomaly.influxql import source, training_query
-from anomaly.spec import Pipeline, canonical_json
+from anomaly.spec import Pipeline
+from anomaly.tickscript import tickscript
 from anomaly.training.range import resolve, rfc3339
 
 
 def explain(options: argparse.Namespace) -> int:
     """Prints it."""
-    for line in describe(choose(read_pipelines(options.spec), options.pipeline), time.time_ns()):
+    pipeline = choose(read_pipelines(options.spec), options.pipeline)
+    for line in describe(pipeline, options.results_database, time.time_ns()):
         out(line)
     return codes.DONE
 
 
-def describe(pipeline: Pipeline, now_ns: int) -> list[str]:
+def describe(pipeline: Pipeline, results_database: str, now_ns: int) -> list[str]:
     """The lines."""
     asked = resolve(pipeline, None, None, now_ns)
     periods = pipeline.periods
@@ -40,7 +42,8 @@ def describe(pipeline: Pipeline, now_ns: int) -> list[str]:
         f"silence      more than {periods.silence} without complete windows is a period `no data`",
         f"drift        a stability index above {pipeline.drift.psi:g}, over {pipeline.drift.horizon}",
         f"retraining   {_again(pipeline)}",
-        f"spec         {canonical_json(pipeline)}",
+        "task",
+        *(f"    {line}" for line in tickscript(pipeline, results_database).splitlines()),
     ]
 
 

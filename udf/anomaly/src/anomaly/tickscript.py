@@ -1,0 +1,37 @@
+"""The TICKscript of a pipeline's Kapacitor task. The role `pipelines` keeps it, `anomaly explain` prints it.
+
+Needs `anomaly.spec` only, so that the controller can import it.
+"""
+
+from anomaly.spec import Pipeline, canonical_json
+
+# Whether and where a task runs is its own state, and training is not its affair: changing that must not change it.
+_NOT_SERVED = frozenset({"enabled", "kapacitor", "training"})
+
+
+def tickscript(pipeline: Pipeline, results_database: str) -> str:
+    """The script: the pipeline's series, cut into its windows, through the UDF, into `results_database`."""
+    specification = {key: value for key, value in pipeline.as_dict().items() if key not in _NOT_SERVED}
+    group_by = f"\n        .groupBy({', '.join(map(_quoted, pipeline.group_by))})" if pipeline.group_by else ""
+    return f"""\
+stream
+    |from()
+        .database({_quoted(pipeline.database)})
+        .retentionPolicy({_quoted(pipeline.retention_policy)})
+        .measurement({_quoted(pipeline.measurement)}){group_by}
+    |window()
+        .period({pipeline.window})
+        .every({pipeline.window})
+        .align()
+    @anomaly()
+        .spec('''{canonical_json(specification)}''')
+    // Scores, periods and the UDF's metrics say themselves which measurement they belong to.
+    |influxDBOut()
+        .database({_quoted(results_database)})
+        .flushInterval(1s)
+"""
+
+
+def _quoted(text: str) -> str:
+    """A TICKscript string, in which nothing but the quote is escaped."""
+    return "'" + text.replace("'", "\\'") + "'"
