@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from anomaly.backtest.evaluate import Evaluation
-from anomaly.backtest.labels import Label
+from anomaly.backtest.labels import Label, Truth
 from anomaly.backtest.replay import Replay
 from anomaly.model import Model
 from anomaly.scoring import Run, Scorer
@@ -46,26 +46,26 @@ def run(pipeline: Pipeline, seed: int) -> Outcome:
     broken = _stream(seed, begin_ms, broken_days, faults)
     clean = _stream(seed, begin_ms + broken_days * DAY_MS, CLEAN_DAYS)
     model = train(pipeline, together(list(runs(pipeline, history))), "benchmark", 0).model
-    labels = [
+    labels = tuple(
         Label(1_000_000 * each.begin_ms, 1_000_000 * each.end_ms, {"printer": f"printer-{each.printer}"}, name(each))
         for each in faults
-    ]
-    quiet, batch_us = _replay(pipeline, model, clean, [])
-    return Outcome(_replay(pipeline, model, broken, labels)[0], quiet, batch_us, _single(pipeline, model, clean))
+    )
+    quiet, batch_us = _replay(pipeline, model, clean, Truth())
+    return Outcome(_replay(pipeline, model, broken, Truth(labels))[0], quiet, batch_us, _single(pipeline, model, clean))
 
 
 def _stream(seed: int, start_ms: int, days: int, faults: tuple[Fault, ...] = ()) -> PrinterStream:
     return PrinterStream(start_ms, start_ms + days * DAY_MS, STEP_MS, PRINTERS, seed, faults)
 
 
-def _replay(pipeline: Pipeline, model: Model, stream: PrinterStream, labels: list[Label]) -> tuple[Evaluation, float]:
+def _replay(pipeline: Pipeline, model: Model, stream: PrinterStream, truth: Truth) -> tuple[Evaluation, float]:
     replay = Replay(pipeline, model, Tally("", lambda message: None), sweep=())
     windows = list(runs(pipeline, stream))
     began = time.perf_counter()
     for each in windows:
         replay.feed(each)
     seconds = time.perf_counter() - began
-    return replay.evaluations(labels)[pipeline.periods.open], 1e6 * seconds / replay.scored_windows
+    return replay.evaluations(truth)[pipeline.periods.open], 1e6 * seconds / replay.scored_windows
 
 
 def _single(pipeline: Pipeline, model: Model, stream: PrinterStream) -> float:

@@ -256,6 +256,15 @@ class TestTrainer:
 
 
 class TestBacktest:
+    def test_feedback_is_no_file(self) -> None:
+        assert value("__backtest_arguments", "backtest", backtest_labels="feedback", results_database="db") == [
+            *("--labels", "feedback", "--results-database", "db")
+        ]
+        assert value("__backtest_arguments", "backtest", backtest_labels="/l.json") == [
+            "--labels",
+            "/run/job/labels.json",
+        ]
+
     def test_labels_are_looked_for_as_a_command_line_means_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PWD", "/work")
         monkeypatch.setenv("HOME", "/home/me")

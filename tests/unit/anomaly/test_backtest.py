@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,9 +11,10 @@ import pytest
 
 from anomaly.backtest import report
 from anomaly.backtest.evaluate import Evaluation, Found, evaluate
-from anomaly.backtest.labels import Label, read_labels
+from anomaly.backtest.labels import Label, Truth, of_marks, read_labels
 from anomaly.backtest.replay import Replay
 from anomaly.cli import main
+from anomaly.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
 from anomaly.model import Model
 from anomaly.periods import NO_DATA, Period
 from anomaly.scoring import Key, Run
@@ -38,14 +39,14 @@ def found(begin: int, end: int, key: Key = ONE, known: int | None = None, reason
 
 
 def judged(labels: list[Label], periods: list[Found]) -> Evaluation:
-    return evaluate(PIPELINE, labels, periods, scored_windows=8640)
+    return evaluate(PIPELINE, Truth(tuple(labels)), periods, scored_windows=8640)
 
 
 def test_figures_are_over_events() -> None:
     labels = [Label(100 * W, 110 * W, {}), Label(200 * W, 210 * W, {}, "drift"), Label(300 * W, 310 * W, {})]
     result = judged(labels, [found(100, 104), found(106, 111), found(204, 220, known=207), found(400, 401)])
     assert [len(outcome.found) for outcome in result.outcomes] == [2, 1, 0]
-    assert (result.found, result.true, len(result.false)) == (2, 3, 1)
+    assert (result.found, len(result.true), len(result.false)) == (2, 3, 1)
     assert result.recall == pytest.approx(2 / 3)
     assert result.precision == 3 / 4
     assert result.f1 == pytest.approx(2 * (2 / 3) * (3 / 4) / (2 / 3 + 3 / 4))
@@ -79,13 +80,30 @@ def test_a_label_means_the_series_of_its_tags() -> None:
 def test_silence_is_no_false_alarm_but_finds_a_gap() -> None:
     silence = [found(100, 120, reason=NO_DATA), found(500, 520, reason=NO_DATA)]
     result = judged([Label(100 * W, 120 * W, {})], silence)
-    assert (result.found, result.false, result.silent, result.precision) == (1, (), 1, 1.0)
+    assert (result.found, result.false, len(result.silent), result.precision) == (1, (), 1, 1.0)
 
 
 def test_without_labels_there_is_no_recall_nor_precision() -> None:
     result = judged([], [found(1, 2)])
     assert (result.recall, result.precision, result.f1, result.delay_windows) == (None, None, None, None)
     assert result.false_per_day == 1.0
+
+
+def test_where_not_all_is_known_only_known_false_alarms_are_false() -> None:
+    marks = [
+        Mark(TRUE, 100 * W, 110 * W, {"printer": "printer-1"}),
+        Mark(FALSE_ALARM, 200 * W, 210 * W, {}),
+        Mark(FALSE_ALARM, 300 * W, 310 * W, {"printer": "printer-2"}),
+        Mark(TRUE, 400 * W, 410 * W, {"hall": "a tag that the pipeline had once"}),
+        Mark(MAINTENANCE, 500 * W, 510 * W, {}),
+    ]
+    periods = [found(at, at + 2) for at in (100, 200, 300, 400)] + [found(600, 620, reason=NO_DATA)]
+    result = evaluate(PIPELINE, of_marks(marks), periods, scored_windows=8640)
+    assert [bool(outcome.found) for outcome in result.outcomes] == [True, False]
+    assert (len(result.alarms), result.repeated) == (2, 1)
+    counts = [len(those) for those in (result.true, result.false, result.unjudged, result.silent)]
+    assert counts == [1, 1, 2, 1]
+    assert (result.recall, result.precision, result.false_per_day, result.unjudged_per_day) == (0.5, 0.5, 1.0, 2.0)
 
 
 def test_labels_are_read_from_csv_and_json(tmp_path: Path) -> None:
@@ -99,11 +117,11 @@ def test_labels_are_read_from_csv_and_json(tmp_path: Path) -> None:
         Label(0, 30_500_000_000, {}),
         Label(60_000_000_000, 120_000_000_000, {"printer": "printer-2"}, "drift"),
     ]
-    assert read_labels(as_csv, PIPELINE) == expected
+    assert read_labels(as_csv, PIPELINE) == Truth(tuple(expected))
     entry = {"from": "1970-01-01T00:01:00Z", "to": "1970-01-01T00:02:00Z", "printer": "printer-2", "kind": "drift"}
     as_json.write_text(json.dumps([entry]))
     truth.write_text(json.dumps({"schema": 1, "faults": [entry]}))
-    assert read_labels(as_json, PIPELINE) == read_labels(truth, PIPELINE) == expected[1:]
+    assert read_labels(as_json, PIPELINE) == read_labels(truth, PIPELINE) == Truth(tuple(expected[1:]))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +171,7 @@ def replayed(model: Model, windows: Windows, size: int) -> Replay:
 
 
 def test_the_size_of_the_pieces_changes_nothing(model: Model, broken: Windows) -> None:
-    labels = [Label(fault.start * 10**9, (fault.start + fault.length) * 10**9, {}) for fault in FAULTS]
+    labels = Truth(tuple(Label(fault.start * 10**9, (fault.start + fault.length) * 10**9, {}) for fault in FAULTS))
     one, many = (replayed(model, broken, size) for size in (1, 600))
     assert one.counts == many.counts == {"scored windows": 1200}
     assert one.evaluations(labels) == many.evaluations(labels)
@@ -161,7 +179,7 @@ def test_the_size_of_the_pieces_changes_nothing(model: Model, broken: Windows) -
 
 
 def test_a_sweep_opens_less_the_higher_the_severity(model: Model, broken: Windows) -> None:
-    evaluations = replayed(model, broken, 600).evaluations([])
+    evaluations = replayed(model, broken, 600).evaluations(Truth())
     assert list(evaluations) == [60.0, 75.0, 90.0]
     counts = [len(evaluation.false) for evaluation in evaluations.values()]
     assert counts == sorted(counts, reverse=True)
@@ -180,8 +198,10 @@ def run(
         "1970-01-02T00:00:00Z,1970-01-02T01:00:00Z,printer-1,late\n"
     )
 
-    def run(*more: str) -> tuple[int, str, str]:
+    def run(*more: str, feedback: Sequence[str] = ()) -> tuple[int, str, str]:
         with serve(InfluxDB(broken, dict.fromkeys(printers.FIELDS, "float"), rows_a_chunk=97)) as influxdb:
+            influxdb.databases.append("anomaly")
+            influxdb.write("\n".join(feedback))
             code = main(
                 [
                     *("backtest", "--spec", str(tmp_path / "spec.json"), "--models", str(store.models)),
@@ -195,6 +215,11 @@ def run(
     password = tmp_path / "password"
     password.write_text("secret\n")
     return run
+
+
+def feedback(kind: str, begin_ns: int, end_ns: int) -> str:
+    """A mark on the first printer, as line protocol."""
+    return f'feedback,pipeline=printer,printer=printer-1 kind="{kind}",end_ms={end_ns // 10**6}i,note="" {begin_ns}'
 
 
 def test_the_command_compares_with_labels(
@@ -211,6 +236,8 @@ def test_the_command_compares_with_labels(
     assert content["labels"][0]["reasons"] == ["bed"]
     assert [row["open"] for row in content["sweep"]] == [55, 60, 65, 70, 75, 80, 85, 90, 95]
     page = (tmp_path / "r.html").read_text()
+    assert page.count("<svg") == 2
+    assert page.count('class="lane-fault"') == 2
     assert "&lt;stuck&gt;" in page
     assert "<stuck>" not in page
     ElementTree.fromstring(page[page.index("<body>") : page.index("</html>")])  # noqa: S314
@@ -220,7 +247,7 @@ def test_the_command_prints_tables(run: Callable[..., tuple[int, str, str]], tmp
     code, out, _ = run("--open", "80", "--report", str(tmp_path / "r.md"))
     assert code == 0
     assert out.startswith("printer: 2 periods, no labels given\n")
-    assert "75 *" in out
+    assert "* 75" in out
     assert (tmp_path / "r.md").read_text().startswith("# printer: 2 periods, no labels given\n")
 
 
@@ -250,8 +277,25 @@ def test_a_label_of_a_series_without_windows_is_warned_of(
     assert "MISSED" in out
 
 
+def test_the_command_takes_feedback_for_truth(run: Callable[..., tuple[int, str, str]]) -> None:
+    """One fault is confirmed, the other called a false alarm, or maintenance."""
+    offset, stuck = (fault.start * 10**9 for fault in FAULTS)
+    confirmed = feedback("true", offset, offset + 100 * 10**9)
+    code, out, _ = run(
+        "--labels", "feedback", "--json", feedback=[confirmed, feedback("false_alarm", stuck, stuck + W)]
+    )
+    content = json.loads(out)
+    assert code == 0
+    assert (content["found"], content["labelled"], content["repeated"], content["known_false"]) == (1, 1, 1, 1)
+    assert (content["precision"], content["unjudged"]) == (0.5, 0)
+    assert {period["verdict"] for period in content["periods"]} == {"true", "false"}
+    maintained = feedback("maintenance", stuck - 10 * W, stuck + 40 * W)
+    _, out, _ = run("--labels", "feedback", feedback=[confirmed, maintained])
+    assert out.startswith("printer: 1 of 1 confirmed period found, 0 of 0 false alarms raised again, 0 other periods\n")
+
+
 def test_long_tables_are_cut_off_for_people(model: Model) -> None:
     periods = [found(n * 10, n * 10 + 1) for n in range(1, 300)]
     content = report.document(PIPELINE, model, Range(0, W, ("", "")), 1, {}, {75.0: judged([], periods)})
-    assert len(content["false_periods"]) == 299
+    assert len(content["periods"]) == 299
     assert "99 more are in the JSON." in report.text(content)

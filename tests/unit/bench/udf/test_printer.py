@@ -72,11 +72,11 @@ def evaluation(found: bool, false: int) -> Evaluation:
     period = Found(("printer-1",), Period(0, WINDOW_NS, "closed", 1.0, 90.0, 1, "bed"), WINDOW_NS)
     label = Label(0, WINDOW_NS, {}, "spike 1s, one field")
     outcome = Outcome(label, (period,) if found else (), WINDOW_NS if found else None)
-    return Evaluation((outcome,), int(found), (period,) * false, 0, 2.0, WINDOW_NS)
+    return Evaluation((outcome,), 2.0, WINDOW_NS, true=(period,) * found, false=(period,) * false)
 
 
 def test_missed_targets_are_said() -> None:
-    clean = Evaluation((), 0, (), 0, 4.0, WINDOW_NS)
+    clean = Evaluation((), 4.0, WINDOW_NS)
     good = figures(WINDOW_NS, [seeds.Outcome(evaluation(True, 1), clean, 10.0, 20.0)])
     assert (good.false_per_day, good.certain_recall, good.delay_windows, good.missed_targets) == (1 / 6, 1.0, 1.0, [])
     bad = figures(WINDOW_NS, [seeds.Outcome(evaluation(False, 2), clean, 10.0, 20.0)])

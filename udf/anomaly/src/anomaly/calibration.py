@@ -19,6 +19,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.rarity import days
+
 Floats = NDArray[np.float64]
 
 _TAIL = 0.01
@@ -48,12 +50,12 @@ class Calibration:
 
     def severity(self, scores: Floats, windows_per_day: float) -> Floats:
         """Severities (n,), 0 to 100, of scores (n,)."""
-        days = 1.0 / (self.probability(scores) * windows_per_day)
-        return np.asarray(np.minimum(np.maximum(50.0 + 12.5 * np.log10(days), 0.0), 100.0))
+        waited = 1.0 / (self.probability(scores) * windows_per_day)
+        return np.asarray(np.minimum(np.maximum(50.0 + 12.5 * np.log10(waited), 0.0), 100.0))
 
     def score_at(self, severity: float, windows_per_day: float) -> float:
         """The score from which on the severity is at least `severity`."""
-        probability = 1.0 / (windows_per_day * 10.0 ** ((severity - 50.0) / 12.5))
+        probability = 1.0 / (windows_per_day * days(severity))
         if probability < self.tail:
             return float(self.levels[-1] + self.excess * np.log(self.tail / probability))
         return float(np.interp(-probability, -self._probabilities, self.levels))

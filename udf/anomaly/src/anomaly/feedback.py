@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.model import Verdict
+from anomaly.periods import NO_DATA, Period
 from anomaly.spec import Pipeline, canonical_json
 from anomaly.windows import Windows
 
@@ -171,6 +172,14 @@ class Feedback:
         return any(
             mark.kind == MAINTENANCE and mark.concerns(tags) and mark.meets(begin_ns, end_ns) for mark in self.marks
         )
+
+    def heeded(self, key: Key, periods: Iterable[Period]) -> list[Period]:
+        """Those of a series' periods that count: silence during maintenance does not."""
+        return [
+            period
+            for period in periods
+            if period.reason != NO_DATA or not self.maintained(key, period.begin_ns, period.end_ns)
+        ]
 
     def left_out(self, windows: Windows) -> NDArray[np.bool_]:
         """(n,): the windows that must not be trained on."""

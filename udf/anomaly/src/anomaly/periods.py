@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from anomaly.rarity import days
 from anomaly.spec import Pipeline
 
 NO_DATA = "no data"
@@ -50,7 +51,7 @@ class Rules:
 def rules(pipeline: Pipeline) -> Rules:
     """A pipeline's rules. Evidence opens a period at most as often as single windows do."""
     periods = pipeline.periods
-    windows = pipeline.windows_per_day * 10.0 ** ((periods.open - 50.0) / 12.5)
+    windows = pipeline.windows_per_day * days(periods.open)
     return Rules(
         window_ns=pipeline.window_ns,
         open=periods.open,

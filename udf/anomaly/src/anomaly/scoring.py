@@ -17,7 +17,7 @@ from anomaly.detectors.base import Follower
 from anomaly.features import Floats, features
 from anomaly.feedback import Feedback
 from anomaly.model import Model, Verdict
-from anomaly.periods import NO_DATA, Period, Rules, Tracker, rules
+from anomaly.periods import Period, Rules, Step, Tracker, rules
 from anomaly.spec import Pipeline
 from anomaly.tally import Tally
 from kapacitor_udf import Counters, Groups
@@ -153,22 +153,16 @@ class Scorer:
     ) -> Scored:
         last_ns = tracker.last_ns
         mark = None if feedback is None else feedback.suppressor(key, begin_ns, verdict, model.learned)
-        severity, surprise = (verdict.severity, verdict.surprise) if mark is None else (0.0, 0.0)
-        step = tracker.feed(begin_ns, verdict.score, severity, surprise, verdict.contribution)
+        suppressed = None if mark is None else mark.id
+        step = track(tracker, begin_ns, verdict, suppressed)
         if step.restarted:
             self._tally.add(
                 "restarts",
                 1,
                 f"time of {series_name(key)} went back from {last_ns} to {begin_ns} ns: its periods start anew",
             )
-        periods = [
-            period
-            for period in step.periods
-            if feedback is None
-            or period.reason != NO_DATA
-            or not feedback.maintained(key, period.begin_ns, period.end_ns)
-        ]
-        return Scored(begin_ns, model, verdict, step.anomalous, periods, None if mark is None else mark.id)
+        periods = step.periods if feedback is None else feedback.heeded(key, step.periods)
+        return Scored(begin_ns, model, verdict, step.anomalous, periods, suppressed)
 
     def calm(self, key: Key) -> bool:
         """Whether no period of a series is running, nor about to: what came before no longer matters to its periods."""
@@ -189,6 +183,12 @@ class Scorer:
             )
             for key, tracker, version, saved in state
         )
+
+
+def track(tracker: Tracker, begin_ns: int, verdict: Verdict, suppressed: str | None) -> Step:
+    """One window's verdict into a tracker; what a mark of feedback suppresses neither opens nor prolongs a period."""
+    severity, surprise = (verdict.severity, verdict.surprise) if suppressed is None else (0.0, 0.0)
+    return tracker.feed(begin_ns, verdict.score, severity, surprise, verdict.contribution)
 
 
 def series_name(key: Key) -> str:

@@ -1,8 +1,9 @@
-"""Periods against labels. Pure: intervals in, figures out.
+"""Periods against what is known. Pure: intervals in, figures out.
 
 A label is found when a period of a series that it means overlaps it, or begins within two windows after its end (the
 window that holds a fault's last points ends later than the fault). A period that finds no label is false, unless its
-reason is `no data`: that nothing was written is a fact, not a judgement. Figures are over events, not windows:
+reason is `no data`: that nothing was written is a fact, not a judgement. Where not all that happened is known, it is
+false if it repeats a known false alarm, and unjudged otherwise. Figures are over events, not windows:
 
 - recall: the share of labels that are found.
 - precision: of the periods that found a label or are false, the share of the former.
@@ -14,7 +15,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from anomaly.backtest.labels import Label
+from anomaly.backtest.labels import Label, Truth
 from anomaly.periods import NO_DATA, Period
 from anomaly.scoring import Key
 from anomaly.spec import Pipeline
@@ -30,10 +31,16 @@ class Found:
     period: Period
     known_ns: int
 
+    @property
+    def id(self) -> tuple[int, Key]:
+        """No other period has it."""
+        return self.period.begin_ns, self.key
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a label: the periods that found it, by begin, and the delay of the first that was known."""
+    """What became of a label, or a known false alarm: the periods that found it, by begin, and the delay of the first
+    that was known."""
 
     label: Label
     found: tuple[Found, ...]
@@ -42,20 +49,28 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """outcomes: one for each label. true, false, silent: periods that found a label, did not, or only say that there
-    was no data. days: of scored data, of all series together. window_ns: the pipeline's window."""
+    """outcomes: one for each label; alarms: one for each known false alarm. days: of scored data, of all series
+    together. window_ns: the pipeline's window. true, false, unjudged, silent: periods, by begin, that found a label,
+    are false, are neither as far as is known, or only say that there was no data."""
 
     outcomes: tuple[Outcome, ...]
-    true: int
-    false: tuple[Found, ...]
-    silent: int
     days: float
     window_ns: int
+    alarms: tuple[Outcome, ...] = ()
+    true: tuple[Found, ...] = ()
+    false: tuple[Found, ...] = ()
+    unjudged: tuple[Found, ...] = ()
+    silent: tuple[Found, ...] = ()
 
     @property
     def found(self) -> int:
         """How many labels were found."""
         return sum(bool(outcome.found) for outcome in self.outcomes)
+
+    @property
+    def repeated(self) -> int:
+        """How many known false alarms were raised again."""
+        return sum(bool(alarm.found) for alarm in self.alarms)
 
     @property
     def recall(self) -> float | None:
@@ -65,8 +80,8 @@ class Evaluation:
     @property
     def precision(self) -> float | None:
         """None without labels, and without periods."""
-        judged = self.true + len(self.false)
-        return self.true / judged if self.outcomes and judged else None
+        judged = len(self.true) + len(self.false)
+        return len(self.true) / judged if self.outcomes and judged else None
 
     @property
     def f1(self) -> float | None:
@@ -90,6 +105,11 @@ class Evaluation:
     def false_per_day(self) -> float | None:
         """False periods a day of one series; None without data."""
         return len(self.false) / self.days if self.days else None
+
+    @property
+    def unjudged_per_day(self) -> float | None:
+        """Unjudged periods a day of one series; None without data."""
+        return len(self.unjudged) / self.days if self.days else None
 
     def by_kind(self) -> Mapping[str, "Kind"]:
         """The figures of each kind of label, in the order of names."""
@@ -115,15 +135,29 @@ class Kind:
         return cls(len(outcomes), len(delays), statistics.median(delays) / window_ns if delays else None)
 
 
-def evaluate(pipeline: Pipeline, labels: Iterable[Label], found: Iterable[Found], scored_windows: int) -> Evaluation:
+def evaluate(pipeline: Pipeline, truth: Truth, found: Iterable[Found], scored_windows: int) -> Evaluation:
     """Compares. scored_windows: of all series together."""
-    ordered = sorted(found, key=lambda each: (each.period.begin_ns, each.key))
-    outcomes = tuple(_outcome(pipeline, label, ordered) for label in labels)
-    true = {(each.key, each.period.begin_ns) for outcome in outcomes for each in outcome.found}
-    others = [each for each in ordered if (each.key, each.period.begin_ns) not in true]
-    false = tuple(each for each in others if each.period.reason != NO_DATA)
-    days = scored_windows / pipeline.windows_per_day
-    return Evaluation(outcomes, len(true), false, len(others) - len(false), days, pipeline.window_ns)
+    ordered = sorted(found, key=lambda each: each.id)
+    outcomes, alarms = (
+        tuple(_outcome(pipeline, label, ordered) for label in those) for those in (truth.labels, truth.false_alarms)
+    )
+    true, repeats = ({each.id for outcome in those for each in outcome.found} for those in (outcomes, alarms))
+    sorts: dict[str, list[Found]] = {"true": [], "false": [], "unjudged": [], "silent": []}
+    for each in ordered:
+        if each.id in true:
+            sort = "true"
+        elif each.period.reason == NO_DATA:
+            sort = "silent"
+        else:
+            sort = "false" if truth.complete or each.id in repeats else "unjudged"
+        sorts[sort].append(each)
+    return Evaluation(
+        outcomes,
+        scored_windows / pipeline.windows_per_day,
+        pipeline.window_ns,
+        alarms,
+        **{sort: tuple(those) for sort, those in sorts.items()},
+    )
 
 
 def _outcome(pipeline: Pipeline, label: Label, ordered: Sequence[Found]) -> Outcome:

@@ -1,18 +1,22 @@
-"""What is known to have happened: labels, read from CSV or JSON.
+"""What is known to have happened: labels, read from CSV or JSON, or made of the marks of feedback.
 
 CSV has a header, JSON is a list of objects (or an object with one, under `labels` or, as the dummy printers' ground
 truth has it, `faults`). `begin` and `end` (or `from` and `to`) are RFC 3339 times, end exclusive; a `kind` is counted
 for itself; what is named like a tag of the pipeline's `group_by` says which series is meant, and if it is absent or
-empty, any is. Other columns are left alone.
+empty, any is. Other columns are left alone. What such a file does not name did not happen.
+
+Of marks, those that confirm a period are labels, and false alarms are known not to have happened; of the rest,
+nobody has said anything.
 """
 
 import csv
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from anomaly.feedback import FALSE_ALARM, TRUE, Mark
 from anomaly.scoring import Key
 from anomaly.spec import Pipeline, SpecError
 from anomaly.training.range import moment
@@ -33,11 +37,42 @@ class Label:
 
     def means(self, group_by: Iterable[str], key: Key) -> bool:
         """Whether it is about the series `key`, the tags of which are `group_by`."""
-        return all(self.tags.get(tag, value) == value for tag, value in zip(group_by, key, strict=True))
+        return self.tags.items() <= dict(zip(group_by, key, strict=True)).items()
 
 
-def read_labels(path: Path, pipeline: Pipeline) -> list[Label]:
-    """The labels by begin. Raises SpecError, naming the file, the entry, the key and its value."""
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """labels: what happened, by begin. false_alarms: what did not, though a period said so. complete: whether nothing
+    else happened; if not, nobody knows of the rest."""
+
+    labels: tuple[Label, ...] = ()
+    false_alarms: tuple[Label, ...] = ()
+    complete: bool = True
+
+    def within(self, begin_ns: int, end_ns: int) -> "Truth":
+        """What is known of [begin_ns, end_ns)."""
+        labels, false_alarms = (
+            tuple(label for label in those if label.begin_ns < end_ns and label.end_ns > begin_ns)
+            for those in (self.labels, self.false_alarms)
+        )
+        return replace(self, labels=labels, false_alarms=false_alarms)
+
+    def __len__(self) -> int:
+        return len(self.labels) + len(self.false_alarms)
+
+
+def of_marks(marks: Iterable[Mark]) -> Truth:
+    """What marks of feedback say, oldest first; maintenance says nothing."""
+    marks = list(marks)
+    labels, false_alarms = (
+        tuple(Label(mark.begin_ns, mark.end_ns, mark.series) for mark in marks if mark.kind == kind)
+        for kind in (TRUE, FALSE_ALARM)
+    )
+    return Truth(labels, false_alarms, complete=False)
+
+
+def read_labels(path: Path, pipeline: Pipeline) -> Truth:
+    """What a file says. Raises SpecError, naming the file, the entry, the key and its value."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -45,7 +80,7 @@ def read_labels(path: Path, pipeline: Pipeline) -> list[Label]:
         raise SpecError([f"--labels: {path} cannot be read: {reason}"]) from None
     entries = _json(path, text) if path.suffix == ".json" else list(csv.DictReader(text.splitlines()))
     labels = [_label(f"--labels: {path}: entry {number}", entry, pipeline) for number, entry in enumerate(entries, 1)]
-    return sorted(labels, key=lambda label: label.begin_ns)
+    return Truth(tuple(sorted(labels, key=lambda label: label.begin_ns)))
 
 
 def _json(path: Path, text: str) -> list[Any]:

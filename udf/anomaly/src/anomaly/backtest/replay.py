@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from anomaly.backtest.evaluate import Evaluation, Found, evaluate
-from anomaly.backtest.labels import Label
+from anomaly.backtest.labels import Truth
+from anomaly.feedback import Feedback
 from anomaly.model import Model
 from anomaly.periods import Period, Tracker, rules
-from anomaly.scoring import Key, Run, Scored, Scorer
+from anomaly.scoring import Key, Run, Scored, Scorer, track
 from anomaly.spec import Pipeline
 from anomaly.tally import Tally
 
@@ -16,12 +17,25 @@ SWEEP = (55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0)
 
 
 class Replay:
-    """Feed it each series' windows by time, series in any order; it keeps periods, and nothing of single windows."""
+    """Feed it each series' windows by time, series in any order; it keeps periods, and nothing of single windows.
 
-    def __init__(self, pipeline: Pipeline, model: Model, tally: Tally, sweep: Iterable[float] = SWEEP) -> None:
+    sweep: opening severities to look at besides the pipeline's own. feedback: marks that keep windows out of periods;
+    such windows are left out of the days, too.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        model: Model,
+        tally: Tally,
+        sweep: Iterable[float] = SWEEP,
+        feedback: Feedback | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._model = model
         self._tally = tally
+        self._feedback = feedback
+        self._left_out = 0
         self._scorer = Scorer(pipeline, tally)
         self._others = {
             severity: rules(replace(pipeline, periods=replace(pipeline.periods, open=severity)))
@@ -37,7 +51,8 @@ class Replay:
     def feed(self, run: Run) -> None:
         """The next windows of a series."""
         self.series.add(run.key)
-        for scored in self._scorer.feed(self._model, run):
+        for scored in self._scorer.feed(self._model, run, self._feedback):
+            self._left_out += scored.suppressed is not None
             end_ns = scored.begin_ns + self._pipeline.window_ns
             self._keep(self._pipeline.periods.open, run.key, end_ns, scored.periods)
             for severity in self._others:
@@ -53,11 +68,10 @@ class Replay:
         """Of all series together."""
         return self._tally.counts.get("scored windows", 0)
 
-    def evaluations(self, labels: Iterable[Label]) -> dict[float, Evaluation]:
+    def evaluations(self, truth: Truth) -> dict[float, Evaluation]:
         """By opening severity, ascending."""
-        labels = list(labels)
         return {
-            severity: evaluate(self._pipeline, labels, found.values(), self.scored_windows)
+            severity: evaluate(self._pipeline, truth, found.values(), self.scored_windows - self._left_out)
             for severity, found in self._found.items()
         }
 
@@ -65,10 +79,8 @@ class Replay:
         tracker = self._trackers.get((key, severity))
         if tracker is None:
             tracker = self._trackers[key, severity] = Tracker(self._others[severity], self._pipeline.fields)
-        verdict = scored.verdict
-        return tracker.feed(
-            scored.begin_ns, verdict.score, verdict.severity, verdict.surprise, verdict.contribution
-        ).periods
+        periods = track(tracker, scored.begin_ns, scored.verdict, scored.suppressed).periods
+        return periods if self._feedback is None else self._feedback.heeded(key, periods)
 
     def _keep(self, severity: float, key: Key, known_ns: int, periods: Iterable[Period]) -> None:
         kept = self._found[severity]

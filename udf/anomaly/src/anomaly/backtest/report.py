@@ -1,4 +1,4 @@
-"""A backtest for people and programs: one document, and tables of it as text, Markdown and HTML.
+"""A backtest for people and programs: one document, and tables of it as text, Markdown and HTML, there with pictures.
 
 The renderings share their tables, and HTML shares its style with the demonstration's report. No template library: the
 image that scores is the one that serves.
@@ -8,16 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
+from itertools import compress
 from typing import Any
 
+from anomaly.backtest import chart
 from anomaly.backtest.evaluate import Evaluation, Found, Outcome
 from anomaly.model import Model
-from anomaly.scoring import Key
+from anomaly.periods import NO_DATA
+from anomaly.rarity import once_in
 from anomaly.spec import Pipeline
 from anomaly.training.range import Range, rfc3339
 
 # Of labels and of false periods, for people; the document has all.
 _MOST_ROWS = 200
+_NOTHING = "-"
+_SEVERITIES = "By the severity that opens a period (*: the pipeline's own)"
 
 
 def document(
@@ -27,9 +32,13 @@ def document(
     series: int,
     counts: Mapping[str, int],
     evaluations: Mapping[float, Evaluation],
+    *,
+    complete: bool = True,
 ) -> dict[str, Any]:
-    """Everything that is known, as plain data. Times are RFC 3339; what cannot be said without labels is null."""
+    """Everything that is known, as plain data. Times are RFC 3339; what cannot be said without labels is null.
+    complete: whether all that happened is known."""
     chosen = evaluations[pipeline.periods.open]
+    figures = _figures(chosen)
     return {
         "status": "done",
         "pipeline": pipeline.name,
@@ -41,8 +50,10 @@ def document(
         "series": series,
         "windows": dict(counts),
         "days": chosen.days,
+        "complete": complete,
+        "judged": complete or figures["labelled"] + figures["known_false"] > 0,
         "open": pipeline.periods.open,
-        **_figures(chosen),
+        **figures,
         "sweep": [{"open": severity, **_figures(evaluation)} for severity, evaluation in evaluations.items()],
         "kinds": [
             {
@@ -54,7 +65,20 @@ def document(
             for kind, figures in (chosen.by_kind().items() if chosen.outcomes else ())
         ],
         "labels": [_label(outcome) for outcome in chosen.outcomes],
-        "false_periods": [_found(pipeline.group_by, each) for each in chosen.false],
+        "false_alarms": [_label(alarm) for alarm in chosen.alarms],
+        "periods": sorted(
+            (
+                _period(pipeline.group_by, each, verdict)
+                for verdict, those in (
+                    ("true", chosen.true),
+                    ("false", chosen.false),
+                    ("unjudged", chosen.unjudged),
+                    (NO_DATA, chosen.silent),
+                )
+                for each in those
+            ),
+            key=lambda period: str(period["from"]),
+        ),
     }
 
 
@@ -65,10 +89,14 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
         "f1": evaluation.f1,
         "labelled": len(evaluation.outcomes),
         "found": evaluation.found,
-        "true": evaluation.true,
+        "true": len(evaluation.true),
         "false": len(evaluation.false),
-        "silent": evaluation.silent,
+        "unjudged": len(evaluation.unjudged),
+        "silent": len(evaluation.silent),
+        "known_false": len(evaluation.alarms),
+        "repeated": evaluation.repeated,
         "false_per_day": evaluation.false_per_day,
+        "unjudged_per_day": evaluation.unjudged_per_day,
         "delay_windows": evaluation.delay_windows,
         "delay_seconds": None if evaluation.delay_ns is None else evaluation.delay_ns / 1e9,
     }
@@ -88,18 +116,15 @@ def _label(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _found(group_by: Sequence[str], found: Found) -> dict[str, Any]:
+def _period(group_by: Sequence[str], found: Found, verdict: str) -> dict[str, Any]:
     return {
         "from": rfc3339(found.period.begin_ns),
         "to": rfc3339(found.period.end_ns),
-        "tags": _tags(group_by, found.key),
+        "tags": dict(zip(group_by, found.key, strict=True)),
+        "verdict": verdict,
         "peak_severity": found.period.peak_severity,
         "reason": found.period.reason,
     }
-
-
-def _tags(group_by: Sequence[str], key: Key) -> dict[str, str]:
-    return dict(zip(group_by, key, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +176,11 @@ def html(content: Mapping[str, Any]) -> str:
         f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<h1>{title}</h1>",
         *(f'<p class="soft">{escape(fact)}</p>' for fact in _facts(content)),
     ]
+    if picture := chart.timeline(content):
+        parts.append(f'<h2>Over time</h2>\n<p>{_legend(content)}</p>\n<div class="scroll">{picture}</div>')
+    pictures = {_SEVERITIES: chart.by_severity(content)}
     for table in _tables(content):
-        parts.append(f'<h2>{escape(table.title)}</h2>\n<div class="scroll"><table>')
+        parts.append(f'<h2>{escape(table.title)}</h2>\n<div class="scroll">{pictures.get(table.title, "")}<table>')
         for tag, row in (("th", table.columns), *(("td", row) for row in table.rows)):
             cells = (
                 f'<{tag} class="number">{escape(cell)}</{tag}>'
@@ -165,84 +193,146 @@ def html(content: Mapping[str, Any]) -> str:
     return "\n".join([*parts, "</body>\n</html>\n"])
 
 
+def _legend(content: Mapping[str, Any]) -> str:
+    keys = [("unjudged", "no data")]
+    if not content["complete"]:
+        keys = [("unjudged", "period, unjudged or no data")]
+    if content["judged"]:
+        keys = [
+            ("fault", "label"),
+            ("missed", "missed label"),
+            ("found", "period that found one"),
+            ("false", "false period"),
+            *keys,
+        ]
+    return "".join(f'<span class="key {style}"></span>{text}' for style, text in keys)
+
+
 def headline(content: Mapping[str, Any]) -> str:
     """What came out, in a line."""
-    false = f"{content['false']} false period{'' if content['false'] == 1 else 's'}"
-    if content["labelled"]:
-        return f"{content['pipeline']}: {content['found']} of {content['labelled']} labels found, {false}"
-    return f"{content['pipeline']}: {content['false']} period{'' if content['false'] == 1 else 's'}, no labels given"
+    name = content["pipeline"]
+    if not content["judged"]:
+        return f"{name}: {_count(content['unjudged'], 'period')}, no labels given"
+    if not content["complete"]:
+        return (
+            f"{name}: {content['found']} of {_count(content['labelled'], 'confirmed period')} found, "
+            f"{content['repeated']} of {_count(content['known_false'], 'false alarm')} raised again, "
+            f"{_count(content['unjudged'], 'other period')}"
+        )
+    labels, false = _count(content["labelled"], "label"), _count(content["false"], "false period")
+    return f"{name}: {content['found']} of {labels} found, {false}"
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _facts(content: Mapping[str, Any]) -> list[str]:
     windows = ", ".join(f"{count} {name}" for name, count in sorted(content["windows"].items()))
-    return [
+    facts = [
         f"Model {content['model']} on {content['series']} series from {content['from']} to {content['to']}: {windows}."
     ]
+    if content["judged"] and not content["complete"]:
+        facts.append("A period of which nobody has said anything is unjudged, and in neither precision nor F1.")
+    return facts
 
 
 def _tables(content: Mapping[str, Any]) -> list[_Table]:
-    tables = [
-        _table(
-            "By the severity that opens a period",
-            ("open", "recall", "precision", "F1", "delay, windows", "delay, s", "false", "false a day"),
-            (
-                (
-                    f"{row['open']:g}" + (" *" if row["open"] == content["open"] else "  "),
-                    _number(row["recall"], 3),
-                    _number(row["precision"], 3),
-                    _number(row["f1"], 3),
-                    _number(row["delay_windows"], 1),
-                    _number(row["delay_seconds"], 0),
-                    str(row["false"]),
-                    _number(row["false_per_day"], 3),
-                )
-                for row in content["sweep"]
-            ),
-            words=(),
-        ),
-        _table(
-            "By kind",
-            ("kind", "labels", "found", "delay, windows"),
-            (
-                (row["kind"] or "-", str(row["labels"]), str(row["found"]), _number(row["delay_windows"], 1))
-                for row in content["kinds"]
-            ),
-            words=("kind",),
-        ),
-        _table(
-            "Labels",
-            ("from", "to", "kind", "series", "found", "delay, s", "severity", "reasons"),
-            (
-                (
-                    row["from"],
-                    row["to"],
-                    row["kind"] or "-",
-                    _series(row["tags"]),
-                    "found" if row["found"] else "MISSED",
-                    _number(row["delay_seconds"], 0),
-                    _number(row["peak_severity"], 0),
-                    ", ".join(row["reasons"]) or "-",
-                )
-                for row in content["labels"]
-            ),
-            words=("from", "to", "kind", "series", "found", "reasons"),
-        ),
-        _table(
-            "False periods" if content["labelled"] else "Periods",
-            ("from", "to", "series", "severity", "reason"),
-            (
-                (row["from"], row["to"], _series(row["tags"]), _number(row["peak_severity"], 0), row["reason"])
-                for row in content["false_periods"]
-            ),
-            words=("from", "to", "series", "reason"),
-        ),
+    return [
+        table
+        for table in (
+            _by_severity(content),
+            _by_kind(content),
+            _labels("Labels" if content["complete"] else "Confirmed periods", content["labels"], "found", "MISSED"),
+            _labels("Known false alarms", content["false_alarms"], "AGAIN", "silent"),
+            _periods("False periods", content, "false"),
+            _periods("Unjudged periods" if content["judged"] else "Periods", content, "unjudged"),
+        )
+        if table.rows
     ]
-    return [table for table in tables if table.rows]
+
+
+def _by_severity(content: Mapping[str, Any]) -> _Table:
+    columns = [
+        ("recall", "recall", 3),
+        ("precision", "precision", 3),
+        ("F1", "f1", 3),
+        ("delay, windows", "delay_windows", 1),
+        ("delay, s", "delay_seconds", 0),
+    ]
+    if content["judged"]:
+        columns += [("false", "false", 0), ("false a day", "false_per_day", 3)]
+    if not content["complete"]:
+        name = "unjudged" if content["judged"] else "periods"
+        columns += [(name, "unjudged", 0), (f"{name} a day", "unjudged_per_day", 3)]
+    return _table(
+        _SEVERITIES,
+        ("open", "once in", *(name for name, _, _ in columns)),
+        (
+            (
+                ("* " if row["open"] == content["open"] else "") + f"{row['open']:g}",
+                once_in(row["open"]),
+                *(_number(row[key], digits) for _, key, digits in columns),
+            )
+            for row in content["sweep"]
+        ),
+        words=(),
+    )
+
+
+def _by_kind(content: Mapping[str, Any]) -> _Table:
+    return _table(
+        "By kind",
+        ("kind", "labels", "found", "delay, windows"),
+        (
+            (row["kind"] or _NOTHING, str(row["labels"]), str(row["found"]), _number(row["delay_windows"], 1))
+            for row in content["kinds"]
+        ),
+        words=("kind",),
+    )
+
+
+def _labels(title: str, labels: Iterable[Mapping[str, Any]], found: str, missed: str) -> _Table:
+    return _table(
+        title,
+        ("from", "to", "kind", "series", "found", "delay, s", "severity", "reasons"),
+        (
+            (
+                row["from"],
+                row["to"],
+                row["kind"] or _NOTHING,
+                _series(row["tags"]),
+                found if row["found"] else missed,
+                _number(row["delay_seconds"], 0),
+                _number(row["peak_severity"], 0),
+                ", ".join(row["reasons"]) or _NOTHING,
+            )
+            for row in labels
+        ),
+        words=("from", "to", "kind", "series", "found", "reasons"),
+    )
+
+
+def _periods(title: str, content: Mapping[str, Any], verdict: str) -> _Table:
+    return _table(
+        title,
+        ("from", "to", "series", "severity", "reason"),
+        (
+            (row["from"], row["to"], _series(row["tags"]), _number(row["peak_severity"], 0), row["reason"])
+            for row in content["periods"]
+            if row["verdict"] == verdict
+        ),
+        words=("from", "to", "series", "reason"),
+    )
 
 
 def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], words: tuple[str, ...]) -> _Table:
+    """Without the columns that say nothing in any row."""
     cells = list(rows)
-    return _Table(title, columns, frozenset(columns) - set(words), cells[:_MOST_ROWS], len(cells[_MOST_ROWS:]))
+    said = [any(row[index] != _NOTHING for row in cells) for index in range(len(columns))]
+    columns = tuple(compress(columns, said))
+    shown = [tuple(compress(row, said)) for row in cells[:_MOST_ROWS]]
+    return _Table(title, columns, frozenset(columns) - set(words), shown, len(cells[_MOST_ROWS:]))
 
 
 def _rest(table: _Table) -> list[str]:
@@ -250,7 +340,7 @@ def _rest(table: _Table) -> list[str]:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    return _NOTHING if value is None else f"{value:.{digits}f}"
 
 
 def _series(tags: Mapping[str, str]) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from anomaly.backtest import report
-from anomaly.backtest.labels import Label, read_labels
+from anomaly.backtest.labels import Truth, of_marks, read_labels
 from anomaly.backtest.replay import SWEEP, Replay
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, say
+from anomaly.feedback import MAINTENANCE, Feedback, Mark
 from anomaly.model import Model
 from anomaly.scoring import Key
 from anomaly.source import pieces, runs
@@ -18,9 +19,12 @@ from anomaly.spec import Pipeline
 from anomaly.store import Store, StoreError
 from anomaly.tally import Tally
 from anomaly.training.gate import Refused
+from anomaly.training.marks import read_feedback
 from anomaly.training.range import Range, resolve, rfc3339
 from anomaly.training.read import check_fields
 
+# In the place of a file of labels.
+FEEDBACK = "feedback"
 _RENDERERS = {".html": report.html, ".md": report.markdown}
 
 
@@ -31,10 +35,13 @@ def backtest(options: argparse.Namespace) -> int:
     asked = resolve(pipeline, options.start, options.stop, time.time_ns())
     page = _page(options.report)
     sweep = _sweep(options.open, pipeline)
-    labels = _labels(options, pipeline, asked)
-    model = _model(Store(options.models, pipeline.name), pipeline, options.model)
-    replay = Replay(pipeline, model, Tally(f"pipeline {pipeline.name}", say), sweep)
     influx = connect(options)
+    marks = read_feedback(influx, options.results_database, pipeline) if options.labels == FEEDBACK else []
+    truth = _truth(options.labels, marks, pipeline, asked)
+    model = _model(Store(options.models, pipeline.name), pipeline, options.model)
+    # False alarms are not suppressed: whether the model raises them again is the question.
+    maintenance = Feedback(pipeline, [mark for mark in marks if mark.kind == MAINTENANCE])
+    replay = Replay(pipeline, model, Tally(f"pipeline {pipeline.name}", say), sweep, maintenance)
     check_fields(influx, pipeline)
     for begin_ns, end_ns in pieces(asked.begin_ns, asked.end_ns, pipeline.window_ns):
         say(f"scoring {rfc3339(begin_ns)} to {rfc3339(end_ns)}")
@@ -46,9 +53,16 @@ def backtest(options: argparse.Namespace) -> int:
             f"scored ({dict(replay.counts) or 'there is no data'}): choose a range (--from, --to) that has whole "
             "windows"
         )
-    _warn(pipeline, labels, replay.series)
-    evaluations = replay.evaluations(labels)
-    content = report.document(pipeline, model, asked, len(replay.series), replay.counts, evaluations)
+    _warn(pipeline, truth, replay.series)
+    content = report.document(
+        pipeline,
+        model,
+        asked,
+        len(replay.series),
+        replay.counts,
+        replay.evaluations(truth),
+        complete=truth.complete,
+    )
     if page is not None:
         _write(page, content)
     out(json.dumps(content, ensure_ascii=False) if options.json else report.text(content))
@@ -62,18 +76,18 @@ def _model(store: Store, pipeline: Pipeline, version: str | None) -> Model:
     return store.load(chosen, pipeline)
 
 
-def _labels(options: argparse.Namespace, pipeline: Pipeline, asked: Range) -> list[Label]:
-    if options.labels is None:
-        return []
-    labels = read_labels(Path(options.labels), pipeline)
-    inside = [label for label in labels if label.begin_ns < asked.end_ns and label.end_ns > asked.begin_ns]
-    if len(inside) < len(labels):
-        say(f"{len(labels) - len(inside)} of {len(labels)} labels lie outside of the range, and are left out")
+def _truth(name: str | None, marks: list[Mark], pipeline: Pipeline, asked: Range) -> Truth:
+    if name is None:
+        return Truth(complete=False)
+    known = of_marks(marks) if name == FEEDBACK else read_labels(Path(name), pipeline)
+    inside = known.within(asked.begin_ns, asked.end_ns)
+    if len(inside) < len(known):
+        say(f"{len(known) - len(inside)} of {len(known)} labels lie outside of the range, and are left out")
     return inside
 
 
-def _warn(pipeline: Pipeline, labels: list[Label], known: set[Key]) -> None:
-    for label in labels:
+def _warn(pipeline: Pipeline, truth: Truth, known: set[Key]) -> None:
+    for label in (*truth.labels, *truth.false_alarms):
         if not any(label.means(pipeline.group_by, key) for key in known):
             say(
                 f"warning: the label of {rfc3339(label.begin_ns)} is of the series {dict(label.tags)}, which has no "

@@ -6,6 +6,7 @@ import time
 from anomaly.cli import codes
 from anomaly.cli.common import choose, out, read_pipelines
 from anomaly.influxql import source, training_query
+from anomaly.rarity import once_in
 from anomaly.spec import Pipeline
 from anomaly.tickscript import tickscript
 from anomaly.training.range import resolve, rfc3339
@@ -36,9 +37,9 @@ def describe(pipeline: Pipeline, results_database: str, now_ns: int) -> list[str
         f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
         f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
         f"query        {training_query(pipeline, asked.begin_ns, asked.end_ns)}",
-        f"periods      open at severity {periods.open:g}, once in {_days(periods.open)} for each series",
+        f"periods      open at severity {periods.open:g}, once in {once_in(periods.open)} for each series",
         "             or by several windows that are as rare together",
-        f"             end after {periods.merge} below {periods.close:g}, once in {_days(periods.close)}",
+        f"             end after {periods.merge} below {periods.close:g}, once in {once_in(periods.close)}",
         f"silence      more than {periods.silence} without complete windows is a period `no data`",
         f"drift        a stability index above {pipeline.drift.psi:g}, over {pipeline.drift.horizon}",
         f"retraining   {_again(pipeline)}",
@@ -51,8 +52,3 @@ def _again(pipeline: Pipeline) -> str:
     reasons = [f"when the model is {pipeline.training.every} old"] if pipeline.training.every else []
     reasons += ["on drift"] if pipeline.training.on_drift else []
     return f"again by the trainer {' or '.join(reasons)}" if reasons else "again only when asked for"
-
-
-def _days(severity: float) -> str:
-    days = 10 ** ((severity - 50) / 12.5)
-    return f"{days:.3g} days" if days >= 1 else f"{24 * days:.2g} hours"

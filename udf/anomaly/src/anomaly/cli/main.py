@@ -95,7 +95,12 @@ def _parser() -> argparse.ArgumentParser:
     _influxdb(backtest)
     _range(backtest)
     backtest.add_argument("--model", metavar="VERSION", help="default: the current one")
-    backtest.add_argument("--labels", metavar="FILE", help="what is known to have happened, as CSV or .json")
+    backtest.add_argument(
+        "--labels",
+        metavar="FILE|feedback",
+        help="what is known to have happened: CSV or .json, or the marks of feedback",
+    )
+    _results(backtest)
     backtest.add_argument(
         "--open", type=float, action="append", metavar="S", help="a severity to look at; default: 55 to 95"
     )

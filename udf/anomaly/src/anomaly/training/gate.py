@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from anomaly.calibration import calibrate
 from anomaly.features import Floats, features
+from anomaly.rarity import days
 from anomaly.spec import Pipeline
 from anomaly.windows import Windows
 
@@ -75,7 +76,7 @@ def check_quality(
             f"{loud_share:.1%} of the history would be anomalous to a model of the rest of it, first at "
             f"{_time(begin_ns[loud].min())}: the model takes it as usual; if it is not, train on another range"
         )
-    expected = 10.0 ** -((limit - 50.0) / 12.5)
+    expected = 1.0 / days(limit)
     return Quality(expected, loud_share * pipeline.windows_per_day, odd_share, tuple(warnings))
 
 
