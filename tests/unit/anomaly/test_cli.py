@@ -181,6 +181,32 @@ def test_no_promote_leaves_the_current_version(train: Run, tmp_path: Path) -> No
     assert Store(tmp_path / "models", "printer").current() == first.last["version"]
 
 
+def test_a_model_that_does_worse_is_refused_unless_it_is_insisted_on(
+    train: Run, tmp_path: Path, influxdb: InfluxDB
+) -> None:
+    first = train()
+    store = Store(tmp_path / "models", "printer")
+    assert store.manifest(first.last["version"])["challenge"] is None
+    values = HISTORY.values.copy()
+    values[HISTORY.begin_ns // printers.WINDOW_NS % 600 >= 570, 2] += 9.0
+    influxdb.windows = Windows(HISTORY.keys, HISTORY.series, HISTORY.begin_ns, values, HISTORY.counts)
+    refused = train()
+    failed(refused, 3, "refused", f"worse than the current one, {first.last['version']}, which stays", "--force")
+    assert [version.name for version in store.versions()] == [first.last["version"]]
+    # A shadow replaces nothing, so it may be worse.
+    shadow = train("--no-promote")
+    assert shadow.last["status"] == "trained"
+    assert store.current() == first.last["version"]
+    assert "warning: the new model does worse than the current one: it misses offsets of bed upwards" in shadow.err
+    forced = train("--force")
+    assert store.current() == forced.last["version"]
+    challenged = store.manifest(forced.last["version"])["challenge"]
+    assert challenged["current"] == first.last["version"]
+    assert challenged["found"]["candidate"] < challenged["found"]["current"]
+    influxdb.windows = HISTORY
+    assert f"beside the current model, {forced.last['version']}" in train().err
+
+
 def failed(ran: Ran, code: int, status: str, *parts: str) -> None:
     assert ran.code == code
     assert ran.last["status"] == status

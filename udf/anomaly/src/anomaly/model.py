@@ -67,6 +67,10 @@ class Model:
             self._thresholds[severity] = self.calibration.score_at(severity, self._windows_per_day)
         return self._thresholds[severity]
 
+    def severities(self, scores: Floats) -> Floats:
+        """(n,), 0 to 100, of scores (n,)."""
+        return self.calibration.severity(scores, self._windows_per_day)
+
     def knows(self, key: tuple[str, ...]) -> bool:
         """Whether the series was in the training data; others are scored with the scaling of all."""
         return key in self._rows
@@ -90,7 +94,7 @@ class Model:
         `features`."""
         row = self._rows.get(key, 0)
         scores, shares = follower.explain(begin_ns, self.features(key, values))
-        severities = self.calibration.severity(scores, self._windows_per_day)
+        severities = self.severities(scores)
         surprises = np.zeros(len(scores)) if self.detector.adds_up else -np.log(self.calibration.probability(scores))
         width = len(self.pipeline.aggregate)
         contributions = shares.reshape(len(values), -1, width).sum(axis=2)

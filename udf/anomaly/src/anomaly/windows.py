@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+# Detectors that remember see so many windows before those that are to be judged, which fill their means and sums.
+LEAD_IN_WINDOWS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:
@@ -35,3 +38,10 @@ class Windows:
     def complete(self) -> NDArray[np.bool_]:
         """(n,): windows without a missing aggregate."""
         return np.asarray(np.isfinite(self.values).all(axis=1))
+
+    def led_in(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(n,): the wanted windows (n,), and the LEAD_IN_WINDOWS of the same series that come right before them."""
+        shown = wanted.copy()
+        for distance in range(1, min(LEAD_IN_WINDOWS, len(self) - 1) + 1):
+            shown[:-distance] |= wanted[distance:] & (self.series[distance:] == self.series[:-distance])
+        return shown

@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         "--if-needed", action="store_true", help="do nothing when the current model is what would be trained"
     )
     train.add_argument("--no-promote", action="store_true", help="store the version, leave the current one")
+    train.add_argument(
+        "--force", action="store_true", help="make it current even if it does worse than the current model"
+    )
     train.set_defaults(command=_train)
 
     trainer = commands.add_parser("trainer", help="train pipelines again when it is time, until it is ended")

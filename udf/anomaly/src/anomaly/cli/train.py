@@ -4,7 +4,7 @@ import argparse
 import platform
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,12 @@ from anomaly.store import Store, StoreError
 from anomaly.training.gate import Refused
 from anomaly.training.influx import Influx
 from anomaly.training.progress import progress
-from anomaly.training.range import Range, resolve, rfc3339
+from anomaly.training.range import Range, moment, resolve, rfc3339
 from anomaly.windows import Windows
+
+if TYPE_CHECKING:
+    from anomaly.training.challenge import Challenge
+    from anomaly.training.fit import Trained
 
 _MOST_JOBS = 4
 
@@ -64,6 +68,21 @@ def train(options: argparse.Namespace) -> int:
         return codes.REFUSED
     for warning in trained.quality.warnings:
         say(f"warning: {warning}")
+    challenged = _challenged(store, pipeline, trained, history.windows, marks)
+    if challenged is not None and challenged.worse:
+        message = f"{' and '.join(challenged.worse)}: {challenged}"
+        if not (options.force or options.no_promote):
+            message = (
+                f"pipeline {pipeline.name}: the new model does worse than the current one, {challenged.current}, which "
+                f"stays: {message}: train on another range (training.from, training.to, --from, --to), or insist with "
+                "--force (train_force)"
+            )
+            say(f"anomaly: {message}")
+            result({**_nothing("refused", pipeline, asked, started), "message": message})
+            return codes.REFUSED
+        say(f"warning: the new model does worse than the current one: {message}")
+    elif challenged is not None:
+        say(f"beside the current model, {challenged.current}, {challenged}")
     manifest = {
         "created": rfc3339(now_ns),
         "parent": store.current(),
@@ -87,6 +106,7 @@ def train(options: argparse.Namespace) -> int:
             "threshold": trained.model.threshold(pipeline.periods.open),
         },
         "quality": asdict(trained.quality),
+        "challenge": None if challenged is None else asdict(challenged),
     }
     path = store.write(trained.model, manifest, trained.estimator)
     if not options.no_promote:
@@ -97,6 +117,25 @@ def train(options: argparse.Namespace) -> int:
     )
     result(_answer("trained", store, store.manifest(trained.model.version), started))
     return codes.DONE
+
+
+def _challenged(
+    store: Store, pipeline: Pipeline, trained: "Trained", history: Windows, marks: list[Mark]
+) -> "Challenge | None":
+    """The new model beside the current one; None where there is none that can be asked."""
+    from anomaly.training.challenge import challenge
+
+    version = store.current()
+    if version is None:
+        return None
+    try:
+        current = store.load(version, pipeline)
+    except StoreError as error:
+        say(f"the new model is not compared with the current one: {error}")
+        return None
+    seen = store.manifest(version)["range"]
+    begin_ns, end_ns = (moment(seen[name], f"range.{name} of {version}") for name in ("from", "to"))
+    return challenge(current, (begin_ns, end_ns), trained, history, marks)
 
 
 def _pooled(windows: Windows) -> list[list[str]]:

@@ -31,8 +31,16 @@ from anomaly.windows import Windows
 # Scoring costs some 10 us a window or more, and calibration gains little from more than this: of each block, only the
 # begin is then scored.
 _MOST_CALIBRATED = 200_000
-# Detectors that remember see so many windows before those that are held back, which fill their means and sums.
-_LEAD_IN_WINDOWS = 60
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """What a model was calibrated with. windows: all n that it was trained on. scored: (n,), those that were also
+    scored by a detector that had not seen them. scores: theirs (k,)."""
+
+    windows: Windows
+    scored: NDArray[np.bool_]
+    scores: Floats
 
 
 @dataclass(frozen=True)
@@ -41,9 +49,14 @@ class Trained:
 
     model: Model
     estimator: object
-    windows: int
+    held_back: HeldBack
     left_out: int
     quality: Quality
+
+    @property
+    def windows(self) -> int:
+        """How many it was trained on."""
+        return len(self.held_back.windows)
 
 
 def train(
@@ -72,7 +85,7 @@ def train(
     def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
         scaling, fitted, _ = _fit(pipeline, names, usable.where(blocks.trained_on(fold)), seed + 1 + fold)
         mine = blocks.held_back(fold) & scored
-        shown = _led_in(usable.series, mine)
+        shown = usable.led_in(mine)
         windows, kept = usable.where(shown), mine[shown]
         return mine, np.stack([score_windows(scaling, detector, windows)[kept] for detector in fitted.values()], axis=1)
 
@@ -89,7 +102,7 @@ def train(
     progress.at(1.0, "of the forests fitted")
     x = scaling.transform(usable.values[scored], usable.series[scored] + 1)
     model = Model(version, pipeline, scaling, detector, calibrate(held_back), reference(x))
-    return Trained(model, estimator, len(usable), left_out, quality)
+    return Trained(model, estimator, HeldBack(usable, scored, held_back), left_out, quality)
 
 
 def _fit(
@@ -102,14 +115,6 @@ def _fit(
     fitted = {name: fit(name, history, pipeline.parameters, seed, keep=keep) for name in names}
     estimators = (estimator for _, estimator in fitted.values() if estimator is not None)
     return scaling, {name: detector for name, (detector, _) in fitted.items()}, next(estimators, None)
-
-
-def _led_in(series: NDArray[np.intp], wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(n,): the wanted windows, and those of the same series that come right before them."""
-    shown = wanted.copy()
-    for distance in range(1, min(_LEAD_IN_WINDOWS, len(series) - 1) + 1):
-        shown[:-distance] |= wanted[distance:] & (series[distance:] == series[:-distance])
-    return shown
 
 
 def _usable(pipeline: Pipeline, windows: Windows) -> Windows:

@@ -6,16 +6,18 @@ Tags: `pipeline`, and those of the series that are meant; none means all. Time: 
 a mark is taken back by overwriting it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from anomaly.feedback import FALSE_ALARM, KINDS, Feedback, Look, Mark
 from anomaly.influxql import identifier, literal
 from anomaly.lines import line
-from anomaly.model import Model, Verdict
+from anomaly.model import Model
 from anomaly.results import Result
+from anomaly.scoring import Run, Scorer
 from anomaly.spec import Pipeline
+from anomaly.tally import Tally
 from anomaly.training.influx import Influx
 from anomaly.windows import Windows
 
@@ -54,26 +56,32 @@ def write_feedback(influx: Influx, database: str, pipeline: str, mark: Mark, kin
     influx.write([line(point)], database)
 
 
-def learned(model: Model, windows: Windows, marks: list[Mark]) -> list[str]:
-    """Ids of the false alarms that lie in the history and are none to the model: no window reaches `periods.open`."""
+def learned(model: Model, windows: Windows, marks: Sequence[Mark]) -> list[str]:
+    """Ids of the false alarms that lie in the history and are none to the model: it opens no period there."""
     feedback = Feedback(model.pipeline, marks)
-    return [mark.id for mark in marks if mark.kind == FALSE_ALARM and _calm(model, windows, feedback, mark)]
+    return [mark.id for mark in marks if mark.kind == FALSE_ALARM and opens(model, windows, feedback, mark) is False]
 
 
-def _calm(model: Model, windows: Windows, feedback: Feedback, mark: Mark) -> bool:
-    marked = windows.where(feedback.marked(windows, mark))
-    marked = marked.where(marked.complete)
-    limit = model.pipeline.periods.open
-    return len(marked) > 0 and all(
-        verdict.severity < limit
-        for index, key in enumerate(marked.keys)
-        for verdict in _again(model, key, marked.where(marked.series == index))
+def opens(model: Model, windows: Windows, feedback: Feedback, mark: Mark) -> bool | None:
+    """Whether the model finds a period where a mark is, after training; None where the history has nothing of it."""
+    marked = feedback.marked(windows, mark) & windows.complete
+    if not marked.any():
+        return None
+    shown = windows.led_in(marked)
+    scorer = Scorer(model.pipeline, Tally("marks", _unsaid))
+    return any(
+        scored.anomalous and scored.begin_ns in begins
+        for index in np.unique(windows.series[marked])
+        for mine in [shown & (windows.series == index)]
+        for begins in [set(windows.begin_ns[marked & mine].tolist())]
+        for scored in scorer.feed(
+            model, Run(windows.keys[index], windows.begin_ns[mine], windows.values[mine], windows.counts[mine])
+        )
     )
 
 
-def _again(model: Model, key: tuple[str, ...], windows: Windows) -> list[Verdict]:
-    """What a model says when windows of one series come again after its training."""
-    return model.judge(model.follow(key), key, windows.begin_ns, windows.values) if len(windows) else []
+def _unsaid(message: str) -> None:
+    """What a scorer says is for whoever serves."""
 
 
 def _seen(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Mark:
