@@ -4,6 +4,8 @@ Waits end when what is waited for is there, and fail after two minutes. One test
 that is its contract: the end of a task.
 """
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -139,6 +141,36 @@ def test_odd_points_come_back_as_they_were(kapacitord: Start, collector: Collect
     kapacitor.assert_healthy()
 
 
+def test_a_tag_may_be_as_long_as_kapacitor_makes_it(kapacitord: Start, collector: Collector) -> None:
+    """Measurement and tags that are written have 65,535 bytes at most; a task can make a longer tag of a field."""
+    kapacitor = kapacitord("echo", "deviation")
+    as_tag = "|eval(lambda: \"s\").as('long').tags('long').keep('s', 'usage')|groupBy('long')"
+    for udf, options in (("echo", ""), ("deviation", ".field('usage').size(3)")):
+        kapacitor.define(udf, stream(udf, collector, before=as_tag, options=options))
+    refused = kapacitor.call("POST", "/write?db=db&rp=autogen", f"cpu,tag={'y' * 65_535} usage=1 1".encode())
+    assert refused.status == 400
+    assert "max key length exceeded" in refused.body.decode()
+    kapacitor.write(cpu(1, usage=1.0, s="y" * 1_000_000))
+    assert [len(point["tags"]["long"]) for point in collector.wait_for(2)] == [1_000_000] * 2
+    kapacitor.assert_healthy()
+
+
+def test_a_duration_has_to_be_made_a_number_before_a_udf(kapacitord: Start, collector: Collector) -> None:
+    """Kapacitor panics otherwise, before the UDF sees anything. If this fails, the README's warning can go."""
+    kapacitor = kapacitord("echo")
+
+    def lasts(value: str) -> str:
+        return stream("echo", collector, before=f"|eval(lambda: {value}).as('lasts').keep()")
+
+    kapacitor.define("t", lasts('duration("usage", 1s) / 1ms'))
+    kapacitor.write(cpu(1, usage=2))
+    assert [point["lasts"] for point in collector.wait_for(1)] == [2000]
+    kapacitor.assert_healthy()
+    kapacitor.define("u", lasts('duration("usage", 1s)'))
+    kapacitor.write(cpu(2, usage=2))
+    kapacitor.wait_for_log("panic: unsupported field value type")
+
+
 def test_fields_that_are_not_finite_do_not_leave_the_udf(kapacitord: Start, collector: Collector) -> None:
     kapacitor = kapacitord("NotFinite")
     kapacitor.define("t", stream("NotFinite", collector))
@@ -211,6 +243,29 @@ def test_disable_returns_though_its_output_is_not_read(kapacitord: Start) -> Non
     assert kapacitor.call("DELETE", "/tasks/t").status == 204
     wait_until(lambda: not kapacitor.children(), "the process has not ended")
     kapacitor.assert_healthy()
+
+
+@pytest.mark.parametrize("way", ["disable", "delete", "stop", "kill"])
+def test_a_child_that_lives_on_does_not_hold_up_kapacitor(
+    kapacitord: Start, collector: Collector, tmp_path: Path, way: str
+) -> None:
+    """Kapacitor waits for the end of the stderr that a UDF has, and that its children would inherit."""
+    kapacitor = kapacitord("Spawning")
+    kapacitor.define("t", stream("Spawning", collector))
+    kapacitor.wait_for_log("the child lives")
+    (udf,) = kapacitor.children()
+    try:
+        if way == "stop":
+            kapacitor.stop()
+        else:
+            if way == "kill":
+                os.kill(udf, signal.SIGKILL)
+            body = {"status": "disabled"} if way == "disable" else None
+            assert kapacitor.call("PATCH" if body else "DELETE", "/tasks/t", body).status in (200, 204)
+            wait_until(lambda: not kapacitor.children(), "the UDF has not been reaped")
+            kapacitor.assert_healthy()
+    finally:
+        (tmp_path / "child").unlink()
 
 
 def test_stopping_kapacitord_ends_a_stuck_udf(kapacitord: Start, collector: Collector) -> None:

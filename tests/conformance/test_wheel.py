@@ -5,13 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.conformance.kapacitord import Collector, Kapacitord
+from tests.conformance.kapacitord import Collector, Kapacitord, wait_until
 
 pytestmark = pytest.mark.containers
 
@@ -60,11 +61,16 @@ def locked() -> Iterator[str]:
             yield pin
 
 
+def readme(language: str, begins: str) -> str:
+    """The README's only block of this language that begins so."""
+    (block,) = re.findall(rf"^```{language}\n({begins}.*?)^```", (PACKAGE / "README.md").read_text(), re.S | re.M)
+    return str(block)
+
+
 def example(begins: str, directory: Path) -> str:
     """The README's program that begins with this comment, as a file."""
-    (code,) = re.findall(rf"```python\n(# {begins}.*?)```", (PACKAGE / "README.md").read_text(), re.S)
     path = directory / "program.py"
-    path.write_text(code)
+    path.write_text(readme("python", f"# {begins}"))
     return str(path)
 
 
@@ -74,13 +80,22 @@ def test_it_knows_whether_it_is_compiled(installed: Installed) -> None:
     assert ran.stdout == f"{installed.compiled} False\n"
 
 
-def test_the_example(installed: Installed, kapacitord_binary: Path, collector: Collector, tmp_path: Path) -> None:
-    program = [str(installed.python), example("moving.py", tmp_path)]
-    with Kapacitord(kapacitord_binary, tmp_path / "kapacitor", {"moving": program}, environment={}) as kapacitor:
-        source = "stream|from().measurement('cpu').groupBy('host')"
-        kapacitor.define("t", f"{source} @moving().field('usage') |httpPost('{collector.url}')")
-        kapacitor.write("cpu,host=a usage=1 1", "cpu,host=a usage=3 2")
-        assert [point["mean"] for point in collector.wait_for(2)] == [1, 2]
+def test_the_example(installed: Installed, kapacitord_binary: Path, tmp_path: Path) -> None:
+    """Program, configuration and task are the README's; only the paths are this test's."""
+    paths = {"python3": str(installed.python), "/opt/moving.py": example("moving.py", tmp_path)}
+    declared = tomllib.loads(readme("toml", "# kapacitor.conf"))["udf"]["functions"]
+    functions = {name: [paths[part] for part in (udf["prog"], *udf["args"])] for name, udf in declared.items()}
+    timeout = declared["moving"]["timeout"]
+    task = readme("", "stream")
+    with Kapacitord(kapacitord_binary, tmp_path / "kapacitor", functions, timeout=timeout, environment={}) as kapacitor:
+        kapacitor.define("t", task)
+        kapacitor.write("cpu,host=a usage=1 1", "cpu,host=b usage=5 1", "cpu,host=a usage=3 2")
+
+        def means() -> dict[str, float]:
+            rows = kapacitor.call("GET", "/tasks/t/mean").json.get("series") or []
+            return {row["tags"]["host"]: row["values"][0][row["columns"].index("mean")] for row in rows}
+
+        wait_until(lambda: means() == {"a": 2, "b": 5}, f"means by host: {means()}")
 
 
 def test_the_fast_example(installed: Installed, kapacitord_binary: Path, collector: Collector, tmp_path: Path) -> None:

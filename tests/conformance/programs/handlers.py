@@ -76,6 +76,20 @@ class NotFinite(StreamHandler[PointSink]):
         out.point(Point(point.time, {"nan": math.nan}, name=point.name))
 
 
+class Spawning(StreamHandler[PointSink]):
+    """Has a child that inherits what it can and lives on for ten minutes, or until the file `child` is gone."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        file = Path(os.environ["SCRATCH"], "child")
+        file.touch()
+        wait = f"for n in $(seq 6000); do [ -e {file} ] || exit; sleep 0.1; done"
+        subprocess.Popen(["/bin/sh", "-c", f"echo the child lives >&2; {wait}"])
+
+    def point(self, point: Point, out: PointSink) -> None:
+        out.point(point)
+
+
 class Unwilling(StreamHandler[PointSink]):
     def __init__(self, context: Context) -> None:
         raise ValueError("there is no model, train one")

@@ -1,5 +1,6 @@
 """The TICKscript of a pipeline's task."""
 
+import re
 from typing import Any
 
 from anomaly.spec import normalize, parse
@@ -50,3 +51,9 @@ def test_stopping_moving_and_training_a_pipeline_do_not_change_it() -> None:
 
 def test_another_threshold_changes_it() -> None:
     assert script(periods={"open": 80}) != script()
+
+
+def test_no_node_makes_anything_that_a_udf_cannot_be_handed() -> None:
+    """|eval makes durations, at which Kapacitor panics; what is written to a database holds none."""
+    before, _, _ = script().partition("@anomaly()")
+    assert re.findall(r"\|(\w+)\(", before) == ["from", "window"]

@@ -36,6 +36,22 @@ def test_the_longest_quiet_group_makes_room() -> None:
     assert (counters.groups, counters.groups_evicted, counters.groups_expired) == (2, 1, 0)
 
 
+def test_keys_that_are_long_make_room_for_each_other() -> None:
+    counters = Counters()
+    groups: Groups[str, list[int]] = Groups(list, most_bytes=100_000, counters=counters)
+    groups["a" * 200_000].append(1)
+    assert counters.group_bytes > 200_000
+    for key in "bcd":
+        groups[key * 30_000].append(1)
+    assert [key[0] for key in groups] == ["b", "c", "d"]
+    groups["e" * 30_000].append(1)
+    assert [key[0] for key in groups] == ["c", "d", "e"]
+    assert (counters.groups, counters.groups_evicted) == (3, 2)
+    assert 90_000 < counters.group_bytes <= 100_000
+    groups.replace([])
+    assert (counters.groups, counters.group_bytes) == (0, 0)
+
+
 def test_a_group_that_was_quiet_for_too_long_is_forgotten() -> None:
     clock, counters = Clock(), Counters()
     groups: Groups[str, list[int]] = Groups(list, ttl=10.0, counters=counters, clock=clock)
@@ -67,7 +83,7 @@ def test_what_was_taken_up_again_has_its_full_time() -> None:
     assert (counters.groups, counters.groups_evicted) == (2, 1)
 
 
-@pytest.mark.parametrize("bad", [{"most": 0}, {"ttl": 0.0}])
+@pytest.mark.parametrize("bad", [{"most": 0}, {"most_bytes": 0}, {"ttl": 0.0}])
 def test_bounds_that_keep_nothing_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Groups(list, **bad)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -91,9 +92,19 @@ class Program:
         self._reader.join(WAIT)
         return self._log.decode()
 
-    def wait_for_log(self, text: str) -> None:
+    def wait_for_log(self, text: str) -> str:
+        """Wait for a text, and give the line that has it."""
         with self._logged:
-            assert self._logged.wait_for(lambda: text.encode() in self._log, WAIT), self._log.decode()
+            assert self._logged.wait_for(lambda: re.search(f".*{text}.*\n", self._log.decode()), WAIT), self._log
+            return next(line for line in self._log.decode().splitlines() if text in line)
+
+    def hung_up(self) -> bool:
+        """Whether nobody can write to stdout and stderr any more."""
+        while select.select([self.stdout], [], [], WAIT)[0]:
+            if not os.read(self.stdout.fileno(), 2**20):
+                self._reader.join(WAIT)
+                return not self._reader.is_alive()
+        return False
 
 
 @pytest.fixture
@@ -207,6 +218,41 @@ def test_the_process_ends_after_the_input_whatever_the_handler_does(program: Sta
     udf.send(point(-1), point(2), point(3))
     assert udf.end() == 0
     assert "the time to stop is over" in udf.log()
+
+
+@pytest.mark.parametrize("handler", ["Spawning", "Forking"])
+@pytest.mark.parametrize("way", ["end", "kill"])
+def test_a_child_that_lives_on_holds_nothing_that_kapacitor_waits_for(program: Start, handler: str, way: str) -> None:
+    udf = program(handler)
+    udf.start()
+    udf.wait_for_log("the child is here")
+    child = int(udf.wait_for_log("its pid ").partition("its pid ")[2].partition(".")[0])
+    try:
+        if way == "end":
+            assert udf.end() == 0
+        else:
+            udf.process.kill()
+        assert udf.hung_up()
+        os.kill(child, 0)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_crash_tells_where(program: Start) -> None:
+    udf = program("Crashing")
+    udf.start()
+    udf.send(point(1))
+    assert udf.process.wait(WAIT) == -signal.SIGSEGV
+    log = udf.log()
+    assert "Segmentation fault" in log
+    assert "in crash" in log
+
+
+def test_what_is_written_to_the_descriptor_at_the_end_is_not_lost(program: Start) -> None:
+    udf = program("LastWords")
+    udf.start()
+    assert udf.end() == 0
+    assert udf.log().endswith("last words\n")
 
 
 def test_the_process_ends_though_nobody_reads_its_output(program: Start) -> None:

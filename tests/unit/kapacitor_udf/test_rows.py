@@ -137,6 +137,12 @@ def test_what_has_arrived_is_handled_at_once_with_a_number_for_each_group(harnes
     assert harness.handler.groups.name(1) == "host=y"
 
 
+def test_a_tag_may_be_of_any_length(harness: Harness) -> None:
+    hosts = ["é" * 10**6, "é" * 10**6 + "e", "é" * 10**6]
+    out = harness.feed([point(n, host, a=n, b=0) for n, host in enumerate(hosts)])
+    assert [(each.tags["host"], each.fields["rank"]) for each in out] == list(zip(hosts, [0, 1, 0], strict=True))
+
+
 def test_a_field_that_the_point_has_is_replaced(harness: Harness) -> None:
     out = harness.feed([point(1, a=1, b=1), point(2, a=1, b=2, score=True), point(3, a=1, b=3)])
     assert [each.fields["score"] for each in out] == [2, 3, 4]
@@ -348,6 +354,20 @@ def test_groups_may_be_too_many_for_as_long_as_one_micro_batch(loops: ModuleType
         assert count(harness, *hosts, *hosts) == [1] * 50 + [2] * 50
         assert len(harness.handler.groups) == 9
         assert count(harness, "h49", "h0") == [3, 1]
+
+
+def test_groups_of_long_names_make_room_for_each_other(loops: ModuleType) -> None:
+    class Long(Counts):
+        most_group_bytes = 100_000
+
+    long = {letter: letter * 30_000 for letter in "abcd"}
+    with Harness(udf(Long)) as harness:
+        for letter in "abcabd":
+            count(harness, long[letter])
+        assert [name[-1] for name, _ in harness.handler.groups] == ["b", "d"]
+        assert (harness.counters.groups, harness.counters.groups_evicted) == (2, 2)
+        assert 60_000 < harness.counters.group_bytes < 90_000
+        assert count(harness, long["b"], long["c"]) == [3, 1]
 
 
 def test_silent_groups_are_forgotten() -> None:

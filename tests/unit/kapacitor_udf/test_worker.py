@@ -134,6 +134,7 @@ def test_odd_points_pass() -> None:
         Point(-1, {"a b,=\"'": "x" * 10**6}, {"тег ,=": "値\n" * 1000}, "имя", ["тег ,="], True),
         Point(2**63 - 1, {"a": -(2**63), "b": True, "": ""}, {"": ""}, "", [""]),
         Point(-(2**63), {"a": 5e-324}, {}, "m"),
+        Point(1, {"a": 1}, {"t" * 10**6: "é" * 10**6}, "m" * 10**6, ["t" * 10**6]),
     ]
     with Harness(picky()) as harness:
         out = harness.feed([*odd, *odd])

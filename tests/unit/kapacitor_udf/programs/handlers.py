@@ -1,6 +1,7 @@
 """Handlers that do what handlers should not. Importing this module prints to stdout, and says so."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -62,6 +63,41 @@ class Lingering(Echo):
 
     def close(self) -> None:
         threading.Event().wait()
+
+
+class Spawning(Echo):
+    """Starts a process that outlives it and has inherited what it can, and tells which."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        code = "import time, sys; print('the child is here', file=sys.stderr, flush=True); time.sleep(600)"
+        context.log(f"its pid {subprocess.Popen([sys.executable, '-c', code]).pid}.")
+
+
+class Forking(Echo):
+    """Likewise, without another program."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        child = os.fork()
+        if child == 0:
+            print("the child is here")
+            threading.Event().wait(600)
+            os._exit(0)
+        context.log(f"its pid {child}.")
+
+
+class Crashing(Echo):
+    def point(self, point: Point, out: PointSink) -> None:
+        def crash() -> None:
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+        crash()
+
+
+class LastWords(Echo):
+    def close(self) -> None:
+        os.write(2, b"last words")
 
 
 class Unwilling(Echo):

@@ -39,6 +39,7 @@ class Counters:
     log_lines_dropped: int = 0
     queued: int = 0  # points waiting now
     groups: int = 0  # groups whose state is kept now (in Groups)
+    group_bytes: int = 0  # that their keys take
     groups_evicted: int = 0  # forgotten since there were too many
     groups_expired: int = 0  # forgotten since they were quiet for too long
     takes: int = 0  # times that the handler's loop took what had arrived: points_in / takes is the usual batch
@@ -63,7 +64,7 @@ class Counters:
         """One line with those that are not zero."""
         parts = []
         for name, value in self.as_dict().items():
-            if not value or name in ("last_error", "queued", "groups", "takes", "latency"):
+            if not value or name in ("last_error", "queued", "groups", "group_bytes", "takes", "latency"):
                 continue
             if name == "rejected":
                 parts += [f"rejected[{reason}]={count}" for reason, count in sorted(value.items())]

@@ -6,6 +6,7 @@ for as long as a handler looks at it; until then there may be as many groups too
 A number that has become free is given to the next new group, and what handlers keep under it is set back first.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._counters import Counters
-from ._groups import check_bounds
+from ._groups import MOST_BYTES, check_bounds
 
 _FIRST_CAPACITY = 64
 # To look for silent groups takes time. So more make room than need to, as a part of all that are kept; and they are
@@ -45,22 +46,26 @@ class GroupState:
 class GroupNumbers:
     """Groups and their numbers, bounded as `Groups` is.
 
-    `most`: how many are kept. `ttl`: seconds without points after which one is not, None for ever. `counters`: a
-    Context's, where `groups`, `groups_evicted` and `groups_expired` are then counted.
+    `most`: how many are kept. `most_bytes`: of their IDs, likewise. `ttl`: seconds without points after which one is
+    not, None for ever. `counters`: a Context's, where `groups`, `group_bytes` (of IDs), `groups_evicted` and
+    `groups_expired` are then counted.
     """
 
     def __init__(
         self,
         *,
         most: int,
+        most_bytes: int = MOST_BYTES,
         ttl: float | None = None,
         counters: Counters | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        check_bounds(most, ttl)
+        check_bounds(most, most_bytes, ttl)
         self.numbers: dict[bytes, int] = {}
         """The number of each group that is kept, by Kapacitor's ID of it, encoded."""
         self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._ttl = ttl
         self._counters = counters or Counters()
         self._clock = clock
@@ -108,7 +113,7 @@ class GroupNumbers:
             state.reset(number)
         self.numbers[name] = number
         self._seen[number] = self._clock()
-        self._counters.groups += 1
+        self._count(1, sys.getsizeof(name))
         return number
 
     def used(self, numbers: npt.NDArray[np.int64]) -> None:
@@ -122,8 +127,11 @@ class GroupNumbers:
                     break
                 self._forget(number)
                 self._counters.groups_expired += 1
-        if len(self.numbers) > self._most:
-            for number in self._silent_first()[: len(self.numbers) - self._most + int(self._most * _PART)]:
+        if len(self.numbers) > self._most or (self._bytes > self._most_bytes and len(self.numbers) > 1):
+            room = 1 - _PART
+            for number in self._silent_first()[:-1]:
+                if len(self.numbers) <= self._most * room and self._bytes <= self._most_bytes * room:
+                    break
                 self._forget(number)
                 self._counters.groups_evicted += 1
 
@@ -133,9 +141,16 @@ class GroupNumbers:
         return [int(number) for number in kept[order]]
 
     def _forget(self, number: int) -> None:
-        del self.numbers[self._names[number]]
+        name = self._names[number]
+        del self.numbers[name]
+        self._names[number] = b""
         self._free.append(number)
-        self._counters.groups -= 1
+        self._count(-1, -sys.getsizeof(name))
+
+    def _count(self, groups: int, size: int) -> None:
+        self._bytes += size
+        self._counters.groups += groups
+        self._counters.group_bytes += size
 
     def _grow(self) -> None:
         capacity = 2 * len(self._seen)

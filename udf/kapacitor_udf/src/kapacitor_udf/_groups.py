@@ -1,7 +1,8 @@
 """State for each group, bounded: Kapacitor never tells that a group is gone, so state that nobody asks for must go.
 
-Two bounds, both by last use. At most `most` groups are kept; one more, and the one that was quiet for longest goes. And
-one that was quiet for `ttl` seconds goes with the next use of any other.
+Three bounds, all by last use. At most `most` groups are kept, and their keys take at most `most_bytes`; beyond, those
+that were quiet for longest go. And one that was quiet for `ttl` seconds goes with the next use of any other. Keys are
+made of tags, so the data decide how long they are; how much a handler keeps for a group is in its own hands.
 
 Time is the process's own clock, not the points'. A bound is there to give memory back, which is a matter of real time:
 one point from the year 2200 must not make all other groups look old, and a backlog or a replay that runs through a week
@@ -9,6 +10,7 @@ of data in a minute must not lose them. What a gap in the data means to a handle
 of the points.
 """
 
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -20,10 +22,16 @@ K = TypeVar("K", bound=Hashable)
 G = TypeVar("G")
 
 
-def check_bounds(most: int, ttl: float | None) -> None:
+MOST_BYTES = 64 * 2**20
+"""Of keys. Of 100,000 groups, each may have 670 bytes."""
+
+
+def check_bounds(most: int, most_bytes: int, ttl: float | None) -> None:
     """Raises ValueError for bounds that leave nothing."""
     if most < 1:
         raise ValueError(f"most is {most}, expected at least 1 group")
+    if most_bytes < 1:
+        raise ValueError(f"most_bytes is {most_bytes}, expected at least 1 byte")
     if ttl is not None and ttl <= 0:
         raise ValueError(f"ttl is {ttl}, expected more than 0 seconds, or None")
 
@@ -41,7 +49,8 @@ class _Entry(Generic[G]):
 class Groups(Generic[K, G]):
     """State by group, made by `make()` when it is first asked for: `groups[point.group]`.
 
-    `ttl`: seconds, None for ever. `counters`: a Context's, where `groups`, `groups_evicted` and `groups_expired` are
+    `most_bytes`: of keys, as Python keeps them; one group is kept, however long its key is. `ttl`: seconds, None for
+    ever. `counters`: a Context's, where `groups`, `group_bytes` (of keys), `groups_evicted` and `groups_expired` are
     then counted. Iterating gives keys, the longest quiet first, and is no use of them.
     """
 
@@ -50,13 +59,16 @@ class Groups(Generic[K, G]):
         make: Callable[[], G],
         *,
         most: int = 100_000,
+        most_bytes: int = MOST_BYTES,
         ttl: float | None = None,
         counters: Counters | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        check_bounds(most, ttl)
+        check_bounds(most, most_bytes, ttl)
         self._make = make
         self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._ttl = ttl
         self._counters = counters or Counters()
         self._clock = clock
@@ -92,8 +104,8 @@ class Groups(Generic[K, G]):
         """Keep these and no others, as if each had just been asked for, in this order."""
         items = list(items)  # what raises while they are made leaves all as it was
         now = self._clock()
-        self._counters.groups -= len(self._entries)
-        self._entries.clear()
+        while self._entries:
+            self._forget()
         for key, state in items:
             self._add(key, state, now)
 
@@ -103,19 +115,26 @@ class Groups(Generic[K, G]):
 
     def _add(self, key: K, state: G, now: float) -> None:
         if key not in self._entries:
-            self._counters.groups += 1
+            self._count(1, sys.getsizeof(key))
         self._entries[key] = _Entry(state, now)
         self._entries.move_to_end(key)
-        while len(self._entries) > self._most:
-            self._entries.popitem(last=False)
-            self._counters.groups -= 1
+        while len(self._entries) > self._most or (self._bytes > self._most_bytes and len(self._entries) > 1):
+            self._forget()
             self._counters.groups_evicted += 1
 
     def _expire(self, now: float) -> None:
         while self._entries and self._is_old(next(iter(self._entries.values())), now):
-            self._entries.popitem(last=False)
-            self._counters.groups -= 1
+            self._forget()
             self._counters.groups_expired += 1
+
+    def _forget(self) -> None:
+        key, _ = self._entries.popitem(last=False)
+        self._count(-1, -sys.getsizeof(key))
+
+    def _count(self, groups: int, size: int) -> None:
+        self._bytes += size
+        self._counters.groups += groups
+        self._counters.group_bytes += size
 
     def _is_old(self, entry: _Entry[G], now: float) -> bool:
         return self._ttl is not None and now - entry.used >= self._ttl

@@ -8,6 +8,7 @@ from ._counters import Counters
 from ._data import Batch, FieldValue, Point
 from ._declaration import UDF
 from ._errors import InitError
+from ._groups import MOST_BYTES
 from ._rows import Rows
 from ._wire import encode_batch, encode_point
 
@@ -173,6 +174,9 @@ class FieldsHandler(Handler[PointSink]):
     most_groups: int = 100_000
     """How many groups have a number at once; beyond, those that were silent for longest make room."""
 
+    most_group_bytes: int = MOST_BYTES
+    """How many bytes the IDs of groups may take; beyond, likewise."""
+
     group_ttl: float | None = None
     """Seconds for which a group is kept that has no points. None: as long as there is room."""
 
@@ -194,7 +198,12 @@ class FieldsHandler(Handler[PointSink]):
             from ._row_codec import RowCodec
         except ImportError as error:
             raise InitError(f"a FieldsHandler needs numpy, install kapacitor-udf[numpy]: {error}") from error
-        self.groups = GroupNumbers(most=self.most_groups, ttl=self.group_ttl, counters=context.counters)
+        self.groups = GroupNumbers(
+            most=self.most_groups,
+            most_bytes=self.most_group_bytes,
+            ttl=self.group_ttl,
+            counters=context.counters,
+        )
         self.codec = RowCodec(fields, adds, self.groups, incomplete=self.accepts_incomplete)
 
     def add_fields(self, rows: Rows) -> "Mapping[str, npt.ArrayLike]":

@@ -2,12 +2,14 @@
 
 What must be true before anything of the user's is called: the frame stream is a private duplicate of descriptor 1, and
 descriptor 1 is stderr, so that no print() and no library can write into the stream; likewise nothing can read from it,
-as descriptor 0 is /dev/null. Duplicates are not inherited by child processes.
+as descriptor 0 is /dev/null. Child processes have none of what Kapacitor waits for at the end: duplicates are not
+inherited, a fork lets go of them, and what they inherit as stderr is a pipe to this process (`_stderr`).
 
 The process ends by os._exit: neither a handler's thread nor an atexit function can keep Kapacitor waiting, which holds
 its lock on all tasks while it stops one.
 """
 
+import faulthandler
 import os
 import signal
 import sys
@@ -19,7 +21,7 @@ from ._data import BATCH, STREAM
 from ._declaration import UDF
 from ._log import Log
 from ._session import Limits, Session
-from ._stderr import LineWriter, replace_standard_streams
+from ._stderr import LineWriter, Relay, replace_standard_streams
 
 
 def run(udf: UDF, *, limits: Limits | None = None) -> NoReturn:
@@ -54,17 +56,31 @@ def divert_standard_descriptors() -> None:
 def converse(udf: UDF, source: int, sink: int, limits: Limits, *, prefix: str = "") -> NoReturn:
     """Talk to Kapacitor over these descriptors until the end, which is this process's, too. `prefix`: of its lines."""
     counters = Counters()
-    lines = LineWriter(2, counters, prefix)
+    stderr = os.dup(2)
+    lines = LineWriter(stderr, counters, prefix)
+    relay = Relay(lines)
     replace_standard_streams(lines, 2)
+    faulthandler.enable(stderr)  # the relay ends with a process that crashes
+
+    def let_go() -> None:
+        os.dup2(2, stderr, inheritable=False)
+        for descriptor in {source, sink}:
+            os.close(descriptor)
+
+    def end(code: int) -> NoReturn:
+        relay.finish()
+        os._exit(code)
+
+    os.register_at_fork(after_in_child=let_go)
     session = Session(
-        udf, input=source, output=sink, limits=limits, counters=counters, log=Log(lines.write), on_end=os._exit
+        udf, input=source, output=sink, limits=limits, counters=counters, log=Log(lines.write), on_end=end
     )
     try:
         code = session.run()
     except BaseException:  # a mistake of this library's: never linger, Kapacitor waits for this process
         traceback.print_exc()
         code = 1
-    os._exit(code)
+    end(code)
 
 
 _EDGES = {STREAM: "a stream", BATCH: "batches"}

@@ -3,9 +3,16 @@
 Kapacitor reads a UDF's stderr line by line into its log; when it has stopped reading, a full pipe would stop the UDF in
 its next write. A line is at most PIPE_BUF bytes, so it is written whole or not at all, and it is written only when poll
 says that there is room. Lines without room are dropped and counted. Who prints (user code, libraries, tracebacks) goes
-the same way, as sys.stdout and sys.stderr are replaced; only code in C that writes to the descriptor itself does not.
+the same way, as sys.stdout and sys.stderr are replaced.
+
+Code in C and child processes write to the descriptor itself. They find a pipe there, whose lines go the same way; the
+descriptor that Kapacitor reads is this process's alone. Kapacitor waits for its end before it believes that a UDF has
+ended, so a child that had inherited it could hold up the end of a task for as long as it lives, even if the UDF was
+killed.
 """
 
+import contextlib
+import fcntl
 import io
 import os
 import select
@@ -17,6 +24,10 @@ from ._counters import Counters
 from ._log import LONGEST_LINE, one_line
 
 _PATIENCE_MS = 200
+# Seconds for what was written just before the end.
+_REST = 0.1
+# Bytes. Code in C may write while it holds Python's lock, so that nothing is passed on meanwhile.
+_PIPE_SIZE = 2**20
 
 
 class LineWriter:
@@ -73,6 +84,46 @@ class _Lines(io.RawIOBase):
         for line in lines:
             self._lines.write(one_line(line.decode("utf-8", "replace")))
         return len(memoryview(data))
+
+    def end_line(self) -> None:
+        """What came after the last line break is a line, too."""
+        if self._waiting:
+            self.write(b"\n")
+
+
+class Relay:
+    """A pipe in the place of descriptors 1 and 2, for those who write there themselves: their lines go to `lines`."""
+
+    def __init__(self, lines: LineWriter) -> None:
+        self._lines = _Lines(lines, 2)
+        self._pipe, pipe = os.pipe()
+        os.set_blocking(self._pipe, False)
+        with contextlib.suppress(OSError):  # more than a user may have
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        for descriptor in (1, 2):
+            os.dup2(pipe, descriptor)
+        os.close(pipe)
+        self._wake_out, self._wake_in = os.pipe()
+        self._over = threading.Event()
+        threading.Thread(target=self._pass_on, name="kapacitor-stderr", daemon=True).start()
+
+    def _pass_on(self) -> None:
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLIN)
+        poll.register(self._wake_out, select.POLLIN)
+        ready: set[int] = set()
+        while self._wake_out not in ready:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            with contextlib.suppress(BlockingIOError):
+                while data := os.read(self._pipe, _PIPE_SIZE):
+                    self._lines.write(data)
+        self._lines.end_line()
+        self._over.set()
+
+    def finish(self) -> None:
+        """Pass on what was written until now, for a bounded time; a child may go on writing."""
+        os.write(self._wake_in, b".")
+        self._over.wait(_REST)
 
 
 def replace_standard_streams(lines: LineWriter, descriptor: int) -> None:

@@ -290,7 +290,7 @@ class Worker:
 
     def _made(self) -> Handler[Any]:
         assert self._factory is not None  # noqa: S101 - set before the first call
-        self.counters.groups = 0
+        self.counters.groups = self.counters.group_bytes = 0
         handler = self._factory(self._context)
         if isinstance(handler, FieldsHandler):
             name = type(handler).__name__
