@@ -59,9 +59,9 @@ def canonical_json(pipeline: Mapping[str, Any]) -> str:
     return spec.canonical_json(_normalize([pipeline])[0])
 
 
-def script(pipeline: Mapping[str, Any], results_database: str) -> str:
-    """The TICKscript of one pipeline's task."""
-    return tickscript(_normalize([pipeline])[0], results_database)
+def script(pipeline: Mapping[str, Any], results_database: str, topic: str) -> str:
+    """The TICKscript of one pipeline's task; its alerts go to `topic`, unless the pipeline names another."""
+    return tickscript(_normalize([pipeline])[0], results_database, topic)
 
 
 def _weight(host: str, pipeline: str) -> bytes:

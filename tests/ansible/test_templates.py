@@ -78,7 +78,7 @@ class TestTask:
         comment, _, rest = task_script(pipeline).partition("\n\n")
         assert comment.startswith("// ")
         assert pipeline["name"] in comment
-        assert rest == tickscript(normalize([pipeline])[0], "anomaly")
+        assert rest == tickscript(normalize([pipeline])[0], "anomaly", "anomaly")
 
     def test_is_marked_as_ours_and_as_no_other_stack_s(self) -> None:
         marker = value("__pipelines_marker", "pipelines", stack_name="one")

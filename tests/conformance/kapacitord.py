@@ -202,23 +202,22 @@ def wait_until(condition: Callable[[], T], what: str = "") -> T:
         timer.cancel()
 
 
-class Collector:
-    """An HTTP server that keeps what |httpPost() sends: each point or batch as one dict."""
+class Receiver:
+    """An HTTP server that keeps the JSON bodies that are posted to it, in the order they came."""
 
     def __init__(self) -> None:
-        self._rows: list[dict[str, Any]] = []
+        self._bodies: list[dict[str, Any]] = []
         self._changed = threading.Condition()
-        collector = self
+        receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with collector._changed:
-                    # JSON has no values for an empty batch, and may have no series.
-                    collector._rows += [{"values": [], **row} for row in body.get("series") or [{}]]
-                    collector._changed.notify_all()
+                with receiver._changed:
+                    receiver._bodies.append(body)
+                    receiver._changed.notify_all()
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -232,10 +231,31 @@ class Collector:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
+    def bodies(self) -> list[dict[str, Any]]:
+        """What has come."""
+        with self._changed:
+            return list(self._bodies)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what comes to make the condition true."""
+        with self._changed:
+            self._changed.wait_for(condition, WAIT)
+            assert condition(), f"waited in vain with {self._bodies}"
+
+    def close(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Collector(Receiver):
+    """What |httpPost() sends: each point or batch as one dict."""
+
+    @property
     def series(self) -> list[dict[str, Any]]:
         """What has come: name, tags, columns, values."""
-        with self._changed:
-            return list(self._rows)
+        # JSON has no values for an empty batch, and may have no series.
+        return [{"values": [], **row} for body in self.bodies for row in body.get("series") or [{}]]
 
     @property
     def points(self) -> list[dict[str, Any]]:
@@ -248,19 +268,10 @@ class Collector:
 
     def wait_for(self, count: int) -> list[dict[str, Any]]:
         """Wait for at least so many points, and give all."""
-        with self._changed:
-            self._changed.wait_for(lambda: sum(len(row["values"]) for row in self._rows) >= count, WAIT)
-        assert len(self.points) >= count, f"{len(self.points)} points instead of {count}: {self.points}"
+        self.wait_until(lambda: sum(len(row["values"]) for row in self.series) >= count)
         return self.points
 
     def wait_for_series(self, count: int) -> list[dict[str, Any]]:
         """Wait for at least so many posts, and give all."""
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._rows) >= count, WAIT)
-        assert len(self.series) >= count, f"{len(self.series)} posts instead of {count}: {self.series}"
+        self.wait_until(lambda: len(self.series) >= count)
         return self.series
-
-    def close(self) -> None:
-        """End the server."""
-        self._server.shutdown()
-        self._server.server_close()

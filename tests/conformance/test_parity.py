@@ -111,7 +111,7 @@ def running(kapacitord: Start, influxd: Influxd, pipeline: Pipeline, models: Pat
         snapshot_interval="100ms",
         timeout="60s",
     )
-    kapacitor.define(pipeline.name, tickscript(pipeline, "anomaly"))
+    kapacitor.define(pipeline.name, tickscript(pipeline, "anomaly", "anomaly"))
     return kapacitor
 
 

@@ -331,8 +331,9 @@ def test_of_several_pipelines_one_is_named(run: Run, tmp_path: Path) -> None:
     assert ran.out[0] == "pipeline     second"
     assert any(line.startswith('query        SELECT mean("hotend") AS "a0"') and "time(1m)" in line for line in ran.out)
     assert any("once in 100 days" in line for line in ran.out)
-    assert "    stream" in ran.out
+    assert "    var results = stream" in ran.out
     assert "            .database('anomaly')" in ran.out
+    assert any(line.startswith("alerts       period (INFO from peak severity 0, WARNING 87.5,") for line in ran.out)
 
 
 def test_models_list_promote_rollback_prune(run: Run, store: Store, model: Model) -> None:

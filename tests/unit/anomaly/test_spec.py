@@ -49,6 +49,7 @@ def test_defaults() -> None:
         "training": {"from": "24h", "to": "0s", "on_drift": False},
         "periods": {"open": 75.0, "close": 50.0, "silence": "1m", "merge": "1m"},
         "drift": {"horizon": "1d", "psi": 0.25},
+        "alerts": {"kinds": ["period", "silence", "drift"], "info": 0.0, "warning": 87.5, "critical": 100.0},
     }
 
 
@@ -60,8 +61,19 @@ def test_long_windows_get_greater_severities(window: str, severities: tuple[int,
     assert (periods.open, periods.close) == severities
 
 
+@pytest.mark.parametrize(
+    ("alerts", "levels"), [({}, (0, 87.5, 100)), ({"info": 90}, (90, 90, 100)), ({"warning": 75}, (0, 75, 100))]
+)
+def test_what_is_told_from_a_severity_on_is_a_warning_at_that_severity_at_the_earliest(
+    alerts: dict[str, float], levels: tuple[float, float, float]
+) -> None:
+    found = one(alerts=alerts).alerts
+    assert (found.info, found.warning, found.critical) == levels
+
+
 def test_what_normalize_gives_it_takes_again() -> None:
-    pipeline = one(group_by=["printer"], kapacitor="k1", periods={"open": 80}, parameters={"trees": 50})
+    alerts = {"kinds": [], "topic": "workshop"}
+    pipeline = one(group_by=["printer"], kapacitor="k1", periods={"open": 80}, parameters={"trees": 50}, alerts=alerts)
     assert normalize([pipeline.as_dict()]) == [pipeline]
     assert parse(canonical_json(pipeline)) == pipeline
 
@@ -107,7 +119,7 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         for name, value in one(detector=detector).parameters.items()
     }
     assert parameters == {name: rule["default"] for name, rule in schema["parameters"]["properties"].items()}
-    for key in ("training", "periods", "drift"):
+    for key in ("training", "periods", "drift", "alerts"):
         for inner, rule in schema[key]["properties"].items():
             if "default" in rule:
                 assert rule["default"] == filled[key][inner]
@@ -171,6 +183,11 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         ({"periods": {"open": 101}}, "periods.open: 101 is out of range: write at most 100"),
         ({"periods": {"silence": "10s"}}, 'periods.silence: "10s" is shorter than two windows'),
         ({"periods": {"merge": "15s"}}, 'periods.merge: "15s" is not a multiple of the window: write one of 10s'),
+        ({"alerts": {"kinds": ["periods"]}}, 'alerts.kinds[0]: "periods" is none of period, silence, drift: did you'),
+        ({"alerts": {"topic": "a b"}}, 'alerts.topic: "a b" cannot be a topic\'s name: use letters a to z, digits'),
+        ({"alerts": {"info": 101}}, "alerts.info: 101 is out of range: write at most 100"),
+        ({"alerts": {"info": 90, "warning": 80}}, "alerts.info: 90.0 is above alerts.warning (80): write at most that"),
+        ({"alerts": {"critical": 80}}, "alerts.warning: 87.5 is above alerts.critical (80): write at most that"),
         ({"database": "a/b"}, 'database: "a/b" cannot be a name in InfluxDB'),
         ({"retention_policy": ".."}, 'retention_policy: ".." cannot be a name in InfluxDB'),
         ({"measurement": "x" * 300}, "longer than 256 characters"),
@@ -264,6 +281,7 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"training": {"every": "7d", "on_drift": True}},
         {"periods": {"open": 90}},
         {"drift": {"psi": 0.1}},
+        {"alerts": {"kinds": []}},
         {"window": "10000ms"},
         {"parameters": {"trees": 100}},
     )

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import pytest
+
 from anomaly.spec import normalize, parse
 from anomaly.tickscript import tickscript
 
@@ -17,7 +19,12 @@ PLAIN: dict[str, Any] = {
 
 
 def script(**changed: Any) -> str:
-    return tickscript(normalize([PLAIN | changed])[0], "results")
+    return tickscript(normalize([PLAIN | changed])[0], "results", "stack")
+
+
+def specification(text: str) -> str:
+    """What the UDF gets."""
+    return text.split(".spec('''")[1].split("''')", maxsplit=1)[0]
 
 
 def test_says_what_the_pipeline_says() -> None:
@@ -35,9 +42,8 @@ def test_says_what_the_pipeline_says() -> None:
 
 
 def test_carries_the_specification() -> None:
-    awkward = PLAIN | {"measurement": "m'''e\"a\\'s $tag1 數", "fields": ["a'po", "back\\slash", "{{ field }}"]}
-    specification = tickscript(normalize([awkward])[0], "results").split(".spec('''")[1].split("''')")[0]
-    assert parse(specification) == normalize([awkward])[0]
+    awkward = {"measurement": "m'''e\"a\\'s $tag1 數", "fields": ["a'po", "back\\slash", "{{ field }}"]}
+    assert parse(specification(script(**awkward))) == normalize([PLAIN | awkward])[0]
 
 
 def test_a_quote_is_escaped() -> None:
@@ -54,6 +60,24 @@ def test_another_threshold_changes_it() -> None:
 
 
 def test_no_node_makes_anything_that_a_udf_cannot_be_handed() -> None:
-    """|eval makes durations, at which Kapacitor panics; what is written to a database holds none."""
+    """|eval makes durations, at which Kapacitor panics; it has its place behind the UDF."""
     before, _, _ = script().partition("@anomaly()")
     assert re.findall(r"\|(\w+)\(", before) == ["from", "window"]
+
+
+def test_alerts_are_not_the_udf_s_affair() -> None:
+    assert script(alerts={"info": 80}) != script()
+    assert specification(script(alerts={"info": 80})) == specification(script())
+
+
+def test_alerts_go_to_the_stack_s_topic_unless_another_is_named() -> None:
+    topic = re.compile(r"\.topic\('(.*)'\)")
+    assert topic.findall(script()) == ["stack"] * 3
+    assert topic.findall(script(alerts={"topic": "workshop"})) == ["workshop"] * 3
+
+
+@pytest.mark.parametrize("kinds", [[], ["drift"], ["silence"], ["period", "drift"]])
+def test_each_kind_that_is_told_has_an_alert(kinds: list[str]) -> None:
+    text = script(alerts={"kinds": kinds})
+    assert re.findall(r"\.id\('{{ .Group }} (\w+)'\)", text) == kinds
+    assert ("var series" in text) == bool({"period", "silence"} & set(kinds))

@@ -27,9 +27,11 @@ class Result:
 def results(pipeline: Pipeline, key: Key, scored: Scored, suffix: str = "") -> Iterator[Result]:
     """The window's `score`, then the `period`s that it made known. suffix: what the measurements' names end with."""
     tags = series_tags(pipeline, key)
-    yield Result(f"score{suffix}", tags, scored.begin_ns, _score(pipeline, scored))
+    # A TICKscript sees fields, and no names of measurements: by this one the alerts leave a shadow's results out.
+    shadow: Fields = {"shadow": True} if suffix else {}
+    yield Result(f"score{suffix}", tags, scored.begin_ns, _score(pipeline, scored) | shadow)
     for period in scored.periods:
-        yield Result(f"period{suffix}", tags, period.begin_ns, _period(period, scored.model))
+        yield Result(f"period{suffix}", tags, period.begin_ns, _period(period, scored.model) | shadow)
 
 
 def series_tags(pipeline: Pipeline, key: Key) -> dict[str, str]:

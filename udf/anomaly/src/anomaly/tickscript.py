@@ -3,18 +3,21 @@
 Needs `anomaly.spec` only, so that the controller can import it.
 """
 
+from anomaly.alerts import alerts
 from anomaly.spec import Pipeline, canonical_json
 
-# Whether and where a task runs is its own state, and training is not its affair: changing that must not change it.
-_NOT_SERVED = frozenset({"enabled", "kapacitor", "training"})
+# Whether and where a task runs is its own state, training and alerts are not the UDF's affair: changing those must not
+# change what it is started with, and with that what its snapshot fits.
+_NOT_SERVED = frozenset({"enabled", "kapacitor", "training", "alerts"})
 
 
-def tickscript(pipeline: Pipeline, results_database: str) -> str:
-    """The script: the pipeline's series, cut into its windows, through the UDF, into `results_database`."""
+def tickscript(pipeline: Pipeline, results_database: str, topic: str) -> str:
+    """The script: the pipeline's series, cut into its windows, through the UDF, into `results_database`. Its alerts
+    go to `topic`, unless the pipeline names another."""
     specification = {key: value for key, value in pipeline.as_dict().items() if key not in _NOT_SERVED}
     group_by = f"\n        .groupBy({', '.join(map(_quoted, pipeline.group_by))})" if pipeline.group_by else ""
     return f"""\
-stream
+var results = stream
     |from()
         .database({_quoted(pipeline.database)})
         .retentionPolicy({_quoted(pipeline.retention_policy)})
@@ -25,11 +28,13 @@ stream
         .align()
     @anomaly()
         .spec('''{canonical_json(specification)}''')
-    // Scores, periods and the UDF's metrics say themselves which measurement they belong to.
+
+// Scores, periods and the UDF's metrics say themselves which measurement they belong to.
+results
     |influxDBOut()
         .database({_quoted(results_database)})
         .flushInterval(1s)
-"""
+{"".join(alerts(pipeline, topic))}"""
 
 
 def _quoted(text: str) -> str:

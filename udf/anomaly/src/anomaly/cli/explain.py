@@ -7,7 +7,7 @@ from anomaly.cli import codes
 from anomaly.cli.common import choose, out, read_pipelines
 from anomaly.influxql import source, training_query
 from anomaly.rarity import once_in
-from anomaly.spec import Pipeline
+from anomaly.spec import Alerts, Pipeline
 from anomaly.tickscript import tickscript
 from anomaly.training.range import resolve, rfc3339
 
@@ -15,12 +15,12 @@ from anomaly.training.range import resolve, rfc3339
 def explain(options: argparse.Namespace) -> int:
     """Prints it."""
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
-    for line in describe(pipeline, options.results_database, time.time_ns()):
+    for line in describe(pipeline, options.results_database, options.topic, time.time_ns()):
         out(line)
     return codes.DONE
 
 
-def describe(pipeline: Pipeline, results_database: str, now_ns: int) -> list[str]:
+def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int) -> list[str]:
     """The lines."""
     asked = resolve(pipeline, None, None, now_ns)
     periods = pipeline.periods
@@ -43,8 +43,9 @@ def describe(pipeline: Pipeline, results_database: str, now_ns: int) -> list[str
         f"silence      more than {periods.silence} without complete windows is a period `no data`",
         f"drift        a stability index above {pipeline.drift.psi:g}, over {pipeline.drift.horizon}",
         f"retraining   {_again(pipeline)}",
+        f"alerts       {_told(pipeline.alerts, topic)}",
         "task",
-        *(f"    {line}" for line in tickscript(pipeline, results_database).splitlines()),
+        *(f"    {line}" for line in tickscript(pipeline, results_database, topic).splitlines()),
     ]
 
 
@@ -52,3 +53,11 @@ def _again(pipeline: Pipeline) -> str:
     reasons = [f"when the model is {pipeline.training.every} old"] if pipeline.training.every else []
     reasons += ["on drift"] if pipeline.training.on_drift else []
     return f"again by the trainer {' or '.join(reasons)}" if reasons else "again only when asked for"
+
+
+def _told(alerts: Alerts, topic: str) -> str:
+    if not alerts.kinds:
+        return "none"
+    levels = f"INFO from peak severity {alerts.info:g}, WARNING {alerts.warning:g}, CRITICAL {alerts.critical:g}"
+    kinds = [f"period ({levels})" if kind == "period" else kind for kind in alerts.kinds]
+    return f"{', '.join(kinds)}: on the topic {alerts.topic or topic}"

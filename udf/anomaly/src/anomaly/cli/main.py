@@ -133,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="say what follows from a pipeline")
     _spec(explain)
     _results(explain)
+    explain.add_argument("--topic", default="anomaly", help="of the alerts; default: %(default)s")
     explain.set_defaults(command=_explain)
 
     validate = commands.add_parser("validate", help="check pipelines")

@@ -15,7 +15,7 @@ Finding = tuple[str, object, str]
 # A tag and a field with one name cannot be told apart by name in InfluxQL.
 RESULT_FIELDS = frozenset(
     "score threshold severity label model feedback begin_ms end_ms state peak_score peak_severity points reason psi "
-    "above filled drifted".split()
+    "above filled drifted shadow".split()
 )
 RESULT_FIELD_PREFIXES = ("value_", "expected_low_", "expected_high_", "contribution_", "psi_")
 
@@ -35,6 +35,7 @@ def check(pipeline: Pipeline) -> Iterator[Finding]:
     yield from _training(pipeline)
     yield from _periods(pipeline)
     yield from _drift(pipeline)
+    yield from _alerts(pipeline)
 
 
 def _window(pipeline: Pipeline) -> Iterator[Finding]:
@@ -157,3 +158,13 @@ def _drift(pipeline: Pipeline) -> Iterator[Finding]:
     every_ns = pipeline.training.every_ns
     if every_ns is not None and every_ns < _MIN_EVERY_NS:
         yield "training.every", pipeline.training.every, "is shorter than 1m, less than a training may take: write 1d"
+
+
+def _alerts(pipeline: Pipeline) -> Iterator[Finding]:
+    alerts = pipeline.alerts
+    for key, value, upper, limit in (
+        ("info", alerts.info, "warning", alerts.warning),
+        ("warning", alerts.warning, "critical", alerts.critical),
+    ):
+        if value > limit:
+            yield f"alerts.{key}", value, f"is above alerts.{upper} ({limit:g}): write at most that"

@@ -12,7 +12,7 @@ from typing import Any
 from anomaly.spec.duration import format_duration, parse_duration
 
 # Another value of one of these makes other features or other scores, so a model trained with the old value is refused.
-# The rest (name, periods, training range, where it runs) can change without training again.
+# The rest (name, periods, alerts, training range, where it runs) can change without training again.
 _FINGERPRINTED = (
     "database",
     "retention_policy",
@@ -77,6 +77,18 @@ class Drift:
         return parse_duration(self.horizon)
 
 
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """What is told, to the handlers of which topic, and from which peak severities on. kinds: some of ALERT_KINDS.
+    topic: None means the stack's own."""
+
+    kinds: tuple[str, ...]
+    topic: str | None
+    info: float
+    warning: float
+    critical: float
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """One detection job. Made by `normalize` or `parse`, which check it; all defaults are filled in."""
@@ -96,6 +108,7 @@ class Pipeline:
     training: Training
     periods: Periods
     drift: Drift
+    alerts: Alerts
 
     @property
     def window_ns(self) -> int:
@@ -140,6 +153,13 @@ class Pipeline:
                 "merge": self.periods.merge,
             },
             "drift": {"horizon": self.drift.horizon, "psi": self.drift.psi},
+            "alerts": {
+                "kinds": list(self.alerts.kinds),
+                **({} if self.alerts.topic is None else {"topic": self.alerts.topic}),
+                "info": self.alerts.info,
+                "warning": self.alerts.warning,
+                "critical": self.alerts.critical,
+            },
         }
 
     @cached_property
@@ -190,6 +210,9 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
     training = mapping.get("training", {})
     periods = mapping.get("periods", {})
     drift = mapping.get("drift", {})
+    alerts = mapping.get("alerts", {})
+    info = float(alerts.get("info", DEFAULT_INFO))
+    warning = float(alerts.get("warning", max(DEFAULT_WARNING, info)))
     close = float(periods.get("close", max(DEFAULT_CLOSE, math.ceil(usual_severity(window_ns)))))
     defaults = DEFAULT_PARAMETERS.get(mapping.get("detector", DEFAULT_DETECTOR), {})
     return Pipeline(
@@ -223,6 +246,13 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
             ),
             psi=float(drift.get("psi", DEFAULT_PSI)),
         ),
+        alerts=Alerts(
+            kinds=tuple(alerts.get("kinds", ALERT_KINDS)),
+            topic=alerts.get("topic"),
+            info=info,
+            warning=warning,
+            critical=float(alerts.get("critical", DEFAULT_CRITICAL)),
+        ),
     )
 
 
@@ -241,3 +271,8 @@ DEFAULT_CLOSE = 50.0
 # A day, so that what is usual at some hour is no drift.
 DEFAULT_HORIZON_NS = 86_400_000_000_000
 DEFAULT_PSI = 0.25
+ALERT_KINDS = ("period", "silence", "drift")
+# Every period, once in 1,000 days, once in 10,000 days.
+DEFAULT_INFO = 0.0
+DEFAULT_WARNING = 87.5
+DEFAULT_CRITICAL = 100.0

@@ -158,6 +158,7 @@ def _explain(error: "ValidationError") -> Iterator[str]:
 
 _PATTERNS = {
     "name": "cannot be a pipeline's name: use letters a to z, digits, and _ . - after the first, at most 64",
+    "topic": "cannot be a topic's name: use letters a to z, digits, and _ . -, at most 64",
     "duration": "is not a duration: write an integer and one of ms, s, m, h, d, w",
     "time": "is not a time: write a duration before now or an RFC 3339 time",
     "identifier": "has a control character in it or a backslash at its end, which line protocol cannot carry: "
@@ -169,6 +170,7 @@ def _kind(pattern: object) -> str:
     schema = load_schema()
     known = {name: definition.get("pattern") for name, definition in schema["$defs"].items()}
     known["name"] = schema["properties"]["name"]["pattern"]
+    known["topic"] = schema["properties"]["alerts"]["properties"]["topic"]["pattern"]
     return next((name for name, text in known.items() if text == pattern), "")
 
 

@@ -1,0 +1,195 @@
+"""What a handler on a pipeline's topic is told by a real kapacitord: once when a period opens, again when it gets
+worse, once when it is over; of silence and drift likewise; and nothing twice over a restart or a new definition.
+
+The TICKscript is the product's. The UDF in it is told by the data how severe a window is.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomaly.spec import normalize
+from anomaly.tickscript import tickscript
+from tests.conformance.influxd import Influxd
+from tests.conformance.kapacitord import Kapacitord, Receiver
+
+pytestmark = pytest.mark.containers
+
+Start = Callable[..., Kapacitord]
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
+SECOND = 1_000_000_000
+BEGIN_S = 1_704_067_200
+TASK = "printer"
+TOPIC = "stack"
+PIPELINE: dict[str, Any] = {
+    "name": TASK,
+    "database": "db",
+    "measurement": "temperature",
+    "fields": ["severity"],
+    "group_by": ["printer"],
+    "window": "10s",
+    "periods": {"merge": "20s", "silence": "1m"},
+}
+P1 = "pipeline=printer,printer=p1"
+# Of the third window.
+SINCE = "2024-01-01 00:00:20 UTC"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+def script(**changes: Any) -> str:
+    return tickscript(normalize([{**PIPELINE, **changes}])[0], "anomaly", TOPIC)
+
+
+@pytest.fixture
+def start(kapacitord: Start, influxd: Influxd, receiver: Receiver) -> Callable[..., Kapacitord]:
+    """Start a kapacitord with the pipeline's task, and a handler on the stack's topic."""
+    influxd.create("anomaly")
+    source = [str(ROOT / "udf" / name / "src") for name in ("anomaly", "kapacitor_udf")]
+
+    def started(**changes: Any) -> Kapacitord:
+        kapacitor = kapacitord(
+            commands={"anomaly": [sys.executable, str(PROGRAMS / "severe.py")]},
+            environment={"PYTHONPATH": os.pathsep.join([*source, str(PROGRAMS)])},
+            influxdb=influxd.url,
+            timeout="60s",
+        )
+        listen(kapacitor, receiver, TOPIC)
+        kapacitor.define(TASK, script(**changes))
+        return kapacitor
+
+    return started
+
+
+def listen(kapacitor: Kapacitord, receiver: Receiver, topic: str, **more: Any) -> None:
+    handler = {"id": "web", "kind": "post", "options": {"url": receiver.url}, **more}
+    answer = kapacitor.call("POST", f"/alerts/topics/{topic}/handlers", handler)
+    assert answer.status == 200, answer.body.decode()
+
+
+def lines(windows: Mapping[int, float], printer: str = "p1", **more: float) -> list[str]:
+    """A point for each window, by number, with its severity."""
+    return [
+        f"temperature,printer={printer} "
+        + ",".join(f"{name}={value}" for name, value in {"severity": severity, **more}.items())
+        + f" {(BEGIN_S + 10 * window) * SECOND}"
+        for window, severity in windows.items()
+    ]
+
+
+def windows(first: int, *severities: float) -> dict[int, float]:
+    return dict(enumerate(severities, first))
+
+
+def expect(receiver: Receiver, **levels: list[str]) -> None:
+    """Wait for these levels of each alert, by its kind and series, and no others. Those of one alert come in order."""
+    receiver.wait_until(lambda: len(receiver.bodies) >= sum(map(len, levels.values())))
+    told: dict[str, list[str]] = {}
+    for body in receiver.bodies:
+        series, kind = body["id"].removeprefix("pipeline=printer,printer=").split()
+        told.setdefault(f"{kind}_{series}", []).append(body["level"])
+    assert told == levels
+
+
+def test_a_period_is_told_when_it_opens_when_it_gets_worse_and_when_it_is_over(
+    start: Start, receiver: Receiver
+) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines(windows(0, 10, 10, 80, 80, 60, 90, 100, 100, 80, 10, 10, 10, 10, 10, 10, 10, 80, 10)))
+    expect(receiver, period_p1=["INFO", "WARNING", "CRITICAL", "OK", "INFO"])
+    worst = "because of severity, peak severity 100.0: once in 10000.0 days or rarer"
+    assert [body["message"] for body in receiver.bodies[:4]] == [
+        f"INFO {P1}: anomalous since {SINCE}, because of severity, peak severity 80.0: once in 251.2 days",
+        f"WARNING {P1}: anomalous since {SINCE}, because of severity, peak severity 90.0: once in 1584.9 days",
+        f"CRITICAL {P1}: anomalous since {SINCE}, {worst}",
+        f"OK {P1}: anomalous from {SINCE} for 1m10s, {worst}",
+    ]
+    (series,) = receiver.bodies[0]["data"]["series"]
+    assert series["tags"] == {"pipeline": TASK, "printer": "p1"}
+    kapacitor.assert_healthy()
+
+
+def test_each_series_has_its_own_alert_and_a_shadow_has_none(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    kapacitor.write(
+        *lines(windows(0, 10, 90), shadow=100),
+        *lines(windows(0, 10, 100), "p2"),
+        *lines(windows(2, 10, 10, 10)),
+        *lines(windows(2, 100), "p2"),
+    )
+    expect(receiver, period_p1=["WARNING", "OK"], period_p2=["CRITICAL"])
+    kapacitor.write(*lines(windows(3, 10, 10, 10), "p2"))
+    expect(receiver, period_p1=["WARNING", "OK"], period_p2=["CRITICAL", "OK"])
+
+
+def test_silence_is_told_once_when_data_return(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines(windows(0, 10, 90)), *lines(windows(20, 10, 10, 10, 10)), *lines(windows(40, 10, 10)))
+    expect(receiver, period_p1=["WARNING", "OK"], silence_p1=["WARNING", "OK", "WARNING"])
+    messages = [body["message"] for body in receiver.bodies if body["id"].endswith("silence")]
+    assert messages[:2] == [f"WARNING {P1}: no data from {SINCE} for 3m0s", f"OK {P1}: data arrive"]
+
+
+def test_drift_is_told_when_it_is_there_and_when_it_is_over(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    for window, drifted in enumerate((0, 1, 1, 0, 0)):
+        kapacitor.write(*lines({window: 10}, drifted=drifted))
+    expect(receiver, drift_p1=["INFO", "OK"])
+    assert receiver.bodies[0]["message"] == (
+        f"INFO {P1}: no longer as in training, stability index 0.40, share of anomalous windows 0.010"
+    )
+
+
+def restart(kapacitor: Kapacitord) -> None:
+    kapacitor.stop()
+    kapacitor.start()
+
+
+def define_anew(kapacitor: Kapacitord) -> None:
+    """As the module kapacitor_task does it."""
+    changed = {"script": script(periods={**PIPELINE["periods"], "open": 76})}
+    for changes in (changed, {"status": "disabled"}, {"status": "enabled"}):
+        assert kapacitor.call("PATCH", f"/tasks/{TASK}", changes).status == 200
+
+
+@pytest.mark.parametrize("interrupt", [restart, define_anew])
+def test_an_interruption_tells_nothing_twice(
+    start: Start, receiver: Receiver, interrupt: Callable[[Kapacitord], None]
+) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines(windows(0, 10, 90, 90, 90)))
+    expect(receiver, period_p1=["WARNING"])
+    interrupt(kapacitor)
+    # The UDF knows nothing of the period that it had open, and finds one that is less severe.
+    kapacitor.write(*lines(windows(4, 80, 80, 10, 10, 10, 10)))
+    expect(receiver, period_p1=["WARNING", "OK"])
+
+
+@pytest.mark.parametrize("interrupt", [restart, define_anew])
+def test_a_period_that_ended_while_nobody_looked_is_over(
+    start: Start, receiver: Receiver, interrupt: Callable[[Kapacitord], None]
+) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines(windows(0, 10, 90, 90, 90)))
+    expect(receiver, period_p1=["WARNING"])
+    interrupt(kapacitor)
+    kapacitor.write(*lines(windows(4, 10, 10, 10, 10, 10, 10, 10, 90, 90, 10)))
+    expect(receiver, period_p1=["WARNING", "OK", "WARNING"])
+    assert receiver.bodies[1]["message"] == f"OK {P1}: no longer anomalous"
+
+
+def test_what_is_told_and_where_is_the_pipelines(start: Start, receiver: Receiver) -> None:
+    kapacitor = start(alerts={"kinds": ["period"], "info": 85, "topic": "workshop"})
+    listen(kapacitor, receiver, "workshop", match="level() != OK")
+    kapacitor.write(*lines(windows(0, 10, 80, 10, 10, 10, 90, 10, 10, 10), drifted=1), *lines(windows(20, 10, 100, 10)))
+    expect(receiver, period_p1=["WARNING", "CRITICAL"])
