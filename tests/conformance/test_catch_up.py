@@ -19,7 +19,7 @@ from anomaly.model import Model
 from anomaly.results import results
 from anomaly.scoring import Run, Scorer
 from anomaly.source import runs
-from anomaly.spec import canonical_json
+from anomaly.spec import canonical_json, normalize
 from anomaly.store import Store
 from anomaly.tally import Tally
 from anomaly.training.fit import train
@@ -33,6 +33,7 @@ SECONDS = 4_000
 WINDOWS = SECONDS // printers.WINDOW
 # The last windows are Kapacitor's.
 SPAN = Span(BEGIN_NS, BEGIN_NS + (WINDOWS - 10) * WINDOW_NS)
+STREAM = Span(BEGIN_NS, BEGIN_NS + WINDOWS * WINDOW_NS)
 # A long fault and a silence, with quiet around them; in windows: 150 to 180, 300 to 320.
 FAULTS = (Fault("offset", (1,), 1_500, 300, 9.0), Fault("gap", (0, 1, 2), 3_000, 200))
 
@@ -57,6 +58,17 @@ def server(influxd_binary: Path, tmp_path_factory: pytest.TempPathFactory, model
         yield server
 
 
+@pytest.fixture(scope="module")
+def long(server: Influxd) -> Span:
+    """A third printer, earlier and much longer than the replay's usual lead-in, with the same fault twice."""
+    samples = printers.clean(33, 1_500 * printers.WINDOW)
+    for start in (4_000, 12_000):
+        printers.break_down(samples, Fault("offset", (1,), start, 100, 9.0))
+    begin_ns = BEGIN_NS - 10_000 * WINDOW_NS
+    server.client.write(list(_lines("printer-3", samples, begin_ns)), "printer")
+    return Span(begin_ns, begin_ns + 1_500 * WINDOW_NS)
+
+
 @pytest.fixture
 def influxdb(server: Influxd) -> Iterator[Influxd]:
     """The same, and an empty database for the results of a test."""
@@ -65,11 +77,11 @@ def influxdb(server: Influxd) -> Iterator[Influxd]:
     assert list(server.client.query('DROP DATABASE "broken"', "")) == []
 
 
-def _lines(printer: str, samples: np.ndarray) -> Iterator[str]:
+def _lines(printer: str, samples: np.ndarray, begin_ns: int = BEGIN_NS) -> Iterator[str]:
     for second, row in enumerate(samples.tolist()):
         fields = ",".join(f"{name}={value}" for name, value in zip(FIELDS, row, strict=True) if np.isfinite(value))
         if fields:
-            yield f"temperature,printer={printer} {fields} {BEGIN_NS + second * 1_000_000_000}"
+            yield f"temperature,printer={printer} {fields} {begin_ns + second * 1_000_000_000}"
 
 
 @dataclass(frozen=True)
@@ -83,28 +95,31 @@ class Outage:
     printer: str | None = None
 
 
-def stream(influxd: Influxd, model: Model, database: str, outages: Sequence[Outage] = ()) -> None:
+def stream(
+    influxd: Influxd, model: Model, database: str, outages: Sequence[Outage] = (), stretch: Span = STREAM
+) -> None:
     """What Kapacitor would have written."""
-    scorer = Scorer(PIPELINE, Tally("", lambda message: None))
+    pipeline = model.pipeline
+    scorer = Scorer(pipeline, Tally("", lambda message: None))
     lines = []
     coming = sorted(outages, key=lambda outage: outage.last)
-    for run in sorted(_windows(influxd), key=lambda run: (int(run.begin_ns[0]), run.key)):
-        number = (int(run.begin_ns[0]) - BEGIN_NS) // WINDOW_NS
+    for run in sorted(_windows(influxd, stretch), key=lambda run: (int(run.begin_ns[0]), run.key)):
+        number = (int(run.begin_ns[0]) - stretch.begin_ns) // WINDOW_NS
         while coming and coming[0].last <= number:
             if (over := coming.pop(0)).state != "ran":
                 state = scorer.state() if over.state == "kept" else []
-                scorer = Scorer(PIPELINE, Tally("", lambda message: None))
+                scorer = Scorer(pipeline, Tally("", lambda message: None))
                 scorer.restore(state)
         if any(each.first <= number < each.last and each.printer in (None, *run.key) for each in coming):
             continue
         for scored in scorer.feed(model, run):
-            lines += [line(result) for result in results(PIPELINE, run.key, scored)]
+            lines += [line(result) for result in results(pipeline, run.key, scored)]
     influxd.client.write(lines, database)
 
 
-def _windows(influxd: Influxd) -> Iterator[Run]:
+def _windows(influxd: Influxd, stretch: Span = STREAM) -> Iterator[Run]:
     """One by one, but for the last, which Kapacitor has not seen the end of."""
-    for run in runs(influxd.client, PIPELINE, BEGIN_NS, BEGIN_NS + WINDOWS * WINDOW_NS):
+    for run in runs(influxd.client, PIPELINE, stretch.begin_ns, stretch.end_ns):
         for at in range(len(run) - 1):
             yield run.where(np.arange(len(run)) == at)
 
@@ -114,11 +129,13 @@ def caught_up(
     models: Callable[[str | None], Model],
     span: Span = SPAN,
     marks: Sequence[Mark] = (),
+    progress: Callable[[str], None] = lambda message: None,
     *,
     dry_run: bool = False,
 ) -> CaughtUp:
-    database, feedback = Database(influxd.client, PIPELINE, "broken"), Feedback(PIPELINE, marks)
-    return catch_up(PIPELINE, database, models, feedback, span, dry_run=dry_run)
+    pipeline = models(None).pipeline
+    database, feedback = Database(influxd.client, pipeline, "broken"), Feedback(pipeline, marks)
+    return catch_up(pipeline, database, models, feedback, span, progress, dry_run=dry_run)
 
 
 def content(influxd: Influxd, database: str) -> dict[str, dict[tuple[str, int], dict[str, Any]]]:
@@ -183,6 +200,49 @@ def test_it_ends_as_if_nothing_had_happened(influxdb: Influxd, model: Model, out
     second = caught_up(influxdb, lambda version: model)
     assert not second.changed
     assert content(influxdb, "broken") == after
+
+
+def remembering(detector: str) -> Model:
+    mapping = {key: value for key, value in PIPELINE.as_dict().items() if key != "parameters"}
+    (pipeline,) = normalize([mapping | {"detector": detector}])
+    return train(pipeline, printers.windows(printers.clean(1, 20_000), printers.clean(2, 20_000)), "first", 0).model
+
+
+@pytest.mark.parametrize("detector", ["gap", "slow_gap", "seasonal", "half_space_trees", "ensemble"])
+def test_what_a_detector_remembers_is_as_if_nothing_had_happened(influxdb: Influxd, long: Span, detector: str) -> None:
+    """What it learnt long before the gap, and in it; scores that are there stay, as its periods go on otherwise."""
+    model = remembering(detector)
+    influxdb.create("unbroken")
+    stream(influxdb, model, "unbroken", stretch=long)
+    stream(influxdb, model, "broken", [Outage(1_190, 1_230, "kept")], long)
+    expected, before = content(influxdb, "unbroken"), content(influxdb, "broken")
+    assert list(influxdb.client.query('DROP DATABASE "unbroken"', "")) == []
+    said: list[str] = []
+    span = Span(long.begin_ns, long.end_ns - 10 * WINDOW_NS)
+    assert caught_up(influxdb, lambda version: model, span, progress=said.append).repaired.scores == 40
+    after = content(influxdb, "broken")
+    missing = expected["score"].keys() - before["score"].keys()
+    assert_equal(
+        {"score": {key: after["score"][key] for key in missing}, "period": after["period"]},
+        {"score": {key: expected["score"][key] for key in missing}, "period": expected["period"]},
+    )
+    for key, fields in before["score"].items():
+        assert after["score"][key] == {**fields, "label": expected["score"][key]["label"]}
+    assert not any("led in" in message for message in said)
+    assert not caught_up(influxdb, lambda version: model, span).changed
+
+
+def test_a_memory_that_reaches_back_too_far_is_cut_off_and_that_is_said(
+    influxdb: Influxd, long: Span, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = remembering("gap")
+    stream(influxdb, model, "broken", [Outage(1_190, 1_230, "kept")], long)
+    monkeypatch.setattr("anomaly.catchup.run._MOST_LEAD_IN", 1_100)
+    said: list[str] = []
+    span = Span(long.begin_ns, long.end_ns - 10 * WINDOW_NS)
+    assert caught_up(influxdb, lambda version: model, span, progress=said.append).repaired.scores == 40
+    since = rfc3339(long.begin_ns)
+    assert any(f"gap has learnt since {since}, which is further back than 1100 windows" in text for text in said)
 
 
 def test_scores_that_are_there_are_never_changed(influxdb: Influxd, model: Model) -> None:

@@ -89,6 +89,11 @@ class Model:
         TypeError or ValueError when the state does not fit."""
         return self.detector.follow(self._rows.get(key, 0), state)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether what the detector says of a window depends on the series' windows before."""
+        return self.detector.follow(0).state() is not None
+
     def judge(self, follower: Follower, key: tuple[str, ...], begin_ns: Times, values: Floats) -> list[Verdict]:
         """The verdicts on the next n complete windows of a series: begins (n,), and aggregates (n, d) in the order of
         `features`."""

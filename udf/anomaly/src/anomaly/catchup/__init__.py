@@ -7,6 +7,7 @@ restarting Kapacitor held, and whatever came while there was no model. A catch-u
    (`gaps`): when nothing is missing, that is all;
 2. replays each series that lacks something from a lead-in on, by the core that serves (`repair`): windows that have a
    score are judged by the model that made it, those that lack one by the current model, until no period is running;
+   the lead-in of a detector that remembers is all that it has learnt from;
 3. writes the missing scores, labels that came out otherwise, and the periods; removes periods that the replay does not
    have, such as `no data` where there was data, or the second half of one that went on through the gap.
 

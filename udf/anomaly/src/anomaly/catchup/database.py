@@ -33,9 +33,11 @@ class Database:
 
     def first_score_ns(self, begin_ns: int) -> int | None:
         """When the oldest window since `begin_ns` that has a score begins; None if there is none."""
-        for row in self._rows(queries.first_score(self._pipeline, begin_ns)):
-            return int(row[0])
-        return None
+        return self._first_ns(queries.first_score(self._pipeline, begin_ns))
+
+    def first_score_of_ns(self, key: Key, model: str, end_ns: int) -> int | None:
+        """When the oldest window of one series before `end_ns` that a model scored begins; None if there is none."""
+        return self._first_ns(queries.first_score_of(self._pipeline, key, model, end_ns))
 
     def point_counts(self, span: Span, bucket_ns: int) -> Counts:
         """Points by series and bucket."""
@@ -94,6 +96,9 @@ class Database:
         """The period of one series that begins at `begin_ns`."""
         for _ in self._rows(queries.remove_period(self._pipeline, key, begin_ns)):
             """A deletion answers nothing."""
+
+    def _first_ns(self, query: str) -> int | None:
+        return next((int(row[0]) for row in self._rows(query)), None)
 
     def _rows(self, query: str) -> Iterator[list[Any]]:
         for part in self._influx.query(query, self._results):

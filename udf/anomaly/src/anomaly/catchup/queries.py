@@ -40,6 +40,14 @@ def first_score(pipeline: Pipeline, begin_ns: int) -> str:
     return f'SELECT first("severity") FROM "score" WHERE {_mine(pipeline)} AND time >= {begin_ns}'
 
 
+def first_score_of(pipeline: Pipeline, key: Sequence[str], model: str, end_ns: int) -> str:
+    """The oldest score of one series by one model before `end_ns`."""
+    return (
+        f'SELECT first("severity") FROM "score" WHERE {_mine(pipeline)} AND "model" = {literal(model)}'
+        f" AND time < {end_ns}{of_series(pipeline, key)}"
+    )
+
+
 def scores(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) -> str:
     """The label, the model and the suppressing mark of each score of one series, by time."""
     return (

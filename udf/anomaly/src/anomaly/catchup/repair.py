@@ -1,9 +1,13 @@
-"""One series, replayed over what is missing: what has to be written so that it looks as if nothing had happened."""
+"""One series, replayed over what is missing: what has to be written so that it looks as if nothing had happened.
+
+A detector that remembers has learnt from every window since its model became current, so its replay begins with the
+first window that the model scored, if that is not further back than can be afforded.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -14,10 +18,11 @@ from anomaly.feedback import Feedback
 from anomaly.model import Model
 from anomaly.periods import NO_DATA
 from anomaly.results import Fields, Result, results, series_tags
-from anomaly.scoring import Key, Run, Scored, Scorer
+from anomaly.scoring import Key, Run, Scored, Scorer, series_name
 from anomaly.source import pieces
 from anomaly.spec import Pipeline
 from anomaly.tally import Tally
+from anomaly.training.range import rfc3339
 
 # The replay begins so many windows before what is missing, with no period running. By then the evidence of a tracker
 # that begins anew has been at 0 as often as that of one that never stopped.
@@ -30,12 +35,14 @@ Models = Callable[[str | None], Model]
 @dataclass(frozen=True, slots=True)
 class Repair:
     """What one series needs. missing: begins of windows without a score. open: periods that were left open. end_ns:
-    where the windows end that may be touched."""
+    where the windows end that may be touched. reach: how many windows before may be read for what the detector
+    remembers."""
 
     key: Key
     missing: Set[int]
     open: tuple[Span, ...]
     end_ns: int
+    reach: int
 
     @property
     def begin_ns(self) -> int:
@@ -55,7 +62,7 @@ class Repaired:
 
 class Replay:
     """Replays one series. models: the model of a version, or the current one for None or a version that is gone.
-    feedback: what people said of periods."""
+    feedback: what people said of periods. progress: is told what cannot be exact."""
 
     def __init__(
         self,
@@ -64,6 +71,7 @@ class Replay:
         models: Models,
         feedback: Feedback,
         repair: Repair,
+        progress: Callable[[str], None],
         *,
         dry_run: bool = False,
     ) -> None:
@@ -72,6 +80,7 @@ class Replay:
         self._models = models
         self._feedback = feedback
         self._repair = repair
+        self._progress = progress
         self._dry_run = dry_run
         self._scorer = Scorer(pipeline, Tally(f"pipeline {pipeline.name}", lambda message: None))
         self._merge_ns = pipeline.periods.merge_ns + pipeline.window_ns
@@ -85,7 +94,8 @@ class Replay:
         periods: dict[int, Result] = {}
         until_ns = begin_ns
         window_ns = self._pipeline.window_ns
-        for piece in pieces(self._lead_in_ns(), end_ns, window_ns, least=_PIECE_WINDOWS):
+        lead_in = pieces(self._lead_in_ns(), begin_ns, window_ns)
+        for piece in chain(lead_in, pieces(begin_ns, end_ns, window_ns, least=_PIECE_WINDOWS)):
             span = Span(*piece)
             written = self._database.scores(key, span)
             self._write_scores(self._replayed(span, written, periods), written)
@@ -96,14 +106,31 @@ class Replay:
         return self._done
 
     def _lead_in_ns(self) -> int:
-        """Where to begin: before the repair and before every period that was running."""
+        """Where to begin: before the repair, before every period that was running, and where the memory begins."""
         length_ns = LEAD_IN_WINDOWS * self._pipeline.window_ns
         begin_ns = self._repair.begin_ns - length_ns
         while (period := self._database.last_period(self._repair.key, begin_ns)) is not None:
             if period.end_ns + self._merge_ns <= begin_ns:
                 break
             begin_ns = period.begin_ns - length_ns
-        return max(begin_ns, 0)
+        return max(min(begin_ns, self._memory_ns()), 0)
+
+    def _memory_ns(self) -> int:
+        """From where on the current model's detector has learnt; at most `reach` windows before the repair."""
+        model, begin_ns = self._models(None), self._repair.begin_ns
+        if not model.remembers:
+            return begin_ns
+        first_ns = self._database.first_score_of_ns(self._repair.key, model.version, begin_ns)
+        if first_ns is None:
+            return begin_ns
+        earliest_ns = begin_ns - self._repair.reach * self._pipeline.window_ns
+        if first_ns < earliest_ns:
+            self._progress(
+                f"series {series_name(self._repair.key)}: {self._pipeline.detector} has learnt since "
+                f"{rfc3339(first_ns)}, which is further back than {self._repair.reach} windows: it is led in by those, "
+                "and its scores may differ a little from what they would have been"
+            )
+        return max(first_ns, earliest_ns)
 
     def _replayed(self, span: Span, written: Mapping[int, Written], periods: dict[int, Result]) -> Iterator[Result]:
         """The scores that are to be written; what becomes known of periods is put into `periods`, by begin."""
