@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 # The package is used from the work tree, so that preflight and the image always have the same one.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "udf" / "anomaly" / "src"))
 
+from anomaly import manifest as model_manifest
 from anomaly import spec
 from anomaly.tickscript import tickscript
 
@@ -49,9 +50,9 @@ def self_training(pipelines: Any) -> list[dict[str, Any]]:
     return [pipeline.as_dict() for pipeline in _normalize(pipelines) if pipeline.trains_itself]
 
 
-def fingerprint(pipeline: Mapping[str, Any]) -> str:
-    """12 hex digits over the keys of one pipeline that change features or results."""
-    return _normalize([pipeline])[0].fingerprint
+def misfit(manifest: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
+    """Why a model with this manifest cannot be used for a pipeline; empty if it can."""
+    return model_manifest.misfit(manifest, _normalize([pipeline])[0]) or ""
 
 
 def canonical_json(pipeline: Mapping[str, Any]) -> str:
@@ -119,7 +120,7 @@ class FilterModule:
             "anomaly_validate": validate,
             "anomaly_normalize": normalize,
             "anomaly_self_training": self_training,
-            "anomaly_fingerprint": fingerprint,
+            "anomaly_misfit": misfit,
             "anomaly_canonical_json": canonical_json,
             "anomaly_tickscript": script,
             "anomaly_assign": assign,

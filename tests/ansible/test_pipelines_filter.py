@@ -11,7 +11,10 @@ from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter.pipelines import FilterModule, assign, canonical_json, fingerprint, normalize, self_training, validate
+# From where the filters take it.
+from anomaly import spec
+from anomaly.manifest import SCHEMA
+from filter.pipelines import FilterModule, assign, canonical_json, misfit, normalize, self_training, validate
 from tests.ansible.inventories import PIPELINE
 
 
@@ -36,9 +39,15 @@ def test_a_specification() -> None:
     assert json.loads(text)["measurement"] == "it's"
 
 
-def test_a_fingerprint_depends_on_what_changes_results() -> None:
-    assert fingerprint(PIPELINE) != fingerprint({**PIPELINE, "window": "20s"})
-    assert fingerprint(PIPELINE) == fingerprint({**PIPELINE, "enabled": False})
+def test_a_model_does_not_fit_what_changes_scores() -> None:
+    manifest = {
+        "schema": SCHEMA,
+        "specification": normalize([PIPELINE])[0],
+        "fingerprint": spec.normalize([PIPELINE])[0].fingerprint,
+    }
+    assert misfit(manifest, {**PIPELINE, "enabled": False}) == ""
+    assert misfit(manifest, {**PIPELINE, "window": "20s"}) == 'window: "10s" in the model, "20s" in the pipeline'
+    assert "which computes features or scores otherwise" in misfit({**manifest, "schema": SCHEMA - 1}, PIPELINE)
 
 
 def test_pipelines_that_the_trainer_looks_after() -> None:
@@ -52,7 +61,7 @@ def test_all_filters_are_offered() -> None:
         "anomaly_validate",
         "anomaly_normalize",
         "anomaly_self_training",
-        "anomaly_fingerprint",
+        "anomaly_misfit",
         "anomaly_canonical_json",
         "anomaly_tickscript",
         "anomaly_assign",

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from anomaly.cli import main
+from anomaly.libraries import installed
 from anomaly.model import Model
 from anomaly.spec import canonical_json
 from anomaly.store import Store
@@ -23,7 +24,7 @@ from anomaly.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
 from tests.unit.anomaly.printers import PIPELINE
-from tests.unit.anomaly.test_store import another
+from tests.unit.anomaly.test_store import another, outdate
 
 FIELDS = {"hotend": "float", "bed": "float", "air": "integer"}
 HISTORY = printers.windows(printers.clean(3, 6000), printers.clean(4, 6000))
@@ -172,6 +173,17 @@ def test_if_needed_trains_when_something_changed(train: Run, change: str, tmp_pa
     assert second.last["status"] == "trained"
     assert second.last["version"] != first.last["version"]
     assert "training again" in second.err
+
+
+def test_after_an_upgrade_training_makes_a_model_that_works_again(train: Run, tmp_path: Path) -> None:
+    first = train()
+    store = Store(tmp_path / "models", "printer")
+    outdate(store, first.last["version"])
+    second = train("--if-needed")
+    assert second.last["status"] == "trained"
+    assert f"training again: model printer/{first.last['version']} does not fit the pipeline: schema 1" in second.err
+    assert "the new model is not compared with the current one" in second.err
+    assert store.load(second.last["version"], PIPELINE).version == store.current()
 
 
 def test_no_promote_leaves_the_current_version(train: Run, tmp_path: Path) -> None:
@@ -382,6 +394,14 @@ def test_models_show_diff_verify_shadow(run: Run, store: Store, model: Model) ->
     }
 
     assert run("models", "verify", *where).last["versions"] == [model.version, "v2"]
+    store.write(another(model, "v3"), {"libraries": {**installed(), "scikit-learn": "1.0"}})
+    said = f"v3 was trained with scikit-learn 1.0 ({installed()['scikit-learn']} here): scores are the same"
+    assert said in run("models", "verify", *where, "v3").err
+    outdate(store, "v3")
+    ran = run("models", "verify", *where, "v3")
+    assert (ran.code, ran.last["status"]) == (0, "verified")
+    assert "v3 cannot be used, train again: schema 1 in the model" in ran.err
+    assert "; cannot be used: schema 1 in the model" in run("models", "list", *where).out[-1]
     (store.path / "v2" / "model.npz").write_bytes(b"")
     assert run("models", "verify", *where, model.version).code == 0
     ran = run("models", "verify", *where)

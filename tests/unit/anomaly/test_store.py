@@ -76,6 +76,39 @@ def test_a_changed_byte_is_noticed(store: Store, model: Model) -> None:
         store.load(model.version, printers.PIPELINE)
 
 
+def outdate(store: Store, version: str) -> None:
+    """As if an earlier program had written it."""
+    path = store.path / version / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 1, "libraries": {"anomaly": "0.0.9"}}))
+
+
+def test_a_model_of_an_earlier_program_is_refused_and_in_nobodys_way(store: Store, model: Model) -> None:
+    store.write(another(model, "v2"), {})
+    outdate(store, model.version)
+    why = r"schema 1 in the model, made by anomaly 0\.0\.9, 2 in this program, anomaly .*: train again"
+    for use in (
+        lambda: store.load(model.version, printers.PIPELINE),
+        lambda: store.promote(model.version),
+        lambda: store.set_shadow(model.version),
+    ):
+        with pytest.raises(ModelMismatch, match=why):
+            use()
+    (old, new) = store.versions()
+    assert "schema 1" in str(old.problem)
+    assert (new.name, new.problem) == ("v2", None)
+    store.promote("v2")
+    with pytest.raises(StoreError, match="no earlier version"):
+        store.rollback()
+
+
+def test_a_damaged_manifest_is_in_nobodys_way(store: Store, model: Model) -> None:
+    store.write(another(model, "v2"), {})
+    (store.path / model.version / "manifest.json").write_text("{")
+    assert ["is damaged" in str(version.problem) for version in store.versions()] == [True, False]
+    store.promote("v2")
+    assert store.current() == "v2"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 99}'])
 def test_a_manifest_that_is_none_is_refused(store: Store, model: Model, text: str) -> None:
     (store.path / model.version / "manifest.json").write_text(text)

@@ -32,18 +32,18 @@ def pipeline(**training: Any) -> Pipeline:
 @pytest.mark.parametrize(
     ("training", "known", "why"),
     [
-        ({}, Known(None, fits=False, drifted=True), None),
-        ({"every": "1d"}, Known(None, fits=False, drifted=False), "it has no model"),
-        ({"on_drift": True}, Known(None, fits=False, drifted=False), "it has no model"),
-        ({"every": "1d"}, Known(NOW - HOUR, fits=False, drifted=False), "its model does not fit it"),
-        ({"every": "1d"}, Known(NOW - 23 * HOUR, fits=True, drifted=True), None),
-        ({"every": "1d"}, Known(NOW - 25 * HOUR, fits=True, drifted=False), "its newest model is 25h old"),
-        ({"on_drift": True}, Known(NOW - 100 * HOUR, fits=True, drifted=False), None),
-        ({"on_drift": True}, Known(NOW - 100 * HOUR, fits=True, drifted=True), "its data have drifted"),
+        ({}, Known(None, drifted=True), None),
+        ({"every": "1d"}, Known(None), "it has no model"),
+        ({"on_drift": True}, Known(None), "it has no model"),
+        ({"every": "1d"}, Known(None, misfit="window: 10s"), "window: 10s"),
+        ({"every": "1d"}, Known(NOW - 23 * HOUR, drifted=True), None),
+        ({"every": "1d"}, Known(NOW - 25 * HOUR), "its newest model is 25h old"),
+        ({"on_drift": True}, Known(NOW - 100 * HOUR), None),
+        ({"on_drift": True}, Known(NOW - 100 * HOUR, drifted=True), "its data have drifted"),
         # A model from the middle of a change is judged by a day of its own.
-        ({"on_drift": True}, Known(NOW - 23 * HOUR, fits=True, drifted=True), None),
-        ({"every": "1d"}, Known(None, fits=False, drifted=False, failed_ns=NOW - HOUR // 2), None),
-        ({"every": "1d"}, Known(None, fits=False, drifted=False, failed_ns=NOW - 2 * HOUR), "it has no model"),
+        ({"on_drift": True}, Known(NOW - 23 * HOUR, drifted=True), None),
+        ({"every": "1d"}, Known(None, failed_ns=NOW - HOUR // 2), None),
+        ({"every": "1d"}, Known(None, failed_ns=NOW - 2 * HOUR), "it has no model"),
     ],
 )
 def test_training_is_due_when_there_is_a_reason(training: dict[str, Any], known: Known, why: str | None) -> None:
@@ -52,7 +52,7 @@ def test_training_is_due_when_there_is_a_reason(training: dict[str, Any], known:
 
 def test_a_disabled_pipeline_is_left_alone() -> None:
     disabled = normalize([{**pipeline(every="1d").as_dict(), "enabled": False}])[0]
-    assert due(disabled, Known(None, fits=False, drifted=False), NOW) is None
+    assert due(disabled, Known(None), NOW) is None
 
 
 @pytest.fixture

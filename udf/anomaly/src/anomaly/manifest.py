@@ -1,9 +1,14 @@
-"""Manifests side by side: what differs between two versions of a model."""
+"""What manifests say: whether a model can be used for a pipeline, and what differs between two versions."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from anomaly import __version__
+from anomaly.spec import Pipeline
+
+# Raised when files, features or scores are computed otherwise than before: older models are then refused.
+SCHEMA = 2
 # What differs between any two versions, and says nothing.
 _NAMES = frozenset({"version", "created", "parent", "files", "series"})
 
@@ -15,6 +20,28 @@ class Difference:
     what: str
     before: Any
     after: Any
+
+
+def outdated(manifest: Mapping[str, Any]) -> str | None:
+    """Why this program cannot use a model, whatever the pipeline; None if it can."""
+    schema = manifest.get("schema")
+    if schema == SCHEMA:
+        return None
+    made_by = manifest.get("libraries", {}).get("anomaly", "of an unknown version")
+    return (
+        f"schema {schema!r} in the model, made by anomaly {made_by}, {SCHEMA} in this program, anomaly {__version__}, "
+        "which computes features or scores otherwise"
+    )
+
+
+def misfit(manifest: Mapping[str, Any], pipeline: Pipeline) -> str | None:
+    """Why a model cannot be used for a pipeline, with the differences by name; None if it can."""
+    found = outdated(manifest)
+    if found is None and manifest.get("fingerprint") != pipeline.fingerprint:
+        found = "; ".join(pipeline.differences(manifest.get("specification", {}))) or (
+            f"fingerprint: {manifest.get('fingerprint')} in the model, {pipeline.fingerprint} in the pipeline"
+        )
+    return found
 
 
 def facts(manifest: Mapping[str, Any]) -> dict[str, Any]:

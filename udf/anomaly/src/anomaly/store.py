@@ -29,11 +29,10 @@ from typing import Any
 import numpy as np
 
 from anomaly.features import features
+from anomaly.manifest import SCHEMA, misfit, outdated
 from anomaly.model import Model
 from anomaly.spec import Pipeline
 
-# Raised when files, features or scores are computed otherwise than before: older models are then refused.
-SCHEMA = 2
 CURRENT = "current"
 SHADOW = "shadow"
 _MANIFEST = "manifest.json"
@@ -52,12 +51,14 @@ class ModelMismatch(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One stored version, as `list` shows it."""
+    """One stored version, as `list` shows it. problem: why this program cannot use it, if it cannot; the manifest is
+    empty if that is damaged."""
 
     name: str
     current: bool
     shadow: bool
     manifest: Mapping[str, Any]
+    problem: str | None
 
 
 class Store:
@@ -97,10 +98,17 @@ class Store:
         except OSError as error:
             raise store_error("read", self.path, error) from error
         visible = [name for name in names if not name.startswith(".")]
-        return [Version(name, name == current, name == shadow, self.manifest(name)) for name in visible]
+        return [Version(name, name == current, name == shadow, *self._manifest_or_problem(name)) for name in visible]
+
+    def _manifest_or_problem(self, version: str) -> tuple[dict[str, Any], str | None]:
+        try:
+            manifest = self.manifest(version)
+        except StoreError as error:
+            return {}, str(error)
+        return manifest, outdated(manifest)
 
     def manifest(self, version: str) -> dict[str, Any]:
-        """A version's manifest. Raises StoreError when it is missing or no manifest of ours."""
+        """A version's manifest, whatever program wrote it. Raises StoreError when it is missing or damaged."""
         path = self._version(version) / _MANIFEST
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -113,21 +121,22 @@ class Store:
             raise store_error("read", path, error) from error
         except ValueError as error:
             raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from None
-        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-            found = manifest.get("schema") if isinstance(manifest, dict) else None
-            raise ModelMismatch(f"{path}: schema {found!r} in the model, {SCHEMA} in this program: train again")
+        if not isinstance(manifest, dict):
+            raise StoreError(f"{path} is damaged (no object): train again, or promote another version")
         return manifest
+
+    def _usable(self, version: str) -> None:
+        """Raises StoreError when this program cannot use a version."""
+        problem = outdated(self.manifest(version))
+        if problem is not None:
+            raise ModelMismatch(f"model {self.pipeline}/{version} cannot be used: {problem}: train again")
 
     def check(self, version: str, pipeline: Pipeline) -> dict[str, Any]:
         """The manifest of a version that fits the pipeline. Raises ModelMismatch, naming the differences."""
         manifest = self.manifest(version)
-        if manifest.get("fingerprint") != pipeline.fingerprint:
-            differences = pipeline.differences(manifest.get("specification", {}))
-            named = (
-                "; ".join(differences)
-                or f"fingerprint: {manifest.get('fingerprint')} in the model, {pipeline.fingerprint} in the pipeline"
-            )
-            raise ModelMismatch(f"model {self.pipeline}/{version} does not fit the pipeline: {named}: train again")
+        problem = misfit(manifest, pipeline)
+        if problem is not None:
+            raise ModelMismatch(f"model {self.pipeline}/{version} does not fit the pipeline: {problem}: train again")
         if manifest.get("version") != version:
             raise ModelMismatch(
                 f"model {self.pipeline}/{version} says that it is version {manifest.get('version')!r}: its "
@@ -236,7 +245,7 @@ class Store:
 
     def promote(self, version: str) -> None:
         """Makes a version current, atomically; running UDFs notice within a second. Raises StoreError."""
-        self.manifest(version)
+        self._usable(version)
         history = self._promotions()
         if history[-1:] != [version]:
             history.append(version)
@@ -245,7 +254,7 @@ class Store:
     def set_shadow(self, version: str | None) -> None:
         """Has a version score beside the current one, or none. Raises StoreError."""
         if version is not None:
-            self.manifest(version)
+            self._usable(version)
             if version == self.current():
                 raise StoreError(f"{version} is the current version: it would be compared with itself; name another")
         with self._writing(self.path / SHADOW):
@@ -256,10 +265,11 @@ class Store:
             _flush_directory(self.path)
 
     def rollback(self) -> str:
-        """Makes the version current that was so before, and returns its name. Raises StoreError when there is none."""
+        """Makes the version current that was so before, and returns its name. Raises StoreError when there is none that
+        this program can use."""
         current = self.current()
         history = self._promotions()
-        there = {version.name for version in self.versions()}
+        there = {version.name for version in self.versions() if version.problem is None}
         while history:
             version = history.pop()
             if version != current and version in there:

@@ -7,7 +7,8 @@ from typing import Any
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, out, result, say
-from anomaly.manifest import differences, facts
+from anomaly.libraries import installed
+from anomaly.manifest import differences, facts, outdated
 from anomaly.store import CURRENT, SHADOW, Store, StoreError, Version, pipelines
 
 
@@ -50,6 +51,16 @@ def _verify(options: argparse.Namespace) -> int:
     problems = [problem for name in names for problem in store.verify(name)]
     if problems:
         raise StoreError("\n".join(f"{problem}: train again, or promote another version" for problem in problems))
+    here = installed()
+    for name in names:
+        manifest = store.manifest(name)
+        noted = manifest.get("libraries", {})
+        others = [f"{what} {noted[what]} ({here.get(what)} here)" for what in noted if noted[what] != here.get(what)]
+        problem = outdated(manifest)
+        if problem is not None:
+            say(f"{name} cannot be used, train again: {problem}")
+        elif others:
+            say(f"{name} was trained with {', '.join(others)}: scores are the same, model.joblib may not open")
     result({"pipeline": options.pipeline, "status": "verified", "versions": names})
     return codes.DONE
 
@@ -123,7 +134,7 @@ def _list(options: argparse.Namespace) -> int:
         mark = "*" if row["current"] else "s" if row["shadow"] else " "
         out(
             f"{mark} {row['pipeline']}  {row['version']}  {row['from']} to {row['to']}  {row['windows']} windows "
-            f"of {row['series']} series"
+            f"of {row['series']} series" + (f"; cannot be used: {row['problem']}" if row["problem"] else "")
         )
     return codes.DONE
 
@@ -141,6 +152,7 @@ def _row(name: str, version: Version) -> dict[str, Any]:
         "to": trained.get("to"),
         "windows": counts.get("windows"),
         "series": counts.get("series"),
+        "problem": version.problem,
     }
 
 

@@ -1,19 +1,18 @@
 """`anomaly train`: read, fit, pass the gate, store, promote."""
 
 import argparse
-import platform
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anomaly import __version__
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result, say
 from anomaly.features import enough_windows
 from anomaly.feedback import Feedback, Mark
 from anomaly.feedback_file import feedback_path, read_marks, write_marks
+from anomaly.libraries import installed
 from anomaly.spec import Pipeline
 from anomaly.store import Store, StoreError
 from anomaly.training.gate import Refused
@@ -98,7 +97,7 @@ def train(options: argparse.Namespace) -> int:
         "pooled": _pooled(windows),
         "feedback": {"left_out": int(marked.sum()), "learned": learned(trained.model, windows, marks)},
         "seed": options.seed,
-        "libraries": _libraries(),
+        "libraries": installed(),
         "calibration": {
             "scores": trained.model.calibration.count,
             "tail": trained.model.calibration.tail,
@@ -197,19 +196,6 @@ def _jobs(options: argparse.Namespace) -> int:
 
     # Knows a container's limits. Each thread needs memory, too.
     return min(int(joblib.cpu_count()), _MOST_JOBS)
-
-
-def _libraries() -> dict[str, str]:
-    import joblib
-    import sklearn
-
-    return {
-        "anomaly": __version__,
-        "joblib": joblib.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "scikit-learn": sklearn.__version__,
-    }
 
 
 def _answer(status: str, store: Store, manifest: dict[str, Any], started: float) -> dict[str, Any]:

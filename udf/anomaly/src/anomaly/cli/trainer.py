@@ -102,17 +102,17 @@ class Trainer:
             say(f"{self.name}: {len(marks)} marks of feedback are handed on")
 
     def _known(self, results: bool) -> Known:
-        versions = self._store.versions()
         current = self._store.current()
-        if not versions or current is None:
-            return Known(None, fits=False, drifted=False, failed_ns=self._failed_ns)
-        created = moment(str(versions[-1].manifest.get("created")), f"created of {versions[-1].name}")
+        if current is None:
+            return Known(None, failed_ns=self._failed_ns)
         try:
             self._store.check(current, self._pipeline)
-        except StoreError:
-            return Known(created, fits=False, drifted=False, failed_ns=self._failed_ns)
+        except StoreError as error:
+            return Known(None, misfit=str(error), failed_ns=self._failed_ns)
+        newest = [version for version in self._store.versions() if version.problem is None][-1]
+        created = moment(str(newest.manifest.get("created")), f"created of {newest.name}")
         drifted = self._pipeline.training.on_drift and results and self._drifted(current)
-        return Known(created, fits=True, drifted=drifted, failed_ns=self._failed_ns)
+        return Known(created, drifted=drifted, failed_ns=self._failed_ns)
 
     def _drifted(self, version: str) -> bool:
         since_ns = time.time_ns() - _NEWEST * self._pipeline.drift.horizon_ns // _RESULTS

@@ -11,13 +11,14 @@ _SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a pipeline. created_ns: when its newest version was made; None without any. fits: whether the
-    current version fits the pipeline. drifted: whether its data have drifted from what the current one was trained
-    on. failed_ns: when the last training ended without a model, if it was later than that version."""
+    """What is known of a pipeline. created_ns: when its newest version was made; None without any that can be used.
+    misfit: why the current version does not fit the pipeline, if it does not. drifted: whether its data have drifted
+    from what the current one was trained on. failed_ns: when the last training ended without a model, if it was later
+    than that version."""
 
     created_ns: int | None
-    fits: bool
-    drifted: bool
+    misfit: str | None = None
+    drifted: bool = False
     failed_ns: int | None = None
 
 
@@ -28,10 +29,10 @@ def due(pipeline: Pipeline, known: Known, now_ns: int) -> str | None:
         return None
     if known.failed_ns is not None and now_ns - known.failed_ns < _AGAIN_NS:
         return None
+    if known.misfit is not None:
+        return known.misfit
     if known.created_ns is None:
         return "it has no model"
-    if not known.fits:
-        return "its model does not fit it"
     age_ns = now_ns - known.created_ns
     if training.every_ns is not None and age_ns >= training.every_ns:
         return f"its newest model is {format_duration(age_ns // _SECOND_NS * _SECOND_NS)} old"
