@@ -149,11 +149,27 @@ def test_what_is_read_is_what_was_there(influxdb: InfluxDB) -> None:
 
 def test_if_needed_does_nothing_twice(train: Run, influxdb: InfluxDB) -> None:
     first = train("--if-needed")
-    asked = len(influxdb.queries)
     second = train("--if-needed")
     assert (first.last["status"], second.last["status"], second.code) == ("trained", "unchanged", 0)
     assert second.last["version"] == first.last["version"]
-    assert len(influxdb.queries) == asked
+    # The history was read once.
+    assert sum("GROUP BY time" in query for query in influxdb.queries) == 1
+
+
+def test_if_needed_heeds_marks_that_are_newer_than_the_model(train: Run, influxdb: InfluxDB) -> None:
+    influxdb.databases.append("anomaly")
+    influxdb.write('feedback,pipeline=printer kind="maintenance",end_ms=60000i 0')
+    first = train("--if-needed")
+    # Not of the history: it changes nothing.
+    influxdb.write('feedback,pipeline=printer kind="true" 90000000000000')
+    assert train("--if-needed").last["status"] == "unchanged"
+    influxdb.write('feedback,pipeline=printer kind="false_alarm" 600000000000')
+    again = train("--if-needed")
+    assert again.last["status"] == "trained"
+    assert again.last["version"] != first.last["version"]
+    assert "training again: marks of feedback are newer than the current model: false_alarm " in again.err
+    assert " from 1970-01-01T00:10:00Z" in again.err
+    assert train("--if-needed").last["status"] == "unchanged"
 
 
 @pytest.mark.parametrize("change", ["seed", "range", "damage", "pipeline"])

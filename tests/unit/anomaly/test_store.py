@@ -76,10 +76,15 @@ def test_a_changed_byte_is_noticed(store: Store, model: Model) -> None:
         store.load(model.version, printers.PIPELINE)
 
 
+def changed(store: Store, version: str, **keys: object) -> None:
+    """Changes keys of a manifest."""
+    path = store.path / version / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+
+
 def outdate(store: Store, version: str) -> None:
     """As if an earlier program had written it."""
-    path = store.path / version / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 1, "libraries": {"anomaly": "0.0.9"}}))
+    changed(store, version, schema=1, libraries={"anomaly": "0.0.9"})
 
 
 def test_a_model_of_an_earlier_program_is_refused_and_in_nobodys_way(store: Store, model: Model) -> None:

@@ -19,6 +19,7 @@ from anomaly.training.schedule import Known, due
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
 from tests.unit.anomaly.printers import PIPELINE
+from tests.unit.anomaly.test_store import changed, outdate
 
 HOUR = 3_600_000_000_000
 NOW = 1_000_000 * HOUR
@@ -40,6 +41,9 @@ def pipeline(**training: Any) -> Pipeline:
         ({"every": "1d"}, Known(NOW - 25 * HOUR), "its newest model is 25h old"),
         ({"on_drift": True}, Known(NOW - 100 * HOUR), None),
         ({"on_drift": True}, Known(NOW - 100 * HOUR, drifted=True), "its data have drifted"),
+        ({"every": "1d"}, Known(NOW - HOUR, unheeded=2), "marks of feedback are newer than its model: 2"),
+        # Whoever marks one period marks another.
+        ({"every": "1d"}, Known(NOW - HOUR // 2, unheeded=2), None),
         # A model from the middle of a change is judged by a day of its own.
         ({"on_drift": True}, Known(NOW - 23 * HOUR, drifted=True), None),
         ({"every": "1d"}, Known(None, failed_ns=NOW - HOUR // 2), None),
@@ -109,9 +113,27 @@ def test_it_trains_hands_feedback_on_and_ends_when_told(influxdb: InfluxDB, tmp_
     assert trainer.said.count("training printer: it has no model") == 1
     assert trainer.said.endswith("trainer ends\n")
     (version,) = store.versions()
-    assert version.manifest["feedback"] == {"left_out": 12, "learned": []}
     (mark,) = read_marks(feedback_path(trainer.models, "printer"))
     assert mark.kind == "maintenance"
+    assert version.manifest["feedback"] == {"marks": [mark.id], "left_out": 12, "learned": []}
+
+
+def test_a_model_that_cannot_be_used_and_new_marks_are_reasons_to_train(influxdb: InfluxDB, tmp_path: Path) -> None:
+    asking = pipeline(**{"from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:50:00Z", "every": "10000d"})
+    with Trainer(influxdb, tmp_path, asking) as trainer:
+        store = Store(trainer.models, "printer")
+        trainer.wait(lambda: store.current() is not None)
+        (first,) = store.versions()
+        outdate(store, first.name)
+        trainer.wait(lambda: store.current() != first.name)
+        (_, second) = store.versions()
+        # It was made two hours ago, and then somebody marked a stretch of what it was trained on.
+        changed(store, second.name, created="2024-01-01T00:00:00Z")
+        influxdb.write('feedback,pipeline=printer kind="true",end_ms=60000i 0')
+        trainer.wait(lambda: store.current() != second.name)
+    assert f"training printer: model printer/{first.name} does not fit the pipeline: schema 1" in trainer.said
+    assert "training printer: marks of feedback are newer than its model: 1" in trainer.said
+    assert store.versions()[-1].manifest["feedback"]["left_out"] == 12
 
 
 def test_a_training_that_is_refused_is_not_tried_at_once_again(influxdb: InfluxDB, tmp_path: Path) -> None:

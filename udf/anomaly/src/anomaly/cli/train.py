@@ -18,7 +18,7 @@ from anomaly.store import Store, StoreError
 from anomaly.training.gate import Refused
 from anomaly.training.influx import Influx
 from anomaly.training.progress import progress
-from anomaly.training.range import Range, moment, resolve, rfc3339
+from anomaly.training.range import Range, resolve, rfc3339, trained_on
 from anomaly.windows import Windows
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ def train(options: argparse.Namespace) -> int:
     now_ns = time.time_ns()
     asked = resolve(pipeline, options.start, options.stop, now_ns)
     store = Store(options.models, pipeline.name)
+    influx = connect(options)
+    marks = _marks(influx, options, pipeline)
     if options.if_needed:
-        fitting = _fitting(store, pipeline, asked, options.seed)
+        fitting = _fitting(store, pipeline, asked, options.seed, marks)
         if fitting is not None:
             say(f"model {pipeline.name}/{fitting['version']} is what would be trained: nothing to do")
             result(_answer("unchanged", store, fitting, started))
             return codes.DONE
-    influx = connect(options)
     # Only now: reading a specification must not wait for scikit-learn.
     from anomaly.training.fit import train as fit
     from anomaly.training.marks import learned
@@ -55,7 +56,6 @@ def train(options: argparse.Namespace) -> int:
     bar = progress()
     try:
         history = read(influx, pipeline, asked, bar)
-        marks = _marks(influx, options, pipeline)
         marked = Feedback(pipeline, marks).left_out(history.windows)
         if marked.any():
             say(f"{int(marked.sum())} windows are left out: they are marked as maintenance or as true anomalies")
@@ -95,7 +95,11 @@ def train(options: argparse.Namespace) -> int:
             "points": history.points,
         },
         "pooled": _pooled(windows),
-        "feedback": {"left_out": int(marked.sum()), "learned": learned(trained.model, windows, marks)},
+        "feedback": {
+            "marks": [mark.id for mark in marks],
+            "left_out": int(marked.sum()),
+            "learned": learned(trained.model, windows, marks),
+        },
         "seed": options.seed,
         "libraries": installed(),
         "calibration": {
@@ -132,9 +136,7 @@ def _challenged(
     except StoreError as error:
         say(f"the new model is not compared with the current one: {error}")
         return None
-    seen = store.manifest(version)["range"]
-    begin_ns, end_ns = (moment(seen[name], f"range.{name} of {version}") for name in ("from", "to"))
-    return challenge(current, (begin_ns, end_ns), trained, history, marks)
+    return challenge(current, trained_on(store.manifest(version)), trained, history, marks)
 
 
 def _pooled(windows: Windows) -> list[list[str]]:
@@ -156,9 +158,11 @@ def _marks(influx: Influx, options: argparse.Namespace, pipeline: Pipeline) -> l
     return marks
 
 
-def _fitting(store: Store, pipeline: Pipeline, asked: Range, seed: int) -> dict[str, Any] | None:
+def _fitting(store: Store, pipeline: Pipeline, asked: Range, seed: int, marks: list[Mark]) -> dict[str, Any] | None:
     """The current model's manifest, if training would make the same: what was asked for counts, as `24h` before now is
     another range each time."""
+    from anomaly.training.marks import unheeded
+
     try:
         version = store.current()
         if version is None:
@@ -176,6 +180,11 @@ def _fitting(store: Store, pipeline: Pipeline, asked: Range, seed: int) -> dict[
         return None
     if manifest.get("seed") != seed:
         say(f"training again: the current model has seed {manifest.get('seed')}, now {seed} is asked for")
+        return None
+    new = unheeded(manifest, marks, asked)
+    if new:
+        named = ", ".join(f"{mark.kind} {mark.id} from {rfc3339(mark.begin_ns)}" for mark in new)
+        say(f"training again: marks of feedback are newer than the current model: {named}")
         return None
     return manifest
 

@@ -15,13 +15,14 @@ from types import FrameType
 
 from anomaly.cli import codes
 from anomaly.cli.common import connect, read_pipelines, say
+from anomaly.feedback import Mark
 from anomaly.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.influxql import literal
 from anomaly.spec import Pipeline
 from anomaly.store import Store, StoreError
 from anomaly.training.influx import Influx, InfluxError
-from anomaly.training.marks import read_feedback
-from anomaly.training.range import moment
+from anomaly.training.marks import read_feedback, unheeded
+from anomaly.training.range import moment, resolve
 from anomaly.training.schedule import Known, due
 
 # Of the horizon's results, the newest so many count.
@@ -77,9 +78,9 @@ class Trainer:
         """Hands feedback on, and trains if it is time. What goes wrong is said once, and tried again."""
         try:
             results = self._options.results_database in self._influx.databases()
-            if results:
-                self._hand_on()
-            why = due(self._pipeline, self._known(results), time.time_ns())
+            marks = self._hand_on() if results else []
+            now_ns = time.time_ns()
+            why = due(self._pipeline, self._known(marks, now_ns, results=results), now_ns)
             self._said = ""
         except (InfluxError, StoreError) as error:
             if str(error) != self._said:
@@ -90,7 +91,8 @@ class Trainer:
             say(f"training {self.name}: {why}")
             self._failed_ns = None if self._train() else time.time_ns()
 
-    def _hand_on(self) -> None:
+    def _hand_on(self) -> list[Mark]:
+        """All marks, which running UDFs are told, too."""
         path = feedback_path(self._options.models, self.name)
         marks = read_feedback(self._influx, self._options.results_database, self._pipeline)
         try:
@@ -100,19 +102,26 @@ class Trainer:
         if marks != known:
             write_marks(path, marks)
             say(f"{self.name}: {len(marks)} marks of feedback are handed on")
+        return marks
 
-    def _known(self, results: bool) -> Known:
+    def _known(self, marks: list[Mark], now_ns: int, *, results: bool) -> Known:
         current = self._store.current()
         if current is None:
             return Known(None, failed_ns=self._failed_ns)
         try:
-            self._store.check(current, self._pipeline)
+            manifest = self._store.check(current, self._pipeline)
         except StoreError as error:
             return Known(None, misfit=str(error), failed_ns=self._failed_ns)
         newest = [version for version in self._store.versions() if version.problem is None][-1]
         created = moment(str(newest.manifest.get("created")), f"created of {newest.name}")
         drifted = self._pipeline.training.on_drift and results and self._drifted(current)
-        return Known(created, drifted=drifted, failed_ns=self._failed_ns)
+        asked = resolve(self._pipeline, None, None, now_ns)
+        return Known(
+            created,
+            drifted=drifted,
+            unheeded=len(unheeded(manifest, marks, asked)),
+            failed_ns=self._failed_ns,
+        )
 
     def _drifted(self, version: str) -> bool:
         since_ns = time.time_ns() - _NEWEST * self._pipeline.drift.horizon_ns // _RESULTS

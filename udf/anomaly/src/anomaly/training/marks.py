@@ -6,7 +6,8 @@ Tags: `pipeline`, and those of the series that are meant; none means all. Time: 
 a mark is taken back by overwriting it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from anomaly.scoring import Run, Scorer
 from anomaly.spec import Pipeline
 from anomaly.tally import Tally
 from anomaly.training.influx import Influx
+from anomaly.training.range import Range, trained_on
 from anomaly.windows import Windows
 
 REMOVED = "removed"
@@ -60,6 +62,19 @@ def learned(model: Model, windows: Windows, marks: Sequence[Mark]) -> list[str]:
     """Ids of the false alarms that lie in the history and are none to the model: it opens no period there."""
     feedback = Feedback(model.pipeline, marks)
     return [mark.id for mark in marks if mark.kind == FALSE_ALARM and opens(model, windows, feedback, mark) is False]
+
+
+def unheeded(manifest: Mapping[str, Any], marks: Sequence[Mark], asked: Range) -> list[Mark]:
+    """Marks that were not there when a model was trained, and for which it would be trained otherwise now: false alarms
+    in what would be read, and windows of its own history that must be left out."""
+    known = manifest.get("feedback", {}).get("marks", ())
+    begin_ns, end_ns = trained_on(manifest)
+    return [
+        mark
+        for mark in marks
+        if mark.id not in known
+        and (mark.meets(asked.begin_ns, asked.end_ns) if mark.kind == FALSE_ALARM else mark.meets(begin_ns, end_ns))
+    ]
 
 
 def opens(model: Model, windows: Windows, feedback: Feedback, mark: Mark) -> bool | None:

@@ -1,7 +1,9 @@
 """From what was asked for ("24h", "2024-01-01T00:00:00Z") to window edges."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from anomaly.spec import DurationError, Pipeline, SpecError, parse_duration
 
@@ -31,6 +33,12 @@ def resolve(pipeline: Pipeline, start: str | None, stop: str | None, now_ns: int
         )
         raise SpecError([message])
     return Range(begin_ns, end_ns, asked)
+
+
+def trained_on(manifest: Mapping[str, Any]) -> tuple[int, int]:
+    """The range that a manifest's model was made from, [begin, end) in nanoseconds. Raises SpecError."""
+    begin, end = (moment(str(manifest["range"][name]), f"range.{name} of the manifest") for name in ("from", "to"))
+    return begin, end
 
 
 def rfc3339(time_ns: int) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from anomaly.spec import Pipeline, format_duration
 
-# What failed or was refused is tried again after so long.
+# What failed or was refused is tried again after so long, and marks are gathered for as long.
 _AGAIN_NS = 3_600_000_000_000
 _SECOND_NS = 1_000_000_000
 
@@ -13,12 +13,13 @@ _SECOND_NS = 1_000_000_000
 class Known:
     """What is known of a pipeline. created_ns: when its newest version was made; None without any that can be used.
     misfit: why the current version does not fit the pipeline, if it does not. drifted: whether its data have drifted
-    from what the current one was trained on. failed_ns: when the last training ended without a model, if it was later
-    than that version."""
+    from what the current one was trained on. unheeded: how many marks of feedback would have the current one trained
+    otherwise. failed_ns: when the last training ended without a model, if it was later than that version."""
 
     created_ns: int | None
     misfit: str | None = None
     drifted: bool = False
+    unheeded: int = 0
     failed_ns: int | None = None
 
 
@@ -36,6 +37,9 @@ def due(pipeline: Pipeline, known: Known, now_ns: int) -> str | None:
     age_ns = now_ns - known.created_ns
     if training.every_ns is not None and age_ns >= training.every_ns:
         return f"its newest model is {format_duration(age_ns // _SECOND_NS * _SECOND_NS)} old"
+    # People mark one period after the other; until then, false alarms are suppressed anyway.
+    if known.unheeded and age_ns >= _AGAIN_NS:
+        return f"marks of feedback are newer than its model: {known.unheeded}"
     # A model that was made in the middle of a change is given time to be judged by what came after.
     if training.on_drift and known.drifted and age_ns >= pipeline.drift.horizon_ns:
         return "its data have drifted"
