@@ -77,6 +77,26 @@ class Kapacitor(HttpApi):
         """Stop and delete a task. It is no error if there is none."""
         self._request("DELETE", f"/tasks/{_segment(task_id)}")
 
+    def topics(self) -> list[dict[str, Any]]:
+        """Return all topics of alerts (``id``, ``level``, ...): those with an alert or a handler."""
+        return self._request("GET", "/alerts/topics").get("topics") or []
+
+    def handlers(self, topic: str) -> list[dict[str, Any]]:
+        """Return the handlers of a topic (``id``, ``kind``, ``options``, ``match``)."""
+        return self._request("GET", f"/alerts/topics/{_segment(topic)}/handlers").get("handlers") or []
+
+    def create_handler(self, topic: str, handler: Mapping[str, Any]) -> None:
+        """Add a handler to a topic, which need not be there yet; ``handler`` is the request's body."""
+        self._request("POST", f"/alerts/topics/{_segment(topic)}/handlers", handler)
+
+    def replace_handler(self, topic: str, handler: Mapping[str, Any]) -> None:
+        """Put another handler into the place of the one with its ``id``."""
+        self._request("PUT", f"/alerts/topics/{_segment(topic)}/handlers/{_segment(handler['id'])}", handler)
+
+    def delete_handler(self, topic: str, handler_id: str) -> None:
+        """Remove a handler from a topic. It is no error if there is none."""
+        self._request("DELETE", f"/alerts/topics/{_segment(topic)}/handlers/{_segment(handler_id)}")
+
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         _, text = self._send(method, f"{BASE_PATH}{path}", data, "application/json")
@@ -111,5 +131,5 @@ def script_excerpt(script: str, line: int, column: int) -> str:
     return f"{prefix}{lines[line - 1]}\n{' ' * len(prefix)}{before}^"
 
 
-def _segment(task_id: str) -> str:
-    return quote(task_id, safe="")
+def _segment(name: str) -> str:
+    return quote(name, safe="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from preflight import archive, secret, topology, udfs, values, variables
+from preflight import alerts, archive, secret, topology, udfs, values, variables
 from preflight.inventory import Inventory
 from preflight.problem import Problem, report
 from preflight.variables import Options
@@ -44,6 +44,7 @@ def inventory_problems(
             *topology.check(inventory),
             *archive.check(inventory, base),
             *udfs.check(inventory, root),
+            *alerts.check(inventory, root),
         )
         if (problem.host, problem.thing) not in told
     ]

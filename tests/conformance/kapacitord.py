@@ -93,7 +93,7 @@ class Answer:
 
 class Kapacitord(Daemon):
     """kapacitord as a process. `functions`: [prog, arg, ...] of each UDF by name, or the path of its socket;
-    influxdb: the address of one to write to."""
+    influxdb: the address of one to write to; more: further sections of its configuration."""
 
     def __init__(
         self,
@@ -106,6 +106,7 @@ class Kapacitord(Daemon):
         snapshot_interval: str = "60s",
         log_level: str = "DEBUG",
         influxdb: str | None = None,
+        more: str = "",
     ) -> None:
         self._directory = directory
         directory.mkdir(exist_ok=True)
@@ -123,7 +124,7 @@ class Kapacitord(Daemon):
                 continue
             prog, *args = function
             config += _PROCESS.format(name=name, prog=json.dumps(prog), args=json.dumps(args), timeout=timeout, env=env)
-        (directory / "kapacitor.conf").write_text(config)
+        (directory / "kapacitor.conf").write_text(config + more)
         super().__init__([str(program), "-config", str(directory / "kapacitor.conf")])
 
     def started(self) -> None:

@@ -4,6 +4,7 @@ worse, once when it is over; of silence and drift likewise; and nothing twice ov
 The TICKscript is the product's. The UDF in it is told by the data how severe a window is.
 """
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ import pytest
 
 from anomaly.spec import normalize
 from anomaly.tickscript import tickscript
+from filter.kapacitor import sections
 from tests.conformance.influxd import Influxd
 from tests.conformance.kapacitord import Kapacitord, Receiver
 
@@ -57,12 +59,13 @@ def start(kapacitord: Start, influxd: Influxd, receiver: Receiver) -> Callable[.
     influxd.create("anomaly")
     source = [str(ROOT / "udf" / name / "src") for name in ("anomaly", "kapacitor_udf")]
 
-    def started(**changes: Any) -> Kapacitord:
+    def started(more: str = "", **changes: Any) -> Kapacitord:
         kapacitor = kapacitord(
             commands={"anomaly": [sys.executable, str(PROGRAMS / "severe.py")]},
             environment={"PYTHONPATH": os.pathsep.join([*source, str(PROGRAMS)])},
             influxdb=influxd.url,
             timeout="60s",
+            more=more,
         )
         listen(kapacitor, receiver, TOPIC)
         kapacitor.define(TASK, script(**changes))
@@ -193,3 +196,14 @@ def test_what_is_told_and_where_is_the_pipelines(start: Start, receiver: Receive
     listen(kapacitor, receiver, "workshop", match="level() != OK")
     kapacitor.write(*lines(windows(0, 10, 80, 10, 10, 10, 90, 10, 10, 10), drifted=1), *lines(windows(20, 10, 100, 10)))
     expect(receiver, period_p1=["WARNING", "CRITICAL"])
+
+
+def test_a_service_that_has_a_section_is_told(start: Start, receiver: Receiver) -> None:
+    kapacitor = start(sections({"slack": {"url": receiver.url, "channel": "#machines"}}), alerts={"topic": "workshop"})
+    answer = kapacitor.call("POST", "/alerts/topics/workshop/handlers", {"id": "chat", "kind": "slack"})
+    assert answer.status == 200, answer.body.decode()
+    kapacitor.write(*lines(windows(0, 10, 100, 10)))
+    receiver.wait_until(lambda: len(receiver.bodies) == 1)
+    (body,) = receiver.bodies
+    assert body["channel"] == "#machines"
+    assert f"CRITICAL {P1}: anomalous since" in json.dumps(body)

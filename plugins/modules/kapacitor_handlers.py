@@ -1,0 +1,249 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Ansible module: the handlers of Kapacitor 1.x's alert topics, over its HTTP API."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: kapacitor_handlers
+short_description: Keep the handlers of alert topics of Kapacitor 1.x
+description:
+  - Keeps a set of topic handlers, which say who is told of alerts, over Kapacitor's HTTP API.
+  - The set is all handlers whose id begins with O(prefix), on every topic. Those that are not listed are removed; the
+    handlers of others are left alone.
+  - A handler that is there as described is not touched. Topics keep the state of their alerts.
+extends_documentation_fragment: connection
+options:
+  prefix:
+    description: What the ids of one's own handlers begin with. It is put in front of each V(id).
+    type: str
+    required: true
+  handlers:
+    description: The handlers that are to be there.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description: The handler's id, without O(prefix). Kapacitor allows letters, digits, V(-), V(.) and V(_).
+        type: str
+        required: true
+      topic:
+        description: The topic that it listens to.
+        type: str
+        required: true
+      kind:
+        description: What it does, for example V(post) or V(log).
+        type: str
+        required: true
+      options:
+        description:
+          - The options of this kind, as the text of a JSON object.
+          - They may hold secrets. As one text they are hidden as a whole, while a hidden mapping would blacken each of
+            its values, such as V(true), wherever else it is found in the output.
+        type: str
+        default: "{}"
+      match:
+        description: A lambda expression that an alert has to fulfil, for example V(level() == CRITICAL); empty means every alert.
+        type: str
+        default: ""
+author:
+  - influx-anomaly
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change without changing it.
+  diff_mode:
+    support: full
+    description: Shows the handlers before and after; of options only the names, and whether they differ.
+"""
+
+EXAMPLES = r"""
+- name: Tell a webhook of what is critical
+  kapacitor_handlers:
+    url: http://127.0.0.1:9092
+    username: admin
+    password: "{{ kapacitor_password }}"
+    prefix: ours.
+    handlers:
+      - id: oncall
+        topic: anomaly
+        kind: post
+        options: "{{ {'url': webhook_url, 'timeout': 10000000000} | to_json }}"
+        match: level() == CRITICAL
+
+- name: No handlers of ours
+  kapacitor_handlers:
+    url: http://127.0.0.1:9092
+    prefix: ours.
+"""
+
+RETURN = r"""
+actions:
+  description: What was (in check mode, would be) done, in order.
+  type: list
+  elements: str
+  returned: success
+  sample: [removed anomaly/ours.old, created anomaly/ours.oncall]
+topics:
+  description: Each topic with C(id), C(level) (of its worst alert) and C(handlers) (their ids), as it was before.
+  type: list
+  elements: dict
+  returned: success
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
+from ansible.module_utils.kapacitor_api import Kapacitor, KapacitorError
+
+Handler = dict[str, Any]
+# Topic and id.
+Place = tuple[str, str]
+
+# Shorter values are too common to be hidden in an error's text, and no secrets.
+_SHORTEST_SECRET = 6
+
+
+class HandlerError(Exception):
+    """The handlers cannot be as wanted."""
+
+
+def run(kapacitor: Kapacitor, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Bring the handlers into the wanted state, and return the module's result. Raises KapacitorError, HandlerError."""
+    wanted = described(params["prefix"], params["handlers"])
+    topics = [
+        {"id": topic["id"], "level": topic.get("level"), "handlers": kapacitor.handlers(topic["id"])}
+        for topic in kapacitor.topics()
+    ]
+    there = {
+        (topic["id"], handler["id"]): _normal(handler)
+        for topic in topics
+        for handler in topic["handlers"]
+        if handler["id"].startswith(params["prefix"])
+    }
+    todo = plan(there, wanted)
+    if not check_mode:
+        for action, place in todo:
+            _apply(kapacitor, action, place, wanted)
+    return {
+        "changed": bool(todo),
+        "actions": [f"{action} {topic}/{handler_id}" for action, (topic, handler_id) in todo],
+        "topics": [{**topic, "handlers": [handler["id"] for handler in topic["handlers"]]} for topic in topics],
+        "diff": {"before": as_text(there, wanted), "after": as_text(wanted, there)},
+    }
+
+
+def described(prefix: str, handlers: Sequence[Mapping[str, Any]]) -> dict[Place, Handler]:
+    """Return the handlers as Kapacitor takes them, by place. Raises HandlerError."""
+    found: dict[Place, Handler] = {}
+    for handler in handlers:
+        try:
+            options = json.loads(handler["options"])
+        except ValueError as error:
+            raise HandlerError(f"handlers: the options of {handler['id']!r} are not JSON: {error}") from error
+        if not isinstance(options, dict):
+            raise HandlerError(f"handlers: the options of {handler['id']!r} are no JSON object: write {{...}}")
+        place = (handler["topic"], prefix + handler["id"])
+        if place in found:
+            raise HandlerError(f"handlers: {handler['id']!r} is there twice for topic {handler['topic']!r}: rename one")
+        found[place] = _normal({**handler, "id": place[1], "options": options})
+    return found
+
+
+def _normal(handler: Mapping[str, Any]) -> Handler:
+    return {
+        "id": handler["id"],
+        "kind": handler["kind"],
+        "options": handler.get("options") or {},
+        "match": handler.get("match") or "",
+    }
+
+
+def plan(there: Mapping[Place, Handler], wanted: Mapping[Place, Handler]) -> list[tuple[str, Place]]:
+    """Return what has to be done, in order: removed, created or updated, and the place."""
+    todo = [("removed", place) for place in sorted(there) if place not in wanted]
+    for place, handler in wanted.items():
+        if place not in there:
+            todo.append(("created", place))
+        elif there[place] != handler:
+            todo.append(("updated", place))
+    return todo
+
+
+def _apply(kapacitor: Kapacitor, action: str, place: Place, wanted: Mapping[Place, Handler]) -> None:
+    topic, handler_id = place
+    if action == "removed":
+        kapacitor.delete_handler(topic, handler_id)
+        return
+    send = kapacitor.create_handler if action == "created" else kapacitor.replace_handler
+    try:
+        send(topic, wanted[place])
+    except KapacitorError as error:
+        text = _hidden(str(error), wanted[place]["options"])
+        raise HandlerError(f"Kapacitor refuses the handler {handler_id!r} of topic {topic!r}: {text}") from error
+
+
+def _hidden(text: str, value: Any) -> str:
+    """Return the text without the values of options."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            text = _hidden(text, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            text = _hidden(text, inner)
+    elif isinstance(value, str) and len(value) >= _SHORTEST_SECRET:
+        text = text.replace(value, "********")
+    return text
+
+
+def as_text(handlers: Mapping[Place, Handler], others: Mapping[Place, Handler]) -> str:
+    """Return a line for each handler; options that ``others`` has with another value are told without it."""
+    lines = []
+    for (topic, handler_id), handler in sorted(handlers.items()):
+        other = others.get((topic, handler_id), handler)["options"]
+        options = [
+            name if other.get(name) == value else f"{name} (differs)"
+            for name, value in sorted(handler["options"].items())
+        ]
+        match = f", match {handler['match']}" if handler["match"] else ""
+        lines.append(f"{topic}/{handler_id}: {handler['kind']}, options {', '.join(options) or 'none'}{match}\n")
+    return "".join(lines)
+
+
+def main() -> None:
+    """Ansible's entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            **CONNECTION_ARGUMENTS,
+            "prefix": {"type": "str", "required": True},
+            "handlers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "id": {"type": "str", "required": True},
+                    "topic": {"type": "str", "required": True},
+                    "kind": {"type": "str", "required": True},
+                    "options": {"type": "str", "default": "{}", "no_log": True},
+                    "match": {"type": "str", "default": ""},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(Kapacitor.from_params(module.params), module.params, module.check_mode)
+    except HandlerError as error:
+        module.fail_json(msg=str(error))
+    except KapacitorError as error:
+        module.fail_json(msg=str(error), status=error.status)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Who is told of alerts: does each entry of `kapacitor_alert_handlers` name a topic that something is told on, and a
+kind that works in Kapacitor's container with what `kapacitor_alert_services` configures. Options may be secrets and are
+not shown."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from filter.kapacitor import SEVERAL
+from preflight.inventory import Host, Inventory
+from preflight.problem import Problem, show
+from udfs.entries import is_own, own
+
+_HANDLERS = "kapacitor_alert_handlers"
+_SERVICES = "kapacitor_alert_services"
+# In a TICKscript.
+_TOPIC = re.compile(r"\.topic\(\s*'([^']+)'")
+_ID = re.compile(r"[A-Za-z0-9._-]+")
+# Kinds that need no section, with an option that they need, and an example of it.
+_PLAIN = {
+    "post": ("url", "https://example.org/alerts"),
+    "log": ("path", "/var/log/kapacitor/alerts.log"),
+    "tcp": ("address", "192.0.2.1:5000"),
+    "publish": ("topics", "[everything]"),
+    "aggregate": ("topic", "summary"),
+}
+# Options of handlers that are durations.
+_DURATIONS = {"timeout", "interval"}
+# The only folder that Kapacitor can write to and that is on the host.
+_LOGS = "/var/log/kapacitor/"
+# Kinds whose section has their name, but for httppost, of which handlers of the kind post name an endpoint.
+_CONFIGURED = (
+    "alerta", "bigpanda", "discord", "kafka", "mqtt", "opsgenie", "opsgenie2", "pagerduty", "pagerduty2", "pushover",
+    "sensu", "servicenow", "slack", "smtp", "snmptrap", "talk", "teams", "telegram", "victorops", "zenoss",
+)  # fmt: skip
+# Options without which Kapacitor does not start.
+_NEEDED = {"smtp": "from", "slack": "url", "httppost": "url"}
+
+
+def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
+    """All problems of handlers and sections. `root`: where folders of UDFs start."""
+    for host in inventory.members("kapacitor"):
+        services, handlers = host.effective.get(_SERVICES), host.effective.get(_HANDLERS)
+        if not isinstance(services, Mapping) or not isinstance(handlers, list):
+            continue
+        yield from _sections(host, services)
+        # Others are of a wrong type, and told as such.
+        entries = [
+            entry
+            for entry in handlers
+            if isinstance(entry, Mapping)
+            and {"id", "kind"} <= entry.keys()
+            and isinstance(entry.get("options", {}), Mapping)
+        ]
+        topics = _topics(host, entries, root)
+        seen = set()
+        for entry in entries:
+            place = f"{_HANDLERS}.{entry['id']}"
+            if not _ID.fullmatch(str(entry["id"])):
+                yield _problem(host, place, "", "Kapacitor takes no such id", "letters, digits, -, . and _")
+            topic = str(entry.get("topic") or host.text("stack_name"))
+            if (topic, entry["id"]) in seen:
+                yield _problem(host, place, "", "another handler of the topic has this id", "an id of its own")
+            seen.add((topic, entry["id"]))
+            if topic not in topics:
+                fix = f"one of {', '.join(sorted(topics))}, or set alerts.topic of a pipeline"
+                yield _problem(host, f"{place}.topic", show(topic), "nothing alerts on this topic", fix)
+            yield from _kind(host, place, entry, services)
+
+
+def _problem(host: Host, thing: str, value: str, wrong: str, fix: str) -> Problem:
+    variable = thing.split(".", 1)[0]
+    return Problem(thing, value or None, wrong, fix, host.where.get(variable), host.name)
+
+
+def _sections(host: Host, services: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, given in services.items():
+        known = (*_CONFIGURED, "httppost")
+        place = f"{_SERVICES}.{name}"
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            fix = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(known))}"
+            yield _problem(host, place, "", "kapacitor.conf has no such section for alerts", fix)
+        elif isinstance(given, list) and name not in SEVERAL:
+            yield _problem(host, place, "", "there can be only one", "write a mapping of its options")
+        elif not all(isinstance(entry, Mapping) for entry in (given if isinstance(given, list) else [given])):
+            yield _problem(host, place, "(hidden)", "is not a mapping", "write the section's options, key: value")
+        elif name in _NEEDED:
+            needed = _NEEDED[name]
+            for entry in given if isinstance(given, list) else [given]:
+                if entry.get("enabled", True) and not entry.get(needed):
+                    yield _problem(host, place, "(hidden)", f"Kapacitor needs {needed} to start", f"add {needed}")
+
+
+def _topics(host: Host, entries: list[Mapping[str, Any]], root: Path) -> set[str]:
+    """What pipelines, UDFs' own tasks and other handlers tell something on."""
+    pipelines = host.effective.get("pipelines")
+    found = {host.text("stack_name")}
+    for pipeline in pipelines if isinstance(pipelines, list) else []:
+        alerts = pipeline.get("alerts") if isinstance(pipeline, Mapping) else None
+        if isinstance(alerts, Mapping) and alerts.get("topic"):
+            found.add(str(alerts["topic"]))
+    for entry in entries:
+        options = entry.get("options")
+        if isinstance(options, Mapping):
+            topics = options.get("topics")
+            named = topics if isinstance(topics, list) else [options.get("topic")]
+            found |= {str(topic) for topic in named if topic}
+    udfs = host.effective.get("kapacitor_udfs")
+    for name, entry in udfs.items() if isinstance(udfs, Mapping) else ():
+        found |= _script_topics(str(name), entry, root)
+    return found
+
+
+def _script_topics(name: str, entry: Any, root: Path) -> set[str]:
+    """What the TICKscripts of a UDF of one's own alert on; nothing if the entry is wrong, which is told elsewhere."""
+    if not is_own(entry):
+        return set()
+    try:
+        scripts = [task.script for task in own(name, entry, root, "").tasks if task.script.is_file()]
+    except (AttributeError, KeyError, TypeError):
+        return set()
+    texts = [script.read_text(encoding="utf-8", errors="replace") for script in scripts]
+    return {topic for text in texts for topic in _TOPIC.findall(text)}
+
+
+def _kind(host: Host, place: str, entry: Mapping[str, Any], services: Mapping[str, Any]) -> Iterator[Problem]:
+    kind, options = str(entry["kind"]), entry.get("options", {})
+    for key in _DURATIONS & options.keys():
+        if not isinstance(options[key], int):
+            yield _problem(
+                host, f"{place}.options.{key}", show(options[key]), "Kapacitor takes whole nanoseconds here",
+                "10000000000 for ten seconds",
+            )  # fmt: skip
+    known = (*_PLAIN, *_CONFIGURED)
+    if kind == "exec":
+        yield _problem(
+            host, f"{place}.kind", kind,
+            "would run a program inside Kapacitor's container, which is read-only and knows InfluxDB's password",
+            "post to a service that runs it",
+        )  # fmt: skip
+    elif kind not in known:
+        near = difflib.get_close_matches(kind, known, n=1)
+        yield _problem(
+            host, f"{place}.kind", show(kind), "Kapacitor has no such kind of handler",
+            f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}",
+        )  # fmt: skip
+    elif kind in _CONFIGURED and kind not in services:
+        yield _problem(
+            host, f"{place}.kind", kind, "needs a section of kapacitor.conf", f"set {_SERVICES}.{kind}",
+        )  # fmt: skip
+    elif kind == "post" and options.get("endpoint"):
+        endpoints = services.get("httppost") or []
+        endpoints = endpoints if isinstance(endpoints, list) else [endpoints]
+        if options["endpoint"] not in [each.get("endpoint") for each in endpoints if isinstance(each, Mapping)]:
+            yield _problem(
+                host, f"{place}.options.endpoint", show(options["endpoint"]), "there is no such endpoint",
+                f"add it to {_SERVICES}.httppost, or give a url",
+            )  # fmt: skip
+    elif kind in _PLAIN and not options.get(_PLAIN[kind][0]):
+        option, example = _PLAIN[kind]
+        yield _problem(
+            host, f"{place}.options", "", f"a handler of the kind {kind} needs {option}", f"add {option}: {example}"
+        )
+    elif kind == "log" and (not str(options["path"]).startswith(_LOGS) or ".." in str(options["path"])):
+        yield _problem(
+            host, f"{place}.options.path", show(options["path"]), "Kapacitor's container cannot write there",
+            f"a file in {_LOGS}, which is log/kapacitor/ in stack_dir",
+        )  # fmt: skip
