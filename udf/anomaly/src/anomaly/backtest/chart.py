@@ -16,7 +16,7 @@ from anomaly.rarity import once_in
 _WIDTH, _LEFT, _RIGHT, _TOP = 1040.0, 180.0, 80.0, 30.0
 _ROW, _SPACE = 110.0, 30.0
 _LANE, _LANES = 9.0, 28.0
-_LETTER = 14.0
+_LETTER, _APART, _MOST_LETTERS = 14.0, 64.0, 25
 # More lanes than that nobody reads.
 _MOST_SERIES = 40
 _HOUR = 3600
@@ -61,7 +61,7 @@ def by_severity(content: Mapping[str, Any]) -> str:
     parts = list(_severities(content, x, bottom))
     for (unit, lines), top in zip(rows, tops, strict=True):
         parts += _row(unit, lines, sweep, x, top)
-    return _svg("figures by the severity that opens a period", bottom + 40, parts)
+    return _svg("figures by the severity that opens a period", bottom + 52, parts)
 
 
 def _rows(content: Mapping[str, Any]) -> list[tuple[str, list[_Line]]]:
@@ -84,9 +84,13 @@ def _known(line: _Line, sweep: Sequence[Mapping[str, Any]]) -> list[tuple[float,
 
 
 def _severities(content: Mapping[str, Any], x: _Axis, bottom: float) -> Iterator[str]:
+    written = -math.inf
     for entry in content["sweep"]:
         at = x(entry["open"])
         yield _stroke("grid", at, at, _TOP, bottom)
+        if at < written + _APART:
+            continue
+        written = at
         yield _text(f"{entry['open']:g}", at, bottom + 18, "middle")
         yield _text(once_in(entry["open"]), at, bottom + 33, "middle")
     yield _text("opening severity", 0, bottom + 18, "start", "label")
@@ -111,8 +115,8 @@ def _row(unit: str, lines: Sequence[_Line], sweep: Sequence[Mapping[str, Any]], 
             title = f"<title>{line.name} at {severity:g}: {value:.3g}</title>"
             yield f'<circle class="dot {line.style}" cx="{x(severity):.1f}" cy="{y(value):.1f}" r="3">{title}</circle>'
     names = _apart([y(known[-1][1]) for _, known in drawn])
-    for (line, known), place in zip(drawn, names, strict=True):
-        yield _text(line.name, x(known[-1][0]) + 10, place + 4, "start", f"name {line.style}")
+    for (line, _), place in zip(drawn, names, strict=True):
+        yield _text(line.name, x.end + 10, place + 4, "start", f"name {line.style}")
 
 
 def _ticks(most: float) -> list[float]:
@@ -136,15 +140,19 @@ def timeline(content: Mapping[str, Any]) -> str:
     events = [*content["labels"], *content["periods"]]
     if not events:
         return ""
-    series = sorted({tuple(event["tags"].items()) for event in events}, key=lambda tags: (-len(tags), tags))
+    series = sorted({tuple(sorted(event["tags"].items())) for event in events}, key=lambda tags: (-len(tags), tags))
     # A label that means several series is shown with each of them.
-    lanes = [dict(tags) for tags in series if len(tags) == len(series[0])][:_MOST_SERIES]
+    lanes = [dict(tags) for tags in series if len(tags) == len(series[0])]
+    shown = lanes[:_MOST_SERIES]
     x = _Axis(_seconds(content["from"]), _seconds(content["to"]), _LEFT, _WIDTH - _RIGHT)
-    bottom = 8 + len(lanes) * _LANES
-    parts = list(_times(x, bottom))
-    for number, tags in enumerate(lanes):
+    bottom = 8 + len(shown) * _LANES
+    more = f"; {len(lanes) - len(shown)} more series" if len(lanes) > len(shown) else ""
+    parts = [*_times(x, bottom), _text(f"UTC{more}", 0, bottom + 16, "start")]
+    for number, tags in enumerate(shown):
         top = 8 + number * _LANES
-        parts.append(_text(", ".join(tags.values()) or content["pipeline"], 0, top + _LANE + 5, "start", "label"))
+        name = ", ".join(tags.values()) or content["pipeline"]
+        name = name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…"
+        parts.append(_text(name, 0, top + _LANE + 5, "start", "label"))
         for label in content["labels"]:
             if label["tags"].items() <= tags.items():
                 parts.append(_bar(label, "lane-fault" if label["found"] else "lane-missed", label["kind"], x, top))
@@ -161,7 +169,6 @@ def _times(x: _Axis, bottom: float) -> Iterator[str]:
         time = datetime.fromtimestamp(at, UTC)
         yield _stroke("grid", x(at), x(at), 4, bottom)
         yield _text(f"{time:%b %d}" if step >= 24 * _HOUR else f"{time:%b %d, %H:%M}", x(at), bottom + 16, "middle")
-    yield _text("UTC", 0, bottom + 16, "start")
 
 
 def _bar(event: Mapping[str, Any], style: str, title: str, x: _Axis, top: float) -> str:

@@ -50,12 +50,14 @@ class Outcome:
 @dataclass(frozen=True)
 class Evaluation:
     """outcomes: one for each label; alarms: one for each known false alarm. days: of scored data, of all series
-    together. window_ns: the pipeline's window. true, false, unjudged, silent: periods, by begin, that found a label,
-    are false, are neither as far as is known, or only say that there was no data."""
+    together. window_ns: the pipeline's window. complete: whether all that happened is known. true, false, unjudged,
+    silent: periods, by begin, that found a label, are false, are neither as far as is known, or only say that there
+    was no data."""
 
     outcomes: tuple[Outcome, ...]
     days: float
     window_ns: int
+    complete: bool = True
     alarms: tuple[Outcome, ...] = ()
     true: tuple[Found, ...] = ()
     false: tuple[Found, ...] = ()
@@ -66,6 +68,11 @@ class Evaluation:
     def found(self) -> int:
         """How many labels were found."""
         return sum(bool(outcome.found) for outcome in self.outcomes)
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything is known that periods can be compared with."""
+        return self.complete or bool(self.outcomes or self.alarms)
 
     @property
     def repeated(self) -> int:
@@ -155,6 +162,7 @@ def evaluate(pipeline: Pipeline, truth: Truth, found: Iterable[Found], scored_wi
         outcomes,
         scored_windows / pipeline.windows_per_day,
         pipeline.window_ns,
+        truth.complete,
         alarms,
         **{sort: tuple(those) for sort, those in sorts.items()},
     )

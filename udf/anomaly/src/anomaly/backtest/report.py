@@ -32,13 +32,9 @@ def document(
     series: int,
     counts: Mapping[str, int],
     evaluations: Mapping[float, Evaluation],
-    *,
-    complete: bool = True,
 ) -> dict[str, Any]:
-    """Everything that is known, as plain data. Times are RFC 3339; what cannot be said without labels is null.
-    complete: whether all that happened is known."""
+    """Everything that is known, as plain data. Times are RFC 3339; what cannot be said without labels is null."""
     chosen = evaluations[pipeline.periods.open]
-    figures = _figures(chosen)
     return {
         "status": "done",
         "pipeline": pipeline.name,
@@ -50,10 +46,10 @@ def document(
         "series": series,
         "windows": dict(counts),
         "days": chosen.days,
-        "complete": complete,
-        "judged": complete or figures["labelled"] + figures["known_false"] > 0,
+        "complete": chosen.complete,
+        "judged": chosen.judged,
         "open": pipeline.periods.open,
-        **figures,
+        **_figures(chosen),
         "sweep": [{"open": severity, **_figures(evaluation)} for severity, evaluation in evaluations.items()],
         "kinds": [
             {
@@ -62,7 +58,7 @@ def document(
                 "found": figures.found,
                 "delay_windows": figures.delay_windows,
             }
-            for kind, figures in (chosen.by_kind().items() if chosen.outcomes else ())
+            for kind, figures in chosen.by_kind().items()
         ],
         "labels": [_label(outcome) for outcome in chosen.outcomes],
         "false_alarms": [_label(alarm) for alarm in chosen.alarms],
@@ -194,17 +190,15 @@ def html(content: Mapping[str, Any]) -> str:
 
 
 def _legend(content: Mapping[str, Any]) -> str:
-    keys = [("unjudged", "no data")]
-    if not content["complete"]:
-        keys = [("unjudged", "period, unjudged or no data")]
-    if content["judged"]:
-        keys = [
-            ("fault", "label"),
-            ("missed", "missed label"),
-            ("found", "period that found one"),
-            ("false", "false period"),
-            *keys,
-        ]
+    keys = [
+        ("fault", "label"),
+        ("missed", "missed label"),
+        ("found", "period that found one"),
+        ("false", "false period"),
+        ("unjudged", "no data" if content["complete"] else "unjudged period, or no data"),
+    ]
+    if not content["judged"]:
+        keys = [("unjudged", "period")]
     return "".join(f'<span class="key {style}"></span>{text}' for style, text in keys)
 
 

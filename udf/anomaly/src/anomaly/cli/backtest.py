@@ -54,15 +54,8 @@ def backtest(options: argparse.Namespace) -> int:
             "windows"
         )
     _warn(pipeline, truth, replay.series)
-    content = report.document(
-        pipeline,
-        model,
-        asked,
-        len(replay.series),
-        replay.counts,
-        replay.evaluations(truth),
-        complete=truth.complete,
-    )
+    evaluations = replay.evaluations(truth)
+    content = report.document(pipeline, model, asked, len(replay.series), replay.counts, evaluations)
     if page is not None:
         _write(page, content)
     out(json.dumps(content, ensure_ascii=False) if options.json else report.text(content))
