@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.pipelines import PRINTER, ROOMS
 from tests.integration.playbook import RUNS, PlayResult
-from tests.integration.results import Results, produce
+from tests.integration.results import ALERTS_IN_A_FILE, Results, produce
 from tests.integration.stack import Files, Stack
 
 HERE = Path(__file__).parent
@@ -103,7 +103,7 @@ class Deployment:
 @pytest.fixture(scope="session")
 def deployment(new_stack: Callable[..., Stack]) -> Deployment:
     """A dry run on nothing, then the deployment; neither has been looked at yet."""
-    stack = new_stack(pipelines=[PRINTER, ROOMS])
+    stack = new_stack(pipelines=[PRINTER, ROOMS], variables={"kapacitor_alert_handlers": [ALERTS_IN_A_FILE]})
     files_before = stack.files()
     dry_run = stack.play("site", "--check", "--diff")
     files_after, engine_after = stack.files(), stack.on_engine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from tests.integration.waiting import wait_for
 from tests.integration.watch import Watch
 
 Row = dict[str, Any]
+
+ALERTS_IN_A_FILE: Row = {"id": "file", "kind": "log", "options": {"path": "/var/log/kapacitor/alerts.log"}}
+"""A handler that keeps what people would be told."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,15 @@ class Results:
         """Field to type."""
         rows = self.influx.rows(f"SHOW FIELD KEYS FROM {measurement}", "anomaly")
         return {row["fieldKey"]: row["fieldType"] for row in rows}
+
+
+def told(stack: Stack) -> dict[str, list[str]]:
+    """What `ALERTS_IN_A_FILE` was told: each alert's levels, in order."""
+    levels: dict[str, list[str]] = {}
+    for line in (stack.dir / "log" / "kapacitor" / "alerts.log").read_text().splitlines():
+        alert = json.loads(line)
+        levels.setdefault(alert["id"], []).append(alert["level"])
+    return levels
 
 
 def read(influx: Influx, measurement: str, pipeline: str, **tags: str) -> list[Row]:

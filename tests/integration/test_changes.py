@@ -62,6 +62,8 @@ def test_a_recreated_kapacitor_keeps_its_tasks_and_its_subscriptions(stack: Stac
     del after["kapacitor"], before["kapacitor"]
     assert after == before
     assert stack.subscription_places() == subscriptions
+    listening = stack.kapacitor().request("GET", f"/alerts/topics/{stack.name}/handlers").json()["handlers"]
+    assert [handler["id"] for handler in listening] == ["influx-anomaly.file"]
     # Both containers are new by now, and data go on being scored.
     write_rooms(stack, STREAM_END, STREAM_END + timedelta(minutes=10), tmp_path)
     wait_for(lambda: _scores_from(stack, ns(STREAM_END)) == 2 * 9, "scores after the re-creation", explain=stack.logs)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, STREAM_END, STUFFY, ns
 from tests.integration.pipelines import PRINTER, ROOMS, Pipeline
-from tests.integration.results import Results
+from tests.integration.results import Results, told
 from tests.integration.stack import Stack
+from tests.integration.waiting import wait_for
 
 SECOND = 1_000_000_000
 WINDOW = {"printer": 10 * SECOND, "rooms": 60 * SECOND}
@@ -162,6 +164,23 @@ def test_periods_are_consistent(results: Results) -> None:
             assert period["begin_ms"] < period["end_ms"], period
             assert (period["end_ms"] - period["begin_ms"]) % step_ms == 0, period
             assert period["state"] == "closed", period
+
+
+@pytest.mark.parametrize("printer", ["printer-1", "printer-2"])
+def test_each_period_is_told_once_and_so_is_its_end(stack: Stack, results: Results, printer: str) -> None:
+    periods = [row for row in results.periods("printer", printer=printer) if row["reason"] != "no data"]
+    name = f"pipeline=printer,printer={printer} period"
+    wait_for(lambda: told(stack)[name].count("OK") == len(periods), "the last alert", explain=lambda: str(told(stack)))
+    levels = told(stack)[name]
+    opened = [level for level, before in zip(levels, ["OK", *levels], strict=False) if before == "OK"]
+    assert len(opened) == len(periods)
+    assert all(level != before for level, before in pairwise(levels)), levels
+    # The worst windows are rarer than the scale reaches.
+    assert levels.count("CRITICAL") == sum(row["peak_severity"] >= 100 for row in periods)
+
+
+def test_silence_is_told_when_data_return(stack: Stack, results: Results) -> None:
+    assert told(stack)["pipeline=printer,printer=printer-2 silence"] == ["WARNING", "OK"]
 
 
 def test_drift_is_judged_from_half_a_horizon_on(results: Results) -> None:
