@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anomaly.feedback import FALSE_ALARM, TRUE, Mark
+from anomaly.feedback import FALSE_ALARM, TRUE, Feedback, Mark
 from anomaly.model import Model
 from anomaly.spec import normalize
 from anomaly.training.challenge import challenge
@@ -101,6 +101,17 @@ def test_a_learned_false_alarm_must_not_come_back(trained: Trained, faulty: Trai
     found = challenge(faulty.model, SEEN, trained, history(21, FAULT), [mark, elsewhere])
     assert found.raised == (mark.id,)
     assert f"it raises again what was marked as a false alarm: {mark.id}" in found.worse
+
+
+def test_a_false_alarm_is_learned_without_blinding_the_model(model: Model) -> None:
+    usual = history(21, printers.Fault("offset", (1,), 4_050, 50, 12))
+    mark = Mark(FALSE_ALARM, LATER_NS + 405 * WINDOW_NS, LATER_NS + 410 * WINDOW_NS, {})
+    weighted, alike = (
+        challenge(model, SEEN, train(PIPELINE, usual, "new", 0, feedback=feedback), usual, [mark])
+        for feedback in (Feedback(PIPELINE, [mark]), None)
+    )
+    assert (weighted.worse, weighted.raised) == ((), ())
+    assert alike.found.candidate < 0.3 < weighted.found.candidate - 0.2
 
 
 def test_a_candidate_that_is_loud_in_usual_data_is_refused(model: Model) -> None:

@@ -4,8 +4,8 @@ Three kinds of marks, each on a stretch of time of one series, of some, or of al
 
 - `maintenance`: what happens there is nobody's fault. It opens no period, and is not trained on.
 - `true`: it was an anomaly. It is not trained on.
-- `false_alarm`: it was usual after all. It is trained on like the rest; until a model has learned it, its like opens no
-  period elsewhere either.
+- `false_alarm`: it was usual after all. It is trained on with more weight than the rest, and says nothing of how rare
+  scores are; until a model has learned it, its like opens no period elsewhere either.
 
 A window is like a false alarm when it is no louder (a score of at most a tenth more than the marked windows' highest),
 has the same reason (contributions that differ from the marked windows' mean in a total variation of at most a quarter),
@@ -183,9 +183,16 @@ class Feedback:
 
     def left_out(self, windows: Windows) -> NDArray[np.bool_]:
         """(n,): the windows that must not be trained on."""
+        return self._marked_as((MAINTENANCE, TRUE), windows)
+
+    def told_usual(self, windows: Windows) -> NDArray[np.bool_]:
+        """(n,): the windows that are usual, whatever they look like."""
+        return self._marked_as((FALSE_ALARM,), windows)
+
+    def _marked_as(self, kinds: Sequence[str], windows: Windows) -> NDArray[np.bool_]:
         found = np.zeros(len(windows), dtype=np.bool_)
         for mark in self.marks:
-            if mark.kind in (MAINTENANCE, TRUE):
+            if mark.kind in kinds:
                 found |= self.marked(windows, mark)
         return found
 

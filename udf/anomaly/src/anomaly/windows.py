@@ -1,5 +1,6 @@
 """Aggregated windows as columns: what the training query gives, and what detectors are fitted to."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,18 @@ class Windows:
     def led_in(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(n,): the wanted windows (n,), and the LEAD_IN_WINDOWS of the same series that come right before them."""
         shown = wanted.copy()
-        for distance in range(1, min(LEAD_IN_WINDOWS, len(self) - 1) + 1):
-            shown[:-distance] |= wanted[distance:] & (self.series[distance:] == self.series[:-distance])
+        for distance, same in self._pairs():
+            shown[:-distance] |= wanted[distance:] & same
         return shown
+
+    def led_out(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(n,): the wanted windows (n,), and the LEAD_IN_WINDOWS of the same series that come right after them."""
+        shown = wanted.copy()
+        for distance, same in self._pairs():
+            shown[distance:] |= wanted[:-distance] & same
+        return shown
+
+    def _pairs(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Each distance, and whether windows that far apart are of one series (n - distance,)."""
+        for distance in range(1, min(LEAD_IN_WINDOWS, len(self) - 1) + 1):
+            yield distance, self.series[distance:] == self.series[:-distance]

@@ -56,11 +56,12 @@ def train(options: argparse.Namespace) -> int:
     bar = progress()
     try:
         history = read(influx, pipeline, asked, bar)
-        marked = Feedback(pipeline, marks).left_out(history.windows)
+        feedback = Feedback(pipeline, marks)
+        marked = feedback.left_out(history.windows)
         if marked.any():
             say(f"{int(marked.sum())} windows are left out: they are marked as maintenance or as true anomalies")
         windows = history.windows.where(~marked)
-        trained = fit(pipeline, windows, _version(store, pipeline, now_ns), options.seed, bar, _jobs(options))
+        trained = fit(pipeline, windows, _version(store, pipeline, now_ns), options.seed, bar, _jobs(options), feedback)
     except Refused as error:
         say(f"anomaly: {error}")
         result({**_nothing("refused", pipeline, asked, started), "message": str(error)})

@@ -18,19 +18,33 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 
+_TOLD = 5
+
 
 @dataclass(frozen=True)
 class History:
     """What a detector is fitted to: n windows of s series, each series in the order of time.
 
     x: feature vectors (n, d). series: (n,), 0 to s - 1. begin_ns: (n,), nanoseconds since 1970. window_ns: a window's
-    length.
+    length. told: (n,), windows that look odd and are usual, as people said of false alarms; None: none.
     """
 
     x: Floats
     series: NDArray[np.intp]
     begin_ns: Times
     window_ns: int
+    told: NDArray[np.bool_] | None = None
+
+    @property
+    def ordinary(self) -> Floats:
+        """The feature vectors of windows that are usual without anyone saying so; all, if those are none."""
+        return self.x if self.told is None or self.told.all() else self.x[~self.told]
+
+    @property
+    def weighted(self) -> Floats:
+        """All feature vectors, those of windows that people said are usual _TOLD times: they are few, and what is
+        learned from a sample of the history must not miss them."""
+        return self.x if self.told is None else np.concatenate([self.x, *[self.x[self.told]] * (_TOLD - 1)])
 
     def of(self, series: int) -> tuple[Times, Floats]:
         """The begins (k,) and feature vectors (k, d) of one series."""

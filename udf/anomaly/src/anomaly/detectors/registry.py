@@ -50,13 +50,13 @@ def fit(
     if name == "isolation_forest":
         from anomaly.detectors.isolation_forest_fit import fit as fit_forest
 
-        tails = fit_tails(history.x)
-        forest, estimator = fit_forest(tails.apply(history.x), parameters, seed, keep=keep)
+        tails = fit_tails(history.ordinary)
+        forest, estimator = fit_forest(tails.apply(history.weighted), parameters, seed, keep=keep)
         return Tailed(tails, forest), estimator
     if name == "robust_z":
         return RobustZ(), None
     if name == "knn":
-        tails = fit_tails(history.x)
+        tails = fit_tails(history.ordinary)
         return Tailed(tails, knn.fit(tails.apply(history.x), parameters)), None
     if name == "half_space_trees":
         return half_space_trees.fit(history, seed), None

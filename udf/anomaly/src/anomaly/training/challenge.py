@@ -13,8 +13,9 @@ Without labels for every window, "as well" is three things, and both models are 
   the current model no longer raises must not come back. Each is a fact of its own, so no test is asked.
 
 After a drift the current model is loud, and loud models find everything. So the share of windows that are loud anyway
-is taken off what the current one finds; where the candidate is calmer beyond chance, only a big loss is held against
-it; and where the current one is loud most of the time, confirmed periods are not.
+is taken off what the current one finds; where the candidate is calmer beyond chance, or has learned what people said is
+usual, only a big loss is held against it; and where the current one is loud most of the time, confirmed periods are
+not.
 """
 
 from collections.abc import Sequence
@@ -42,8 +43,8 @@ _SIZES = (6.0, 9.0, 13.0, 19.0)
 # Shares of all, and of one field in one direction, that may be lost. Measured on simulated printers: between models of
 # 5 hours at most 0.16 and 0.30, of 2 hours after 5 at most 0.22 and 0.43; of 50 minutes after 5 hours 0.28 or more of
 # all; with an unnoticed offset in 3 % of the history 0.78 or more of its field and direction. A candidate that is
-# calmer may lose the third share, of all.
-_MARGIN, _MARGIN_OF_ONE, _MARGIN_OF_CALMER = 0.25, 0.5, 0.5
+# calmer, or has learned a false alarm, may lose the third share, of all.
+_MARGIN, _MARGIN_OF_ONE, _MARGIN_OF_EXCUSED = 0.25, 0.5, 0.5
 # Aggregates that an offset leaves as they are.
 _SHAPES = SPREADS | {"count"}
 
@@ -109,9 +110,12 @@ def challenge(
     planted = _plant(candidate.model, held_back.windows, np.flatnonzero(compared))
     found = np.array([[_finds(model, one) for one in planted] for model in (current, candidate.model)], dtype=np.bool_)
     shares = found.mean(axis=1) if planted else np.zeros(2)
-    blinder = _blinder(planted, found, float(loud[0].mean()), calmer=calmer)
-    found_alone, raised = _corrections(current, candidate.model, history, marks)
-    missed = found_alone if (current_loud > 0).mean() <= 0.5 else ()
+    marked = _Marked(current, candidate.model, history, marks)
+    missed = marked.wrong_alone(TRUE, right=True) if (current_loud > 0).mean() <= 0.5 else ()
+    raised = marked.wrong_alone(FALSE_ALARM, right=False)
+    # What people said is usual is to be missed from now on.
+    told = marked.right_alone(FALSE_ALARM, right=False)
+    blinder = _blinder(planted, found, float(loud[0].mean()), excused=calmer or bool(told))
     worse = (
         (louder, "it would open more periods in usual data"),
         (blinder, blinder),
@@ -141,22 +145,27 @@ def _severities(current: Model, candidate: Trained, compared: NDArray[np.bool_])
     return np.stack([current.severities(scores), candidate.model.severities(mine)])
 
 
-def _corrections(
-    current: Model, candidate: Model, history: Windows, marks: Sequence[Mark]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ids of marks that only the candidate gets wrong: of confirmed periods, and of false alarms."""
-    feedback = Feedback(current.pipeline, marks)
+class _Marked:
+    """What both models find where marks are."""
 
-    def wrong(kind: str, *, right: bool) -> tuple[str, ...]:
-        return tuple(
-            mark.id
+    def __init__(self, current: Model, candidate: Model, history: Windows, marks: Sequence[Mark]) -> None:
+        feedback = Feedback(current.pipeline, marks)
+        self._found = [
+            (mark, opens(current, history, feedback, mark), opens(candidate, history, feedback, mark))
             for mark in marks
-            if mark.kind == kind
-            and opens(candidate, history, feedback, mark) is not right
-            and opens(current, history, feedback, mark) is right
-        )
+            if mark.kind in (TRUE, FALSE_ALARM)
+        ]
 
-    return wrong(TRUE, right=True), wrong(FALSE_ALARM, right=False)
+    def wrong_alone(self, kind: str, *, right: bool) -> tuple[str, ...]:
+        """Ids of marks in the history that only the candidate gets wrong; right: whether there is a period."""
+        return self._ids(kind, right, not right)
+
+    def right_alone(self, kind: str, *, right: bool) -> tuple[str, ...]:
+        """Likewise, that only the candidate gets right."""
+        return self._ids(kind, not right, right)
+
+    def _ids(self, kind: str, current: bool, candidate: bool) -> tuple[str, ...]:
+        return tuple(mark.id for mark, *found in self._found if mark.kind == kind and found == [current, candidate])
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +205,15 @@ def _finds(model: Model, planted: _Planted) -> bool:
     return verdicts[-1].severity >= model.pipeline.periods.open
 
 
-def _blinder(planted: Sequence[_Planted], found: NDArray[np.bool_], loud: float, *, calmer: bool) -> str:
+def _blinder(planted: Sequence[_Planted], found: NDArray[np.bool_], loud: float, *, excused: bool) -> str:
     """What the candidate no longer finds of what was planted, by what both models found (2, p); empty where that is
-    little, or may be chance. loud: the share of all windows that is loud to the current one."""
-    every = (np.ones(len(planted), dtype=np.bool_), "", _MARGIN_OF_CALMER if calmer else _MARGIN)
+    little, or may be chance. loud: the share of all windows that is loud to the current one. excused: whether there is
+    a reason to find less."""
+    every = (np.ones(len(planted), dtype=np.bool_), "", _MARGIN_OF_EXCUSED if excused else _MARGIN)
     ways = sorted({one.way for one in planted})
     each = (
         []
-        if calmer
+        if excused
         else [(np.array([one.way == way for one in planted]), f" of {' '.join(way)}", _MARGIN_OF_ONE) for way in ways]
     )
     for mine, which, margin in (every, *each):

@@ -20,11 +20,12 @@ from anomaly.calibration import calibrate
 from anomaly.detectors.base import Detector, History
 from anomaly.detectors.registry import combine, fit, members
 from anomaly.features import Floats, Scaling, features, fit_scaling
+from anomaly.feedback import Feedback
 from anomaly.model import Model, score_windows
 from anomaly.reference import reference
 from anomaly.spec import Pipeline
 from anomaly.training.blocks import FOLDS, Blocks
-from anomaly.training.gate import Quality, check_quality, check_windows
+from anomaly.training.gate import MIN_WINDOWS, Quality, check_quality, check_windows
 from anomaly.training.progress import Progress, Quiet
 from anomaly.windows import Windows
 
@@ -66,8 +67,12 @@ def train(
     seed: int,
     progress: Progress | None = None,
     jobs: int = 1,
+    feedback: Feedback | None = None,
 ) -> Trained:
-    """jobs: how many threads. Raises Refused when the windows are too few, incomplete or too odd."""
+    """jobs: how many threads. feedback: which windows are false alarms; what must be left out is left out already.
+
+    Raises Refused when the windows are too few, incomplete or too odd.
+    """
     # Training only: joblib is not part of serving.
     from joblib import Parallel, delayed
 
@@ -78,12 +83,14 @@ def train(
         f"{len(usable)} windows of {len(windows.keys)} series" + (f", {left_out} left out" if left_out else "")
     )
     blocks = Blocks(usable)
-    scored = blocks.begins(_MOST_CALIBRATED / len(usable))
+    told = (feedback or Feedback(pipeline)).told_usual(usable)
+    scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), told)
     names = members(pipeline.detector, len(usable) // len(usable.keys))
     parts = np.empty((len(usable), len(names)))
 
     def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
-        scaling, fitted, _ = _fit(pipeline, names, usable.where(blocks.trained_on(fold)), seed + 1 + fold)
+        others = blocks.trained_on(fold)
+        scaling, fitted, _ = _fit(pipeline, names, usable.where(others), told[others], seed + 1 + fold)
         mine = blocks.held_back(fold) & scored
         shown = usable.led_in(mine)
         windows, kept = usable.where(shown), mine[shown]
@@ -96,7 +103,7 @@ def train(
     for done, (mine, scores) in enumerate(folds, 1):
         parts[mine] = scores
         progress.at(done / steps, "of the forests fitted, those for the calibration first")
-    scaling, fitted, estimator = _fit(pipeline, names, usable, seed, keep=True)
+    scaling, fitted, estimator = _fit(pipeline, names, usable, told, seed, keep=True)
     detector, held_back = combine(pipeline.detector, fitted, parts[scored], pipeline.windows_per_day)
     quality = check_quality(pipeline, usable.begin_ns[scored], held_back, blocks.number[scored])
     progress.at(1.0, "of the forests fitted")
@@ -106,15 +113,28 @@ def train(
 
 
 def _fit(
-    pipeline: Pipeline, names: Sequence[str], windows: Windows, seed: int, *, keep: bool = False
+    pipeline: Pipeline,
+    names: Sequence[str],
+    windows: Windows,
+    told: NDArray[np.bool_],
+    seed: int,
+    *,
+    keep: bool = False,
 ) -> tuple[Scaling, dict[str, Detector], object]:
     """The scaling, the detectors by name, and the library's own object of the one that has one."""
     scaling = fit_scaling(features(pipeline), windows.keys, windows.series, windows.values, windows.counts)
     x = scaling.transform(windows.values, windows.series + 1)
-    history = History(x, windows.series, windows.begin_ns, pipeline.window_ns)
+    history = History(x, windows.series, windows.begin_ns, pipeline.window_ns, told if told.any() else None)
     fitted = {name: fit(name, history, pipeline.parameters, seed, keep=keep) for name in names}
     estimators = (estimator for _, estimator in fitted.values() if estimator is not None)
     return scaling, {name: detector for name, (detector, _) in fitted.items()}, next(estimators, None)
+
+
+def _calibrating(usable: Windows, scored: NDArray[np.bool_], told: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n,): the windows to calibrate with: of those that are scored, what is neither a false alarm nor its aftermath,
+    which would have the same pass unseen everywhere. All, where too few are left."""
+    kept = scored & ~usable.led_out(told) if told.any() else scored
+    return kept if kept.sum() >= MIN_WINDOWS else scored
 
 
 def _usable(pipeline: Pipeline, windows: Windows) -> Windows:
