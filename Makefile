@@ -7,6 +7,8 @@ BIN := .venv/bin
 # Another inventory: make site INVENTORY=inventory/cluster. More options: make site ARGS='--check --diff'.
 INVENTORY ?= inventory/local
 ARGS ?=
+# Tests in so many processes, shared out by tests/conftest.py; 0: in one, where a debugger works. make test WORKERS=2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 PLAY = $(BIN)/ansible-playbook -i $(INVENTORY)
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' $(LOCK_ARGS)
@@ -27,12 +29,14 @@ demo: tools ## Deploy on this machine, train, stream a day with faults, and say 
 	@$(BIN)/python -m demo -i $(INVENTORY) $(ARGS)
 
 .PHONY: test
+test: WORKERS ?= 0
 test: dev engine lint test-images ## All tests: lint, units, and the stack in real containers
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 .PHONY: test-fast
+test-fast: WORKERS ?= 2
 test-fast: dev ## The tests that need no containers
-	@$(BIN)/python -m pytest -m 'not containers' $(ARGS)
+	@$(PYTEST) -m 'not containers' $(ARGS)
 
 .PHONY: bench bench-printer bench-nab
 bench: dev engine test-images ## How fast UDFs are behind a real kapacitord, and the forest alone; build/bench.json

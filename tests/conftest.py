@@ -4,18 +4,72 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.integration.playbook import RUN_TIMES
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Ansible, started by tests from any folder, finds the repository's configuration.
 os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
 
+INTEGRATION = "tests/integration"
+# A real daemon comes out of an image, so tests that want one need an engine.
+DAEMONS = frozenset({"kapacitord", "kapacitord_binary", "influxd_binary"})
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A real daemon comes out of an image, so tests that want one need an engine."""
-    daemons = {"kapacitord", "kapacitord_binary", "influxd_binary"}
-    for item in items:
-        if daemons & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.containers)
+
+def deploys(nodeid: str) -> bool:
+    """Whether a test deploys stacks, or looks at one."""
+    return nodeid.startswith(f"{INTEGRATION}/")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks what needs an engine."""
+    if deploys(item.nodeid) or DAEMONS & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.containers)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With workers, what deploys stacks begins, as it takes longest; what takes daemons out of images comes next,
+    while those are still there."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (not deploys(item.nodeid), item.get_closest_marker("containers") is None))
+
+
+def group(nodeid: str) -> str:
+    """Tests of one group must not meet in two workers: those of a module share fixtures, and where stacks are deployed,
+    teardown removes images that no stack needs."""
+    return INTEGRATION if deploys(nodeid) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares groups out, in their order. The mark xdist_group would do, but xdist 3.8 misses it with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = group
+    return scheduling
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands over what a worker cannot print."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["run_times"] = RUN_TIMES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Takes what a worker has handed over; one that crashed has not."""
+    RUN_TIMES.extend(getattr(node, "workeroutput", {}).get("run_times", ()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how long each playbook ran: that is where the time goes."""
+    if RUN_TIMES:
+        terminalreporter.section("playbooks")
+        for line in RUN_TIMES:
+            terminalreporter.write_line(line)

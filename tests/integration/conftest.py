@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from tests.integration.pipelines import PRINTER, ROOMS
-from tests.integration.playbook import RUNS, PlayResult
+from tests.integration.playbook import PlayResult
 from tests.integration.results import ALERTS_IN_A_FILE, Results, produce
 from tests.integration.stack import Files, Stack
 
@@ -35,24 +35,12 @@ ORDER = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks everything here, and puts the modules in order; what is elsewhere stays before them."""
+    """Puts the modules in order; what is elsewhere stays before them."""
 
     def place(item: pytest.Item) -> int:
         return ORDER.index(item.path.stem) if item.path.parent == HERE else -1
 
-    for item in items:
-        if item.path.parent == HERE:
-            item.add_marker(pytest.mark.containers)
     items.sort(key=place)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says how long each playbook ran: that is where the time goes."""
-    if RUNS:
-        terminalreporter.section("playbooks")
-        for result in RUNS:
-            arguments = " ".join(result.command[3:])
-            terminalreporter.write_line(f"{result.seconds:6.1f} s  {result.log.parent.name}  {arguments}"[:120])
 
 
 @pytest.fixture(scope="session")

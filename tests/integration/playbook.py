@@ -106,8 +106,8 @@ class PlayResult:
         return self
 
 
-RUNS: list[PlayResult] = []
-"""Every run of this session, in order."""
+RUN_TIMES: list[str] = []
+"""A line for each run of this session, in order: how long it took, whose it was, and its arguments."""
 
 
 def recap_of(output: str) -> dict[str, Recap]:
@@ -154,5 +154,5 @@ def run_playbook(
         ).returncode
     output = log.read_text(encoding="utf-8", errors="replace")
     result = PlayResult(command, returncode, output, log, recap_of(output), time.monotonic() - started)
-    RUNS.append(result)
+    RUN_TIMES.append(f"{result.seconds:6.1f} s  {log.parent.name}  {' '.join(command[3:])}"[:120])
     return result
