@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomaly.cli import main
 from anomaly.feedback import MAINTENANCE, Mark
 from anomaly.feedback_file import feedback_path, write_marks
 from anomaly.locations import MODELS_VARIABLE
@@ -67,17 +68,23 @@ def lines(samples: np.ndarray, begin: int, end: int) -> Iterator[str]:
         yield f"temperature,printer=printer-1 {fields} {BEGIN_NS + second * 1_000_000_000}"
 
 
-def test_a_model_is_swapped_without_losing_a_window(kapacitord: Start, collector: Collector, store: Store) -> None:
+def test_a_model_is_swapped_and_rolled_back_without_losing_a_window(
+    kapacitord: Start, collector: Collector, store: Store
+) -> None:
     kapacitor = running(kapacitord, collector, store)
     samples = printers.clean(7, SECONDS)
-    kapacitor.write(*lines(samples, 0, 455))
-    collector.wait_for(45)
+    kapacitor.write(*lines(samples, 0, 305))
+    collector.wait_for(30)
     store.promote("v2")
     kapacitor.wait_for_log("scoring with model v2")
-    kapacitor.write(*lines(samples, 455, SECONDS))
+    kapacitor.write(*lines(samples, 305, 605))
+    collector.wait_for(60)
+    assert main(["models", "rollback", "--models", str(store.models), "--pipeline", PIPELINE.name]) == 0
+    kapacitor.wait_for_log("scoring with model v1", times=2)
+    kapacitor.write(*lines(samples, 605, SECONDS))
     points = collector.wait_for(SECONDS // 10 - 1)
     scores = sorted(points, key=lambda point: str(point["time"]))
-    assert [point["model"] for point in scores] == ["v1"] * 45 + ["v2"] * 44
+    assert [point["model"] for point in scores] == ["v1"] * 30 + ["v2"] * 30 + ["v1"] * 29
     assert len({point["time"] for point in scores}) == len(scores)
     kapacitor.assert_healthy()
 
