@@ -23,6 +23,9 @@ pytestmark = pytest.mark.usefixtures("results")
 # A task of the user's own, beside those of the pipelines.
 OWN_TASK = "stream|from().database('printer').measurement('temperature')|log()"
 
+# The data are older than what a catch-up looks back to by itself.
+CATCH_UP = {"catch_up_from": STREAM_END.isoformat()}
+
 
 def test_a_changed_pipeline_redefines_its_task_and_restarts_nothing(stack: Stack) -> None:
     containers, tasks = stack.incarnations(), _definitions(stack)
@@ -116,10 +119,12 @@ def test_a_disabled_service_stops_and_keeps_everything(stack: Stack) -> None:
     stack.play("site").unchanged()
 
 
-def test_an_enabled_service_goes_on_where_it_was(stack: Stack) -> None:
+def test_an_enabled_service_goes_on_where_it_was(stack: Stack, tmp_path: Path) -> None:
     before = stack.incarnations()
+    # Nothing scores what comes meanwhile.
+    write_rooms(stack, STREAM_END + timedelta(minutes=10), STREAM_END + timedelta(minutes=30), tmp_path)
     del stack.variables["kapacitor_enabled"]
-    stack.play("site").succeeded()
+    stack.play("site", **CATCH_UP).succeeded()
     after = stack.incarnations()
     assert after["kapacitor"][0] == before["kapacitor"][0]
     assert after["influxdb"] == before["influxdb"]
@@ -127,6 +132,14 @@ def test_an_enabled_service_goes_on_where_it_was(stack: Stack) -> None:
         "printer": True,
         "rooms": True,
     }
+
+
+def test_what_came_while_kapacitor_was_stopped_was_scored_when_it_was_started(stack: Stack) -> None:
+    """All but each room's last window, which has not ended; and once is enough."""
+    assert _scores_from(stack, ns(STREAM_END)) == 2 * 29
+    stack.play("site", **CATCH_UP).unchanged()
+    stack.play("catch-up", **CATCH_UP).unchanged()
+    assert _scores_from(stack, ns(STREAM_END)) == 2 * 29
 
 
 def _rooms(stack: Stack) -> dict[str, Any]:

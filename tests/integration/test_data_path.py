@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,6 +204,18 @@ def test_source_has_what_was_written_and_nothing_else(results: Results) -> None:
     gaps = sum(fault["to_ms"] - fault["from_ms"] for fault in results.faults(kind="gap"))
     seconds = int((STREAM_END - HISTORY_BEGIN).total_seconds())
     assert row["count"] == 2 * seconds - gaps // 1000
+
+
+def test_a_backtest_finds_the_faults_and_writes_its_page(stack: Stack, results: Results, tmp_path: Path) -> None:
+    labels = tmp_path / "truth.json"
+    labels.write_text(json.dumps({"faults": results.truth}))
+    scores = results.scores("printer")
+    asked = {"backtest_from": HISTORY_END.isoformat(), "backtest_to": STREAM_END.isoformat()}
+    result = stack.play("backtest", backtest_pipelines=["printer"], backtest_labels=str(labels), **asked).unchanged()
+    headline = f"printer: {len(results.truth)} of {len(results.truth)} labels found, 0 false periods"
+    assert headline in result.text
+    assert f"<h1>{headline}</h1>" in (stack.records / "backtest-printer.html").read_text()
+    assert results.scores("printer") == scores
 
 
 def test_nothing_is_at_the_epoch(results: Results) -> None:
