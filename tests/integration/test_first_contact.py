@@ -66,7 +66,8 @@ def test_summary_tells_which_services_are_not_there_and_why(deployment: Deployme
 
 def test_verify_passes_and_changes_nothing_that_stays(stack: Stack) -> None:
     before = stack.incarnations()
-    stack.play("verify").succeeded()
+    verified = stack.play("verify").succeeded()
+    assert f"(topics: {stack.name}: influx-anomaly.file)" in verified.text
     assert stack.incarnations() == before
 
 
