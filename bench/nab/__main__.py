@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from anomaly.detectors.registry import NAMES
 from anomaly.spec.pipeline import DEFAULT_PARAMETERS
 from bench.nab import floors
 from bench.nab.alarms import Policy
-from bench.nab.corpus import CorpusError, Series, read_corpus, write_results
+from bench.nab.corpus import CorpusError, Floats, Series, read_corpus, write_results
 from bench.nab.detect import Run, run
 from bench.nab.evaluate import Evaluation, evaluate
 from bench.nab.published import Figure, figures
 from bench.nab.scoring import PROFILES, Scorer
+from bench.nab.structure import LEVELS, compare
 
 _COLUMNS = (
     *("detector", "standard", "low FP", "low FN", "held out", "lowest"),
@@ -55,19 +57,32 @@ def main() -> int:
         ),
     )
     measured: dict[str, Any] = {}
+    scores: dict[str, list[Floats]] = {}
     with ProcessPoolExecutor(options.jobs) as pool, console.status("reading") as status:
         for name in options.detectors:
             status.update(f"running {name}")
             runs = _runs(pool, name, corpus)
-            evaluation = evaluate(corpus, [each.scores for each in runs], policy)
+            scores[name] = [each.scores for each in runs]
+            evaluation = evaluate(corpus, scores[name], policy)
             measured[name] = _figures(evaluation, runs, scorer.points)
             table.add_row(name, *_cells(measured[name]))
             _write(options.output, name, corpus, runs, policy, evaluation.levels["standard"])
         status.update("looking what scores without looking at data")
         table.add_section()
-        for name, (scores, held_out) in _floors(corpus, policy).items():
-            table.add_row(name, *(f"{score:.1f}" for score in scores), "" if held_out is None else f"{held_out:.1f}")
+        for name, (floor, held_out) in _floors(corpus, policy).items():
+            table.add_row(name, *(f"{score:.1f}" for score in floor), "" if held_out is None else f"{held_out:.1f}")
+        structures = None
+        if scores.keys() >= LEVELS.keys():
+            status.update("putting ensembles together on halves of the files")
+            structures = compare(corpus, scores, pool)
     console.print(table)
+    if structures is not None:
+        measured["ensemble, made up on the other half"] = asdict(structures)
+        console.print(
+            f"ensemble, made up on one half of the files (the best of {structures.count} by members, levels and "
+            f"fatigue) and scored on the other: {structures.held_out[0]:.1f}, lowest {structures.held_out[1]:.1f}. "
+            f"All files choose {structures.levels}, fatigue {structures.fatigue}: {structures.score:.1f}"
+        )
     (options.output / "figures.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
     console.print(f"results in NAB's layout: {options.output}/results; figures: {options.output}/figures.json")
     return 0 if all(figure.agrees for figure in published) else 1

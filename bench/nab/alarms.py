@@ -19,7 +19,7 @@ class Policy:
     the raise falls to 1/e."""
 
     hold_off: int = 30
-    fatigue: float = 2.5
+    fatigue: float = 2.0
     decay: float = 75.0
 
     def alarms(self, scores: Floats, level: float) -> NDArray[np.intp]:

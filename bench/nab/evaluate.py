@@ -1,5 +1,5 @@
-"""From scores of the whole corpus to the figures of one row: at the best alarm level, and at the level that the other
-half of the files would have chosen."""
+"""From scores of the whole corpus to the figures of one row: at the best alarm level, and at what the other half of the
+files would have chosen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ _SPLITS = 10
 
 @dataclass(frozen=True)
 class Evaluation:
-    """results: by profile, each at its best level. levels: those levels. held_out: the standard score of a half of the
-    files at the level that was best on the other half, over several splits: (mean, lowest)."""
+    """results: by profile, each at its best level. levels: those levels. held_out: the standard score at the level that
+    the other half of the files chose, see `held_out`."""
 
     results: dict[str, Result]
     levels: dict[str, float]
@@ -31,6 +31,7 @@ def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy)
     levels = alarm_levels(corpus, scores)
     emitted = [[policy.emitted(one, level) for one in scores] for level in levels]
     scorer = Scorer(corpus)
+    gains = [scorer.gains(each, PROFILES["standard"])[0] for each in emitted]
     best = {}
     for name, profile in PROFILES.items():
         results = [scorer.best(each, profile) for each in emitted]
@@ -39,14 +40,14 @@ def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy)
     return Evaluation(
         {name: result for name, (result, _) in best.items()},
         {name: level for name, (_, level) in best.items()},
-        held_out(corpus, emitted),
+        held_out(corpus, np.array(gains)),
     )
 
 
 def alarm_levels(corpus: Sequence[Series], scores: Sequence[Floats]) -> list[float]:
-    """Levels worth trying, ascending."""
+    """Levels worth trying, ascending; 1 is the ensemble's own."""
     scored = np.concatenate([one[series.probation :] for one, series in zip(scores, corpus, strict=True)])
-    levels = np.unique(np.quantile(scored, 1 - _SHARES))
+    levels = np.unique([1.0, *np.quantile(scored, 1 - _SHARES)])
     return [float(level) for level in levels if level > 0]
 
 
@@ -67,13 +68,15 @@ def halves(corpus: Sequence[Series], splits: int = _SPLITS) -> list[tuple[NDArra
     return pairs
 
 
-def held_out(corpus: Sequence[Series], candidates: Sequence[Sequence[Floats]]) -> tuple[float, float]:
+def held_out(corpus: Sequence[Series], gains: Floats) -> tuple[float, float]:
     """The standard score of a half of the files, by the candidate that is best on the other half, over several splits:
-    (mean, lowest). A candidate is its alarms: (n,) for each series, all positive scores being one. There is no further
-    threshold: it would be chosen on the labels that it is scored by."""
-    scorer, profile = Scorer(corpus), PROFILES["standard"]
-    gains = np.array([scorer.gains(each, profile)[0] for each in candidates])
-    perfect = scorer.gains(candidates[0], profile)[1]
+    (mean, lowest).
+
+    gains: (c, s), what the alarms of each of c candidates gain on each series, see `Scorer.gains`. There is no further
+    threshold: it would be chosen on the labels that it is scored by.
+    """
+    silence = [np.zeros(len(series)) for series in corpus]
+    perfect = Scorer(corpus).gains(silence, PROFILES["standard"])[1]
     scores = []
     for chosen_on, scored_on in halves(corpus):
         best = int(np.argmax(gains[:, chosen_on].sum(axis=1)))

@@ -30,15 +30,24 @@ TIMES[2_500:] -= 500 * MINUTE
 TRAINED = 1_200
 
 
-@pytest.fixture(scope="module", params=registry.NAMES)
+# What a detector is with a short history where that is something else.
+SHORT = ("isolation_forest", "ensemble")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[*((name, True) for name in registry.NAMES), *((name, False) for name in SHORT)],
+    ids=lambda param: f"{param[0]}-{'long' if param[1] else 'short'}",
+)
 def fitted(request: pytest.FixtureRequest) -> tuple[str, Detector]:
+    name, long = request.param
     both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
     series = np.repeat([0, 1], TRAINED).astype(np.intp)
-    history = History(both, series, np.tile(TIMES[:TRAINED], 2), MINUTE)
-    members = registry.members(request.param, 10_000)
-    members_fitted = {name: registry.fit(name, history, PARAMETERS, 0)[0] for name in members}
+    history = History(both, series, np.tile(TIMES[:TRAINED], 2), MINUTE, long)
+    members = registry.members(name)
+    members_fitted = {member: registry.fit(member, history, PARAMETERS, 0)[0] for member in members}
     held_back = np.random.default_rng(3).exponential(1.0, (1_000, len(members)))
-    return request.param, registry.combine(request.param, members_fitted, held_back, 1440.0)[0]
+    return name, registry.combine(name, members_fitted, held_back, 1440.0, long=long)[0]
 
 
 def test_one_by_one_is_all_at_once(fitted: tuple[str, Detector]) -> None:

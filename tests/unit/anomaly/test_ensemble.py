@@ -23,20 +23,20 @@ def model() -> Model:
     return train(PIPELINE, printers.windows(printers.clean(5, 60_000)), "v", 0).model
 
 
-def test_a_short_history_has_fixed_levels_and_no_forest() -> None:
-    names = ensemble.members(ensemble.LONG - 1)
-    assert names == ("gap", "slow_gap", "seasonal")
-    np.testing.assert_array_equal(ensemble.levels(names, np.zeros((0, 3)), 288.0), [0.04, 3.5, 10.2])
+def test_with_a_short_history_levels_are_fixed() -> None:
+    assert ensemble.MEMBERS == ("gap", "slow_gap", "seasonal", "isolation_forest")
+    levels = ensemble.levels(np.zeros((0, 4)), 288.0, long=False)
+    np.testing.assert_array_equal(levels, [0.04, 3.0, 11.0, 16.0])
 
 
-def test_a_long_history_has_the_forest_and_levels_that_are_equally_rare() -> None:
-    names = ensemble.members(ensemble.LONG)
-    assert names == ("gap", "slow_gap", "seasonal", "isolation_forest")
+def test_with_a_long_history_levels_are_equally_rare_and_of_channels_no_lower_than_with_a_short_one() -> None:
     usual = np.array([1.0, 2.0, 5.0, 100.0])
     held_back = np.random.default_rng(0).exponential(1.0, (20_000, 4)) * usual
-    levels = ensemble.levels(names, held_back, 100.0)
-    # Once in ten days is a window in a thousand.
-    np.testing.assert_allclose(levels / usual, np.log(1_000), rtol=0.15)
+    # Once in a thousand days is a window in a hundred thousand.
+    np.testing.assert_allclose(ensemble.levels(held_back, 100.0, long=True) / usual, np.log(100_000), rtol=0.15)
+    tiny = ensemble.levels(1e-6 * held_back, 100.0, long=True)
+    np.testing.assert_array_equal(tiny[:3], [0.04, 3.0, 11.0])
+    assert 0.0 < tiny[3] < 0.01
 
 
 def test_a_fault_is_found_again_when_it_comes_again(model: Model) -> None:

@@ -48,7 +48,7 @@ def test_halves_have_all_files_once() -> None:
 
 
 def test_a_detector_is_better_than_the_floors() -> None:
-    scores = [run("ensemble", {}, series).scores for series in CORPUS]
+    scores = [run("ensemble", {"trees": 20, "samples": 64}, series).scores for series in CORPUS]
     evaluation = evaluate(CORPUS, scores, Policy())
     assert evaluation.results["standard"].found == 6
     assert evaluation.results["standard"].score > 90

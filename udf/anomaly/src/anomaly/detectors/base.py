@@ -21,18 +21,24 @@ Times = NDArray[np.int64]
 _TOLD = 5
 
 
+# A history of so many windows of each series tells how rare the rare is; a shorter one leaves that to guesses.
+LONG_WINDOWS = 5_000
+
+
 @dataclass(frozen=True)
 class History:
     """What a detector is fitted to: n windows of s series, each series in the order of time.
 
     x: feature vectors (n, d). series: (n,), 0 to s - 1. begin_ns: (n,), nanoseconds since 1970. window_ns: a window's
-    length. told: (n,), windows that look odd and are usual, as people said of false alarms; None: none.
+    length. long: whether all the history there is, of which this may be a part, has LONG_WINDOWS of each series. told:
+    (n,), windows that look odd and are usual, as people said of false alarms; None: none.
     """
 
     x: Floats
     series: NDArray[np.intp]
     begin_ns: Times
     window_ns: int
+    long: bool
     told: NDArray[np.bool_] | None = None
 
     @property

@@ -4,10 +4,10 @@ The members see different things. The isolation forest knows what training has s
 forgets: a fault that comes again is found again. The value gap, the slow gap and the seasonal residual look at each
 feature for itself, go on learning, and see what is new, what creeps, and what comes at the wrong time of day.
 
-How much history there is decides how they are put together. With `LONG` windows of each series or more, a member's
-level is the score that is as rare in windows that were held back as one in `_LEVEL_DAYS` days. With less, a forest does
-not know yet what is usual, and rarity is a guess: the forest is left out, and the others have the levels that did best
-on the Numenta Anomaly Benchmark, whose histories are short, with one parameter set for all its files.
+How much history there is decides their levels. With a long one, a member's level is the score that is as rare in windows
+that were held back as one in `_LEVEL_DAYS` days. With a short one rarity is a guess, and
+the levels are those that did best on the Numenta Anomaly Benchmark, whose histories are short, with one parameter set for
+all its files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,29 +19,22 @@ from numpy.typing import NDArray
 from anomaly.calibration import calibrate
 from anomaly.detectors.base import Detector, Floats, Follower, Times
 
-LONG = 5_000
-_LEVEL_DAYS = 10.0
-# With little history, and in the order in which members are kept.
-_SHORT_LEVELS = {"gap": 0.04, "slow_gap": 3.5, "seasonal": 10.2}
-_FOREST = "isolation_forest"
+# Well beyond where periods open: how far tails reach there decides who is heard.
+_LEVEL_DAYS = 1000.0
+# With a short history; and the least with a long one, as a day in which little is new says little of what is rare.
+_LEVELS = {"gap": 0.04, "slow_gap": 3.0, "seasonal": 11.0}
+# Of the forest, whose score is then a surprise (`anomaly.detectors.running_tail`).
+_SHORT_FOREST_LEVEL = 16.0
+MEMBERS = (*_LEVELS, "isolation_forest")
 
 
-def members(windows: int) -> tuple[str, ...]:
-    """The names of the members with a history of so many windows of each series."""
-    return (*_SHORT_LEVELS, _FOREST) if windows >= LONG else tuple(_SHORT_LEVELS)
-
-
-def levels(names: Sequence[str], held_back: Floats, windows_per_day: float) -> Floats:
-    """The members' levels (m,), by their scores (n, m) of windows that were held back."""
-    if _FOREST not in names:
-        return np.array([_SHORT_LEVELS[name] for name in names])
+def levels(held_back: Floats, windows_per_day: float, *, long: bool) -> Floats:
+    """The members' levels (m,), by their scores (n, m) of windows that were held back. long: see `History`."""
+    if not long:
+        return np.array([*_LEVELS.values(), _SHORT_FOREST_LEVEL])
     severity = 50.0 + 12.5 * np.log10(_LEVEL_DAYS)
-    return np.array(
-        [
-            max(calibrate(scores).score_at(severity, windows_per_day), _SHORT_LEVELS.get(name, 0.0))
-            for name, scores in zip(names, held_back.T, strict=True)
-        ]
-    )
+    rare = [calibrate(scores).score_at(severity, windows_per_day) for scores in held_back.T]
+    return np.maximum(rare, [*_LEVELS.values(), 0.0])
 
 
 class Ensemble:

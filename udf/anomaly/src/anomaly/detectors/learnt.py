@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anomaly.detectors.base import Follower, History
 
 # What the follower for unseen series has seen of each series in training.
-_SHOWN = 2_000
+SHOWN = 2_000
 
 
 def learnt_states(history: History, new: Callable[[], Follower]) -> list[Any]:
@@ -23,7 +23,7 @@ def learnt_states(history: History, new: Callable[[], Follower]) -> list[Any]:
         begin_ns, x = history.of(series)
         follower = new()
         follower.explain(begin_ns, x)
-        anyone.explain(begin_ns[-_SHOWN:], x[-_SHOWN:])
+        anyone.explain(begin_ns[-SHOWN:], x[-SHOWN:])
         states.append(follower.state())
     return [anyone.state(), *states]
 

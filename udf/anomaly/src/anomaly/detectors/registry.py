@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors import ensemble, featurewise, half_space_trees, knn
+from anomaly.detectors import ensemble, featurewise, half_space_trees, knn, running_tail
 from anomaly.detectors.base import Detector, Floats, History
 from anomaly.detectors.gap import Gap
 from anomaly.detectors.isolation_forest import IsolationForest
@@ -17,7 +17,7 @@ from anomaly.detectors.tails import Tailed, fit_tails, tails_from_arrays
 
 # Those that look at each feature for itself.
 _CHANNELS: dict[str, type[featurewise.Channel]] = {"gap": Gap, "slow_gap": SlowGap, "seasonal": Seasonal}
-NAMES = ("isolation_forest", "ensemble", *_CHANNELS, "robust_z", "knn", "half_space_trees")
+NAMES = ("ensemble", "isolation_forest", *_CHANNELS, "robust_z", "knn", "half_space_trees")
 
 
 def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
@@ -28,7 +28,9 @@ def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
             {member: load(member, arrays) for member in names}, np.asarray(arrays["ensemble_levels"], dtype=np.float64)
         )
     if name == "isolation_forest":
-        return Tailed(tails_from_arrays(arrays), IsolationForest.from_arrays(arrays))
+        forest = IsolationForest.from_arrays(arrays)
+        tail = running_tail.load(forest, arrays)
+        return Tailed(tails_from_arrays(arrays), forest) if tail is None else tail
     if name == "robust_z":
         return RobustZ()
     if name == "knn":
@@ -48,11 +50,16 @@ def fit(
     Returns it and, when `keep`, the library's own object (for `model.joblib`), else None.
     """
     if name == "isolation_forest":
+        # scikit-learn is for training only.
         from anomaly.detectors.isolation_forest_fit import fit as fit_forest
+        from anomaly.detectors.isolation_forest_fit import held_back
 
-        tails = fit_tails(history.ordinary)
-        forest, estimator = fit_forest(tails.apply(history.weighted), parameters, seed, keep=keep)
-        return Tailed(tails, forest), estimator
+        if history.long:
+            tails = fit_tails(history.ordinary)
+            forest, estimator = fit_forest(tails.apply(history.weighted), parameters, seed, keep=keep)
+            return Tailed(tails, forest), estimator
+        forest, estimator = fit_forest(history.weighted, parameters, seed, keep=keep)
+        return running_tail.fit(forest, history, held_back(history, parameters, seed)), estimator
     if name == "robust_z":
         return RobustZ(), None
     if name == "knn":
@@ -65,19 +72,18 @@ def fit(
     raise ValueError(f"{name!r} is no detector to fit: known are {', '.join(NAMES)}")
 
 
-def members(name: str, windows: int) -> tuple[str, ...]:
-    """The detectors that are fitted to a history of so many windows of each series: an ensemble's members, else the
-    one."""
-    return ensemble.members(windows) if name == "ensemble" else (name,)
+def members(name: str) -> tuple[str, ...]:
+    """The detectors that are fitted: an ensemble's members, else the one."""
+    return ensemble.MEMBERS if name == "ensemble" else (name,)
 
 
 def combine(
-    name: str, fitted: Mapping[str, Detector], held_back: Floats, windows_per_day: float
+    name: str, fitted: Mapping[str, Detector], held_back: Floats, windows_per_day: float, *, long: bool
 ) -> tuple[Detector, Floats]:
     """One detector of those that `members` names, fitted, and their scores (n, m) of windows that were held back; with
-    it, its own scores (n,) of these."""
+    it, its own scores (n,) of these. long: see `History`."""
     if name != "ensemble":
         (detector,) = fitted.values()
         return detector, held_back[:, 0]
-    levels = ensemble.levels(tuple(fitted), held_back, windows_per_day)
+    levels = ensemble.levels(held_back, windows_per_day, long=long)
     return ensemble.Ensemble(fitted, levels), (held_back / levels).max(axis=1)

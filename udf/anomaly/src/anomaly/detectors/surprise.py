@@ -18,6 +18,7 @@ _TAIL = 0.02
 _SMALLEST = 1e-6
 _RATIO = 1.02
 _CELLS = 1_400
+_LARGEST = _SMALLEST * _RATIO ** (_CELLS - 1)
 _PER_CELL = 1.0 / math.log(_RATIO)
 # Beyond so many numbers the past counts half.
 _MOST_COUNTED = 100_000
@@ -25,17 +26,20 @@ _SMALLEST_EXCESS = 1e-3
 
 
 class Surprise:
-    """The past of one number: not negative, and of the kind of which more is rarer."""
+    """The past of one number: not negative, and of the kind of which more is rarer. most_excess: a number counts as at
+    most so many mean excesses beyond u, once u is known; by default as what it is."""
 
-    __slots__ = ("_body", "_counts", "_excess", "_fitted", "_total", "_u")
+    __slots__ = ("_body", "_counts", "_excess", "_fitted", "_most_cell", "_most_excess", "_total", "_u")
 
-    def __init__(self) -> None:
+    def __init__(self, most_excess: float = math.inf) -> None:
+        self._most_excess = most_excess
         self._counts: dict[int, int] = {}
         self._total = 0
         self._fitted: dict[int, int] = {}
         self._u = 0.0
         self._excess = 1.0
         self._body: list[float] = []
+        self._most_cell = _CELLS
 
     def feed(self, number: float) -> float:
         """The surprise of the next number, which then belongs to the past."""
@@ -46,6 +50,7 @@ class Surprise:
                 surprise = -math.log(_TAIL) + (number - self._u) / self._excess
             else:
                 surprise = self._body[min(cell, len(self._body) - 1)]
+        cell = min(cell, self._most_cell)
         self._counts[cell] = self._counts.get(cell, 0) + 1
         self._total += 1
         if self._total % _EVERY == 0 and self._total >= WARM_UP:
@@ -74,15 +79,16 @@ class Surprise:
         excess = sum((_middle(cell) - self._u) * count for cell, count in beyond) / number if number else 0.0
         self._excess = max(excess, _SMALLEST_EXCESS * self._u)
         self._body = body
+        self._most_cell = _cell(self._u + self._most_excess * self._excess)
 
     def state(self) -> Any:
         """For JSON."""
         return [self._total, sorted(self._counts.items()), sorted(self._fitted.items())]
 
     @classmethod
-    def from_state(cls, state: Any) -> "Surprise":
+    def from_state(cls, state: Any, most_excess: float = math.inf) -> "Surprise":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
-        surprise = cls()
+        surprise = cls(most_excess)
         total, counts, fitted = state
         surprise._total = int(total)
         surprise._counts = {int(cell): int(count) for cell, count in counts}
@@ -94,7 +100,9 @@ class Surprise:
 def _cell(number: float) -> int:
     if number < _SMALLEST:
         return 0
-    return min(1 + int(math.log(number / _SMALLEST) * _PER_CELL), _CELLS)
+    if number >= _LARGEST:
+        return _CELLS
+    return 1 + int(math.log(number / _SMALLEST) * _PER_CELL)
 
 
 def _upper_edge(cell: int) -> float:

@@ -257,7 +257,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
 
 
 DEFAULT_AGGREGATE = ("mean", "stddev")
-DEFAULT_DETECTOR = "isolation_forest"
+DEFAULT_DETECTOR = "ensemble"
 _FOREST = {"trees": 100, "samples": 256}
 DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {
     "isolation_forest": _FOREST,

@@ -8,7 +8,7 @@ fault may lie across the edge.
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.windows import Windows
+from anomaly.detectors.base import Times
 
 FOLDS = 5
 BLOCKS = 50
@@ -18,13 +18,13 @@ _MARGIN = 0.2
 class Blocks:
     """Which of n windows belong to which of BLOCKS blocks, and these to which of FOLDS folds; alike for all series."""
 
-    def __init__(self, windows: Windows) -> None:
-        begin, end = int(windows.begin_ns.min()), int(windows.begin_ns.max())
-        position = (windows.begin_ns - begin) / (end - begin + 1) * BLOCKS
+    def __init__(self, begin_ns: Times) -> None:
+        begin, end = int(begin_ns.min()), int(begin_ns.max())
+        position = (begin_ns - begin) / (end - begin + 1) * BLOCKS
         if len(np.unique(position.astype(np.intp))) < BLOCKS // 2:
             # A history with big holes: blocks of equally many windows, in the order of time.
-            position = np.empty(len(windows))
-            position[np.argsort(windows.begin_ns, kind="stable")] = np.arange(len(windows)) / len(windows) * BLOCKS
+            position = np.empty(len(begin_ns))
+            position[np.argsort(begin_ns, kind="stable")] = np.arange(len(begin_ns)) / len(begin_ns) * BLOCKS
         self._position = position
         self.number: NDArray[np.intp] = np.minimum(position.astype(np.intp), BLOCKS - 1)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.calibration import calibrate
-from anomaly.detectors.base import Detector, History
+from anomaly.detectors.base import LONG_WINDOWS, Detector, History
 from anomaly.detectors.registry import combine, fit, members
 from anomaly.features import Floats, Scaling, features, fit_scaling
 from anomaly.feedback import Feedback
@@ -82,15 +82,16 @@ def train(
     progress.say(
         f"{len(usable)} windows of {len(windows.keys)} series" + (f", {left_out} left out" if left_out else "")
     )
-    blocks = Blocks(usable)
+    blocks = Blocks(usable.begin_ns)
     told = (feedback or Feedback(pipeline)).told_usual(usable)
     scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), told)
-    names = members(pipeline.detector, len(usable) // len(usable.keys))
+    names = members(pipeline.detector)
+    long = len(usable) >= LONG_WINDOWS * len(usable.keys)
     parts = np.empty((len(usable), len(names)))
 
     def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
         others = blocks.trained_on(fold)
-        scaling, fitted, _ = _fit(pipeline, names, usable.where(others), told[others], seed + 1 + fold)
+        scaling, fitted, _ = _fit(pipeline, names, usable.where(others), told[others], seed + 1 + fold, long=long)
         mine = blocks.held_back(fold) & scored
         shown = usable.led_in(mine)
         windows, kept = usable.where(shown), mine[shown]
@@ -103,8 +104,8 @@ def train(
     for done, (mine, scores) in enumerate(folds, 1):
         parts[mine] = scores
         progress.at(done / steps, "of the forests fitted, those for the calibration first")
-    scaling, fitted, estimator = _fit(pipeline, names, usable, told, seed, keep=True)
-    detector, held_back = combine(pipeline.detector, fitted, parts[scored], pipeline.windows_per_day)
+    scaling, fitted, estimator = _fit(pipeline, names, usable, told, seed, long=long, keep=True)
+    detector, held_back = combine(pipeline.detector, fitted, parts[scored], pipeline.windows_per_day, long=long)
     quality = check_quality(pipeline, usable.begin_ns[scored], held_back, blocks.number[scored])
     progress.at(1.0, "of the forests fitted")
     x = scaling.transform(usable.values[scored], usable.series[scored] + 1)
@@ -119,12 +120,13 @@ def _fit(
     told: NDArray[np.bool_],
     seed: int,
     *,
+    long: bool,
     keep: bool = False,
 ) -> tuple[Scaling, dict[str, Detector], object]:
     """The scaling, the detectors by name, and the library's own object of the one that has one."""
     scaling = fit_scaling(features(pipeline), windows.keys, windows.series, windows.values, windows.counts)
     x = scaling.transform(windows.values, windows.series + 1)
-    history = History(x, windows.series, windows.begin_ns, pipeline.window_ns, told if told.any() else None)
+    history = History(x, windows.series, windows.begin_ns, pipeline.window_ns, long, told if told.any() else None)
     fitted = {name: fit(name, history, pipeline.parameters, seed, keep=keep) for name in names}
     estimators = (estimator for _, estimator in fitted.values() if estimator is not None)
     return scaling, {name: detector for name, (detector, _) in fitted.items()}, next(estimators, None)

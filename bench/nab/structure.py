@@ -1,0 +1,71 @@
+"""Does the ensemble's make-up carry over? All of it that was chosen with labels in sight is chosen anew on half of the
+files, and scored on the other half: which detectors are members, each one's level, and the fatigue of alarms.
+
+A score is the greatest of the members', each over its level, and raises an alarm at 1.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from bench.nab.alarms import Policy
+from bench.nab.corpus import Floats, Series
+from bench.nab.evaluate import held_out
+from bench.nab.scoring import PROFILES, Scorer
+
+# Infinity leaves a detector out.
+LEVELS = {
+    "gap": (0.03, 0.035, 0.04, 0.05, 0.06, np.inf),
+    "slow_gap": (2.5, 3.0, 3.5, 4.0, np.inf),
+    "seasonal": (9.0, 10.2, 11.0, 12.0, np.inf),
+    "isolation_forest": (12.0, 16.0, 24.0, np.inf),
+}
+_FATIGUES = (1.5, 2.0, 2.5)
+
+Levels = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Structures:
+    """count: how many candidates there were. held_out: see `bench.nab.evaluate.held_out`. levels, fatigue: what all files
+    together choose; score: its standard score, in sight of all labels."""
+
+    count: int
+    held_out: tuple[float, float]
+    levels: Levels
+    fatigue: float
+    score: float
+
+
+def compare(corpus: Sequence[Series], scores: Mapping[str, Sequence[Floats]], pool: Executor) -> Structures:
+    """scores: of each detector in LEVELS, (n,) for each series."""
+    candidates = list(_candidates())
+    # A series at a time: its gains by all candidates.
+    columns = pool.map(partial(_gains, candidates), corpus, *(scores[name] for name in LEVELS))
+    gains = np.stack(list(columns), axis=1)
+    best = int(gains.sum(axis=1).argmax())
+    levels, policy = candidates[best]
+    perfect = Scorer(corpus).gains([np.zeros(len(series)) for series in corpus], PROFILES["standard"])[1]
+    score = 100.0 * float(gains[best].sum() / perfect.sum())
+    return Structures(len(candidates), held_out(corpus, gains), levels, policy.fatigue, score)
+
+
+def _candidates() -> Iterator[tuple[Levels, Policy]]:
+    for values in product(*LEVELS.values()):
+        if not all(np.isinf(values)):
+            for fatigue in _FATIGUES:
+                yield dict(zip(LEVELS, values, strict=True)), Policy(fatigue=fatigue)
+
+
+def _gains(candidates: Sequence[tuple[Levels, Policy]], series: Series, *scores: Floats) -> Floats:
+    scorer = Scorer([series])
+    stacked = np.stack(scores)
+    gains = np.empty(len(candidates))
+    for row, (levels, policy) in enumerate(candidates):
+        score = (stacked / np.array(list(levels.values()))[:, None]).max(axis=0)
+        gains[row] = scorer.gains([policy.emitted(score, 1.0)], PROFILES["standard"])[0][0]
+    return gains
