@@ -45,7 +45,7 @@ def scores(values: Floats) -> dict[str, Floats]:
     begin_ns = np.arange(_LENGTH, dtype=np.int64) * _WINDOW_NS
     x = ((values - np.median(values[:_TRAINED])) / np.std(values[:_TRAINED]))[:, None]
     rows = np.zeros(_TRAINED, dtype=np.intp)
-    history = History(x[:_TRAINED], rows, begin_ns[:_TRAINED], _WINDOW_NS, long=True)
+    history = History(x[:_TRAINED], rows, 1, begin_ns[:_TRAINED], _WINDOW_NS, long=True)
     found = {}
     for name in DETECTORS:
         detector, _ = fit(name, history, {"trees": 100, "samples": 256}, 0)

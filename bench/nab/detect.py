@@ -38,7 +38,7 @@ def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int 
     rows = np.zeros(probation, dtype=np.intp)
     scaling = fit_scaling([Feature("value", "mean")], [()], rows, values[:probation], np.ones((probation, 1)))
     x = scaling.transform(values, 1)
-    history = History(x[:probation], rows, begin_ns[:probation], window_ns, long=False)
+    history = History(x[:probation], rows, 1, begin_ns[:probation], window_ns, long=False)
     fitted = {name: fit(name, history, parameters, seed)[0] for name in members(detector)}
     # Nothing is held back: with a short history levels are fixed.
     whole, _ = combine(detector, fitted, np.zeros((0, len(fitted))), 86_400e9 / window_ns, long=False)

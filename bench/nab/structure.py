@@ -31,8 +31,8 @@ Levels = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Structures:
-    """count: how many candidates there were. held_out: see `bench.nab.evaluate.held_out`. levels, fatigue: what all files
-    together choose; score: its standard score, in sight of all labels."""
+    """count: how many candidates there were. held_out: see `bench.nab.evaluate.held_out`. levels, fatigue: what all
+    files together choose; score: its standard score, in sight of all labels."""
 
     count: int
     held_out: tuple[float, float]

@@ -32,6 +32,7 @@ PIPELINE: Pipeline = normalize(
             "fields": list(FIELDS),
             "group_by": ["printer"],
             "window": "10s",
+            "detector": "isolation_forest",
         }
     ]
 )[0]

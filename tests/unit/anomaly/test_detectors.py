@@ -43,7 +43,7 @@ def fitted(request: pytest.FixtureRequest) -> tuple[str, Detector]:
     name, long = request.param
     both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
     series = np.repeat([0, 1], TRAINED).astype(np.intp)
-    history = History(both, series, np.tile(TIMES[:TRAINED], 2), MINUTE, long)
+    history = History(both, series, 2, np.tile(TIMES[:TRAINED], 2), MINUTE, long)
     members = registry.members(name)
     members_fitted = {member: registry.fit(member, history, PARAMETERS, 0)[0] for member in members}
     held_back = np.random.default_rng(3).exponential(1.0, (1_000, len(members)))

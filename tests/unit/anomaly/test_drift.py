@@ -22,8 +22,10 @@ from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
 from tests.unit.anomaly.test_handler import batch, blocks, named
 
-# A horizon of 240 windows, a result every 10.
-SHORT: Pipeline = normalize([{**PIPELINE.as_dict(), "drift": {"horizon": "40m"}}])[0]
+# A horizon of 240 windows, a result every 10; and a detector that does not get used to anything.
+SHORT: Pipeline = normalize(
+    [{**PIPELINE.as_dict(), "detector": "robust_z", "parameters": {}, "drift": {"horizon": "40m"}}]
+)[0]
 KEY = ("printer-1",)
 
 
@@ -35,7 +37,7 @@ def calm(seed: int, seconds: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return train(PIPELINE, printers.windows(calm(1, 10_000), calm(2, 10_000)), "v1", seed=0).model
+    return train(SHORT, printers.windows(calm(1, 10_000), calm(2, 10_000)), "v1", seed=0).model
 
 
 def counted(known: Reference, x: np.ndarray) -> np.ndarray:

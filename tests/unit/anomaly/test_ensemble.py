@@ -31,7 +31,7 @@ def test_with_a_short_history_levels_are_fixed() -> None:
 
 def test_with_a_long_history_levels_are_equally_rare_and_of_channels_no_lower_than_with_a_short_one() -> None:
     usual = np.array([1.0, 2.0, 5.0, 100.0])
-    held_back = np.random.default_rng(0).exponential(1.0, (20_000, 4)) * usual
+    held_back = np.random.default_rng(0).exponential(1.0, (200_000, 4)) * usual
     # Once in a thousand days is a window in a hundred thousand.
     np.testing.assert_allclose(ensemble.levels(held_back, 100.0, long=True) / usual, np.log(100_000), rtol=0.15)
     tiny = ensemble.levels(1e-6 * held_back, 100.0, long=True)

@@ -127,7 +127,7 @@ def test_arrays_hold_everything() -> None:
 def test_a_seed_decides() -> None:
     parameters = {"trees": 20, "samples": 64}
     rows = np.arange(len(MODES))
-    history = History(MODES, rows * 0, rows, 1, long=True)
+    history = History(MODES, rows * 0, 1, rows, 1, long=True)
     first, same, other = (
         registry.fit("isolation_forest", history, parameters, seed)[0].follow(1).explain(rows, MODES)[0]
         for seed in (1, 1, 2)
@@ -138,7 +138,9 @@ def test_a_seed_decides() -> None:
 
 def test_an_unknown_detector_is_refused() -> None:
     with pytest.raises(ValueError, match="'oracle' is no detector"):
-        registry.fit("oracle", History(MODES, np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.int64), 1, long=True), {}, 0)
+        registry.fit(
+            "oracle", History(MODES, np.zeros(1, dtype=np.intp), 1, np.zeros(1, dtype=np.int64), 1, long=True), {}, 0
+        )
     with pytest.raises(ValueError, match="'oracle' is no detector"):
         registry.load("oracle", {})
 

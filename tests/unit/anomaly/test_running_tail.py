@@ -14,7 +14,7 @@ X = np.random.default_rng(0).exponential(np.repeat([0.5, 5.0], 400))[:, None]
 
 
 def history(series: np.ndarray = SERIES, x: Floats = X) -> History:
-    return History(x, series, np.arange(len(x), dtype=np.int64) * MINUTE, MINUTE, long=False)
+    return History(x, series, 2, np.arange(len(x), dtype=np.int64) * MINUTE, MINUTE, long=False)
 
 
 def surprises(follower: Follower, values: list[float]) -> Floats:

@@ -44,7 +44,7 @@ def test_defaults() -> None:
         "retention_policy": "autogen",
         "group_by": [],
         "aggregate": ["mean", "stddev"],
-        "detector": "isolation_forest",
+        "detector": "ensemble",
         "parameters": {"trees": 100, "samples": 256},
         "training": {"from": "24h", "to": "0s", "on_drift": False},
         "periods": {"open": 75.0, "close": 50.0, "silence": "1m", "merge": "1m"},

@@ -29,13 +29,15 @@ LONG_WINDOWS = 5_000
 class History:
     """What a detector is fitted to: n windows of s series, each series in the order of time.
 
-    x: feature vectors (n, d). series: (n,), 0 to s - 1. begin_ns: (n,), nanoseconds since 1970. window_ns: a window's
-    length. long: whether all the history there is, of which this may be a part, has LONG_WINDOWS of each series. told:
-    (n,), windows that look odd and are usual, as people said of false alarms; None: none.
+    x: feature vectors (n, d). series: (n,), 0 to s - 1; count: s, as some may have no window here. begin_ns: (n,),
+    nanoseconds since 1970. window_ns: a window's length. long: whether all the history there is, of which this may
+    be a part, has LONG_WINDOWS of each series. told: (n,), windows that look odd and are usual, as people said of false
+    alarms; None: none.
     """
 
     x: Floats
     series: NDArray[np.intp]
+    count: int
     begin_ns: Times
     window_ns: int
     long: bool

@@ -4,10 +4,9 @@ The members see different things. The isolation forest knows what training has s
 forgets: a fault that comes again is found again. The value gap, the slow gap and the seasonal residual look at each
 feature for itself, go on learning, and see what is new, what creeps, and what comes at the wrong time of day.
 
-How much history there is decides their levels. With a long one, a member's level is the score that is as rare in windows
-that were held back as one in `_LEVEL_DAYS` days. With a short one rarity is a guess, and
-the levels are those that did best on the Numenta Anomaly Benchmark, whose histories are short, with one parameter set for
-all its files.
+How much history there is decides their levels. With a long one, a member's level is the score that is as rare in
+windows that were held back as one in `_LEVEL_DAYS` days. With a short one rarity is a guess; the levels are those that
+did best on the Numenta Anomaly Benchmark, whose histories are short, with one parameter set for all its files.
 """
 
 from collections.abc import Mapping, Sequence

@@ -15,8 +15,8 @@ _MOST_ROWS = 200_000
 
 
 def fit(x: Floats, parameters: Mapping[str, Any], seed: int, *, keep: bool = False) -> tuple[IsolationForest, object]:
-    """A forest of `parameters["trees"]` trees, each grown from `parameters["samples"]` rows of x (n, d), and when `keep`
-    scikit-learn's own, else None."""
+    """A forest of `parameters["trees"]` trees, each grown from `parameters["samples"]` rows of x (n, d); and, when
+    `keep`, scikit-learn's own, else None."""
     # scikit-learn is for training only: serving must not load it.
     from sklearn.ensemble import IsolationForest as Forest
 

@@ -12,6 +12,8 @@ from anomaly.detectors.base import Follower, History
 
 # What the follower for unseen series has seen of each series in training.
 SHOWN = 2_000
+# A series with fewer windows begins as one that training has not seen: to one value, any other is new.
+ENOUGH = 100
 
 
 def learnt_states(history: History, new: Callable[[], Follower]) -> list[Any]:
@@ -19,13 +21,14 @@ def learnt_states(history: History, new: Callable[[], Follower]) -> list[Any]:
     series' history, for series that training has not seen, then of each series' own."""
     anyone = new()
     states = []
-    for series in range(int(history.series.max()) + 1):
+    for series in range(history.count):
         begin_ns, x = history.of(series)
         follower = new()
         follower.explain(begin_ns, x)
         anyone.explain(begin_ns[-SHOWN:], x[-SHOWN:])
-        states.append(follower.state())
-    return [anyone.state(), *states]
+        states.append(follower.state() if len(x) >= ENOUGH else None)
+    unseen = anyone.state()
+    return [unseen, *(unseen if state is None else state for state in states)]
 
 
 def packed(states: Any) -> NDArray[np.uint8]:

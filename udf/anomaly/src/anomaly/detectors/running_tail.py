@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.base import Floats, History, Memoryless, Times
-from anomaly.detectors.learnt import SHOWN, packed, unpacked
-from anomaly.detectors.surprise import WARM_UP, Surprise
+from anomaly.detectors.learnt import ENOUGH, SHOWN, packed, unpacked
+from anomaly.detectors.surprise import Surprise
 
 _NAME = "running_tail"
 # In units of the tail's mean excess; see `Surprise`.
@@ -63,9 +63,9 @@ class RunningTailFollower:
 def fit(inner: Memoryless, history: History, held_back: Floats) -> RunningTail:
     """held_back: what detectors like `inner` said of the history's windows (n,) without having seen them. A series that
     has too few windows to tell begins as one that training has not seen: with the scores of all."""
-    each = [held_back[history.series == series] for series in range(int(history.series.max()) + 1)]
+    each = [held_back[history.series == series] for series in range(history.count)]
     anyone = _past(np.concatenate([scores[-SHOWN:] for scores in each]))
-    return RunningTail(inner, [anyone, *(_past(scores) if len(scores) >= WARM_UP else anyone for scores in each)])
+    return RunningTail(inner, [anyone, *(_past(scores) if len(scores) >= ENOUGH else anyone for scores in each)])
 
 
 def load(inner: Memoryless, arrays: Mapping[str, NDArray[np.generic]]) -> RunningTail | None:

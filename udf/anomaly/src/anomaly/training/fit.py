@@ -126,7 +126,9 @@ def _fit(
     """The scaling, the detectors by name, and the library's own object of the one that has one."""
     scaling = fit_scaling(features(pipeline), windows.keys, windows.series, windows.values, windows.counts)
     x = scaling.transform(windows.values, windows.series + 1)
-    history = History(x, windows.series, windows.begin_ns, pipeline.window_ns, long, told if told.any() else None)
+    history = History(
+        x, windows.series, len(windows.keys), windows.begin_ns, pipeline.window_ns, long, told if told.any() else None
+    )
     fitted = {name: fit(name, history, pipeline.parameters, seed, keep=keep) for name in names}
     estimators = (estimator for _, estimator in fitted.values() if estimator is not None)
     return scaling, {name: detector for name, (detector, _) in fitted.items()}, next(estimators, None)

@@ -18,6 +18,8 @@ MIN_WINDOWS = 200
 _SAID = 0.001
 # A share of blocks that look like nothing in the others: history that changes so much does not say what is usual.
 _ODD_BLOCKS = 0.2
+# Blocks of fewer windows are put together for that: scores that sum up the last windows make or break a short block.
+_LEAST_WINDOWS = 60
 
 
 class Refused(Exception):
@@ -61,6 +63,7 @@ def check_quality(
     """Looks at the scores (n,) of held-back windows, their begins and blocks. Raises Refused when history changes too
     much to say what is usual."""
     limit = pipeline.periods.open
+    block = block // -(-_LEAST_WINDOWS * len(np.unique(block)) // len(block))
     odd = _odd_blocks(held_back, block)
     loud = _loud(held_back, np.isin(block, odd), pipeline.windows_per_day, limit)
     odd_share, loud_share = len(odd) / len(np.unique(block)), float(loud.mean())
