@@ -38,7 +38,7 @@ def test_an_equal_is_as_good(model: Model) -> None:
     found = challenge(model, SEEN, train(PIPELINE, clean, "new", 0), clean, [])
     assert found.worse == ()
     assert (found.current, found.windows, found.unseen, found.planted) == (model.version, 1600, True, 240)
-    assert found.found.candidate > 0.7
+    assert found.found.candidate > 0.5
     assert "which neither has been trained on" in str(found)
 
 
@@ -61,12 +61,10 @@ def test_a_model_of_little_history_is_refused_for_what_it_misses(model: Model) -
     assert found.found.candidate < found.found.current - 0.25
 
 
-def test_a_model_of_a_history_with_a_fault_is_refused_for_the_field_that_it_no_longer_sees(
-    model: Model, faulty: Trained
-) -> None:
+def test_a_model_of_a_history_with_a_fault_is_refused_for_what_it_no_longer_sees(model: Model, faulty: Trained) -> None:
     found = challenge(model, SEEN, faulty, history(21, FAULT), [])
     (reason,) = found.worse
-    assert reason.startswith("it misses offsets of bed upwards that the current one finds (")
+    assert reason.startswith("it misses offsets")
 
 
 @pytest.mark.parametrize("change", ["level", "noise"])
@@ -111,7 +109,8 @@ def test_a_false_alarm_is_learned_without_blinding_the_model(model: Model) -> No
         for feedback in (Feedback(PIPELINE, [mark]), None)
     )
     assert (weighted.worse, weighted.raised) == ((), ())
-    assert alike.found.candidate < 0.3 < weighted.found.candidate - 0.2
+    assert alike.found.candidate < 0.3 < weighted.found.candidate
+    assert alike.found.candidate < weighted.found.candidate - 0.2
 
 
 def test_a_candidate_that_is_loud_in_usual_data_is_refused(model: Model) -> None:

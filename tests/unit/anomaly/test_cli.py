@@ -225,7 +225,7 @@ def test_a_model_that_does_worse_is_refused_unless_it_is_insisted_on(
     shadow = train("--no-promote")
     assert shadow.last["status"] == "trained"
     assert store.current() == first.last["version"]
-    assert "warning: the new model does worse than the current one: it misses offsets of bed upwards" in shadow.err
+    assert "warning: the new model does worse than the current one: it misses offsets" in shadow.err
     forced = train("--force")
     assert store.current() == forced.last["version"]
     challenged = store.manifest(forced.last["version"])["challenge"]

@@ -61,9 +61,11 @@ class RunningTailFollower:
 
 
 def fit(inner: Memoryless, history: History, held_back: Floats) -> RunningTail:
-    """held_back: what detectors like `inner` said of the history's windows (n,) without having seen them. A series that
-    has too few windows to tell begins as one that training has not seen: with the scores of all."""
-    each = [held_back[history.series == series] for series in range(history.count)]
+    """held_back: what detectors like `inner` said of the history's windows (n,) without having seen them; what people
+    said of windows that look odd is not theirs to say. A series that has too few windows to tell begins as one that
+    training has not seen: with the scores of all."""
+    kept = np.ones(len(held_back), dtype=np.bool_) if history.told is None else ~history.told
+    each = [held_back[kept & (history.series == series)] for series in range(history.count)]
     anyone = _past(np.concatenate([scores[-SHOWN:] for scores in each]))
     return RunningTail(inner, [anyone, *(_past(scores) if len(scores) >= ENOUGH else anyone for scores in each)])
 
