@@ -23,13 +23,13 @@ def model() -> Model:
     return train(PIPELINE, printers.windows(printers.clean(5, 60_000)), "v", 0).model
 
 
-def test_with_a_short_history_levels_are_fixed() -> None:
+def test_levels_are_fixed_where_nothing_was_held_back() -> None:
     assert ensemble.MEMBERS == ("gap", "slow_gap", "seasonal", "isolation_forest")
     levels = ensemble.levels(np.zeros((0, 4)), 288.0, long=False)
     np.testing.assert_array_equal(levels, [0.04, 3.0, 11.0, 16.0])
 
 
-def test_with_a_long_history_levels_are_equally_rare_and_of_channels_no_lower_than_with_a_short_one() -> None:
+def test_levels_are_equally_rare_and_no_lower_than_what_is_fixed() -> None:
     usual = np.array([1.0, 2.0, 5.0, 100.0])
     held_back = np.random.default_rng(0).exponential(1.0, (200_000, 4)) * usual
     # Once in a thousand days is a window in a hundred thousand.
@@ -37,6 +37,7 @@ def test_with_a_long_history_levels_are_equally_rare_and_of_channels_no_lower_th
     tiny = ensemble.levels(1e-6 * held_back, 100.0, long=True)
     np.testing.assert_array_equal(tiny[:3], [0.04, 3.0, 11.0])
     assert 0.0 < tiny[3] < 0.01
+    assert ensemble.levels(1e-6 * held_back, 100.0, long=False)[3] == 16.0
 
 
 def test_a_fault_is_found_again_when_it_comes_again(model: Model) -> None:

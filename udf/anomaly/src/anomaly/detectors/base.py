@@ -22,7 +22,7 @@ _TOLD = 5
 
 
 # A history of so many windows of each series tells how rare the rare is; a shorter one leaves that to guesses.
-LONG_WINDOWS = 5_000
+LONG_WINDOWS = 1_000
 
 
 @dataclass(frozen=True)

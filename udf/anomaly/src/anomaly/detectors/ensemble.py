@@ -4,9 +4,9 @@ The members see different things. The isolation forest knows what training has s
 forgets: a fault that comes again is found again. The value gap, the slow gap and the seasonal residual look at each
 feature for itself, go on learning, and see what is new, what creeps, and what comes at the wrong time of day.
 
-How much history there is decides their levels. With a long one, a member's level is the score that is as rare in
-windows that were held back as one in `_LEVEL_DAYS` days. With a short one rarity is a guess; the levels are those that
-did best on the Numenta Anomaly Benchmark, whose histories are short, with one parameter set for all its files.
+A member's level is the score that is as rare in windows that were held back as one in `_LEVEL_DAYS` days, and no less
+than what did best on the Numenta Anomaly Benchmark, with one parameter set for all its files: a history in which little
+is new says little of what is rare.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,20 +20,21 @@ from anomaly.detectors.base import Detector, Floats, Follower, Times
 
 # Well beyond where periods open: how far tails reach there decides who is heard.
 _LEVEL_DAYS = 1000.0
-# With a short history; and the least with a long one, as a day in which little is new says little of what is rare.
-_LEVELS = {"gap": 0.04, "slow_gap": 3.0, "seasonal": 11.0}
-# Of the forest, whose score is then a surprise (`anomaly.detectors.running_tail`).
-_SHORT_FOREST_LEVEL = 16.0
-MEMBERS = (*_LEVELS, "isolation_forest")
+_LEAST_LEVELS = {"gap": 0.04, "slow_gap": 3.0, "seasonal": 11.0}
+# Of the forest when history is short: its score is then a surprise (`anomaly.detectors.running_tail`).
+_LEAST_SURPRISE = 16.0
+MEMBERS = (*_LEAST_LEVELS, "isolation_forest")
 
 
 def levels(held_back: Floats, windows_per_day: float, *, long: bool) -> Floats:
-    """The members' levels (m,), by their scores (n, m) of windows that were held back. long: see `History`."""
-    if not long:
-        return np.array([*_LEVELS.values(), _SHORT_FOREST_LEVEL])
+    """The members' levels (m,), by their scores (n, m) of windows that were held back, which may be none. long: see
+    `History`."""
+    least = np.array([*_LEAST_LEVELS.values(), 0.0 if long else _LEAST_SURPRISE])
+    if not len(held_back):
+        return least
     severity = 50.0 + 12.5 * np.log10(_LEVEL_DAYS)
     rare = [calibrate(scores).score_at(severity, windows_per_day) for scores in held_back.T]
-    return np.maximum(rare, [*_LEVELS.values(), 0.0])
+    return np.asarray(np.maximum(rare, least))
 
 
 class Ensemble:

@@ -11,8 +11,10 @@ from typing import Any
 
 from anomaly.detectors.novelty import Novelty
 
-# What a window adds to the sum is worth so much one window later.
+# What a window adds to the sum is worth so much one window later, and all windows before together at most so much: a
+# far outlier is not to be heard of long after it is over.
 _KEPT = 0.9
+_MOST_KEPT = 0.1
 
 
 class Gap:
@@ -26,7 +28,7 @@ class Gap:
 
     def feed(self, begin_ns: int, value: float) -> float:
         """The score of the next window."""
-        self._sum = _KEPT * self._sum + self._novelty.gap(value)
+        self._sum = min(_KEPT * self._sum, _MOST_KEPT) + self._novelty.gap(value)
         self._novelty.add(begin_ns, value)
         return self._sum
 

@@ -19,7 +19,7 @@ _SAID = 0.001
 # A share of blocks that look like nothing in the others: history that changes so much does not say what is usual.
 _ODD_BLOCKS = 0.2
 # Blocks of fewer windows are put together for that: scores that sum up the last windows make or break a short block.
-_LEAST_WINDOWS = 60
+_LEAST_WINDOWS = 40
 
 
 class Refused(Exception):
