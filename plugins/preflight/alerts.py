@@ -4,7 +4,6 @@ not shown."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from filter.kapacitor import SEVERAL
 from preflight.inventory import Host, Inventory
-from preflight.problem import Problem, show
+from preflight.problem import Problem, one_of, show
 from udfs.entries import is_own, own
 
 _HANDLERS = "kapacitor_alert_handlers"
@@ -78,20 +77,19 @@ def _problem(host: Host, thing: str, value: str, wrong: str, fix: str) -> Proble
 
 
 def _sections(host: Host, services: Mapping[str, Any]) -> Iterator[Problem]:
+    known = sorted((*_CONFIGURED, "httppost"))
     for name, given in services.items():
-        known = (*_CONFIGURED, "httppost")
+        entries = given if isinstance(given, list) else [given]
         place = f"{_SERVICES}.{name}"
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            fix = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(known))}"
-            yield _problem(host, place, "", "kapacitor.conf has no such section for alerts", fix)
+            yield _problem(host, place, "", "kapacitor.conf has no such section for alerts", one_of(name, known))
         elif isinstance(given, list) and name not in SEVERAL:
             yield _problem(host, place, "", "there can be only one", "write a mapping of its options")
-        elif not all(isinstance(entry, Mapping) for entry in (given if isinstance(given, list) else [given])):
+        elif not all(isinstance(entry, Mapping) for entry in entries):
             yield _problem(host, place, "(hidden)", "is not a mapping", "write the section's options, key: value")
         elif name in _NEEDED:
             needed = _NEEDED[name]
-            for entry in given if isinstance(given, list) else [given]:
+            for entry in entries:
                 if entry.get("enabled", True) and not entry.get(needed):
                     yield _problem(host, place, "(hidden)", f"Kapacitor needs {needed} to start", f"add {needed}")
 
@@ -144,11 +142,7 @@ def _kind(host: Host, place: str, entry: Mapping[str, Any], services: Mapping[st
             "post to a service that runs it",
         )  # fmt: skip
     elif kind not in known:
-        near = difflib.get_close_matches(kind, known, n=1)
-        yield _problem(
-            host, f"{place}.kind", show(kind), "Kapacitor has no such kind of handler",
-            f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}",
-        )  # fmt: skip
+        yield _problem(host, f"{place}.kind", show(kind), "Kapacitor has no such kind of handler", one_of(kind, known))
     elif kind in _CONFIGURED and kind not in services:
         yield _problem(
             host, f"{place}.kind", kind, "needs a section of kapacitor.conf", f"set {_SERVICES}.{kind}",

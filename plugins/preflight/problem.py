@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,13 @@ def show(value: Any) -> str:
         text = repr(value)
     text = " ".join(text.split()) if text.strip() else json.dumps(value)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def one_of(value: Any, known: Sequence[str], nothing: str = "") -> str:
+    """What to write instead of a value that is none of the known ones: the nearest, else any; `nothing` if there are
+    none."""
+    near = difflib.get_close_matches(str(value), known, n=1)
+    return f"did you mean {near[0]}?" if near else f"one of {', '.join(known) or nothing}"
 
 
 @dataclass(frozen=True)

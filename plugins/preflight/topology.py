@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from preflight.inventory import SERVICES, Host, Inventory
-from preflight.problem import Problem, show
+from preflight.problem import Problem, one_of, show
 
 _NEEDS = {"kapacitor": "influxdb", "grafana": "influxdb", "chronograf": "influxdb"}
 
@@ -86,12 +86,11 @@ def _kapacitor(inventory: Inventory) -> Iterator[Problem]:
             if wanted is None or wanted in names or (index, wanted) in told:
                 continue
             told.add((index, wanted))
-            near = difflib.get_close_matches(str(wanted), names, n=1)
             yield Problem(
                 f"pipelines[{index}].kapacitor",
                 show(wanted),
                 "is not a host of the group kapacitor",
-                f"did you mean {near[0]}?" if near else f"one of {', '.join(names) or '(the group is empty)'}",
+                one_of(wanted, names, "(the group is empty)"),
                 host.where.get("pipelines"),
             )
 

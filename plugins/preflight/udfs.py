@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from preflight.inventory import Host, Inventory
-from preflight.problem import Problem, show
+from preflight.problem import Problem, one_of, show
 from udfs.entries import is_own, own
 
 _VARIABLE = "kapacitor_udfs"
@@ -63,11 +62,7 @@ def _tasks(entry: Any) -> list[Mapping[str, Any]]:
 def _unknown(host: Host, place: str, given: Mapping[Any, Any], known: Collection[str]) -> Iterator[Problem]:
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            yield _problem(
-                host, f"{place}.{key}", given[key], "there is no such key",
-                f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}",
-            )  # fmt: skip
+            yield _problem(host, f"{place}.{key}", given[key], "there is no such key", one_of(key, list(known)))
 
 
 def _entry(inventory: Inventory, host: Host, name: str, entry: Any, root: Path) -> Iterator[Problem]:

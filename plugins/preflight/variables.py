@@ -11,7 +11,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from preflight.inventory import Host
-from preflight.problem import Problem, show
+from preflight.problem import Problem, one_of, show
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -85,11 +85,8 @@ def _wrong_type(host: Host, name: str, option: Mapping[str, Any], value: Any) ->
     kind = str(option.get("type", "str"))
     hidden = "(hidden)" if is_secret(name, option) else None
     if "choices" in option and kind in ("str", "int"):
-        near = difflib.get_close_matches(str(value), [str(choice) for choice in option["choices"]], n=1)
-        choices = ", ".join(map(str, option["choices"]))
-        yield host.problem(
-            name, f"is none of {choices}", f"did you mean {near[0]}?" if near else f"one of {choices}", value=hidden
-        )
+        choices = [str(choice) for choice in option["choices"]]
+        yield host.problem(name, f"is none of {', '.join(choices)}", one_of(value, choices), value=hidden)
     elif _is_outer(value, kind):
         for message in messages:
             yield host.problem(name, message.rstrip("."), "correct that part of it", value=hidden)
