@@ -31,7 +31,7 @@ def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy)
     levels = alarm_levels(corpus, scores)
     emitted = [[policy.emitted(one, level) for one in scores] for level in levels]
     scorer = Scorer(corpus)
-    gains = [scorer.gains(each, PROFILES["standard"])[0] for each in emitted]
+    gains = [scorer.gains(each, PROFILES["standard"]) for each in emitted]
     best = {}
     for name, profile in PROFILES.items():
         results = [scorer.best(each, profile) for each in emitted]
@@ -75,8 +75,7 @@ def held_out(corpus: Sequence[Series], gains: Floats) -> tuple[float, float]:
     gains: (c, s), what the alarms of each of c candidates gain on each series, see `Scorer.gains`. There is no further
     threshold: it would be chosen on the labels that it is scored by.
     """
-    silence = [np.zeros(len(series)) for series in corpus]
-    perfect = Scorer(corpus).gains(silence, PROFILES["standard"])[1]
+    perfect = Scorer(corpus).perfect(PROFILES["standard"])
     scores = []
     for chosen_on, scored_on in halves(corpus):
         best = int(np.argmax(gains[:, chosen_on].sum(axis=1)))

@@ -94,10 +94,10 @@ class Scorer:
         row = int(np.searchsorted(-thresholds, -threshold, side="right")) - 1
         return Result(self._normalized(totals[row], profile), threshold, int(found[row]), int(false[row]))
 
-    def gains(self, scores: Sequence[Floats], profile: Profile) -> tuple[Floats, Floats]:
-        """For each series (s,): what its detections, all positive scores, gain over detecting nothing, and what the
-        perfect detector would. The score of some series is 100 times the ratio of the sums."""
-        gains, perfect = np.zeros(len(self.corpus)), np.zeros(len(self.corpus))
+    def gains(self, scores: Sequence[Floats], profile: Profile) -> Floats:
+        """What the detections, all positive scores, of each series gain over detecting nothing (s,). The score of some
+        series is 100 times the ratio of their sum to that of `perfect`."""
+        gains = np.zeros(len(self.corpus))
         for row, (part, series, score) in enumerate(zip(self._parts, self.corpus, scores, strict=True)):
             detected = score[series.probation :] > 0
             window, worth = part.window[detected], part.worth[detected]
@@ -105,9 +105,16 @@ class Scorer:
             best = np.full(len(series.windows), -profile.miss)
             np.maximum.at(best, window[~outside], worth[~outside])
             gains[row] = profile.false * worth[outside].sum() + (best + profile.miss).sum()
-            scored = len(np.unique(part.window[part.window != _OUTSIDE]))
-            perfect[row] = len(series.windows) + profile.miss * scored
-        return gains, perfect
+        return gains
+
+    def perfect(self, profile: Profile) -> Floats:
+        """What the perfect detector gains on each series (s,)."""
+        return np.array(
+            [
+                len(series.windows) + profile.miss * len(np.unique(part.window[part.window != _OUTSIDE]))
+                for part, series in zip(self._parts, self.corpus, strict=True)
+            ]
+        )
 
     def _sweep(
         self, scores: Sequence[Floats], profile: Profile

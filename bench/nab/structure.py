@@ -49,8 +49,7 @@ def compare(corpus: Sequence[Series], scores: Mapping[str, Sequence[Floats]], po
     gains = np.stack(list(columns), axis=1)
     best = int(gains.sum(axis=1).argmax())
     levels, policy = candidates[best]
-    perfect = Scorer(corpus).gains([np.zeros(len(series)) for series in corpus], PROFILES["standard"])[1]
-    score = 100.0 * float(gains[best].sum() / perfect.sum())
+    score = 100.0 * float(gains[best].sum() / Scorer(corpus).perfect(PROFILES["standard"]).sum())
     return Structures(len(candidates), held_out(corpus, gains), levels, policy.fatigue, score)
 
 
@@ -67,5 +66,5 @@ def _gains(candidates: Sequence[tuple[Levels, Policy]], series: Series, *scores:
     gains = np.empty(len(candidates))
     for row, (levels, policy) in enumerate(candidates):
         score = (stacked / np.array(list(levels.values()))[:, None]).max(axis=0)
-        gains[row] = scorer.gains([policy.emitted(score, 1.0)], PROFILES["standard"])[0][0]
+        gains[row] = scorer.gains([policy.emitted(score, 1.0)], PROFILES["standard"])[0]
     return gains

@@ -98,5 +98,5 @@ def test_gains_add_up_to_the_score() -> None:
     scores = [detections(320, 700), detections(240, 251, 510), detections(999)]
     scorer = Scorer(corpus)
     for profile in PROFILES.values():
-        gains, perfect = scorer.gains(scores, profile)
+        gains, perfect = scorer.gains(scores, profile), scorer.perfect(profile)
         assert 100 * gains.sum() / perfect.sum() == pytest.approx(scorer.at(scores, 1.0, profile).score)
