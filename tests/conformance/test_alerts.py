@@ -165,28 +165,24 @@ def define_anew(kapacitor: Kapacitord) -> None:
         assert kapacitor.call("PATCH", f"/tasks/{TASK}", changes).status == 200
 
 
-@pytest.mark.parametrize("interrupt", [restart, define_anew])
-def test_an_interruption_tells_nothing_twice(
-    start: Start, receiver: Receiver, interrupt: Callable[[Kapacitord], None]
-) -> None:
+@pytest.fixture(params=[restart, define_anew])
+def interrupted(start: Start, receiver: Receiver, request: pytest.FixtureRequest) -> Kapacitord:
+    """After a period was told, and before it is closed."""
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10, 90, 90, 90)))
     expect(receiver, period_p1=["WARNING"])
-    interrupt(kapacitor)
+    request.param(kapacitor)
+    return kapacitor
+
+
+def test_an_interruption_tells_nothing_twice(interrupted: Kapacitord, receiver: Receiver) -> None:
     # The UDF knows nothing of the period that it had open, and finds one that is less severe.
-    kapacitor.write(*lines(windows(4, 80, 80, 10, 10, 10, 10)))
+    interrupted.write(*lines(windows(4, 80, 80, 10, 10, 10, 10)))
     expect(receiver, period_p1=["WARNING", "OK"])
 
 
-@pytest.mark.parametrize("interrupt", [restart, define_anew])
-def test_a_period_that_ended_while_nobody_looked_is_over(
-    start: Start, receiver: Receiver, interrupt: Callable[[Kapacitord], None]
-) -> None:
-    kapacitor = start()
-    kapacitor.write(*lines(windows(0, 10, 90, 90, 90)))
-    expect(receiver, period_p1=["WARNING"])
-    interrupt(kapacitor)
-    kapacitor.write(*lines(windows(4, 10, 10, 10, 10, 10, 10, 10, 90, 90, 10)))
+def test_a_period_that_ended_while_nobody_looked_is_over(interrupted: Kapacitord, receiver: Receiver) -> None:
+    interrupted.write(*lines(windows(4, 10, 10, 10, 10, 10, 10, 10, 90, 90, 10)))
     expect(receiver, period_p1=["WARNING", "OK", "WARNING"])
     assert receiver.bodies[1]["message"] == f"OK {P1}: no longer anomalous"
 
