@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 
-_TOLD = 5
-
-
 # A history of so many windows of each series tells how rare the rare is; a shorter one leaves that to guesses.
 LONG_WINDOWS = 1_000
+# How often a window counts that people said is usual.
+_TOLD = 5
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Ensemble: the greatest of several detectors' scores, each in units of its own level, at which it says "anomalous".
 
-The members see different things. The isolation forest knows what training has seen, all features together, and never
-forgets: a fault that comes again is found again. The value gap, the slow gap and the seasonal residual look at each
-feature for itself, go on learning, and see what is new, what creeps, and what comes at the wrong time of day.
+The members see different things. The isolation forest knows what training has seen, all features together, and with a
+long history never forgets: a fault that comes again is found again. The value gap, the slow gap and the seasonal
+residual look at each feature for itself, go on learning, and see what is new, what creeps, and what comes at the wrong
+time of day.
 
-A member's level is the score that is as rare in windows that were held back as one in `_LEVEL_DAYS` days, and no less
-than what did best on the Numenta Anomaly Benchmark, with one parameter set for all its files: a history in which little
-is new says little of what is rare.
+A member's level is the score that has the severity `_LEVEL` by windows that were held back, and no less than what did
+best on the Numenta Anomaly Benchmark, with one parameter set for all its files: a history in which little is new says
+little of what is rare.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from anomaly.calibration import calibrate
 from anomaly.detectors.base import Detector, Floats, Follower, Times
 
-# Well beyond where periods open: how far tails reach there decides who is heard.
-_LEVEL_DAYS = 1000.0
+# A severity, once in 1,000 days: well beyond where periods open, as how far tails reach there decides who is heard.
+_LEVEL = 87.5
 _LEAST_LEVELS = {"gap": 0.04, "slow_gap": 3.0, "seasonal": 11.0}
 # Of the forest when history is short: its score is then a surprise (`anomaly.detectors.running_tail`).
 _LEAST_SURPRISE = 16.0
@@ -32,8 +33,7 @@ def levels(held_back: Floats, windows_per_day: float, *, long: bool) -> Floats:
     least = np.array([*_LEAST_LEVELS.values(), 0.0 if long else _LEAST_SURPRISE])
     if not len(held_back):
         return least
-    severity = 50.0 + 12.5 * np.log10(_LEVEL_DAYS)
-    rare = [calibrate(scores).score_at(severity, windows_per_day) for scores in held_back.T]
+    rare = [calibrate(scores).score_at(_LEVEL, windows_per_day) for scores in held_back.T]
     return np.asarray(np.maximum(rare, least))
 
 
