@@ -52,6 +52,17 @@ def test_keys_that_are_long_make_room_for_each_other() -> None:
     assert (counters.groups, counters.group_bytes) == (0, 0)
 
 
+def test_the_tags_in_a_key_count() -> None:
+    counters = Counters()
+    groups: Groups[tuple[str, str], list[int]] = Groups(list, most_bytes=100_000, counters=counters)
+    for key in "abcd":
+        groups["short", key * 30_000].append(1)
+    assert [key[1][0] for key in groups] == ["b", "c", "d"]
+    assert 90_000 < counters.group_bytes <= 100_000
+    groups.replace([])
+    assert counters.group_bytes == 0
+
+
 def test_a_group_that_was_quiet_for_too_long_is_forgotten() -> None:
     clock, counters = Clock(), Counters()
     groups: Groups[str, list[int]] = Groups(list, ttl=10.0, counters=counters, clock=clock)

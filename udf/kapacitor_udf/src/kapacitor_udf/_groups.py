@@ -36,6 +36,11 @@ def check_bounds(most: int, most_bytes: int, ttl: float | None) -> None:
         raise ValueError(f"ttl is {ttl}, expected more than 0 seconds, or None")
 
 
+def _size(key: Hashable) -> int:
+    """Bytes of a key; of a tuple, with what is in it."""
+    return sys.getsizeof(key) + (sum(map(sys.getsizeof, key)) if isinstance(key, tuple) else 0)
+
+
 class _Entry(Generic[G]):
     """A group's state, and when it was last asked for."""
 
@@ -115,7 +120,7 @@ class Groups(Generic[K, G]):
 
     def _add(self, key: K, state: G, now: float) -> None:
         if key not in self._entries:
-            self._count(1, sys.getsizeof(key))
+            self._count(1, _size(key))
         self._entries[key] = _Entry(state, now)
         self._entries.move_to_end(key)
         while len(self._entries) > self._most or (self._bytes > self._most_bytes and len(self._entries) > 1):
@@ -129,7 +134,7 @@ class Groups(Generic[K, G]):
 
     def _forget(self) -> None:
         key, _ = self._entries.popitem(last=False)
-        self._count(-1, -sys.getsizeof(key))
+        self._count(-1, -_size(key))
 
     def _count(self, groups: int, size: int) -> None:
         self._bytes += size
