@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The options of module_utils/http_api.py, for the documentation of the modules that take them."""
+"""The options of module_utils/http_api.py, for the documentation of the modules that take them; and what check mode is
+to those that keep a state."""
 
 from __future__ import annotations
 
@@ -30,4 +31,11 @@ options:
     description: Longest time that one request may take, in seconds.
     type: int
     default: 30
+"""
+
+    STATE = r"""
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change without changing it.
 """

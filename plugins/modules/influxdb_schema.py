@@ -15,7 +15,7 @@ description:
     created with O(password).
   - Passwords are compared by logging in, and set if that fails.
   - Works with the standard library alone, for InfluxDB 1.8 to 1.12.
-extends_documentation_fragment: connection
+extends_documentation_fragment: [connection, connection.state]
 options:
   username:
     description: The admin that changes things.
@@ -87,9 +87,6 @@ notes:
 author:
   - influx-anomaly
 attributes:
-  check_mode:
-    support: full
-    description: Says what would change without changing it.
   diff_mode:
     support: full
     description: Shows the statements that are run, without passwords.

@@ -13,7 +13,7 @@ description:
   - The set is all handlers whose id begins with O(prefix), on every topic. Those that are not listed are removed; the
     handlers of others are left alone.
   - A handler that is there as described is not touched. Topics keep the state of their alerts.
-extends_documentation_fragment: connection
+extends_documentation_fragment: [connection, connection.state]
 options:
   prefix:
     description: What the ids of one's own handlers begin with. It is put in front of each V(id).
@@ -51,9 +51,6 @@ options:
 author:
   - influx-anomaly
 attributes:
-  check_mode:
-    support: full
-    description: Says what would change without changing it.
   diff_mode:
     support: full
     description: Shows the handlers before and after; of options only the names, and whether they differ.

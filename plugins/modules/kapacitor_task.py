@@ -15,7 +15,7 @@ description:
     from the next start on.
   - After a start it is watched that the task executes, and goes on executing, without an error.
   - An enabled task that does not execute (Kapacitor never restarts a UDF that died) is started again.
-extends_documentation_fragment: connection
+extends_documentation_fragment: [connection, connection.state]
 options:
   id:
     description: The task's id. Kapacitor allows letters, digits, V(-), V(.) and V(_).
@@ -65,9 +65,6 @@ notes:
 author:
   - influx-anomaly
 attributes:
-  check_mode:
-    support: full
-    description: Says what would change without changing it.
   diff_mode:
     support: full
     description: Shows the script, databases and status before and after.
