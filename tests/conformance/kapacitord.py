@@ -151,11 +151,11 @@ class Kapacitord(Daemon):
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read())
 
-    def define(self, task: str, script: str) -> None:
-        """Define and enable a stream task on the database db."""
+    def define(self, task: str, script: str, kind: str = "stream") -> None:
+        """Define and enable a task, a stream or a batch, on the database db."""
         body = {
             "id": task,
-            "type": "stream",
+            "type": kind,
             "dbrps": [{"db": "db", "rp": "autogen"}],
             "script": script,
             "status": "enabled",

@@ -8,10 +8,11 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time_ns
 
 import pytest
 
+from tests.conformance.influxd import Influxd
 from tests.conformance.kapacitord import Collector, Kapacitord, wait_until
 
 # The binary comes out of an image, unless KAPACITORD is set.
@@ -343,6 +344,23 @@ def test_batch_to_batch(kapacitord: Start, collector: Collector) -> None:
     }  # fmt: skip
     kapacitor.wait_for_log(r"batch\(\) raised ValueError: a bad batch")
     assert kapacitor.task("t")["executing"]
+
+
+def test_what_a_query_answers(kapacitord: Start, collector: Collector, influxd: Influxd) -> None:
+    """Kapacitor has InfluxDB's answer as JSON, in which an integer is a number like any other."""
+    influxd.create("db")
+    influxd.client.write([cpu(time_ns(), n=2**53, usage=0.5, flag=True, text='"é"'), cpu(time_ns(), "b", n=-7)], "db")
+    kapacitor = kapacitord("BatchTypes", influxdb=influxd.url)
+    query = 'SELECT n, usage, flag, text FROM "db"."autogen"."cpu"'
+    node = f"|query('{query}').period(10m).every(100ms).groupBy('host')"
+    kapacitor.define("t", f"batch{node} @BatchTypes() |httpPost('{collector.url}')", kind="batch")
+    points = {point["tags"]["host"]: point for point in collector.wait_for(2)}
+    assert points["a"]["n"] == f"float {float(2**53)}"
+    assert (points["a"]["usage"], points["a"]["flag"], points["a"]["text"]) == ("float 0.5", "bool True", 'str "é"')
+    assert points["b"]["n"] == "float -7.0"
+    assert points["b"].get("usage") is None
+    assert {point["name"] for point in points.values()} == {"cpu"}
+    kapacitor.assert_healthy()
 
 
 def test_stream_to_batch(kapacitord: Start, collector: Collector) -> None:

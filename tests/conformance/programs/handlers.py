@@ -152,6 +152,17 @@ class BatchLast(BatchHandler[PointSink]):
         out.point(Point(batch.tmax, fields, batch.tags, batch.name, batch.dimensions))
 
 
+class BatchTypes(BatchHandler[PointSink]):
+    """Says of each point's fields, and of its batch, what they came as."""
+
+    def batch(self, batch: Batch, out: PointSink) -> None:
+        for point in batch.points:
+            types: dict[str, float | int | str | bool] = {
+                name: f"{type(value).__name__} {value}" for name, value in point.fields.items()
+            }
+            out.point(Point(point.time, {**types, "tmax": batch.tmax}, batch.tags, batch.name, batch.dimensions))
+
+
 class BatchToBatch(BatchHandler[BatchSink]):
     """Two batches for each; one whose points say `bad` costs itself, though its first half was emitted."""
 
