@@ -48,12 +48,17 @@ def integers(samples: np.ndarray) -> np.ndarray:
     return samples * [1.0, 1.0, 100.0]
 
 
-def made(detector: str) -> tuple[Pipeline, Model]:
+def made(detector: str, context: Sequence[str]) -> tuple[Pipeline, Model]:
     """A pipeline of this detector, and a model of it."""
-    mapping = {**printers.PIPELINE.as_dict(), "database": "db", "detector": detector, "parameters": {}}
+    parameters = {"context": list(context)} if context else {}
+    mapping = {**printers.PIPELINE.as_dict(), "database": "db", "detector": detector, "parameters": parameters}
     (pipeline,) = normalize([mapping])
-    history = [np.round(integers(printers.clean(seed, 6_000))).astype(np.float64) for seed in (1, 2)]
-    return pipeline, train(pipeline, printers.windows(*history), "v1", seed=0).model
+    # Context needs a long history.
+    seconds = 12_000 if context else 6_000
+    history = [np.round(integers(printers.clean(seed, seconds))).astype(np.float64) for seed in (1, 2)]
+    trained = train(pipeline, printers.windows(*history), "v1", seed=0)
+    assert trained.context.used == tuple(context)
+    return pipeline, trained.model
 
 
 def stream() -> list[tuple[int, str]]:
@@ -144,9 +149,15 @@ def assert_one(stream: dict[Point, dict[str, Any]], batch: dict[Point, dict[str,
             assert stream[point][name] == same, (point, name)
 
 
-@pytest.mark.parametrize("detector", NAMES)
-def test_stream_and_batch_are_one(kapacitord: Start, influxd: Influxd, tmp_path: Path, detector: str) -> None:
-    pipeline, model = made(detector)
+@pytest.mark.parametrize(
+    ("detector", "context"),
+    [*((name, ()) for name in NAMES), ("isolation_forest", ("difference", "deviation", "lag"))],
+    ids=lambda value: value if isinstance(value, str) else "context" if value else "",
+)
+def test_stream_and_batch_are_one(
+    kapacitord: Start, influxd: Influxd, tmp_path: Path, detector: str, context: Sequence[str]
+) -> None:
+    pipeline, model = made(detector, context)
     store = Store(tmp_path / "models", pipeline.name)
     store.write(model, {})
     store.promote(model.version)

@@ -345,6 +345,26 @@ def test_a_file_that_is_no_specification(run: Run, tmp_path: Path, text: str) ->
     assert run("validate", str(tmp_path / "x")).code == 2
 
 
+def test_the_context_that_is_asked_for_is_named_column_by_column(
+    run: Run, train: Run, spec: Path, tmp_path: Path
+) -> None:
+    parameters = {"trees": 20, "context": ["lag", "difference"]}
+    mapping = {**PIPELINE.as_dict(), "parameters": parameters}
+    spec.write_text(json.dumps({**mapping, "aggregate": ["mean"], "fields": ["bed"]}))
+    (line,) = [line for line in run("explain", "--spec", str(spec)).out if line.startswith("context")]
+    columns = "difference of mean(bed), lag 1 of mean(bed), lag 2 of mean(bed)"
+    assert line == f"context      {columns}; what the history is enough for"
+    spec.write_text(json.dumps(mapping))
+    ran = train()
+    short = "the history has less than 1,000 windows of each series"
+    assert f"the forest does not look at lag: {short}" in ran.err
+    assert Store(tmp_path / "models", "printer").manifest(ran.last["version"])["context"] == {
+        "used": [],
+        "left_out": {"lag": short, "difference": short},
+        "columns": [],
+    }
+
+
 def test_of_several_pipelines_one_is_named(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "several.json"
     second = {"name": "second", "database": "d", "measurement": "m", "fields": ["hotend"], "window": "1m"}

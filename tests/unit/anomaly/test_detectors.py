@@ -7,6 +7,7 @@ import pytest
 
 from anomaly.detectors import registry
 from anomaly.detectors.base import Detector, History
+from anomaly.detectors.context import KINDS
 
 MINUTE = 60_000_000_000
 PARAMETERS = {"trees": 20, "samples": 64, "neighbours": 5}
@@ -30,22 +31,27 @@ TIMES[2_500:] -= 500 * MINUTE
 TRAINED = 1_200
 
 
-# What a detector is with a short history where that is something else.
-SHORT = ("isolation_forest", "ensemble")
+# What a detector is with a short history, and with context, where that is something else.
+FORESTS = ("isolation_forest", "ensemble")
 
 
 @pytest.fixture(
     scope="module",
-    params=[*((name, True) for name in registry.NAMES), *((name, False) for name in SHORT)],
-    ids=lambda param: f"{param[0]}-{'long' if param[1] else 'short'}",
+    params=[
+        *((name, "long") for name in registry.NAMES),
+        *((name, variant) for name in FORESTS for variant in ("short", "context")),
+    ],
+    ids="-".join,
 )
 def fitted(request: pytest.FixtureRequest) -> tuple[str, Detector]:
-    name, long = request.param
+    name, variant = request.param
+    long = variant != "short"
+    parameters = {**PARAMETERS, "context": KINDS if variant == "context" else ()}
     both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
     series = np.repeat([0, 1], TRAINED).astype(np.intp)
     history = History(both, series, 2, np.tile(TIMES[:TRAINED], 2), MINUTE, long)
     members = registry.members(name)
-    members_fitted = {member: registry.fit(member, history, PARAMETERS, 0)[0] for member in members}
+    members_fitted = {member: registry.fit(member, history, parameters, 0)[0] for member in members}
     held_back = np.random.default_rng(3).exponential(1.0, (1_000, len(members)))
     return name, registry.combine(name, members_fitted, held_back, 1440.0, long=long)[0]
 

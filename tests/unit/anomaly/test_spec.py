@@ -45,7 +45,7 @@ def test_defaults() -> None:
         "group_by": [],
         "aggregate": ["mean", "stddev"],
         "detector": "ensemble",
-        "parameters": {"trees": 100, "samples": 256},
+        "parameters": {"trees": 100, "samples": 256, "context": []},
         "training": {"from": "24h", "to": "0s", "on_drift": False},
         "periods": {"open": 75.0, "close": 50.0, "silence": "1m", "merge": "1m"},
         "drift": {"horizon": "1d", "psi": 0.25},
@@ -161,6 +161,19 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         ({"parameters": {"trees": 1e9}}, "parameters.trees: 1000000000.0 is out of range: write at most 1000"),
         ({"parameters": {"trees": True}}, "parameters.trees: true is not an integer: write an integer, such as `100`"),
         ({"parameters": None}, "parameters: null is not a mapping"),
+        (
+            {"parameters": {"context": ["hour"]}},
+            'parameters.context[0]: "hour" is none of difference, deviation, lag, time_of_day, time_of_week: ',
+        ),
+        ({"parameters": {"context": "lag"}}, 'parameters.context: "lag" is not a list: write a list, such as `["diff'),
+        (
+            {"parameters": {"context": ["time_of_day"]}, "window": "1d"},
+            'parameters.context: "time_of_day" is the same in all windows of 1d: remove it',
+        ),
+        (
+            {"detector": "knn", "parameters": {"context": ["lag"]}},
+            'parameters.context: ["lag"] is no parameter of knn (it has neighbours): remove it',
+        ),
         ({"enabled": "yes"}, 'enabled: "yes" is not true or false: write true or false'),
         ({"group_by": ["label"]}, 'group_by: "label" is a field of the results'),
         ({"group_by": ["value_x"]}, 'group_by: "value_x" is a field of the results'),

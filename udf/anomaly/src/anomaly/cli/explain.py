@@ -2,9 +2,11 @@
 
 import argparse
 import time
+from collections.abc import Sequence
 
 from anomaly.cli import codes
 from anomaly.cli.common import choose, out, read_pipelines
+from anomaly.detectors.context import column_names
 from anomaly.influxql import source, training_query
 from anomaly.rarity import once_in
 from anomaly.spec import Alerts, Pipeline
@@ -34,6 +36,7 @@ def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int)
         f"series       {series}",
         f"windows      {pipeline.window}, aligned, {pipeline.windows_per_day:g} a day for each series",
         f"features     {', '.join(features)}",
+        *_context(pipeline, features),
         f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
         f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
         f"query        {training_query(pipeline, asked.begin_ns, asked.end_ns)}",
@@ -47,6 +50,11 @@ def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int)
         "task",
         *(f"    {line}" for line in tickscript(pipeline, results_database, topic).splitlines()),
     ]
+
+
+def _context(pipeline: Pipeline, features: Sequence[str]) -> list[str]:
+    asked = pipeline.parameters.get("context")
+    return [f"context      {', '.join(column_names(asked, features))}; what the history is enough for"] if asked else []
 
 
 def _again(pipeline: Pipeline) -> str:

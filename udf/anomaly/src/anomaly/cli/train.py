@@ -9,7 +9,8 @@ import numpy as np
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result, say
-from anomaly.features import enough_windows
+from anomaly.detectors.context import column_names
+from anomaly.features import enough_windows, features
 from anomaly.feedback import Feedback, Mark
 from anomaly.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.libraries import installed
@@ -96,6 +97,11 @@ def train(options: argparse.Namespace) -> int:
             "points": history.points,
         },
         "pooled": _pooled(windows),
+        "context": {
+            "used": list(trained.context.used),
+            "left_out": dict(trained.context.left_out),
+            "columns": column_names(trained.context.used, [feature.name for feature in features(pipeline)]),
+        },
         "feedback": {
             "marks": [mark.id for mark in marks],
             "left_out": int(marked.sum()),

@@ -9,7 +9,7 @@ What trains may import what it likes, in its function only; what serves imports 
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,6 +52,11 @@ class History:
         """All feature vectors, those of windows that people said are usual _TOLD times: they are few, and what is
         learned from a sample of the history must not miss them."""
         return self.x if self.told is None else np.concatenate([self.x, *[self.x[self.told]] * (_TOLD - 1)])
+
+    def where(self, mask: NDArray[np.bool_]) -> "History":
+        """The windows that `mask` (n,) selects."""
+        told = None if self.told is None else self.told[mask]
+        return replace(self, x=self.x[mask], series=self.series[mask], begin_ns=self.begin_ns[mask], told=told)
 
     def of(self, series: int) -> tuple[Times, Floats]:
         """The begins (k,) and feature vectors (k, d) of one series."""

@@ -1,17 +1,49 @@
 """Isolation Forest, trained by scikit-learn and turned into plain arrays."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats, History
+from anomaly.detectors import running_tail
+from anomaly.detectors.base import Detector, Floats, History
+from anomaly.detectors.context import Columns, Contextual, known, states
 from anomaly.detectors.isolation_forest import IsolationForest
+from anomaly.detectors.tails import Tailed, fit_tails
 from anomaly.training.blocks import FOLDS, Blocks
 
 # More windows than this are thinned evenly: a tree sees some hundreds anyway, and the boxes of the leaves are filled.
 _MOST_ROWS = 200_000
+
+
+def fit_detector(
+    history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False
+) -> tuple[Detector, object]:
+    """The forest, and what is around it: with a long history its features' tails, and the context that is asked for
+    (`parameters["context"]`, see `anomaly.detectors.context`); with a short one the running tail of its scores.
+
+    Returns it and, when `keep`, scikit-learn's own forest, else None.
+    """
+    if not history.long:
+        forest, estimator = fit(history.weighted, parameters, seed, keep=keep)
+        return running_tail.fit(forest, history, held_back(history, parameters, seed)), estimator
+    plain, estimator = _tailed(history, parameters, seed, keep=keep)
+    kinds = parameters.get("context", ())
+    if not kinds:
+        return plain, estimator
+    columns = Columns(kinds, history.x.shape[1], history.window_ns)
+    extended = columns.along(history)
+    shown = replace(history, x=extended).where(known(extended))
+    full, estimator = _tailed(shown, parameters, seed, keep=keep)
+    return Contextual(columns, plain, full, states(columns, history)), estimator
+
+
+def _tailed(history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool) -> tuple[Detector, object]:
+    tails = fit_tails(history.ordinary)
+    forest, estimator = fit(tails.apply(history.weighted), parameters, seed, keep=keep)
+    return Tailed(tails, forest), estimator
 
 
 def fit(x: Floats, parameters: Mapping[str, Any], seed: int, *, keep: bool = False) -> tuple[IsolationForest, object]:

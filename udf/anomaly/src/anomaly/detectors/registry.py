@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors import ensemble, featurewise, half_space_trees, knn, running_tail
+from anomaly.detectors import context, ensemble, featurewise, half_space_trees, knn, running_tail
 from anomaly.detectors.base import Detector, Floats, History
 from anomaly.detectors.gap import Gap
 from anomaly.detectors.isolation_forest import IsolationForest
@@ -28,9 +28,7 @@ def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
             {member: load(member, arrays) for member in names}, np.asarray(arrays["ensemble_levels"], dtype=np.float64)
         )
     if name == "isolation_forest":
-        forest = IsolationForest.from_arrays(arrays)
-        tail = running_tail.load(forest, arrays)
-        return Tailed(tails_from_arrays(arrays), forest) if tail is None else tail
+        return context.load(arrays, _forest) if context.NAME in arrays else _forest(arrays)
     if name == "robust_z":
         return RobustZ()
     if name == "knn":
@@ -42,6 +40,13 @@ def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
     raise ValueError(f"{name!r} is no detector: known are {', '.join(NAMES)}")
 
 
+def _forest(arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
+    """An isolation forest with what is around it, but for the context."""
+    forest = IsolationForest.from_arrays(arrays)
+    tail = running_tail.load(forest, arrays)
+    return Tailed(tails_from_arrays(arrays), forest) if tail is None else tail
+
+
 def fit(
     name: str, history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False
 ) -> tuple[Detector, object]:
@@ -51,15 +56,9 @@ def fit(
     """
     if name == "isolation_forest":
         # scikit-learn is for training only.
-        from anomaly.detectors.isolation_forest_fit import fit as fit_forest
-        from anomaly.detectors.isolation_forest_fit import held_back
+        from anomaly.detectors.isolation_forest_fit import fit_detector
 
-        if history.long:
-            tails = fit_tails(history.ordinary)
-            forest, estimator = fit_forest(tails.apply(history.weighted), parameters, seed, keep=keep)
-            return Tailed(tails, forest), estimator
-        forest, estimator = fit_forest(history.weighted, parameters, seed, keep=keep)
-        return running_tail.fit(forest, history, held_back(history, parameters, seed)), estimator
+        return fit_detector(history, parameters, seed, keep=keep)
     if name == "robust_z":
         return RobustZ(), None
     if name == "knn":

@@ -24,6 +24,7 @@ RESULT_FIELD_PREFIXES = ("value_", "expected_low_", "expected_high_", "contribut
 _ZERO_TIME_TO_EPOCH_NS = 719_162 * 86_400_000_000_000
 _MIN_WINDOW_NS = 1_000_000
 _MIN_HORIZON_WINDOWS = 24
+_DAY_NS = 86_400_000_000_000
 _MIN_EVERY_NS = 60_000_000_000
 
 
@@ -89,6 +90,8 @@ def _parameters(pipeline: Pipeline) -> Iterator[Finding]:
         if name not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
             yield f"parameters.{name}", value, f"is no parameter of {pipeline.detector} ({has}): remove it"
+    if "time_of_day" in pipeline.parameters.get("context", ()) and pipeline.window_ns >= _DAY_NS:
+        yield "parameters.context", "time_of_day", f"is the same in all windows of {pipeline.window}: remove it"
 
 
 def _training(pipeline: Pipeline) -> Iterator[Finding]:

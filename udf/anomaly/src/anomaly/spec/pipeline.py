@@ -258,7 +258,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
 
 DEFAULT_AGGREGATE = ("mean", "stddev")
 DEFAULT_DETECTOR = "ensemble"
-_FOREST = {"trees": 100, "samples": 256}
+_FOREST = {"trees": 100, "samples": 256, "context": []}
 DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {
     "isolation_forest": _FOREST,
     "ensemble": _FOREST,

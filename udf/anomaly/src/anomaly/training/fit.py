@@ -10,14 +10,16 @@ compute, and windows need not be copied to other processes. Each fold has a seed
 changes nothing in the model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.calibration import calibrate
 from anomaly.detectors.base import LONG_WINDOWS, Detector, History
+from anomaly.detectors.context import PERIODS_NS, Plan, plan
 from anomaly.detectors.registry import combine, fit, members
 from anomaly.features import Floats, Scaling, features, fit_scaling
 from anomaly.feedback import Feedback
@@ -46,13 +48,15 @@ class HeldBack:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, the library's own forest (for people), what it was trained on, and how good it looks."""
+    """A model, the library's own forest (for people), what it was trained on, how good it looks, and which of the
+    context that the pipeline asks for the history was enough for."""
 
     model: Model
     estimator: object
     held_back: HeldBack
     left_out: int
     quality: Quality
+    context: Plan
 
     @property
     def windows(self) -> int:
@@ -82,16 +86,24 @@ def train(
     progress.say(
         f"{len(usable)} windows of {len(windows.keys)} series" + (f", {left_out} left out" if left_out else "")
     )
-    blocks = Blocks(usable.begin_ns)
+    long = len(usable) >= LONG_WINDOWS * len(usable.keys)
+    planned = plan(
+        pipeline.parameters.get("context", ()), usable.series, usable.begin_ns, pipeline.window_ns, long=long
+    )
+    for kind, reason in planned.left_out.items():
+        progress.say(f"the forest does not look at {kind}: {reason}")
+    parameters = {**pipeline.parameters, "context": planned.used}
+    blocks = Blocks(usable.begin_ns, [PERIODS_NS[kind] for kind in planned.used if kind in PERIODS_NS])
     told = (feedback or Feedback(pipeline)).told_usual(usable)
     scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), told)
     names = members(pipeline.detector)
-    long = len(usable) >= LONG_WINDOWS * len(usable.keys)
     parts = np.empty((len(usable), len(names)))
 
     def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
         others = blocks.trained_on(fold)
-        scaling, fitted, _ = _fit(pipeline, names, usable.where(others), told[others], seed + 1 + fold, long=long)
+        scaling, fitted, _ = _fit(
+            pipeline, names, parameters, usable.where(others), told[others], seed + 1 + fold, long=long
+        )
         mine = blocks.held_back(fold) & scored
         shown = usable.led_in(mine)
         windows, kept = usable.where(shown), mine[shown]
@@ -104,18 +116,19 @@ def train(
     for done, (mine, scores) in enumerate(folds, 1):
         parts[mine] = scores
         progress.at(done / steps, "of the forests fitted, those for the calibration first")
-    scaling, fitted, estimator = _fit(pipeline, names, usable, told, seed, long=long, keep=True)
+    scaling, fitted, estimator = _fit(pipeline, names, parameters, usable, told, seed, long=long, keep=True)
     detector, held_back = combine(pipeline.detector, fitted, parts[scored], pipeline.windows_per_day, long=long)
     quality = check_quality(pipeline, usable.begin_ns[scored], held_back, blocks.number[scored])
     progress.at(1.0, "of the forests fitted")
     x = scaling.transform(usable.values[scored], usable.series[scored] + 1)
     model = Model(version, pipeline, scaling, detector, calibrate(held_back), reference(x))
-    return Trained(model, estimator, HeldBack(usable, scored, held_back), left_out, quality)
+    return Trained(model, estimator, HeldBack(usable, scored, held_back), left_out, quality, planned)
 
 
 def _fit(
     pipeline: Pipeline,
     names: Sequence[str],
+    parameters: Mapping[str, Any],
     windows: Windows,
     told: NDArray[np.bool_],
     seed: int,
@@ -129,7 +142,7 @@ def _fit(
     history = History(
         x, windows.series, len(windows.keys), windows.begin_ns, pipeline.window_ns, long, told if told.any() else None
     )
-    fitted = {name: fit(name, history, pipeline.parameters, seed, keep=keep) for name in names}
+    fitted = {name: fit(name, history, parameters, seed, keep=keep) for name in names}
     estimators = (estimator for _, estimator in fitted.values() if estimator is not None)
     return scaling, {name: detector for name, (detector, _) in fitted.items()}, next(estimators, None)
 
