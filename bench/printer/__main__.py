@@ -26,7 +26,8 @@ MOST_DELAY_WINDOWS = 2.0
 
 @dataclass(frozen=True)
 class Figures:
-    """Of all seeds together. false_per_day: of one series; delay_windows: the median; *_us: medians, of a window."""
+    """Of all seeds together. false_per_day: of one series; delay_windows: the median; overrun_windows: the largest;
+    *_us: medians, of a window."""
 
     kinds: dict[str, Kind]
     certain_recall: float
@@ -35,6 +36,7 @@ class Figures:
     days: float
     false_per_day: float
     delay_windows: float | None
+    overrun_windows: float
     batch_us: float
     single_us: float
 
@@ -74,6 +76,7 @@ def figures(window_ns: int, outcomes: Sequence[seeds.Outcome]) -> Figures:
         days=days,
         false_per_day=(false_broken + false_clean) / days,
         delay_windows=Kind.of(certain, window_ns).delay_windows,
+        overrun_windows=max((label.overrun_ns or 0 for label in labels), default=0) / window_ns,
         batch_us=statistics.median(outcome.batch_us for outcome in outcomes),
         single_us=statistics.median(outcome.single_us for outcome in outcomes),
     )
@@ -95,15 +98,16 @@ def show(console: Console, pipeline: Pipeline, found: Figures, count: int) -> No
     """The table."""
     table = Table(title=f"{pipeline.detector} on printers, {count} seeds", box=None, title_justify="left")
     table.add_column("fault")
-    for column in ("found", "of", "median delay, windows"):
+    for column in ("found", "of", "median delay, windows", "median overrun, windows"):
         table.add_column(column, justify="right")
     for kind, figure in found.kinds.items():
-        delay = "-" if figure.delay_windows is None else f"{figure.delay_windows:.1f}"
-        table.add_row(kind, str(figure.found), str(figure.labels), delay)
+        medians = ("-" if each is None else f"{each:.1f}" for each in (figure.delay_windows, figure.overrun_windows))
+        table.add_row(kind, str(figure.found), str(figure.labels), *medians)
     console.print(table)
     console.print(
         f"recall of {', '.join(sorted(CERTAIN))}: {found.certain_recall:.4f}; their median delay: "
         f"{found.delay_windows} windows\n"
+        f"periods end at most {found.overrun_windows:.1f} windows late\n"
         f"false periods: {found.false_broken} beside faults, {found.false_clean} on clean days; "
         f"{found.false_per_day:.3f} a day of one printer ({found.days:.0f} days)\n"
         f"microseconds a window: {found.batch_us:.0f} with others, {found.single_us:.0f} alone"

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -54,9 +55,11 @@ def test_figures_are_over_events() -> None:
     # One window to know of the first, eight of the second.
     assert result.delay_windows == 4.5
     assert result.false_per_day == 1.0
-    assert {kind: (k.labels, k.found, k.delay_windows) for kind, k in result.by_kind().items()} == {
-        "": (2, 1, 1.0),
-        "drift": (1, 1, 8.0),
+    # The last of the first ended one window late, the second ten.
+    assert result.overrun_windows == 5.5
+    assert {kind: astuple(figures) for kind, figures in result.by_kind().items()} == {
+        "": (2, 1, 1.0, 1.0),
+        "drift": (1, 1, 8.0, 10.0),
     }
 
 
@@ -69,6 +72,10 @@ def test_a_period_finds_what_it_overlaps_or_follows_closely(begin: int, end: int
 
 def test_a_period_that_was_there_before_has_no_delay() -> None:
     assert judged([Label(100 * W, 110 * W, {})], [found(90, 120)]).delay_windows == 0
+
+
+def test_a_period_that_ends_before_its_label_has_no_overrun() -> None:
+    assert judged([Label(100 * W, 110 * W, {})], [found(100, 104)]).overrun_windows == 0
 
 
 def test_a_label_means_the_series_of_its_tags() -> None:

@@ -8,6 +8,7 @@ false if it repeats a known false alarm, and unjudged otherwise. Figures are ove
 - recall: the share of labels that are found.
 - precision: of the periods that found a label or are false, the share of the former.
 - delay: from a label's begin to the end of the first window that made a period of it known.
+- overrun: from a label's end to the end of the last period that found it.
 - false periods a day: for each series, as severities are.
 """
 
@@ -45,6 +46,12 @@ class Outcome:
     label: Label
     found: tuple[Found, ...]
     delay_ns: int | None
+
+    @property
+    def overrun_ns(self) -> int | None:
+        """0 where the last period ended before the label did; None if none found it."""
+        ends = [each.period.end_ns for each in self.found]
+        return max(max(ends) - self.label.end_ns, 0) if ends else None
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,11 @@ class Evaluation:
         return None if self.delay_ns is None else self.delay_ns / self.window_ns
 
     @property
+    def overrun_windows(self) -> float | None:
+        """The median over the labels that were found."""
+        return Kind.of(self.outcomes, self.window_ns).overrun_windows
+
+    @property
     def false_per_day(self) -> float | None:
         """False periods a day of one series; None without data."""
         return len(self.false) / self.days if self.days else None
@@ -129,17 +141,20 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """labels: how many there are; found: of them. delay_windows: the median, None if none was found."""
+    """labels: how many there are; found: of them. delay_windows, overrun_windows: medians, None if none was found."""
 
     labels: int
     found: int
     delay_windows: float | None
+    overrun_windows: float | None
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome], window_ns: int) -> "Kind":
         """The figures of these outcomes."""
         delays = _delays(outcomes)
-        return cls(len(outcomes), len(delays), statistics.median(delays) / window_ns if delays else None)
+        overruns = [outcome.overrun_ns for outcome in outcomes if outcome.overrun_ns is not None]
+        delay, overrun = (statistics.median(those) / window_ns if those else None for those in (delays, overruns))
+        return cls(len(outcomes), len(delays), delay, overrun)
 
 
 def evaluate(pipeline: Pipeline, truth: Truth, found: Iterable[Found], scored_windows: int) -> Evaluation:

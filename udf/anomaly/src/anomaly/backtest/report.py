@@ -57,6 +57,7 @@ def document(
                 "labels": figures.labels,
                 "found": figures.found,
                 "delay_windows": figures.delay_windows,
+                "overrun_windows": figures.overrun_windows,
             }
             for kind, figures in chosen.by_kind().items()
         ],
@@ -95,6 +96,7 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
         "unjudged_per_day": evaluation.unjudged_per_day,
         "delay_windows": evaluation.delay_windows,
         "delay_seconds": None if evaluation.delay_ns is None else evaluation.delay_ns / 1e9,
+        "overrun_windows": evaluation.overrun_windows,
     }
 
 
@@ -107,6 +109,7 @@ def _label(outcome: Outcome) -> dict[str, Any]:
         "tags": dict(label.tags),
         "found": bool(outcome.found),
         "delay_seconds": None if outcome.delay_ns is None else outcome.delay_ns / 1e9,
+        "overrun_seconds": None if outcome.overrun_ns is None else outcome.overrun_ns / 1e9,
         "peak_severity": max((each.period.peak_severity for each in outcome.found), default=None),
         "reasons": sorted({each.period.reason for each in outcome.found}),
     }
@@ -253,6 +256,7 @@ def _by_severity(content: Mapping[str, Any]) -> _Table:
         ("F1", "f1", 3),
         ("delay, windows", "delay_windows", 1),
         ("delay, s", "delay_seconds", 0),
+        ("overrun, windows", "overrun_windows", 1),
     ]
     if content["judged"]:
         columns += [("false", "false", 0), ("false a day", "false_per_day", 3)]
@@ -277,9 +281,15 @@ def _by_severity(content: Mapping[str, Any]) -> _Table:
 def _by_kind(content: Mapping[str, Any]) -> _Table:
     return _table(
         "By kind",
-        ("kind", "labels", "found", "delay, windows"),
+        ("kind", "labels", "found", "delay, windows", "overrun, windows"),
         (
-            (row["kind"] or _NOTHING, str(row["labels"]), str(row["found"]), _number(row["delay_windows"], 1))
+            (
+                row["kind"] or _NOTHING,
+                str(row["labels"]),
+                str(row["found"]),
+                _number(row["delay_windows"], 1),
+                _number(row["overrun_windows"], 1),
+            )
             for row in content["kinds"]
         ),
         words=("kind",),
@@ -289,7 +299,7 @@ def _by_kind(content: Mapping[str, Any]) -> _Table:
 def _labels(title: str, labels: Iterable[Mapping[str, Any]], found: str, missed: str) -> _Table:
     return _table(
         title,
-        ("from", "to", "kind", "series", "found", "delay, s", "severity", "reasons"),
+        ("from", "to", "kind", "series", "found", "delay, s", "overrun, s", "severity", "reasons"),
         (
             (
                 row["from"],
@@ -298,6 +308,7 @@ def _labels(title: str, labels: Iterable[Mapping[str, Any]], found: str, missed:
                 _series(row["tags"]),
                 found if row["found"] else missed,
                 _number(row["delay_seconds"], 0),
+                _number(row["overrun_seconds"], 0),
                 _number(row["peak_severity"], 0),
                 ", ".join(row["reasons"]) or _NOTHING,
             )
