@@ -88,6 +88,21 @@ def test_the_slow_gap_sees_a_shift_that_the_value_gap_does_not() -> None:
     assert fast_scores[3_000:].max() < 1.5 * fast_scores[1_000:3_000].max()
 
 
+@pytest.mark.parametrize(("size", "length"), [(1.5, 60), (20.0, 60), (20.0, 12)])
+def test_the_slow_gap_sees_that_a_shift_is_over(size: float, length: int) -> None:
+    """While it lasts it says so all the time; some windows after its end nothing is left of it."""
+    rng = np.random.default_rng(2)
+    values = rng.normal(0, 1, 4_000)
+    values[3_000 : 3_000 + length] += size
+    slow = SlowGap(MINUTE)
+    said = np.array([slow.feed(minute * MINUTE, value) for minute, value in enumerate(values.tolist())])
+    usual = said[1_000:3_000].max()
+    loud = np.flatnonzero(said[3_000 : 3_000 + length + 48] > usual)
+    assert loud[0] < min(length, 48)
+    assert np.diff(loud).max(initial=0) <= 6
+    assert length - 6 <= loud[-1] < length + 9
+
+
 def test_the_seasonal_residual_sees_the_usual_value_at_the_unusual_time() -> None:
     rng = np.random.default_rng(3)
     minutes = np.arange(6 * 1440)

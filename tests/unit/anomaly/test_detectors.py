@@ -6,54 +6,26 @@ import numpy as np
 import pytest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, History
-from anomaly.detectors.context import KINDS
-
-MINUTE = 60_000_000_000
-PARAMETERS = {"trees": 20, "samples": 64, "neighbours": 5}
-LENGTH = 3_000
+from anomaly.detectors.base import Detector
+from anomaly.manifest import SCHEMA
+from tests.unit.anomaly.detectors import LENGTH, MADE, SCORES, TIMES, TRAINED, X, made, sampled
 
 
-def walk(seed: int, length: int = LENGTH) -> np.ndarray:
-    """Two features: noise with a daily swing, and a slow walk; with a jump in the first near the end."""
-    rng = np.random.default_rng(seed)
-    swing = np.sin(np.arange(length) * (2 * np.pi / 1440))
-    x = np.stack([rng.normal(0, 1, length) + 3 * swing, np.cumsum(rng.normal(0, 0.05, length))], axis=1)
-    x[-300:-290, 0] += 15
-    return x
+@pytest.fixture(scope="module", params=MADE)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-X = walk(1)
-# A hole, and a step back in time.
-TIMES = np.arange(LENGTH, dtype=np.int64) * MINUTE
-TIMES[2_000:] += 90 * MINUTE
-TIMES[2_500:] -= 500 * MINUTE
-TRAINED = 1_200
+@pytest.fixture(scope="module")
+def fitted(kind: str) -> tuple[str, Detector]:
+    return MADE[kind][0], made(kind)
 
 
-# What a detector is with a short history, and with context, where that is something else.
-FORESTS = ("isolation_forest", "ensemble")
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        *((name, "long") for name in registry.NAMES),
-        *((name, variant) for name in FORESTS for variant in ("short", "context")),
-    ],
-    ids="-".join,
-)
-def fitted(request: pytest.FixtureRequest) -> tuple[str, Detector]:
-    name, variant = request.param
-    long = variant != "short"
-    parameters = {**PARAMETERS, "context": KINDS if variant == "context" else ()}
-    both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
-    series = np.repeat([0, 1], TRAINED).astype(np.intp)
-    history = History(both, series, 2, np.tile(TIMES[:TRAINED], 2), MINUTE, long)
-    members = registry.members(name)
-    members_fitted = {member: registry.fit(member, history, parameters, 0)[0] for member in members}
-    held_back = np.random.default_rng(3).exponential(1.0, (1_000, len(members)))
-    return name, registry.combine(name, members_fitted, held_back, 1440.0, long=long)[0]
+def test_scores_are_those_of_the_schema(kind: str, fitted: tuple[str, Detector]) -> None:
+    """If they are not, see `tests.unit.anomaly.detectors`."""
+    expected = json.loads(SCORES.read_text())
+    assert expected["schema"] == SCHEMA
+    assert sampled(fitted[1]) == pytest.approx(expected["scores"][kind], rel=1e-5, abs=1e-5)
 
 
 def test_one_by_one_is_all_at_once(fitted: tuple[str, Detector]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomaly.manifest import SCHEMA
 from anomaly.model import Model
 from anomaly.spec import normalize
 from anomaly.store import ModelMismatch, Store, StoreError, pipelines
@@ -33,7 +34,7 @@ def test_the_files_are_what_the_contract_says(store: Store, model: Model) -> Non
     assert sorted(path.name for path in directory.iterdir()) == ["manifest.json", "model.npz"]
     assert (store.path / "current").readlink() == Path(model.version)
     manifest = json.loads((directory / "manifest.json").read_text())
-    assert manifest["schema"] == 2
+    assert manifest["schema"] == SCHEMA
     assert manifest["fingerprint"] == printers.PIPELINE.fingerprint
     assert manifest["specification"] == printers.PIPELINE.as_dict()
     assert manifest["series"] == [["printer-1"], ["printer-2"]]
@@ -90,7 +91,7 @@ def outdate(store: Store, version: str) -> None:
 def test_a_model_of_an_earlier_program_is_refused_and_in_nobodys_way(store: Store, model: Model) -> None:
     store.write(another(model, "v2"), {})
     outdate(store, model.version)
-    why = r"schema 1 in the model, made by anomaly 0\.0\.9, 2 in this program, anomaly .*: train again"
+    why = rf"schema 1 in the model, made by anomaly 0\.0\.9, {SCHEMA} in this program, anomaly .*: train again"
     for use in (
         lambda: store.load(model.version, printers.PIPELINE),
         lambda: store.promote(model.version),

@@ -30,15 +30,26 @@ class Novelty:
     def gap(self, value: float) -> float:
         """The distance to the nearest value seen, in units of the range of those seen. 0 while nothing was seen; 1 for
         whatever differs from the only value seen."""
+        nearest = self.nearest(value)
+        if nearest is None:
+            return 0.0
+        span = self._values[-1] - self._values[0]
+        return abs(nearest - value) / span if span > 0.0 else float(nearest != value)
+
+    def nearest(self, value: float) -> float | None:
+        """The nearest value seen; None while nothing was seen."""
         values = self._values
         if not values:
-            return 0.0
+            return None
+        return values[self._place(value)]
+
+    def _place(self, value: float) -> int:
+        """Where the nearest value is, of those there are."""
+        values = self._values
         place = bisect_left(values, value)
-        distance = values[place] - value if place < len(values) else value - values[-1]
-        if place:
-            distance = min(distance, value - values[place - 1])
-        span = values[-1] - values[0]
-        return distance / span if span > 0.0 else float(distance > 0.0)
+        if place == len(values) or (place and value - values[place - 1] < values[place] - value):
+            return place - 1
+        return place
 
     def add(self, time_ns: int, value: float) -> None:
         """Remembers a value that was seen at `time_ns`."""
@@ -46,14 +57,12 @@ class Novelty:
         self._added += 1
         if self._kept_ns is not None and self._added % _SWEEP == 0:
             self._forget(time_ns - self._kept_ns)
-        place = bisect_left(values, value)
         if values:
-            nearest = place
-            if place == len(values) or (place and value - values[place - 1] < values[place] - value):
-                nearest = place - 1
+            nearest = self._place(value)
             if abs(values[nearest] - value) <= _RESOLUTION * (values[-1] - values[0]):
                 seen[nearest] = time_ns
                 return
+        place = bisect_left(values, value)
         values.insert(place, value)
         seen.insert(place, time_ns)
         if len(values) > _MOST_KEPT:

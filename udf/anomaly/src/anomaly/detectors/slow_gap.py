@@ -2,15 +2,21 @@
 
 Sees shifts and drifts that no single window shows. Misses what is short. It is late by a part of its 48 windows, and
 says nothing for the first 48 windows after a pause, nor before it knows how rare gaps are.
+
+What is over still shows in the mean. So it also says nothing once the last eight windows are back: less than half as
+far from the nearest mean as all 48 were lately.
 """
 
 from collections import deque
+from itertools import islice
 from typing import Any
 
 from anomaly.detectors.novelty import Novelty
 from anomaly.detectors.surprise import Surprise
 
 _AVERAGED = 48
+_LATEST = 8
+_BACK = 0.5
 _KEPT = 0.8
 # A mean that was not seen for this long, and for so many windows, is new again; what comes each fortnight is not.
 _KEPT_NS = 17 * 86_400_000_000_000
@@ -20,12 +26,14 @@ _KEPT_WINDOWS = 5_000
 class SlowGap:
     """One feature of one series."""
 
-    __slots__ = ("_gaps", "_means", "_novelty", "_surprise", "_total", "_values")
+    __slots__ = ("_deviation", "_gaps", "_means", "_novelty", "_surprise", "_total", "_values")
 
     def __init__(self, window_ns: int) -> None:
         self._novelty = Novelty(_kept_ns(window_ns))
         self._surprise = Surprise()
         self._gaps = 0.0
+        # Of the means lately, from the nearest that were seen.
+        self._deviation = 0.0
         self._values: deque[float] = deque()
         self._total = 0.0
         # Means that overlap with the next: (begin, mean).
@@ -41,10 +49,21 @@ class SlowGap:
             self._total -= self._values.popleft()
         mean = self._total / _AVERAGED
         self._gaps = _KEPT * self._gaps + self._novelty.gap(mean)
+        over = self._over(mean)
         self._means.append((begin_ns, mean))
         if len(self._means) > _AVERAGED:
             self._novelty.add(*self._means.popleft())
-        return self._surprise.feed(self._gaps)
+        surprise = self._surprise.feed(self._gaps)
+        return 0.0 if over else surprise
+
+    def _over(self, mean: float) -> bool:
+        """Whether what shows in the means is over."""
+        nearest = self._novelty.nearest(mean)
+        if nearest is None:
+            return False
+        self._deviation += (1.0 - _KEPT) * (mean - nearest - self._deviation)
+        latest = sum(islice(reversed(self._values), _LATEST)) / _LATEST
+        return (latest - nearest) * self._deviation < _BACK * self._deviation**2
 
     def pause(self) -> None:
         """Windows are missing: the mean begins anew."""
@@ -52,12 +71,13 @@ class SlowGap:
             self._novelty.add(begin_ns, mean)
         self._means.clear()
         self._values.clear()
-        self._total = self._gaps = 0.0
+        self._total = self._gaps = self._deviation = 0.0
 
     def state(self) -> Any:
         """For JSON."""
         return [
             self._gaps,
+            self._deviation,
             list(self._values),
             self._total,
             list(self._means),
@@ -69,8 +89,8 @@ class SlowGap:
     def from_state(cls, window_ns: int, state: Any) -> "SlowGap":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
         slow = cls(window_ns)
-        gaps, values, total, means, novelty, surprise = state
-        slow._gaps, slow._total = float(gaps), float(total)
+        gaps, deviation, values, total, means, novelty, surprise = state
+        slow._gaps, slow._deviation, slow._total = float(gaps), float(deviation), float(total)
         slow._values = deque(float(value) for value in values)
         slow._means = deque((int(begin_ns), float(mean)) for begin_ns, mean in means)
         slow._novelty, slow._surprise = Novelty.from_state(novelty, _kept_ns(window_ns)), Surprise.from_state(surprise)
