@@ -4,14 +4,14 @@ The renderings share their tables, and HTML shares its style with the demonstrat
 image that scores is the one that serves.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import resources
-from itertools import compress
+from itertools import compress, zip_longest
 from typing import Any
 
-from anomaly.backtest import chart
+from anomaly.backtest import chart, judge
 from anomaly.backtest.evaluate import Evaluation, Found, Outcome
 from anomaly.model import Model
 from anomaly.periods import NO_DATA
@@ -32,12 +32,14 @@ def document(
     series: int,
     counts: Mapping[str, int],
     evaluations: Mapping[float, Evaluation],
+    results_database: str,
 ) -> dict[str, Any]:
     """Everything that is known, as plain data. Times are RFC 3339; what cannot be said without labels is null."""
     chosen = evaluations[pipeline.periods.open]
     return {
         "status": "done",
         "pipeline": pipeline.name,
+        "results_database": results_database,
         "fingerprint": pipeline.fingerprint,
         "model": model.version,
         "from": rfc3339(asked.begin_ns),
@@ -128,13 +130,15 @@ def _period(group_by: Sequence[str], found: Found, verdict: str) -> dict[str, An
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Cells as text; columns of numbers are set to the right."""
+    """Cells as text; columns of numbers are set to the right. periods: those that the rows are of, if a reader may say
+    what they were."""
 
     title: str
     columns: tuple[str, ...]
     numbers: frozenset[str]
     rows: list[tuple[str, ...]]
     left_out: int = 0
+    periods: tuple[Mapping[str, Any], ...] = ()
 
 
 def text(content: Mapping[str, Any]) -> str:
@@ -178,18 +182,29 @@ def html(content: Mapping[str, Any]) -> str:
     if picture := chart.timeline(content):
         parts.append(f'<h2>Over time</h2>\n<p>{_legend(content)}</p>\n<div class="scroll">{picture}</div>')
     pictures = {_SEVERITIES: chart.by_severity(content)}
-    for table in _tables(content):
+    tables = _tables(content)
+    for table in tables:
         parts.append(f'<h2>{escape(table.title)}</h2>\n<div class="scroll">{pictures.get(table.title, "")}<table>')
-        for tag, row in (("th", table.columns), *(("td", row) for row in table.rows)):
-            cells = (
-                f'<{tag} class="number">{escape(cell)}</{tag}>'
-                if name in table.numbers
-                else f"<{tag}>{escape(cell)}</{tag}>"
-                for cell, name in zip(row, table.columns, strict=True)
-            )
-            parts.append(f"<tr>{''.join(cells)}</tr>")
+        parts += _rows(table, content["pipeline"])
         parts += ["</table></div>", *(f'<p class="soft">{escape(line)}</p>' for line in _rest(table))]
+    if any(table.periods for table in tables):
+        parts.append(judge.form(content["results_database"]))
     return "\n".join([*parts, "</body>\n</html>\n"])
+
+
+def _rows(table: _Table, pipeline: str) -> Iterator[str]:
+    choices = [judge.choice(pipeline, period) for period in table.periods]
+    yield _row("th", table, table.columns, '<th class="judge" hidden="hidden">it was</th>' if choices else "")
+    for row, choice in zip_longest(table.rows, choices):
+        yield _row("td", table, row, f"<td>{choice}</td>" if choice else "")
+
+
+def _row(tag: str, table: _Table, row: tuple[str, ...], more: str) -> str:
+    cells = (
+        f'<{tag} class="number">{escape(cell)}</{tag}>' if name in table.numbers else f"<{tag}>{escape(cell)}</{tag}>"
+        for cell, name in zip(row, table.columns, strict=True)
+    )
+    return f"<tr>{''.join(cells)}{more}</tr>"
 
 
 def _legend(content: Mapping[str, Any]) -> str:
@@ -319,16 +334,17 @@ def _labels(title: str, labels: Iterable[Mapping[str, Any]], found: str, missed:
 
 
 def _periods(title: str, content: Mapping[str, Any], verdict: str) -> _Table:
-    return _table(
+    periods = [row for row in content["periods"] if row["verdict"] == verdict]
+    table = _table(
         title,
         ("from", "to", "series", "severity", "reason"),
         (
             (row["from"], row["to"], _series(row["tags"]), _number(row["peak_severity"], 0), row["reason"])
-            for row in content["periods"]
-            if row["verdict"] == verdict
+            for row in periods
         ),
         words=("from", "to", "series", "reason"),
     )
+    return replace(table, periods=tuple(periods[:_MOST_ROWS]))
 
 
 def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], words: tuple[str, ...]) -> _Table:

@@ -55,7 +55,9 @@ def backtest(options: argparse.Namespace) -> int:
         )
     _warn(pipeline, truth, replay.series)
     evaluations = replay.evaluations(truth)
-    content = report.document(pipeline, model, asked, len(replay.series), replay.counts, evaluations)
+    content = report.document(
+        pipeline, model, asked, len(replay.series), replay.counts, evaluations, options.results_database
+    )
     if page is not None:
         _write(page, content)
     out(json.dumps(content, ensure_ascii=False) if options.json else report.text(content))

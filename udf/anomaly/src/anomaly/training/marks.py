@@ -49,13 +49,17 @@ def read_feedback(influx: Influx, database: str, pipeline: Pipeline) -> list[Mar
 
 def write_feedback(influx: Influx, database: str, pipeline: str, mark: Mark, kind: str | None = None) -> None:
     """One mark, or, with kind REMOVED, that it is taken back. Raises InfluxError."""
+    influx.write([mark_line(pipeline, mark, kind)], database)
+
+
+def mark_line(pipeline: str, mark: Mark, kind: str | None = None) -> str:
+    """A mark, or, with kind REMOVED, that it is taken back, as line protocol."""
     fields: dict[str, float | int | str | bool] = {
         "kind": kind or mark.kind,
         "end_ms": mark.end_ns // _MS,
         "note": mark.note,
     }
-    point = Result(_MEASUREMENT, {"pipeline": pipeline, **mark.series}, mark.begin_ns, fields)
-    influx.write([line(point)], database)
+    return line(Result(_MEASUREMENT, {"pipeline": pipeline, **mark.series}, mark.begin_ns, fields))
 
 
 def learned(model: Model, windows: Windows, marks: Sequence[Mark]) -> list[str]:

@@ -1,0 +1,49 @@
+"""What a reader of the page may say of a period, and how it gets into InfluxDB: as a mark of feedback, written by the
+browser over InfluxDB's HTTP API.
+
+Whole lines are made here; the script of the page (report.js) only sends those that were chosen. Without scripts, and in
+the other forms of a report, nothing of this is seen.
+"""
+
+from collections.abc import Mapping
+from html import escape
+from importlib import resources
+from typing import Any
+
+from anomaly.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
+from anomaly.training.marks import mark_line
+from anomaly.training.range import moment
+
+_NAMES = {"": "…", FALSE_ALARM: "false alarm", TRUE: "true anomaly", MAINTENANCE: "maintenance"}
+_NOTE = "backtest"
+
+
+def choice(pipeline: str, period: Mapping[str, Any]) -> str:
+    """The control of one period (of `report.document`): what is chosen is the line to write."""
+    begin_ns, end_ns = (moment(period[key], key) for key in ("from", "to"))
+    options = (
+        (mark_line(pipeline, Mark(kind, begin_ns, end_ns, period["tags"], _NOTE)) if kind else "", name)
+        for kind, name in _NAMES.items()
+    )
+    listed = "".join(f'<option value="{escape(line)}">{name}</option>' for line, name in options)
+    return (
+        f'<select class="judge" aria-label="what the period of {period["from"]} was" hidden="hidden">{listed}</select>'
+    )
+
+
+def form(database: str) -> str:
+    """Where the lines go, and the script that sends them. database: of the results."""
+    script = resources.files("anomaly").joinpath("report.js").read_text(encoding="utf-8")
+    return f"""<form class="judge" hidden="hidden">
+<h2>Say what periods were</h2>
+<p class="soft">What is chosen above is written as feedback: false alarms and their like open no period any more,
+true anomalies and maintenance are left out of the next training.</p>
+<p><label>InfluxDB <input name="address" type="url" value="http://127.0.0.1:8086" required="required"/></label>
+<label>database <input name="database" value="{escape(database)}" required="required"/></label>
+<label>user <input name="user" value="trainer" autocomplete="username"/></label>
+<label>password <input name="password" type="password" autocomplete="current-password"/></label>
+<button>Write feedback</button></p>
+<p><output></output></p>
+</form>
+<script>//<![CDATA[
+{script}//]]></script>"""
