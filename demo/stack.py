@@ -157,8 +157,9 @@ def _pipeline(found: _Document, name: str) -> Pipeline:
         raise DemoError(f"{where} is disabled. Fix: enabled: true, and deploy")
     if given.get("group_by") != ["printer"]:
         raise DemoError(f"{where}: group_by is {given.get('group_by')}. Fix: the demonstration needs [printer]")
-    if sorted(given.get("fields", [])) != sorted(FIELD_NAMES):
-        raise DemoError(f"{where}: fields is {given.get('fields')}. Fix: the demonstration needs {list(FIELD_NAMES)}")
+    fields = [field["name"] if isinstance(field, Mapping) else field for field in given.get("fields", [])]
+    if sorted(fields) != sorted(FIELD_NAMES):
+        raise DemoError(f"{where}: fields is {fields}. Fix: the demonstration needs {list(FIELD_NAMES)}")
     try:
         window_ms = parse_duration(given["window"])
     except (KeyError, ValueError) as error:

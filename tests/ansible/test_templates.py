@@ -295,6 +295,17 @@ class TestDashboard:
             assert f'mean("{quoted}") AS "value"' in text
         assert f"\"pipeline\" = '{pipeline['name']}'" in text
 
+    def test_a_field_may_say_more_than_its_name(self) -> None:
+        hotend = {"name": "hotend", "unit": "°C", "direction": "high", "min_deviation": 2}
+        plain, found = dashboard(PLAIN), dashboard({**PLAIN, "fields": [hotend, "bed", "air"]})
+        panels = {panel["title"]: panel for panel in found["panels"]}
+        assert panels["hotend"]["fieldConfig"]["defaults"]["unit"] == "suffix:°C"
+        assert "unit" not in panels["bed"]["fieldConfig"]["defaults"]
+        assert panels["hotend"]["description"].endswith(
+            "Only what is higher than usual counts. What is at most 2 °C from the usual is usual."
+        )
+        assert list(queries(found)) == list(queries(plain))
+
     @each
     def test_is_stable_and_found_again(self, pipeline: dict[str, Any]) -> None:
         found = dashboard(pipeline)

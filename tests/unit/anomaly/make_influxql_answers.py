@@ -7,6 +7,7 @@ By hand, after a change of `points.py` or for another version:
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import requests
@@ -51,8 +52,8 @@ def main(url: str, *login: str) -> None:
         )
         answer.raise_for_status()
     version = requests.get(f"{url}/ping", timeout=60).headers["X-Influxdb-Version"]
-    numbers = [field for field in PIPELINE.fields if field != "text"]
-    asked = PIPELINE.__class__(**{**PIPELINE.__dict__, "fields": tuple(numbers)})
+    numbers = tuple(field for field in PIPELINE.watched if field.name != "text")
+    asked = replace(PIPELINE, watched=numbers)
     influx = Influx(url, *(auth or (None, None)))
     rows = []
     end = BEGIN_NS + 8 * WINDOW_NS

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from anomaly.detectors.channel import Setting
 from anomaly.detectors.gap import Gap
 from anomaly.detectors.novelty import Novelty
 from anomaly.detectors.seasonal import Seasonal
@@ -64,7 +65,7 @@ def test_surprise_of_what_is_always_the_same_is_none() -> None:
 
 
 def test_the_value_gap_sees_a_new_value_and_forgives_it_when_it_comes_again() -> None:
-    gap = Gap(MINUTE)
+    gap = Gap(Setting(MINUTE))
     usual = [gap.feed(minute * MINUTE, math.sin(minute)) for minute in range(2_000)]
     first = gap.feed(2_000 * MINUTE, 1.5)
     for minute in range(2_001, 2_100):
@@ -78,7 +79,7 @@ def test_the_slow_gap_sees_a_shift_that_the_value_gap_does_not() -> None:
     rng = np.random.default_rng(2)
     noise = rng.normal(0, 1, 4_000)
     shift = np.where(np.arange(4_000) < 3_000, 0.0, 1.5)
-    gap, slow = Gap(MINUTE), SlowGap(MINUTE)
+    gap, slow = Gap(Setting(MINUTE)), SlowGap(Setting(MINUTE))
     both = [
         (gap.feed(minute * MINUTE, value), slow.feed(minute * MINUTE, value))
         for minute, value in enumerate((noise + shift).tolist())
@@ -94,7 +95,7 @@ def test_the_slow_gap_sees_that_a_shift_is_over(size: float, length: int) -> Non
     rng = np.random.default_rng(2)
     values = rng.normal(0, 1, 4_000)
     values[3_000 : 3_000 + length] += size
-    slow = SlowGap(MINUTE)
+    slow = SlowGap(Setting(MINUTE))
     said = np.array([slow.feed(minute * MINUTE, value) for minute, value in enumerate(values.tolist())])
     usual = said[1_000:3_000].max()
     loud = np.flatnonzero(said[3_000 : 3_000 + length + 48] > usual)
@@ -109,7 +110,7 @@ def test_the_seasonal_residual_sees_the_usual_value_at_the_unusual_time() -> Non
     values = 3.0 * np.sin(minutes * (2 * np.pi / 1440)) + rng.normal(0, 0.1, len(minutes))
     # The last noon looks like midnight.
     values[-720:-700] = values[-1440 : -1440 + 20]
-    seasonal, gap = Seasonal(MINUTE), Gap(MINUTE)
+    seasonal, gap = Seasonal(Setting(MINUTE)), Gap(Setting(MINUTE))
     said, novel = np.array(
         [
             (seasonal.feed(int(minute) * MINUTE, value), gap.feed(int(minute) * MINUTE, value))
@@ -124,7 +125,7 @@ def test_the_seasonal_residual_sees_the_usual_value_at_the_unusual_time() -> Non
 @pytest.mark.parametrize("kind", [Gap, SlowGap])
 def test_a_pause_ends_what_adds_up(kind: type[Gap] | type[SlowGap]) -> None:
     rng = np.random.default_rng(4)
-    channel = kind(MINUTE)
+    channel = kind(Setting(MINUTE))
     for minute in range(500):
         channel.feed(minute * MINUTE, rng.normal())
     for minute in range(500, 520):

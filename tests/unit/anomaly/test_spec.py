@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from anomaly.spec import Pipeline, SpecError, canonical_json, load_schema, normalize, parse
+from anomaly.spec import Field, Pipeline, SpecError, canonical_json, load_schema, normalize, parse
 
 ROOT = Path(__file__).parents[3]
 MINIMAL: dict[str, Any] = {
@@ -76,6 +76,21 @@ def test_what_normalize_gives_it_takes_again() -> None:
     pipeline = one(group_by=["printer"], kapacitor="k1", periods={"open": 80}, parameters={"trees": 50}, alerts=alerts)
     assert normalize([pipeline.as_dict()]) == [pipeline]
     assert parse(canonical_json(pipeline)) == pipeline
+
+
+def test_a_field_is_a_name_or_a_mapping_and_the_shortest_is_kept() -> None:
+    hotend = {"name": "hotend", "unit": "°C", "direction": "high", "min_deviation": 2.0}
+    pipeline = one(fields=[hotend, {"name": "bed", "direction": "both", "min_deviation": 0}, "air"])
+    assert pipeline.fields == ("hotend", "bed", "air")
+    assert pipeline.watched == (Field("hotend", "°C", "high", 2.0), Field("bed"), Field("air"))
+    assert pipeline.as_dict()["fields"] == [hotend, "bed", "air"]
+    assert normalize([pipeline.as_dict()]) == [pipeline]
+    assert parse(canonical_json(pipeline)) == pipeline
+    assert list(map(str, pipeline.watched)) == [
+        "hotend in °C: only what is higher than usual counts, and what is at most 2 °C from the usual is usual",
+        "bed",
+        "air",
+    ]
 
 
 def test_the_schema_is_valid_and_describes_every_key() -> None:
@@ -147,11 +162,23 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         ({"fields": "hotend"}, 'fields: "hotend" is not a list: write a list, such as `["hotend", "bed"]`'),
         ({"fields": []}, 'fields: [] is empty: name at least 1, such as `["hotend", "bed"]`'),
         ({"fields": ["a", "b", "a"]}, 'fields: ["a", "b", "a"] has a more than once: name each once'),
-        ({"fields": ["a", 3]}, "fields[1]: 3 is not text"),
+        ({"fields": ["a", 3]}, "fields[1]: 3 is not text or a mapping: write one of them, such as `hotend`"),
         ({"fields": ["time"]}, 'fields: "time" is the point\'s timestamp'),
         ({"fields": ["a\\"]}, 'fields[0]: "a\\\\" has a control character in it or a backslash at its end'),
         ({"fields": ["a\nb"]}, "has a control character in it"),
         ({"fields": [""]}, 'fields[0]: "" is empty'),
+        ({"fields": ["a\n"]}, "has a control character in it"),
+        ({"fields": [{"name": "a\\"}]}, 'fields[0].name: "a\\\\" has a control character in it or a backslash'),
+        ({"fields": [{"unit": "K"}]}, "fields[0].name: is missing: add it, such as `name: hotend`"),
+        ({"fields": [{"name": "a"}, "a"]}, 'fields: "a" is there more than once: name each once'),
+        ({"fields": [{"name": "a", "units": "K"}]}, 'fields[0].units: "K" is under an unknown key: did you mean unit?'),
+        ({"fields": [{"name": "a", "unit": "K\n"}]}, 'fields[0].unit: "K\\n" has a control character in it'),
+        ({"fields": [{"name": "a", "direction": "hi"}]}, 'fields[0].direction: "hi" is none of both, high, low: did'),
+        ({"fields": [{"name": "a", "min_deviation": -1}]}, "fields[0].min_deviation: -1 is out of range: write at lea"),
+        (
+            {"fields": ["b", {"name": "a", "direction": "low"}], "aggregate": ["stddev", "count"]},
+            'fields[1].direction: "low" cannot be told from stddev, count: add one that says where they are',
+        ),
         ({"fields": [f"f{n}" for n in range(65)]}, "fields: has 65 entries: at most 64 are possible"),
         ({"aggregate": ["men"]}, 'aggregate[0]: "men" is none of mean, stddev,'),
         ({"aggregate": ["men"]}, "did you mean mean?"),
@@ -283,6 +310,8 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"parameters": {"trees": 50}},
         {"group_by": ["x"]},
         {"measurement": "m"},
+        {"fields": ["hotend", {"name": "bed", "direction": "low"}]},
+        {"fields": ["hotend", {"name": "bed", "min_deviation": 1}]},
     )
     for change in changes:
         assert one(**change).fingerprint != fingerprint
@@ -297,6 +326,7 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"alerts": {"kinds": []}},
         {"window": "10000ms"},
         {"parameters": {"trees": 100}},
+        {"fields": ["hotend", {"name": "bed", "unit": "°C", "direction": "both", "min_deviation": 0}]},
     )
     for change in changes:
         assert one(**change).fingerprint == fingerprint
@@ -308,6 +338,10 @@ def test_the_horizon_of_drift_is_a_day_or_a_hundred_windows() -> None:
 
 def test_differences_name_key_and_both_values() -> None:
     assert one(window="1m").differences(one().as_dict()) == ['window: "10s" in the model, "1m" in the pipeline']
+    before = one(fields=["hotend", {"name": "bed", "unit": "°C"}])
+    assert one(fields=["hotend", {"name": "bed", "unit": "K", "min_deviation": 2}]).differences(before.as_dict()) == [
+        'fields: ["hotend", "bed"] in the model, ["hotend", {"name": "bed", "min_deviation": 2.0}] in the pipeline'
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"name": "x"}', '{"name": 3, "window": 5}'])

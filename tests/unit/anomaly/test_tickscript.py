@@ -55,6 +55,11 @@ def test_stopping_moving_and_training_a_pipeline_do_not_change_it() -> None:
         assert script(**changed) == script()
 
 
+def test_a_unit_is_not_the_udf_s_affair_and_what_counts_is() -> None:
+    assert script(fields=[{"name": "hotend", "unit": "°C"}, "bed"]) == script()
+    assert script(fields=[{"name": "hotend", "direction": "high"}, "bed"]) != script()
+
+
 def test_another_threshold_changes_it() -> None:
     assert script(periods={"open": 80}) != script()
 

@@ -51,6 +51,11 @@ def test_a_pipeline_that_cannot_watch_the_printers_is_refused(
         read_stack(write_summary(summary), "printer", tmp_path)
 
 
+def test_fields_may_say_more_than_their_names(summary: dict[str, Any], write_summary: Write, tmp_path: Path) -> None:
+    summary["pipelines"][0]["fields"] = [{"name": "hotend", "unit": "°C"}, "bed", "air"]
+    assert read_stack(write_summary(summary), "printer", tmp_path).pipeline.name == "printer"
+
+
 def test_a_password_that_is_in_no_file_is_explained(
     summary: dict[str, Any], write_summary: Write, tmp_path: Path
 ) -> None:

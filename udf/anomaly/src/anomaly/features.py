@@ -1,29 +1,33 @@
 """From a window's aggregates to the feature vector that detectors see.
 
-Each aggregate of each field is one feature, in two steps:
+Each aggregate of each field is one feature, in three steps:
 
 1. *Shape.* stddev and spread are taken relative to what is usual for the series, above it as they are, below it as a
    logarithm (down to a floor): "noisier" and "stuck" (spread 0) both end far away from the usual. Measured: a logarithm
    above, too, finds a third of the spikes of nine deviations instead of three quarters, at the same false alarms.
 2. *Scale.* Each series' feature is centred by its median and scaled by its MAD, so that one forest serves all series.
    A series that training has hardly seen, or not at all, gets the median center and scale of the others.
+3. *Relevance.* Where a field's `direction` or `min_deviation` say so, what does not count is taken back to the center
+   (`anomaly.relevance`).
 
 The features use the window itself only. What needs earlier windows is the detectors' affair (`anomaly.detectors.base`).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.relevance import Relevance, settled, usual_levels
 from anomaly.spec import Pipeline
+from anomaly.spec.pipeline import SHAPES, SPREADS
 
 Floats = NDArray[np.float64]
 Rows = int | NDArray[np.intp]
 
-SPREADS = frozenset({"stddev", "spread"})
 # The floor of a spread, relative to the usual: ln 0.001 is some 30 deviations away with windows of ten points, yet
 # finite.
 _FLOOR = 1e-3
@@ -65,7 +69,9 @@ class Scaling:
     spread: (d,), which features are spreads. keys: the series' tag values, in `group_by`'s order; row i + 1 of the
     arrays belongs to keys[i], row 0 to series that training has not seen. typical: (s + 1, d), the usual spread.
     center, scale: (s + 1, d), of the shaped feature. usual: (s + 1, f), the median number of points in a window.
-    range_low, range_high: (d,), in units of scale: where 99.8 % of training lay.
+    range_low, range_high: (d,), in units of scale: where 99.8 % of training lay. relevance: which deviations count;
+    None: all. levels: (s + 1, d, m), in the aggregates' own units, NaN where there are fewer: where the values of
+    features with a least deviation usually are; None: no feature has one.
     """
 
     keys: tuple[tuple[str, ...], ...]
@@ -76,6 +82,8 @@ class Scaling:
     range_low: Floats
     range_high: Floats
     usual: Floats
+    relevance: Relevance | None = None
+    levels: Floats | None = None
 
     def rows(self) -> dict[tuple[str, ...], int]:
         """The array row of each known series."""
@@ -84,17 +92,43 @@ class Scaling:
     def transform(self, values: Floats, row: Rows) -> Floats:
         """Feature values (n, d) of aggregates (n, d), in units of each series' scale, for windows of one series or with
         a row for each window."""
+        x = self.placed(values, row)
+        if self.relevance is None:
+            return x
+        if self.levels is None:
+            return self.relevance.directed(x, x)
+        counted = self._settled(values, row, self.relevance.least, self.levels)
+        return self.relevance.directed(self.placed(counted, row), x)
+
+    def placed(self, values: Floats, row: Rows) -> Floats:
+        """The same, whichever deviations count."""
         return np.asarray((shape(values, self.spread, self.typical[row]) - self.center[row]) / self.scale[row])
 
+    def _settled(self, values: Floats, row: Rows, least: Floats, usual: Floats) -> Floats:
+        """Values (n, d), deviations of less than `least` (d,) from the `usual` levels (s + 1, d, m) taken back."""
+        values = values.copy()
+        rows = np.broadcast_to(row, len(values))
+        for each in np.unique(rows):
+            mine = rows == each
+            for column in np.flatnonzero(least):
+                levels = usual[each, column]
+                found = settled(values[mine, column], levels[np.isfinite(levels)], least[column])
+                if self.spread[column]:
+                    found = np.where(values[mine, column] < self.typical[each, column], values[mine, column], found)
+                values[mine, column] = found
+        return values
+
     def expected(self, feature: int, row: int) -> tuple[float, float]:
-        """The range that 99.8 % of training lay in, in the aggregate's own unit."""
-        center, scale = self.center[row, feature], self.scale[row, feature]
-        low = float(center + scale * self.range_low[feature])
-        high = float(center + scale * self.range_high[feature])
+        """The range that 99.8 % of training lay in, in the aggregate's own unit; and what is too near to the center to
+        count."""
+        center, scale = float(self.center[row, feature]), float(self.scale[row, feature])
+        low = center + scale * float(self.range_low[feature])
+        high = center + scale * float(self.range_high[feature])
+        least = 0.0 if self.relevance is None else float(self.relevance.least[feature])
         if not self.spread[feature]:
-            return low, high
+            return min(low, center - least), max(high, center + least)
         typical = float(self.typical[row, feature])
-        return typical * _unshape(low), typical * _unshape(high)
+        return typical * _unshape(low), max(typical * _unshape(high), typical + least)
 
     def enough_points(self, counts: Floats, row: Rows) -> NDArray[np.bool_]:
         """Which windows, of counts (n, f), have at least half of the points that are usual, in every field."""
@@ -102,16 +136,24 @@ class Scaling:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything but `keys` as arrays, for the model's file."""
-        return {f"scaling_{name}": getattr(self, name) for name in _ARRAYS}
+        arrays: dict[str, NDArray[np.generic]] = {f"scaling_{name}": getattr(self, name) for name in _ARRAYS}
+        return arrays if self.levels is None else {**arrays, "scaling_levels": self.levels}
 
     @classmethod
-    def from_arrays(cls, keys: Sequence[Sequence[str]], arrays: Mapping[str, NDArray[np.generic]]) -> "Scaling":
+    def from_arrays(
+        cls,
+        keys: Sequence[Sequence[str]],
+        arrays: Mapping[str, NDArray[np.generic]],
+        relevance: Relevance | None = None,
+    ) -> "Scaling":
         """The inverse of `arrays`. Raises KeyError where one is missing."""
         taken = {name: arrays[f"scaling_{name}"] for name in _ARRAYS}
-        return cls(keys=tuple(tuple(key) for key in keys), **taken)  # type: ignore[arg-type]
+        if relevance is not None and relevance.least.any():
+            taken["levels"] = arrays["scaling_levels"]
+        return cls(keys=tuple(tuple(key) for key in keys), relevance=relevance, **taken)  # type: ignore[arg-type]
 
 
-_ARRAYS = tuple(name for name in Scaling.__dataclass_fields__ if name != "keys")
+_ARRAYS = tuple(name for name in Scaling.__dataclass_fields__ if name not in ("keys", "relevance", "levels"))
 
 
 def shape(values: Floats, spread: NDArray[np.bool_], typical: Floats) -> Floats:
@@ -130,11 +172,12 @@ def fit_scaling(
     series: NDArray[np.intp],
     values: Floats,
     counts: Floats,
+    relevance: Relevance | None = None,
 ) -> Scaling:
     """Learns centers and scales.
 
     values: aggregates (n, d), complete. counts: points in each window and field (n, f). series: (n,), indexes into
-    keys. Raises ValueError when there are no windows.
+    keys. relevance: which deviations count; None: all. Raises ValueError when there are no windows.
     """
     if len(values) == 0:
         raise ValueError("no windows to learn a scaling from")
@@ -142,11 +185,10 @@ def fit_scaling(
     spread = np.array([feature.aggregate in SPREADS for feature in wanted])
     typical, center, scale = np.ones((rows, d)), np.zeros((rows, d)), np.ones((rows, d))
     usual = np.zeros((rows, counts.shape[1]))
-    order = np.argsort(series, kind="stable")
-    bounds = np.searchsorted(series[order], np.arange(rows))
-    known = np.flatnonzero(enough_windows(np.diff(bounds))) + 1
-    for row in known:
-        mine = order[bounds[row - 1] : bounds[row]]
+    of_row = _by_row(series, rows)
+    known = np.flatnonzero(enough_windows(np.array([len(of_row(row)) for row in range(1, rows)]))) + 1
+    for row in known.tolist():
+        mine = of_row(row)
         usual[row] = np.median(counts[mine], axis=0)
         typical[row] = _typical(wanted, values[mine])
         shaped = shape(values[mine], spread, typical[row])
@@ -156,9 +198,37 @@ def fit_scaling(
     for array in (typical, center, scale, usual):
         array[unknown] = np.median(array[known], axis=0)
     ones = np.ones(d)
-    scaling = Scaling(tuple(keys), spread, typical, center, scale, ones, ones, usual)
-    low, high = np.quantile(scaling.transform(values, series + 1), [0.001, 0.999], axis=0)
-    return replace(scaling, range_low=low, range_high=high)
+    scaling = Scaling(tuple(keys), spread, typical, center, scale, ones, ones, usual, relevance)
+    low, high = np.quantile(scaling.placed(values, series + 1), [0.001, 0.999], axis=0)
+    scaling = replace(scaling, range_low=low, range_high=high)
+    if relevance is None or not relevance.least.any():
+        return scaling
+    return replace(
+        scaling, levels=_levels(scaling, relevance.least, {row: values[of_row(row)] for row in known.tolist()})
+    )
+
+
+def _by_row(series: NDArray[np.intp], rows: int) -> Callable[[int], NDArray[np.intp]]:
+    """Which windows, of series (n,), are those of an array row."""
+    order = np.argsort(series, kind="stable")
+    bounds = np.searchsorted(series[order], np.arange(rows))
+    return lambda row: order[bounds[row - 1] : bounds[row]]
+
+
+def _levels(scaling: Scaling, least: Floats, known: Mapping[int, Floats]) -> Floats:
+    """See `Scaling.levels`; of rows without a history of their own, the center alone."""
+    bases = np.where(scaling.spread, scaling.typical, scaling.center)
+    found = {}
+    for row, column in product(range(len(bases)), np.flatnonzero(least)):
+        base = float(bases[row, column])
+        values = known[row][:, column] if row in known else np.empty(0)
+        # Less than is typical always counts.
+        values = values[values > base] if scaling.spread[column] else values
+        found[row, column] = usual_levels(values, base, float(least[column]))
+    levels = np.full((*bases.shape, max(map(len, found.values()))), np.nan)
+    for (row, column), each in found.items():
+        levels[row, column, : len(each)] = each
+    return levels
 
 
 def enough_windows(lengths: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -183,7 +253,7 @@ def _level(wanted: Sequence[Feature], values: Floats, field: str) -> float:
     levels = [
         abs(float(np.median(values[:, column])))
         for column, feature in enumerate(wanted)
-        if feature.field == field and feature.aggregate not in SPREADS and feature.aggregate != "count"
+        if feature.field == field and feature.aggregate not in SHAPES
     ]
     return max(levels, default=1.0)
 

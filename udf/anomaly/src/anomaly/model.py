@@ -12,6 +12,7 @@ from anomaly.detectors.base import Detector, Follower, Times
 from anomaly.detectors.registry import load
 from anomaly.features import Feature, Scaling, features
 from anomaly.reference import Reference
+from anomaly.relevance import relevance
 from anomaly.spec import Pipeline
 from anomaly.windows import Windows
 
@@ -140,7 +141,7 @@ class Model:
         return cls(
             version,
             pipeline,
-            Scaling.from_arrays(keys, arrays),
+            Scaling.from_arrays(keys, arrays, relevance(pipeline.watched, pipeline.aggregate)),
             load(pipeline.detector, arrays),
             Calibration.from_arrays(arrays),
             Reference.from_arrays(arrays),

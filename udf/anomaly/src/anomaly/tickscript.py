@@ -5,9 +5,10 @@ Needs `anomaly.spec` only, so that the controller can import it.
 
 from anomaly.alerts import alerts
 from anomaly.spec import Pipeline, canonical_json
+from anomaly.spec.pipeline import unitless
 
-# Whether and where a task runs is its own state, training and alerts are not the UDF's affair: changing those must not
-# change what it is started with, and with that what its snapshot fits.
+# Whether and where a task runs is its own state, training, alerts and units are not the UDF's affair: changing those
+# must not change what it is started with, and with that what its snapshot fits.
 _NOT_SERVED = frozenset({"enabled", "kapacitor", "training", "alerts"})
 
 
@@ -15,6 +16,7 @@ def tickscript(pipeline: Pipeline, results_database: str, topic: str) -> str:
     """The script: the pipeline's series, cut into its windows, through the UDF, into `results_database`. Its alerts
     go to `topic`, unless the pipeline names another."""
     specification = {key: value for key, value in pipeline.as_dict().items() if key not in _NOT_SERVED}
+    specification["fields"] = unitless(specification["fields"])
     group_by = f"\n        .groupBy({', '.join(map(_quoted, pipeline.group_by))})" if pipeline.group_by else ""
     return f"""\
 var results = stream

@@ -45,6 +45,7 @@ def document(
         "from": rfc3339(asked.begin_ns),
         "to": rfc3339(asked.end_ns),
         "window": pipeline.window,
+        "counting": [str(field) for field in pipeline.watched if field.direction != "both" or field.min_deviation],
         "series": series,
         "windows": dict(counts),
         "days": chosen.days,
@@ -244,6 +245,7 @@ def _facts(content: Mapping[str, Any]) -> list[str]:
     facts = [
         f"Model {content['model']} on {content['series']} series from {content['from']} to {content['to']}: {windows}."
     ]
+    facts += [f"Of {rule}." for rule in content["counting"]]
     if content["judged"] and not content["complete"]:
         facts.append("A period of which nobody has said anything is unjudged, and in neither precision nor F1.")
     return facts

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from anomaly.cli import codes
 from anomaly.cli.common import choose, out, read_pipelines
@@ -34,6 +34,7 @@ def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int)
         f"fingerprint  {pipeline.fingerprint}",
         f"source       {source(pipeline)}",
         f"series       {series}",
+        *_listed("fields", map(str, pipeline.watched)),
         f"windows      {pipeline.window}, aligned, {pipeline.windows_per_day:g} a day for each series",
         f"features     {', '.join(features)}",
         *_context(pipeline, features),
@@ -55,6 +56,10 @@ def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int)
 def _context(pipeline: Pipeline, features: Sequence[str]) -> list[str]:
     asked = pipeline.parameters.get("context")
     return [f"context      {', '.join(column_names(asked, features))}; what the history is enough for"] if asked else []
+
+
+def _listed(title: str, entries: Iterable[str]) -> list[str]:
+    return [f"{title if number == 0 else '':12} {entry}" for number, entry in enumerate(entries)]
 
 
 def _again(pipeline: Pipeline) -> str:

@@ -31,7 +31,8 @@ class History:
     x: feature vectors (n, d). series: (n,), 0 to s - 1; count: s, as some may have no window here. begin_ns: (n,),
     nanoseconds since 1970. window_ns: a window's length. long: whether all the history there is, of which this may
     be a part, has LONG_WINDOWS of each series. told: (n,), windows that look odd and are usual, as people said of false
-    alarms; None: none.
+    alarms; None: none. sides: for each feature, whether only greater (1) or only smaller (-1) ones than usual count, or
+    both (0); None: both of all.
     """
 
     x: Floats
@@ -41,6 +42,7 @@ class History:
     window_ns: int
     long: bool
     told: NDArray[np.bool_] | None = None
+    sides: tuple[int, ...] | None = None
 
     @property
     def ordinary(self) -> Floats:

@@ -7,12 +7,13 @@ goes back, what channels hold of the last windows begins anew, and what they lea
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.base import Floats, History, Times
+from anomaly.detectors.channel import Channel, Setting
 from anomaly.detectors.learnt import learnt_states, packed, unpacked
 from anomaly.detectors.shares import shares
 
@@ -20,36 +21,14 @@ from anomaly.detectors.shares import shares
 _BREAK_WINDOWS = 48
 
 
-class Channel(Protocol):
-    """One feature of one series. Features are scaled: see `anomaly.features`."""
-
-    def __init__(self, window_ns: int) -> None: ...
-
-    def feed(self, begin_ns: int, value: float) -> float:
-        """The score of the next window, 0 or greater, from what was before and the window itself."""
-        ...
-
-    def pause(self) -> None:
-        """Windows are missing between the last and the next."""
-        ...
-
-    def state(self) -> Any:
-        """What is remembered, for JSON."""
-        ...
-
-    @classmethod
-    def from_state(cls, window_ns: int, state: Any) -> Self:
-        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
-        ...
-
-
 class Featurewise:
-    """A detector of one kind of channel. states: for each row (see `Detector.follow`) what its follower remembers."""
+    """A detector of one kind of channel. settings: of each feature. states: for each row (see `Detector.follow`) what
+    its follower remembers."""
 
-    def __init__(self, name: str, kind: type[Channel], window_ns: int, states: Sequence[Any]) -> None:
+    def __init__(self, name: str, kind: type[Channel], settings: Sequence[Setting], states: Sequence[Any]) -> None:
         self._name = name
         self._kind = kind
-        self._window_ns = window_ns
+        self._settings = settings
         self._states = states
 
     @property
@@ -59,19 +38,19 @@ class Featurewise:
 
     def follow(self, row: int, state: Any = None) -> "FeaturewiseFollower":
         """See `Detector.follow`."""
-        return FeaturewiseFollower.from_state(
-            self._kind, self._window_ns, self._states[row] if state is None else state
-        )
+        return FeaturewiseFollower.from_state(self._kind, self._settings, self._states[row] if state is None else state)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """See `Detector.arrays`."""
-        return {self._name: packed([self._window_ns, self._states])}
+        sides = [setting.side for setting in self._settings]
+        return {self._name: packed([self._settings[0].window_ns, self._states, *([sides] if any(sides) else [])])}
 
     @classmethod
     def from_arrays(cls, name: str, kind: type[Channel], arrays: Mapping[str, NDArray[np.generic]]) -> "Featurewise":
         """The inverse of `arrays`. Raises KeyError where it is missing."""
-        window_ns, states = unpacked(arrays[name])
-        return cls(name, kind, window_ns, states)
+        window_ns, states, *sides = unpacked(arrays[name])
+        _, channels = states[0]
+        return cls(name, kind, _settings(window_ns, *(sides or [[0] * len(channels)])), states)
 
 
 class FeaturewiseFollower:
@@ -98,14 +77,21 @@ class FeaturewiseFollower:
         return [self._last_ns, [channel.state() for channel in self._channels]]
 
     @classmethod
-    def from_state(cls, kind: type[Channel], window_ns: int, state: Any) -> "FeaturewiseFollower":
+    def from_state(cls, kind: type[Channel], settings: Sequence[Setting], state: Any) -> "FeaturewiseFollower":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
-        last_ns, channels = state
-        return cls([kind.from_state(window_ns, channel) for channel in channels], window_ns, last_ns)
+        last_ns, states = state
+        channels = [kind.from_state(setting, channel) for setting, channel in zip(settings, states, strict=True)]
+        return cls(channels, settings[0].window_ns, last_ns)
 
 
 def fit(name: str, kind: type[Channel], history: History) -> Featurewise:
     """Runs channels over the history of each series."""
-    width, window_ns = history.x.shape[1], history.window_ns
-    states = learnt_states(history, lambda: FeaturewiseFollower([kind(window_ns) for _ in range(width)], window_ns))
-    return Featurewise(name, kind, window_ns, states)
+    settings = _settings(history.window_ns, history.sides or [0] * history.x.shape[1])
+    states = learnt_states(
+        history, lambda: FeaturewiseFollower([kind(setting) for setting in settings], history.window_ns)
+    )
+    return Featurewise(name, kind, settings, states)
+
+
+def _settings(window_ns: int, sides: Sequence[int]) -> list[Setting]:
+    return [Setting(window_ns, side) for side in sides]

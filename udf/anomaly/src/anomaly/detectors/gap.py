@@ -9,6 +9,7 @@ Algorithms for Mining Outliers from Large Data Sets", SIGMOD 2000; here of one f
 
 from typing import Any
 
+from anomaly.detectors.channel import Setting
 from anomaly.detectors.novelty import Novelty
 
 # What a window adds to the sum is worth so much one window later, and all windows before together at most so much: a
@@ -20,15 +21,16 @@ _MOST_KEPT = 0.1
 class Gap:
     """One feature of one series."""
 
-    __slots__ = ("_novelty", "_sum")
+    __slots__ = ("_novelty", "_side", "_sum")
 
-    def __init__(self, window_ns: int) -> None:
+    def __init__(self, setting: Setting) -> None:
+        self._side = setting.side
         self._novelty = Novelty()
         self._sum = 0.0
 
     def feed(self, begin_ns: int, value: float) -> float:
         """The score of the next window."""
-        self._sum = min(_KEPT * self._sum, _MOST_KEPT) + self._novelty.gap(value)
+        self._sum = min(_KEPT * self._sum, _MOST_KEPT) + self._novelty.gap(value, self._side)
         self._novelty.add(begin_ns, value)
         return self._sum
 
@@ -41,9 +43,9 @@ class Gap:
         return [self._sum, self._novelty.state()]
 
     @classmethod
-    def from_state(cls, window_ns: int, state: Any) -> "Gap":
+    def from_state(cls, setting: Setting, state: Any) -> "Gap":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
-        gap = cls(window_ns)
+        gap = cls(setting)
         total, novelty = state
         gap._sum, gap._novelty = float(total), Novelty.from_state(novelty)
         return gap

@@ -27,11 +27,11 @@ class Novelty:
         self._seen_ns = array("q")
         self._added = 0
 
-    def gap(self, value: float) -> float:
+    def gap(self, value: float, side: int = 0) -> float:
         """The distance to the nearest value seen, in units of the range of those seen. 0 while nothing was seen; 1 for
-        whatever differs from the only value seen."""
+        whatever differs from the only value seen. side: 1 for 0 below all that was seen, -1 for 0 above."""
         nearest = self.nearest(value)
-        if nearest is None:
+        if nearest is None or side * value < min(side * self._values[0], side * self._values[-1]):
             return 0.0
         span = self._values[-1] - self._values[0]
         return abs(nearest - value) / span if span > 0.0 else float(nearest != value)

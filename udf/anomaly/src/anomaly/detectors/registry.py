@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from anomaly.detectors import context, ensemble, featurewise, half_space_trees, knn, running_tail
 from anomaly.detectors.base import Detector, Floats, History
+from anomaly.detectors.channel import Channel
 from anomaly.detectors.gap import Gap
 from anomaly.detectors.isolation_forest import IsolationForest
 from anomaly.detectors.robust_z import RobustZ
@@ -16,7 +17,7 @@ from anomaly.detectors.slow_gap import SlowGap
 from anomaly.detectors.tails import Tailed, fit_tails, tails_from_arrays
 
 # Those that look at each feature for itself.
-_CHANNELS: dict[str, type[featurewise.Channel]] = {"gap": Gap, "slow_gap": SlowGap, "seasonal": Seasonal}
+_CHANNELS: dict[str, type[Channel]] = {"gap": Gap, "slow_gap": SlowGap, "seasonal": Seasonal}
 NAMES = ("ensemble", "isolation_forest", *_CHANNELS, "robust_z", "knn", "half_space_trees")
 
 

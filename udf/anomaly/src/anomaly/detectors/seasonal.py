@@ -9,6 +9,7 @@ import math
 from collections import deque
 from typing import Any
 
+from anomaly.detectors.channel import Setting
 from anomaly.detectors.surprise import Surprise
 
 _HOUR_NS = 3_600_000_000_000
@@ -21,10 +22,11 @@ _AVERAGED = 6
 class Seasonal:
     """One feature of one series."""
 
-    __slots__ = ("_counts", "_means", "_most", "_residuals", "_surprise")
+    __slots__ = ("_counts", "_means", "_most", "_residuals", "_side", "_surprise")
 
-    def __init__(self, window_ns: int) -> None:
-        self._most = max(1.0, _DAYS * _HOUR_NS / window_ns)
+    def __init__(self, setting: Setting) -> None:
+        self._side = setting.side
+        self._most = max(1.0, _DAYS * _HOUR_NS / setting.window_ns)
         self._means = [0.0] * _HOURS
         self._counts = [0.0] * _HOURS
         self._residuals: deque[float] = deque(maxlen=_AVERAGED)
@@ -39,7 +41,8 @@ class Seasonal:
         self._residuals.append(value - self._means[hour] if count else 0.0)
         self._counts[hour] = count = min(count + 1.0, self._most)
         self._means[hour] += (value - self._means[hour]) / count
-        return self._surprise.feed(abs(math.fsum(self._residuals)) / _AVERAGED)
+        residual = math.fsum(self._residuals) / _AVERAGED
+        return self._surprise.feed(max(self._side * residual, 0.0) if self._side else abs(residual))
 
     def pause(self) -> None:
         """Windows are missing: the average begins anew."""
@@ -50,9 +53,9 @@ class Seasonal:
         return [self._means, self._counts, list(self._residuals), self._surprise.state()]
 
     @classmethod
-    def from_state(cls, window_ns: int, state: Any) -> "Seasonal":
+    def from_state(cls, setting: Setting, state: Any) -> "Seasonal":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
-        seasonal = cls(window_ns)
+        seasonal = cls(setting)
         means, counts, residuals, surprise = state
         if len(means) != _HOURS or len(counts) != _HOURS:
             raise ValueError(f"{len(means)} means, {len(counts)} counts for {_HOURS} hours")

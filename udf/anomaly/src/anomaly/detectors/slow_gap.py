@@ -11,6 +11,7 @@ from collections import deque
 from itertools import islice
 from typing import Any
 
+from anomaly.detectors.channel import Setting
 from anomaly.detectors.novelty import Novelty
 from anomaly.detectors.surprise import Surprise
 
@@ -26,10 +27,11 @@ _KEPT_WINDOWS = 5_000
 class SlowGap:
     """One feature of one series."""
 
-    __slots__ = ("_deviation", "_gaps", "_means", "_novelty", "_surprise", "_total", "_values")
+    __slots__ = ("_deviation", "_gaps", "_means", "_novelty", "_side", "_surprise", "_total", "_values")
 
-    def __init__(self, window_ns: int) -> None:
-        self._novelty = Novelty(_kept_ns(window_ns))
+    def __init__(self, setting: Setting) -> None:
+        self._side = setting.side
+        self._novelty = Novelty(_kept_ns(setting.window_ns))
         self._surprise = Surprise()
         self._gaps = 0.0
         # Of the means lately, from the nearest that were seen.
@@ -48,7 +50,7 @@ class SlowGap:
         if len(self._values) > _AVERAGED:
             self._total -= self._values.popleft()
         mean = self._total / _AVERAGED
-        self._gaps = _KEPT * self._gaps + self._novelty.gap(mean)
+        self._gaps = _KEPT * self._gaps + self._novelty.gap(mean, self._side)
         over = self._over(mean)
         self._means.append((begin_ns, mean))
         if len(self._means) > _AVERAGED:
@@ -86,14 +88,15 @@ class SlowGap:
         ]
 
     @classmethod
-    def from_state(cls, window_ns: int, state: Any) -> "SlowGap":
+    def from_state(cls, setting: Setting, state: Any) -> "SlowGap":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
-        slow = cls(window_ns)
+        slow = cls(setting)
         gaps, deviation, values, total, means, novelty, surprise = state
         slow._gaps, slow._deviation, slow._total = float(gaps), float(deviation), float(total)
         slow._values = deque(float(value) for value in values)
         slow._means = deque((int(begin_ns), float(mean)) for begin_ns, mean in means)
-        slow._novelty, slow._surprise = Novelty.from_state(novelty, _kept_ns(window_ns)), Surprise.from_state(surprise)
+        slow._novelty = Novelty.from_state(novelty, _kept_ns(setting.window_ns))
+        slow._surprise = Surprise.from_state(surprise)
         return slow
 
 

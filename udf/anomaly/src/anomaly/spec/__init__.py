@@ -6,12 +6,13 @@ check.
 """
 
 from anomaly.spec.duration import DurationError, format_duration, parse_duration
-from anomaly.spec.pipeline import Alerts, Periods, Pipeline, Training, canonical_json, load_schema
+from anomaly.spec.pipeline import Alerts, Field, Periods, Pipeline, Training, canonical_json, load_schema
 from anomaly.spec.validate import SpecError, normalize, parse
 
 __all__ = [
     "Alerts",
     "DurationError",
+    "Field",
     "Periods",
     "Pipeline",
     "SpecError",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from anomaly.spec.duration import DurationError, parse_duration
-from anomaly.spec.pipeline import DEFAULT_PARAMETERS, Pipeline, usual_severity
+from anomaly.spec.pipeline import DEFAULT_PARAMETERS, SHAPES, Pipeline, usual_severity
 
 Finding = tuple[str, object, str]
 
@@ -32,6 +32,7 @@ def check(pipeline: Pipeline) -> Iterator[Finding]:
     """All findings of one pipeline."""
     yield from _window(pipeline)
     yield from _names(pipeline)
+    yield from _fields(pipeline)
     yield from _parameters(pipeline)
     yield from _training(pipeline)
     yield from _periods(pipeline)
@@ -80,8 +81,20 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
     for field in pipeline.fields:
         if field == "time":
             yield "fields", field, "is the point's timestamp, not a field: name a field"
+    for field in sorted({field for field in pipeline.fields if pipeline.fields.count(field) > 1}):
+        yield "fields", field, "is there more than once: name each once"
     if "count" in pipeline.aggregate and len(pipeline.aggregate) == 1:
         yield "aggregate", "count", "alone says nothing about the values: add another, such as [count, mean, stddev]"
+
+
+def _fields(pipeline: Pipeline) -> Iterator[Finding]:
+    for index, field in enumerate(pipeline.watched):
+        if field.direction != "both" and SHAPES.issuperset(pipeline.aggregate):
+            yield (
+                f"fields[{index}].direction",
+                field.direction,
+                f"cannot be told from {', '.join(pipeline.aggregate)}: add one that says where they are, such as mean",
+            )
 
 
 def _parameters(pipeline: Pipeline) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -24,6 +24,46 @@ _FINGERPRINTED = (
     "detector",
     "parameters",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field, and which of its deviations count. unit: for people; None: not told. direction: one of DIRECTIONS, the
+    side of the usual that matters. min_deviation: how far from the usual is still usual, in the field's own unit."""
+
+    name: str
+    unit: str | None = None
+    direction: str = "both"
+    min_deviation: float = 0.0
+
+    def entry(self, *, unit: bool = True) -> str | dict[str, Any]:
+        """As people write it, the shortest: the name alone where nothing else is said. unit: whether to say it."""
+        more = {
+            **({"unit": self.unit} if unit and self.unit is not None else {}),
+            **({"direction": self.direction} if self.direction != "both" else {}),
+            **({"min_deviation": self.min_deviation} if self.min_deviation else {}),
+        }
+        return {"name": self.name, **more} if more else self.name
+
+    def __str__(self) -> str:
+        """For people: what counts of it."""
+        unit = f" {self.unit}" if self.unit is not None else ""
+        rules = [f"only what is {self.direction}er than usual counts"] if self.direction != "both" else []
+        rules += [f"what is at most {self.min_deviation:g}{unit} from the usual is usual"] if self.min_deviation else []
+        named = f"{self.name} in{unit}" if unit else self.name
+        return f"{named}: {', and '.join(rules)}" if rules else named
+
+    @classmethod
+    def of(cls, entry: str | Mapping[str, Any]) -> "Field":
+        """The inverse of `entry`. Raises KeyError, TypeError or ValueError where it is none."""
+        if isinstance(entry, str):
+            return cls(entry)
+        return cls(
+            entry["name"],
+            entry.get("unit"),
+            entry.get("direction", "both"),
+            float(entry.get("min_deviation", 0.0)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +137,7 @@ class Pipeline:
     database: str
     retention_policy: str
     measurement: str
-    fields: tuple[str, ...]
+    watched: tuple[Field, ...]
     group_by: tuple[str, ...]
     window: str
     aggregate: tuple[str, ...]
@@ -109,6 +149,11 @@ class Pipeline:
     periods: Periods
     drift: Drift
     alerts: Alerts
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields that are watched."""
+        return tuple(field.name for field in self.watched)
 
     @property
     def window_ns(self) -> int:
@@ -134,7 +179,7 @@ class Pipeline:
             "database": self.database,
             "retention_policy": self.retention_policy,
             "measurement": self.measurement,
-            "fields": list(self.fields),
+            "fields": [field.entry() for field in self.watched],
             "group_by": list(self.group_by),
             "window": self.window,
             "aggregate": list(self.aggregate),
@@ -165,18 +210,28 @@ class Pipeline:
     @cached_property
     def fingerprint(self) -> str:
         """12 hex digits of the SHA-256 over the keys that change features or scores."""
-        mapping = self.as_dict()
-        text = canonical_json({key: mapping[key] for key in _FINGERPRINTED})
+        text = canonical_json(_decisive(self.as_dict()))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """What another specification (a mapping, such as a manifest's) has different, of the fingerprinted keys."""
-        mine = self.as_dict()
+        mine, theirs = _decisive(self.as_dict()), _decisive(other)
         return [
-            f"{key}: {json.dumps(other.get(key))} in the model, {json.dumps(mine[key])} in the pipeline"
+            f"{key}: {json.dumps(theirs.get(key))} in the model, {json.dumps(mine.get(key))} in the pipeline"
             for key in _FINGERPRINTED
-            if other.get(key) != mine[key]
+            if theirs.get(key) != mine.get(key)
         ]
+
+
+def _decisive(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """What is fingerprinted of a specification: without units, which change no score."""
+    found = {key: mapping[key] for key in _FINGERPRINTED if key in mapping}
+    return {**found, "fields": unitless(found["fields"])} if "fields" in found else found
+
+
+def unitless(fields: Iterable[str | Mapping[str, Any]]) -> list[str | dict[str, Any]]:
+    """A specification's `fields` without their units."""
+    return [Field.of(entry).entry(unit=False) for entry in fields]
 
 
 def canonical_json(specification: Pipeline | Mapping[str, Any]) -> str:
@@ -220,7 +275,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         database=mapping["database"],
         retention_policy=mapping.get("retention_policy", "autogen"),
         measurement=mapping["measurement"],
-        fields=tuple(mapping["fields"]),
+        watched=tuple(Field.of(entry) for entry in mapping["fields"]),
         group_by=tuple(mapping.get("group_by", ())),
         window=format_duration(window_ns),
         aggregate=tuple(mapping.get("aggregate", DEFAULT_AGGREGATE)),
@@ -256,6 +311,10 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
     )
 
 
+DIRECTIONS = ("both", "high", "low")
+# Aggregates that say how much a field's values differ, how many they are; the others say where they are.
+SPREADS = frozenset({"stddev", "spread"})
+SHAPES = SPREADS | {"count"}
 DEFAULT_AGGREGATE = ("mean", "stddev")
 DEFAULT_DETECTOR = "ensemble"
 _FOREST = {"trees": 100, "samples": 256, "context": []}

@@ -133,6 +133,8 @@ def _explain(error: "ValidationError") -> Iterator[str]:
     elif error.validator == "type":
         wanted = _TYPES.get(str(rule), str(rule))
         yield f"{key}: {value} is not {wanted}: write {wanted}{such_as}"
+    elif error.validator == "anyOf":
+        yield from _none_fits(error, such_as)
     elif error.validator == "enum":
         close = difflib.get_close_matches(str(instance), [str(choice) for choice in rule], n=1)
         hint = f"did you mean {close[0]}?" if close else "choose one"
@@ -156,11 +158,28 @@ def _explain(error: "ValidationError") -> Iterator[str]:
         yield f"{key}: {value} {error.message}"
 
 
+def _none_fits(error: "ValidationError", such_as: str) -> Iterator[str]:
+    """What is wrong by the alternative whose type fits; no two have the same."""
+    alternatives: dict[int, list[ValidationError]] = {}
+    for inner in error.context or ():
+        alternatives.setdefault(int(inner.schema_path[0]), []).append(inner)
+    wanted = []
+    for found in alternatives.values():
+        types = [str(inner.validator_value) for inner in found if inner.validator == "type" and not inner.path]
+        if not types:
+            for inner in found:
+                yield from _explain(inner)
+            return
+        wanted += [_TYPES.get(name, name) for name in types]
+    yield f"{_key(error)}: {_show(error.instance)} is not {' or '.join(wanted)}: write one of them{such_as}"
+
+
 _PATTERNS = {
     "name": "cannot be a pipeline's name: use letters a to z, digits, and _ . - after the first, at most 64",
     "topic": "cannot be a topic's name: use letters a to z, digits, and _ . -, at most 64",
     "duration": "is not a duration: write an integer and one of ms, s, m, h, d, w",
     "time": "is not a time: write a duration before now or an RFC 3339 time",
+    "unit": "has a control character in it: write what stands behind a number",
     "identifier": "has a control character in it or a backslash at its end, which line protocol cannot carry: "
     "rename it",
 }
@@ -170,6 +189,7 @@ def _kind(pattern: object) -> str:
     schema = load_schema()
     known = {name: definition.get("pattern") for name, definition in schema["$defs"].items()}
     known["name"] = schema["properties"]["name"]["pattern"]
+    known["unit"] = schema["$defs"]["field"]["properties"]["unit"]["pattern"]
     known["topic"] = schema["properties"]["alerts"]["properties"]["topic"]["pattern"]
     return next((name for name, text in known.items() if text == pattern), "")
 

@@ -26,9 +26,10 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.features import SPREADS, Floats, features
+from anomaly.features import Floats, features
 from anomaly.feedback import FALSE_ALARM, TRUE, Feedback, Mark
 from anomaly.model import Model, score_windows
+from anomaly.spec.pipeline import SHAPES
 from anomaly.training.fit import Trained
 from anomaly.training.gate import MIN_WINDOWS
 from anomaly.training.marks import opens
@@ -40,13 +41,13 @@ _STRETCHES = 50
 # Planted offsets of a field, and of all together at most; their sizes are in scales of the series.
 _OF_A_FIELD, _PLANTED = 80, 400
 _SIZES = (6.0, 9.0, 13.0, 19.0)
+# Their ways: name, sign, and the direction of fields to which that way is the other one.
+_WAYS = (("upwards", 1.0, "low"), ("downwards", -1.0, "high"))
 # Shares of all, and of one field in one direction, that may be lost. Measured on simulated printers: between models of
 # 5 hours at most 0.16 and 0.30, of 2 hours after 5 at most 0.22 and 0.43; of 50 minutes after 5 hours 0.28 or more of
 # all; with an unnoticed offset in 3 % of the history 0.78 or more of its field and direction. A candidate that is
 # calmer, or has learned a false alarm, may lose the third share, of all.
 _MARGIN, _MARGIN_OF_ONE, _MARGIN_OF_EXCUSED = 0.25, 0.5, 0.5
-# Aggregates that an offset leaves as they are.
-_SHAPES = SPREADS | {"count"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,24 +180,30 @@ class _Planted:
 
 
 def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_Planted]:
-    """Offsets at evenly spread places: each field and size in turn, up and down."""
+    """Offsets that count at evenly spread places: each field and size in turn, up and down."""
     wanted = features(model.pipeline)
     levels: dict[str, list[int]] = {}
     for column, feature in enumerate(wanted):
-        if feature.aggregate not in _SHAPES:
+        if feature.aggregate not in SHAPES:
             levels.setdefault(feature.field, []).append(column)
-    turns = list(product((("upwards", 1.0), ("downwards", -1.0)), _SIZES, levels.items()))
+    watched = {field.name: field for field in model.pipeline.watched}
+    turns = [
+        (way, sign, size, watched[field], columns)
+        for (way, sign, other), size, (field, columns) in product(_WAYS, _SIZES, levels.items())
+        if watched[field].direction != other
+    ]
     most = min(_OF_A_FIELD * len(levels), _PLANTED)
     planted = []
     rows = model.scaling.rows()
-    for place, ((way, sign), size, (field, columns)) in zip(
+    for place, (way, sign, size, field, columns) in zip(
         np.unique(places[np.linspace(0, len(places) - 1, most).astype(np.intp)]), cycle(turns), strict=False
     ):
         series = windows.series[place]
         before = slice(max(place - LEAD_IN_WINDOWS, int(np.searchsorted(windows.series, series))), place + 1)
         values = windows.values[before].copy()
-        values[-1, columns] += sign * size * model.scaling.scale[rows[windows.keys[series]], columns]
-        planted.append(_Planted((field, way), windows.keys[series], windows.begin_ns[before], values))
+        scale = model.scaling.scale[rows[windows.keys[series]], columns]
+        values[-1, columns] += sign * (size * scale + field.min_deviation)
+        planted.append(_Planted((field.name, way), windows.keys[series], windows.begin_ns[before], values))
     return planted
 
 

@@ -25,6 +25,7 @@ from anomaly.features import Floats, Scaling, features, fit_scaling
 from anomaly.feedback import Feedback
 from anomaly.model import Model, score_windows
 from anomaly.reference import reference
+from anomaly.relevance import relevance
 from anomaly.spec import Pipeline
 from anomaly.training.blocks import FOLDS, Blocks
 from anomaly.training.gate import MIN_WINDOWS, Quality, check_quality, check_windows
@@ -137,10 +138,24 @@ def _fit(
     keep: bool = False,
 ) -> tuple[Scaling, dict[str, Detector], object]:
     """The scaling, the detectors by name, and the library's own object of the one that has one."""
-    scaling = fit_scaling(features(pipeline), windows.keys, windows.series, windows.values, windows.counts)
+    scaling = fit_scaling(
+        features(pipeline),
+        windows.keys,
+        windows.series,
+        windows.values,
+        windows.counts,
+        relevance(pipeline.watched, pipeline.aggregate),
+    )
     x = scaling.transform(windows.values, windows.series + 1)
     history = History(
-        x, windows.series, len(windows.keys), windows.begin_ns, pipeline.window_ns, long, told if told.any() else None
+        x,
+        windows.series,
+        len(windows.keys),
+        windows.begin_ns,
+        pipeline.window_ns,
+        long,
+        told=told if told.any() else None,
+        sides=None if scaling.relevance is None else scaling.relevance.sides,
     )
     fitted = {name: fit(name, history, parameters, seed, keep=keep) for name in names}
     estimators = (estimator for _, estimator in fitted.values() if estimator is not None)

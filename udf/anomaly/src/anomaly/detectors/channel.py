@@ -1,0 +1,36 @@
+"""One feature of one series, followed by what remembers it: the interface, and what it is told beforehand."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """window_ns: a window's length. side: whether only greater (1) or only smaller (-1) features than usual count, or
+    both (0); features themselves are one-sided already (`anomaly.relevance`), sums and means of them are not."""
+
+    window_ns: int
+    side: int = 0
+
+
+class Channel(Protocol):
+    """One feature of one series. Features are scaled: see `anomaly.features`."""
+
+    def __init__(self, setting: Setting) -> None: ...
+
+    def feed(self, begin_ns: int, value: float) -> float:
+        """The score of the next window, 0 or greater, from what was before and the window itself."""
+        ...
+
+    def pause(self) -> None:
+        """Windows are missing between the last and the next."""
+        ...
+
+    def state(self) -> Any:
+        """What is remembered, for JSON."""
+        ...
+
+    @classmethod
+    def from_state(cls, setting: Setting, state: Any) -> Self:
+        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        ...
