@@ -27,6 +27,14 @@ def test_a_log_gets_a_line_when_work_ends_and_every_ten_seconds_before() -> None
     assert log.getvalue() == "reading\n20% read\n40% read\n100% read\n"
 
 
+def test_one_of_several_has_lines_with_its_name_on_a_terminal_too() -> None:
+    terminal = Terminal()
+    told = progress(terminal, one_of_several="printer")
+    told.say("reading")
+    told.at(1.0, "read")
+    assert terminal.getvalue() == "printer: reading\nprinter: 100% read\n"
+
+
 def test_a_bar_is_one_line_that_messages_do_not_break() -> None:
     terminal, clock = Terminal(), Clock()
     bar = Bar(terminal, clock)

@@ -1,14 +1,13 @@
-"""Arguments, dispatch, and the one place where exceptions become messages and exit codes."""
+"""Arguments and dispatch."""
 
 import argparse
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 
 from anomaly import __version__
 from anomaly.cli import codes
-from anomaly.cli.common import UsageError, default_models, result, say
-from anomaly.spec import SpecError
+from anomaly.cli.common import default_models
+from anomaly.cli.failure import failed
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -19,41 +18,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.command
     try:
         return command(options)
-    except (SpecError, UsageError) as error:
-        return _failed(str(error), codes.USAGE, options)
-    except KeyboardInterrupt:
-        return _failed("interrupted", 130, options)
     except BrokenPipeError:
         # Whoever read the output has gone.
         sys.stderr.close()
         return codes.DONE
-    except Exception as error:
-        code = _code(error)
-        if code == codes.BUG:
-            traceback.print_exc()
-        return _failed(str(error) or type(error).__name__, code, options)
-
-
-def _code(error: Exception) -> int:
-    """Without importing what the command has not: an exception's class is there only if its module is."""
-    for module, name, code in (
-        ("anomaly.store", "StoreError", codes.STORE),
-        ("anomaly.training.influx", "InfluxError", codes.INFLUXDB),
-        ("anomaly.training.gate", "Refused", codes.REFUSED),
-    ):
-        loaded = sys.modules.get(module)
-        if loaded is not None and isinstance(error, getattr(loaded, name)):
-            return code
-    return codes.BUG
-
-
-def _failed(message: str, code: int, options: argparse.Namespace) -> int:
-    for line in message.splitlines():
-        say(f"anomaly: {line}")
-    # The UDF's stdout is Kapacitor's.
-    if options.command is not _udf:
-        result({"status": "failed", "pipeline": getattr(options, "pipeline", None), "message": message})
-    return code
+    except (Exception, KeyboardInterrupt) as error:
+        # The UDF's stdout is Kapacitor's.
+        return failed(error, getattr(options, "pipeline", None), answer=options.command is not _udf)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,14 +36,30 @@ def _parser() -> argparse.ArgumentParser:
     _models(udf)
     udf.set_defaults(command=_udf)
 
-    train = commands.add_parser("train", help="train a pipeline's model on history, and make it current")
-    _spec(train)
+    train = commands.add_parser("train", help="train pipelines' models on history, and make them current")
+    _file(train)
+    train.add_argument(
+        "--pipeline",
+        dest="pipelines",
+        action="append",
+        metavar="NAME",
+        help="may be repeated; default: all that are enabled",
+    )
     _models(train)
     _influxdb(train)
     _range(train)
     _results(train)
     train.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
-    train.add_argument("--jobs", type=int, metavar="N", help="threads; default: a processor each, at most 4")
+    train.add_argument(
+        "--at-once",
+        type=int,
+        default=2,
+        metavar="N",
+        help="pipelines that are trained at the same time, each of which may take some 800 MiB; default: %(default)s",
+    )
+    train.add_argument(
+        "--jobs", type=int, metavar="N", help="threads of all of them together; default: a processor each, at most 4"
+    )
     train.add_argument(
         "--if-needed", action="store_true", help="do nothing when the current model is what would be trained"
     )
@@ -83,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(command=_train)
 
     trainer = commands.add_parser("trainer", help="train pipelines again when it is time, until it is ended")
-    trainer.add_argument("--spec", required=True, metavar="FILE", help="pipelines as JSON (or YAML)")
+    _file(trainer)
     _models(trainer)
     _influxdb(trainer)
     _results(trainer)
@@ -211,8 +198,12 @@ def _models_actions(models: argparse.ArgumentParser) -> None:
     added["prune"].add_argument("--keep", type=int, default=5, metavar="N", help="default 5")
 
 
-def _spec(parser: argparse.ArgumentParser) -> None:
+def _file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", required=True, metavar="FILE", help="pipeline(s) as JSON (or YAML), - for stdin")
+
+
+def _spec(parser: argparse.ArgumentParser) -> None:
+    _file(parser)
     parser.add_argument("--pipeline", metavar="NAME", help="which, if there are several")
 
 

@@ -1,245 +1,64 @@
-"""`anomaly train`: read, fit, pass the gate, store, promote."""
+"""`anomaly train`: models for pipelines, several at the same time.
+
+Threads, as for the folds of one training: numpy and scikit-learn leave the interpreter to others while they compute.
+Whatever becomes of one pipeline, the others are trained; each prints a line of its own on stdout when it is done.
+"""
 
 import argparse
-import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Sequence
 
 from anomaly.cli import codes
-from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result, say
-from anomaly.detectors.context import column_names
-from anomaly.features import enough_windows, features
-from anomaly.feedback import Feedback, Mark
-from anomaly.feedback_file import feedback_path, read_marks, write_marks
-from anomaly.libraries import installed
+from anomaly.cli.common import UsageError, choose, read_pipelines
+from anomaly.cli.failure import failed
 from anomaly.spec import Pipeline
-from anomaly.store import Store, StoreError
-from anomaly.training.gate import Refused
-from anomaly.training.influx import Influx
 from anomaly.training.progress import progress
-from anomaly.training.range import Range, resolve, rfc3339, trained_on
-from anomaly.windows import Windows
-
-if TYPE_CHECKING:
-    from anomaly.training.challenge import Challenge
-    from anomaly.training.fit import Trained
 
 _MOST_JOBS = 4
 
 
 def train(options: argparse.Namespace) -> int:
-    """Trains one pipeline's model. Raises SpecError, UsageError, InfluxError, StoreError."""
-    started = time.monotonic()
+    """Returns the exit code of the first pipeline that failed or was refused, in the order of the specification.
+
+    Raises SpecError, UsageError.
+    """
     if not 0 <= options.seed < 2**31:
         raise UsageError(f"--seed: {options.seed} is out of range: 0 to 2147483647")
-    if options.jobs is not None and options.jobs < 1:
-        raise UsageError(f"--jobs: {options.jobs} is too few: write at least 1")
-    pipeline = choose(read_pipelines(options.spec), options.pipeline)
-    options.pipeline = pipeline.name
-    now_ns = time.time_ns()
-    asked = resolve(pipeline, options.start, options.stop, now_ns)
-    store = Store(options.models, pipeline.name)
-    influx = connect(options)
-    marks = _marks(influx, options, pipeline)
-    if options.if_needed:
-        fitting = _fitting(store, pipeline, asked, options.seed, marks)
-        if fitting is not None:
-            say(f"model {pipeline.name}/{fitting['version']} is what would be trained: nothing to do")
-            result(_answer("unchanged", store, fitting, started))
-            return codes.DONE
-    # Only now: reading a specification must not wait for scikit-learn.
-    from anomaly.training.fit import train as fit
-    from anomaly.training.marks import learned
-    from anomaly.training.read import read
+    for name, number in (("--jobs", options.jobs), ("--at-once", options.at_once)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name}: {number} is too few: write at least 1")
+    pipelines = _chosen(read_pipelines(options.spec), options.pipelines)
+    # Only now: reading a specification must not wait for joblib.
+    from joblib import Parallel, cpu_count, delayed
 
-    bar = progress()
-    try:
-        history = read(influx, pipeline, asked, bar)
-        feedback = Feedback(pipeline, marks)
-        marked = feedback.left_out(history.windows)
-        if marked.any():
-            say(f"{int(marked.sum())} windows are left out: they are marked as maintenance or as true anomalies")
-        windows = history.windows.where(~marked)
-        trained = fit(pipeline, windows, _version(store, pipeline, now_ns), options.seed, bar, _jobs(options), feedback)
-    except Refused as error:
-        say(f"anomaly: {error}")
-        result({**_nothing("refused", pipeline, asked, started), "message": str(error)})
-        return codes.REFUSED
-    for warning in trained.quality.warnings:
-        say(f"warning: {warning}")
-    challenged = _challenged(store, pipeline, trained, history.windows, marks)
-    if challenged is not None and challenged.worse:
-        message = f"{' and '.join(challenged.worse)}: {challenged}"
-        if not (options.force or options.no_promote):
-            message = (
-                f"pipeline {pipeline.name}: the new model does worse than the current one, {challenged.current}, which "
-                f"stays: {message}: train on another range (training.from, training.to, --from, --to), or insist with "
-                "--force (train_force)"
-            )
-            say(f"anomaly: {message}")
-            result({**_nothing("refused", pipeline, asked, started), "message": message})
-            return codes.REFUSED
-        say(f"warning: the new model does worse than the current one: {message}")
-    elif challenged is not None:
-        say(f"beside the current model, {challenged.current}, {challenged}")
-    manifest = {
-        "created": rfc3339(now_ns),
-        "parent": store.current(),
-        "window": pipeline.window,
-        "range": {"from": rfc3339(asked.begin_ns), "to": rfc3339(asked.end_ns), "asked": list(asked.asked)},
-        "counts": {
-            "read": history.read,
-            "windows": trained.windows,
-            "left_out": trained.left_out,
-            "series": len(windows.keys),
-            "points": history.points,
-        },
-        "pooled": _pooled(windows),
-        "context": {
-            "used": list(trained.context.used),
-            "left_out": dict(trained.context.left_out),
-            "columns": column_names(trained.context.used, [feature.name for feature in features(pipeline)]),
-        },
-        "feedback": {
-            "marks": [mark.id for mark in marks],
-            "left_out": int(marked.sum()),
-            "learned": learned(trained.model, windows, marks),
-        },
-        "seed": options.seed,
-        "libraries": installed(),
-        "calibration": {
-            "scores": trained.model.calibration.count,
-            "tail": trained.model.calibration.tail,
-            "excess": trained.model.calibration.excess,
-            "threshold": trained.model.threshold(pipeline.periods.open),
-        },
-        "quality": asdict(trained.quality),
-        "challenge": None if challenged is None else asdict(challenged),
-    }
-    path = store.write(trained.model, manifest, trained.estimator)
-    if not options.no_promote:
-        store.promote(trained.model.version)
-    say(
-        f"model {pipeline.name}/{trained.model.version} is stored in {path}"
-        + ("" if options.no_promote else " and current")
-    )
-    result(_answer("trained", store, store.manifest(trained.model.version), started))
-    return codes.DONE
+    # cpu_count knows a container's limits. Each thread needs memory, too.
+    jobs = options.jobs or min(int(cpu_count()), _MOST_JOBS)
+    at_once = min(options.at_once, jobs, len(pipelines))
+
+    def trained(pipeline: Pipeline) -> int:
+        from anomaly.cli.train_one import train_one
+
+        told = progress(one_of_several=pipeline.name if len(pipelines) > 1 else "")
+        try:
+            return train_one(pipeline, options, jobs // at_once, told)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            return failed(error, pipeline.name, told.say)
+
+    ends = Parallel(n_jobs=at_once, prefer="threads")(delayed(trained)(pipeline) for pipeline in pipelines)
+    return next((code for code in ends if code != codes.DONE), codes.DONE)
 
 
-def _challenged(
-    store: Store, pipeline: Pipeline, trained: "Trained", history: Windows, marks: list[Mark]
-) -> "Challenge | None":
-    """The new model beside the current one; None where there is none that can be asked."""
-    from anomaly.training.challenge import challenge
+def _chosen(pipelines: list[Pipeline], names: Sequence[str] | None) -> list[Pipeline]:
+    """The pipelines of those names, in the order of the specification; without names all that are enabled.
 
-    version = store.current()
-    if version is None:
-        return None
-    try:
-        current = store.load(version, pipeline)
-    except StoreError as error:
-        say(f"the new model is not compared with the current one: {error}")
-        return None
-    return challenge(current, trained_on(store.manifest(version)), trained, history, marks)
-
-
-def _pooled(windows: Windows) -> list[list[str]]:
-    """The series that have too little history for scales of their own, and get those of all."""
-    lengths = np.bincount(windows.series[windows.complete], minlength=len(windows.keys))
-    return [list(key) for key, enough in zip(windows.keys, enough_windows(lengths), strict=True) if not enough]
-
-
-def _marks(influx: Influx, options: argparse.Namespace, pipeline: Pipeline) -> list[Mark]:
-    """What people said of periods, which running UDFs are told, too; without a results database, as was said before."""
-    from anomaly.training.marks import read_feedback
-
-    path = feedback_path(options.models, pipeline.name)
-    if options.results_database not in influx.databases():
-        return read_marks(path)
-    marks = read_feedback(influx, options.results_database, pipeline)
-    if marks or path.exists():
-        write_marks(path, marks)
-    return marks
-
-
-def _fitting(store: Store, pipeline: Pipeline, asked: Range, seed: int, marks: list[Mark]) -> dict[str, Any] | None:
-    """The current model's manifest, if training would make the same: what was asked for counts, as `24h` before now is
-    another range each time."""
-    from anomaly.training.marks import unheeded
-
-    try:
-        version = store.current()
-        if version is None:
-            return None
-        store.load(version, pipeline)
-        manifest = store.manifest(version)
-    except StoreError as error:
-        say(f"training again: {error}")
-        return None
-    if manifest.get("range", {}).get("asked") != list(asked.asked):
-        say(
-            f"training again: the current model was asked for {manifest.get('range', {}).get('asked')}, now "
-            f"{list(asked.asked)} is"
-        )
-        return None
-    if manifest.get("seed") != seed:
-        say(f"training again: the current model has seed {manifest.get('seed')}, now {seed} is asked for")
-        return None
-    new = unheeded(manifest, marks, asked)
-    if new:
-        named = ", ".join(f"{mark.kind} {mark.id} from {rfc3339(mark.begin_ns)}" for mark in new)
-        say(f"training again: marks of feedback are newer than the current model: {named}")
-        return None
-    return manifest
-
-
-def _version(store: Store, pipeline: Pipeline, now_ns: int) -> str:
-    stamp = rfc3339(now_ns).replace("-", "").replace(":", "")
-    name = f"{stamp}-{pipeline.fingerprint[:6]}"
-    taken = {version.name for version in store.versions()}
-    return next(
-        candidate for candidate in (name, *(f"{name}-{number}" for number in range(2, 1000))) if candidate not in taken
-    )
-
-
-def _jobs(options: argparse.Namespace) -> int:
-    if options.jobs is not None:
-        return int(options.jobs)
-    import joblib
-
-    # Knows a container's limits. Each thread needs memory, too.
-    return min(int(joblib.cpu_count()), _MOST_JOBS)
-
-
-def _answer(status: str, store: Store, manifest: dict[str, Any], started: float) -> dict[str, Any]:
-    return {
-        "status": status,
-        "pipeline": store.pipeline,
-        "version": manifest["version"],
-        "fingerprint": manifest["fingerprint"],
-        "windows": manifest["counts"]["windows"],
-        "series": manifest["counts"]["series"],
-        "from": manifest["range"]["from"],
-        "to": manifest["range"]["to"],
-        "seconds": round(time.monotonic() - started, 1),
-        "path": str(store.path / manifest["version"]),
-        "message": "",
-    }
-
-
-def _nothing(status: str, pipeline: Pipeline, asked: Range, started: float) -> dict[str, Any]:
-    return {
-        "status": status,
-        "pipeline": pipeline.name,
-        "version": None,
-        "fingerprint": pipeline.fingerprint,
-        "windows": 0,
-        "series": 0,
-        "from": rfc3339(asked.begin_ns),
-        "to": rfc3339(asked.end_ns),
-        "seconds": round(time.monotonic() - started, 1),
-        "path": None,
-    }
+    Raises UsageError.
+    """
+    if names:
+        named = {choose(pipelines, name).name for name in names}
+        return [pipeline for pipeline in pipelines if pipeline.name in named]
+    enabled = [pipeline for pipeline in pipelines if pipeline.enabled]
+    if not enabled:
+        there = ", ".join(pipeline.name for pipeline in pipelines) or "none"
+        raise UsageError(f"no pipeline of the specification is enabled (there is {there}): name one with --pipeline")
+    return enabled

@@ -68,16 +68,17 @@ class Bar:
 
 
 class Lines:
-    """For a log, such as Ansible's: a line when work ends, and every ten seconds before."""
+    """For a log, such as Ansible's: a line when work ends, and every ten seconds before; each begins with `prefix`."""
 
-    def __init__(self, file: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, file: TextIO, clock: Callable[[], float] = time.monotonic, prefix: str = "") -> None:
         self._file = file
         self._clock = clock
+        self._prefix = prefix
         self._next = clock() + _LINE_SECONDS
 
     def say(self, message: str) -> None:
-        """A line."""
-        self._file.write(message + "\n")
+        """A line, in one piece: other threads may write to the same file."""
+        self._file.write(f"{self._prefix}{message}\n")
         self._file.flush()
 
     def at(self, share: float, what: str) -> None:
@@ -87,7 +88,13 @@ class Lines:
             self.say(f"{share:.0%} {what}")
 
 
-def progress(file: TextIO | None = None) -> Progress:
-    """A bar if `file` (standard error) is a terminal, lines otherwise."""
+def progress(file: TextIO | None = None, one_of_several: str = "") -> Progress:
+    """A bar if `file` (standard error) is a terminal, lines otherwise.
+
+    one_of_several: the name of work that is done at the same time as other work. It has lines, which begin with its
+    name: a bar can show one thing.
+    """
     file = sys.stderr if file is None else file
+    if one_of_several:
+        return Lines(file, prefix=f"{one_of_several}: ")
     return Bar(file) if file.isatty() else Lines(file)
