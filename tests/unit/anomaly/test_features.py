@@ -97,7 +97,7 @@ def test_expected_range_is_in_the_fields_unit() -> None:
 
 def test_a_cut_off_window_has_less_than_half_of_the_usual_points() -> None:
     scaling = fit(usual())
-    np.testing.assert_array_equal(scaling.enough_points(np.array([[10.0], [5.0], [4.0]]), 1), [True, True, False])
+    np.testing.assert_array_equal(scaling.enough_points(np.array([[10.0], [5.0], [4.0]]), 1), [[True], [True], [False]])
 
 
 def test_arrays_hold_everything() -> None:

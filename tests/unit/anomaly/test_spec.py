@@ -44,6 +44,7 @@ def test_defaults() -> None:
         "retention_policy": "autogen",
         "group_by": [],
         "aggregate": ["mean", "stddev"],
+        "missing": "skip",
         "detector": "ensemble",
         "parameters": {"trees": 100, "samples": 256, "context": []},
         "training": {"from": "24h", "to": "0s", "on_drift": False},
@@ -126,7 +127,7 @@ def test_editors_complete_the_pipelines_of_an_inventory(inventory: str) -> None:
 def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
     schema = load_schema()["properties"]
     filled = one().as_dict()
-    for key in ("enabled", "retention_policy", "group_by", "aggregate", "detector"):
+    for key in ("enabled", "retention_policy", "group_by", "aggregate", "missing", "detector"):
         assert schema[key]["default"] == filled[key]
     parameters = {
         name: value
@@ -311,6 +312,7 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"group_by": ["x"]},
         {"measurement": "m"},
         {"fields": ["hotend", {"name": "bed", "direction": "low"}]},
+        {"missing": "usual"},
         {"fields": ["hotend", {"name": "bed", "min_deviation": 1}]},
     )
     for change in changes:
@@ -326,6 +328,7 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"alerts": {"kinds": []}},
         {"window": "10000ms"},
         {"parameters": {"trees": 100}},
+        {"missing": "skip"},
         {"fields": ["hotend", {"name": "bed", "unit": "°C", "direction": "both", "min_deviation": 0}]},
     )
     for change in changes:
@@ -338,6 +341,10 @@ def test_the_horizon_of_drift_is_a_day_or_a_hundred_windows() -> None:
 
 def test_differences_name_key_and_both_values() -> None:
     assert one(window="1m").differences(one().as_dict()) == ['window: "10s" in the model, "1m" in the pipeline']
+    # Written before there was such a key.
+    older = {key: value for key, value in one().as_dict().items() if key != "missing"}
+    assert one(missing="usual").differences(older) == ['missing: "skip" in the model, "usual" in the pipeline']
+    assert one().differences(older) == []
     before = one(fields=["hotend", {"name": "bed", "unit": "°C"}])
     assert one(fields=["hotend", {"name": "bed", "unit": "K", "min_deviation": 2}]).differences(before.as_dict()) == [
         'fields: ["hotend", "bed"] in the model, ["hotend", {"name": "bed", "min_deviation": 2.0}] in the pipeline'

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from anomaly.features import Floats, features
 from anomaly.model import Model
-from anomaly.reference import BINS, Reference, bins
+from anomaly.reference import BINS, UNKNOWN, Reference, bins
 from anomaly.results import Fields, Result, series_tags
 from anomaly.scoring import Key, Scored
 from anomaly.spec import Pipeline
@@ -39,6 +39,8 @@ _AT_A_TIME = 64
 _MOST_SERIES = 100_000
 # What chi squared of n degrees of freedom exceeds once in a hundred, by Wilson and Hilferty's cube.
 _NORMAL_99 = 2.3263
+# Windows, where there are none to divide by.
+_NONE = 1e-9
 
 
 class Fading:
@@ -55,7 +57,8 @@ class Fading:
         n, d = number.shape
         weights = fade ** np.arange(n - 1, -1, -1)
         flat = (np.arange(d) * BINS + number).ravel()
-        new = np.bincount(flat, np.repeat(weights, d), minlength=d * BINS).reshape(d, BINS)
+        seen = (number != UNKNOWN).ravel()
+        new = np.bincount(flat[seen], np.repeat(weights, d)[seen], minlength=d * BINS).reshape(d, BINS)
         past = fade**n
         self.counts = past * self.counts + new
         self.above = past * self.above + float(weights[above].sum())
@@ -63,9 +66,9 @@ class Fading:
         self.squares = past**2 * self.squares + float((weights**2).sum())
 
     @property
-    def windows(self) -> float:
-        """How many windows of equal weight would say as much."""
-        return self.weight**2 / self.squares
+    def windows(self) -> Floats:
+        """How many windows of equal weight would say as much (d,), of those that had the feature."""
+        return np.asarray(self.counts.sum(axis=1) * (self.weight / self.squares))
 
     def state(self) -> list[Any]:
         """For JSON."""
@@ -168,18 +171,19 @@ class Drift:
         self._series.replace(restored)
 
 
-def stability(counts: Floats, windows: float, reference: Reference) -> Floats:
-    """The population stability index (d,) of fading counts (d, BINS), worth so many windows, against training."""
+def stability(counts: Floats, windows: Floats | float, reference: Reference) -> Floats:
+    """The population stability index (d,) of fading counts (d, BINS), worth so many windows (d,), against training; 0
+    of a feature that was not seen."""
     # An empty bin counts as half a window.
-    least = 0.5 / windows
-    now = np.maximum(counts / counts.sum(axis=1, keepdims=True), least)
+    least = 0.5 / np.maximum(windows, _NONE).reshape(-1, 1)
+    now = np.maximum(counts / np.maximum(counts.sum(axis=1, keepdims=True), _NONE), least)
     then = np.maximum(reference.shares, least)
     return np.asarray(((now - then) * np.log(now / then)).sum(axis=1))
 
 
-def chance(windows: float, reference: Reference) -> Floats:
+def chance(windows: Floats | float, reference: Reference) -> Floats:
     """(d,): the index that chance alone exceeds once in a hundred."""
     freedom = np.maximum(reference.used - 1.0, 1.0)
     spread = 2.0 / (9.0 * freedom)
     chi_squared = freedom * (1.0 - spread + _NORMAL_99 * np.sqrt(spread)) ** 3
-    return np.asarray(chi_squared * (1.0 / windows + 1.0 / reference.windows))
+    return np.asarray(chi_squared * (1.0 / np.maximum(windows, _NONE) + 1.0 / reference.windows))

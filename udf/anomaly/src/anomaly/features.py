@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from anomaly.relevance import Relevance, settled, usual_levels
 from anomaly.spec import Pipeline
 from anomaly.spec.pipeline import SHAPES, SPREADS
+from anomaly.wholeness import whole_fields
 
 Floats = NDArray[np.float64]
 Rows = int | NDArray[np.intp]
@@ -37,8 +38,7 @@ _CONSTANT_SPREAD_SCALE = 0.1
 _SMALLEST_SPREAD_SCALE = 1e-2
 _SMALLEST_SCALE = 1e-9
 _MAD_TO_SIGMA = 1.4826
-# A window with less than this share of its usual points is cut off (the first after a start, the edge of a gap): its
-# deviation says little, so it is left out of training and not scored.
+# A window with less than this share of a field's usual points is cut off, see `anomaly.wholeness`.
 _ENOUGH = 0.5
 # A series with fewer windows than this is scaled as the others are.
 _ENOUGH_WINDOWS = 50
@@ -131,8 +131,8 @@ class Scaling:
         return typical * _unshape(low), max(typical * _unshape(high), typical + least)
 
     def enough_points(self, counts: Floats, row: Rows) -> NDArray[np.bool_]:
-        """Which windows, of counts (n, f), have at least half of the points that are usual, in every field."""
-        return np.asarray((counts >= _ENOUGH * self.usual[row]).all(axis=-1))
+        """(n, f): which fields of which windows, of counts (n, f), have at least half of the points that are usual."""
+        return np.asarray(counts >= _ENOUGH * self.usual[row])
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything but `keys` as arrays, for the model's file."""
@@ -176,36 +176,48 @@ def fit_scaling(
 ) -> Scaling:
     """Learns centers and scales.
 
-    values: aggregates (n, d), complete. counts: points in each window and field (n, f). series: (n,), indexes into
+    values: aggregates (n, d), NaN where a field is not whole; of a series that hardly has a field, its center and scale
+    are the median of the others. counts: points in each window and field (n, f). series: (n,), indexes into
     keys. relevance: which deviations count; None: all. Raises ValueError when there are no windows.
     """
     if len(values) == 0:
         raise ValueError("no windows to learn a scaling from")
-    d, rows = len(wanted), len(keys) + 1
+    d, rows, fields = len(wanted), len(keys) + 1, counts.shape[1]
+    of_field = [slice(start, start + d // fields) for start in range(0, d, d // fields)]
     spread = np.array([feature.aggregate in SPREADS for feature in wanted])
     typical, center, scale = np.ones((rows, d)), np.zeros((rows, d)), np.ones((rows, d))
-    usual = np.zeros((rows, counts.shape[1]))
+    usual = np.zeros((rows, fields))
+    whole = whole_fields(values, fields)
+    lengths = np.stack([np.bincount(series[mine], minlength=len(keys)) for mine in whole.T], axis=1)
+    known = np.concatenate([np.zeros((1, fields), dtype=np.bool_), enough_windows(lengths)])
     of_row = _by_row(series, rows)
-    known = np.flatnonzero(enough_windows(np.array([len(of_row(row)) for row in range(1, rows)]))) + 1
-    for row in known.tolist():
-        mine = of_row(row)
-        usual[row] = np.median(counts[mine], axis=0)
-        typical[row] = _typical(wanted, values[mine])
-        shaped = shape(values[mine], spread, typical[row])
-        for column in range(d):
-            center[row, column], scale[row, column] = _robust(shaped[:, column], spread=bool(spread[column]))
-    unknown = np.setdiff1d(np.arange(rows), known)
-    for array in (typical, center, scale, usual):
-        array[unknown] = np.median(array[known], axis=0)
+    for row, field in np.argwhere(known).tolist():
+        mine, columns = of_row(row), of_field[field]
+        mine = mine[whole[mine, field]]
+        usual[row, field] = np.median(counts[mine, field])
+        typical[row, columns] = _typical(wanted[columns], values[mine, columns])
+        shaped = shape(values[mine, columns], spread[columns], typical[row, columns])
+        for column, place in enumerate(range(d)[columns]):
+            center[row, place], scale[row, place] = _robust(shaped[:, column], spread=bool(spread[place]))
+    for field, columns in enumerate(of_field):
+        mine = known[:, field]
+        for array, part in ((typical, columns), (center, columns), (scale, columns), (usual, slice(field, field + 1))):
+            if mine.any():
+                array[~mine, part] = np.median(array[mine, part], axis=0)
     ones = np.ones(d)
     scaling = Scaling(tuple(keys), spread, typical, center, scale, ones, ones, usual, relevance)
-    low, high = np.quantile(scaling.placed(values, series + 1), [0.001, 0.999], axis=0)
+    x = scaling.placed(values, series + 1)
+    low, high = (np.quantile if whole.all() else np.nanquantile)(x, [0.001, 0.999], axis=0)
     scaling = replace(scaling, range_low=low, range_high=high)
     if relevance is None or not relevance.least.any():
         return scaling
-    return replace(
-        scaling, levels=_levels(scaling, relevance.least, {row: values[of_row(row)] for row in known.tolist()})
-    )
+    known_values = {
+        (row, column): values[mine[whole[mine, field]], column]
+        for row, field in np.argwhere(known).tolist()
+        for mine in [of_row(row)]
+        for column in range(d)[of_field[field]]
+    }
+    return replace(scaling, levels=_levels(scaling, relevance.least, known_values))
 
 
 def _by_row(series: NDArray[np.intp], rows: int) -> Callable[[int], NDArray[np.intp]]:
@@ -215,13 +227,13 @@ def _by_row(series: NDArray[np.intp], rows: int) -> Callable[[int], NDArray[np.i
     return lambda row: order[bounds[row - 1] : bounds[row]]
 
 
-def _levels(scaling: Scaling, least: Floats, known: Mapping[int, Floats]) -> Floats:
-    """See `Scaling.levels`; of rows without a history of their own, the center alone."""
+def _levels(scaling: Scaling, least: Floats, known: Mapping[tuple[int, int], Floats]) -> Floats:
+    """See `Scaling.levels`. known: values by row and column; without a history of its own, a row has its center."""
     bases = np.where(scaling.spread, scaling.typical, scaling.center)
     found = {}
     for row, column in product(range(len(bases)), np.flatnonzero(least)):
         base = float(bases[row, column])
-        values = known[row][:, column] if row in known else np.empty(0)
+        values = known.get((row, int(column)), np.empty(0))
         # Less than is typical always counts.
         values = values[values > base] if scaling.spread[column] else values
         found[row, column] = usual_levels(values, base, float(least[column]))
@@ -232,8 +244,8 @@ def _levels(scaling: Scaling, least: Floats, known: Mapping[int, Floats]) -> Flo
 
 
 def enough_windows(lengths: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Which series, of histories of so many windows (s,), get scales of their own."""
-    return np.asarray(lengths >= min(_ENOUGH_WINDOWS, lengths.max()))
+    """Which series, of histories of so many windows (s,) or (s, f), get scales of their own."""
+    return np.asarray(lengths >= np.clip(lengths.max(axis=0), 1, _ENOUGH_WINDOWS))
 
 
 def _typical(wanted: Sequence[Feature], values: Floats) -> Floats:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from anomaly.calibration import Calibration
 from anomaly.detectors.base import Detector, Follower, Times
 from anomaly.detectors.registry import load
+from anomaly.detectors.shares import shares_of_known
 from anomaly.features import Feature, Scaling, features
 from anomaly.reference import Reference
 from anomaly.relevance import relevance
@@ -25,7 +26,8 @@ class Verdict:
 
     score: unbounded above. severity: 0 to 100. surprise: -ln of the probability of such a score; 0 where scores add up
     windows by themselves, so that periods must not. value, expected_low, expected_high, contribution: for each field of
-    the pipeline; the first three are of its first aggregate and in its unit; contributions sum to 1.
+    the pipeline; the first three are of its first aggregate and in its unit; contributions sum to 1. Of a field that
+    the window lacks, value is NaN, and contribution 0.
     """
 
     score: float
@@ -77,8 +79,8 @@ class Model:
         return key in self._rows
 
     def enough_points(self, key: tuple[str, ...], counts: Floats) -> NDArray[np.bool_]:
-        """Which windows of a series, of counts (n, f), have at least half of the points that are usual; see
-        `features`."""
+        """(n, f): which fields of a series' windows, of counts (n, f), have at least half of the points that are
+        usual."""
         return self.scaling.enough_points(counts, self._rows.get(key, 0))
 
     def features(self, key: tuple[str, ...], values: Floats) -> Floats:
@@ -96,10 +98,12 @@ class Model:
         return self.detector.follow(0).state() is not None
 
     def judge(self, follower: Follower, key: tuple[str, ...], begin_ns: Times, values: Floats) -> list[Verdict]:
-        """The verdicts on the next n complete windows of a series: begins (n,), and aggregates (n, d) in the order of
-        `features`."""
+        """The verdicts on the next n windows of a series: begins (n,), and aggregates (n, d) in the order of
+        `features`, NaN where a field is to be taken as usual."""
         row = self._rows.get(key, 0)
-        scores, shares = follower.explain(begin_ns, self.features(key, values))
+        x = self.features(key, values)
+        scores, shares = follower.explain(begin_ns, x)
+        shares = shares_of_known(shares, ~np.isnan(x))
         severities = self.severities(scores)
         surprises = np.zeros(len(scores)) if self.detector.adds_up else -np.log(self.calibration.probability(scores))
         width = len(self.pipeline.aggregate)

@@ -12,15 +12,17 @@ Floats = NDArray[np.float64]
 _EDGES = 9
 # Between the edges, beyond them, and on each.
 BINS = 2 * _EDGES + 1
+UNKNOWN = -1
 
 
 @dataclass(frozen=True)
 class Reference:
-    """edges: (d, 9), the deciles of each feature. shares: (d, BINS), of training's windows. windows: how many."""
+    """edges: (d, 9), the deciles of each feature. shares: (d, BINS), of training's windows. windows: (d,), how many had
+    it."""
 
     edges: Floats
     shares: Floats
-    windows: int
+    windows: Floats
 
     @cached_property
     def used(self) -> Floats:
@@ -32,29 +34,34 @@ class Reference:
         return {
             "reference_edges": self.edges,
             "reference_shares": self.shares,
-            "reference_windows": np.array(self.windows),
+            "reference_windows": self.windows,
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "Reference":
         """The inverse of `arrays`. Raises KeyError where one is missing."""
-        edges, shares = (np.asarray(arrays[f"reference_{name}"], dtype=np.float64) for name in ("edges", "shares"))
-        return cls(edges, shares, int(arrays["reference_windows"]))
+        names = ("edges", "shares", "windows")
+        edges, shares, windows = (np.asarray(arrays[f"reference_{name}"], dtype=np.float64) for name in names)
+        return cls(edges, shares, np.broadcast_to(windows, len(edges)))
 
 
 def reference(x: Floats) -> Reference:
-    """Of feature vectors (n, d)."""
+    """Of feature vectors (n, d), NaN where a feature is not known."""
+    columns = [column[~np.isnan(column)] for column in x.T]
     # Values that are there, so that one that was taken often is an edge itself.
-    edges = np.quantile(x, np.arange(1, _EDGES + 1) / (_EDGES + 1), axis=0, method="lower").T
-    number = bins(edges, x)
-    shares = [np.bincount(column, minlength=BINS) / len(x) for column in number.T]
-    return Reference(np.ascontiguousarray(edges), np.array(shares), len(x))
+    deciles = np.arange(1, _EDGES + 1) / (_EDGES + 1)
+    edges = np.array([np.quantile(column, deciles, method="lower") for column in columns])
+    shares = [
+        np.bincount(bins(row[None], column[:, None])[:, 0], minlength=BINS) / len(column)
+        for row, column in zip(edges, columns, strict=True)
+    ]
+    return Reference(edges, np.array(shares), np.array([len(column) for column in columns], dtype=np.float64))
 
 
 def bins(edges: Floats, x: Floats) -> NDArray[np.intp]:
-    """The bins (n, d), 0 to BINS - 1, of feature vectors (n, d) between edges (d, 9)."""
+    """The bins (n, d), 0 to BINS - 1, of feature vectors (n, d) between edges (d, 9); UNKNOWN for NaN."""
     places = [
         np.searchsorted(row, column, side="left") + np.searchsorted(row, column, side="right")
         for row, column in zip(edges, x.T, strict=True)
     ]
-    return np.stack(places, axis=1).astype(np.intp)
+    return np.where(np.isnan(x), UNKNOWN, np.stack(places, axis=1)).astype(np.intp)

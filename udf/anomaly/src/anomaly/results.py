@@ -3,6 +3,7 @@
 Times are the window's begin and the period's begin, so that writing the same result twice changes nothing.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -51,7 +52,8 @@ def _score(pipeline: Pipeline, scored: Scored) -> Fields:
     if scored.suppressed is not None:
         fields["feedback"] = scored.suppressed
     for index, name in enumerate(pipeline.fields):
-        fields[f"value_{name}"] = verdict.value[index]
+        if not math.isnan(verdict.value[index]):
+            fields[f"value_{name}"] = verdict.value[index]
         fields[f"expected_low_{name}"] = verdict.expected_low[index]
         fields[f"expected_high_{name}"] = verdict.expected_high[index]
         fields[f"contribution_{name}"] = verdict.contribution[index]

@@ -7,7 +7,7 @@ read from where, and written to where, is the callers' affair (`anomaly.handler`
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from anomaly.model import Model, Verdict
 from anomaly.periods import Period, Rules, Step, Tracker, rules
 from anomaly.spec import Pipeline
 from anomaly.tally import Tally
+from anomaly.wholeness import of_whole, scorable, whole_fields
 from kapacitor_udf import Counters, Groups
 
 Key = tuple[str, ...]
@@ -103,27 +104,32 @@ class Scorer:
 
         feedback: what people said of periods.
         """
-        missing = ~np.isfinite(run.values)
-        incomplete = np.asarray(missing.any(axis=1))
-        if incomplete.any():
-            first = self._features[int(missing[incomplete][0].argmax())]
+        whole = whole_fields(run.values, len(self._pipeline.fields))
+        complete = scorable(self._pipeline, whole)
+        if not complete.all():
+            first = self._features[int((~np.isfinite(run.values[~complete][0])).argmax())]
             self._tally.add(
-                "incomplete windows", int(incomplete.sum()), f"{first.name} of {series_name(run.key)} is missing"
+                "incomplete windows", int((~complete).sum()), f"{first.name} of {series_name(run.key)} is missing"
             )
-            run = run.where(~incomplete)
+            run, whole = run.where(complete), whole[complete]
         if model is None:
             self._tally.add("unscored windows", len(run))
             return
-        whole = model.enough_points(run.key, run.counts)
-        if not whole.all():
+        whole &= model.enough_points(run.key, run.counts)
+        uncut = scorable(self._pipeline, whole)
+        if not uncut.all():
             self._tally.add(
                 "cut-off windows",
-                int((~whole).sum()),
+                int((~uncut).sum()),
                 f"a window of {series_name(run.key)} has less than half of its usual points",
             )
-            run = run.where(whole)
+            run, whole = run.where(uncut), whole[uncut]
         if not len(run):
             return
+        if not whole.all():
+            partial = int((~whole).any(axis=1).sum())
+            self._tally.add("partial windows", partial, f"a field of {series_name(run.key)} is taken to be as usual")
+            run = replace(run, values=of_whole(run.values, whole))
         series = self._series[run.key]
         if run.begin_ns[0] == series.tracker.last_ns:
             self._tally.add("repeated windows", 1, f"a window of {series_name(run.key)} has been scored already")

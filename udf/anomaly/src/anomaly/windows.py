@@ -35,11 +35,6 @@ class Windows:
             return self
         return Windows(self.keys, self.series[mask], self.begin_ns[mask], self.values[mask], self.counts[mask])
 
-    @property
-    def complete(self) -> NDArray[np.bool_]:
-        """(n,): windows without a missing aggregate."""
-        return np.asarray(np.isfinite(self.values).all(axis=1))
-
     def led_in(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(n,): the wanted windows (n,), and the LEAD_IN_WINDOWS of the same series that come right before them."""
         shown = wanted.copy()

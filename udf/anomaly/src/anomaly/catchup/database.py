@@ -106,7 +106,7 @@ class Database:
 
     def _counts(self, query: str, database: str) -> Counts:
         return {
-            (series_key(self._pipeline, part), int(bucket)): int(count)
+            (series_key(self._pipeline, part), int(bucket)): max(int(count or 0) for count in counts)
             for part in self._influx.query(query, database)
-            for bucket, count in part.rows
+            for bucket, *counts in part.rows
         }

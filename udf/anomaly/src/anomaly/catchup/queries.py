@@ -12,18 +12,20 @@ PERIOD_FIELDS = ("begin_ms", "end_ms", "state", "peak_score", "peak_severity", "
 
 
 def source_counts(pipeline: Pipeline, begin_ns: int, end_ns: int, bucket_ns: int) -> str:
-    """How many points each series has in each bucket that has any, of the first field: what is scored has all."""
+    """How many points of each telling field each series has in each bucket that has any."""
+    counts = ", ".join(f"count({identifier(field)})" for field in _telling(pipeline))
     return (
-        f"SELECT count({identifier(pipeline.fields[0])}) FROM {source(pipeline)} WHERE {between(begin_ns, end_ns)}"
+        f"SELECT {counts} FROM {source(pipeline)} WHERE {between(begin_ns, end_ns)}"
         f" GROUP BY time({bucket_ns}ns){by_tags(pipeline)} fill(none)"
     )
 
 
 def newest(pipeline: Pipeline, begin_ns: int) -> str:
-    """Each series' newest point since `begin_ns`, of the first field."""
+    """Each series' newest point since `begin_ns`, of those that have a telling field."""
+    fields = ", ".join(map(identifier, _telling(pipeline)))
     return (
-        f"SELECT last({identifier(pipeline.fields[0])}) FROM {source(pipeline)} WHERE time >= {begin_ns}"
-        f"{_grouped(pipeline)}"
+        f"SELECT {fields} FROM {source(pipeline)} WHERE time >= {begin_ns}{_grouped(pipeline)}"
+        " ORDER BY time DESC LIMIT 1"
     )
 
 
@@ -83,6 +85,11 @@ def remove_period(pipeline: Pipeline, key: Sequence[str], begin_ns: int) -> str:
     """Removes the period of one series that begins at `begin_ns`."""
     where = f"{_mine(pipeline)} AND {between(begin_ns, begin_ns + 1)}{of_series(pipeline, key)}"
     return f'DELETE FROM "period" WHERE {where}'
+
+
+def _telling(pipeline: Pipeline) -> tuple[str, ...]:
+    """Fields of which what is scored has at least one: the first alone, where it has all."""
+    return pipeline.fields[:1] if pipeline.missing == "skip" else pipeline.fields
 
 
 def _mine(pipeline: Pipeline) -> str:

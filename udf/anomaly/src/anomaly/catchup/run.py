@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from anomaly.catchup.database import Database
 from anomaly.catchup.gaps import Span, bucket_length, suspects
 from anomaly.catchup.repair import Models, Repair, Repaired, Replay
@@ -12,6 +10,7 @@ from anomaly.feedback import Feedback
 from anomaly.scoring import Key, series_name
 from anomaly.source import pieces
 from anomaly.spec import Pipeline
+from anomaly.wholeness import scorable, whole_fields
 
 # Windows of a series that a look at what is missing reads at once.
 _PIECE_WINDOWS = 10_000
@@ -91,5 +90,6 @@ def _missing(pipeline: Pipeline, database: Database, models: Models, key: Key, s
     for piece in pieces(stretch.begin_ns, stretch.end_ns, pipeline.window_ns, least=_PIECE_WINDOWS):
         written = database.scores(key, Span(*piece))
         for run in database.runs(key, Span(*piece)):
-            usable = np.isfinite(run.values).all(axis=1) & model.enough_points(run.key, run.counts)
-            yield from (begin_ns for begin_ns in run.where(usable).begin_ns.tolist() if begin_ns not in written)
+            whole = whole_fields(run.values, len(pipeline.fields)) & model.enough_points(run.key, run.counts)
+            usable = run.where(scorable(pipeline, whole))
+            yield from (begin_ns for begin_ns in usable.begin_ns.tolist() if begin_ns not in written)

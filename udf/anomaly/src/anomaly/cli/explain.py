@@ -13,6 +13,11 @@ from anomaly.spec import Alerts, Pipeline
 from anomaly.tickscript import tickscript
 from anomaly.training.range import resolve, rfc3339
 
+_MISSING = {
+    "skip": "a window that lacks a field, or half of its usual points, is not scored",
+    "usual": "a field that a window lacks, or half of its usual points, is taken to be as usual",
+}
+
 
 def explain(options: argparse.Namespace) -> int:
     """Prints it."""
@@ -38,6 +43,7 @@ def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int)
         f"windows      {pipeline.window}, aligned, {pipeline.windows_per_day:g} a day for each series",
         f"features     {', '.join(features)}",
         *_context(pipeline, features),
+        f"missing      {_MISSING[pipeline.missing]}",
         f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
         f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
         f"query        {training_query(pipeline, asked.begin_ns, asked.end_ns)}",

@@ -20,6 +20,7 @@ from anomaly.training.gate import Refused
 from anomaly.training.influx import Influx
 from anomaly.training.progress import Progress
 from anomaly.training.range import Range, resolve, rfc3339, trained_on
+from anomaly.wholeness import scorable, whole_fields
 from anomaly.windows import Windows
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def train_one(pipeline: Pipeline, options: argparse.Namespace, jobs: int, progre
             "series": len(windows.keys),
             "points": history.points,
         },
-        "pooled": _pooled(windows),
+        "pooled": _pooled(pipeline, windows),
         "context": {
             "used": list(trained.context.used),
             "left_out": dict(trained.context.left_out),
@@ -140,9 +141,10 @@ def _challenged(
     return challenge(current, trained_on(store.manifest(version)), trained, history, marks)
 
 
-def _pooled(windows: Windows) -> list[list[str]]:
+def _pooled(pipeline: Pipeline, windows: Windows) -> list[list[str]]:
     """The series that have too little history for scales of their own, and get those of all."""
-    lengths = np.bincount(windows.series[windows.complete], minlength=len(windows.keys))
+    kept = scorable(pipeline, whole_fields(windows.values, len(pipeline.fields)))
+    lengths = np.bincount(windows.series[kept], minlength=len(windows.keys))
     return [list(key) for key, enough in zip(windows.keys, enough_windows(lengths), strict=True) if not enough]
 
 

@@ -28,11 +28,11 @@ _TOLD = 5
 class History:
     """What a detector is fitted to: n windows of s series, each series in the order of time.
 
-    x: feature vectors (n, d). series: (n,), 0 to s - 1; count: s, as some may have no window here. begin_ns: (n,),
-    nanoseconds since 1970. window_ns: a window's length. long: whether all the history there is, of which this may
-    be a part, has LONG_WINDOWS of each series. told: (n,), windows that look odd and are usual, as people said of false
-    alarms; None: none. sides: for each feature, whether only greater (1) or only smaller (-1) ones than usual count, or
-    both (0); None: both of all.
+    x: feature vectors (n, d), NaN where a feature is not known. series: (n,), 0 to s - 1; count: s, as some may have no
+    window here. begin_ns: (n,), nanoseconds since 1970. window_ns: a window's length. long: whether all the history
+    there is, of which this may be a part, has LONG_WINDOWS of each series. told: (n,), windows that look odd and are
+    usual, as people said of false alarms; None: none. sides: for each feature, whether only greater (1) or only smaller
+    (-1) ones than usual count, or both (0); None: both of all.
     """
 
     x: Floats
@@ -55,6 +55,11 @@ class History:
         learned from a sample of the history must not miss them."""
         return self.x if self.told is None else np.concatenate([self.x, *[self.x[self.told]] * (_TOLD - 1)])
 
+    @property
+    def filled(self) -> "History":
+        """The same, with what is not known as usual."""
+        return replace(self, x=filled(self.x))
+
     def where(self, mask: NDArray[np.bool_]) -> "History":
         """The windows that `mask` (n,) selects."""
         told = None if self.told is None else self.told[mask]
@@ -70,7 +75,8 @@ class Follower(Protocol):
     """A detector on one series, fed with the series' windows in the order of time."""
 
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        """Of the next n windows, which begin at `begin_ns` (n,) and have the features x (n, d): scores (n,), the
+        """Of the next n windows, which begin at `begin_ns` (n,) and have the features x (n, d), NaN where one is not
+        known: scores (n,), the
         greater the more anomalous, from 0 on and unbounded above; and shares (n, d) of each feature in them, whose
         rows sum to 1."""
         ...
@@ -129,7 +135,13 @@ class _Unmindful:
         self._detector = detector
 
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        return self._detector.explain(x)
+        return self._detector.explain(filled(x))
 
     def state(self) -> Any:
         return None
+
+
+def filled(x: Floats) -> Floats:
+    """Feature vectors (n, d), those that are not known (NaN) at the series' center."""
+    unknown = np.isnan(x)
+    return np.where(unknown, 0.0, x) if unknown.any() else x

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Detector, Floats, Follower, History, Times
+from anomaly.detectors.base import Detector, Floats, Follower, History, Times, filled
 from anomaly.detectors.learnt import packed, unpacked
 from anomaly.detectors.shares import shares
 
@@ -257,6 +257,7 @@ class ContextualFollower:
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         """See `Follower.explain`. The shares of a feature's columns are its own; what the time of a window has in its
         score, is shared out as the rest is."""
+        x = filled(x)
         extended = self._past.extend(begin_ns, x)
         past_known = known(extended)
         scores, parts = np.empty(len(x)), np.empty(x.shape)

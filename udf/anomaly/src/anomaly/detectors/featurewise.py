@@ -1,11 +1,12 @@
 """Detectors that look at each feature of each series for itself, and remember: the score is that of the most anomalous
-feature.
+feature. A feature that is not known in a window has no part in its score, and passes the window by.
 
 What is remembered of one feature of one series is a `Channel`. Training runs the channels over the history, and the
 model's file keeps what they then remember, so serving begins warm. After a break of more than 48 windows, or when time
 goes back, what channels hold of the last windows begins anew, and what they learnt stays.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,32 +57,37 @@ class Featurewise:
 class FeaturewiseFollower:
     """The channels of one series, one for each feature."""
 
-    def __init__(self, channels: Sequence[Channel], window_ns: int, last_ns: int | None = None) -> None:
+    def __init__(self, channels: Sequence[Channel], window_ns: int, last_ns: Sequence[int | None] = ()) -> None:
         self._channels = channels
         self._window_ns = window_ns
-        self._last_ns = last_ns
+        self._last_ns = list(last_ns) or [None] * len(channels)
 
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         """See `Follower.explain`. A share is the feature's part in the sum of all features' scores."""
-        scores = np.empty(x.shape)
+        scores = np.zeros(x.shape)
+        longest_ns = _BREAK_WINDOWS * self._window_ns
         for row, (begin, values) in enumerate(zip(begin_ns.tolist(), x.tolist(), strict=True)):
-            if self._last_ns is not None and not 0 < begin - self._last_ns <= _BREAK_WINDOWS * self._window_ns:
-                for channel in self._channels:
+            for place, (channel, value) in enumerate(zip(self._channels, values, strict=True)):
+                if math.isnan(value):
+                    continue
+                last_ns = self._last_ns[place]
+                if last_ns is not None and not 0 < begin - last_ns <= longest_ns:
                     channel.pause()
-            self._last_ns = begin
-            scores[row] = [channel.feed(begin, value) for channel, value in zip(self._channels, values, strict=True)]
+                self._last_ns[place] = begin
+                scores[row, place] = channel.feed(begin, value)
         return scores.max(axis=1), shares(scores)
 
     def state(self) -> Any:
         """See `Follower.state`."""
-        return [self._last_ns, [channel.state() for channel in self._channels]]
+        last_ns = self._last_ns[0] if len(set(self._last_ns)) == 1 else self._last_ns
+        return [last_ns, [channel.state() for channel in self._channels]]
 
     @classmethod
     def from_state(cls, kind: type[Channel], settings: Sequence[Setting], state: Any) -> "FeaturewiseFollower":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
         last_ns, states = state
         channels = [kind.from_state(setting, channel) for setting, channel in zip(settings, states, strict=True)]
-        return cls(channels, settings[0].window_ns, last_ns)
+        return cls(channels, settings[0].window_ns, last_ns if isinstance(last_ns, list) else [last_ns] * len(channels))
 
 
 def fit(name: str, kind: type[Channel], history: History) -> Featurewise:

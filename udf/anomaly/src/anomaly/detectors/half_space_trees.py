@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats, History, Times
+from anomaly.detectors.base import Floats, History, Times, filled
 from anomaly.detectors.learnt import learnt_states, packed, unpacked
 from anomaly.detectors.shares import shares
 
@@ -91,6 +91,7 @@ class HalfSpaceTreesFollower:
 
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         """See `Follower.explain`. A share is what a feature's cuts isolated more than an even split would have."""
+        x = filled(x)
         scores, parts = np.zeros(len(x)), np.zeros(x.shape)
         start = 0
         while start < len(x):

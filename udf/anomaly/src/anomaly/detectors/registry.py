@@ -55,6 +55,8 @@ def fit(
 
     Returns it and, when `keep`, the library's own object (for `model.joblib`), else None.
     """
+    if name not in _CHANNELS:
+        history = history.filled
     if name == "isolation_forest":
         # scikit-learn is for training only.
         from anomaly.detectors.isolation_forest_fit import fit_detector

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats, History, Memoryless, Times
+from anomaly.detectors.base import Floats, History, Memoryless, Times, filled
 from anomaly.detectors.learnt import ENOUGH, SHOWN, packed, unpacked
 from anomaly.detectors.surprise import Surprise
 
@@ -52,7 +52,7 @@ class RunningTailFollower:
 
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         """See `Follower.explain`. A score is a surprise: -ln of a probability."""
-        scores, shares = self._inner.explain(x)
+        scores, shares = self._inner.explain(filled(x))
         return np.array([self._surprise.feed(score) for score in scores.tolist()]), shares
 
     def state(self) -> Any:

@@ -23,7 +23,10 @@ _FINGERPRINTED = (
     "aggregate",
     "detector",
     "parameters",
+    "missing",
 )
+# Of these the default is left out, so that pipelines that do not name them are what they were before there were any.
+_FINGERPRINTED_UNLESS = {"missing": "skip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class Pipeline:
     group_by: tuple[str, ...]
     window: str
     aggregate: tuple[str, ...]
+    missing: str
     detector: str
     parameters: Mapping[str, Any]
     enabled: bool
@@ -183,6 +187,7 @@ class Pipeline:
             "group_by": list(self.group_by),
             "window": self.window,
             "aggregate": list(self.aggregate),
+            "missing": self.missing,
             "detector": self.detector,
             "parameters": dict(self.parameters),
             "training": {
@@ -215,7 +220,7 @@ class Pipeline:
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """What another specification (a mapping, such as a manifest's) has different, of the fingerprinted keys."""
-        mine, theirs = _decisive(self.as_dict()), _decisive(other)
+        mine, theirs = (_FINGERPRINTED_UNLESS | _decisive(mapping) for mapping in (self.as_dict(), other))
         return [
             f"{key}: {json.dumps(theirs.get(key))} in the model, {json.dumps(mine.get(key))} in the pipeline"
             for key in _FINGERPRINTED
@@ -225,7 +230,9 @@ class Pipeline:
 
 def _decisive(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """What is fingerprinted of a specification: without units, which change no score."""
-    found = {key: mapping[key] for key in _FINGERPRINTED if key in mapping}
+    found = {
+        key: mapping[key] for key in _FINGERPRINTED if key in mapping and mapping[key] != _FINGERPRINTED_UNLESS.get(key)
+    }
     return {**found, "fields": unitless(found["fields"])} if "fields" in found else found
 
 
@@ -279,6 +286,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         group_by=tuple(mapping.get("group_by", ())),
         window=format_duration(window_ns),
         aggregate=tuple(mapping.get("aggregate", DEFAULT_AGGREGATE)),
+        missing=mapping.get("missing", DEFAULT_MISSING),
         detector=mapping.get("detector", DEFAULT_DETECTOR),
         parameters={**defaults, **mapping.get("parameters", {})},
         enabled=mapping.get("enabled", True),
@@ -316,6 +324,7 @@ DIRECTIONS = ("both", "high", "low")
 SPREADS = frozenset({"stddev", "spread"})
 SHAPES = SPREADS | {"count"}
 DEFAULT_AGGREGATE = ("mean", "stddev")
+DEFAULT_MISSING = "skip"
 DEFAULT_DETECTOR = "ensemble"
 _FOREST = {"trees": 100, "samples": 256, "context": []}
 DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {

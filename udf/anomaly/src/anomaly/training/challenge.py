@@ -201,6 +201,9 @@ def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_Pl
         series = windows.series[place]
         before = slice(max(place - LEAD_IN_WINDOWS, int(np.searchsorted(windows.series, series))), place + 1)
         values = windows.values[before].copy()
+        if np.isnan(values[-1, columns]).any():
+            # The window lacks the field.
+            continue
         scale = model.scaling.scale[rows[windows.keys[series]], columns]
         values[-1, columns] += sign * (size * scale + field.min_deviation)
         planted.append(_Planted((field.name, way), windows.keys[series], windows.begin_ns[before], values))

@@ -11,7 +11,7 @@ changes nothing in the model.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from anomaly.spec import Pipeline
 from anomaly.training.blocks import FOLDS, Blocks
 from anomaly.training.gate import MIN_WINDOWS, Quality, check_quality, check_windows
 from anomaly.training.progress import Progress, Quiet
+from anomaly.wholeness import of_whole, scorable, whole_fields
 from anomaly.windows import Windows
 
 # Scoring costs some 10 us a window or more, and calibration gains little from more than this: of each block, only the
@@ -170,10 +171,19 @@ def _calibrating(usable: Windows, scored: NDArray[np.bool_], told: NDArray[np.bo
 
 
 def _usable(pipeline: Pipeline, windows: Windows) -> Windows:
-    """Complete windows with enough points. Raises Refused when that leaves too few."""
-    complete = windows.where(windows.complete)
-    check_windows(pipeline, windows, len(complete))
+    """Windows that can be scored, NaN where a field is not whole. Raises Refused when that leaves too few."""
+    whole = whole_fields(windows.values, len(pipeline.fields))
+    complete, whole = _scorable(pipeline, windows, whole)
     scaling = fit_scaling(features(pipeline), complete.keys, complete.series, complete.values, complete.counts)
-    usable = complete.where(scaling.enough_points(complete.counts, complete.series + 1))
-    check_windows(pipeline, windows, len(usable))
-    return usable
+    uncut = whole & scaling.enough_points(complete.counts, complete.series + 1)
+    return _scorable(pipeline, complete, uncut, read=windows)[0]
+
+
+def _scorable(
+    pipeline: Pipeline, windows: Windows, whole: NDArray[np.bool_], read: Windows | None = None
+) -> tuple[Windows, NDArray[np.bool_]]:
+    """Those that can be scored with their whole fields (n, f), NaN in the others; and these. read: all there were."""
+    kept = scorable(pipeline, whole)
+    check_windows(pipeline, windows if read is None else read, whole[kept])
+    usable = windows.where(kept)
+    return replace(usable, values=of_whole(usable.values, whole[kept])), whole[kept]

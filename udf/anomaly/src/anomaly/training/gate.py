@@ -13,6 +13,8 @@ from anomaly.spec import Pipeline
 from anomaly.windows import Windows
 
 MIN_WINDOWS = 200
+# Of a field that windows may lack.
+MIN_WINDOWS_OF_FIELD = 50
 # A share of held-back windows beyond `periods.open` that is worth a warning: by calibration, there should be hardly
 # any.
 _SAID = 0.001
@@ -37,12 +39,21 @@ class Quality:
     warnings: tuple[str, ...]
 
 
-def check_windows(pipeline: Pipeline, windows: Windows, usable: int) -> None:
-    """Raises Refused when fewer than MIN_WINDOWS windows are usable, and names what is missing in the others."""
-    if usable >= MIN_WINDOWS:
-        return
+def check_windows(pipeline: Pipeline, windows: Windows, whole: NDArray[np.bool_]) -> None:
+    """Raises Refused when fewer than MIN_WINDOWS windows are usable, by their whole fields (k, f), or fewer than
+    MIN_WINDOWS_OF_FIELD have some field; names what is missing in the others."""
+    if len(whole) >= MIN_WINDOWS:
+        there = whole.sum(axis=0)
+        rarest = int(there.argmin())
+        if there[rarest] >= MIN_WINDOWS_OF_FIELD:
+            return
+        raise Refused(
+            f"pipeline {pipeline.name}: {there[rarest]} windows have the field {pipeline.fields[rarest]!r}, at least "
+            f"{MIN_WINDOWS_OF_FIELD} are needed to know what is usual: remove it, or train on a longer range "
+            "(training.from, --from)"
+        )
     message = (
-        f"pipeline {pipeline.name}: {usable} usable windows of {pipeline.window}, at least {MIN_WINDOWS} are needed"
+        f"pipeline {pipeline.name}: {len(whole)} usable windows of {pipeline.window}, at least {MIN_WINDOWS} are needed"
     )
     if len(windows) < MIN_WINDOWS:
         raise Refused(f"{message}: train on a longer range (training.from, --from), or choose a shorter window")

@@ -6,6 +6,7 @@ Tags: `pipeline`, and those of the series that are meant; none means all. Time: 
 a mark is taken back by overwriting it.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from anomaly.spec import Pipeline
 from anomaly.tally import Tally
 from anomaly.training.influx import Influx
 from anomaly.training.range import Range, trained_on
+from anomaly.wholeness import scorable, whole_fields
 from anomaly.windows import Windows
 
 REMOVED = "removed"
@@ -83,11 +85,13 @@ def unheeded(manifest: Mapping[str, Any], marks: Sequence[Mark], asked: Range) -
 
 def opens(model: Model, windows: Windows, feedback: Feedback, mark: Mark) -> bool | None:
     """Whether the model finds a period where a mark is, after training; None where the history has nothing of it."""
-    marked = feedback.marked(windows, mark) & windows.complete
+    pipeline = model.pipeline
+    whole = whole_fields(windows.values, len(pipeline.fields))
+    marked = feedback.marked(windows, mark) & scorable(pipeline, whole)
     if not marked.any():
         return None
     shown = windows.led_in(marked)
-    scorer = Scorer(model.pipeline, Tally("marks", lambda message: None))
+    scorer = Scorer(pipeline, Tally("marks", lambda message: None))
     return any(
         scored.anomalous and scored.begin_ns in begins
         for index in np.unique(windows.series[marked])
@@ -108,11 +112,15 @@ def _seen(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Mark
         return mark
     width = len(pipeline.fields)
     contributions, values = rows[:, 1 : width + 1], rows[:, width + 1 :]
+    # Of a field that all those windows lack nothing is known, and nothing asked: it had no part in their scores.
+    known = np.isfinite(values)
+    low = np.where(known.any(axis=0), values.min(axis=0, where=known, initial=np.inf), 0.0)
+    high = np.where(known.any(axis=0), values.max(axis=0, where=known, initial=-np.inf), 0.0)
     look = Look(
         float(rows[:, 0].max()),
         tuple(contributions.mean(axis=0).tolist()),
-        tuple(values.min(axis=0).tolist()),
-        tuple(values.max(axis=0).tolist()),
+        tuple(low.tolist()),
+        tuple(high.tolist()),
     )
     return Mark(mark.kind, mark.begin_ns, mark.end_ns, mark.series, mark.note, look)
 
@@ -129,6 +137,6 @@ def _looks(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Ite
     )
     for part in influx.query(query, database):
         for _, *numbers in part.rows:
-            # A pipeline that had other fields then has no such numbers.
-            if None not in numbers:
-                yield numbers
+            # A pipeline that had other fields then has no such numbers; a window that lacked a field has no value.
+            if None not in numbers[: len(pipeline.fields) + 1]:
+                yield [math.nan if number is None else number for number in numbers]
