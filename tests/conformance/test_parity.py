@@ -48,11 +48,24 @@ def integers(samples: np.ndarray) -> np.ndarray:
     return samples * [1.0, 1.0, 100.0]
 
 
-def made(detector: str, context: Sequence[str]) -> tuple[Pipeline, Model]:
-    """A pipeline of this detector, and a model of it."""
-    parameters = {"context": list(context)} if context else {}
-    mapping = {**printers.PIPELINE.as_dict(), "database": "db", "detector": detector, "parameters": parameters}
+CONTEXT: dict[str, Any] = {"parameters": {"context": ["difference", "deviation", "lag"]}}
+# What counts of fields, and a field that is missing is usual.
+COUNTING: dict[str, Any] = {
+    "fields": [
+        {"name": "hotend", "unit": "°C", "direction": "low"},
+        {"name": "bed", "direction": "high", "min_deviation": 1.0},
+        {"name": "air", "min_deviation": 30},
+    ],
+    "missing": "usual",
+    "seasonality": "1w",
+}
+
+
+def made(detector: str, more: dict[str, Any]) -> tuple[Pipeline, Model]:
+    """A pipeline of this detector that says more, and a model of it."""
+    mapping = {**printers.PIPELINE.as_dict(), "database": "db", "detector": detector, "parameters": {}, **more}
     (pipeline,) = normalize([mapping])
+    context = pipeline.parameters.get("context", ())
     # Context needs a long history.
     seconds = 12_000 if context else 6_000
     history = [np.round(integers(printers.clean(seed, seconds))).astype(np.float64) for seed in (1, 2)]
@@ -150,14 +163,14 @@ def assert_one(stream: dict[Point, dict[str, Any]], batch: dict[Point, dict[str,
 
 
 @pytest.mark.parametrize(
-    ("detector", "context"),
-    [*((name, ()) for name in NAMES), ("isolation_forest", ("difference", "deviation", "lag"))],
-    ids=lambda value: value if isinstance(value, str) else "context" if value else "",
+    ("detector", "more"),
+    [*((name, {}) for name in NAMES), ("isolation_forest", CONTEXT), (DEFAULT_DETECTOR, COUNTING)],
+    ids=[*NAMES, "context", "counting"],
 )
 def test_stream_and_batch_are_one(
-    kapacitord: Start, influxd: Influxd, tmp_path: Path, detector: str, context: Sequence[str]
+    kapacitord: Start, influxd: Influxd, tmp_path: Path, detector: str, more: dict[str, Any]
 ) -> None:
-    pipeline, model = made(detector, context)
+    pipeline, model = made(detector, more)
     store = Store(tmp_path / "models", pipeline.name)
     store.write(model, {})
     store.promote(model.version)
@@ -181,8 +194,11 @@ def test_stream_and_batch_are_one(
     kapacitor.write(*[text for time_ns, text in sent if time_ns >= RESTART_NS])
     wait_until(lambda: len(written(influxd, "score")) >= len(expected["score"]), f"{len(expected['score'])} scores")
 
-    # The first printer lacks ten windows for its silence and three for that of a field, cut-off ones included.
-    assert len(expected["score"]) == 2 * (WINDOWS - 1) - 10 - 3
+    # The first printer lacks ten windows for its silence and three for that of a field, cut-off ones included; these
+    # three are scored where a field that is missing is usual.
+    without_air = 3 if pipeline.missing == "usual" else 0
+    assert len(expected["score"]) == 2 * (WINDOWS - 1) - 10 - 3 + without_air
+    assert sum("value_air" not in fields for fields in expected["score"].values()) == without_air
     reasons = {fields["reason"] for fields in expected["period"].values()}
     # Not every detector finds the offset with so little history; the default one has to, over the restart.
     assert reasons >= ({NO_DATA, "bed"} if detector == DEFAULT_DETECTOR else {NO_DATA})

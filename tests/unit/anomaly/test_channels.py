@@ -8,7 +8,7 @@ import pytest
 from anomaly.detectors.channel import Setting
 from anomaly.detectors.gap import Gap
 from anomaly.detectors.novelty import Novelty
-from anomaly.detectors.seasonal import Seasonal
+from anomaly.detectors.seasonal import Seasonal, parts
 from anomaly.detectors.slow_gap import SlowGap
 from anomaly.detectors.surprise import WARM_UP, Surprise
 
@@ -120,6 +120,30 @@ def test_the_seasonal_residual_sees_the_usual_value_at_the_unusual_time() -> Non
     before, during = slice(2 * 1440, 6 * 1440 - 720), slice(6 * 1440 - 720, 6 * 1440 - 700)
     assert said[during].max() > 1.5 * said[before].max()
     assert novel[during].max() < novel[before].max()
+
+
+@pytest.mark.parametrize(("season_ns", "seen"), [(DAY, False), (70 * MINUTE, True)])
+def test_a_season_may_be_the_cycle_of_a_machine(season_ns: int, seen: bool) -> None:
+    rng = np.random.default_rng(3)
+    minutes = np.arange(4 * 1440 + 45)
+    values = 3.0 * np.sin(minutes * (2 * np.pi / 70)) + rng.normal(0, 0.1, len(minutes))
+    # The last half hour comes half a cycle too early.
+    values[-30:] = values[-65:-35]
+    seasonal = Seasonal(Setting(MINUTE, season_ns=season_ns))
+    said = np.array([seasonal.feed(int(minute) * MINUTE, value) for minute, value in enumerate(values.tolist())])
+    assert (said[-30:].max() > 1.5 * said[1440:-30].max()) == seen
+
+
+def test_a_week_has_its_hours_and_a_short_season_24_parts() -> None:
+    hour = 60 * MINUTE
+    assert [parts(season) for season in (90 * MINUTE, DAY, 2 * DAY, 7 * DAY, 70 * DAY)] == [24, 24, 48, 168, 168]
+    weekly = Seasonal(Setting(hour, season_ns=7 * DAY))
+    for number in range(168 * 3):
+        # From Friday to Sunday all is still.
+        weekly.feed(number * hour, 0.0 if number // 24 % 7 in (1, 2, 3) else 5.0)
+    means, *_ = weekly.state()
+    assert len(means) == 168
+    assert [round(mean, 2) for mean in means[::24]] == pytest.approx([2.31, 0, 0, 0, 2.31, 2.31, 2.31])
 
 
 @pytest.mark.parametrize("kind", [Gap, SlowGap])

@@ -365,6 +365,28 @@ def test_the_context_that_is_asked_for_is_named_column_by_column(
     }
 
 
+def test_what_counts_is_explained(run: Run, spec: Path) -> None:
+    hotend = {"name": "hotend", "unit": "°C", "direction": "high", "min_deviation": 2}
+    mapping = {**PIPELINE.as_dict(), "fields": [hotend, "bed"], "missing": "usual", "detector": "ensemble"}
+    spec.write_text(json.dumps({**mapping, "seasonality": "90m", "training": {"from": "2h"}}))
+    out = run("explain", "--spec", str(spec)).out
+    near = "and what is at most 2 °C from the usual is usual"
+    for lines in (
+        [
+            f"fields       hotend in °C: only what is higher than usual counts, {near}",
+            "             bed",
+        ],
+        ["             stddev needs two points of a window: where each has one, write aggregate: [last]"],
+        ["missing      a field that a window lacks, or half of its usual points, is taken to be as usual"],
+        [
+            "seasonality  90m, in 24 parts (UTC): what is usual in each",
+            "             the training range holds it less than twice: what was not seen yet says nothing",
+        ],
+    ):
+        start = out.index(lines[0])
+        assert out[start : start + len(lines)] == lines
+
+
 def test_of_several_pipelines_one_is_named(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "several.json"
     second = {"name": "second", "database": "d", "measurement": "m", "fields": ["hotend"], "window": "1m"}

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector
+from anomaly.detectors.base import Detector, History
+from anomaly.detectors.learnt import packed, unpacked
 from anomaly.manifest import SCHEMA
-from tests.unit.anomaly.detectors import LENGTH, MADE, SCORES, TIMES, TRAINED, X, made, sampled
+from tests.unit.anomaly.detectors import LENGTH, MADE, MINUTE, SCORES, TIMES, TRAINED, X, made, sampled
 
 
 @pytest.fixture(scope="module", params=MADE)
@@ -48,6 +49,19 @@ def test_a_restart_changes_nothing(fitted: tuple[str, Detector], cut: int) -> No
     after = detector.follow(2, json.loads(json.dumps(before.state())))
     second = after.explain(TIMES[TRAINED + cut :], X[TRAINED + cut :])[0]
     np.testing.assert_allclose(np.concatenate([first, second]), whole, rtol=0, atol=1e-9)
+
+
+def test_a_model_that_does_not_say_season_and_sides_has_the_day_and_both() -> None:
+    """As models of the same schema were written before a pipeline could say them."""
+    history = History(X[:TRAINED], np.zeros(TRAINED, dtype=np.intp), 1, TIMES[:TRAINED], MINUTE, long=True)
+    detector, _ = registry.fit("seasonal", history, {}, 0)
+    window_ns, states, *others = unpacked(detector.arrays()["seasonal"])
+    assert others == [86_400_000_000_000, [0, 0]]
+    older = registry.load("seasonal", {"seasonal": packed([window_ns, states])})
+    np.testing.assert_array_equal(
+        older.follow(1).explain(TIMES[TRAINED:], X[TRAINED:])[0],
+        detector.follow(1).explain(TIMES[TRAINED:], X[TRAINED:])[0],
+    )
 
 
 def test_what_is_stored_is_loaded(fitted: tuple[str, Detector]) -> None:

@@ -47,6 +47,7 @@ def test_defaults() -> None:
         "missing": "skip",
         "detector": "ensemble",
         "parameters": {"trees": 100, "samples": 256, "context": []},
+        "seasonality": "1d",
         "training": {"from": "24h", "to": "0s", "on_drift": False},
         "periods": {"open": 75.0, "close": 50.0, "silence": "1m", "merge": "1m"},
         "drift": {"horizon": "1d", "psi": 0.25},
@@ -181,6 +182,15 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
             'fields[1].direction: "low" cannot be told from stddev, count: add one that says where they are',
         ),
         ({"fields": [f"f{n}" for n in range(65)]}, "fields: has 65 entries: at most 64 are possible"),
+        ({"seasonality": "daily"}, 'seasonality: "daily" is not a duration'),
+        (
+            {"seasonality": "90m", "window": "30m"},
+            'seasonality: "90m" is shorter than 4 windows (30m each), which show',
+        ),
+        (
+            {"seasonality": "1d", "detector": "knn"},
+            'seasonality: "1d" is nothing that knn looks at: remove it, or choose ensemble or seasonal',
+        ),
         ({"aggregate": ["men"]}, 'aggregate[0]: "men" is none of mean, stddev,'),
         ({"aggregate": ["men"]}, "did you mean mean?"),
         ({"aggregate": ["count"]}, 'aggregate: "count" alone says nothing about the values'),
@@ -313,6 +323,7 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"measurement": "m"},
         {"fields": ["hotend", {"name": "bed", "direction": "low"}]},
         {"missing": "usual"},
+        {"seasonality": "1w"},
         {"fields": ["hotend", {"name": "bed", "min_deviation": 1}]},
     )
     for change in changes:
@@ -329,6 +340,7 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"window": "10000ms"},
         {"parameters": {"trees": 100}},
         {"missing": "skip"},
+        {"seasonality": "24h"},
         {"fields": ["hotend", {"name": "bed", "unit": "°C", "direction": "both", "min_deviation": 0}]},
     )
     for change in changes:
@@ -342,8 +354,9 @@ def test_the_horizon_of_drift_is_a_day_or_a_hundred_windows() -> None:
 def test_differences_name_key_and_both_values() -> None:
     assert one(window="1m").differences(one().as_dict()) == ['window: "10s" in the model, "1m" in the pipeline']
     # Written before there was such a key.
-    older = {key: value for key, value in one().as_dict().items() if key != "missing"}
+    older = {key: value for key, value in one().as_dict().items() if key not in ("missing", "seasonality")}
     assert one(missing="usual").differences(older) == ['missing: "skip" in the model, "usual" in the pipeline']
+    assert one(seasonality="1w").differences(older) == ['seasonality: "1d" in the model, "1w" in the pipeline']
     assert one().differences(older) == []
     before = one(fields=["hotend", {"name": "bed", "unit": "°C"}])
     assert one(fields=["hotend", {"name": "bed", "unit": "K", "min_deviation": 2}]).differences(before.as_dict()) == [

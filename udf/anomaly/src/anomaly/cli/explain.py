@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from anomaly.cli import codes
 from anomaly.cli.common import choose, out, read_pipelines
 from anomaly.detectors.context import column_names
+from anomaly.detectors.seasonal import parts
 from anomaly.influxql import source, training_query
 from anomaly.rarity import once_in
 from anomaly.spec import Alerts, Pipeline
@@ -41,10 +42,13 @@ def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int)
         f"series       {series}",
         *_listed("fields", map(str, pipeline.watched)),
         f"windows      {pipeline.window}, aligned, {pipeline.windows_per_day:g} a day for each series",
+        "             each is scored when the first point after its end comes",
+        *_points(pipeline),
         f"features     {', '.join(features)}",
         *_context(pipeline, features),
         f"missing      {_MISSING[pipeline.missing]}",
         f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
+        *_season(pipeline, asked.end_ns - asked.begin_ns),
         f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
         f"query        {training_query(pipeline, asked.begin_ns, asked.end_ns)}",
         f"periods      open at severity {periods.open:g}, once in {once_in(periods.open)} for each series",
@@ -62,6 +66,24 @@ def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int)
 def _context(pipeline: Pipeline, features: Sequence[str]) -> list[str]:
     asked = pipeline.parameters.get("context")
     return [f"context      {', '.join(column_names(asked, features))}; what the history is enough for"] if asked else []
+
+
+def _points(pipeline: Pipeline) -> list[str]:
+    said = {
+        "stddev": "stddev needs two points of a window: where each has one, write aggregate: [last]",
+        "spread": "spread is 0 where a window has one point",
+    }
+    return [f"             {said[name]}" for name in pipeline.aggregate if name in said]
+
+
+def _season(pipeline: Pipeline, history_ns: int) -> list[str]:
+    if pipeline.seasonality is None:
+        return []
+    number = parts(pipeline.season_ns)
+    lines = [f"seasonality  {pipeline.seasonality}, in {number} parts (UTC): what is usual in each"]
+    if history_ns < 2 * pipeline.season_ns:
+        lines.append("             the training range holds it less than twice: what was not seen yet says nothing")
+    return lines
 
 
 def _listed(title: str, entries: Iterable[str]) -> list[str]:

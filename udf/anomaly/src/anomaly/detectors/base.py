@@ -32,7 +32,8 @@ class History:
     window here. begin_ns: (n,), nanoseconds since 1970. window_ns: a window's length. long: whether all the history
     there is, of which this may be a part, has LONG_WINDOWS of each series. told: (n,), windows that look odd and are
     usual, as people said of false alarms; None: none. sides: for each feature, whether only greater (1) or only smaller
-    (-1) ones than usual count, or both (0); None: both of all.
+    (-1) ones than usual count, or both (0); None: both of all. season_ns: after how long what is usual recurs; None: a
+    day.
     """
 
     x: Floats
@@ -43,6 +44,7 @@ class History:
     long: bool
     told: NDArray[np.bool_] | None = None
     sides: tuple[int, ...] | None = None
+    season_ns: int | None = None
 
     @property
     def ordinary(self) -> Floats:

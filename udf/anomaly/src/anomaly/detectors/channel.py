@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+DAY_NS = 86_400_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """window_ns: a window's length. side: whether only greater (1) or only smaller (-1) features than usual count, or
-    both (0); features themselves are one-sided already (`anomaly.relevance`), sums and means of them are not."""
+    both (0); features themselves are one-sided already (`anomaly.relevance`), sums and means of them are not.
+    season_ns: after how long what is usual recurs."""
 
     window_ns: int
     side: int = 0
+    season_ns: int = DAY_NS
 
 
 class Channel(Protocol):

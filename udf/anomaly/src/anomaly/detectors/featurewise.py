@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.base import Floats, History, Times
-from anomaly.detectors.channel import Channel, Setting
+from anomaly.detectors.channel import DAY_NS, Channel, Setting
 from anomaly.detectors.learnt import learnt_states, packed, unpacked
 from anomaly.detectors.shares import shares
 
@@ -43,15 +43,17 @@ class Featurewise:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """See `Detector.arrays`."""
-        sides = [setting.side for setting in self._settings]
-        return {self._name: packed([self._settings[0].window_ns, self._states, *([sides] if any(sides) else [])])}
+        settings = self._settings
+        others = [settings[0].season_ns, [setting.side for setting in settings]]
+        return {self._name: packed([settings[0].window_ns, self._states, *others])}
 
     @classmethod
     def from_arrays(cls, name: str, kind: type[Channel], arrays: Mapping[str, NDArray[np.generic]]) -> "Featurewise":
         """The inverse of `arrays`. Raises KeyError where it is missing."""
-        window_ns, states, *sides = unpacked(arrays[name])
-        _, channels = states[0]
-        return cls(name, kind, _settings(window_ns, *(sides or [[0] * len(channels)])), states)
+        window_ns, states, *others = unpacked(arrays[name])
+        # Models that were made before there were others.
+        season_ns, sides = others or (DAY_NS, [0] * len(states[0][1]))
+        return cls(name, kind, _settings(window_ns, season_ns, sides), states)
 
 
 class FeaturewiseFollower:
@@ -92,12 +94,13 @@ class FeaturewiseFollower:
 
 def fit(name: str, kind: type[Channel], history: History) -> Featurewise:
     """Runs channels over the history of each series."""
-    settings = _settings(history.window_ns, history.sides or [0] * history.x.shape[1])
+    sides = history.sides or [0] * history.x.shape[1]
+    settings = _settings(history.window_ns, history.season_ns or DAY_NS, sides)
     states = learnt_states(
         history, lambda: FeaturewiseFollower([kind(setting) for setting in settings], history.window_ns)
     )
     return Featurewise(name, kind, settings, states)
 
 
-def _settings(window_ns: int, sides: Sequence[int]) -> list[Setting]:
-    return [Setting(window_ns, side) for side in sides]
+def _settings(window_ns: int, season_ns: int, sides: Sequence[int]) -> list[Setting]:
+    return [Setting(window_ns, side, season_ns) for side in sides]

@@ -1,8 +1,9 @@
 """Seasonal residual: how far the last six windows are, on average, from what is usual at this hour of the day; and how
 rare that is.
 
-Sees the usual value at the unusual time, in series that follow the day (UTC). Needs days: an hour that was not seen yet
-says nothing. Misses single windows.
+Sees the usual value at the unusual time, in series that follow the day (UTC), or another season: a week, the cycle of a
+machine. Up to a day it has 24 parts; longer, its hours are the parts, up to those of a week. Needs seasons: a part that
+was not seen yet says nothing. Misses single windows.
 """
 
 import math
@@ -13,22 +14,31 @@ from anomaly.detectors.channel import Setting
 from anomaly.detectors.surprise import Surprise
 
 _HOUR_NS = 3_600_000_000_000
-_HOURS = 24
-# An hour's usual value is the mean of this many days, and then follows slowly.
-_DAYS = 14
+_LEAST_PARTS, _MOST_PARTS = 24, 168
+# A part's usual value is the mean of a fortnight, and of this many seasons at least, and then follows slowly.
+_FORTNIGHT_NS = 14 * 24 * _HOUR_NS
+_SEASONS = 4
 _AVERAGED = 6
+
+
+def parts(season_ns: int) -> int:
+    """Into how many parts a season is cut."""
+    return min(max(season_ns // _HOUR_NS, _LEAST_PARTS), _MOST_PARTS)
 
 
 class Seasonal:
     """One feature of one series."""
 
-    __slots__ = ("_counts", "_means", "_most", "_residuals", "_side", "_surprise")
+    __slots__ = ("_counts", "_means", "_most", "_parts", "_residuals", "_season_ns", "_side", "_surprise")
 
     def __init__(self, setting: Setting) -> None:
         self._side = setting.side
-        self._most = max(1.0, _DAYS * _HOUR_NS / setting.window_ns)
-        self._means = [0.0] * _HOURS
-        self._counts = [0.0] * _HOURS
+        self._season_ns = setting.season_ns
+        self._parts = parts(setting.season_ns)
+        kept_ns = max(_FORTNIGHT_NS, _SEASONS * setting.season_ns)
+        self._most = max(1.0, kept_ns / (self._parts * setting.window_ns))
+        self._means = [0.0] * self._parts
+        self._counts = [0.0] * self._parts
         self._residuals: deque[float] = deque(maxlen=_AVERAGED)
         self._surprise = Surprise()
 
@@ -36,11 +46,11 @@ class Seasonal:
         """The score of the next window."""
         # Far outliers must not decide what is usual.
         value = math.asinh(value)
-        hour = begin_ns // _HOUR_NS % _HOURS
-        count = self._counts[hour]
-        self._residuals.append(value - self._means[hour] if count else 0.0)
-        self._counts[hour] = count = min(count + 1.0, self._most)
-        self._means[hour] += (value - self._means[hour]) / count
+        part = begin_ns % self._season_ns * self._parts // self._season_ns
+        count = self._counts[part]
+        self._residuals.append(value - self._means[part] if count else 0.0)
+        self._counts[part] = count = min(count + 1.0, self._most)
+        self._means[part] += (value - self._means[part]) / count
         residual = math.fsum(self._residuals) / _AVERAGED
         return self._surprise.feed(max(self._side * residual, 0.0) if self._side else abs(residual))
 
@@ -57,8 +67,8 @@ class Seasonal:
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
         seasonal = cls(setting)
         means, counts, residuals, surprise = state
-        if len(means) != _HOURS or len(counts) != _HOURS:
-            raise ValueError(f"{len(means)} means, {len(counts)} counts for {_HOURS} hours")
+        if len(means) != seasonal._parts or len(counts) != seasonal._parts:
+            raise ValueError(f"{len(means)} means, {len(counts)} counts for {seasonal._parts} parts of the season")
         seasonal._means, seasonal._counts = [float(mean) for mean in means], [float(count) for count in counts]
         seasonal._residuals.extend(float(residual) for residual in residuals)
         seasonal._surprise = Surprise.from_state(surprise)

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from anomaly.spec.duration import DurationError, parse_duration
-from anomaly.spec.pipeline import DEFAULT_PARAMETERS, SHAPES, Pipeline, usual_severity
+from anomaly.spec.pipeline import (
+    DEFAULT_PARAMETERS,
+    DEFAULT_SEASONALITY,
+    SEASONAL_DETECTORS,
+    SHAPES,
+    Pipeline,
+    usual_severity,
+)
 
 Finding = tuple[str, object, str]
 
@@ -25,6 +32,7 @@ _ZERO_TIME_TO_EPOCH_NS = 719_162 * 86_400_000_000_000
 _MIN_WINDOW_NS = 1_000_000
 _MIN_HORIZON_WINDOWS = 24
 _DAY_NS = 86_400_000_000_000
+_MIN_SEASON_WINDOWS = 4
 _MIN_EVERY_NS = 60_000_000_000
 
 
@@ -34,6 +42,7 @@ def check(pipeline: Pipeline) -> Iterator[Finding]:
     yield from _names(pipeline)
     yield from _fields(pipeline)
     yield from _parameters(pipeline)
+    yield from _seasonality(pipeline)
     yield from _training(pipeline)
     yield from _periods(pipeline)
     yield from _drift(pipeline)
@@ -105,6 +114,18 @@ def _parameters(pipeline: Pipeline) -> Iterator[Finding]:
             yield f"parameters.{name}", value, f"is no parameter of {pipeline.detector} ({has}): remove it"
     if "time_of_day" in pipeline.parameters.get("context", ()) and pipeline.window_ns >= _DAY_NS:
         yield "parameters.context", "time_of_day", f"is the same in all windows of {pipeline.window}: remove it"
+
+
+def _seasonality(pipeline: Pipeline) -> Iterator[Finding]:
+    seasonality = pipeline.seasonality
+    if seasonality is None:
+        return
+    if pipeline.detector not in SEASONAL_DETECTORS:
+        able = " or ".join(SEASONAL_DETECTORS)
+        yield "seasonality", seasonality, f"is nothing that {pipeline.detector} looks at: remove it, or choose {able}"
+    elif seasonality != DEFAULT_SEASONALITY and pipeline.season_ns < _MIN_SEASON_WINDOWS * pipeline.window_ns:
+        least = f"{_MIN_SEASON_WINDOWS} windows ({pipeline.window} each)"
+        yield "seasonality", seasonality, f"is shorter than {least}, which show no course of it: write more"
 
 
 def _training(pipeline: Pipeline) -> Iterator[Finding]:

@@ -24,9 +24,10 @@ _FINGERPRINTED = (
     "detector",
     "parameters",
     "missing",
+    "seasonality",
 )
 # Of these the default is left out, so that pipelines that do not name them are what they were before there were any.
-_FINGERPRINTED_UNLESS = {"missing": "skip"}
+_FINGERPRINTED_UNLESS = {"missing": "skip", "seasonality": "1d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Pipeline:
     missing: str
     detector: str
     parameters: Mapping[str, Any]
+    seasonality: str | None
     enabled: bool
     kapacitor: str | None
     training: Training
@@ -163,6 +165,11 @@ class Pipeline:
     def window_ns(self) -> int:
         """The window's length in nanoseconds."""
         return parse_duration(self.window)
+
+    @property
+    def season_ns(self) -> int:
+        """After how long what is usual recurs, in nanoseconds; a day, where the detector does not look at it."""
+        return parse_duration(self.seasonality or DEFAULT_SEASONALITY)
 
     @property
     def windows_per_day(self) -> float:
@@ -190,6 +197,7 @@ class Pipeline:
             "missing": self.missing,
             "detector": self.detector,
             "parameters": dict(self.parameters),
+            **({} if self.seasonality is None else {"seasonality": self.seasonality}),
             "training": {
                 "from": self.training.start,
                 "to": self.training.stop,
@@ -276,7 +284,9 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
     info = float(alerts.get("info", DEFAULT_INFO))
     warning = float(alerts.get("warning", max(DEFAULT_WARNING, info)))
     close = float(periods.get("close", max(DEFAULT_CLOSE, math.ceil(usual_severity(window_ns)))))
-    defaults = DEFAULT_PARAMETERS.get(mapping.get("detector", DEFAULT_DETECTOR), {})
+    detector = mapping.get("detector", DEFAULT_DETECTOR)
+    defaults = DEFAULT_PARAMETERS.get(detector, {})
+    seasonality = mapping.get("seasonality", DEFAULT_SEASONALITY if detector in SEASONAL_DETECTORS else None)
     return Pipeline(
         name=mapping["name"],
         database=mapping["database"],
@@ -287,8 +297,9 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         window=format_duration(window_ns),
         aggregate=tuple(mapping.get("aggregate", DEFAULT_AGGREGATE)),
         missing=mapping.get("missing", DEFAULT_MISSING),
-        detector=mapping.get("detector", DEFAULT_DETECTOR),
+        detector=detector,
         parameters={**defaults, **mapping.get("parameters", {})},
+        seasonality=None if seasonality is None else format_duration(parse_duration(seasonality)),
         enabled=mapping.get("enabled", True),
         kapacitor=mapping.get("kapacitor"),
         training=Training(
@@ -332,6 +343,9 @@ DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {
     "ensemble": _FOREST,
     "knn": {"neighbours": 5},
 }
+# Those that know what is usual at which time.
+SEASONAL_DETECTORS = ("ensemble", "seasonal")
+DEFAULT_SEASONALITY = "1d"
 DEFAULT_FROM = "24h"
 DEFAULT_TO = "0s"
 DEFAULT_OPEN = 75.0

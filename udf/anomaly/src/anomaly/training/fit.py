@@ -157,6 +157,7 @@ def _fit(
         long,
         told=told if told.any() else None,
         sides=None if scaling.relevance is None else scaling.relevance.sides,
+        season_ns=pipeline.season_ns,
     )
     fitted = {name: fit(name, history, parameters, seed, keep=keep) for name in names}
     estimators = (estimator for _, estimator in fitted.values() if estimator is not None)
