@@ -10,7 +10,7 @@ from typing import Any
 import docker
 import pytest
 
-from tests.integration.pipelines import PRINTER, ROOMS
+from tests.integration.pipelines import ROOMS, SELF_TRAINING
 from tests.integration.playbook import PlayResult
 from tests.integration.results import ALERTS_IN_A_FILE, Results, produce
 from tests.integration.stack import Files, Stack
@@ -24,6 +24,7 @@ ORDER = [
     "test_data_path",
     "test_hardening",
     "test_bad_input",
+    "test_trainer",
     "test_changes",
     "test_two_stacks",
     "test_external_influxdb",
@@ -91,7 +92,7 @@ class Deployment:
 @pytest.fixture(scope="session")
 def deployment(new_stack: Callable[..., Stack]) -> Deployment:
     """A dry run on nothing, then the deployment; neither has been looked at yet."""
-    stack = new_stack(pipelines=[PRINTER, ROOMS], variables={"kapacitor_alert_handlers": [ALERTS_IN_A_FILE]})
+    stack = new_stack(pipelines=[SELF_TRAINING, ROOMS], variables={"kapacitor_alert_handlers": [ALERTS_IN_A_FILE]})
     files_before = stack.files()
     dry_run = stack.play("site", "--check", "--diff")
     files_after, engine_after = stack.files(), stack.on_engine()

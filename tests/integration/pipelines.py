@@ -27,6 +27,9 @@ def _shipped(name: str) -> Pipeline:
 PRINTER: Pipeline = _shipped("printer") | {"training": {"from": HISTORY[0], "to": HISTORY[1]}}
 """The pipeline that everyone starts with; only its training range is other."""
 
+SELF_TRAINING: Pipeline = PRINTER | {"training": PRINTER["training"] | {"every": "30d"}}
+"""The same, which a trainer looks after; not so often that it would be trained twice."""
+
 ROOMS: Pipeline = {
     "name": "rooms",
     "database": "building",

@@ -14,7 +14,6 @@ import yaml
 
 from tests.integration.old_engine import OldEngine
 from tests.integration.playbook import PlayResult
-from tests.integration.results import Results, model_files
 from tests.integration.small_disk import small_disk
 from tests.integration.stack import Stack
 
@@ -160,29 +159,6 @@ def _define(stack: Stack, folder: Path, task: dict[str, Any]) -> PlayResult:
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [{"name": "Define", "kapacitor_task": login | task}]}
     (folder / "define.yml").write_text(yaml.safe_dump([play]))
     return stack.play(str(folder / "define.yml"))
-
-
-def test_a_model_that_is_not_there_yet_is_no_error_and_is_said(stack: Stack, results: Results) -> None:
-    stack.pipelines.append(stack.pipelines[0] | {"name": "untrained"})
-    try:
-        result = stack.play("site").succeeded()
-        assert "untrained" in result.text
-        assert "train.yml" in result.text
-        assert stack.kapacitor().tasks()["untrained"]["executing"]
-    finally:
-        stack.pipelines.pop()
-        stack.play("site").succeeded()
-
-
-def test_training_without_data_is_refused(stack: Stack, results: Results) -> None:
-    before = model_files(stack), stack.incarnations()
-    years_ago = {"from": "2001-01-01T00:00:00Z", "to": "2001-01-02T00:00:00Z"}
-    stack.pipelines.append(stack.pipelines[0] | {"name": "nothing", "training": years_ago})
-    try:
-        stack.play("train", train_pipelines=["nothing"]).refused("nothing", "2001-01-01", "no data", "choose a range")
-    finally:
-        stack.pipelines.pop()
-    assert (model_files(stack), stack.incarnations()) == before
 
 
 # Where Docker's habits bite

@@ -28,7 +28,7 @@ def test_deploys(deployment: Deployment) -> None:
 
 
 def test_every_wanted_service_runs_and_is_healthy(stack: Stack) -> None:
-    for service in ("influxdb", "kapacitor"):
+    for service in ("influxdb", "kapacitor", "trainer"):
         state = stack.container(service).attrs["State"]
         assert state["Running"], (service, state)
         assert state["Health"]["Status"] == "healthy", (service, state)

@@ -1,0 +1,135 @@
+"""Models that nobody asked for, and the way back: the trainer, a refused training among others, a rollback.
+
+The tests of this module tell one story, so they depend on their order. At the end the stack is as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.integration.data import STREAM_END, ns, write_printers
+from tests.integration.playbook import PlayResult
+from tests.integration.results import model_files, read
+from tests.integration.stack import Files, Stack
+from tests.integration.waiting import wait_for
+
+# There must be a history, and models of the other pipelines.
+pytestmark = pytest.mark.usefixtures("results")
+
+MINUTES = 2
+WINDOW = timedelta(seconds=10)
+YEARS_AGO = {"from": "2001-01-01T00:00:00Z", "to": "2001-01-02T00:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def others(stack: Stack) -> Files:
+    """The models of the other pipelines, before the story begins."""
+    return _others(stack)
+
+
+@pytest.fixture(scope="module")
+def addition(stack: Stack, others: Files) -> Iterator[PlayResult]:
+    """A deployment with one more pipeline, which the trainer is to look after; it is gone again at the end."""
+    pipeline = stack.pipelines[0] | {"name": "untrained"}
+    stack.pipelines.append(pipeline)
+    try:
+        yield stack.play("site")
+    finally:
+        stack.pipelines.remove(pipeline)
+        stack.play("site").succeeded()
+
+
+@pytest.fixture(scope="module")
+def versions() -> list[str]:
+    """The versions of its model that were current, one after the other."""
+    return []
+
+
+def test_a_model_that_is_not_there_yet_is_no_error(stack: Stack, addition: PlayResult) -> None:
+    addition.succeeded()
+    assert stack.kapacitor().tasks()["untrained"]["executing"]
+
+
+@pytest.mark.usefixtures("addition")
+def test_the_trainer_trains_a_pipeline_that_has_no_model(stack: Stack, versions: list[str], others: Files) -> None:
+    versions.append(wait_for(lambda: _current(stack), "a model", explain=stack.logs))
+    said = stack.container("trainer").logs().decode()
+    assert "training untrained: it has no model" in said
+    assert "training printer" not in said, "it has one"
+    assert _others(stack) == others
+    assert _models_of_new_scores(stack, versions, 0) == {versions[0]}
+
+
+@pytest.mark.usefixtures("addition")
+def test_a_refused_training_keeps_no_other_pipeline_from_its_own(
+    stack: Stack, versions: list[str], others: Files
+) -> None:
+    before = stack.incarnations()
+    stack.pipelines.append(stack.pipelines[0] | {"name": "nothing", "training": YEARS_AGO})
+    try:
+        result = stack.play("train", train_pipelines=["nothing", "untrained"])
+    finally:
+        stack.pipelines.pop()
+    result.refused("nothing, refused", "2001-01-01", "no data", "choose a range")
+    versions.append(_current(stack))
+    assert f"untrained: trained; model {versions[1]}" in result.text
+    assert versions[1] != versions[0]
+    assert _others(stack) == others
+    assert stack.incarnations() == before
+    assert _models_of_new_scores(stack, versions, 1) == {versions[1]}
+
+
+@pytest.mark.usefixtures("addition")
+def test_a_rollback_takes_running_udfs_back(stack: Stack, versions: list[str]) -> None:
+    """By the command of docs/models.md."""
+    output = stack.client.containers.run(
+        stack.image("kapacitor-python"),
+        ["anomaly", "models", "rollback", "--pipeline", "untrained"],
+        remove=True,
+        user="1500:1500",
+        network_mode="none",
+        volumes=[f"{stack.dir}/data/models:/var/lib/anomaly/models"],
+    )
+    assert json.loads(output) == {"pipeline": "untrained", "status": "rolled back", "version": versions[0]}
+    versions.append(versions[0])
+    assert _models_of_new_scores(stack, versions, 2) == {versions[0]}
+
+
+def _current(stack: Stack) -> str:
+    """The current version of its model; empty while there is none."""
+    link = _folder(stack) / "current"
+    return link.readlink().name if link.is_symlink() else ""
+
+
+def _folder(stack: Stack) -> Path:
+    return stack.dir / "data" / "models" / "untrained"
+
+
+def _others(stack: Stack) -> Files:
+    """The files of the other pipelines' models."""
+    mine = str(_folder(stack).relative_to(stack.folder))
+    return {path: state for path, state in model_files(stack).items() if not path.startswith(mine)}
+
+
+def _models_of_new_scores(stack: Stack, versions: list[str], part: int) -> set[str]:
+    """Writes the next minutes once the UDF has noticed the last of `versions`; returns which models scored them."""
+    notice = f"pipeline untrained: scoring with model {versions[-1]}"
+    times = versions.count(versions[-1])
+    wait_for(lambda: stack.kapacitor_log.read_text().count(notice) == times, notice, explain=stack.logs)
+    begin = STREAM_END + part * timedelta(minutes=MINUTES)
+    # The last window ends with the first point after it.
+    end = begin + timedelta(minutes=MINUTES) - WINDOW
+    write_printers(stack, begin, f"{MINUTES}m")
+
+    def models() -> list[str]:
+        rows = read(stack.influx("reader"), "score", "untrained")
+        return [row["model"] for row in rows if ns(begin) <= row["time"] < ns(end)]
+
+    expected = 2 * ((end - begin) // WINDOW)
+    wait_for(lambda: len(models()) == expected, "scores of the next minutes", explain=stack.logs)
+    return set(models())
