@@ -48,7 +48,7 @@ def integers(samples: np.ndarray) -> np.ndarray:
     return samples * [1.0, 1.0, 100.0]
 
 
-CONTEXT: dict[str, Any] = {"parameters": {"context": ["difference", "deviation", "lag"]}}
+CONTEXT: dict[str, Any] = {"parameters": {"context": ["difference", "deviation", "lag"], "models": "own"}}
 # What counts of fields, and a field that is missing is usual.
 COUNTING: dict[str, Any] = {
     "fields": [
@@ -66,11 +66,13 @@ def made(detector: str, more: dict[str, Any]) -> tuple[Pipeline, Model]:
     mapping = {**printers.PIPELINE.as_dict(), "database": "db", "detector": detector, "parameters": {}, **more}
     (pipeline,) = normalize([mapping])
     context = pipeline.parameters.get("context", ())
-    # Context needs a long history.
+    # Context and models of series' own need a long history.
     seconds = 12_000 if context else 6_000
     history = [np.round(integers(printers.clean(seed, seconds))).astype(np.float64) for seed in (1, 2)]
     trained = train(pipeline, printers.windows(*history), "v1", seed=0)
-    assert trained.context.used == tuple(context)
+    described = trained.plan.described()
+    assert described["context"]["used"] == list(context)
+    assert len(described["models"]["own"]) == (2 if context else 0)
     return pipeline, trained.model
 
 

@@ -37,10 +37,11 @@ TIMES[2_000:] += 90 * MINUTE
 TIMES[2_500:] -= 500 * MINUTE
 TRAINED = 1_200
 
-# All detectors, and what those with a forest are with a short history, and with context.
+# All detectors; what those with a forest are with a short history, and with context; and models of series' own.
 MADE = {
     **{f"{name}-long": (name, "long") for name in registry.NAMES},
     **{f"{name}-{kind}": (name, kind) for name in ("isolation_forest", "ensemble") for kind in ("short", "context")},
+    **{f"{name}-own": (name, "own") for name in ("isolation_forest", "ensemble", "knn")},
 }
 
 
@@ -51,7 +52,8 @@ def made(kind: str) -> Detector:
     parameters = {**PARAMETERS, "context": KINDS if variant == "context" else ()}
     both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
     series = np.repeat([0, 1], TRAINED).astype(np.intp)
-    history = History(both, series, 2, np.tile(TIMES[:TRAINED], 2), MINUTE, long)
+    own = np.array([True, True]) if variant == "own" else None
+    history = History(both, series, 2, np.tile(TIMES[:TRAINED], 2), MINUTE, long, own=own)
     members = registry.members(name)
     fitted = {member: registry.fit(member, history, parameters, 0)[0] for member in members}
     held_back = np.random.default_rng(3).exponential(1.0, (1_000, len(members)))

@@ -345,24 +345,28 @@ def test_a_file_that_is_no_specification(run: Run, tmp_path: Path, text: str) ->
     assert run("validate", str(tmp_path / "x")).code == 2
 
 
-def test_the_context_that_is_asked_for_is_named_column_by_column(
+def test_what_the_history_has_to_be_enough_for_is_said_before_training_and_after(
     run: Run, train: Run, spec: Path, tmp_path: Path
 ) -> None:
-    parameters = {"trees": 20, "context": ["lag", "difference"]}
+    parameters = {"trees": 20, "context": ["lag", "difference"], "models": "own"}
     mapping = {**PIPELINE.as_dict(), "parameters": parameters}
     spec.write_text(json.dumps({**mapping, "aggregate": ["mean"], "fields": ["bed"]}))
-    (line,) = [line for line in run("explain", "--spec", str(spec)).out if line.startswith("context")]
+    explained = run("explain", "--spec", str(spec)).out
     columns = "difference of mean(bed), lag 1 of mean(bed), lag 2 of mean(bed)"
-    assert line == f"context      {columns}; what the history is enough for"
+    assert f"context      {columns}; what the history is enough for" in explained
+    assert "models       of its own for each series with 1000 windows or more, a pooled one for all others" in explained
     spec.write_text(json.dumps(mapping))
     ran = train()
     short = "the history has less than 1,000 windows of each series"
     assert f"the forest does not look at lag: {short}" in ran.err
-    assert Store(tmp_path / "models", "printer").manifest(ran.last["version"])["context"] == {
-        "used": [],
-        "left_out": {"lag": short, "difference": short},
-        "columns": [],
-    }
+    assert "0 of 2 series get a model of their own, the others the pooled one" in ran.err
+    manifest = Store(tmp_path / "models", "printer").manifest(ran.last["version"])
+    assert manifest["context"] == {"used": [], "left_out": {"lag": short, "difference": short}, "columns": []}
+    assert manifest["models"] == {"own": [], "pooled": [["printer-1"], ["printer-2"]]}
+    assert (
+        'models.pooled: [["printer-1"], ["printer-2"]]'
+        in run("models", "show", "--models", str(tmp_path / "models"), "--pipeline", "printer").out
+    )
 
 
 def test_what_counts_is_explained(run: Run, spec: Path) -> None:

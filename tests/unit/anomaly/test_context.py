@@ -8,7 +8,7 @@ import pytest
 
 from anomaly.detectors import registry
 from anomaly.detectors.base import Detector, Floats, History
-from anomaly.detectors.context import KINDS, Columns, Past, column_names, known, plan
+from anomaly.detectors.context import KINDS, Columns, Past, choose, column_names
 from anomaly.model import score_windows
 from anomaly.spec import load_schema, normalize
 from anomaly.training.blocks import FOLDS, Blocks
@@ -131,15 +131,15 @@ def test_a_window_without_a_past_is_judged_as_by_a_forest_without_context() -> N
 )
 def test_after_a_pause_or_a_step_back_the_past_begins_anew(kinds: list[str], step: int, unknown: int) -> None:
     begin_ns = np.concatenate([steady(50), 49 * MINUTE + step + steady(50)])
-    extended = Columns(kinds, 1, MINUTE).past().extend(begin_ns, RNG.normal(0, 1, (100, 1)))
-    after = known(extended)[50:]
+    _, known = Columns(kinds, 1, MINUTE).past().extend(begin_ns, RNG.normal(0, 1, (100, 1)))
+    after = known[50:]
     assert (~after).sum() == unknown
     assert after[unknown:].all()
 
 
 def test_columns_are_what_they_are_called() -> None:
     x = RNG.normal(0, 1, (40, 2))
-    extended = Columns(KINDS, 2, HOUR).past().extend(steady(40, HOUR), x)
+    extended, _ = Columns(KINDS, 2, HOUR).past().extend(steady(40, HOUR), x)
     names = column_names(KINDS, ["a", "b"])
     last = dict(zip(["a", "b", *names], extended[-1], strict=True))
     median = np.median(x[15:39, 1])
@@ -163,6 +163,41 @@ def test_columns_are_what_they_are_called() -> None:
     )
 
 
+def test_what_is_not_known_of_a_feature_is_as_usual_in_its_columns_and_hides_no_other() -> None:
+    kinds = ["difference", "deviation", "lag"]
+    x = RNG.normal(5, 1, (60, 2))
+    lacking = x.copy()
+    lacking[30, 0] = np.nan
+    (whole, _), (extended, known) = (Columns(kinds, 2, MINUTE).past().extend(steady(60), each) for each in (x, lacking))
+    assert known[24:].all()
+    one, other = slice(0, None, 2), slice(1, None, 2)
+    np.testing.assert_array_equal(extended[known, other], whole[known, other])
+    # The feature itself, its difference, deviation and lags.
+    assert [(extended[30 + later, one] == 0).tolist() for later in range(4)] == [
+        [True, True, True, False, False],
+        [False, True, True, True, False],
+        [False, False, True, False, True],
+        [False, False, True, False, False],
+    ]
+    assert (extended[55:, one] != 0).all()
+    past = Columns(kinds, 2, MINUTE).past()
+    past.extend(steady(40), lacking[:40])
+    again = Past.from_state(Columns(kinds, 2, MINUTE), json.loads(json.dumps(past.state(), allow_nan=False)))
+    np.testing.assert_array_equal(again.extend(steady(60)[40:], lacking[40:])[0], extended[40:])
+
+
+def test_a_change_to_the_side_that_does_not_count_is_none() -> None:
+    x = RNG.normal(0, 1, (60, 3))
+    both, sided = (
+        Columns(["difference", "deviation", "lag"], 3, MINUTE, sides).past().extend(steady(60), x)[0][24:]
+        for sides in (None, (1, -1, 0))
+    )
+    np.testing.assert_array_equal(sided[:, [3, 6]], np.maximum(both[:, [3, 6]], 0))
+    np.testing.assert_array_equal(sided[:, [4, 7]], np.minimum(both[:, [4, 7]], 0))
+    others = [0, 1, 2, 5, *range(8, 15)]
+    np.testing.assert_array_equal(sided[:, others], both[:, others])
+
+
 def test_what_is_remembered_of_a_series_does_not_grow() -> None:
     past = Columns(KINDS, 2, MINUTE).past()
     past.extend(steady(10_000), RNG.normal(0, 1, (10_000, 2)))
@@ -176,30 +211,30 @@ def test_a_past_that_does_not_fit_is_refused(state: object) -> None:
         Past.from_state(Columns(["deviation"], 2, MINUTE), state)
 
 
-def planned(begin_ns: np.ndarray, window_ns: int, *, long: bool = True) -> dict[str, str]:
-    return dict(plan(KINDS, np.zeros(len(begin_ns), dtype=np.intp), begin_ns, window_ns, long=long).left_out)
+def left_out_of(begin_ns: np.ndarray, window_ns: int, *, long: bool = True) -> dict[str, str]:
+    return dict(choose(KINDS, np.zeros(len(begin_ns), dtype=np.intp), begin_ns, window_ns, long=long).left_out)
 
 
 def test_time_is_used_where_the_history_has_seen_each_hour_twice() -> None:
     few = "of the 168 hours of the week, the history has seen {} in two weeks or more"
-    assert planned(steady(48 * 60), MINUTE) == {"time_of_week": few.format(0)}
-    assert planned(steady(47 * 60), MINUTE) == {
+    assert left_out_of(steady(48 * 60), MINUTE) == {"time_of_week": few.format(0)}
+    assert left_out_of(steady(47 * 60), MINUTE) == {
         "time_of_day": "of the 24 hours of the day, the history has seen 23 on two days or more",
         "time_of_week": few.format(0),
     }
-    assert planned(steady(10 * 24 * 60), MINUTE) == {"time_of_week": few.format(72)}
-    assert planned(steady(14 * 24 * 60), MINUTE) == {}
-    assert planned(steady(14 * 4, 6 * HOUR), 6 * HOUR) == {}
+    assert left_out_of(steady(10 * 24 * 60), MINUTE) == {"time_of_week": few.format(72)}
+    assert left_out_of(steady(14 * 24 * 60), MINUTE) == {}
+    assert left_out_of(steady(14 * 4, 6 * HOUR), 6 * HOUR) == {}
 
 
 def test_a_short_history_is_enough_for_nothing() -> None:
-    left_out = planned(steady(14 * 24 * 60), MINUTE, long=False)
+    left_out = left_out_of(steady(14 * 24 * 60), MINUTE, long=False)
     assert left_out == dict.fromkeys(KINDS, "the history has less than 1,000 windows of each series")
 
 
 def test_a_scattered_history_is_not_enough_for_what_needs_windows_in_a_row() -> None:
     begin_ns = (steady(4_000) // MINUTE // 10 * 10 * 2 + steady(4_000) // MINUTE % 10) * MINUTE
-    left_out = planned(begin_ns, MINUTE)
+    left_out = left_out_of(begin_ns, MINUTE)
     assert left_out["deviation"] == "0% of the history's windows have 24 before them without a pause"
     assert not {"difference", "lag"} & left_out.keys()
 
@@ -227,8 +262,8 @@ def test_a_model_with_context_is_calm_in_what_is_usual_and_says_what_it_left_out
 
     windows = printers.windows(printers.clean(1, 20_000), printers.clean(2, 20_000))
     trained = train(pipeline, windows, "v", 0, Progress())
-    assert trained.context.used == ("difference", "deviation", "lag")
-    assert trained.context.left_out.keys() == {"time_of_day", "time_of_week"}
+    assert trained.plan.context.used == ("difference", "deviation", "lag")
+    assert trained.plan.context.left_out.keys() == {"time_of_day", "time_of_week"}
     assert any(text.startswith("the forest does not look at time_of_day: of the 24 hours of the day") for text in said)
     usual = printers.windows(printers.clean(11, 40_000))
     model = trained.model

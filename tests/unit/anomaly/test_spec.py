@@ -46,7 +46,7 @@ def test_defaults() -> None:
         "aggregate": ["mean", "stddev"],
         "missing": "skip",
         "detector": "ensemble",
-        "parameters": {"trees": 100, "samples": 256, "context": []},
+        "parameters": {"trees": 100, "samples": 256, "context": [], "models": "pooled"},
         "seasonality": "1d",
         "training": {"from": "24h", "to": "0s", "on_drift": False},
         "periods": {"open": 75.0, "close": 50.0, "silence": "1m", "merge": "1m"},
@@ -149,7 +149,7 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         ({"zzz": 1}, "zzz: 1 is under an unknown key: known keys are name, enabled,"),
         (
             {"detector": "knn", "parameters": {"trees": 50}},
-            "parameters.trees: 50 is no parameter of knn (it has neighbours): remove it",
+            "parameters.trees: 50 is no parameter of knn (it has neighbours, models): remove it",
         ),
         (
             {"detector": "gap", "parameters": {"trees": 50}},
@@ -210,7 +210,12 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         ),
         (
             {"detector": "knn", "parameters": {"context": ["lag"]}},
-            'parameters.context: ["lag"] is no parameter of knn (it has neighbours): remove it',
+            'parameters.context: ["lag"] is no parameter of knn (it has neighbours, models): remove it',
+        ),
+        ({"parameters": {"models": "series"}}, 'parameters.models: "series" is none of pooled, own: choose one'),
+        (
+            {"detector": "gap", "parameters": {"models": "own"}},
+            'parameters.models: "own" is no parameter of gap (it has none): remove it',
         ),
         ({"enabled": "yes"}, 'enabled: "yes" is not true or false: write true or false'),
         ({"group_by": ["label"]}, 'group_by: "label" is a field of the results'),

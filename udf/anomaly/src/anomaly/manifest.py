@@ -8,7 +8,7 @@ from anomaly import __version__
 from anomaly.spec import Pipeline
 
 # Raised when files, features or scores are computed otherwise than before: older models are then refused.
-SCHEMA = 3
+SCHEMA = 4
 # What differs between any two versions, and says nothing.
 _NAMES = frozenset({"version", "created", "parent", "files", "series"})
 

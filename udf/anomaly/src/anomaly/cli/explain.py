@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from anomaly.cli import codes
 from anomaly.cli.common import choose, out, read_pipelines
+from anomaly.detectors.base import LONG_WINDOWS
 from anomaly.detectors.context import column_names
 from anomaly.detectors.seasonal import parts
 from anomaly.influxql import source, training_query
@@ -47,6 +48,7 @@ def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int)
         f"features     {', '.join(features)}",
         *_context(pipeline, features),
         f"missing      {_MISSING[pipeline.missing]}",
+        *_models(pipeline),
         f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
         *_season(pipeline, asked.end_ns - asked.begin_ns),
         f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
@@ -88,6 +90,12 @@ def _season(pipeline: Pipeline, history_ns: int) -> list[str]:
 
 def _listed(title: str, entries: Iterable[str]) -> list[str]:
     return [f"{title if number == 0 else '':12} {entry}" for number, entry in enumerate(entries)]
+
+
+def _models(pipeline: Pipeline) -> list[str]:
+    if pipeline.parameters.get("models") != "own":
+        return []
+    return [f"models       of its own for each series with {LONG_WINDOWS} windows or more, a pooled one for all others"]
 
 
 def _again(pipeline: Pipeline) -> str:

@@ -9,8 +9,7 @@ import numpy as np
 
 from anomaly.cli import codes
 from anomaly.cli.common import connect, result
-from anomaly.detectors.context import column_names
-from anomaly.features import enough_windows, features
+from anomaly.features import enough_windows
 from anomaly.feedback import Feedback, Mark
 from anomaly.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.libraries import installed
@@ -94,11 +93,7 @@ def train_one(pipeline: Pipeline, options: argparse.Namespace, jobs: int, progre
             "points": history.points,
         },
         "pooled": _pooled(pipeline, windows),
-        "context": {
-            "used": list(trained.context.used),
-            "left_out": dict(trained.context.left_out),
-            "columns": column_names(trained.context.used, [feature.name for feature in features(pipeline)]),
-        },
+        **trained.plan.described(),
         "feedback": {
             "marks": [mark.id for mark in marks],
             "left_out": int(marked.sum()),

@@ -33,7 +33,7 @@ class History:
     there is, of which this may be a part, has LONG_WINDOWS of each series. told: (n,), windows that look odd and are
     usual, as people said of false alarms; None: none. sides: for each feature, whether only greater (1) or only smaller
     (-1) ones than usual count, or both (0); None: both of all. season_ns: after how long what is usual recurs; None: a
-    day.
+    day. own: (s,), the series that get a model of their own (`anomaly.detectors.own`); None: none.
     """
 
     x: Floats
@@ -45,6 +45,7 @@ class History:
     told: NDArray[np.bool_] | None = None
     sides: tuple[int, ...] | None = None
     season_ns: int | None = None
+    own: NDArray[np.bool_] | None = None
 
     @property
     def ordinary(self) -> Floats:

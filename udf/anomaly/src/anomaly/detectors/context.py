@@ -17,6 +17,7 @@ back, and for a series that training has not seen, nothing is known of them: unt
 by a second detector, which sees the window alone. Scores are as great, and no value has to be made up.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,25 +51,25 @@ _CHUNK = 4_096
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Choice:
     """Which kinds of context a model uses of those that were asked for. left_out: why it does not, by kind."""
 
     used: tuple[str, ...]
     left_out: Mapping[str, str]
 
 
-def plan(asked: Sequence[str], series: NDArray[np.intp], begin_ns: Times, window_ns: int, *, long: bool) -> Plan:
+def choose(asked: Sequence[str], series: NDArray[np.intp], begin_ns: Times, window_ns: int, *, long: bool) -> Choice:
     """What a history has enough of: windows that begin at `begin_ns` (n,) of series (n,), each series in the order of
     time. long: see `History`."""
     if not long:
-        return Plan((), dict.fromkeys(asked, "the history has less than 1,000 windows of each series"))
+        return Choice((), dict.fromkeys(asked, "the history has less than 1,000 windows of each series"))
     left_out = {}
     for kind in asked:
         unseen = kind in PERIODS_NS and _unseen(kind, begin_ns, window_ns)
         scattered = kind in _REACH and _scattered(kind, series, begin_ns, window_ns)
         if reason := unseen or scattered:
             left_out[kind] = reason
-    return Plan(tuple(kind for kind in asked if kind not in left_out), left_out)
+    return Choice(tuple(kind for kind in asked if kind not in left_out), left_out)
 
 
 def _unseen(kind: str, begin_ns: Times, window_ns: int) -> str:
@@ -111,18 +112,15 @@ def column_names(kinds: Sequence[str], features: Sequence[str]) -> list[str]:
     return names
 
 
-def known(extended: Floats) -> NDArray[np.bool_]:
-    """(n,): which windows have all of their features and columns (n, d + k)."""
-    return np.asarray(~np.isnan(extended).any(axis=1))
-
-
 class Columns:
-    """The columns of some kinds, of series whose windows have `width` features."""
+    """The columns of some kinds, of series whose windows have `width` features. sides: see `History`; differences and
+    deviations to the side that does not count are 0."""
 
-    def __init__(self, kinds: Sequence[str], width: int, window_ns: int) -> None:
+    def __init__(self, kinds: Sequence[str], width: int, window_ns: int, sides: Sequence[int] | None = None) -> None:
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
         self.width = width
         self.window_ns = window_ns
+        self.sides = np.array(sides or [0] * width)
         # How many windows before a window its columns come from.
         self.reach = max((_REACH.get(kind, 0) for kind in self.kinds), default=0)
         copies = 1 + sum(2 if kind == "lag" else 1 for kind in self.kinds if kind in _REACH)
@@ -132,33 +130,37 @@ class Columns:
 
     def past(self) -> "Past":
         """Of a series of which nothing was seen."""
-        return Past(self, None, np.full((self.reach, self.width), np.nan))
+        return Past(self, None, np.empty((0, self.width)))
 
-    def along(self, history: History) -> Floats:
-        """The features and columns (n, d + k) of a history's windows; NaN in those that nothing is known before."""
+    def along(self, history: History) -> tuple[Floats, NDArray[np.bool_]]:
+        """What `Past.extend` says of all windows of a history."""
         extended = np.empty((len(history.x), len(self.whose)))
+        known = np.empty(len(history.x), dtype=np.bool_)
         for series in range(history.count):
             mine = history.series == series
-            extended[mine] = self.past().extend(history.begin_ns[mine], history.x[mine])
-        return extended
+            extended[mine], known[mine] = self.past().extend(history.begin_ns[mine], history.x[mine])
+        return extended, known
 
     def __call__(self, begin_ns: Times, rows: Floats) -> Floats:
         """The features and columns (n, d + k) of the last n windows, which begin at `begin_ns` (n,), of rows (reach +
-        n, d); NaN where rows are."""
+        n, d); NaN where they need rows that are."""
         start, n = self.reach, len(begin_ns)
         x = rows[start:]
         parts = [x]
         for kind in self.kinds:
             if kind == "difference":
-                parts.append(x - rows[start - 1 : start - 1 + n])
+                parts.append(self._counted(x - rows[start - 1 : start - 1 + n]))
             elif kind == "deviation":
-                parts.append(_deviation(x, rows[start - _REACH[kind] :]))
+                parts.append(self._counted(_deviation(x, rows[start - _REACH[kind] :])))
             elif kind == "lag":
                 parts += [rows[start - lag : start - lag + n] for lag in (1, 2)]
             else:
                 angle = begin_ns % PERIODS_NS[kind] / PERIODS_NS[kind] * (2 * np.pi)
                 parts.append(_CIRCLE * np.stack([np.sin(angle), np.cos(angle)], axis=1))
         return np.concatenate(parts, axis=1)
+
+    def _counted(self, column: Floats) -> Floats:
+        return np.where(self.sides * column < 0.0, 0.0, column)
 
 
 def _deviation(x: Floats, rows: Floats) -> Floats:
@@ -174,44 +176,49 @@ def _deviation(x: Floats, rows: Floats) -> Floats:
 
 
 class Past:
-    """The last windows of one series: rows (reach, d), by time; NaN where there were none since the last pause."""
+    """The last windows of one series, at most `reach`: rows (k, d), by time, since the last pause."""
 
     def __init__(self, columns: Columns, last_ns: int | None, rows: Floats) -> None:
         self._columns = columns
         self._last_ns = last_ns
         self._rows = rows
 
-    def extend(self, begin_ns: Times, x: Floats) -> Floats:
-        """The features and columns (n, d + k) of the next windows (n, d), which then belong to the past."""
+    def extend(self, begin_ns: Times, x: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        """The features and columns (n, d + k) of the next windows (n, d), which then belong to the past; and before
+        which of them (n,) there were enough.
+
+        A feature that is not known (NaN) is at its center, and so are its columns where they need it.
+        """
+        extended = np.empty((len(x), len(self._columns.whose)))
+        known = np.empty(len(x), dtype=np.bool_)
         if not len(x):
-            return np.empty((0, len(self._columns.whose)))
+            return extended, known
         last_ns = begin_ns[0] if self._last_ns is None else self._last_ns
         anew = _apart(np.diff(begin_ns, prepend=last_ns), self._columns.window_ns)
-        parts = []
-        for part in np.split(np.arange(len(x)), np.flatnonzero(anew[1:]) + 1):
-            if anew[part[0]]:
-                self._rows = np.full_like(self._rows, np.nan)
-            rows = np.concatenate([self._rows, x[part]])
-            parts.append(self._columns(begin_ns[part], rows))
-            self._rows = rows[len(part) :]
+        reach = self._columns.reach
+        starts = np.flatnonzero(anew | (np.arange(len(x)) == 0)).tolist()
+        for start, stop in zip(starts, [*starts[1:], len(x)], strict=True):
+            past = self._rows[:0] if anew[start] else self._rows
+            none = np.full((reach - len(past), self._columns.width), np.nan)
+            extended[start:stop] = self._columns(begin_ns[start:stop], np.concatenate([none, past, x[start:stop]]))
+            known[start:stop] = np.arange(stop - start) >= len(none)
+            rows = np.concatenate([past, x[start:stop]])
+            self._rows = rows[max(0, len(rows) - reach) :]
         self._last_ns = int(begin_ns[-1])
-        return np.concatenate(parts)
+        return filled(extended), known
 
     def state(self) -> Any:
-        """For JSON: what is known."""
-        return [self._last_ns, self._rows[known(self._rows)].tolist()]
+        """For JSON."""
+        return [self._last_ns, [[None if math.isnan(value) else value for value in row] for row in self._rows.tolist()]]
 
     @classmethod
     def from_state(cls, columns: Columns, state: Any) -> "Past":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
         last_ns, rows = state
-        past = columns.past()
         if len(rows) > columns.reach or any(len(row) != columns.width for row in rows):
             raise ValueError(f"{len(rows)} windows, where {columns.reach} of {columns.width} features are kept")
-        if rows:
-            past._rows[-len(rows) :] = rows
-        past._last_ns = None if last_ns is None else int(last_ns)
-        return past
+        kept = np.array(rows, dtype=np.float64).reshape(-1, columns.width)
+        return cls(columns, None if last_ns is None else int(last_ns), kept)
 
 
 class Contextual:
@@ -240,7 +247,7 @@ class Contextual:
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """See `Detector.arrays`."""
         columns = self.columns
-        described = packed([columns.kinds, columns.width, columns.window_ns, self._states])
+        described = packed([columns.kinds, columns.width, columns.window_ns, columns.sides.tolist(), self._states])
         plain = {f"{_PLAIN}{name}": array for name, array in self.plain.arrays().items()}
         return {NAME: described, **plain, **self.full.arrays()}
 
@@ -257,11 +264,9 @@ class ContextualFollower:
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         """See `Follower.explain`. The shares of a feature's columns are its own; what the time of a window has in its
         score, is shared out as the rest is."""
-        x = filled(x)
-        extended = self._past.extend(begin_ns, x)
-        past_known = known(extended)
+        extended, known = self._past.extend(begin_ns, x)
         scores, parts = np.empty(len(x)), np.empty(x.shape)
-        for follower, mine, seen in ((self._full, past_known, extended), (self._plain, ~past_known, x)):
+        for follower, mine, seen in ((self._full, known, extended), (self._plain, ~known, x)):
             if mine.any():
                 scores[mine], share = follower.explain(begin_ns[mine], seen[mine])
                 parts[mine] = shares(share @ self._columns.whose[: share.shape[1]])
@@ -288,6 +293,6 @@ def load(
 ) -> Contextual:
     """The inverse of `Contextual.arrays`. inner: makes the two detectors from theirs. Raises KeyError where one is
     missing."""
-    kinds, width, window_ns, pasts = unpacked(arrays[NAME])
+    kinds, width, window_ns, sides, pasts = unpacked(arrays[NAME])
     plain = {name.removeprefix(_PLAIN): array for name, array in arrays.items() if name.startswith(_PLAIN)}
-    return Contextual(Columns(kinds, width, window_ns), inner(plain), inner(arrays), pasts)
+    return Contextual(Columns(kinds, width, window_ns, sides), inner(plain), inner(arrays), pasts)

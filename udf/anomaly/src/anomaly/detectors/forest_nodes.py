@@ -8,12 +8,14 @@ is greater than the largest float32 that is at most the threshold: so thresholds
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
+Whole = NDArray[np.signedinteger[Any]]
 
 NODE = np.dtype([("threshold", np.float32), ("feature", np.int32), ("child", np.int32)])
 
@@ -39,14 +41,13 @@ class Nodes:
 
 def lay_out(
     *,
-    feature: NDArray[np.intp],
+    feature: Whole,
     threshold: Floats,
-    children: NDArray[np.intp],
-    roots: NDArray[np.intp],
-    leaf: NDArray[np.intp],
+    children: Whole,
+    roots: Whole,
+    leaf: Whole,
     path: Floats,
-    box_low: Floats,
-    box_high: Floats,
+    box: Floats,
     gain: Floats,
     kept: int,
 ) -> Nodes:
@@ -78,7 +79,7 @@ def lay_out(
         root=roots.astype(np.intc),
         leaf=placed_leaf,
         path=path,
-        box=np.ascontiguousarray(np.stack([box_low, box_high], axis=1)),
+        box=box,
         gain=gain,
         depth=_depth(node["child"], placed_leaf, roots),
         kept=kept,
@@ -93,7 +94,7 @@ def _rounded_down(threshold: Floats) -> NDArray[np.float32]:
     return rounded
 
 
-def _depth(child: Ints, leaf: Ints, level: NDArray[np.intp]) -> int:
+def _depth(child: Ints, leaf: Ints, level: Whole) -> int:
     depth = 0
     while len(level := level[leaf[level] < 0]):
         level = np.concatenate([child[level], child[level] + 1])

@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from anomaly.detectors.forest_walk import Walk
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+Ints = NDArray[np.signedinteger[Any]]
 
 _KEPT = 0.8
 
@@ -45,7 +45,7 @@ class IsolationForest(Memoryless):
 
     feature, threshold: (m,), what a node splits by; a leaf has threshold +inf and points to itself. children: (m, 2),
     where values above the threshold and at most the threshold go to. roots: (t,). leaf: (m,), a leaf's row in the
-    arrays below, else -1. path: (l,), the leaf's depth plus the expected rest. box_low, box_high: (l, d). gain: (l,
+    arrays below, else -1. path: (l,), the leaf's depth plus the expected rest. box: (l, 2, d), low and high. gain: (l,
     d), how much more than an even split each feature isolated on the way to the leaf, in bits. depth: the deepest
     leaf's. normal_path: the path length that gets the score 0.5.
     """
@@ -56,8 +56,7 @@ class IsolationForest(Memoryless):
     roots: Ints
     leaf: Ints
     path: Floats
-    box_low: Floats
-    box_high: Floats
+    box: Floats
     gain: Floats
     depth: int
     normal_path: float
@@ -93,8 +92,7 @@ class IsolationForest(Memoryless):
             roots=self.roots,
             leaf=self.leaf,
             path=self.path,
-            box_low=self.box_low,
-            box_high=self.box_high,
+            box=self.box,
             gain=self.gain,
             kept=max(1, round(_KEPT * len(self.roots))),
         )
@@ -105,35 +103,31 @@ class IsolationForest(Memoryless):
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything as arrays, for the model's file."""
-        small = {"feature": np.int16, "children": np.int32, "roots": np.int32, "leaf": np.int32}
-        return {
-            f"forest_{name}": np.asarray(getattr(self, name)).astype(small.get(name, np.float64)) for name in _ARRAYS
-        }
+        return {f"forest_{name}": np.asarray(getattr(self, name), dtype) for name, dtype in _ARRAYS.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "IsolationForest":
         """The inverse of `arrays`. Raises KeyError where one is missing, ValueError where they are no forest."""
-        whole = {"feature", "children", "roots", "leaf"}
-        taken = {name: arrays[f"forest_{name}"].astype(np.intp if name in whole else np.float64) for name in _ARRAYS}
+        taken: dict[str, Any] = {name: np.asarray(arrays[f"forest_{name}"], dtype) for name, dtype in _ARRAYS.items()}
         depth, normal_path = int(taken.pop("depth")), float(taken.pop("normal_path"))
-        forest = cls(**taken, depth=depth, normal_path=normal_path)  # type: ignore[arg-type]
+        forest = cls(**taken, depth=depth, normal_path=normal_path)
         _ = forest.nodes  # checked here, not at the first score
         return forest
 
 
-_ARRAYS = (
-    "feature",
-    "threshold",
-    "children",
-    "roots",
-    "leaf",
-    "path",
-    "box_low",
-    "box_high",
-    "gain",
-    "depth",
-    "normal_path",
-)
+# What is stored, as what.
+_ARRAYS: dict[str, type[np.generic]] = {
+    "feature": np.int16,
+    "threshold": np.float64,
+    "children": np.int32,
+    "roots": np.int32,
+    "leaf": np.int32,
+    "path": np.float64,
+    "box": np.float64,
+    "gain": np.float64,
+    "depth": np.float64,
+    "normal_path": np.float64,
+}
 
 
 @cache

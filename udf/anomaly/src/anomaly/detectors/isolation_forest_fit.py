@@ -7,43 +7,72 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors import running_tail
+from anomaly.detectors import own, running_tail
 from anomaly.detectors.base import Detector, Floats, History
-from anomaly.detectors.context import Columns, Contextual, known, states
+from anomaly.detectors.context import Columns, Contextual, states
 from anomaly.detectors.isolation_forest import IsolationForest
 from anomaly.detectors.tails import Tailed, fit_tails
 from anomaly.training.blocks import FOLDS, Blocks
 
 # More windows than this are thinned evenly: a tree sees some hundreds anyway, and the boxes of the leaves are filled.
 _MOST_ROWS = 200_000
+# Of a forest of a series' own.
+_LEAST_TREES = 10
 
 
 def fit_detector(
-    history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False
+    history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False, jobs: int = 1
 ) -> tuple[Detector, object]:
-    """The forest, and what is around it: with a long history its features' tails, and the context that is asked for
-    (`parameters["context"]`, see `anomaly.detectors.context`); with a short one the running tail of its scores.
+    """The forest, and what is around it. With a long history: its features' tails, forests of series' own
+    (`anomaly.detectors.own`), by so many threads, and the context that is asked for (`anomaly.detectors.context`). With
+    a short one: the running tail of its scores.
 
-    Returns it and, when `keep`, scikit-learn's own forest, else None.
+    Returns it and, when `keep`, scikit-learn's own forest, the pooled one, else None.
     """
+    kinds = parameters.get("context", ()) if history.long else ()
+    # What remembers has to know what is not known.
+    history = history if kinds else history.filled
     if not history.long:
         forest, estimator = fit(history.weighted, parameters, seed, keep=keep)
         return running_tail.fit(forest, history, held_back(history, parameters, seed)), estimator
-    plain, estimator = _tailed(history, parameters, seed, keep=keep)
-    kinds = parameters.get("context", ())
     if not kinds:
-        return plain, estimator
-    columns = Columns(kinds, history.x.shape[1], history.window_ns)
-    extended = columns.along(history)
-    shown = replace(history, x=extended).where(known(extended))
-    full, estimator = _tailed(shown, parameters, seed, keep=keep)
+        pooled, estimator = _tailed(history, parameters, seed, keep=keep)
+        return _with_own(pooled, history, parameters, seed, jobs), estimator
+    columns = Columns(kinds, history.x.shape[1], history.window_ns, history.sides)
+    extended, known = columns.along(history)
+    shown = replace(history, x=extended).where(known)
+    plain, _ = _tailed(history.filled, parameters, seed)
+    pooled, estimator = _tailed(shown, parameters, seed, keep=keep)
+    full = _with_own(pooled, shown, parameters, seed, jobs)
     return Contextual(columns, plain, full, states(columns, history)), estimator
 
 
-def _tailed(history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool) -> tuple[Detector, object]:
+def _tailed(history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False) -> tuple[Tailed, object]:
     tails = fit_tails(history.ordinary)
     forest, estimator = fit(tails.apply(history.weighted), parameters, seed, keep=keep)
     return Tailed(tails, forest), estimator
+
+
+def _with_own(pooled: Tailed, history: History, parameters: Mapping[str, Any], seed: int, jobs: int) -> Detector:
+    tree = _tree_bytes(parameters, history.x.shape[1])
+
+    def one(mine: History, budget: int, seed: int) -> Tailed:
+        trees = min(max(_LEAST_TREES, int(parameters["trees"]) // 4), budget // tree)
+        return _tailed(mine, {**parameters, "trees": trees}, seed)[0]
+
+    return own.fit(pooled, history, one, seed, jobs)
+
+
+def least_own_bytes(parameters: Mapping[str, Any], width: int) -> int:
+    """Of the smallest forest of a series' own, as arrays, with so many features and columns."""
+    return _LEAST_TREES * _tree_bytes(parameters, width)
+
+
+def _tree_bytes(parameters: Mapping[str, Any], width: int) -> int:
+    """Of a tree, as arrays: at most. It was measured to have a leaf for each four of its samples, and with few samples
+    for each three."""
+    leaves = int(parameters["samples"]) // 3 + 1
+    return leaves * (8 + 3 * 8 * width) + 2 * leaves * 22
 
 
 def fit(x: Floats, parameters: Mapping[str, Any], seed: int, *, keep: bool = False) -> tuple[IsolationForest, object]:
@@ -92,8 +121,7 @@ def flatten(forest: Any, x: Floats) -> IsolationForest:
             [np.where(part["leaf"] < 0, -1, part["leaf"] + start) for part, start in zip(parts, leaves, strict=False)]
         ),
         path=np.concatenate([part["path"] for part in parts]),
-        box_low=np.concatenate([part["box_low"] for part in parts]),
-        box_high=np.concatenate([part["box_high"] for part in parts]),
+        box=np.concatenate([part["box"] for part in parts]),
         gain=np.concatenate([part["gain"] for part in parts]),
         depth=max(int(part["depth"].max()) for part in parts),
         normal_path=float(average_path(np.array([forest.max_samples_]))[0]),
@@ -137,7 +165,6 @@ def _tree(tree: Any, single: NDArray[np.float32], x: Floats) -> dict[str, NDArra
         "leaf": number,
         "depth": depth,
         "path": depth[leaves] + average_path(samples[leaves]),
-        "box_low": np.minimum.reduceat(x[order], starts, axis=0),
-        "box_high": np.maximum.reduceat(x[order], starts, axis=0),
+        "box": np.stack([edge.reduceat(x[order], starts, axis=0) for edge in (np.minimum, np.maximum)], axis=1),
         "gain": gain[leaves],
     }

@@ -16,6 +16,7 @@ from anomaly.detectors.base import Floats, Memoryless
 from anomaly.detectors.shares import shares
 
 _MOST_REFERENCES = 2_000
+_LEAST_REFERENCES = 200
 _CHUNK = 64
 
 
@@ -47,6 +48,12 @@ class NearestNeighbours(Memoryless):
         return cls(np.asarray(arrays["knn_references"], dtype=np.float64), int(arrays["knn_neighbours"]))
 
 
-def fit(x: Floats, parameters: Mapping[str, Any]) -> NearestNeighbours:
-    """Of feature vectors (n, d), n >= 1."""
-    return NearestNeighbours(x[:: -(-len(x) // _MOST_REFERENCES)].copy(), int(parameters["neighbours"]))
+def fit(x: Floats, parameters: Mapping[str, Any], budget: int | None = None) -> NearestNeighbours:
+    """Of feature vectors (n, d), n >= 1, thinned to what so many bytes hold, too."""
+    most = _MOST_REFERENCES if budget is None else min(_MOST_REFERENCES, budget // (8 * x.shape[1]))
+    return NearestNeighbours(x[:: -(-len(x) // most)].copy(), int(parameters["neighbours"]))
+
+
+def least_own_bytes(width: int) -> int:
+    """Of the smallest model of a series' own, with so many features."""
+    return _LEAST_REFERENCES * 8 * width

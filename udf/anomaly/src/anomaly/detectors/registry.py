@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors import context, ensemble, featurewise, half_space_trees, knn, running_tail
+from anomaly.detectors import context, ensemble, featurewise, half_space_trees, knn, own, running_tail
 from anomaly.detectors.base import Detector, Floats, History
 from anomaly.detectors.channel import Channel
 from anomaly.detectors.gap import Gap
@@ -33,7 +33,7 @@ def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
     if name == "robust_z":
         return RobustZ()
     if name == "knn":
-        return Tailed(tails_from_arrays(arrays), knn.NearestNeighbours.from_arrays(arrays))
+        return own.load(arrays, _tailed_knn)
     if name == "half_space_trees":
         return half_space_trees.HalfSpaceTrees.from_arrays(arrays)
     if name in _CHANNELS:
@@ -43,35 +43,56 @@ def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
 
 def _forest(arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
     """An isolation forest with what is around it, but for the context."""
-    forest = IsolationForest.from_arrays(arrays)
-    tail = running_tail.load(forest, arrays)
-    return Tailed(tails_from_arrays(arrays), forest) if tail is None else tail
+    tail = running_tail.load(IsolationForest.from_arrays, arrays)
+    return own.load(arrays, _tailed_forest) if tail is None else tail
+
+
+def _tailed_forest(arrays: Mapping[str, NDArray[np.generic]]) -> Tailed:
+    return Tailed(tails_from_arrays(arrays), IsolationForest.from_arrays(arrays))
+
+
+def _tailed_knn(arrays: Mapping[str, NDArray[np.generic]]) -> Tailed:
+    return Tailed(tails_from_arrays(arrays), knn.NearestNeighbours.from_arrays(arrays))
 
 
 def fit(
-    name: str, history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False
+    name: str, history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False, jobs: int = 1
 ) -> tuple[Detector, object]:
-    """Trains a detector that is no ensemble. Deterministic for a seed.
+    """Trains a detector that is no ensemble, models of series' own by so many threads. Deterministic for a seed.
 
     Returns it and, when `keep`, the library's own object (for `model.joblib`), else None.
     """
-    if name not in _CHANNELS:
+    if name not in ("isolation_forest", *_CHANNELS):
         history = history.filled
     if name == "isolation_forest":
         # scikit-learn is for training only.
         from anomaly.detectors.isolation_forest_fit import fit_detector
 
-        return fit_detector(history, parameters, seed, keep=keep)
+        return fit_detector(history, parameters, seed, keep=keep, jobs=jobs)
     if name == "robust_z":
         return RobustZ(), None
     if name == "knn":
-        tails = fit_tails(history.ordinary)
-        return Tailed(tails, knn.fit(tails.apply(history.x), parameters)), None
+        pooled = _fit_knn(history, parameters)
+        return own.fit(pooled, history, lambda mine, most, _: _fit_knn(mine, parameters, most), seed, jobs), None
     if name == "half_space_trees":
         return half_space_trees.fit(history, seed), None
     if name in _CHANNELS:
         return featurewise.fit(name, _CHANNELS[name], history), None
     raise ValueError(f"{name!r} is no detector to fit: known are {', '.join(NAMES)}")
+
+
+def _fit_knn(history: History, parameters: Mapping[str, Any], budget: int | None = None) -> Tailed:
+    tails = fit_tails(history.ordinary)
+    return Tailed(tails, knn.fit(tails.apply(history.x), parameters, budget))
+
+
+def least_own_bytes(name: str, parameters: Mapping[str, Any], width: int) -> int:
+    """Of the smallest model of a series' own, with so many features and columns."""
+    if name == "knn":
+        return knn.least_own_bytes(width)
+    from anomaly.detectors.isolation_forest_fit import least_own_bytes as least_forest_bytes
+
+    return least_forest_bytes(parameters, width)
 
 
 def members(name: str) -> tuple[str, ...]:

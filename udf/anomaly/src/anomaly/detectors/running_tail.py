@@ -6,7 +6,7 @@ that stays becomes usual. How far a single score can move the tail is bounded: a
 usual.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,9 +70,11 @@ def fit(inner: Memoryless, history: History, held_back: Floats) -> RunningTail:
     return RunningTail(inner, [anyone, *(_past(scores) if len(scores) >= ENOUGH else anyone for scores in each)])
 
 
-def load(inner: Memoryless, arrays: Mapping[str, NDArray[np.generic]]) -> RunningTail | None:
-    """The inverse of `RunningTail.arrays`; None where they hold no tail."""
-    return RunningTail(inner, unpacked(arrays[_NAME])) if _NAME in arrays else None
+def load(
+    inner: Callable[[Mapping[str, NDArray[np.generic]]], Memoryless], arrays: Mapping[str, NDArray[np.generic]]
+) -> RunningTail | None:
+    """The inverse of `RunningTail.arrays`; None where they hold no tail. inner: makes what gives the scores."""
+    return RunningTail(inner(arrays), unpacked(arrays[_NAME])) if _NAME in arrays else None
 
 
 def _past(scores: Floats) -> Any:

@@ -337,11 +337,11 @@ SHAPES = SPREADS | {"count"}
 DEFAULT_AGGREGATE = ("mean", "stddev")
 DEFAULT_MISSING = "skip"
 DEFAULT_DETECTOR = "ensemble"
-_FOREST = {"trees": 100, "samples": 256, "context": []}
+_FOREST = {"trees": 100, "samples": 256, "context": [], "models": "pooled"}
 DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {
     "isolation_forest": _FOREST,
     "ensemble": _FOREST,
-    "knn": {"neighbours": 5},
+    "knn": {"neighbours": 5, "models": "pooled"},
 }
 # Those that know what is usual at which time.
 SEASONAL_DETECTORS = ("ensemble", "seasonal")

@@ -10,16 +10,13 @@ compute, and windows need not be copied to other processes. Each fold has a seed
 changes nothing in the model.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.calibration import calibrate
-from anomaly.detectors.base import LONG_WINDOWS, Detector, History
-from anomaly.detectors.context import PERIODS_NS, Plan, plan
+from anomaly.detectors.base import Detector, History
 from anomaly.detectors.registry import combine, fit, members
 from anomaly.features import Floats, Scaling, features, fit_scaling
 from anomaly.feedback import Feedback
@@ -29,6 +26,7 @@ from anomaly.relevance import relevance
 from anomaly.spec import Pipeline
 from anomaly.training.blocks import FOLDS, Blocks
 from anomaly.training.gate import MIN_WINDOWS, Quality, check_quality, check_windows
+from anomaly.training.plan import Plan, plan
 from anomaly.training.progress import Progress, Quiet
 from anomaly.wholeness import of_whole, scorable, whole_fields
 from anomaly.windows import Windows
@@ -50,15 +48,15 @@ class HeldBack:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, the library's own forest (for people), what it was trained on, how good it looks, and which of the
-    context that the pipeline asks for the history was enough for."""
+    """A model, the library's own forest (for people), what it was trained on, how good it looks, and what the
+    history was enough for."""
 
     model: Model
     estimator: object
     held_back: HeldBack
     left_out: int
     quality: Quality
-    context: Plan
+    plan: Plan
 
     @property
     def windows(self) -> int:
@@ -88,24 +86,17 @@ def train(
     progress.say(
         f"{len(usable)} windows of {len(windows.keys)} series" + (f", {left_out} left out" if left_out else "")
     )
-    long = len(usable) >= LONG_WINDOWS * len(usable.keys)
-    planned = plan(
-        pipeline.parameters.get("context", ()), usable.series, usable.begin_ns, pipeline.window_ns, long=long
-    )
-    for kind, reason in planned.left_out.items():
-        progress.say(f"the forest does not look at {kind}: {reason}")
-    parameters = {**pipeline.parameters, "context": planned.used}
-    blocks = Blocks(usable.begin_ns, [PERIODS_NS[kind] for kind in planned.used if kind in PERIODS_NS])
+    planned = plan(pipeline, usable)
+    for line in planned.lines():
+        progress.say(line)
+    blocks = Blocks(usable.begin_ns, planned.periods_ns)
     told = (feedback or Feedback(pipeline)).told_usual(usable)
     scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), told)
-    names = members(pipeline.detector)
-    parts = np.empty((len(usable), len(names)))
+    parts = np.empty((len(usable), len(members(pipeline.detector))))
 
     def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
         others = blocks.trained_on(fold)
-        scaling, fitted, _ = _fit(
-            pipeline, names, parameters, usable.where(others), told[others], seed + 1 + fold, long=long
-        )
+        scaling, fitted, _ = _fit(pipeline, planned, usable.where(others), told[others], seed + 1 + fold)
         mine = blocks.held_back(fold) & scored
         shown = usable.led_in(mine)
         windows, kept = usable.where(shown), mine[shown]
@@ -118,8 +109,8 @@ def train(
     for done, (mine, scores) in enumerate(folds, 1):
         parts[mine] = scores
         progress.at(done / steps, "of the forests fitted, those for the calibration first")
-    scaling, fitted, estimator = _fit(pipeline, names, parameters, usable, told, seed, long=long, keep=True)
-    detector, held_back = combine(pipeline.detector, fitted, parts[scored], pipeline.windows_per_day, long=long)
+    scaling, fitted, estimator = _fit(pipeline, planned, usable, told, seed, keep=True, jobs=jobs)
+    detector, held_back = combine(pipeline.detector, fitted, parts[scored], pipeline.windows_per_day, long=planned.long)
     quality = check_quality(pipeline, usable.begin_ns[scored], held_back, blocks.number[scored])
     progress.at(1.0, "of the forests fitted")
     x = scaling.transform(usable.values[scored], usable.series[scored] + 1)
@@ -129,14 +120,13 @@ def train(
 
 def _fit(
     pipeline: Pipeline,
-    names: Sequence[str],
-    parameters: Mapping[str, Any],
+    planned: Plan,
     windows: Windows,
     told: NDArray[np.bool_],
     seed: int,
     *,
-    long: bool,
     keep: bool = False,
+    jobs: int = 1,
 ) -> tuple[Scaling, dict[str, Detector], object]:
     """The scaling, the detectors by name, and the library's own object of the one that has one."""
     scaling = fit_scaling(
@@ -154,12 +144,15 @@ def _fit(
         len(windows.keys),
         windows.begin_ns,
         pipeline.window_ns,
-        long,
+        planned.long,
         told=told if told.any() else None,
         sides=None if scaling.relevance is None else scaling.relevance.sides,
         season_ns=pipeline.season_ns,
+        own=planned.own,
     )
-    fitted = {name: fit(name, history, parameters, seed, keep=keep) for name in names}
+    fitted = {
+        name: fit(name, history, planned.parameters, seed, keep=keep, jobs=jobs) for name in members(pipeline.detector)
+    }
     estimators = (estimator for _, estimator in fitted.values() if estimator is not None)
     return scaling, {name: detector for name, (detector, _) in fitted.items()}, next(estimators, None)
 

@@ -1,0 +1,74 @@
+"""What the whole history decides before any part of it is trained on: folds are then fitted as the model itself is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.detectors import context, own
+from anomaly.detectors.base import LONG_WINDOWS
+from anomaly.detectors.registry import least_own_bytes
+from anomaly.features import features
+from anomaly.spec import Pipeline
+from anomaly.windows import Windows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """long: see `anomaly.detectors.base.History`. context: what is used of it. columns: its names. own: (s,), which
+    series get a model of their own; None: none. parameters: the pipeline's, with the context that is used."""
+
+    keys: tuple[tuple[str, ...], ...]
+    long: bool
+    context: context.Choice
+    columns: tuple[str, ...]
+    own: NDArray[np.bool_] | None
+    parameters: Mapping[str, Any]
+
+    @property
+    def periods_ns(self) -> list[int]:
+        """What of time the detector knows: a day, a week."""
+        return [context.PERIODS_NS[kind] for kind in self.context.used if kind in context.PERIODS_NS]
+
+    def lines(self) -> list[str]:
+        """What is not as one may have thought, for people."""
+        lines = [f"the forest does not look at {kind}: {reason}" for kind, reason in self.context.left_out.items()]
+        if self.parameters.get("models") == "own":
+            number = 0 if self.own is None else int(self.own.sum())
+            lines.append(f"{number} of {len(self.keys)} series get a model of their own, the others the pooled one")
+        return lines
+
+    def described(self) -> dict[str, Any]:
+        """For the manifest."""
+        have = np.zeros(len(self.keys), dtype=np.bool_) if self.own is None else self.own
+        return {
+            "context": {
+                "used": list(self.context.used),
+                "left_out": dict(self.context.left_out),
+                "columns": list(self.columns),
+            },
+            "models": {
+                "own": [list(key) for key, mine in zip(self.keys, have, strict=True) if mine],
+                "pooled": [list(key) for key, mine in zip(self.keys, have, strict=True) if not mine],
+            },
+        }
+
+
+def plan(pipeline: Pipeline, usable: Windows) -> Plan:
+    """Of the windows to train on, each series in the order of time."""
+    lengths = np.bincount(usable.series, minlength=len(usable.keys))
+    long = len(usable) >= LONG_WINDOWS * len(usable.keys)
+    owning = pipeline.parameters.get("models") == "own"
+    # One series that has enough for its own makes the others' pooled model one of a long history.
+    long = long or (owning and int(lengths.max()) >= LONG_WINDOWS)
+    asked = pipeline.parameters.get("context", ())
+    choice = context.choose(asked, usable.series, usable.begin_ns, pipeline.window_ns, long=long)
+    names = [feature.name for feature in features(pipeline)]
+    columns = context.column_names(choice.used, names)
+    parameters = {**pipeline.parameters, "context": choice.used}
+    mine = None
+    if owning:
+        mine = own.chosen(lengths, least_own_bytes(pipeline.detector, parameters, len(names) + len(columns)))
+    return Plan(usable.keys, long, choice, tuple(columns), mine, parameters)
