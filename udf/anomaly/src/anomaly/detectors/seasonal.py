@@ -2,8 +2,8 @@
 rare that is.
 
 Sees the usual value at the unusual time, in series that follow the day (UTC), or another season: a week, the cycle of a
-machine. Up to a day it has 24 parts; longer, its hours are the parts, up to those of a week. Needs seasons: a part that
-was not seen yet says nothing. Misses single windows.
+machine. Up to a day it has 24 parts; longer, its hours are the parts, up to those of a week. Needs seasons: a part says
+nothing while it is seen for the first time, as a fault in it would be what is usual. Misses single windows.
 """
 
 import math
@@ -29,7 +29,7 @@ def parts(season_ns: int) -> int:
 class Seasonal:
     """One feature of one series."""
 
-    __slots__ = ("_counts", "_means", "_most", "_parts", "_residuals", "_season_ns", "_side", "_surprise")
+    __slots__ = ("_counts", "_first", "_means", "_most", "_parts", "_residuals", "_season_ns", "_side", "_surprise")
 
     def __init__(self, setting: Setting) -> None:
         self._side = setting.side
@@ -39,6 +39,8 @@ class Seasonal:
         self._most = max(1.0, kept_ns / (self._parts * setting.window_ns))
         self._means = [0.0] * self._parts
         self._counts = [0.0] * self._parts
+        # The season in which each part was seen first; negative: in none.
+        self._first = [-1] * self._parts
         self._residuals: deque[float] = deque(maxlen=_AVERAGED)
         self._surprise = Surprise()
 
@@ -46,10 +48,12 @@ class Seasonal:
         """The score of the next window."""
         # Far outliers must not decide what is usual.
         value = math.asinh(value)
-        part = begin_ns % self._season_ns * self._parts // self._season_ns
-        count = self._counts[part]
-        self._residuals.append(value - self._means[part] if count else 0.0)
-        self._counts[part] = count = min(count + 1.0, self._most)
+        season, since_ns = divmod(begin_ns, self._season_ns)
+        part = since_ns * self._parts // self._season_ns
+        if self._first[part] < 0:
+            self._first[part] = season
+        self._residuals.append(value - self._means[part] if season != self._first[part] else 0.0)
+        self._counts[part] = count = min(self._counts[part] + 1.0, self._most)
         self._means[part] += (value - self._means[part]) / count
         residual = math.fsum(self._residuals) / _AVERAGED
         return self._surprise.feed(max(self._side * residual, 0.0) if self._side else abs(residual))
@@ -60,16 +64,19 @@ class Seasonal:
 
     def state(self) -> Any:
         """For JSON."""
-        return [self._means, self._counts, list(self._residuals), self._surprise.state()]
+        return [self._means, self._counts, self._first, list(self._residuals), self._surprise.state()]
 
     @classmethod
     def from_state(cls, setting: Setting, state: Any) -> "Seasonal":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
         seasonal = cls(setting)
-        means, counts, residuals, surprise = state
-        if len(means) != seasonal._parts or len(counts) != seasonal._parts:
-            raise ValueError(f"{len(means)} means, {len(counts)} counts for {seasonal._parts} parts of the season")
+        means, counts, first, residuals, surprise = state
+        if not len(means) == len(counts) == len(first) == seasonal._parts:
+            raise ValueError(
+                f"{len(means)} means, {len(counts)} counts, {len(first)} seasons for the season's {seasonal._parts} parts"
+            )
         seasonal._means, seasonal._counts = [float(mean) for mean in means], [float(count) for count in counts]
+        seasonal._first = [int(season) for season in first]
         seasonal._residuals.extend(float(residual) for residual in residuals)
         seasonal._surprise = Surprise.from_state(surprise)
         return seasonal
