@@ -73,7 +73,7 @@ class Seasonal:
         means, counts, first, residuals, surprise = state
         if not len(means) == len(counts) == len(first) == seasonal._parts:
             raise ValueError(
-                f"{len(means)} means, {len(counts)} counts, {len(first)} seasons for the season's {seasonal._parts} parts"
+                f"{len(means)} means, {len(counts)} counts, {len(first)} seasons for {seasonal._parts} parts of one"
             )
         seasonal._means, seasonal._counts = [float(mean) for mean in means], [float(count) for count in counts]
         seasonal._first = [int(season) for season in first]
