@@ -308,6 +308,21 @@ def test_a_tag_of_any_text_stays_what_it_is(influxd: Influxd, model: Model) -> N
     assert not caught_up(influxd, lambda version: model, span).changed
 
 
+def test_a_series_without_the_first_field_is_scored_where_a_missing_one_is_usual(influxd: Influxd) -> None:
+    (pipeline,) = normalize([{**PIPELINE.as_dict(), "missing": "usual"}])
+    model = train(pipeline, printers.windows(printers.clean(1, 20_000)), "first", 0).model
+    influxd.create("printer", "broken")
+    samples = printers.clean(9, 1_000)
+    samples[:, 0] = np.nan
+    influxd.client.write(list(_lines("cold", samples)), "printer")
+    span = Span(BEGIN_NS, BEGIN_NS + 90 * WINDOW_NS)
+    assert caught_up(influxd, lambda version: model, span).repaired.scores == 90
+    (score, *_) = content(influxd, "broken")["score"].values()
+    assert "value_hotend" not in score
+    assert score["contribution_hotend"] == 0.0
+    assert not caught_up(influxd, lambda version: model, span).changed
+
+
 def test_feedback_is_heeded_where_a_score_was_missing_only(influxdb: Influxd, model: Model) -> None:
     """What people said since of a period that was found does not unmake it."""
     stream(influxdb, model, "broken", [Outage(200, 210, "kept"), Outage(310, 330, "kept")])
