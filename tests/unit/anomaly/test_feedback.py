@@ -205,6 +205,24 @@ def time(window: int) -> str:
     return np.datetime_as_string(np.datetime64(T0 + window * WINDOW_NS, "ns"), unit="s", timezone="UTC")
 
 
+def test_a_false_alarm_of_windows_that_lack_a_field_has_a_look_by_the_others(
+    models: Store, influxdb: InfluxDB, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they are written where a missing field is usual: without its value."""
+    monkeypatch.setenv("ANOMALY_INFLUXDB_PASSWORD", "secret")
+    points = streamed(broken())
+    for point in named(points, "score"):
+        del point.fields["value_air"]
+    kept(influxdb, points)
+    add = ["add", "--kind", "false_alarm", "--from", time(20), "--to", time(24), "--series", "printer=printer-1"]
+    assert main(command(influxdb, models, *add)) == 0
+    (mark,) = read_marks(feedback_path(models.models, "printer"))
+    assert mark.look is not None
+    assert mark.look.contribution[1] > 0.5
+    assert (mark.look.low[2], mark.look.high[2]) == (0.0, 0.0)
+    assert mark.look.low[1] < mark.look.high[1]
+
+
 def test_a_false_alarm_silences_its_like_and_nothing_louder(
     models: Store, influxdb: InfluxDB, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
