@@ -7,7 +7,8 @@ BIN := .venv/bin
 # Another inventory: make site INVENTORY=inventory/cluster. More options: make site ARGS='--check --diff'.
 INVENTORY ?= inventory/local
 ARGS ?=
-# Tests in so many processes, shared out by tests/conftest.py; 0: in one, where a debugger works. make test WORKERS=2
+# Tests in so many processes, shared out by tests/conftest.py; 0: in one, where a debugger works. make test WORKERS=0
+WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 PLAY = $(BIN)/ansible-playbook -i $(INVENTORY)
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -29,12 +30,10 @@ demo: tools ## Deploy on this machine, train, stream a day with faults, and say 
 	@$(BIN)/python -m demo -i $(INVENTORY) $(ARGS)
 
 .PHONY: test
-test: WORKERS ?= 0
 test: dev engine lint test-images ## All tests: lint, units, and the stack in real containers
 	@$(PYTEST) $(ARGS)
 
 .PHONY: test-fast
-test-fast: WORKERS ?= 2
 test-fast: dev ## The tests that need no containers
 	@$(PYTEST) -m 'not containers' $(ARGS)
 

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
 
 INTEGRATION = "tests/integration"
+# Modules that deploy stacks of their own only.
+APART = tuple(f"{INTEGRATION}/test_{name}.py" for name in ("own_udf", "external_influxdb", "pull", "cluster"))
 # A real daemon comes out of an image, so tests that want one need an engine.
 DAEMONS = frozenset({"kapacitord", "kapacitord_binary", "influxd_binary"})
 
@@ -39,9 +41,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def group(nodeid: str) -> str:
-    """Tests of one group must not meet in two workers: those of a module share fixtures, and where stacks are deployed,
-    teardown removes images that no stack needs."""
-    return INTEGRATION if deploys(nodeid) else nodeid.partition("::")[0]
+    """Tests of one group must not meet in two workers: those of a module share fixtures, and most that deploy share a
+    stack. Those that don't are half of the rest, and one group, as they take as long."""
+    module = nodeid.partition("::")[0]
+    return "apart" if module in APART else INTEGRATION if deploys(nodeid) else module
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,11 +9,10 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
+from tests.images import built_image
 
 
 class NoBinary(Exception):
@@ -27,7 +26,7 @@ def binary(program: str, component: str, directory: Path) -> Path:
     given = os.environ.get(path_variable)
     if given:
         return Path(given)
-    image = os.environ.get(image_variable) or _built_image(component)
+    image = os.environ.get(image_variable) or built_image(component)
     try:
         return _extract(image, program, directory)
     except subprocess.CalledProcessError as error:
@@ -35,11 +34,6 @@ def binary(program: str, component: str, directory: Path) -> Path:
             f"the image '{image}' gives no {program}: {error.stderr.decode().strip()}. Fix: scripts/test-images, or "
             f"set {path_variable} to a {program}, or {image_variable} to another image that has one"
         ) from error
-
-
-def _built_image(component: str) -> str:
-    command = [sys.executable, str(_ROOT / "images" / "build.py"), "tag", component]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _extract(image: str, program: str, directory: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import docker
 import pytest
 
+from tests.images import built_image
+from tests.integration.hosts import LABEL
 from tests.integration.pipelines import ROOMS, SELF_TRAINING
 from tests.integration.playbook import PlayResult
 from tests.integration.results import ALERTS_IN_A_FILE, Results, produce
@@ -27,9 +30,8 @@ ORDER = [
     "test_trainer",
     "test_changes",
     "test_two_stacks",
-    "test_external_influxdb",
     "test_own_udf",
-    "test_teardown",
+    "test_external_influxdb",
     "test_pull",
     "test_cluster",
 ]
@@ -54,7 +56,25 @@ def engine() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def new_stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
+def kept_images(engine: docker.DockerClient) -> Iterator[None]:
+    """The images are kept from the teardown of stacks, by containers that never run: building them takes minutes, and
+    other workers need them, too."""
+    name = f"it-{secrets.token_hex(3)}x-keeper"
+    keepers = [
+        engine.containers.create(
+            built_image(component), ["true"], name=f"{name}-{component}", labels={LABEL: "keeper"}, entrypoint=[]
+        )
+        for component in ("debian", "influxdb", "kapacitor", "kapacitor-python")
+    ]
+    yield
+    for keeper in keepers:
+        keeper.remove(v=True)
+
+
+@pytest.fixture(scope="session")
+def new_stack(
+    engine: docker.DockerClient, kept_images: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Stack]]:
     """Makes stacks (arguments of `Stack`), and removes whatever is left of them at the end of the session."""
     folder = tmp_path_factory.mktemp("stacks")
     made: list[Stack] = []

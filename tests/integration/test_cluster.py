@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 import pytest
 
+from tests.images import built_image
 from tests.integration.cluster import NAMES, Cluster
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, ns, write_printers
 from tests.integration.hosts import Hosts
@@ -41,19 +43,20 @@ class Archive:
 
 
 @pytest.fixture(scope="module")
-def archive(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Archive:
+def archive(new_stack: Callable[..., Stack], tmp_path_factory: pytest.TempPathFactory) -> Archive:
     folder = tmp_path_factory.mktemp("archive")
+    stack = new_stack()
     export = stack.play("export-images", images_export_dir=str(folder)).succeeded()
     return Archive(folder, export, stack.play("export-images", images_export_dir=str(folder)))
 
 
 @pytest.fixture(scope="module")
 def cluster(
-    engine: docker.DockerClient, stack: Stack, archive: Archive, tmp_path_factory: pytest.TempPathFactory
+    engine: docker.DockerClient, archive: Archive, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """The machines; nothing is deployed yet. graf1 has no engine, and a way out to install one."""
     folder = tmp_path_factory.mktemp("c")
-    with Hosts(engine, f"{stack.name}x-hosts", stack.image("debian"), folder) as machines:
+    with Hosts(engine, f"it-{secrets.token_hex(3)}x-hosts", built_image("debian"), folder) as machines:
         started = [*machines.start("influx1", "kap1", "kap2"), *machines.start("graf1", target="bare", outside=True)]
         hosts = {host.name: host for host in started}
         yield Cluster(machines, hosts, folder, {"image_source": "archive", "image_archive_dir": str(archive.folder)})
@@ -205,9 +208,9 @@ def test_teardown_leaves_only_data_on_every_machine(deployed: Cluster) -> None:
 
 
 def test_no_secret_is_in_ansibles_output(deployed: Cluster) -> None:
-    secrets = {path.name: path.read_text().strip() for path in (deployed.inventory / "secrets" / "anomaly").iterdir()}
-    assert len(secrets) >= 6
+    known = {path.name: path.read_text().strip() for path in (deployed.inventory / "secrets" / "anomaly").iterdir()}
+    assert len(known) >= 6
     for result in deployed.results:
-        for name, value in secrets.items():
+        for name, value in known.items():
             if not name.startswith(".") and value in result.output:
                 pytest.fail(f"the secret {name} is in {result.log}")

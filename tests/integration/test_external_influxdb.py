@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import docker
 import pytest
 
+from tests.images import built_image
 from tests.integration.data import HISTORY_BEGIN, write_printers
 from tests.integration.hosts import LABEL
 from tests.integration.influx import Influx
@@ -40,13 +41,13 @@ class External:
 
 
 @pytest.fixture(scope="module")
-def external(engine: docker.DockerClient, stack: Stack) -> Iterator[External]:
-    image = stack.container("influxdb").attrs["Config"]["Image"]
+def external(engine: docker.DockerClient, kept_images: None) -> Iterator[External]:
+    name = f"it-{secrets.token_hex(3)}x-external"
     # Old engines don't name the gateway of this network.
     address = str(ipaddress.ip_network(engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"])[1])
     port, password = free_port(), secrets.token_hex(16)
     container = engine.containers.run(
-        image, detach=True, name=f"{stack.name}x-external", labels={LABEL: stack.name},
+        built_image("influxdb"), detach=True, name=name, labels={LABEL: name},
         ports={"8086/tcp": (address, port)}, environment={"INFLUXDB_HTTP_AUTH_ENABLED": "true"},
     )  # fmt: skip
     try:

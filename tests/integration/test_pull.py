@@ -6,6 +6,7 @@ The tests of this module tell one story, so they depend on their order.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from tests.images import built_image
 from tests.integration.pipelines import PRINTER
 from tests.integration.registry import Registry
 from tests.integration.stack import Stack
@@ -37,10 +39,10 @@ class Pushed:
 
 
 @pytest.fixture(scope="module")
-def pushed(engine: docker.DockerClient, stack: Stack) -> Iterator[Pushed]:
-    with Registry(engine, f"{stack.name}x-registry", stack.image("debian")) as registry:
+def pushed(engine: docker.DockerClient, kept_images: None) -> Iterator[Pushed]:
+    with Registry(engine, f"it-{secrets.token_hex(3)}x-registry", built_image("debian")) as registry:
         digests = {
-            name: registry.push(stack.image(name), f"mirror/library/{name}", tag)
+            name: registry.push(built_image(name), f"mirror/library/{name}", tag)
             for name, tag in (("influxdb", "1.12.4"), ("kapacitor", "1.8.6"), ("debian", "trixie-slim"))
         }
         registry.forget_local()
@@ -100,10 +102,10 @@ def test_containers_run_from_what_was_pulled(deployed: Stack, pushed: Pushed) ->
     assert any(pushed.digests["influxdb"] in digest for digest in influxdb.image.attrs["RepoDigests"])
 
 
-def test_our_own_image_is_built_on_what_was_pulled(deployed: Stack, pushed: Pushed, stack: Stack) -> None:
+def test_our_own_image_is_built_on_what_was_pulled(deployed: Stack, pushed: Pushed) -> None:
     """No registry has it."""
     image = deployed.container("kapacitor").image
-    base = deployed.client.images.get(stack.image("debian"))
+    base = deployed.client.images.get(built_image("debian"))
     assert image
     layers = base.attrs["RootFS"]["Layers"]
     assert image.attrs["RootFS"]["Layers"][: len(layers)] == layers

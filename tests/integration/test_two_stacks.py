@@ -52,6 +52,11 @@ def unused_volumes(client: docker.DockerClient) -> set[str]:
     return {volume.name for volume in client.volumes.list(filters={"dangling": True})}
 
 
+def assert_no_more_volumes(stack: Stack, before: set[str]) -> None:
+    """In time: another worker's containers are gone a moment before their volumes are."""
+    wait_for(lambda: unused_volumes(stack.client) <= before, "the volumes of containers that are gone to be gone")
+
+
 @pytest.fixture(scope="module")
 def unused_before(engine: docker.DockerClient) -> set[str]:
     """What others have left on the engine."""
@@ -134,7 +139,7 @@ def images(second: Stack) -> Iterator[Images]:
 
 def test_jobs_leave_no_volumes(second: Stack, memory: Memory, unused_before: set[str]) -> None:
     """A training ran, and what creates Kapacitor's first admin."""
-    assert unused_volumes(second.client) == unused_before
+    assert_no_more_volumes(second, unused_before)
 
 
 def test_teardown_leaves_nothing_but_data(
@@ -143,7 +148,7 @@ def test_teardown_leaves_nothing_but_data(
     other = stack.incarnations()
     second.play("teardown").succeeded()
     assert second.on_engine() == NOTHING
-    assert unused_volumes(second.client) == unused_before
+    assert_no_more_volumes(second, unused_before)
     assert {path.name for path in second.dir.iterdir()} == {"data"}
     assert model_files(second) == memory.models
     assert second.secrets() == memory.secrets
