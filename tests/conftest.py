@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.integration.playbook import RUN_TIMES
 
@@ -14,6 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Ansible, started by tests from any folder, finds the repository's configuration.
 os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 INTEGRATION = "tests/integration"
 # Modules that deploy stacks of their own only.

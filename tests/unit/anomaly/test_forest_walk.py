@@ -75,7 +75,7 @@ def test_scores_equal_scikit_learns_for_all_shapes(walk: Walk, rows: int, column
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.5, 1.0, 5.0, 1e6]), st.integers(1, 200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_both_say_the_same(seed: int, scale: float, rows: int) -> None:
     x = np.random.default_rng(seed).normal(0, scale, (rows, 3))
     compiled, in_numpy = COMPILED(SERVED.nodes), IN_NUMPY(SERVED.nodes)

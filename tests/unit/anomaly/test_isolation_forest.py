@@ -88,7 +88,7 @@ def test_a_usual_value_of_one_mode_is_not_measured_against_another() -> None:
 
 
 @given(st.integers(0, 2), st.sampled_from([-1, 1]), st.integers(0, len(MODES) - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_further_out_is_never_less_anomalous(feature: int, side: int, start: int) -> None:
     points = np.repeat(MODES[start : start + 1], 8, axis=0)
     points[:, feature] = 15 + side * (40 + np.array([0, 0.1, 1, 5, 20, 100, 1e4, 1e7]))
