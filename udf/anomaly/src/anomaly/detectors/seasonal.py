@@ -2,8 +2,9 @@
 rare that is.
 
 Sees the usual value at the unusual time, in series that follow the day (UTC), or another season: a week, the cycle of a
-machine. Up to a day it has 24 parts; longer, its hours are the parts, up to those of a week. Needs seasons: a part says
-nothing while it is seen for the first time, as a fault in it would be what is usual. Misses single windows.
+machine. Up to a day it has 24 parts; longer, its hours are the parts, up to those of a week. Needs seasons: in a part
+that is seen for the first time, what was usual in the part before is, too, as a fault may be all that this one has
+shown. Misses single windows.
 """
 
 import math
@@ -52,11 +53,20 @@ class Seasonal:
         part = since_ns * self._parts // self._season_ns
         if self._first[part] < 0:
             self._first[part] = season
-        self._residuals.append(value - self._means[part] if season != self._first[part] else 0.0)
+        self._residuals.append(value - self._usual(part, value, new=season == self._first[part]))
         self._counts[part] = count = min(self._counts[part] + 1.0, self._most)
         self._means[part] += (value - self._means[part]) / count
         residual = math.fsum(self._residuals) / _AVERAGED
         return self._surprise.feed(max(self._side * residual, 0.0) if self._side else abs(residual))
+
+    def _usual(self, part: int, value: float, *, new: bool) -> float:
+        """What is usual in a part; where that is new, what is nearest to the value. Itself, where nothing was seen."""
+        if not self._counts[part]:
+            return value
+        usual = self._means[part]
+        if new and self._counts[part - 1]:
+            return min(usual, self._means[part - 1], key=lambda mean: abs(value - mean))
+        return usual
 
     def pause(self) -> None:
         """Windows are missing: the average begins anew."""
