@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,15 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert errors == ""
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children heed an interrupt, even where this process runs in the background of a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_says_how_far_it_came(influxdb: FakeInfluxDB) -> None:
     process = run("printer", "--start", "2026-01-01", "--url", influxdb.url, "--batch", "10", "--speed-up", "10")
     # With the second request under way the first one is known to be done.
