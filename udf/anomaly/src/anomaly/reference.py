@@ -41,8 +41,7 @@ class Reference:
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "Reference":
         """The inverse of `arrays`. Raises KeyError where one is missing."""
         names = ("edges", "shares", "windows")
-        edges, shares, windows = (np.asarray(arrays[f"reference_{name}"], dtype=np.float64) for name in names)
-        return cls(edges, shares, np.broadcast_to(windows, len(edges)))
+        return cls(*(np.asarray(arrays[f"reference_{name}"], dtype=np.float64) for name in names))
 
 
 def reference(x: Floats) -> Reference:

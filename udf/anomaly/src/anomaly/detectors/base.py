@@ -79,9 +79,8 @@ class Follower(Protocol):
 
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         """Of the next n windows, which begin at `begin_ns` (n,) and have the features x (n, d), NaN where one is not
-        known: scores (n,), the
-        greater the more anomalous, from 0 on and unbounded above; and shares (n, d) of each feature in them, whose
-        rows sum to 1."""
+        known: scores (n,), the greater the more anomalous, from 0 on and unbounded above; and shares (n, d) of each
+        feature in them, whose rows sum to 1."""
         ...
 
     def state(self) -> Any:

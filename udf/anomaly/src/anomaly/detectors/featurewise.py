@@ -43,9 +43,9 @@ class Featurewise:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """See `Detector.arrays`."""
-        settings = self._settings
-        others = [settings[0].season_ns, [setting.side for setting in settings]]
-        return {self._name: packed([settings[0].window_ns, self._states, *others])}
+        first = self._settings[0]
+        sides = [setting.side for setting in self._settings]
+        return {self._name: packed([first.window_ns, self._states, first.season_ns, sides])}
 
     @classmethod
     def from_arrays(cls, name: str, kind: type[Channel], arrays: Mapping[str, NDArray[np.generic]]) -> "Featurewise":
@@ -81,15 +81,16 @@ class FeaturewiseFollower:
 
     def state(self) -> Any:
         """See `Follower.state`."""
-        last_ns = self._last_ns[0] if len(set(self._last_ns)) == 1 else self._last_ns
-        return [last_ns, [channel.state() for channel in self._channels]]
+        return [self._last_ns.copy(), [channel.state() for channel in self._channels]]
 
     @classmethod
     def from_state(cls, kind: type[Channel], settings: Sequence[Setting], state: Any) -> "FeaturewiseFollower":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
         last_ns, states = state
         channels = [kind.from_state(setting, channel) for setting, channel in zip(settings, states, strict=True)]
-        return cls(channels, settings[0].window_ns, last_ns if isinstance(last_ns, list) else [last_ns] * len(channels))
+        if len(last_ns) != len(channels):
+            raise ValueError(f"{len(last_ns)} times for {len(channels)} features")
+        return cls(channels, settings[0].window_ns, last_ns)
 
 
 def fit(name: str, kind: type[Channel], history: History) -> Featurewise:
