@@ -384,7 +384,7 @@ def test_what_counts_is_explained(run: Run, spec: Path) -> None:
         ["missing      a field that a window lacks, or half of its usual points, is taken to be as usual"],
         [
             "seasonality  90m, in 24 parts (UTC): what is usual in each",
-            "             the training range holds it less than twice: what was not seen yet says nothing",
+            "             the training range holds it less than twice: a new part is compared with the one before",
         ],
     ):
         start = out.index(lines[0])
