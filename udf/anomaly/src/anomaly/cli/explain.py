@@ -84,7 +84,8 @@ def _season(pipeline: Pipeline, history_ns: int) -> list[str]:
     number = parts(pipeline.season_ns)
     lines = [f"seasonality  {pipeline.seasonality}, in {number} parts (UTC): what is usual in each"]
     if history_ns < 2 * pipeline.season_ns:
-        lines.append("             the training range holds it less than twice: a new part is compared with the one before")
+        less = "the training range holds it less than twice: a new part is compared with the one before"
+        lines.append(f"{'':12} {less}")
     return lines
 
 
