@@ -11,7 +11,7 @@ from kapacitor_udf import Point
 from kapacitor_udf import _peer as peer
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[2] / "udf" / "kapacitor_udf" / "src"
+SOURCE = HERE.parent / "src"
 UNSTEADY = [sys.executable, str(HERE / "programs" / "unsteady.py")]
 WAIT = 120
 

@@ -7,7 +7,7 @@ import pytest
 from kapacitor_udf import Batch, InitError, Point
 from kapacitor_udf.testing import Harness
 
-EXAMPLES = Path(__file__).parents[3] / "udf" / "kapacitor_udf" / "examples"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def example(name: str) -> Any:

@@ -13,7 +13,7 @@ from kapacitor_udf import Point
 from kapacitor_udf import _peer as peer
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[2] / "udf" / "kapacitor_udf" / "src"
+SOURCE = HERE.parent / "src"
 EXAMPLES = SOURCE.parent / "examples"
 WAIT = 60
 

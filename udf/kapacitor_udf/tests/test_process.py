@@ -21,7 +21,7 @@ from kapacitor_udf._framing import FrameReader, apart, frame
 
 WAIT = 60
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[2] / "udf" / "kapacitor_udf" / "src"
+SOURCE = HERE.parent / "src"
 
 
 class Program:
@@ -378,7 +378,7 @@ def test_it_ends_when_kapacitor_has_gone(program: Start) -> None:
 def test_a_person_is_told_what_this_is() -> None:
     leader, follower = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(HERE / "programs")])}
-    moving_average = HERE.parents[2] / "udf" / "kapacitor_udf" / "examples" / "moving_average.py"
+    moving_average = HERE.parent / "examples" / "moving_average.py"
     done = subprocess.run(
         [sys.executable, str(moving_average)],
         check=False,

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from both_paths import LOOPS, assert_same
+from fuzzing import cases
 from kapacitor_udf import (
     BATCH,
     STREAM,
@@ -32,8 +34,6 @@ from kapacitor_udf import wire_pb2 as wire
 from kapacitor_udf._framing import frame
 from kapacitor_udf._group_numbers import GroupNumbers
 from kapacitor_udf.testing import Harness
-from tests.unit.kapacitor_udf.both_paths import LOOPS, assert_same
-from tests.unit.kapacitor_udf.fuzzing import cases
 
 # Both paths
 

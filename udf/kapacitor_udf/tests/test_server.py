@@ -21,7 +21,7 @@ from kapacitor_udf._listener import Listener
 
 WAIT = 60
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[2] / "udf" / "kapacitor_udf" / "src"
+SOURCE = HERE.parent / "src"
 
 
 class Connection:

@@ -8,7 +8,7 @@ import kapacitor_udf
 from kapacitor_udf import DOUBLE, INT, STREAM, STRING, UDF, Option, Point
 from kapacitor_udf.testing import Harness
 
-README = Path(__file__).parents[3] / "udf" / "kapacitor_udf" / "README.md"
+README = Path(__file__).parents[1] / "README.md"
 
 
 def declared(begins: str, monkeypatch: Any) -> UDF:

@@ -1,4 +1,4 @@
-"""Bytes that nobody would send, into both paths: python -m tests.unit.kapacitor_udf.fuzzing [--seconds 60] [--seed 0]
+"""Bytes that nobody would send, into both paths: python tests/fuzzing.py [--seconds 60] [--seed 0]
 
 Each case is made from its number, so a failure can be repeated. Cases are valid messages with bytes changed, taken out,
 put in or cut off, messages spliced from two, and noise; around each stand good messages, which must survive.
@@ -9,10 +9,10 @@ import random
 import time
 from collections.abc import Iterator
 
+from both_paths import assert_same
 from kapacitor_udf import Point, _peer
 from kapacitor_udf import wire_pb2 as wire
 from kapacitor_udf._framing import frame
-from tests.unit.kapacitor_udf.both_paths import assert_same
 
 GOOD = _peer.encode_point(Point(1, {"a": 1.5, "b": 2, "é": 0.25}, {"host": "x"}, "cpu", ["host"], group="host=x"))
 
