@@ -98,6 +98,7 @@ def catalog(
                     for package in ("kapacitor_udf", "anomaly")
                     for part in ("pyproject.toml", "README.md", "src")
                 },
+                "udf/kapacitor_udf/LICENSE": "udf/kapacitor_udf/LICENSE",
             },
             arguments={"KAPACITOR_VERSION": kapacitor_version},
             bases={"DEBIAN_IMAGE": "debian", "KAPACITOR_IMAGE": "kapacitor"},

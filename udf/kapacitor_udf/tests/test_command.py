@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import kapacitor_udf
 from kapacitor_udf import Point
 from kapacitor_udf import _peer as peer
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parent / "src"
-EXAMPLES = SOURCE.parent / "examples"
+SOURCE = Path(kapacitor_udf.__file__).parents[1]
+EXAMPLES = HERE.parent / "examples"
 WAIT = 60
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import kapacitor_udf
 from kapacitor_udf import Batch, Point
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
@@ -21,7 +22,7 @@ from kapacitor_udf._framing import FrameReader, apart, frame
 
 WAIT = 60
 HERE = Path(__file__).parent
-SOURCE = HERE.parent / "src"
+SOURCE = Path(kapacitor_udf.__file__).parents[1]
 
 
 class Program:

@@ -27,6 +27,7 @@ def test_the_example_works(monkeypatch: Any) -> None:
     assert {name: option.types for name, option in udf.options.items()} == {"field": (STRING,), "size": (INT,)}
     assert isinstance(udf.options["size"], Option)
     with Harness(udf, {"field": "usage", "size": 2}) as harness:
+        assert harness.handler.context.options["size"] == 2
         out = harness.feed([Point(n, {"usage": n}, {"host": "a"}, "cpu", ["host"]) for n in (1, 2, 3)])
     assert [point.fields["mean"] for point in out] == [1.0, 1.5, 2.5]
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import kapacitor_udf
 from kapacitor_udf import Point
 from kapacitor_udf import _peer as peer
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parent / "src"
+SOURCE = Path(kapacitor_udf.__file__).parents[1]
 UNSTEADY = [sys.executable, str(HERE / "programs" / "unsteady.py")]
 WAIT = 120
 

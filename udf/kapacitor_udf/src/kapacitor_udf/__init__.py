@@ -22,6 +22,8 @@ from ._rows import Rows
 from ._server import serve
 from ._session import Limits
 
+__version__ = "0.1.0"
+
 __all__ = [
     "BATCH",
     "BOOL",
@@ -53,6 +55,7 @@ __all__ = [
     "StreamHandler",
     "UDFError",
     "ValueType",
+    "__version__",
     "compiled",
     "run",
     "serve",
