@@ -16,6 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # Ansible, started by tests from any folder, finds the repository's configuration.
 os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
 
+# Imported here, as Ansible reads its configuration when it is imported.
+from ansible.plugins.loader import init_plugin_loader  # noqa: E402
+
+# Tests import plugins as Ansible does, by the name of the collection that this checkout is.
+init_plugin_loader()
+
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

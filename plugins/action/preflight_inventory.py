@@ -1,27 +1,22 @@
 """Action plugin: checks the whole inventory on the controller, and returns every problem. It connects to nothing.
 
 An action, because it has to see each host's own variables apart from the roles' defaults, untemplated, and with the
-file and line that they come from. What is checked is in plugins/preflight.
+file and line that they come from. What is checked is in plugin_utils/preflight.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
-_ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(_ROOT / "plugins"), str(_ROOT / "udf" / "anomaly" / "src")]
-
-from anomaly import spec
-from preflight.checks import inventory_problems
-from preflight.inventory import Host, Inventory
-from preflight.variables import load_options
-from preflight.wanted import wanted
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.checks import inventory_problems
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.inventory import Host, Inventory
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.variables import load_options
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.wanted import wanted
 
 try:
     from ansible._internal._datatag._tags import Origin
@@ -46,14 +41,6 @@ def _origin(value: Any) -> str | None:
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
     return f"{path}:{tag.line_num}" if tag.line_num else str(path)
-
-
-def _pipeline_problems(pipelines: object) -> list[str]:
-    try:
-        spec.normalize(pipelines)
-    except spec.SpecError as error:
-        return error.problems
-    return []
 
 
 def _has_images(host: Host) -> bool:
@@ -88,7 +75,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         inventory = Inventory(hosts, groups)
         names_of_roles = [path.name for path in roles.iterdir() if path.is_dir()]
         result["problems"] = inventory_problems(
-            inventory, options, names_of_roles, _pipeline_problems, Path(task_vars["playbook_dir"]), roles.parent
+            inventory, options, names_of_roles, pipeline_problems, Path(task_vars["playbook_dir"]), roles.parent
         )
         result["wanted"] = {
             host.name: wanted(inventory, host, has_images=_has_images(host)) for host in inventory.stack_hosts()

@@ -1,20 +1,16 @@
 """Action plugin: packs the folder of one entry of `kapacitor_udfs` on the controller. It connects to nothing.
 
-An action, since the folder is the controller's and packing takes its Python. What packing means is in plugins/udfs.
+An action, since the folder is on the controller and packing takes its Python. plugin_utils/udfs says what it packs.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from udfs.bundle import BundleError, digest, pack
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.udfs.bundle import BundleError, digest, pack
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

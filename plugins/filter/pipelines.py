@@ -4,15 +4,11 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-
-# The package is used from the work tree, so that preflight and the image always have the same one.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "udf" / "anomaly" / "src"))
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
 
 from anomaly import manifest as model_manifest
 from anomaly import spec
@@ -22,15 +18,6 @@ DOCUMENTATION = """
 name: pipelines
 short_description: Filters over pipelines
 """
-
-
-def validate(pipelines: Any) -> list[str]:
-    """Every problem of the list, one sentence each; an empty list when there is none."""
-    try:
-        spec.normalize(pipelines)
-    except spec.SpecError as error:
-        return error.problems
-    return []
 
 
 def _normalize(pipelines: Any) -> list[spec.Pipeline]:
@@ -117,7 +104,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Filter name -> function."""
         return {
-            "anomaly_validate": validate,
+            "anomaly_validate": pipeline_problems,
             "anomaly_normalize": normalize,
             "anomaly_self_training": self_training,
             "anomaly_misfit": misfit,

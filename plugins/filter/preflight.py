@@ -1,15 +1,11 @@
-"""Filter: what is wrong with a host. The judgement is in plugins/preflight/host.py."""
+"""Filter: what is wrong with a host. The judgement is in plugin_utils/preflight/host.py."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from preflight.host import host_problems
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.host import host_problems
 
 
 class FilterModule:

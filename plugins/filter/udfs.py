@@ -1,17 +1,14 @@
-"""Filters over the inventory's `kapacitor_udfs`. What an entry means is in plugins/udfs/entries.py."""
+"""Filters over the inventory's `kapacitor_udfs`. What an entry means is in plugin_utils/udfs/entries.py."""
 
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from udfs.entries import PYTHON, Own, is_own, own
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.udfs.entries import PYTHON, Own, is_own, own
 
 DOCUMENTATION = """
 name: udfs

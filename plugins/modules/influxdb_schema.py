@@ -15,7 +15,7 @@ description:
     created with O(password).
   - Passwords are compared by logging in, and set if that fails.
   - Works with the standard library alone, for InfluxDB 1.8 to 1.12.
-extends_documentation_fragment: [connection, connection.state]
+extends_documentation_fragment: [influx_anomaly.stack.connection, influx_anomaly.stack.connection.state]
 options:
   username:
     description: The admin that changes things.
@@ -137,8 +137,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
-from ansible.module_utils.influxdb_api import (
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.http_api import CONNECTION_ARGUMENTS
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api import (
     NO_ADMIN_YET,
     Influx,
     InfluxError,

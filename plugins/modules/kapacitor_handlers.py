@@ -13,7 +13,7 @@ description:
   - The set is all handlers whose id begins with O(prefix), on every topic. Those that are not listed are removed; the
     handlers of others are left alone.
   - A handler that is there as described is not touched. Topics keep the state of their alerts.
-extends_documentation_fragment: [connection, connection.state]
+extends_documentation_fragment: [influx_anomaly.stack.connection, influx_anomaly.stack.connection.state]
 options:
   prefix:
     description: What the ids of one's own handlers begin with. It is put in front of each V(id).
@@ -95,8 +95,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
-from ansible.module_utils.kapacitor_api import Kapacitor, KapacitorError
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.http_api import CONNECTION_ARGUMENTS
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor, KapacitorError
 
 Handler = dict[str, Any]
 # Topic and id.

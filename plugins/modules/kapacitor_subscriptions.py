@@ -12,7 +12,7 @@ description:
   - Kapacitor creates its subscriptions itself, under a name that belongs to its data directory. After that directory was
     lost, the old subscriptions go on to deliver, refused or twice, to the same address. They are removed here.
   - Waits until the subscriptions that are expected are there.
-extends_documentation_fragment: connection
+extends_documentation_fragment: [influx_anomaly.stack.connection]
 options:
   state:
     description:
@@ -88,8 +88,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
-from ansible.module_utils.influxdb_api import Influx, InfluxError, identifier
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.http_api import CONNECTION_ARGUMENTS
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api import Influx, InfluxError, identifier
 
 POLL_SECONDS = 0.5
 

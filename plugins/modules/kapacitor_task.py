@@ -15,7 +15,7 @@ description:
     from the next start on.
   - After a start it is watched that the task executes, and goes on executing, without an error.
   - An enabled task that does not execute (Kapacitor never restarts a UDF that died) is started again.
-extends_documentation_fragment: [connection, connection.state]
+extends_documentation_fragment: [influx_anomaly.stack.connection, influx_anomaly.stack.connection.state]
 options:
   id:
     description: The task's id. Kapacitor allows letters, digits, V(-), V(.) and V(_).
@@ -150,8 +150,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
-from ansible.module_utils.kapacitor_api import Kapacitor, KapacitorError, script_excerpt, script_position
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.http_api import CONNECTION_ARGUMENTS
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import (
+    Kapacitor,
+    KapacitorError,
+    script_excerpt,
+    script_position,
+)
 
 POLL_SECONDS = 0.2
 

@@ -10,7 +10,7 @@ module: kapacitor_task_info
 short_description: List the tasks of Kapacitor 1.x
 description:
   - Lists tasks with their status and error, over Kapacitor's HTTP API. Changes nothing.
-extends_documentation_fragment: connection
+extends_documentation_fragment: [influx_anomaly.stack.connection]
 options:
   pattern:
     description: Shell-like pattern that the tasks' ids match; empty means every task.
@@ -70,8 +70,8 @@ tasks:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.http_api import CONNECTION_ARGUMENTS
-from ansible.module_utils.kapacitor_api import Kapacitor, KapacitorError
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.http_api import CONNECTION_ARGUMENTS
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor, KapacitorError
 
 FIELDS = ("status", "executing", "error", "dbrps", "script", "stats")
 

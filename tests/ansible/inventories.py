@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from preflight.inventory import Host, Inventory
-from preflight.variables import load_options
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.inventory import Host, Inventory
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.variables import load_options
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 OPTIONS = load_options(ROLES)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,8 +26,6 @@ SECRETS = {
     )
 }
 HOST = "here"
-
-init_plugin_loader()
 
 
 def variables(role: str, **more: Any) -> dict[str, Any]:

@@ -138,6 +138,24 @@ def test_our_own_python_is_on_the_path(machine: Machine) -> None:
     subprocess.run([machine.tree / ".venv" / "bin" / "python", "-c", "import one, two, three"], cwd="/", check=True)
 
 
+def test_a_second_work_tree_with_a_link_to_the_environment_runs_its_own_code(machine: Machine) -> None:
+    machine.program("python3", machine.python)
+    assert machine.bootstrap().returncode == 0
+    second = machine.tree.with_name("second")
+    for tree in (machine.tree, second):
+        (tree / "udf/anomaly/src/one").mkdir(parents=True)
+        (tree / "udf/anomaly/src/one/__init__.py").touch()
+    (second / ".venv").symlink_to(machine.tree / ".venv")
+    run = subprocess.run(
+        [second / ".venv" / "bin" / "python", "-c", "import one; print(one.__file__)"],
+        cwd="/",
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == f"{second}/udf/anomaly/src/one/__init__.py\n"
+
+
 @pytest.mark.parametrize("sudo", [False, True])
 def test_python_is_too_old(machine: Machine, sudo: bool) -> None:
     machine.program("python3", OLD_PYTHON)

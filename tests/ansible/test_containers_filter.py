@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from filter.containers import container_explanation, container_mounts, container_problems, container_verdict
+from ansible_collections.influx_anomaly.stack.plugins.filter.containers import (
+    container_explanation,
+    container_mounts,
+    container_problems,
+    container_verdict,
+)
 
 REQUEST: dict[str, Any] = {
     "image": "influxdb:1.12.4", "user": "1500:1500", "allow_root": False,

@@ -11,8 +11,7 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
-
-from callback.heartbeat import Heartbeat, duration, last_line
+from ansible_collections.influx_anomaly.stack.plugins.callback.heartbeat import Heartbeat, duration, last_line
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from filter.images import (
+from ansible_collections.influx_anomaly.stack.plugins.filter.images import (
     images_archived,
     images_candidates,
     images_excuses,

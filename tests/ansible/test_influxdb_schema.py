@@ -8,12 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from tests.ansible.modules import load
-
-SCHEMA = load("influxdb_schema")
-SUBSCRIPTIONS = load("kapacitor_subscriptions")
-from ansible.module_utils.influxdb_api import (  # noqa: E402 - found through load()
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api import (
     Influx,
     InfluxError,
     duration_ns,
@@ -21,6 +16,10 @@ from ansible.module_utils.influxdb_api import (  # noqa: E402 - found through lo
     privileges,
     string,
 )
+from ansible_collections.influx_anomaly.stack.plugins.modules import influxdb_schema, kapacitor_subscriptions
+
+SCHEMA: Any = influxdb_schema
+SUBSCRIPTIONS: Any = kapacitor_subscriptions
 
 HOUR = 3600 * 10**9
 
@@ -164,7 +163,7 @@ class TestInfluxql:
         assert privileges(rows) == {"a": "ALL", "b": "READ"}
 
 
-class Told(Influx):  # type: ignore[misc]  # no types: Ansible finds the module by its own ways
+class Told(Influx):
     """An InfluxDB that answers from a list of what it was asked, and keeps the questions."""
 
     def __init__(self, answers: dict[str, Any]) -> None:

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.influx_anomaly.stack.plugins.filter.jobs import FilterModule, outcomes
 
-from filter.jobs import FilterModule, outcomes
 from tests.ansible.inventories import PIPELINE
 from tests.ansible.rendering import value
 

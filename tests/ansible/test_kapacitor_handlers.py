@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.influx_anomaly.stack.plugins.filter.kapacitor import handler_findings
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor
+from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_handlers
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.kapacitor_conf import sections
 
-from filter.kapacitor import handler_findings, sections
-from tests.ansible.modules import load
 from tests.ansible.rendering import render, value
 from tests.conformance.binaries import binary
 from tests.conformance.kapacitord import Kapacitord
 
-MODULE = load("kapacitor_handlers")
-from ansible.module_utils.kapacitor_api import Kapacitor  # noqa: E402 - found through load()
+MODULE: Any = kapacitor_handlers
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "https://hooks.example/T0KEN"

@@ -15,22 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.ansible.modules import load
-from tests.ansible.test_templates import ALL, normalized, task_script
-from tests.conformance.binaries import binary
-from tests.conformance.kapacitord import Kapacitord, wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
-MODULE = load("kapacitor_task")
-INFO = load("kapacitor_task_info")
-from ansible.module_utils import kapacitor_api  # noqa: E402 - found through load()
-from ansible.module_utils.kapacitor_api import (  # noqa: E402 - found through load()
+from ansible_collections.influx_anomaly.stack.plugins.module_utils import kapacitor_api
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import (
     Kapacitor,
     KapacitorError,
     script_excerpt,
     script_position,
 )
+from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_task, kapacitor_task_info
+
+from tests.ansible.test_templates import ALL, normalized, task_script
+from tests.conformance.binaries import binary
+from tests.conformance.kapacitord import Kapacitord, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE: Any = kapacitor_task
+INFO: Any = kapacitor_task_info
 
 MARK = "managed by the tests"
 COUNT = f"// {MARK}\nstream\n    |from().measurement('m')\n    |window().period(10s).every(10s)\n    |count('value')\n"

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import (
+    FilterModule,
+    assign,
+    canonical_json,
+    misfit,
+    normalize,
+    self_training,
+)
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
 from hypothesis import given
 from hypothesis import strategies as st
 
 # From where the filters take it.
 from anomaly import spec
 from anomaly.manifest import SCHEMA
-from filter.pipelines import FilterModule, assign, canonical_json, misfit, normalize, self_training, validate
 from tests.ansible.inventories import PIPELINE
 
 
@@ -23,12 +31,12 @@ def named(*names: str, **more: Any) -> list[dict[str, Any]]:
 
 
 def test_a_valid_list() -> None:
-    assert validate([PIPELINE]) == []
+    assert pipeline_problems([PIPELINE]) == []
     assert normalize([PIPELINE])[0]["retention_policy"] == "autogen"
 
 
 def test_an_invalid_list() -> None:
-    assert any("window" in line for line in validate([{**PIPELINE, "window": "x"}]))
+    assert any("window" in line for line in pipeline_problems([{**PIPELINE, "window": "x"}]))
     with pytest.raises(AnsibleFilterError, match="window"):
         normalize([{**PIPELINE, "window": "x"}])
 

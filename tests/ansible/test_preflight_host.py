@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from preflight.host import host_problems, numbers
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.host import host_problems, numbers
 
 HUB = "https://registry.example/v2/"
 PYPI = "https://packages.example/simple/"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.checks import inventory_problems
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.inventory import Inventory
 
 from anomaly import spec
-from preflight.checks import inventory_problems
-from preflight.inventory import Inventory
 from tests.ansible.inventories import FOUR, ONE, OPTIONS, PIPELINE, ROLES, inventory
 
 ROLE_NAMES = [path.name for path in ROLES.iterdir()]

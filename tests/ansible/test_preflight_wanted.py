@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.wanted import wanted
 
-from preflight.wanted import wanted
 from tests.ansible.inventories import FOUR, ONE, inventory
 
 HUB = "https://registry-1.docker.io/v2/"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from filter.secrets import secrets_problems
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.secret_rules import secrets_problems
 
 NAMES = ["influxdb_admin_password", "grafana_admin_password"]
 GOOD = {"influxdb_admin_password": "q7Ww2kLm0PzX", "grafana_admin_password": "n3Rt8vYb5CdE"}

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.udfs.bundle import BundleError, digest, pack
 
 from tests.ansible.inventories import FOUR, PIPELINE, ROLES, inventory
 from tests.ansible.rendering import render, value
 from tests.ansible.test_preflight_inventory import problems
-from udfs.bundle import BundleError, digest, pack
 
 DIGEST = "0123456789abcdef" * 4
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.kapacitor_conf import sections
 
 from anomaly.spec import normalize
 from anomaly.tickscript import tickscript
-from filter.kapacitor import sections
 from tests.conformance.influxd import Influxd
 from tests.conformance.kapacitord import Kapacitord, Receiver
 

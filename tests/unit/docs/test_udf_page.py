@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.checks import inventory_problems
 
 from kapacitor_udf import Point
 from kapacitor_udf._declaration import find
 from kapacitor_udf.testing import Harness
-from preflight.checks import inventory_problems
 from tests.ansible.inventories import OPTIONS, ROLES, inventory
 from tests.udf_page import ENTRY, write
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from preflight.problem import Problem
-from preflight.wanted import ENGINE_ROOT
+from .problem import Problem
+from .wanted import ENGINE_ROOT
 
 SUPPORTED = {"Debian": ("12", "13"), "Ubuntu": ("22.04", "24.04")}
 OLDEST_ENGINE = (20, 10)

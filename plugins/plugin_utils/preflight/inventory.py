@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from preflight.problem import Problem, show
+from .problem import Problem, show
 
 SERVICES = ("influxdb", "kapacitor", "grafana", "chronograf")
 """Services, which are groups too."""

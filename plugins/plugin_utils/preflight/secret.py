@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from filter.secrets import secrets_problems
-from preflight.inventory import Host
-from preflight.problem import Problem
-from preflight.variables import Options, is_secret
+from ..secret_rules import secrets_problems
+from .inventory import Host
+from .problem import Problem
+from .variables import Options, is_secret
 
 # Passwords that somebody else has given are as long, and of such characters, as they are.
 _FOREIGN = {"image_registry_password"}

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from preflight.inventory import Host, Inventory
-from preflight.problem import Problem, one_of, show
-from udfs.entries import is_own, own
+from ..udfs.entries import is_own, own
+from .inventory import Host, Inventory
+from .problem import Problem, one_of, show
 
 _VARIABLE = "kapacitor_udfs"
 # What a TICKscript can call as @NAME().

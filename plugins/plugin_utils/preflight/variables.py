@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from preflight.inventory import Host
-from preflight.problem import Problem, one_of, show
+from .inventory import Host
+from .problem import Problem, one_of, show
 
 Options = Mapping[str, Mapping[str, Any]]
 

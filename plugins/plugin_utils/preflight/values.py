@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from preflight.inventory import Host, Inventory
-from preflight.problem import Problem
+from .inventory import Host, Inventory
+from .problem import Problem
 
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]|[a-z]")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")

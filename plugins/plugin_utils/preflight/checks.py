@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from preflight import alerts, archive, secret, topology, udfs, values, variables
-from preflight.inventory import Inventory
-from preflight.problem import Problem, report
-from preflight.variables import Options
+from . import alerts, archive, secret, topology, udfs, values, variables
+from .inventory import Inventory
+from .problem import Problem, report
+from .variables import Options
 
 
 def inventory_problems(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from preflight.inventory import Host, Inventory
+from .inventory import Host, Inventory
 
 ENGINE_ROOT = "/var/lib/docker"
 DOCKER_HUB = "registry-1.docker.io"

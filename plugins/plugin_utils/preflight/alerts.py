@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from filter.kapacitor import SEVERAL
-from preflight.inventory import Host, Inventory
-from preflight.problem import Problem, one_of, show
-from udfs.entries import is_own, own
+from ..kapacitor_conf import SEVERAL
+from ..udfs.entries import is_own, own
+from .inventory import Host, Inventory
+from .problem import Problem, one_of, show
 
 _HANDLERS = "kapacitor_alert_handlers"
 _SERVICES = "kapacitor_alert_services"

@@ -7,8 +7,8 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from preflight.inventory import SERVICES, Host, Inventory
-from preflight.problem import Problem, one_of, show
+from .inventory import SERVICES, Host, Inventory
+from .problem import Problem, one_of, show
 
 _NEEDS = {"kapacitor": "influxdb", "grafana": "influxdb", "chronograf": "influxdb"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from preflight.inventory import Inventory
-from preflight.problem import Problem
+from .inventory import Inventory
+from .problem import Problem
 
 LIST = "images.json"
 SUMS = "SHA256SUMS"
