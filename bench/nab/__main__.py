@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from anomaly.detectors.registry import NAMES
-from anomaly.spec.pipeline import DEFAULT_PARAMETERS
+from anomaly.pipeline.specification import DEFAULT_PARAMETERS
 from bench.nab import floors
 from bench.nab.alarms import Policy
 from bench.nab.corpus import CorpusError, Floats, Series, read_corpus, write_results

@@ -15,7 +15,7 @@ import numpy as np
 
 from anomaly.detectors.base import History
 from anomaly.detectors.registry import combine, fit, members
-from anomaly.features import Feature, fit_scaling
+from anomaly.models.features import Feature, fit_scaling
 from bench.nab.corpus import Floats, Series
 
 

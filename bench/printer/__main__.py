@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from anomaly.backtest.evaluate import Kind, Outcome
-from anomaly.spec import Pipeline, normalize
+from anomaly.pipeline import Pipeline, normalize
 from bench.printer import seeds
 from bench.printer.faults import CERTAIN
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from anomaly.backtest.evaluate import Evaluation
 from anomaly.backtest.labels import Label, Truth
 from anomaly.backtest.replay import Replay
-from anomaly.model import Model
-from anomaly.scoring import Run, Scorer
-from anomaly.spec import Pipeline
-from anomaly.tally import Tally
+from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.scorer import Run, Scorer
+from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
 from bench.printer.faults import name, schedule
 from bench.printer.windows import runs, together

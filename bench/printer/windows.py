@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from anomaly.aggregate import aggregate
-from anomaly.scoring import Run
-from anomaly.spec import Pipeline
-from anomaly.windows import Floats, Windows
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.scorer import Run
+from anomaly.windows.aggregate import aggregate
+from anomaly.windows.windows import Floats, Windows
 from ingest.printer import FIELD_NAMES
 from ingest.stream import PrinterStream
 

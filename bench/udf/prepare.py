@@ -118,8 +118,8 @@ _PYTHON_VERSIONS = """\
 import json, platform
 from importlib.metadata import version
 import kapacitor_udf
-from anomaly.detectors.isolation_forest import walk_class
-compiled = {"kapacitor_udf": kapacitor_udf.compiled, "anomaly": walk_class().__module__.endswith(".forest_walk")}
+from anomaly.detectors.forest.isolation_forest import walk_class
+compiled = {"kapacitor_udf": kapacitor_udf.compiled, "anomaly": walk_class().__module__.endswith(".walk")}
 names = ("numpy", "protobuf", "scikit-learn")
 versions = {"python": platform.python_version()} | {name: version(name) for name in names}
 print(json.dumps(versions | {"compiled": [name for name in compiled if compiled[name]]}))

@@ -46,7 +46,7 @@ def check(image: Image, reference: str) -> None:
         _says(reference, "IsolationForest", "python3", "-c", "from sklearn.ensemble import *; print(IsolationForest)")
         # They work without their compiled parts, too, only slower: here they have to be there.
         _says(reference, "compiled: True", "python3", "-c", "import kapacitor_udf as k; print('compiled:', k.compiled)")
-        _says(reference, "Walk", "python3", "-c", "from anomaly.detectors.forest_walk import Walk; print(Walk)")
+        _says(reference, "Walk", "python3", "-c", "from anomaly.detectors.forest.walk import Walk; print(Walk)")
         _udf_answers(reference)
 
 

@@ -1,5 +1,6 @@
-"""Filters over the inventory's list `pipelines`. All knowledge of a pipeline is in udf/anomaly's `anomaly.spec` and
-`anomaly.tickscript`; here it is made callable from playbooks, and pipelines are spread over Kapacitor hosts."""
+"""Filters over the inventory's list `pipelines`. All knowledge of a pipeline is in udf/anomaly's `anomaly.pipeline` and
+`anomaly.kapacitor.tickscript`; here it is made callable from playbooks, and pipelines are spread over Kapacitor
+hosts."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
 
-from anomaly import manifest as model_manifest
-from anomaly import spec
-from anomaly.tickscript import tickscript
+from anomaly import pipeline as specification
+from anomaly.kapacitor.tickscript import tickscript
+from anomaly.models import manifest as model_manifest
 
 DOCUMENTATION = """
 name: pipelines
@@ -20,10 +21,10 @@ short_description: Filters over pipelines
 """
 
 
-def _normalize(pipelines: Any) -> list[spec.Pipeline]:
+def _normalize(pipelines: Any) -> list[specification.Pipeline]:
     try:
-        return spec.normalize(pipelines)
-    except spec.SpecError as error:
+        return specification.normalize(pipelines)
+    except specification.SpecError as error:
         raise AnsibleFilterError("; ".join(error.problems)) from None
 
 
@@ -44,7 +45,7 @@ def misfit(manifest: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
 
 def canonical_json(pipeline: Mapping[str, Any]) -> str:
     """The specification of one pipeline: one line of ASCII that is safe inside TICKscript's '''...'''."""
-    return spec.canonical_json(_normalize([pipeline])[0])
+    return specification.canonical_json(_normalize([pipeline])[0])
 
 
 def script(pipeline: Mapping[str, Any], results_database: str, topic: str) -> str:

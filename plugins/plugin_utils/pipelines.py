@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from anomaly import spec
+from anomaly import pipeline as specification
 
 
 def pipeline_problems(pipelines: object) -> list[str]:
     """Return every problem of a list of pipelines, one sentence each; an empty list when there is none."""
     try:
-        spec.normalize(pipelines)
-    except spec.SpecError as error:
+        specification.normalize(pipelines)
+    except specification.SpecError as error:
         return error.problems
     return []

@@ -1,4 +1,4 @@
-"""The filters over pipelines: what anomaly.spec says, and a spread over hosts that is even and stable."""
+"""The filters over pipelines: what anomaly.pipeline says, and a spread over hosts that is even and stable."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 # From where the filters take it.
-from anomaly import spec
-from anomaly.manifest import SCHEMA
+from anomaly import pipeline as specification
+from anomaly.models.manifest import SCHEMA
 from tests.ansible.inventories import PIPELINE
 
 
@@ -51,7 +51,7 @@ def test_a_model_does_not_fit_what_changes_scores() -> None:
     manifest = {
         "schema": SCHEMA,
         "specification": normalize([PIPELINE])[0],
-        "fingerprint": spec.normalize([PIPELINE])[0].fingerprint,
+        "fingerprint": specification.normalize([PIPELINE])[0].fingerprint,
     }
     assert misfit(manifest, {**PIPELINE, "enabled": False}) == ""
     assert misfit(manifest, {**PIPELINE, "window": "20s"}) == 'window: "10s" in the model, "20s" in the pipeline'

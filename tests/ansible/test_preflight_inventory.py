@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.checks import inventory_problems
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.inventory import Inventory
 
-from anomaly import spec
+from anomaly import pipeline as specification
 from tests.ansible.inventories import FOUR, ONE, OPTIONS, PIPELINE, ROLES, inventory
 
 ROLE_NAMES = [path.name for path in ROLES.iterdir()]
@@ -17,8 +17,8 @@ ROLE_NAMES = [path.name for path in ROLES.iterdir()]
 
 def pipeline_problems(pipelines: object) -> list[str]:
     try:
-        spec.normalize(pipelines)
-    except spec.SpecError as error:
+        specification.normalize(pipelines)
+    except specification.SpecError as error:
         return error.problems
     return []
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from anomaly.spec import canonical_json, normalize
-from anomaly.tickscript import tickscript
-from anomaly.udf import declaration
+from anomaly.kapacitor.tickscript import tickscript
+from anomaly.pipeline import canonical_json, normalize
+from anomaly.serving.udf import declaration
 from kapacitor_udf.testing import Harness
 from tests.ansible.rendering import HOST, SECRETS, render, value
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
-from anomaly.training.influx import Influx
+from anomaly.influxdb.client import Influx
 from tests.conformance.daemon import Daemon
 
 _CONFIG = """\

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.kapacitor_conf import sections
 
-from anomaly.spec import normalize
-from anomaly.tickscript import tickscript
+from anomaly.kapacitor.tickscript import tickscript
+from anomaly.pipeline import normalize
 from tests.conformance.influxd import Influxd
 from tests.conformance.kapacitord import Kapacitord, Receiver
 

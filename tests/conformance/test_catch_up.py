@@ -13,17 +13,17 @@ from anomaly.catchup.database import Database
 from anomaly.catchup.gaps import Span
 from anomaly.catchup.run import CaughtUp, catch_up
 from anomaly.cli import main
-from anomaly.feedback import MAINTENANCE, Feedback, Mark
-from anomaly.lines import line
-from anomaly.model import Model
-from anomaly.results import results
-from anomaly.scoring import Run, Scorer
-from anomaly.source import runs
-from anomaly.spec import canonical_json, normalize
-from anomaly.store import Store
-from anomaly.tally import Tally
+from anomaly.influxdb.lines import line
+from anomaly.influxdb.source import runs
+from anomaly.influxdb.times import rfc3339
+from anomaly.models.model import Model
+from anomaly.models.store import Store
+from anomaly.pipeline import canonical_json, normalize
+from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
+from anomaly.scoring.results import results
+from anomaly.scoring.scorer import Run, Scorer
+from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
-from anomaly.training.range import rfc3339
 from tests.conformance.influxd import Influxd
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from anomaly.cli import main
-from anomaly.feedback import MAINTENANCE, Mark
-from anomaly.feedback_file import feedback_path, write_marks
 from anomaly.locations import MODELS_VARIABLE
-from anomaly.model import Model
-from anomaly.spec import canonical_json
-from anomaly.store import Store
+from anomaly.models.model import Model
+from anomaly.models.store import Store
+from anomaly.pipeline import canonical_json
+from anomaly.scoring.feedback import MAINTENANCE, Mark
+from anomaly.serving.feedback_file import feedback_path, write_marks
 from anomaly.training.fit import train
 from tests.conformance.kapacitord import Collector, Kapacitord
 from tests.unit.anomaly import printers

@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 
 from anomaly.detectors.registry import NAMES
+from anomaly.influxdb.source import runs
+from anomaly.kapacitor.tickscript import tickscript
 from anomaly.locations import MODELS_VARIABLE
-from anomaly.model import Model
-from anomaly.periods import NO_DATA
-from anomaly.results import Result, results
-from anomaly.scoring import Scorer
-from anomaly.source import runs
-from anomaly.spec import Pipeline, normalize
-from anomaly.spec.pipeline import DEFAULT_DETECTOR
-from anomaly.store import Store
-from anomaly.tally import Tally
-from anomaly.tickscript import tickscript
+from anomaly.models.model import Model
+from anomaly.models.store import Store
+from anomaly.pipeline import Pipeline, normalize
+from anomaly.pipeline.specification import DEFAULT_DETECTOR
+from anomaly.scoring.periods import NO_DATA
+from anomaly.scoring.results import Result, results
+from anomaly.scoring.scorer import Scorer
+from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
 from tests.conformance.influxd import Influxd
 from tests.conformance.kapacitord import Kapacitord, wait_until

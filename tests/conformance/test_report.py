@@ -6,8 +6,8 @@ from html import unescape
 from http.client import HTTPResponse
 
 from anomaly.backtest import judge
-from anomaly.feedback import FALSE_ALARM
-from anomaly.training.marks import read_feedback
+from anomaly.influxdb.marks import read_feedback
+from anomaly.scoring.feedback import FALSE_ALARM
 from tests.conformance.influxd import Influxd
 from tests.unit.anomaly.printers import PIPELINE
 

@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
-from anomaly.detectors.isolation_forest_fit import flatten
+from anomaly.detectors.forest.fit import flatten
 from bench.udf.data import FIELDS
 
 directory = Path(sys.argv[1])

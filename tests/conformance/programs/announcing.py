@@ -1,6 +1,6 @@
 """The product's handler, which says in the log when it was asked for a snapshot: a test cannot know otherwise."""
 
-from anomaly.handler import AnomalyHandler
+from anomaly.serving.handler import AnomalyHandler
 from kapacitor_udf import BATCH, STREAM, STRING, UDF, Option, run
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import cast
 
-from anomaly.model import Model, Verdict
-from anomaly.periods import Rules, Tracker, rules
-from anomaly.results import Fields, Result, results, series_tags
-from anomaly.scoring import Key, Scored
-from anomaly.shadow import SUFFIX
-from anomaly.spec import parse
+from anomaly.models.model import Model, Verdict
+from anomaly.pipeline import parse
+from anomaly.scoring.periods import Rules, Tracker, rules
+from anomaly.scoring.results import Fields, Result, results, series_tags
+from anomaly.scoring.scorer import Key, Scored
+from anomaly.serving.shadow import SUFFIX
 from kapacitor_udf import BATCH, STREAM, STRING, UDF, Batch, BatchHandler, Context, Option, Point, PointSink, run
 
 MODEL = cast("Model", SimpleNamespace(version="v1", threshold=lambda severity: severity))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from anomaly.model import Model
-from anomaly.store import Store
+from anomaly.models.model import Model
+from anomaly.models.store import Store
 from anomaly.training.fit import Trained, train
 from tests.unit.anomaly import printers
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from anomaly.windows import Windows
+from anomaly.windows.windows import Windows
 
 
 class InfluxDB:

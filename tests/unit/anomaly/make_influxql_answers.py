@@ -12,11 +12,11 @@ from pathlib import Path
 
 import requests
 
-from anomaly.influxql import columns, identifier, training_query
-from anomaly.training.influx import Influx
+from anomaly.influxdb.client import Influx
+from anomaly.influxdb.influxql import columns, identifier, training_query
 from tests.unit.anomaly.points import BEGIN_NS, PIPELINE, WINDOW_NS, Written, points
 
-ANSWERS = Path(__file__).with_name("influxql_answers.json")
+ANSWERS = Path(__file__).with_name("windows") / "influxql_answers.json"
 
 
 def escape(text: str, characters: str) -> str:

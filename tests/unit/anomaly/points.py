@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from anomaly.spec import Pipeline, normalize
+from anomaly.pipeline import Pipeline, normalize
 
 WINDOW_NS = 10_000_000_000
 BEGIN_NS = 1_700_000_000_000_000_000

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.model import Model, Verdict
-from anomaly.scoring import Run
-from anomaly.spec import Pipeline, normalize
-from anomaly.windows import Windows
+from anomaly.models.model import Model, Verdict
+from anomaly.pipeline import Pipeline, normalize
+from anomaly.scoring.scorer import Run
+from anomaly.windows.windows import Windows
 
 Floats = NDArray[np.float64]
 

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from anomaly.aggregate import aggregate
 from anomaly.backtest.evaluate import Evaluation, Found, Outcome
 from anomaly.backtest.labels import Label
-from anomaly.periods import Period
+from anomaly.scoring.periods import Period
+from anomaly.windows.aggregate import aggregate
 from bench.printer import seeds
 from bench.printer.__main__ import figures
 from bench.printer.faults import name, schedule

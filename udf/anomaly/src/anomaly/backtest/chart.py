@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from anomaly.rarity import once_in
+from anomaly.severity.rarity import once_in
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 1040.0, 180.0, 80.0, 30.0
 _ROW, _SPACE = 110.0, 30.0

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from anomaly.backtest.labels import Label, Truth
-from anomaly.periods import NO_DATA, Period
-from anomaly.scoring import Key
-from anomaly.spec import Pipeline
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.periods import NO_DATA, Period
+from anomaly.scoring.scorer import Key
 
 TOLERANCE_WINDOWS = 2
 

@@ -10,9 +10,9 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from anomaly.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
-from anomaly.training.marks import mark_line
-from anomaly.training.range import moment
+from anomaly.influxdb.marks import mark_line
+from anomaly.influxdb.times import moment
+from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
 
 _NAMES = {"": "…", FALSE_ALARM: "false alarm", TRUE: "true anomaly", MAINTENANCE: "maintenance"}
 _NOTE = "backtest"
@@ -33,7 +33,7 @@ def choice(pipeline: str, period: Mapping[str, Any]) -> str:
 
 def form(database: str) -> str:
     """Where the lines go, and the script that sends them. database: of the results."""
-    script = resources.files("anomaly").joinpath("report.js").read_text(encoding="utf-8")
+    script = resources.files("anomaly.backtest").joinpath("report.js").read_text(encoding="utf-8")
     return f"""<form class="judge" hidden="hidden">
 <h2>Say what periods were</h2>
 <p class="soft">What is chosen above is written as feedback: false alarms and their like open no period any more,

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anomaly.feedback import FALSE_ALARM, TRUE, Mark
-from anomaly.scoring import Key
-from anomaly.spec import Pipeline, SpecError
-from anomaly.training.range import moment
+from anomaly.influxdb.times import moment
+from anomaly.pipeline import Pipeline, SpecError
+from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Mark
+from anomaly.scoring.scorer import Key
 
 _BEGIN = ("begin", "from")
 _END = ("end", "to")

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from anomaly.backtest.evaluate import Evaluation, Found, evaluate
 from anomaly.backtest.labels import Truth
-from anomaly.feedback import Feedback
-from anomaly.model import Model
-from anomaly.periods import Period, Tracker, rules
-from anomaly.scoring import Key, Run, Scored, Scorer, track
-from anomaly.spec import Pipeline
-from anomaly.tally import Tally
+from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.periods import Period, Tracker, rules
+from anomaly.scoring.scorer import Key, Run, Scored, Scorer, track
+from anomaly.scoring.tally import Tally
 
 # Severities that a sweep looks at; those that are not above the pipeline's `close` are left out.
 SWEEP = (55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0)

@@ -13,11 +13,11 @@ from typing import Any
 
 from anomaly.backtest import chart, judge
 from anomaly.backtest.evaluate import Evaluation, Found, Outcome
-from anomaly.model import Model
-from anomaly.periods import NO_DATA
-from anomaly.rarity import once_in
-from anomaly.spec import Pipeline
-from anomaly.training.range import Range, rfc3339
+from anomaly.influxdb.times import Range, rfc3339
+from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.periods import NO_DATA
+from anomaly.severity.rarity import once_in
 
 # Of labels and of false periods, for people; the document has all.
 _MOST_ROWS = 200
@@ -172,7 +172,7 @@ def markdown(content: Mapping[str, Any]) -> str:
 
 def html(content: Mapping[str, Any]) -> str:
     """One self-contained page."""
-    style = resources.files("anomaly").joinpath("report.css").read_text(encoding="utf-8")
+    style = resources.files("anomaly.backtest").joinpath("report.css").read_text(encoding="utf-8")
     title = escape(headline(content))
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',

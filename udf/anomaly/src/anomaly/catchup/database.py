@@ -6,12 +6,12 @@ from typing import Any
 
 from anomaly.catchup import queries
 from anomaly.catchup.gaps import Counts, Span
-from anomaly.lines import line
-from anomaly.results import Result
-from anomaly.scoring import Key, Run
-from anomaly.source import runs, series_key
-from anomaly.spec import Pipeline
-from anomaly.training.influx import Influx
+from anomaly.influxdb.client import Influx
+from anomaly.influxdb.lines import line
+from anomaly.influxdb.source import runs, series_key
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.results import Result
+from anomaly.scoring.scorer import Key, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ Results are in the default retention policy of their database; a series has its 
 
 from collections.abc import Sequence
 
-from anomaly.influxql import between, by_tags, identifier, literal, of_series, source
-from anomaly.spec import Pipeline
+from anomaly.influxdb.influxql import between, by_tags, identifier, literal, of_series, source
+from anomaly.pipeline import Pipeline
 
 PERIOD_FIELDS = ("begin_ms", "end_ms", "state", "peak_score", "peak_severity", "points", "reason", "model")
 

@@ -14,15 +14,15 @@ import numpy as np
 
 from anomaly.catchup.database import Database, Written
 from anomaly.catchup.gaps import Span
-from anomaly.feedback import Feedback
-from anomaly.model import Model
-from anomaly.periods import NO_DATA
-from anomaly.results import Fields, Result, results, series_tags
-from anomaly.scoring import Key, Run, Scored, Scorer, series_name
-from anomaly.source import pieces
-from anomaly.spec import Pipeline
-from anomaly.tally import Tally
-from anomaly.training.range import rfc3339
+from anomaly.influxdb.source import pieces
+from anomaly.influxdb.times import rfc3339
+from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.periods import NO_DATA
+from anomaly.scoring.results import Fields, Result, results, series_tags
+from anomaly.scoring.scorer import Key, Run, Scored, Scorer, series_name
+from anomaly.scoring.tally import Tally
 
 # The replay begins so many windows before what is missing, with no period running. By then the evidence of a tracker
 # that begins anew has been at 0 as often as that of one that never stopped.

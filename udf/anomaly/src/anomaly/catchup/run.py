@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from anomaly.catchup.database import Database
 from anomaly.catchup.gaps import Span, bucket_length, suspects
 from anomaly.catchup.repair import Models, Repair, Repaired, Replay
-from anomaly.feedback import Feedback
-from anomaly.scoring import Key, series_name
-from anomaly.source import pieces
-from anomaly.spec import Pipeline
-from anomaly.wholeness import scorable, whole_fields
+from anomaly.influxdb.source import pieces
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.scorer import Key, series_name
+from anomaly.windows.completeness import scorable, whole_fields
 
 # Windows of a series that a look at what is missing reads at once.
 _PIECE_WINDOWS = 10_000

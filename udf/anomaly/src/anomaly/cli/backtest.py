@@ -11,16 +11,16 @@ from anomaly.backtest.labels import Truth, of_marks, read_labels
 from anomaly.backtest.replay import SWEEP, Replay
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, say
-from anomaly.feedback import MAINTENANCE, Feedback, Mark
-from anomaly.model import Model
-from anomaly.scoring import Key
-from anomaly.source import pieces, runs
-from anomaly.spec import Pipeline
-from anomaly.store import Store, StoreError
-from anomaly.tally import Tally
+from anomaly.influxdb.marks import read_feedback
+from anomaly.influxdb.source import pieces, runs
+from anomaly.influxdb.times import Range, resolve, rfc3339
+from anomaly.models.model import Model
+from anomaly.models.store import Store, StoreError
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
+from anomaly.scoring.scorer import Key
+from anomaly.scoring.tally import Tally
 from anomaly.training.gate import Refused
-from anomaly.training.marks import read_feedback
-from anomaly.training.range import Range, resolve, rfc3339
 from anomaly.training.read import check_fields
 
 # In the place of a file of labels.

@@ -11,12 +11,12 @@ from anomaly.catchup.run import CaughtUp
 from anomaly.catchup.run import catch_up as run
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result, say
-from anomaly.feedback import Feedback
-from anomaly.feedback_file import feedback_path, read_marks
-from anomaly.model import Model
-from anomaly.spec import DurationError, Pipeline, parse_duration
-from anomaly.store import ModelMismatch, Store, StoreError
-from anomaly.training.range import resolve, rfc3339
+from anomaly.influxdb.times import resolve, rfc3339
+from anomaly.models.model import Model
+from anomaly.models.store import ModelMismatch, Store, StoreError
+from anomaly.pipeline import DurationError, Pipeline, parse_duration
+from anomaly.scoring.feedback import Feedback
+from anomaly.serving.feedback_file import feedback_path, read_marks
 
 _REACH_NS = 7 * 86_400_000_000_000
 _REACH_WINDOWS = 100

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
-from anomaly.spec import Pipeline, SpecError, normalize
+from anomaly.pipeline import Pipeline, SpecError, normalize
 
 if TYPE_CHECKING:
-    from anomaly.training.influx import Influx
+    from anomaly.influxdb.client import Influx
 
 _PASSWORD_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD"  # noqa: S105 -- a name
 
@@ -86,7 +86,7 @@ def _parse(name: str, text: str) -> Any:
 def connect(options: argparse.Namespace) -> "Influx":
     """InfluxDB as the arguments name it. Raises UsageError (the password's file) or InfluxError (the address)."""
     # Only now: reading a specification must not wait for requests.
-    from anomaly.training.influx import Influx
+    from anomaly.influxdb.client import Influx
 
     return Influx(options.influxdb_url, options.username, _password(options), options.ca_file)
 

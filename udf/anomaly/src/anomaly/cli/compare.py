@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from anomaly.backtest.comparison import Comparison, Key, Side, Span, compare
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, connect, out, result
-from anomaly.comparison import Comparison, Key, Side, Span, compare
-from anomaly.influxql import results_query
-from anomaly.shadow import SUFFIX
-from anomaly.store import Store
+from anomaly.influxdb.client import Influx
+from anomaly.influxdb.influxql import results_query
+from anomaly.influxdb.times import ago_or_moment, rfc3339
+from anomaly.models.store import Store
+from anomaly.serving.shadow import SUFFIX
 from anomaly.training.gate import Refused
-from anomaly.training.influx import Influx
-from anomaly.training.range import ago_or_moment, rfc3339
 
 _MS = 1_000_000
 

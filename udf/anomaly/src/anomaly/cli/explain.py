@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from anomaly.cli import codes
 from anomaly.cli.common import choose, out, read_pipelines
 from anomaly.detectors.base import LONG_WINDOWS
-from anomaly.detectors.context import column_names
 from anomaly.detectors.seasonal import parts
-from anomaly.influxql import source, training_query
-from anomaly.rarity import once_in
-from anomaly.spec import Alerts, Pipeline
-from anomaly.tickscript import tickscript
-from anomaly.training.range import resolve, rfc3339
+from anomaly.detectors.wrappers.context import column_names
+from anomaly.influxdb.influxql import source, training_query
+from anomaly.influxdb.times import resolve, rfc3339
+from anomaly.kapacitor.tickscript import tickscript
+from anomaly.pipeline import Alerts, Pipeline
+from anomaly.severity.rarity import once_in
 
 _MISSING = {
     "skip": "a window that lacks a field, or half of its usual points, is not scored",

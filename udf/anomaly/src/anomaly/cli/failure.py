@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, result, say
-from anomaly.spec import SpecError
+from anomaly.pipeline import SpecError
 
 
 def failed(
@@ -35,8 +35,8 @@ def _code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return codes.INTERRUPTED
     for module, name, code in (
-        ("anomaly.store", "StoreError", codes.STORE),
-        ("anomaly.training.influx", "InfluxError", codes.INFLUXDB),
+        ("anomaly.models.store", "StoreError", codes.STORE),
+        ("anomaly.influxdb.client", "InfluxError", codes.INFLUXDB),
         ("anomaly.training.gate", "Refused", codes.REFUSED),
     ):
         loaded = sys.modules.get(module)

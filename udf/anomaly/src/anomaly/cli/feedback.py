@@ -5,12 +5,12 @@ import time
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, result, say
-from anomaly.feedback import FALSE_ALARM, Mark
-from anomaly.feedback_file import feedback_path, write_marks
-from anomaly.spec import Pipeline, normalize
-from anomaly.store import Store
-from anomaly.training.marks import REMOVED, read_feedback, write_feedback
-from anomaly.training.range import ago_or_moment, rfc3339
+from anomaly.influxdb.marks import REMOVED, read_feedback, write_feedback
+from anomaly.influxdb.times import ago_or_moment, rfc3339
+from anomaly.models.store import Store
+from anomaly.pipeline import Pipeline, normalize
+from anomaly.scoring.feedback import FALSE_ALARM, Mark
+from anomaly.serving.feedback_file import feedback_path, write_marks
 
 
 def feedback(options: argparse.Namespace) -> int:

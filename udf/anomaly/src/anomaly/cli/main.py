@@ -228,7 +228,7 @@ def _results(parser: argparse.ArgumentParser) -> None:
 
 
 def _udf(options: argparse.Namespace) -> int:
-    from anomaly.udf import main as serve
+    from anomaly.serving.udf import main as serve
 
     serve(options.models)
     return codes.DONE

@@ -7,9 +7,9 @@ from typing import Any
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, out, result, say
-from anomaly.libraries import installed
-from anomaly.manifest import differences, facts, outdated
-from anomaly.store import CURRENT, SHADOW, Store, StoreError, Version, pipelines
+from anomaly.models.libraries import installed
+from anomaly.models.manifest import differences, facts, outdated
+from anomaly.models.store import CURRENT, SHADOW, Store, StoreError, Version, pipelines
 
 
 def models(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, read_pipelines
 from anomaly.cli.failure import failed
-from anomaly.spec import Pipeline
+from anomaly.pipeline import Pipeline
 from anomaly.training.progress import progress
 
 _MOST_JOBS = 4

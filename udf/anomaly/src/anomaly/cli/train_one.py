@@ -9,18 +9,18 @@ import numpy as np
 
 from anomaly.cli import codes
 from anomaly.cli.common import connect, result
-from anomaly.features import enough_windows
-from anomaly.feedback import Feedback, Mark
-from anomaly.feedback_file import feedback_path, read_marks, write_marks
-from anomaly.libraries import installed
-from anomaly.spec import Pipeline
-from anomaly.store import Store, StoreError
+from anomaly.influxdb.client import Influx
+from anomaly.influxdb.times import Range, resolve, rfc3339, trained_on
+from anomaly.models.features import enough_windows
+from anomaly.models.libraries import installed
+from anomaly.models.store import Store, StoreError
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.feedback import Feedback, Mark
+from anomaly.serving.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.training.gate import Refused
-from anomaly.training.influx import Influx
 from anomaly.training.progress import Progress
-from anomaly.training.range import Range, resolve, rfc3339, trained_on
-from anomaly.wholeness import scorable, whole_fields
-from anomaly.windows import Windows
+from anomaly.windows.completeness import scorable, whole_fields
+from anomaly.windows.windows import Windows
 
 if TYPE_CHECKING:
     from anomaly.training.challenge import Challenge
@@ -45,8 +45,8 @@ def train_one(pipeline: Pipeline, options: argparse.Namespace, jobs: int, progre
             result(_answer("unchanged", store, fitting, started))
             return codes.DONE
     # Only now: reading a specification must not wait for scikit-learn.
+    from anomaly.influxdb.marks import learned
     from anomaly.training.fit import train as fit
-    from anomaly.training.marks import learned
     from anomaly.training.read import read
 
     try:
@@ -145,7 +145,7 @@ def _pooled(pipeline: Pipeline, windows: Windows) -> list[list[str]]:
 
 def _marks(influx: Influx, options: argparse.Namespace, pipeline: Pipeline) -> list[Mark]:
     """What people said of periods, which running UDFs are told, too; without a results database, as was said before."""
-    from anomaly.training.marks import read_feedback
+    from anomaly.influxdb.marks import read_feedback
 
     path = feedback_path(options.models, pipeline.name)
     if options.results_database not in influx.databases():
@@ -161,7 +161,7 @@ def _fitting(
 ) -> dict[str, Any] | None:
     """The current model's manifest, if training would make the same: what was asked for counts, as `24h` before now is
     another range each time."""
-    from anomaly.training.marks import unheeded
+    from anomaly.influxdb.marks import unheeded
 
     try:
         version = store.current()

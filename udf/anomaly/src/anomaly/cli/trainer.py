@@ -15,14 +15,14 @@ from types import FrameType
 
 from anomaly.cli import codes
 from anomaly.cli.common import connect, read_pipelines, say
-from anomaly.feedback import Mark
-from anomaly.feedback_file import feedback_path, read_marks, write_marks
-from anomaly.influxql import literal
-from anomaly.spec import Pipeline
-from anomaly.store import Store, StoreError
-from anomaly.training.influx import Influx, InfluxError
-from anomaly.training.marks import read_feedback, unheeded
-from anomaly.training.range import moment, resolve
+from anomaly.influxdb.client import Influx, InfluxError
+from anomaly.influxdb.influxql import literal
+from anomaly.influxdb.marks import read_feedback, unheeded
+from anomaly.influxdb.times import moment, resolve
+from anomaly.models.store import Store, StoreError
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.feedback import Mark
+from anomaly.serving.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.training.schedule import Known, due
 
 # Of the horizon's results, the newest so many count.

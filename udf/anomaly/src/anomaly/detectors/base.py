@@ -33,7 +33,7 @@ class History:
     there is, of which this may be a part, has LONG_WINDOWS of each series. told: (n,), windows that look odd and are
     usual, as people said of false alarms; None: none. sides: for each feature, whether only greater (1) or only smaller
     (-1) ones than usual count, or both (0); None: both of all. season_ns: after how long what is usual recurs; None: a
-    day. own: (s,), the series that get a model of their own (`anomaly.detectors.own`); None: none.
+    day. own: (s,), the series that get a model of their own (`anomaly.detectors.wrappers.per_series`); None: none.
     """
 
     x: Floats
@@ -92,7 +92,7 @@ class Detector(Protocol):
     """What serving needs of a fitted detector.
 
     adds_up: whether a score says what the last windows say together. Where it does not, periods add up windows of which
-    each says little (`anomaly.periods`).
+    each says little (`anomaly.scoring.periods`).
     """
 
     @property

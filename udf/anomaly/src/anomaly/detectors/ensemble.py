@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.calibration import calibrate
 from anomaly.detectors.base import Detector, Floats, Follower, Times
+from anomaly.severity.calibration import calibrate
 
 # A severity, once in 1,000 days: well beyond where periods open, as how far tails reach there decides who is heard.
 _LEVEL = 87.5
 _LEAST_LEVELS = {"gap": 0.04, "slow_gap": 3.0, "seasonal": 11.0}
-# Of the forest when history is short: its score is then a surprise (`anomaly.detectors.running_tail`).
+# Of the forest when history is short: its score is then a surprise (`anomaly.detectors.wrappers.running_tail`).
 _LEAST_SURPRISE = 16.0
 MEMBERS = (*_LEAST_LEVELS, "isolation_forest")
 

@@ -9,8 +9,8 @@ Algorithms for Mining Outliers from Large Data Sets", SIGMOD 2000; here of one f
 
 from typing import Any
 
-from anomaly.detectors.channel import Setting
-from anomaly.detectors.novelty import Novelty
+from anomaly.detectors.parts.channel import Setting
+from anomaly.detectors.parts.novelty import Novelty
 
 # What a window adds to the sum is worth so much one window later, and all windows before together at most so much: a
 # far outlier is not to be heard of long after it is over.

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.base import Floats, History, Times, filled
-from anomaly.detectors.learnt import learnt_states, packed, unpacked
-from anomaly.detectors.shares import shares
+from anomaly.detectors.parts.learnt import learnt_states, packed, unpacked
+from anomaly.detectors.parts.shares import shares
 
 _TREES = 25
 _DEPTH = 8

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.base import Floats, Memoryless
-from anomaly.detectors.shares import shares
+from anomaly.detectors.parts.shares import shares
 
 _MOST_REFERENCES = 2_000
 _LEAST_REFERENCES = 200

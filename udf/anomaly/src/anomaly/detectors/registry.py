@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors import context, ensemble, featurewise, half_space_trees, knn, own, running_tail
+from anomaly.detectors import ensemble, half_space_trees, knn
 from anomaly.detectors.base import Detector, Floats, History
-from anomaly.detectors.channel import Channel
+from anomaly.detectors.forest.isolation_forest import IsolationForest
 from anomaly.detectors.gap import Gap
-from anomaly.detectors.isolation_forest import IsolationForest
+from anomaly.detectors.parts import featurewise
+from anomaly.detectors.parts.channel import Channel
 from anomaly.detectors.robust_z import RobustZ
 from anomaly.detectors.seasonal import Seasonal
 from anomaly.detectors.slow_gap import SlowGap
-from anomaly.detectors.tails import Tailed, fit_tails, tails_from_arrays
+from anomaly.detectors.wrappers import context, per_series, running_tail
+from anomaly.detectors.wrappers.tails import Tailed, fit_tails, tails_from_arrays
 
 # Those that look at each feature for itself.
 _CHANNELS: dict[str, type[Channel]] = {"gap": Gap, "slow_gap": SlowGap, "seasonal": Seasonal}
@@ -33,7 +35,7 @@ def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
     if name == "robust_z":
         return RobustZ()
     if name == "knn":
-        return own.load(arrays, _tailed_knn)
+        return per_series.load(arrays, _tailed_knn)
     if name == "half_space_trees":
         return half_space_trees.HalfSpaceTrees.from_arrays(arrays)
     if name in _CHANNELS:
@@ -44,7 +46,7 @@ def load(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
 def _forest(arrays: Mapping[str, NDArray[np.generic]]) -> Detector:
     """An isolation forest with what is around it, but for the context."""
     tail = running_tail.load(IsolationForest.from_arrays, arrays)
-    return own.load(arrays, _tailed_forest) if tail is None else tail
+    return per_series.load(arrays, _tailed_forest) if tail is None else tail
 
 
 def _tailed_forest(arrays: Mapping[str, NDArray[np.generic]]) -> Tailed:
@@ -66,14 +68,14 @@ def fit(
         history = history.filled
     if name == "isolation_forest":
         # scikit-learn is for training only.
-        from anomaly.detectors.isolation_forest_fit import fit_detector
+        from anomaly.detectors.forest.fit import fit_detector
 
         return fit_detector(history, parameters, seed, keep=keep, jobs=jobs)
     if name == "robust_z":
         return RobustZ(), None
     if name == "knn":
         pooled = _fit_knn(history, parameters)
-        return own.fit(pooled, history, lambda mine, most, _: _fit_knn(mine, parameters, most), seed, jobs), None
+        return per_series.fit(pooled, history, lambda mine, most, _: _fit_knn(mine, parameters, most), seed, jobs), None
     if name == "half_space_trees":
         return half_space_trees.fit(history, seed), None
     if name in _CHANNELS:
@@ -90,7 +92,7 @@ def least_own_bytes(name: str, parameters: Mapping[str, Any], width: int) -> int
     """Of the smallest model of a series' own, with so many features and columns."""
     if name == "knn":
         return knn.least_own_bytes(width)
-    from anomaly.detectors.isolation_forest_fit import least_own_bytes as least_forest_bytes
+    from anomaly.detectors.forest.fit import least_own_bytes as least_forest_bytes
 
     return least_forest_bytes(parameters, width)
 

@@ -1,5 +1,5 @@
 """Robust z: how many spreads the worst feature is away from its median; a spread is 1.4826 times training's median
-absolute deviation. Features come centred and scaled that way (`anomaly.features`), so there is nothing to fit.
+absolute deviation. Features come centred and scaled that way (`anomaly.models.features`), so there is nothing to fit.
 
 Sees values far from the usual, and costs next to nothing. Misses what lies between modes, what is odd only together or
 only at this time; heavy tails look anomalous to it.
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.base import Floats, Memoryless
-from anomaly.detectors.shares import shares
+from anomaly.detectors.parts.shares import shares
 
 
 class RobustZ(Memoryless):

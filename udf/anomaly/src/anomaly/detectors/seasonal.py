@@ -11,8 +11,8 @@ import math
 from collections import deque
 from typing import Any
 
-from anomaly.detectors.channel import Setting
-from anomaly.detectors.surprise import Surprise
+from anomaly.detectors.parts.channel import Setting
+from anomaly.detectors.parts.surprise import Surprise
 
 _HOUR_NS = 3_600_000_000_000
 _LEAST_PARTS, _MOST_PARTS = 24, 168

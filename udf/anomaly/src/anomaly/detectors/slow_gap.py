@@ -11,9 +11,9 @@ from collections import deque
 from itertools import islice
 from typing import Any
 
-from anomaly.detectors.channel import Setting
-from anomaly.detectors.novelty import Novelty
-from anomaly.detectors.surprise import Surprise
+from anomaly.detectors.parts.channel import Setting
+from anomaly.detectors.parts.novelty import Novelty
+from anomaly.detectors.parts.surprise import Surprise
 
 _AVERAGED = 48
 _LATEST = 8

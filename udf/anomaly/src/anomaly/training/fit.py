@@ -15,21 +15,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.calibration import calibrate
 from anomaly.detectors.base import Detector, History
 from anomaly.detectors.registry import combine, fit, members
-from anomaly.features import Floats, Scaling, features, fit_scaling
-from anomaly.feedback import Feedback
-from anomaly.model import Model, score_windows
-from anomaly.reference import reference
-from anomaly.relevance import relevance
-from anomaly.spec import Pipeline
-from anomaly.training.blocks import FOLDS, Blocks
+from anomaly.models.features import Floats, Scaling, features, fit_scaling
+from anomaly.models.model import Model, score_windows
+from anomaly.models.reference import reference
+from anomaly.models.relevance import relevance
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.feedback import Feedback
+from anomaly.severity.calibration import calibrate
 from anomaly.training.gate import MIN_WINDOWS, Quality, check_quality, check_windows
 from anomaly.training.plan import Plan, plan
 from anomaly.training.progress import Progress, Quiet
-from anomaly.wholeness import of_whole, scorable, whole_fields
-from anomaly.windows import Windows
+from anomaly.windows.blocks import FOLDS, Blocks
+from anomaly.windows.completeness import of_whole, scorable, whole_fields
+from anomaly.windows.windows import Windows
 
 # Scoring costs some 10 us a window or more, and calibration gains little from more than this: of each block, only the
 # begin is then scored.

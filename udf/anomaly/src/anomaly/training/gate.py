@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.calibration import calibrate
-from anomaly.features import Floats, features
-from anomaly.rarity import days
-from anomaly.spec import Pipeline
-from anomaly.windows import Windows
+from anomaly.models.features import Floats, features
+from anomaly.pipeline import Pipeline
+from anomaly.severity.calibration import calibrate
+from anomaly.severity.rarity import days
+from anomaly.windows.windows import Windows
 
 MIN_WINDOWS = 200
 # Of a field that windows may lack.

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors import context, own
 from anomaly.detectors.base import LONG_WINDOWS
 from anomaly.detectors.registry import least_own_bytes
-from anomaly.features import features
-from anomaly.spec import Pipeline
-from anomaly.windows import Windows
+from anomaly.detectors.wrappers import context, per_series
+from anomaly.models.features import features
+from anomaly.pipeline import Pipeline
+from anomaly.windows.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,5 @@ def plan(pipeline: Pipeline, usable: Windows) -> Plan:
     parameters = {**pipeline.parameters, "context": choice.used}
     mine = None
     if owning:
-        mine = own.chosen(lengths, least_own_bytes(pipeline.detector, parameters, len(names) + len(columns)))
+        mine = per_series.chosen(lengths, least_own_bytes(pipeline.detector, parameters, len(names) + len(columns)))
     return Plan(usable.keys, long, choice, tuple(columns), mine, parameters)

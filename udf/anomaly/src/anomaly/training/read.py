@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from anomaly.influxql import extent_query, field_keys_query, training_query
-from anomaly.source import pieces, runs
-from anomaly.spec import Pipeline
+from anomaly.influxdb.client import Influx, InfluxError
+from anomaly.influxdb.influxql import extent_query, field_keys_query, training_query
+from anomaly.influxdb.source import pieces, runs
+from anomaly.influxdb.times import Range, rfc3339
+from anomaly.pipeline import Pipeline
 from anomaly.training.gate import Refused
-from anomaly.training.influx import Influx, InfluxError
 from anomaly.training.progress import Progress, Quiet
-from anomaly.training.range import Range, rfc3339
 from anomaly.training.sample import Sample
-from anomaly.windows import Windows
+from anomaly.windows.windows import Windows
 
 _NUMERIC = {"float", "integer", "unsigned"}
 # What is kept in memory while reading. Fitting needs some five times as much for a while.

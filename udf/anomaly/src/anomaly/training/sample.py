@@ -10,8 +10,8 @@ so that a history of unknown length is thinned while it is read.
 
 import numpy as np
 
-from anomaly.scoring import Key, Run
-from anomaly.windows import Windows
+from anomaly.scoring.scorer import Key, Run
+from anomaly.windows.windows import Windows
 
 # 2^64 divided by the golden ratio.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

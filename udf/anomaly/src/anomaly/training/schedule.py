@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from anomaly.spec import Pipeline, format_duration
+from anomaly.pipeline import Pipeline, format_duration
 
 # What failed or was refused is tried again after so long, and marks are gathered for as long.
 _AGAIN_NS = 3_600_000_000_000

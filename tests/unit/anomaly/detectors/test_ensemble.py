@@ -1,0 +1,89 @@
+"""The ensemble from training to scores: how it is put together, and that it goes on after a restart."""
+
+import json
+
+import numpy as np
+import pytest
+
+from anomaly.detectors import ensemble
+from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline, normalize
+from anomaly.scoring.scorer import Scorer
+from anomaly.scoring.tally import Tally
+from anomaly.training.fit import train
+from tests.unit.anomaly import printers
+
+PIPELINE: Pipeline = normalize([{**printers.PIPELINE.as_dict(), "detector": "ensemble", "parameters": {"trees": 20}}])[
+    0
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return train(PIPELINE, printers.windows(printers.clean(5, 60_000)), "v", 0).model
+
+
+def test_levels_are_fixed_where_nothing_was_held_back() -> None:
+    assert ensemble.MEMBERS == ("gap", "slow_gap", "seasonal", "isolation_forest")
+    levels = ensemble.levels(np.zeros((0, 4)), 288.0, long=False)
+    np.testing.assert_array_equal(levels, [0.04, 3.0, 11.0, 16.0])
+
+
+def test_levels_are_equally_rare_and_no_lower_than_what_is_fixed() -> None:
+    usual = np.array([1.0, 2.0, 5.0, 100.0])
+    held_back = np.random.default_rng(0).exponential(1.0, (200_000, 4)) * usual
+    # Once in a thousand days is a window in a hundred thousand.
+    np.testing.assert_allclose(ensemble.levels(held_back, 100.0, long=True) / usual, np.log(100_000), rtol=0.15)
+    tiny = ensemble.levels(1e-6 * held_back, 100.0, long=True)
+    np.testing.assert_array_equal(tiny[:3], [0.04, 3.0, 11.0])
+    assert 0.0 < tiny[3] < 0.01
+    assert ensemble.levels(1e-6 * held_back, 100.0, long=False)[3] == 16.0
+
+
+def test_a_fault_is_found_again_when_it_comes_again(model: Model) -> None:
+    samples = printers.clean(7, 6_000)
+    for start in (2_000, 4_000):
+        printers.break_down(samples, printers.Fault("offset", (1,), start, 300, 9.0))
+    (run,) = printers.runs(printers.windows(samples))
+    scored = list(Scorer(PIPELINE, Tally("", lambda message: None)).feed(model, run))
+    periods = {period.begin_ns: period for window in scored for period in window.periods}
+    assert [begin // printers.WINDOW_NS for begin in periods] == [200, 400]
+    assert {period.reason for period in periods.values()} == {"bed"}
+
+
+def test_a_restart_goes_on_with_what_was_remembered(model: Model) -> None:
+    (run,) = printers.runs(printers.windows(printers.clean(8, 3_000)))
+    whole = [scored.verdict for scored in Scorer(PIPELINE, Tally("", print)).feed(model, run)]
+    first = np.arange(len(run)) < 111
+    before = Scorer(PIPELINE, Tally("", print))
+    verdicts = [scored.verdict for scored in before.feed(model, run.where(first))]
+    after = Scorer(PIPELINE, Tally("", print))
+    after.restore(json.loads(json.dumps(before.state())))
+    verdicts += [scored.verdict for scored in after.feed(model, run.where(~first))]
+    np.testing.assert_allclose(
+        [verdict.score for verdict in verdicts], [verdict.score for verdict in whole], rtol=0, atol=1e-9
+    )
+    cold = [scored.verdict.score for scored in Scorer(PIPELINE, Tally("", print)).feed(model, run.where(~first))]
+    assert np.abs(np.array(cold) - [verdict.score for verdict in whole[111:]]).max() > 1e-3
+
+
+def test_a_memory_that_does_not_fit_is_said_and_begun_anew(model: Model) -> None:
+    (run,) = printers.runs(printers.windows(printers.clean(8, 300)))
+    scorer, tally = Scorer(PIPELINE, Tally("", print)), Tally("", print)
+    list(scorer.feed(model, run))
+    ((key, tracker, version, _),) = scorer.state()
+    again = Scorer(PIPELINE, tally)
+    again.restore([[key, tracker, version, [1, 2]]])
+    later = printers.runs(printers.windows(printers.clean(8, 300), begin_ns=300 * 10**9))[0]
+    assert len(list(again.feed(model, later))) == 30
+    assert tally.counts["lost memories"] == 1
+
+
+def test_a_window_that_comes_twice_is_scored_once(model: Model) -> None:
+    (run,) = printers.runs(printers.windows(printers.clean(8, 300)))
+    tally = Tally("", print)
+    scorer = Scorer(PIPELINE, tally)
+    assert len(list(scorer.feed(model, run))) == 30
+    last = np.arange(len(run)) == len(run) - 1
+    assert list(scorer.feed(model, run.where(last))) == []
+    assert tally.counts == {"scored windows": 30, "repeated windows": 1}

@@ -1,0 +1,58 @@
+"""A memoryless detector whose scores are ranked among those of the same series."""
+
+import numpy as np
+import pytest
+
+from anomaly.detectors.base import Floats, Follower, History
+from anomaly.detectors.robust_z import RobustZ
+from anomaly.detectors.wrappers import running_tail
+
+MINUTE = 60_000_000_000
+# A level that 5 stands for: rare in the first series, usual in the second.
+SERIES = np.repeat([0, 1], [400, 400]).astype(np.intp)
+X = np.random.default_rng(0).exponential(np.repeat([0.5, 5.0], 400))[:, None]
+
+
+def history(series: np.ndarray = SERIES, x: Floats = X) -> History:
+    return History(x, series, 2, np.arange(len(x), dtype=np.int64) * MINUTE, MINUTE, long=False)
+
+
+def surprises(follower: Follower, values: list[float]) -> Floats:
+    x = np.array(values)[:, None]
+    return follower.explain(np.zeros(len(x), dtype=np.int64), x)[0]
+
+
+def fitted() -> running_tail.RunningTail:
+    return running_tail.fit(RobustZ(), history(), X[:, 0])
+
+
+def test_a_score_is_a_surprise_among_those_of_its_series() -> None:
+    mine = [surprises(fitted().follow(row), [5.0])[0] for row in (1, 2)]
+    # -ln of the exponential distributions' tails.
+    assert mine == pytest.approx([10.0, 1.0], rel=0.35)
+
+
+def test_a_series_that_was_not_seen_begins_with_the_scores_of_all() -> None:
+    first, unseen, second = (surprises(fitted().follow(row), [5.0])[0] for row in (1, 0, 2))
+    assert second < unseen < first
+
+
+def test_a_series_with_few_windows_begins_with_the_scores_of_all() -> None:
+    few = np.where(np.arange(len(X)) < 790, 0, 1).astype(np.intp)
+    tail = running_tail.fit(RobustZ(), history(few), X[:, 0])
+    assert surprises(tail.follow(2), [5.0]) == surprises(tail.follow(0), [5.0])
+    assert surprises(tail.follow(2), [5.0]) > 0
+
+
+def test_what_stays_becomes_usual() -> None:
+    follower = fitted().follow(1)
+    assert surprises(follower, [5.0])[0] > 6
+    surprises(follower, [5.0] * 1_000)
+    assert surprises(follower, [5.0])[0] < 2
+
+
+def test_a_fault_does_not_make_its_like_usual() -> None:
+    follower = fitted().follow(1)
+    surprises(follower, [100.0] * 5)
+    surprises(follower, [0.3] * 200)
+    assert surprises(follower, [100.0])[0] > 10

@@ -1,0 +1,73 @@
+"""Fitted detectors, and data to try them on.
+
+`python -m tests.unit.anomaly.made_detectors` writes down what they say: scores.json. Where a change of our own code
+changes that, raise `anomaly.models.manifest.SCHEMA` first: a model's thresholds are of the scores that its training
+saw. Where a library's new version makes other forests, do not: those that were made are in the models.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from anomaly.detectors import registry
+from anomaly.detectors.base import Detector, History
+from anomaly.detectors.wrappers.context import KINDS
+from anomaly.models.manifest import SCHEMA
+
+SCORES = Path(__file__).with_name("scores.json")
+MINUTE = 60_000_000_000
+PARAMETERS = {"trees": 20, "samples": 64, "neighbours": 5}
+LENGTH = 3_000
+
+
+def walk(seed: int, length: int = LENGTH) -> np.ndarray:
+    """Two features: noise with a daily swing, and a slow walk; with a jump in the first near the end."""
+    rng = np.random.default_rng(seed)
+    swing = np.sin(np.arange(length) * (2 * np.pi / 1440))
+    x = np.stack([rng.normal(0, 1, length) + 3 * swing, np.cumsum(rng.normal(0, 0.05, length))], axis=1)
+    x[-300:-290, 0] += 15
+    return x
+
+
+X = walk(1)
+# A hole, and a step back in time.
+TIMES = np.arange(LENGTH, dtype=np.int64) * MINUTE
+TIMES[2_000:] += 90 * MINUTE
+TIMES[2_500:] -= 500 * MINUTE
+TRAINED = 1_200
+
+# All detectors; what those with a forest are with a short history, and with context; and models of series' own.
+MADE = {
+    **{f"{name}-long": (name, "long") for name in registry.NAMES},
+    **{f"{name}-{kind}": (name, kind) for name in ("isolation_forest", "ensemble") for kind in ("short", "context")},
+    **{f"{name}-own": (name, "own") for name in ("isolation_forest", "ensemble", "knn")},
+}
+
+
+def made(kind: str) -> Detector:
+    """One of MADE, fitted to two series."""
+    name, variant = MADE[kind]
+    long = variant != "short"
+    parameters = {**PARAMETERS, "context": KINDS if variant == "context" else ()}
+    both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
+    series = np.repeat([0, 1], TRAINED).astype(np.intp)
+    own = np.array([True, True]) if variant == "own" else None
+    history = History(both, series, 2, np.tile(TIMES[:TRAINED], 2), MINUTE, long, own=own)
+    members = registry.members(name)
+    fitted = {member: registry.fit(member, history, parameters, 0)[0] for member in members}
+    held_back = np.random.default_rng(3).exponential(1.0, (1_000, len(members)))
+    return registry.combine(name, fitted, held_back, 1440.0, long=long)[0]
+
+
+def sampled(detector: Detector) -> list[float]:
+    """Each 20th score after training, with a shift that no single window shows."""
+    x = X.copy()
+    x[1_700:1_800, 1] += 1.5
+    scores = detector.follow(1).explain(TIMES[TRAINED:], x[TRAINED:])[0]
+    return [round(score, 6) for score in scores[::20].tolist()]
+
+
+if __name__ == "__main__":
+    scores = {kind: sampled(made(kind)) for kind in MADE}
+    SCORES.write_text(json.dumps({"schema": SCHEMA, "scores": scores}) + "\n")

@@ -1,0 +1,398 @@
+"""The specification: defaults, every kind of mistake with its message, canonical JSON, fingerprint."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from anomaly.pipeline import Field, Pipeline, SpecError, canonical_json, load_schema, normalize, parse
+
+ROOT = Path(__file__).parents[4]
+MINIMAL: dict[str, Any] = {
+    "name": "printer",
+    "database": "printer",
+    "measurement": "temperature",
+    "fields": ["hotend", "bed"],
+    "window": "10s",
+}
+
+
+def problems(*changes: Mapping[str, Any]) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        normalize([{**MINIMAL, "name": f"p{index}", **change} for index, change in enumerate(changes)])
+    return caught.value.problems
+
+
+def one(**changes: Any) -> Pipeline:
+    return normalize([{**MINIMAL, **changes}])[0]
+
+
+def test_defaults() -> None:
+    assert one().as_dict() == {
+        **MINIMAL,
+        "enabled": True,
+        "retention_policy": "autogen",
+        "group_by": [],
+        "aggregate": ["mean", "stddev"],
+        "missing": "skip",
+        "detector": "ensemble",
+        "parameters": {"trees": 100, "samples": 256, "context": [], "models": "pooled"},
+        "seasonality": "1d",
+        "training": {"from": "24h", "to": "0s", "on_drift": False},
+        "periods": {"open": 75.0, "close": 50.0, "silence": "1m", "merge": "1m"},
+        "drift": {"horizon": "1d", "psi": 0.25},
+        "alerts": {"kinds": ["period", "silence", "drift"], "info": 0.0, "warning": 87.5, "critical": 100.0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("window", "severities"), [("1h", (75, 50)), ("6h", (75, 59)), ("1d", (77, 67)), ("2d", (81, 71))]
+)
+def test_long_windows_get_greater_severities(window: str, severities: tuple[int, int]) -> None:
+    periods = one(window=window).periods
+    assert (periods.open, periods.close) == severities
+
+
+@pytest.mark.parametrize(
+    ("alerts", "levels"), [({}, (0, 87.5, 100)), ({"info": 90}, (90, 90, 100)), ({"warning": 75}, (0, 75, 100))]
+)
+def test_what_is_told_from_a_severity_on_is_a_warning_at_that_severity_at_the_earliest(
+    alerts: dict[str, float], levels: tuple[float, float, float]
+) -> None:
+    found = one(alerts=alerts).alerts
+    assert (found.info, found.warning, found.critical) == levels
+
+
+def test_what_normalize_gives_it_takes_again() -> None:
+    alerts = {"kinds": [], "topic": "workshop"}
+    pipeline = one(group_by=["printer"], kapacitor="k1", periods={"open": 80}, parameters={"trees": 50}, alerts=alerts)
+    assert normalize([pipeline.as_dict()]) == [pipeline]
+    assert parse(canonical_json(pipeline)) == pipeline
+
+
+def test_a_field_is_a_name_or_a_mapping_and_the_shortest_is_kept() -> None:
+    hotend = {"name": "hotend", "unit": "°C", "direction": "high", "min_deviation": 2.0}
+    pipeline = one(fields=[hotend, {"name": "bed", "direction": "both", "min_deviation": 0}, "air"])
+    assert pipeline.fields == ("hotend", "bed", "air")
+    assert pipeline.watched == (Field("hotend", "°C", "high", 2.0), Field("bed"), Field("air"))
+    assert pipeline.as_dict()["fields"] == [hotend, "bed", "air"]
+    assert normalize([pipeline.as_dict()]) == [pipeline]
+    assert parse(canonical_json(pipeline)) == pipeline
+    assert list(map(str, pipeline.watched)) == [
+        "hotend in °C: only what is higher than usual counts, and what is at most 2 °C from the usual is usual",
+        "bed",
+        "air",
+    ]
+
+
+def test_the_schema_is_valid_and_describes_every_key() -> None:
+    schema = load_schema()
+    Draft202012Validator.check_schema(schema)
+
+    def undescribed(node: Mapping[str, Any], path: str) -> list[str]:
+        found = []
+        for key, value in node.get("properties", {}).items():
+            found += [] if "description" in value else [f"{path}.{key}"]
+            found += undescribed(value, f"{path}.{key}")
+        return found
+
+    assert undescribed(schema, "") == []
+
+
+@pytest.mark.parametrize("inventory", ["local", "cluster"])
+def test_editors_complete_the_pipelines_of_an_inventory(inventory: str) -> None:
+    """Each file names the schema, which needs no more than the files beside it."""
+    path = ROOT / "inventory" / inventory / "group_vars" / "all" / "pipelines.yml"
+    text = path.read_text(encoding="utf-8")
+    (named,) = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", text, flags=re.MULTILINE)
+    schema = json.loads((path.parent / named).read_text(encoding="utf-8"))
+    beside = Resource.from_contents(load_schema())
+    validator = Draft202012Validator(schema, registry=Registry().with_resource("pipeline.schema.json", beside))
+    content = yaml.safe_load(text)
+    assert list(validator.iter_errors(content)) == []
+    content["pipelines"][0]["windw"] = content["pipelines"][0].pop("window")
+    messages = [error.message for error in validator.iter_errors(content)]
+    assert any("'windw' was unexpected" in message for message in messages)
+
+
+def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
+    schema = load_schema()["properties"]
+    filled = one().as_dict()
+    for key in ("enabled", "retention_policy", "group_by", "aggregate", "missing", "detector"):
+        assert schema[key]["default"] == filled[key]
+    parameters = {
+        name: value
+        for detector in schema["detector"]["enum"]
+        for name, value in one(detector=detector).parameters.items()
+    }
+    assert parameters == {name: rule["default"] for name, rule in schema["parameters"]["properties"].items()}
+    for key in ("training", "periods", "drift", "alerts"):
+        for inner, rule in schema[key]["properties"].items():
+            if "default" in rule:
+                assert rule["default"] == filled[key][inner]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"windwo": "10s"}, 'pipelines[0] "p0": windwo: "10s" is under an unknown key: did you mean window?'),
+        ({"zzz": 1}, "zzz: 1 is under an unknown key: known keys are name, enabled,"),
+        (
+            {"detector": "knn", "parameters": {"trees": 50}},
+            "parameters.trees: 50 is no parameter of knn (it has neighbours, models): remove it",
+        ),
+        (
+            {"detector": "gap", "parameters": {"trees": 50}},
+            "parameters.trees: 50 is no parameter of gap (it has none): remove it",
+        ),
+        ({"parameters": {"tree": 5}}, "parameters.tree: 5 is under an unknown key: did you mean trees?"),
+        ({"window": "10 s"}, 'window: "10 s" is not a duration: write an integer and one of ms, s, m, h, d, w'),
+        ({"window": 10}, "window: 10 is not text: write text, such as `10s`"),
+        ({"window": "7s"}, 'window: "7s" is cut at other places by InfluxQL than by Kapacitor: write one that divides'),
+        ({"window": "1w"}, "is cut at other places"),
+        ({"window": "10u"}, 'window: "10u" is shorter than 1ms'),
+        ({"fields": "hotend"}, 'fields: "hotend" is not a list: write a list, such as `["hotend", "bed"]`'),
+        ({"fields": []}, 'fields: [] is empty: name at least 1, such as `["hotend", "bed"]`'),
+        ({"fields": ["a", "b", "a"]}, 'fields: ["a", "b", "a"] has a more than once: name each once'),
+        ({"fields": ["a", 3]}, "fields[1]: 3 is not text or a mapping: write one of them, such as `hotend`"),
+        ({"fields": ["time"]}, 'fields: "time" is the point\'s timestamp'),
+        ({"fields": ["a\\"]}, 'fields[0]: "a\\\\" has a control character in it or a backslash at its end'),
+        ({"fields": ["a\nb"]}, "has a control character in it"),
+        ({"fields": [""]}, 'fields[0]: "" is empty'),
+        ({"fields": ["a\n"]}, "has a control character in it"),
+        ({"fields": [{"name": "a\\"}]}, 'fields[0].name: "a\\\\" has a control character in it or a backslash'),
+        ({"fields": [{"unit": "K"}]}, "fields[0].name: is missing: add it, such as `name: hotend`"),
+        ({"fields": [{"name": "a"}, "a"]}, 'fields: "a" is there more than once: name each once'),
+        ({"fields": [{"name": "a", "units": "K"}]}, 'fields[0].units: "K" is under an unknown key: did you mean unit?'),
+        ({"fields": [{"name": "a", "unit": "K\n"}]}, 'fields[0].unit: "K\\n" has a control character in it'),
+        ({"fields": [{"name": "a", "direction": "hi"}]}, 'fields[0].direction: "hi" is none of both, high, low: did'),
+        ({"fields": [{"name": "a", "min_deviation": -1}]}, "fields[0].min_deviation: -1 is out of range: write at lea"),
+        (
+            {"fields": ["b", {"name": "a", "direction": "low"}], "aggregate": ["stddev", "count"]},
+            'fields[1].direction: "low" cannot be told from stddev, count: add one that says where they are',
+        ),
+        ({"fields": [f"f{n}" for n in range(65)]}, "fields: has 65 entries: at most 64 are possible"),
+        ({"seasonality": "daily"}, 'seasonality: "daily" is not a duration'),
+        (
+            {"seasonality": "90m", "window": "30m"},
+            'seasonality: "90m" is shorter than 4 windows (30m each), which show',
+        ),
+        (
+            {"seasonality": "1d", "detector": "knn"},
+            'seasonality: "1d" is nothing that knn looks at: remove it, or choose ensemble or seasonal',
+        ),
+        ({"aggregate": ["men"]}, 'aggregate[0]: "men" is none of mean, stddev,'),
+        ({"aggregate": ["men"]}, "did you mean mean?"),
+        ({"aggregate": ["count"]}, 'aggregate: "count" alone says nothing about the values'),
+        ({"detector": "isolation_tree"}, "did you mean isolation_forest?"),
+        ({"parameters": {"trees": 5}}, "parameters.trees: 5 is out of range: write at least 10, such as `100`"),
+        ({"parameters": {"trees": 1e9}}, "parameters.trees: 1000000000.0 is out of range: write at most 1000"),
+        ({"parameters": {"trees": True}}, "parameters.trees: true is not an integer: write an integer, such as `100`"),
+        ({"parameters": None}, "parameters: null is not a mapping"),
+        (
+            {"parameters": {"context": ["hour"]}},
+            'parameters.context[0]: "hour" is none of difference, deviation, lag, time_of_day, time_of_week: ',
+        ),
+        ({"parameters": {"context": "lag"}}, 'parameters.context: "lag" is not a list: write a list, such as `["diff'),
+        (
+            {"parameters": {"context": ["time_of_day"]}, "window": "1d"},
+            'parameters.context: "time_of_day" is the same in all windows of 1d: remove it',
+        ),
+        (
+            {"detector": "knn", "parameters": {"context": ["lag"]}},
+            'parameters.context: ["lag"] is no parameter of knn (it has neighbours, models): remove it',
+        ),
+        ({"parameters": {"models": "series"}}, 'parameters.models: "series" is none of pooled, own: choose one'),
+        (
+            {"detector": "gap", "parameters": {"models": "own"}},
+            'parameters.models: "own" is no parameter of gap (it has none): remove it',
+        ),
+        ({"enabled": "yes"}, 'enabled: "yes" is not true or false: write true or false'),
+        ({"group_by": ["label"]}, 'group_by: "label" is a field of the results'),
+        ({"group_by": ["value_x"]}, 'group_by: "value_x" is a field of the results'),
+        ({"group_by": ["pipeline"]}, 'group_by: "pipeline" is the tag that the results carry'),
+        ({"group_by": ["hotend"]}, 'group_by: "hotend" is also in fields'),
+        ({"group_by": ["time"]}, 'group_by: "time" is a name that InfluxDB keeps for itself'),
+        ({"training": {"from": "yesterday"}}, 'training.from: "yesterday" is not a time: write a duration before now'),
+        ({"training": {"from": "2024-13-01T00:00:00Z"}}, 'training.from: "2024-13-01T00:00:00Z" is no such time'),
+        ({"training": {"from": "1h", "to": "2h"}}, 'training.from: "1h" is not before training.to (2h)'),
+        (
+            {"training": {"from": "2024-01-02T00:00:00Z", "to": "2024-01-01T00:00:00+00:00"}},
+            'training.from: "2024-01-02T00:00:00Z" is not before training.to',
+        ),
+        ({"training": {"every": "1s"}}, 'training.every: "1s" is shorter than 1m, less than a training may take'),
+        ({"training": {"every": "often"}}, 'training.every: "often" is not a duration'),
+        ({"drift": {"horizon": "3m"}}, 'drift.horizon: "3m" is shorter than 24 windows (10s each), which say little'),
+        ({"drift": {"psi": 0}}, "drift.psi: 0 is out of range: write at least 0.01, such as `0.25`"),
+        ({"periods": {"open": 40}}, "periods.close: 50.0 is not below periods.open (40): write a lower severity"),
+        ({"periods": {"close": 40}, "window": "1h"}, "periods.close: 40.0 is reached by one window of 1h in twenty"),
+        ({"periods": {"open": 101}}, "periods.open: 101 is out of range: write at most 100"),
+        ({"periods": {"silence": "10s"}}, 'periods.silence: "10s" is shorter than two windows'),
+        ({"periods": {"merge": "15s"}}, 'periods.merge: "15s" is not a multiple of the window: write one of 10s'),
+        ({"alerts": {"kinds": ["periods"]}}, 'alerts.kinds[0]: "periods" is none of period, silence, drift: did you'),
+        ({"alerts": {"topic": "a b"}}, 'alerts.topic: "a b" cannot be a topic\'s name: use letters a to z, digits'),
+        ({"alerts": {"info": 101}}, "alerts.info: 101 is out of range: write at most 100"),
+        ({"alerts": {"info": 90, "warning": 80}}, "alerts.info: 90.0 is above alerts.warning (80): write at most that"),
+        ({"alerts": {"critical": 80}}, "alerts.warning: 87.5 is above alerts.critical (80): write at most that"),
+        ({"database": "a/b"}, 'database: "a/b" cannot be a name in InfluxDB'),
+        ({"retention_policy": ".."}, 'retention_policy: ".." cannot be a name in InfluxDB'),
+        ({"measurement": "x" * 300}, "longer than 256 characters"),
+    ],
+)
+def test_a_mistake_is_named_with_pipeline_key_value_and_fix(change: dict[str, Any], message: str) -> None:
+    found = problems(change)
+    assert any(message in problem for problem in found), found
+    assert all(problem.startswith('pipelines[0] "p0": ') for problem in found)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "it's", "über", ".hidden", "-x", "a/b", "x" * 65, "..", "\n"])
+def test_a_name_that_cannot_be_a_task_and_a_directory_is_refused(name: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        normalize([{**MINIMAL, "name": name}])
+    assert any("cannot be a pipeline's name" in problem for problem in caught.value.problems)
+
+
+def test_missing_keys_are_named_once_each() -> None:
+    with pytest.raises(SpecError) as caught:
+        normalize([{"name": "x"}])
+    assert caught.value.problems == [
+        'pipelines[0] "x": database: is missing: add it, such as `database: printer`',
+        'pipelines[0] "x": measurement: is missing: add it, such as `measurement: temperature`',
+        'pipelines[0] "x": fields: is missing: add it, such as `fields: ["hotend", "bed"]`',
+        'pipelines[0] "x": window: is missing: add it, such as `window: 10s`',
+    ]
+
+
+def test_all_problems_of_all_pipelines_are_told_at_once() -> None:
+    found = problems({"window": "x"}, {}, {"fields": [], "enabled": 3})
+    assert [problem.partition(":")[0] for problem in found] == ['pipelines[0] "p0"'] + ['pipelines[2] "p2"'] * 2
+
+
+def test_a_name_is_taken_once_whatever_its_case() -> None:
+    with pytest.raises(
+        SpecError, match=r'pipelines\[1\] "Printer": name: "Printer" is already the name of pipelines\[0\]'
+    ):
+        normalize([MINIMAL, {**MINIMAL, "name": "Printer"}])
+
+
+@pytest.mark.parametrize("value", ["text", 3, None, {"name": "x"}])
+def test_what_is_no_list_is_refused(value: object) -> None:
+    with pytest.raises(SpecError, match="is not a list"):
+        normalize(value)
+
+
+def test_an_entry_that_is_no_mapping_is_refused() -> None:
+    with pytest.raises(SpecError, match=r'pipelines\[0\]: "x" is not a mapping'):
+        normalize(["x"])
+
+
+def test_nothing_is_fine() -> None:
+    assert normalize([]) == []
+
+
+AWKWARD = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20).filter(
+    lambda name: not name.endswith("\\") and name != "time" and not name.startswith("_")
+)
+
+
+@given(st.lists(AWKWARD, min_size=1, max_size=4, unique=True), AWKWARD)
+def test_awkward_names_go_through_a_triple_quoted_string_unharmed(fields: list[str], measurement: str) -> None:
+    pipeline = one(fields=fields, measurement=measurement)
+    text = canonical_json(pipeline)
+    assert text.isascii()
+    assert "'" not in text
+    assert "\n" not in text
+    assert parse(text) == pipeline
+
+
+def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else() -> None:
+    fingerprint = one().fingerprint
+    assert len(fingerprint) == 12
+    assert int(fingerprint, 16) >= 0
+    changes: tuple[dict[str, Any], ...] = (
+        {"fields": ["bed", "hotend"]},
+        {"window": "20s"},
+        {"aggregate": ["mean"]},
+        {"parameters": {"trees": 50}},
+        {"group_by": ["x"]},
+        {"measurement": "m"},
+        {"fields": ["hotend", {"name": "bed", "direction": "low"}]},
+        {"missing": "usual"},
+        {"seasonality": "1w"},
+        {"fields": ["hotend", {"name": "bed", "min_deviation": 1}]},
+    )
+    for change in changes:
+        assert one(**change).fingerprint != fingerprint
+    changes = (
+        {"name": "other"},
+        {"enabled": False},
+        {"kapacitor": "k2"},
+        {"training": {"from": "7d"}},
+        {"training": {"every": "7d", "on_drift": True}},
+        {"periods": {"open": 90}},
+        {"drift": {"psi": 0.1}},
+        {"alerts": {"kinds": []}},
+        {"window": "10000ms"},
+        {"parameters": {"trees": 100}},
+        {"missing": "skip"},
+        {"seasonality": "24h"},
+        {"fields": ["hotend", {"name": "bed", "unit": "°C", "direction": "both", "min_deviation": 0}]},
+    )
+    for change in changes:
+        assert one(**change).fingerprint == fingerprint
+
+
+def test_the_horizon_of_drift_is_a_day_or_a_hundred_windows() -> None:
+    assert [one(window=window).drift.horizon for window in ("10s", "15m", "1d")] == ["1d", "25h", "100d"]
+
+
+def test_differences_name_key_and_both_values() -> None:
+    assert one(window="1m").differences(one().as_dict()) == ['window: "10s" in the model, "1m" in the pipeline']
+    # Written before there was such a key.
+    older = {key: value for key, value in one().as_dict().items() if key not in ("missing", "seasonality")}
+    assert one(missing="usual").differences(older) == ['missing: "skip" in the model, "usual" in the pipeline']
+    assert one(seasonality="1w").differences(older) == ['seasonality: "1d" in the model, "1w" in the pipeline']
+    assert one().differences(older) == []
+    before = one(fields=["hotend", {"name": "bed", "unit": "°C"}])
+    assert one(fields=["hotend", {"name": "bed", "unit": "K", "min_deviation": 2}]).differences(before.as_dict()) == [
+        'fields: ["hotend", "bed"] in the model, ["hotend", {"name": "bed", "min_deviation": 2.0}] in the pipeline'
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"name": "x"}', '{"name": 3, "window": 5}'])
+def test_parse_refuses_what_canonical_json_did_not_write(text: str) -> None:
+    with pytest.raises(SpecError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "change", [{"window": "7s"}, {"surprise": 1}, {"fields": "hotend"}, {"aggregate": ["mode"]}, {"detector": "oracle"}]
+)
+def test_parse_refuses_what_normalize_refuses(change: dict[str, Any]) -> None:
+    with pytest.raises(SpecError):
+        parse(json.dumps({**one().as_dict(), **change}))
+
+
+def test_the_standard_library_and_jsonschema_are_enough() -> None:
+    script = (
+        "import sys; from anomaly.pipeline import parse; assert 'jsonschema' not in sys.modules; parse(sys.argv[1]);"
+        "print([m for m in ('numpy', 'requests', 'sklearn', 'kapacitor_udf', 'yaml') if m in sys.modules])"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", script, canonical_json(one())],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert output.stdout == "[]\n"

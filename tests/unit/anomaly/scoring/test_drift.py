@@ -1,0 +1,197 @@
+"""Drift: none while the world is as in training, some as soon as it is not, and the same after a restart."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from anomaly.locations import MODELS_VARIABLE
+from anomaly.models.model import Model
+from anomaly.models.reference import BINS, Reference, bins, reference
+from anomaly.models.store import Store
+from anomaly.pipeline import Pipeline, canonical_json, normalize
+from anomaly.scoring.drift import Drift, chance, stability
+from anomaly.scoring.results import Result
+from anomaly.scoring.scorer import Run, Scorer
+from anomaly.scoring.tally import Tally
+from anomaly.serving.udf import declaration
+from anomaly.training.fit import train
+from kapacitor_udf.testing import Harness
+from tests.unit.anomaly import printers
+from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
+from tests.unit.anomaly.serving.test_handler import batch, blocks, named
+
+# A horizon of 240 windows, a result every 10; and a detector that does not get used to anything.
+SHORT: Pipeline = normalize(
+    [{**PIPELINE.as_dict(), "detector": "robust_z", "parameters": {}, "drift": {"horizon": "40m"}}]
+)[0]
+KEY = ("printer-1",)
+
+
+def calm(seed: int, seconds: int) -> np.ndarray:
+    """Without the daily swing, which within less than a day is drift."""
+    swing = printers.SWING * np.sin(np.arange(seconds)[:, None] * (2 * np.pi / printers.DAY))
+    return np.asarray(printers.clean(seed, seconds) - swing)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return train(SHORT, printers.windows(calm(1, 10_000), calm(2, 10_000)), "v1", seed=0).model
+
+
+def counted(known: Reference, x: np.ndarray) -> np.ndarray:
+    return np.array([np.bincount(column, minlength=BINS) for column in bins(known.edges, x).T], dtype=np.float64)
+
+
+def test_bins_are_between_edges_beyond_them_and_on_them() -> None:
+    edges = np.arange(9.0)[None, :]
+    x = np.array([-5.0, 0.0, 0.5, 1.0, 7.5, 8.0, 99.0])[:, None]
+    assert bins(edges, x)[:, 0].tolist() == [0, 1, 2, 3, 16, 17, 18]
+
+
+def test_training_is_stable_against_itself() -> None:
+    x = np.random.default_rng(0).standard_normal((5_000, 2))
+    known = reference(x)
+    np.testing.assert_allclose(known.shares.sum(axis=1), 1)
+    np.testing.assert_allclose(stability(counted(known, x), 5_000, known), 0, atol=1e-9)
+
+
+def test_chance_is_exceeded_once_in_a_hundred_and_a_shift_by_far() -> None:
+    rng = np.random.default_rng(1)
+    known = reference(rng.standard_normal((20_000, 1)))
+    limit = chance(200, known)[0]
+    same = [stability(counted(known, rng.standard_normal((200, 1))), 200, known)[0] for _ in range(1_000)]
+    assert 0.002 < np.mean(np.array(same) > limit) < 0.03
+    moved = stability(counted(known, rng.standard_normal((200, 1)) + 1), 200, known)[0]
+    assert moved > 0.25 + limit
+
+
+@pytest.mark.parametrize("moved", [-1e-6, 1e-6])
+def test_a_value_that_never_changed_is_seen_to_move_either_way(moved: float) -> None:
+    known = reference(np.full((1_000, 1), 7.0))
+    assert stability(counted(known, np.full((100, 1), 7.0)), 100, known)[0] == 0
+    assert stability(counted(known, np.full((100, 1), 7.0 + moved)), 100, known)[0] > 1
+
+
+class Stream:
+    """Windows of one printer through scorer and drift."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.scorer = Scorer(SHORT, Tally("", lambda message: None))
+        self.drift = Drift(SHORT)
+        self.at = 0
+
+    def feed(self, samples: np.ndarray) -> list[Result]:
+        windows = printers.windows(samples, begin_ns=self.at)
+        self.at += len(windows) * WINDOW_NS
+        found: list[Result] = []
+        for index in range(len(windows)):
+            one = slice(index, index + 1)
+            run = Run(KEY, windows.begin_ns[one], windows.values[one], windows.counts[one])
+            for scored in self.scorer.feed(self.model, run):
+                found += self.drift.feed(KEY, scored, run.values[0])
+        return found
+
+
+def test_a_result_comes_ten_windows_apart_and_says_what_is_known(model: Model) -> None:
+    found = Stream(model).feed(calm(9, 3_000))
+    assert [result.time_ns for result in found] == [number * 10 * WINDOW_NS for number in range(1, 30)]
+    last = found[-1]
+    assert last.measurement == "drift"
+    assert last.tags == {"pipeline": "printer", "printer": "printer-1"}
+    assert set(last.fields) == {"psi", "psi_hotend", "psi_bed", "psi_air", "above", "filled", "drifted", "model"}
+    assert last.fields["filled"] == pytest.approx(1 - np.exp(-290 / 240))
+    assert last.fields["psi"] == max(last.fields[f"psi_{name}"] for name in printers.FIELDS)
+    # The chance of small numbers alone is no drift.
+    assert {result.fields["drifted"] for result in found} == {0}
+
+
+def test_a_shift_of_one_field_is_drift_and_its_field_is_named(model: Model) -> None:
+    stream = Stream(model)
+    stream.feed(calm(9, 4_000))
+    samples = calm(10, 4_000)
+    samples[:, 1] += 0.6
+    last = stream.feed(samples)[-1].fields
+    assert last["drifted"] == 1
+    assert last["psi"] == last["psi_bed"]
+    assert float(last["psi_bed"]) > 0.25
+    assert float(last["psi_hotend"]) < 0.25
+
+
+def test_many_anomalous_windows_are_drift(model: Model) -> None:
+    stream = Stream(model)
+    samples = calm(9, 4_000)
+    for start in range(0, 4_000, 100):
+        samples[start : start + 10] += 30
+    last = stream.feed(samples)[-1].fields
+    assert last["above"] == pytest.approx(0.1, abs=0.02)
+    assert last["drifted"] == 1
+
+
+def test_nothing_is_judged_before_the_horizon_is_half_full(model: Model) -> None:
+    found = Stream(model).feed(calm(9, 3_000) + 30)
+    drifted = {bool(result.fields["drifted"]): float(result.fields["filled"]) for result in reversed(found)}
+    assert drifted[True] >= 0.5
+    assert {result.fields["drifted"] for result in found if float(result.fields["filled"]) < 0.5} == {0}
+
+
+def test_a_new_model_starts_anew(model: Model) -> None:
+    stream = Stream(model)
+    stream.feed(calm(9, 3_000))
+    stream.model = replace(model, version="v2")
+    found = stream.feed(calm(10, 300))
+    assert [result.fields["model"] for result in found] == ["v2", "v2"]
+    assert found[0].fields["filled"] == pytest.approx(1 - np.exp(-10 / 240))
+
+
+def test_a_restart_changes_nothing(model: Model) -> None:
+    whole, parted = Stream(model), Stream(model)
+    expected = whole.feed(calm(9, 3_000))
+    found = parted.feed(calm(9, 3_000)[:1_230])
+    saved = json.loads(json.dumps(parted.drift.state(model)))
+    parted.drift = Drift(SHORT)
+    parted.drift.restore(saved)
+    found += parted.feed(calm(9, 3_000)[1_230:])
+    assert [result.time_ns for result in found] == [result.time_ns for result in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one.fields == pytest.approx(other.fields)
+
+
+def test_a_snapshot_without_a_model_begins_with_what_comes_next(model: Model) -> None:
+    stream = Stream(model)
+    stream.feed(calm(9, 100))
+    saved = stream.drift.state(None)
+    stream.drift = Drift(SHORT)
+    stream.drift.restore(saved)
+    (only,) = stream.feed(calm(10, 200))
+    assert only.fields["filled"] == pytest.approx(1 - np.exp(-10 / 240))
+
+
+def test_state_of_another_pipeline_is_refused(model: Model) -> None:
+    stream = Stream(model)
+    stream.feed(calm(9, 300))
+    other = normalize([{**PIPELINE.as_dict(), "fields": ["hotend"]}])[0]
+    with pytest.raises(ValueError, match="for 2 features"):
+        Drift(other).restore(stream.drift.state(model))
+
+
+def test_the_udf_writes_drift_says_it_once_and_keeps_it_over_a_restart(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODELS_VARIABLE, str(store.models))
+    samples = calm(9, 4_000)
+    samples[:, 1] += 0.8
+    feed = [batch(number, block) for number, block in enumerate(blocks(samples))]
+    options = {"spec": canonical_json(SHORT)}
+    with Harness(declaration(), options=options) as udf:
+        points = udf.feed(feed[:200])
+        saved = udf.snapshot()
+    with Harness(declaration(), options=options, restore=saved) as udf:
+        points += udf.feed(feed[200:])
+        assert udf.handler.tally.counts["results that say drift"] > 1
+    drift = named(points, "drift")
+    assert len(drift) == 39
+    assert drift[-1].fields["drifted"] == 1
+    assert drift[-1].fields["filled"] == pytest.approx(1 - np.exp(-390 / 240), abs=0.02)

@@ -1,0 +1,242 @@
+"""Periods: every rule, and that no sequence of windows makes an impossible one."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomaly.scoring.periods import NO_DATA, Period, Rules, Step, Tracker, rules
+from tests.unit.anomaly import printers
+
+W = 10
+# Evidence out of reach: what single windows do. The tests of evidence have rules of their own.
+RULES = Rules(window_ns=W, open=70, close=50, evidence=1e9, merge_ns=3 * W, silence_ns=6 * W)
+EVIDENCE = replace(RULES, evidence=20.0)
+FIELDS = ("a", "b")
+T0 = 1000
+
+
+def feed(tracker: Tracker, number: int, severity: float, share: tuple[float, float] = (0.9, 0.1)) -> Step:
+    return tracker.feed(T0 + W * number, severity / 10, severity, 0.0, share)
+
+
+def run(
+    severities: dict[int, float], tracker: Tracker | None = None, share: tuple[float, float] = (0.9, 0.1)
+) -> list[Step]:
+    tracker = tracker or Tracker(RULES, FIELDS)
+    return [feed(tracker, n, severity, share) for n, severity in severities.items()]
+
+
+def periods(steps: list[Step]) -> list[Period]:
+    """As the database keeps them: one for each begin, the last state of it."""
+    kept = {period.begin_ns: period for step in steps for period in step.periods}
+    return list(kept.values())
+
+
+def test_calm_windows_make_no_period() -> None:
+    steps = run(dict.fromkeys(range(50), 69.9))
+    assert periods(steps) == []
+    assert not any(step.anomalous for step in steps)
+
+
+def test_a_period_opens_goes_on_and_closes() -> None:
+    steps = run({0: 10, 1: 75, 2: 90, 3: 55, 4: 10, 5: 10, 6: 10})
+    assert [step.anomalous for step in steps] == [False, True, True, True, False, False, False]
+    assert [[period.state for period in step.periods] for step in steps] == [
+        [],
+        ["open"],
+        ["open"],
+        ["open"],
+        [],
+        [],
+        ["closed"],
+    ]
+    assert periods(steps) == [Period(T0 + W, T0 + 4 * W, "closed", 9.0, 90, 3, "a")]
+
+
+def test_a_severity_between_close_and_open_does_not_open() -> None:
+    assert periods(run({0: 60, 1: 69, 2: 60})) == []
+
+
+def test_calm_shorter_than_merge_is_bridged() -> None:
+    assert [(p.begin_ns, p.end_ns, p.points) for p in periods(run({0: 80, 1: 0, 2: 0, 3: 60, 4: 0, 5: 0, 6: 0}))] == [
+        (T0, T0 + 4 * W, 2)
+    ]
+
+
+def test_calm_as_long_as_merge_separates() -> None:
+    found = periods(run({0: 80, 1: 0, 2: 0, 3: 0, 4: 80, 5: 0, 6: 0, 7: 0}))
+    assert [(p.begin_ns, p.end_ns) for p in found] == [(T0, T0 + W), (T0 + 4 * W, T0 + 5 * W)]
+
+
+def test_missing_windows_count_towards_merge() -> None:
+    found = periods(run({0: 80, 5: 80}))
+    assert [(p.begin_ns, p.end_ns, p.state) for p in found] == [
+        (T0, T0 + W, "closed"),
+        (T0 + 5 * W, T0 + 6 * W, "open"),
+    ]
+    bridged = periods(run({0: 80, 3: 80}))
+    assert [(p.begin_ns, p.end_ns) for p in bridged] == [(T0, T0 + 4 * W)]
+
+
+def test_the_reason_is_the_field_that_contributed_most_over_all() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    feed(tracker, 0, 80, (0.6, 0.4))
+    step = feed(tracker, 1, 100, (0.1, 0.9))
+    assert step.periods[0].reason == "b"
+
+
+def test_silence_is_a_period_of_its_own_when_data_returns() -> None:
+    steps = run({0: 10, 7: 10, 8: 10})
+    assert periods(steps) == []
+    steps = run({0: 10, 8: 10})
+    assert periods(steps) == [Period(T0 + W, T0 + 8 * W, "closed", 0.0, 0.0, 0, NO_DATA)]
+
+
+def test_silence_closes_what_was_open_as_it_stood() -> None:
+    steps = run({0: 80, 20: 90})
+    assert [(p.begin_ns, p.end_ns, p.state, p.reason) for p in periods(steps)] == [
+        (T0, T0 + W, "closed", "a"),
+        (T0 + W, T0 + 20 * W, "closed", NO_DATA),
+        (T0 + 20 * W, T0 + 21 * W, "open", "a"),
+    ]
+
+
+def test_the_same_window_again_changes_nothing() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    first = feed(tracker, 0, 80)
+    again = feed(tracker, 0, 80)
+    assert again.anomalous
+    assert again.periods == []
+    assert feed(tracker, 1, 80).periods[0].points == first.periods[0].points + 1
+
+
+def test_time_that_goes_back_closes_and_starts_anew() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    run({100: 80}, tracker)
+    step = feed(tracker, 0, 10)
+    assert step.restarted
+    assert [(p.begin_ns, p.state) for p in step.periods] == [(T0 + 100 * W, "closed")]
+    assert tracker.last_ns == T0
+    assert not feed(tracker, 1, 10).restarted
+
+
+def test_a_snapshot_goes_on_in_the_middle_of_a_period() -> None:
+    whole = run({0: 80, 1: 60, 2: 95, 3: 0, 4: 0, 5: 0})
+    tracker = Tracker(RULES, FIELDS)
+    before = run({0: 80, 1: 60}, tracker)
+    resumed = Tracker.from_state(RULES, FIELDS, json.loads(json.dumps(tracker.state())))
+    after = run({2: 95, 3: 0, 4: 0, 5: 0}, resumed)
+    assert periods(before + after) == periods(whole)
+
+
+def test_a_gap_across_a_restart_is_nobodys_silence() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    run({0: 80}, tracker)
+    resumed = Tracker.from_state(RULES, FIELDS, tracker.state())
+    steps = run({50: 10, 70: 10}, resumed)
+    assert [(p.begin_ns, p.reason) for p in periods(steps)] == [(T0, "a"), (T0 + 51 * W, NO_DATA)]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"last_ns": 1, "evidence": 0.0, "open": {"x": 1}, "run": None},
+        {"last_ns": "x", "evidence": 0.0, "open": None, "run": None},
+        {"last_ns": 1, "evidence": None, "open": None, "run": None},
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(state: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Tracker.from_state(RULES, FIELDS, state)
+
+
+def test_a_state_of_other_fields_is_refused() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    run({0: 80}, tracker)
+    with pytest.raises(ValueError, match="2 weights for 3 fields"):
+        Tracker.from_state(RULES, ("a", "b", "c"), tracker.state())
+
+
+def surprised(surprises: Mapping[int, float], tracker: Tracker | None = None) -> list[Step]:
+    """Windows of which none is severe; only their surprise differs."""
+    tracker = tracker or Tracker(EVIDENCE, FIELDS)
+    return [tracker.feed(T0 + W * n, 5.0, 40, surprise, (0.9, 0.1)) for n, surprise in surprises.items()]
+
+
+def test_windows_that_are_rare_together_open_a_period_with_the_first_of_them() -> None:
+    steps = surprised({0: 1, 1: 8, 2: 1, 3: 9, 4: 9, 5: 9, 6: 1, 7: 1, 8: 1})
+    assert [step.anomalous for step in steps] == [False] * 5 + [True] + [False] * 3
+    assert [(p.begin_ns, p.end_ns, p.points, p.state) for p in periods(steps)] == [(T0 + W, T0 + 6 * W, 4, "closed")]
+
+
+def test_windows_that_are_rare_apart_do_not() -> None:
+    assert periods(surprised({n: 9 if n % 5 == 0 else 1 for n in range(200)})) == []
+
+
+def test_evidence_does_not_outlive_a_gap() -> None:
+    assert periods(surprised({0: 10, 1: 10, 5: 10})) == []
+    assert len(periods(surprised({0: 10, 1: 10, 3: 10}))) == 1
+
+
+def test_evidence_prolongs_a_period_and_is_soon_used_up() -> None:
+    tracker = Tracker(EVIDENCE, FIELDS)
+    tracker.feed(T0, 99.0, 100, 99.0, (0.9, 0.1))
+    steps = surprised({1: 4, 2: 4, 3: 1, 4: 4, 5: 1, 6: 1}, tracker)
+    assert [step.anomalous for step in steps] == [True, True, False, False, False, False]
+    assert steps[-2].periods[0].state == "closed"
+
+
+def test_a_snapshot_keeps_the_evidence() -> None:
+    surprises = {0: 8, 1: 9, 2: 9, 3: 9, 4: 1, 5: 1, 6: 1}
+    whole = surprised(surprises)
+    tracker = Tracker(EVIDENCE, FIELDS)
+    before = surprised({n: surprises[n] for n in (0, 1)}, tracker)
+    resumed = Tracker.from_state(EVIDENCE, FIELDS, json.loads(json.dumps(tracker.state())))
+    after = surprised({n: surprises[n] for n in range(2, 7)}, resumed)
+    assert periods(before + after) == periods(whole)
+    assert len(periods(whole)) == 1
+
+
+def test_evidence_by_chance_is_as_rare_as_it_is_taken_to_be() -> None:
+    """Page's sum of exponential surprises: how often it is beyond a level, against exp(-0.9408 level)."""
+    surprise = np.random.default_rng(0).exponential(1.0, 400_000)
+    evidence, beyond = 0.0, np.zeros(2)
+    for value in surprise:
+        evidence = max(evidence + value - 3.0, 0.0)
+        beyond += evidence > np.array([2.0, 5.0])
+    assert (beyond / len(surprise) <= np.exp(-0.9408 * np.array([2.0, 5.0]))).all()
+
+
+def test_the_rules_of_a_pipeline() -> None:
+    rule = rules(printers.PIPELINE)
+    assert (rule.open, rule.close, rule.window_ns, rule.merge_ns) == (75, 50, 10**10, 6 * 10**10)
+    assert rule.evidence == pytest.approx(np.log(8640 * 100 * 100) / 0.9408)
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.floats(0, 100)), max_size=80), st.sampled_from([RULES, EVIDENCE]))
+def test_no_sequence_makes_an_impossible_period(jumps: list[tuple[int, float]], rule: Rules) -> None:
+    tracker = Tracker(rule, FIELDS)
+    begin, steps = T0, []
+    begins = []
+    for windows, severity in jumps:
+        begin += windows * W
+        begins.append(begin)
+        steps.append(tracker.feed(begin, severity, severity, severity / 6, (0.5, 0.5)))
+    found = sorted(periods(steps), key=lambda period: period.begin_ns)
+    assert all(period.begin_ns >= T0 for period in found)
+    assert all(period.end_ns >= period.begin_ns + W for period in found)
+    # Apart from each other, only the last one open, and none with more windows than fit.
+    assert all(before.end_ns <= after.begin_ns for before, after in pairwise(found))
+    assert all(period.state == "closed" for period in found[:-1])
+    assert all(period.points * W <= period.end_ns - period.begin_ns for period in found)
+    # Every window of open severity lies in a period.
+    for at, (_, severity) in zip(begins, jumps, strict=True):
+        if severity >= RULES.open and begins.count(at) == 1:
+            assert any(period.begin_ns <= at < period.end_ns for period in found)

@@ -1,0 +1,178 @@
+"""Another model beside the current one, and in its place: no window lost, none scored twice, none by two models."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomaly.backtest.comparison import Side, Span, compare
+from anomaly.cli import main
+from anomaly.influxdb.client import Influx, Part
+from anomaly.locations import MODELS_VARIABLE
+from anomaly.models.model import Model
+from anomaly.models.store import Store
+from anomaly.serving.handler import AnomalyHandler
+from anomaly.severity.calibration import Calibration
+from kapacitor_udf import Point
+from tests.unit.anomaly import printers
+from tests.unit.anomaly.serving.test_handler import T0, batch, blocks, harness, named
+from tests.unit.anomaly.serving.test_watcher import Clock
+
+SAMPLES = printers.clean(7, 600)
+
+
+def stricter(model: Model, version: str) -> Model:
+    """Another version with other severities."""
+    known = model.calibration
+    calibration = Calibration(known.levels * 1.5, known.tail, known.excess, known.count)
+    return replace(model, version=version, calibration=calibration)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The handler's clock: it looks for another model when this moves."""
+    clock = Clock()
+    monkeypatch.setattr(AnomalyHandler.__init__, "__defaults__", (clock,))
+    return clock
+
+
+@pytest.fixture
+def models(store: Store, model: Model, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv(MODELS_VARIABLE, str(store.models))
+    store.write(stricter(model, "v2"), {})
+    return store
+
+
+def test_a_swap_under_way_loses_no_window_and_mixes_no_versions(models: Store, model: Model, clock: Clock) -> None:
+    broken = SAMPLES.copy()
+    broken[280:330, 1] += 20
+    points: list[Point] = []
+    with harness() as udf:
+        for number, block in enumerate(blocks(broken)):
+            if number == 30:
+                models.promote("v2")
+                clock.now += 1
+            points += udf.feed([batch(number, block)])
+    scores = named(points, "score")
+    assert [point.time for point in scores] == [T0 + number * printers.WINDOW_NS for number in range(60)]
+    assert [point.fields["model"] for point in scores] == [model.version] * 30 + ["v2"] * 30
+    # Each window is judged as by its own model from the beginning.
+    windows = printers.windows(broken)
+    expected = {
+        judge.version: printers.judge(judge, ("printer-1",), windows.values) for judge in (model, stricter(model, "v2"))
+    }
+    for number, point in enumerate(scores):
+        verdict = expected[str(point.fields["model"])][number]
+        assert point.fields["severity"] == pytest.approx(verdict.severity, abs=1e-9)
+    # A period that is open goes on, and is one.
+    assert {point.time for point in named(points, "period")} == {T0 + 28 * printers.WINDOW_NS}
+
+
+def test_a_shadow_scores_beside_and_changes_nothing(models: Store, model: Model, clock: Clock) -> None:
+    with harness() as udf:
+        alone = udf.feed([batch(number, block) for number, block in enumerate(blocks(SAMPLES))])
+    models.set_shadow("v2")
+    with harness() as udf:
+        points = udf.feed([batch(number, block) for number, block in enumerate(blocks(SAMPLES))])
+    assert [point for point in points if not point.name.endswith("_shadow")] == alone
+    shadows = named(points, "score_shadow")
+    assert [point.time for point in shadows] == [point.time for point in named(points, "score")]
+    assert {point.fields["model"] for point in shadows} == {"v2"}
+    assert shadows[0].tags == {"pipeline": "printer", "printer": "printer-1"}
+
+
+def test_a_shadow_has_periods_of_its_own_and_ends_when_it_is_taken_away(
+    models: Store, model: Model, clock: Clock
+) -> None:
+    broken = SAMPLES.copy()
+    broken[100:150, 1] += 20
+    models.set_shadow("v2")
+    points: list[Point] = []
+    with harness() as udf:
+        for number, block in enumerate(blocks(broken)):
+            if number == 30:
+                models.set_shadow(None)
+                clock.now += 1
+            points += udf.feed([batch(number, block)])
+    assert {point.time for point in named(points, "period_shadow")} == {T0 + 10 * printers.WINDOW_NS}
+    assert len(named(points, "score_shadow")) == 30
+    assert len(named(points, "score")) == 60
+
+
+KEY: tuple[str, ...] = ("a",)
+
+
+def side(severities: list[float], anomalous: set[int], periods: list[tuple[int, int]]) -> Side:
+    scores = {(KEY, number): (severity, number in anomalous) for number, severity in enumerate(severities)}
+    return Side(scores, [Span(KEY, begin, end, 80.0, "bed") for begin, end in periods])
+
+
+def test_two_sides_are_compared() -> None:
+    current = side([10.0, 20.0, 80.0, 90.0], {2, 3}, [(2, 4), (9, 12)])
+    shadow = side([20.0, 40.0, 100.0], {1, 2}, [(1, 3), (20, 22)])
+    found = compare(current, shadow)
+    assert (found.windows, found.only_current, found.only_shadow) == (3, 1, 0)
+    assert found.anomalous == (1, 0, 1)
+    assert found.agreement == pytest.approx(2 / 3)
+    assert found.quantiles[0.5] == (20.0, 40.0)
+    assert found.quantiles[1.0] == (80.0, 100.0)
+    assert found.periods == 1
+    assert [span.begin_ms for span in found.current_periods] == [9]
+    assert [span.begin_ms for span in found.shadow_periods] == [20]
+    with pytest.raises(ValueError, match="no window was scored by both"):
+        compare(current, Side())
+
+
+@contextmanager
+def results(monkeypatch: pytest.MonkeyPatch, points: list[Point]) -> Iterator[None]:
+    """What a UDF emitted, as InfluxDB would answer it."""
+
+    def query(self: Influx, text: str, database: str) -> Iterator[Part]:
+        assert database == "anomaly"
+        measurement = text.split(' FROM "')[1].split('"', maxsplit=1)[0]
+        columns = text.removeprefix("SELECT ").split(" FROM")[0].replace('"', "").split(", ")
+        chosen: list[Any] = [
+            [point.time, *(point.fields[column] for column in columns)] for point in named(points, measurement)
+        ]
+        if chosen:
+            yield Part(measurement, {"pipeline": "printer", "printer": "printer-1"}, ["time", *columns], chosen)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Influx, "query", query)
+        yield
+
+
+def test_the_command_compares(
+    models: Store,
+    model: Model,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    models.set_shadow("v2")
+    broken = SAMPLES.copy()
+    broken[100:150, 1] += np.linspace(0.0, 3.0, 50)
+    with harness() as udf:
+        points = udf.feed([batch(number, block) for number, block in enumerate(blocks(broken))])
+    command = ["models", "compare", "--models", str(models.models), "--pipeline", "printer"]
+    command += ["--influxdb-url", "http://127.0.0.1:1"]
+    with results(monkeypatch, points):
+        assert main(command) == 0
+        said = capsys.readouterr().out
+        assert "pipeline printer: the current model and v2, on 60 windows" in said
+        assert main([*command, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+    assert found["shadow"] == "v2"
+    assert found["windows"] == 60
+    with results(monkeypatch, []):
+        assert main(command) == 3
+        assert "no window was scored by both models" in capsys.readouterr().err
+    models.set_shadow(None)
+    assert main(command) == 2
+    assert "has no shadow version" in capsys.readouterr().err

@@ -1,0 +1,169 @@
+"""Fitting: deterministic, careful, and refusing what should not become a model."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomaly.influxdb.times import resolve
+from anomaly.models.model import score_windows
+from anomaly.pipeline import SpecError, normalize
+from anomaly.training.fit import Trained, train
+from anomaly.training.gate import MIN_WINDOWS, Refused, check_quality
+from anomaly.windows.windows import Windows
+from tests.unit.anomaly import printers
+from tests.unit.anomaly.printers import PIPELINE
+
+SHORT = printers.windows(printers.clean(5, 4000), printers.clean(6, 4000))
+NOW = 1_704_067_205_000_000_000  # 2024-01-01T00:00:05Z
+
+
+def scores(trained: Trained) -> np.ndarray:
+    return score_windows(trained.model.scaling, trained.model.detector, SHORT)
+
+
+def test_a_seed_decides_everything() -> None:
+    first, same, other = (train(PIPELINE, SHORT, "v", seed) for seed in (3, 3, 4))
+    for name, array in first.model.arrays().items():
+        np.testing.assert_array_equal(array, same.model.arrays()[name])
+    assert (scores(first) != scores(other)).any()
+
+
+def test_incomplete_and_cut_off_windows_are_left_out() -> None:
+    values, counts = SHORT.values.copy(), SHORT.counts.copy()
+    values[7, 2] = np.nan
+    counts[11] = 3
+    trained = train(PIPELINE, replace(SHORT, values=values, counts=counts), "v", 0)
+    assert (trained.windows, trained.left_out) == (798, 2)
+
+
+def test_the_estimator_kept_for_people_is_the_one_that_serves() -> None:
+    trained = train(PIPELINE, SHORT, "v", 0)
+    detector: Any = trained.model.detector
+    x = trained.model.scaling.transform(SHORT.values, SHORT.series + 1)
+    np.testing.assert_allclose(
+        -trained.estimator.score_samples(x),  # type: ignore[attr-defined]
+        detector.inner.paper_score(x),
+        atol=1e-9,
+        rtol=0,
+    )
+
+
+def test_too_few_windows_are_refused() -> None:
+    few = SHORT.where(np.arange(len(SHORT)) < MIN_WINDOWS - 1)
+    with pytest.raises(
+        Refused, match="pipeline printer: 199 usable windows of 10s, at least 200 are needed: train on a longer"
+    ):
+        train(PIPELINE, few, "v", 0)
+
+
+def test_windows_of_single_points_are_refused_with_the_reason() -> None:
+    values = SHORT.values.copy()
+    values[:, 1::2] = np.nan
+    with pytest.raises(
+        Refused,
+        match=r"stddev\(hotend\) is missing in 100% of 800 windows, as it needs two points .* aggregate: \[mean\]",
+    ):
+        train(PIPELINE, replace(SHORT, values=values), "v", 0)
+
+
+def test_a_field_that_is_mostly_missing_is_refused_by_name() -> None:
+    values = SHORT.values.copy()
+    values[40:, 4] = np.nan
+    with pytest.raises(Refused, match=r"mean\(air\) is missing in 95% of 800 windows: remove the field 'air'"):
+        train(PIPELINE, replace(SHORT, values=values), "v", 0)
+
+
+@pytest.mark.parametrize(("odd", "refused"), [(0, False), (9, False), (11, True), (20, True)])
+def test_a_history_that_changes_too_much_is_refused(odd: int, refused: bool) -> None:
+    """Scores of a history of 50 blocks, of which the last `odd` look like nothing in the others."""
+    block = np.repeat(np.arange(50), 60)
+    held_back = np.random.default_rng(0).exponential(0.2, 3000) + np.where(block >= 50 - odd, 9.0, 0.4)
+    begin = block * 10**12
+    if refused:
+        message = (
+            f"pipeline printer: {odd * 2}% of the history looks like nothing in the rest of it, first at 1970-01-01T.* "
+        )
+        with pytest.raises(Refused, match=message + "choose a range"):
+            check_quality(PIPELINE, begin, held_back, block)
+    else:
+        assert check_quality(PIPELINE, begin, held_back, block).odd_blocks == odd / 50
+
+
+def test_a_history_with_a_fault_in_it_is_trained_on_with_a_warning() -> None:
+    samples = printers.clean(5, 20_000)
+    printers.break_down(samples, printers.Fault("offset", (1,), 8_850, 300, 9))
+    trained = train(PIPELINE, printers.windows(samples), "v", 0)
+    (warning,) = trained.quality.warnings
+    assert "of the history would be anomalous to a model of the rest of it, first at 1970-01-01T02:27:3" in warning
+    assert trained.quality.observed_per_day == pytest.approx(0.015 * 8640, rel=0.1)
+
+
+def test_a_clean_history_is_trained_on_without_a_warning(trained: Trained) -> None:
+    assert trained.quality.warnings == ()
+    assert trained.quality.odd_blocks == 0
+    assert trained.quality.observed_per_day < 5
+    assert trained.quality.expected_per_day == pytest.approx(1 / 100, rel=0.01)
+
+
+def test_a_history_with_a_hole_is_trained_on() -> None:
+    begin = SHORT.begin_ns.copy()
+    begin[begin > np.median(begin)] += 10**15
+    assert train(PIPELINE, replace(SHORT, begin_ns=begin), "v", 0).windows == 800
+
+
+def test_a_series_that_hardly_spoke_is_trained_with_the_others() -> None:
+    mask = (SHORT.series == 0) | (np.arange(len(SHORT)) == len(SHORT) - 1)
+    trained = train(PIPELINE, SHORT.where(mask), "v", 0)
+    assert trained.windows == 401
+    calm = np.array([[220.0, 0.4, 90.0, 0.3, 28.0, 0.1]])
+    assert printers.judge(trained.model, ("printer-2",), calm) == printers.judge(trained.model, ("unseen",), calm)
+
+
+@pytest.mark.parametrize("detector", ["gap", "half_space_trees"])
+def test_what_remembers_each_series_is_trained_where_one_is_missing_in_a_fold(detector: str) -> None:
+    mask = (SHORT.series == 0) | (np.arange(len(SHORT)) == len(SHORT) - 1)
+    model = train(replace(PIPELINE, detector=detector), SHORT.where(mask), "v", 0).model
+    (verdict,) = printers.judge(model, ("printer-2",), np.array([[220.0, 0.4, 90.0, 0.3, 28.0, 0.1]]))
+    assert verdict.severity < 50
+
+
+def test_windows_of_one_count_only() -> None:
+    pipeline = normalize([{**PIPELINE.as_dict(), "fields": ["hotend"], "group_by": [], "aggregate": ["mean"]}])[0]
+    windows = Windows(((),), SHORT.series * 0, SHORT.begin_ns, SHORT.values[:, :1], np.ones((len(SHORT), 1)))
+    model = train(pipeline, windows, "v", 0).model
+    calm, hot = printers.judge(model, (), np.array([[220.0], [225.0]]))
+    assert calm.severity < 50
+    assert hot.severity > 70
+    assert hot.contribution == (1.0,)
+
+
+def test_a_range_is_cut_to_whole_windows() -> None:
+    asked = resolve(PIPELINE, "1h", None, NOW)
+    assert (asked.begin_ns, asked.end_ns) == (NOW + 5_000_000_000 - 3_600_000_000_000, NOW - 5_000_000_000)
+    assert asked.asked == ("1h", "0s")
+    asked = resolve(PIPELINE, "2024-01-01T00:00:00.5+01:00", "2024-01-01T00:00:09Z", NOW)
+    assert (asked.begin_ns, asked.end_ns) == (1_704_063_610_000_000_000, 1_704_067_200_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "message"),
+    [
+        ("1s", None, "no whole 10s window lies from 1s to 0s .*choose an earlier --from"),
+        ("1h", "2h", "no whole 10s window"),
+        ("soon", None, "--from: 'soon' is not a time"),
+        ("2024-01-01", None, "--from: '2024-01-01' is not a time"),
+        (None, "2024-01-01T00:00:00", "--to: '2024-01-01T00:00:00' is not a time"),
+    ],
+)
+def test_a_range_without_a_window_is_refused(start: str | None, stop: str | None, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        resolve(PIPELINE, start, stop, NOW)
+
+
+def test_threads_change_nothing_and_two_models_are_equal_byte_by_byte() -> None:
+    one, other = (train(PIPELINE, SHORT, "v", 3, jobs=jobs).model.arrays() for jobs in (1, 3))
+    assert {name: array.tobytes() for name, array in one.items()} == {
+        name: array.tobytes() for name, array in other.items()
+    }

@@ -1,0 +1,1 @@
+"""The Isolation Forest: fit, nodes and walks."""

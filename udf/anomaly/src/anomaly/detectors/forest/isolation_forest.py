@@ -1,0 +1,147 @@
+"""Isolation Forest, as it is served: plain arrays.
+
+score(x) = s(x) + g(x)
+
+s is the anomaly score of Liu, Ting and Zhou, "Isolation Forest", ICDM 2008, equal to scikit-learn's `-score_samples`:
+about 0.5 or less for the usual, at most 1. It saturates: beyond the training range a point falls into the same leaves
+however far away it is. g makes up for that: how far x lies outside of the box around the training points in its leaf,
+summed over the features, averaged over the trees (the box of a node and the distance to it are what Mondrian Forests
+split by; Lakshminarayanan, Roy and Teh, NIPS 2014). g is 0 where training has been, grows without bound, and sees gaps
+between modes, which a distance to the overall range would not.
+
+A fifth of the trees, those with the largest distance, is left out of the average: where there are modes far apart, a
+usual point of one mode now and then falls into a sparse leaf that holds only points of another, and is then as far away
+as the modes are. What is really outside is outside in all trees.
+
+The walk down the trees is compiled (`walk`); where that was not built, numpy does the same, slower
+(`walk_numpy`). Which leaf a point falls into is decided as scikit-learn does it (`nodes`).
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.detectors.base import Memoryless
+from anomaly.detectors.forest.nodes import Nodes, lay_out
+from anomaly.detectors.parts.shares import shares
+
+if TYPE_CHECKING:
+    from anomaly.detectors.forest.walk import Walk
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.signedinteger[Any]]
+
+_KEPT = 0.8
+
+
+@dataclass(frozen=True)
+class IsolationForest(Memoryless):
+    """m nodes, l leaves, d features, t trees.
+
+    feature, threshold: (m,), what a node splits by; a leaf has threshold +inf and points to itself. children: (m, 2),
+    where values above the threshold and at most the threshold go to. roots: (t,). leaf: (m,), a leaf's row in the
+    arrays below, else -1. path: (l,), the leaf's depth plus the expected rest. box: (l, 2, d), low and high. gain: (l,
+    d), how much more than an even split each feature isolated on the way to the leaf, in bits. depth: the deepest
+    leaf's. normal_path: the path length that gets the score 0.5.
+    """
+
+    feature: Ints
+    threshold: Floats
+    children: Ints
+    roots: Ints
+    leaf: Ints
+    path: Floats
+    box: Floats
+    gain: Floats
+    depth: int
+    normal_path: float
+
+    def paper_score(self, x: Floats) -> Floats:
+        """s(x), (n,) of (n, d): equal to scikit-learn's `-IsolationForest.score_samples(x)`."""
+        return self._paper(self._walk.lengths(_contiguous(x)))
+
+    def score(self, x: Floats) -> Floats:
+        """s(x) + g(x), (n,) of (n, d)."""
+        lengths, distances = self._walk.distances(_contiguous(x))
+        return self._paper(lengths) + distances
+
+    def explain(self, x: Floats) -> tuple[Floats, Floats]:
+        """Scores (n,), and shares (n, d): each feature's part of g, plus the isolation it caused on the way to the
+        leaves."""
+        lengths, distances, gaps, gains = self._walk.details(_contiguous(x))
+        return self._paper(lengths) + distances, shares(gaps + gains / max(self.depth, 1))
+
+    def _paper(self, lengths: Floats) -> Floats:
+        # A tree of one point has no path; scikit-learn then says 0.5, too.
+        normal = self.normal_path * len(self.roots)
+        relative = lengths / normal if normal else np.ones(len(lengths))
+        return np.asarray(2.0**-relative)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """The same, laid out for walking. Raises ValueError where it is no forest."""
+        return lay_out(
+            feature=self.feature,
+            threshold=self.threshold,
+            children=self.children,
+            roots=self.roots,
+            leaf=self.leaf,
+            path=self.path,
+            box=self.box,
+            gain=self.gain,
+            kept=max(1, round(_KEPT * len(self.roots))),
+        )
+
+    @cached_property
+    def _walk(self) -> "Walk":
+        return walk_class()(self.nodes)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Everything as arrays, for the model's file."""
+        return {f"forest_{name}": np.asarray(getattr(self, name), dtype) for name, dtype in _ARRAYS.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "IsolationForest":
+        """The inverse of `arrays`. Raises KeyError where one is missing, ValueError where they are no forest."""
+        taken: dict[str, Any] = {name: np.asarray(arrays[f"forest_{name}"], dtype) for name, dtype in _ARRAYS.items()}
+        depth, normal_path = int(taken.pop("depth")), float(taken.pop("normal_path"))
+        forest = cls(**taken, depth=depth, normal_path=normal_path)
+        _ = forest.nodes  # checked here, not at the first score
+        return forest
+
+
+# What is stored, as what.
+_ARRAYS: dict[str, type[np.generic]] = {
+    "feature": np.int16,
+    "threshold": np.float64,
+    "children": np.int32,
+    "roots": np.int32,
+    "leaf": np.int32,
+    "path": np.float64,
+    "box": np.float64,
+    "gain": np.float64,
+    "depth": np.float64,
+    "normal_path": np.float64,
+}
+
+
+@cache
+def walk_class() -> "type[Walk]":
+    """The compiled walk, or the one in numpy with a warning, once."""
+    try:
+        from anomaly.detectors.forest.walk import Walk
+    except ImportError:
+        warnings.warn("the compiled walk of forests is missing: numpy does its work, ten times slower", stacklevel=2)
+        from anomaly.detectors.forest import walk_numpy
+
+        return walk_numpy.Walk  # type: ignore[return-value]  # the same methods
+    return Walk
+
+
+def _contiguous(x: Floats) -> Floats:
+    return np.ascontiguousarray(x, dtype=np.float64)

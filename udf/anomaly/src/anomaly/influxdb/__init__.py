@@ -1,0 +1,1 @@
+"""InfluxDB: client, queries, line protocol, times."""

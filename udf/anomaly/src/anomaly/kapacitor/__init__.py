@@ -1,0 +1,1 @@
+"""Kapacitor: the TICKscript of a pipeline and its alerts."""

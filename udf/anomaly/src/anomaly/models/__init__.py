@@ -1,0 +1,1 @@
+"""Models: features, baseline, manifest and store."""

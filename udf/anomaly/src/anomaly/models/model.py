@@ -1,0 +1,167 @@
+"""A model in memory: scaling, detector and calibration, and what they say of a window."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.detectors.base import Detector, Follower, Times
+from anomaly.detectors.parts.shares import shares_of_known
+from anomaly.detectors.registry import load
+from anomaly.models.features import Feature, Scaling, features
+from anomaly.models.reference import Reference
+from anomaly.models.relevance import relevance
+from anomaly.pipeline import Pipeline
+from anomaly.severity.calibration import Calibration
+from anomaly.windows.windows import Windows
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a model says of one window.
+
+    score: unbounded above. severity: 0 to 100. surprise: -ln of the probability of such a score; 0 where scores add up
+    windows by themselves, so that periods must not. value, expected_low, expected_high, contribution: for each field of
+    the pipeline; the first three are of its first aggregate and in its unit; contributions sum to 1. Of a field that
+    the window lacks, value is NaN, and contribution 0.
+    """
+
+    score: float
+    severity: float
+    surprise: float
+    value: tuple[float, ...]
+    expected_low: tuple[float, ...]
+    expected_high: tuple[float, ...]
+    contribution: tuple[float, ...]
+
+
+@dataclass
+class Model:
+    """Everything that serving needs of one version. Immutable in effect: a running UDF swaps whole models.
+
+    learned: ids of the false alarms (`anomaly.scoring.feedback`) that training has seen and that are none to this
+    model.
+    """
+
+    version: str
+    pipeline: Pipeline
+    scaling: Scaling
+    detector: Detector
+    calibration: Calibration
+    reference: Reference
+    learned: frozenset[str] = frozenset()
+    _rows: dict[tuple[str, ...], int] = field(init=False)
+    _features: list[Feature] = field(init=False)
+    _windows_per_day: float = field(init=False)
+    _expected: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = field(init=False, default_factory=dict)
+    _thresholds: dict[float, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rows = self.scaling.rows()
+        self._features = features(self.pipeline)
+        self._windows_per_day = self.pipeline.windows_per_day
+
+    def threshold(self, severity: float) -> float:
+        """The score from which on a window has at least `severity`."""
+        if severity not in self._thresholds:
+            self._thresholds[severity] = self.calibration.score_at(severity, self._windows_per_day)
+        return self._thresholds[severity]
+
+    def severities(self, scores: Floats) -> Floats:
+        """(n,), 0 to 100, of scores (n,)."""
+        return self.calibration.severity(scores, self._windows_per_day)
+
+    def knows(self, key: tuple[str, ...]) -> bool:
+        """Whether the series was in the training data; others are scored with the scaling of all."""
+        return key in self._rows
+
+    def enough_points(self, key: tuple[str, ...], counts: Floats) -> NDArray[np.bool_]:
+        """(n, f): which fields of a series' windows, of counts (n, f), have at least half of the points that are
+        usual."""
+        return self.scaling.enough_points(counts, self._rows.get(key, 0))
+
+    def features(self, key: tuple[str, ...], values: Floats) -> Floats:
+        """What the detector sees (n, d) of a series' aggregates (n, d)."""
+        return self.scaling.transform(values, self._rows.get(key, 0))
+
+    def follow(self, key: tuple[str, ...], state: Any = None) -> Follower:
+        """The detector on one series: as training left the series, or where `state` was taken. Raises KeyError,
+        TypeError or ValueError when the state does not fit."""
+        return self.detector.follow(self._rows.get(key, 0), state)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what the detector says of a window depends on the series' windows before."""
+        return self.detector.follow(0).state() is not None
+
+    def judge(self, follower: Follower, key: tuple[str, ...], begin_ns: Times, values: Floats) -> list[Verdict]:
+        """The verdicts on the next n windows of a series: begins (n,), and aggregates (n, d) in the order of
+        `features`, NaN where a field is to be taken as usual."""
+        row = self._rows.get(key, 0)
+        x = self.features(key, values)
+        scores, shares = follower.explain(begin_ns, x)
+        shares = shares_of_known(shares, ~np.isnan(x))
+        severities = self.severities(scores)
+        surprises = np.zeros(len(scores)) if self.detector.adds_up else -np.log(self.calibration.probability(scores))
+        width = len(self.pipeline.aggregate)
+        contributions = shares.reshape(len(values), -1, width).sum(axis=2)
+        low, high = self._expected_ranges(row)
+        return [
+            Verdict(score, severity, surprise, tuple(value), low, high, tuple(contribution))
+            for score, severity, surprise, value, contribution in zip(
+                scores.tolist(),
+                severities.tolist(),
+                surprises.tolist(),
+                values[:, ::width].tolist(),
+                contributions.tolist(),
+                strict=True,
+            )
+        ]
+
+    def _expected_ranges(self, row: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        if row not in self._expected:
+            width = len(self.pipeline.aggregate)
+            ranges = [self.scaling.expected(index, row) for index in range(0, len(self._features), width)]
+            self._expected[row] = tuple(low for low, _ in ranges), tuple(high for _, high in ranges)
+        return self._expected[row]
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Everything but version, pipeline and series' keys as arrays."""
+        parts = (self.scaling, self.detector, self.calibration, self.reference)
+        return {name: array for part in parts for name, array in part.arrays().items()}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        version: str,
+        pipeline: Pipeline,
+        keys: Sequence[Sequence[str]],
+        arrays: Mapping[str, NDArray[np.generic]],
+    ) -> "Model":
+        """The inverse of `arrays`. Raises KeyError where one is missing."""
+        return cls(
+            version,
+            pipeline,
+            Scaling.from_arrays(keys, arrays, relevance(pipeline.watched, pipeline.aggregate)),
+            load(pipeline.detector, arrays),
+            Calibration.from_arrays(arrays),
+            Reference.from_arrays(arrays),
+        )
+
+
+def score_windows(scaling: Scaling, detector: Detector, windows: Windows) -> Floats:
+    """Scores (n,) of complete windows, each series in the order of time, by a detector that goes on from where its
+    training left each."""
+    rows = scaling.rows()
+    scores = np.empty(len(windows))
+    for index, key in enumerate(windows.keys):
+        mine = np.flatnonzero(windows.series == index)
+        if len(mine):
+            row = rows.get(key, 0)
+            x = scaling.transform(windows.values[mine], row)
+            scores[mine] = detector.follow(row).explain(windows.begin_ns[mine], x)[0]
+    return scores

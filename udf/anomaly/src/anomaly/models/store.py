@@ -1,0 +1,388 @@
+"""Models on disk: versions, the current one, and nothing half-written.
+
+    <models>/<pipeline>/<version>/manifest.json   what the model is, and the SHA-256 of each file beside it
+                                  model.npz       plain arrays: what serving loads, never with pickle
+                                  model.joblib    scikit-learn's own object, for people; never loaded here
+    <models>/<pipeline>/current -> <version>      switched atomically
+    <models>/<pipeline>/shadow -> <version>       a candidate that scores beside it; only while there is one
+    <models>/<pipeline>/feedback.json             what people said of periods (`anomaly.serving.feedback_file`)
+    <models>/<pipeline>/promotions.json           versions in the order they became current, for rollback
+
+A version is written into a hidden directory beside it, flushed to disk, and renamed: it is there as a whole or not at
+all.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomaly.models.features import features
+from anomaly.models.manifest import SCHEMA, misfit, outdated
+from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline
+
+CURRENT = "current"
+SHADOW = "shadow"
+_MANIFEST = "manifest.json"
+_ARRAYS = "model.npz"
+_PROMOTIONS = "promotions.json"
+_HIDDEN = ".new-"
+
+
+class StoreError(Exception):
+    """The models directory cannot be read or written, or a version is damaged; the message says what to do."""
+
+
+class ModelMismatch(StoreError):
+    """A model that was made for something else; the message names the difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One stored version, as `list` shows it. problem: why this program cannot use it, if it cannot; the manifest is
+    empty if that is damaged."""
+
+    name: str
+    current: bool
+    shadow: bool
+    manifest: Mapping[str, Any]
+    problem: str | None
+
+
+class Store:
+    """The versions of one pipeline's model."""
+
+    def __init__(self, models: Path | str, pipeline: str) -> None:
+        self.models = Path(models)
+        self.pipeline = pipeline
+        self.path = self.models / pipeline
+
+    def current(self) -> str | None:
+        """The current version's name; None when there is none."""
+        return self.linked(CURRENT)
+
+    def shadow(self) -> str | None:
+        """The name of the version that scores beside the current one; None when there is none."""
+        return self.linked(SHADOW)
+
+    def linked(self, link: str) -> str | None:
+        """The version that a link (CURRENT or SHADOW) points to."""
+        try:
+            return str((self.path / link).readlink())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise store_error("read", self.path / link, error) from error
+
+    def versions(self) -> list[Version]:
+        """All versions, oldest first."""
+        current, shadow = self.current(), self.shadow()
+        try:
+            names = sorted(
+                entry.name for entry in self.path.iterdir() if (entry / _MANIFEST).is_file() and not entry.is_symlink()
+            )
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise store_error("read", self.path, error) from error
+        visible = [name for name in names if not name.startswith(".")]
+        return [Version(name, name == current, name == shadow, *self._manifest_or_problem(name)) for name in visible]
+
+    def _manifest_or_problem(self, version: str) -> tuple[dict[str, Any], str | None]:
+        try:
+            manifest = self.manifest(version)
+        except StoreError as error:
+            return {}, str(error)
+        return manifest, outdated(manifest)
+
+    def manifest(self, version: str) -> dict[str, Any]:
+        """A version's manifest, whatever program wrote it. Raises StoreError when it is missing or damaged."""
+        path = self._version(version) / _MANIFEST
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise StoreError(
+                f"{path} is not there: {self.pipeline} has no version {version}; `anomaly models list` shows what "
+                "there is"
+            ) from None
+        except OSError as error:
+            raise store_error("read", path, error) from error
+        except ValueError as error:
+            raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from None
+        if not isinstance(manifest, dict):
+            raise StoreError(f"{path} is damaged (no object): train again, or promote another version")
+        return manifest
+
+    def _usable(self, version: str) -> None:
+        """Raises StoreError when this program cannot use a version."""
+        problem = outdated(self.manifest(version))
+        if problem is not None:
+            raise ModelMismatch(f"model {self.pipeline}/{version} cannot be used: {problem}: train again")
+
+    def check(self, version: str, pipeline: Pipeline) -> dict[str, Any]:
+        """The manifest of a version that fits the pipeline. Raises ModelMismatch, naming the differences."""
+        manifest = self.manifest(version)
+        problem = misfit(manifest, pipeline)
+        if problem is not None:
+            raise ModelMismatch(f"model {self.pipeline}/{version} does not fit the pipeline: {problem}: train again")
+        if manifest.get("version") != version:
+            raise ModelMismatch(
+                f"model {self.pipeline}/{version} says that it is version {manifest.get('version')!r}: its "
+                "directory was renamed; rename it back, or train again"
+            )
+        names = [feature.name for feature in features(pipeline)]
+        if manifest.get("features") != names:
+            raise ModelMismatch(
+                f"model {self.pipeline}/{version} does not fit the pipeline: features {manifest.get('features')} "
+                "in the model, "
+                f"{names} in this program: train again"
+            )
+        return manifest
+
+    def load(self, version: str, pipeline: Pipeline) -> Model:
+        """The model that serving uses, verified. Raises StoreError (damaged) or ModelMismatch (made for something
+        else)."""
+        manifest = self.check(version, pipeline)
+        path = self._version(version) / _ARRAYS
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise store_error("read", path, error) from error
+        expected = manifest.get("files", {}).get(_ARRAYS, {}).get("sha256")
+        found = hashlib.sha256(content).hexdigest()
+        if found != expected:
+            raise StoreError(
+                f"{path} is damaged: its SHA-256 is {found}, its manifest says {expected}: train again, or promote "
+                "another version"
+            )
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            model = Model.from_arrays(version, pipeline, manifest["series"], arrays)
+        except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
+        model.learned = frozenset(manifest.get("feedback", {}).get("learned", ()))
+        return model
+
+    def write(self, model: Model, manifest: Mapping[str, Any], estimator: object = None) -> Path:
+        """Stores a version (not yet current) and returns its directory. Raises StoreError; then nothing is left
+        behind."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **model.arrays())
+        files = {_ARRAYS: buffer.getvalue()}
+        if estimator is not None:
+            # Training only: joblib is not part of serving.
+            import joblib
+
+            pickled = io.BytesIO()
+            joblib.dump(estimator, pickled, compress=3)
+            files["model.joblib"] = pickled.getvalue()
+        described = {
+            "schema": SCHEMA,
+            "version": model.version,
+            "pipeline": self.pipeline,
+            "specification": model.pipeline.as_dict(),
+            "fingerprint": model.pipeline.fingerprint,
+            "features": [feature.name for feature in features(model.pipeline)],
+            "series": [list(key) for key in model.scaling.keys],
+            **manifest,
+            "files": {
+                name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()
+            },
+        }
+        files[_MANIFEST] = (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode()
+        target = self._version(model.version)
+        with self._writing(target):
+            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if target.exists():
+                raise StoreError(f"{target} is already there: versions are never overwritten; train again")
+            hidden = Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=self.path))
+            try:
+                for name, data in files.items():
+                    _write_file(hidden / name, data)
+                # The UDF runs under another user than training.
+                hidden.chmod(0o755)
+                _flush_directory(hidden)
+                hidden.rename(target)
+                _flush_directory(self.path)
+            except BaseException:
+                shutil.rmtree(hidden, ignore_errors=True)
+                raise
+        return target
+
+    def verify(self, version: str) -> list[str]:
+        """What is wrong with a version's files: one sentence for each that is missing, damaged or a stranger. Raises
+        StoreError where the manifest cannot be read."""
+        directory = self._version(version)
+        expected = self.manifest(version).get("files", {})
+        problems = []
+        for name, file in expected.items():
+            try:
+                found = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+            except FileNotFoundError:
+                problems.append(f"{directory / name} is missing")
+                continue
+            except OSError as error:
+                raise store_error("read", directory / name, error) from error
+            if found != file.get("sha256"):
+                problems.append(
+                    f"{directory / name} is damaged: its SHA-256 is {found}, its manifest says {file.get('sha256')}"
+                )
+        strangers = {entry.name for entry in directory.iterdir()} - {_MANIFEST, *expected}
+        return problems + [f"{directory / name} is not in the manifest" for name in sorted(strangers)]
+
+    def promote(self, version: str) -> None:
+        """Makes a version current, atomically; running UDFs notice within a second. Raises StoreError."""
+        self._usable(version)
+        history = self._promotions()
+        if history[-1:] != [version]:
+            history.append(version)
+        self._switch(version, history)
+
+    def set_shadow(self, version: str | None) -> None:
+        """Has a version score beside the current one, or none. Raises StoreError."""
+        if version is not None:
+            self._usable(version)
+            if version == self.current():
+                raise StoreError(f"{version} is the current version: it would be compared with itself; name another")
+        with self._writing(self.path / SHADOW):
+            if version is None:
+                (self.path / SHADOW).unlink(missing_ok=True)
+            else:
+                self._link(SHADOW, version)
+            _flush_directory(self.path)
+
+    def rollback(self) -> str:
+        """Makes the version current that was so before, and returns its name. Raises StoreError when there is none that
+        this program can use."""
+        current = self.current()
+        history = self._promotions()
+        there = {version.name for version in self.versions() if version.problem is None}
+        while history:
+            version = history.pop()
+            if version != current and version in there:
+                self._switch(version, [*history, version])
+                return version
+        raise StoreError(
+            f"{self.path}: no earlier version is left to roll back to; `anomaly models list` shows what there is"
+        )
+
+    def prune(self, keep: int) -> list[str]:
+        """Removes all but the `keep` newest versions, never the current one, the one it came from, the shadow, nor what
+        rollback would take. Returns the names."""
+        versions = self.versions()
+        current = self.current()
+        before = next((name for name in reversed(self._promotions()) if name != current), None)
+        parents = [version.manifest.get("parent") for version in versions if version.current]
+        needed = {current, before, self.shadow(), *parents}
+        removed = [version.name for version in versions[: max(0, len(versions) - keep)] if version.name not in needed]
+        with self._writing(self.path):
+            for name in removed:
+                # Renamed first: a half-removed version must not look like one.
+                hidden = self.path / f"{_HIDDEN}removed-{name}"
+                (self.path / name).rename(hidden)
+                shutil.rmtree(hidden)
+        return removed
+
+    def _switch(self, version: str, history: list[str]) -> None:
+        with self._writing(self.path / CURRENT):
+            self._link(CURRENT, version)
+            if self.shadow() == version:
+                # It has become what it was compared with.
+                (self.path / SHADOW).unlink()
+            replace_file(self.path / _PROMOTIONS, (json.dumps(history[-100:], indent=2) + "\n").encode())
+
+    def _link(self, name: str, version: str) -> None:
+        link = self.path / f"{_HIDDEN}{name}-{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(version)
+        link.replace(self.path / name)
+
+    def _promotions(self) -> list[str]:
+        try:
+            history = json.loads((self.path / _PROMOTIONS).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"{self.path / _PROMOTIONS} cannot be read ({error}): remove it, and rollback forgets what was before"
+            ) from error
+        return [str(version) for version in history]
+
+    def _version(self, version: str) -> Path:
+        # A version is a name, never a way out of the directory.
+        if not version or version in (".", "..", CURRENT, SHADOW) or "/" in version or version.startswith("."):
+            raise StoreError(
+                f"{version!r} is not a version of {self.pipeline}: `anomaly models list` shows what there is"
+            )
+        return self.path / version
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise store_error("write", path, error) from error
+
+
+def pipelines(models: Path | str) -> list[str]:
+    """The names of all pipelines that have a directory below `models`."""
+    try:
+        return sorted(
+            entry.name for entry in Path(models).iterdir() if entry.is_dir() and not entry.name.startswith(".")
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise store_error("read", Path(models), error) from error
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes a file so that readers see either the old one or the new one. Raises StoreError."""
+    hidden = path.with_name(f"{_HIDDEN}{path.name}-{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _write_file(hidden, data)
+        hidden.replace(path)
+        _flush_directory(path.parent)
+    except OSError as error:
+        raise store_error("write", path, error) from error
+
+
+def store_error(verb: str, path: Path, error: OSError) -> StoreError:
+    """What to do about an error of the operating system. verb: read or write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        fix = "free some space, or remove old versions with `anomaly models prune`"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        fix = f"user {os.getuid()} needs to {verb} it: check the directory's owner and how it is mounted"
+    else:
+        fix = "check --models"
+    return StoreError(f"cannot {verb} {path}: {error.strerror or error}: {fix}")
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o644)
+
+
+def _flush_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,214 @@
+"""From what people wrote to pipelines, or to messages that say what to change."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from anomaly.pipeline.checks import check
+from anomaly.pipeline.specification import Pipeline, build, load_schema
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+_TYPES = {
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+class SpecError(ValueError):
+    """A specification that is not valid. `problems` lists all that is wrong, one sentence each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+def normalize(pipelines: Any) -> list[Pipeline]:
+    """Checked pipelines with all defaults filled in, in the order given, disabled ones too.
+
+    Raises SpecError with every problem of every pipeline.
+    """
+    if not isinstance(pipelines, Sequence) or isinstance(pipelines, (str, bytes)):
+        raise SpecError(
+            [f"pipelines: {_show(pipelines)} is not a list: write one `- name: ...` entry for each pipeline"]
+        )
+    problems: list[str] = []
+    valid: list[Pipeline] = []
+    seen: dict[str, int] = {}
+    schema = load_schema()
+    for index, mapping in enumerate(pipelines):
+        place = _place(mapping, index)
+        if not isinstance(mapping, Mapping):
+            problems.append(f"{place}: {_show(mapping)} is not a mapping: write `name: ...` and the other keys")
+            continue
+        # jsonschema reports a list of missing keys once for each of them.
+        found = [f"{place}: {message}" for message in dict.fromkeys(_schema_problems(mapping, schema))]
+        if not found:
+            pipeline = build(mapping)
+            found = [f"{place}: {key}: {_show(value)} {message}" for key, value, message in check(pipeline)]
+            if not found:
+                valid.append(pipeline)
+        problems += found
+        name = mapping.get("name")
+        # Names become directories: they must differ where a file system ignores case, too.
+        if isinstance(name, str):
+            if name.casefold() in seen:
+                problems.append(
+                    f"{place}: name: {_show(name)} is already the name of pipelines[{seen[name.casefold()]}]: "
+                    "choose another"
+                )
+            seen.setdefault(name.casefold(), index)
+    if problems:
+        raise SpecError(problems)
+    return valid
+
+
+def parse(text: str) -> Pipeline:
+    """The pipeline in a JSON text, such as `canonical_json` writes and the UDF gets. Raises SpecError."""
+    try:
+        mapping = json.loads(text)
+    except ValueError as error:
+        message = f"{_show(text)} is not JSON ({error}): render it with canonical_json"
+        raise SpecError([message]) from None
+    return normalize([mapping])[0]
+
+
+def _place(mapping: Any, index: int) -> str:
+    name = mapping.get("name") if isinstance(mapping, Mapping) else None
+    return f"pipelines[{index}]" + (f" {json.dumps(name, ensure_ascii=False)}" if isinstance(name, str) else "")
+
+
+def _show(value: object) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _schema_problems(mapping: Mapping[str, Any], schema: dict[str, Any]) -> Iterator[str]:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    # Ansible hands over its own subclasses of dict, list and str; tuples are lists to Python's callers.
+    checker = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "array": lambda _, value: isinstance(value, Sequence) and not isinstance(value, (str, bytes)),
+            "object": lambda _, value: isinstance(value, Mapping),
+        }
+    )
+    validator = extend(Draft202012Validator, type_checker=checker)(schema)  # type: ignore[no-untyped-call]
+    errors = sorted(
+        validator.iter_errors(mapping),
+        key=lambda error: ([str(part) for part in error.absolute_path], str(error.validator)),
+    )
+    for error in errors:
+        yield from _explain(error)
+
+
+def _explain(error: "ValidationError") -> Iterator[str]:
+    key = _key(error)
+    rule: Any = error.validator_value
+    instance: Any = error.instance
+    value = _show(instance)
+    described: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
+    such_as = _such_as(described)
+    if error.validator == "required":
+        for missing in rule:
+            if missing not in instance:
+                example = _such_as(described.get("properties", {}).get(missing, {}), prefix=f"{missing}: ")
+                yield f"{_under(key, missing)}: is missing: add it{example}"
+    elif error.validator == "additionalProperties":
+        known = list(described["properties"])
+        for unknown in sorted(set(map(str, instance)) - set(known)):
+            close = difflib.get_close_matches(unknown, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known keys are {', '.join(known)}"
+            yield f"{_under(key, unknown)}: {_show(instance.get(unknown))} is under an unknown key: {hint}"
+    elif error.validator == "type":
+        wanted = _TYPES.get(str(rule), str(rule))
+        yield f"{key}: {value} is not {wanted}: write {wanted}{such_as}"
+    elif error.validator == "anyOf":
+        yield from _none_fits(error, such_as)
+    elif error.validator == "enum":
+        close = difflib.get_close_matches(str(instance), [str(choice) for choice in rule], n=1)
+        hint = f"did you mean {close[0]}?" if close else "choose one"
+        yield f"{key}: {value} is none of {', '.join(map(str, rule))}: {hint}"
+    elif error.validator == "uniqueItems":
+        twice = sorted({str(item) for item in instance if list(instance).count(item) > 1})
+        yield f"{key}: {value} has {', '.join(twice)} more than once: name each once"
+    elif error.validator == "minItems":
+        yield f"{key}: {value} is empty: name at least {rule}{such_as}"
+    elif error.validator == "maxItems":
+        yield f"{key}: has {len(instance)} entries: at most {rule} are possible; split the pipeline"
+    elif error.validator in ("minimum", "maximum"):
+        bound = "at least" if error.validator == "minimum" else "at most"
+        yield f"{key}: {value} is out of range: write {bound} {rule}{such_as}"
+    elif error.validator in ("minLength", "maxLength"):
+        wrong = "empty" if error.validator == "minLength" else f"longer than {rule} characters"
+        yield f"{key}: {value} is {wrong}: write a name{such_as}"
+    elif error.validator == "pattern":
+        yield f"{key}: {value} {_PATTERNS.get(_kind(rule), 'does not fit')}{such_as}"
+    else:
+        yield f"{key}: {value} {error.message}"
+
+
+def _none_fits(error: "ValidationError", such_as: str) -> Iterator[str]:
+    """What is wrong by the alternative whose type fits; no two have the same."""
+    alternatives: dict[int, list[ValidationError]] = {}
+    for inner in error.context or ():
+        alternatives.setdefault(int(inner.schema_path[0]), []).append(inner)
+    wanted = []
+    for found in alternatives.values():
+        types = [str(inner.validator_value) for inner in found if inner.validator == "type" and not inner.path]
+        if not types:
+            for inner in found:
+                yield from _explain(inner)
+            return
+        wanted += [_TYPES.get(name, name) for name in types]
+    yield f"{_key(error)}: {_show(error.instance)} is not {' or '.join(wanted)}: write one of them{such_as}"
+
+
+_PATTERNS = {
+    "name": "cannot be a pipeline's name: use letters a to z, digits, and _ . - after the first, at most 64",
+    "topic": "cannot be a topic's name: use letters a to z, digits, and _ . -, at most 64",
+    "duration": "is not a duration: write an integer and one of ms, s, m, h, d, w",
+    "time": "is not a time: write a duration before now or an RFC 3339 time",
+    "unit": "has a control character in it: write what stands behind a number",
+    "identifier": "has a control character in it or a backslash at its end, which line protocol cannot carry: "
+    "rename it",
+}
+
+
+def _kind(pattern: object) -> str:
+    schema = load_schema()
+    known = {name: definition.get("pattern") for name, definition in schema["$defs"].items()}
+    known["name"] = schema["properties"]["name"]["pattern"]
+    known["unit"] = schema["$defs"]["field"]["properties"]["unit"]["pattern"]
+    known["topic"] = schema["properties"]["alerts"]["properties"]["topic"]["pattern"]
+    return next((name for name, text in known.items() if text == pattern), "")
+
+
+def _key(error: "ValidationError") -> str:
+    text = ""
+    for part in error.absolute_path:
+        text += f"[{part}]" if isinstance(part, int) else _under(text, str(part))[len(text) :]
+    return text
+
+
+def _under(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _such_as(schema: Mapping[str, Any], prefix: str = "") -> str:
+    examples = schema.get("examples")
+    if not examples:
+        return ""
+    example = examples[0]
+    text = example if isinstance(example, str) else json.dumps(example, ensure_ascii=False)
+    return f", such as `{prefix}{text}`"

@@ -1,0 +1,1 @@
+"""From windows to results: scorer, periods, feedback, drift."""

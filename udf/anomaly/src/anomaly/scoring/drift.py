@@ -1,0 +1,189 @@
+"""Whether the world still is as training saw it: the distribution of each feature now against then, for each series.
+
+Training cuts each feature's values into deciles. Serving counts in which of them each window falls, with a weight that
+fades by a factor of e within the pipeline's horizon, and compares the shares by the population stability index, the sum
+of (p - q) ln(p / q) over the bins: 0 is equal, 0.1 is little, 0.25 a lot (Siddiqi, "Credit Risk Scorecards", 2006). By
+chance it is as large as chi squared times (1/n + 1/m), with as many degrees of freedom as there are bins less one
+(Yurdakul, "Statistical Properties of Population Stability Index", 2018); what chance exceeds once in a hundred is added
+to the limit, so that few windows raise no alarm.
+
+The other sign is the share of windows that reach `periods.close`: by calibration, that is one in thousands.
+
+Edges count as bins of their own, beside those between them, so that a value that never changed is seen to move either
+way. Time counts in windows: a gap is no change.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.models.features import Floats, features
+from anomaly.models.model import Model
+from anomaly.models.reference import BINS, UNKNOWN, Reference, bins
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.results import Fields, Result, series_tags
+from anomaly.scoring.scorer import Key, Scored
+from kapacitor_udf import Groups
+
+# Windows that reach `periods.close`: one in twenty is no longer what calibration promised.
+_ABOVE = 0.05
+# Of the horizon's weight, before the first judgement.
+_FILLED = 0.5
+# Results in a horizon.
+_RESULTS = 24
+# Windows are taken into account so many at a time.
+_AT_A_TIME = 64
+_MOST_SERIES = 100_000
+# What chi squared of n degrees of freedom exceeds once in a hundred, by Wilson and Hilferty's cube.
+_NORMAL_99 = 2.3263
+# Windows, where there are none to divide by.
+_NONE = 1e-9
+
+
+class Fading:
+    """Fading counts of one series. d features."""
+
+    def __init__(self, d: int) -> None:
+        self.counts: Floats = np.zeros((d, BINS))
+        self.above = 0.0
+        self.weight = 0.0
+        self.squares = 0.0
+
+    def add(self, number: NDArray[np.intp], above: NDArray[np.bool_], fade: float) -> None:
+        """n windows by time: their bins (n, d), and whether they reached `periods.close`."""
+        n, d = number.shape
+        weights = fade ** np.arange(n - 1, -1, -1)
+        flat = (np.arange(d) * BINS + number).ravel()
+        seen = (number != UNKNOWN).ravel()
+        new = np.bincount(flat[seen], np.repeat(weights, d)[seen], minlength=d * BINS).reshape(d, BINS)
+        past = fade**n
+        self.counts = past * self.counts + new
+        self.above = past * self.above + float(weights[above].sum())
+        self.weight = past * self.weight + float(weights.sum())
+        self.squares = past**2 * self.squares + float((weights**2).sum())
+
+    @property
+    def windows(self) -> Floats:
+        """How many windows of equal weight would say as much (d,), of those that had the feature."""
+        return np.asarray(self.counts.sum(axis=1) * (self.weight / self.squares))
+
+    def state(self) -> list[Any]:
+        """For JSON."""
+        return [self.counts.tolist(), self.above, self.weight, self.squares]
+
+    @classmethod
+    def from_state(cls, state: Sequence[Any], d: int) -> "Fading":
+        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        fading = cls(d)
+        counts = np.array(state[0], dtype=np.float64)
+        if counts.shape != fading.counts.shape:
+            raise ValueError(f"counts of the shape {counts.shape} for {d} features")
+        fading.counts = counts
+        fading.above, fading.weight, fading.squares = (float(number) for number in state[1:])
+        return fading
+
+
+@dataclass(slots=True)
+class _Series:
+    """One series. waiting: windows that were not counted yet, (values, above). slot: which of the horizon's results its
+    last window belongs to."""
+
+    fading: Fading
+    waiting: list[tuple[Floats, bool]]
+    slot: int | None = None
+
+
+class Drift:
+    """The drift of a pipeline's series against the model that scores them. Another model starts anew."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._fade = float(np.exp(-pipeline.window_ns / pipeline.drift.horizon_ns))
+        self._every_ns = max(pipeline.drift.horizon_ns // _RESULTS // pipeline.window_ns, 1) * pipeline.window_ns
+        self._d = len(features(pipeline))
+        self._version: str | None = None
+        self._series: Groups[Key, _Series] = Groups(lambda: _Series(Fading(self._d), []), most=_MOST_SERIES)
+
+    def feed(self, key: Key, scored: Scored, values: Floats) -> Iterator[Result]:
+        """The next window of a series, with its aggregates (d,); a result, when it is time for one."""
+        model = scored.model
+        if model.version != self._version:
+            self._version = model.version
+            self._series.replace(())
+        if scored.suppressed is not None:
+            return
+        series = self._series[key]
+        slot = scored.begin_ns // self._every_ns
+        if series.slot is not None and slot > series.slot:
+            self._count(key, series, model)
+            # A snapshot that was taken while no model was at hand has the slot and no windows.
+            if series.fading.weight:
+                tags = series_tags(self._pipeline, key)
+                yield Result("drift", tags, slot * self._every_ns, self._fields(series.fading, model))
+        series.slot = slot
+        series.waiting.append((values, scored.verdict.severity >= self._pipeline.periods.close))
+        if len(series.waiting) >= _AT_A_TIME:
+            self._count(key, series, model)
+
+    def _count(self, key: Key, series: _Series, model: Model) -> None:
+        if series.waiting:
+            x = model.features(key, np.array([values for values, _ in series.waiting]))
+            above = np.array([above for _, above in series.waiting])
+            series.fading.add(bins(model.reference.edges, x), above, self._fade)
+            series.waiting = []
+
+    def _fields(self, fading: Fading, model: Model) -> Fields:
+        found = stability(fading.counts, fading.windows, model.reference)
+        limits = self._pipeline.drift.psi + chance(fading.windows, model.reference)
+        above = fading.above / fading.weight
+        filled = fading.weight * (1.0 - self._fade)
+        drifted = filled >= _FILLED and (above >= _ABOVE or bool((found >= limits).any()))
+        by_field = found.reshape(len(self._pipeline.fields), -1).max(axis=1)
+        return {
+            "psi": float(found.max()),
+            **{f"psi_{name}": float(psi) for name, psi in zip(self._pipeline.fields, by_field, strict=True)},
+            "above": above,
+            "filled": filled,
+            "drifted": int(drifted),
+            "model": model.version,
+        }
+
+    def state(self, model: Model | None) -> dict[str, Any]:
+        """What a snapshot keeps, for JSON. Windows that were not counted yet are, by the model that scores."""
+        if model is not None and model.version == self._version:
+            for key, series in self._series.items():
+                self._count(key, series, model)
+        return {
+            "version": self._version,
+            "series": [[list(key), series.slot, *series.fading.state()] for key, series in self._series.items()],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state`. Raises KeyError, TypeError or ValueError when it does not fit the pipeline."""
+        restored: Iterable[tuple[Key, _Series]] = [
+            (tuple(key), _Series(Fading.from_state(fading, self._d), [], slot))
+            for key, slot, *fading in state["series"]
+        ]
+        self._version = state["version"]
+        self._series.replace(restored)
+
+
+def stability(counts: Floats, windows: Floats | float, reference: Reference) -> Floats:
+    """The population stability index (d,) of fading counts (d, BINS), worth so many windows (d,), against training; 0
+    of a feature that was not seen."""
+    # An empty bin counts as half a window.
+    least = 0.5 / np.maximum(windows, _NONE).reshape(-1, 1)
+    now = np.maximum(counts / np.maximum(counts.sum(axis=1, keepdims=True), _NONE), least)
+    then = np.maximum(reference.shares, least)
+    return np.asarray(((now - then) * np.log(now / then)).sum(axis=1))
+
+
+def chance(windows: Floats | float, reference: Reference) -> Floats:
+    """(d,): the index that chance alone exceeds once in a hundred."""
+    freedom = np.maximum(reference.used - 1.0, 1.0)
+    spread = 2.0 / (9.0 * freedom)
+    chi_squared = freedom * (1.0 - spread + _NORMAL_99 * np.sqrt(spread)) ** 3
+    return np.asarray(chi_squared * (1.0 / np.maximum(windows, _NONE) + 1.0 / reference.windows))

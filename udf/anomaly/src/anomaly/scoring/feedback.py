@@ -1,0 +1,208 @@
+"""What people said of periods, and what follows from it for scoring and for training.
+
+Three kinds of marks, each on a stretch of time of one series, of some, or of all:
+
+- `maintenance`: what happens there is nobody's fault. It opens no period, and is not trained on.
+- `true`: it was an anomaly. It is not trained on.
+- `false_alarm`: it was usual after all. It is trained on with more weight than the rest, and says nothing of how rare
+  scores are; until a model has learned it, its like opens no period elsewhere either.
+
+A window is like a false alarm when it is no louder (a score of at most a tenth more than the marked windows' highest),
+has the same reason (contributions that differ from the marked windows' mean in a total variation of at most a quarter),
+and is in the same place: the value of each field that had a tenth of the reason or more lies in the range of the marked
+windows, give or take a quarter of its expected range. So a false alarm silences its own kind at its own place up to its
+own loudness, and nothing else.
+
+Suppressed windows keep their score and severity; they neither open nor prolong a period.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.models.model import Verdict
+from anomaly.pipeline import Pipeline, canonical_json
+from anomaly.scoring.periods import NO_DATA, Period
+from anomaly.windows.windows import Windows
+
+Key = tuple[str, ...]
+
+MAINTENANCE, TRUE, FALSE_ALARM = "maintenance", "true", "false_alarm"
+KINDS = (FALSE_ALARM, TRUE, MAINTENANCE)
+
+_LOUDER = 1.1
+_VARIATION = 0.25
+_MATTERS = 0.1
+_BESIDE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the windows of a false alarm looked like; f fields. score: their highest. contribution: (f,), their mean.
+    low, high: (f,), the range of their values."""
+
+    score: float
+    contribution: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def fits(self, verdict: Verdict) -> bool:
+        """Whether a window is like these."""
+        if verdict.score > _LOUDER * self.score:
+            return False
+        pairs = zip(self.contribution, verdict.contribution, strict=True)
+        if sum(abs(mine - other) for mine, other in pairs) / 2.0 > _VARIATION:
+            return False
+        for share, low, high, value, expected_low, expected_high in zip(
+            self.contribution,
+            self.low,
+            self.high,
+            verdict.value,
+            verdict.expected_low,
+            verdict.expected_high,
+            strict=True,
+        ):
+            margin = _BESIDE * (expected_high - expected_low)
+            if share >= _MATTERS and not low - margin <= value <= high + margin:
+                return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One mark, on [begin_ns, end_ns). series: tags that a series must have; none means all series. look: of a false
+    alarm, if it is known."""
+
+    kind: str
+    begin_ns: int
+    end_ns: int
+    series: Mapping[str, str]
+    note: str = ""
+    look: Look | None = None
+
+    @property
+    def id(self) -> str:
+        """The same for the same kind, begin and series; what a mark is removed by."""
+        text = canonical_json({"kind": self.kind, "begin_ns": self.begin_ns, "series": dict(self.series)})
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def concerns(self, tags: Mapping[str, str]) -> bool:
+        """Whether a series with these tags is meant."""
+        return all(tags.get(name) == value for name, value in self.series.items())
+
+    def meets(self, begin_ns: int, end_ns: int) -> bool:
+        """Whether some of [begin_ns, end_ns) is marked."""
+        return begin_ns < self.end_ns and self.begin_ns < end_ns
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        look = self.look
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "begin_ns": self.begin_ns,
+            "end_ns": self.end_ns,
+            "series": dict(self.series),
+            "note": self.note,
+            "look": None
+            if look is None
+            else {
+                "score": look.score,
+                "contribution": list(look.contribution),
+                "low": list(look.low),
+                "high": list(look.high),
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> "Mark":
+        """The inverse of `as_dict`. Raises KeyError, TypeError or ValueError when it is none."""
+        if mapping["kind"] not in KINDS:
+            raise ValueError(f"{mapping['kind']!r} is none of {', '.join(KINDS)}")
+        look = mapping["look"]
+        return cls(
+            kind=mapping["kind"],
+            begin_ns=int(mapping["begin_ns"]),
+            end_ns=int(mapping["end_ns"]),
+            series={str(name): str(value) for name, value in mapping["series"].items()},
+            note=str(mapping["note"]),
+            look=None
+            if look is None
+            else Look(
+                float(look["score"]),
+                *(tuple(float(value) for value in look[name]) for name in ("contribution", "low", "high")),
+            ),
+        )
+
+
+class Feedback:
+    """All marks of a pipeline."""
+
+    def __init__(self, pipeline: Pipeline, marks: Iterable[Mark] = ()) -> None:
+        self._group_by = pipeline.group_by
+        self._window_ns = pipeline.window_ns
+        self.marks: Sequence[Mark] = tuple(marks)
+
+    def suppressor(self, key: Key, begin_ns: int, verdict: Verdict, learned: frozenset[str]) -> Mark | None:
+        """The mark for which a window must not open a period. learned: ids of false alarms that the model knows."""
+        tags = self._tags(key)
+        for mark in self.marks:
+            if not mark.concerns(tags):
+                continue
+            if mark.kind == MAINTENANCE and mark.meets(begin_ns, begin_ns + self._window_ns):
+                return mark
+            if (
+                mark.kind == FALSE_ALARM
+                and mark.id not in learned
+                and mark.look is not None
+                # Other fields than then are another look.
+                and len(mark.look.contribution) == len(verdict.contribution)
+                and mark.look.fits(verdict)
+            ):
+                return mark
+        return None
+
+    def maintained(self, key: Key, begin_ns: int, end_ns: int) -> bool:
+        """Whether some of [begin_ns, end_ns) was maintenance of the series."""
+        tags = self._tags(key)
+        return any(
+            mark.kind == MAINTENANCE and mark.concerns(tags) and mark.meets(begin_ns, end_ns) for mark in self.marks
+        )
+
+    def heeded(self, key: Key, periods: Iterable[Period]) -> list[Period]:
+        """Those of a series' periods that count: silence during maintenance does not."""
+        return [
+            period
+            for period in periods
+            if period.reason != NO_DATA or not self.maintained(key, period.begin_ns, period.end_ns)
+        ]
+
+    def left_out(self, windows: Windows) -> NDArray[np.bool_]:
+        """(n,): the windows that must not be trained on."""
+        return self._marked_as((MAINTENANCE, TRUE), windows)
+
+    def told_usual(self, windows: Windows) -> NDArray[np.bool_]:
+        """(n,): the windows that are usual, whatever they look like."""
+        return self._marked_as((FALSE_ALARM,), windows)
+
+    def _marked_as(self, kinds: Sequence[str], windows: Windows) -> NDArray[np.bool_]:
+        found = np.zeros(len(windows), dtype=np.bool_)
+        for mark in self.marks:
+            if mark.kind in kinds:
+                found |= self.marked(windows, mark)
+        return found
+
+    def marked(self, windows: Windows, mark: Mark) -> NDArray[np.bool_]:
+        """(n,): the windows that a mark is on."""
+        meant = np.array([mark.concerns(self._tags(key)) for key in windows.keys], dtype=np.bool_)
+        begin_ns = windows.begin_ns
+        return np.asarray(
+            meant[windows.series] & (begin_ns < mark.end_ns) & (begin_ns + self._window_ns > mark.begin_ns)
+        )
+
+    def _tags(self, key: Key) -> dict[str, str]:
+        return dict(zip(self._group_by, key, strict=True))

@@ -1,0 +1,73 @@
+"""What is written of a scored window: the contract of the measurements `score` and `period`.
+
+Times are the window's begin and the period's begin, so that writing the same result twice changes nothing.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.periods import Period
+from anomaly.scoring.scorer import Key, Scored
+
+Fields = dict[str, float | int | str | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One point of the results database."""
+
+    measurement: str
+    tags: dict[str, str]
+    time_ns: int
+    fields: Fields
+
+
+def results(pipeline: Pipeline, key: Key, scored: Scored, suffix: str = "") -> Iterator[Result]:
+    """The window's `score`, then the `period`s that it made known. suffix: what the measurements' names end with."""
+    tags = series_tags(pipeline, key)
+    # A TICKscript sees fields, and no names of measurements: by this one the alerts leave a shadow's results out.
+    shadow: Fields = {"shadow": True} if suffix else {}
+    yield Result(f"score{suffix}", tags, scored.begin_ns, _score(pipeline, scored) | shadow)
+    for period in scored.periods:
+        yield Result(f"period{suffix}", tags, period.begin_ns, _period(period, scored.model) | shadow)
+
+
+def series_tags(pipeline: Pipeline, key: Key) -> dict[str, str]:
+    """The tags of a series' results."""
+    return {"pipeline": pipeline.name, **dict(zip(pipeline.group_by, key, strict=True))}
+
+
+def _score(pipeline: Pipeline, scored: Scored) -> Fields:
+    verdict, model = scored.verdict, scored.model
+    fields: Fields = {
+        "score": verdict.score,
+        "threshold": model.threshold(pipeline.periods.open),
+        "severity": verdict.severity,
+        "label": int(scored.anomalous),
+        "model": model.version,
+    }
+    if scored.suppressed is not None:
+        fields["feedback"] = scored.suppressed
+    for index, name in enumerate(pipeline.fields):
+        if not math.isnan(verdict.value[index]):
+            fields[f"value_{name}"] = verdict.value[index]
+        fields[f"expected_low_{name}"] = verdict.expected_low[index]
+        fields[f"expected_high_{name}"] = verdict.expected_high[index]
+        fields[f"contribution_{name}"] = verdict.contribution[index]
+    return fields
+
+
+def _period(period: Period, model: Model) -> Fields:
+    return {
+        "begin_ms": period.begin_ns // 1_000_000,
+        "end_ms": period.end_ns // 1_000_000,
+        "state": period.state,
+        "peak_score": period.peak_score,
+        "peak_severity": period.peak_severity,
+        "points": period.points,
+        "reason": period.reason,
+        "model": model.version,
+    }

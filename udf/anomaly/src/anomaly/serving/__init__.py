@@ -1,0 +1,1 @@
+"""The Kapacitor UDF: its declaration, handler, watcher and shadow."""

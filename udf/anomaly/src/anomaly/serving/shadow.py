@@ -1,0 +1,50 @@
+"""A candidate that scores beside the current model, in the same process and on the same windows.
+
+Its results go to measurements of their own, `score_shadow` and `period_shadow`, so that no dashboard, alert or report
+takes them for the real ones; `anomaly models compare` lays the two side by side. Each candidate starts with no open
+period, and so does one after a restart.
+"""
+
+from collections.abc import Callable, Iterator
+
+from anomaly.models.store import SHADOW, Store
+from anomaly.pipeline import Pipeline
+from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.results import Result, results
+from anomaly.scoring.scorer import Run, Scorer
+from anomaly.scoring.tally import Tally
+from anomaly.serving.watcher import Watcher
+
+# What the names of the measurements end with.
+SUFFIX = "_shadow"
+
+
+class Shadow:
+    """Scores with the model that the link `shadow` points to, while there is one."""
+
+    def __init__(
+        self, store: Store, pipeline: Pipeline, log: Callable[[str], None], clock: Callable[[], float]
+    ) -> None:
+        self._pipeline = pipeline
+        self._watcher = Watcher(store, pipeline, log, clock, link=SHADOW)
+        self._tally = Tally(f"pipeline {pipeline.name}, shadow", log, clock)
+        self._scorer: tuple[str, Scorer] | None = None
+
+    def look(self) -> None:
+        """Notices a candidate that has come or gone."""
+        self._watcher.model()
+
+    def feed(self, run: Run, feedback: Feedback) -> Iterator[Result]:
+        """What the candidate says of the next windows of a series."""
+        model = self._watcher.model()
+        if model is None:
+            self._scorer = None
+            return
+        if self._scorer is None or self._scorer[0] != model.version:
+            self._scorer = model.version, Scorer(self._pipeline, self._tally)
+        for scored in self._scorer[1].feed(model, run, feedback):
+            yield from results(self._pipeline, run.key, scored, SUFFIX)
+
+    def close(self) -> None:
+        """The last counts, for the log."""
+        self._tally.report()

@@ -1,0 +1,35 @@
+"""The declaration of the Kapacitor UDF: light, so that Info is answered before numpy is loaded."""
+
+import os
+
+from anomaly.locations import METRICS, MODELS_VARIABLE
+from anomaly.pipeline import parse
+from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Metrics, Option, run
+
+# History that is written at once (a demonstration, a replay, a writer that was cut off) arrives faster than it is
+# scored. It is some 100 bytes a point, so the bytes' limit (64 MiB) holds before this one where points are larger.
+_LIMITS = Limits(queue_points=500_000)
+
+
+def _check(spec: str) -> None:
+    # SpecError is a ValueError, whose message Kapacitor gets.
+    parse(spec)
+
+
+def declaration() -> UDF:
+    """What Kapacitor is told, and where the handler is found once Init arrives."""
+    return UDF(
+        wants=BATCH,
+        provides=STREAM,
+        handler="anomaly.serving.handler:AnomalyHandler",
+        options=[Option("spec", STRING, help="the pipeline as canonical JSON", check=_check)],
+        name="anomaly",
+        metrics=Metrics(METRICS),
+    )
+
+
+def main(models: str | None = None) -> None:
+    """Serves Kapacitor on stdin and stdout until it ends the process."""
+    if models is not None:
+        os.environ[MODELS_VARIABLE] = models
+    run(declaration(), limits=_LIMITS)

@@ -1,0 +1,1 @@
+"""From scores to severity: how rare a score is."""

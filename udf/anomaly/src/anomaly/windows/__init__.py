@@ -1,0 +1,1 @@
+"""Windows: aggregates of raw points, which fields are complete, blocks of history."""
