@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The options of module_utils/http_api.py, for the documentation of the modules that take them; and what check mode is
-to those that keep a state."""
+"""Documentation fragments: the options of module_utils/http_api.py, and the check mode of modules that keep a state."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """``extends_documentation_fragment: connection``; ansible-doc looks for a class of this name."""
+    """Fragments `influx_anomaly.stack.connection` and `.connection.state`; ansible-doc looks for this class name."""
 
     DOCUMENTATION = r"""
 options:
@@ -15,20 +14,20 @@ options:
     type: str
     required: true
   username:
-    description: User for basic authentication; none is sent without it.
+    description: User for basic authentication. The module sends no credentials if this is omitted.
     type: str
   password:
     description: Password of O(username).
     type: str
   ca_path:
-    description: File with the certificates of the authorities that the server's certificate is checked against.
+    description: File with the certificates of the authorities that may have signed the server's certificate.
     type: path
   validate_certs:
-    description: Whether the server's certificate is checked.
+    description: Whether to check the server's certificate.
     type: bool
     default: true
   timeout:
-    description: Longest time that one request may take, in seconds.
+    description: Timeout of one request, in seconds.
     type: int
     default: 30
 """
@@ -37,5 +36,5 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says what would change without changing it.
+    description: The module says what would change and changes nothing.
 """

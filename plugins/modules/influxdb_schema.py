@@ -1,20 +1,20 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: MIT
-"""Ansible module: databases, retention policies, users and grants of an InfluxDB 1.x, as one piece of data."""
+"""Ansible module that keeps databases, retention policies, users and grants of InfluxDB 1.x, from one description."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: influxdb_schema
-short_description: Databases, retention policies, users and grants of InfluxDB 1.x
+short_description: Keep databases, retention policies, users and grants of InfluxDB 1.x
 description:
-  - Compares what InfluxDB has with what is described, and runs only the statements that are missing. Databases, retention
-    policies and users that are not described are left alone, and nothing is ever dropped.
-  - While InfluxDB has no users at all, it accepts a single statement, the creation of an admin. Then O(username) is
-    created with O(password).
-  - Passwords are compared by logging in, and set if that fails.
-  - Works with the standard library alone, for InfluxDB 1.8 to 1.12.
+  - Compares InfluxDB's state with the description, and runs only the missing statements. The module leaves databases,
+    retention policies and users outside of the description alone, and never drops anything.
+  - While InfluxDB has no users at all, it accepts a single statement, the creation of an admin. The module then creates
+    O(username) with O(password).
+  - The module checks a password by logging in, and sets it if the login fails.
+  - The module needs only Python's standard library and supports InfluxDB 1.8 to 1.12.
 extends_documentation_fragment: [influx_anomaly.stack.connection, influx_anomaly.stack.connection.state]
 options:
   username:
@@ -26,7 +26,7 @@ options:
     type: str
     required: true
   databases:
-    description: Databases that are to be there.
+    description: The databases that must exist.
     type: list
     elements: dict
     default: []
@@ -36,7 +36,7 @@ options:
         type: str
         required: true
       retention_policies:
-        description: Retention policies that are to be there. V(autogen) comes with every new database.
+        description: The retention policies that must exist. V(autogen) comes with every new database.
         type: list
         elements: dict
         default: []
@@ -47,19 +47,19 @@ options:
             required: true
           duration:
             description:
-              - How long data is kept, for example V(30d), or V(INF). InfluxDB's minimum is V(1h).
-              - Without it a missing policy is created with V(INF), and an existing one is not touched. A shorter duration
-                deletes the data that is older.
+              - How long InfluxDB keeps data, for example V(30d), or V(INF). InfluxDB's minimum is V(1h).
+              - If the option is omitted, the module creates a missing policy with V(INF), and keeps the duration of an
+                existing policy. A shorter duration deletes older data.
             type: str
           shard_duration:
-            description: Time that one shard group covers; InfluxDB chooses if it is not given.
+            description: Time that one shard group covers. InfluxDB chooses it if the option is omitted.
             type: str
           default:
-            description: Make it the database's default policy. V(false) does not take that away.
+            description: Whether this becomes the database's default policy. V(false) does not change the default policy.
             type: bool
             default: false
   users:
-    description: Users that are to be there, beside O(username).
+    description: The users that must exist, besides O(username).
     type: list
     elements: dict
     default: []
@@ -78,23 +78,23 @@ options:
         default: false
       grants:
         description:
-          - Database to V(READ), V(WRITE) or V(ALL). Other privileges on the databases of O(databases) are revoked, those on
-            any other database are left alone. An admin has no need of them.
+          - Mapping of a database to V(READ), V(WRITE) or V(ALL). The module revokes other privileges on the databases of
+            O(databases), and leaves privileges on any other database alone. An admin needs no grants.
         type: dict
         default: {}
 notes:
-  - In check mode nothing is sent but questions.
+  - In check mode the module only reads.
 author:
   - influx-anomaly
 attributes:
   diff_mode:
     support: full
-    description: Shows the statements that are run, without passwords.
+    description: Shows the statements, without passwords.
 """
 
 EXAMPLES = r"""
-- name: A database, a reader and a writer
-  influxdb_schema:
+- name: Ensure a database, a reader and a writer exist
+  influx_anomaly.stack.influxdb_schema:
     url: http://127.0.0.1:8086
     username: admin
     password: "{{ influxdb_admin_password }}"
@@ -117,7 +117,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 statements:
-  description: The statements that were (in check mode, would be) run, with passwords replaced by C('…').
+  description: The statements that were run, or would be run in check mode, with passwords replaced by C('…').
   type: list
   elements: str
   returned: success
@@ -130,6 +130,10 @@ admin_created:
   description: Whether InfluxDB had no users, and O(username) was created.
   type: bool
   returned: success
+status:
+  description: HTTP status of the answer that the module failed on; null if no answer came.
+  type: int
+  returned: when a request failed
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: MIT
-"""Ansible module: the handlers of Kapacitor 1.x's alert topics, over its HTTP API."""
+"""Ansible module that keeps the handlers of Kapacitor 1.x's alert topics, over its HTTP API."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ DOCUMENTATION = r"""
 module: kapacitor_handlers
 short_description: Keep the handlers of alert topics of Kapacitor 1.x
 description:
-  - Keeps a set of topic handlers, which say who is told of alerts, over Kapacitor's HTTP API.
-  - The set is all handlers whose id begins with O(prefix), on every topic. Those that are not listed are removed; the
-    handlers of others are left alone.
-  - A handler that is there as described is not touched. Topics keep the state of their alerts.
+  - Keeps a set of topic handlers, which decide who receives alerts, over Kapacitor's HTTP API.
+  - The set consists of all handlers on any topic whose id begins with O(prefix). The module removes handlers of the set that
+    are not listed, and leaves all other handlers alone.
+  - The module does not touch a handler that already is as described. Topics keep the state of their alerts.
 extends_documentation_fragment: [influx_anomaly.stack.connection, influx_anomaly.stack.connection.state]
 options:
   prefix:
-    description: What the ids of one's own handlers begin with. It is put in front of each V(id).
+    description: Prefix of the ids of the handlers in the set. The module puts it in front of each V(id).
     type: str
     required: true
   handlers:
-    description: The handlers that are to be there.
+    description: The handlers of the set.
     type: list
     elements: dict
     default: []
@@ -30,22 +30,22 @@ options:
         type: str
         required: true
       topic:
-        description: The topic that it listens to.
+        description: The topic that the handler listens to.
         type: str
         required: true
       kind:
-        description: What it does, for example V(post) or V(log).
+        description: The kind of handler, for example V(post) or V(log).
         type: str
         required: true
       options:
         description:
-          - The options of this kind, as the text of a JSON object.
-          - They may hold secrets. As one text they are hidden as a whole, while a hidden mapping would blacken each of
-            its values, such as V(true), wherever else it is found in the output.
+          - The options of the kind, as the text of a JSON object.
+          - Options may hold secrets. Ansible hides one text as a whole, while it would blacken each value of a mapping, such
+            as V(true), wherever else the value appears in the output.
         type: str
         default: "{}"
       match:
-        description: A lambda expression that an alert has to fulfil, for example V(level() == CRITICAL); empty means every alert.
+        description: Lambda expression that selects alerts, for example V(level() == CRITICAL); an empty expression selects every alert.
         type: str
         default: ""
 author:
@@ -53,12 +53,12 @@ author:
 attributes:
   diff_mode:
     support: full
-    description: Shows the handlers before and after; of options only the names, and whether they differ.
+    description: Shows the handlers before and after; of options it shows only the names, and whether they differ.
 """
 
 EXAMPLES = r"""
-- name: Tell a webhook of what is critical
-  kapacitor_handlers:
+- name: Send critical alerts to a webhook
+  influx_anomaly.stack.kapacitor_handlers:
     url: http://127.0.0.1:9092
     username: admin
     password: "{{ kapacitor_password }}"
@@ -70,24 +70,39 @@ EXAMPLES = r"""
         options: "{{ {'url': webhook_url, 'timeout': 10000000000} | to_json }}"
         match: level() == CRITICAL
 
-- name: No handlers of ours
-  kapacitor_handlers:
+- name: Ensure the set is empty
+  influx_anomaly.stack.kapacitor_handlers:
     url: http://127.0.0.1:9092
     prefix: ours.
 """
 
 RETURN = r"""
 actions:
-  description: What was (in check mode, would be) done, in order.
+  description: The changes that were made, or would be made in check mode, in order, as an action and C(topic/id).
   type: list
   elements: str
   returned: success
   sample: [removed anomaly/ours.old, created anomaly/ours.oncall]
 topics:
-  description: Each topic with C(id), C(level) (of its worst alert) and C(handlers) (their ids), as it was before.
+  description: Every topic, as it was before the changes.
   type: list
   elements: dict
   returned: success
+  contains:
+    id:
+      description: The topic's id.
+      type: str
+    level:
+      description: Level of the topic's worst alert, for example V(OK) or V(CRITICAL).
+      type: str
+    handlers:
+      description: Ids of the topic's handlers, with those of other owners.
+      type: list
+      elements: str
+status:
+  description: HTTP status of the answer that the module failed on; null if no answer came.
+  type: int
+  returned: when a request failed
 """
 
 import json

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: MIT
-"""Ansible module: the subscriptions of one Kapacitor in InfluxDB 1.x."""
+"""Ansible module that keeps the subscriptions of one Kapacitor in InfluxDB 1.x."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ DOCUMENTATION = r"""
 module: kapacitor_subscriptions
 short_description: Keep one Kapacitor's subscriptions in InfluxDB free of duplicates
 description:
-  - Kapacitor creates its subscriptions itself, under a name that belongs to its data directory. After that directory was
-    lost, the old subscriptions go on to deliver, refused or twice, to the same address. They are removed here.
-  - Waits until the subscriptions that are expected are there.
+  - Kapacitor creates its subscriptions itself, under a name that belongs to its data directory. When that directory is lost,
+    the old subscriptions still deliver to the same address, where points are refused or arrive twice. The module removes
+    the old subscriptions.
+  - The module waits until the expected subscriptions exist.
 extends_documentation_fragment: [influx_anomaly.stack.connection]
 options:
   state:
     description:
-      - V(clean), subscriptions to O(destination) under another name than O(name) are removed, and those that are
-        expected are waited for.
-      - V(absent), all subscriptions to O(destination) are removed, for a Kapacitor that is gone for good.
+      - With V(clean) the module removes subscriptions to O(destination) whose name is not O(name), and waits for the
+        expected ones.
+      - With V(absent) the module removes all subscriptions to O(destination), for a Kapacitor that is gone for good.
     type: str
     choices: [clean, absent]
     default: clean
@@ -27,20 +28,19 @@ options:
       O(state=clean).
     type: str
   destination:
-    description: Host and port that they deliver to, for example V(kapacitor:9092). Those of another name that deliver to it
-      are removed.
+    description: Host and port that the subscriptions deliver to, for example V(kapacitor:9092).
     type: str
     required: true
   expected:
-    description: Database to list of retention policies that have to be subscribed to.
+    description: The expected subscriptions, as a mapping of each database to its list of retention policies.
     type: dict
     default: {}
   wait:
-    description: How long to wait for the expected ones, in seconds.
+    description: How long to wait for the expected subscriptions, in seconds.
     type: int
     default: 90
 notes:
-  - In check mode nothing is removed and nothing is waited for.
+  - In check mode the module removes nothing and does not wait.
 author:
   - influx-anomaly
 attributes:
@@ -53,8 +53,8 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Only the subscriptions of the Kapacitor that runs
-  kapacitor_subscriptions:
+- name: Keep only the subscriptions of the running Kapacitor
+  influx_anomaly.stack.kapacitor_subscriptions:
     url: http://127.0.0.1:8086
     username: kapacitor
     password: "{{ influxdb_kapacitor_password }}"
@@ -66,20 +66,36 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: The subscriptions that were (in check mode, would be) removed.
+  description: The subscriptions that were removed, or would be removed in check mode.
   type: list
   elements: dict
   returned: success
+  contains: &subscription
+    database:
+      description: Database whose points the subscription delivers.
+      type: str
+    retention_policy:
+      description: Retention policy whose points the subscription delivers.
+      type: str
+    name:
+      description: Name of the subscription.
+      type: str
 subscriptions:
-  description: All subscriptions to the destination, with C(database), C(retention_policy) and C(name).
+  description: The subscriptions to O(destination) that remain.
   type: list
   elements: dict
   returned: success
+  contains: *subscription
 missing:
-  description: Expected ones that are not there, which only check mode leaves so.
+  description: Expected subscriptions that do not exist, as C(database.retention_policy). Without check mode the module fails if there are any.
   type: list
   elements: str
-  returned: always
+  returned: success, and when the module waited in vain
+  sample: [telegraf.autogen]
+status:
+  description: HTTP status of the answer that the module failed on; null if no answer came.
+  type: int
+  returned: when a request failed
 """
 
 import time

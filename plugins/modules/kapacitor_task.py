@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: MIT
-"""Ansible module: one task of Kapacitor 1.x, over its HTTP API."""
+"""Ansible module that keeps one task of Kapacitor 1.x, over its HTTP API."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ module: kapacitor_task
 short_description: Define, enable, disable, update and remove tasks of Kapacitor 1.x
 description:
   - Keeps one task as described, over Kapacitor's HTTP API.
-  - A changed TICKscript is sent first, while the old one goes on; Kapacitor validates it, so a script that does not parse
-    leaves the running task untouched. Only then the task is stopped and started, because Kapacitor uses a new script only
-    from the next start on.
-  - After a start it is watched that the task executes, and goes on executing, without an error.
-  - An enabled task that does not execute (Kapacitor never restarts a UDF that died) is started again.
+  - The module sends a changed TICKscript while the old one still runs. Kapacitor validates it, so a script that does not
+    parse leaves the running task untouched. Then the module stops and starts the task, because Kapacitor uses a new script
+    only from the next start on.
+  - After a start the module watches for O(watch) seconds whether the task executes without an error.
+  - The module restarts an enabled task that does not execute. Kapacitor never restarts a UDF that died.
 extends_documentation_fragment: [influx_anomaly.stack.connection, influx_anomaly.stack.connection.state]
 options:
   id:
@@ -24,9 +24,9 @@ options:
     aliases: [name]
   state:
     description:
-      - V(enabled), the task is there as described and executes.
-      - V(disabled), the task is there as described and is stopped.
-      - V(absent), there is no such task.
+      - With V(enabled) the task exists as described and executes.
+      - With V(disabled) the task exists as described and is stopped.
+      - With V(absent) the task does not exist.
     type: str
     choices: [enabled, disabled, absent]
     default: enabled
@@ -36,7 +36,7 @@ options:
   dbrps:
     description:
       - Databases and retention policies whose points the task may see.
-      - Leave it out if the script declares them itself (C(dbrp "db"."rp")).
+      - Omit this option if the script declares them itself (C(dbrp "db"."rp")).
     type: list
     elements: dict
     suboptions:
@@ -50,18 +50,18 @@ options:
         required: true
   owner_marker:
     description:
-      - Text that the scripts of one's own tasks contain. If a task of this O(id) is there and its script does not contain
-        the text, it belongs to somebody else, and the module fails instead of overwriting or removing it.
+      - Text that marks the scripts of this owner's tasks. If a task with this O(id) exists and its script lacks the text,
+        the task has another owner, and the module fails instead of overwriting or removing it.
     type: str
   watch:
     description:
-      - How many seconds it is watched after a start that the task goes on executing. A UDF that fails does so after its
-        process is up, while Kapacitor has already answered that all is well.
+      - How many seconds the module watches a task after its start. A UDF fails only after its process is up, when Kapacitor
+        has already reported success.
     type: float
     default: 2
 notes:
-  - In check mode nothing is sent but questions. Kapacitor cannot validate a script without storing it, so a script that
-    does not parse is found by a real run only.
+  - In check mode the module only reads. Kapacitor cannot validate a script without storing it, so only a real run finds a
+    script that does not parse.
 author:
   - influx-anomaly
 attributes:
@@ -71,8 +71,8 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: A task that runs
-  kapacitor_task:
+- name: Ensure the task runs
+  influx_anomaly.stack.kapacitor_task:
     url: http://127.0.0.1:9092
     username: admin
     password: "{{ kapacitor_password }}"
@@ -82,8 +82,8 @@ EXAMPLES = r"""
         retention_policy: autogen
     script: "{{ lookup('ansible.builtin.file', 'cpu_alert.tick') }}"
 
-- name: The same task, stopped but kept
-  kapacitor_task:
+- name: Ensure the task is stopped and kept
+  influx_anomaly.stack.kapacitor_task:
     url: http://127.0.0.1:9092
     id: cpu_alert
     state: disabled
@@ -92,8 +92,8 @@ EXAMPLES = r"""
         retention_policy: autogen
     script: "{{ lookup('ansible.builtin.file', 'cpu_alert.tick') }}"
 
-- name: No such task
-  kapacitor_task:
+- name: Ensure the task is absent
+  influx_anomaly.stack.kapacitor_task:
     url: http://127.0.0.1:9092
     id: cpu_alert
     state: absent
@@ -101,15 +101,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was (in check mode, would be) done, in order.
+  description:
+    - The changes that were made, or would be made in check mode, in order.
+    - An action is V(created), V(updated), V(restarted), V(enabled), V(disabled) or V(removed).
   type: list
   elements: str
-  returned: always
+  returned: success
   sample: [updated, restarted]
 task:
-  description: The task as Kapacitor now describes it; empty if there is none, or in check mode if it would be created.
+  description: The task as Kapacitor now describes it; empty if it does not exist, which includes a task that check mode would create.
   type: dict
-  returned: success
+  returned: success, and when the task was started and does not execute
   contains:
     id:
       description: The task's id.
@@ -124,11 +126,19 @@ task:
       description: Whether the task runs.
       type: bool
     error:
-      description: Why it does not; empty if there is no error.
+      description: Why the task does not run; empty if there is no error.
       type: str
     dbrps:
-      description: Databases and retention policies, as a list of C(db) and C(rp).
+      description: Databases and retention policies whose points the task sees.
       type: list
+      elements: dict
+      contains:
+        db:
+          description: Name of the database.
+          type: str
+        rp:
+          description: Name of the retention policy.
+          type: str
     modified:
       description: Time of the last change.
       type: str
@@ -143,6 +153,10 @@ column:
   description: Column of the script that Kapacitor's error names, counted from 1.
   type: int
   returned: when a script was refused and Kapacitor said where
+status:
+  description: HTTP status of the answer that the module failed on; null if no answer came.
+  type: int
+  returned: when a request failed
 """
 
 import time

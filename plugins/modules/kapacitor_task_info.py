@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: MIT
-"""Ansible module: what tasks a Kapacitor 1.x has, over its HTTP API."""
+"""Ansible module that lists the tasks of Kapacitor 1.x, over its HTTP API."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ DOCUMENTATION = r"""
 module: kapacitor_task_info
 short_description: List the tasks of Kapacitor 1.x
 description:
-  - Lists tasks with their status and error, over Kapacitor's HTTP API. Changes nothing.
+  - Lists tasks with their status and error, over Kapacitor's HTTP API. The module changes nothing.
 extends_documentation_fragment: [influx_anomaly.stack.connection]
 options:
   pattern:
-    description: Shell-like pattern that the tasks' ids match; empty means every task.
+    description: Shell-like pattern for the tasks' ids; an empty pattern lists every task.
     type: str
     default: ""
   owner_marker:
-    description: Only tasks whose script contains this text.
+    description: Text that a task's script must contain for the task to be listed.
     type: str
 author:
   - influx-anomaly
 attributes:
   check_mode:
     support: full
-    description: Changes nothing anyway.
+    description: The module changes nothing in either mode.
 """
 
 EXAMPLES = r"""
-- name: Which of our tasks are there
-  kapacitor_task_info:
+- name: List the tasks with our marker
+  influx_anomaly.stack.kapacitor_task_info:
     url: http://127.0.0.1:9092
     username: admin
     password: "{{ kapacitor_password }}"
     owner_marker: managed by influx-anomaly
-  register: mine
+  register: marked_tasks
 """
 
 RETURN = r"""
@@ -54,17 +54,29 @@ tasks:
       description: Whether the task runs.
       type: bool
     error:
-      description: Why it does not; empty if there is no error.
+      description: Why the task does not run; empty if there is no error.
       type: str
     dbrps:
-      description: Databases and retention policies, as a list of C(db) and C(rp).
+      description: Databases and retention policies whose points the task sees.
       type: list
+      elements: dict
+      contains:
+        db:
+          description: Name of the database.
+          type: str
+        rp:
+          description: Name of the retention policy.
+          type: str
     script:
       description: The TICKscript as it was sent.
       type: str
     stats:
-      description: Statistics of the task (C(task-stats)) and of each of its nodes (C(node-stats)); empty if it does not run.
+      description: Statistics of the task (C(task-stats)) and of each of its nodes (C(node-stats)); empty if the task does not run.
       type: dict
+status:
+  description: HTTP status of the answer that the module failed on; null if no answer came.
+  type: int
+  returned: when a request failed
 """
 
 from typing import Any
@@ -77,19 +89,31 @@ FIELDS = ("status", "executing", "error", "dbrps", "script", "stats")
 
 
 def tasks(kapacitor: Kapacitor, pattern: str, owner_marker: str | None) -> list[dict[str, Any]]:
-    """Return the tasks that match, sorted by id."""
-    found = [
+    """Return the matching tasks, sorted by id.
+
+    Args:
+        kapacitor: client of the server.
+        pattern: shell-like pattern for the tasks' ids; empty for every task.
+        owner_marker: text that a task's script must contain; None for every task.
+
+    Returns:
+        One dictionary for each task, with its id and the values of FIELDS.
+
+    Raises:
+        KapacitorError: a request failed.
+    """
+    matching = [
         {"id": task["id"], **{field: task.get(field) for field in FIELDS}}
         for task in kapacitor.tasks(pattern, FIELDS)
         if not owner_marker or owner_marker in (task.get("script") or "")
     ]
-    for task in found:
+    for task in matching:
         task["stats"] = task["stats"] or {}
-    return sorted(found, key=lambda task: str(task["id"]))
+    return sorted(matching, key=lambda task: str(task["id"]))
 
 
 def main() -> None:
-    """Ansible's entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             **CONNECTION_ARGUMENTS,
@@ -99,10 +123,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        found = tasks(Kapacitor.from_params(module.params), module.params["pattern"], module.params["owner_marker"])
+        listed = tasks(Kapacitor.from_params(module.params), module.params["pattern"], module.params["owner_marker"])
     except KapacitorError as error:
         module.fail_json(msg=str(error), status=error.status)
-    module.exit_json(changed=False, tasks=found)
+    module.exit_json(changed=False, tasks=listed)
 
 
 if __name__ == "__main__":
