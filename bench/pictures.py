@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.detectors.base import Floats, History
+from anomaly.detectors.base import History
 from anomaly.detectors.registry import fit
+from anomaly.windows.arrays import Floats
 
 DETECTORS = ("isolation_forest", "gap", "slow_gap", "seasonal", "robust_z", "half_space_trees")
 _DAY = 144

@@ -17,9 +17,10 @@ from rich.table import Column, Table
 
 from anomaly.detectors.registry import NAMES
 from anomaly.pipeline.specification import DEFAULT_PARAMETERS
+from anomaly.windows.arrays import Floats
 from bench.nab import floors
 from bench.nab.alarms import Policy
-from bench.nab.corpus import CorpusError, Floats, Series, read_corpus, write_results
+from bench.nab.corpus import CorpusError, Series, read_corpus, write_results
 from bench.nab.detect import Run, run
 from bench.nab.evaluate import Evaluation, evaluate
 from bench.nab.published import Figure, figures

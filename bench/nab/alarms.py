@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.nab.corpus import Floats
+from anomaly.windows.arrays import Floats
 
 
 @dataclass(frozen=True)

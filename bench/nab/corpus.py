@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anomaly.windows.arrays import Floats
 
 # Source: numenta/NAB, nab/util.py, getProbationPeriod.
 _PROBATION = 0.15

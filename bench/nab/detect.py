@@ -16,7 +16,8 @@ import numpy as np
 from anomaly.detectors.base import History
 from anomaly.detectors.registry import combine, fit, members
 from anomaly.models.features import Feature, fit_scaling
-from bench.nab.corpus import Floats, Series
+from anomaly.windows.arrays import Floats
+from bench.nab.corpus import Series
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.windows.arrays import Floats
 from bench.nab.alarms import Policy
-from bench.nab.corpus import Floats, Series
+from bench.nab.corpus import Series
 from bench.nab.scoring import PROFILES, Result, Scorer
 
 # Alarm levels that are tried: scores that this share of all points reach.

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.nab.corpus import Floats, Series
+from anomaly.windows.arrays import Floats
+from bench.nab.corpus import Series
 
 DRAWS = 5
 INTERVALS = range(100, 1_001, 50)

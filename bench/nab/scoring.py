@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.nab.corpus import Floats, Series
+from anomaly.windows.arrays import Floats
+from bench.nab.corpus import Series
 
 _OUTSIDE = -1
 _FAR = 3.0

@@ -12,8 +12,9 @@ from itertools import product
 
 import numpy as np
 
+from anomaly.windows.arrays import Floats
 from bench.nab.alarms import Policy
-from bench.nab.corpus import Floats, Series
+from bench.nab.corpus import Series
 from bench.nab.evaluate import held_out
 from bench.nab.scoring import PROFILES, Scorer
 

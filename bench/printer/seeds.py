@@ -8,9 +8,10 @@ from anomaly.backtest.labels import Label, Truth
 from anomaly.backtest.replay import Replay
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
-from anomaly.scoring.scorer import Run, Scorer
+from anomaly.scoring.scorer import Scorer
 from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
+from anomaly.windows.series import SeriesWindows
 from bench.printer.faults import name, schedule
 from bench.printer.windows import runs, together
 from ingest.faults import Fault
@@ -72,7 +73,7 @@ def _single(pipeline: Pipeline, model: Model, stream: PrinterStream) -> float:
     run = next(runs(pipeline, stream))
     scorer = Scorer(pipeline, Tally("", lambda message: None))
     one_by_one = [
-        Run(run.key, run.begin_ns[at : at + 1], run.values[at : at + 1], run.counts[at : at + 1])
+        SeriesWindows(run.key, run.begin_ns[at : at + 1], run.values[at : at + 1], run.counts[at : at + 1])
         for at in range(_TIMED_WINDOWS)
     ]
     began = time.perf_counter()

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from anomaly.pipeline import Pipeline
-from anomaly.scoring.scorer import Run
 from anomaly.windows.aggregate import aggregate
-from anomaly.windows.windows import Floats, Windows
+from anomaly.windows.arrays import Floats
+from anomaly.windows.series import SeriesWindows
+from anomaly.windows.windows import Windows
 from ingest.printer import FIELD_NAMES
 from ingest.stream import PrinterStream
 
 
-def runs(pipeline: Pipeline, stream: PrinterStream) -> Iterator[Run]:
+def runs(pipeline: Pipeline, stream: PrinterStream) -> Iterator[SeriesWindows]:
     """Each printer's non-empty windows; the stream's bounds are window edges."""
     columns = [FIELD_NAMES.index(field) for field in pipeline.fields]
     parts = [(stream.grid.times_ms(first, first + len(blocks[0])), blocks) for first, blocks in stream.blocks()]
@@ -23,7 +24,7 @@ def runs(pipeline: Pipeline, stream: PrinterStream) -> Iterator[Run]:
         samples = np.concatenate([blocks[printer] for _, blocks in parts])[:, columns]
         counts = np.add.reduceat(np.isfinite(samples).astype(np.float64), bounds, axis=0)
         values = np.array([_aggregates(pipeline, window) for window in np.split(samples, bounds[1:])], dtype=np.float64)
-        run = Run((f"printer-{printer + 1}",), begins, values, counts)
+        run = SeriesWindows((f"printer-{printer + 1}",), begins, values, counts)
         yield run.where(np.asarray(counts.any(axis=1)))
 
 
@@ -33,7 +34,7 @@ def _aggregates(pipeline: Pipeline, samples: Floats) -> list[float | None]:
     return [aggregate(column, function) for column in columns for function in pipeline.aggregate]
 
 
-def together(runs: list[Run]) -> Windows:
+def together(runs: list[SeriesWindows]) -> Windows:
     """What training reads."""
     return Windows(
         tuple(run.key for run in runs),

@@ -21,9 +21,10 @@ from anomaly.models.store import Store
 from anomaly.pipeline import canonical_json, normalize
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
 from anomaly.scoring.results import results
-from anomaly.scoring.scorer import Run, Scorer
+from anomaly.scoring.scorer import Scorer
 from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
+from anomaly.windows.series import SeriesWindows
 from tests.conformance.influxd import Influxd
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault
@@ -117,7 +118,7 @@ def stream(
     influxd.client.write(lines, database)
 
 
-def _windows(influxd: Influxd, stretch: Span = STREAM) -> Iterator[Run]:
+def _windows(influxd: Influxd, stretch: Span = STREAM) -> Iterator[SeriesWindows]:
     """One by one, but for the last, which Kapacitor has not seen the end of."""
     for run in runs(influxd.client, PIPELINE, stretch.begin_ns, stretch.end_ns):
         for at in range(len(run) - 1):

@@ -12,8 +12,9 @@ from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import parse
 from anomaly.scoring.periods import Rules, Tracker, rules
 from anomaly.scoring.results import Fields, Result, results, series_tags
-from anomaly.scoring.scorer import Key, Scored
+from anomaly.scoring.scorer import Scored
 from anomaly.serving.shadow import SUFFIX
+from anomaly.windows.arrays import Key
 from kapacitor_udf import BATCH, STREAM, STRING, UDF, Batch, BatchHandler, Context, Option, Point, PointSink, run
 
 MODEL = cast("Model", SimpleNamespace(version="v1", threshold=lambda severity: severity))

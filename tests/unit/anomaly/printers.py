@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import Pipeline, normalize
-from anomaly.scoring.scorer import Run
+from anomaly.windows.arrays import Floats
+from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
-
-Floats = NDArray[np.float64]
 
 FIELDS = ("hotend", "bed", "air")
 LEVEL = np.array([220.0, 90.0, 28.0])
@@ -104,10 +102,10 @@ def windows(*series: Floats, begin_ns: int = 0) -> Windows:
     )
 
 
-def runs(windows: Windows) -> list[Run]:
+def runs(windows: Windows) -> list[SeriesWindows]:
     """Each series' windows, as a scorer is fed with them."""
     return [
-        Run(key, windows.begin_ns[mine], windows.values[mine], windows.counts[mine])
+        SeriesWindows(key, windows.begin_ns[mine], windows.values[mine], windows.counts[mine])
         for index, key in enumerate(windows.keys)
         for mine in [windows.series == index]
     ]

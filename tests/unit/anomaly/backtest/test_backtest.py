@@ -23,8 +23,9 @@ from anomaly.models.store import Store
 from anomaly.pipeline import SpecError, canonical_json
 from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
 from anomaly.scoring.periods import NO_DATA, Period
-from anomaly.scoring.scorer import Key, Run
 from anomaly.scoring.tally import Tally
+from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
@@ -161,14 +162,14 @@ def broken() -> Windows:
     return printers.windows(samples, printers.clean(22, 6000))
 
 
-def runs(windows: Windows, size: int) -> list[Run]:
+def runs(windows: Windows, size: int) -> list[SeriesWindows]:
     """Each series' windows in runs of at most `size`."""
     found = []
     for number, key in enumerate(windows.keys):
         mine = np.flatnonzero(windows.series == number)
         for start in range(0, len(mine), size):
             part = mine[start : start + size]
-            found.append(Run(key, windows.begin_ns[part], windows.values[part], windows.counts[part]))
+            found.append(SeriesWindows(key, windows.begin_ns[part], windows.values[part], windows.counts[part]))
     return found
 
 

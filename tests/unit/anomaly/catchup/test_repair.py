@@ -5,7 +5,7 @@ import pytest
 from anomaly.catchup.gaps import Span, bucket_length, suspects
 from anomaly.influxdb.lines import line
 from anomaly.scoring.results import Result
-from anomaly.scoring.scorer import Key
+from anomaly.windows.arrays import Key
 
 W = 10
 A: Key = ("a",)

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly.models.features import Floats, Scaling, features, fit_scaling
+from anomaly.models.features import Scaling, features, fit_scaling
 from anomaly.models.model import Model
 from anomaly.models.relevance import Relevance, relevance, settled, usual_levels
 from anomaly.pipeline import Field, Pipeline, normalize
 from anomaly.scoring.scorer import Scorer
 from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
+from anomaly.windows.arrays import Floats
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import Fault
 

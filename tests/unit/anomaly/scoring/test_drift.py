@@ -13,10 +13,11 @@ from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, canonical_json, normalize
 from anomaly.scoring.drift import Drift, chance, stability
 from anomaly.scoring.results import Result
-from anomaly.scoring.scorer import Run, Scorer
+from anomaly.scoring.scorer import Scorer
 from anomaly.scoring.tally import Tally
 from anomaly.serving.udf import declaration
 from anomaly.training.fit import train
+from anomaly.windows.series import SeriesWindows
 from kapacitor_udf.testing import Harness
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
@@ -89,7 +90,7 @@ class Stream:
         found: list[Result] = []
         for index in range(len(windows)):
             one = slice(index, index + 1)
-            run = Run(KEY, windows.begin_ns[one], windows.values[one], windows.counts[one])
+            run = SeriesWindows(KEY, windows.begin_ns[one], windows.values[one], windows.counts[one])
             for scored in self.scorer.feed(self.model, run):
                 found += self.drift.feed(KEY, scored, run.values[0])
         return found

@@ -8,9 +8,9 @@ import numpy as np
 
 from anomaly.influxdb.client import Influx, Part
 from anomaly.influxdb.times import Range
-from anomaly.scoring.scorer import Run
 from anomaly.training.read import read
 from anomaly.training.sample import Sample
+from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS
 
@@ -25,7 +25,9 @@ def sample(count: int, most_bytes: int, series: int = 2, part: int = 100) -> Win
         place = np.arange(start, min(start + part, count))
         numbers = np.repeat(place[:, None].astype(np.float64), 6, axis=1)
         for index in range(series):
-            kept.add(Run((f"z{series - 1 - index}",), place * WINDOW_NS, numbers + index / 10, numbers[:, :3]))
+            kept.add(
+                SeriesWindows((f"z{series - 1 - index}",), place * WINDOW_NS, numbers + index / 10, numbers[:, :3])
+            )
     return kept.windows()
 
 

@@ -13,13 +13,15 @@ from anomaly.models.features import features, fit_scaling
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.results import results
-from anomaly.scoring.scorer import Run, Scored, Scorer
+from anomaly.scoring.scorer import Scored, Scorer
 from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
 from anomaly.training.gate import Refused
+from anomaly.windows.arrays import Floats
 from anomaly.windows.completeness import of_whole, whole_fields
+from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
-from tests.unit.anomaly.printers import Fault, Floats
+from tests.unit.anomaly.printers import Fault
 
 BEGIN_S = 20_000
 
@@ -42,7 +44,7 @@ def model(detector: str = "isolation_forest", missing: str = "usual") -> Model:
     return train(pipeline(detector, missing), windows, "v1", seed=0).model
 
 
-def run_of(samples: Floats) -> Run:
+def run_of(samples: Floats) -> SeriesWindows:
     (run,) = printers.runs(printers.windows(samples, begin_ns=BEGIN_S * 10**9))
     return run
 

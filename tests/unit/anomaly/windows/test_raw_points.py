@@ -10,9 +10,10 @@ from anomaly.serving.handler import run_of_one
 from anomaly.training.fit import train
 from anomaly.training.gate import Refused
 from anomaly.windows.aggregate import collect
+from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
-from tests.unit.anomaly.printers import FIELDS, Floats
+from tests.unit.anomaly.printers import FIELDS
 
 SECOND = 1_000_000_000
 

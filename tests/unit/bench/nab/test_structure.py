@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from bench.nab.corpus import Floats, Series
+from anomaly.windows.arrays import Floats
+from bench.nab.corpus import Series
 from bench.nab.structure import LEVELS, compare
 
 LENGTH = 1_200

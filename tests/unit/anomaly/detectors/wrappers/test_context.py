@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, Floats, History
+from anomaly.detectors.base import Detector, History
 from anomaly.detectors.wrappers.context import KINDS, Columns, Past, choose, column_names
 from anomaly.models.model import score_windows
 from anomaly.pipeline import load_schema, normalize
 from anomaly.training.fit import train
+from anomaly.windows.arrays import Floats
 from anomaly.windows.blocks import FOLDS, Blocks
 from tests.unit.anomaly import printers
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, Floats, History
+from anomaly.detectors.base import Detector, History
 from anomaly.detectors.forest.fit import least_own_bytes
 from anomaly.detectors.wrappers import per_series
 from anomaly.detectors.wrappers.context import KINDS, Contextual
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.training.fit import Trained, train
+from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 
 MINUTE = 60_000_000_000

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from anomaly.detectors.base import Floats, Follower, History
+from anomaly.detectors.base import Follower, History
 from anomaly.detectors.robust_z import RobustZ
 from anomaly.detectors.wrappers import running_tail
+from anomaly.windows.arrays import Floats
 
 MINUTE = 60_000_000_000
 # A level that 5 stands for: rare in the first series, usual in the second.

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-Key = tuple[str, ...]
+from anomaly.windows.arrays import Key
+
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 

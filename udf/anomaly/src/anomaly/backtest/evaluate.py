@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from anomaly.backtest.labels import Label, Truth
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA, Period
-from anomaly.scoring.scorer import Key
+from anomaly.windows.arrays import Key
 
 TOLERANCE_WINDOWS = 2
 

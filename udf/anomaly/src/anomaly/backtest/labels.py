@@ -19,7 +19,7 @@ from typing import Any
 from anomaly.influxdb.times import moment
 from anomaly.pipeline import Pipeline, SpecError
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Mark
-from anomaly.scoring.scorer import Key
+from anomaly.windows.arrays import Key
 
 _BEGIN = ("begin", "from")
 _END = ("end", "to")

@@ -9,8 +9,10 @@ from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.periods import Period, Tracker, rules
-from anomaly.scoring.scorer import Key, Run, Scored, Scorer, track
+from anomaly.scoring.scorer import Scored, Scorer, track
 from anomaly.scoring.tally import Tally
+from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
 
 # Severities that a sweep looks at; those that are not above the pipeline's `close` are left out.
 SWEEP = (55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0)
@@ -48,7 +50,7 @@ class Replay:
         }
         self.series: set[Key] = set()
 
-    def feed(self, run: Run) -> None:
+    def feed(self, run: SeriesWindows) -> None:
         """The next windows of a series."""
         self.series.add(run.key)
         for scored in self._scorer.feed(self._model, run, self._feedback):

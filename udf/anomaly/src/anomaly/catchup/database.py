@@ -11,7 +11,8 @@ from anomaly.influxdb.lines import line
 from anomaly.influxdb.source import runs, series_key
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.results import Result
-from anomaly.scoring.scorer import Key, Run
+from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Database:
             for part in self._influx.query(query, self._pipeline.database)
         }
 
-    def runs(self, key: Key, span: Span) -> Iterator[Run]:
+    def runs(self, key: Key, span: Span) -> Iterator[SeriesWindows]:
         """One series' windows, by time."""
         return runs(self._influx, self._pipeline, span.begin_ns, span.end_ns, key)
 

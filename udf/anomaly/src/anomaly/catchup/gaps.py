@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from anomaly.scoring.scorer import Key
+from anomaly.windows.arrays import Key
 
 # So many buckets at most are counted for each series, none shorter than so many windows.
 _MOST_BUCKETS = 200

@@ -21,8 +21,10 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Fields, Result, results, series_tags
-from anomaly.scoring.scorer import Key, Run, Scored, Scorer, series_name
+from anomaly.scoring.scorer import Scored, Scorer, series_name
 from anomaly.scoring.tally import Tally
+from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
 
 # The replay begins so many windows before what is missing, with no period running. By then the evidence of a tracker
 # that begins anew has been at 0 as often as that of one that never stopped.
@@ -156,7 +158,9 @@ class Replay:
         elif scored.begin_ns in self._repair.missing:
             yield score
 
-    def _alike(self, run: Run, written: Mapping[int, Written]) -> Iterator[tuple[Run, Model, Feedback | None]]:
+    def _alike(
+        self, run: SeriesWindows, written: Mapping[int, Written]
+    ) -> Iterator[tuple[SeriesWindows, Model, Feedback | None]]:
         """The run in parts that were, or will be, judged by one model, and heed feedback or not."""
         # What people have said since of windows that have a score does not change what became of them.
         how = [

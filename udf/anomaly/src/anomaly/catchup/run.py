@@ -9,7 +9,8 @@ from anomaly.catchup.repair import Models, Repair, Repaired, Replay
 from anomaly.influxdb.source import pieces
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
-from anomaly.scoring.scorer import Key, series_name
+from anomaly.scoring.scorer import series_name
+from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import scorable, whole_fields
 
 # Windows of a series that a look at what is missing reads at once.

@@ -18,10 +18,10 @@ from anomaly.models.model import Model
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
-from anomaly.scoring.scorer import Key
 from anomaly.scoring.tally import Tally
 from anomaly.training.gate import Refused
 from anomaly.training.read import check_fields
+from anomaly.windows.arrays import Key
 
 # In the place of a file of labels.
 FEEDBACK = "feedback"

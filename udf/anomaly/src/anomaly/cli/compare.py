@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from anomaly.backtest.comparison import Comparison, Key, Side, Span, compare
+from anomaly.backtest.comparison import Comparison, Side, Span, compare
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, connect, out, result
 from anomaly.influxdb.client import Influx
@@ -15,6 +15,7 @@ from anomaly.influxdb.times import ago_or_moment, rfc3339
 from anomaly.models.store import Store
 from anomaly.serving.shadow import SUFFIX
 from anomaly.training.gate import Refused
+from anomaly.windows.arrays import Key
 
 _MS = 1_000_000
 

@@ -15,8 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Times = NDArray[np.int64]
+from anomaly.windows.arrays import Floats, Times
 
 # A history of so many windows of each series tells how rare the rare is; a shorter one leaves that to guesses.
 LONG_WINDOWS = 1_000

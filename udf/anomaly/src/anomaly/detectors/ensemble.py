@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Detector, Floats, Follower, Times
+from anomaly.detectors.base import Detector, Follower
 from anomaly.severity.calibration import calibrate
+from anomaly.windows.arrays import Floats, Times
 
 # A severity, once in 1,000 days: well beyond where periods open, as how far tails reach there decides who is heard.
 _LEVEL = 87.5

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats, History, Times, filled
+from anomaly.detectors.base import History, filled
 from anomaly.detectors.parts.learnt import learnt_states, packed, unpacked
 from anomaly.detectors.parts.shares import shares
+from anomaly.windows.arrays import Floats, Ints, Times
 
 _TREES = 25
 _DEPTH = 8
@@ -29,8 +30,6 @@ _STRETCH = 250
 _FEW = 5
 # Of a node without mass.
 _LEAST = 0.5
-
-Ints = NDArray[np.intp]
 
 
 class HalfSpaceTrees:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats, Memoryless
+from anomaly.detectors.base import Memoryless
 from anomaly.detectors.parts.shares import shares
+from anomaly.windows.arrays import Floats
 
 _MOST_REFERENCES = 2_000
 _LEAST_REFERENCES = 200

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors import ensemble, half_space_trees, knn
-from anomaly.detectors.base import Detector, Floats, History
+from anomaly.detectors.base import Detector, History
 from anomaly.detectors.forest.isolation_forest import IsolationForest
 from anomaly.detectors.gap import Gap
 from anomaly.detectors.parts import featurewise
@@ -17,6 +17,7 @@ from anomaly.detectors.seasonal import Seasonal
 from anomaly.detectors.slow_gap import SlowGap
 from anomaly.detectors.wrappers import context, per_series, running_tail
 from anomaly.detectors.wrappers.tails import Tailed, fit_tails, tails_from_arrays
+from anomaly.windows.arrays import Floats
 
 # Those that look at each feature for itself.
 _CHANNELS: dict[str, type[Channel]] = {"gap": Gap, "slow_gap": SlowGap, "seasonal": Seasonal}

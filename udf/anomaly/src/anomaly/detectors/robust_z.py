@@ -8,8 +8,9 @@ only at this time; heavy tails look anomalous to it.
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats, Memoryless
+from anomaly.detectors.base import Memoryless
 from anomaly.detectors.parts.shares import shares
+from anomaly.windows.arrays import Floats
 
 
 class RobustZ(Memoryless):

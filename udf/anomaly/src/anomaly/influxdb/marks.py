@@ -20,9 +20,10 @@ from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import FALSE_ALARM, KINDS, Feedback, Look, Mark
 from anomaly.scoring.results import Result
-from anomaly.scoring.scorer import Run, Scorer
+from anomaly.scoring.scorer import Scorer
 from anomaly.scoring.tally import Tally
 from anomaly.windows.completeness import scorable, whole_fields
+from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 
 REMOVED = "removed"
@@ -98,7 +99,8 @@ def opens(model: Model, windows: Windows, feedback: Feedback, mark: Mark) -> boo
         for mine in [shown & (windows.series == index)]
         for begins in [set(windows.begin_ns[marked & mine].tolist())]
         for scored in scorer.feed(
-            model, Run(windows.keys[index], windows.begin_ns[mine], windows.values[mine], windows.counts[mine])
+            model,
+            SeriesWindows(windows.keys[index], windows.begin_ns[mine], windows.values[mine], windows.counts[mine]),
         )
     )
 

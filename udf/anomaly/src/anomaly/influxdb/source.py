@@ -8,7 +8,8 @@ import numpy as np
 from anomaly.influxdb.client import Influx, InfluxError, Part
 from anomaly.influxdb.influxql import columns, training_query
 from anomaly.pipeline import Pipeline
-from anomaly.scoring.scorer import Key, Run
+from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
 
 # A query of so many windows of each series is answered well before InfluxDB's query-timeout.
 _PIECE_WINDOWS = 10_000
@@ -23,7 +24,9 @@ def pieces(begin_ns: int, end_ns: int, window_ns: int, least: int = _PIECE_WINDO
         yield start_ns, min(start_ns + piece_ns, end_ns)
 
 
-def runs(influx: Influx, pipeline: Pipeline, begin_ns: int, end_ns: int, key: Key | None = None) -> Iterator[Run]:
+def runs(
+    influx: Influx, pipeline: Pipeline, begin_ns: int, end_ns: int, key: Key | None = None
+) -> Iterator[SeriesWindows]:
     """Every non-empty window of one piece [begin_ns, end_ns), series by series, each by time; a series comes in as many
     runs as InfluxDB's answer has chunks of it. Of one series, if `key` names it. Raises InfluxError."""
     query = training_query(pipeline, begin_ns, end_ns, key)
@@ -35,7 +38,9 @@ def runs(influx: Influx, pipeline: Pipeline, begin_ns: int, end_ns: int, key: Ke
         # Times would lose their last digits as floats. null becomes NaN; a field without points has the count null.
         begins = np.array([row[0] for row in part.rows], dtype=np.int64)
         numbers = np.array([row[1:] for row in part.rows], dtype=np.float64).reshape(-1, width)
-        yield Run(series_key(pipeline, part), begins, numbers[:, :features], np.nan_to_num(numbers[:, features:]))
+        yield SeriesWindows(
+            series_key(pipeline, part), begins, numbers[:, :features], np.nan_to_num(numbers[:, features:])
+        )
 
 
 def series_key(pipeline: Pipeline, part: Part) -> Key:

@@ -19,15 +19,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.models.relevance import Relevance, settled, usual_levels
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.specification import SHAPES, SPREADS
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key
 from anomaly.windows.completeness import whole_fields
 
-Floats = NDArray[np.float64]
-Rows = int | NDArray[np.intp]
+Rows = int | Ints
 
 # The floor of a spread, relative to the usual: ln 0.001 is some 30 deviations away with windows of ten points, yet
 # finite.
@@ -74,8 +73,8 @@ class Scaling:
     features with a least deviation usually are; None: no feature has one.
     """
 
-    keys: tuple[tuple[str, ...], ...]
-    spread: NDArray[np.bool_]
+    keys: tuple[Key, ...]
+    spread: Bools
     typical: Floats
     center: Floats
     scale: Floats
@@ -85,7 +84,7 @@ class Scaling:
     relevance: Relevance | None = None
     levels: Floats | None = None
 
-    def rows(self) -> dict[tuple[str, ...], int]:
+    def rows(self) -> dict[Key, int]:
         """The array row of each known series."""
         return {key: index + 1 for index, key in enumerate(self.keys)}
 
@@ -130,20 +129,20 @@ class Scaling:
         typical = float(self.typical[row, feature])
         return typical * _unshape(low), max(typical * _unshape(high), typical + least)
 
-    def enough_points(self, counts: Floats, row: Rows) -> NDArray[np.bool_]:
+    def enough_points(self, counts: Floats, row: Rows) -> Bools:
         """(n, f): which fields of which windows, of counts (n, f), have at least half of the points that are usual."""
         return np.asarray(counts >= _ENOUGH * self.usual[row])
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, AnyArray]:
         """Everything but `keys` as arrays, for the model's file."""
-        arrays: dict[str, NDArray[np.generic]] = {f"scaling_{name}": getattr(self, name) for name in _ARRAYS}
+        arrays: dict[str, AnyArray] = {f"scaling_{name}": getattr(self, name) for name in _ARRAYS}
         return arrays if self.levels is None else {**arrays, "scaling_levels": self.levels}
 
     @classmethod
     def from_arrays(
         cls,
         keys: Sequence[Sequence[str]],
-        arrays: Mapping[str, NDArray[np.generic]],
+        arrays: Mapping[str, AnyArray],
         relevance: Relevance | None = None,
     ) -> "Scaling":
         """The inverse of `arrays`. Raises KeyError where one is missing."""
@@ -156,7 +155,7 @@ class Scaling:
 _ARRAYS = tuple(name for name in Scaling.__dataclass_fields__ if name not in ("keys", "relevance", "levels"))
 
 
-def shape(values: Floats, spread: NDArray[np.bool_], typical: Floats) -> Floats:
+def shape(values: Floats, spread: Bools, typical: Floats) -> Floats:
     """The first step, (n, d) of (n, d): spreads relative to the typical, others as they are."""
     ratio = np.maximum(values / typical, _FLOOR)
     return np.where(spread, np.where(ratio > 1.0, ratio - 1.0, np.log(ratio)), values)
@@ -168,8 +167,8 @@ def _unshape(shaped: float) -> float:
 
 def fit_scaling(
     wanted: Sequence[Feature],
-    keys: Sequence[tuple[str, ...]],
-    series: NDArray[np.intp],
+    keys: Sequence[Key],
+    series: Ints,
     values: Floats,
     counts: Floats,
     relevance: Relevance | None = None,
@@ -220,7 +219,7 @@ def fit_scaling(
     return replace(scaling, levels=_levels(scaling, relevance.least, known_values))
 
 
-def _by_row(series: NDArray[np.intp], rows: int) -> Callable[[int], NDArray[np.intp]]:
+def _by_row(series: Ints, rows: int) -> Callable[[int], Ints]:
     """Which windows, of series (n,), are those of an array row."""
     order = np.argsort(series, kind="stable")
     bounds = np.searchsorted(series[order], np.arange(rows))
@@ -243,7 +242,7 @@ def _levels(scaling: Scaling, least: Floats, known: Mapping[tuple[int, int], Flo
     return levels
 
 
-def enough_windows(lengths: NDArray[np.intp]) -> NDArray[np.bool_]:
+def enough_windows(lengths: Ints) -> Bools:
     """Which series, of histories of so many windows (s,) or (s, f), get scales of their own."""
     return np.asarray(lengths >= np.clip(lengths.max(axis=0), 1, _ENOUGH_WINDOWS))
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomaly.detectors.base import Detector, Follower, Times
+from anomaly.detectors.base import Detector, Follower
 from anomaly.detectors.parts.shares import shares_of_known
 from anomaly.detectors.registry import load
 from anomaly.models.features import Feature, Scaling, features
@@ -15,9 +14,8 @@ from anomaly.models.reference import Reference
 from anomaly.models.relevance import relevance
 from anomaly.pipeline import Pipeline
 from anomaly.severity.calibration import Calibration
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Key, Times
 from anomaly.windows.windows import Windows
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Model:
     calibration: Calibration
     reference: Reference
     learned: frozenset[str] = frozenset()
-    _rows: dict[tuple[str, ...], int] = field(init=False)
+    _rows: dict[Key, int] = field(init=False)
     _features: list[Feature] = field(init=False)
     _windows_per_day: float = field(init=False)
     _expected: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = field(init=False, default_factory=dict)
@@ -79,7 +77,7 @@ class Model:
         """Whether the series was in the training data; others are scored with the scaling of all."""
         return key in self._rows
 
-    def enough_points(self, key: tuple[str, ...], counts: Floats) -> NDArray[np.bool_]:
+    def enough_points(self, key: tuple[str, ...], counts: Floats) -> Bools:
         """(n, f): which fields of a series' windows, of counts (n, f), have at least half of the points that are
         usual."""
         return self.scaling.enough_points(counts, self._rows.get(key, 0))
@@ -129,7 +127,7 @@ class Model:
             self._expected[row] = tuple(low for low, _ in ranges), tuple(high for _, high in ranges)
         return self._expected[row]
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, AnyArray]:
         """Everything but version, pipeline and series' keys as arrays."""
         parts = (self.scaling, self.detector, self.calibration, self.reference)
         return {name: array for part in parts for name, array in part.arrays().items()}
@@ -140,7 +138,7 @@ class Model:
         version: str,
         pipeline: Pipeline,
         keys: Sequence[Sequence[str]],
-        arrays: Mapping[str, NDArray[np.generic]],
+        arrays: Mapping[str, AnyArray],
     ) -> "Model":
         """The inverse of `arrays`. Raises KeyError where one is missing."""
         return cls(

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anomaly.windows.arrays import AnyArray, Floats, Ints
 
 _EDGES = 9
 # Between the edges, beyond them, and on each.
@@ -29,7 +28,7 @@ class Reference:
         """(d,): how many bins have a share that is more than single windows."""
         return np.asarray((self.shares > 1e-3).sum(axis=1), dtype=np.float64)
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, AnyArray]:
         """Everything as arrays, for the model's file."""
         return {
             "reference_edges": self.edges,
@@ -38,7 +37,7 @@ class Reference:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "Reference":
+    def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> "Reference":
         """The inverse of `arrays`. Raises KeyError where one is missing."""
         names = ("edges", "shares", "windows")
         return cls(*(np.asarray(arrays[f"reference_{name}"], dtype=np.float64) for name in names))
@@ -57,7 +56,7 @@ def reference(x: Floats) -> Reference:
     return Reference(edges, np.array(shares), np.array([len(column) for column in columns], dtype=np.float64))
 
 
-def bins(edges: Floats, x: Floats) -> NDArray[np.intp]:
+def bins(edges: Floats, x: Floats) -> Ints:
     """The bins (n, d), 0 to BINS - 1, of feature vectors (n, d) between edges (d, 9); UNKNOWN for NaN."""
     places = [
         np.searchsorted(row, column, side="left") + np.searchsorted(row, column, side="right")

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.pipeline.specification import SHAPES, SPREADS, Field
-
-Floats = NDArray[np.float64]
+from anomaly.windows.arrays import Bools, Floats
 
 _SIGN = {"both": 0, "high": 1, "low": -1}
 # Measured with single samples of twelve deviations, windows of ten: of 195 upwards and as many downwards, `high` finds
@@ -47,8 +46,8 @@ class Relevance:
 
     side: NDArray[np.int8]
     least: Floats
-    levels: NDArray[np.bool_]
-    spreads: NDArray[np.bool_]
+    levels: Bools
+    spreads: Bools
 
     @property
     def sides(self) -> tuple[int, ...]:

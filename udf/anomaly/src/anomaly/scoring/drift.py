@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomaly.models.features import Floats, features
+from anomaly.models.features import features
 from anomaly.models.model import Model
 from anomaly.models.reference import BINS, UNKNOWN, Reference, bins
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.results import Fields, Result, series_tags
-from anomaly.scoring.scorer import Key, Scored
+from anomaly.scoring.scorer import Scored
+from anomaly.windows.arrays import Bools, Floats, Ints, Key
 from kapacitor_udf import Groups
 
 # Windows that reach `periods.close`: one in twenty is no longer what calibration promised.
@@ -52,7 +52,7 @@ class Fading:
         self.weight = 0.0
         self.squares = 0.0
 
-    def add(self, number: NDArray[np.intp], above: NDArray[np.bool_], fade: float) -> None:
+    def add(self, number: Ints, above: Bools, fade: float) -> None:
         """n windows by time: their bins (n, d), and whether they reached `periods.close`."""
         n, d = number.shape
         weights = fade ** np.arange(n - 1, -1, -1)

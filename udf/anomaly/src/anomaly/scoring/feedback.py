@@ -22,14 +22,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.models.model import Verdict
 from anomaly.pipeline import Pipeline, canonical_json
 from anomaly.scoring.periods import NO_DATA, Period
+from anomaly.windows.arrays import Bools, Key
 from anomaly.windows.windows import Windows
-
-Key = tuple[str, ...]
 
 MAINTENANCE, TRUE, FALSE_ALARM = "maintenance", "true", "false_alarm"
 KINDS = (FALSE_ALARM, TRUE, MAINTENANCE)
@@ -181,22 +179,22 @@ class Feedback:
             if period.reason != NO_DATA or not self.maintained(key, period.begin_ns, period.end_ns)
         ]
 
-    def left_out(self, windows: Windows) -> NDArray[np.bool_]:
+    def left_out(self, windows: Windows) -> Bools:
         """(n,): the windows that must not be trained on."""
         return self._marked_as((MAINTENANCE, TRUE), windows)
 
-    def told_usual(self, windows: Windows) -> NDArray[np.bool_]:
+    def told_usual(self, windows: Windows) -> Bools:
         """(n,): the windows that are usual, whatever they look like."""
         return self._marked_as((FALSE_ALARM,), windows)
 
-    def _marked_as(self, kinds: Sequence[str], windows: Windows) -> NDArray[np.bool_]:
+    def _marked_as(self, kinds: Sequence[str], windows: Windows) -> Bools:
         found = np.zeros(len(windows), dtype=np.bool_)
         for mark in self.marks:
             if mark.kind in kinds:
                 found |= self.marked(windows, mark)
         return found
 
-    def marked(self, windows: Windows, mark: Mark) -> NDArray[np.bool_]:
+    def marked(self, windows: Windows, mark: Mark) -> Bools:
         """(n,): the windows that a mark is on."""
         meant = np.array([mark.concerns(self._tags(key)) for key in windows.keys], dtype=np.bool_)
         begin_ns = windows.begin_ns

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import Period
-from anomaly.scoring.scorer import Key, Scored
+from anomaly.scoring.scorer import Scored
+from anomaly.windows.arrays import Key
 
 Fields = dict[str, float | int | str | bool]
 

@@ -11,43 +11,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.detectors.base import Follower
-from anomaly.models.features import Floats, features
+from anomaly.models.features import features
 from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.periods import Period, Rules, Step, Tracker, rules
 from anomaly.scoring.tally import Tally
+from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import of_whole, scorable, whole_fields
+from anomaly.windows.series import SeriesWindows
 from kapacitor_udf import Counters, Groups
-
-Key = tuple[str, ...]
 
 # State of this many series is kept; beyond, the one that has been quiet longest is forgotten.
 _MOST_SERIES = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """n windows of one series by time; d features, f fields.
-
-    key: the series' tag values, in `group_by`'s order. begin_ns: (n,). values: aggregates (n, d), NaN where one is
-    missing. counts: (n, f), points in the window.
-    """
-
-    key: Key
-    begin_ns: NDArray[np.int64]
-    values: Floats
-    counts: Floats
-
-    def __len__(self) -> int:
-        return len(self.begin_ns)
-
-    def where(self, mask: NDArray[np.bool_]) -> "Run":
-        """The windows that `mask` (n,) selects."""
-        return Run(self.key, self.begin_ns[mask], self.values[mask], self.counts[mask])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +77,7 @@ class Scorer:
         """When periods open and close."""
         return self._rules
 
-    def feed(self, model: Model | None, run: Run, feedback: Feedback | None = None) -> Iterator[Scored]:
+    def feed(self, model: Model | None, run: SeriesWindows, feedback: Feedback | None = None) -> Iterator[Scored]:
         """The next windows of a series; those that can be scored come out, by time. Without a model none can.
 
         feedback: what people said of periods.

@@ -18,12 +18,14 @@ from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, parse
 from anomaly.scoring.drift import Drift
 from anomaly.scoring.results import Result, results
-from anomaly.scoring.scorer import Key, Run, Scorer
+from anomaly.scoring.scorer import Scorer
 from anomaly.scoring.tally import Tally
 from anomaly.serving.feedback_file import FeedbackWatcher, feedback_path
 from anomaly.serving.shadow import Shadow
 from anomaly.serving.watcher import Watcher
 from anomaly.windows.aggregate import Window, aggregate, collect
+from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
 from kapacitor_udf import Batch, BatchHandler, Context, Point, PointSink, Rejected
 
 
@@ -140,7 +142,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
         self._shadow.close()
 
 
-def run_of_one(pipeline: Pipeline, key: Key, begin_ns: int, window: Window) -> Run:
+def run_of_one(pipeline: Pipeline, key: Key, begin_ns: int, window: Window) -> SeriesWindows:
     """A window of raw points as what the training query would answer for it."""
     values = []
     for name in pipeline.fields:
@@ -149,4 +151,4 @@ def run_of_one(pipeline: Pipeline, key: Key, begin_ns: int, window: Window) -> R
             value = aggregate(samples, function)
             values.append(math.nan if value is None else value)
     counts = [len(window.samples.get(name, ())) for name in pipeline.fields]
-    return Run(key, np.array([begin_ns]), np.array([values]), np.array([counts], dtype=np.float64))
+    return SeriesWindows(key, np.array([begin_ns]), np.array([values]), np.array([counts], dtype=np.float64))

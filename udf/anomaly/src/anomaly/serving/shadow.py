@@ -11,9 +11,10 @@ from anomaly.models.store import SHADOW, Store
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.results import Result, results
-from anomaly.scoring.scorer import Run, Scorer
+from anomaly.scoring.scorer import Scorer
 from anomaly.scoring.tally import Tally
 from anomaly.serving.watcher import Watcher
+from anomaly.windows.series import SeriesWindows
 
 # What the names of the measurements end with.
 SUFFIX = "_shadow"
@@ -34,7 +35,7 @@ class Shadow:
         """Notices a candidate that has come or gone."""
         self._watcher.model()
 
-    def feed(self, run: Run, feedback: Feedback) -> Iterator[Result]:
+    def feed(self, run: SeriesWindows, feedback: Feedback) -> Iterator[Result]:
         """What the candidate says of the next windows of a series."""
         model = self._watcher.model()
         if model is None:

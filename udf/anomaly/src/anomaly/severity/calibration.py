@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.severity.rarity import days
-
-Floats = NDArray[np.float64]
+from anomaly.windows.arrays import Floats
 
 _TAIL = 0.01
 _TAIL_POINTS = 50

@@ -27,12 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.influxdb.marks import opens
-from anomaly.models.features import Floats, features
+from anomaly.models.features import features
 from anomaly.models.model import Model, score_windows
 from anomaly.pipeline.specification import SHAPES
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Feedback, Mark
 from anomaly.training.fit import Trained
 from anomaly.training.gate import MIN_WINDOWS
+from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import LEAD_IN_WINDOWS, Windows
 
 # What may happen by chance once in a hundred comparisons of equals.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from anomaly.detectors.base import Detector, History
 from anomaly.detectors.registry import combine, fit, members
-from anomaly.models.features import Floats, Scaling, features, fit_scaling
+from anomaly.models.features import Scaling, features, fit_scaling
 from anomaly.models.model import Model, score_windows
 from anomaly.models.reference import reference
 from anomaly.models.relevance import relevance
@@ -27,6 +27,7 @@ from anomaly.severity.calibration import calibrate
 from anomaly.training.gate import MIN_WINDOWS, Quality, check_quality, check_windows
 from anomaly.training.plan import Plan, plan
 from anomaly.training.progress import Progress, Quiet
+from anomaly.windows.arrays import Floats
 from anomaly.windows.blocks import FOLDS, Blocks
 from anomaly.windows.completeness import of_whole, scorable, whole_fields
 from anomaly.windows.windows import Windows

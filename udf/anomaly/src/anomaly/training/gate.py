@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.models.features import Floats, features
+from anomaly.models.features import features
 from anomaly.pipeline import Pipeline
 from anomaly.severity.calibration import calibrate
 from anomaly.severity.rarity import days
+from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 
 MIN_WINDOWS = 200

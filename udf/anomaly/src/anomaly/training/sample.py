@@ -10,7 +10,8 @@ so that a history of unknown length is thinned while it is read.
 
 import numpy as np
 
-from anomaly.scoring.scorer import Key, Run
+from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 
 # 2^64 divided by the golden ratio.
@@ -30,7 +31,7 @@ class Sample:
         self._most_bytes = most_bytes
         self._level = 0
         self._keys: dict[Key, int] = {}
-        self._runs: list[Run] = []
+        self._runs: list[SeriesWindows] = []
         self._bytes = 0
         self.read = 0
 
@@ -44,7 +45,7 @@ class Sample:
         """How many series were seen."""
         return len(self._keys)
 
-    def add(self, run: Run) -> None:
+    def add(self, run: SeriesWindows) -> None:
         """Windows of one series."""
         self.read += len(run)
         self._keys.setdefault(run.key, len(self._keys))
@@ -55,7 +56,7 @@ class Sample:
             for earlier in runs:
                 self._append(earlier)
 
-    def _append(self, run: Run) -> None:
+    def _append(self, run: SeriesWindows) -> None:
         if self._level:
             stretch = ((run.begin_ns - self._begin_ns) // self._stretch_ns).astype(np.uint64)
             run = run.where((stretch * _GOLDEN) >> np.uint64(64 - self._level) == 0)

@@ -11,9 +11,8 @@ of two days would do just that. There are then some more blocks.
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomaly.detectors.base import Times
+from anomaly.windows.arrays import Bools, Ints, Times
 
 FOLDS = 5
 BLOCKS = 50
@@ -35,18 +34,18 @@ class Blocks:
             position = np.empty(len(begin_ns))
             position[np.argsort(begin_ns, kind="stable")] = np.arange(len(begin_ns)) / len(begin_ns) * count
         self._position = position
-        self.number: NDArray[np.intp] = np.minimum(position.astype(np.intp), count - 1)
+        self.number: Ints = np.minimum(position.astype(np.intp), count - 1)
 
-    def held_back(self, fold: int) -> NDArray[np.bool_]:
+    def held_back(self, fold: int) -> Bools:
         """(n,): the windows of a fold."""
         return np.asarray(self.number % FOLDS == fold)
 
-    def trained_on(self, fold: int) -> NDArray[np.bool_]:
+    def trained_on(self, fold: int) -> Bools:
         """(n,): the windows that a fold's forest may see."""
         offset = (self._position - fold) % FOLDS
         return np.asarray((offset >= 1 + _MARGIN) & (offset < FOLDS - _MARGIN))
 
-    def begins(self, share: float) -> NDArray[np.bool_]:
+    def begins(self, share: float) -> Bools:
         """(n,): the windows in the first `share` of each block; all where it is 1 or more."""
         return np.asarray(self._position - self.number < share)
 

@@ -8,12 +8,9 @@ feature pass the window by.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.pipeline import Pipeline
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from anomaly.windows.arrays import Bools, Floats
 
 
 def whole_fields(values: Floats, fields: int) -> Bools:

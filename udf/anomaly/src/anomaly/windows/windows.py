@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
+from anomaly.windows.arrays import Bools, Floats, Ints, Key, Times
 
 # Detectors that remember see so many windows before those that are to be judged, which fill their means and sums.
 LEAD_IN_WINDOWS = 60
@@ -20,36 +17,36 @@ class Windows:
     d), NaN where an aggregate is missing. counts: (n, f), points in the window.
     """
 
-    keys: tuple[tuple[str, ...], ...]
-    series: NDArray[np.intp]
-    begin_ns: NDArray[np.int64]
+    keys: tuple[Key, ...]
+    series: Ints
+    begin_ns: Times
     values: Floats
     counts: Floats
 
     def __len__(self) -> int:
         return len(self.begin_ns)
 
-    def where(self, mask: NDArray[np.bool_]) -> "Windows":
+    def where(self, mask: Bools) -> "Windows":
         """The windows that `mask` (n,) selects; all keys stay. Copies nothing when that is all."""
         if mask.all():
             return self
         return Windows(self.keys, self.series[mask], self.begin_ns[mask], self.values[mask], self.counts[mask])
 
-    def led_in(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def led_in(self, wanted: Bools) -> Bools:
         """(n,): the wanted windows (n,), and the LEAD_IN_WINDOWS of the same series that come right before them."""
         shown = wanted.copy()
         for distance, same in self._pairs():
             shown[:-distance] |= wanted[distance:] & same
         return shown
 
-    def led_out(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def led_out(self, wanted: Bools) -> Bools:
         """(n,): the wanted windows (n,), and the LEAD_IN_WINDOWS of the same series that come right after them."""
         shown = wanted.copy()
         for distance, same in self._pairs():
             shown[distance:] |= wanted[:-distance] & same
         return shown
 
-    def _pairs(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    def _pairs(self) -> Iterator[tuple[int, Bools]]:
         """Each distance, and whether windows that far apart are of one series (n - distance,)."""
         for distance in range(1, min(LEAD_IN_WINDOWS, len(self) - 1) + 1):
             yield distance, self.series[distance:] == self.series[:-distance]

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Detector, Floats, History
+from anomaly.detectors.base import Detector, History
 from anomaly.detectors.forest.isolation_forest import IsolationForest
 from anomaly.detectors.wrappers import per_series, running_tail
 from anomaly.detectors.wrappers.context import Columns, Contextual, states
 from anomaly.detectors.wrappers.tails import Tailed, fit_tails
+from anomaly.windows.arrays import Floats
 from anomaly.windows.blocks import FOLDS, Blocks
 
 # More windows than this are thinned evenly: a tree sees some hundreds anyway, and the boxes of the leaves are filled.

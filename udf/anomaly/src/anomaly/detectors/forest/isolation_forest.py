@@ -29,12 +29,10 @@ from numpy.typing import NDArray
 from anomaly.detectors.base import Memoryless
 from anomaly.detectors.forest.nodes import Nodes, lay_out
 from anomaly.detectors.parts.shares import shares
+from anomaly.windows.arrays import AnyInts, Floats
 
 if TYPE_CHECKING:
     from anomaly.detectors.forest.walk import Walk
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.signedinteger[Any]]
 
 _KEPT = 0.8
 
@@ -50,11 +48,11 @@ class IsolationForest(Memoryless):
     leaf's. normal_path: the path length that gets the score 0.5.
     """
 
-    feature: Ints
+    feature: AnyInts
     threshold: Floats
-    children: Ints
-    roots: Ints
-    leaf: Ints
+    children: AnyInts
+    roots: AnyInts
+    leaf: AnyInts
     path: Floats
     box: Floats
     gain: Floats

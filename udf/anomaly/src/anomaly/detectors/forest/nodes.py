@@ -8,14 +8,11 @@ is greater than the largest float32 that is at most the threshold: so thresholds
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int32]
-Whole = NDArray[np.signedinteger[Any]]
+from anomaly.windows.arrays import AnyInts, Floats, Int32s
 
 NODE = np.dtype([("threshold", np.float32), ("feature", np.int32), ("child", np.int32)])
 
@@ -30,8 +27,8 @@ class Nodes:
     """
 
     node: NDArray[np.void]
-    root: Ints
-    leaf: Ints
+    root: Int32s
+    leaf: Int32s
     path: Floats
     box: Floats
     gain: Floats
@@ -41,11 +38,11 @@ class Nodes:
 
 def lay_out(
     *,
-    feature: Whole,
+    feature: AnyInts,
     threshold: Floats,
-    children: Whole,
-    roots: Whole,
-    leaf: Whole,
+    children: AnyInts,
+    roots: AnyInts,
+    leaf: AnyInts,
     path: Floats,
     box: Floats,
     gain: Floats,
@@ -94,7 +91,7 @@ def _rounded_down(threshold: Floats) -> NDArray[np.float32]:
     return rounded
 
 
-def _depth(child: Ints, leaf: Ints, level: Whole) -> int:
+def _depth(child: Int32s, leaf: Int32s, level: AnyInts) -> int:
     depth = 0
     while len(level := level[leaf[level] < 0]):
         level = np.concatenate([child[level], child[level] + 1])

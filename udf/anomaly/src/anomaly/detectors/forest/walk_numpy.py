@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.forest.nodes import Floats, Nodes
+from anomaly.detectors.forest.nodes import Nodes
+from anomaly.windows.arrays import Floats, Int32s
 
 # Small enough that the boxes of all trees' leaves stay in the processor's cache.
 _CHUNK = 128
@@ -40,10 +41,10 @@ class Walk:
         gaps = self._gaps(x, leaves)
         return self._lengths(leaves), gaps.sum(axis=1), gaps, self._nodes.gain.take(leaves, axis=0).mean(axis=1)
 
-    def _lengths(self, leaves: NDArray[np.int32]) -> Floats:
+    def _lengths(self, leaves: Int32s) -> Floats:
         return np.asarray(self._nodes.path.take(leaves).sum(axis=1))
 
-    def _leaves(self, x: Floats) -> NDArray[np.int32]:
+    def _leaves(self, x: Floats) -> Int32s:
         if x.shape[1] != self._nodes.gain.shape[1]:
             raise ValueError(f"{x.shape[1]} features instead of {self._nodes.gain.shape[1]}")
         with np.errstate(over="ignore"):
@@ -57,7 +58,7 @@ class Walk:
             nodes = self._child.take(nodes) + above
         return self._nodes.leaf.take(nodes)
 
-    def _leaves_of_one(self, single: NDArray[np.float32]) -> NDArray[np.int32]:
+    def _leaves_of_one(self, single: NDArray[np.float32]) -> Int32s:
         # Deciding at all nodes at once costs less than gathering those on the way, level by level.
         following = self._child + (single.take(self._feature) > self._threshold)
         nodes = self._nodes.root
@@ -65,7 +66,7 @@ class Walk:
             nodes = following.take(nodes)
         return self._nodes.leaf.take(nodes)[None, :]
 
-    def _gaps(self, x: Floats, leaves: NDArray[np.int32]) -> Floats:
+    def _gaps(self, x: Floats, leaves: Int32s) -> Floats:
         point, box = x[:, None, :], self._nodes.box.take(leaves, axis=0)
         gaps = np.maximum(box[:, :, 0] - point, point - box[:, :, 1])
         np.maximum(gaps, 0.0, out=gaps)

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats, History, Times
+from anomaly.detectors.base import History
 from anomaly.detectors.parts.channel import DAY_NS, Channel, Setting
 from anomaly.detectors.parts.learnt import learnt_states, packed, unpacked
 from anomaly.detectors.parts.shares import shares
+from anomaly.windows.arrays import Floats, Times
 
 # As many as the longest of the channels' means spans.
 _BREAK_WINDOWS = 48

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats
+from anomaly.windows.arrays import Floats
 
 
 def shares(parts: Floats) -> Floats:

@@ -26,9 +26,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Detector, Floats, Follower, History, Times, filled
+from anomaly.detectors.base import Detector, Follower, History, filled
 from anomaly.detectors.parts.learnt import packed, unpacked
 from anomaly.detectors.parts.shares import shares
+from anomaly.windows.arrays import Floats, Times
 
 NAME = "context"
 _PLAIN = "plain_"

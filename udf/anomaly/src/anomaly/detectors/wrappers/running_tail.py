@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats, History, Memoryless, Times, filled
+from anomaly.detectors.base import History, Memoryless, filled
 from anomaly.detectors.parts.learnt import ENOUGH, SHOWN, packed, unpacked
 from anomaly.detectors.parts.surprise import Surprise
+from anomaly.windows.arrays import Floats, Times
 
 _NAME = "running_tail"
 # In units of the tail's mean excess; see `Surprise`.

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Floats, Memoryless
+from anomaly.detectors.base import Memoryless
+from anomaly.windows.arrays import Floats
 
 _TAIL = 0.01
 _TAIL_POINTS = 20
