@@ -37,7 +37,8 @@ class Machine:
         (self.tree / "scripts").mkdir(parents=True)
         (self.tree / "requirements").mkdir()
         self.bin.mkdir()
-        shutil.copy(ROOT / "scripts" / "bootstrap", self.tree / "scripts" / "bootstrap")
+        for script in ("bootstrap", "ansible_bytecode.py"):
+            shutil.copy(ROOT / "scripts" / script, self.tree / "scripts" / script)
         for name in ("tools", "dev"):
             (self.tree / "requirements" / f"{name}.txt").write_text(f"# {name}\n", encoding="utf-8")
         for tool in TOOLS:
@@ -154,6 +155,33 @@ def test_a_second_work_tree_with_a_link_to_the_environment_runs_its_own_code(mac
         text=True,
     )
     assert run.stdout == f"{second}/udf/anomaly/src/one/__init__.py\n"
+
+
+def test_what_is_installed_has_bytecode_where_python_writes_none(machine: Machine) -> None:
+    machine.program("python3", machine.python)
+    assert machine.bootstrap().returncode == 0
+    (site,) = (machine.tree / ".venv" / "lib").glob("python*/site-packages")
+    assert list((site / "__pycache__").glob("ansible_bytecode.*.pyc"))
+
+
+def test_modules_of_ansible_keep_their_bytecode(machine: Machine) -> None:
+    machine.program("python3", machine.python)
+    assert machine.bootstrap().returncode == 0
+    hooks = subprocess.run(
+        [machine.tree / ".venv" / "bin" / "python", "-c", "import sys; print(sys.path_hooks[0].__name__)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert hooks.stdout == "payload_importer\n"
+
+
+def test_a_changed_importer_is_installed(machine: Machine) -> None:
+    machine.program("python3", machine.python)
+    assert machine.bootstrap().returncode == 0
+    importer = machine.tree / "scripts" / "ansible_bytecode.py"
+    importer.write_text(importer.read_text() + "# changed\n", encoding="utf-8")
+    assert "up to date" not in machine.bootstrap().stdout
+    (installed,) = (machine.tree / ".venv" / "lib").glob("python*/site-packages/ansible_bytecode.py")
+    assert installed.read_text().endswith("# changed\n")
 
 
 @pytest.mark.parametrize("sudo", [False, True])
