@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kapacitor_udf import _compiled, _uncompiled
-from kapacitor_udf._framing import LONGEST_RUN, FrameReader, Oversized, Run, apart, frame
+from kapacitor_udf._framing import LONGEST_RUN, FrameReader, Oversized, PointRun, apart, frame
 from kapacitor_udf._uncompiled import POINT_TAG
 
 points = st.binary(max_size=200).map(POINT_TAG.__add__)
@@ -33,7 +33,7 @@ def test_messages_survive_any_way_of_cutting_the_stream(messages: list[bytes], c
 def test_points_that_follow_each_other_are_one_run(others: list[bytes]) -> None:
     one, two = frame(POINT_TAG + b"one"), frame(POINT_TAG + bytes(300))
     found = FrameReader(1000).feed(one + two + b"".join(map(frame, others)) + two)
-    assert found == [Run(one + two, 2), *others, Run(two, 1)]
+    assert found == [PointRun(one + two, 2), *others, PointRun(two, 1)]
 
 
 @given(messages, st.binary(max_size=5), st.integers(0, 20), st.integers(0, 250), st.integers(0, 12))
@@ -59,7 +59,7 @@ def test_the_compiled_part_refuses_what_is_no_run(torn: bytes) -> None:
 def test_a_run_has_an_end() -> None:
     point = frame(POINT_TAG + b"point")
     found = FrameReader(1000).feed(point * (2 * LONGEST_RUN + 3))
-    assert found == [Run(point * count, count) for count in (LONGEST_RUN, LONGEST_RUN, 3)]
+    assert found == [PointRun(point * count, count) for count in (LONGEST_RUN, LONGEST_RUN, 3)]
 
 
 @given(st.integers(0, 300_000))
@@ -71,7 +71,7 @@ def test_the_length_is_the_varint_of_protobuf(size: int) -> None:
 @given(messages, st.lists(st.integers(0, 10_000), max_size=30), st.integers(2, 200))
 def test_an_oversized_message_costs_only_itself(messages: list[bytes], cuts: list[int], limit: int) -> None:
     reader = FrameReader(limit)
-    found: list[Run | bytes | Oversized] = []
+    found: list[PointRun | bytes | Oversized] = []
     for chunk in chunks(b"".join(map(frame, messages)), cuts):
         found += reader.feed(chunk)
     assert list(apart(found)) == [each if len(each) <= limit else Oversized(len(each), each[:2]) for each in messages]

@@ -1,7 +1,7 @@
 import threading
 
 from kapacitor_udf import Counters
-from kapacitor_udf._framing import Run
+from kapacitor_udf._framing import PointRun
 from kapacitor_udf._inbox import Inbox
 from kapacitor_udf._receiver import RawBatch, Request, Unit
 
@@ -16,15 +16,15 @@ def make(points: int = 10, octets: int = 10_000) -> tuple[Inbox, Counters, list[
     )
 
 
-def point(name: bytes) -> Run:
-    return Run(name, 1)
+def point(name: bytes) -> PointRun:
+    return PointRun(name, 1)
 
 
 def points(count: int) -> list[Unit]:
     return [point(b"point %d" % number) for number in range(count)]
 
 
-BATCH = RawBatch(b"begin", [Run(b"pppp", 4)], b"end", 4, 12)
+BATCH = RawBatch(b"begin", [PointRun(b"pppp", 4)], b"end", 4, 12)
 QUESTION = Request(4, b"snapshot")
 
 
@@ -41,9 +41,9 @@ def test_units_come_out_in_order_and_in_bounded_portions() -> None:
 
 def test_a_unit_larger_than_the_portion_is_taken_alone() -> None:
     inbox, _, _ = make()
-    inbox.put([BATCH, Run(b"pppp", 4), BATCH])
+    inbox.put([BATCH, PointRun(b"pppp", 4), BATCH])
     assert inbox.take(1, 0) == [BATCH]
-    assert inbox.take(1, 0) == [Run(b"pppp", 4)]
+    assert inbox.take(1, 0) == [PointRun(b"pppp", 4)]
 
 
 def test_full_by_points_or_by_bytes() -> None:
@@ -83,7 +83,7 @@ def test_out_of_patience_data_is_shed_whole_and_questions_are_not() -> None:
     inbox.put(points(10))
     inbox.pause()
     assert inbox.resume() is True
-    assert inbox.put([point(b"new"), BATCH, QUESTION, Run(b"newnew", 2)]) is False
+    assert inbox.put([point(b"new"), BATCH, QUESTION, PointRun(b"newnew", 2)]) is False
     assert (counters.shed_points, counters.shed_batches) == (3, 1)
     assert inbox.take(100, 0) == [*points(10), QUESTION]
 
@@ -103,7 +103,7 @@ def test_shedding_ends_when_half_is_handled() -> None:
 
 def test_what_is_left_is_counted_in_points_and_batches() -> None:
     inbox, _, _ = make()
-    inbox.put([Run(b"pppp", 4), BATCH])
+    inbox.put([PointRun(b"pppp", 4), BATCH])
     assert inbox.left == 5
 
 
@@ -130,8 +130,8 @@ def test_take_waits_for_units_and_for_the_end() -> None:
 
 def test_what_is_taken_has_the_times_of_its_arrival() -> None:
     inbox, _, _ = make(points=1000)
-    inbox.put([Run(b"ppp", 3), QUESTION])
-    inbox.put([BATCH, Run(b"pp", 2)])
+    inbox.put([PointRun(b"ppp", 3), QUESTION])
+    inbox.put([BATCH, PointRun(b"pp", 2)])
     inbox.put([])
     inbox.take(3, 0)
     ((first, count),) = inbox.arrived

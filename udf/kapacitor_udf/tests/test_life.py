@@ -1,23 +1,25 @@
 import pytest
 
-from kapacitor_udf._life import TABLE, Life, Said, State
+from kapacitor_udf._life import TABLE, Life, LifeState, Said
 
 
 def test_every_state_has_its_row_and_closed_is_the_end() -> None:
-    assert set(TABLE) == set(State)
-    assert TABLE[State.CLOSED] == {}
-    assert all(TABLE[state][Said.NOTHING_MORE] is State.CLOSED for state in State if state is not State.CLOSED)
+    assert set(TABLE) == set(LifeState)
+    assert TABLE[LifeState.CLOSED] == {}
+    assert all(
+        TABLE[state][Said.NOTHING_MORE] is LifeState.CLOSED for state in LifeState if state is not LifeState.CLOSED
+    )
 
 
 def test_data_is_said_only_while_running() -> None:
-    assert [state for state in State if Said.DATA in TABLE[state]] == [State.RUNNING]
+    assert [state for state in LifeState if Said.DATA in TABLE[state]] == [LifeState.RUNNING]
 
 
 def test_a_life() -> None:
     life = Life()
     for said in (Said.INFO, Said.INIT_OK, Said.RESTORED, Said.DATA, Said.SNAPSHOT, Said.NOTHING_MORE):
         life.says(said)
-    assert life.state is State.CLOSED
+    assert life.state is LifeState.CLOSED
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from kapacitor_udf import Batch, Point
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import _wire as wire_module
 from kapacitor_udf import wire_pb2 as wire
-from kapacitor_udf._framing import Run, apart, frame
+from kapacitor_udf._framing import PointRun, apart, frame
 from kapacitor_udf._receiver import RawBatch, Receiver, Request, Unit, Unusable, size, weight
 
 
@@ -29,14 +29,14 @@ def contents(unit: Unit) -> object:
     """A unit, without how its points fell into runs."""
     if isinstance(unit, RawBatch):
         return (unit.begin, list(apart(unit.points)), unit.end, unit.count)
-    return list(apart([unit])) if isinstance(unit, Run) else unit
+    return list(apart([unit])) if isinstance(unit, PointRun) else unit
 
 
 def test_points_and_batches_become_units_in_order() -> None:
     units = receiver().receive(
         peer.encode_point(point()) + peer.encode_batch(batch(point(), point())) + peer.encode_point(point(3))
     )
-    assert [type(unit) for unit in units] == [Run, RawBatch, Run]
+    assert [type(unit) for unit in units] == [PointRun, RawBatch, PointRun]
     assert [weight(unit) for unit in units] == [1, 2, 1]
     assert isinstance(units[1], RawBatch)
     assert units[1].count == 2

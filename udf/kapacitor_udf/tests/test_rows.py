@@ -25,8 +25,8 @@ from kapacitor_udf import (
     PointSink,
     Rejected,
     Rows,
+    _questions,
     _row_codec,
-    _worker,
     compiled,
 )
 from kapacitor_udf import _peer as peer
@@ -428,7 +428,7 @@ def test_what_cannot_work_is_told_at_init(declaration: UDF, says: str) -> None:
 
 
 def test_a_missing_compiled_part_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_worker, "compiled", False)
+    monkeypatch.setattr(_questions, "compiled", False)
     with Harness(udf(Scores)) as harness:
         harness.point(point(1, a=1, b=1))
         assert harness.log == ["kapacitor_udf was installed without its compiled part: this works, but not as fast"]

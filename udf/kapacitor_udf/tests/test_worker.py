@@ -29,7 +29,7 @@ from kapacitor_udf import (
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
 from kapacitor_udf._framing import frame
-from kapacitor_udf._life import State
+from kapacitor_udf._life import LifeState
 from kapacitor_udf._log import Log
 from kapacitor_udf._receiver import Receiver
 from kapacitor_udf._worker import Worker
@@ -486,5 +486,5 @@ def test_whatever_arrives_nothing_goes_out_that_takes_kapacitord_down(
     found = peer.responses(worker.sink.take())
     data = peer.data(found)
     assert all(isinstance(each, Point if provides is STREAM else Batch) for each in data)
-    if worker.life.state is State.WAITING:
+    if worker.life.state is LifeState.WAITING:
         assert not data

@@ -1,13 +1,28 @@
-"""Kapacitor user-defined functions in Python: declare a UDF, write a handler, `run` it. See the README.
+"""User-defined functions for Kapacitor in Python: declare a UDF, write a handler, `run` it. The README is for users.
 
-What the modules do, from the wire up, all without I/O but the last four: `_framing` cuts bytes into messages, `_wire`
-encodes and decodes them, `_receiver` sorts them into units of work, `_life` is the state machine, `_worker` calls the
-handler (`_handlers`, `_data`, `_declaration`, `_groups`) and answers for it, `_inbox` is the queue between reading and
-handling, `_session` connects all this to two descriptors, `_process` to stdin and stdout, `_server` to the connections
-of a Unix socket (`_listener`). `__main__` records conversations and replays them (`_record`, `_recording`, `_replay`).
+The modules in the order in which a point passes them. Only those that are marked with * read, write or wait.
 
-`_rows`, `_row_codec` and `_group_numbers` are the fast path of a FieldsHandler. `_loops` takes what of it is compiled
-(`_compiled`), or else does without (`_uncompiled`).
+- `__main__`*: the command line.
+- `_process`*: Kapacitor starts the program; claims standard input and output, and holds one conversation.
+- `_server`*, `_listener`*: Kapacitor dials a Unix socket; forks a process for each connection.
+- `_stderr`*, `_log`: lines for people that cannot block or break the protocol.
+- `_conversation`*: three threads on two descriptors, within `_limits`.
+- `_reader`*: reads, and starts the `_countdown` at the end of input.
+- `_framing`: cuts bytes into messages, by `_loops`: `_compiled`, or `_uncompiled` without a compiler.
+- `_receiver`: sorts messages into units of work.
+- `_inbox`: the bounded queue between reading and handling.
+- `_handling`*: takes units, drives the worker, and writes results to `_output`*.
+- `_worker`: hands units to `_data_steps` or `_questions`, which call the handler behind a `_guard`.
+- `_wire`: decodes and encodes messages, by `wire_pb2`, which is generated from `wire.proto`.
+- `_rows`, `_row_codec`, `_group_numbers`: the fast path of a `FieldsHandler`.
+- `_snapshots`: wraps a handler's state so that a foreign one is refused.
+- `_heartbeat`*: answers keepalives, and emits `_metrics`.
+
+What all of them speak of: `_declaration` (UDF, options), `_data` (points, batches), `_handlers` (what a user derives
+from), `_groups` (state by group), `_life` (the state machine), `_counters` with its `_histogram`, and `_errors`.
+
+For tests and diagnosis: `testing` with `_peer`, Kapacitor's end of a conversation; `_record`*, `_recording`, `_replay`*
+and `_text` record conversations, replay them, and show them.
 """
 
 from ._counters import Counters
@@ -16,11 +31,11 @@ from ._declaration import BOOL, DOUBLE, DURATION, INT, STRING, UDF, Metrics, Opt
 from ._errors import DeclarationError, InitError, Rejected, UDFError
 from ._groups import Groups
 from ._handlers import BatchHandler, BatchSink, Context, FieldsHandler, Handler, PointSink, StreamHandler
+from ._limits import Limits
 from ._loops import compiled
 from ._process import run
 from ._rows import Rows
 from ._server import serve
-from ._session import Limits
 
 __version__ = "0.1.0"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ._declaration import find
 from ._errors import DeclarationError, InitError, RecordingError, ReplayError
+from ._limits import Limits
 from ._process import claim_standard_descriptors, converse, describe
-from ._session import Limits
 
 _EQUAL, _DIFFERENT, _FAILED = 0, 1, 2
 _MOST_DIFFERENCES = 20

@@ -5,8 +5,8 @@ the length and the first two bytes of a message, which tell what it is. Bytes of
 buffer, and the buffer is looked at again only when the frame can be complete, so a large message that arrives in many
 reads costs linear time.
 
-Nearly all messages are points, so those that follow each other are not cut apart: they come out as one Run, which costs
-one step of whoever handles it, however many points there are in it.
+Nearly all messages are points, so those that follow each other are not cut apart: they come out as one PointRun, which
+costs one step of whoever handles it, however many points there are in it.
 
 A message over the limit is passed over without keeping it: it costs itself and not the task. A length that Kapacitor
 cannot have meant (it writes at most 2**32 - 1, protobuf ends at 2**31 - 1) means that the two sides are out of step;
@@ -21,12 +21,12 @@ from ._loops import pass_points, split
 
 LARGEST_MESSAGE = 2**31 - 1
 LONGEST_RUN = 1024
-"""Points in one Run: what is queued, shed and handled as a whole."""
+"""Points in one PointRun: what is queued, shed and handled as a whole."""
 _LONGEST_VARINT = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PointRun:
     """`count` messages of points in a row, as they came: each with its length before it."""
 
     frames: bytes
@@ -57,10 +57,10 @@ class FrameReader:
         """Bytes of a frame that has not arrived whole."""
         return len(self._waiting) + self._skipping
 
-    def feed(self, data: bytes) -> list[Run | bytes | Oversized]:
+    def feed(self, data: bytes) -> list[PointRun | bytes | Oversized]:
         """Take what was read; give the messages that are now complete, in order. Nothing more once it is `broken`.
 
-        Messages of points come as Runs, others as bytes.
+        Messages of points come as PointRuns, others as bytes.
         """
         if self.broken is not None:
             return []
@@ -77,13 +77,13 @@ class FrameReader:
         self._wanted = 0
         return self._cut(data)
 
-    def _cut(self, data: bytes) -> list[Run | bytes | Oversized]:
-        frames: list[Run | bytes | Oversized] = []
+    def _cut(self, data: bytes) -> list[PointRun | bytes | Oversized]:
+        frames: list[PointRun | bytes | Oversized] = []
         position, end = 0, len(data)
         while position < end:
             stop, count = pass_points(data, position, self._limit, LONGEST_RUN)
             if count:
-                frames.append(Run(data[position:stop], count))
+                frames.append(PointRun(data[position:stop], count))
                 position = stop
                 continue
             size = data[position]
@@ -144,10 +144,10 @@ def frame(message: bytes) -> bytes:
     return bytes(head) + message
 
 
-def apart(parts: Iterable[Run | bytes | Oversized]) -> Iterator[bytes | Oversized]:
+def apart(parts: Iterable[PointRun | bytes | Oversized]) -> Iterator[bytes | Oversized]:
     """Messages one by one, those of runs too."""
     for part in parts:
-        if isinstance(part, Run):
+        if isinstance(part, PointRun):
             yield from split(part.frames)
         else:
             yield part

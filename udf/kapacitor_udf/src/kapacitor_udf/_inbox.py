@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from ._counters import Counters
-from ._framing import Run
+from ._framing import PointRun
 from ._receiver import RawBatch, Unit, items, size, weight
 
 
@@ -48,7 +48,7 @@ class Inbox:
                 self._shedding = False
             before = len(self._units)
             for unit in units:
-                if self._shedding and isinstance(unit, Run):
+                if self._shedding and isinstance(unit, PointRun):
                     self._counters.shed_points += unit.count
                     continue
                 if self._shedding and isinstance(unit, RawBatch):
@@ -115,7 +115,7 @@ class Inbox:
             when, together = self._arrivals.popleft()
             if together > 1:
                 self._arrivals.appendleft((when, together - 1))
-            if isinstance(unit, Run | RawBatch):
+            if isinstance(unit, PointRun | RawBatch):
                 arrived.append((when, items(unit)))
         return arrived
 

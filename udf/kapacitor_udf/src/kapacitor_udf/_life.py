@@ -12,7 +12,7 @@ of its user, so they raise. What Kapacitor sends out of place does not get here:
 from enum import Enum, auto
 
 
-class State(Enum):
+class LifeState(Enum):
     """Where a UDF is in its life."""
 
     WAITING = auto()
@@ -33,25 +33,25 @@ class Said(Enum):
     NOTHING_MORE = auto()
 
 
-TABLE: dict[State, dict[Said, State]] = {
-    State.WAITING: {
-        Said.INFO: State.WAITING,
-        Said.INIT_OK: State.RUNNING,
-        Said.INIT_FAILED: State.FAILED,
+TABLE: dict[LifeState, dict[Said, LifeState]] = {
+    LifeState.WAITING: {
+        Said.INFO: LifeState.WAITING,
+        Said.INIT_OK: LifeState.RUNNING,
+        Said.INIT_FAILED: LifeState.FAILED,
         # Out of place, but Kapacitor would wait for the answer for ever.
-        Said.SNAPSHOT: State.WAITING,
-        Said.RESTORED: State.WAITING,
-        Said.NOTHING_MORE: State.CLOSED,
+        Said.SNAPSHOT: LifeState.WAITING,
+        Said.RESTORED: LifeState.WAITING,
+        Said.NOTHING_MORE: LifeState.CLOSED,
     },
-    State.RUNNING: {
-        Said.INFO: State.RUNNING,
-        Said.SNAPSHOT: State.RUNNING,
-        Said.RESTORED: State.RUNNING,
-        Said.DATA: State.RUNNING,
-        Said.NOTHING_MORE: State.CLOSED,
+    LifeState.RUNNING: {
+        Said.INFO: LifeState.RUNNING,
+        Said.SNAPSHOT: LifeState.RUNNING,
+        Said.RESTORED: LifeState.RUNNING,
+        Said.DATA: LifeState.RUNNING,
+        Said.NOTHING_MORE: LifeState.CLOSED,
     },
-    State.FAILED: {Said.NOTHING_MORE: State.CLOSED},
-    State.CLOSED: {},
+    LifeState.FAILED: {Said.NOTHING_MORE: LifeState.CLOSED},
+    LifeState.CLOSED: {},
 }
 
 
@@ -59,7 +59,7 @@ class Life:
     """One UDF's state."""
 
     def __init__(self) -> None:
-        self.state = State.WAITING
+        self.state = LifeState.WAITING
 
     def says(self, what: Said) -> None:
         """Go on to the next state. Raises RuntimeError if `what` may not be said now."""

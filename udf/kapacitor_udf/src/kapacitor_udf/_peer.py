@@ -8,7 +8,7 @@ from ._data import Batch, Point
 from ._declaration import UDF, Call, Option, ValueType
 from ._errors import InitError
 from ._framing import LARGEST_MESSAGE, FrameReader, apart, frame
-from ._wire import _VALUE_FIELDS, _point, _wire_point
+from ._wire import VALUE_FIELDS, to_message, to_point
 
 
 def _request(**member: Any) -> bytes:
@@ -33,7 +33,7 @@ def encode_init(calls: Sequence[Call], task: str, node: str) -> bytes:
 
 
 def _value(kind: ValueType, value: Any) -> wire.OptionValue:
-    members: dict[str, Any] = {"type": kind.value, _VALUE_FIELDS[kind]: value}
+    members: dict[str, Any] = {"type": kind.value, VALUE_FIELDS[kind]: value}
     return wire.OptionValue(**members)
 
 
@@ -54,7 +54,7 @@ def encode_restore(snapshot: bytes) -> bytes:
 
 def encode_point(point: Point) -> bytes:
     """A point of a stream, fields that are not finite included."""
-    return _request(point=_wire_point(point, None, finite=False) or wire.Point(time=point.time))
+    return _request(point=to_message(point, None, finite=False) or wire.Point(time=point.time))
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -126,7 +126,7 @@ def data(found: Iterable[Any]) -> list[Point | Batch]:
                 if begin.size < 0:
                     raise ValueError(f"a batch of size {begin.size}: kapacitord panics")
             case "point":
-                (out if begin is None else points).append(_point(response.point))
+                (out if begin is None else points).append(to_point(response.point))
             case "end":
                 if begin is None:
                     raise ValueError("an EndBatch without a BeginBatch: kapacitord panics")

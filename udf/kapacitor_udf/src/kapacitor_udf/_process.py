@@ -16,11 +16,12 @@ import sys
 import traceback
 from typing import NoReturn
 
+from ._conversation import Conversation
 from ._counters import Counters
 from ._data import BATCH, STREAM
 from ._declaration import UDF
+from ._limits import Limits
 from ._log import Log
-from ._session import Limits, Session
 from ._stderr import LineWriter, Relay, replace_standard_streams
 
 
@@ -72,11 +73,11 @@ def converse(udf: UDF, source: int, sink: int, limits: Limits, *, prefix: str = 
         os._exit(code)
 
     os.register_at_fork(after_in_child=let_go)
-    session = Session(
+    conversation = Conversation(
         udf, input=source, output=sink, limits=limits, counters=counters, log=Log(lines.write), on_end=end
     )
     try:
-        code = session.run()
+        code = conversation.run()
     except BaseException:  # a mistake of this library's: never linger, Kapacitor waits for this process
         traceback.print_exc()
         code = 1

@@ -2,7 +2,7 @@
 
 A unit is what the handler's side deals with as a whole, and what is shed as a whole if it must be:
 
-- Run: the messages of points outside of a batch that follow each other, as they came;
+- PointRun: the messages of points outside of a batch that follow each other, as they came;
 - RawBatch: the messages of one batch, from begin to end, as they came;
 - Request: a question that wants an answer in its place in the stream (info, init, snapshot, restore);
 - Unusable: something that can only be counted, or answered without its content.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from . import _wire
 from ._errors import FramingError, MalformedError
-from ._framing import FrameReader, Oversized, Run, frame
+from ._framing import FrameReader, Oversized, PointRun, frame
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class RawBatch:
     """The messages of a batch. `count`: its points; `size`: bytes of all messages."""
 
     begin: bytes
-    points: list[Run]
+    points: list[PointRun]
     end: bytes
     count: int
     size: int
@@ -48,22 +48,22 @@ class Unusable:
     why: str
 
 
-Unit = Run | RawBatch | Request | Unusable
+Unit = PointRun | RawBatch | Request | Unusable
 
 
 def weight(unit: Unit) -> int:
     """Points in a unit, at least 1: what a queue counts."""
-    return max(1, unit.count) if isinstance(unit, Run | RawBatch) else 1
+    return max(1, unit.count) if isinstance(unit, PointRun | RawBatch) else 1
 
 
 def items(unit: Unit) -> int:
     """Points outside of batches, batches or questions in a unit: what a loss is counted in."""
-    return unit.count if isinstance(unit, Run) else 1
+    return unit.count if isinstance(unit, PointRun) else 1
 
 
 def size(unit: Unit) -> int:
     """Bytes that a unit holds on to."""
-    if isinstance(unit, Run):
+    if isinstance(unit, PointRun):
         return len(unit.frames)
     if isinstance(unit, RawBatch):
         return unit.size
@@ -95,7 +95,7 @@ class Receiver:
         """Take what was read; give the units that are now complete, in order. Nothing more once it is `broken`."""
         units: list[Unit] = []
         for message in self._frames.feed(data):
-            if isinstance(message, Run):
+            if isinstance(message, PointRun):
                 self._points(message, units)
                 continue
             if isinstance(message, Oversized):
@@ -111,7 +111,7 @@ class Receiver:
                 continue
             kind = _wire.kind(message)
             if kind == _wire.POINT:  # one that cannot be read, or it would have come in a run
-                self._points(Run(frame(message), 1), units)
+                self._points(PointRun(frame(message), 1), units)
             elif kind == _wire.BEGIN:
                 if self._open is not None and not self._given_up:
                     units.append(Unusable(kind, "unexpected", "a batch began inside a batch, which is given up"))
@@ -133,7 +133,7 @@ class Receiver:
                 )
         return units
 
-    def _points(self, run: Run, units: list[Unit]) -> None:
+    def _points(self, run: PointRun, units: list[Unit]) -> None:
         batch = self._open
         if batch is None:
             units.append(run)

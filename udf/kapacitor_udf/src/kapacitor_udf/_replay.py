@@ -32,7 +32,7 @@ _LARGEST_DIFF = 3000
 
 
 @dataclass(slots=True)
-class Outcome:
+class ReplayOutcome:
     """What a replay has shown. `differences` are lines: `-` was recorded, `+` was said now."""
 
     requests: int = 0
@@ -50,7 +50,7 @@ def replay(
     paced: bool = False,
     ignored: Collection[str] = (),
     patience: float = 60.0,
-) -> Outcome:
+) -> ReplayOutcome:
     """Replay to a UDF that `command` starts. `paced`: as slowly as it was recorded.
 
     Raises ReplayError if the UDF ends early or says nothing for `patience` seconds, OSError if it cannot be started.
@@ -72,7 +72,9 @@ def replay(
         process.stdout.close()
         process.stdin.close()
     replayed = _compared(_without_barriers(listener.said, requests), ignored)
-    return Outcome(len(requests), len(recorded), len(replayed), _differences(recorded, replayed), recording.problem)
+    return ReplayOutcome(
+        len(requests), len(recorded), len(replayed), _differences(recorded, replayed), recording.problem
+    )
 
 
 def _feed(requests: list[Message], sink: IO[bytes], listener: "_Listener", paced: bool, patience: float) -> None:

@@ -2,10 +2,11 @@
 
 Kapacitor dials once for each node of a task (and once for Info at its start), keeps the connection for the node's life,
 and never dials again. A connection's process is forked from the server and does what process mode does: the same
-session, the same limits, the same end. So all that holds there holds here for each connection apart: a handler that is
-stuck, leaks or crashes in C is ended with its connection and touches no other, which threads could not promise (nobody
-can end a thread), and connections use as many cores as there are. What forking saves over processes that Kapacitor
-starts is start-up and memory: what was imported before the fork is there at once, and shared until it is written to.
+conversation, the same limits, the same end. So all that holds there holds here for each connection apart: a handler
+that is stuck, leaks or crashes in C is ended with its connection and touches no other, which threads could not promise
+(nobody can end a thread), and connections use as many cores as there are. What forking saves over processes that
+Kapacitor starts is start-up and memory: what was imported before the fork is there at once, and shared until it is
+written to.
 
 The server itself has one thread (a fork copies no others), runs nothing of the handler's, and waits for connections,
 children and signals in one poll. On SIGTERM it stops listening and passes the signal on: a child takes it for the end
@@ -27,10 +28,10 @@ from typing import NoReturn
 from ._counters import Counters
 from ._declaration import UDF
 from ._errors import InitError, ListenError
+from ._limits import Limits
 from ._listener import Listener
 from ._log import Log
 from ._process import converse, divert_standard_descriptors
-from ._session import Limits
 from ._stderr import LineWriter
 
 # What a child needs beyond its limits' `drain` before it counts as hung.
@@ -121,7 +122,7 @@ class _Server:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            # The end of input is what a session obeys, and it does so whatever its handler is stuck in.
+            # The end of input is what a conversation obeys, and it does so whatever its handler is stuck in.
             signal.signal(signal.SIGTERM, lambda _number, _frame: _end_input(connection))
             self._listener.socket.close()
             os.close(self._wake_out)

@@ -7,7 +7,7 @@ from . import wire_pb2 as wire
 from ._data import Point
 from ._declaration import ValueType
 from ._log import one_line
-from ._wire import _VALUE_FIELDS, _point
+from ._wire import VALUE_FIELDS, to_point
 
 _LONGEST = 2000
 
@@ -38,7 +38,7 @@ def _init(init: Any) -> str:
         return "ok" if init.success else f"failed: {init.error}"
     calls = []
     for option in init.options:
-        values = [getattr(value, _VALUE_FIELDS[ValueType(value.type)]) for value in option.values]
+        values = [getattr(value, VALUE_FIELDS[ValueType(value.type)]) for value in option.values]
         calls.append(f".{option.name}({', '.join(map(repr, values))})")
     return f"task={init.taskID!r} node={init.nodeID!r} {''.join(calls)}"
 
@@ -68,7 +68,7 @@ def _batch(message: Any) -> str:
 
 
 def _told_point(message: Any) -> str:
-    point = _point(message)
+    point = to_point(message)
     grouped = f" by={','.join(point.dimensions)}" if point.dimensions else ""
     return f"{_line(point)}{grouped}{' byName' if point.by_name else ''}"
 

@@ -29,7 +29,7 @@ NAMES = {
     BEGIN: "begin", POINT: "point", END: "end",
 }  # fmt: skip
 
-_VALUE_FIELDS = {
+VALUE_FIELDS = {
     ValueType.BOOL: "boolValue",
     ValueType.INT: "intValue",
     ValueType.DOUBLE: "doubleValue",
@@ -77,9 +77,9 @@ def _call(option: Any) -> Call:
             declared = ValueType(each.type)
         except ValueError:
             raise MalformedError(f"option {option.name!r} has a value of the unknown type {each.type}") from None
-        if each.WhichOneof("value") != _VALUE_FIELDS[declared]:
+        if each.WhichOneof("value") != VALUE_FIELDS[declared]:
             raise MalformedError(f"option {option.name!r} says {declared.name} and holds {each.WhichOneof('value')}")
-        values.append((declared, getattr(each, _VALUE_FIELDS[declared])))
+        values.append((declared, getattr(each, VALUE_FIELDS[declared])))
     return Call(option.name, tuple(values))
 
 
@@ -98,10 +98,10 @@ def decode_point(message: bytes) -> Point:
 
     A field that is in several of the maps is what Kapacitor takes it for: bool over double over integer over string.
     """
-    return _point(_request(message, "point"))
+    return to_point(_request(message, "point"))
 
 
-def _point(point: Any) -> Point:
+def to_point(point: Any) -> Point:
     fields: dict[str, FieldValue] = {}
     if point.fieldsString:
         fields.update(point.fieldsString)
@@ -180,14 +180,14 @@ def encode_point(point: Point, dropped: list[str] | None = None) -> bytes | None
     Fields that are not finite are left out, and their names appended to `dropped`. Raises TypeError or ValueError
     naming what cannot be sent.
     """
-    inner = _wire_point(point, dropped)
+    inner = to_message(point, dropped)
     return None if inner is None else _data(POINT_TAG, inner)
 
 
 def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes, int]:
     """The frames of a batch, from its begin to its end, and the number of points in it. Raises as encode_point does."""
     _checked("batch", batch.name, batch.tmax)
-    points = [inner for point in batch.points if (inner := _wire_point(point, dropped)) is not None]
+    points = [inner for point in batch.points if (inner := to_message(point, dropped)) is not None]
     try:
         begin = wire.BeginBatch(
             name=batch.name, group=batch.group, tags=batch.tags, size=len(points), byName=batch.by_name
@@ -199,7 +199,7 @@ def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes,
     return b"".join(frames), len(points)
 
 
-def _wire_point(point: Point, dropped: list[str] | None, finite: bool = True) -> wire.Point | None:
+def to_message(point: Point, dropped: list[str] | None, finite: bool = True) -> wire.Point | None:
     doubles: dict[str, float] = {}
     integers: dict[str, int] = {}
     strings: dict[str, str] = {}

@@ -12,9 +12,9 @@ from ._counters import Counters
 from ._data import Batch, Point
 from ._declaration import UDF
 from ._errors import InitError
+from ._limits import Limits
 from ._log import Log
 from ._receiver import Receiver
-from ._session import Limits
 from ._worker import Worker
 
 __all__ = ["Harness"]
@@ -55,7 +55,7 @@ class Harness:
     @property
     def handler(self) -> Any:
         """The handler itself."""
-        return self._worker._handler  # the harness is its worker's other half
+        return self._worker.handler
 
     def point(self, point: Point) -> list[Any]:
         """Feed a point. What this made the handler emit: points or batches."""

@@ -1,0 +1,133 @@
+"""Data: points and batches become calls of the handler.
+
+A step is the smallest thing that can fail. Where a handler takes many points at once and raises, the same points are
+handled again one by one, so that only those are lost which raise by themselves; they are decoded anew for that, as the
+handler may have changed the objects before it raised. Points that are no data for this UDF are counted and dropped.
+"""
+
+from collections.abc import Iterator
+
+from ._data import BATCH, STREAM, EdgeType, Point
+from ._errors import MalformedError
+from ._framing import PointRun
+from ._guard import Guard
+from ._handlers import FieldsHandler, PointSink, StreamHandler
+from ._life import LifeState, Said
+from ._loops import split
+from ._receiver import RawBatch
+from ._rows import Rows
+from ._wire import decode_batch, decode_point
+
+
+class DataSteps:
+    """Hands data to the handler behind a guard."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def points(self, runs: list[PointRun], count: int) -> Iterator[None]:
+        """Handle points of a stream, yielding after each step.
+
+        Args:
+            runs: the points.
+            count: how many they are together.
+        """
+        if not self._takes(STREAM, count):
+            return
+        guard = self._guard
+        handler = guard.handler
+        if isinstance(handler, FieldsHandler):
+            yield from self._rows(handler, PointRun(b"".join(run.frames for run in runs), count))
+            return
+        messages = [message for run in runs for message in split(run.frames)]
+        points = []
+        for message in messages:
+            point = self._decoded(message)
+            if point is not None:
+                points.append(point)
+        guard.counters.points_in += len(points)
+        guard.life.says(Said.DATA)
+        if type(handler).points is not StreamHandler.points and points:
+            if guard.call(handler.points, points, "points", counted=len(points) == 1):
+                yield
+                return
+            if len(points) == 1:
+                yield
+                return
+            points = [point for message in messages if (point := self._decoded(message, again=True)) is not None]
+        for point in points:
+            guard.call(handler.point, point, "point")
+            yield
+
+    def _rows(self, handler: FieldsHandler, run: PointRun) -> Iterator[None]:
+        """Handle points by the fast path, yielding after each step."""
+        guard = self._guard
+        rows, refused = handler.codec.decode(run.frames, run.count)
+        for error in refused:
+            if isinstance(error, MalformedError):
+                guard.undecodable(error)
+            else:
+                guard.counters.points_in += 1
+                guard.failed(error, "add_fields")
+        guard.counters.points_in += len(rows)
+        guard.life.says(Said.DATA)
+        if len(rows) and not guard.call(self._add_fields, rows, "add_fields", counted=len(rows) == 1):
+            for row in handler.codec.again(rows) if len(rows) > 1 else ():
+                guard.call(self._add_fields, row, "add_fields")
+                yield
+        handler.groups.used(rows.groups)
+        yield
+
+    def _add_fields(self, rows: Rows, sink: PointSink) -> None:
+        """Let the handler add its fields to rows, and emit their points."""
+        guard = self._guard
+        codec = guard.handler.codec
+        encoded = codec.encode(rows, guard.handler.add_fields(rows))
+        for rejected in rows.rejected:
+            guard.failed(rejected, "add_fields")
+        sink.add(encoded.frames)
+        guard.counters.points_out += encoded.points
+        guard.counters.dropped_fields += encoded.dropped_fields
+        guard.counters.dropped_points += encoded.dropped_points
+
+    def batch(self, raw: RawBatch) -> None:
+        """Handle one batch.
+
+        Args:
+            raw: its messages.
+        """
+        if not self._takes(BATCH, 1):
+            return
+        guard = self._guard
+        try:
+            messages = (message for run in raw.points for message in split(run.frames))
+            points = [point for message in messages if (point := self._decoded(message)) is not None]
+            batch = decode_batch(raw.begin, points, raw.end)
+        except MalformedError as error:
+            guard.undecodable(error)
+            return
+        guard.counters.batches_in += 1
+        guard.counters.points_in += len(points)
+        guard.life.says(Said.DATA)
+        guard.call(guard.handler.batch, batch, "batch")
+
+    def _takes(self, edge: EdgeType, number: int) -> bool:
+        """Whether the UDF wants data of this kind now; counts `number` points or batches if it does not."""
+        guard = self._guard
+        is_running = guard.life.state is LifeState.RUNNING
+        if is_running and guard.udf.wants is edge:
+            return True
+        guard.counters.unexpected += number
+        if is_running:
+            what, other = ("points", "batches") if edge is STREAM else ("batches", "points")
+            guard.log.explain("unexpected data", lambda: f"got {what}, but this UDF wants {other}: dropped")
+        return False
+
+    def _decoded(self, message: bytes, again: bool = False) -> Point | None:
+        """The point in a message, None if it cannot be read. `again`: it was counted before."""
+        try:
+            return decode_point(message)
+        except MalformedError as error:
+            if not again:
+                self._guard.undecodable(error)
+            return None

@@ -1,0 +1,108 @@
+"""The guard around one task's handler: what the handler raises costs one step, and never the task.
+
+All calls that may emit something go through `Guard.call`. What such a call emitted before it raised is taken back, the
+step is counted under the exception's name and explained on stderr, and the next step begins. So a step is the unit of
+loss: one point, one micro-batch, one batch, one tick.
+
+The guard also holds what data and questions share: the handler, its context, its sink, and the state of its life.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ._counters import Counters
+from ._data import STREAM
+from ._declaration import UDF
+from ._errors import MalformedError, Rejected
+from ._handlers import BatchSink, Context, PointSink
+from ._life import Life
+from ._log import Log, place
+
+
+class Guard:
+    """Calls one task's handler, and answers for it.
+
+    Attributes:
+        udf: the declaration.
+        counters: where everything is counted.
+        log: where trouble is told.
+        life: the state of the task.
+        sink: what the handler emits into, and where answers go between its results.
+        handler: the handler, None until Init has made it.
+        context: what the handler is made from, None until Init.
+    """
+
+    def __init__(
+        self, udf: UDF, counters: Counters, log: Log, on_error: Callable[[BaseException], None] | None = None
+    ) -> None:
+        """Guard a handler that Init is going to make.
+
+        Args:
+            udf: the declaration.
+            counters: where everything is counted.
+            log: where trouble is told.
+            on_error: called with every exception of the handler after it was counted.
+        """
+        self.udf = udf
+        self.counters = counters
+        self.log = log
+        self.life = Life()
+        self.sink: PointSink | BatchSink = PointSink(counters) if udf.provides is STREAM else BatchSink(counters)
+        self.handler: Any = None
+        self.context: Context | None = None
+        self._on_error = on_error
+
+    def call(self, method: Callable[..., None], argument: Any, what: str, counted: bool = True) -> bool:
+        """Call a method of the handler; if it raises, nothing that it emitted remains.
+
+        Args:
+            method: takes the argument, if there is one, and the sink.
+            argument: what is handled; None if the method takes the sink only.
+            what: the method's name, for messages and counters.
+            counted: whether an exception is counted; False if the same data are handled again.
+
+        Returns:
+            Whether it went well.
+        """
+        self.sink.mark()
+        try:
+            if argument is None:
+                method(self.sink)
+            else:
+                method(argument, self.sink)
+        except BaseException as error:  # sys.exit() in a handler must not end a task either
+            self.sink.rewind()
+            self.failed(error, what, counted)
+            return False
+        return True
+
+    def failed(self, error: BaseException, what: str, counted: bool = True) -> None:
+        """Count and explain an exception of the handler.
+
+        Args:
+            error: what it raised.
+            what: the name of the method that raised it.
+            counted: whether it is counted.
+        """
+        if isinstance(error, Rejected):
+            if counted:
+                self.counters.reject(error.reason)
+                self.log.explain(f"rejected: {error.reason}", lambda: f"rejected: {error}")
+            return
+        name = type(error).__name__
+        self.counters.last_error = f"{name} in {what}(): {error!s:.500}"
+        if counted:
+            self.counters.reject(f"{name} in {what}")
+        spot = place(error)
+        self.log.explain(f"{name} {spot}", lambda: f"{what}() raised {name}: {error!s:.1500} (at {spot})")
+        if self._on_error is not None:
+            self._on_error(error)
+
+    def undecodable(self, error: MalformedError) -> None:
+        """Count and explain a message that could not be read.
+
+        Args:
+            error: why it could not.
+        """
+        self.counters.undecodable += 1
+        self.log.explain("undecodable", lambda: f"dropped: {error}")

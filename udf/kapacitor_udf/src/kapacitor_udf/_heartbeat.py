@@ -1,0 +1,81 @@
+"""The heartbeat: answers keepalives, vouches for a busy handler, and emits the UDF's own metrics.
+
+It runs in a thread of its own, so that none of this waits for the handler: Kapacitor kills a UDF that does not answer
+its keepalives, and metrics matter most while the handler is stuck.
+"""
+
+import math
+import threading
+import time
+
+from . import _wire
+from ._counters import Counters
+from ._handling import HandlingLoop
+from ._output import Output
+from ._worker import Worker
+
+
+class Heartbeat:
+    """Beats for one handling loop."""
+
+    def __init__(self, loop: HandlingLoop, worker: Worker, output: Output, counters: Counters, *, every: float) -> None:
+        """Prepare to beat.
+
+        Args:
+            loop: tells since when the handler has been busy.
+            worker: makes the metrics.
+            output: what is written to.
+            counters: where life signs are counted.
+            every: seconds without a write after which a busy handler is vouched for.
+        """
+        self._loop = loop
+        self._worker = worker
+        self._output = output
+        self._counters = counters
+        self._every = every
+        self._changed = threading.Condition(threading.Lock())
+        self._asked: int | None = None
+        self._over = threading.Event()
+
+    def ask(self, asked_at: int) -> None:
+        """Note a keepalive request; another thread calls this.
+
+        Args:
+            asked_at: the time in the request, which the answer repeats.
+        """
+        with self._changed:
+            self._asked = asked_at
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Write nothing more from the next beat on; another thread calls this."""
+        self._over.set()
+
+    def run(self) -> None:
+        """Beat until it is stopped, or until Kapacitor has closed its end."""
+        metrics = self._worker.udf.metrics
+        metrics_every = math.inf if metrics is None else metrics.every
+        reported_at = time.monotonic()
+        while not self._over.is_set():
+            with self._changed:
+                if self._asked is None:
+                    self._changed.wait(min(self._every, max(0.0, reported_at + metrics_every - time.monotonic())))
+                asked, self._asked = self._asked, None
+            frames = b""
+            if asked is not None or self._vouches():
+                self._counters.keepalives += 1
+                frames = _wire.encode_keepalive(asked if asked is not None else time.time_ns())
+            if time.monotonic() >= reported_at + metrics_every:
+                reported_at = time.monotonic()
+                frames += self._worker.metrics()
+            try:
+                if frames:
+                    self._output.write(frames)
+            except OSError:
+                return  # the handling loop finds out by itself, and the end of input follows
+
+    def _vouches(self) -> bool:
+        """Whether the handler has been busy, and nothing was written, for the time between two beats."""
+        since = self._loop.busy_since
+        now = time.monotonic()
+        return since is not None and now - since >= self._every and now - self._output.written_at >= self._every

@@ -1,0 +1,38 @@
+"""The writing descriptor, shared by the handling loop and the heartbeat.
+
+Frames must never be torn apart, and two threads write. So each write holds a lock until all of its bytes are written,
+and whoever writes hands over whole frames only. It is the only lock that is held during I/O: Kapacitor may stop
+reading, and then both threads may hang in it, which the reader's countdown ends.
+"""
+
+import os
+import threading
+import time
+
+
+class Output:
+    """Writes whole frames to a descriptor, from any thread.
+
+    Attributes:
+        written_at: when the last write ended (monotonic seconds), 0 before the first one.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self.written_at = 0.0
+
+    def write(self, frames: bytes) -> None:
+        """Write all bytes of some frames.
+
+        Args:
+            frames: whole frames.
+
+        Raises:
+            OSError: Kapacitor has closed its end.
+        """
+        with self._lock:
+            rest = memoryview(frames)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            self.written_at = time.monotonic()

@@ -1,0 +1,171 @@
+"""Questions: Info, Init, Snapshot and Restore, each answered in its place in the stream.
+
+Kapacitor waits for these answers without a limit, so every question is answered, whatever the handler does. What makes
+an answer negative differs: a handler that cannot be made fails Init, and the process ends; a snapshot that cannot be
+taken is answered empty, and Kapacitor keeps the last one; a restore that fails is answered with success and a new
+handler that starts cold, since a failed restore would fail the task at every start until somebody deletes it.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from . import _snapshots, _wire
+from ._data import STREAM
+from ._errors import InitError, MalformedError, Rejected, SnapshotError
+from ._guard import Guard
+from ._handlers import BatchHandler, Context, FieldsHandler, Handler, StreamHandler
+from ._life import LifeState, Said
+from ._log import place
+from ._loops import compiled
+from ._receiver import Request, Unusable
+
+
+class Questions:
+    """Answers for the handler behind a guard, which Init makes.
+
+    Attributes:
+        init_error: why Init failed, None if it did not.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self.init_error: str | None = None
+        self._guard = guard
+        self._factory: Callable[..., Any] | None = None
+
+    def answer(self, request: Request) -> None:
+        """Answer a question.
+
+        Args:
+            request: its kind and its message.
+        """
+        if self._guard.life.state is LifeState.FAILED:
+            return  # this process is about to end
+        if request.kind == _wire.INFO:
+            self._say(Said.INFO, _wire.encode_info(self._guard.udf))
+        elif request.kind == _wire.INIT:
+            self._init(request.message)
+        elif request.kind == _wire.SNAPSHOT:
+            self._say(Said.SNAPSHOT, _wire.encode_snapshot(self._snapshot()))
+        else:
+            self._restore(request.message)
+
+    def answer_unusable(self, unit: Unusable) -> None:
+        """Count and explain what was not kept, and answer it if it was a question.
+
+        Args:
+            unit: what it was, and why it was not kept.
+        """
+        guard = self._guard
+        setattr(guard.counters, unit.counter, getattr(guard.counters, unit.counter) + 1)
+        guard.log.explain(f"{unit.counter} {unit.kind}", lambda: f"dropped: {unit.why}")
+        if guard.life.state is LifeState.FAILED:
+            return
+        if unit.kind == _wire.RESTORE:
+            guard.counters.restores_refused += 1
+            self._say(Said.RESTORED, _wire.encode_restored())
+        elif unit.kind == _wire.INIT and guard.life.state is LifeState.WAITING:
+            self._fail_init(unit.why)
+
+    def _say(self, what: Said, frame: bytes) -> None:
+        self._guard.life.says(what)
+        self._guard.sink.add(frame)
+
+    # Init
+
+    def _init(self, message: bytes) -> None:
+        guard = self._guard
+        if guard.life.state is not LifeState.WAITING:
+            guard.counters.unexpected += 1
+            guard.log.explain("second init", lambda: "Kapacitor sent Init twice; the second one is ignored")
+            return
+        try:
+            calls, task, node = _wire.decode_init(message)
+            values = guard.udf.values(calls)
+            self._factory = guard.udf.load()
+            guard.context = Context(values, task, node, guard.udf, guard.counters, guard.log.say)
+            guard.handler = self._new_handler()
+        except (InitError, MalformedError) as error:
+            self._fail_init(str(error))
+        except BaseException as error:  # whatever it is, Kapacitor must get an answer
+            is_plain = isinstance(error, ValueError | Rejected) and str(error)
+            self._fail_init(str(error) if is_plain else f"{type(error).__name__}: {error} (at {place(error)})")
+        else:
+            if isinstance(guard.handler, FieldsHandler) and not compiled:
+                guard.log.say("kapacitor_udf was installed without its compiled part: this works, but not as fast")
+            self._say(Said.INIT_OK, _wire.encode_init(None))
+
+    def _fail_init(self, why: str) -> None:
+        self.init_error = f"{self._guard.udf.name}: {why}"
+        self._guard.handler = None
+        self._say(Said.INIT_FAILED, _wire.encode_init(self.init_error))
+
+    def _new_handler(self) -> Handler[Any]:
+        """A handler from the factory and the context. Raises InitError if it is of the wrong kind."""
+        guard = self._guard
+        assert self._factory is not None  # noqa: S101 - set before the first call
+        guard.counters.groups = guard.counters.group_bytes = 0
+        handler = self._factory(guard.context)
+        if isinstance(handler, FieldsHandler):
+            name = type(handler).__name__
+            if not (guard.udf.wants is guard.udf.provides is STREAM):
+                raise InitError(f"the handler is a {name}, a FieldsHandler, so its UDF must want and provide STREAM")
+            if not hasattr(handler, "codec"):
+                raise InitError(f"{name}.__init__ must call super().__init__(context, fields=[...], adds={{...}})")
+            return handler
+        base = StreamHandler if guard.udf.wants is STREAM else BatchHandler
+        if not isinstance(handler, base):
+            raise InitError(
+                f"the handler is a {type(handler).__name__}, which is no {base.__name__}; "
+                f"this UDF wants {'points' if base is StreamHandler else 'batches'}"
+            )
+        return handler
+
+    # Snapshot and Restore
+
+    def _key(self) -> str:
+        """What a snapshot is made with: the UDF's name, and the handler's own key or the options."""
+        guard = self._guard
+        key = guard.handler.snapshot_key()
+        if key is None:
+            assert guard.context is not None  # noqa: S101 - there is a handler, so there is a context
+            key = json.dumps(dict(guard.context.options), sort_keys=True, default=str)
+        return f"{guard.udf.name} {key}"
+
+    def _snapshot(self) -> bytes:
+        guard = self._guard
+        if guard.handler is None:
+            return b""
+        try:
+            data = guard.handler.snapshot()
+            wrapped = _snapshots.wrap(data, version=guard.handler.snapshot_version, key=self._key())
+        except BaseException as error:  # Kapacitor keeps the last snapshot, and waits for an answer
+            guard.failed(error, "snapshot")
+            return b""
+        guard.counters.snapshots += 1
+        return wrapped
+
+    def _restore(self, message: bytes) -> None:
+        guard = self._guard
+        try:
+            snapshot = _wire.decode_restore(message)
+            if snapshot and guard.handler is not None:
+                data = _snapshots.unwrap(snapshot, version=guard.handler.snapshot_version, key=self._key())
+                guard.handler.restore(data)
+                guard.counters.restores += 1
+        except (SnapshotError, MalformedError) as error:
+            guard.counters.restores_refused += 1
+            guard.log.say(f"the snapshot is not restored, starting cold: {error}")
+        except BaseException as error:  # a failed restore would fail the task at every start
+            guard.counters.restores_refused += 1
+            guard.failed(error, "restore", counted=False)
+            guard.log.say(f"the snapshot is not restored, starting cold: {type(error).__name__}: {error!s:.1000}")
+            # It may have been half way through: only a new handler is known to be cold.
+            self._replace_handler()
+        self._say(Said.RESTORED, _wire.encode_restored())
+
+    def _replace_handler(self) -> None:
+        try:
+            self._guard.handler = self._new_handler()
+        except BaseException as error:  # the old one is better than none
+            self._guard.failed(error, "restart after restore", counted=False)
