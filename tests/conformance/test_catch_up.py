@@ -11,7 +11,7 @@ import pytest
 
 from anomaly.catchup.database import Database
 from anomaly.catchup.gaps import Span
-from anomaly.catchup.run import CaughtUp, catch_up
+from anomaly.catchup.run import CaughtUp, repair_span
 from anomaly.cli import main
 from anomaly.influxdb.lines import line
 from anomaly.influxdb.source import runs
@@ -136,7 +136,7 @@ def caught_up(
 ) -> CaughtUp:
     pipeline = models(None).pipeline
     database, feedback = Database(influxd.client, pipeline, "broken"), Feedback(pipeline, marks)
-    return catch_up(pipeline, database, models, feedback, span, progress, dry_run=dry_run)
+    return repair_span(pipeline, database, models, feedback, span, progress, dry_run=dry_run)
 
 
 def content(influxd: Influxd, database: str) -> dict[str, dict[tuple[str, int], dict[str, Any]]]:

@@ -1,6 +1,5 @@
 """`anomaly train` of several pipelines: which, how many at the same time, and what is said of each."""
 
-import argparse
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +9,10 @@ from typing import Any
 import pytest
 
 from anomaly.cli import main
+from anomaly.influxdb.client import Influx
 from anomaly.models.store import Store
-from anomaly.pipeline import Pipeline
 from anomaly.training.progress import Progress
+from anomaly.training.run import UNCHANGED, TrainingOutcome, TrainingRequest
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
 from tests.unit.anomaly.printers import PIPELINE
@@ -92,6 +92,10 @@ def test_a_model_does_not_depend_on_what_is_trained_beside_it(influxdb: InfluxDB
     assert sums[0] == sums[1]
 
 
+def unchanged(request: TrainingRequest) -> TrainingOutcome:
+    return TrainingOutcome(UNCHANGED, request.pipeline.name, request.pipeline.fingerprint, begin_ns=0, end_ns=0)
+
+
 class Double:
     """In the place of one pipeline's training: waits until `company` are at it, and takes note."""
 
@@ -103,22 +107,22 @@ class Double:
         self._lock = threading.Lock()
         self._at_it = 0
 
-    def __call__(self, pipeline: Pipeline, options: argparse.Namespace, jobs: int, progress: Progress) -> int:
+    def __call__(self, influx: Influx, request: TrainingRequest, progress: Progress) -> TrainingOutcome:
         with self._lock:
-            self.names.append(pipeline.name)
-            self.threads.add(jobs)
+            self.names.append(request.pipeline.name)
+            self.threads.add(request.jobs)
             self._at_it += 1
             self.most = max(self.most, self._at_it)
         self._company.wait(WAIT)
         with self._lock:
             self._at_it -= 1
-        return 0
+        return unchanged(request)
 
 
 @pytest.fixture
 def replace(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     def replace(double: Any) -> Any:
-        monkeypatch.setattr("anomaly.cli.train_one.train_one", double)
+        monkeypatch.setattr("anomaly.training.run.train_pipeline", double)
         return double
 
     return replace
@@ -164,15 +168,17 @@ def test_the_named_ones_are_trained_once_each_disabled_or_not(tmp_path: Path, re
 def test_a_bug_in_one_is_told_with_its_name_and_traceback(
     tmp_path: Path, replace: Callable[[Any], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(pipeline: Pipeline, *rest: object) -> int:
-        if pipeline.name == "a":
+    def broken(influx: Influx, request: TrainingRequest, progress: Progress) -> TrainingOutcome:
+        if request.pipeline.name == "a":
             raise ZeroDivisionError("one too few")
-        return 0
+        return unchanged(request)
 
     replace(broken)
     assert training(tmp_path, [named("a"), named("b")]) == 1
     captured = capsys.readouterr()
-    assert json.loads(captured.out) == {"status": "failed", "pipeline": "a", "message": "one too few"}
+    results = {line["pipeline"]: line for line in map(json.loads, captured.out.splitlines())}
+    assert results["b"]["status"] == "unchanged"
+    assert results["a"] == {"status": "failed", "pipeline": "a", "message": "one too few"}
     lines = captured.err.splitlines()
     assert lines[0] == "a: Traceback (most recent call last):"
     assert lines[-2:] == ["a: ZeroDivisionError: one too few", "a: anomaly: one too few"]

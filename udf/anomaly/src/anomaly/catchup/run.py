@@ -1,32 +1,79 @@
-"""A catch-up of one pipeline: looks what is missing, and repairs series by series."""
+"""The use case "catch up" of one pipeline: find what has no score, and repair it series by series.
 
+`catch_up` takes a typed request: it loads the models, decides which stretch of time is looked at, and calls
+`repair_span`, which does the work. Neither prints or knows exit codes.
+"""
+
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from anomaly.catchup.database import Database
 from anomaly.catchup.gaps import Span, bucket_length, suspects
 from anomaly.catchup.repair import Models, Repair, Repaired, Replay
+from anomaly.influxdb.client import Influx
 from anomaly.influxdb.source import pieces
+from anomaly.influxdb.times import resolve
+from anomaly.models.model import Model
+from anomaly.models.store import ModelMismatch, Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.scorer import series_name
+from anomaly.serving.feedback_file import feedback_path, read_marks
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import scorable, whole_fields
 
-# Windows of a series that a look at what is missing reads at once.
+# How far back a catch-up looks when nobody says: 7 days, and at least this many windows.
+_REACH_NS = 7 * 86_400_000_000_000
+_REACH_WINDOWS = 100
+# How long before now a catch-up ends when nobody says: a minute, and at least this many windows.
+_LEAST_LAG_NS = 60_000_000_000
+_LAG_WINDOWS = 3
+# Windows of a series that one query for missing scores reads.
 _PIECE_WINDOWS = 10_000
 # Windows of all series that are read again for what detectors remember. The slowest, the ensemble on three fields, took
-# 68 s for 200,000 on a machine that was busy otherwise.
+# 68 s for 200,000 on a busy machine.
 _MOST_LEAD_IN = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUpRequest:
+    """What is asked of one catch-up.
+
+    Attributes:
+        pipeline: the pipeline whose scores are completed.
+        models: the directory of all models.
+        results_database: the database that holds scores and periods.
+        begin: where to begin, as a duration before now or an RFC 3339 time; None: with the pipeline's oldest score of
+            the last 7 days.
+        lag_ns: how long before now to end; None: a minute, and at least 3 windows.
+        dry_run: whether to count only, and to write nothing.
+    """
+
+    pipeline: Pipeline
+    models: Path | str
+    results_database: str
+    begin: str | None = None
+    lag_ns: int | None = None
+    dry_run: bool = False
 
 
 @dataclass(slots=True)
 class CaughtUp:
-    """What came out. span: the range that was looked at. series: how many were repaired."""
+    """What came out of one catch-up.
+
+    Attributes:
+        span: the stretch of time that was looked at.
+        series: how many series were repaired.
+        repaired: how much was written and removed.
+        message: why nothing was looked at or written; empty otherwise.
+    """
 
     span: Span
     series: int
     repaired: Repaired
+    message: str = ""
 
     @property
     def changed(self) -> bool:
@@ -34,28 +81,108 @@ class CaughtUp:
         return any(asdict(self.repaired).values())
 
 
-def catch_up(
+def catch_up(request: CatchUpRequest, connect: Callable[[], Influx], say: Callable[[str], None]) -> CaughtUp:
+    """Complete the scores and periods of one pipeline.
+
+    Args:
+        request: what is asked for.
+        connect: opens a connection to InfluxDB; called only if there is a model to score with.
+        say: is told a line for people.
+
+    Raises:
+        SpecError: a time of the request is not a time, or no whole window lies in its range.
+        InfluxError: InfluxDB cannot be asked, or refused.
+        StoreError: the models cannot be read.
+    """
+    pipeline = request.pipeline
+    lag_ns = request.lag_ns
+    if lag_ns is None:
+        lag_ns = max(_LEAST_LAG_NS, _LAG_WINDOWS * pipeline.window_ns)
+    reach_ns = max(_REACH_NS, _REACH_WINDOWS * pipeline.window_ns)
+    asked = resolve(pipeline, request.begin or f"{reach_ns}ns", f"{lag_ns}ns", time.time_ns())
+    span = Span(asked.begin_ns, asked.end_ns)
+    try:
+        models = _models(Store(request.models, pipeline.name), pipeline, say)
+    except ModelMismatch as error:
+        return CaughtUp(span, 0, Repaired(), str(error))
+    if models is None:
+        return CaughtUp(span, 0, Repaired(), "there is no model yet")
+    database = Database(connect(), pipeline, request.results_database)
+    if request.begin is None:
+        first_ns = database.first_score_ns(span.begin_ns)
+        if first_ns is None or first_ns >= span.end_ns:
+            return CaughtUp(span, 0, Repaired(), "there is no score in reach yet")
+        # Windows before the pipeline's first score were not missed: they are history.
+        span = Span(first_ns, span.end_ns)
+    feedback = Feedback(pipeline, read_marks(feedback_path(request.models, pipeline.name)))
+    caught_up = repair_span(pipeline, database, models, feedback, span, say, dry_run=request.dry_run)
+    if request.dry_run:
+        caught_up.message = "nothing was written"
+    return caught_up
+
+
+def repair_span(
     pipeline: Pipeline,
     database: Database,
     models: Models,
     feedback: Feedback,
     span: Span,
-    progress: Callable[[str], None] = lambda message: None,
+    say: Callable[[str], None] = lambda message: None,
     *,
     dry_run: bool = False,
 ) -> CaughtUp:
-    """Everything in `span`, whose bounds are window edges. dry_run: count only. Raises InfluxError."""
-    found = CaughtUp(span, 0, Repaired())
+    """Repair every series that lacks scores in a stretch of time.
+
+    Args:
+        pipeline: the pipeline of the series.
+        database: its source and results.
+        models: gives the model of a version, and the current one for None.
+        feedback: the pipeline's marks.
+        span: the stretch of time; its bounds are window edges.
+        say: is told a line for people.
+        dry_run: whether to count only, and to write nothing.
+
+    Raises:
+        InfluxError: InfluxDB cannot be asked, or refused.
+    """
+    caught_up = CaughtUp(span, 0, Repaired())
     for repair in _repairs(pipeline, database, models, span):
-        progress(
+        say(
             f"series {series_name(repair.key)}: {len(repair.missing)} windows without a score, "
             f"{len(repair.open)} periods left open"
         )
-        done = Replay(pipeline, database, models, feedback, repair, progress, dry_run=dry_run).run()
-        found.series += 1
+        done = Replay(pipeline, database, models, feedback, repair, say, dry_run=dry_run).run()
+        caught_up.series += 1
         for name, count in asdict(done).items():
-            setattr(found.repaired, name, getattr(found.repaired, name) + count)
-    return found
+            setattr(caught_up.repaired, name, getattr(caught_up.repaired, name) + count)
+    return caught_up
+
+
+def _models(store: Store, pipeline: Pipeline, say: Callable[[str], None]) -> Models | None:
+    """Give versions, each loaded once, and the current one for versions that are gone or made for another pipeline.
+
+    Returns:
+        The function that gives them; None while there is no current version.
+
+    Raises:
+        ModelMismatch: the current version does not fit the pipeline: training comes first.
+    """
+    current_version = store.current()
+    if current_version is None:
+        return None
+    current = store.load(current_version, pipeline)
+    loaded: dict[str | None, Model] = {None: current, current.version: current}
+
+    def model(version: str | None) -> Model:
+        if version not in loaded:
+            try:
+                loaded[version] = store.load(str(version), pipeline)
+            except StoreError as error:
+                say(f"{error} (the current model is used instead)")
+                loaded[version] = current
+        return loaded[version]
+
+    return model
 
 
 def _repairs(pipeline: Pipeline, database: Database, models: Models, span: Span) -> Iterator[Repair]:

@@ -32,7 +32,7 @@ def backtest(options: argparse.Namespace) -> int:
     """Prints it. Raises SpecError, UsageError, InfluxError, StoreError, Refused."""
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
     options.pipeline = pipeline.name
-    asked = resolve(pipeline, options.start, options.stop, time.time_ns())
+    asked = resolve(pipeline, options.begin, options.end, time.time_ns())
     page = _page(options.report)
     sweep = _sweep(options.open, pipeline)
     influx = connect(options)

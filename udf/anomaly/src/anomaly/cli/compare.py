@@ -30,7 +30,7 @@ def compared(options: argparse.Namespace) -> int:
             "version of one that there was"
         )
     now_ns = time.time_ns()
-    bounds = [ago_or_moment(text, name, now_ns) for text, name in ((options.start, "--from"), (options.stop, "--to"))]
+    bounds = [ago_or_moment(text, name, now_ns) for text, name in ((options.begin, "--from"), (options.end, "--to"))]
     influx = connect(options)
     current = _side(influx, options, "", None, bounds)
     shadow = _side(influx, options, SUFFIX, version, bounds)

@@ -59,10 +59,10 @@ def _pipeline(options: argparse.Namespace) -> Pipeline:
 
 def _mark(options: argparse.Namespace, pipeline: Pipeline) -> Mark:
     now_ns = time.time_ns()
-    begin_ns = ago_or_moment(options.start, "--from", now_ns)
-    end_ns = ago_or_moment(options.stop, "--to", now_ns)
+    begin_ns = ago_or_moment(options.begin, "--from", now_ns)
+    end_ns = ago_or_moment(options.end, "--to", now_ns)
     if begin_ns >= end_ns:
-        raise UsageError(f"--from: {options.start} is not before --to ({options.stop}): a mark has some length")
+        raise UsageError(f"--from: {options.begin} is not before --to ({options.end}): a mark has some length")
     series = dict(_tag(text, pipeline) for text in options.series)
     return Mark(options.kind, begin_ns, end_ns, series, options.note)
 

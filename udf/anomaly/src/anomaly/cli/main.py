@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     catch_up.add_argument(
         "--from",
-        dest="start",
+        dest="begin",
         metavar="T",
         help="a duration before now, or an RFC 3339 time; default: the pipeline's oldest score of the last 7d",
     )
@@ -151,9 +151,9 @@ def _feedback_actions(feedback: argparse.ArgumentParser) -> None:
     add = added["add"]
     add.add_argument("--kind", required=True, choices=("false_alarm", "true", "maintenance"))
     add.add_argument(
-        "--from", dest="start", required=True, metavar="T", help="a duration before now or an RFC 3339 time"
+        "--from", dest="begin", required=True, metavar="T", help="a duration before now or an RFC 3339 time"
     )
-    add.add_argument("--to", dest="stop", default="0s", metavar="T", help="likewise; default: now")
+    add.add_argument("--to", dest="end", default="0s", metavar="T", help="likewise; default: now")
     add.add_argument("--series", action="append", default=[], metavar="TAG=VALUE", help="default: all series")
     add.add_argument("--note", default="", metavar="TEXT")
     added["remove"].add_argument("id", metavar="ID")
@@ -191,8 +191,8 @@ def _models_actions(models: argparse.ArgumentParser) -> None:
     shadow.add_argument("version", metavar="VERSION", nargs="?")
     shadow.add_argument("--none", dest="version", action="store_const", const=None, help="none any more")
     added["compare"].add_argument("version", metavar="VERSION", nargs="?", help="default: the shadow")
-    added["compare"].add_argument("--from", dest="start", default="24h", metavar="T", help="default: 24h before now")
-    added["compare"].add_argument("--to", dest="stop", default="0s", metavar="T", help="default: now")
+    added["compare"].add_argument("--from", dest="begin", default="24h", metavar="T", help="default: 24h before now")
+    added["compare"].add_argument("--to", dest="end", default="0s", metavar="T", help="default: now")
     _influxdb(added["compare"])
     _results(added["compare"])
     added["prune"].add_argument("--keep", type=int, default=5, metavar="N", help="default 5")
@@ -215,8 +215,8 @@ def _influxdb(parser: argparse.ArgumentParser) -> None:
 
 
 def _range(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--from", dest="start", metavar="T", help="a duration before now (24h) or an RFC 3339 time")
-    parser.add_argument("--to", dest="stop", metavar="T", help="likewise")
+    parser.add_argument("--from", dest="begin", metavar="T", help="a duration before now (24h) or an RFC 3339 time")
+    parser.add_argument("--to", dest="end", metavar="T", help="likewise")
 
 
 def _models(parser: argparse.ArgumentParser) -> None:

@@ -1,25 +1,33 @@
 """`anomaly train`: models for pipelines, several at the same time.
 
-Threads, as for the folds of one training: numpy and scikit-learn leave the interpreter to others while they compute.
 Whatever becomes of one pipeline, the others are trained; each prints a line of its own on stdout when it is done.
 """
 
 import argparse
+import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from anomaly.cli import codes
-from anomaly.cli.common import UsageError, choose, read_pipelines
+from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result
 from anomaly.cli.failure import failed
 from anomaly.pipeline import Pipeline
+from anomaly.training.parallel import train_side_by_side
 from anomaly.training.progress import progress
 
-_MOST_JOBS = 4
+if TYPE_CHECKING:
+    from anomaly.training.run import TrainingOutcome
 
 
 def train(options: argparse.Namespace) -> int:
-    """Returns the exit code of the first pipeline that failed or was refused, in the order of the specification.
+    """Train the pipelines that the options name.
 
-    Raises SpecError, UsageError.
+    Returns:
+        The exit code of the first pipeline that failed or was refused, in the order of the specification.
+
+    Raises:
+        SpecError: the specification is not valid.
+        UsageError: the options do not go together.
     """
     if not 0 <= options.seed < 2**31:
         raise UsageError(f"--seed: {options.seed} is out of range: 0 to 2147483647")
@@ -27,32 +35,68 @@ def train(options: argparse.Namespace) -> int:
         if number is not None and number < 1:
             raise UsageError(f"{name}: {number} is too few: write at least 1")
     pipelines = _chosen(read_pipelines(options.spec), options.pipelines)
-    # Only now: reading a specification must not wait for joblib.
-    from joblib import Parallel, cpu_count, delayed
 
-    # cpu_count knows a container's limits. Each thread needs memory, too.
-    jobs = options.jobs or min(int(cpu_count()), _MOST_JOBS)
-    at_once = min(options.at_once, jobs, len(pipelines))
+    def train_one(pipeline: Pipeline, jobs: int) -> int:
+        return _train_one(pipeline, options, jobs, pipeline.name if len(pipelines) > 1 else "")
 
-    def trained(pipeline: Pipeline) -> int:
-        from anomaly.cli.train_one import train_one
-
-        told = progress(one_of_several=pipeline.name if len(pipelines) > 1 else "")
-        try:
-            return train_one(pipeline, options, jobs // at_once, told)
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            return failed(error, pipeline.name, told.say)
-
-    ends = Parallel(n_jobs=at_once, prefer="threads")(delayed(trained)(pipeline) for pipeline in pipelines)
+    ends = train_side_by_side(pipelines, train_one, options.at_once, options.jobs)
     return next((code for code in ends if code != codes.DONE), codes.DONE)
 
 
-def _chosen(pipelines: list[Pipeline], names: Sequence[str] | None) -> list[Pipeline]:
-    """The pipelines of those names, in the order of the specification; without names all that are enabled.
+def _train_one(pipeline: Pipeline, options: argparse.Namespace, jobs: int, one_of_several: str) -> int:
+    """Train one pipeline, print its result, and return its exit code."""
+    # Imported here, so that reading a specification does not wait for numpy.
+    from anomaly.training import run
 
-    Raises UsageError.
+    started = time.monotonic()
+    told = progress(one_of_several=one_of_several)
+    try:
+        request = run.TrainingRequest(
+            pipeline=pipeline,
+            models=options.models,
+            results_database=options.results_database,
+            begin=options.begin,
+            end=options.end,
+            seed=options.seed,
+            jobs=jobs,
+            if_needed=options.if_needed,
+            promote=not options.no_promote,
+            force=options.force,
+        )
+        outcome = run.train_pipeline(connect(options), request, told)
+        _print_result(outcome, time.monotonic() - started)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return failed(error, pipeline.name, told.say)
+    return codes.REFUSED if outcome.status == run.REFUSED else codes.DONE
+
+
+def _print_result(outcome: "TrainingOutcome", seconds: float) -> None:
+    from anomaly.influxdb.times import rfc3339
+
+    result(
+        {
+            "status": outcome.status,
+            "pipeline": outcome.pipeline,
+            "version": outcome.version,
+            "fingerprint": outcome.fingerprint,
+            "windows": outcome.windows,
+            "series": outcome.series,
+            "from": rfc3339(outcome.begin_ns),
+            "to": rfc3339(outcome.end_ns),
+            "seconds": round(seconds, 1),
+            "path": None if outcome.path is None else str(outcome.path),
+            "message": outcome.message,
+        }
+    )
+
+
+def _chosen(pipelines: list[Pipeline], names: Sequence[str] | None) -> list[Pipeline]:
+    """The named pipelines, in the order of the specification; without names all that are enabled.
+
+    Raises:
+        UsageError: a name is not there, or no pipeline is enabled.
     """
     if names:
         named = {choose(pipelines, name).name for name in names}
