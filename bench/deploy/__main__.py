@@ -1,0 +1,7 @@
+"""python -m bench.deploy"""
+
+import sys
+
+from bench.deploy.cli import main
+
+sys.exit(main())

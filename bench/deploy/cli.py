@@ -1,0 +1,97 @@
+"""python -m bench.deploy: deploy a stack, run site.yml again, print the table, write the JSON, remove the stack."""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.deploy.report import REFERENCE, print_report, report
+from bench.deploy.run import ROOT, Run, run_playbook
+from bench.deploy.stack import Stack
+from bench.udf.about import machine
+from bench.udf.errors import BenchError
+
+_WIDTH = 120
+_OUTPUT = ROOT / "build" / "bench-deploy.json"
+_LOGS = ROOT / "build" / "logs" / "bench-deploy"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit status: 0 when everything was measured, whether or not the target is reached."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
+    try:
+        about = {"machine": machine()}
+        with tempfile.TemporaryDirectory(prefix="bench-deploy-") as folder:
+            runs = measure(Stack(Path(folder), ROOT / "inventory" / "local"), options.runs, console)
+    except BenchError as error:
+        Console(stderr=True).print(f"bench: {error}", style="red", markup=False, highlight=False)
+        return 1
+    result = report(runs, about)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print_report(console, result)
+    console.print(f"\n{json.dumps(result['rows'])}", soft_wrap=True, markup=False, highlight=False)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.deploy", description=__doc__)
+    parser.add_argument("--runs", type=_count, default=3, help="runs of each row but the first deployment (3)")
+    parser.add_argument("--output", type=Path, default=_OUTPUT, help="where the JSON goes (build/bench-deploy.json)")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs. Fix: 1 or more")
+    return int(text)
+
+
+def measure(stack: Stack, runs: int, console: Console) -> dict[str, list[Run]]:
+    """Deploy the stack, run each row, and remove the stack and its data. Images stay.
+
+    Args:
+        stack: the stack, which is not deployed yet.
+        runs: how often the rows after the first deployment run.
+        console: where progress is told.
+
+    Returns:
+        Row to its runs.
+
+    Raises:
+        BenchError: a playbook failed, or a row did not do what it measures.
+    """
+    logs = _LOGS / stack.name
+    confirmations = [
+        "-e",
+        json.dumps({"teardown_data": True, "teardown_confirm": stack.name, "teardown_images": False}),
+    ]
+    measured: dict[str, list[Run]] = {}
+
+    def site(row: str) -> Run:
+        console.print(f"bench: site.yml, {row}", style="dim", highlight=False)
+        run = run_playbook("site", stack.inventory, logs / f"{row}-{len(measured.get(row, []))}.log")
+        measured.setdefault(row, []).append(run)
+        return run
+
+    try:
+        # Images that are missing would be built, which is not what is measured.
+        run_playbook("images", stack.inventory, logs / "images.log")
+        site("first")
+        for _ in range(runs):
+            if site(REFERENCE).changed:
+                raise BenchError(f"a second run of site.yml changed something. Fix: the task that did, see {logs}")
+        for _ in range(runs):
+            stack.change_pipeline()
+            if site("pipeline").changed != 1:
+                raise BenchError(f"a changed pipeline changed something else, or nothing. Fix: the task, see {logs}")
+    finally:
+        console.print("bench: removing the stack", style="dim", highlight=False)
+        run_playbook("teardown", stack.inventory, logs / "teardown.log", confirmations)
+    return measured
