@@ -1,4 +1,4 @@
-"""The entry of `python -m bench.udf`."""
+"""python -m bench.udf"""
 
 import sys
 

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the nearest-rank percentile: the smallest value that `percent` percent do not exceed.
+    """The nearest-rank percentile: the smallest of the values that so many percent of them do not exceed.
 
-    Raises:
-        ValueError: when there are no values.
+    Raises ValueError when there are no values.
     """
     if not values:
         raise ValueError("no values")

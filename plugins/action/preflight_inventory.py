@@ -15,7 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.checks import inventory_problems
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.inventory import Host, Inventory
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.variables import load_options
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.variables import load_options, load_table
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.wanted import wanted
 
 try:
@@ -72,7 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         names = [name for name in groups["all"] if not name.startswith("_")]
         raw = {name: task_vars["hostvars"].raw_get(name) for name in names}
         hosts = {name: self._host(name, raw[name], defaults, options, roles, task_vars) for name in names}
-        inventory = Inventory(hosts, groups)
+        inventory = Inventory(hosts, groups, load_table(defaults))
         names_of_roles = [path.name for path in roles.iterdir() if path.is_dir()]
         result["problems"] = inventory_problems(
             inventory, options, names_of_roles, pipeline_problems, Path(task_vars["playbook_dir"]), roles.parent

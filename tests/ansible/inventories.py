@@ -7,10 +7,11 @@ from typing import Any
 
 import yaml
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.inventory import Host, Inventory
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.variables import load_options
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.variables import load_options, load_table
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 OPTIONS = load_options(ROLES)
+TABLE = load_table(yaml.safe_load((ROLES / "stack" / "vars" / "main" / "services.yml").read_text(encoding="utf-8")))
 
 PIPELINE: dict[str, Any] = {
     "name": "printer",
@@ -51,4 +52,4 @@ def inventory(
     groups = ONE if groups is None else groups
     names = list(dict.fromkeys(name for members in groups.values() for name in members))
     hosts = {name: host(name, **{**(each or {}), **own.get(name, {})}) for name in names}
-    return Inventory(hosts, {"all": names, **groups})
+    return Inventory(hosts, {"all": names, **groups}, TABLE)

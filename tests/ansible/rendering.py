@@ -33,11 +33,11 @@ def variables(role: str, **more: Any) -> dict[str, Any]:
     loader = DataLoader()
     found: dict[str, Any] = {}
     files = [
-        *sorted((ROOT / "roles/stack/defaults/main").glob("*.yml")),
+        *sorted((ROOT / "roles/stack").glob("*/main/*.yml")),
         ROOT / "roles" / role / "defaults/main.yml",
         ROOT / "roles" / role / "vars/main.yml",
     ]
-    for path in files:
+    for path in filter(Path.is_file, files):
         found |= loader.load_from_file(str(path), trusted_as_template=True) or {}
     groups = {name: [HOST] for name in ("influxdb", "kapacitor", "grafana", "chronograf", "all")}
     found |= {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import alerts, archive, secret, topology, udfs, values, variables
+from . import alerts, archive, renamed, secret, topology, udfs, values, variables
 from .inventory import Inventory
 from .problem import Problem, report
 from .variables import Options
@@ -32,6 +32,7 @@ def inventory_problems(
     problems: list[Problem] = []
     ours = variables.prefixes(options, roles)
     for host in inventory.hosts.values():
+        problems += renamed.check(host)
         problems += variables.unknown(host, options, ours)
         problems += variables.wrong_types(host, options)
         problems += secret.weak(host, options)

@@ -8,8 +8,8 @@ from typing import Any
 
 from .problem import Problem, show
 
-SERVICES = ("influxdb", "kapacitor", "grafana", "chronograf")
-"""Services, which are groups too."""
+PARENT = "influx_anomaly"
+"""The group of all hosts of a stack. Inventories need not have it."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,40 @@ class Host:
 
 @dataclass(frozen=True)
 class Inventory:
-    """All hosts, and the groups with the names of their hosts."""
+    """All hosts, the groups with the names of their hosts, and the table of services.
+
+    Attributes:
+        hosts: name to host.
+        groups: group name to names of its hosts.
+        table: service to its row, as role stack has it, without what needs templating.
+    """
 
     hosts: Mapping[str, Host]
     groups: Mapping[str, list[str]]
+    table: Mapping[str, Mapping[str, Any]]
 
     def members(self, group: str) -> list[Host]:
         """The hosts of a group, in the inventory's order; none where there is no such group."""
         return [self.hosts[name] for name in self.groups.get(group, []) if name in self.hosts]
 
+    def runs_on(self, service: str) -> list[Host]:
+        """Return the hosts whose group says that they run a service."""
+        return self.members(self.table[service]["group"])
+
     def services(self, host: Host) -> list[str]:
-        """The services whose groups a host is in."""
-        return [service for service in SERVICES if host.name in self.groups.get(service, [])]
+        """The services whose groups a host is in, except those that run from another's image."""
+        return [
+            service
+            for service, row in self.table.items()
+            if "image" in row and host.name in self.groups.get(row["group"], [])
+        ]
+
+    def service_groups(self) -> list[str]:
+        """Return the groups of services, each once."""
+        return list(dict.fromkeys(row["group"] for row in self.table.values()))
 
     def stack_hosts(self) -> Iterator[Host]:
-        """The hosts that run a part of the stack."""
+        """Return the hosts that run a part of the stack, and those that the group of all its hosts has."""
         for host in self.hosts.values():
-            if self.services(host):
+            if self.services(host) or host.name in self.groups.get(PARENT, []):
                 yield host

@@ -7,15 +7,14 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from .inventory import SERVICES, Host, Inventory
+from .inventory import PARENT, Host, Inventory
 from .problem import Problem, one_of, show
-
-_NEEDS = {"kapacitor": "influxdb", "grafana": "influxdb", "chronograf": "influxdb"}
 
 
 def check(inventory: Inventory) -> Iterator[Problem]:
     """All problems of groups and of addresses between hosts."""
     yield from _misspelt(inventory)
+    yield from _parent(inventory)
     yield from _influxdb(inventory)
     yield from _kapacitor(inventory)
     yield from _reachable(inventory)
@@ -34,15 +33,40 @@ def _external_url(inventory: Inventory) -> str:
 
 
 def _misspelt(inventory: Inventory) -> Iterator[Problem]:
+    known = inventory.service_groups()
     for group in inventory.groups:
-        near = difflib.get_close_matches(group.casefold(), SERVICES, n=1, cutoff=0.8)
-        if near and group not in SERVICES and not inventory.groups.get(near[0]):
+        near = difflib.get_close_matches(group.casefold(), known, n=1, cutoff=0.8)
+        if near and group not in known and not inventory.groups.get(near[0]):
             yield Problem(
                 f"group {group}",
                 show(inventory.groups[group]),
                 "no playbook uses this group",
                 f"did you mean {near[0]}? Rename the group",
             )
+
+
+def _parent(inventory: Inventory) -> Iterator[Problem]:
+    """The group of all hosts, where there is one, has the hosts of the services and no others: plays run on it."""
+    parent = inventory.members(PARENT)
+    if not parent:
+        return
+    hosts = [host for host in inventory.hosts.values() if inventory.services(host)]
+    idle = [host for host in parent if host not in hosts]
+    if idle:
+        yield Problem(
+            f"group {PARENT}",
+            _names(idle),
+            "runs no service of the stack",
+            f"put it into one of the groups {', '.join(inventory.service_groups())}, or take it out of {PARENT}",
+        )
+    outside = [host for host in hosts if host not in parent]
+    if outside:
+        yield Problem(
+            f"group {PARENT}",
+            _names(parent),
+            f"lacks {_names(outside)}, which has a service of the stack",
+            f"make the groups {', '.join(inventory.service_groups())} its children, or remove the group {PARENT}",
+        )
 
 
 def _influxdb(inventory: Inventory) -> Iterator[Problem]:
@@ -138,7 +162,7 @@ def _all_reachable(inventory: Inventory) -> Iterator[Problem]:
             host
             for host in inventory.stack_hosts()
             if host.name != database.name
-            and any(_NEEDS.get(service) == "influxdb" for service in inventory.services(host))
+            and any("influxdb" in inventory.table[service].get("needs", []) for service in inventory.services(host))
         ]
         yield from _listens(database, "InfluxDB", users, "must reach it")
         for kapacitor in kapacitors:
@@ -152,7 +176,13 @@ def _all_reachable(inventory: Inventory) -> Iterator[Problem]:
                 f"Kapacitor listens on {kapacitor.name} alone, but the InfluxDB at {external} sends it points",
                 f"the address of {kapacitor.name} on the network between the two, or 0.0.0.0 behind a firewall",
             )
-        watchers = [host for host in inventory.members("chronograf") if host.name != kapacitor.name]
+        watchers = [
+            host
+            for service, row in inventory.table.items()
+            if "kapacitor" in row.get("needs", [])
+            for host in inventory.runs_on(service)
+            if host.name != kapacitor.name
+        ]
         yield from _listens(kapacitor, "Kapacitor", watchers, "must reach it")
 
 

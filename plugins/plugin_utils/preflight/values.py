@@ -56,6 +56,8 @@ def _stack(host: Host) -> Iterator[Problem]:
 def _ports(inventory: Inventory, host: Host) -> Iterator[Problem]:
     used: dict[int, str] = {}
     for service in inventory.services(host):
+        if "port" not in inventory.table[service]:
+            continue
         variable = f"{service}_port"
         try:
             port = int(host.text(variable))
@@ -69,19 +71,25 @@ def _ports(inventory: Inventory, host: Host) -> Iterator[Problem]:
 
 
 def _versions(inventory: Inventory, host: Host) -> Iterator[Problem]:
-    for service in ("influxdb", "kapacitor", "grafana", "chronograf"):
+    for service, row in inventory.table.items():
+        if "version" not in row:
+            continue
         variable = f"{service}_version"
         version = host.text(variable)
+        supported = row.get("supported", {})
+        series = supported.get("series", "")
         if not _VERSION.fullmatch(version):
             yield host.problem(
                 variable, "is not an exact version", "three numbers, such as 1.8.6; tags that move are not pinned"
             )
-        elif service in ("influxdb", "kapacitor", "chronograf") and not version.startswith("1."):
-            yield host.problem(variable, "is not a 1.x version, which is what this bundle is made for", "a 1.x version")
-        elif service == "influxdb" and _number(version) < (1, 8, 0):
-            yield host.problem(variable, "is too old", "1.8.10 or newer")
-        elif service == "kapacitor" and _number(version) < (1, 6, 0):
-            yield host.problem(variable, "is too old: its authentication protects nothing", "1.8.6 or newer")
+        elif series and not version.startswith(f"{series}."):
+            yield host.problem(
+                variable,
+                f"is not a {series}.x version, which is what this bundle is made for",
+                f"a {series}.x version",
+            )
+        elif "oldest" in supported and _number(version) < _number(supported["oldest"]):
+            yield host.problem(variable, supported["wrong"], supported["fix"])
 
 
 def _number(version: str) -> tuple[int, ...]:

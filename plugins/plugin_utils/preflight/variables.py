@@ -12,6 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .inventory import Host
 from .problem import Problem, one_of, show
+from .renamed import RENAMED
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -38,6 +39,14 @@ def load_options(roles: Path) -> dict[str, dict[str, Any]]:
     return options
 
 
+def load_table(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the table of services out of untemplated variables, without what needs templating.
+
+    Values that users set are read one by one, as each of them may be wrong.
+    """
+    return {str(name): dict(row) for name, row in variables["stack_services"].items()}
+
+
 def prefixes(options: Options, roles: list[str]) -> tuple[str, ...]:
     """What our variables begin with: each role's name, and the first word of each variable."""
     words = {name.split("_", 1)[0] for name in options if "_" in name} | set(roles)
@@ -48,7 +57,7 @@ def unknown(host: Host, options: Options, ours: tuple[str, ...]) -> Iterator[Pro
     """Variables with one of our prefixes, or nearly one of our names, that no role knows."""
     ignored = host.effective.get("preflight_ignored_variables") or []
     for name in host.supplied:
-        if name in options or name in ignored or name.startswith(("_", "ansible_")):
+        if name in options or name in ignored or name in RENAMED or name.startswith(("_", "ansible_")):
             continue
         near = difflib.get_close_matches(name, options, n=1, cutoff=TYPO)
         if not near and not name.startswith(ours):

@@ -23,7 +23,11 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
         has_images: whether it got its images before, so that no registry is needed for them.
     """
     services = [service for service in inventory.services(host) if _is_true(host, f"{service}_enabled")]
-    ports = {f"{service}_port": port for service in services if (port := _number(host, f"{service}_port"))}
+    ports = {
+        f"{service}_port": port
+        for service in services
+        if "port" in inventory.table[service] and (port := _number(host, f"{service}_port"))
+    }
     needed, fixes = ({}, {}) if has_images else _registries(host)
     return {
         # With one host there is no question which one is meant.
