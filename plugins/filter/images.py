@@ -1,4 +1,4 @@
-"""Filters of the roles images and teardown: where an image may come from, what is there, what may be removed."""
+"""Filters of the roles images and teardown: how images are shown, and which of ours may be removed."""
 
 from __future__ import annotations
 
@@ -6,161 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan import exported_images, is_unreachable
+
 STACK = "influx-anomaly.stack"
 IMAGE = "influx-anomaly.image"
-HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
-
-Candidate = dict[str, Any]
-
-
-def _references(name: str, plan: Mapping[str, Any]) -> list[str]:
-    """The references under which a registry may have an image; none if it cannot."""
-    tag = plan["tags"].get(name)
-    path = plan["repositories"].get(name)
-    if not tag or not path:
-        return []
-    registry = str(plan["registry"]).rstrip("/")
-    short = str(path).removeprefix("library/")
-    if registry in HUB:
-        # Our own images are on no public registry.
-        return [] if name in plan["ours"] else [f"{short}:{tag}"]
-    # Mirrors of Docker Hub keep its paths; registries that people push into mostly leave "library" out.
-    return [f"{registry}/{each}:{tag}" for each in dict.fromkeys([path, short])]
-
-
-def images_candidates(names: Iterable[str], plan: Mapping[str, Any]) -> dict[str, list[Candidate]]:
-    """The ways to get each image, the one to be tried first in front.
-
-    Args:
-        names: our names of the wanted images.
-        plan: ``source`` (image_source), ``registry``, ``repositories`` (name to path), ``tags`` (name to tag in a
-            registry), ``digests`` (name to digest that is demanded), ``built`` (name to the reference that a build
-            gives), ``ours`` (names that no public registry has), ``archive`` (name to entry of the archive's list).
-
-    Returns:
-        Name to candidates: ``name``, ``source`` (archive, pull or build), ``ref``, and ``digest`` or ``entry`` where
-        they apply.
-    """
-    source = plan["source"]
-    found: dict[str, list[Candidate]] = {}
-    for name in names:
-        candidates: list[Candidate] = []
-        entry = plan["archive"].get(name)
-        if source in ("archive", "auto") and entry:
-            candidates.append({"name": name, "source": "archive", "ref": entry["ref"], "entry": entry})
-        if source in ("pull", "auto"):
-            candidates += [
-                {"name": name, "source": "pull", "ref": reference, "digest": plan["digests"].get(name, "")}
-                for reference in _references(name, plan)
-            ]
-        # No registry has our own images, so those are built on what is pulled.
-        if (source in ("build", "auto") or (source == "pull" and name in plan["ours"])) and name in plan["built"]:
-            candidates.append({"name": name, "source": "build", "ref": plan["built"][name]})
-        found[name] = candidates
-    return found
-
-
-def _digest(image: Mapping[str, Any], reference: str) -> str:
-    """The digest that the registry of a reference gave an image, or an empty string."""
-    repository = reference.rpartition(":")[0]
-    for item in image.get("RepoDigests") or []:
-        if item.startswith(f"{repository}@"):
-            return str(item.partition("@")[2])
-    return ""
-
-
-def _fits(candidate: Candidate, image: Mapping[str, Any], recorded: Mapping[str, Any]) -> bool:
-    """Whether an image that an engine has under the candidate's reference is the one that is meant."""
-    if candidate["source"] == "pull":
-        return not candidate["digest"] or _digest(image, candidate["ref"]) == candidate["digest"]
-    if candidate["source"] == "archive":
-        entry = candidate["entry"]
-        # Engines of different kinds name the same image differently; then what was loaded before counts.
-        loaded = recorded.get("archive_sha256") == entry["sha256"] and recorded.get("id") == image["Id"]
-        return loaded or bool(image["Id"] == entry["id"])
-    return True
-
-
-def images_present(
-    candidates: Mapping[str, list[Candidate]],
-    images: Iterable[Mapping[str, Any]],
-    recorded: Mapping[str, Mapping[str, Any]],
-) -> dict[str, dict[str, Any]]:
-    """What an engine has already: for each image the first candidate that is there.
-
-    Args:
-        candidates: as ``images_candidates`` gives them.
-        images: what ``docker_image_info`` says.
-        recorded: name to what the lock file says of this host.
-
-    Returns:
-        Name to ``ref``, ``id``, ``digest``, ``source``, ``size`` (bytes), and ``archive_sha256`` of a loaded one;
-        without the names that are not there.
-    """
-    by_reference = {tag: image for image in images for tag in image.get("RepoTags") or []}
-    present = {}
-    for name, ways in candidates.items():
-        for candidate in ways:
-            image = by_reference.get(candidate["ref"])
-            if image is None or not _fits(candidate, image, recorded.get(name, {})):
-                continue
-            present[name] = {
-                "ref": candidate["ref"],
-                "id": image["Id"],
-                "digest": _digest(image, candidate["ref"]),
-                "source": candidate["source"],
-                "size": image["Size"],
-            }
-            if candidate["source"] == "archive":
-                present[name]["archive_sha256"] = candidate["entry"]["sha256"]
-            break
-    return present
-
-
-def images_excuses(
-    names: Iterable[str],
-    plan: Mapping[str, Any],
-    listed: Iterable[Mapping[str, Any]],
-    failures: Mapping[str, Iterable[str]],
-    unreachable: str,
-) -> dict[str, str]:
-    """Why there is no image, in plain words.
-
-    Args:
-        names: our names of the images that are missing.
-        plan: as for ``images_candidates``.
-        listed: all entries of the archive's list.
-        failures: name to what went wrong in this run.
-        unreachable: why the registry could not be reached at all; empty if it could, or was not asked.
-    """
-    source = plan["source"]
-    versions = {entry["name"]: entry["version"] for entry in listed}
-    excuses = {}
-    for name in names:
-        said = list(failures.get(name, []))
-        if unreachable and not said and _references(name, plan):
-            said.append(f"{plan['registry']} cannot be reached: {unreachable}")
-        if source == "archive" and name not in plan["archive"]:
-            said.append(
-                f"the archive has {name} {versions[name]}, not the version that is wanted"
-                if name in versions
-                else f"the archive does not list {name}"
-            )
-        if source in ("build", "auto") and name not in plan["built"]:
-            said.append("no package registry serves it, so it cannot be built either")
-        excuses[name] = "; ".join(said) or f"image_source is {source}, and nothing gives {name}"
-    return excuses
-
-
-def images_archived(listed: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
-    """The entries of an archive's list that are of the wanted versions, by name."""
-    return {entry["name"]: entry for entry in listed if versions.get(entry["name"]) == entry["version"]}
-
-
-def sha256sums(text: str) -> dict[str, str]:
-    """A SHA256SUMS file as file name to hex digest."""
-    pairs = (line.split(maxsplit=1) for line in text.splitlines() if line.strip())
-    return {name.lstrip("*"): digest for digest, name in pairs}
 
 
 def images_table(details: Mapping[str, Mapping[str, Any]], reasons: Mapping[str, str]) -> list[str]:
@@ -214,17 +63,42 @@ def teardown_images(engine: Mapping[str, Any], stack: str, bases: Iterable[str])
     return sorted(removable, key=lambda item: (-order.get(item["name"], len(order)), item["tag"]))
 
 
+def images_exports(
+    hosts: Iterable[str], variables: Mapping[str, Mapping[str, Any]], images: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what an export writes; see `exported_images`.
+
+    Args:
+        hosts: the hosts of the play.
+        variables: what the role images says of each host.
+        images: our name of an image to its `version`.
+    """
+    names = list(hosts)
+    return exported_images(names, {host: variables[host]["images_details"] for host in names}, images)
+
+
+def images_export_list(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries of an archive's list.
+
+    Args:
+        results: what `stat` said of each file, with what `images_exports` returns as `item`.
+    """
+    return [
+        {key: result["item"][key] for key in ("name", "version", "ref", "id", "file")}
+        | {"sha256": result["stat"]["checksum"], "size": result["stat"]["size"]}
+        for result in results
+    ]
+
+
 class FilterModule:
     """Names of the filters, for Ansible."""
 
     def filters(self) -> dict[str, Any]:
         """Name to function."""
         return {
-            "images_archived": images_archived,
-            "images_candidates": images_candidates,
-            "images_excuses": images_excuses,
-            "images_present": images_present,
+            "images_export_list": images_export_list,
+            "images_exports": images_exports,
+            "images_unreachable": is_unreachable,
             "images_table": images_table,
-            "sha256sums": sha256sums,
             "teardown_images": teardown_images,
         }

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.influx_anomaly.stack.plugins.filter.images import (
-    images_archived,
-    images_candidates,
-    images_excuses,
-    images_present,
-    images_table,
+from ansible_collections.influx_anomaly.stack.plugins.filter.images import images_table, teardown_images
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan import (
+    archived_images,
+    candidates_of,
+    excuses_for,
+    present_images,
     sha256sums,
-    teardown_images,
 )
 
 ENTRY = {"name": "influxdb", "version": "1.12.4", "ref": "influxdb:1.12.4", "id": "sha256:aa", "sha256": "f00",
@@ -30,7 +29,7 @@ PLAN: dict[str, Any] = {
 
 
 def ways(name: str, **change: Any) -> list[tuple[str, str]]:
-    return [(way["source"], way["ref"]) for way in images_candidates([name], PLAN | change)[name]]
+    return [(way["source"], way["ref"]) for way in candidates_of([name], PLAN | change)[name]]
 
 
 def test_auto_pulls_and_falls_back_to_building() -> None:
@@ -79,7 +78,7 @@ def image(reference: str, identity: str = "sha256:aa", digest: str = "") -> dict
 
 
 def present(images: list[dict[str, Any]], recorded: dict[str, Any] | None = None, **change: Any) -> dict[str, Any]:
-    return images_present(images_candidates(["influxdb"], PLAN | change), images, recorded or {})
+    return present_images(candidates_of(["influxdb"], PLAN | change), images, recorded or {})
 
 
 def test_what_is_there_is_taken_in_the_order_of_the_ways() -> None:
@@ -108,8 +107,8 @@ def test_an_archived_image_is_known_by_its_id_or_by_what_was_loaded() -> None:
 
 
 def test_only_entries_of_the_wanted_version_count() -> None:
-    assert images_archived([ENTRY], {"influxdb": "1.12.4"}) == {"influxdb": ENTRY}
-    assert images_archived([ENTRY], {"influxdb": "1.8.10"}) == {}
+    assert archived_images([ENTRY], {"influxdb": "1.12.4"}) == {"influxdb": ENTRY}
+    assert archived_images([ENTRY], {"influxdb": "1.8.10"}) == {}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_excuses_say_what_was_tried(
     change: dict[str, Any], listed: list[dict[str, str]], failures: dict[str, list[str]], unreachable: str,
     said: list[str],
 ) -> None:  # fmt: skip
-    text = images_excuses(["grafana"], PLAN | change, listed, failures, unreachable)["grafana"]
+    text = excuses_for(["grafana"], PLAN | change, listed, failures, unreachable)["grafana"]
     assert [part for part in said if part not in text] == []
 
 
