@@ -8,8 +8,8 @@ from anomaly.backtest.labels import Label, Truth
 from anomaly.backtest.replay import Replay
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
 from anomaly.windows.series import SeriesWindows
 from bench.printer.faults import name, schedule
@@ -60,7 +60,7 @@ def _stream(seed: int, start_ms: int, days: int, faults: tuple[Fault, ...] = ())
 
 
 def _replay(pipeline: Pipeline, model: Model, stream: PrinterStream, truth: Truth) -> tuple[Evaluation, float]:
-    replay = Replay(pipeline, model, Tally("", lambda message: None), sweep=())
+    replay = Replay(pipeline, model, EventCounter("", lambda message: None), sweep=())
     windows = list(runs(pipeline, stream))
     began = time.perf_counter()
     for each in windows:
@@ -71,7 +71,7 @@ def _replay(pipeline: Pipeline, model: Model, stream: PrinterStream, truth: Trut
 
 def _single(pipeline: Pipeline, model: Model, stream: PrinterStream) -> float:
     run = next(runs(pipeline, stream))
-    scorer = Scorer(pipeline, Tally("", lambda message: None))
+    scorer = Scorer(pipeline, EventCounter("", lambda message: None))
     one_by_one = [
         SeriesWindows(run.key, run.begin_ns[at : at + 1], run.values[at : at + 1], run.counts[at : at + 1])
         for at in range(_TIMED_WINDOWS)

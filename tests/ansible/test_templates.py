@@ -350,7 +350,7 @@ class TestDashboard:
 
     def test_the_udf_s_queries_ask_for_fields_that_it_writes(self) -> None:
         with Harness(declaration(), options={"spec": canonical_json(normalize([PLAIN])[0])}) as harness:
-            harness.handler.tally.add("unscored windows", 1)
+            harness.handler.events.add("unscored windows", 1)
             harness.tick()
             (metrics,) = harness.metrics()
         # Strings come with the first model and the first error.

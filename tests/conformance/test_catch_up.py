@@ -19,10 +19,10 @@ from anomaly.influxdb.times import rfc3339
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import canonical_json, normalize
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
 from anomaly.scoring.results import results
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
 from anomaly.windows.series import SeriesWindows
 from tests.conformance.influxd import Influxd
@@ -101,7 +101,7 @@ def stream(
 ) -> None:
     """What Kapacitor would have written."""
     pipeline = model.pipeline
-    scorer = Scorer(pipeline, Tally("", lambda message: None))
+    scorer = Scorer(pipeline, EventCounter("", lambda message: None))
     lines = []
     coming = sorted(outages, key=lambda outage: outage.last)
     for run in sorted(_windows(influxd, stretch), key=lambda run: (int(run.begin_ns[0]), run.key)):
@@ -109,7 +109,7 @@ def stream(
         while coming and coming[0].last <= number:
             if (over := coming.pop(0)).state != "ran":
                 state = scorer.state() if over.state == "kept" else []
-                scorer = Scorer(pipeline, Tally("", lambda message: None))
+                scorer = Scorer(pipeline, EventCounter("", lambda message: None))
                 scorer.restore(state)
         if any(each.first <= number < each.last and each.printer in (None, *run.key) for each in coming):
             continue
@@ -284,7 +284,7 @@ def test_a_period_that_was_left_open_is_closed(influxdb: Influxd, model: Model) 
     assert early.changed
     assert period["state"] == "open"
     # Then Kapacitor runs again, and knows nothing of it.
-    scorer = Scorer(PIPELINE, Tally("", lambda message: None))
+    scorer = Scorer(PIPELINE, EventCounter("", lambda message: None))
     lines = [
         line(result)
         for run in _windows(influxdb)

@@ -14,7 +14,7 @@ from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import canonical_json
 from anomaly.scoring.feedback import MAINTENANCE, Mark
-from anomaly.serving.feedback_file import feedback_path, write_marks
+from anomaly.scoring.feedback_file import feedback_path, write_marks
 from anomaly.training.fit import train
 from tests.conformance.kapacitord import Collector, Kapacitord
 from tests.unit.anomaly import printers

@@ -21,10 +21,10 @@ from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.pipeline.specification import DEFAULT_DETECTOR
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Result, results
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
 from tests.conformance.influxd import Influxd
 from tests.conformance.kapacitord import Kapacitord, wait_until
@@ -148,7 +148,7 @@ def written(influxd: Influxd, measurement: str) -> dict[Point, dict[str, Any]]:
 
 def batch(influxd: Influxd, pipeline: Pipeline, model: Model) -> Iterator[Result]:
     """What a batch makes of all windows but the last of each series, which has not ended in the stream."""
-    scorer = Scorer(pipeline, Tally("", lambda message: None))
+    scorer = Scorer(pipeline, EventCounter("", lambda message: None))
     for run in runs(influxd.client, pipeline, BEGIN_NS, BEGIN_NS + (WINDOWS - 1) * WINDOW_NS):
         for scored in scorer.feed(model, run):
             yield from results(pipeline, run.key, scored)

@@ -6,7 +6,7 @@ from kapacitor_udf import BATCH, STREAM, STRING, UDF, Option, run
 
 class Announcing(AnomalyHandler):
     def snapshot(self) -> bytes:
-        self.context.log(f"snapshot after {self.tally.counts.get('scored windows', 0)} windows")
+        self.context.log(f"snapshot after {self.events.counts.get('scored windows', 0)} windows")
         return super().snapshot()
 
 

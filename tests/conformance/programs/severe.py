@@ -12,7 +12,7 @@ from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import parse
 from anomaly.scoring.periods import Rules, Tracker, rules
 from anomaly.scoring.results import Fields, Result, results, series_tags
-from anomaly.scoring.scorer import Scored
+from anomaly.scoring.scorer import ScoredWindow
 from anomaly.serving.shadow import SUFFIX
 from anomaly.windows.arrays import Key
 from kapacitor_udf import BATCH, STREAM, STRING, UDF, Batch, BatchHandler, Context, Option, Point, PointSink, run
@@ -52,7 +52,7 @@ class Severe(BatchHandler[PointSink]):
         tracker = self._trackers.setdefault((key, suffix), Tracker(self._rules, self._pipeline.fields))
         step = tracker.feed(begin_ns, severity, severity, 0.0, (1.0,))
         verdict = Verdict(severity, severity, 0.0, (severity,), (0.0,), (50.0,), (1.0,))
-        scored = Scored(begin_ns, MODEL, verdict, step.anomalous, step.periods)
+        scored = ScoredWindow(begin_ns, MODEL, verdict, step.anomalous, step.periods)
         yield from results(self._pipeline, key, scored, suffix)
 
 

@@ -21,9 +21,9 @@ from anomaly.influxdb.times import Range
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import SpecError, canonical_json
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
 from anomaly.scoring.periods import NO_DATA, Period
-from anomaly.scoring.tally import Tally
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
@@ -174,7 +174,7 @@ def runs(windows: Windows, size: int) -> list[SeriesWindows]:
 
 
 def replayed(model: Model, windows: Windows, size: int) -> Replay:
-    replay = Replay(PIPELINE, model, Tally("", lambda message: None), sweep=(60.0, 90.0))
+    replay = Replay(PIPELINE, model, EventCounter("", lambda message: None), sweep=(60.0, 90.0))
     for run in runs(windows, size):
         replay.feed(run)
     return replay

@@ -14,7 +14,7 @@ import pytest
 
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
-from anomaly.serving.feedback_file import feedback_path, read_marks
+from anomaly.scoring.feedback_file import feedback_path, read_marks
 from anomaly.training.schedule import Known, due
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve

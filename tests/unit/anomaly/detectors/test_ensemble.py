@@ -8,8 +8,8 @@ import pytest
 from anomaly.detectors import ensemble
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
 from tests.unit.anomaly import printers
 
@@ -45,7 +45,7 @@ def test_a_fault_is_found_again_when_it_comes_again(model: Model) -> None:
     for start in (2_000, 4_000):
         printers.break_down(samples, printers.Fault("offset", (1,), start, 300, 9.0))
     (run,) = printers.runs(printers.windows(samples))
-    scored = list(Scorer(PIPELINE, Tally("", lambda message: None)).feed(model, run))
+    scored = list(Scorer(PIPELINE, EventCounter("", lambda message: None)).feed(model, run))
     periods = {period.begin_ns: period for window in scored for period in window.periods}
     assert [begin // printers.WINDOW_NS for begin in periods] == [200, 400]
     assert {period.reason for period in periods.values()} == {"bed"}
@@ -53,37 +53,37 @@ def test_a_fault_is_found_again_when_it_comes_again(model: Model) -> None:
 
 def test_a_restart_goes_on_with_what_was_remembered(model: Model) -> None:
     (run,) = printers.runs(printers.windows(printers.clean(8, 3_000)))
-    whole = [scored.verdict for scored in Scorer(PIPELINE, Tally("", print)).feed(model, run)]
+    whole = [scored.verdict for scored in Scorer(PIPELINE, EventCounter("", print)).feed(model, run)]
     first = np.arange(len(run)) < 111
-    before = Scorer(PIPELINE, Tally("", print))
+    before = Scorer(PIPELINE, EventCounter("", print))
     verdicts = [scored.verdict for scored in before.feed(model, run.where(first))]
-    after = Scorer(PIPELINE, Tally("", print))
+    after = Scorer(PIPELINE, EventCounter("", print))
     after.restore(json.loads(json.dumps(before.state())))
     verdicts += [scored.verdict for scored in after.feed(model, run.where(~first))]
     np.testing.assert_allclose(
         [verdict.score for verdict in verdicts], [verdict.score for verdict in whole], rtol=0, atol=1e-9
     )
-    cold = [scored.verdict.score for scored in Scorer(PIPELINE, Tally("", print)).feed(model, run.where(~first))]
+    cold = [scored.verdict.score for scored in Scorer(PIPELINE, EventCounter("", print)).feed(model, run.where(~first))]
     assert np.abs(np.array(cold) - [verdict.score for verdict in whole[111:]]).max() > 1e-3
 
 
 def test_a_memory_that_does_not_fit_is_said_and_begun_anew(model: Model) -> None:
     (run,) = printers.runs(printers.windows(printers.clean(8, 300)))
-    scorer, tally = Scorer(PIPELINE, Tally("", print)), Tally("", print)
+    scorer, events = Scorer(PIPELINE, EventCounter("", print)), EventCounter("", print)
     list(scorer.feed(model, run))
     ((key, tracker, version, _),) = scorer.state()
-    again = Scorer(PIPELINE, tally)
+    again = Scorer(PIPELINE, events)
     again.restore([[key, tracker, version, [1, 2]]])
     later = printers.runs(printers.windows(printers.clean(8, 300), begin_ns=300 * 10**9))[0]
     assert len(list(again.feed(model, later))) == 30
-    assert tally.counts["lost memories"] == 1
+    assert events.counts["lost memories"] == 1
 
 
 def test_a_window_that_comes_twice_is_scored_once(model: Model) -> None:
     (run,) = printers.runs(printers.windows(printers.clean(8, 300)))
-    tally = Tally("", print)
-    scorer = Scorer(PIPELINE, tally)
+    events = EventCounter("", print)
+    scorer = Scorer(PIPELINE, events)
     assert len(list(scorer.feed(model, run))) == 30
     last = np.arange(len(run)) == len(run) - 1
     assert list(scorer.feed(model, run.where(last))) == []
-    assert tally.counts == {"scored windows": 30, "repeated windows": 1}
+    assert events.counts == {"scored windows": 30, "repeated windows": 1}

@@ -13,8 +13,8 @@ from anomaly.models.features import Scaling, features, fit_scaling
 from anomaly.models.model import Model
 from anomaly.models.relevance import Relevance, relevance, settled, usual_levels
 from anomaly.pipeline import Field, Pipeline, normalize
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
 from anomaly.windows.arrays import Floats
 from tests.unit.anomaly import printers
@@ -195,7 +195,7 @@ def reasons(detector: str, strength: float, field: int = 0, **hotend: Any) -> se
 
 
 def found(made: Model, samples: Floats) -> Iterator[str]:
-    scorer = Scorer(made.pipeline, Tally("", lambda message: None))
+    scorer = Scorer(made.pipeline, EventCounter("", lambda message: None))
     (run,) = printers.runs(printers.windows(samples, begin_ns=BEGIN_S * 10**9))
     for scored in scorer.feed(made, run):
         yield from (period.reason for period in scored.periods)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from anomaly.models.model import Model
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.periods import NO_DATA, Period
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
 from anomaly.training.fit import train
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault
@@ -39,7 +39,7 @@ def model(seed: int) -> Model:
 
 def periods(seed: int, samples: np.ndarray) -> list[Period]:
     """What serving would keep of one printer's day."""
-    scorer = Scorer(PIPELINE, Tally("", lambda message: None))
+    scorer = Scorer(PIPELINE, EventCounter("", lambda message: None))
     (run,) = printers.runs(printers.windows(samples))
     scored = scorer.feed(model(seed), run)
     return list({period.begin_ns: period for window in scored for period in window.periods}.values())

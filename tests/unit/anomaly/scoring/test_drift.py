@@ -11,10 +11,10 @@ from anomaly.models.model import Model
 from anomaly.models.reference import BINS, Reference, bins, reference
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, canonical_json, normalize
-from anomaly.scoring.drift import Drift, chance, stability
+from anomaly.scoring.drift import DriftMonitor, chance, stability
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.results import Result
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
 from anomaly.serving.udf import declaration
 from anomaly.training.fit import train
 from anomaly.windows.series import SeriesWindows
@@ -80,8 +80,8 @@ class Stream:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.scorer = Scorer(SHORT, Tally("", lambda message: None))
-        self.drift = Drift(SHORT)
+        self.scorer = Scorer(SHORT, EventCounter("", lambda message: None))
+        self.drift = DriftMonitor(SHORT)
         self.at = 0
 
     def feed(self, samples: np.ndarray) -> list[Result]:
@@ -152,7 +152,7 @@ def test_a_restart_changes_nothing(model: Model) -> None:
     expected = whole.feed(calm(9, 3_000))
     found = parted.feed(calm(9, 3_000)[:1_230])
     saved = json.loads(json.dumps(parted.drift.state(model)))
-    parted.drift = Drift(SHORT)
+    parted.drift = DriftMonitor(SHORT)
     parted.drift.restore(saved)
     found += parted.feed(calm(9, 3_000)[1_230:])
     assert [result.time_ns for result in found] == [result.time_ns for result in expected]
@@ -164,7 +164,7 @@ def test_a_snapshot_without_a_model_begins_with_what_comes_next(model: Model) ->
     stream = Stream(model)
     stream.feed(calm(9, 100))
     saved = stream.drift.state(None)
-    stream.drift = Drift(SHORT)
+    stream.drift = DriftMonitor(SHORT)
     stream.drift.restore(saved)
     (only,) = stream.feed(calm(10, 200))
     assert only.fields["filled"] == pytest.approx(1 - np.exp(-10 / 240))
@@ -175,7 +175,7 @@ def test_state_of_another_pipeline_is_refused(model: Model) -> None:
     stream.feed(calm(9, 300))
     other = normalize([{**PIPELINE.as_dict(), "fields": ["hotend"]}])[0]
     with pytest.raises(ValueError, match="for 2 features"):
-        Drift(other).restore(stream.drift.state(model))
+        DriftMonitor(other).restore(stream.drift.state(model))
 
 
 def test_the_udf_writes_drift_says_it_once_and_keeps_it_over_a_restart(
@@ -191,7 +191,7 @@ def test_the_udf_writes_drift_says_it_once_and_keeps_it_over_a_restart(
         saved = udf.snapshot()
     with Harness(declaration(), options=options, restore=saved) as udf:
         points += udf.feed(feed[200:])
-        assert udf.handler.tally.counts["results that say drift"] > 1
+        assert udf.handler.events.counts["results that say drift"] > 1
     drift = named(points, "drift")
     assert len(drift) == 39
     assert drift[-1].fields["drifted"] == 1

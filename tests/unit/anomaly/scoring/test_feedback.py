@@ -12,13 +12,15 @@ import pytest
 from anomaly.cli import main
 from anomaly.influxdb.client import Influx
 from anomaly.influxdb.lines import line
-from anomaly.influxdb.marks import learned, read_feedback
+from anomaly.influxdb.marks import read_feedback
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model, Verdict
 from anomaly.models.store import Store, StoreError
-from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Feedback, Look, Mark
+from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Appearance, Feedback, Mark
+from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.scoring.results import Result
-from anomaly.serving.feedback_file import FeedbackWatcher, feedback_path, read_marks, write_marks
+from anomaly.serving.feedback_watcher import FeedbackWatcher
+from anomaly.training.marks import learned
 from kapacitor_udf import Point
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
@@ -28,7 +30,7 @@ from tests.unit.anomaly.serving.test_watcher import Clock
 
 KEY = ("printer-1",)
 SAMPLES = printers.clean(7, 900)
-LOOK = Look(10.0, (0.1, 0.8, 0.1), (219.0, 95.0, 27.0), (221.0, 97.0, 29.0))
+LOOK = Appearance(10.0, (0.1, 0.8, 0.1), (219.0, 95.0, 27.0), (221.0, 97.0, 29.0))
 MARK = Mark(FALSE_ALARM, 0, WINDOW_NS, {"printer": "printer-1"}, "a door", LOOK)
 
 
@@ -85,7 +87,7 @@ def test_training_leaves_out_maintenance_and_true_anomalies_only() -> None:
         Mark(TRUE, 5 * WINDOW_NS, 6 * WINDOW_NS, {"printer": "printer-2"}),
         Mark(FALSE_ALARM, 8 * WINDOW_NS, 9 * WINDOW_NS, {}),
     ]
-    out = Feedback(PIPELINE, marks).left_out(windows)
+    out = Feedback(PIPELINE, marks).excluded(windows)
     assert np.flatnonzero(out).tolist() == [0, 1, 90, 91, 95]
 
 
@@ -217,10 +219,10 @@ def test_a_false_alarm_of_windows_that_lack_a_field_has_a_look_by_the_others(
     add = ["add", "--kind", "false_alarm", "--from", time(20), "--to", time(24), "--series", "printer=printer-1"]
     assert main(command(influxdb, models, *add)) == 0
     (mark,) = read_marks(feedback_path(models.models, "printer"))
-    assert mark.look is not None
-    assert mark.look.contribution[1] > 0.5
-    assert (mark.look.low[2], mark.look.high[2]) == (0.0, 0.0)
-    assert mark.look.low[1] < mark.look.high[1]
+    assert mark.appearance is not None
+    assert mark.appearance.contribution[1] > 0.5
+    assert (mark.appearance.low[2], mark.appearance.high[2]) == (0.0, 0.0)
+    assert mark.appearance.low[1] < mark.appearance.high[1]
 
 
 def test_a_false_alarm_silences_its_like_and_nothing_louder(
@@ -234,8 +236,8 @@ def test_a_false_alarm_silences_its_like_and_nothing_louder(
     assert (added["status"], added["marks"]) == ("added", 1)
     (mark,) = read_marks(feedback_path(models.models, "printer"))
     assert (mark.id, mark.note, mark.series) == (added["id"], "door", {"printer": "printer-1"})
-    assert mark.look is not None
-    assert mark.look.contribution[1] > 0.5
+    assert mark.appearance is not None
+    assert mark.appearance.contribution[1] > 0.5
     again = streamed(broken())
     assert begins(again) == [60]
     # What is scored once more, as by a catch-up, does not make the mark forget what it was about.
@@ -269,7 +271,7 @@ def test_marks_that_others_wrote_are_synchronized(
 def test_a_false_alarm_where_nothing_was_anomalous_has_no_look(influxdb: InfluxDB) -> None:
     influxdb.write(f'feedback,pipeline=printer kind="false_alarm",end_ms={T0 // 10**6 + 10}i {T0}')
     (mark,) = read_feedback(Influx(influxdb.url, "reader", "secret"), "anomaly", PIPELINE)
-    assert mark.look is None
+    assert mark.appearance is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly.scoring.periods import NO_DATA, Period, Rules, Step, Tracker, rules
+from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
 from tests.unit.anomaly import printers
 
 W = 10
@@ -21,18 +21,18 @@ FIELDS = ("a", "b")
 T0 = 1000
 
 
-def feed(tracker: Tracker, number: int, severity: float, share: tuple[float, float] = (0.9, 0.1)) -> Step:
+def feed(tracker: Tracker, number: int, severity: float, share: tuple[float, float] = (0.9, 0.1)) -> Transition:
     return tracker.feed(T0 + W * number, severity / 10, severity, 0.0, share)
 
 
 def run(
     severities: dict[int, float], tracker: Tracker | None = None, share: tuple[float, float] = (0.9, 0.1)
-) -> list[Step]:
+) -> list[Transition]:
     tracker = tracker or Tracker(RULES, FIELDS)
     return [feed(tracker, n, severity, share) for n, severity in severities.items()]
 
 
-def periods(steps: list[Step]) -> list[Period]:
+def periods(steps: list[Transition]) -> list[Period]:
     """As the database keeps them: one for each begin, the last state of it."""
     kept = {period.begin_ns: period for step in steps for period in step.periods}
     return list(kept.values())
@@ -164,7 +164,7 @@ def test_a_state_of_other_fields_is_refused() -> None:
         Tracker.from_state(RULES, ("a", "b", "c"), tracker.state())
 
 
-def surprised(surprises: Mapping[int, float], tracker: Tracker | None = None) -> list[Step]:
+def surprised(surprises: Mapping[int, float], tracker: Tracker | None = None) -> list[Transition]:
     """Windows of which none is severe; only their surprise differs."""
     tracker = tracker or Tracker(EVIDENCE, FIELDS)
     return [tracker.feed(T0 + W * n, 5.0, 40, surprise, (0.9, 0.1)) for n, surprise in surprises.items()]

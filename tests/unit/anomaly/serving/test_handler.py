@@ -154,7 +154,7 @@ def test_late_and_early_points_do_not_count(models: Store) -> None:
         (expected,) = udf.batch(whole)
     with harness() as udf:
         (score,) = udf.batch(Batch("temperature", whole.tags, [stray[0], *whole.points, stray[1]], whole.tmax))
-        assert udf.handler.tally.counts["late points"] == 2
+        assert udf.handler.events.counts["late points"] == 2
     assert score.fields == expected.fields
 
 
@@ -165,7 +165,7 @@ def test_integers_are_numbers_and_text_is_not(models: Store) -> None:
     whole.points.append(Point(time=T0 + 1, fields={"bed": "hot", "air": True}))
     with harness() as udf:
         (score,) = named(udf.batch(whole), "score")
-        assert udf.handler.tally.counts["values that are not numbers"] == 2
+        assert udf.handler.events.counts["values that are not numbers"] == 2
     assert score.fields["value_hotend"] == pytest.approx(np.round(CLEAN[:10, 0]).mean())
 
 
@@ -174,14 +174,14 @@ def test_an_incomplete_window_is_counted_and_not_scored(models: Store) -> None:
     samples[:, 1] = np.nan
     with harness() as udf:
         assert udf.batch(batch(0, samples)) == []
-        assert udf.handler.tally.counts == {"incomplete windows": 1}
+        assert udf.handler.events.counts == {"incomplete windows": 1}
         assert any("mean(bed) of printer-1 is missing" in line for line in udf.log)
 
 
 def test_a_cut_off_window_is_counted_and_not_scored(models: Store) -> None:
     with harness() as udf:
         assert udf.batch(batch(0, CLEAN[:4])) == []
-        assert udf.handler.tally.counts == {"cut-off windows": 1}
+        assert udf.handler.events.counts == {"cut-off windows": 1}
 
 
 def test_silence_is_a_period_when_data_returns(models: Store) -> None:
@@ -216,7 +216,7 @@ def test_without_a_model_windows_are_counted_until_there_is_one(models: Store, m
     with Harness(served, options={"spec": canonical_json(PIPELINE)}) as udf:
         assert udf.batch(batch(0, CLEAN[:10])) == []
         assert udf.batch(batch(1, CLEAN[:10])) == []
-        assert udf.handler.tally.counts == {"unscored windows": 2}
+        assert udf.handler.events.counts == {"unscored windows": 2}
         assert sum("playbooks/train.yml" in line for line in udf.log) == 1
         models.promote(model.version)
         now[0] = 1e9
@@ -254,7 +254,7 @@ def test_time_that_goes_back_is_counted_and_starts_anew(models: Store) -> None:
     with harness() as udf:
         udf.batch(batch(100, CLEAN[:10] + 50))
         points = udf.batch(batch(0, CLEAN[:10]))
-        assert udf.handler.tally.counts["restarts"] == 1
+        assert udf.handler.events.counts["restarts"] == 1
     assert [(point.time, point.fields["state"]) for point in named(points, "period")] == [
         (T0 + 100 * WINDOW_NS, "closed")
     ]

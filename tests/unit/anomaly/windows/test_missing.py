@@ -12,9 +12,9 @@ from anomaly.detectors.registry import NAMES
 from anomaly.models.features import features, fit_scaling
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.results import results
-from anomaly.scoring.scorer import Scored, Scorer
-from anomaly.scoring.tally import Tally
+from anomaly.scoring.scorer import ScoredWindow, Scorer
 from anomaly.training.fit import train
 from anomaly.training.gate import Refused
 from anomaly.windows.arrays import Floats
@@ -49,8 +49,8 @@ def run_of(samples: Floats) -> SeriesWindows:
     return run
 
 
-def scored(made: Model, samples: Floats, tally: Tally | None = None) -> list[Scored]:
-    scorer = Scorer(made.pipeline, tally or Tally("", lambda message: None))
+def scored(made: Model, samples: Floats, events: EventCounter | None = None) -> list[ScoredWindow]:
+    scorer = Scorer(made.pipeline, events or EventCounter("", lambda message: None))
     return list(scorer.feed(made, run_of(samples)))
 
 
@@ -79,20 +79,20 @@ def test_shares_are_of_what_is_known() -> None:
 
 
 def test_skipped_windows_are_counted() -> None:
-    tally = Tally("", lambda message: None)
-    assert len(scored(model(missing="skip"), broken(*GAPS), tally)) == 300 - 10 - 1 - 10
-    assert (tally.counts["incomplete windows"], tally.counts["cut-off windows"]) == (20, 1)
-    assert "partial windows" not in tally.counts
+    events = EventCounter("", lambda message: None)
+    assert len(scored(model(missing="skip"), broken(*GAPS), events)) == 300 - 10 - 1 - 10
+    assert (events.counts["incomplete windows"], events.counts["cut-off windows"]) == (20, 1)
+    assert "partial windows" not in events.counts
 
 
 @pytest.mark.parametrize("detector", NAMES)
 def test_a_missing_field_is_usual_and_a_window_without_any_is_not_scored(detector: str) -> None:
-    tally = Tally("", lambda message: None)
+    events = EventCounter("", lambda message: None)
     made = model(detector)
-    found = scored(made, broken(*GAPS), tally)
+    found = scored(made, broken(*GAPS), events)
     assert len(found) == 300 - 10
-    assert (tally.counts["incomplete windows"], tally.counts["partial windows"]) == (10, 11)
-    assert "cut-off windows" not in tally.counts
+    assert (events.counts["incomplete windows"], events.counts["partial windows"]) == (10, 11)
+    assert "cut-off windows" not in events.counts
     for each in found:
         lacks = 100 <= (each.begin_ns // 10**9 - BEGIN_S) // 10 < 111
         (score, *_) = results(made.pipeline, ("printer-1",), each)
@@ -106,8 +106,10 @@ def test_a_missing_field_is_usual_and_a_window_without_any_is_not_scored(detecto
 @pytest.mark.parametrize("detector", NAMES)
 def test_one_by_one_is_all_at_once(detector: str) -> None:
     made, run = model(detector), run_of(broken(*GAPS))
-    together = [each.verdict.score for each in Scorer(made.pipeline, Tally("", lambda message: None)).feed(made, run)]
-    scorer = Scorer(made.pipeline, Tally("", lambda message: None))
+    together = [
+        each.verdict.score for each in Scorer(made.pipeline, EventCounter("", lambda message: None)).feed(made, run)
+    ]
+    scorer = Scorer(made.pipeline, EventCounter("", lambda message: None))
     alone = [
         each.verdict.score
         for window in range(len(run))

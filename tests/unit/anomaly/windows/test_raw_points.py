@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
 from anomaly.serving.handler import run_of_one
 from anomaly.training.fit import train
 from anomaly.training.gate import Refused
@@ -38,7 +38,7 @@ def test_each_point_is_scored_as_it_is(aggregate: str) -> None:
     model = train(wanted, points(printers.clean(1, 5_000)), "v1", seed=0).model
     samples = printers.clean(7, 60)
     samples[40, 1] += 12.0
-    scorer = Scorer(wanted, Tally("", lambda message: None))
+    scorer = Scorer(wanted, EventCounter("", lambda message: None))
     verdicts = []
     for second, sample in enumerate(samples.tolist(), 5_000):
         # A point that came somewhere in its second.

@@ -7,10 +7,10 @@ from anomaly.backtest.evaluate import Evaluation, Found, evaluate
 from anomaly.backtest.labels import Truth
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.periods import Period, Tracker, rules
-from anomaly.scoring.scorer import Scored, Scorer, track
-from anomaly.scoring.tally import Tally
+from anomaly.scoring.scorer import ScoredWindow, Scorer, track
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 
@@ -29,16 +29,16 @@ class Replay:
         self,
         pipeline: Pipeline,
         model: Model,
-        tally: Tally,
+        events: EventCounter,
         sweep: Iterable[float] = SWEEP,
         feedback: Feedback | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._model = model
-        self._tally = tally
+        self._events = events
         self._feedback = feedback
         self._left_out = 0
-        self._scorer = Scorer(pipeline, tally)
+        self._scorer = Scorer(pipeline, events)
         self._others = {
             severity: rules(replace(pipeline, periods=replace(pipeline.periods, open=severity)))
             for severity in sweep
@@ -63,12 +63,12 @@ class Replay:
     @property
     def counts(self) -> Mapping[str, int]:
         """How many windows were scored, and how many not, by reason."""
-        return self._tally.counts
+        return self._events.counts
 
     @property
     def scored_windows(self) -> int:
         """Of all series together."""
-        return self._tally.counts.get("scored windows", 0)
+        return self._events.counts.get("scored windows", 0)
 
     def evaluations(self, truth: Truth) -> dict[float, Evaluation]:
         """By opening severity, ascending."""
@@ -77,12 +77,12 @@ class Replay:
             for severity, found in self._found.items()
         }
 
-    def _periods(self, severity: float, key: Key, scored: Scored) -> list[Period]:
+    def _periods(self, severity: float, key: Key, scored: ScoredWindow) -> list[Period]:
         tracker = self._trackers.get((key, severity))
         if tracker is None:
             tracker = self._trackers[key, severity] = Tracker(self._others[severity], self._pipeline.fields)
         periods = track(tracker, scored.begin_ns, scored.verdict, scored.suppressed).periods
-        return periods if self._feedback is None else self._feedback.heeded(key, periods)
+        return periods if self._feedback is None else self._feedback.countable(key, periods)
 
     def _keep(self, severity: float, key: Key, known_ns: int, periods: Iterable[Period]) -> None:
         kept = self._found[severity]

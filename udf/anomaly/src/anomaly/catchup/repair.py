@@ -18,17 +18,17 @@ from anomaly.influxdb.source import pieces
 from anomaly.influxdb.times import rfc3339
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Fields, Result, results, series_tags
-from anomaly.scoring.scorer import Scored, Scorer, series_name
-from anomaly.scoring.tally import Tally
+from anomaly.scoring.scorer import ScoredWindow, Scorer, series_name
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 
 # The replay begins so many windows before what is missing, with no period running. By then the evidence of a tracker
 # that begins anew has been at 0 as often as that of one that never stopped.
-LEAD_IN_WINDOWS = 1_000
+PERIOD_LEAD_IN_WINDOWS = 1_000
 _PIECE_WINDOWS = 1_000
 
 Models = Callable[[str | None], Model]
@@ -84,7 +84,7 @@ class Replay:
         self._repair = repair
         self._progress = progress
         self._dry_run = dry_run
-        self._scorer = Scorer(pipeline, Tally(f"pipeline {pipeline.name}", lambda message: None))
+        self._scorer = Scorer(pipeline, EventCounter(f"pipeline {pipeline.name}", lambda message: None))
         self._merge_ns = pipeline.periods.merge_ns + pipeline.window_ns
         self._done = Repaired()
 
@@ -109,7 +109,7 @@ class Replay:
 
     def _lead_in_ns(self) -> int:
         """Where to begin: before the repair, before every period that was running, and where the memory begins."""
-        length_ns = LEAD_IN_WINDOWS * self._pipeline.window_ns
+        length_ns = PERIOD_LEAD_IN_WINDOWS * self._pipeline.window_ns
         begin_ns = self._repair.begin_ns - length_ns
         while (period := self._database.last_period(self._repair.key, begin_ns)) is not None:
             if period.end_ns + self._merge_ns <= begin_ns:
@@ -147,11 +147,11 @@ class Replay:
 
     def _counts(self, period: Result) -> bool:
         """Silence during maintenance is no period, whatever the window after it heeds."""
-        return period.fields["reason"] != NO_DATA or not self._feedback.maintained(
+        return period.fields["reason"] != NO_DATA or not self._feedback.in_maintenance(
             self._repair.key, period.time_ns, int(period.fields["end_ms"]) * 1_000_000
         )
 
-    def _score(self, scored: Scored, score: Result, written: Mapping[int, Written]) -> Iterator[Result]:
+    def _score(self, scored: ScoredWindow, score: Result, written: Mapping[int, Written]) -> Iterator[Result]:
         if scored.begin_ns in written:
             if written[scored.begin_ns].label != score.fields["label"]:
                 yield self._result("score", scored.begin_ns, {"label": score.fields["label"]})

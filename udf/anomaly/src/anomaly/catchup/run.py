@@ -19,8 +19,8 @@ from anomaly.models.model import Model
 from anomaly.models.store import ModelMismatch, Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.feedback_file import feedback_path, read_marks
 from anomaly.scoring.scorer import series_name
-from anomaly.serving.feedback_file import feedback_path, read_marks
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import scorable, whole_fields
 

@@ -17,8 +17,8 @@ from anomaly.influxdb.times import Range, resolve, rfc3339
 from anomaly.models.model import Model
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
-from anomaly.scoring.tally import Tally
 from anomaly.training.gate import Refused
 from anomaly.training.read import check_fields
 from anomaly.windows.arrays import Key
@@ -41,7 +41,7 @@ def backtest(options: argparse.Namespace) -> int:
     model = _model(Store(options.models, pipeline.name), pipeline, options.model)
     # False alarms are not suppressed: whether the model raises them again is the question.
     maintenance = Feedback(pipeline, [mark for mark in marks if mark.kind == MAINTENANCE])
-    replay = Replay(pipeline, model, Tally(f"pipeline {pipeline.name}", say), sweep, maintenance)
+    replay = Replay(pipeline, model, EventCounter(f"pipeline {pipeline.name}", say), sweep, maintenance)
     check_fields(influx, pipeline)
     for begin_ns, end_ns in pieces(asked.begin_ns, asked.end_ns, pipeline.window_ns):
         say(f"scoring {rfc3339(begin_ns)} to {rfc3339(end_ns)}")

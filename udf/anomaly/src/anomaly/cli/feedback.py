@@ -10,7 +10,7 @@ from anomaly.influxdb.times import ago_or_moment, rfc3339
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.feedback import FALSE_ALARM, Mark
-from anomaly.serving.feedback_file import feedback_path, write_marks
+from anomaly.scoring.feedback_file import feedback_path, write_marks
 
 
 def feedback(options: argparse.Namespace) -> int:
@@ -35,7 +35,7 @@ def feedback(options: argparse.Namespace) -> int:
         return codes.DONE
     write_marks(feedback_path(options.models, pipeline.name), marks)
     for mark in marks:
-        if mark.kind == FALSE_ALARM and mark.look is None:
+        if mark.kind == FALSE_ALARM and mark.appearance is None:
             say(f"{_line(mark)}: no window in it was anomalous, so there is nothing to suppress")
     result({"status": "synchronized", **answer, "marks": len(marks)})
     return codes.DONE

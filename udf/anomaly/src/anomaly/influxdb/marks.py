@@ -7,24 +7,16 @@ mark, so a mark is taken back by overwriting it.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from anomaly.influxdb.client import Influx
 from anomaly.influxdb.influxql import identifier, literal
 from anomaly.influxdb.lines import line
-from anomaly.influxdb.times import Range, trained_on
-from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
-from anomaly.scoring.feedback import FALSE_ALARM, KINDS, Feedback, Look, Mark
+from anomaly.scoring.feedback import FALSE_ALARM, KINDS, Appearance, Mark
 from anomaly.scoring.results import Result
-from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
-from anomaly.windows.completeness import scorable, whole_fields
-from anomaly.windows.series import SeriesWindows
-from anomaly.windows.windows import Windows
 
 REMOVED = "removed"
 _MEASUREMENT = "feedback"
@@ -32,7 +24,7 @@ _MS = 1_000_000
 
 
 def read_feedback(influx: Influx, database: str, pipeline: Pipeline) -> list[Mark]:
-    """All marks of a pipeline that were not taken back, oldest first; with the looks of false alarms. Raises
+    """All marks of a pipeline that were not taken back, oldest first; with the appearances of false alarms. Raises
     InfluxError."""
     marks = []
     query = (
@@ -65,51 +57,11 @@ def mark_line(pipeline: str, mark: Mark, kind: str | None = None) -> str:
     return line(Result(_MEASUREMENT, {"pipeline": pipeline, **mark.series}, mark.begin_ns, fields))
 
 
-def learned(model: Model, windows: Windows, marks: Sequence[Mark]) -> list[str]:
-    """Ids of the false alarms that lie in the history and are none to the model: it opens no period there."""
-    feedback = Feedback(model.pipeline, marks)
-    return [mark.id for mark in marks if mark.kind == FALSE_ALARM and opens(model, windows, feedback, mark) is False]
-
-
-def unheeded(manifest: Mapping[str, Any], marks: Sequence[Mark], asked: Range) -> list[Mark]:
-    """Marks that were not there when a model was trained, and for which it would be trained otherwise now: false alarms
-    in what would be read, and windows of its own history that must be left out."""
-    known = manifest.get("feedback", {}).get("marks", ())
-    begin_ns, end_ns = trained_on(manifest)
-    return [
-        mark
-        for mark in marks
-        if mark.id not in known
-        and (mark.meets(asked.begin_ns, asked.end_ns) if mark.kind == FALSE_ALARM else mark.meets(begin_ns, end_ns))
-    ]
-
-
-def opens(model: Model, windows: Windows, feedback: Feedback, mark: Mark) -> bool | None:
-    """Whether the model finds a period where a mark is, after training; None where the history has nothing of it."""
-    pipeline = model.pipeline
-    whole = whole_fields(windows.values, len(pipeline.fields))
-    marked = feedback.marked(windows, mark) & scorable(pipeline, whole)
-    if not marked.any():
-        return None
-    shown = windows.led_in(marked)
-    scorer = Scorer(pipeline, Tally("marks", lambda message: None))
-    return any(
-        scored.anomalous and scored.begin_ns in begins
-        for index in np.unique(windows.series[marked])
-        for mine in [shown & (windows.series == index)]
-        for begins in [set(windows.begin_ns[marked & mine].tolist())]
-        for scored in scorer.feed(
-            model,
-            SeriesWindows(windows.keys[index], windows.begin_ns[mine], windows.values[mine], windows.counts[mine]),
-        )
-    )
-
-
 def _seen(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Mark:
     """The mark, with what its windows looked like if it is a false alarm and any of them were anomalous."""
     if mark.kind != FALSE_ALARM:
         return mark
-    rows = np.array(list(_looks(influx, database, pipeline, mark)), dtype=np.float64)
+    rows = np.array(list(_appearances(influx, database, pipeline, mark)), dtype=np.float64)
     if not len(rows):
         return mark
     width = len(pipeline.fields)
@@ -118,16 +70,16 @@ def _seen(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Mark
     known = np.isfinite(values)
     low = np.where(known.any(axis=0), values.min(axis=0, where=known, initial=np.inf), 0.0)
     high = np.where(known.any(axis=0), values.max(axis=0, where=known, initial=-np.inf), 0.0)
-    look = Look(
+    appearance = Appearance(
         float(rows[:, 0].max()),
         tuple(contributions.mean(axis=0).tolist()),
         tuple(low.tolist()),
         tuple(high.tolist()),
     )
-    return Mark(mark.kind, mark.begin_ns, mark.end_ns, mark.series, mark.note, look)
+    return Mark(mark.kind, mark.begin_ns, mark.end_ns, mark.series, mark.note, appearance)
 
 
-def _looks(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Iterator[list[float]]:
+def _appearances(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Iterator[list[float]]:
     """Score, contributions and values of the mark's windows that were anomalous, or would be without it: those that are
     scored once more are suppressed, and must not make the mark forget what it was about."""
     names = [f"{what}_{field}" for what in ("contribution", "value") for field in pipeline.fields]

@@ -5,7 +5,7 @@
                                   model.joblib    scikit-learn's own object, for people; never loaded here
     <models>/<pipeline>/current -> <version>      switched atomically
     <models>/<pipeline>/shadow -> <version>       a candidate that scores beside it; only while there is one
-    <models>/<pipeline>/feedback.json             what people said of periods (`anomaly.serving.feedback_file`)
+    <models>/<pipeline>/feedback.json             what people said of periods (`anomaly.scoring.feedback_file`)
     <models>/<pipeline>/promotions.json           versions in the order they became current, for rollback
 
 A version is written into a hidden directory beside it, flushed to disk, and renamed: it is there as a whole or not at

@@ -24,7 +24,7 @@ from anomaly.models.model import Model
 from anomaly.models.reference import BINS, UNKNOWN, Reference, bins
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.results import Fields, Result, series_tags
-from anomaly.scoring.scorer import Scored
+from anomaly.scoring.scorer import ScoredWindow
 from anomaly.windows.arrays import Bools, Floats, Ints, Key
 from kapacitor_udf import Groups
 
@@ -43,7 +43,7 @@ _NORMAL_99 = 2.3263
 _NONE = 1e-9
 
 
-class Fading:
+class FadingCounts:
     """Fading counts of one series. d features."""
 
     def __init__(self, d: int) -> None:
@@ -75,7 +75,7 @@ class Fading:
         return [self.counts.tolist(), self.above, self.weight, self.squares]
 
     @classmethod
-    def from_state(cls, state: Sequence[Any], d: int) -> "Fading":
+    def from_state(cls, state: Sequence[Any], d: int) -> "FadingCounts":
         """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
         fading = cls(d)
         counts = np.array(state[0], dtype=np.float64)
@@ -91,12 +91,12 @@ class _Series:
     """One series. waiting: windows that were not counted yet, (values, above). slot: which of the horizon's results its
     last window belongs to."""
 
-    fading: Fading
+    fading: FadingCounts
     waiting: list[tuple[Floats, bool]]
     slot: int | None = None
 
 
-class Drift:
+class DriftMonitor:
     """The drift of a pipeline's series against the model that scores them. Another model starts anew."""
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -105,9 +105,9 @@ class Drift:
         self._every_ns = max(pipeline.drift.horizon_ns // _RESULTS // pipeline.window_ns, 1) * pipeline.window_ns
         self._d = len(features(pipeline))
         self._version: str | None = None
-        self._series: Groups[Key, _Series] = Groups(lambda: _Series(Fading(self._d), []), most=_MOST_SERIES)
+        self._series: Groups[Key, _Series] = Groups(lambda: _Series(FadingCounts(self._d), []), most=_MOST_SERIES)
 
-    def feed(self, key: Key, scored: Scored, values: Floats) -> Iterator[Result]:
+    def feed(self, key: Key, scored: ScoredWindow, values: Floats) -> Iterator[Result]:
         """The next window of a series, with its aggregates (d,); a result, when it is time for one."""
         model = scored.model
         if model.version != self._version:
@@ -135,7 +135,7 @@ class Drift:
             series.fading.add(bins(model.reference.edges, x), above, self._fade)
             series.waiting = []
 
-    def _fields(self, fading: Fading, model: Model) -> Fields:
+    def _fields(self, fading: FadingCounts, model: Model) -> Fields:
         found = stability(fading.counts, fading.windows, model.reference)
         limits = self._pipeline.drift.psi + chance(fading.windows, model.reference)
         above = fading.above / fading.weight
@@ -164,7 +164,7 @@ class Drift:
     def restore(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`. Raises KeyError, TypeError or ValueError when it does not fit the pipeline."""
         restored: Iterable[tuple[Key, _Series]] = [
-            (tuple(key), _Series(Fading.from_state(fading, self._d), [], slot))
+            (tuple(key), _Series(FadingCounts.from_state(fading, self._d), [], slot))
             for key, slot, *fading in state["series"]
         ]
         self._version = state["version"]

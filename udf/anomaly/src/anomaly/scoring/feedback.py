@@ -39,7 +39,7 @@ _BESIDE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Appearance:
     """What the windows of a false alarm looked like; f fields. score: their highest. contribution: (f,), their mean.
     low, high: (f,), the range of their values."""
 
@@ -72,15 +72,23 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One mark, on [begin_ns, end_ns). series: tags that a series must have; none means all series. look: of a false
-    alarm, if it is known."""
+    """One mark of feedback, on [begin_ns, end_ns).
+
+    Attributes:
+        kind: one of KINDS.
+        begin_ns: where the mark begins.
+        end_ns: where the mark ends.
+        series: the tags that a series must have; without any the mark means all series.
+        note: a person's words.
+        appearance: what the windows of a false alarm looked like; None where that is unknown.
+    """
 
     kind: str
     begin_ns: int
     end_ns: int
     series: Mapping[str, str]
     note: str = ""
-    look: Look | None = None
+    appearance: Appearance | None = None
 
     @property
     def id(self) -> str:
@@ -98,7 +106,7 @@ class Mark:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        look = self.look
+        appearance = self.appearance
         return {
             "id": self.id,
             "kind": self.kind,
@@ -107,12 +115,12 @@ class Mark:
             "series": dict(self.series),
             "note": self.note,
             "look": None
-            if look is None
+            if appearance is None
             else {
-                "score": look.score,
-                "contribution": list(look.contribution),
-                "low": list(look.low),
-                "high": list(look.high),
+                "score": appearance.score,
+                "contribution": list(appearance.contribution),
+                "low": list(appearance.low),
+                "high": list(appearance.high),
             },
         }
 
@@ -121,18 +129,18 @@ class Mark:
         """The inverse of `as_dict`. Raises KeyError, TypeError or ValueError when it is none."""
         if mapping["kind"] not in KINDS:
             raise ValueError(f"{mapping['kind']!r} is none of {', '.join(KINDS)}")
-        look = mapping["look"]
+        appearance = mapping["look"]
         return cls(
             kind=mapping["kind"],
             begin_ns=int(mapping["begin_ns"]),
             end_ns=int(mapping["end_ns"]),
             series={str(name): str(value) for name, value in mapping["series"].items()},
             note=str(mapping["note"]),
-            look=None
-            if look is None
-            else Look(
-                float(look["score"]),
-                *(tuple(float(value) for value in look[name]) for name in ("contribution", "low", "high")),
+            appearance=None
+            if appearance is None
+            else Appearance(
+                float(appearance["score"]),
+                *(tuple(float(value) for value in appearance[name]) for name in ("contribution", "low", "high")),
             ),
         )
 
@@ -156,34 +164,34 @@ class Feedback:
             if (
                 mark.kind == FALSE_ALARM
                 and mark.id not in learned
-                and mark.look is not None
-                # Other fields than then are another look.
-                and len(mark.look.contribution) == len(verdict.contribution)
-                and mark.look.fits(verdict)
+                and mark.appearance is not None
+                # Other fields than then are another appearance.
+                and len(mark.appearance.contribution) == len(verdict.contribution)
+                and mark.appearance.fits(verdict)
             ):
                 return mark
         return None
 
-    def maintained(self, key: Key, begin_ns: int, end_ns: int) -> bool:
+    def in_maintenance(self, key: Key, begin_ns: int, end_ns: int) -> bool:
         """Whether some of [begin_ns, end_ns) was maintenance of the series."""
         tags = self._tags(key)
         return any(
             mark.kind == MAINTENANCE and mark.concerns(tags) and mark.meets(begin_ns, end_ns) for mark in self.marks
         )
 
-    def heeded(self, key: Key, periods: Iterable[Period]) -> list[Period]:
+    def countable(self, key: Key, periods: Iterable[Period]) -> list[Period]:
         """Those of a series' periods that count: silence during maintenance does not."""
         return [
             period
             for period in periods
-            if period.reason != NO_DATA or not self.maintained(key, period.begin_ns, period.end_ns)
+            if period.reason != NO_DATA or not self.in_maintenance(key, period.begin_ns, period.end_ns)
         ]
 
-    def left_out(self, windows: Windows) -> Bools:
+    def excluded(self, windows: Windows) -> Bools:
         """(n,): the windows that must not be trained on."""
         return self._marked_as((MAINTENANCE, TRUE), windows)
 
-    def told_usual(self, windows: Windows) -> Bools:
+    def confirmed_usual(self, windows: Windows) -> Bools:
         """(n,): the windows that are usual, whatever they look like."""
         return self._marked_as((FALSE_ALARM,), windows)
 

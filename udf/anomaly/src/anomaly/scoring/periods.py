@@ -99,7 +99,7 @@ class _Run:
 
 
 @dataclass(slots=True)
-class Step:
+class Transition:
     """What one window led to. anomalous: whether it belongs to a period, as far as is known by then. periods: what
     became known, oldest first. restarted: whether time went backwards."""
 
@@ -134,9 +134,9 @@ class Tracker:
 
     def feed(
         self, begin_ns: int, score: float, severity: float, surprise: float, contribution: Sequence[float]
-    ) -> Step:
+    ) -> Transition:
         """One scored window: its begin, its surprise (-ln of its probability), and each field's share of its score."""
-        step = Step()
+        step = Transition()
         end_ns = begin_ns + self._rules.window_ns
         if self._last_ns is not None:
             if begin_ns == self._last_ns:
@@ -172,7 +172,7 @@ class Tracker:
             self._run = None
         return self._evidence >= self._rules.evidence
 
-    def _gap(self, begin_ns: int, last_end_ns: int, step: Step) -> None:
+    def _gap(self, begin_ns: int, last_end_ns: int, step: Transition) -> None:
         silent = begin_ns - last_end_ns > self._rules.silence_ns
         if self._open is not None and (silent or begin_ns - self._open.end_ns >= max(self._rules.merge_ns, 1)):
             self._close(step)
@@ -181,7 +181,7 @@ class Tracker:
         if silent and not self._resumed:
             step.periods.append(Period(last_end_ns, begin_ns, "closed", 0.0, 0.0, 0, NO_DATA))
 
-    def _close(self, step: Step) -> None:
+    def _close(self, step: Transition) -> None:
         if self._open is not None:
             step.periods.append(self._open.as_period("closed", self._fields))
         self._open, self._run, self._evidence = None, None, 0.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import Period
-from anomaly.scoring.scorer import Scored
+from anomaly.scoring.scorer import ScoredWindow
 from anomaly.windows.arrays import Key
 
 Fields = dict[str, float | int | str | bool]
@@ -26,7 +26,7 @@ class Result:
     fields: Fields
 
 
-def results(pipeline: Pipeline, key: Key, scored: Scored, suffix: str = "") -> Iterator[Result]:
+def results(pipeline: Pipeline, key: Key, scored: ScoredWindow, suffix: str = "") -> Iterator[Result]:
     """The window's `score`, then the `period`s that it made known. suffix: what the measurements' names end with."""
     tags = series_tags(pipeline, key)
     # A TICKscript sees fields, and no names of measurements: by this one the alerts leave a shadow's results out.
@@ -41,7 +41,7 @@ def series_tags(pipeline: Pipeline, key: Key) -> dict[str, str]:
     return {"pipeline": pipeline.name, **dict(zip(pipeline.group_by, key, strict=True))}
 
 
-def _score(pipeline: Pipeline, scored: Scored) -> Fields:
+def _score(pipeline: Pipeline, scored: ScoredWindow) -> Fields:
     verdict, model = scored.verdict, scored.model
     fields: Fields = {
         "score": verdict.score,

@@ -16,9 +16,9 @@ from anomaly.detectors.base import Follower
 from anomaly.models.features import features
 from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
-from anomaly.scoring.periods import Period, Rules, Step, Tracker, rules
-from anomaly.scoring.tally import Tally
+from anomaly.scoring.periods import Period, Rules, Tracker, Transition, rules
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import of_whole, scorable, whole_fields
 from anomaly.windows.series import SeriesWindows
@@ -29,7 +29,7 @@ _MOST_SERIES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredWindow:
     """What became of one window: which model judged it how, whether it belongs to a period as far as is known by now,
     what it made known of periods, oldest first, and the id of the mark of feedback that keeps it out of periods."""
 
@@ -60,14 +60,14 @@ class Scorer:
     """Scores the windows of a pipeline's series, and keeps the series' periods and what the detector remembers of
     them.
 
-    tally: counts what is not scored. counters: where the number of series is kept.
+    events: counts what is not scored. counters: where the number of series is kept.
     """
 
-    def __init__(self, pipeline: Pipeline, tally: Tally, counters: Counters | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, events: EventCounter, counters: Counters | None = None) -> None:
         self._pipeline = pipeline
         self._features = features(pipeline)
         self._rules = rules(pipeline)
-        self._tally = tally
+        self._events = events
         self._series: Groups[Key, _Series] = Groups(
             lambda: _Series(Tracker(self._rules, pipeline.fields)), most=_MOST_SERIES, counters=counters
         )
@@ -77,7 +77,7 @@ class Scorer:
         """When periods open and close."""
         return self._rules
 
-    def feed(self, model: Model | None, run: SeriesWindows, feedback: Feedback | None = None) -> Iterator[Scored]:
+    def feed(self, model: Model | None, run: SeriesWindows, feedback: Feedback | None = None) -> Iterator[ScoredWindow]:
         """The next windows of a series; those that can be scored come out, by time. Without a model none can.
 
         feedback: what people said of periods.
@@ -86,17 +86,17 @@ class Scorer:
         complete = scorable(self._pipeline, whole)
         if not complete.all():
             first = self._features[int((~np.isfinite(run.values[~complete][0])).argmax())]
-            self._tally.add(
+            self._events.add(
                 "incomplete windows", int((~complete).sum()), f"{first.name} of {series_name(run.key)} is missing"
             )
             run, whole = run.where(complete), whole[complete]
         if model is None:
-            self._tally.add("unscored windows", len(run))
+            self._events.add("unscored windows", len(run))
             return
         whole &= model.enough_points(run.key, run.counts)
         uncut = scorable(self._pipeline, whole)
         if not uncut.all():
-            self._tally.add(
+            self._events.add(
                 "cut-off windows",
                 int((~uncut).sum()),
                 f"a window of {series_name(run.key)} has less than half of its usual points",
@@ -106,18 +106,18 @@ class Scorer:
             return
         if not whole.all():
             partial = int((~whole).any(axis=1).sum())
-            self._tally.add("partial windows", partial, f"a field of {series_name(run.key)} is taken to be as usual")
+            self._events.add("partial windows", partial, f"a field of {series_name(run.key)} is taken to be as usual")
             run = replace(run, values=of_whole(run.values, whole))
         series = self._series[run.key]
         if run.begin_ns[0] == series.tracker.last_ns:
-            self._tally.add("repeated windows", 1, f"a window of {series_name(run.key)} has been scored already")
+            self._events.add("repeated windows", 1, f"a window of {series_name(run.key)} has been scored already")
             run = run.where(np.arange(len(run)) > 0)
             if not len(run):
                 return
         verdicts = model.judge(self._follower(series, run.key, model), run.key, run.begin_ns, run.values)
         for begin_ns, verdict in zip(run.begin_ns.tolist(), verdicts, strict=True):
             yield self._track(run.key, series.tracker, begin_ns, model, verdict, feedback)
-            self._tally.add("scored windows", 1)
+            self._events.add("scored windows", 1)
 
     def _follower(self, series: _Series, key: Key, model: Model) -> Follower:
         """The one that goes on where it was; with another model, one that begins where its training left the series."""
@@ -127,26 +127,26 @@ class Scorer:
             try:
                 series.follower = model.follow(key, series.saved)
             except (KeyError, TypeError, ValueError) as error:
-                self._tally.add("lost memories", 1, f"what was saved of {series_name(key)} does not fit: {error}")
+                self._events.add("lost memories", 1, f"what was saved of {series_name(key)} does not fit: {error}")
                 series.follower = model.follow(key)
             series.saved = None
         return series.follower
 
     def _track(
         self, key: Key, tracker: Tracker, begin_ns: int, model: Model, verdict: Verdict, feedback: Feedback | None
-    ) -> Scored:
+    ) -> ScoredWindow:
         last_ns = tracker.last_ns
         mark = None if feedback is None else feedback.suppressor(key, begin_ns, verdict, model.learned)
         suppressed = None if mark is None else mark.id
         step = track(tracker, begin_ns, verdict, suppressed)
         if step.restarted:
-            self._tally.add(
+            self._events.add(
                 "restarts",
                 1,
                 f"time of {series_name(key)} went back from {last_ns} to {begin_ns} ns: its periods start anew",
             )
-        periods = step.periods if feedback is None else feedback.heeded(key, step.periods)
-        return Scored(begin_ns, model, verdict, step.anomalous, periods, suppressed)
+        periods = step.periods if feedback is None else feedback.countable(key, step.periods)
+        return ScoredWindow(begin_ns, model, verdict, step.anomalous, periods, suppressed)
 
     def calm(self, key: Key) -> bool:
         """Whether no period of a series is running, nor about to: what came before no longer matters to its periods."""
@@ -169,7 +169,7 @@ class Scorer:
         )
 
 
-def track(tracker: Tracker, begin_ns: int, verdict: Verdict, suppressed: str | None) -> Step:
+def track(tracker: Tracker, begin_ns: int, verdict: Verdict, suppressed: str | None) -> Transition:
     """One window's verdict into a tracker; what a mark of feedback suppresses neither opens nor prolongs a period."""
     severity, surprise = (verdict.severity, verdict.surprise) if suppressed is None else (0.0, 0.0)
     return tracker.feed(begin_ns, verdict.score, severity, surprise, verdict.contribution)

@@ -16,11 +16,12 @@ import numpy as np
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, parse
-from anomaly.scoring.drift import Drift
+from anomaly.scoring.drift import DriftMonitor
+from anomaly.scoring.events import EventCounter
+from anomaly.scoring.feedback_file import feedback_path
 from anomaly.scoring.results import Result, results
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
-from anomaly.serving.feedback_file import FeedbackWatcher, feedback_path
+from anomaly.serving.feedback_watcher import FeedbackWatcher
 from anomaly.serving.shadow import Shadow
 from anomaly.serving.watcher import Watcher
 from anomaly.windows.aggregate import Window, aggregate, collect
@@ -41,11 +42,11 @@ class AnomalyHandler(BatchHandler[PointSink]):
         self._pipeline: Pipeline = parse(context.options["spec"])
         store = Store(os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS, self._pipeline.name)
         self._watcher = Watcher(store, self._pipeline, context.log, clock)
-        self.tally = Tally(f"pipeline {self._pipeline.name}", context.log, clock)
-        self._scorer = Scorer(self._pipeline, self.tally, context.counters)
+        self.events = EventCounter(f"pipeline {self._pipeline.name}", context.log, clock)
+        self._scorer = Scorer(self._pipeline, self.events, context.counters)
         feedback = feedback_path(store.models, self._pipeline.name)
         self._feedback = FeedbackWatcher(feedback, self._pipeline, context.log, clock)
-        self._drift = Drift(self._pipeline)
+        self._drift = DriftMonitor(self._pipeline)
         self._shadow = Shadow(store, self._pipeline, context.log, clock)
         self._dimensions = tuple(sorted((*self._pipeline.group_by, "pipeline")))
         self._window_ns = self._pipeline.window_ns
@@ -66,8 +67,8 @@ class AnomalyHandler(BatchHandler[PointSink]):
             begin_ns,
             batch.tmax,
         )
-        self.tally.add("late points", window.late)
-        self.tally.add("values that are not numbers", window.unusable)
+        self.events.add("late points", window.late)
+        self.events.add("values that are not numbers", window.unusable)
         run = run_of_one(self._pipeline, key, begin_ns, window)
         feedback = self._feedback.feedback()
         for scored in self._scorer.feed(self._watcher.model(), run, feedback):
@@ -82,7 +83,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
     def _say_drift(self, result: Result) -> None:
         if result.fields["drifted"]:
             series = ", ".join(f"{name}={value}" for name, value in result.tags.items() if name != "pipeline")
-            self.tally.add(
+            self.events.add(
                 "results that say drift",
                 1,
                 f"{series or 'the series'} is no longer as in training: stability index {result.fields['psi']:.2f}, "
@@ -128,17 +129,17 @@ class AnomalyHandler(BatchHandler[PointSink]):
         self._drift.restore(state["drift"])
 
     def tick(self, out: PointSink) -> None:
-        """What the metrics say of the pipeline: its model, and the counts of the tally under names with underscores."""
+        """Put the model's version and the counts of events into the UDF's metrics."""
         self._feedback.feedback()
         self._shadow.look()
         model = self._watcher.model()
         if model is not None:
             self.context.metrics["model"] = model.version
-        self.context.metrics.update({name.replace(" ", "_"): count for name, count in self.tally.counts.items()})
+        self.context.metrics.update({name.replace(" ", "_"): count for name, count in self.events.counts.items()})
 
     def close(self) -> None:
         """The last counts, for the log."""
-        self.tally.report()
+        self.events.report()
         self._shadow.close()
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 from anomaly.models.store import SHADOW, Store
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.results import Result, results
 from anomaly.scoring.scorer import Scorer
-from anomaly.scoring.tally import Tally
 from anomaly.serving.watcher import Watcher
 from anomaly.windows.series import SeriesWindows
 
@@ -28,7 +28,7 @@ class Shadow:
     ) -> None:
         self._pipeline = pipeline
         self._watcher = Watcher(store, pipeline, log, clock, link=SHADOW)
-        self._tally = Tally(f"pipeline {pipeline.name}, shadow", log, clock)
+        self._events = EventCounter(f"pipeline {pipeline.name}, shadow", log, clock)
         self._scorer: tuple[str, Scorer] | None = None
 
     def look(self) -> None:
@@ -42,10 +42,10 @@ class Shadow:
             self._scorer = None
             return
         if self._scorer is None or self._scorer[0] != model.version:
-            self._scorer = model.version, Scorer(self._pipeline, self._tally)
+            self._scorer = model.version, Scorer(self._pipeline, self._events)
         for scored in self._scorer[1].feed(model, run, feedback):
             yield from results(self._pipeline, run.key, scored, SUFFIX)
 
     def close(self) -> None:
         """The last counts, for the log."""
-        self._tally.report()
+        self._events.report()

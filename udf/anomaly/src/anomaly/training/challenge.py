@@ -26,15 +26,15 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.influxdb.marks import opens
 from anomaly.models.features import features
 from anomaly.models.model import Model, score_windows
 from anomaly.pipeline.specification import SHAPES
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Feedback, Mark
 from anomaly.training.fit import Trained
 from anomaly.training.gate import MIN_WINDOWS
+from anomaly.training.marks import opens
 from anomaly.windows.arrays import Floats
-from anomaly.windows.windows import LEAD_IN_WINDOWS, Windows
+from anomaly.windows.windows import DETECTOR_LEAD_IN_WINDOWS, Windows
 
 # What may happen by chance once in a hundred comparisons of equals.
 _CHANCE = 0.01
@@ -141,7 +141,7 @@ def challenge(
 def _severities(current: Model, candidate: Trained, compared: NDArray[np.bool_]) -> Floats:
     """Both models' (2, k), of the k compared windows (n,)."""
     held_back = candidate.held_back
-    shown = held_back.windows.led_in(compared)
+    shown = held_back.windows.with_lead_in(compared)
     scores = score_windows(current.scaling, current.detector, held_back.windows.where(shown))[compared[shown]]
     mine = held_back.scores[compared[held_back.scored]]
     return np.stack([current.severities(scores), candidate.model.severities(mine)])
@@ -200,7 +200,7 @@ def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_Pl
         np.unique(places[np.linspace(0, len(places) - 1, most).astype(np.intp)]), cycle(turns), strict=False
     ):
         series = windows.series[place]
-        before = slice(max(place - LEAD_IN_WINDOWS, int(np.searchsorted(windows.series, series))), place + 1)
+        before = slice(max(place - DETECTOR_LEAD_IN_WINDOWS, int(np.searchsorted(windows.series, series))), place + 1)
         values = windows.values[before].copy()
         if np.isnan(values[-1, columns]).any():
             # The window lacks the field.

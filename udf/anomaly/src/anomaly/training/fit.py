@@ -91,7 +91,7 @@ def train(
     for line in planned.lines():
         progress.say(line)
     blocks = Blocks(usable.begin_ns, planned.periods_ns)
-    told = (feedback or Feedback(pipeline)).told_usual(usable)
+    told = (feedback or Feedback(pipeline)).confirmed_usual(usable)
     scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), told)
     parts = np.empty((len(usable), len(members(pipeline.detector))))
 
@@ -99,7 +99,7 @@ def train(
         others = blocks.trained_on(fold)
         scaling, fitted, _ = _fit(pipeline, planned, usable.where(others), told[others], seed + 1 + fold)
         mine = blocks.held_back(fold) & scored
-        shown = usable.led_in(mine)
+        shown = usable.with_lead_in(mine)
         windows, kept = usable.where(shown), mine[shown]
         return mine, np.stack([score_windows(scaling, detector, windows)[kept] for detector in fitted.values()], axis=1)
 
@@ -161,7 +161,7 @@ def _fit(
 def _calibrating(usable: Windows, scored: NDArray[np.bool_], told: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n,): the windows to calibrate with: of those that are scored, what is neither a false alarm nor its aftermath,
     which would have the same pass unseen everywhere. All, where too few are left."""
-    kept = scored & ~usable.led_out(told) if told.any() else scored
+    kept = scored & ~usable.with_lead_out(told) if told.any() else scored
     return kept if kept.sum() >= MIN_WINDOWS else scored
 
 

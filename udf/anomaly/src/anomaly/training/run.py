@@ -19,7 +19,7 @@ from anomaly.models.libraries import installed
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback, Mark
-from anomaly.serving.feedback_file import feedback_path, read_marks, write_marks
+from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.training.gate import Refused
 from anomaly.training.progress import Progress
 from anomaly.windows.completeness import scorable, whole_fields
@@ -154,7 +154,7 @@ class _Training:
 
         history = read(self._influx, self._pipeline, self._range, self._progress)
         feedback = Feedback(self._pipeline, marks)
-        excluded = feedback.left_out(history.windows)
+        excluded = feedback.excluded(history.windows)
         if excluded.any():
             self._progress.say(
                 f"{int(excluded.sum())} windows are left out: they are marked as maintenance or as true anomalies"
@@ -202,7 +202,7 @@ class _Training:
 
         The texts of the range are compared, as `24h` before now is another range each time.
         """
-        from anomaly.influxdb.marks import unheeded
+        from anomaly.training.marks import unheeded
 
         asked, seed = list(self._range.asked), self._request.seed
         try:
@@ -277,7 +277,7 @@ class _Training:
         excluded: int,
         challenge: "Challenge | None",
     ) -> dict[str, Any]:
-        from anomaly.influxdb.marks import learned
+        from anomaly.training.marks import learned
 
         model = trained.model
         return {

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from anomaly.influxdb.client import Influx, InfluxError
 from anomaly.influxdb.influxql import literal
-from anomaly.influxdb.marks import read_feedback, unheeded
+from anomaly.influxdb.marks import read_feedback
 from anomaly.influxdb.times import moment, resolve
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Mark
-from anomaly.serving.feedback_file import feedback_path, read_marks, write_marks
+from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
+from anomaly.training.marks import unheeded
 from anomaly.training.schedule import Known, due
 
 # A series' drift is written this many times in the pipeline's horizon; the newest few of these results count.

@@ -1,20 +1,24 @@
-"""Aggregated windows as columns: what the training query gives, and what detectors are fitted to."""
+"""The windows of all series as columns: what the training query answers, and what detectors are fitted to."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from anomaly.windows.arrays import Bools, Floats, Ints, Key, Times
 
-# Detectors that remember see so many windows before those that are to be judged, which fill their means and sums.
-LEAD_IN_WINDOWS = 60
+# A detector that remembers sees this many windows before those that it judges; they fill its means and sums.
+DETECTOR_LEAD_IN_WINDOWS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """n windows of s series, d features, f fields.
+    """n windows of s series, each series in the order of time; d features, f fields.
 
-    keys: the series' tag values, in `group_by`'s order. series: (n,), an index into keys. begin_ns: (n,). values: (n,
-    d), NaN where an aggregate is missing. counts: (n, f), points in the window.
+    Attributes:
+        keys: the series' tag values, in `group_by`'s order, s of them.
+        series: each window's series as an index into `keys`, shape (n,).
+        begin_ns: the windows' begins, shape (n,).
+        values: aggregates, shape (n, d), NaN where one is missing.
+        counts: points in the window for each field, shape (n, f).
     """
 
     keys: tuple[Key, ...]
@@ -27,26 +31,40 @@ class Windows:
         return len(self.begin_ns)
 
     def where(self, mask: Bools) -> "Windows":
-        """The windows that `mask` (n,) selects; all keys stay. Copies nothing when that is all."""
+        """Return the windows that `mask`, shape (n,), selects. All keys stay, and nothing is copied for a full mask."""
         if mask.all():
             return self
         return Windows(self.keys, self.series[mask], self.begin_ns[mask], self.values[mask], self.counts[mask])
 
-    def led_in(self, wanted: Bools) -> Bools:
-        """(n,): the wanted windows (n,), and the LEAD_IN_WINDOWS of the same series that come right before them."""
-        shown = wanted.copy()
-        for distance, same in self._pairs():
-            shown[:-distance] |= wanted[distance:] & same
-        return shown
+    def with_lead_in(self, mask: Bools) -> Bools:
+        """Extend a mask by the DETECTOR_LEAD_IN_WINDOWS before each window in it, within the same series.
 
-    def led_out(self, wanted: Bools) -> Bools:
-        """(n,): the wanted windows (n,), and the LEAD_IN_WINDOWS of the same series that come right after them."""
-        shown = wanted.copy()
-        for distance, same in self._pairs():
-            shown[distance:] |= wanted[:-distance] & same
-        return shown
+        Args:
+            mask: the windows to judge, shape (n,).
+
+        Returns:
+            The windows to show to a detector, shape (n,).
+        """
+        extended = mask.copy()
+        for distance, same_series in self._pairs():
+            extended[:-distance] |= mask[distance:] & same_series
+        return extended
+
+    def with_lead_out(self, mask: Bools) -> Bools:
+        """Extend a mask by the DETECTOR_LEAD_IN_WINDOWS after each window in it, within the same series.
+
+        Args:
+            mask: the windows that a detector may remember, shape (n,).
+
+        Returns:
+            The windows whose scores they may influence, shape (n,).
+        """
+        extended = mask.copy()
+        for distance, same_series in self._pairs():
+            extended[distance:] |= mask[:-distance] & same_series
+        return extended
 
     def _pairs(self) -> Iterator[tuple[int, Bools]]:
-        """Each distance, and whether windows that far apart are of one series (n - distance,)."""
-        for distance in range(1, min(LEAD_IN_WINDOWS, len(self) - 1) + 1):
+        """Yield each distance, and which windows of that distance belong to one series, shape (n - distance,)."""
+        for distance in range(1, min(DETECTOR_LEAD_IN_WINDOWS, len(self) - 1) + 1):
             yield distance, self.series[distance:] == self.series[:-distance]

@@ -1,45 +1,16 @@
-"""Marks on disk: `<models>/<pipeline>/feedback.json`.
+"""A pipeline's marks of feedback in a process that goes on running."""
 
-The UDF has no network and cannot ask InfluxDB, where people's marks are kept. So whoever has (`anomaly feedback`,
-`anomaly train`) writes them beside the models, and running UDFs notice within a second.
-"""
-
-import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
-from anomaly.models.store import StoreError, replace_file, store_error
+from anomaly.models.store import StoreError
 from anomaly.pipeline import Pipeline
-from anomaly.scoring.feedback import Feedback, Mark
+from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.feedback_file import read_marks
 from anomaly.serving.pace import Pace
 
-_NAME = "feedback.json"
 _LOOK_EVERY = 1.0
-
-
-def feedback_path(models: Path | str, pipeline: str) -> Path:
-    """Where a pipeline's marks are."""
-    return Path(models) / pipeline / _NAME
-
-
-def read_marks(path: Path) -> list[Mark]:
-    """All marks; none without a file. Raises StoreError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return [Mark.from_dict(mark) for mark in content["marks"]]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise store_error("read", path, error) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError(f"{path} is damaged ({error}): write it anew with `anomaly feedback sync`") from error
-
-
-def write_marks(path: Path, marks: Iterable[Mark]) -> None:
-    """Replaces them, atomically. Raises StoreError."""
-    text = json.dumps({"marks": [mark.as_dict() for mark in marks]}, indent=2, ensure_ascii=False) + "\n"
-    replace_file(path, text.encode())
 
 
 class FeedbackWatcher:

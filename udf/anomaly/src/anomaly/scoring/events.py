@@ -6,7 +6,7 @@ from collections.abc import Callable
 _SAY_EVERY = 600.0
 
 
-class Tally:
+class EventCounter:
     """Counts by name. The first of each kind that comes with an explanation is explained at once; all counts are said
     at most every ten minutes, and by `report`. `clock` gives seconds, and may be replaced in tests."""
 
