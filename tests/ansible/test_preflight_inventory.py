@@ -343,3 +343,27 @@ def test_a_problem_of_some_hosts_names_them_and_one_of_all_is_told_once() -> Non
     assert everywhere.startswith("grafana_port = x")
     some = the_problem(reachable_four(kap1={"grafana_port": "x"}, kap2={"grafana_port": "x"}))
     assert some.startswith("kap1, kap2: grafana_port = x")
+
+
+# Names of groups and variables that changed
+
+
+def test_the_group_of_all_hosts_may_be_there() -> None:
+    assert problems(inventory({**ONE, "influx_anomaly": ["one"]})) == []
+
+
+def test_a_host_of_that_group_without_a_service_is_told() -> None:
+    message = the_problem(inventory({**ONE, "influx_anomaly": ["one", "idle"]}))
+    assert message.startswith('group influx_anomaly = ["idle"]: runs no service of the stack. Fix: ')
+
+
+def test_a_host_that_this_group_lacks_is_told() -> None:
+    hosts = {**FOUR, "influx_anomaly": ["influx1", "kap1", "kap2"]}
+    message = the_problem(inventory(hosts, each={"stack_bind_address": "192.0.2.1"}))
+    assert 'lacks ["graf1"], which has a service of the stack' in message
+
+
+def test_an_old_name_is_told_with_the_new_one() -> None:
+    assert the_problem(inventory(each={"stack_secrets_file": "/secrets"})) == (
+        "stack_secrets_file = /secrets: has another name now. Fix: rename it: stack_secrets_file -> secrets_dir"
+    )
