@@ -193,7 +193,7 @@ def test_the_example(installed: Installed, kapacitord_binary: Path, tmp_path: Pa
     declared = tomllib.loads(readme("toml", "# kapacitor.conf"))["udf"]["functions"]
     functions = {name: [paths[part] for part in (udf["prog"], *udf["args"])] for name, udf in declared.items()}
     timeout = declared["moving"]["timeout"]
-    task = readme("", "stream")
+    task = readme("text", "stream")
     with Kapacitord(kapacitord_binary, tmp_path / "kapacitor", functions, timeout=timeout, environment={}) as kapacitor:
         kapacitor.define("t", task)
         kapacitor.write("cpu,host=a usage=1 1", "cpu,host=b usage=5 1", "cpu,host=a usage=3 2")

@@ -1,4 +1,4 @@
-"""How far a field is from what it was lately, for each group: the fast path, for any number of points.
+"""How far a field is from its recent mean, for each group: the fast path, for any number of points.
 
 stream|from().measurement('cpu').groupBy('host') @deviation().field('usage').size(60).as('deviation') |httpOut('out')
 """
@@ -26,7 +26,14 @@ class Deviation(FieldsHandler):
         self.state = self.groups.state(shape=(2,), dtype=float, fill=math.nan)  # mean and variance
 
     def add_fields(self, rows: Rows) -> Mapping[str, list[float]]:
-        """The deviations."""
+        """Compute the deviations, and take the values into account.
+
+        Args:
+            rows: at least one point.
+
+        Returns:
+            A deviation for each point, NaN for the first one of a group.
+        """
         state = self.state.values
         deviations = []
         for group, (value,) in zip(rows.groups.tolist(), rows.values.tolist(), strict=True):
@@ -43,18 +50,29 @@ class Deviation(FieldsHandler):
         return {self.name: deviations}
 
     def snapshot(self) -> bytes:
-        """Mean and variance of all groups."""
+        """Return mean and variance of all groups."""
         return json.dumps([[group, *self.state.values[number].tolist()] for group, number in self.groups]).encode()
 
     def restore(self, data: bytes) -> None:
-        """Take them up again."""
+        """Take up mean and variance of all groups.
+
+        Args:
+            data: what `snapshot` returned.
+        """
         for group, mean, variance in json.loads(data):
             number = self.groups.number(group)
             self.state.values[number] = mean, variance
 
 
 def positive(value: int) -> None:
-    """Refuse a size that is none."""
+    """Refuse a size below 1.
+
+    Args:
+        value: the size that the TICKscript gives.
+
+    Raises:
+        ValueError: It is too small.
+    """
     if value < 1:
         raise ValueError(f"{value} is too small, expected at least 1")
 

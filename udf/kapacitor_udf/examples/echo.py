@@ -4,10 +4,15 @@ from kapacitor_udf import STREAM, UDF, Point, PointSink, StreamHandler, run
 
 
 class Echo(StreamHandler[PointSink]):
-    """Gives back what it gets."""
+    """Emits every point that it gets."""
 
     def point(self, point: Point, out: PointSink) -> None:
-        """Emit the same point."""
+        """Emit the same point.
+
+        Args:
+            point: what came.
+            out: where to emit.
+        """
         out.point(point)
 
 

@@ -24,7 +24,12 @@ class MovingAverage(StreamHandler[PointSink]):
         self.groups: Groups[str, deque[float]] = Groups(self._values, ttl=TTL, counters=context.counters)
 
     def point(self, point: Point, out: PointSink) -> None:
-        """Emit the point with its group's mean."""
+        """Emit the point with its group's mean.
+
+        Args:
+            point: what came.
+            out: where to emit.
+        """
         value = point.number(self.field)
         values = self.groups[point.group]
         values.append(value)
@@ -32,11 +37,15 @@ class MovingAverage(StreamHandler[PointSink]):
         out.point(point)
 
     def snapshot(self) -> bytes:
-        """The values of all groups."""
+        """Return the values of all groups."""
         return json.dumps([[group, list(values)] for group, values in self.groups.items()]).encode()
 
     def restore(self, data: bytes) -> None:
-        """Take them up again."""
+        """Take up the values of all groups.
+
+        Args:
+            data: what `snapshot` returned.
+        """
         self.groups.replace((group, self._values(values)) for group, values in json.loads(data))
 
     def _values(self, values: Iterable[float] = ()) -> deque[float]:
@@ -44,7 +53,14 @@ class MovingAverage(StreamHandler[PointSink]):
 
 
 def positive(value: int) -> None:
-    """Refuse a size that is none."""
+    """Refuse a size below 1.
+
+    Args:
+        value: the size that the TICKscript gives.
+
+    Raises:
+        ValueError: It is too small.
+    """
     if value < 1:
         raise ValueError(f"{value} is too small, expected at least 1")
 

@@ -22,8 +22,13 @@ class Outliers(BatchHandler[BatchSink]):
         self.scale: float = context.options["scale"]
 
     def batch(self, batch: Batch, out: BatchSink) -> None:
-        """Emit the batch without its ordinary points; an empty batch says that there were none."""
-        # A point that lacks the field is no reason to give up the others.
+        """Emit the batch without its ordinary points; an empty batch says that no point is an outlier.
+
+        Args:
+            batch: a window of points.
+            out: where to emit.
+        """
+        # A point that lacks the field costs itself only.
         points = [point for point in batch.points if self._is_number(point)]
         if points:
             values = [point.number(self.field) for point in points]

@@ -18,7 +18,14 @@ _MOST_DIFFERENCES = 20
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit code, but for `record`, which ends with the command's."""
+    """Run a command line.
+
+    Args:
+        arguments: the command line without the program; that of the process if None.
+
+    Returns:
+        The exit code. `run`, `serve` and `record` do not return.
+    """
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -79,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Before the module is imported: what it prints must not get into the stream.
+    # This comes before the import of the module: what it prints must not get into the stream.
     source, sink = claim_standard_descriptors()
     converse(find(options.module), source, sink, Limits())
 

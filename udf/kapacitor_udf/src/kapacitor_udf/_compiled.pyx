@@ -1,15 +1,19 @@
 # cython: language_level=3, boundscheck=True, wraparound=False
 """The loops over bytes, compiled. Optional: without this module everything works by way of objects, slower.
 
-What arrives may be anything, so nothing here trusts a length. Every index is checked twice: where a length is read, by
-comparing it with what is left, which is what decides; and where a byte is read, by Cython's own bounds checks, which
-turn a mistake in this file into an IndexError. Nothing is written but to buffers whose bounds are checked as well.
+Anything may arrive, so nothing here trusts a length. Every index is checked twice. Where a length is read, it is
+compared with the number of bytes that are left, and this check decides. Where a byte is read, Cython's own bounds
+checks turn a mistake in this file into an IndexError. Only buffers are written to, and their bounds are checked as well.
 
-There is one decoder that is right by definition, protobuf's own. This one only recognises *plain* points: those whose
-fields can be read, and added to, without it. A point is plain if the message holds one point and nothing else; its
-parts are known ones in the form in which every protobuf library writes them, or unknown ones that can be passed over;
-its texts are UTF-8; its floats are finite; it has a field, and none of the fields that are to be added. Whatever is not
-plain, malformed or just unusual, is left to protobuf.
+One decoder is right by definition, protobuf's own. This one only recognises *plain* points, whose fields can be read,
+and added to, without it. A point is plain if all of this holds:
+
+- The message holds one point and nothing else.
+- Its parts are known ones in the form in which every protobuf library writes them, or unknown ones that can be skipped.
+- Its texts are UTF-8, and its floats are finite.
+- It has a field, and none of the fields that are to be added.
+
+Everything that is not plain, malformed or just unusual, is left to protobuf.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -20,7 +24,7 @@ from libc.string cimport memcpy
 from array import array
 from itertools import accumulate
 
-# What the parts of a point begin with: field number * 8 + wire type.
+# The bytes that the parts of a point begin with: field number * 8 + wire type.
 cdef enum:
     TIME = 0x08
     NAME = 0x12
@@ -37,7 +41,7 @@ cdef enum:
     FIRST_UNKNOWN = 0x68
     LARGEST = 0xFFFFFFFF
 
-# The same for the two parts of an entry of a map.
+# The bytes that the two parts of an entry of a map begin with.
 cdef enum:
     KEY = 0x0A
     NUMBER_VALUE = 0x10
@@ -46,7 +50,7 @@ cdef enum:
 
 VALUES = {DOUBLE: DOUBLE_VALUE, INTEGER: NUMBER_VALUE, BOOLEAN: NUMBER_VALUE, STRING: TEXT_VALUE}
 
-# What stands before a point's length: field 17 of Request and Response.
+# The bytes before a point's length: field 17 of Request and Response.
 cdef enum:
     POINT_0 = 0x8A
     POINT_1 = 0x01
@@ -54,7 +58,7 @@ cdef enum:
 cdef enum:
     LONGEST_LENGTH = 5  # bytes of a frame's length
 
-# A name in several maps is what Kapacitor takes it for: the largest of these.
+# Kapacitor takes a name that is in several maps for the largest of these.
 cdef enum Rank:
     MISSING
     IS_STRING
@@ -62,7 +66,7 @@ cdef enum Rank:
     IS_DOUBLE
     IS_BOOLEAN
 
-# In the matrix of cells: no text (`_row_codec._NO_TEXT`).
+# A cell without text, as in `_row_codec`.
 cdef uint64_t NONE = 0xFFFFFFFFFFFFFFFF
 
 
@@ -110,7 +114,7 @@ cdef inline bint is_text(const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t s
 
 
 def pass_points(bytes data, Py_ssize_t position, Py_ssize_t limit, Py_ssize_t most):
-    """The same as in `_uncompiled`."""
+    """Find a run of whole messages of points, as `_uncompiled.pass_points` explains."""
     cdef const uint8_t[::1] view = data
     cdef Py_ssize_t end = view.shape[0], at, count = 0
     cdef uint64_t size
@@ -127,7 +131,7 @@ def pass_points(bytes data, Py_ssize_t position, Py_ssize_t limit, Py_ssize_t mo
 
 
 def split(bytes frames):
-    """The messages of a run's frames. Raises ValueError if these are none."""
+    """Cut a run's frames into messages. Raises ValueError if the last one is not whole."""
     cdef const uint8_t[::1] view = frames
     cdef Py_ssize_t end = view.shape[0], at = 0, stop
     cdef list messages = []
@@ -147,14 +151,14 @@ cdef inline Py_ssize_t frame_stop(const uint8_t[::1] data, Py_ssize_t* position)
 
 
 cdef class Names:
-    """Some names, to be found among bytes."""
+    """Names that are looked for among bytes."""
 
     cdef const uint8_t[::1] text
     cdef Py_ssize_t[::1] ends
     cdef Py_ssize_t count
 
     def __init__(self, names):
-        # An empty array is no buffer, hence the one byte.
+        # One byte is put into an empty array, as that is not a buffer.
         self.text = b"".join(names) or b"\0"
         self.count = len(names)
         self.ends = array("q", accumulate(map(len, names), initial=0))
@@ -175,11 +179,11 @@ cdef class Names:
 
 
 cdef class Scanner:
-    """Finds fields in points. See `_uncompiled`, where `scan` is explained."""
+    """Finds the wanted fields in plain points; `_uncompiled` explains `scan`."""
 
     cdef Names wanted, added
     cdef bint incomplete
-    # What the last message held.
+    # The contents of the last message.
     cdef int64_t time
     cdef Py_ssize_t group_start, group_stop, entries
     cdef double[::1] numbers
@@ -189,7 +193,7 @@ cdef class Scanner:
         self.wanted = Names(wanted)
         self.added = Names(added)
         self.incomplete = incomplete
-        # One more than needed, likewise.
+        # Each has one place more than needed, as an empty array is not a buffer.
         self.numbers = array("d", bytes(8 * (len(wanted) + 1)))
         self.ranks = bytearray(len(wanted) + 1)
 
@@ -220,7 +224,7 @@ cdef class Scanner:
             at = stop
 
     cdef bint read(self, const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop) except -1:
-        """Read a message. Whether it is a plain point, with all fields that are wanted if it must have all."""
+        """Read a message. Returns whether it is a plain point that has all wanted fields, if it must have them."""
         cdef Py_ssize_t at = start + 2, end, column
         cdef uint64_t tag, size
         if stop - start < 2 or data[start] != POINT_0 or data[start + 1] != POINT_1:
@@ -279,7 +283,7 @@ cdef class Scanner:
         return True
 
     cdef bint entry(self, const uint8_t[::1] data, uint64_t tag, Py_ssize_t at, Py_ssize_t stop) except -1:
-        """Read an entry of a map: its key, then its value. Whether it is plain."""
+        """Read an entry of a map, its key and then its value. Returns whether it is plain."""
         cdef Py_ssize_t begin, end, column
         cdef uint64_t size, bits = 0
         cdef uint8_t rank
@@ -333,14 +337,14 @@ cdef class Scanner:
 
 
 cdef class Appender:
-    """Appends fields to plain points. `columns`: the kind of each field (its map's number) and its name, UTF-8."""
+    """Appends fields to plain points. `columns`: for each field the number of its map and its name, UTF-8."""
 
     cdef const uint8_t[::1] heads
     cdef Py_ssize_t[::1] ends
     cdef uint8_t[::1] tags
     cdef Py_ssize_t[::1] sizes
     cdef Py_ssize_t count
-    # What is being written.
+    # The buffer that is written to, and the place in it.
     cdef uint8_t[::1] out
     cdef Py_ssize_t at
 
@@ -361,7 +365,7 @@ cdef class Appender:
         cdef Py_ssize_t rows = starts.shape[0]
         if not rows:
             return b"", 0
-        # Lengths, names, and the most that a value without text can take.
+        # The sum of lengths, names, and the most bytes that a value without text can take.
         capacity = rows * (12 + self.ends[self.count] + 20 * self.count)
         for row in range(rows):
             capacity += stops[row] - starts[row]

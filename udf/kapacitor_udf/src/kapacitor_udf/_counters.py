@@ -1,4 +1,8 @@
-"""What has happened, in numbers. Each is written by one thread, or under a lock, so that none is ever lost."""
+"""Counters: whatever happens to data is counted, by what became of it.
+
+Each counter is written by one thread, or under a lock, so that no count is ever lost. Other threads may read at any
+time, which is what the metrics and the summary at the end do.
+"""
 
 import time
 from collections import Counter
@@ -12,56 +16,91 @@ _MOST_REASONS = 100
 
 @dataclass(slots=True)
 class Counters:
-    """Numbers since the start, but for `queued` and `groups`.
+    """Totals since the start; `queued`, `groups` and `group_bytes` are as they are now.
 
-    Points of batches are counted as points, too; `rejected` counts points on a stream and batches otherwise.
+    Points of batches are counted as points, too.
+
+    Attributes:
+        points_in: points handed to the handler.
+        batches_in: batches handed to the handler.
+        points_out: points emitted.
+        batches_out: batches emitted.
+        rejected: points of a stream, or batches, that were given up, by reason.
+        undecodable: messages that protobuf could not read.
+        unexpected: messages that came in a state where they mean nothing.
+        oversized: messages over the size limit.
+        shed_points: points that were not handled because the queue was full.
+        shed_batches: batches that were not handled because the queue was full or they were too large.
+        unhandled: points and batches that were still queued when the time to stop was over.
+        dropped_fields: fields that were left out because they are not finite.
+        dropped_points: points that were left out because no field remained.
+        snapshots: snapshots taken.
+        restores: snapshots restored.
+        restores_refused: snapshots that did not fit.
+        ticks: calls of the handler's `tick`.
+        waits: times that reading paused for the handler.
+        keepalives: life signs given.
+        log_lines_dropped: lines for stderr that nobody read in time.
+        queued: points that wait now.
+        groups: groups whose state is kept now.
+        group_bytes: bytes that their keys take now.
+        groups_evicted: groups forgotten to make room.
+        groups_expired: groups forgotten because they were quiet for too long.
+        takes: times that the handling loop took what had arrived; points_in / takes is the usual number at once.
+        last_error: the handler's last exception.
+        latency: time from the arrival of data to the writing of their answer.
+        started: when counting began (monotonic seconds).
     """
 
-    points_in: int = 0  # handed to the handler
+    points_in: int = 0
     batches_in: int = 0
     points_out: int = 0
     batches_out: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)  # by reason: given up by the handler, or by an exception
-    undecodable: int = 0  # messages that protobuf could not read
-    unexpected: int = 0  # messages that came in a state where they mean nothing
-    oversized: int = 0  # messages over the size limit
-    shed_points: int = 0  # not handled since the queue was full
+    rejected: Counter[str] = field(default_factory=Counter)
+    undecodable: int = 0
+    unexpected: int = 0
+    oversized: int = 0
+    shed_points: int = 0
     shed_batches: int = 0
-    unhandled: int = 0  # points and batches that were still queued when the time to stop ran out
-    dropped_fields: int = 0  # not finite
-    dropped_points: int = 0  # left without fields
+    unhandled: int = 0
+    dropped_fields: int = 0
+    dropped_points: int = 0
     snapshots: int = 0
     restores: int = 0
     restores_refused: int = 0
     ticks: int = 0
-    waits: int = 0  # times that reading paused for the handler
+    waits: int = 0
     keepalives: int = 0
     log_lines_dropped: int = 0
-    queued: int = 0  # points waiting now
-    groups: int = 0  # groups whose state is kept now (in Groups)
-    group_bytes: int = 0  # that their keys take
-    groups_evicted: int = 0  # forgotten since there were too many
-    groups_expired: int = 0  # forgotten since they were quiet for too long
-    takes: int = 0  # times that the handler's loop took what had arrived: points_in / takes is the usual batch
+    queued: int = 0
+    groups: int = 0
+    group_bytes: int = 0
+    groups_evicted: int = 0
+    groups_expired: int = 0
+    takes: int = 0
     last_error: str = ""
-    latency: Histogram = field(default_factory=Histogram)  # from the arrival of data to the writing of its answer
+    latency: Histogram = field(default_factory=Histogram)
     started: float = field(default_factory=time.monotonic)
 
     def reject(self, reason: str) -> None:
-        """Count one more under `reason`; past a hundred different reasons, under "other"."""
+        """Count one more point or batch that was given up.
+
+        Args:
+            reason: what it is counted under; past a hundred different reasons, "other" is.
+        """
         if reason not in self.rejected and len(self.rejected) >= _MOST_REASONS:
             reason = "other"
         self.rejected[reason] += 1
 
     def as_dict(self) -> dict[str, Any]:
-        """All of them, `rejected` and `latency` as dicts of their own."""
+        """Return all counters by name, `rejected` and `latency` as dicts of their own."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "started"}
         values["rejected"] = dict(self.rejected)
         values["latency"] = self.latency.as_dict()
         return values
 
     def summary(self) -> str:
-        """One line with those that are not zero."""
+        """Return one line with the counters that are not zero."""
         parts = []
         for name, value in self.as_dict().items():
             if not value or name in ("last_error", "queued", "groups", "group_bytes", "takes", "latency"):

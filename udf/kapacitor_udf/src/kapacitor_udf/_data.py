@@ -1,4 +1,8 @@
-"""What handlers see: points, batches, and the two kinds of edges."""
+"""Points, batches and the two kinds of edges: what handlers see.
+
+Both are plain mutable objects: a handler may change what it got and emit it, which is the common case and the cheapest.
+Nothing here knows the protocol; `_wire` makes these objects from messages, and messages from them.
+"""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +15,7 @@ FieldValue = float | int | str | bool
 
 
 class EdgeType(Enum):
-    """What an edge carries. The values are the protocol's numbers."""
+    """The kind of data that an edge carries. The values are the protocol's numbers."""
 
     STREAM = 0
     BATCH = 1
@@ -23,11 +27,18 @@ BATCH = EdgeType.BATCH
 
 @dataclass(slots=True)
 class Point:
-    """One point. `time` is in nanoseconds since the epoch, `name` is the measurement.
+    """One point. A point of a batch has a time, a group, tags and fields only.
 
-    `dimensions` are the tags that Kapacitor groups by, `by_name` whether the measurement is part of the group. `group`
-    is Kapacitor's ID of the group; what is emitted is regrouped from the dimensions and tags. A point of a batch has
-    only time, group, tags and fields.
+    Attributes:
+        time: nanoseconds since the epoch.
+        fields: values by name, of the type that Kapacitor sent.
+        tags: values by name.
+        name: the measurement.
+        dimensions: the tags that Kapacitor groups by; it groups an emitted point by these anew.
+        by_name: whether the measurement is part of the group.
+        group: Kapacitor's ID of the group; ignored in an emitted point.
+        database: where the point was written to.
+        retention_policy: where the point was written to.
     """
 
     time: int
@@ -41,9 +52,18 @@ class Point:
     retention_policy: str = ""
 
     def number(self, name: str) -> float:
-        """The field `name` as a float. Raises Rejected if it is missing, no number, or not finite.
+        """Return a numeric field as a float.
 
-        A single NaN or infinity would stay in every mean and sum that it gets into.
+        A single NaN or infinity would stay in every mean and sum that it gets into, so these are refused, too.
+
+        Args:
+            name: the field.
+
+        Returns:
+            Its value, always finite.
+
+        Raises:
+            Rejected: The field is missing, not a number, or not finite.
         """
         value = self.fields.get(name)
         if type(value) is float:
@@ -59,7 +79,16 @@ class Point:
 
 @dataclass(slots=True)
 class Batch:
-    """The points of one group and window. `tags` are the group's, `tmax` (nanoseconds) is the end of the window."""
+    """The points of one group and window.
+
+    Attributes:
+        name: the measurement.
+        tags: the group's tags.
+        points: the points of the window, in the order in which they came.
+        tmax: the end of the window, nanoseconds since the epoch.
+        group: Kapacitor's ID of the group; ignored in an emitted batch.
+        by_name: whether the measurement is part of the group.
+    """
 
     name: str
     tags: dict[str, str]
@@ -70,5 +99,5 @@ class Batch:
 
     @property
     def dimensions(self) -> Sequence[str]:
-        """The tags grouped by: a batch has no others."""
+        """The sorted names of the tags that Kapacitor groups by: a batch has no other tags."""
         return sorted(self.tags)

@@ -1,4 +1,9 @@
-"""What a UDF is: its edges, its options, and where its handler comes from. Declared once, checked when declared."""
+"""Declarations: what a UDF is, which options it has, and where its handler comes from.
+
+A declaration is checked when it is made, so that a mistake shows when the program starts and not when Kapacitor asks.
+It may name its handler instead of holding it: Kapacitor waits for the answer to Info, so nothing heavy may be imported
+before that. Values from a TICKscript are checked at Init, and all that is wrong with them is told at once.
+"""
 
 import importlib
 import math
@@ -12,7 +17,7 @@ from ._data import EdgeType
 from ._errors import DeclarationError, InitError
 
 _REQUIRED: Any = object()
-# What a TICKscript can call as a method.
+# Names that a TICKscript can call as a method.
 _OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HANDLER_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -39,18 +44,27 @@ _WORDS = {BOOL: "a boolean", INT: "an integer", DOUBLE: "a float", STRING: "a st
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an option in the TICKscript, as Kapacitor tells it at Init."""
+    """One call of an option in the TICKscript, as Kapacitor tells it at Init.
+
+    Attributes:
+        name: the option.
+        values: the type and the value of each argument.
+    """
 
     name: str
     values: tuple[tuple[ValueType, Any], ...]
 
 
 class Option:
-    """An option of a UDF: what the TICKscript may call on it.
+    """An option of a UDF: a method that the TICKscript may call on it.
 
-    `types` are the arguments of one call: Kapacitor insists on exactly these. Without a `default` the option must be
-    called. With `repeat` it may be called several times, and its value is a list. `check` is called with each call's
-    value (a tuple, if there are several types) and may raise ValueError to refuse it.
+    Attributes:
+        name: the method's name.
+        types: the types of one call's arguments; Kapacitor insists on exactly these.
+        default: the value without a call.
+        repeat: whether it may be called several times; its value is then a list.
+        help: what it is for, told where it is missing.
+        check: called with each call's value; raises ValueError to refuse it.
     """
 
     def __init__(
@@ -62,6 +76,19 @@ class Option:
         help: str = "",  # the field's own word
         check: Callable[[Any], object] | None = None,
     ) -> None:
+        """Declare an option.
+
+        Args:
+            name: letters, digits and underscores.
+            types: one or more of BOOL, INT, DOUBLE, STRING and DURATION.
+            default: the value without a call. Without a default, the TICKscript must call the option.
+            repeat: whether it may be called several times.
+            help: what it is for.
+            check: called with each call's value, a tuple if there are several types; may raise ValueError.
+
+        Raises:
+            DeclarationError: A TICKscript could not call it.
+        """
         if not _OPTION_NAME.fullmatch(name):
             raise DeclarationError(
                 f"option {name!r}: a TICKscript cannot call it; use letters, digits and underscores, a letter first"
@@ -82,16 +109,26 @@ class Option:
 
     @property
     def required(self) -> bool:
-        """Whether the TICKscript must call it."""
+        """Whether the TICKscript must call the option."""
         return self.default is _REQUIRED
 
     @property
     def usage(self) -> str:
-        """How it is called, e.g. `.range(1.5, 1.5)`."""
+        """An example of a call, e.g. `.range(1.5, 1.5)`."""
         return f".{self.name}({', '.join(_EXAMPLES[kind] for kind in self.types)})"
 
     def value(self, call: Call) -> Any:
-        """The value of one call. Raises ValueError naming what was given and what was expected."""
+        """Check one call.
+
+        Args:
+            call: what the TICKscript says.
+
+        Returns:
+            Its value; a tuple if there are several types.
+
+        Raises:
+            ValueError: Something else was expected, which the message names.
+        """
         if len(call.values) != len(self.types):
             given = _counted(len(call.values), "argument")
             raise ValueError(f"{given} given, expected {len(self.types)}, as in {self.usage}")
@@ -112,7 +149,12 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """That a UDF emits its own numbers, as a point of `measurement`, each `every` seconds, data or not."""
+    """A UDF emits its own numbers as one more point of its output, whether data arrive or not.
+
+    Attributes:
+        measurement: the name of these points.
+        every: seconds from one point to the next.
+    """
 
     measurement: str = "udf"
     every: float = 10.0
@@ -125,13 +167,15 @@ class Metrics:
 
 
 class UDF:
-    """A user-defined function.
+    """The declaration of a user-defined function.
 
-    `handler` is a class, or any callable, that makes a handler from a Context; or its name, "package.module:Class",
-    which is imported only when a task needs it: Info must be answered before anything heavy is imported. `name` is used
-    in messages. With `metrics`, the UDF emits its own numbers among its results.
-
-    Raises DeclarationError if this cannot work.
+    Attributes:
+        wants: the kind of data that it takes, STREAM or BATCH.
+        provides: the kind of data that it emits, STREAM or BATCH.
+        handler: what makes a handler from a Context, or its name.
+        options: its options by name.
+        name: its name in messages and metrics.
+        metrics: how it emits its own numbers, None if it does not.
     """
 
     def __init__(
@@ -144,6 +188,20 @@ class UDF:
         name: str = "udf",
         metrics: Metrics | None = None,
     ) -> None:
+        """Declare a UDF.
+
+        Args:
+            wants: the kind of data that it takes.
+            provides: the kind of data that it emits.
+            handler: a class or any callable that makes a handler from a Context, or its name "package.module:Class",
+                which is imported only when a task needs it.
+            options: what the TICKscript may call.
+            name: its name in messages and metrics.
+            metrics: emit the UDF's own numbers in this way.
+
+        Raises:
+            DeclarationError: Such a UDF cannot work.
+        """
         for what, edge in (("wants", wants), ("provides", provides)):
             if not isinstance(edge, EdgeType):
                 raise DeclarationError(f"{what} is {edge!r}; use STREAM or BATCH")
@@ -160,7 +218,14 @@ class UDF:
         self.metrics = metrics
 
     def load(self) -> Callable[..., Any]:
-        """The handler's factory, imported if need be. Raises InitError that says what could not be imported."""
+        """Import the handler if the declaration only names it.
+
+        Returns:
+            What makes a handler from a Context.
+
+        Raises:
+            InitError: It cannot be imported.
+        """
         if not isinstance(self.handler, str):
             return self.handler
         module, _, attribute = self.handler.partition(":")
@@ -173,7 +238,17 @@ class UDF:
         return factory  # type: ignore[no-any-return]
 
     def values(self, calls: Sequence[Call]) -> dict[str, Any]:
-        """The value of every declared option. Raises InitError that names everything wrong with `calls`."""
+        """Check all calls of a TICKscript.
+
+        Args:
+            calls: what the TICKscript says.
+
+        Returns:
+            The value of every declared option by name, the default where there is no call.
+
+        Raises:
+            InitError: Some calls are wrong or missing, all of which the message names.
+        """
         problems: list[str] = []
         given: dict[str, list[Any]] = {}
         for call in calls:
@@ -209,9 +284,16 @@ class UDF:
 
 
 def find(name: str) -> UDF:
-    """The UDF in a module: "package.module" for its variable `udf`, or "package.module:variable".
+    """Import the UDF that a module declares.
 
-    Raises DeclarationError that says why there is none.
+    Args:
+        name: "package.module" for its variable `udf`, or "package.module:variable".
+
+    Returns:
+        The declaration.
+
+    Raises:
+        DeclarationError: The module cannot be imported, or there is no UDF in it.
     """
     module, _, variable = name.partition(":")
     try:

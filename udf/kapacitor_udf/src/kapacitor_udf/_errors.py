@@ -1,8 +1,13 @@
-"""Every exception of this library, by who is at fault."""
+"""Every exception of this library.
+
+The kind says who is at fault: Kapacitor's bytes (`FramingError`, `MalformedError`), the declaration or its use
+(`DeclarationError`, `InitError`, `ListenError`), a file (`RecordingError`, `ReplayError`, `SnapshotError`), or one
+point that a handler gives up (`Rejected`). Only `Rejected` is meant to be raised by handlers.
+"""
 
 
 class UDFError(Exception):
-    """Base of what this library raises."""
+    """Base of all exceptions of this library."""
 
 
 class FramingError(UDFError):
@@ -26,7 +31,7 @@ class ListenError(UDFError):
 
 
 class RecordingError(UDFError):
-    """A file is no recording that can be read."""
+    """A file is not a recording, or cannot be read as one."""
 
 
 class ReplayError(UDFError):
@@ -38,9 +43,11 @@ class SnapshotError(UDFError, ValueError):
 
 
 class Rejected(UDFError):
-    """Raise it from a handler to give up the point or batch at hand, and nothing else.
+    """A handler gives up the point or batch at hand, and nothing else.
 
-    `reason` is what it is counted under: a short constant, e.g. "missing field". `detail` is for people.
+    Attributes:
+        reason: what the loss is counted under: a short constant, e.g. "missing field".
+        detail: an explanation for people, with names and values; may be empty.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:

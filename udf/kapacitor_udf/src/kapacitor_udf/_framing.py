@@ -21,13 +21,18 @@ from ._loops import pass_points, split
 
 LARGEST_MESSAGE = 2**31 - 1
 LONGEST_RUN = 1024
-"""Points in one PointRun: what is queued, shed and handled as a whole."""
+"""The most points in one run, which is queued, shed and handled as a whole."""
 _LONGEST_VARINT = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PointRun:
-    """`count` messages of points in a row, as they came: each with its length before it."""
+    """Messages of points in a row, as they came.
+
+    Attributes:
+        frames: the messages, each with its length before it.
+        count: the number of messages.
+    """
 
     frames: bytes
     count: int
@@ -35,32 +40,50 @@ class PointRun:
 
 @dataclass(frozen=True, slots=True)
 class Oversized:
-    """A message that was passed over: `size` bytes, beginning with `head` (at most 2 bytes)."""
+    """A message that was passed over.
+
+    Attributes:
+        size: its bytes.
+        head: the first 2 of them at most, which tell its kind.
+    """
 
     size: int
     head: bytes
 
 
 class FrameReader:
-    """Cuts what was read into messages. `limit`: bytes of the largest message that is kept."""
+    """Cuts what was read into messages.
+
+    Attributes:
+        broken: why no more messages can be found, None while the stream is in step.
+    """
 
     def __init__(self, limit: int) -> None:
+        """Begin to cut.
+
+        Args:
+            limit: bytes of the largest message that is kept.
+        """
         self._limit = limit
         self._waiting = bytearray()
         self._wanted = 0  # no frame can be complete before this many bytes are here
         self._skipping = 0  # bytes of an oversized message that are still to come
         self.broken: FramingError | None = None
-        """Why no more messages can be found, once that is so."""
 
     @property
     def unfinished(self) -> int:
-        """Bytes of a frame that has not arrived whole."""
+        """The number of bytes of a frame that has not arrived whole."""
         return len(self._waiting) + self._skipping
 
     def feed(self, data: bytes) -> list[PointRun | bytes | Oversized]:
-        """Take what was read; give the messages that are now complete, in order. Nothing more once it is `broken`.
+        """Take what was read.
 
-        Messages of points come as PointRuns, others as bytes.
+        Args:
+            data: bytes, wherever the read ended.
+
+        Returns:
+            The messages that are complete now, in order: those of points as runs, others as bytes; none once the stream
+            is `broken`.
         """
         if self.broken is not None:
             return []
@@ -132,7 +155,11 @@ class FrameReader:
 
 
 def frame(message: bytes) -> bytes:
-    """The message with its length before it."""
+    """Put a message's length before it.
+
+    Args:
+        message: an encoded message.
+    """
     size = len(message)
     if size < 0x80:
         return bytes((size,)) + message
@@ -145,7 +172,11 @@ def frame(message: bytes) -> bytes:
 
 
 def apart(parts: Iterable[PointRun | bytes | Oversized]) -> Iterator[bytes | Oversized]:
-    """Messages one by one, those of runs too."""
+    """Give messages one by one, also those of runs.
+
+    Args:
+        parts: what `FrameReader.feed` returned.
+    """
     for part in parts:
         if isinstance(part, PointRun):
             yield from split(part.frames)

@@ -1,9 +1,9 @@
 """A small number for each group, so that a handler can keep its state of all groups in arrays.
 
-Kapacitor never tells that a group is gone. So groups are forgotten when they were silent for long, or when there are
-too many, those first that were silent for longest. That happens between micro-batches only, so a number means one group
-for as long as a handler looks at it; until then there may be as many groups too many as one micro-batch brought.
-A number that has become free is given to the next new group, and what handlers keep under it is set back first.
+Kapacitor never tells that a group is gone. So groups are forgotten when they were quiet for long, or when there are too
+many, the longest quiet first. That happens between micro-batches only, so a number means one group for as long as a
+handler looks at it; until then there may be as many groups too many as one micro-batch brought. A number that has
+become free is given to the next new group, and what handlers keep under it is set back first.
 """
 
 import sys
@@ -17,15 +17,17 @@ from ._counters import Counters
 from ._groups import MOST_BYTES, check_bounds
 
 _FIRST_CAPACITY = 64
-# To look for silent groups takes time. So more make room than need to, as a part of all that are kept; and they are
-# looked for now and then only, as a part of the time that they may be silent.
+# Looking for quiet groups takes time. So this share of all groups makes room at once, and groups that are too old are
+# looked for no more often than after this share of their time.
 _PART = 0.1
 
 
 class GroupState:
-    """What a handler keeps for each group: `values[number]` is that of one group. It holds `fill` at first.
+    """What a handler keeps for each group: `values[number]` is that of one group.
 
-    `values` is replaced by a larger array when there are more groups, so take it anew for each micro-batch.
+    Attributes:
+        values: shape (capacity, *shape); a larger array replaces it when there are more groups, so take it anew for
+            each micro-batch.
     """
 
     def __init__(self, capacity: int, shape: Sequence[int], dtype: npt.DTypeLike, fill: object) -> None:
@@ -33,22 +35,29 @@ class GroupState:
         self.values = np.full((capacity, *shape), fill, dtype)
 
     def grow(self, capacity: int) -> None:
-        """Make room for so many groups."""
+        """Make room for more groups.
+
+        Args:
+            capacity: groups.
+        """
         grown = np.full((capacity, *self.values.shape[1:]), self._fill, self.values.dtype)
         grown[: len(self.values)] = self.values
         self.values = grown
 
     def reset(self, number: int) -> None:
-        """A new group begins under this number."""
+        """Forget what was kept under a number.
+
+        Args:
+            number: of a group that is new.
+        """
         self.values[number] = self._fill
 
 
 class GroupNumbers:
-    """Groups and their numbers, bounded as `Groups` is.
+    """Groups and their numbers, bounded as `Groups` is. Iterating gives Kapacitor's ID and the number of each group.
 
-    `most`: how many are kept. `most_bytes`: of their IDs, likewise. `ttl`: seconds without points after which one is
-    not, None for ever. `counters`: a Context's, where `groups`, `group_bytes` (of IDs), `groups_evicted` and
-    `groups_expired` are then counted.
+    Attributes:
+        numbers: the number of each group that is kept, by Kapacitor's ID of it, encoded.
     """
 
     def __init__(
@@ -60,9 +69,20 @@ class GroupNumbers:
         counters: Counters | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Know no group yet.
+
+        Args:
+            most: the most groups that are kept.
+            most_bytes: the most bytes that their IDs take in memory.
+            ttl: seconds after which a group without points is forgotten, None for never.
+            counters: a Context's, where `groups`, `group_bytes`, `groups_evicted` and `groups_expired` are counted.
+            clock: gives seconds.
+
+        Raises:
+            ValueError: A bound leaves nothing.
+        """
         check_bounds(most, most_bytes, ttl)
         self.numbers: dict[bytes, int] = {}
-        """The number of each group that is kept, by Kapacitor's ID of it, encoded."""
         self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0
@@ -79,28 +99,48 @@ class GroupNumbers:
         return len(self.numbers)
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
-        """Kapacitor's ID and the number of each group."""
         for name, number in self.numbers.items():
             yield name.decode(), number
 
     def name(self, number: int) -> str:
-        """Kapacitor's ID of the group with this number."""
+        """Return Kapacitor's ID of a group.
+
+        Args:
+            number: the group's number.
+        """
         return self._names[number].decode()
 
     def number(self, name: str) -> int:
-        """The number of a group, new or not, e.g. one of a snapshot."""
+        """Return the number of a group, a new one if it is not kept; e.g. to restore a snapshot.
+
+        Args:
+            name: Kapacitor's ID of the group.
+        """
         key = name.encode()
         found = self.numbers.get(key)
         return self.add(key) if found is None else found
 
     def state(self, shape: Sequence[int], dtype: npt.DTypeLike, fill: object) -> GroupState:
-        """State to be kept for each group; see `GroupState`."""
+        """Make an array with a place for each group.
+
+        Args:
+            shape: of what is kept for one group.
+            dtype: of what is kept.
+            fill: what a new group begins with.
+
+        Returns:
+            The state, which grows with the number of groups.
+        """
         state = GroupState(len(self._seen), shape, dtype, fill)
         self._states.append(state)
         return state
 
     def add(self, name: bytes) -> int:
-        """A number for a new group."""
+        """Give a number to a new group.
+
+        Args:
+            name: Kapacitor's ID of the group, encoded.
+        """
         if self._free:
             number = self._free.pop()
             self._names[number] = name
@@ -117,25 +157,29 @@ class GroupNumbers:
         return number
 
     def used(self, numbers: npt.NDArray[np.int64]) -> None:
-        """These groups have had points. Forgets those that it is time for."""
+        """Note that groups had points, and forget those whose time is over.
+
+        Args:
+            numbers: the groups of a micro-batch, shape (n,); one may be there several times.
+        """
         now = self._clock()
         self._seen[numbers] = now
         if self._ttl is not None and now - self._looked >= self._ttl * _PART:
             self._looked = now
-            for number in self._silent_first():
+            for number in self._quiet_first():
                 if now - self._seen[number] < self._ttl:
                     break
                 self._forget(number)
                 self._counters.groups_expired += 1
         if len(self.numbers) > self._most or (self._bytes > self._most_bytes and len(self.numbers) > 1):
             room = 1 - _PART
-            for number in self._silent_first()[:-1]:
+            for number in self._quiet_first()[:-1]:
                 if len(self.numbers) <= self._most * room and self._bytes <= self._most_bytes * room:
                     break
                 self._forget(number)
                 self._counters.groups_evicted += 1
 
-    def _silent_first(self) -> list[int]:
+    def _quiet_first(self) -> list[int]:
         kept = np.fromiter(self.numbers.values(), np.int64, len(self.numbers))
         order = np.argsort(self._seen[kept], kind="stable")
         return [int(number) for number in kept[order]]

@@ -1,13 +1,14 @@
 """State for each group, bounded: Kapacitor never tells that a group is gone, so state that nobody asks for must go.
 
-Three bounds, all by last use. At most `most` groups are kept, and their keys take at most `most_bytes`; beyond, those
-that were quiet for longest go. And one that was quiet for `ttl` seconds goes with the next use of any other. Keys are
-made of tags, so the data decide how long they are; how much a handler keeps for a group is in its own hands.
+There are three bounds, all by last use. At most `most` groups are kept, and their keys take at most `most_bytes`;
+beyond that, the groups that were quiet for longest are forgotten. A group that was quiet for `ttl` seconds is forgotten
+with the next use of any other. Keys are made of tags, so the data decide how long they are; how much a handler keeps
+for a group is in its own hands.
 
 Time is the process's own clock, not the points'. A bound is there to give memory back, which is a matter of real time:
 one point from the year 2200 must not make all other groups look old, and a backlog or a replay that runs through a week
-of data in a minute must not lose them. What a gap in the data means to a handler only it can know, and it has the times
-of the points.
+of data in a minute must not lose them. Only the handler knows what a gap in the data means, and it has the points'
+times.
 """
 
 import sys
@@ -23,11 +24,20 @@ G = TypeVar("G")
 
 
 MOST_BYTES = 64 * 2**20
-"""Of keys. Of 100,000 groups, each may have 670 bytes."""
+"""Bytes of keys by default: 670 bytes for each of 100,000 groups."""
 
 
 def check_bounds(most: int, most_bytes: int, ttl: float | None) -> None:
-    """Raises ValueError for bounds that leave nothing."""
+    """Refuse bounds that leave nothing.
+
+    Args:
+        most: groups.
+        most_bytes: bytes of keys.
+        ttl: seconds, or None.
+
+    Raises:
+        ValueError: A bound is too small; the message names it.
+    """
     if most < 1:
         raise ValueError(f"most is {most}, expected at least 1 group")
     if most_bytes < 1:
@@ -37,7 +47,7 @@ def check_bounds(most: int, most_bytes: int, ttl: float | None) -> None:
 
 
 def _size(key: Hashable) -> int:
-    """Bytes of a key; of a tuple, with what is in it."""
+    """Bytes of a key, those of a tuple's items included."""
     return sys.getsizeof(key) + (sum(map(sys.getsizeof, key)) if isinstance(key, tuple) else 0)
 
 
@@ -52,11 +62,9 @@ class _Entry(Generic[G]):
 
 
 class Groups(Generic[K, G]):
-    """State by group, made by `make()` when it is first asked for: `groups[point.group]`.
+    """State by group, made when it is first asked for: `groups[point.group]`.
 
-    `most_bytes`: of keys, as Python keeps them; one group is kept, however long its key is. `ttl`: seconds, None for
-    ever. `counters`: a Context's, where `groups`, `group_bytes` (of keys), `groups_evicted` and `groups_expired` are
-    then counted. Iterating gives keys, the longest quiet first, and is no use of them.
+    Iterating gives keys, the longest quiet first, and does not count as a use.
     """
 
     def __init__(
@@ -69,6 +77,19 @@ class Groups(Generic[K, G]):
         counters: Counters | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Keep no group yet.
+
+        Args:
+            make: makes the state of a new group.
+            most: the most groups that are kept.
+            most_bytes: the most bytes that their keys take in memory; one group is kept, however long its key is.
+            ttl: seconds after which a quiet group is forgotten, None for never.
+            counters: a Context's, where `groups`, `group_bytes`, `groups_evicted` and `groups_expired` are counted.
+            clock: gives seconds.
+
+        Raises:
+            ValueError: A bound leaves nothing.
+        """
         check_bounds(most, most_bytes, ttl)
         self._make = make
         self._most = most
@@ -102,12 +123,16 @@ class Groups(Generic[K, G]):
         return iter(self._entries)
 
     def items(self) -> Iterator[tuple[K, G]]:
-        """Every group and its state, the longest quiet first: what a snapshot keeps, and `replace` takes."""
+        """Iterate over every group and its state, the longest quiet first; `replace` takes the same."""
         return ((key, entry.state) for key, entry in self._entries.items())
 
     def replace(self, items: Iterable[tuple[K, G]]) -> None:
-        """Keep these and no others, as if each had just been asked for, in this order."""
-        items = list(items)  # what raises while they are made leaves all as it was
+        """Keep these groups and no others, as if each had just been asked for, in this order.
+
+        Args:
+            items: every group and its state.
+        """
+        items = list(items)  # an item that raises while it is made changes nothing
         now = self._clock()
         while self._entries:
             self._forget()
@@ -115,7 +140,7 @@ class Groups(Generic[K, G]):
             self._add(key, state, now)
 
     def expire(self) -> None:
-        """Let go of what is too old now, e.g. in `tick` of a handler that may get no more data."""
+        """Forget what is too old now, e.g. in `tick` of a handler that may get no more data."""
         self._expire(self._clock())
 
     def _add(self, key: K, state: G, now: float) -> None:

@@ -1,4 +1,8 @@
-"""What a user of this library writes, and what it writes into."""
+"""Handlers and sinks: what a user derives from, and what it emits into.
+
+A sink encodes what is emitted at once, so that a value that cannot be sent raises where it was emitted, and so that
+taking back what a failed step has emitted is a cut in a buffer. Handlers are called by one thread, one call at a time.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Sink:
-    """Collects encoded frames; what was collected since a mark can be taken back."""
+    """Collects encoded frames; those since a mark can be taken back."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
@@ -28,16 +32,16 @@ class _Sink:
         self._marks = (0, 0, 0)
 
     def mark(self) -> None:
-        """What comes from here on can be taken back."""
+        """Begin a step: what it emits can be taken back."""
         self._marks = (len(self._frames), self._counters.points_out, self._counters.batches_out)
 
     def rewind(self) -> None:
-        """Take back what came since the mark."""
+        """Take back what was emitted since the mark."""
         length, self._counters.points_out, self._counters.batches_out = self._marks
         del self._frames[length:]
 
     def take(self) -> bytes:
-        """All frames so far, which are then gone."""
+        """Return all frames so far, and forget them."""
         frames = bytes(self._frames)
         self._frames.clear()
         return frames
@@ -46,7 +50,11 @@ class _Sink:
         return len(self._frames)
 
     def add(self, frames: bytes) -> None:
-        """Frames that are made already. Points in them are for the caller to count."""
+        """Append frames that were encoded elsewhere; the caller counts what is in them.
+
+        Args:
+            frames: whole frames.
+        """
         self._frames += frames
 
 
@@ -56,7 +64,12 @@ class PointSink(_Sink):
     def point(self, point: Point) -> None:
         """Emit a point. Fields that are not finite are left out; a point without fields is not sent.
 
-        Raises TypeError or ValueError naming what cannot be sent.
+        Args:
+            point: any point, the one that came in included.
+
+        Raises:
+            TypeError: A value is of a type that cannot be sent; the message names it.
+            ValueError: A value is outside of what can be sent; the message names it.
         """
         dropped: list[str] = []
         frame = encode_point(point, dropped)
@@ -72,9 +85,14 @@ class BatchSink(_Sink):
     """Takes batches, for a UDF that provides batches."""
 
     def batch(self, batch: Batch) -> None:
-        """Emit a batch, whole. Fields that are not finite are left out, as are points without fields.
+        """Emit a whole batch. Fields that are not finite are left out, as are points without fields.
 
-        Raises TypeError or ValueError naming what cannot be sent.
+        Args:
+            batch: any batch, the one that came in included.
+
+        Raises:
+            TypeError: A value is of a type that cannot be sent; the message names it.
+            ValueError: A value is outside of what can be sent; the message names it.
         """
         dropped: list[str] = []
         frames, points = encode_batch(batch, dropped)
@@ -90,7 +108,17 @@ S = TypeVar("S", PointSink, BatchSink)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a handler is made from: option values (validated), where it runs, and what it may report through."""
+    """What a handler is made from.
+
+    Attributes:
+        options: the validated value of each declared option by name.
+        task: the ID of Kapacitor's task.
+        node: the ID of the UDF's node in it.
+        udf: the declaration.
+        counters: what has happened so far.
+        log: writes a line into Kapacitor's log.
+        metrics: fields that the handler adds to the metrics by name, each always of the same type.
+    """
 
     options: Mapping[str, Any]
     task: str
@@ -99,100 +127,129 @@ class Context:
     counters: Counters
     log: Callable[[str], None]
     metrics: dict[str, FieldValue] = field(default_factory=dict)
-    """What the handler adds to the metrics: fields by name, each always of the same type."""
 
 
 class Handler(Generic[S]):
-    """Base of all handlers. Every method is called from the main thread, one at a time."""
+    """Base of all handlers. Every method is called from the main thread, one at a time.
+
+    Attributes:
+        snapshot_version: the version of the snapshot's layout; raise it when the layout changes, to refuse older ones.
+        tick_seconds: seconds between two calls of `tick`, also while no data arrive; None for no calls. The
+            constructor may set it.
+        context: what the handler was made from.
+    """
 
     snapshot_version: int = 1
-    """Raise it when the layout of the snapshot changes: older ones are then refused."""
-
     tick_seconds: float | None = None
-    """Call `tick` about so often, also while no data arrives. It may be set in the constructor."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
 
     def tick(self, out: S) -> None:
-        """Called every `tick_seconds`."""
+        """Do what is due from time to time.
+
+        Args:
+            out: where to emit.
+        """
 
     def snapshot(self) -> bytes:
-        """The state to go on from after a restart; nothing if there is none."""
+        """Return the state to go on from after a restart; empty if there is none."""
         return b""
 
     def restore(self, data: bytes) -> None:
-        """Take up the state of a snapshot. If it raises, the handler is made anew and starts cold."""
+        """Take up the state of a snapshot. If this raises, the handler is made anew and starts cold.
+
+        Args:
+            data: what `snapshot` returned.
+        """
 
     def snapshot_key(self) -> str | None:
-        """What a snapshot must have been made with to be restored. None: the options."""
+        """Return what a snapshot must have been made with to be restored; None stands for all options."""
         return None
 
     def close(self) -> None:
-        """The end; there is less than a second for it, and nothing can be emitted any more."""
+        """End the work within less than a second; nothing can be emitted any more."""
 
 
 class StreamHandler(Handler[S]):
-    """A handler of a UDF that wants a stream."""
+    """Base of a handler that takes points of a stream, as objects."""
 
     def point(self, point: Point, out: S) -> None:
-        """Handle one point."""
+        """Handle one point. If this raises, what it emitted is dropped.
+
+        Args:
+            point: what came; it may be changed and emitted.
+            out: where to emit.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define point()")
 
     def points(self, points: Sequence[Point], out: S) -> None:
-        """Handle all that has arrived, at least one point. Override it where many at once are cheaper than one by one.
+        """Handle all points that have arrived. Override it where many at once are cheaper than one by one.
 
-        If it raises, what it emitted is dropped and each of the points is handed to `point`, so it should raise before
-        it changes state.
+        If this raises, what it emitted is dropped and each of the points is handed to `point`, so it should raise
+        before it changes state.
+
+        Args:
+            points: at least one.
+            out: where to emit.
         """
         for point in points:
             self.point(point, out)
 
 
 class BatchHandler(Handler[S]):
-    """A handler of a UDF that wants batches."""
+    """Base of a handler that takes batches, as objects."""
 
     def batch(self, batch: Batch, out: S) -> None:
-        """Handle one batch, which has all of its points."""
+        """Handle one batch. If this raises, what it emitted is dropped.
+
+        Args:
+            batch: what came, with all of its points; it may be changed and emitted.
+            out: where to emit.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define batch()")
 
 
 class FieldsHandler(Handler[PointSink]):
-    """A handler of a UDF that wants and provides a stream, and adds fields to points: the fast path.
+    """Base of a handler that adds fields to the points of a stream, by arrays: the fast path.
 
-    It asks for some numeric fields and gets them as arrays, a row for each point that has arrived; it gives arrays of
+    It asks for some numeric fields and gets them as arrays, a row for each point that has arrived. It returns arrays of
     the fields to add, and each point is emitted as it came, with these. No object is made of a point, so this is many
     times faster than `StreamHandler` wherever it is enough. It needs numpy: install kapacitor-udf[numpy].
 
-    A point that lacks a field, or where it is no number or not finite, is rejected before the handler sees it, unless
-    `accepts_incomplete`: then the value is NaN.
+    A point that lacks a field, or has another type or a value that is not finite there, is rejected before the handler
+    sees it, unless the handler accepts incomplete points: then the value is NaN.
+
+    Attributes:
+        accepts_incomplete: whether points that lack some of the fields make rows, too.
+        most_groups: the most groups that have a number at once; beyond, the longest quiet ones make room.
+        most_group_bytes: the most bytes that the IDs of groups may take; beyond, the longest quiet ones make room.
+        group_ttl: seconds for which a group without points is kept; None for as long as there is room.
+        groups: the groups behind `rows.groups`; `groups.state(...)` makes an array with a place for each.
+        codec: the library's own.
     """
 
     accepts_incomplete: bool = False
-    """Also take points that lack some of the fields."""
-
     most_groups: int = 100_000
-    """How many groups have a number at once; beyond, those that were silent for longest make room."""
-
     most_group_bytes: int = MOST_BYTES
-    """How many bytes the IDs of groups may take; beyond, likewise."""
-
     group_ttl: float | None = None
-    """Seconds for which a group is kept that has no points. None: as long as there is room."""
-
     groups: "GroupNumbers"
-    """The groups behind `rows.groups`; `groups.state(...)` is an array with a place for each."""
-
     codec: "RowCodec"
-    """The library's own."""
 
     def __init__(self, context: Context, *, fields: Sequence[str], adds: Mapping[str, type]) -> None:
-        """`fields`: what is wanted of a point. `adds`: the type (float, int, str, bool) of each field to add, by name.
+        """Declare what is read and what is added.
 
-        Raises InitError if numpy is not installed, DeclarationError for what cannot be.
+        Args:
+            context: what the handler is made from.
+            fields: the k numeric fields that are read of each point.
+            adds: the type (float, int, str or bool) of each added field by name.
+
+        Raises:
+            InitError: numpy is not installed.
+            DeclarationError: A field is named twice, or has another type.
         """
         super().__init__(context)
-        # At Init: Info has to be answered before numpy is loaded.
+        # This runs at Init: Info has to be answered before numpy is loaded.
         try:
             from ._group_numbers import GroupNumbers
             from ._row_codec import RowCodec
@@ -207,9 +264,15 @@ class FieldsHandler(Handler[PointSink]):
         self.codec = RowCodec(fields, adds, self.groups, incomplete=self.accepts_incomplete)
 
     def add_fields(self, rows: Rows) -> "Mapping[str, npt.ArrayLike]":
-        """The fields to add to all that has arrived, at least one point: an array (n,), or one value, by name.
+        """Compute the fields to add to all points that have arrived.
 
-        A float that is not finite, and None for a string, add nothing to their point. If it raises, each row is handed
-        to it by itself, so it should raise before it changes state.
+        If this raises, each row is handed to it by itself, so it should raise before it changes state.
+
+        Args:
+            rows: at least one point.
+
+        Returns:
+            For each added field by name an array, shape (n,), or one value for all. A float that is not finite, and
+            None for a string, add nothing to their point.
         """
         raise NotImplementedError(f"{type(self).__name__} must define add_fields()")

@@ -1,8 +1,8 @@
-"""The handling loop: takes what is queued, lets the worker handle it, and writes what came out.
+"""The handling loop: takes queued units, lets the worker handle them, and writes the results.
 
 It runs in the thread that calls `run`, which is the main one, so that a handler may use signals and libraries that
-insist on that thread. What came out is written at once when the queue is empty. Otherwise it is written in blocks, a
-few milliseconds after the step that made it, or when the next step ends if that takes longer.
+insist on that thread. Results are written at once when the queue is empty. Otherwise they are written in blocks, a few
+milliseconds after the step that made it, or when the next step ends if that takes longer.
 """
 
 import time
@@ -28,7 +28,7 @@ class HandlingLoop:
     """Drives one worker until the end of input.
 
     Attributes:
-        busy_since: when the worker began what it does now (monotonic seconds), None while the loop waits.
+        busy_since: when the worker began its present work (monotonic seconds), None while the loop waits.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class HandlingLoop:
         self._log = log
 
     def run(self) -> None:
-        """Handle what is queued until the end of input, or until Init has failed.
+        """Handle queued units until the end of input, or until Init has failed.
 
         Raises:
             OSError: Kapacitor has closed its end.

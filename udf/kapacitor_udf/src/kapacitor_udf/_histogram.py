@@ -1,4 +1,7 @@
-"""A histogram with fixed bounds: cheap to fill, and histograms of different times and tasks can be added up."""
+"""A histogram of durations.
+
+Its bounds are fixed, so that it is cheap to fill, and that histograms of different times and tasks can be added up.
+"""
 
 from bisect import bisect_left
 
@@ -6,7 +9,7 @@ BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 
 
 class Histogram:
-    """Durations in seconds. Filled by one thread; another one may read it meanwhile."""
+    """Counts durations in seconds by upper bound. One thread fills it; another one may read it meanwhile."""
 
     __slots__ = ("_counts", "_highest", "_sum")
 
@@ -16,13 +19,18 @@ class Histogram:
         self._highest = 0.0
 
     def add(self, seconds: float, count: int) -> None:
-        """Count a duration `count` times."""
+        """Count a duration.
+
+        Args:
+            seconds: the duration.
+            count: how many times it is counted.
+        """
         self._counts[bisect_left(BOUNDS_MS, seconds * 1000)] += count
         self._sum += seconds * count
         self._highest = max(self._highest, seconds)
 
     def as_dict(self) -> dict[str, int | float]:
-        """`count`, `sum_s`, and for each bound `le_10ms`: how many were at most that long."""
+        """Return `count`, `sum_s`, and for each bound, as in `le_10ms`, how many durations were at most that long."""
         values: dict[str, int | float] = {}
         total = 0
         for bound, count in zip(BOUNDS_MS, self._counts, strict=False):
@@ -31,6 +39,6 @@ class Histogram:
         return {"count": total + self._counts[-1], "sum_s": self._sum, **values}
 
     def take_highest(self) -> float:
-        """The longest duration since this was last asked for; 0 if there was none."""
+        """Return the longest duration since the last call, 0 if there was none."""
         highest, self._highest = self._highest, 0.0
         return highest

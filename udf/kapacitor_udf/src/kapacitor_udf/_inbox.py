@@ -1,13 +1,14 @@
 """The bounded queue between reading and handling, and the policy when it is full.
 
 Kapacitor must never wait for a slow handler for long: its edges fill, and then every task and every write stands still.
-Nor may a burst be lost that the handler would have got through in a moment. So:
+Neither may a burst be lost that the handler would have got through in a moment. This is why:
 
-- When the queue is full, reading pauses until it is half empty, but for no longer than `patience`.
-- If it is still not half empty by then, what arrives is shed, and counted, until it is. Whole points and whole batches
-  are shed, never parts; questions are never shed. What is already queued is kept: the loss is one gap in time.
+- When the queue is full, reading pauses until it is half empty, but for no longer than `Limits.patience`.
+- If the queue is still not half empty by then, arriving data are shed, and counted, until it is. Whole points and whole
+  batches are shed, never parts; questions are never shed. What is already queued is kept, so the loss is one gap in
+  time.
 
-"Full" is looked at between reads, so the queue may be over its limit by what one read brought.
+The limit is checked between reads, so the queue may be over it by what one read brought.
 """
 
 import threading
@@ -21,9 +22,21 @@ from ._receiver import RawBatch, Unit, items, size, weight
 
 
 class Inbox:
-    """A queue of units for one reader and one handler thread. `points`, `octets`: how much makes it full."""
+    """A queue of units of work for one reader and one handling loop.
+
+    Attributes:
+        arrived: when the points and batches that were taken last had come (monotonic seconds), and how many of them.
+    """
 
     def __init__(self, counters: Counters, *, points: int, octets: int, on_half_empty: Callable[[], None]) -> None:
+        """Make an empty queue.
+
+        Args:
+            counters: where queued and shed data are counted.
+            points: points that make it full.
+            octets: bytes that make it full.
+            on_half_empty: called by the handling loop's thread if the reader pauses.
+        """
         self._counters = counters
         self._most_points = points
         self._most_octets = octets
@@ -31,7 +44,6 @@ class Inbox:
         self._units: deque[Unit] = deque()
         self._arrivals: deque[tuple[float, int]] = deque()  # when units came, and how many together
         self.arrived: list[tuple[float, int]] = []
-        """What was taken last: when points and batches had come (monotonic), and how many of them."""
         self._octets = 0
         self._points = 0
         self._shedding = False
@@ -42,7 +54,14 @@ class Inbox:
     # The reader's side
 
     def put(self, units: Iterable[Unit]) -> bool:
-        """Queue units, or shed them. Whether the reader should pause (`pause`) before it reads on."""
+        """Queue units, or shed them.
+
+        Args:
+            units: what has arrived.
+
+        Returns:
+            Whether the queue is full, so that the reader should `pause` before it reads on.
+        """
         with self._changed:
             if self._shedding and self._half_empty():
                 self._shedding = False
@@ -64,7 +83,11 @@ class Inbox:
             return not self._shedding and (self._points >= self._most_points or self._octets >= self._most_octets)
 
     def pause(self) -> bool:
-        """Ask for `on_half_empty`. Whether there is anything to wait for: False if the queue is half empty already."""
+        """Ask for a call of `on_half_empty`.
+
+        Returns:
+            Whether there is anything to wait for; False if the queue is half empty already.
+        """
         with self._changed:
             self._reader_waits = not self._half_empty()
             if self._reader_waits:
@@ -72,22 +95,34 @@ class Inbox:
             return self._reader_waits
 
     def resume(self) -> bool:
-        """The reader goes on. Whether what comes now is shed, since the queue is still not half empty."""
+        """Note that the reader goes on.
+
+        Returns:
+            Whether arriving data are shed now, since the queue is still not half empty.
+        """
         with self._changed:
             self._reader_waits = False
             self._shedding = not self._half_empty()
             return self._shedding
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Note that nothing more will come."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
-    # The handler's side
+    # The handling loop's side
 
     def take(self, most: int, timeout: float | None) -> list[Unit]:
-        """Wait for units and take all there are, up to about `most` points. Nothing: time is out, or it is closed."""
+        """Wait for units and take all there are.
+
+        Args:
+            most: about the most points to take.
+            timeout: seconds to wait, None without end.
+
+        Returns:
+            The units in order; none if the time is over, or nothing more will come.
+        """
         with self._changed:
             if not self._units and not self._closed:
                 self._changed.wait_for(lambda: bool(self._units) or self._closed, timeout)
@@ -109,7 +144,7 @@ class Inbox:
         return units
 
     def _arrivals_of(self, units: Iterable[Unit]) -> list[tuple[float, int]]:
-        """The arrivals of units that are taken, in order; questions have none."""
+        """When the taken units came, in order; questions do not count."""
         arrived: list[tuple[float, int]] = []
         for unit in units:
             when, together = self._arrivals.popleft()
@@ -121,17 +156,17 @@ class Inbox:
 
     @property
     def empty(self) -> bool:
-        """Whether a take would have to wait."""
+        """Whether `take` would have to wait."""
         return not self._units
 
     @property
     def exhausted(self) -> bool:
-        """Closed, and everything taken."""
+        """Whether nothing more will come and everything was taken."""
         return self._closed and not self._units
 
     @property
     def left(self) -> int:
-        """Points and batches that wait."""
+        """The number of points and batches that wait."""
         with self._changed:
             return sum(map(items, self._units))
 

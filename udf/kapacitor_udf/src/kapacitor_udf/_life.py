@@ -1,19 +1,19 @@
-"""The life of a UDF, as a table: what it may say in which state, and which state follows.
+"""The life of a UDF as a table: what it may say in which state, and which state follows.
 
           info           init ok           data, snapshot, restored
     +--<------+    +------------->-------------+ +--<--+
     +-> WAITING ---+                         RUNNING --+
                    +--> FAILED (init failed)
 
-End of input leads from everywhere to CLOSED. Answers that mean nothing in a state are mistakes of this library, never
-of its user, so they raise. What Kapacitor sends out of place does not get here: the worker counts it.
+The end of input leads from everywhere to CLOSED. An answer that means nothing in a state is a mistake of this library,
+never of its user, so it raises. Requests that Kapacitor sends out of place do not get here: `_questions` counts them.
 """
 
 from enum import Enum, auto
 
 
 class LifeState(Enum):
-    """Where a UDF is in its life."""
+    """A stage of a UDF's life."""
 
     WAITING = auto()
     RUNNING = auto()
@@ -22,7 +22,7 @@ class LifeState(Enum):
 
 
 class Said(Enum):
-    """What a UDF says that matters to its state."""
+    """A kind of answer, as far as it matters to the state."""
 
     INFO = auto()
     INIT_OK = auto()
@@ -38,7 +38,7 @@ TABLE: dict[LifeState, dict[Said, LifeState]] = {
         Said.INFO: LifeState.WAITING,
         Said.INIT_OK: LifeState.RUNNING,
         Said.INIT_FAILED: LifeState.FAILED,
-        # Out of place, but Kapacitor would wait for the answer for ever.
+        # These two are out of place, but Kapacitor would wait for the answer for ever.
         Said.SNAPSHOT: LifeState.WAITING,
         Said.RESTORED: LifeState.WAITING,
         Said.NOTHING_MORE: LifeState.CLOSED,
@@ -56,13 +56,24 @@ TABLE: dict[LifeState, dict[Said, LifeState]] = {
 
 
 class Life:
-    """One UDF's state."""
+    """One UDF's way through its states.
+
+    Attributes:
+        state: where it is now.
+    """
 
     def __init__(self) -> None:
         self.state = LifeState.WAITING
 
     def says(self, what: Said) -> None:
-        """Go on to the next state. Raises RuntimeError if `what` may not be said now."""
+        """Go on to the next state.
+
+        Args:
+            what: what the UDF says.
+
+        Raises:
+            RuntimeError: This may not be said now.
+        """
         following = TABLE[self.state].get(what)
         if following is None:
             raise RuntimeError(f"{what.name} cannot be said in the state {self.state.name}")

@@ -1,9 +1,10 @@
 """A Unix socket to listen on, taken over safely from a server that has died.
 
-A server that is killed leaves its socket file behind, and bind() refuses a path that exists. Whoever starts next may
-remove the file only if nobody listens there, and two that start at once must not remove each other's. So taking a path
-is done under a lock on its folder (which leaves no file of its own behind): try to connect; remove the file only if it
-is a socket and the connection is refused; bind, with the permissions right from the first moment; listen.
+A server that is killed leaves its socket file behind, and bind() refuses a path that exists. The next server may remove
+the file only if nobody listens there, and two servers that start at once must not remove each other's. So a server
+takes a path under a lock on its folder, which leaves no file of its own behind. It tries to connect, removes the file
+only if it is a socket and the connection is refused, binds with the right permissions from the first moment, and
+listens.
 """
 
 import contextlib
@@ -16,14 +17,28 @@ from pathlib import Path
 from ._errors import ListenError
 
 _BACKLOG = 128
-# sockaddr_un has 108 bytes on Linux, one of which ends the path.
+# Bytes. sockaddr_un has 108 bytes on Linux, one of which ends the path.
 _LONGEST_PATH = 107
 
 
 class Listener:
-    """Listens on `path`, readable and writable for whom `mode` says. Raises ListenError that says why it cannot."""
+    """Listens on a Unix socket.
+
+    Attributes:
+        path: the socket's file.
+        socket: takes connections, and does not block.
+    """
 
     def __init__(self, path: Path, mode: int) -> None:
+        """Take over the path and listen.
+
+        Args:
+            path: the socket's file.
+            mode: its permissions.
+
+        Raises:
+            ListenError: It cannot listen there, and why.
+        """
         self.path = path
         length = len(os.fsencode(path))
         if length > _LONGEST_PATH:
@@ -35,7 +50,7 @@ class Listener:
                 self._remove_stale()
                 self.socket = self._bound(mode)
             finally:
-                os.close(folder)  # and the lock with it
+                os.close(folder)  # this releases the lock
         except OSError as error:
             raise ListenError(f"cannot listen on {path}: {error}") from error
         self._inode = path.stat().st_ino
@@ -70,7 +85,7 @@ class Listener:
         return listening
 
     def close(self) -> None:
-        """Take no more connections, and remove the file unless it is somebody else's by now."""
+        """Take no more connections, and remove the file unless it belongs to another server by now."""
         with contextlib.suppress(OSError):
             if self.path.stat().st_ino == self._inode:
                 self.path.unlink()

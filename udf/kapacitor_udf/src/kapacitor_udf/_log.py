@@ -1,7 +1,8 @@
-"""Lines for people. Kapacitor logs each line of a UDF's stderr, but a line over 64 KiB ends its scanner, the pipe
-fills, and the UDF hangs in its next write. So lines are capped far below that, and hold no line breaks.
+"""Lines for people.
 
-What happens often is explained once per kind and minute, with the number of times it was not.
+Kapacitor logs each line of a UDF's stderr, but a line over 64 KiB ends its scanner, the pipe fills, and the UDF hangs
+in its next write. So lines are capped far below that, and hold no line breaks. What happens often is explained once a
+minute for each kind, with the number of times that it was not explained in between.
 """
 
 import time
@@ -14,7 +15,15 @@ _MOST_KINDS = 500
 
 
 def one_line(text: str, limit: int = LONGEST_LINE) -> str:
-    """`text` without line breaks and other control characters, at most `limit` UTF-8 bytes, cut in the middle."""
+    """Make one line of any text.
+
+    Args:
+        text: anything.
+        limit: the most UTF-8 bytes of the line.
+
+    Returns:
+        The text with line breaks and other control characters shown as escapes, cut in the middle if it is too long.
+    """
     if len(text) > 4 * limit:
         text = text[: 2 * limit] + text[-2 * limit :]
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.rstrip())
@@ -26,17 +35,31 @@ def one_line(text: str, limit: int = LONGEST_LINE) -> str:
 
 
 def place(error: BaseException) -> str:
-    """Where an exception came from: the innermost frames, file and line."""
+    """Tell where an exception came from.
+
+    Args:
+        error: an exception that was raised.
+
+    Returns:
+        File, line and function of the innermost frames.
+    """
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     return " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
 
 
 class Log:
-    """Writes lines through `write`, which takes one line without a line break."""
+    """Writes lines for people."""
 
     def __init__(
         self, write: Callable[[str], None], *, every: float = 60.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        """Have said nothing yet.
+
+        Args:
+            write: takes one line without a line break.
+            every: seconds for which one kind is not explained again.
+            clock: gives seconds.
+        """
         self._write = write
         self._every = every
         self._clock = clock
@@ -44,11 +67,20 @@ class Log:
         self._unsaid: dict[str, int] = {}
 
     def say(self, text: str) -> None:
-        """One line, always."""
+        """Write one line.
+
+        Args:
+            text: its text.
+        """
         self._write(one_line(text))
 
     def explain(self, kind: str, text: Callable[[], str]) -> None:
-        """One line, unless one of this kind was said less than a minute ago. `text` is called only if it is said."""
+        """Write one line, unless one of its kind was written less than a minute ago.
+
+        Args:
+            kind: what such lines have in common.
+            text: makes the text; called only if the line is written.
+        """
         now = self._clock()
         said = self._said.get(kind)
         if said is not None and now - said < self._every:

@@ -1,4 +1,7 @@
-"""The loops over bytes: compiled ones where there are any, else those in Python."""
+"""The loops over bytes: compiled where they were built, else in Python.
+
+`compiled` tells which. Everything works without them; only a `FieldsHandler` is slower.
+"""
 
 try:
     from ._compiled import Appender, Scanner, pass_points, split

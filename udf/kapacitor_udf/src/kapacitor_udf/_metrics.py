@@ -1,9 +1,8 @@
 """A UDF's own numbers as one more point of its output, so that they get where its results get.
 
-The point has the measurement that is declared, the tags `udf`, `task` and `node`, and no group. Its fields are the
-counters as totals since the start of the process, what is a state as it is, and whatever the handler has put into
-`context.metrics`. It is made by a thread that is not the handler's: a handler that is stuck or slow is when the queue's
-length matters.
+The point has the declared measurement, the tags `udf`, `task` and `node`, and no group. Its fields are the counters,
+the latency, and whatever the handler has put into `context.metrics`. Another thread than the handler's makes it, since
+the length of the queue matters most while the handler is stuck or slow.
 """
 
 import re
@@ -17,7 +16,20 @@ from ._wire import encode_batch, encode_point
 
 
 def frames(udf: UDF, metrics: Metrics, context: Context) -> bytes:
-    """The metrics as of now, as frames for Kapacitor."""
+    """Encode the metrics as of now.
+
+    Args:
+        udf: the declaration.
+        metrics: its declaration of metrics.
+        context: where the numbers are.
+
+    Returns:
+        Frames for Kapacitor.
+
+    Raises:
+        TypeError: The handler added a value that cannot be sent.
+        ValueError: The handler added a value that cannot be sent.
+    """
     tags = {"udf": udf.name, "task": context.task, "node": context.node}
     point = Point(time.time_ns(), fields(context), tags, metrics.measurement)
     if udf.provides is BATCH:
@@ -26,11 +38,15 @@ def frames(udf: UDF, metrics: Metrics, context: Context) -> bytes:
 
 
 def fields(context: Context) -> dict[str, FieldValue]:
-    """Every number by name: those of the library, and those of the handler."""
+    """Collect every number by name, the library's and the handler's.
+
+    Args:
+        context: where the numbers are.
+    """
     counters = context.counters
     values: dict[str, FieldValue] = {"uptime_s": time.monotonic() - counters.started}
     values.update(_numbers(counters))
-    # Copied in one step each: the handler's thread goes on meanwhile.
+    # Each is copied in one step, since the handler's thread goes on meanwhile.
     rejected = dict(counters.rejected)
     values["rejected"] = sum(rejected.values())
     for reason, count in rejected.items():

@@ -1,4 +1,8 @@
-"""Kapacitor's end of the conversation, for the test harness and this library's own tests."""
+"""Kapacitor's end of the conversation, for the test harness and this library's own tests.
+
+It encodes requests as Kapacitor does, down to what Kapacitor leaves out, and decodes responses as Kapacitor does. Where
+kapacitord would panic, it raises, so that every test that reads responses holds the library to it.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,12 +20,18 @@ def _request(**member: Any) -> bytes:
 
 
 def encode_info() -> bytes:
-    """What are you?"""
+    """Encode an Info request."""
     return _request(info=wire.InfoRequest())
 
 
 def encode_init(calls: Sequence[Call], task: str, node: str) -> bytes:
-    """Be this."""
+    """Encode an Init request.
+
+    Args:
+        calls: the calls of options.
+        task: the task's ID.
+        node: the node's ID.
+    """
     options = [
         wire.Option(
             name=call.name,
@@ -38,27 +48,43 @@ def _value(kind: ValueType, value: Any) -> wire.OptionValue:
 
 
 def encode_keepalive(time: int) -> bytes:
-    """Are you there?"""
+    """Encode a keepalive request.
+
+    Args:
+        time: nanoseconds since the epoch.
+    """
     return _request(keepalive=wire.KeepaliveRequest(time=time))
 
 
 def encode_snapshot() -> bytes:
-    """What is your state?"""
+    """Encode a Snapshot request."""
     return _request(snapshot=wire.SnapshotRequest())
 
 
 def encode_restore(snapshot: bytes) -> bytes:
-    """Be in this state."""
+    """Encode a Restore request.
+
+    Args:
+        snapshot: what Kapacitor kept.
+    """
     return _request(restore=wire.RestoreRequest(snapshot=snapshot))
 
 
 def encode_point(point: Point) -> bytes:
-    """A point of a stream, fields that are not finite included."""
+    """Encode a point of a stream, fields that are not finite included.
+
+    Args:
+        point: the point.
+    """
     return _request(point=to_message(point, None, finite=False) or wire.Point(time=point.time))
 
 
 def encode_batch(batch: Batch) -> bytes:
-    """A batch, as Kapacitor sends it: its points have time, group, tags and fields only."""
+    """Encode a batch as Kapacitor sends it: its points have time, group, tags and fields only.
+
+    Args:
+        batch: the batch.
+    """
     frames = [
         _request(
             begin=wire.BeginBatch(
@@ -73,7 +99,18 @@ def encode_batch(batch: Batch) -> bytes:
 
 
 def calls(udf: UDF, options: Mapping[str, Any]) -> list[Call]:
-    """The TICKscript's calls that give these values. Raises InitError for a name that is not declared."""
+    """Make the calls of a TICKscript that give these values.
+
+    Args:
+        udf: the declaration.
+        options: values by name as the handler sees them.
+
+    Returns:
+        The calls.
+
+    Raises:
+        InitError: A name is not declared, or a value is not one of an option.
+    """
     made: list[Call] = []
     for name, value in options.items():
         option = udf.options.get(name)
@@ -84,7 +121,7 @@ def calls(udf: UDF, options: Mapping[str, Any]) -> list[Call]:
 
 
 def _call(option: Option, value: Any) -> Call:
-    """What Kapacitor would make of a call with `value`: its types are the declared ones, where the values allow it."""
+    """What Kapacitor makes of a call with this value; types are the declared ones where the value allows it."""
     values = value if len(option.types) > 1 else (value,)
     types = [*option.types, *[None] * (len(values) - len(option.types))]
     return Call(option.name, tuple((_type(each, kind), each) for kind, each in zip(types, values, strict=False)))
@@ -101,7 +138,17 @@ def _type(value: Any, declared: ValueType | None) -> ValueType:
 
 
 def responses(data: bytes) -> list[Any]:
-    """The Responses in what a UDF has written, in order. Raises ValueError if they would take kapacitord down."""
+    """Decode what a UDF has written.
+
+    Args:
+        data: whole frames.
+
+    Returns:
+        The Responses in order.
+
+    Raises:
+        ValueError: They would take kapacitord down, or the last frame is not whole.
+    """
     found = []
     reader = FrameReader(LARGEST_MESSAGE)
     for message in apart(reader.feed(data)):
@@ -115,7 +162,17 @@ def responses(data: bytes) -> list[Any]:
 
 
 def data(found: Iterable[Any]) -> list[Point | Batch]:
-    """The points and batches in Responses, as Kapacitor reads them. Raises ValueError where kapacitord would panic."""
+    """Collect points and batches as Kapacitor does.
+
+    Args:
+        found: Responses.
+
+    Returns:
+        The points and batches in them, in order.
+
+    Raises:
+        ValueError: The Responses would take kapacitord down.
+    """
     out: list[Point | Batch] = []
     begin: Any = None
     points: list[Point] = []

@@ -1,9 +1,10 @@
 """Process mode: Kapacitor starts this program and talks over its stdin and stdout.
 
-What must be true before anything of the user's is called: the frame stream is a private duplicate of descriptor 1, and
-descriptor 1 is stderr, so that no print() and no library can write into the stream; likewise nothing can read from it,
-as descriptor 0 is /dev/null. Child processes have none of what Kapacitor waits for at the end: duplicates are not
-inherited, a fork lets go of them, and what they inherit as stderr is a pipe to this process (`_stderr`).
+Two things are true before any code of the user's is called. The frame stream is a private duplicate of descriptor 1,
+and descriptor 1 is stderr, so that no print() and no library can write into the stream. Descriptor 0 is /dev/null, so
+that nothing can read from it. Child processes have none of the descriptors that Kapacitor waits for at the end:
+duplicates are not inherited, a fork closes them, and the stderr that children inherit is a pipe to this process
+(`_stderr`).
 
 The process ends by os._exit: neither a handler's thread nor an atexit function can keep Kapacitor waiting, which holds
 its lock on all tasks while it stops one.
@@ -26,9 +27,13 @@ from ._stderr import LineWriter, Relay, replace_standard_streams
 
 
 def run(udf: UDF, *, limits: Limits | None = None) -> NoReturn:
-    """Be this UDF until Kapacitor closes the input. Does not return.
+    """Be a UDF until Kapacitor closes the input. Does not return.
 
     Exit codes: 0 after the end of input; 1 if Init failed or the stream broke; 2 if a person started it on a terminal.
+
+    Args:
+        udf: the declaration.
+        limits: bounds of the conversation; the defaults of `Limits` if None.
     """
     if os.isatty(0):
         sys.stderr.write(_usage(udf))
@@ -38,16 +43,20 @@ def run(udf: UDF, *, limits: Limits | None = None) -> NoReturn:
 
 
 def claim_standard_descriptors() -> tuple[int, int]:
-    """The descriptors to talk to Kapacitor over; nothing else can read from or write to them from here on."""
+    """Take standard input and output for the conversation alone.
+
+    Returns:
+        The descriptors to read from and to write to; nothing else can use them from here on.
+    """
     source, sink = os.dup(0), os.dup(1)
     divert_standard_descriptors()
-    # An interrupt on kapacitord's terminal reaches this process, too; the end of input follows, and is what to obey.
+    # An interrupt on kapacitord's terminal reaches this process, too; this process obeys the end of input that follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return source, sink
 
 
 def divert_standard_descriptors() -> None:
-    """Nothing is read from descriptor 0 any more, and what is written to descriptor 1 goes to stderr."""
+    """Let descriptor 0 give nothing, and let descriptor 1 be stderr."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -55,13 +64,21 @@ def divert_standard_descriptors() -> None:
 
 
 def converse(udf: UDF, source: int, sink: int, limits: Limits, *, prefix: str = "") -> NoReturn:
-    """Talk to Kapacitor over these descriptors until the end, which is this process's, too. `prefix`: of its lines."""
+    """Talk to Kapacitor until the end, which is the end of this process, too.
+
+    Args:
+        udf: the declaration.
+        source: the descriptor to read from.
+        sink: the descriptor to write to; it may be the same.
+        limits: bounds of the conversation.
+        prefix: what lines on stderr begin with.
+    """
     counters = Counters()
     stderr = os.dup(2)
     lines = LineWriter(stderr, counters, prefix)
     relay = Relay(lines)
     replace_standard_streams(lines, 2)
-    faulthandler.enable(stderr)  # the relay ends with a process that crashes
+    faulthandler.enable(stderr)  # a process that crashes takes the relay with it
 
     def let_go() -> None:
         os.dup2(2, stderr, inheritable=False)
@@ -78,7 +95,7 @@ def converse(udf: UDF, source: int, sink: int, limits: Limits, *, prefix: str = 
     )
     try:
         code = conversation.run()
-    except BaseException:  # a mistake of this library's: never linger, Kapacitor waits for this process
+    except BaseException:  # a mistake of this library; it must not linger, as Kapacitor waits for it
         traceback.print_exc()
         code = 1
     end(code)
@@ -99,7 +116,14 @@ def _usage(udf: UDF) -> str:
 
 
 def describe(udf: UDF) -> str:
-    """What the UDF is, for people: its edges and options."""
+    """Describe a UDF for people.
+
+    Args:
+        udf: the declaration.
+
+    Returns:
+        Lines with its edges and options.
+    """
     lines = [f"It wants {_EDGES[udf.wants]} and provides {_EDGES[udf.provides]}. Options:\n"]
     for option in udf.options.values():
         times = " (several times)" if option.repeat else ""

@@ -1,6 +1,6 @@
 """The reading side: bytes from Kapacitor become units of work. No I/O, no threads, no parsing of data.
 
-A unit is what the handler's side deals with as a whole, and what is shed as a whole if it must be:
+A unit is handled as a whole, and shed as a whole if it must be:
 
 - PointRun: the messages of points outside of a batch that follow each other, as they came;
 - RawBatch: the messages of one batch, from begin to end, as they came;
@@ -9,8 +9,8 @@ A unit is what the handler's side deals with as a whole, and what is shed as a w
 
 Keepalives are not units: they are about the process, not about the data, and are answered while units wait.
 
-Whether a batch is open is the only state. Kapacitor never nests or interleaves batches; should it, the batch that was
-cut short is given up and the next one is whole.
+The only state is whether a batch is open. Kapacitor never nests or interleaves batches; if it did, the batch that was
+cut short would be given up, and the next one would be whole.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,15 @@ from ._framing import FrameReader, Oversized, PointRun, frame
 
 @dataclass(slots=True)
 class RawBatch:
-    """The messages of a batch. `count`: its points; `size`: bytes of all messages."""
+    """The messages of a batch.
+
+    Attributes:
+        begin: the message that begins it.
+        points: the messages of its points.
+        end: the message that ends it.
+        count: the number of its points.
+        size: bytes of all messages, and of what Python keeps for them.
+    """
 
     begin: bytes
     points: list[PointRun]
@@ -33,7 +41,12 @@ class RawBatch:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question of the kind (`_wire.INFO`, ...) and its message."""
+    """A question.
+
+    Attributes:
+        kind: its kind, `_wire.INFO` or another.
+        message: the whole message.
+    """
 
     kind: int
     message: bytes
@@ -41,7 +54,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """Something of the kind that was not kept, and why. `counter` names the counter it goes under."""
+    """Something that was not kept.
+
+    Attributes:
+        kind: its kind, `_wire.INFO` or another, known or not.
+        counter: the name of the counter that counts it.
+        why: an explanation for people.
+    """
 
     kind: int
     counter: str
@@ -52,17 +71,29 @@ Unit = PointRun | RawBatch | Request | Unusable
 
 
 def weight(unit: Unit) -> int:
-    """Points in a unit, at least 1: what a queue counts."""
+    """Return what a queue counts of a unit: its points, but at least 1.
+
+    Args:
+        unit: any unit.
+    """
     return max(1, unit.count) if isinstance(unit, PointRun | RawBatch) else 1
 
 
 def items(unit: Unit) -> int:
-    """Points outside of batches, batches or questions in a unit: what a loss is counted in."""
+    """Return what a loss of a unit is counted in: points outside of batches, batches, or questions.
+
+    Args:
+        unit: any unit.
+    """
     return unit.count if isinstance(unit, PointRun) else 1
 
 
 def size(unit: Unit) -> int:
-    """Bytes that a unit holds on to."""
+    """Return the bytes that a unit holds on to.
+
+    Args:
+        unit: any unit.
+    """
     if isinstance(unit, PointRun):
         return len(unit.frames)
     if isinstance(unit, RawBatch):
@@ -71,9 +102,15 @@ def size(unit: Unit) -> int:
 
 
 class Receiver:
-    """Sorts what arrives. `largest_message`, `largest_batch`: bytes."""
+    """Sorts what arrives."""
 
     def __init__(self, *, largest_message: int, largest_batch: int) -> None:
+        """Begin to sort.
+
+        Args:
+            largest_message: bytes of the largest message that is kept.
+            largest_batch: bytes of the largest batch that is kept.
+        """
         self._frames = FrameReader(largest_message)
         self._largest_message = largest_message
         self._largest_batch = largest_batch
@@ -82,17 +119,24 @@ class Receiver:
         self._keepalive: int | None = None
 
     def take_keepalive(self) -> int | None:
-        """The time of the latest keepalive request since the last call, if there was one. One answer serves for all."""
+        """Return the time of the latest keepalive request since the last call, None if there was none."""
         time, self._keepalive = self._keepalive, None
         return time
 
     @property
     def broken(self) -> FramingError | None:
-        """Why nothing more can be understood, once that is so."""
+        """Why nothing more can be understood, None while the stream is in step."""
         return self._frames.broken
 
     def receive(self, data: bytes) -> list[Unit]:
-        """Take what was read; give the units that are now complete, in order. Nothing more once it is `broken`."""
+        """Take what was read.
+
+        Args:
+            data: bytes, wherever the read ended.
+
+        Returns:
+            The units that are complete now, in order; none once the stream is `broken`.
+        """
         units: list[Unit] = []
         for message in self._frames.feed(data):
             if isinstance(message, PointRun):
@@ -142,7 +186,7 @@ class Receiver:
             return
         batch.points.append(run)
         batch.count += run.count
-        # What Python keeps for a small object is counted, too: the limit is about memory.
+        # The limit is about memory, so what Python keeps for a small object is counted, too.
         batch.size += len(run.frames) + 100
         if batch.size > self._largest_batch:
             self._given_up = True

@@ -1,11 +1,12 @@
-"""Stand between Kapacitor and a UDF: pass every byte on, and record it.
+"""The recorder stands between Kapacitor and a UDF: it passes every byte on, and records it.
 
-Recording is never in the way. The bytes are passed on as they were read, in reads as large as they come; the command's
-stderr is ours, its end is ours (its exit code, too), and Kapacitor's end of input is passed on at once. When nothing
-more can be recorded (a full disk, the size limit), that is said once and passing on continues.
+Recording is never in the way. The bytes are passed on as they were read, in reads as large as they come. The command
+writes to this process's own stderr, this process ends with the command's exit code, and Kapacitor's end of input is
+passed on at once. When nothing more can be recorded (a full disk, the size limit), the recorder says so once and goes
+on passing.
 
-Kapacitor may stop reading what the UDF says, e.g. while it disables a task, so passing on may hang for ever; the end of
-the command ends this process all the same, a second later at most.
+Kapacitor may stop reading what the UDF says, e.g. while it disables a task, so passing on may hang for ever. The end of
+the command ends this process nevertheless, a second later at most.
 """
 
 import contextlib
@@ -23,17 +24,23 @@ from typing import IO, NoReturn
 from ._recording import FROM_UDF, TO_UDF, Recorder
 
 _READ = 2**20
-# Seconds for what the command has said before its end.
+# Seconds to pass on what the command said before its end.
 _REST = 1.0
 
 
 def record(folder: Path, command: Sequence[str], largest: int) -> NoReturn:
-    """Be this command, and leave a recording of at most `largest` bytes in the folder, which is made if need be.
+    """Be a command for Kapacitor, and leave a recording. Does not return.
 
-    The file's name is the time and the process. Raises OSError if the command cannot be started; does not return.
+    Args:
+        folder: gets the file, which is named after the time and the process; it is made if it does not exist.
+        command: the UDF's command.
+        largest: bytes of the file at most.
+
+    Raises:
+        OSError: The command cannot be started.
     """
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603
-    # It reaches the command, too, which knows what to do; Kapacitor's end of input follows.
+    # An interrupt reaches the command, too, which knows what to do; Kapacitor's end of input follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     assert process.stdin and process.stdout  # noqa: S101 - they are pipes
     tape = _Tape(folder, command, largest)
@@ -44,13 +51,16 @@ def record(folder: Path, command: Sequence[str], largest: int) -> NoReturn:
     responses.start()
     code = process.wait()
     responses.join(_REST)
-    # As a shell tells of a signal.
+    # A shell tells of a signal in this way.
     os._exit(code if code >= 0 else 128 - code)
 
 
 def _pass_on(source: IO[bytes], sink: IO[bytes], tape: "_Tape", kind: int) -> None:
-    """Unbuffered: a read gives what there is, and a write says how much it took."""
-    # If one side is gone, the other one learns of it by the end of its stream.
+    """Pass bytes on until one side is gone.
+
+    Both sides are unbuffered: a read gives what there is, and a write may take a part of it.
+    """
+    # If one side is gone, the other side learns of it by the end of its stream.
     with contextlib.suppress(OSError), sink:
         while data := source.read(_READ):
             tape.add(kind, data)
@@ -60,7 +70,7 @@ def _pass_on(source: IO[bytes], sink: IO[bytes], tape: "_Tape", kind: int) -> No
 
 
 class _Tape:
-    """A recorder that gives up rather than raise."""
+    """A recorder that gives up instead of raising."""
 
     def __init__(self, folder: Path, command: Sequence[str], largest: int) -> None:
         self._largest = largest

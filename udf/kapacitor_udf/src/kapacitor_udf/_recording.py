@@ -2,12 +2,12 @@
 
 Layout, all numbers big-endian: 8 bytes of magic whose last one is the format's version, then chunks. A chunk is its
 kind (1 byte), nanoseconds since the start (8), the length (4) and CRC-32 (4) of its bytes, and the bytes. The first
-chunk is ABOUT, a JSON object with the keys `command` and `began`; then come TO_UDF and FROM_UDF, each what one read
-gave, in the order in which they were read. Frames are cut out when a recording is read, not when it is made, so that
-even a stream that is out of step is recorded as it was.
+chunk is ABOUT, a JSON object with the keys `command` and `began`. TO_UDF and FROM_UDF follow, each with what one read
+gave, in the order of the reads. Frames are cut out when a recording is read, not when it is made, so that even a stream
+that is out of step is recorded as it was.
 
-A chunk is written with one call before its bytes are passed on, so what brought a process down is in its recording. A
-recording may end anywhere: a chunk that is cut off or damaged ends it, and what came before is good.
+A chunk is written with one call before its bytes are passed on, so whatever brought a process down is in its recording.
+A recording may end anywhere: a chunk that is cut off or damaged ends it, and all chunks before it are good.
 """
 
 import json
@@ -27,14 +27,28 @@ from ._framing import LARGEST_MESSAGE, FrameReader, Oversized, apart
 ABOUT, TO_UDF, FROM_UDF = 0, 1, 2
 _MAGIC = b"KUDFREC\x01"
 _CHUNK = struct.Struct(">BQII")
-# No read is longer; a length beyond it is damage.
+# Bytes. No read is longer, so a greater length is damage.
 _LARGEST_CHUNK = 2**24
 
 
 class Recorder:
-    """Writes a new file. Raises FileExistsError if there is one already, and OSError when it cannot write."""
+    """Writes a new recording.
+
+    Attributes:
+        size: bytes written so far.
+    """
 
     def __init__(self, path: Path, command: Sequence[str]) -> None:
+        """Make the file.
+
+        Args:
+            path: the file, which must not exist.
+            command: the UDF's command.
+
+        Raises:
+            FileExistsError: The file exists.
+            OSError: It cannot be written.
+        """
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._start = monotonic_ns()
         about = {"command": list(command), "began": datetime.now(UTC).isoformat()}
@@ -43,7 +57,15 @@ class Recorder:
         self.add(ABOUT, json.dumps(about).encode())
 
     def add(self, kind: int, data: bytes) -> None:
-        """What was just read. Raises OSError if it cannot be written whole; the recording then ends there."""
+        """Record what was just read.
+
+        Args:
+            kind: TO_UDF or FROM_UDF.
+            data: the bytes.
+
+        Raises:
+            OSError: They cannot be written whole, so the recording ends before them.
+        """
         head = _CHUNK.pack(kind, monotonic_ns() - self._start, len(data), zlib.crc32(data))
         wanted = len(head) + len(data)
         if os.writev(self._descriptor, [head, data]) != wanted:
@@ -53,7 +75,13 @@ class Recorder:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message in one direction (TO_UDF, FROM_UDF), and when its last byte was read: nanoseconds since the start."""
+    """A recorded message.
+
+    Attributes:
+        direction: TO_UDF or FROM_UDF.
+        time: when its last byte was read, nanoseconds since the start.
+        data: the encoded message.
+    """
 
     direction: int
     time: int
@@ -61,9 +89,23 @@ class Message:
 
 
 class Recording:
-    """Reads a file. `command` and `began` tell how it was made. Raises RecordingError if it is no recording."""
+    """Reads a recording.
+
+    Attributes:
+        command: the UDF's command.
+        began: when recording began, an RFC 3339 time.
+        problem: once all messages were read, why some of what was said is missing; None if nothing is.
+    """
 
     def __init__(self, path: Path) -> None:
+        """Read how the recording was made.
+
+        Args:
+            path: the file.
+
+        Raises:
+            RecordingError: It cannot be read, or is not a recording.
+        """
         self._path = path
         try:
             with path.open("rb") as file:
@@ -76,10 +118,9 @@ class Recording:
         self.command: list[str] = said["command"]
         self.began: str = said["began"]
         self.problem: str | None = None
-        """Once all messages were read: why not all that was said is in them, if so."""
 
     def messages(self) -> Iterator[Message]:
-        """Every message that was recorded whole, in order."""
+        """Give every message that was recorded whole, in order."""
         readers = {TO_UDF: FrameReader(LARGEST_MESSAGE), FROM_UDF: FrameReader(LARGEST_MESSAGE)}
         with self._path.open("rb") as file:
             for kind, time, data in self._chunks(file):

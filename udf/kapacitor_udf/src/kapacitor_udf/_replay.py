@@ -1,12 +1,12 @@
-"""Feed a recorded conversation's requests to a UDF, and compare what it answers with what was recorded.
+"""The replay feeds the requests of a recorded conversation to a UDF, and compares its answers with the recorded ones.
 
-Keepalives are left out on both sides: when they are asked and answered depends on time alone. So are points and batches
-of the measurements to ignore, e.g. of a UDF's own metrics. What is left has one right order.
+Keepalives are left out on both sides, since their times depend on the clock alone. Points and batches of ignored
+measurements, e.g. of a UDF's own metrics, are left out, too. The rest has one right order.
 
 At full speed, a UDF must not be flooded: it would shed what it cannot handle in time, and the answers would rightly
-differ. Kapacitor has no flow control, but a UDF answers Info in its place in the stream, whenever it is asked; so an
-Info request of ours goes with every thousand messages (never within a batch), and only two may be unanswered. The last
-one also tells that everything was handled, so the end of input cuts nothing off.
+differ. Kapacitor has no flow control, but a UDF answers Info in its place in the stream, whenever it is asked. So an
+Info request of the replay's own follows every thousand messages (never within a batch), and only two may be unanswered.
+The last one also tells that everything was handled, so the end of input cuts nothing off.
 """
 
 import difflib
@@ -33,14 +33,21 @@ _LARGEST_DIFF = 3000
 
 @dataclass(slots=True)
 class ReplayOutcome:
-    """What a replay has shown. `differences` are lines: `-` was recorded, `+` was said now."""
+    """What a replay has shown.
+
+    Attributes:
+        requests: the number of requests that were replayed.
+        recorded: the number of recorded responses that were compared.
+        replayed: the number of new responses that were compared.
+        differences: lines for what differs: `-` was recorded, `+` was said now.
+        problem: why the recording is not whole, None if it is.
+    """
 
     requests: int = 0
     recorded: int = 0
     replayed: int = 0
     differences: list[str] = field(default_factory=list)
     problem: str | None = None
-    """Why the recording is not whole, if so."""
 
 
 def replay(
@@ -51,9 +58,21 @@ def replay(
     ignored: Collection[str] = (),
     patience: float = 60.0,
 ) -> ReplayOutcome:
-    """Replay to a UDF that `command` starts. `paced`: as slowly as it was recorded.
+    """Replay a recording to a UDF.
 
-    Raises ReplayError if the UDF ends early or says nothing for `patience` seconds, OSError if it cannot be started.
+    Args:
+        recording: what was recorded.
+        command: starts the UDF.
+        paced: whether requests come as slowly as they were recorded.
+        ignored: measurements that are not compared.
+        patience: seconds for which the UDF may say nothing.
+
+    Returns:
+        The differences, and what was compared.
+
+    Raises:
+        ReplayError: The UDF ended early, or said nothing for too long.
+        OSError: The UDF cannot be started.
     """
     messages = list(recording.messages())
     requests = [each for each in messages if each.direction == TO_UDF and _wire.kind(each.data) != _wire.KEEPALIVE]
@@ -109,7 +128,7 @@ def _write(sink: IO[bytes], data: bytes) -> None:
 
 
 class _Listener:
-    """Keeps what a UDF says, and counts its answers to Info."""
+    """Keeps what a UDF says, and counts its answers to Info, in a thread of its own."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self.said: list[bytes] = []
@@ -135,7 +154,7 @@ class _Listener:
             self._changed.notify_all()
 
     def wait_for(self, infos: int, patience: float) -> None:
-        """Wait for so many answers to Info. Raises ReplayError if they cannot come any more."""
+        """Wait for this many answers to Info. Raises ReplayError if they cannot come any more."""
         with self._changed:
             while self._infos < infos and not self._ended:
                 heard = self._heard
@@ -145,14 +164,14 @@ class _Listener:
                 raise ReplayError("the UDF ended before all requests were handled")
 
     def wait_for_end(self, patience: float) -> None:
-        """Wait for the end of what the UDF says. Raises ReplayError if it does not come."""
+        """Wait until the UDF closes its output. Raises ReplayError if it does not."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._ended, patience):
                 raise ReplayError(f"the UDF has not ended {patience:g} s after the end of its input")
 
 
 def _without_barriers(said: list[bytes], requests: list[Message]) -> Iterator[bytes]:
-    """What was said but for the answers to our own Info requests, which come after those to the recorded ones."""
+    """The responses without the answers to the replay's own Info requests, which are the last ones."""
     wanted = sum(1 for request in requests if _wire.kind(request.data) == _wire.INFO)
     for message in said:
         if _wire.kind(message) == _wire.INFO:
@@ -163,7 +182,7 @@ def _without_barriers(said: list[bytes], requests: list[Message]) -> Iterator[by
 
 
 def _compared(responses: Iterator[bytes], ignored: Collection[str]) -> list[bytes]:
-    """What is compared, each in one form: protobuf may write a map in any order."""
+    """The responses that are compared, each in one form, since protobuf may write a map in any order."""
     found = []
     passing = False  # through a batch that is ignored
     for message in responses:
@@ -198,7 +217,7 @@ def _differences(recorded: list[bytes], replayed: list[bytes]) -> list[str]:
 
 
 def _changed(old: list[bytes], new: list[bytes]) -> Iterator[tuple[int, int, int, int]]:
-    """Where the sequences differ: from and to in the old one, from and to in the new one."""
+    """Where two sequences differ: begin and end in the old one, begin and end in the new one."""
     if len(old) + len(new) <= _LARGEST_DIFF:
         for what, first, last, new_first, new_last in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
             if what != "equal":

@@ -1,11 +1,11 @@
-"""Points as arrays and back: the fast path, for a `FieldsHandler`. Needs numpy, so it is imported at Init.
+"""Points as arrays and back: the fast path of a `FieldsHandler`. It needs numpy, so it is imported at Init.
 
-What Kapacitor sends of a point and what it takes back is the same message under the same field number, and protobuf
-allows to append to a message. So a point with some fields more is the bytes that came, with two lengths corrected, and
-those fields behind them. The compiled part finds the wanted fields in the bytes of each *plain* point (see there) and
-appends to them; nothing becomes an object. Every other point, and every point where there is no compiled part, goes by
-way of a `Point`: protobuf decodes it, fields are set, protobuf encodes it. So there is one meaning, the general path's,
-and the fast one is merely a way to get there, which tests hold against the general one.
+Kapacitor sends a point and takes it back as the same message under the same field number, and protobuf allows to append
+to a message. So a point with more fields is the bytes that came, with two lengths corrected, and those fields behind
+them. The compiled part finds the wanted fields in the bytes of each *plain* point (`_compiled` defines it) and appends
+to them; nothing becomes an object. Every other point, and every point where there is no compiled part, goes by way of a
+`Point`: protobuf decodes it, fields are set, protobuf encodes it. So there is one meaning, the general path's; the fast
+path is merely a way to get there, which tests hold against the general one.
 """
 
 import math
@@ -24,15 +24,22 @@ from ._wire import decode_point, encode_point
 
 # The maps of a point, by the type of their values: field number * 8 + wire type.
 _TAGS: Mapping[type, int] = {float: 0x42, int: 0x4A, str: 0x52, bool: 0x62}
-# What numpy may give for them, and what it is taken as.
+# The kinds of numpy types that are accepted for each type, and the type that they are converted to.
 _DTYPES: Mapping[type, tuple[str, type]] = {float: ("fiu", np.float64), int: ("iu", np.int64), bool: ("b", np.bool_)}
 _LARGEST = 2**63 - 1
-# As the compiled part knows it.
+# A cell without text; the compiled part knows the same number.
 _NO_TEXT = 2**64 - 1
 
 
 class Source:
-    """Where rows came from: for each row its message's place in `frames`, or the point that it was made to."""
+    """Where rows came from.
+
+    Attributes:
+        frames: the bytes that came.
+        starts: where each row's message begins in the frames, shape (n,).
+        stops: where each row's message ends, shape (n,).
+        points: the point of each row that is not plain, by row.
+    """
 
     def __init__(
         self,
@@ -47,11 +54,15 @@ class Source:
         self.points = points
 
     def message(self, row: int) -> bytes:
-        """A row's message."""
+        """Return the message of a row."""
         return self.frames[self.starts[row] : self.stops[row]]
 
     def chosen(self, rows: npt.NDArray[np.int64]) -> "Source":
-        """Where these rows of it came from."""
+        """Return where some of the rows came from.
+
+        Args:
+            rows: numbers of rows, shape (m,).
+        """
         points = {}
         if self.points:
             points = {now: self.points[row] for now, row in enumerate(rows.tolist()) if row in self.points}
@@ -59,15 +70,26 @@ class Source:
 
 
 class RowCodec:
-    """Makes rows of a run's frames, and frames of rows and what was added to them.
+    """Makes rows of a run's frames, and frames of rows and the fields that were added to them.
 
-    `fields`: the k fields that are wanted. `adds`: the type of each field that is added, by name. `incomplete`: whether
-    a point that lacks some of the fields makes a row. Raises DeclarationError for what cannot be.
+    Attributes:
+        groups: the groups that rows belong to, and their numbers.
     """
 
     def __init__(
         self, fields: Sequence[str], adds: Mapping[str, type], groups: GroupNumbers, *, incomplete: bool
     ) -> None:
+        """Prepare the codec of one handler.
+
+        Args:
+            fields: the k wanted fields.
+            adds: the type of each added field by name.
+            groups: numbers the groups of points.
+            incomplete: whether a point that lacks some of the fields makes a row.
+
+        Raises:
+            DeclarationError: A field is named twice, or has another type.
+        """
         if isinstance(fields, str) or len(set(fields)) < len(fields):
             raise DeclarationError(f"fields is {fields!r}, expected a list of different names")
         for name, kind in adds.items():
@@ -81,10 +103,18 @@ class RowCodec:
         self._scanner = Scanner([name.encode() for name in fields], added, incomplete)
         self._appender = Appender([(_TAGS[kind], name) for kind, name in zip(adds.values(), added, strict=True)])
 
-    # In
+    # From Kapacitor
 
     def decode(self, frames: bytes, count: int) -> tuple[Rows, list[MalformedError | Rejected]]:
-        """The rows of the `count` points in these frames, and what is wrong with the others."""
+        """Make rows of points.
+
+        Args:
+            frames: frames of points.
+            count: how many points they hold.
+
+        Returns:
+            The rows, and what is wrong with each of the other points.
+        """
         times = np.zeros(count, np.int64)
         values = np.zeros((count, len(self._fields)))
         groups = np.zeros(count, np.int64)
@@ -118,7 +148,11 @@ class RowCodec:
             raise
 
     def again(self, rows: Rows) -> Iterator[Rows]:
-        """Each row by itself, as it came."""
+        """Give each row by itself, as it came.
+
+        Args:
+            rows: what `decode` made.
+        """
         for row in range(len(rows)):
             one = slice(row, row + 1)
             source = rows.source.chosen(np.array([row]))
@@ -126,12 +160,21 @@ class RowCodec:
             source.points = {number: decode_point(source.message(number)) for number in source.points}
             yield Rows(rows.times[one], rows.values[one], rows.groups[one], np.ones(1, bool), source)
 
-    # Out
+    # To Kapacitor
 
     def encode(self, rows: Rows, added: Mapping[str, npt.ArrayLike]) -> "Encoded":
-        """The frames of the rows' points with these fields. Those that are not finite, or None, are left out.
+        """Add fields to the points of rows. Values that are not finite, or None, are left out.
 
-        Raises TypeError or ValueError naming what cannot be added.
+        Args:
+            rows: what `decode` or `again` made.
+            added: for each added field by name an array, shape (n,), or one value for all rows.
+
+        Returns:
+            The frames of the points that are emitted.
+
+        Raises:
+            TypeError: A value is of another type; the message names it.
+            ValueError: Other fields or shapes were declared, or a value cannot be sent; the message names it.
         """
         if not isinstance(added, Mapping):
             raise TypeError(f"{added!r:.100} was given, expected the fields to add, by name")
@@ -163,7 +206,14 @@ class RowCodec:
 
 
 class Encoded(NamedTuple):
-    """Frames, the points in them, and the fields and points that were left out."""
+    """Encoded points.
+
+    Attributes:
+        frames: whole frames.
+        points: the number of points in them.
+        dropped_fields: the number of fields that were left out because they are not finite.
+        dropped_points: the number of points that were left out because no field remained.
+    """
 
     frames: bytes
     points: int
@@ -172,7 +222,7 @@ class Encoded(NamedTuple):
 
 
 def _column(name: str, kind: type, given: npt.ArrayLike, rows: int) -> npt.NDArray[Any]:
-    """The values of a field in each row, of its declared type."""
+    """The values of a field in each row, shape (n,), converted to its declared type."""
     array = np.asarray(given, object if kind is str else None)
     if array.shape not in ((), (rows,)):
         raise ValueError(f"field {name!r} has the shape {array.shape}, expected ({rows},): one value for each row")
@@ -191,7 +241,7 @@ def _column(name: str, kind: type, given: npt.ArrayLike, rows: int) -> npt.NDArr
 
 
 def _cells(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> tuple[npt.NDArray[np.uint64], list[bytes]]:
-    """A matrix of what to append, a column for each field: a value's 64 bits, or its index in the list of texts."""
+    """What to append, shape (n, fields): the 64 bits of a value, or its index among the texts."""
     cells = np.zeros((rows, len(columns)), np.uint64)
     texts: list[bytes] = []
     for column, (name, values) in enumerate(columns.items()):

@@ -1,4 +1,7 @@
-"""What a `FieldsHandler` sees of the points that have arrived. It does not import numpy, which has to wait for Init."""
+"""Rows: what a `FieldsHandler` sees of the points that have arrived.
+
+This module does not import numpy, since it is imported with the package, and Info has to be answered before numpy is.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,12 +16,16 @@ if TYPE_CHECKING:
 
 
 class Rows:
-    """Some points as arrays, a row for each, in the order in which they came. The arrays cannot be written to.
+    """Points as read-only arrays, a row for each point, in the order in which they came.
 
-    times: (n,) integers, nanoseconds since the epoch.
-    values: (n, k) floats, the k fields that the handler asked for. All are finite; where the handler accepts incomplete
-        points, what is missing, no number or not finite is NaN.
-    groups: (n,) integers, a number for each group, from 0; see `FieldsHandler.groups`.
+    Attributes:
+        times: nanoseconds since the epoch, shape (n,).
+        values: the k fields that the handler asked for, shape (n, k); all are finite, except that a handler that
+            accepts incomplete points finds NaN where a field is missing, not a number, or not finite.
+        groups: the number of each point's group, shape (n,); `FieldsHandler.groups` tells which group it is.
+        emitted: whether each point is emitted, booleans, shape (n,); all are at first.
+        rejected: what `reject` gave up, one for each point.
+        source: the library's own.
     """
 
     def __init__(
@@ -35,23 +42,30 @@ class Rows:
         self.values = values
         self.groups = groups
         self.emitted = emitted
-        """(n,) booleans: the points that are emitted, all at first."""
         self.source = source
-        """The library's own."""
         self.rejected: list[Rejected] = []
-        """What `reject` gave up, one for each row."""
 
     def __len__(self) -> int:
         return len(self.times)
 
     def drop(self, where: "npt.NDArray[np.bool_ | np.integer[Any]] | Sequence[int]") -> None:
-        """Do not emit the points of these rows. `where`: (n,) booleans, or numbers of rows."""
+        """Do not emit the points of some rows.
+
+        Args:
+            where: booleans, shape (n,), or numbers of rows.
+        """
         self.emitted[where] = False
 
     def reject(
         self, where: "npt.NDArray[np.bool_ | np.integer[Any]] | Sequence[int]", reason: str, detail: str = ""
     ) -> None:
-        """Give up the points of these rows, counted under `reason` (a short constant). `where`: as `drop` takes it."""
+        """Give up the points of some rows, and count them.
+
+        Args:
+            where: booleans, shape (n,), or numbers of rows.
+            reason: what they are counted under, a short constant.
+            detail: an explanation for people.
+        """
         before = int(self.emitted.sum())
         self.drop(where)
         self.rejected += [Rejected(reason, detail)] * (before - int(self.emitted.sum()))

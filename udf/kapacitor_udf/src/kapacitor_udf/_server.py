@@ -1,16 +1,16 @@
-"""Socket mode: a server on a Unix socket, and a process of its own for each connection.
+"""Socket mode: a server on a Unix socket, with a process of its own for each connection.
 
 Kapacitor dials once for each node of a task (and once for Info at its start), keeps the connection for the node's life,
-and never dials again. A connection's process is forked from the server and does what process mode does: the same
-conversation, the same limits, the same end. So all that holds there holds here for each connection apart: a handler
-that is stuck, leaks or crashes in C is ended with its connection and touches no other, which threads could not promise
-(nobody can end a thread), and connections use as many cores as there are. What forking saves over processes that
-Kapacitor starts is start-up and memory: what was imported before the fork is there at once, and shared until it is
-written to.
+and never dials again. The server forks a process for each connection, which does what process mode does: the same
+conversation, the same limits, the same end. So every promise holds for each connection apart. A handler that is stuck,
+leaks or crashes in C is ended with its connection and touches no other one; threads could not promise this, since
+nobody can end a thread. Connections use as many cores as there are. Compared with processes that Kapacitor starts,
+forking saves start-up and memory: what was imported before the fork is there at once, and shared until it is written
+to.
 
-The server itself has one thread (a fork copies no others), runs nothing of the handler's, and waits for connections,
-children and signals in one poll. On SIGTERM it stops listening and passes the signal on: a child takes it for the end
-of its input, so it drains; what has not ended when that must be over is killed.
+The server itself has one thread (a fork copies no others), calls nothing of the handler's, and waits for connections,
+children and signals in one poll. On SIGTERM it stops listening and passes the signal on. A child takes it for the end
+of its input, so it drains; children that have not ended by then are killed.
 """
 
 import contextlib
@@ -34,27 +34,32 @@ from ._log import Log
 from ._process import converse, divert_standard_descriptors
 from ._stderr import LineWriter
 
-# What a child needs beyond its limits' `drain` before it counts as hung.
+# Seconds beyond `Limits.drain` after which a child counts as hung.
 _GRACE = 1.0
 
 
 def serve(
     udf: UDF, path: str | Path, *, limits: Limits | None = None, mode: int = 0o660, preload: bool = False
 ) -> NoReturn:
-    """Be this UDF for whoever connects to the Unix socket `path`, until SIGTERM or SIGINT. Does not return.
-
-    `mode`: the socket's permissions; Kapacitor's user has to be able to write to it. `preload`: import the handler
-    (if it is given by name) once, before the first connection is taken, rather than in each connection's process. It
-    saves memory and time; the import must start no threads, since they do not survive a fork.
+    """Be a UDF for whoever connects to a Unix socket, until SIGTERM or SIGINT. Does not return.
 
     Exit codes: 0 after a signal; 2 if it cannot listen, with the reason on stderr.
+
+    Args:
+        udf: the declaration.
+        path: the socket.
+        limits: bounds of each conversation; the defaults of `Limits` if None.
+        mode: the socket's permissions; Kapacitor's user has to be able to write to it.
+        preload: whether a handler that is given by name is imported once, before the first connection, instead of in
+            each connection's process. It saves memory and time; the import must start no threads, since they do not
+            survive a fork.
     """
     log = Log(LineWriter(2, Counters(), "server: ").write)
     divert_standard_descriptors()
     try:
         if preload:
             udf.load()
-            gc.freeze()  # a collection in a child would write to, and so copy, what it shares with the others
+            gc.freeze()  # a collection in a child would write to shared memory, and so copy it
         listener = Listener(Path(path).absolute(), mode)
     except (ListenError, InitError) as error:
         log.say(f"{udf.name}: {error}")
@@ -64,7 +69,7 @@ def serve(
 
 
 class _Server:
-    """Takes connections until it is told to end."""
+    """Takes connections until a signal ends it."""
 
     def __init__(self, udf: UDF, listener: Listener, limits: Limits, log: Log) -> None:
         self._udf = udf
@@ -74,7 +79,7 @@ class _Server:
         self._children: set[int] = set()
         self._accepted = 0
         self._ending = False
-        # Python writes a byte into it for each signal, so that none is missed between two polls.
+        # Python writes a byte into this pipe for each signal, so that none is missed between two polls.
         self._wake_out, self._wake_in = os.pipe()
         os.set_blocking(self._wake_out, False)
         os.set_blocking(self._wake_in, False)
@@ -102,7 +107,7 @@ class _Server:
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.socket.accept()
-        except OSError:  # whoever dialled has gone again
+        except OSError:  # the peer has hung up again
             return
         with connection:
             self._accepted += 1
@@ -117,12 +122,12 @@ class _Server:
             self._children.add(child)
 
     def _converse(self, connection: socket.socket) -> NoReturn:
-        """The child: nothing of the server's is left, and nothing leads back into its loop."""
+        """Hold a conversation in the child, which keeps nothing of the server's and never returns into its loop."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            # The end of input is what a conversation obeys, and it does so whatever its handler is stuck in.
+            # A conversation obeys the end of input, whatever its handler is stuck in.
             signal.signal(signal.SIGTERM, lambda _number, _frame: _end_input(connection))
             self._listener.socket.close()
             os.close(self._wake_out)
@@ -161,7 +166,7 @@ class _Server:
 
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """For a signal that only has to wake the poll."""
+    """Ignore a signal that only has to wake the poll."""
 
 
 def _end_input(connection: socket.socket) -> None:

@@ -1,4 +1,7 @@
-"""Messages as text, one line each, for people: what `show` prints, and what `replay` says of differences."""
+"""Messages as text, one line each, for people: the lines of `show`, and the differences of `replay`.
+
+Whatever cannot be decoded is shown as bytes, since a recording is opened mostly when something is wrong.
+"""
 
 import math
 from typing import Any
@@ -13,12 +16,20 @@ _LONGEST = 2000
 
 
 def request(message: bytes) -> str:
-    """A Request as text."""
+    """Show a Request.
+
+    Args:
+        message: the encoded Request.
+    """
     return _told(wire.Request, message)
 
 
 def response(message: bytes) -> str:
-    """A Response as text."""
+    """Show a Response.
+
+    Args:
+        message: the encoded Response.
+    """
     return _told(wire.Response, message)
 
 
@@ -74,7 +85,7 @@ def _told_point(message: Any) -> str:
 
 
 def _line(point: Point) -> str:
-    """A point in the manner of line protocol, with names and values as they are."""
+    """A point in the manner of line protocol, without its escapes."""
     tags = "".join(f",{key}={value}" for key, value in sorted(point.tags.items()))
     fields = ",".join(f"{key}={_value(value)}" for key, value in sorted(point.fields.items()))
     return f"{point.name}{tags} {fields} {point.time}"

@@ -1,6 +1,6 @@
-"""What `_compiled` does, without it: frames are cut by Python, and no point is plain, so all go by way of objects.
+"""The functions of `_compiled` without a compiler: Python cuts frames, and no point is plain, so all become objects.
 
-A decoder in Python would be slower than protobuf's own, which is in C: there is nothing to gain by scanning bytes here.
+A decoder in Python would be slower than protobuf's own, which is in C, so nothing is gained by scanning bytes here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +11,21 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 POINT_TAG = b"\x8a\x01"
-"""What a message of a point begins with: field 17, which has a length, in Request and Response alike."""
+"""The bytes that a message of a point begins with: field 17, which has a length, in Request and Response alike."""
 _LONGEST_LENGTH = 5
 
 
 def pass_points(data: bytes, position: int, limit: int, most: int) -> tuple[int, int]:
-    """Where a run of whole messages of points ends that begins at `position`, and how many they are.
+    """Find a run of whole messages of points. Anything else ends the run, for whatever reason.
 
-    At most `most`, of at most `limit` bytes each. What is no such message, for whatever reason, ends the run.
+    Args:
+        data: frames.
+        position: where the run begins.
+        limit: the most bytes of a message.
+        most: the most messages of the run.
+
+    Returns:
+        Where the run ends, and the number of its messages.
     """
     count, end = 0, len(data)
     while count < most:
@@ -31,7 +38,14 @@ def pass_points(data: bytes, position: int, limit: int, most: int) -> tuple[int,
 
 
 def split(frames: bytes) -> list[bytes]:
-    """The messages of a run's frames."""
+    """Cut a run's frames into messages.
+
+    Args:
+        frames: whole frames.
+
+    Returns:
+        The messages without their lengths.
+    """
     return [frames[start:stop] for start, stop in _positions(frames)]
 
 
@@ -44,7 +58,7 @@ def _positions(frames: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:
-    """The length of a frame, and where its message begins: at -1 if there is none."""
+    """The length of a frame, and where its message begins, -1 if there is none."""
     size = 0
     for index, byte in enumerate(data[position : position + _LONGEST_LENGTH]):
         size |= (byte & 0x7F) << (7 * index)
@@ -54,7 +68,7 @@ def _length(data: bytes, position: int) -> tuple[int, int]:
 
 
 class Scanner:
-    """Finds the `wanted` fields in plain points, those without the `added` ones. This one calls no point plain."""
+    """Finds the wanted fields in plain points, which have none of the added ones. This one calls no point plain."""
 
     def __init__(self, wanted: Sequence[bytes], added: Sequence[bytes], incomplete: bool) -> None:
         pass
@@ -71,17 +85,25 @@ class Scanner:
         stops: "npt.NDArray[np.int64]",
         plain: "npt.NDArray[np.uint8]",
     ) -> None:
-        """Fill the arrays, which have a row for each message.
+        """Fill the arrays, which have a row for each of the n messages.
 
-        Of each, where it is and whether it is plain; of plain ones, time, wanted values and the group's number: that of
-        `numbers`, or what `number` gives for a new one.
+        Args:
+            frames: whole frames of points.
+            numbers: the number of each known group by its encoded ID.
+            number: gives a number to a new group.
+            times: gets the time of each plain point, shape (n,).
+            values: gets the k wanted fields of each plain point, shape (n, k).
+            groups: gets the number of each plain point's group, shape (n,).
+            starts: gets where each message begins, shape (n,).
+            stops: gets where each message ends, shape (n,).
+            plain: gets whether each message is a plain point, shape (n,).
         """
         for row, (start, stop) in enumerate(_positions(frames)):
             starts[row], stops[row], plain[row] = start, stop, False
 
 
 class Appender:
-    """Appends fields to plain points: there are none. `columns`: number of its map in a point, and name, of each."""
+    """Appends fields to plain points. This one gets none, since its scanner calls no point plain."""
 
     def __init__(self, columns: Sequence[tuple[int, bytes]]) -> None:
         pass
@@ -94,7 +116,16 @@ class Appender:
         cells: "npt.NDArray[np.uint64]",
         texts: list[bytes],
     ) -> tuple[bytes, int]:
-        """The frames of these messages, a row of `cells` appended to each, and how many values were not finite.
+        """Append a row of cells to each of n messages. Values that are not finite are left out, as are missing texts.
 
-        Those are left out, as is a text that is none."""
+        Args:
+            frames: the frames that the messages are in.
+            starts: where each message begins, shape (n,).
+            stops: where each message ends, shape (n,).
+            cells: the 64 bits of each value, or its index among the texts, shape (n, fields).
+            texts: the encoded texts.
+
+        Returns:
+            The frames of the messages with their new fields, and the number of values that are not finite.
+        """
         return b"", 0

@@ -1,9 +1,10 @@
-"""Messages to objects and back, by protobuf's own runtime (upb, C), for both ends of the pipe.
+"""Messages to objects and back, by protobuf's own runtime (upb, in C), for both ends of the pipe.
 
-`kind` tells from the first bytes what a message is, so that nothing needs to be parsed before somebody wants it: the
-reading side sorts messages by kind and keeps data messages as bytes.
+`kind` tells from the first bytes what a message is, so that nothing is parsed before it is needed: the reading side
+sorts messages by kind and keeps messages of data as bytes.
 
-Every encoder gives a whole frame with exactly one member set; there is no way to make an empty Response.
+Every encoder makes a whole frame with exactly one member set. An empty Response, at which kapacitord panics, cannot be
+made.
 """
 
 import math
@@ -39,7 +40,14 @@ VALUE_FIELDS = {
 
 
 def kind(message: bytes) -> int:
-    """The member that a message begins with: a field number, 0 if there is none."""
+    """Tell what a message is.
+
+    Args:
+        message: an encoded Request or Response, or its first 2 bytes.
+
+    Returns:
+        The field number of the member that it begins with, 0 if there is none.
+    """
     if not message:
         return 0
     first = message[0]
@@ -65,7 +73,17 @@ def _request(message: bytes, member: str) -> Any:
 
 
 def decode_init(message: bytes) -> tuple[list[Call], str, str]:
-    """The calls of options, the task's and the node's ID. Raises MalformedError."""
+    """Decode an Init request.
+
+    Args:
+        message: the request.
+
+    Returns:
+        The calls of options, the task's ID, and the node's ID.
+
+    Raises:
+        MalformedError: The message cannot be understood.
+    """
     init = _request(message, "init")
     return [_call(option) for option in init.options], init.taskID, init.nodeID
 
@@ -84,24 +102,58 @@ def _call(option: Any) -> Call:
 
 
 def decode_keepalive(message: bytes) -> int:
-    """The time in a keepalive request. Raises MalformedError."""
+    """Decode a keepalive request.
+
+    Args:
+        message: the request.
+
+    Returns:
+        Its time, nanoseconds.
+
+    Raises:
+        MalformedError: The message cannot be understood.
+    """
     return int(_request(message, "keepalive").time)
 
 
 def decode_restore(message: bytes) -> bytes:
-    """The snapshot in a restore request. Raises MalformedError."""
+    """Decode a Restore request.
+
+    Args:
+        message: the request.
+
+    Returns:
+        The snapshot.
+
+    Raises:
+        MalformedError: The message cannot be understood.
+    """
     return bytes(_request(message, "restore").snapshot)
 
 
 def decode_point(message: bytes) -> Point:
-    """The point in a message. Raises MalformedError.
+    """Decode a point.
 
-    A field that is in several of the maps is what Kapacitor takes it for: bool over double over integer over string.
+    Args:
+        message: a request with a point.
+
+    Returns:
+        The point.
+
+    Raises:
+        MalformedError: The message cannot be understood.
     """
     return to_point(_request(message, "point"))
 
 
 def to_point(point: Any) -> Point:
+    """Make a point of protobuf's object.
+
+    A field that is in several of the maps is what Kapacitor takes it for: bool over double over integer over string.
+
+    Args:
+        point: a `wire.Point`.
+    """
     fields: dict[str, FieldValue] = {}
     if point.fieldsString:
         fields.update(point.fieldsString)
@@ -125,7 +177,19 @@ def to_point(point: Any) -> Point:
 
 
 def decode_batch(begin: bytes, points: Iterable[Point], end: bytes) -> Batch:
-    """The batch between two messages, with `points` in it. Raises MalformedError."""
+    """Decode a batch.
+
+    Args:
+        begin: the message that begins it.
+        points: its points.
+        end: the message that ends it.
+
+    Returns:
+        The batch.
+
+    Raises:
+        MalformedError: One of the messages cannot be understood.
+    """
     head, tail = _request(begin, "begin"), _request(end, "end")
     return Batch(head.name, dict(head.tags), list(points), tail.tmax, head.group, head.byName)
 
@@ -137,17 +201,21 @@ def _response(**member: Any) -> bytes:
     return frame(wire.Response(**member).SerializeToString())
 
 
-# What stands before a member's length in a Response, as POINT_TAG does: its field number, and that it has a length.
+# The field number and the type of a member, which stand before its length in a Response, as POINT_TAG does.
 _BEGIN_TAG, _END_TAG = b"\x82\x01", b"\x92\x01"
 
 
 def _data(tag: bytes, message: wire.BeginBatch | wire.Point | wire.EndBatch) -> bytes:
-    """The frame of a Response with this member, written around it: protobuf would copy the message."""
+    """The frame of a Response with this member, written around the message, which protobuf would copy."""
     return frame(tag + frame(message.SerializeToString()))
 
 
 def encode_info(udf: UDF) -> bytes:
-    """What the UDF is."""
+    """Encode the answer to Info.
+
+    Args:
+        udf: the declaration.
+    """
     options = {
         name: wire.OptionInfo(valueTypes=[each.name for each in option.types]) for name, option in udf.options.items()
     }
@@ -155,37 +223,69 @@ def encode_info(udf: UDF) -> bytes:
 
 
 def encode_init(error: str | None) -> bytes:
-    """Init went well (None), or what went wrong."""
+    """Encode the answer to Init.
+
+    Args:
+        error: what went wrong, None if nothing did.
+    """
     return _response(init=wire.InitResponse(success=error is None, error=error or ""))
 
 
 def encode_keepalive(time: int) -> bytes:
-    """A life sign with a time in nanoseconds."""
+    """Encode a life sign.
+
+    Args:
+        time: nanoseconds since the epoch.
+    """
     return _response(keepalive=wire.KeepaliveResponse(time=time))
 
 
 def encode_snapshot(snapshot: bytes) -> bytes:
-    """A snapshot; an empty one is not kept by Kapacitor."""
+    """Encode the answer to Snapshot.
+
+    Args:
+        snapshot: what Kapacitor is to keep; it does not keep an empty one.
+    """
     return _response(snapshot=wire.SnapshotResponse(snapshot=snapshot))
 
 
 def encode_restored() -> bytes:
-    """Restored. There is no other answer: a failed restore fails the task at every start until it is deleted."""
+    """Encode the answer to Restore: success, as a failed restore would fail the task at every start."""
     return _response(restore=wire.RestoreResponse(success=True))
 
 
 def encode_point(point: Point, dropped: list[str] | None = None) -> bytes | None:
-    """The frame of a point, or None if no field is left.
+    """Encode a point. Fields that are not finite are left out.
 
-    Fields that are not finite are left out, and their names appended to `dropped`. Raises TypeError or ValueError
-    naming what cannot be sent.
+    Args:
+        point: the point.
+        dropped: the names of fields that were left out are appended to it.
+
+    Returns:
+        The frame, None if no field is left.
+
+    Raises:
+        TypeError: A value is of a type that cannot be sent; the message names it.
+        ValueError: A value is outside of what can be sent; the message names it.
     """
     inner = to_message(point, dropped)
     return None if inner is None else _data(POINT_TAG, inner)
 
 
 def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes, int]:
-    """The frames of a batch, from its begin to its end, and the number of points in it. Raises as encode_point does."""
+    """Encode a batch. Fields that are not finite are left out, as are points without fields.
+
+    Args:
+        batch: the batch.
+        dropped: the names of fields that were left out are appended to it.
+
+    Returns:
+        The frames of the batch from its begin to its end, and the number of points in it.
+
+    Raises:
+        TypeError: A value is of a type that cannot be sent; the message names it.
+        ValueError: A value is outside of what can be sent; the message names it.
+    """
     _checked("batch", batch.name, batch.tmax)
     points = [inner for point in batch.points if (inner := to_message(point, dropped)) is not None]
     try:
@@ -200,6 +300,20 @@ def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes,
 
 
 def to_message(point: Point, dropped: list[str] | None, finite: bool = True) -> wire.Point | None:
+    """Make protobuf's object of a point.
+
+    Args:
+        point: the point.
+        dropped: the names of fields that were left out are appended to it.
+        finite: whether fields that are not finite are left out.
+
+    Returns:
+        The object, None if no field is left.
+
+    Raises:
+        TypeError: A value is of a type that cannot be sent; the message names it.
+        ValueError: A value is outside of what can be sent; the message names it.
+    """
     doubles: dict[str, float] = {}
     integers: dict[str, int] = {}
     strings: dict[str, str] = {}
@@ -250,7 +364,7 @@ def to_message(point: Point, dropped: list[str] | None, finite: bool = True) -> 
 
 
 def _checked(what: str, name: object, time: object) -> None:
-    """Refuse what protobuf takes for "not set": a time that was forgotten must not become the year 1970."""
+    """Refuse None, which protobuf takes for "not set": a forgotten time must not become the year 1970."""
     if type(time) is not int and not hasattr(time, "__index__"):
         raise TypeError(f"the {what}'s time is {time!r:.100}, expected integer nanoseconds since the epoch")
     if not isinstance(name, str):
@@ -261,7 +375,7 @@ _PLAIN = (float, int, str, bool)
 
 
 def _plain(name: str, value: Any) -> FieldValue:
-    """A subclass or a numpy scalar as one of the four types."""
+    """Convert a subclass or a numpy scalar to one of the four types."""
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()
     for base in (bool, float, int, str):
@@ -276,12 +390,12 @@ def _plain(name: str, value: Any) -> FieldValue:
 
 
 def _explained(error: Exception, what: str, name: object, tags: object, time: object) -> Exception:
-    """The same kind of error, saying which part of a point or batch it is about, where protobuf does not."""
+    """An error that says which part of a point or batch it is about, where protobuf's own does not."""
     if isinstance(tags, dict):
         for key, value in tags.items():
             if not isinstance(key, str) or not isinstance(value, str):
                 return TypeError(f"tag {key!r:.100} is {value!r:.100}, expected strings")
     if isinstance(time, int) and not -(2**63) <= time < 2**63:
         return ValueError(f"the {what}'s time is {time}, expected nanoseconds since the epoch, in 64 bits")
-    # Not of the error's own type: a UnicodeError cannot be made from a message.
+    # The error's own type does not serve: a UnicodeError cannot be made from a message.
     return ValueError(f"the {what} {name!r:.100} cannot be encoded: {error}")

@@ -29,7 +29,7 @@ class Worker:
 
     Attributes:
         udf: the declaration.
-        sink: what is to be written to Kapacitor.
+        sink: the frames for Kapacitor.
         life: the state of the task.
     """
 
@@ -118,7 +118,7 @@ class Worker:
             return b""
         try:
             return _metrics.frames(self.udf, self.udf.metrics, context)
-        except (TypeError, ValueError) as error:  # of what the handler has put in
+        except (TypeError, ValueError) as error:  # the handler added a value that cannot be sent
             why = str(error)
             self._log.explain("metrics", lambda: f"the metrics cannot be sent: {why}")
             return b""

@@ -1,6 +1,7 @@
-"""Test a UDF without Kapacitor: what goes in is encoded as Kapacitor would, what comes out is decoded as it would.
+"""A harness to test a UDF without Kapacitor.
 
-The same decoding, validation and handler loop run as in the process, one step at a time, without threads.
+What goes in is encoded as Kapacitor does it, and what comes out is decoded as Kapacitor does it. The decoding, the
+checks and the worker are those of the process; they run one step at a time, without threads.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,12 +22,11 @@ __all__ = ["Harness"]
 
 
 class Harness:
-    """A UDF that has been initialized with `options`, and fed with what `restore` (an earlier snapshot) holds.
+    """A UDF that has been initialized. As a context manager it closes the handler at the end.
 
-    `options`: values by name, as the handler will see them: a list for a repeated option, a tuple for one with several
-    arguments. With `strict`, an exception of the handler is raised here; otherwise it costs what it costs in Kapacitor.
-
-    Raises InitError with the message that Kapacitor would get.
+    Attributes:
+        counters: what has happened so far.
+        log: the lines that would be in Kapacitor's log.
     """
 
     def __init__(
@@ -39,6 +39,19 @@ class Harness:
         task: str = "task",
         node: str = "udf2",
     ) -> None:
+        """Initialize a UDF.
+
+        Args:
+            udf: the declaration.
+            options: values by name as the handler sees them: a list for a repeated option, a tuple for several types.
+            restore: a snapshot to restore.
+            strict: whether an exception of the handler is raised here; else it costs what it costs in Kapacitor.
+            task: the task's ID.
+            node: the node's ID.
+
+        Raises:
+            InitError: Init failed, with the message that Kapacitor would get.
+        """
         limits = Limits()
         self.counters = Counters()
         self.log: list[str] = []
@@ -54,39 +67,64 @@ class Harness:
 
     @property
     def handler(self) -> Any:
-        """The handler itself."""
+        """The handler."""
         return self._worker.handler
 
     def point(self, point: Point) -> list[Any]:
-        """Feed a point. What this made the handler emit: points or batches."""
+        """Feed a point.
+
+        Args:
+            point: what Kapacitor would send.
+
+        Returns:
+            The points or batches that the handler emitted.
+        """
         return self.feed([point])
 
     def batch(self, batch: Batch) -> list[Any]:
-        """Feed a batch. What this made the handler emit: points or batches."""
+        """Feed a batch.
+
+        Args:
+            batch: what Kapacitor would send.
+
+        Returns:
+            The points or batches that the handler emitted.
+        """
         return self.feed([batch])
 
     def feed(self, data: Iterable[Point | Batch]) -> list[Any]:
-        """Feed several points or batches that have arrived at once. What this made the handler emit."""
+        """Feed several points or batches that arrive at once.
+
+        Args:
+            data: what Kapacitor would send.
+
+        Returns:
+            The points or batches that the handler emitted.
+        """
         frames = b"".join(
             _peer.encode_point(each) if isinstance(each, Point) else _peer.encode_batch(each) for each in data
         )
         return _peer.data(self._talk(frames))
 
     def tick(self) -> list[Any]:
-        """Let time pass for the handler's tick. What this made it emit."""
+        """Let the handler tick.
+
+        Returns:
+            The points or batches that the handler emitted.
+        """
         self._worker.tick()
         return _peer.data(self._said())
 
     def metrics(self) -> list[Any]:
-        """The metrics that would be emitted now: a point or a batch; nothing if none are declared."""
+        """Return the metrics that would be emitted now, a point or a batch; none if none are declared."""
         return _peer.data(_peer.responses(self._worker.metrics()))
 
     def snapshot(self) -> bytes:
-        """The snapshot that Kapacitor would keep."""
+        """Return the snapshot that Kapacitor would keep."""
         return bytes(self._ask(_peer.encode_snapshot()).snapshot.snapshot)
 
     def close(self) -> None:
-        """The end of input."""
+        """End the input, which closes the handler."""
         self._worker.close()
         self._said()
 
