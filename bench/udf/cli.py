@@ -15,7 +15,7 @@ from bench.udf.measure import Plan, measure
 from bench.udf.prepare import ROOT, forest_cost, prepare, versions
 from bench.udf.report import print_report, report
 from bench.udf.rows import NAMES, rows
-from tests.conformance.binaries import NoBinary, binary
+from daemons.binaries import NoBinary, binary
 
 _WIDTH = 120
 _OUTPUT = ROOT / "build" / "bench.json"

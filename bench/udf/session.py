@@ -20,7 +20,7 @@ from bench.udf.errors import BenchError
 from bench.udf.rows import Row
 from bench.udf.sink import Sink
 from bench.udf.writer import Writer
-from tests.conformance.kapacitord import Kapacitord
+from daemons.kapacitord import Kapacitord
 
 _PATIENCE_S = 20.0
 _POLL_S = 0.004

@@ -17,9 +17,9 @@ from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api
 from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_handlers
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.kapacitor_conf import sections
 
+from daemons.binaries import binary
+from daemons.kapacitord import Kapacitord
 from tests.ansible.rendering import render, value
-from tests.conformance.binaries import binary
-from tests.conformance.kapacitord import Kapacitord
 
 MODULE: Any = kapacitor_handlers
 

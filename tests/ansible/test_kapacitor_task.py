@@ -24,9 +24,9 @@ from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api
 )
 from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_task, kapacitor_task_info
 
+from daemons.binaries import binary
+from daemons.kapacitord import Kapacitord, wait_until
 from tests.ansible.test_templates import ALL, normalized, task_script
-from tests.conformance.binaries import binary
-from tests.conformance.kapacitord import Kapacitord, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE: Any = kapacitor_task

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.binaries import binary
-from tests.conformance.influxd import Influxd
-from tests.conformance.kapacitord import Collector, Kapacitord
-from tests.conformance.server import Server
+from daemons.binaries import binary
+from daemons.influxd import Influxd
+from daemons.kapacitord import Collector, Kapacitord
+from daemons.server import Server
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"

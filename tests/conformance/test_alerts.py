@@ -16,8 +16,8 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.kapacitor_con
 
 from anomaly.kapacitor.tickscript import tickscript
 from anomaly.pipeline import normalize
-from tests.conformance.influxd import Influxd
-from tests.conformance.kapacitord import Kapacitord, Receiver
+from daemons.influxd import Influxd
+from daemons.kapacitord import Kapacitord, Receiver
 
 pytestmark = pytest.mark.containers
 

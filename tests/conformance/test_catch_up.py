@@ -25,7 +25,7 @@ from anomaly.scoring.results import results
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
 from anomaly.windows.series import SeriesWindows
-from tests.conformance.influxd import Influxd
+from daemons.influxd import Influxd
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 import kapacitor_udf
-from tests.conformance.kapacitord import Collector, Kapacitord, wait_until
+from daemons.kapacitord import Collector, Kapacitord, wait_until
 
 pytestmark = pytest.mark.containers
 

@@ -16,7 +16,7 @@ from anomaly.pipeline import canonical_json
 from anomaly.scoring.feedback import MAINTENANCE, Mark
 from anomaly.scoring.feedback_file import feedback_path, write_marks
 from anomaly.training.fit import train
-from tests.conformance.kapacitord import Collector, Kapacitord
+from daemons.kapacitord import Collector, Kapacitord
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS
 

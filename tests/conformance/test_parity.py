@@ -26,8 +26,8 @@ from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Result, results
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
-from tests.conformance.influxd import Influxd
-from tests.conformance.kapacitord import Kapacitord, wait_until
+from daemons.influxd import Influxd
+from daemons.kapacitord import Kapacitord, wait_until
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, WINDOW, WINDOW_NS, Fault
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from daemons.daemon import WAIT
+from daemons.kapacitord import Collector, Kapacitord
 from tests.conformance.conftest import program
-from tests.conformance.daemon import WAIT
-from tests.conformance.kapacitord import Collector, Kapacitord
 
 pytestmark = pytest.mark.containers
 

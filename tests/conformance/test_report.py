@@ -8,7 +8,7 @@ from http.client import HTTPResponse
 from anomaly.backtest import judge
 from anomaly.influxdb.marks import read_feedback
 from anomaly.scoring.feedback import FALSE_ALARM
-from tests.conformance.influxd import Influxd
+from daemons.influxd import Influxd
 from tests.unit.anomaly.printers import PIPELINE
 
 PERIOD = {"from": "2024-01-01T00:00:10Z", "to": "2024-01-01T00:01:00Z", "tags": {"printer": 'the "big" one, left'}}

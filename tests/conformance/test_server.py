@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conformance.kapacitord import Collector, Kapacitord, wait_until
-from tests.conformance.server import Server
+from daemons.kapacitord import Collector, Kapacitord, wait_until
+from daemons.server import Server
 
 pytestmark = pytest.mark.containers
 

@@ -12,8 +12,8 @@ from time import monotonic, time_ns
 
 import pytest
 
-from tests.conformance.influxd import Influxd
-from tests.conformance.kapacitord import Collector, Kapacitord, wait_until
+from daemons.influxd import Influxd
+from daemons.kapacitord import Collector, Kapacitord, wait_until
 
 # The binary comes out of an image, unless KAPACITORD is set.
 pytestmark = pytest.mark.containers

@@ -11,7 +11,7 @@ from typing import Any
 import docker
 import pytest
 
-from tests.images import built_image
+from daemons.images import built_image
 from tests.integration.hosts import LABEL
 from tests.integration.pipelines import ROOMS, SELF_TRAINING
 from tests.integration.playbook import PlayResult

@@ -15,7 +15,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.images import built_image
+from daemons.images import built_image
 from tests.integration.cluster import NAMES, Cluster
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, ns, write_printers
 from tests.integration.hosts import Hosts

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import docker
 import pytest
 
-from tests.images import built_image
+from daemons.images import built_image
 from tests.integration.data import HISTORY_BEGIN, write_printers
 from tests.integration.hosts import LABEL
 from tests.integration.influx import Influx

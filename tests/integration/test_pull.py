@@ -14,7 +14,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.images import built_image
+from daemons.images import built_image
 from tests.integration.pipelines import PRINTER
 from tests.integration.registry import Registry
 from tests.integration.stack import Stack

@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.images import built_image
+from daemons.images import built_image
 
 
 class NoBinary(Exception):

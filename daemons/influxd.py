@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from anomaly.influxdb.client import Influx
-from tests.conformance.daemon import Daemon
+from daemons.daemon import Daemon
 
 _CONFIG = """\
 reporting-disabled = true

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from tests.conformance.daemon import WAIT, Daemon
+from daemons.daemon import WAIT, Daemon
 
 T = TypeVar("T")
 

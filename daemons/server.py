@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.conformance.daemon import WAIT, Daemon
+from daemons.daemon import WAIT, Daemon
 
 
 class Server(Daemon):
