@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.detectors.base import History
+from anomaly.detectors.base import FeatureHistory
+from anomaly.detectors.declaration import FitRequest
 from anomaly.detectors.registry import fit
 from anomaly.windows.arrays import Floats
 
@@ -46,10 +47,10 @@ def scores(values: Floats) -> dict[str, Floats]:
     begin_ns = np.arange(_LENGTH, dtype=np.int64) * _WINDOW_NS
     x = ((values - np.median(values[:_TRAINED])) / np.std(values[:_TRAINED]))[:, None]
     rows = np.zeros(_TRAINED, dtype=np.intp)
-    history = History(x[:_TRAINED], rows, 1, begin_ns[:_TRAINED], _WINDOW_NS, long=True)
+    history = FeatureHistory(x[:_TRAINED], rows, 1, begin_ns[:_TRAINED], _WINDOW_NS, is_long=True)
     found = {}
     for name in DETECTORS:
-        detector, _ = fit(name, history, {"trees": 100, "samples": 256}, 0)
+        detector, _ = fit(name, FitRequest(history, {"trees": 100, "samples": 256}))
         score = detector.follow(1).explain(begin_ns[_TRAINED:], x[_TRAINED:])[0]
         calm = score[: _CALM - _TRAINED].max()
         found[name] = np.concatenate([np.zeros(_TRAINED), np.minimum(score / max(calm, 1e-9), _MOST)])

@@ -15,8 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
-from anomaly.detectors.registry import NAMES
-from anomaly.pipeline.specification import DEFAULT_PARAMETERS
+from anomaly.detectors.registry import NAMES, declaration
 from anomaly.windows.arrays import Floats
 from bench.nab import floors
 from bench.nab.alarms import Policy
@@ -101,7 +100,7 @@ def _compared(published: Sequence[Figure]) -> Iterator[str]:
 def _runs(pool: Executor, name: str, corpus: Sequence[Series]) -> list[Run]:
     # The longest first, so that none is left to wait for in the end.
     order = sorted(range(len(corpus)), key=lambda index: -len(corpus[index]))
-    task = partial(run, name, DEFAULT_PARAMETERS.get(name, {}))
+    task = partial(run, name, declaration(name).description.defaults)
     done = dict(zip(order, pool.map(task, [corpus[index] for index in order]), strict=True))
     return [done[index] for index in range(len(corpus))]
 

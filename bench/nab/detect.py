@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.detectors.base import History
-from anomaly.detectors.registry import combine, fit, members
+from anomaly.detectors.base import FeatureHistory
+from anomaly.detectors.declaration import FitRequest
+from anomaly.detectors.registry import fit
 from anomaly.models.features import Feature, fit_scaling
 from anomaly.windows.arrays import Floats
 from bench.nab.corpus import Series
@@ -39,11 +40,8 @@ def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int 
     rows = np.zeros(probation, dtype=np.intp)
     scaling = fit_scaling([Feature("value", "mean")], [()], rows, values[:probation], np.ones((probation, 1)))
     x = scaling.transform(values, 1)
-    history = History(x[:probation], rows, 1, begin_ns[:probation], window_ns, long=False)
-    fitted = {name: fit(name, history, parameters, seed)[0] for name in members(detector)}
-    # Nothing is held back: with a short history levels are fixed.
-    whole, _ = combine(detector, fitted, np.zeros((0, len(fitted))), 86_400e9 / window_ns, long=False)
-    follower = whole.follow(1)
+    history = FeatureHistory(x[:probation], rows, 1, begin_ns[:probation], window_ns, is_long=False)
+    follower = fit(detector, FitRequest(history, parameters, seed)).detector.follow(1)
     started = time.process_time()
     scores, _ = follower.explain(begin_ns[probation:], x[probation:])
     seconds = time.process_time() - started

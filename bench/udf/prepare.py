@@ -118,7 +118,7 @@ _PYTHON_VERSIONS = """\
 import json, platform
 from importlib.metadata import version
 import kapacitor_udf
-from anomaly.detectors.forest.isolation_forest import walk_class
+from anomaly.detectors.forest.served import walk_class
 compiled = {"kapacitor_udf": kapacitor_udf.compiled, "anomaly": walk_class().__module__.endswith(".walk")}
 names = ("numpy", "protobuf", "scikit-learn")
 versions = {"python": platform.python_version()} | {name: version(name) for name in names}

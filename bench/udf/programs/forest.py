@@ -19,7 +19,7 @@ class Score(FieldsHandler):
     def __init__(self, context: Context) -> None:
         import numpy as np
 
-        from anomaly.detectors.forest.isolation_forest import IsolationForest
+        from anomaly.detectors.forest.served import IsolationForest
 
         super().__init__(context, fields=_FIELDS, adds={"score": float})
         with np.load(_MODEL) as arrays:

@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.forest.isolation_forest import IsolationForest
+from anomaly.detectors.forest.served import IsolationForest
 from bench.udf.data import FIELDS
 
 BATCHES = (1, 256, 4096)

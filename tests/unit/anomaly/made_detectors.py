@@ -1,8 +1,8 @@
 """Fitted detectors, and data to try them on.
 
-`python -m tests.unit.anomaly.made_detectors` writes down what they say: scores.json. Where a change of our own code
-changes that, raise `anomaly.models.manifest.SCHEMA` first: a model's thresholds are of the scores that its training
-saw. Where a library's new version makes other forests, do not: those that were made are in the models.
+`python -m tests.unit.anomaly.made_detectors` writes their scores into scores.json. Raise
+`anomaly.models.manifest.SCHEMA` first where a change of our own code changes scores: a model's thresholds belong to the
+scores that its training saw. Do not raise it where a new version of a library makes other forests: models keep theirs.
 """
 
 import json
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, History
+from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.declaration import FitRequest, HoldOut
 from anomaly.detectors.wrappers.context import KINDS
 from anomaly.models.manifest import SCHEMA
 
@@ -22,7 +23,7 @@ LENGTH = 3_000
 
 
 def walk(seed: int, length: int = LENGTH) -> np.ndarray:
-    """Two features: noise with a daily swing, and a slow walk; with a jump in the first near the end."""
+    """Make two features, noise with a daily swing and a slow walk, with a jump in the first near the end."""
     rng = np.random.default_rng(seed)
     swing = np.sin(np.arange(length) * (2 * np.pi / 1440))
     x = np.stack([rng.normal(0, 1, length) + 3 * swing, np.cumsum(rng.normal(0, 0.05, length))], axis=1)
@@ -37,7 +38,7 @@ TIMES[2_000:] += 90 * MINUTE
 TIMES[2_500:] -= 500 * MINUTE
 TRAINED = 1_200
 
-# All detectors; what those with a forest are with a short history, and with context; and models of series' own.
+# All detectors; those with a forest also with a short history and with context; and those with models for each series.
 MADE = {
     **{f"{name}-long": (name, "long") for name in registry.NAMES},
     **{f"{name}-{kind}": (name, kind) for name in ("isolation_forest", "ensemble") for kind in ("short", "context")},
@@ -46,22 +47,23 @@ MADE = {
 
 
 def made(kind: str) -> Detector:
-    """One of MADE, fitted to two series."""
+    """Fit one of MADE to two series."""
     name, variant = MADE[kind]
-    long = variant != "short"
+    is_long = variant != "short"
     parameters = {**PARAMETERS, "context": KINDS if variant == "context" else ()}
     both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
     series = np.repeat([0, 1], TRAINED).astype(np.intp)
-    own = np.array([True, True]) if variant == "own" else None
-    history = History(both, series, 2, np.tile(TIMES[:TRAINED], 2), MINUTE, long, own=own)
-    members = registry.members(name)
-    fitted = {member: registry.fit(member, history, parameters, 0)[0] for member in members}
-    held_back = np.random.default_rng(3).exponential(1.0, (1_000, len(members)))
-    return registry.combine(name, fitted, held_back, 1440.0, long=long)[0]
+    per_series = np.array([True, True]) if variant == "own" else None
+    history = FeatureHistory(both, series, 2, np.tile(TIMES[:TRAINED], 2), MINUTE, is_long, per_series=per_series)
+    declaration = registry.declaration(name)
+    request = FitRequest(history, parameters)
+    fitted = [part.fit(request).detector for part in declaration.parts]
+    scores = np.random.default_rng(3).exponential(1.0, (1_000, len(fitted)))
+    return declaration.combine(fitted, HoldOut(scores, 1440.0, is_long))[0]
 
 
 def sampled(detector: Detector) -> list[float]:
-    """Each 20th score after training, with a shift that no single window shows."""
+    """Return each 20th score after training, with a shift that no single window shows."""
     x = X.copy()
     x[1_700:1_800, 1] += 1.5
     scores = detector.follow(1).explain(TIMES[TRAINED:], x[TRAINED:])[0]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from anomaly.detectors import ensemble
+from anomaly.detectors.declaration import HoldOut
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.events import EventCounter
@@ -25,19 +26,21 @@ def model() -> Model:
 
 def test_levels_are_fixed_where_nothing_was_held_back() -> None:
     assert ensemble.MEMBERS == ("gap", "slow_gap", "seasonal", "isolation_forest")
-    levels = ensemble.levels(np.zeros((0, 4)), 288.0, long=False)
+    levels = ensemble.levels(HoldOut(np.zeros((0, 4)), 288.0, is_long=False))
     np.testing.assert_array_equal(levels, [0.04, 3.0, 11.0, 16.0])
 
 
 def test_levels_are_equally_rare_and_no_lower_than_what_is_fixed() -> None:
     usual = np.array([1.0, 2.0, 5.0, 100.0])
-    held_back = np.random.default_rng(0).exponential(1.0, (200_000, 4)) * usual
+    scores = np.random.default_rng(0).exponential(1.0, (200_000, 4)) * usual
     # Once in a thousand days is a window in a hundred thousand.
-    np.testing.assert_allclose(ensemble.levels(held_back, 100.0, long=True) / usual, np.log(100_000), rtol=0.15)
-    tiny = ensemble.levels(1e-6 * held_back, 100.0, long=True)
+    np.testing.assert_allclose(
+        ensemble.levels(HoldOut(scores, 100.0, is_long=True)) / usual, np.log(100_000), rtol=0.15
+    )
+    tiny = ensemble.levels(HoldOut(1e-6 * scores, 100.0, is_long=True))
     np.testing.assert_array_equal(tiny[:3], [0.04, 3.0, 11.0])
     assert 0.0 < tiny[3] < 0.01
-    assert ensemble.levels(1e-6 * held_back, 100.0, long=False)[3] == 16.0
+    assert ensemble.levels(HoldOut(1e-6 * scores, 100.0, is_long=False))[3] == 16.0
 
 
 def test_a_fault_is_found_again_when_it_comes_again(model: Model) -> None:

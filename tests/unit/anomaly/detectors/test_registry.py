@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, History
+from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.declaration import FitRequest
 from anomaly.detectors.parts.learnt import packed, unpacked
 from anomaly.models.manifest import SCHEMA
 from tests.unit.anomaly.made_detectors import LENGTH, MADE, MINUTE, SCORES, TIMES, TRAINED, X, made, sampled
@@ -51,17 +52,19 @@ def test_a_restart_changes_nothing(fitted: tuple[str, Detector], cut: int) -> No
     np.testing.assert_allclose(np.concatenate([first, second]), whole, rtol=0, atol=1e-9)
 
 
-def test_a_model_that_does_not_say_season_and_sides_has_the_day_and_both() -> None:
-    """As models of the same schema were written before a pipeline could say them."""
-    history = History(X[:TRAINED], np.zeros(TRAINED, dtype=np.intp), 1, TIMES[:TRAINED], MINUTE, long=True)
-    detector, _ = registry.fit("seasonal", history, {}, 0)
-    window_ns, states, *others = unpacked(detector.arrays()["seasonal"])
-    assert others == [86_400_000_000_000, [0, 0]]
-    older = registry.load("seasonal", {"seasonal": packed([window_ns, states])})
-    np.testing.assert_array_equal(
-        older.follow(1).explain(TIMES[TRAINED:], X[TRAINED:])[0],
-        detector.follow(1).explain(TIMES[TRAINED:], X[TRAINED:])[0],
-    )
+def test_without_season_and_sides_the_day_and_both_sides_are_stored() -> None:
+    history = FeatureHistory(X[:TRAINED], np.zeros(TRAINED, dtype=np.intp), 1, TIMES[:TRAINED], MINUTE, is_long=True)
+    detector, _ = registry.fit("seasonal", FitRequest(history, {}))
+    _, _, season_ns, sides = unpacked(detector.arrays()["seasonal"])
+    assert (season_ns, sides) == (86_400_000_000_000, [0, 0])
+
+
+@pytest.mark.parametrize("name", ["gap", "slow_gap", "seasonal"])
+def test_a_stored_layout_without_season_and_sides_is_refused(name: str) -> None:
+    """Models had this layout before the pipeline's schema knew seasons; their manifests' schema is refused, too."""
+    window_ns, states, _, _ = unpacked(made(f"{name}-long").arrays()[name])
+    with pytest.raises(ValueError, match="unpack"):
+        registry.load(name, {name: packed([window_ns, states])})
 
 
 def test_what_is_stored_is_loaded(fitted: tuple[str, Detector]) -> None:

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest as Forest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import History
+from anomaly.detectors.base import FeatureHistory
+from anomaly.detectors.declaration import FitRequest
 from anomaly.detectors.forest.fit import average_path, flatten
-from anomaly.detectors.forest.isolation_forest import IsolationForest
+from anomaly.detectors.forest.served import IsolationForest
 from anomaly.pipeline import load_schema
 
 RNG = np.random.default_rng(0)
@@ -127,9 +128,11 @@ def test_arrays_hold_everything() -> None:
 def test_a_seed_decides() -> None:
     parameters = {"trees": 20, "samples": 64}
     rows = np.arange(len(MODES))
-    history = History(MODES, rows * 0, 1, rows, 1, long=True)
+    history = FeatureHistory(MODES, rows * 0, 1, rows, 1, is_long=True)
     first, same, other = (
-        registry.fit("isolation_forest", history, parameters, seed)[0].follow(1).explain(rows, MODES)[0]
+        registry.fit("isolation_forest", FitRequest(history, parameters, seed))
+        .detector.follow(1)
+        .explain(rows, MODES)[0]
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, same)
@@ -137,10 +140,9 @@ def test_a_seed_decides() -> None:
 
 
 def test_an_unknown_detector_is_refused() -> None:
+    history = FeatureHistory(MODES, np.zeros(1, dtype=np.intp), 1, np.zeros(1, dtype=np.int64), 1, is_long=True)
     with pytest.raises(ValueError, match="'oracle' is no detector"):
-        registry.fit(
-            "oracle", History(MODES, np.zeros(1, dtype=np.intp), 1, np.zeros(1, dtype=np.int64), 1, long=True), {}, 0
-        )
+        registry.fit("oracle", FitRequest(history, {}))
     with pytest.raises(ValueError, match="'oracle' is no detector"):
         registry.load("oracle", {})
 

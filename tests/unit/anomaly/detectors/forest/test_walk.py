@@ -14,7 +14,7 @@ from sklearn.ensemble import IsolationForest as Forest
 
 from anomaly.detectors.forest import walk, walk_numpy
 from anomaly.detectors.forest.fit import flatten
-from anomaly.detectors.forest.isolation_forest import IsolationForest
+from anomaly.detectors.forest.served import IsolationForest
 
 COMPILED, IN_NUMPY = walk.Walk, walk_numpy.Walk
 both = pytest.mark.parametrize("walk", [COMPILED, IN_NUMPY], ids=["compiled", "numpy"])
@@ -172,7 +172,7 @@ def test_without_the_compiled_part_numpy_does_it_and_says_so_once(tmp_path: Path
     program = """
 import sys, hide
 import numpy as np
-from anomaly.detectors.forest.isolation_forest import IsolationForest
+from anomaly.detectors.forest.served import IsolationForest
 for _ in range(2):
     forest = IsolationForest.from_arrays(np.load(sys.argv[1]))
     print(forest.score(np.array([[0.5, 0.5, 0.5], [40.0, 0.0, 0.0]])).tolist())

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, History
+from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.declaration import FitRequest
 from anomaly.detectors.wrappers.context import KINDS, Columns, Past, choose, column_names
 from anomaly.models.model import score_windows
 from anomaly.pipeline import load_schema, normalize
@@ -23,8 +24,9 @@ RNG = np.random.default_rng(0)
 
 
 def detector(x: Floats, begin_ns: np.ndarray, kinds: Sequence[str]) -> Detector:
-    history = History(x, np.zeros(len(x), dtype=np.intp), 1, begin_ns, int(begin_ns[1] - begin_ns[0]), long=True)
-    return registry.fit("isolation_forest", history, {**PARAMETERS, "context": kinds}, seed=0)[0]
+    window_ns = int(begin_ns[1] - begin_ns[0])
+    history = FeatureHistory(x, np.zeros(len(x), dtype=np.intp), 1, begin_ns, window_ns, is_long=True)
+    return registry.fit("isolation_forest", FitRequest(history, {**PARAMETERS, "context": kinds})).detector
 
 
 def steady(rows: int, step_ns: int = MINUTE) -> np.ndarray:
@@ -212,8 +214,8 @@ def test_a_past_that_does_not_fit_is_refused(state: object) -> None:
         Past.from_state(Columns(["deviation"], 2, MINUTE), state)
 
 
-def left_out_of(begin_ns: np.ndarray, window_ns: int, *, long: bool = True) -> dict[str, str]:
-    return dict(choose(KINDS, np.zeros(len(begin_ns), dtype=np.intp), begin_ns, window_ns, long=long).left_out)
+def left_out_of(begin_ns: np.ndarray, window_ns: int, *, is_long: bool = True) -> dict[str, str]:
+    return dict(choose(KINDS, np.zeros(len(begin_ns), dtype=np.intp), begin_ns, window_ns, is_long=is_long).left_out)
 
 
 def test_time_is_used_where_the_history_has_seen_each_hour_twice() -> None:
@@ -229,7 +231,7 @@ def test_time_is_used_where_the_history_has_seen_each_hour_twice() -> None:
 
 
 def test_a_short_history_is_enough_for_nothing() -> None:
-    left_out = left_out_of(steady(14 * 24 * 60), MINUTE, long=False)
+    left_out = left_out_of(steady(14 * 24 * 60), MINUTE, is_long=False)
     assert left_out == dict.fromkeys(KINDS, "the history has less than 1,000 windows of each series")
 
 

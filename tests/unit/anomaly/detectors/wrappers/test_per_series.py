@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, History
-from anomaly.detectors.forest.fit import least_own_bytes
+from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.declaration import FitRequest
 from anomaly.detectors.wrappers import per_series
 from anomaly.detectors.wrappers.context import KINDS, Contextual
 from anomaly.models.model import Model
@@ -30,17 +30,17 @@ def related(sign: float, rows: int, seed: int) -> Floats:
     return np.stack([one, sign * one + rng.normal(0, 0.1, rows)], axis=1)
 
 
-def history() -> History:
+def history() -> FeatureHistory:
     x = np.concatenate(
         [related(sign, rows, seed) for seed, (sign, rows) in enumerate(zip(SIGNS, LENGTHS, strict=True))]
     )
     begin_ns = np.concatenate([np.arange(rows, dtype=np.int64) * MINUTE for rows in LENGTHS])
-    mine = np.array([True, True, False])
-    return History(x, np.repeat(np.arange(3), LENGTHS), 3, begin_ns, MINUTE, long=True, own=mine)
+    mask = np.array([True, True, False])
+    return FeatureHistory(x, np.repeat(np.arange(3), LENGTHS), 3, begin_ns, MINUTE, is_long=True, per_series=mask)
 
 
 def fitted(name: str, **parameters: Any) -> Detector:
-    return registry.fit(name, history(), {**PARAMETERS, **parameters}, 0)[0]
+    return registry.fit(name, FitRequest(history(), {**PARAMETERS, **parameters})).detector
 
 
 def scores(detector: Detector, row: int, x: Floats) -> Floats:
@@ -70,7 +70,7 @@ def test_others_have_the_pooled_model() -> None:
 
 def test_threads_change_nothing_and_a_series_has_its_own_seed() -> None:
     one, other, seeded = (
-        registry.fit("isolation_forest", history(), PARAMETERS, seed, jobs=jobs)[0].arrays()
+        registry.fit("isolation_forest", FitRequest(history(), PARAMETERS, seed, jobs=jobs)).detector.arrays()
         for seed, jobs in ((0, 1), (0, 3), (1, 1))
     )
     assert {name: array.tobytes() for name, array in one.items()} == {
@@ -81,7 +81,7 @@ def test_threads_change_nothing_and_a_series_has_its_own_seed() -> None:
 
 def test_what_is_its_own_is_a_quarter_and_less_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(fitted("isolation_forest").arrays()["own_forest_roots"]) == 2 * 25
-    least = least_own_bytes(PARAMETERS, 2)
+    least = registry.declaration("isolation_forest").least_series_bytes(PARAMETERS, 2)
     monkeypatch.setattr(per_series, "BUDGET_BYTES", 2 * least)
     arrays = fitted("isolation_forest").arrays()
     assert len(arrays["own_forest_roots"]) == 2 * 10
@@ -103,7 +103,7 @@ def test_series_with_enough_history_are_chosen_the_longest_first() -> None:
 def test_a_part_of_the_history_with_little_of_a_series_has_the_pooled_model_for_it() -> None:
     whole = history()
     part = whole.where((whole.series != 1) | (np.arange(len(whole.x)) % 7 == 0))
-    detector, _ = registry.fit("isolation_forest", part, PARAMETERS, 0)
+    detector, _ = registry.fit("isolation_forest", FitRequest(part, PARAMETERS))
     x = related(1.0, 100, 80)
     np.testing.assert_array_equal(scores(detector, 2, x), scores(detector, 0, x))
 
@@ -111,7 +111,7 @@ def test_a_part_of_the_history_with_little_of_a_series_has_the_pooled_model_for_
 def test_with_context_its_own_model_sees_the_columns_too() -> None:
     detector = fitted("isolation_forest", context=KINDS)
     assert isinstance(detector, Contextual)
-    assert isinstance(detector.full, per_series.OwnModels)
+    assert isinstance(detector.full, per_series.PerSeries)
     again = registry.load("isolation_forest", detector.arrays())
     x = related(1.0, 200, 79)
     for row in range(4):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anomaly.detectors.base import Follower, History
+from anomaly.detectors.base import FeatureHistory, Follower
 from anomaly.detectors.robust_z import RobustZ
 from anomaly.detectors.wrappers import running_tail
 from anomaly.windows.arrays import Floats
@@ -14,8 +14,8 @@ SERIES = np.repeat([0, 1], [400, 400]).astype(np.intp)
 X = np.random.default_rng(0).exponential(np.repeat([0.5, 5.0], 400))[:, None]
 
 
-def history(series: np.ndarray = SERIES, x: Floats = X) -> History:
-    return History(x, series, 2, np.arange(len(x), dtype=np.int64) * MINUTE, MINUTE, long=False)
+def history(series: np.ndarray = SERIES, x: Floats = X) -> FeatureHistory:
+    return FeatureHistory(x, series, 2, np.arange(len(x), dtype=np.int64) * MINUTE, MINUTE, is_long=False)
 
 
 def surprises(follower: Follower, values: list[float]) -> Floats:

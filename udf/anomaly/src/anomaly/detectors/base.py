@@ -1,11 +1,11 @@
-"""The interface of a detector, and the registry of those there are.
+"""The interface of a fitted detector, and the history that it is fitted to.
 
-A detector has a half that is shared by all series and fitted once (`Detector`: arrays in the model's file), and a half
-for each series, which follows it window by window and may remember what it saw (`Follower`). Detectors that look at one
-window alone are `Memoryless`. The streaming path feeds a follower window by window, training and backtests feed it
-thousands at once, and both get the same scores.
+A detector has a part that all series share and that training fits once (`Detector`: arrays in the model's file). Its
+other part follows one series window by window and may remember what it saw (`Follower`). A detector that looks at each
+window alone is `Memoryless`. Serving feeds a follower window by window, training and backtests feed it thousands of
+windows at once, and both get equal scores.
 
-What trains may import what it likes, in its function only; what serves imports numpy and nothing else.
+Code that trains imports scikit-learn and joblib inside its functions. Code that serves imports numpy only.
 """
 
 from abc import ABC, abstractmethod
@@ -13,100 +13,143 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomaly.windows.arrays import Floats, Times
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
-# A history of so many windows of each series tells how rare the rare is; a shorter one leaves that to guesses.
+# A history with this many windows of each series tells how rare a score is; a shorter one does not.
 LONG_WINDOWS = 1_000
-# How often a window counts that people said is usual.
-_TOLD = 5
+# How often a window counts that feedback confirms as usual.
+_CONFIRMED_WEIGHT = 5
 
 
 @dataclass(frozen=True)
-class History:
-    """What a detector is fitted to: n windows of s series, each series in the order of time.
+class FeatureHistory:
+    """The n windows of s series that a detector is fitted to, each series in the order of time.
 
-    x: feature vectors (n, d), NaN where a feature is not known. series: (n,), 0 to s - 1; count: s, as some may have no
-    window here. begin_ns: (n,), nanoseconds since 1970. window_ns: a window's length. long: whether all the history
-    there is, of which this may be a part, has LONG_WINDOWS of each series. told: (n,), windows that look odd and are
-    usual, as people said of false alarms; None: none. sides: for each feature, whether only greater (1) or only smaller
-    (-1) ones than usual count, or both (0); None: both of all. season_ns: after how long what is usual recurs; None: a
-    day. own: (s,), the series that get a model of their own (`anomaly.detectors.wrappers.per_series`); None: none.
+    Attributes:
+        x: features, shape (n, d), in units of the series' scale from its center, NaN where a feature is unknown.
+        series: number of each window's series, shape (n,), from 0 to s - 1.
+        series_count: s; some series may have no window here.
+        begin_ns: begins of the windows, shape (n,), nanoseconds since 1970.
+        window_ns: length of a window, nanoseconds.
+        is_long: whether the whole history, of which this may be a part, has `LONG_WINDOWS` of each series.
+        confirmed_usual: windows that feedback confirms as usual although they look odd, shape (n,); None for none.
+        sides: for each feature 1 (only greater values count), -1 (only smaller ones) or 0 (both); None: 0 for all.
+        season_ns: length of the season, nanoseconds; None means a day.
+        per_series: series that get a model for themselves, shape (s,); None for none.
     """
 
     x: Floats
-    series: NDArray[np.intp]
-    count: int
+    series: Ints
+    series_count: int
     begin_ns: Times
     window_ns: int
-    long: bool
-    told: NDArray[np.bool_] | None = None
+    is_long: bool
+    confirmed_usual: Bools | None = None
     sides: tuple[int, ...] | None = None
     season_ns: int | None = None
-    own: NDArray[np.bool_] | None = None
+    per_series: Bools | None = None
 
     @property
-    def ordinary(self) -> Floats:
-        """The feature vectors of windows that are usual without anyone saying so; all, if those are none."""
-        return self.x if self.told is None or self.told.all() else self.x[~self.told]
+    def unconfirmed(self) -> Floats:
+        """Features of the windows that feedback does not mention, shape (k, d); all windows where it mentions all."""
+        if self.confirmed_usual is None or self.confirmed_usual.all():
+            return self.x
+        return self.x[~self.confirmed_usual]
 
     @property
     def weighted(self) -> Floats:
-        """All feature vectors, those of windows that people said are usual _TOLD times: they are few, and what is
-        learned from a sample of the history must not miss them."""
-        return self.x if self.told is None else np.concatenate([self.x, *[self.x[self.told]] * (_TOLD - 1)])
+        """Features of all windows, shape (m, d), in which windows that feedback confirms as usual are repeated.
+
+        Such windows are few, and a detector that learns from a sample of the history must not miss them.
+        """
+        if self.confirmed_usual is None:
+            return self.x
+        return np.concatenate([self.x, *[self.x[self.confirmed_usual]] * (_CONFIRMED_WEIGHT - 1)])
 
     @property
-    def filled(self) -> "History":
-        """The same, with what is not known as usual."""
+    def filled(self) -> "FeatureHistory":
+        """A copy in which unknown features are at the series' center."""
         return replace(self, x=filled(self.x))
 
-    def where(self, mask: NDArray[np.bool_]) -> "History":
-        """The windows that `mask` (n,) selects."""
-        told = None if self.told is None else self.told[mask]
-        return replace(self, x=self.x[mask], series=self.series[mask], begin_ns=self.begin_ns[mask], told=told)
+    def where(self, mask: Bools) -> "FeatureHistory":
+        """Select windows.
+
+        Args:
+            mask: which windows to keep, shape (n,).
+
+        Returns:
+            A history of these windows and all series.
+        """
+        confirmed = None if self.confirmed_usual is None else self.confirmed_usual[mask]
+        return replace(
+            self, x=self.x[mask], series=self.series[mask], begin_ns=self.begin_ns[mask], confirmed_usual=confirmed
+        )
 
     def of(self, series: int) -> tuple[Times, Floats]:
-        """The begins (k,) and feature vectors (k, d) of one series."""
-        mine = self.series == series
-        return self.begin_ns[mine], self.x[mine]
+        """Select one series.
+
+        Args:
+            series: its number.
+
+        Returns:
+            The begins, shape (k,), and features, shape (k, d), of its windows.
+        """
+        mask = self.series == series
+        return self.begin_ns[mask], self.x[mask]
 
 
 class Follower(Protocol):
     """A detector on one series, fed with the series' windows in the order of time."""
 
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        """Of the next n windows, which begin at `begin_ns` (n,) and have the features x (n, d), NaN where one is not
-        known: scores (n,), the greater the more anomalous, from 0 on and unbounded above; and shares (n, d) of each
-        feature in them, whose rows sum to 1."""
+        """Score the next n windows of the series.
+
+        Args:
+            begin_ns: begins of the windows, shape (n,), nanoseconds since 1970.
+            x: features, shape (n, d), NaN where a feature is unknown.
+
+        Returns:
+            Scores, shape (n,), from 0 on and unbounded above; and each feature's share of its window's score, shape
+            (n, d), whose rows sum to 1.
+        """
         ...
 
     def state(self) -> Any:
-        """What is remembered of the series, for JSON; None where nothing is."""
+        """Return what the follower remembers of the series, for JSON; None where it remembers nothing."""
         ...
 
 
 class Detector(Protocol):
-    """What serving needs of a fitted detector.
-
-    adds_up: whether a score says what the last windows say together. Where it does not, periods add up windows of which
-    each says little (`anomaly.scoring.periods`).
-    """
+    """A fitted detector, as serving needs it."""
 
     @property
     def adds_up(self) -> bool:
-        """See above."""
+        """Whether a score already tells what the last windows tell together.
+
+        Where it does not, periods add up windows with middling scores (`anomaly.scoring.periods`).
+        """
         ...
 
     def follow(self, row: int, state: Any = None) -> Follower:
-        """A follower for a series: `row` is its number in training plus 1, or 0 for one that training has not seen. It
-        begins as training left the series, or where `state` was taken. Raises KeyError, TypeError or ValueError when
-        that does not fit."""
+        """Make a follower for one series.
+
+        Args:
+            row: the series' number in training plus 1, or 0 for a series that training has not seen.
+            state: a former follower's `state`; None begins where training left the series.
+
+        Returns:
+            The follower.
+
+        Raises:
+            KeyError: the state lacks something.
+            TypeError: the state is of another form.
+            ValueError: the state is of another form.
+        """
         ...
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The detector as plain arrays, from which `load` makes an equal one."""
+    def arrays(self) -> dict[str, AnyArray]:
+        """Return the detector as plain arrays by name, from which its declaration's `load` makes an equal one."""
         ...
 
 
@@ -115,23 +158,30 @@ class Memoryless(ABC):
 
     @property
     def adds_up(self) -> bool:
-        """No."""
+        """False: a score is about one window."""
         return False
 
     @abstractmethod
     def explain(self, x: Floats) -> tuple[Floats, Floats]:
-        """Scores (n,) of feature vectors (n, d), and shares (n, d) of each feature in them."""
+        """Score windows.
+
+        Args:
+            x: features, shape (n, d), all known.
+
+        Returns:
+            Scores, shape (n,), and shares, shape (n, d), as `Follower.explain` returns them.
+        """
 
     @abstractmethod
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """See `Detector.arrays`."""
+    def arrays(self) -> dict[str, AnyArray]:
+        """Return the detector as plain arrays by name."""
 
     def follow(self, row: int, state: Any = None) -> Follower:
-        """The same for each series."""
-        return _Unmindful(self)
+        """Make a follower, which is alike for all series and remembers nothing."""
+        return _MemorylessFollower(self)
 
 
-class _Unmindful:
+class _MemorylessFollower:
     def __init__(self, detector: Memoryless) -> None:
         self._detector = detector
 
@@ -143,6 +193,13 @@ class _Unmindful:
 
 
 def filled(x: Floats) -> Floats:
-    """Feature vectors (n, d), those that are not known (NaN) at the series' center."""
+    """Put unknown features at the series' center.
+
+    Args:
+        x: features, shape (n, d), NaN where a feature is unknown.
+
+    Returns:
+        Features, shape (n, d), 0 instead of NaN; `x` itself where all are known.
+    """
     unknown = np.isnan(x)
     return np.where(unknown, 0.0, x) if unknown.any() else x

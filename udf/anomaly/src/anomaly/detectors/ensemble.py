@@ -1,45 +1,97 @@
-"""Ensemble: the greatest of several detectors' scores, each in units of its own level, at which it says "anomalous".
+"""Ensemble: the greatest of several detectors' scores, each in units of the level at which it says "anomalous".
 
 The members see different things. The isolation forest knows what training has seen, all features together, and with a
-long history never forgets: a fault that comes again is found again. The value gap, the slow gap and the seasonal
-residual look at each feature for itself, go on learning, and see what is new, what creeps, and what comes at the wrong
-time of day.
+long history never forgets: it finds a fault again when it comes again. The value gap, the slow gap and the seasonal
+residual look at each feature for itself and go on learning. They find what is new, what creeps, and what comes at the
+wrong time of day.
 
-A member's level is the score that has the severity `_LEVEL` by windows that were held back, and no less than what did
-best on the Numenta Anomaly Benchmark, with one parameter set for all its files: a history in which little is new says
-little of what is rare.
+A member's level is the score that has the severity `_LEVEL` by the hold-out. It is no lower than the level that did
+best on the Numenta Anomaly Benchmark, with one set of parameters for all its files: a history in which little is new
+does not tell what is rare.
+
+Reference: Aggarwal and Sathe, "Theoretical Foundations and Algorithms for Outlier Ensembles", SIGKDD Explorations 17
+(1), 2015: the maximum of scores that are made comparable first.
+
+Example:
+    A score of 1 is where one of the members says "anomalous".
+
+    >>> import numpy as np
+    >>> from anomaly.detectors import registry
+    >>> from anomaly.detectors.base import FeatureHistory
+    >>> from anomaly.detectors.declaration import FitRequest
+    >>> x = np.random.default_rng(0).normal(0.0, 1.0, (500, 1))
+    >>> begin_ns = np.arange(600) * 60_000_000_000
+    >>> history = FeatureHistory(x, np.zeros(500, dtype=np.intp), 1, begin_ns[:500], 60_000_000_000, is_long=False)
+    >>> request = FitRequest(history, registry.declaration("ensemble").description.defaults)
+    >>> detector, _ = registry.fit("ensemble", request)
+    >>> scores, _ = detector.follow(1).explain(begin_ns[500:502], np.array([[0.3], [9.0]]))
+    >>> [bool(score > 1.0) for score in scores]
+    [False, True]
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from anomaly.detectors import gap, isolation_forest, seasonal, slow_gap
 from anomaly.detectors.base import Detector, Follower
+from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted, HoldOut
+from anomaly.pipeline.detectors import Description
 from anomaly.severity.calibration import calibrate
-from anomaly.windows.arrays import Floats, Times
+from anomaly.windows.arrays import AnyArray, Floats, Times
 
-# A severity, once in 1,000 days: well beyond where periods open, as how far tails reach there decides who is heard.
+# Once in 1,000 days: well beyond where periods open, as the tails that far out decide which member is heard.
 _LEVEL = 87.5
-_LEAST_LEVELS = {"gap": 0.04, "slow_gap": 3.0, "seasonal": 11.0}
-# Of the forest when history is short: its score is then a surprise (`anomaly.detectors.wrappers.running_tail`).
-_LEAST_SURPRISE = 16.0
-MEMBERS = (*_LEAST_LEVELS, "isolation_forest")
+_DAY_NS = 86_400e9
 
 
-def levels(held_back: Floats, windows_per_day: float, *, long: bool) -> Floats:
-    """The members' levels (m,), by their scores (n, m) of windows that were held back, which may be none. long: see
-    `History`."""
-    least = np.array([*_LEAST_LEVELS.values(), 0.0 if long else _LEAST_SURPRISE])
-    if not len(held_back):
-        return least
-    rare = [calibrate(scores).score_at(_LEVEL, windows_per_day) for scores in held_back.T]
-    return np.asarray(np.maximum(rare, least))
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One of the ensemble's detectors, with its lowest level for a long and for a short history."""
+
+    declaration: Declaration
+    lowest_level: float
+    lowest_level_when_short: float
+
+
+_MEMBERS = (
+    _Member(gap.DECLARATION, 0.04, 0.04),
+    _Member(slow_gap.DECLARATION, 3.0, 3.0),
+    _Member(seasonal.DECLARATION, 11.0, 11.0),
+    # With a short history the forest's score is a surprise (`anomaly.detectors.wrappers.running_tail`).
+    _Member(isolation_forest.DECLARATION, 0.0, 16.0),
+)
+_DECLARATIONS = {member.declaration.name: member.declaration for member in _MEMBERS}
+MEMBERS = tuple(_DECLARATIONS)
+
+
+def levels(hold_out: HoldOut) -> Floats:
+    """Choose the members' levels.
+
+    Args:
+        hold_out: the members' scores, shape (n, m).
+
+    Returns:
+        Levels, shape (m,), in units of the members' scores.
+    """
+    lowest = np.array(
+        [member.lowest_level if hold_out.is_long else member.lowest_level_when_short for member in _MEMBERS]
+    )
+    if not len(hold_out.scores):
+        return lowest
+    rare = [calibrate(scores).score_at(_LEVEL, hold_out.windows_per_day) for scores in hold_out.scores.T]
+    return np.asarray(np.maximum(rare, lowest))
 
 
 class Ensemble:
-    """members: fitted, by name. levels: (m,)."""
+    """The fitted ensemble.
+
+    Attributes:
+        members: fitted detectors by name.
+        levels: the members' levels, shape (m,).
+    """
 
     def __init__(self, members: Mapping[str, Detector], levels: Floats) -> None:
         self.members = members
@@ -47,18 +99,22 @@ class Ensemble:
 
     @property
     def adds_up(self) -> bool:
-        """Most members do, and runs of windows are theirs to find."""
+        """True: most members add windows up, and find runs of windows themselves."""
         return True
 
     def follow(self, row: int, state: Any = None) -> "EnsembleFollower":
-        """See `Detector.follow`."""
+        """Make a follower of each member for a series, as `Detector.follow` says."""
         states = [None] * len(self.members) if state is None else state
         return EnsembleFollower(
-            [member.follow(row, mine) for member, mine in zip(self.members.values(), states, strict=True)], self.levels
+            [
+                member.follow(row, member_state)
+                for member, member_state in zip(self.members.values(), states, strict=True)
+            ],
+            self.levels,
         )
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The members' arrays, their names and their levels."""
+    def arrays(self) -> dict[str, AnyArray]:
+        """Return the members' arrays, their names and their levels."""
         arrays = {name: array for member in self.members.values() for name, array in member.arrays().items()}
         return {**arrays, "ensemble_members": np.array(list(self.members)), "ensemble_levels": self.levels}
 
@@ -71,7 +127,7 @@ class EnsembleFollower:
         self._levels = levels
 
     def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        """See `Follower.explain`. Shares are those of the member with the greatest score."""
+        """Score the next windows; a window's shares are those of the member with the greatest score."""
         explained = [follower.explain(begin_ns, x) for follower in self._followers]
         scores = np.stack([score for score, _ in explained], axis=1) / self._levels
         greatest = scores.argmax(axis=1)
@@ -79,5 +135,69 @@ class EnsembleFollower:
         return scores.max(axis=1), shares
 
     def state(self) -> Any:
-        """See `Follower.state`."""
+        """Return what the members remember, for JSON."""
         return [follower.state() for follower in self._followers]
+
+
+def combine(parts: Sequence[Detector], hold_out: HoldOut) -> tuple[Ensemble, Floats]:
+    """Make the ensemble of its fitted members.
+
+    Args:
+        parts: the members, in the order of `MEMBERS`.
+        hold_out: their scores, shape (n, m).
+
+    Returns:
+        The ensemble, and its own scores of the hold-out, shape (n,).
+    """
+    chosen = levels(hold_out)
+    return Ensemble(dict(zip(MEMBERS, parts, strict=True)), chosen), (hold_out.scores / chosen).max(axis=1)
+
+
+def fit(request: FitRequest) -> Fitted:
+    """Fit the members without a hold-out, so that each has its lowest level.
+
+    Training fits the members itself, scores its hold-out by them, and calls `combine`.
+
+    Args:
+        request: history, the forest's parameters, and the rest.
+
+    Returns:
+        The ensemble, and the forest's estimator where the request asks for it.
+    """
+    fitted = [declaration.fit(request) for declaration in _DECLARATIONS.values()]
+    nothing = HoldOut(np.empty((0, len(fitted))), _DAY_NS / request.history.window_ns, request.history.is_long)
+    estimators = (each.estimator for each in fitted if each.estimator is not None)
+    return Fitted(combine([each.detector for each in fitted], nothing)[0], next(estimators, None))
+
+
+def load(arrays: Arrays) -> Ensemble:
+    """Make the fitted ensemble from its arrays.
+
+    Args:
+        arrays: what `arrays` of the fitted ensemble returned.
+
+    Returns:
+        An ensemble that scores as the stored one did.
+
+    Raises:
+        KeyError: an array is missing, or a stored member is not one of `MEMBERS`.
+    """
+    members = {name: _DECLARATIONS[name].load(arrays) for name in arrays["ensemble_members"].tolist()}
+    return Ensemble(members, np.asarray(arrays["ensemble_levels"], dtype=np.float64))
+
+
+DECLARATION = Declaration(
+    description=Description(
+        name="ensemble",
+        summary="the greatest of the scores of gap, slow_gap, seasonal and the forest",
+        sees="what its members see: `gap`, `slow_gap`, `seasonal`, and the forest",
+        misses="what all its members miss",
+        remembers="what its members remember",
+        parameters=isolation_forest.DECLARATION.description.parameters,
+        seasonal=True,
+    ),
+    fit=fit,
+    load=load,
+    members=tuple(_DECLARATIONS.values()),
+    combine=combine,
+)

@@ -1,29 +1,48 @@
-"""Seasonal residual: how far the last six windows are, on average, from what is usual at this hour of the day; and how
-rare that is.
+"""Seasonal residual: how far the last six windows are, on average, from the baseline of this hour; as a surprise.
 
-Sees the usual value at the unusual time, in series that follow the day (UTC), or another season: a week, the cycle of a
-machine. Up to a day it has 24 parts; longer, its hours are the parts, up to those of a week. Needs seasons: in a part
-that is seen for the first time, what was usual in the part before is, too, as a fault may be all that this one has
-shown. Misses single windows.
+It finds the usual value at the unusual time, in series that follow the day (UTC) or another season, such as a week or
+the cycle of a machine. Up to a day, a season has 24 parts. A longer one is cut into its hours, up to those of a week.
+The detector needs several seasons: in a part that is seen for the first time, the baseline of the part before holds,
+too, as a fault may be all that the new part has shown. It misses single windows.
+
+Reference: the residual from seasonal means is that of classical decomposition, as in Hyndman and Athanasopoulos,
+"Forecasting: Principles and Practice", 3rd edition, section 3.4; its rarity is a surprise
+(`anomaly.detectors.parts.surprise`).
+
+Example:
+    Noon's value at midnight is within the usual range, and scores high.
+
+    >>> import math
+    >>> from anomaly.detectors.parts.channel import Setting
+    >>> from anomaly.detectors.seasonal import Seasonal
+    >>> ten_minutes = 600_000_000_000
+    >>> channel = Seasonal(Setting(ten_minutes))
+    >>> swing = [math.sin(at * math.tau / 144) for at in range(6 * 144)]
+    >>> scores = [channel.feed(at * ten_minutes, value) for at, value in enumerate(swing)]
+    >>> odd = [channel.feed((6 * 144 + at) * ten_minutes, -swing[at]) for at in range(48)]
+    >>> max(odd) > 2 * max(scores[2 * 144 :])
+    True
 """
 
 import math
 from collections import deque
 from typing import Any
 
+from anomaly.detectors.parts import featurewise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.surprise import Surprise
+from anomaly.pipeline.detectors import Description
 
 _HOUR_NS = 3_600_000_000_000
 _LEAST_PARTS, _MOST_PARTS = 24, 168
-# A part's usual value is the mean of a fortnight, and of this many seasons at least, and then follows slowly.
+# A part's baseline is the mean of a fortnight, and of this many seasons at least; then it follows slowly.
 _FORTNIGHT_NS = 14 * 24 * _HOUR_NS
 _SEASONS = 4
 _AVERAGED = 6
 
 
 def parts(season_ns: int) -> int:
-    """Into how many parts a season is cut."""
+    """Return into how many parts a season of this length, in nanoseconds, is cut."""
     return min(max(season_ns // _HOUR_NS, _LEAST_PARTS), _MOST_PARTS)
 
 
@@ -40,45 +59,54 @@ class Seasonal:
         self._most = max(1.0, kept_ns / (self._parts * setting.window_ns))
         self._means = [0.0] * self._parts
         self._counts = [0.0] * self._parts
-        # The season in which each part was seen first; negative: in none.
+        # Number of the season in which each part was seen first; negative where it was not seen.
         self._first = [-1] * self._parts
         self._residuals: deque[float] = deque(maxlen=_AVERAGED)
         self._surprise = Surprise()
 
     def feed(self, begin_ns: int, value: float) -> float:
-        """The score of the next window."""
-        # Far outliers must not decide what is usual.
+        """Score the next window, as `Channel.feed` says."""
+        # A far outlier must not move the baseline far.
         value = math.asinh(value)
         season, since_ns = divmod(begin_ns, self._season_ns)
         part = since_ns * self._parts // self._season_ns
         if self._first[part] < 0:
             self._first[part] = season
-        self._residuals.append(value - self._usual(part, value, new=season == self._first[part]))
+        self._residuals.append(value - self._baseline(part, value, is_new=season == self._first[part]))
         self._counts[part] = count = min(self._counts[part] + 1.0, self._most)
         self._means[part] += (value - self._means[part]) / count
         residual = math.fsum(self._residuals) / _AVERAGED
         return self._surprise.feed(max(self._side * residual, 0.0) if self._side else abs(residual))
 
-    def _usual(self, part: int, value: float, *, new: bool) -> float:
-        """What is usual in a part; where that is new, what is nearest to the value. Itself, where nothing was seen."""
+    def _baseline(self, part: int, value: float, *, is_new: bool) -> float:
+        """Return the baseline of a part.
+
+        Args:
+            part: its number.
+            value: the value that is compared with it, and the baseline where nothing was seen.
+            is_new: whether this is the first season of the part; then the part before counts where it is nearer.
+
+        Returns:
+            The baseline.
+        """
         if not self._counts[part]:
             return value
-        usual = self._means[part]
-        if new and self._counts[part - 1]:
-            return min(usual, self._means[part - 1], key=lambda mean: abs(value - mean))
-        return usual
+        baseline = self._means[part]
+        if is_new and self._counts[part - 1]:
+            return min(baseline, self._means[part - 1], key=lambda mean: abs(value - mean))
+        return baseline
 
     def pause(self) -> None:
-        """Windows are missing: the average begins anew."""
+        """Begin the average anew: windows before and after the missing ones do not belong together."""
         self._residuals.clear()
 
     def state(self) -> Any:
-        """For JSON."""
+        """Return what is remembered, for JSON."""
         return [self._means, self._counts, self._first, list(self._residuals), self._surprise.state()]
 
     @classmethod
     def from_state(cls, setting: Setting, state: Any) -> "Seasonal":
-        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        """Make a channel from a former `state`, as `Channel.from_state` says."""
         seasonal = cls(setting)
         means, counts, first, residuals, surprise = state
         if not len(means) == len(counts) == len(first) == seasonal._parts:
@@ -90,3 +118,16 @@ class Seasonal:
         seasonal._residuals.extend(float(residual) for residual in residuals)
         seasonal._surprise = Surprise.from_state(surprise)
         return seasonal
+
+
+DECLARATION = featurewise.declare(
+    Description(
+        name="seasonal",
+        summary="how far the last six windows are from the baseline of this hour",
+        sees="the usual value at the unusual hour (UTC), or at the wrong time of the pipeline's `seasonality`",
+        misses="single windows, and much of the first time that it sees an hour",
+        remembers="each hour's mean, of 14 days",
+        seasonal=True,
+    ),
+    Seasonal,
+)

@@ -6,7 +6,8 @@ check.
 """
 
 from anomaly.pipeline.duration import DurationError, format_duration, parse_duration
-from anomaly.pipeline.specification import Alerts, Field, Periods, Pipeline, Training, canonical_json, load_schema
+from anomaly.pipeline.schema import load_schema
+from anomaly.pipeline.specification import Alerts, Field, Periods, Pipeline, Training, canonical_json
 from anomaly.pipeline.validate import SpecError, normalize, parse
 
 __all__ = [

@@ -7,15 +7,9 @@ import math
 from collections.abc import Iterator
 from datetime import datetime
 
+from anomaly.pipeline.detectors import descriptions, seasonal_detectors
 from anomaly.pipeline.duration import DurationError, parse_duration
-from anomaly.pipeline.specification import (
-    DEFAULT_PARAMETERS,
-    DEFAULT_SEASONALITY,
-    SEASONAL_DETECTORS,
-    SHAPES,
-    Pipeline,
-    usual_severity,
-)
+from anomaly.pipeline.specification import DEFAULT_SEASONALITY, SHAPES, Pipeline, usual_severity
 
 Finding = tuple[str, object, str]
 
@@ -107,7 +101,7 @@ def _fields(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _parameters(pipeline: Pipeline) -> Iterator[Finding]:
-    known = DEFAULT_PARAMETERS.get(pipeline.detector, {})
+    known = descriptions()[pipeline.detector].parameters
     for name, value in pipeline.parameters.items():
         if name not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
@@ -120,8 +114,8 @@ def _seasonality(pipeline: Pipeline) -> Iterator[Finding]:
     seasonality = pipeline.seasonality
     if seasonality is None:
         return
-    if pipeline.detector not in SEASONAL_DETECTORS:
-        able = " or ".join(SEASONAL_DETECTORS)
+    if pipeline.detector not in seasonal_detectors():
+        able = " or ".join(seasonal_detectors())
         yield "seasonality", seasonality, f"is nothing that {pipeline.detector} looks at: remove it, or choose {able}"
     elif seasonality != DEFAULT_SEASONALITY and pipeline.season_ns < _MIN_SEASON_WINDOWS * pipeline.window_ns:
         least = f"{_MIN_SEASON_WINDOWS} windows ({pipeline.window} each)"

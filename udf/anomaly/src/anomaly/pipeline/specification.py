@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from typing import Any
 
+from anomaly.pipeline.detectors import descriptions
 from anomaly.pipeline.duration import format_duration, parse_duration
 
 # Another value of one of these makes other features or other scores, so a model trained with the old value is refused.
@@ -260,14 +260,6 @@ def canonical_json(specification: Pipeline | Mapping[str, Any]) -> str:
     return text.replace("'", "\\u0027")
 
 
-def load_schema() -> dict[str, Any]:
-    """The published JSON Schema of one pipeline."""
-    schema: dict[str, Any] = json.loads(
-        resources.files("anomaly").joinpath("pipeline.schema.json").read_text(encoding="utf-8")
-    )
-    return schema
-
-
 def usual_severity(window_ns: int) -> float:
     """The severity that one window in twenty reaches: windows of a day are rare by being few."""
     return 50.0 + 12.5 * math.log10(20.0 * window_ns / 86_400e9)
@@ -285,8 +277,8 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
     warning = float(alerts.get("warning", max(DEFAULT_WARNING, info)))
     close = float(periods.get("close", max(DEFAULT_CLOSE, math.ceil(usual_severity(window_ns)))))
     detector = mapping.get("detector", DEFAULT_DETECTOR)
-    defaults = DEFAULT_PARAMETERS.get(detector, {})
-    seasonality = mapping.get("seasonality", DEFAULT_SEASONALITY if detector in SEASONAL_DETECTORS else None)
+    description = descriptions().get(detector)
+    seasonality = mapping.get("seasonality", DEFAULT_SEASONALITY if description and description.seasonal else None)
     return Pipeline(
         name=mapping["name"],
         database=mapping["database"],
@@ -298,7 +290,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         aggregate=tuple(mapping.get("aggregate", DEFAULT_AGGREGATE)),
         missing=mapping.get("missing", DEFAULT_MISSING),
         detector=detector,
-        parameters={**defaults, **mapping.get("parameters", {})},
+        parameters={**(description.defaults if description else {}), **mapping.get("parameters", {})},
         seasonality=None if seasonality is None else format_duration(parse_duration(seasonality)),
         enabled=mapping.get("enabled", True),
         kapacitor=mapping.get("kapacitor"),
@@ -337,14 +329,6 @@ SHAPES = SPREADS | {"count"}
 DEFAULT_AGGREGATE = ("mean", "stddev")
 DEFAULT_MISSING = "skip"
 DEFAULT_DETECTOR = "ensemble"
-_FOREST = {"trees": 100, "samples": 256, "context": [], "models": "pooled"}
-DEFAULT_PARAMETERS: dict[str, dict[str, Any]] = {
-    "isolation_forest": _FOREST,
-    "ensemble": _FOREST,
-    "knn": {"neighbours": 5, "models": "pooled"},
-}
-# Those that know what is usual at which time.
-SEASONAL_DETECTORS = ("ensemble", "seasonal")
 DEFAULT_SEASONALITY = "1d"
 DEFAULT_FROM = "24h"
 DEFAULT_TO = "0s"

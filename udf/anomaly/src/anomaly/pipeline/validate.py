@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anomaly.pipeline.checks import check
-from anomaly.pipeline.specification import Pipeline, build, load_schema
+from anomaly.pipeline.schema import load_schema
+from anomaly.pipeline.specification import Pipeline, build
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Detector, History
-from anomaly.detectors.registry import combine, fit, members
+from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.declaration import FitRequest, HoldOut
+from anomaly.detectors.registry import declaration
 from anomaly.models.features import Scaling, features, fit_scaling
 from anomaly.models.model import Model, score_windows
 from anomaly.models.reference import reference
@@ -93,7 +94,8 @@ def train(
     blocks = Blocks(usable.begin_ns, planned.periods_ns)
     told = (feedback or Feedback(pipeline)).confirmed_usual(usable)
     scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), told)
-    parts = np.empty((len(usable), len(members(pipeline.detector))))
+    detector_declaration = declaration(pipeline.detector)
+    parts = np.empty((len(usable), len(detector_declaration.parts)))
 
     def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
         others = blocks.trained_on(fold)
@@ -101,7 +103,7 @@ def train(
         mine = blocks.held_back(fold) & scored
         shown = usable.with_lead_in(mine)
         windows, kept = usable.where(shown), mine[shown]
-        return mine, np.stack([score_windows(scaling, detector, windows)[kept] for detector in fitted.values()], axis=1)
+        return mine, np.stack([score_windows(scaling, detector, windows)[kept] for detector in fitted], axis=1)
 
     steps = FOLDS + 1
     folds = Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(
@@ -111,7 +113,8 @@ def train(
         parts[mine] = scores
         progress.at(done / steps, "of the forests fitted, those for the calibration first")
     scaling, fitted, estimator = _fit(pipeline, planned, usable, told, seed, keep=True, jobs=jobs)
-    detector, held_back = combine(pipeline.detector, fitted, parts[scored], pipeline.windows_per_day, long=planned.long)
+    hold_out = HoldOut(parts[scored], pipeline.windows_per_day, planned.long)
+    detector, held_back = detector_declaration.combine(fitted, hold_out)
     quality = check_quality(pipeline, usable.begin_ns[scored], held_back, blocks.number[scored])
     progress.at(1.0, "of the forests fitted")
     x = scaling.transform(usable.values[scored], usable.series[scored] + 1)
@@ -128,8 +131,8 @@ def _fit(
     *,
     keep: bool = False,
     jobs: int = 1,
-) -> tuple[Scaling, dict[str, Detector], object]:
-    """The scaling, the detectors by name, and the library's own object of the one that has one."""
+) -> tuple[Scaling, list[Detector], object]:
+    """Fit the scaling and the detector's parts; return them, and the library's own object of the part that has one."""
     scaling = fit_scaling(
         features(pipeline),
         windows.keys,
@@ -139,23 +142,22 @@ def _fit(
         relevance(pipeline.watched, pipeline.aggregate),
     )
     x = scaling.transform(windows.values, windows.series + 1)
-    history = History(
+    history = FeatureHistory(
         x,
         windows.series,
         len(windows.keys),
         windows.begin_ns,
         pipeline.window_ns,
         planned.long,
-        told=told if told.any() else None,
+        confirmed_usual=told if told.any() else None,
         sides=None if scaling.relevance is None else scaling.relevance.sides,
         season_ns=pipeline.season_ns,
-        own=planned.own,
+        per_series=planned.own,
     )
-    fitted = {
-        name: fit(name, history, planned.parameters, seed, keep=keep, jobs=jobs) for name in members(pipeline.detector)
-    }
-    estimators = (estimator for _, estimator in fitted.values() if estimator is not None)
-    return scaling, {name: detector for name, (detector, _) in fitted.items()}, next(estimators, None)
+    request = FitRequest(history, planned.parameters, seed, keep_estimator=keep, jobs=jobs)
+    fitted = [part.fit(request) for part in declaration(pipeline.detector).parts]
+    estimators = (each.estimator for each in fitted if each.estimator is not None)
+    return scaling, [each.detector for each in fitted], next(estimators, None)
 
 
 def _calibrating(usable: Windows, scored: NDArray[np.bool_], told: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.base import LONG_WINDOWS
-from anomaly.detectors.registry import least_own_bytes
+from anomaly.detectors.registry import declaration
 from anomaly.detectors.wrappers import context, per_series
 from anomaly.models.features import features
 from anomaly.pipeline import Pipeline
@@ -17,7 +17,7 @@ from anomaly.windows.windows import Windows
 
 @dataclass(frozen=True)
 class Plan:
-    """long: see `anomaly.detectors.base.History`. context: what is used of it. columns: its names. own: (s,), which
+    """long: `FeatureHistory.is_long`. context: what is used of it. columns: its names. own: (s,), which
     series get a model of their own; None: none. parameters: the pipeline's, with the context that is used."""
 
     keys: tuple[tuple[str, ...], ...]
@@ -64,11 +64,12 @@ def plan(pipeline: Pipeline, usable: Windows) -> Plan:
     # One series that has enough for its own makes the others' pooled model one of a long history.
     long = long or (owning and int(lengths.max()) >= LONG_WINDOWS)
     asked = pipeline.parameters.get("context", ())
-    choice = context.choose(asked, usable.series, usable.begin_ns, pipeline.window_ns, long=long)
+    choice = context.choose(asked, usable.series, usable.begin_ns, pipeline.window_ns, is_long=long)
     names = [feature.name for feature in features(pipeline)]
     columns = context.column_names(choice.used, names)
     parameters = {**pipeline.parameters, "context": choice.used}
     mine = None
     if owning:
-        mine = per_series.chosen(lengths, least_own_bytes(pipeline.detector, parameters, len(names) + len(columns)))
+        least_bytes = declaration(pipeline.detector).least_series_bytes(parameters, len(names) + len(columns))
+        mine = per_series.chosen(lengths, least_bytes)
     return Plan(usable.keys, long, choice, tuple(columns), mine, parameters)

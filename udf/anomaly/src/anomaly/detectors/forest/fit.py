@@ -1,85 +1,32 @@
-"""Isolation Forest, trained by scikit-learn and turned into plain arrays."""
+"""Fit an Isolation Forest by scikit-learn and turn it into the plain arrays that serve."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Detector, History
-from anomaly.detectors.forest.isolation_forest import IsolationForest
-from anomaly.detectors.wrappers import per_series, running_tail
-from anomaly.detectors.wrappers.context import Columns, Contextual, states
-from anomaly.detectors.wrappers.tails import Tailed, fit_tails
-from anomaly.windows.arrays import Floats
-from anomaly.windows.blocks import FOLDS, Blocks
+from anomaly.detectors.forest.served import IsolationForest
+from anomaly.windows.arrays import AnyArray, Floats
 
-# More windows than this are thinned evenly: a tree sees some hundreds anyway, and the boxes of the leaves are filled.
+# A longer history is thinned evenly: a tree sees some hundred windows, but all of them go into the leaves' boxes.
 _MOST_ROWS = 200_000
-# Of a forest of a series' own.
-_LEAST_TREES = 10
 
 
-def fit_detector(
-    history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False, jobs: int = 1
-) -> tuple[Detector, object]:
-    """The forest, and what is around it. With a long history: its features' tails, forests of series' own
-    (`anomaly.detectors.wrappers.per_series`), by so many threads, and the context that is asked for
-    (`anomaly.detectors.wrappers.context`). With
-    a short one: the running tail of its scores.
+def fit_forest(
+    x: Floats, parameters: Mapping[str, Any], seed: int, *, keep: bool = False
+) -> tuple[IsolationForest, object]:
+    """Fit a forest.
 
-    Returns it and, when `keep`, scikit-learn's own forest, the pooled one, else None.
+    Args:
+        x: features, shape (n, d), all known.
+        parameters: `trees`, and `samples`: how many rows of `x` each tree is grown from.
+        seed: of the random cuts.
+        keep: whether to return scikit-learn's own forest, too.
+
+    Returns:
+        The forest that serves, and scikit-learn's own or None.
     """
-    kinds = parameters.get("context", ()) if history.long else ()
-    # What remembers has to know what is not known.
-    history = history if kinds else history.filled
-    if not history.long:
-        forest, estimator = fit(history.weighted, parameters, seed, keep=keep)
-        return running_tail.fit(forest, history, held_back(history, parameters, seed)), estimator
-    if not kinds:
-        pooled, estimator = _tailed(history, parameters, seed, keep=keep)
-        return _with_own(pooled, history, parameters, seed, jobs), estimator
-    columns = Columns(kinds, history.x.shape[1], history.window_ns, history.sides)
-    extended, known = columns.along(history)
-    shown = replace(history, x=extended).where(known)
-    plain, _ = _tailed(history.filled, parameters, seed)
-    pooled, estimator = _tailed(shown, parameters, seed, keep=keep)
-    full = _with_own(pooled, shown, parameters, seed, jobs)
-    return Contextual(columns, plain, full, states(columns, history)), estimator
-
-
-def _tailed(history: History, parameters: Mapping[str, Any], seed: int, *, keep: bool = False) -> tuple[Tailed, object]:
-    tails = fit_tails(history.ordinary)
-    forest, estimator = fit(tails.apply(history.weighted), parameters, seed, keep=keep)
-    return Tailed(tails, forest), estimator
-
-
-def _with_own(pooled: Tailed, history: History, parameters: Mapping[str, Any], seed: int, jobs: int) -> Detector:
-    tree = _tree_bytes(parameters, history.x.shape[1])
-
-    def one(mine: History, budget: int, seed: int) -> Tailed:
-        trees = min(max(_LEAST_TREES, int(parameters["trees"]) // 4), budget // tree)
-        return _tailed(mine, {**parameters, "trees": trees}, seed)[0]
-
-    return per_series.fit(pooled, history, one, seed, jobs)
-
-
-def least_own_bytes(parameters: Mapping[str, Any], width: int) -> int:
-    """Of the smallest forest of a series' own, as arrays, with so many features and columns."""
-    return _LEAST_TREES * _tree_bytes(parameters, width)
-
-
-def _tree_bytes(parameters: Mapping[str, Any], width: int) -> int:
-    """Of a tree, as arrays: at most. It was measured to have a leaf for each four of its samples, and with few samples
-    for each three."""
-    leaves = int(parameters["samples"]) // 3 + 1
-    return leaves * (8 + 3 * 8 * width) + 2 * leaves * 22
-
-
-def fit(x: Floats, parameters: Mapping[str, Any], seed: int, *, keep: bool = False) -> tuple[IsolationForest, object]:
-    """A forest of `parameters["trees"]` trees, each grown from `parameters["samples"]` rows of x (n, d); and, when
-    `keep`, scikit-learn's own, else None."""
     # scikit-learn is for training only: serving must not load it.
     from sklearn.ensemble import IsolationForest as Forest
 
@@ -94,22 +41,32 @@ def fit(x: Floats, parameters: Mapping[str, Any], seed: int, *, keep: bool = Fal
     return flatten(forest, x), forest if keep else None
 
 
-def held_back(history: History, parameters: Mapping[str, Any], seed: int) -> Floats:
-    """What forests say of the history's windows (n,) that they have not seen: each block by one trained without it, of
-    a quarter of the trees, which say the same but for some noise."""
-    parameters = {**parameters, "trees": max(1, int(parameters["trees"]) // 4)}
-    blocks = Blocks(history.begin_ns)
-    scores = np.empty(len(history.x))
-    for fold in range(FOLDS):
-        forest, _ = fit(history.x[blocks.trained_on(fold)], parameters, seed + 1 + fold)
-        mine = blocks.held_back(fold)
-        scores[mine] = forest.score(history.x[mine])
-    return scores
+def largest_tree_bytes(parameters: Mapping[str, Any], width: int) -> int:
+    """Return the size of the largest tree.
+
+    A tree was measured to have a leaf for each four of its samples, and with few samples for each three.
+
+    Args:
+        parameters: `samples`: how many windows a tree is grown from.
+        width: the number of features and columns.
+
+    Returns:
+        Bytes as arrays.
+    """
+    leaves = int(parameters["samples"]) // 3 + 1
+    return leaves * (8 + 3 * 8 * width) + 2 * leaves * 22
 
 
 def flatten(forest: Any, x: Floats) -> IsolationForest:
-    """A fitted scikit-learn IsolationForest as arrays; the boxes are around the rows of x, which must hold the rows
-    that the trees were grown from."""
+    """Turn a fitted scikit-learn IsolationForest into arrays.
+
+    Args:
+        forest: scikit-learn's forest.
+        x: the rows that its trees were grown from and perhaps others, shape (n, d); the leaves' boxes are around them.
+
+    Returns:
+        The forest that serves.
+    """
     single = x.astype(np.float32)
     parts = [_tree(estimator.tree_, single, x) for estimator in forest.estimators_]
     nodes = np.cumsum([0] + [len(part["feature"]) for part in parts])
@@ -130,16 +87,25 @@ def flatten(forest: Any, x: Floats) -> IsolationForest:
     )
 
 
-def average_path(samples: NDArray[Any]) -> Floats:
-    """c(n): the average path length of an unsuccessful search in a binary tree of n; equation 1 of the paper, with the
-    logarithm plus Euler's constant for the harmonic number, as in scikit-learn."""
+def average_path(samples: AnyArray) -> Floats:
+    """Compute c(n), the average path length of an unsuccessful search in a binary tree.
+
+    It is equation 1 of Liu, Ting and Zhou, with the logarithm plus Euler's constant for the harmonic number, as in
+    scikit-learn.
+
+    Args:
+        samples: numbers of points in the trees, shape (n,).
+
+    Returns:
+        Path lengths, shape (n,).
+    """
     n = samples.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        long = 2.0 * (np.log(n - 1.0) + np.euler_gamma) - 2.0 * (n - 1.0) / n
-    return np.where(n <= 1, 0.0, np.where(n == 2, 1.0, long))
+        larger = 2.0 * (np.log(n - 1.0) + np.euler_gamma) - 2.0 * (n - 1.0) / n
+    return np.where(n <= 1, 0.0, np.where(n == 2, 1.0, larger))
 
 
-def _tree(tree: Any, single: NDArray[np.float32], x: Floats) -> dict[str, NDArray[Any]]:
+def _tree(tree: Any, single: NDArray[np.float32], x: Floats) -> dict[str, AnyArray]:
     m, d = tree.node_count, x.shape[1]
     is_leaf = tree.children_left == -1
     itself = np.arange(m)

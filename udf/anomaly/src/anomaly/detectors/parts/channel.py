@@ -1,4 +1,4 @@
-"""One feature of one series, followed by what remembers it: the interface, and what it is told beforehand."""
+"""One feature of one series, followed by a detector that remembers: the interface, and its settings."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -8,9 +8,14 @@ DAY_NS = 86_400_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """window_ns: a window's length. side: whether only greater (1) or only smaller (-1) features than usual count, or
-    both (0); features themselves are one-sided already (`anomaly.models.relevance`), sums and means of them are not.
-    season_ns: after how long what is usual recurs."""
+    """What a channel is told beforehand.
+
+    Attributes:
+        window_ns: length of a window, nanoseconds.
+        side: 1 if only greater values than the baseline count, -1 if only smaller ones, 0 if both do. Features are
+            one-sided already (`anomaly.models.relevance`); sums and means of them are not.
+        season_ns: length of the season, nanoseconds.
+    """
 
     window_ns: int
     side: int = 0
@@ -18,23 +23,43 @@ class Setting:
 
 
 class Channel(Protocol):
-    """One feature of one series. Features are scaled: see `anomaly.models.features`."""
+    """One feature of one series. Features are scaled (`anomaly.models.features`)."""
 
     def __init__(self, setting: Setting) -> None: ...
 
     def feed(self, begin_ns: int, value: float) -> float:
-        """The score of the next window, 0 or greater, from what was before and the window itself."""
+        """Score the next window, which then belongs to the past.
+
+        Args:
+            begin_ns: its begin, nanoseconds since 1970.
+            value: its feature.
+
+        Returns:
+            A score of 0 or more, from what was before and the window itself.
+        """
         ...
 
     def pause(self) -> None:
-        """Windows are missing between the last and the next."""
+        """Take notice that windows are missing between the last and the next."""
         ...
 
     def state(self) -> Any:
-        """What is remembered, for JSON."""
+        """Return what is remembered, for JSON."""
         ...
 
     @classmethod
     def from_state(cls, setting: Setting, state: Any) -> Self:
-        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        """Make a channel that goes on from a state.
+
+        Args:
+            setting: what the former channel was told.
+            state: what its `state` returned.
+
+        Returns:
+            The channel.
+
+        Raises:
+            TypeError: the state is of another form.
+            ValueError: the state is of another form.
+        """
         ...

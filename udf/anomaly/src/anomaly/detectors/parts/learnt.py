@@ -1,4 +1,4 @@
-"""What followers remember at the end of training, series by series, and how it is kept in the model's file."""
+"""What followers remember at the end of training, series by series, and how the model's file keeps it."""
 
 import json
 import zlib
@@ -8,34 +8,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Follower, History
+from anomaly.detectors.base import FeatureHistory, Follower
+from anomaly.windows.arrays import AnyArray
 
-# What the follower for unseen series has seen of each series in training.
+# How many windows of each series' end the follower for unseen series has seen in training.
 SHOWN = 2_000
-# A series with fewer windows begins as one that training has not seen: to one value, any other is new.
+# A series with fewer windows begins as an unseen one: to a follower that knows one value, any other value is new.
 ENOUGH = 100
 
 
-def learnt_states(history: History, new: Callable[[], Follower]) -> list[Any]:
-    """The states of followers after the history, by row (see `Detector.follow`): of one that has seen the end of every
-    series' history, for series that training has not seen, then of each series' own."""
-    anyone = new()
+def learnt_states(history: FeatureHistory, new: Callable[[], Follower]) -> list[Any]:
+    """Run followers over a history.
+
+    Args:
+        history: s series.
+        new: makes a follower that has seen nothing.
+
+    Returns:
+        States by row (`Detector.follow`): first of a follower that has seen the end of every series, for series that
+        training has not seen; then of each series' own follower.
+    """
+    for_unseen = new()
     states = []
-    for series in range(history.count):
+    for series in range(history.series_count):
         begin_ns, x = history.of(series)
         follower = new()
         follower.explain(begin_ns, x)
-        anyone.explain(begin_ns[-SHOWN:], x[-SHOWN:])
+        for_unseen.explain(begin_ns[-SHOWN:], x[-SHOWN:])
         states.append(follower.state() if len(x) >= ENOUGH else None)
-    unseen = anyone.state()
+    unseen = for_unseen.state()
     return [unseen, *(unseen if state is None else state for state in states)]
 
 
 def packed(states: Any) -> NDArray[np.uint8]:
-    """States, or anything else that JSON can say, as an array of bytes."""
+    """Pack states, or anything else that JSON can say, into an array of bytes."""
     return np.frombuffer(zlib.compress(json.dumps(states, separators=(",", ":")).encode()), dtype=np.uint8)
 
 
-def unpacked(array: NDArray[np.generic]) -> Any:
-    """The inverse of `packed`."""
+def unpacked(array: AnyArray) -> Any:
+    """Unpack what `packed` made."""
     return json.loads(zlib.decompress(array.tobytes()))

@@ -1,103 +1,153 @@
-"""A model of its own for each series that has history enough, and the pooled one for all others.
+"""A model for each series that has enough history, and the pooled model for all others.
 
-The pooled model knows what any series does, in units of the series' own scales. One of its own knows how the fields of
-this series go together: where one is high when the other is low, and both are high together in another series, only its
-own model sees a swap.
+The pooled model knows what any series does, in units of that series' scales. A model for one series knows how the
+fields of this series go together: where one is high when the other is low, and both are high together in another
+series, only the model of that series sees a swap.
 
-What is its own is smaller than what is pooled, and all of them together have a budget, so that hundreds of series fit
-into the memory of one process: with more series each is smaller still, down to a least size; beyond that, the series
-with the shortest histories have the pooled one (`chosen`).
+A model for one series is smaller than the pooled one, and all of them together have a budget, so that hundreds of
+series fit into the memory of one process. With more series each model is smaller still, down to a least size. Beyond
+that, the series with the shortest histories have the pooled model (`chosen`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomaly.detectors.base import LONG_WINDOWS, Follower, History, Memoryless
+from anomaly.detectors.base import LONG_WINDOWS, FeatureHistory, Follower, Memoryless
+from anomaly.detectors.declaration import Arrays
+from anomaly.windows.arrays import AnyArray, Bools, Ints
 
+# Stored models have these names.
 _ROWS = "own_rows"
 _PREFIX = "own_"
 _LENGTHS = "_lengths"
-# What all series' own models may have together, as arrays; served, they take a little more.
+# All models for one series each may take this many bytes as arrays; served, they take a little more.
 BUDGET_BYTES = 96 * 2**20
-Arrays = Mapping[str, NDArray[np.generic]]
+# The parameter of every detector that has models for each series.
+PARAMETER = {
+    "description": (
+        "Forests and `knn`: pooled fits one model for all series; own fits a model for each series with 1,000 windows "
+        "or more, and the pooled one for the others."
+    ),
+    "type": "string",
+    "enum": ["pooled", "own"],
+    "default": "pooled",
+    "examples": ["own"],
+}
 
 
-class OwnModels:
-    """pooled: for series without their own, and those that training has not seen. own: by row (see `Detector.follow`).
-    None of them remembers anything."""
+class PerSeries:
+    """Models for single series, and a pooled one.
 
-    def __init__(self, pooled: Memoryless, own: Mapping[int, Memoryless]) -> None:
+    None of them remembers anything.
+
+    Attributes:
+        pooled: the model for series without one for themselves, and for those that training has not seen.
+        per_series: models by row (`Detector.follow`).
+    """
+
+    def __init__(self, pooled: Memoryless, per_series: Mapping[int, Memoryless]) -> None:
         self.pooled = pooled
-        self.own = own
+        self.per_series = per_series
 
     @property
     def adds_up(self) -> bool:
-        """No: each looks at one window."""
+        """False: each model looks at one window."""
         return False
 
     def follow(self, row: int, state: Any = None) -> Follower:
-        """See `Detector.follow`."""
-        return self.own.get(row, self.pooled).follow(row, state)
+        """Make a follower of the series' model, as `Detector.follow` says."""
+        return self.per_series.get(row, self.pooled).follow(row, state)
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """See `Detector.arrays`. Each array of the series' own is there once, for all of them one after the other."""
-        joined = _joined([model.arrays() for model in self.own.values()])
+    def arrays(self) -> dict[str, AnyArray]:
+        """Return the pooled model's arrays; and those of all others, each name's one after the other in one array."""
+        joined = _joined([model.arrays() for model in self.per_series.values()])
         return {
             **self.pooled.arrays(),
-            _ROWS: np.array([*self.own], dtype=np.int32),
+            _ROWS: np.array([*self.per_series], dtype=np.int32),
             **{f"{_PREFIX}{name}": array for name, array in joined.items()},
         }
 
 
-def load(arrays: Arrays, inner: Callable[[Arrays], Memoryless]) -> Memoryless | OwnModels:
-    """The inverse of `OwnModels.arrays`; the pooled model alone, where they hold no others. inner: makes one from its
-    arrays. Raises KeyError or ValueError where these do not fit."""
+def load(arrays: Arrays, inner: Callable[[Arrays], Memoryless]) -> Memoryless | PerSeries:
+    """Make models from the arrays of equal ones.
+
+    Args:
+        arrays: what `PerSeries.arrays`, or the pooled model's `arrays`, returned.
+        inner: makes one model from its arrays.
+
+    Returns:
+        All models; the pooled one alone where there are no others.
+
+    Raises:
+        KeyError: an array is missing.
+        ValueError: the arrays do not fit each other.
+    """
     pooled = inner(arrays)
     if _ROWS not in arrays:
         return pooled
-    mine = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
-    rows = mine.pop(_ROWS.removeprefix(_PREFIX)).tolist()
-    return OwnModels(pooled, dict(zip(rows, map(inner, _parted(mine, len(rows))), strict=True)))
+    joined = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
+    rows = joined.pop(_ROWS.removeprefix(_PREFIX)).tolist()
+    return PerSeries(pooled, dict(zip(rows, map(inner, _parted(joined, len(rows))), strict=True)))
 
 
-def chosen(lengths: NDArray[np.intp], least_bytes: int) -> NDArray[np.bool_] | None:
-    """(s,): which of several series, with so many windows each (s,), get a model of their own, if each takes so many
-    bytes at the least; None: none does."""
+def chosen(lengths: Ints, least_bytes: int) -> Bools | None:
+    """Choose the series that get a model for themselves.
+
+    Args:
+        lengths: how many windows each series has, shape (s,).
+        least_bytes: size of the smallest model.
+
+    Returns:
+        Which series, shape (s,); None for none of them, and where there is one series only.
+    """
     longest = np.argsort(-lengths, kind="stable")[: BUDGET_BYTES // least_bytes]
-    own = np.zeros(len(lengths), dtype=np.bool_)
-    own[longest] = lengths[longest] >= LONG_WINDOWS
-    return own if len(own) > 1 and own.any() else None
+    mask = np.zeros(len(lengths), dtype=np.bool_)
+    mask[longest] = lengths[longest] >= LONG_WINDOWS
+    return mask if len(mask) > 1 and mask.any() else None
 
 
 def fit(
-    pooled: Memoryless, history: History, fit_one: Callable[[History, int, int], Memoryless], seed: int, jobs: int
-) -> Memoryless | OwnModels:
-    """Fits their own to the series that `history.own` names, by so many threads; the pooled one alone where it names
-    none. fit_one: of one series' history, how many bytes its model may take, and a seed, which is the series' own, so
-    that threads change nothing."""
-    if history.own is None:
+    pooled: Memoryless,
+    history: FeatureHistory,
+    fit_series: Callable[[FeatureHistory, int, int], Memoryless],
+    seed: int,
+    jobs: int,
+) -> Memoryless | PerSeries:
+    """Fit a model for each series that `history.per_series` names.
+
+    Args:
+        pooled: the model that is fitted already.
+        history: all series.
+        fit_series: fits a model to one series' history, within a number of bytes, with a seed of its own, so that the
+            number of threads changes nothing.
+        seed: of all models.
+        jobs: how many threads.
+
+    Returns:
+        All models; the pooled one alone where the history names no series.
+    """
+    if history.per_series is None:
         return pooled
-    # Training only: joblib is not part of serving.
+    # joblib is for training only: serving must not load it.
     from joblib import Parallel, delayed
 
-    budget = BUDGET_BYTES // int(history.own.sum())
+    budget_bytes = BUDGET_BYTES // int(history.per_series.sum())
 
     def one(series: int) -> tuple[int, Memoryless]:
-        (own_seed,) = np.random.SeedSequence([seed, series]).generate_state(1).tolist()
-        return series + 1, fit_one(history.where(history.series == series), budget, own_seed)
+        (series_seed,) = np.random.SeedSequence([seed, series]).generate_state(1).tolist()
+        return series + 1, fit_series(history.where(history.series == series), budget_bytes, series_seed)
 
     # A part of the history may hold too little of a series.
-    lengths = np.bincount(history.series, minlength=history.count)
-    mine = np.flatnonzero(history.own & (lengths >= LONG_WINDOWS // 2)).tolist()
-    return OwnModels(pooled, dict(Parallel(n_jobs=jobs, prefer="threads")(delayed(one)(series) for series in mine)))
+    lengths = np.bincount(history.series, minlength=history.series_count)
+    fitted = np.flatnonzero(history.per_series & (lengths >= LONG_WINDOWS // 2)).tolist()
+    return PerSeries(pooled, dict(Parallel(n_jobs=jobs, prefer="threads")(delayed(one)(series) for series in fitted)))
 
 
-def _joined(each: Sequence[Arrays]) -> dict[str, NDArray[np.generic]]:
-    """Arrays of several models, one after the other, with their lengths; those without a length as one array."""
-    joined: dict[str, NDArray[np.generic]] = {}
+def _joined(each: Sequence[Arrays]) -> dict[str, AnyArray]:
+    """Join arrays of several models, name by name, with their lengths; arrays without a length become one array."""
+    joined: dict[str, AnyArray] = {}
     for name in each[0] if each else ():
         parts = [arrays[name] for arrays in each]
         if parts[0].ndim:
@@ -109,7 +159,7 @@ def _joined(each: Sequence[Arrays]) -> dict[str, NDArray[np.generic]]:
 
 
 def _parted(joined: Arrays, count: int) -> list[dict[str, Any]]:
-    """The inverse of `_joined`, for so many models. Nothing is copied."""
+    """Take apart what `_joined` joined, for `count` models. Nothing is copied."""
     each: list[dict[str, Any]] = [{} for _ in range(count)]
     for name, array in joined.items():
         if name.endswith(_LENGTHS):

@@ -1,18 +1,19 @@
-"""Tails: beyond its 1 % quantiles, a feature in units of its tail's mean excess, each side for itself.
+"""Tails: beyond its 1 % quantiles, a feature is measured in units of its tail's mean excess, each side for itself.
 
-Skewed and heavy tails become alike, and near to exponential, so that features can be put together, and scores beyond
-those of training be extrapolated. Source of the idea: peaks over threshold, e.g. Siffer et al., "Anomaly Detection in
-Streams with Extreme Value Theory", KDD 2017.
+Skewed and heavy tails become alike and nearly exponential. Features can then be put together, and scores beyond those
+of training can be extrapolated.
+
+Reference: peaks over threshold, as in Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD
+2017.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.detectors.base import Memoryless
-from anomaly.windows.arrays import Floats
+from anomaly.detectors.declaration import Arrays
+from anomaly.windows.arrays import AnyArray, Floats
 
 _TAIL = 0.01
 _TAIL_POINTS = 20
@@ -21,7 +22,14 @@ _MIN_EXCESS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Tails:
-    """low, high: (d,), where the tails begin. excess_low, excess_high: (d,), mean excess beyond."""
+    """The tails of d features.
+
+    Attributes:
+        low: where the lower tails begin, shape (d,), in units of the features.
+        high: where the upper tails begin, shape (d,).
+        excess_low: mean excess beyond `low`, shape (d,).
+        excess_high: mean excess beyond `high`, shape (d,).
+    """
 
     low: Floats
     high: Floats
@@ -29,13 +37,27 @@ class Tails:
     excess_high: Floats
 
     def apply(self, x: Floats) -> Floats:
-        """Features (n, d) of features (n, d)."""
+        """Measure features beyond their quantiles in units of their tails.
+
+        Args:
+            x: features, shape (n, d).
+
+        Returns:
+            Features, shape (n, d), unchanged between `low` and `high`.
+        """
         x = np.where(x > self.high, self.high + (x - self.high) / self.excess_high, x)
         return np.where(x < self.low, self.low + (x - self.low) / self.excess_low, x)
 
 
 def fit_tails(x: Floats) -> Tails:
-    """The tails of features (n, d), n > 0."""
+    """Find the tails of features.
+
+    Args:
+        x: features, shape (n, d), n > 0.
+
+    Returns:
+        Their tails.
+    """
     share = min(0.25, max(_TAIL, _TAIL_POINTS / len(x)))
     low, high = np.quantile(x, [share, 1 - share], axis=0)
     return Tails(low, high, _mean_excess(low - x), _mean_excess(x - high))
@@ -48,24 +70,39 @@ def _mean_excess(beyond: Floats) -> Floats:
 
 
 class Tailed(Memoryless):
-    """A detector that is given features with their tails measured."""
+    """A detector that is given features with their tails measured.
+
+    Attributes:
+        tails: the tails.
+        inner: the detector.
+    """
 
     def __init__(self, tails: Tails, inner: Memoryless) -> None:
         self.tails = tails
         self.inner = inner
 
     def explain(self, x: Floats) -> tuple[Floats, Floats]:
-        """See `Memoryless.explain`."""
+        """Score windows by the inner detector, as `Memoryless.explain` says."""
         return self.inner.explain(self.tails.apply(x))
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """See `Detector.arrays`."""
+    def arrays(self) -> dict[str, AnyArray]:
+        """Return the tails and the inner detector's arrays."""
         return {
             **{f"tails_{name}": getattr(self.tails, name) for name in Tails.__slots__},
             **self.inner.arrays(),
         }
 
 
-def tails_from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> Tails:
-    """The tails in `Tailed.arrays`. Raises KeyError where one is missing."""
+def tails_from_arrays(arrays: Arrays) -> Tails:
+    """Make tails from the arrays of equal ones.
+
+    Args:
+        arrays: what `Tailed.arrays` returned, and perhaps others.
+
+    Returns:
+        The tails.
+
+    Raises:
+        KeyError: an array is missing.
+    """
     return Tails(*(np.asarray(arrays[f"tails_{name}"], dtype=np.float64) for name in Tails.__slots__))
