@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.detectors.base import FeatureHistory, Memoryless
+from anomaly.detectors.base import Detector, FeatureHistory, Memoryless
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted
 from anomaly.detectors.parts.shares import shares
 from anomaly.detectors.wrappers import per_series
@@ -106,7 +106,7 @@ def _fit_tailed(history: FeatureHistory, parameters: Mapping[str, Any], most: in
     return Tailed(tails, NearestNeighbours(references, int(parameters["neighbours"])))
 
 
-def load(arrays: Arrays) -> Tailed | per_series.PerSeries:
+def load(arrays: Arrays) -> Detector:
     """Make the fitted detector from its arrays.
 
     Args:

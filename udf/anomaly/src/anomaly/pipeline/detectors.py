@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from anomaly.pipeline import schema
@@ -72,11 +71,11 @@ def descriptions() -> Mapping[str, Description]:
     Returns:
         Descriptions by the detectors' names, in the order in which the schema names them.
     """
-    return _descriptions(schema.PATH)
+    return _descriptions(str(schema.PATH))
 
 
 @cache
-def _descriptions(path: Traversable) -> Mapping[str, Description]:
+def _descriptions(path: str) -> Mapping[str, Description]:
     # The path is a parameter so that the cache holds no other schema's descriptions.
     properties = schema.load_schema()["properties"]
     rules = properties["parameters"]["properties"]

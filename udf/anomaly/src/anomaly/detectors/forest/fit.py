@@ -87,7 +87,7 @@ def flatten(forest: Any, x: Floats) -> IsolationForest:
     )
 
 
-def average_path(samples: AnyArray) -> Floats:
+def average_path(samples: NDArray[Any]) -> Floats:
     """Compute c(n), the average path length of an unsuccessful search in a binary tree.
 
     It is equation 1 of Liu, Ting and Zhou, with the logarithm plus Euler's constant for the harmonic number, as in

@@ -1,4 +1,5 @@
-from anomaly.detectors.forest.nodes import Floats, Nodes
+from anomaly.detectors.forest.nodes import Nodes
+from anomaly.windows.arrays import Floats
 
 class Walk:
     def __init__(self, nodes: Nodes) -> None: ...
