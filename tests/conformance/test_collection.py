@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from tests.conformance.influxd import Influxd
 from tests.conformance.kapacitord import Kapacitord
 
