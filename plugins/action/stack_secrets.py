@@ -82,8 +82,9 @@ def too_open(folder: Path) -> list[tuple[Path, int]]:
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Takes `folder`, `names`, `given` (name to value), `length`, and `generate` (false: write nothing).
 
-    Returns `secrets`, name to value. What is not written, in check mode or without `generate`, gets a
-    throw-away value each, so that a dry run goes on as the real run would.
+    Returns `secrets`, name to value, and `missing`, the names that were neither given nor in a file before the run.
+    A secret that is not written, in check mode or without `generate`, gets a throw-away value, so that a dry run goes
+    on as the real run would.
     """
 
     TRANSFERS_FILES = False
@@ -98,10 +99,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         names = list(arguments["names"])
         given = dict(arguments["given"])
         length = int(arguments["length"])
+        result["missing"] = missing(folder, names, given)
         changed = False
         if arguments.get("generate", True):
             try:
-                changed = self._ensure(folder, missing(folder, names, given), length)
+                changed = self._ensure(folder, result["missing"], length)
             except OSError as error:
                 raise AnsibleActionFail(
                     f"secrets_dir is '{folder}', and {error.filename or folder} cannot be written: {error.strerror}. "

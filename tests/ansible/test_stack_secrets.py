@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -13,6 +15,7 @@ from ansible.playbook.task import Task
 from ansible.template import Templar
 from ansible_collections.influx_anomaly.stack.plugins.action import controller_record, stack_secrets
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["one_password", "two_password"]
 
 
@@ -77,6 +80,11 @@ class TestSecrets:
         assert set(found["secrets"]) == set(NAMES)
         assert not (tmp_path / "new").exists()
 
+    def test_that_exist_nowhere_are_named(self, tmp_path: Path) -> None:
+        (tmp_path / "two_password").write_text("in-a-file\n")
+        assert self.read(tmp_path, generate=False)["missing"] == ["one_password"]
+        assert self.read(tmp_path, given={"one_password": "given"}, generate=False)["missing"] == []
+
     def test_a_teardown_generates_none(self, tmp_path: Path) -> None:
         found = self.read(tmp_path / "new", generate=False)
         assert found["changed"] is False
@@ -117,3 +125,30 @@ class TestRecord:
         (tmp_path / "records").write_text("a file")
         with pytest.raises(Exception, match=r"records/summary\.json cannot be written on the controller: .*Fix: "):
             self.write(tmp_path / "records" / "summary.json", {})
+
+
+HOSTS = """
+all:
+  hosts:
+    one: {ansible_connection: local, ansible_become: false, ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+  children:
+    influxdb: {hosts: {one: }}
+"""
+
+
+def test_a_playbook_for_a_deployed_stack_refuses_and_changes_nothing_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text(HOSTS, encoding="utf-8")
+    playbook = Path(sys.executable).with_name("ansible-playbook")
+
+    process = subprocess.run(
+        [playbook, "-i", tmp_path / "hosts.yml", ROOT / "playbooks" / "verify.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    output = " ".join((process.stdout + process.stderr).split())
+    assert process.returncode == 2, output
+    assert f"was not deployed from this inventory: {tmp_path}/secrets/anomaly lacks influxdb_admin_password" in output
+    assert "Fix: deploy it with playbooks/site.yml first" in output
+    assert [path.name for path in tmp_path.iterdir()] == ["hosts.yml"]

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.conformance.influxd import Influxd
-from tests.conformance.kapacitord import Kapacitord
+
+from daemons.influxd import Influxd
+from daemons.kapacitord import Kapacitord
 
 ROOT = Path(__file__).parents[2]
 COLLECTION = "influx_anomaly.stack"
