@@ -76,8 +76,9 @@ teardown: tools ## playbooks/teardown.yml: remove the stack, keep its data
 	@$(PLAY) playbooks/teardown.yml $(ARGS)
 
 .PHONY: docs
-docs: tools ## Write the roles' README.md from their argument specifications
+docs: dev ## Write the roles' README.md, the detectors' part of the pipeline's schema, and their table
 	@$(BIN)/python scripts/role-docs
+	@$(BIN)/python scripts/detector-docs
 
 .PHONY: lock
 lock: dev ## Resolve requirements/*.in anew into the locked, hashed *.txt (LOCK_ARGS=--upgrade for newer versions)

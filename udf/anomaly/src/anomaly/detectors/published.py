@@ -1,7 +1,7 @@
 """What is published of the detectors: their part of the JSON Schema, and the table in docs/detectors.md.
 
 Both follow from the declarations. `scripts/detector-docs` writes them, and
-`tests/unit/anomaly/detectors/test_registry.py` compares them.
+`tests/unit/anomaly/detectors/test_declaration.py` compares them.
 """
 
 from collections.abc import Mapping

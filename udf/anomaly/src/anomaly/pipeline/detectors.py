@@ -2,7 +2,7 @@
 
 A detector declares itself beside its algorithm (`anomaly.detectors.declaration`), where numpy is at hand. The
 controller has no numpy. So `scripts/detector-docs` copies the description of each detector into the published JSON
-Schema, and this module reads it there. `tests/unit/anomaly/detectors/test_registry.py` compares the two.
+Schema, and this module reads it there. `tests/unit/anomaly/detectors/test_declaration.py` compares the two.
 """
 
 from collections.abc import Mapping

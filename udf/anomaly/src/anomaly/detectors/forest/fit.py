@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors.forest.served import IsolationForest
-from anomaly.windows.arrays import AnyArray, Floats
+from anomaly.windows.arrays import Floats
 
 # A longer history is thinned evenly: a tree sees some hundred windows, but all of them go into the leaves' boxes.
 _MOST_ROWS = 200_000
@@ -105,7 +105,7 @@ def average_path(samples: NDArray[Any]) -> Floats:
     return np.where(n <= 1, 0.0, np.where(n == 2, 1.0, larger))
 
 
-def _tree(tree: Any, single: NDArray[np.float32], x: Floats) -> dict[str, AnyArray]:
+def _tree(tree: Any, single: NDArray[np.float32], x: Floats) -> dict[str, NDArray[Any]]:
     m, d = tree.node_count, x.shape[1]
     is_leaf = tree.children_left == -1
     itself = np.arange(m)
