@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
-from anomaly.influxdb.client import Influx
+from anomaly.influxdb.client import InfluxClient
 from daemons.daemon import Daemon
 
 _CONFIG = """\
@@ -46,7 +46,7 @@ class Influxd(Daemon):
         match = re.search(r"addr=\S*:(\d+)", self.wait_for_log("Listening on HTTP"))
         assert match
         self.url = f"http://127.0.0.1:{match[1]}"
-        self.client = Influx(self.url, None, None)
+        self.client = InfluxClient(self.url, None, None)
 
     def create(self, *databases: str) -> None:
         """Make databases."""

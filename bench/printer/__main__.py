@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from anomaly.backtest.evaluate import Kind, Outcome
+from anomaly.backtest.evaluate import KindFigures, LabelOutcome
 from anomaly.pipeline import Pipeline, normalize
 from bench.printer import seeds
 from bench.printer.faults import CERTAIN
@@ -29,7 +29,7 @@ class Figures:
     """Of all seeds together. false_per_day: of one series; delay_windows: the median; overrun_windows: the largest;
     *_us: medians, of a window."""
 
-    kinds: dict[str, Kind]
+    kinds: dict[str, KindFigures]
     certain_recall: float
     false_broken: int
     false_clean: int
@@ -67,7 +67,7 @@ def figures(window_ns: int, outcomes: Sequence[seeds.Outcome]) -> Figures:
     false_clean = sum(len(outcome.clean.false) for outcome in outcomes)
     return Figures(
         kinds={
-            kind: Kind.of([label for label in labels if label.label.kind == kind], window_ns)
+            kind: KindFigures.of([label for label in labels if label.label.kind == kind], window_ns)
             for kind in sorted({label.label.kind for label in labels}, key=_order)
         },
         certain_recall=_recall(certain),
@@ -75,14 +75,14 @@ def figures(window_ns: int, outcomes: Sequence[seeds.Outcome]) -> Figures:
         false_clean=false_clean,
         days=days,
         false_per_day=(false_broken + false_clean) / days,
-        delay_windows=Kind.of(certain, window_ns).delay_windows,
+        delay_windows=KindFigures.of(certain, window_ns).delay_windows,
         overrun_windows=max((label.overrun_ns or 0 for label in labels), default=0) / window_ns,
         batch_us=statistics.median(outcome.batch_us for outcome in outcomes),
         single_us=statistics.median(outcome.single_us for outcome in outcomes),
     )
 
 
-def _recall(labels: Sequence[Outcome]) -> float:
+def _recall(labels: Sequence[LabelOutcome]) -> float:
     return sum(bool(label.found) for label in labels) / len(labels)
 
 

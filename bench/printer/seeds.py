@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from anomaly.backtest.evaluate import Evaluation
 from anomaly.backtest.labels import Label, Truth
-from anomaly.backtest.replay import Replay
+from anomaly.backtest.replay import BacktestReplay
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
@@ -60,7 +60,7 @@ def _stream(seed: int, start_ms: int, days: int, faults: tuple[Fault, ...] = ())
 
 
 def _replay(pipeline: Pipeline, model: Model, stream: PrinterStream, truth: Truth) -> tuple[Evaluation, float]:
-    replay = Replay(pipeline, model, EventCounter("", lambda message: None), sweep=())
+    replay = BacktestReplay(pipeline, model, EventCounter("", lambda message: None), sweep=())
     windows = list(runs(pipeline, stream))
     began = time.perf_counter()
     for each in windows:

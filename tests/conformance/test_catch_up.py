@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomaly.catchup.database import Database
-from anomaly.catchup.gaps import Span
+from anomaly.catchup.database import PipelineDatabase
+from anomaly.catchup.gaps import TimeRange
 from anomaly.catchup.run import CaughtUp, repair_span
 from anomaly.cli import main
 from anomaly.influxdb.lines import line
-from anomaly.influxdb.source import runs
+from anomaly.influxdb.source import read_series_windows
 from anomaly.influxdb.times import rfc3339
 from anomaly.models.model import Model
 from anomaly.models.store import Store
@@ -33,8 +33,8 @@ BEGIN_NS = 1_704_067_200_000_000_000
 SECONDS = 4_000
 WINDOWS = SECONDS // printers.WINDOW
 # The last windows are Kapacitor's.
-SPAN = Span(BEGIN_NS, BEGIN_NS + (WINDOWS - 10) * WINDOW_NS)
-STREAM = Span(BEGIN_NS, BEGIN_NS + WINDOWS * WINDOW_NS)
+SPAN = TimeRange(BEGIN_NS, BEGIN_NS + (WINDOWS - 10) * WINDOW_NS)
+STREAM = TimeRange(BEGIN_NS, BEGIN_NS + WINDOWS * WINDOW_NS)
 # A long fault and a silence, with quiet around them; in windows: 150 to 180, 300 to 320.
 FAULTS = (Fault("offset", (1,), 1_500, 300, 9.0), Fault("gap", (0, 1, 2), 3_000, 200))
 
@@ -60,14 +60,14 @@ def server(influxd_binary: Path, tmp_path_factory: pytest.TempPathFactory, model
 
 
 @pytest.fixture(scope="module")
-def long(server: Influxd) -> Span:
+def long(server: Influxd) -> TimeRange:
     """A third printer, earlier and much longer than the replay's usual lead-in, with the same fault twice."""
     samples = printers.clean(33, 1_500 * printers.WINDOW)
     for start in (4_000, 12_000):
         printers.break_down(samples, Fault("offset", (1,), start, 100, 9.0))
     begin_ns = BEGIN_NS - 10_000 * WINDOW_NS
     server.client.write(list(_lines("printer-3", samples, begin_ns)), "printer")
-    return Span(begin_ns, begin_ns + 1_500 * WINDOW_NS)
+    return TimeRange(begin_ns, begin_ns + 1_500 * WINDOW_NS)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ class Outage:
 
 
 def stream(
-    influxd: Influxd, model: Model, database: str, outages: Sequence[Outage] = (), stretch: Span = STREAM
+    influxd: Influxd, model: Model, database: str, outages: Sequence[Outage] = (), stretch: TimeRange = STREAM
 ) -> None:
     """What Kapacitor would have written."""
     pipeline = model.pipeline
@@ -118,9 +118,9 @@ def stream(
     influxd.client.write(lines, database)
 
 
-def _windows(influxd: Influxd, stretch: Span = STREAM) -> Iterator[SeriesWindows]:
+def _windows(influxd: Influxd, stretch: TimeRange = STREAM) -> Iterator[SeriesWindows]:
     """One by one, but for the last, which Kapacitor has not seen the end of."""
-    for run in runs(influxd.client, PIPELINE, stretch.begin_ns, stretch.end_ns):
+    for run in read_series_windows(influxd.client, PIPELINE, stretch.begin_ns, stretch.end_ns):
         for at in range(len(run) - 1):
             yield run.where(np.arange(len(run)) == at)
 
@@ -128,14 +128,14 @@ def _windows(influxd: Influxd, stretch: Span = STREAM) -> Iterator[SeriesWindows
 def caught_up(
     influxd: Influxd,
     models: Callable[[str | None], Model],
-    span: Span = SPAN,
+    span: TimeRange = SPAN,
     marks: Sequence[Mark] = (),
     progress: Callable[[str], None] = lambda message: None,
     *,
     dry_run: bool = False,
 ) -> CaughtUp:
     pipeline = models(None).pipeline
-    database, feedback = Database(influxd.client, pipeline, "broken"), Feedback(pipeline, marks)
+    database, feedback = PipelineDatabase(influxd.client, pipeline, "broken"), Feedback(pipeline, marks)
     return repair_span(pipeline, database, models, feedback, span, progress, dry_run=dry_run)
 
 
@@ -210,7 +210,9 @@ def remembering(detector: str) -> Model:
 
 
 @pytest.mark.parametrize("detector", ["gap", "slow_gap", "seasonal", "half_space_trees", "ensemble"])
-def test_what_a_detector_remembers_is_as_if_nothing_had_happened(influxdb: Influxd, long: Span, detector: str) -> None:
+def test_what_a_detector_remembers_is_as_if_nothing_had_happened(
+    influxdb: Influxd, long: TimeRange, detector: str
+) -> None:
     """What it learnt long before the gap, and in it; scores that are there stay, as its periods go on otherwise."""
     model = remembering(detector)
     influxdb.create("unbroken")
@@ -219,7 +221,7 @@ def test_what_a_detector_remembers_is_as_if_nothing_had_happened(influxdb: Influ
     expected, before = content(influxdb, "unbroken"), content(influxdb, "broken")
     assert list(influxdb.client.query('DROP DATABASE "unbroken"', "")) == []
     said: list[str] = []
-    span = Span(long.begin_ns, long.end_ns - 10 * WINDOW_NS)
+    span = TimeRange(long.begin_ns, long.end_ns - 10 * WINDOW_NS)
     assert caught_up(influxdb, lambda version: model, span, progress=said.append).repaired.scores == 40
     after = content(influxdb, "broken")
     missing = expected["score"].keys() - before["score"].keys()
@@ -234,13 +236,13 @@ def test_what_a_detector_remembers_is_as_if_nothing_had_happened(influxdb: Influ
 
 
 def test_a_memory_that_reaches_back_too_far_is_cut_off_and_that_is_said(
-    influxdb: Influxd, long: Span, monkeypatch: pytest.MonkeyPatch
+    influxdb: Influxd, long: TimeRange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = remembering("gap")
     stream(influxdb, model, "broken", [Outage(1_190, 1_230, "kept")], long)
     monkeypatch.setattr("anomaly.catchup.run._MOST_LEAD_IN", 1_100)
     said: list[str] = []
-    span = Span(long.begin_ns, long.end_ns - 10 * WINDOW_NS)
+    span = TimeRange(long.begin_ns, long.end_ns - 10 * WINDOW_NS)
     assert caught_up(influxdb, lambda version: model, span, progress=said.append).repaired.scores == 40
     since = rfc3339(long.begin_ns)
     assert any(f"gap has learnt since {since}, which is further back than 1100 windows" in text for text in said)
@@ -269,7 +271,7 @@ def test_what_kapacitor_may_still_score_is_left_alone(influxd: Influxd, model: M
     influxd.create("printer", "broken")
     influxd.client.write(list(_lines("printer-1", printers.clean(31, 2_000))), "printer")
     influxd.client.write(list(_lines("printer-2", printers.clean(32, 1_004))), "printer")
-    caught_up(influxd, lambda version: model, Span(BEGIN_NS, BEGIN_NS + 190 * WINDOW_NS))
+    caught_up(influxd, lambda version: model, TimeRange(BEGIN_NS, BEGIN_NS + 190 * WINDOW_NS))
     newest: dict[str, int] = {}
     for printer, begin_ns in content(influxd, "broken")["score"]:
         newest[printer] = max(newest.get(printer, 0), (begin_ns - BEGIN_NS) // WINDOW_NS)
@@ -279,7 +281,7 @@ def test_what_kapacitor_may_still_score_is_left_alone(influxd: Influxd, model: M
 def test_a_period_that_was_left_open_is_closed(influxdb: Influxd, model: Model) -> None:
     """A catch-up while a fault goes on, and another one when it is over."""
     stream(influxdb, model, "broken", [Outage(150, WINDOWS, "lost")])
-    early = caught_up(influxdb, lambda version: model, Span(BEGIN_NS, BEGIN_NS + 170 * WINDOW_NS))
+    early = caught_up(influxdb, lambda version: model, TimeRange(BEGIN_NS, BEGIN_NS + 170 * WINDOW_NS))
     ((_, period),) = content(influxdb, "broken")["period"].items()
     assert early.changed
     assert period["state"] == "open"
@@ -303,7 +305,7 @@ def test_a_tag_of_any_text_stays_what_it_is(influxd: Influxd, model: Model) -> N
     name = 'it\'s a\\ b, c="d"'
     escaped = name.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
     influxd.client.write(list(_lines(escaped, printers.clean(9, 1_000))), "printer")
-    span = Span(BEGIN_NS, BEGIN_NS + 90 * WINDOW_NS)
+    span = TimeRange(BEGIN_NS, BEGIN_NS + 90 * WINDOW_NS)
     assert caught_up(influxd, lambda version: model, span).repaired.scores == 90
     assert {printer for printer, _ in content(influxd, "broken")["score"]} == {name}
     assert not caught_up(influxd, lambda version: model, span).changed
@@ -316,7 +318,7 @@ def test_a_series_without_the_first_field_is_scored_where_a_missing_one_is_usual
     samples = printers.clean(9, 1_000)
     samples[:, 0] = np.nan
     influxd.client.write(list(_lines("cold", samples)), "printer")
-    span = Span(BEGIN_NS, BEGIN_NS + 90 * WINDOW_NS)
+    span = TimeRange(BEGIN_NS, BEGIN_NS + 90 * WINDOW_NS)
     assert caught_up(influxd, lambda version: model, span).repaired.scores == 90
     (score, *_) = content(influxd, "broken")["score"].values()
     assert "value_hotend" not in score

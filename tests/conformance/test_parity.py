@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from anomaly.detectors.registry import NAMES
-from anomaly.influxdb.source import runs
+from anomaly.influxdb.source import read_series_windows
 from anomaly.kapacitor.tickscript import tickscript
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
@@ -149,7 +149,7 @@ def written(influxd: Influxd, measurement: str) -> dict[Point, dict[str, Any]]:
 def batch(influxd: Influxd, pipeline: Pipeline, model: Model) -> Iterator[Result]:
     """What a batch makes of all windows but the last of each series, which has not ended in the stream."""
     scorer = Scorer(pipeline, EventCounter("", lambda message: None))
-    for run in runs(influxd.client, pipeline, BEGIN_NS, BEGIN_NS + (WINDOWS - 1) * WINDOW_NS):
+    for run in read_series_windows(influxd.client, pipeline, BEGIN_NS, BEGIN_NS + (WINDOWS - 1) * WINDOW_NS):
         for scored in scorer.feed(model, run):
             yield from results(pipeline, run.key, scored)
 

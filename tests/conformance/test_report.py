@@ -5,7 +5,7 @@ import urllib.request
 from html import unescape
 from http.client import HTTPResponse
 
-from anomaly.backtest import judge
+from anomaly.backtest import feedback_form
 from anomaly.influxdb.marks import read_feedback
 from anomaly.scoring.feedback import FALSE_ALARM
 from daemons.influxd import Influxd
@@ -37,7 +37,7 @@ def test_influxdb_takes_what_the_page_sends(influxd: Influxd) -> None:
     assert asked.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert "POST" in asked.headers["Access-Control-Allow-Methods"]
     assert "authorization" in asked.headers["Access-Control-Allow-Headers"].lower()
-    (chosen,) = re.findall(r'<option value="([^"]+)">false alarm<', judge.choice(PIPELINE.name, PERIOD))
+    (chosen,) = re.findall(r'<option value="([^"]+)">false alarm<', feedback_form.choice(PIPELINE.name, PERIOD))
     answer = ask(url, "POST", unescape(chosen), Origin=ORIGIN, Content_Type="text/plain;charset=UTF-8")
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (204, ORIGIN)
     (mark,) = read_feedback(influxd.client, "anomaly", PIPELINE)

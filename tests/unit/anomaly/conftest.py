@@ -6,18 +6,18 @@ import pytest
 
 from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.training.fit import Trained, train
+from anomaly.training.fit import TrainedModel, train
 from tests.unit.anomaly import printers
 
 
 @pytest.fixture(scope="session")
-def trained() -> Trained:
+def trained() -> TrainedModel:
     windows = printers.windows(printers.clean(1, 20_000), printers.clean(2, 20_000))
     return train(printers.PIPELINE, windows, "20240101T000000Z-test", seed=0)
 
 
 @pytest.fixture(scope="session")
-def model(trained: Trained) -> Model:
+def model(trained: TrainedModel) -> Model:
     return trained.model
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-from anomaly.influxdb.client import Influx
+from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import columns, identifier, training_query
 from tests.unit.anomaly.points import BEGIN_NS, PIPELINE, WINDOW_NS, Written, points
 
@@ -54,7 +54,7 @@ def main(url: str, *login: str) -> None:
     version = requests.get(f"{url}/ping", timeout=60).headers["X-Influxdb-Version"]
     numbers = tuple(field for field in PIPELINE.watched if field.name != "text")
     asked = replace(PIPELINE, watched=numbers)
-    influx = Influx(url, *(auth or (None, None)))
+    influx = InfluxClient(url, *(auth or (None, None)))
     rows = []
     end = BEGIN_NS + 8 * WINDOW_NS
     for part in influx.query(training_query(asked, BEGIN_NS // WINDOW_NS * WINDOW_NS, end), PIPELINE.database):

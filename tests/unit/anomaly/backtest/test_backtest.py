@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from anomaly.backtest import chart, report
-from anomaly.backtest.evaluate import Evaluation, Found, evaluate
+from anomaly.backtest.evaluate import Evaluation, FoundPeriod, evaluate
 from anomaly.backtest.labels import Label, Truth, of_marks, read_labels
-from anomaly.backtest.replay import Replay
+from anomaly.backtest.replay import BacktestReplay
 from anomaly.cli import main
-from anomaly.influxdb.times import Range
+from anomaly.influxdb.times import RequestedRange
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import SpecError, canonical_json
@@ -36,13 +36,13 @@ ONE: Key = ("printer-1",)
 FAULTS = (Fault("offset", (1,), 1203, 100, 9.0), Fault("stuck", (0, 1, 2), 3200, 200))
 
 
-def found(begin: int, end: int, key: Key = ONE, known: int | None = None, reason: str = "bed") -> Found:
+def found(begin: int, end: int, key: Key = ONE, known: int | None = None, reason: str = "bed") -> FoundPeriod:
     """A period of windows [begin, end), known with window `known` (the first)."""
     period = Period(begin * W, end * W, "closed", 9.0, 88.0, end - begin, reason)
-    return Found(key, period, ((begin if known is None else known) + 1) * W)
+    return FoundPeriod(key, period, ((begin if known is None else known) + 1) * W)
 
 
-def judged(labels: list[Label], periods: list[Found]) -> Evaluation:
+def judged(labels: list[Label], periods: list[FoundPeriod]) -> Evaluation:
     return evaluate(PIPELINE, Truth(tuple(labels)), periods, scored_windows=8640)
 
 
@@ -173,8 +173,8 @@ def runs(windows: Windows, size: int) -> list[SeriesWindows]:
     return found
 
 
-def replayed(model: Model, windows: Windows, size: int) -> Replay:
-    replay = Replay(PIPELINE, model, EventCounter("", lambda message: None), sweep=(60.0, 90.0))
+def replayed(model: Model, windows: Windows, size: int) -> BacktestReplay:
+    replay = BacktestReplay(PIPELINE, model, EventCounter("", lambda message: None), sweep=(60.0, 90.0))
     for run in runs(windows, size):
         replay.feed(run)
     return replay
@@ -358,6 +358,8 @@ def test_names_at_the_ends_of_lines_are_apart() -> None:
 
 def test_long_tables_are_cut_off_for_people(model: Model) -> None:
     periods = [found(n * 10, n * 10 + 1) for n in range(1, 300)]
-    content = report.document(PIPELINE, model, Range(0, W, ("", "")), 1, {}, {75.0: judged([], periods)}, "anomaly")
+    content = report.document(
+        PIPELINE, model, RequestedRange(0, W, ("", "")), 1, {}, {75.0: judged([], periods)}, "anomaly"
+    )
     assert len(content["periods"]) == 299
     assert "99 more are in the JSON." in report.text(content)

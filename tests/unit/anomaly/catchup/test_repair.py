@@ -2,7 +2,7 @@
 
 import pytest
 
-from anomaly.catchup.gaps import Span, bucket_length, suspects
+from anomaly.catchup.gaps import TimeRange, bucket_length, suspects
 from anomaly.influxdb.lines import line
 from anomaly.scoring.results import Result
 from anomaly.windows.arrays import Key
@@ -10,7 +10,7 @@ from anomaly.windows.arrays import Key
 W = 10
 A: Key = ("a",)
 B: Key = ("b",)
-SPAN = Span(50, 450)
+SPAN = TimeRange(50, 450)
 BUCKET = 100
 FULL: dict[tuple[Key, int], int] = {(key, begin): 10 for key in (A, B) for begin in range(0, 500, BUCKET)}
 # Where the range cuts a bucket off, less is full.
@@ -18,7 +18,7 @@ SCORES = {**FULL, (A, 0): 5, (B, 0): 5, (A, 400): 5, (B, 400): 5}
 ENDS: dict[Key, int] = {A: 450, B: 450}
 
 
-def found(points: dict[tuple[Key, int], int], **changed: int) -> dict[Key, list[Span]]:
+def found(points: dict[tuple[Key, int], int], **changed: int) -> dict[Key, list[TimeRange]]:
     scores = {**SCORES, **{(A, int(name[1:])): count for name, count in changed.items()}}
     return suspects(SPAN, BUCKET, W, points, scores, ENDS)
 
@@ -28,25 +28,25 @@ def test_where_every_window_has_a_score_nothing_is_looked_at() -> None:
 
 
 def test_buckets_with_fewer_scores_than_windows_are_looked_at() -> None:
-    assert found(FULL, b100=9) == {A: [Span(100, 200)]}
-    assert found(FULL, b0=4, b400=4) == {A: [Span(50, 100), Span(400, 450)]}
-    assert found(FULL, b100=0, b200=0) == {A: [Span(100, 300)]}
+    assert found(FULL, b100=9) == {A: [TimeRange(100, 200)]}
+    assert found(FULL, b0=4, b400=4) == {A: [TimeRange(50, 100), TimeRange(400, 450)]}
+    assert found(FULL, b100=0, b200=0) == {A: [TimeRange(100, 300)]}
 
 
 def test_where_there_are_no_points_there_is_nothing_to_score() -> None:
     points = {place: count for place, count in FULL.items() if place != (A, 200)}
     assert found(points, b200=0) == {}
-    assert found(points, b100=0, b200=0, b300=0) == {A: [Span(100, 200), Span(300, 400)]}
+    assert found(points, b100=0, b200=0, b300=0) == {A: [TimeRange(100, 200), TimeRange(300, 400)]}
 
 
 def test_what_lies_behind_the_newest_window_is_not_looked_at() -> None:
-    assert suspects(SPAN, BUCKET, W, FULL, {}, {A: 120, B: 50}) == {A: [Span(50, 120)]}
+    assert suspects(SPAN, BUCKET, W, FULL, {}, {A: 120, B: 50}) == {A: [TimeRange(50, 120)]}
     assert suspects(SPAN, BUCKET, W, FULL, {}, {}) == {}
 
 
 @pytest.mark.parametrize(("windows", "bucket"), [(1, 360), (60_480, 360), (604_800, 3024)])
 def test_buckets_are_coarse_and_few(windows: int, bucket: int) -> None:
-    assert bucket_length(Span(0, windows * W), W) == bucket * W
+    assert bucket_length(TimeRange(0, windows * W), W) == bucket * W
 
 
 def test_a_line_keeps_every_type_and_every_digit() -> None:

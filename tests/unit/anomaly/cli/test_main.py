@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from anomaly.cli import main
-from anomaly.influxdb.client import Influx
-from anomaly.influxdb.times import Range
+from anomaly.influxdb.client import InfluxClient
+from anomaly.influxdb.times import RequestedRange
 from anomaly.models.libraries import installed
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import canonical_json
-from anomaly.training.read import read
+from anomaly.training.history import read_history
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
@@ -139,7 +139,9 @@ def test_what_is_read_is_what_was_there(influxdb: InfluxDB) -> None:
     values[3, 1] = np.nan
     influxdb.windows = Windows(HISTORY.keys, HISTORY.series, HISTORY.begin_ns, values, HISTORY.counts)
     end = int(HISTORY.begin_ns.max()) + printers.WINDOW_NS
-    got = read(Influx(influxdb.url, "reader", "secret"), PIPELINE, Range(0, end, ("", ""))).windows
+    got = read_history(
+        InfluxClient(influxdb.url, "reader", "secret"), PIPELINE, RequestedRange(0, end, ("", ""))
+    ).windows
     assert got.keys == HISTORY.keys
     np.testing.assert_array_equal(got.series, HISTORY.series)
     np.testing.assert_array_equal(got.begin_ns, HISTORY.begin_ns)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from anomaly.cli import main
-from anomaly.influxdb.client import Influx
+from anomaly.influxdb.client import InfluxClient
 from anomaly.models.store import Store
 from anomaly.training.progress import Progress
 from anomaly.training.run import UNCHANGED, TrainingOutcome, TrainingRequest
@@ -107,7 +107,7 @@ class Double:
         self._lock = threading.Lock()
         self._at_it = 0
 
-    def __call__(self, influx: Influx, request: TrainingRequest, progress: Progress) -> TrainingOutcome:
+    def __call__(self, influx: InfluxClient, request: TrainingRequest, progress: Progress) -> TrainingOutcome:
         with self._lock:
             self.names.append(request.pipeline.name)
             self.threads.add(request.jobs)
@@ -168,7 +168,7 @@ def test_the_named_ones_are_trained_once_each_disabled_or_not(tmp_path: Path, re
 def test_a_bug_in_one_is_told_with_its_name_and_traceback(
     tmp_path: Path, replace: Callable[[Any], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(influx: Influx, request: TrainingRequest, progress: Progress) -> TrainingOutcome:
+    def broken(influx: InfluxClient, request: TrainingRequest, progress: Progress) -> TrainingOutcome:
         if request.pipeline.name == "a":
             raise ZeroDivisionError("one too few")
         return unchanged(request)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from anomaly.cli import main
-from anomaly.influxdb.client import Influx
+from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.lines import line
 from anomaly.influxdb.marks import read_feedback
 from anomaly.locations import MODELS_VARIABLE
@@ -20,7 +20,7 @@ from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Appearance,
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.scoring.results import Result
 from anomaly.serving.feedback_watcher import FeedbackWatcher
-from anomaly.training.marks import learned
+from anomaly.training.feedback import learned_false_alarms
 from kapacitor_udf import Point
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
@@ -97,7 +97,7 @@ def test_a_false_alarm_is_learned_when_the_model_finds_it_usual(model: Model) ->
     windows = printers.windows(samples)
     calm, loud = (Mark(FALSE_ALARM, n * WINDOW_NS, (n + 2) * WINDOW_NS, {}) for n in (10, 50))
     elsewhere = Mark(FALSE_ALARM, 10**15, 10**15 + WINDOW_NS, {})
-    assert learned(model, windows, [calm, loud, elsewhere]) == [calm.id]
+    assert learned_false_alarms(model, windows, [calm, loud, elsewhere]) == [calm.id]
 
 
 def test_marks_are_written_and_read(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_marks_that_others_wrote_are_synchronized(
 
 def test_a_false_alarm_where_nothing_was_anomalous_has_no_look(influxdb: InfluxDB) -> None:
     influxdb.write(f'feedback,pipeline=printer kind="false_alarm",end_ms={T0 // 10**6 + 10}i {T0}')
-    (mark,) = read_feedback(Influx(influxdb.url, "reader", "secret"), "anomaly", PIPELINE)
+    (mark,) = read_feedback(InfluxClient(influxdb.url, "reader", "secret"), "anomaly", PIPELINE)
     assert mark.appearance is None
 
 

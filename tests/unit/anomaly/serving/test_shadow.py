@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomaly.backtest.comparison import Side, Span, compare
+from anomaly.backtest.comparison import ComparedPeriod, ModelResults, compare
 from anomaly.cli import main
-from anomaly.influxdb.client import Influx, Part
+from anomaly.influxdb.client import InfluxClient, SeriesChunk
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
@@ -107,9 +107,9 @@ def test_a_shadow_has_periods_of_its_own_and_ends_when_it_is_taken_away(
 KEY: tuple[str, ...] = ("a",)
 
 
-def side(severities: list[float], anomalous: set[int], periods: list[tuple[int, int]]) -> Side:
+def side(severities: list[float], anomalous: set[int], periods: list[tuple[int, int]]) -> ModelResults:
     scores = {(KEY, number): (severity, number in anomalous) for number, severity in enumerate(severities)}
-    return Side(scores, [Span(KEY, begin, end, 80.0, "bed") for begin, end in periods])
+    return ModelResults(scores, [ComparedPeriod(KEY, begin, end, 80.0, "bed") for begin, end in periods])
 
 
 def test_two_sides_are_compared() -> None:
@@ -125,14 +125,14 @@ def test_two_sides_are_compared() -> None:
     assert [span.begin_ms for span in found.current_periods] == [9]
     assert [span.begin_ms for span in found.shadow_periods] == [20]
     with pytest.raises(ValueError, match="no window was scored by both"):
-        compare(current, Side())
+        compare(current, ModelResults())
 
 
 @contextmanager
 def results(monkeypatch: pytest.MonkeyPatch, points: list[Point]) -> Iterator[None]:
     """What a UDF emitted, as InfluxDB would answer it."""
 
-    def query(self: Influx, text: str, database: str) -> Iterator[Part]:
+    def query(self: InfluxClient, text: str, database: str) -> Iterator[SeriesChunk]:
         assert database == "anomaly"
         measurement = text.split(' FROM "')[1].split('"', maxsplit=1)[0]
         columns = text.removeprefix("SELECT ").split(" FROM")[0].replace('"', "").split(", ")
@@ -140,10 +140,10 @@ def results(monkeypatch: pytest.MonkeyPatch, points: list[Point]) -> Iterator[No
             [point.time, *(point.fields[column] for column in columns)] for point in named(points, measurement)
         ]
         if chosen:
-            yield Part(measurement, {"pipeline": "printer", "printer": "printer-1"}, ["time", *columns], chosen)
+            yield SeriesChunk(measurement, {"pipeline": "printer", "printer": "printer-1"}, ["time", *columns], chosen)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Influx, "query", query)
+        patch.setattr(InfluxClient, "query", query)
         yield
 
 

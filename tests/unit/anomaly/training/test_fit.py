@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomaly.influxdb.times import resolve
+from anomaly.influxdb.times import resolve_range
 from anomaly.models.model import score_windows
 from anomaly.pipeline import SpecError, normalize
-from anomaly.training.fit import Trained, train
+from anomaly.training.fit import TrainedModel, train
 from anomaly.training.gate import MIN_WINDOWS, Refused, check_quality
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
@@ -19,7 +19,7 @@ SHORT = printers.windows(printers.clean(5, 4000), printers.clean(6, 4000))
 NOW = 1_704_067_205_000_000_000  # 2024-01-01T00:00:05Z
 
 
-def scores(trained: Trained) -> np.ndarray:
+def scores(trained: TrainedModel) -> np.ndarray:
     return score_windows(trained.model.scaling, trained.model.detector, SHORT)
 
 
@@ -100,7 +100,7 @@ def test_a_history_with_a_fault_in_it_is_trained_on_with_a_warning() -> None:
     assert trained.quality.observed_per_day == pytest.approx(0.015 * 8640, rel=0.1)
 
 
-def test_a_clean_history_is_trained_on_without_a_warning(trained: Trained) -> None:
+def test_a_clean_history_is_trained_on_without_a_warning(trained: TrainedModel) -> None:
     assert trained.quality.warnings == ()
     assert trained.quality.odd_blocks == 0
     assert trained.quality.observed_per_day < 5
@@ -140,10 +140,10 @@ def test_windows_of_one_count_only() -> None:
 
 
 def test_a_range_is_cut_to_whole_windows() -> None:
-    asked = resolve(PIPELINE, "1h", None, NOW)
+    asked = resolve_range(PIPELINE, "1h", None, NOW)
     assert (asked.begin_ns, asked.end_ns) == (NOW + 5_000_000_000 - 3_600_000_000_000, NOW - 5_000_000_000)
     assert asked.asked == ("1h", "0s")
-    asked = resolve(PIPELINE, "2024-01-01T00:00:00.5+01:00", "2024-01-01T00:00:09Z", NOW)
+    asked = resolve_range(PIPELINE, "2024-01-01T00:00:00.5+01:00", "2024-01-01T00:00:09Z", NOW)
     assert (asked.begin_ns, asked.end_ns) == (1_704_063_610_000_000_000, 1_704_067_200_000_000_000)
 
 
@@ -159,7 +159,7 @@ def test_a_range_is_cut_to_whole_windows() -> None:
 )
 def test_a_range_without_a_window_is_refused(start: str | None, stop: str | None, message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        resolve(PIPELINE, start, stop, NOW)
+        resolve_range(PIPELINE, start, stop, NOW)
 
 
 def test_threads_change_nothing_and_two_models_are_equal_byte_by_byte() -> None:

@@ -2,7 +2,7 @@
 
 import io
 
-from anomaly.training.progress import Bar, Lines, progress
+from anomaly.training.progress import LogLines, TerminalBar, progress
 from tests.unit.anomaly.serving.test_watcher import Clock
 
 
@@ -12,13 +12,13 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_gets_a_bar_and_a_file_gets_lines() -> None:
-    assert isinstance(progress(Terminal()), Bar)
-    assert isinstance(progress(io.StringIO()), Lines)
+    assert isinstance(progress(Terminal()), TerminalBar)
+    assert isinstance(progress(io.StringIO()), LogLines)
 
 
 def test_a_log_gets_a_line_when_work_ends_and_every_ten_seconds_before() -> None:
     log, clock = io.StringIO(), Clock()
-    lines = Lines(log, clock)
+    lines = LogLines(log, clock)
     lines.say("reading")
     for second in range(25):
         clock.now = second
@@ -37,7 +37,7 @@ def test_one_of_several_has_lines_with_its_name_on_a_terminal_too() -> None:
 
 def test_a_bar_is_one_line_that_messages_do_not_break() -> None:
     terminal, clock = Terminal(), Clock()
-    bar = Bar(terminal, clock)
+    bar = TerminalBar(terminal, clock)
     bar.at(0.5, "read")
     bar.at(0.6, "read")  # too soon to be seen
     bar.say("a message")

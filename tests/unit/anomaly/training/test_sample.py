@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.influxdb.client import Influx, Part
-from anomaly.influxdb.times import Range
-from anomaly.training.read import read
+from anomaly.influxdb.client import InfluxClient, SeriesChunk
+from anomaly.influxdb.times import RequestedRange
+from anomaly.training.history import read_history
 from anomaly.training.sample import Sample
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
@@ -64,22 +64,22 @@ def test_thinning_depends_on_time_only() -> None:
     np.testing.assert_array_equal(one.values, other.values)
 
 
-class Endless(Influx):
+class Endless(InfluxClient):
     """Answers any range with windows of three fields, in chunks of a thousand."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:1", None, None)
 
-    def query(self, text: str, database: str) -> Iterator[Part]:
+    def query(self, text: str, database: str) -> Iterator[SeriesChunk]:
         if text == "SHOW DATABASES":
-            yield Part("databases", {}, ["name"], [["printer"]])
+            yield SeriesChunk("databases", {}, ["name"], [["printer"]])
         elif text.startswith("SHOW FIELD KEYS"):
-            yield Part("temperature", {}, ["fieldKey", "fieldType"], [[field, "float"] for field in FIELDS])
+            yield SeriesChunk("temperature", {}, ["fieldKey", "fieldType"], [[field, "float"] for field in FIELDS])
         else:
             begin, end = (int(word) for word in text.split() if word.isdecimal())
             for start in range(begin, end, 1_000 * WINDOW_NS):
                 times = range(start, min(start + 1_000 * WINDOW_NS, end), WINDOW_NS)
-                yield Part("temperature", {"printer": "a"}, ["time"] * 10, [row(time) for time in times])
+                yield SeriesChunk("temperature", {"printer": "a"}, ["time"] * 10, [row(time) for time in times])
 
 
 def row(time: int) -> list[Any]:
@@ -90,7 +90,7 @@ def peak(windows: int) -> int:
     """The most bytes that reading so many windows takes."""
     tracemalloc.start()
     try:
-        history = read(Endless(), PIPELINE, Range(0, windows * WINDOW_NS, ("", "")), most_bytes=2**19)
+        history = read_history(Endless(), PIPELINE, RequestedRange(0, windows * WINDOW_NS, ("", "")), most_bytes=2**19)
         assert history.read == windows
         return tracemalloc.get_traced_memory()[1]
     finally:

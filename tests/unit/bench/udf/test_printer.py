@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from anomaly.backtest.evaluate import Evaluation, Found, Outcome
+from anomaly.backtest.evaluate import Evaluation, FoundPeriod, LabelOutcome
 from anomaly.backtest.labels import Label
 from anomaly.scoring.periods import Period
 from anomaly.windows.aggregate import aggregate
@@ -69,9 +69,9 @@ def test_windows_are_those_of_the_points() -> None:
 
 
 def evaluation(found: bool, false: int) -> Evaluation:
-    period = Found(("printer-1",), Period(0, WINDOW_NS, "closed", 1.0, 90.0, 1, "bed"), WINDOW_NS)
+    period = FoundPeriod(("printer-1",), Period(0, WINDOW_NS, "closed", 1.0, 90.0, 1, "bed"), WINDOW_NS)
     label = Label(0, WINDOW_NS, {}, "spike 1s, one field")
-    outcome = Outcome(label, (period,) if found else (), WINDOW_NS if found else None)
+    outcome = LabelOutcome(label, (period,) if found else (), WINDOW_NS if found else None)
     return Evaluation((outcome,), 2.0, WINDOW_NS, true=(period,) * found, false=(period,) * false)
 
 

@@ -12,7 +12,7 @@ from anomaly.detectors.wrappers import per_series
 from anomaly.detectors.wrappers.context import KINDS, Contextual
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline, normalize
-from anomaly.training.fit import Trained, train
+from anomaly.training.fit import TrainedModel, train
 from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 
@@ -133,7 +133,7 @@ def windows() -> Windows:
 
 
 @pytest.fixture(scope="module")
-def trained() -> dict[str, Trained]:
+def trained() -> dict[str, TrainedModel]:
     return {
         kind: train(pipeline, windows(), "v", 0)
         for kind, pipeline in zip(("own", "pooled"), machines("own", "pooled"), strict=True)
@@ -145,7 +145,9 @@ def severities(model: Model, key: str, x: Floats) -> Floats:
     return np.array([one.severity for one in model.judge(model.follow((key,)), (key,), begin_ns, 20.0 + 3.0 * x)])
 
 
-def test_a_model_finds_what_is_usual_elsewhere_and_is_as_calm_as_the_pooled_one(trained: dict[str, Trained]) -> None:
+def test_a_model_finds_what_is_usual_elsewhere_and_is_as_calm_as_the_pooled_one(
+    trained: dict[str, TrainedModel],
+) -> None:
     alone, pooled = trained["own"].model, trained["pooled"].model
     assert severities(alone, "machine-1", SWAPPED).min() > 75
     assert severities(pooled, "machine-1", SWAPPED).max() < 50
@@ -153,7 +155,7 @@ def test_a_model_finds_what_is_usual_elsewhere_and_is_as_calm_as_the_pooled_one(
         assert (severities(alone, key, related(sign, 5_000, 81)) >= 75).mean() < 0.002
 
 
-def test_the_plan_says_for_each_series_which_model_it_has(trained: dict[str, Trained]) -> None:
+def test_the_plan_says_for_each_series_which_model_it_has(trained: dict[str, TrainedModel]) -> None:
     assert trained["own"].plan.described()["models"] == {
         "own": [["machine-1"], ["machine-2"]],
         "pooled": [["machine-3"]],

@@ -12,7 +12,7 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ComparedPeriod:
     """One period: whose it is, when, its peak severity and its reason."""
 
     series: Key
@@ -21,17 +21,17 @@ class Span:
     peak: float
     reason: str
 
-    def meets(self, other: "Span") -> bool:
+    def meets(self, other: "ComparedPeriod") -> bool:
         """Whether both are of one series and share some time."""
         return self.series == other.series and self.begin_ms < other.end_ms and other.begin_ms < self.end_ms
 
 
 @dataclass
-class Side:
+class ModelResults:
     """What one model said. scores: for each window, by series and begin, its severity and whether it was anomalous."""
 
     scores: dict[tuple[Key, int], tuple[float, bool]] = field(default_factory=dict)
-    periods: list[Span] = field(default_factory=list)
+    periods: list[ComparedPeriod] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Comparison:
     agreement: float
     quantiles: dict[float, tuple[float, float]]
     periods: int
-    current_periods: Sequence[Span]
-    shadow_periods: Sequence[Span]
+    current_periods: Sequence[ComparedPeriod]
+    shadow_periods: Sequence[ComparedPeriod]
 
 
-def compare(current: Side, shadow: Side) -> Comparison:
+def compare(current: ModelResults, shadow: ModelResults) -> Comparison:
     """Raises ValueError when no window was scored by both."""
     both = sorted(current.scores.keys() & shadow.scores.keys())
     if not both:
@@ -77,5 +77,5 @@ def compare(current: Side, shadow: Side) -> Comparison:
     )
 
 
-def _alone(mine: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+def _alone(mine: Sequence[ComparedPeriod], others: Sequence[ComparedPeriod]) -> list[ComparedPeriod]:
     return [span for span in mine if not any(span.meets(other) for other in others)]

@@ -25,7 +25,7 @@ TOLERANCE_WINDOWS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPeriod:
     """A period of a series, and the end of the first window that made it known."""
 
     key: Key
@@ -39,12 +39,12 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LabelOutcome:
     """What became of a label, or a known false alarm: the periods that found it, by begin, and the delay of the first
     that was known."""
 
     label: Label
-    found: tuple[Found, ...]
+    found: tuple[FoundPeriod, ...]
     delay_ns: int | None
 
     @property
@@ -61,15 +61,15 @@ class Evaluation:
     silent: periods, by begin, that found a label, are false, are neither as far as is known, or only say that there
     was no data."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[LabelOutcome, ...]
     days: float
     window_ns: int
     complete: bool = True
-    alarms: tuple[Outcome, ...] = ()
-    true: tuple[Found, ...] = ()
-    false: tuple[Found, ...] = ()
-    unjudged: tuple[Found, ...] = ()
-    silent: tuple[Found, ...] = ()
+    alarms: tuple[LabelOutcome, ...] = ()
+    true: tuple[FoundPeriod, ...] = ()
+    false: tuple[FoundPeriod, ...] = ()
+    unjudged: tuple[FoundPeriod, ...] = ()
+    silent: tuple[FoundPeriod, ...] = ()
 
     @property
     def found(self) -> int:
@@ -118,7 +118,7 @@ class Evaluation:
     @property
     def overrun_windows(self) -> float | None:
         """The median over the labels that were found."""
-        return Kind.of(self.outcomes, self.window_ns).overrun_windows
+        return KindFigures.of(self.outcomes, self.window_ns).overrun_windows
 
     @property
     def false_per_day(self) -> float | None:
@@ -130,17 +130,17 @@ class Evaluation:
         """Unjudged periods a day of one series; None without data."""
         return len(self.unjudged) / self.days if self.days else None
 
-    def by_kind(self) -> Mapping[str, "Kind"]:
+    def by_kind(self) -> Mapping[str, "KindFigures"]:
         """The figures of each kind of label, in the order of names."""
         kinds = sorted({outcome.label.kind for outcome in self.outcomes})
         return {
-            kind: Kind.of([outcome for outcome in self.outcomes if outcome.label.kind == kind], self.window_ns)
+            kind: KindFigures.of([outcome for outcome in self.outcomes if outcome.label.kind == kind], self.window_ns)
             for kind in kinds
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class KindFigures:
     """labels: how many there are; found: of them. delay_windows, overrun_windows: medians, None if none was found."""
 
     labels: int
@@ -149,7 +149,7 @@ class Kind:
     overrun_windows: float | None
 
     @classmethod
-    def of(cls, outcomes: Sequence[Outcome], window_ns: int) -> "Kind":
+    def of(cls, outcomes: Sequence[LabelOutcome], window_ns: int) -> "KindFigures":
         """The figures of these outcomes."""
         delays = _delays(outcomes)
         overruns = [outcome.overrun_ns for outcome in outcomes if outcome.overrun_ns is not None]
@@ -157,14 +157,14 @@ class Kind:
         return cls(len(outcomes), len(delays), delay, overrun)
 
 
-def evaluate(pipeline: Pipeline, truth: Truth, found: Iterable[Found], scored_windows: int) -> Evaluation:
+def evaluate(pipeline: Pipeline, truth: Truth, found: Iterable[FoundPeriod], scored_windows: int) -> Evaluation:
     """Compares. scored_windows: of all series together."""
     ordered = sorted(found, key=lambda each: each.id)
     outcomes, alarms = (
         tuple(_outcome(pipeline, label, ordered) for label in those) for those in (truth.labels, truth.false_alarms)
     )
     true, repeats = ({each.id for outcome in those for each in outcome.found} for those in (outcomes, alarms))
-    sorts: dict[str, list[Found]] = {"true": [], "false": [], "unjudged": [], "silent": []}
+    sorts: dict[str, list[FoundPeriod]] = {"true": [], "false": [], "unjudged": [], "silent": []}
     for each in ordered:
         if each.id in true:
             sort = "true"
@@ -183,7 +183,7 @@ def evaluate(pipeline: Pipeline, truth: Truth, found: Iterable[Found], scored_wi
     )
 
 
-def _outcome(pipeline: Pipeline, label: Label, ordered: Sequence[Found]) -> Outcome:
+def _outcome(pipeline: Pipeline, label: Label, ordered: Sequence[FoundPeriod]) -> LabelOutcome:
     latest_ns = label.end_ns + TOLERANCE_WINDOWS * pipeline.window_ns
     mine = tuple(
         each
@@ -194,8 +194,8 @@ def _outcome(pipeline: Pipeline, label: Label, ordered: Sequence[Found]) -> Outc
     )
     known_ns = min((each.known_ns for each in mine), default=None)
     # A period that was there before the label tells of it at once.
-    return Outcome(label, mine, None if known_ns is None else max(known_ns - label.begin_ns, 0))
+    return LabelOutcome(label, mine, None if known_ns is None else max(known_ns - label.begin_ns, 0))
 
 
-def _delays(outcomes: Iterable[Outcome]) -> list[int]:
+def _delays(outcomes: Iterable[LabelOutcome]) -> list[int]:
     return [outcome.delay_ns for outcome in outcomes if outcome.delay_ns is not None]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anomaly.influxdb.times import moment
+from anomaly.influxdb.times import parse_time
 from anomaly.pipeline import Pipeline, SpecError
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Mark
 from anomaly.windows.arrays import Key
@@ -109,4 +109,4 @@ def _time(where: str, entry: Mapping[str, Any], names: tuple[str, ...]) -> int:
     name = next((name for name in names if entry.get(name)), None)
     if name is None:
         raise SpecError([f"{where}: has no `{names[0]}`: write an RFC 3339 time, such as 2024-01-01T00:00:00Z"])
-    return moment(str(entry[name]), f"{where}: {name}")
+    return parse_time(str(entry[name]), f"{where}: {name}")

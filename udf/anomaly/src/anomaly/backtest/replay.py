@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from anomaly.backtest.evaluate import Evaluation, Found, evaluate
+from anomaly.backtest.evaluate import Evaluation, FoundPeriod, evaluate
 from anomaly.backtest.labels import Truth
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
@@ -18,7 +18,7 @@ from anomaly.windows.series import SeriesWindows
 SWEEP = (55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0)
 
 
-class Replay:
+class BacktestReplay:
     """Feed it each series' windows by time, series in any order; it keeps periods, and nothing of single windows.
 
     sweep: opening severities to look at besides the pipeline's own. feedback: marks that keep windows out of periods;
@@ -45,7 +45,7 @@ class Replay:
             if severity > pipeline.periods.close and severity != pipeline.periods.open
         }
         self._trackers: dict[tuple[Key, float], Tracker] = {}
-        self._found: dict[float, dict[tuple[Key, int], Found]] = {
+        self._found: dict[float, dict[tuple[Key, int], FoundPeriod]] = {
             severity: {} for severity in sorted((*self._others, pipeline.periods.open))
         }
         self.series: set[Key] = set()
@@ -88,4 +88,4 @@ class Replay:
         kept = self._found[severity]
         for period in periods:
             before = kept.get((key, period.begin_ns))
-            kept[key, period.begin_ns] = Found(key, period, known_ns if before is None else before.known_ns)
+            kept[key, period.begin_ns] = FoundPeriod(key, period, known_ns if before is None else before.known_ns)

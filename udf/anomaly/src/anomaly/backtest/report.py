@@ -11,9 +11,9 @@ from importlib import resources
 from itertools import compress, zip_longest
 from typing import Any
 
-from anomaly.backtest import chart, judge
-from anomaly.backtest.evaluate import Evaluation, Found, Outcome
-from anomaly.influxdb.times import Range, rfc3339
+from anomaly.backtest import chart, feedback_form
+from anomaly.backtest.evaluate import Evaluation, FoundPeriod, LabelOutcome
+from anomaly.influxdb.times import RequestedRange, rfc3339
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA
@@ -28,7 +28,7 @@ _SEVERITIES = "By the severity that opens a period (*: the pipeline's own)"
 def document(
     pipeline: Pipeline,
     model: Model,
-    asked: Range,
+    asked: RequestedRange,
     series: int,
     counts: Mapping[str, int],
     evaluations: Mapping[float, Evaluation],
@@ -103,7 +103,7 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _label(outcome: Outcome) -> dict[str, Any]:
+def _label(outcome: LabelOutcome) -> dict[str, Any]:
     label = outcome.label
     return {
         "from": rfc3339(label.begin_ns),
@@ -118,7 +118,7 @@ def _label(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _period(group_by: Sequence[str], found: Found, verdict: str) -> dict[str, Any]:
+def _period(group_by: Sequence[str], found: FoundPeriod, verdict: str) -> dict[str, Any]:
     return {
         "from": rfc3339(found.period.begin_ns),
         "to": rfc3339(found.period.end_ns),
@@ -189,12 +189,12 @@ def html(content: Mapping[str, Any]) -> str:
         parts += _rows(table, content["pipeline"])
         parts += ["</table></div>", *(f'<p class="soft">{escape(line)}</p>' for line in _rest(table))]
     if any(table.periods for table in tables):
-        parts.append(judge.form(content["results_database"]))
+        parts.append(feedback_form.form(content["results_database"]))
     return "\n".join([*parts, "</body>\n</html>\n"])
 
 
 def _rows(table: _Table, pipeline: str) -> Iterator[str]:
-    choices = [judge.choice(pipeline, period) for period in table.periods]
+    choices = [feedback_form.choice(pipeline, period) for period in table.periods]
     yield _row("th", table, table.columns, '<th class="judge" hidden="hidden">it was</th>' if choices else "")
     for row, choice in zip_longest(table.rows, choices):
         yield _row("td", table, row, f"<td>{choice}</td>" if choice else "")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from anomaly.catchup import queries
-from anomaly.catchup.gaps import Counts, Span
-from anomaly.influxdb.client import Influx
+from anomaly.catchup.gaps import Counts, TimeRange
+from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.lines import line
-from anomaly.influxdb.source import runs, series_key
+from anomaly.influxdb.source import read_series_windows, series_key
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.results import Result
 from anomaly.windows.arrays import Key
@@ -16,7 +16,7 @@ from anomaly.windows.series import SeriesWindows
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenScore:
     """A score that is there: its label, the version of its model, and whether feedback suppressed the window."""
 
     label: int
@@ -24,10 +24,10 @@ class Written:
     suppressed: bool
 
 
-class Database:
-    """One pipeline's source and results. Every method raises InfluxError."""
+class PipelineDatabase:
+    """One pipeline's source and results. Every method raises InfluxClientError."""
 
-    def __init__(self, influx: Influx, pipeline: Pipeline, results: str) -> None:
+    def __init__(self, influx: InfluxClient, pipeline: Pipeline, results: str) -> None:
         self._influx = influx
         self._pipeline = pipeline
         self._results = results
@@ -40,12 +40,12 @@ class Database:
         """When the oldest window of one series before `end_ns` that a model scored begins; None if there is none."""
         return self._first_ns(queries.first_score_of(self._pipeline, key, model, end_ns))
 
-    def point_counts(self, span: Span, bucket_ns: int) -> Counts:
+    def point_counts(self, span: TimeRange, bucket_ns: int) -> Counts:
         """Points by series and bucket."""
         query = queries.source_counts(self._pipeline, span.begin_ns, span.end_ns, bucket_ns)
         return self._counts(query, self._pipeline.database)
 
-    def score_counts(self, span: Span, bucket_ns: int) -> Counts:
+    def score_counts(self, span: TimeRange, bucket_ns: int) -> Counts:
         """Scores by series and bucket."""
         return self._counts(queries.score_counts(self._pipeline, span.begin_ns, span.end_ns, bucket_ns), self._results)
 
@@ -57,25 +57,26 @@ class Database:
             for part in self._influx.query(query, self._pipeline.database)
         }
 
-    def runs(self, key: Key, span: Span) -> Iterator[SeriesWindows]:
+    def windows(self, key: Key, span: TimeRange) -> Iterator[SeriesWindows]:
         """One series' windows, by time."""
-        return runs(self._influx, self._pipeline, span.begin_ns, span.end_ns, key)
+        return read_series_windows(self._influx, self._pipeline, span.begin_ns, span.end_ns, key)
 
-    def scores(self, key: Key, span: Span) -> Mapping[int, Written]:
+    def scores(self, key: Key, span: TimeRange) -> Mapping[int, WrittenScore]:
         """The scores of one series, by the window's begin."""
         query = queries.scores(self._pipeline, key, span.begin_ns, span.end_ns)
         return {
-            int(begin_ns): Written(label, model, mark is not None) for begin_ns, label, model, mark in self._rows(query)
+            int(begin_ns): WrittenScore(label, model, mark is not None)
+            for begin_ns, label, model, mark in self._rows(query)
         }
 
-    def open_periods(self, span: Span) -> Iterator[tuple[Key, int, int]]:
+    def open_periods(self, span: TimeRange) -> Iterator[tuple[Key, int, int]]:
         """Series, begin and end of each period that begins in the span and is open."""
         query = queries.open_periods(self._pipeline, span.begin_ns, span.end_ns)
         for part in self._influx.query(query, self._results):
             for begin_ns, end_ms in part.rows:
                 yield series_key(self._pipeline, part), int(begin_ns), int(end_ms) * 1_000_000
 
-    def periods(self, key: Key, span: Span) -> Mapping[int, Mapping[str, Any]]:
+    def periods(self, key: Key, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
         """The fields of each period of one series that begins in the span, by its begin."""
         query = queries.periods(self._pipeline, key, span.begin_ns, span.end_ns)
         return {
@@ -83,10 +84,10 @@ class Database:
             for begin_ns, *fields in self._rows(query)
         }
 
-    def last_period(self, key: Key, end_ns: int) -> Span | None:
+    def last_period(self, key: Key, end_ns: int) -> TimeRange | None:
         """The last period of one series that begins before `end_ns`."""
         for begin_ns, end_ms in self._rows(queries.last_period(self._pipeline, key, end_ns)):
-            return Span(int(begin_ns), int(end_ms) * 1_000_000)
+            return TimeRange(int(begin_ns), int(end_ms) * 1_000_000)
         return None
 
     def write(self, results: Iterable[Result]) -> None:

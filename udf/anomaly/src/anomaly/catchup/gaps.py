@@ -13,44 +13,46 @@ Counts = Mapping[tuple[Key, int], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeRange:
     """[begin_ns, end_ns), both window edges."""
 
     begin_ns: int
     end_ns: int
 
 
-def bucket_length(span: Span, window_ns: int) -> int:
+def bucket_length(span: TimeRange, window_ns: int) -> int:
     """The length of the buckets to count in, in nanoseconds: a multiple of the window."""
     windows = -(-(span.end_ns - span.begin_ns) // window_ns)
     return max(_LEAST_WINDOWS, -(-windows // _MOST_BUCKETS)) * window_ns
 
 
 def suspects(
-    span: Span, bucket_ns: int, window_ns: int, points: Counts, scores: Counts, ends: Mapping[Key, int]
-) -> dict[Key, list[Span]]:
+    span: TimeRange, bucket_ns: int, window_ns: int, points: Counts, scores: Counts, ends: Mapping[Key, int]
+) -> dict[Key, list[TimeRange]]:
     """The stretches of each series that have points, and fewer scores than windows.
 
     points, scores: by series and begin of the bucket. ends: where each series' windows that may be scored end.
     """
-    found: dict[Key, list[Span]] = {}
+    found: dict[Key, list[TimeRange]] = {}
     for key, bucket in sorted(points):
-        part = _clip(Span(bucket, bucket + bucket_ns), span.begin_ns, min(span.end_ns, ends.get(key, span.begin_ns)))
+        part = _clip(
+            TimeRange(bucket, bucket + bucket_ns), span.begin_ns, min(span.end_ns, ends.get(key, span.begin_ns))
+        )
         if part is not None and scores.get((key, bucket), 0) < (part.end_ns - part.begin_ns) // window_ns:
             found.setdefault(key, []).append(part)
     return {key: list(_joined(parts)) for key, parts in found.items()}
 
 
-def _clip(span: Span, begin_ns: int, end_ns: int) -> Span | None:
+def _clip(span: TimeRange, begin_ns: int, end_ns: int) -> TimeRange | None:
     begin_ns, end_ns = max(span.begin_ns, begin_ns), min(span.end_ns, end_ns)
-    return Span(begin_ns, end_ns) if begin_ns < end_ns else None
+    return TimeRange(begin_ns, end_ns) if begin_ns < end_ns else None
 
 
-def _joined(spans: Iterable[Span]) -> Iterator[Span]:
-    last: Span | None = None
+def _joined(spans: Iterable[TimeRange]) -> Iterator[TimeRange]:
+    last: TimeRange | None = None
     for span in spans:
         if last is not None and last.end_ns == span.begin_ns:
-            last = Span(last.begin_ns, span.end_ns)
+            last = TimeRange(last.begin_ns, span.end_ns)
             continue
         if last is not None:
             yield last

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.catchup.database import Database, Written
-from anomaly.catchup.gaps import Span
-from anomaly.influxdb.source import pieces
+from anomaly.catchup.database import PipelineDatabase, WrittenScore
+from anomaly.catchup.gaps import TimeRange
+from anomaly.influxdb.source import split_range
 from anomaly.influxdb.times import rfc3339
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
@@ -31,18 +31,18 @@ from anomaly.windows.series import SeriesWindows
 PERIOD_LEAD_IN_WINDOWS = 1_000
 _PIECE_WINDOWS = 1_000
 
-Models = Callable[[str | None], Model]
+ModelOfVersion = Callable[[str | None], Model]
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
+class RepairOrder:
     """What one series needs. missing: begins of windows without a score. open: periods that were left open. end_ns:
     where the windows end that may be touched. reach: how many windows before may be read for what the detector
     remembers."""
 
     key: Key
     missing: Set[int]
-    open: tuple[Span, ...]
+    open: tuple[TimeRange, ...]
     end_ns: int
     reach: int
 
@@ -53,7 +53,7 @@ class Repair:
 
 
 @dataclass(slots=True)
-class Repaired:
+class RepairCounts:
     """How much was written of one series, and how many periods were removed."""
 
     scores: int = 0
@@ -62,17 +62,17 @@ class Repaired:
     removed: int = 0
 
 
-class Replay:
+class SeriesRepair:
     """Replays one series. models: the model of a version, or the current one for None or a version that is gone.
     feedback: what people said of periods. progress: is told what cannot be exact."""
 
     def __init__(
         self,
         pipeline: Pipeline,
-        database: Database,
-        models: Models,
+        database: PipelineDatabase,
+        models: ModelOfVersion,
         feedback: Feedback,
-        repair: Repair,
+        repair: RepairOrder,
         progress: Callable[[str], None],
         *,
         dry_run: bool = False,
@@ -86,25 +86,25 @@ class Replay:
         self._dry_run = dry_run
         self._scorer = Scorer(pipeline, EventCounter(f"pipeline {pipeline.name}", lambda message: None))
         self._merge_ns = pipeline.periods.merge_ns + pipeline.window_ns
-        self._done = Repaired()
+        self._done = RepairCounts()
 
-    def run(self) -> Repaired:
-        """Does it, in bounded memory: a piece of the series at a time, and its periods. Raises InfluxError."""
+    def run(self) -> RepairCounts:
+        """Does it, in bounded memory: a piece of the series at a time, and its periods. Raises InfluxClientError."""
         key, begin_ns, end_ns = self._repair.key, self._repair.begin_ns, self._repair.end_ns
         # What was missing is known to be over, and so is what it may have done to periods, once the series is calm.
         over_ns = max([*self._repair.missing, *(span.end_ns + self._merge_ns for span in self._repair.open)])
         periods: dict[int, Result] = {}
         until_ns = begin_ns
         window_ns = self._pipeline.window_ns
-        lead_in = pieces(self._lead_in_ns(), begin_ns, window_ns)
-        for piece in chain(lead_in, pieces(begin_ns, end_ns, window_ns, least=_PIECE_WINDOWS)):
-            span = Span(*piece)
+        lead_in = split_range(self._lead_in_ns(), begin_ns, window_ns)
+        for piece in chain(lead_in, split_range(begin_ns, end_ns, window_ns, least_windows=_PIECE_WINDOWS)):
+            span = TimeRange(*piece)
             written = self._database.scores(key, span)
             self._write_scores(self._replayed(span, written, periods), written)
             until_ns = span.end_ns
             if until_ns > over_ns and self._scorer.calm(key):
                 break
-        self._write_periods(periods, Span(begin_ns, max(until_ns, begin_ns)))
+        self._write_periods(periods, TimeRange(begin_ns, max(until_ns, begin_ns)))
         return self._done
 
     def _lead_in_ns(self) -> int:
@@ -134,9 +134,11 @@ class Replay:
             )
         return max(first_ns, earliest_ns)
 
-    def _replayed(self, span: Span, written: Mapping[int, Written], periods: dict[int, Result]) -> Iterator[Result]:
+    def _replayed(
+        self, span: TimeRange, written: Mapping[int, WrittenScore], periods: dict[int, Result]
+    ) -> Iterator[Result]:
         """The scores that are to be written; what becomes known of periods is put into `periods`, by begin."""
-        for run in self._database.runs(self._repair.key, span):
+        for run in self._database.windows(self._repair.key, span):
             for part, model, feedback in self._alike(run, written):
                 for scored in self._scorer.feed(model, part, feedback):
                     if scored.begin_ns < self._repair.begin_ns:
@@ -151,7 +153,7 @@ class Replay:
             self._repair.key, period.time_ns, int(period.fields["end_ms"]) * 1_000_000
         )
 
-    def _score(self, scored: ScoredWindow, score: Result, written: Mapping[int, Written]) -> Iterator[Result]:
+    def _score(self, scored: ScoredWindow, score: Result, written: Mapping[int, WrittenScore]) -> Iterator[Result]:
         if scored.begin_ns in written:
             if written[scored.begin_ns].label != score.fields["label"]:
                 yield self._result("score", scored.begin_ns, {"label": score.fields["label"]})
@@ -159,7 +161,7 @@ class Replay:
             yield score
 
     def _alike(
-        self, run: SeriesWindows, written: Mapping[int, Written]
+        self, run: SeriesWindows, written: Mapping[int, WrittenScore]
     ) -> Iterator[tuple[SeriesWindows, Model, Feedback | None]]:
         """The run in parts that were, or will be, judged by one model, and heed feedback or not."""
         # What people have said since of windows that have a score does not change what became of them.
@@ -175,16 +177,16 @@ class Replay:
             version, feedback = how[first]
             yield run.where((places >= first) & (places < last)), self._models(version), feedback
 
-    def _write_scores(self, scores: Iterator[Result], written: Mapping[int, Written]) -> None:
+    def _write_scores(self, scores: Iterator[Result], written: Mapping[int, WrittenScore]) -> None:
         found = list(scores)
         labels = sum(result.time_ns in written for result in found)
         self._done.labels += labels
         self._done.scores += len(found) - labels
         self._write(found)
 
-    def _write_periods(self, periods: Mapping[int, Result], span: Span) -> None:
+    def _write_periods(self, periods: Mapping[int, Result], span: TimeRange) -> None:
         key = self._repair.key
-        before = self._database.periods(key, Span(min([*periods, span.begin_ns]), span.end_ns))
+        before = self._database.periods(key, TimeRange(min([*periods, span.begin_ns]), span.end_ns))
         changed = [result for begin, result in periods.items() if not _same(before.get(begin), result.fields)]
         self._done.periods += len(changed)
         self._write(changed)

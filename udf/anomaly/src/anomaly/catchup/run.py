@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from anomaly.catchup.database import Database
-from anomaly.catchup.gaps import Span, bucket_length, suspects
-from anomaly.catchup.repair import Models, Repair, Repaired, Replay
-from anomaly.influxdb.client import Influx
-from anomaly.influxdb.source import pieces
-from anomaly.influxdb.times import resolve
+from anomaly.catchup.database import PipelineDatabase
+from anomaly.catchup.gaps import TimeRange, bucket_length, suspects
+from anomaly.catchup.repair import ModelOfVersion, RepairCounts, RepairOrder, SeriesRepair
+from anomaly.influxdb.client import InfluxClient
+from anomaly.influxdb.source import split_range
+from anomaly.influxdb.times import resolve_range
 from anomaly.models.model import Model
 from anomaly.models.store import ModelMismatch, Store, StoreError
 from anomaly.pipeline import Pipeline
@@ -70,9 +70,9 @@ class CaughtUp:
         message: why nothing was looked at or written; empty otherwise.
     """
 
-    span: Span
+    span: TimeRange
     series: int
-    repaired: Repaired
+    repaired: RepairCounts
     message: str = ""
 
     @property
@@ -81,7 +81,7 @@ class CaughtUp:
         return any(asdict(self.repaired).values())
 
 
-def catch_up(request: CatchUpRequest, connect: Callable[[], Influx], say: Callable[[str], None]) -> CaughtUp:
+def catch_up(request: CatchUpRequest, connect: Callable[[], InfluxClient], say: Callable[[str], None]) -> CaughtUp:
     """Complete the scores and periods of one pipeline.
 
     Args:
@@ -91,7 +91,7 @@ def catch_up(request: CatchUpRequest, connect: Callable[[], Influx], say: Callab
 
     Raises:
         SpecError: a time of the request is not a time, or no whole window lies in its range.
-        InfluxError: InfluxDB cannot be asked, or refused.
+        InfluxClientError: InfluxDB cannot be asked, or refused.
         StoreError: the models cannot be read.
     """
     pipeline = request.pipeline
@@ -99,21 +99,21 @@ def catch_up(request: CatchUpRequest, connect: Callable[[], Influx], say: Callab
     if lag_ns is None:
         lag_ns = max(_LEAST_LAG_NS, _LAG_WINDOWS * pipeline.window_ns)
     reach_ns = max(_REACH_NS, _REACH_WINDOWS * pipeline.window_ns)
-    asked = resolve(pipeline, request.begin or f"{reach_ns}ns", f"{lag_ns}ns", time.time_ns())
-    span = Span(asked.begin_ns, asked.end_ns)
+    asked = resolve_range(pipeline, request.begin or f"{reach_ns}ns", f"{lag_ns}ns", time.time_ns())
+    span = TimeRange(asked.begin_ns, asked.end_ns)
     try:
         models = _models(Store(request.models, pipeline.name), pipeline, say)
     except ModelMismatch as error:
-        return CaughtUp(span, 0, Repaired(), str(error))
+        return CaughtUp(span, 0, RepairCounts(), str(error))
     if models is None:
-        return CaughtUp(span, 0, Repaired(), "there is no model yet")
-    database = Database(connect(), pipeline, request.results_database)
+        return CaughtUp(span, 0, RepairCounts(), "there is no model yet")
+    database = PipelineDatabase(connect(), pipeline, request.results_database)
     if request.begin is None:
         first_ns = database.first_score_ns(span.begin_ns)
         if first_ns is None or first_ns >= span.end_ns:
-            return CaughtUp(span, 0, Repaired(), "there is no score in reach yet")
+            return CaughtUp(span, 0, RepairCounts(), "there is no score in reach yet")
         # Windows before the pipeline's first score were not missed: they are history.
-        span = Span(first_ns, span.end_ns)
+        span = TimeRange(first_ns, span.end_ns)
     feedback = Feedback(pipeline, read_marks(feedback_path(request.models, pipeline.name)))
     caught_up = repair_span(pipeline, database, models, feedback, span, say, dry_run=request.dry_run)
     if request.dry_run:
@@ -123,10 +123,10 @@ def catch_up(request: CatchUpRequest, connect: Callable[[], Influx], say: Callab
 
 def repair_span(
     pipeline: Pipeline,
-    database: Database,
-    models: Models,
+    database: PipelineDatabase,
+    models: ModelOfVersion,
     feedback: Feedback,
-    span: Span,
+    span: TimeRange,
     say: Callable[[str], None] = lambda message: None,
     *,
     dry_run: bool = False,
@@ -143,22 +143,22 @@ def repair_span(
         dry_run: whether to count only, and to write nothing.
 
     Raises:
-        InfluxError: InfluxDB cannot be asked, or refused.
+        InfluxClientError: InfluxDB cannot be asked, or refused.
     """
-    caught_up = CaughtUp(span, 0, Repaired())
+    caught_up = CaughtUp(span, 0, RepairCounts())
     for repair in _repairs(pipeline, database, models, span):
         say(
             f"series {series_name(repair.key)}: {len(repair.missing)} windows without a score, "
             f"{len(repair.open)} periods left open"
         )
-        done = Replay(pipeline, database, models, feedback, repair, say, dry_run=dry_run).run()
+        done = SeriesRepair(pipeline, database, models, feedback, repair, say, dry_run=dry_run).run()
         caught_up.series += 1
         for name, count in asdict(done).items():
             setattr(caught_up.repaired, name, getattr(caught_up.repaired, name) + count)
     return caught_up
 
 
-def _models(store: Store, pipeline: Pipeline, say: Callable[[str], None]) -> Models | None:
+def _models(store: Store, pipeline: Pipeline, say: Callable[[str], None]) -> ModelOfVersion | None:
     """Give versions, each loaded once, and the current one for versions that are gone or made for another pipeline.
 
     Returns:
@@ -185,7 +185,9 @@ def _models(store: Store, pipeline: Pipeline, say: Callable[[str], None]) -> Mod
     return model
 
 
-def _repairs(pipeline: Pipeline, database: Database, models: Models, span: Span) -> Iterator[Repair]:
+def _repairs(
+    pipeline: Pipeline, database: PipelineDatabase, models: ModelOfVersion, span: TimeRange
+) -> Iterator[RepairOrder]:
     window_ns = pipeline.window_ns
     # A window ends with the next point of its series: the newest may still be Kapacitor's.
     newest = database.newest_ns(span.begin_ns)
@@ -199,25 +201,27 @@ def _repairs(pipeline: Pipeline, database: Database, models: Models, span: Span)
         database.score_counts(span, bucket_ns),
         ends,
     )
-    left_open: dict[Key, list[Span]] = {}
+    left_open: dict[Key, list[TimeRange]] = {}
     for key, begin_ns, end_ns in database.open_periods(span):
         if end_ns + pipeline.periods.merge_ns + window_ns <= ends.get(key, span.begin_ns):
-            left_open.setdefault(key, []).append(Span(begin_ns, end_ns))
+            left_open.setdefault(key, []).append(TimeRange(begin_ns, end_ns))
     keys = sorted({*stretches, *left_open})
     for key in keys:
         missing: set[int] = set()
         for stretch in stretches.get(key, ()):
             missing.update(_missing(pipeline, database, models, key, stretch))
         if missing or key in left_open:
-            yield Repair(key, missing, tuple(left_open.get(key, ())), ends[key], _MOST_LEAD_IN // len(keys))
+            yield RepairOrder(key, missing, tuple(left_open.get(key, ())), ends[key], _MOST_LEAD_IN // len(keys))
 
 
-def _missing(pipeline: Pipeline, database: Database, models: Models, key: Key, stretch: Span) -> Iterator[int]:
+def _missing(
+    pipeline: Pipeline, database: PipelineDatabase, models: ModelOfVersion, key: Key, stretch: TimeRange
+) -> Iterator[int]:
     """Begins of the windows that could be scored and have no score."""
     model = models(None)
-    for piece in pieces(stretch.begin_ns, stretch.end_ns, pipeline.window_ns, least=_PIECE_WINDOWS):
-        written = database.scores(key, Span(*piece))
-        for run in database.runs(key, Span(*piece)):
+    for piece in split_range(stretch.begin_ns, stretch.end_ns, pipeline.window_ns, least_windows=_PIECE_WINDOWS):
+        written = database.scores(key, TimeRange(*piece))
+        for run in database.windows(key, TimeRange(*piece)):
             whole = whole_fields(run.values, len(pipeline.fields)) & model.enough_points(run.key, run.counts)
             usable = run.where(scorable(pipeline, whole))
             yield from (begin_ns for begin_ns in usable.begin_ns.tolist() if begin_ns not in written)

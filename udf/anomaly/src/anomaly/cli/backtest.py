@@ -8,19 +8,19 @@ from typing import Any
 
 from anomaly.backtest import report
 from anomaly.backtest.labels import Truth, of_marks, read_labels
-from anomaly.backtest.replay import SWEEP, Replay
+from anomaly.backtest.replay import SWEEP, BacktestReplay
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, say
 from anomaly.influxdb.marks import read_feedback
-from anomaly.influxdb.source import pieces, runs
-from anomaly.influxdb.times import Range, resolve, rfc3339
+from anomaly.influxdb.source import read_series_windows, split_range
+from anomaly.influxdb.times import RequestedRange, resolve_range, rfc3339
 from anomaly.models.model import Model
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
 from anomaly.training.gate import Refused
-from anomaly.training.read import check_fields
+from anomaly.training.history import check_fields
 from anomaly.windows.arrays import Key
 
 # In the place of a file of labels.
@@ -29,10 +29,10 @@ _RENDERERS = {".html": report.html, ".md": report.markdown}
 
 
 def backtest(options: argparse.Namespace) -> int:
-    """Prints it. Raises SpecError, UsageError, InfluxError, StoreError, Refused."""
+    """Prints it. Raises SpecError, UsageError, InfluxClientError, StoreError, Refused."""
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
     options.pipeline = pipeline.name
-    asked = resolve(pipeline, options.begin, options.end, time.time_ns())
+    asked = resolve_range(pipeline, options.begin, options.end, time.time_ns())
     page = _page(options.report)
     sweep = _sweep(options.open, pipeline)
     influx = connect(options)
@@ -41,11 +41,11 @@ def backtest(options: argparse.Namespace) -> int:
     model = _model(Store(options.models, pipeline.name), pipeline, options.model)
     # False alarms are not suppressed: whether the model raises them again is the question.
     maintenance = Feedback(pipeline, [mark for mark in marks if mark.kind == MAINTENANCE])
-    replay = Replay(pipeline, model, EventCounter(f"pipeline {pipeline.name}", say), sweep, maintenance)
+    replay = BacktestReplay(pipeline, model, EventCounter(f"pipeline {pipeline.name}", say), sweep, maintenance)
     check_fields(influx, pipeline)
-    for begin_ns, end_ns in pieces(asked.begin_ns, asked.end_ns, pipeline.window_ns):
+    for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, pipeline.window_ns):
         say(f"scoring {rfc3339(begin_ns)} to {rfc3339(end_ns)}")
-        for run in runs(influx, pipeline, begin_ns, end_ns):
+        for run in read_series_windows(influx, pipeline, begin_ns, end_ns):
             replay.feed(run)
     if not replay.scored_windows:
         raise Refused(
@@ -71,7 +71,7 @@ def _model(store: Store, pipeline: Pipeline, version: str | None) -> Model:
     return store.load(chosen, pipeline)
 
 
-def _truth(name: str | None, marks: list[Mark], pipeline: Pipeline, asked: Range) -> Truth:
+def _truth(name: str | None, marks: list[Mark], pipeline: Pipeline, asked: RequestedRange) -> Truth:
     if name is None:
         return Truth(complete=False)
     known = of_marks(marks) if name == FEEDBACK else read_labels(Path(name), pipeline)

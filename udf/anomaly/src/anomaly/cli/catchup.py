@@ -21,7 +21,7 @@ def catch_up(options: argparse.Namespace) -> int:
     Raises:
         SpecError: the specification, or a time, is not valid.
         UsageError: the options do not go together, or a file cannot be read.
-        InfluxError: InfluxDB cannot be asked, or refused.
+        InfluxClientError: InfluxDB cannot be asked, or refused.
         StoreError: the models cannot be read.
     """
     started = time.monotonic()

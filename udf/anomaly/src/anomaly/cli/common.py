@@ -11,7 +11,7 @@ from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
 from anomaly.pipeline import Pipeline, SpecError, normalize
 
 if TYPE_CHECKING:
-    from anomaly.influxdb.client import Influx
+    from anomaly.influxdb.client import InfluxClient
 
 _PASSWORD_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD"  # noqa: S105 -- a name
 
@@ -83,12 +83,12 @@ def _parse(name: str, text: str) -> Any:
         raise SpecError([f"{name} is neither JSON nor YAML: {' '.join(str(error).split())}"]) from None
 
 
-def connect(options: argparse.Namespace) -> "Influx":
-    """InfluxDB as the arguments name it. Raises UsageError (the password's file) or InfluxError (the address)."""
+def connect(options: argparse.Namespace) -> "InfluxClient":
+    """InfluxDB as the arguments name it. Raises UsageError (the password's file) or InfluxClientError (the address)."""
     # Only now: reading a specification must not wait for requests.
-    from anomaly.influxdb.client import Influx
+    from anomaly.influxdb.client import InfluxClient
 
-    return Influx(options.influxdb_url, options.username, _password(options), options.ca_file)
+    return InfluxClient(options.influxdb_url, options.username, _password(options), options.ca_file)
 
 
 def _password(options: argparse.Namespace) -> str | None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from anomaly.backtest.comparison import Comparison, Side, Span, compare
+from anomaly.backtest.comparison import ComparedPeriod, Comparison, ModelResults, compare
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, connect, out, result
-from anomaly.influxdb.client import Influx
+from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import results_query
-from anomaly.influxdb.times import ago_or_moment, rfc3339
+from anomaly.influxdb.times import parse_time_or_age, rfc3339
 from anomaly.models.store import Store
 from anomaly.serving.shadow import SUFFIX
 from anomaly.training.gate import Refused
@@ -21,7 +21,7 @@ _MS = 1_000_000
 
 
 def compared(options: argparse.Namespace) -> int:
-    """Prints it. Raises UsageError, StoreError, InfluxError, Refused (nothing to compare)."""
+    """Prints it. Raises UsageError, StoreError, InfluxClientError, Refused (nothing to compare)."""
     store = Store(options.models, options.pipeline)
     version = options.version or store.shadow()
     if version is None:
@@ -30,7 +30,9 @@ def compared(options: argparse.Namespace) -> int:
             "version of one that there was"
         )
     now_ns = time.time_ns()
-    bounds = [ago_or_moment(text, name, now_ns) for text, name in ((options.begin, "--from"), (options.end, "--to"))]
+    bounds = [
+        parse_time_or_age(text, name, now_ns) for text, name in ((options.begin, "--from"), (options.end, "--to"))
+    ]
     influx = connect(options)
     current = _side(influx, options, "", None, bounds)
     shadow = _side(influx, options, SUFFIX, version, bounds)
@@ -50,20 +52,22 @@ def compared(options: argparse.Namespace) -> int:
     return codes.DONE
 
 
-def _side(influx: Influx, options: argparse.Namespace, suffix: str, version: str | None, bounds: list[int]) -> Side:
-    side = Side()
+def _side(
+    influx: InfluxClient, options: argparse.Namespace, suffix: str, version: str | None, bounds: list[int]
+) -> ModelResults:
+    side = ModelResults()
     for key, row in _rows(influx, options, f"score{suffix}", ["severity", "label"], version, bounds):
         time_ns, severity, label = row
         side.scores[key, time_ns] = float(severity), bool(label)
     wanted = ["begin_ms", "end_ms", "peak_severity", "reason"]
     for key, row in _rows(influx, options, f"period{suffix}", wanted, version, bounds):
         _, begin, end, peak, reason = row
-        side.periods.append(Span(key, int(begin), int(end), float(peak), str(reason)))
+        side.periods.append(ComparedPeriod(key, int(begin), int(end), float(peak), str(reason)))
     return side
 
 
 def _rows(
-    influx: Influx,
+    influx: InfluxClient,
     options: argparse.Namespace,
     measurement: str,
     fields: list[str],

@@ -10,7 +10,7 @@ from anomaly.detectors.base import LONG_WINDOWS
 from anomaly.detectors.seasonal import parts
 from anomaly.detectors.wrappers.context import column_names
 from anomaly.influxdb.influxql import source, training_query
-from anomaly.influxdb.times import resolve, rfc3339
+from anomaly.influxdb.times import resolve_range, rfc3339
 from anomaly.kapacitor.tickscript import tickscript
 from anomaly.pipeline import Alerts, Pipeline
 from anomaly.severity.rarity import once_in
@@ -31,7 +31,7 @@ def explain(options: argparse.Namespace) -> int:
 
 def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int) -> list[str]:
     """The lines."""
-    asked = resolve(pipeline, None, None, now_ns)
+    asked = resolve_range(pipeline, None, None, now_ns)
     periods = pipeline.periods
     series = f"one for each combination of {', '.join(pipeline.group_by)}" if pipeline.group_by else "one"
     features = [f"{function}({field})" for field in pipeline.fields for function in pipeline.aggregate]

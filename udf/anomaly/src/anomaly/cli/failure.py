@@ -36,7 +36,7 @@ def _code(error: BaseException) -> int:
         return codes.INTERRUPTED
     for module, name, code in (
         ("anomaly.models.store", "StoreError", codes.STORE),
-        ("anomaly.influxdb.client", "InfluxError", codes.INFLUXDB),
+        ("anomaly.influxdb.client", "InfluxClientError", codes.INFLUXDB),
         ("anomaly.training.gate", "Refused", codes.REFUSED),
     ):
         loaded = sys.modules.get(module)

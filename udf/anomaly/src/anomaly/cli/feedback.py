@@ -6,7 +6,7 @@ import time
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, result, say
 from anomaly.influxdb.marks import REMOVED, read_feedback, write_feedback
-from anomaly.influxdb.times import ago_or_moment, rfc3339
+from anomaly.influxdb.times import parse_time_or_age, rfc3339
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.feedback import FALSE_ALARM, Mark
@@ -14,7 +14,7 @@ from anomaly.scoring.feedback_file import feedback_path, write_marks
 
 
 def feedback(options: argparse.Namespace) -> int:
-    """One of the actions. Raises SpecError, UsageError, StoreError, InfluxError."""
+    """One of the actions. Raises SpecError, UsageError, StoreError, InfluxClientError."""
     pipeline = _pipeline(options)
     options.pipeline = pipeline.name
     influx = connect(options)
@@ -59,8 +59,8 @@ def _pipeline(options: argparse.Namespace) -> Pipeline:
 
 def _mark(options: argparse.Namespace, pipeline: Pipeline) -> Mark:
     now_ns = time.time_ns()
-    begin_ns = ago_or_moment(options.begin, "--from", now_ns)
-    end_ns = ago_or_moment(options.end, "--to", now_ns)
+    begin_ns = parse_time_or_age(options.begin, "--from", now_ns)
+    end_ns = parse_time_or_age(options.end, "--to", now_ns)
     if begin_ns >= end_ns:
         raise UsageError(f"--from: {options.begin} is not before --to ({options.end}): a mark has some length")
     series = dict(_tag(text, pipeline) for text in options.series)

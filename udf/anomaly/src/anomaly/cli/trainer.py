@@ -21,7 +21,7 @@ def trainer(options: argparse.Namespace) -> int:
     Raises:
         SpecError: the specification is not valid.
         UsageError: the specification or the password's file cannot be read.
-        InfluxError: the address of InfluxDB is not an address.
+        InfluxClientError: the address of InfluxDB is not an address.
     """
     ended = threading.Event()
 

@@ -1,1 +1,13 @@
-"""InfluxDB: client, queries, line protocol, times."""
+"""InfluxDB 1.x: what is asked of it, in which words, and how answers become windows and marks.
+
+In the order in which a query passes them:
+
+- `times`: from what people ask for ("24h", an RFC 3339 time) to window edges.
+- `influxql`: the text of queries.
+- `client`: sends queries and writes over HTTP, and answers chunk by chunk.
+- `source`: the windows of a pipeline, out of answers.
+- `marks`: marks of feedback, read and written.
+- `lines`: results as line protocol.
+
+This room knows scores and marks as data only: what training makes of marks is in `anomaly.training.feedback`.
+"""

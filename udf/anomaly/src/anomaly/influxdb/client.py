@@ -1,7 +1,7 @@
 """InfluxDB 1.x over HTTP: chunked answers, line by line, in bounded memory.
 
-requests rather than the influxdb client: that one keeps all chunks of an answer in memory, and answers dictionaries
-for each row.
+This client is written on requests, as the library `influxdb` keeps all chunks of an answer in memory and makes a
+dictionary of each row.
 """
 
 import json
@@ -17,13 +17,20 @@ _CONNECT_SECONDS = 10
 _READ_SECONDS = 300
 
 
-class InfluxError(Exception):
+class InfluxClientError(Exception):
     """InfluxDB could not be asked, or refused; the message names the address, the query and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Some rows of one series."""
+class SeriesChunk:
+    """Some rows of one series, as one chunk of an answer holds them.
+
+    Attributes:
+        name: the measurement.
+        tags: the tags that the query groups by.
+        columns: the names of the columns; the first is the time.
+        rows: a value for each column; times in nanoseconds.
+    """
 
     name: str
     tags: dict[str, str]
@@ -31,15 +38,28 @@ class Part:
     rows: list[list[Any]]
 
 
-class Influx:
-    """Queries as one user. ca_file: a CA bundle for https."""
+class InfluxClient:
+    """A connection to one server as one user."""
 
     def __init__(self, url: str, username: str | None, password: str | None, ca_file: str | None = None) -> None:
+        """Prepare the connection; nothing is sent yet.
+
+        Args:
+            url: the server's address, without a user.
+            username: the user; None: an unnamed user.
+            password: the user's password.
+            ca_file: a CA bundle for https; None: the system's.
+
+        Raises:
+            InfluxClientError: the address is not an address, or has a user in it.
+        """
         split = urlsplit(url)
         if split.scheme not in ("http", "https") or not split.hostname:
-            raise InfluxError(f"--influxdb-url: {url!r} is not an address: write one such as http://127.0.0.1:8086")
+            raise InfluxClientError(
+                f"--influxdb-url: {url!r} is not an address: write one such as http://127.0.0.1:8086"
+            )
         if split.username or split.password:
-            raise InfluxError(
+            raise InfluxClientError(
                 "--influxdb-url: has a user or a password in it, which would end in logs: use --username and "
                 "--password-file"
             )
@@ -53,8 +73,19 @@ class Influx:
         if username is not None:
             self._session.auth = (username, password or "")
 
-    def query(self, text: str, database: str) -> Iterator[Part]:
-        """The answer's parts, as they arrive; times in nanoseconds. Raises InfluxError."""
+    def query(self, text: str, database: str) -> Iterator[SeriesChunk]:
+        """Send a query.
+
+        Args:
+            text: the query in InfluxQL.
+            database: the database that the query is about; empty where it names its own.
+
+        Yields:
+            The chunks of the answer as they arrive, with times in nanoseconds.
+
+        Raises:
+            InfluxClientError: the server cannot be reached, or refused.
+        """
         parameters: dict[str, str | int] = {"db": database, "epoch": "ns", "chunked": "true", "chunk_size": _CHUNK_ROWS}
         try:
             with self._session.post(
@@ -68,16 +99,24 @@ class Influx:
                     raise self._refused(response, text, database)
                 for line in response.iter_lines(chunk_size=1 << 16):
                     if line:
-                        yield from self._parts(json.loads(line), text, database)
+                        yield from self._chunks(json.loads(line), text, database)
         except requests.exceptions.RequestException as error:
             raise self._unreachable(error) from error
         except ValueError as error:
-            raise InfluxError(
+            raise InfluxClientError(
                 f"InfluxDB at {self._url} answered something else than JSON to {text!r}: check --influxdb-url"
             ) from error
 
     def write(self, lines: Sequence[str], database: str) -> None:
-        """Points in line protocol, times in nanoseconds, into the default retention policy. Raises InfluxError."""
+        """Write points into the default retention policy.
+
+        Args:
+            lines: the points in line protocol, with times in nanoseconds.
+            database: the database to write into.
+
+        Raises:
+            InfluxClientError: the server cannot be reached, or refused.
+        """
         try:
             response = self._session.post(
                 f"{self._url}/write",
@@ -91,56 +130,64 @@ class Influx:
             raise self._refused(response, f"a write of {len(lines)} points", database)
 
     def databases(self) -> list[str]:
-        """The names of the databases this user can see."""
-        return [row[0] for part in self.query("SHOW DATABASES", "") for row in part.rows]
+        """Return the names of the databases that this user can see.
 
-    def _parts(self, answer: dict[str, Any], text: str, database: str) -> Iterator[Part]:
+        Raises:
+            InfluxClientError: the server cannot be reached, or refused.
+        """
+        return [row[0] for chunk in self.query("SHOW DATABASES", "") for row in chunk.rows]
+
+    def _chunks(self, answer: dict[str, Any], text: str, database: str) -> Iterator[SeriesChunk]:
         if "error" in answer:
             raise self._failed(answer["error"], text, database)
         for result in answer.get("results", []):
             if "error" in result:
                 raise self._failed(result["error"], text, database)
             for series in result.get("series", []):
-                yield Part(
+                yield SeriesChunk(
                     series.get("name", ""), series.get("tags") or {}, series["columns"], series.get("values", [])
                 )
 
-    def _unreachable(self, error: requests.exceptions.RequestException) -> InfluxError:
+    def _unreachable(self, error: requests.exceptions.RequestException) -> InfluxClientError:
         if isinstance(error, requests.exceptions.SSLError):
-            return InfluxError(f"InfluxDB at {self._url}: TLS failed ({_root(error)}): give its CA with --ca-file")
-        return InfluxError(
+            return InfluxClientError(
+                f"InfluxDB at {self._url}: TLS failed ({_root(error)}): give its CA with --ca-file"
+            )
+        return InfluxClientError(
             f"InfluxDB at {self._url} is not reachable ({_root(error)}): check --influxdb-url, and that it is running"
         )
 
-    def _refused(self, response: requests.Response, text: str, database: str) -> InfluxError:
+    def _refused(self, response: requests.Response, text: str, database: str) -> InfluxClientError:
         try:
             reason = str(response.json()["error"])
         except (ValueError, KeyError, TypeError):
             reason = response.text[:200].strip() or str(response.reason)
         if response.status_code == 401:
             who = f"user {self._user!r}" if self._user is not None else "an unnamed user"
-            return InfluxError(
+            return InfluxClientError(
                 f"InfluxDB at {self._url} does not let in {who} ({reason}): check --username and --password-file"
             )
         if response.status_code == 403:
-            return InfluxError(
+            return InfluxClientError(
                 f"InfluxDB at {self._url}: user {self._user!r} lacks a right on database {database!r} ({reason}): "
                 "GRANT READ, and WRITE for what writes, to it"
             )
         return self._failed(f"{response.status_code} {reason}", text, database)
 
-    def _failed(self, reason: str, text: str, database: str) -> InfluxError:
+    def _failed(self, reason: str, text: str, database: str) -> InfluxClientError:
         if "database not found" in reason:
-            return InfluxError(f"InfluxDB at {self._url} has no database {database!r}: check the pipeline's `database`")
+            return InfluxClientError(
+                f"InfluxDB at {self._url} has no database {database!r}: check the pipeline's `database`"
+            )
         if "retention policy not found" in reason:
-            return InfluxError(
+            return InfluxClientError(
                 f"InfluxDB at {self._url}: {reason} in database {database!r}: check the pipeline's `retention_policy`"
             )
-        return InfluxError(f"InfluxDB at {self._url} could not answer {text!r}: {reason}")
+        return InfluxClientError(f"InfluxDB at {self._url} could not answer {text!r}: {reason}")
 
 
 def _root(error: BaseException) -> str:
-    """The innermost reason of requests' nested exceptions, without the address of an object."""
+    """Return the innermost reason of requests' nested exceptions, without the address of an object."""
     reason: BaseException = error
     while True:
         inner = getattr(reason, "reason", None)

@@ -1,8 +1,8 @@
 r"""Results as InfluxDB's line protocol.
 
-Our own few lines, as the influxdb client's `make_line` doubles backslashes in tags, which InfluxDB takes literally: a
-series with one in its name would become another. Source: InfluxDB 1.x, "Line protocol reference", special characters;
-models.AppendFields writes floats with all their digits, as `repr` does.
+The library's `influxdb.line_protocol.make_line` doubles backslashes in tags, which InfluxDB takes literally: a series
+with one in its name would become another. So these few lines are our own. Source: InfluxDB 1.x, "Line protocol
+reference", special characters. Floats are written with all their digits.
 """
 
 from anomaly.scoring.results import Result
@@ -12,7 +12,10 @@ _IN_TEXT = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
 def line(result: Result) -> str:
-    """One line, without its end; times in nanoseconds. Tags without a value are left out, as InfluxDB has none such."""
+    """Return a result as one line without its end, the time in nanoseconds.
+
+    Tags without a value are left out, as InfluxDB does not have them.
+    """
     tags = "".join(f",{_tag(name)}={_tag(value)}" for name, value in sorted(result.tags.items()) if value)
     fields = ",".join(f"{_tag(name)}={_value(value)}" for name, value in result.fields.items())
     return f"{result.measurement}{tags} {fields} {result.time_ns}"

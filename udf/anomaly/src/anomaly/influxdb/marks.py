@@ -1,9 +1,9 @@
-"""Marks of feedback in InfluxDB: the measurement `feedback` of the results database, where people, the command and
-Grafana write them.
+"""Marks of feedback in InfluxDB: the measurement `feedback` of the results database.
 
-Tags: `pipeline`, and those of the series that are meant; none means all. Time: the begin. Fields: `kind` (one of
-`anomaly.scoring.feedback.KINDS`, or REMOVED), `end_ms` (integer), `note` (string). The same tags and time are the same
-mark, so a mark is taken back by overwriting it.
+People, the command `anomaly feedback`, a backtest's page and Grafana write marks there. The tags of a point are
+`pipeline` and the tags of the series that the mark is about; a point without series tags is about all series. The time
+is the mark's begin. The fields are `kind` (one of `anomaly.scoring.feedback.KINDS`, or REMOVED), `end_ms` (integer) and
+`note` (string). Points with equal tags and time are one mark, so a mark is removed by overwriting it.
 """
 
 import math
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from anomaly.influxdb.client import Influx
+from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import identifier, literal
 from anomaly.influxdb.lines import line
 from anomaly.pipeline import Pipeline
@@ -23,32 +23,54 @@ _MEASUREMENT = "feedback"
 _MS = 1_000_000
 
 
-def read_feedback(influx: Influx, database: str, pipeline: Pipeline) -> list[Mark]:
-    """All marks of a pipeline that were not taken back, oldest first; with the appearances of false alarms. Raises
-    InfluxError."""
+def read_feedback(influx: InfluxClient, database: str, pipeline: Pipeline) -> list[Mark]:
+    """Read all marks of a pipeline that were not removed.
+
+    Args:
+        influx: the server that holds the results.
+        database: the results database.
+        pipeline: the pipeline.
+
+    Returns:
+        The marks, oldest first; false alarms know what their windows looked like.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+    """
     marks = []
     query = (
         f"SELECT {', '.join(map(identifier, ('kind', 'end_ms', 'note')))} FROM {identifier(_MEASUREMENT)}"
         f' WHERE "pipeline" = {literal(pipeline.name)} GROUP BY *'
     )
-    for part in influx.query(query, database):
-        series = {name: value for name, value in part.tags.items() if name != "pipeline" and value}
-        for begin_ns, kind, end_ms, note in part.rows:
+    for chunk in influx.query(query, database):
+        series = {name: value for name, value in chunk.tags.items() if name != "pipeline" and value}
+        for begin_ns, kind, end_ms, note in chunk.rows:
             if kind in KINDS:
-                # Whoever writes without an end means the window that begins there.
+                # A mark without an end is about the window that begins there.
                 end_ns = begin_ns + pipeline.window_ns if end_ms is None else int(end_ms) * _MS
                 marks.append(Mark(kind, int(begin_ns), end_ns, series, note or ""))
-    marks = [_seen(influx, database, pipeline, mark) for mark in marks]
+    marks = [_with_appearance(influx, database, pipeline, mark) for mark in marks]
     return sorted(marks, key=lambda mark: (mark.begin_ns, mark.id))
 
 
-def write_feedback(influx: Influx, database: str, pipeline: str, mark: Mark, kind: str | None = None) -> None:
-    """One mark, or, with kind REMOVED, that it is taken back. Raises InfluxError."""
+def write_feedback(influx: InfluxClient, database: str, pipeline: str, mark: Mark, kind: str | None = None) -> None:
+    """Write one mark.
+
+    Args:
+        influx: the server that holds the results.
+        database: the results database.
+        pipeline: the pipeline's name.
+        mark: the mark.
+        kind: REMOVED removes the mark; None writes it with its own kind.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+    """
     influx.write([mark_line(pipeline, mark, kind)], database)
 
 
 def mark_line(pipeline: str, mark: Mark, kind: str | None = None) -> str:
-    """A mark, or, with kind REMOVED, that it is taken back, as line protocol."""
+    """Return the line protocol of one mark; the arguments are those of `write_feedback`."""
     fields: dict[str, float | int | str | bool] = {
         "kind": kind or mark.kind,
         "end_ms": mark.end_ns // _MS,
@@ -57,16 +79,16 @@ def mark_line(pipeline: str, mark: Mark, kind: str | None = None) -> str:
     return line(Result(_MEASUREMENT, {"pipeline": pipeline, **mark.series}, mark.begin_ns, fields))
 
 
-def _seen(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Mark:
-    """The mark, with what its windows looked like if it is a false alarm and any of them were anomalous."""
+def _with_appearance(influx: InfluxClient, database: str, pipeline: Pipeline, mark: Mark) -> Mark:
+    """Return a false alarm with what its anomalous windows looked like; other marks as they are."""
     if mark.kind != FALSE_ALARM:
         return mark
-    rows = np.array(list(_appearances(influx, database, pipeline, mark)), dtype=np.float64)
+    rows = np.array(list(_anomalous_windows(influx, database, pipeline, mark)), dtype=np.float64)
     if not len(rows):
         return mark
     width = len(pipeline.fields)
     contributions, values = rows[:, 1 : width + 1], rows[:, width + 1 :]
-    # Of a field that all those windows lack nothing is known, and nothing asked: it had no part in their scores.
+    # A field that all these windows lack had no part in their scores, so its range does not matter.
     known = np.isfinite(values)
     low = np.where(known.any(axis=0), values.min(axis=0, where=known, initial=np.inf), 0.0)
     high = np.where(known.any(axis=0), values.max(axis=0, where=known, initial=-np.inf), 0.0)
@@ -79,9 +101,11 @@ def _seen(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Mark
     return Mark(mark.kind, mark.begin_ns, mark.end_ns, mark.series, mark.note, appearance)
 
 
-def _appearances(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) -> Iterator[list[float]]:
-    """Score, contributions and values of the mark's windows that were anomalous, or would be without it: those that are
-    scored once more are suppressed, and must not make the mark forget what it was about."""
+def _anomalous_windows(influx: InfluxClient, database: str, pipeline: Pipeline, mark: Mark) -> Iterator[list[float]]:
+    """Yield score, contributions and values of the mark's windows that were anomalous, or would be without the mark.
+
+    Windows that are scored again are suppressed by the mark, and must not make it forget what it was about.
+    """
     names = [f"{what}_{field}" for what in ("contribution", "value") for field in pipeline.fields]
     series = "".join(f" AND {identifier(tag)} = {literal(value)}" for tag, value in mark.series.items())
     query = (
@@ -89,8 +113,8 @@ def _appearances(influx: Influx, database: str, pipeline: Pipeline, mark: Mark) 
         f' WHERE "pipeline" = {literal(pipeline.name)}{series} AND ("label" = 1 OR "feedback" = {literal(mark.id)})'
         f" AND time > {mark.begin_ns - pipeline.window_ns} AND time < {mark.end_ns}"
     )
-    for part in influx.query(query, database):
-        for _, *numbers in part.rows:
-            # A pipeline that had other fields then has no such numbers; a window that lacked a field has no value.
+    for chunk in influx.query(query, database):
+        for _, *numbers in chunk.rows:
+            # Results of a pipeline that had other fields lack contributions; a window that lacked a field has no value.
             if None not in numbers[: len(pipeline.fields) + 1]:
                 yield [math.nan if number is None else number for number in numbers]

@@ -1,48 +1,76 @@
-"""The windows of a pipeline, read out of InfluxDB piece by piece in bounded memory: training's, a backtest's, a
-catch-up's."""
+"""The windows of a pipeline, read from InfluxDB piece by piece in bounded memory.
+
+Training, backtest and catch-up read by this module, so all of them see the same windows.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from anomaly.influxdb.client import Influx, InfluxError, Part
+from anomaly.influxdb.client import InfluxClient, InfluxClientError, SeriesChunk
 from anomaly.influxdb.influxql import columns, training_query
 from anomaly.pipeline import Pipeline
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 
-# A query of so many windows of each series is answered well before InfluxDB's query-timeout.
+# InfluxDB answers a query of this many windows of each series well before its query-timeout.
 _PIECE_WINDOWS = 10_000
 _MOST_PIECES = 1_000
 
 
-def pieces(begin_ns: int, end_ns: int, window_ns: int, least: int = _PIECE_WINDOWS) -> Iterator[tuple[int, int]]:
-    """[begin_ns, end_ns), both window edges, in pieces that one query each may ask for, of at least so many windows."""
+def split_range(
+    begin_ns: int, end_ns: int, window_ns: int, least_windows: int = _PIECE_WINDOWS
+) -> Iterator[tuple[int, int]]:
+    """Cut a range into pieces that one query each may ask for.
+
+    Args:
+        begin_ns: where the range begins, a window edge.
+        end_ns: where it ends, a window edge.
+        window_ns: the length of a window.
+        least_windows: how many windows a piece has at least, but for the last.
+
+    Yields:
+        Begin and end of each piece.
+    """
     windows = -(-(end_ns - begin_ns) // window_ns)
-    piece_ns = max(least, windows // _MOST_PIECES) * window_ns
-    for start_ns in range(begin_ns, end_ns, piece_ns):
-        yield start_ns, min(start_ns + piece_ns, end_ns)
+    piece_ns = max(least_windows, windows // _MOST_PIECES) * window_ns
+    for piece_begin_ns in range(begin_ns, end_ns, piece_ns):
+        yield piece_begin_ns, min(piece_begin_ns + piece_ns, end_ns)
 
 
-def runs(
-    influx: Influx, pipeline: Pipeline, begin_ns: int, end_ns: int, key: Key | None = None
+def read_series_windows(
+    influx: InfluxClient, pipeline: Pipeline, begin_ns: int, end_ns: int, key: Key | None = None
 ) -> Iterator[SeriesWindows]:
-    """Every non-empty window of one piece [begin_ns, end_ns), series by series, each by time; a series comes in as many
-    runs as InfluxDB's answer has chunks of it. Of one series, if `key` names it. Raises InfluxError."""
+    """Read every non-empty window of one piece of time.
+
+    Args:
+        influx: the server that holds the pipeline's source.
+        pipeline: the pipeline.
+        begin_ns: where the piece begins, a window edge.
+        end_ns: where it ends, a window edge.
+        key: the only series to read; None: all series.
+
+    Yields:
+        Windows of one series, in the order of time; series by series. A series comes in as many parts as InfluxDB's
+        answer has chunks of it.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, refused, or answered other columns than were asked for.
+    """
     query = training_query(pipeline, begin_ns, end_ns, key)
     width = len(columns(pipeline))
     features = len(pipeline.fields) * len(pipeline.aggregate)
-    for part in influx.query(query, pipeline.database):
-        if len(part.columns) != width + 1:
-            raise InfluxError(f"InfluxDB answered the columns {part.columns} to {query!r}")
+    for chunk in influx.query(query, pipeline.database):
+        if len(chunk.columns) != width + 1:
+            raise InfluxClientError(f"InfluxDB answered the columns {chunk.columns} to {query!r}")
         # Times would lose their last digits as floats. null becomes NaN; a field without points has the count null.
-        begins = np.array([row[0] for row in part.rows], dtype=np.int64)
-        numbers = np.array([row[1:] for row in part.rows], dtype=np.float64).reshape(-1, width)
+        begins = np.array([row[0] for row in chunk.rows], dtype=np.int64)
+        numbers = np.array([row[1:] for row in chunk.rows], dtype=np.float64).reshape(-1, width)
         yield SeriesWindows(
-            series_key(pipeline, part), begins, numbers[:, :features], np.nan_to_num(numbers[:, features:])
+            series_key(pipeline, chunk), begins, numbers[:, :features], np.nan_to_num(numbers[:, features:])
         )
 
 
-def series_key(pipeline: Pipeline, part: Part) -> Key:
-    """Which series a part of an answer is of."""
-    return tuple(part.tags.get(tag, "") for tag in pipeline.group_by)
+def series_key(pipeline: Pipeline, chunk: SeriesChunk) -> Key:
+    """Return the key of the series that a chunk of an answer belongs to."""
+    return tuple(chunk.tags.get(tag, "") for tag in pipeline.group_by)

@@ -11,19 +11,44 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """[begin_ns, end_ns), both window edges. asked: the texts it was made from, (from, to)."""
+class TimeRange:
+    """A half-open stretch of time.
+
+    Attributes:
+        begin_ns: its begin, a window edge.
+        end_ns: its end, a window edge.
+    """
 
     begin_ns: int
     end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedRange(TimeRange):
+    """A range, and the words in which it was asked for.
+
+    Attributes:
+        asked: the texts of begin and end, as they were written.
+    """
+
     asked: tuple[str, str]
 
 
-def resolve(pipeline: Pipeline, start: str | None, stop: str | None, now_ns: int) -> Range:
-    """The whole windows between two times; defaults are the pipeline's. Raises SpecError."""
-    asked = (start or pipeline.training.start, stop or pipeline.training.stop)
-    begin_ns = ago_or_moment(asked[0], "--from" if start else "training.from", now_ns)
-    end_ns = ago_or_moment(asked[1], "--to" if stop else "training.to", now_ns)
+def resolve_range(pipeline: Pipeline, begin: str | None, end: str | None, now_ns: int) -> RequestedRange:
+    """Return the whole windows between two times.
+
+    Args:
+        pipeline: the pipeline, whose `training` has the defaults.
+        begin: a duration before now or an RFC 3339 time; None: the default.
+        end: likewise.
+        now_ns: the time that durations count from.
+
+    Raises:
+        SpecError: a time is not a time, or no whole window lies between the two.
+    """
+    asked = (begin or pipeline.training.start, end or pipeline.training.stop)
+    begin_ns = parse_time_or_age(asked[0], "--from" if begin else "training.from", now_ns)
+    end_ns = parse_time_or_age(asked[1], "--to" if end else "training.to", now_ns)
     window_ns = pipeline.window_ns
     begin_ns, end_ns = -(-begin_ns // window_ns) * window_ns, end_ns // window_ns * window_ns
     if begin_ns >= end_ns:
@@ -32,22 +57,34 @@ def resolve(pipeline: Pipeline, start: str | None, stop: str | None, now_ns: int
             f"({rfc3339(begin_ns)} to {rfc3339(end_ns)}): choose an earlier --from or a later --to"
         )
         raise SpecError([message])
-    return Range(begin_ns, end_ns, asked)
+    return RequestedRange(begin_ns, end_ns, asked)
 
 
 def trained_on(manifest: Mapping[str, Any]) -> tuple[int, int]:
-    """The range that a manifest's model was made from, [begin, end) in nanoseconds. Raises SpecError."""
-    begin, end = (moment(str(manifest["range"][name]), f"range.{name} of the manifest") for name in ("from", "to"))
+    """Return the range that a manifest's model was trained on, as begin and end in nanoseconds.
+
+    Raises:
+        SpecError: the manifest's times are not times.
+    """
+    begin, end = (parse_time(str(manifest["range"][name]), f"range.{name} of the manifest") for name in ("from", "to"))
     return begin, end
 
 
 def rfc3339(time_ns: int) -> str:
-    """`time_ns` since 1970 as an RFC 3339 time, in UTC, to the second."""
+    """Return a time in nanoseconds since 1970 as an RFC 3339 time, in UTC, to the second."""
     return (_EPOCH + timedelta(seconds=time_ns // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def moment(text: str, name: str) -> int:
-    """Nanoseconds since 1970 of an RFC 3339 time. Raises SpecError, which names `name`."""
+def parse_time(text: str, name: str) -> int:
+    """Return the nanoseconds since 1970 of an RFC 3339 time.
+
+    Args:
+        text: the time.
+        name: what the time is called, for the message.
+
+    Raises:
+        SpecError: it is not a time, or has no time zone.
+    """
     try:
         parsed = datetime.fromisoformat(text.upper())
     except ValueError:
@@ -58,14 +95,23 @@ def moment(text: str, name: str) -> int:
     return (parsed - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def ago_or_moment(text: str, name: str, now_ns: int) -> int:
-    """Nanoseconds since 1970 of a duration before now or an RFC 3339 time; `name` is for messages. Raises SpecError."""
+def parse_time_or_age(text: str, name: str, now_ns: int) -> int:
+    """Return the nanoseconds since 1970 of a duration before now, or of an RFC 3339 time.
+
+    Args:
+        text: the duration or time.
+        name: what it is called, for the message.
+        now_ns: the time that a duration counts from.
+
+    Raises:
+        SpecError: it is neither.
+    """
     try:
         return now_ns - parse_duration(text)
     except DurationError:
         pass
     try:
-        return moment(text, name)
+        return parse_time(text, name)
     except SpecError:
         message = (
             f"{name}: {text!r} is not a time: write a duration before now, such as 24h, or an RFC 3339 time, such as "

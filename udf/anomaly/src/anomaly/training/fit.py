@@ -26,8 +26,8 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.severity.calibration import calibrate
 from anomaly.training.gate import MIN_WINDOWS, Quality, check_quality, check_windows
-from anomaly.training.plan import Plan, plan
-from anomaly.training.progress import Progress, Quiet
+from anomaly.training.plan import TrainingPlan, plan
+from anomaly.training.progress import Progress, SilentProgress
 from anomaly.windows.arrays import Floats
 from anomaly.windows.blocks import FOLDS, Blocks
 from anomaly.windows.completeness import of_whole, scorable, whole_fields
@@ -39,7 +39,7 @@ _MOST_CALIBRATED = 200_000
 
 
 @dataclass(frozen=True)
-class HeldBack:
+class CalibrationSet:
     """What a model was calibrated with. windows: all n that it was trained on. scored: (n,), those that were also
     scored by a detector that had not seen them. scores: theirs (k,)."""
 
@@ -49,21 +49,21 @@ class HeldBack:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A model, the library's own forest (for people), what it was trained on, how good it looks, and what the
     history was enough for."""
 
     model: Model
     estimator: object
-    held_back: HeldBack
+    calibration_set: CalibrationSet
     left_out: int
     quality: Quality
-    plan: Plan
+    plan: TrainingPlan
 
     @property
     def windows(self) -> int:
         """How many it was trained on."""
-        return len(self.held_back.windows)
+        return len(self.calibration_set.windows)
 
 
 def train(
@@ -74,7 +74,7 @@ def train(
     progress: Progress | None = None,
     jobs: int = 1,
     feedback: Feedback | None = None,
-) -> Trained:
+) -> TrainedModel:
     """jobs: how many threads. feedback: which windows are false alarms; what must be left out is left out already.
 
     Raises Refused when the windows are too few, incomplete or too odd.
@@ -82,7 +82,7 @@ def train(
     # Training only: joblib is not part of serving.
     from joblib import Parallel, delayed
 
-    progress = progress or Quiet()
+    progress = progress or SilentProgress()
     usable = _usable(pipeline, windows)
     left_out = len(windows) - len(usable)
     progress.say(
@@ -119,12 +119,12 @@ def train(
     progress.at(1.0, "of the forests fitted")
     x = scaling.transform(usable.values[scored], usable.series[scored] + 1)
     model = Model(version, pipeline, scaling, detector, calibrate(held_back), reference(x))
-    return Trained(model, estimator, HeldBack(usable, scored, held_back), left_out, quality, planned)
+    return TrainedModel(model, estimator, CalibrationSet(usable, scored, held_back), left_out, quality, planned)
 
 
 def _fit(
     pipeline: Pipeline,
-    planned: Plan,
+    planned: TrainingPlan,
     windows: Windows,
     told: NDArray[np.bool_],
     seed: int,

@@ -16,7 +16,7 @@ from anomaly.windows.windows import Windows
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """long: `FeatureHistory.is_long`. context: what is used of it. columns: its names. own: (s,), which
     series get a model of their own; None: none. parameters: the pipeline's, with the context that is used."""
 
@@ -56,7 +56,7 @@ class Plan:
         }
 
 
-def plan(pipeline: Pipeline, usable: Windows) -> Plan:
+def plan(pipeline: Pipeline, usable: Windows) -> TrainingPlan:
     """Of the windows to train on, each series in the order of time."""
     lengths = np.bincount(usable.series, minlength=len(usable.keys))
     long = len(usable) >= LONG_WINDOWS * len(usable.keys)
@@ -72,4 +72,4 @@ def plan(pipeline: Pipeline, usable: Windows) -> Plan:
     if owning:
         least_bytes = declaration(pipeline.detector).least_series_bytes(parameters, len(names) + len(columns))
         mine = per_series.chosen(lengths, least_bytes)
-    return Plan(usable.keys, long, choice, tuple(columns), mine, parameters)
+    return TrainingPlan(usable.keys, long, choice, tuple(columns), mine, parameters)

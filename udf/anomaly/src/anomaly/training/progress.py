@@ -24,7 +24,7 @@ class Progress(Protocol):
         """`share` (0 to 1) of the work that `what` names is done; 1 ends it."""
 
 
-class Quiet:
+class SilentProgress:
     """Tells nobody."""
 
     def say(self, message: str) -> None:
@@ -34,7 +34,7 @@ class Quiet:
         """Nothing."""
 
 
-class Bar:
+class TerminalBar:
     """For a terminal: one line, drawn anew."""
 
     def __init__(self, file: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,7 +67,7 @@ class Bar:
         return "\r\x1b[K" if drawn else ""
 
 
-class Lines:
+class LogLines:
     """For a log, such as Ansible's: a line when work ends, and every ten seconds before; each begins with `prefix`."""
 
     def __init__(self, file: TextIO, clock: Callable[[], float] = time.monotonic, prefix: str = "") -> None:
@@ -96,5 +96,5 @@ def progress(file: TextIO | None = None, one_of_several: str = "") -> Progress:
     """
     file = sys.stderr if file is None else file
     if one_of_several:
-        return Lines(file, prefix=f"{one_of_several}: ")
-    return Bar(file) if file.isatty() else Lines(file)
+        return LogLines(file, prefix=f"{one_of_several}: ")
+    return TerminalBar(file) if file.isatty() else LogLines(file)

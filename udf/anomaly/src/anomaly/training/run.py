@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anomaly.influxdb.client import Influx
-from anomaly.influxdb.times import resolve, rfc3339, trained_on
+from anomaly.influxdb.client import InfluxClient
+from anomaly.influxdb.times import resolve_range, rfc3339, trained_on
 from anomaly.models.features import enough_windows
 from anomaly.models.libraries import installed
 from anomaly.models.store import Store, StoreError
@@ -26,9 +26,9 @@ from anomaly.windows.completeness import scorable, whole_fields
 from anomaly.windows.windows import Windows
 
 if TYPE_CHECKING:
-    from anomaly.training.challenge import Challenge
-    from anomaly.training.fit import Trained
-    from anomaly.training.read import History
+    from anomaly.training.candidate import Challenge
+    from anomaly.training.fit import TrainedModel
+    from anomaly.training.history import ReadHistory
 
 TRAINED = "trained"
 UNCHANGED = "unchanged"
@@ -93,7 +93,7 @@ class TrainingOutcome:
     message: str = ""
 
 
-def train_pipeline(influx: Influx, request: TrainingRequest, progress: Progress) -> TrainingOutcome:
+def train_pipeline(influx: InfluxClient, request: TrainingRequest, progress: Progress) -> TrainingOutcome:
     """Train one pipeline's model, and store and promote it as the request says.
 
     Args:
@@ -106,7 +106,7 @@ def train_pipeline(influx: Influx, request: TrainingRequest, progress: Progress)
 
     Raises:
         SpecError: a time of the request is not a time, or no whole window lies in its range.
-        InfluxError: InfluxDB cannot be asked, or refused.
+        InfluxClientError: InfluxDB cannot be asked, or refused.
         StoreError: the models cannot be read or written.
     """
     return _Training(influx, request, progress).run()
@@ -115,13 +115,13 @@ def train_pipeline(influx: Influx, request: TrainingRequest, progress: Progress)
 class _Training:
     """One training, from request to outcome."""
 
-    def __init__(self, influx: Influx, request: TrainingRequest, progress: Progress) -> None:
+    def __init__(self, influx: InfluxClient, request: TrainingRequest, progress: Progress) -> None:
         self._influx = influx
         self._request = request
         self._progress = progress
         self._pipeline = request.pipeline
         self._now_ns = time_ns()
-        self._range = resolve(request.pipeline, request.begin, request.end, self._now_ns)
+        self._range = resolve_range(request.pipeline, request.begin, request.end, self._now_ns)
         self._store = Store(request.models, request.pipeline.name)
 
     def run(self) -> TrainingOutcome:
@@ -150,9 +150,9 @@ class _Training:
         """Read, fit, pass the gate, challenge, store and promote. Raises Refused."""
         # Imported here, so that a training that is not needed does not wait for scikit-learn.
         from anomaly.training.fit import train
-        from anomaly.training.read import read
+        from anomaly.training.history import read_history
 
-        history = read(self._influx, self._pipeline, self._range, self._progress)
+        history = read_history(self._influx, self._pipeline, self._range, self._progress)
         feedback = Feedback(self._pipeline, marks)
         excluded = feedback.excluded(history.windows)
         if excluded.any():
@@ -202,7 +202,7 @@ class _Training:
 
         The texts of the range are compared, as `24h` before now is another range each time.
         """
-        from anomaly.training.marks import unheeded
+        from anomaly.training.feedback import unheeded_marks
 
         asked, seed = list(self._range.asked), self._request.seed
         try:
@@ -225,7 +225,7 @@ class _Training:
                 f"training again: the current model has seed {manifest.get('seed')}, now {seed} is asked for"
             )
             return None
-        new = unheeded(manifest, marks, self._range)
+        new = unheeded_marks(manifest, marks, self._range)
         if new:
             named = ", ".join(f"{mark.kind} {mark.id} from {rfc3339(mark.begin_ns)}" for mark in new)
             self._progress.say(f"training again: marks of feedback are newer than the current model: {named}")
@@ -240,9 +240,9 @@ class _Training:
         names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
         return next(candidate for candidate in names if candidate not in taken)
 
-    def _challenge(self, trained: "Trained", history: Windows, marks: list[Mark]) -> "Challenge | None":
+    def _challenge(self, trained: "TrainedModel", history: Windows, marks: list[Mark]) -> "Challenge | None":
         """Compare the new model with the current one; None where no current one can be used."""
-        from anomaly.training.challenge import challenge
+        from anomaly.training.candidate import challenge
 
         version = self._store.current()
         if version is None:
@@ -270,14 +270,14 @@ class _Training:
 
     def _manifest(
         self,
-        history: "History",
+        history: "ReadHistory",
         windows: Windows,
-        trained: "Trained",
+        trained: "TrainedModel",
         marks: list[Mark],
         excluded: int,
         challenge: "Challenge | None",
     ) -> dict[str, Any]:
-        from anomaly.training.marks import learned
+        from anomaly.training.feedback import learned_false_alarms
 
         model = trained.model
         return {
@@ -301,7 +301,7 @@ class _Training:
             "feedback": {
                 "marks": [mark.id for mark in marks],
                 "left_out": excluded,
-                "learned": learned(model, windows, marks),
+                "learned": learned_false_alarms(model, windows, marks),
             },
             "seed": self._request.seed,
             "libraries": installed(),

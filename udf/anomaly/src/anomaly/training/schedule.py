@@ -10,7 +10,7 @@ _SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class TrainingState:
     """What is known of a pipeline. created_ns: when its newest version was made; None without any that can be used.
     misfit: why the current version does not fit the pipeline, if it does not. drifted: whether its data have drifted
     from what the current one was trained on. unheeded: how many marks of feedback would have the current one trained
@@ -23,7 +23,7 @@ class Known:
     failed_ns: int | None = None
 
 
-def due(pipeline: Pipeline, known: Known, now_ns: int) -> str | None:
+def due(pipeline: Pipeline, known: TrainingState, now_ns: int) -> str | None:
     """Why the pipeline is to be trained now; None if it is not."""
     training = pipeline.training
     if not pipeline.trains_itself:

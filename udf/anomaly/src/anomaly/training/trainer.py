@@ -11,16 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from anomaly.influxdb.client import Influx, InfluxError
+from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.influxql import literal
 from anomaly.influxdb.marks import read_feedback
-from anomaly.influxdb.times import moment, resolve
+from anomaly.influxdb.times import parse_time, resolve_range
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
-from anomaly.training.marks import unheeded
-from anomaly.training.schedule import Known, due
+from anomaly.training.feedback import unheeded_marks
+from anomaly.training.schedule import TrainingState, due
 
 # A series' drift is written this many times in the pipeline's horizon; the newest few of these results count.
 _DRIFT_RESULTS = 24
@@ -51,7 +51,7 @@ class TrainerRequest:
 
 
 def run_trainer(
-    request: TrainerRequest, connect: Callable[[], Influx], ended: threading.Event, say: Callable[[str], None]
+    request: TrainerRequest, connect: Callable[[], InfluxClient], ended: threading.Event, say: Callable[[str], None]
 ) -> None:
     """Look after the pipelines until `ended` is set.
 
@@ -62,7 +62,7 @@ def run_trainer(
         say: is told a line for people.
 
     Raises:
-        InfluxError: the address of InfluxDB is not an address.
+        InfluxClientError: the address of InfluxDB is not an address.
     """
     trainers = [_PipelineTrainer(pipeline, connect(), request, ended, say) for pipeline in request.pipelines]
     say(f"trainer of {', '.join(pipeline.name for pipeline in request.pipelines) or 'nothing'}")
@@ -86,7 +86,7 @@ class _PipelineTrainer:
     def __init__(
         self,
         pipeline: Pipeline,
-        influx: Influx,
+        influx: InfluxClient,
         request: TrainerRequest,
         ended: threading.Event,
         say: Callable[[str], None],
@@ -108,7 +108,7 @@ class _PipelineTrainer:
             now_ns = time.time_ns()
             reason = due(self._pipeline, self._state(marks, now_ns, has_results=has_results), now_ns)
             self._last_error = ""
-        except (InfluxError, StoreError) as error:
+        except (InfluxClientError, StoreError) as error:
             if str(error) != self._last_error:
                 self._last_error = str(error)
                 self._say(f"anomaly: {error}")
@@ -130,22 +130,22 @@ class _PipelineTrainer:
             self._say(f"{self._pipeline.name}: {len(marks)} marks of feedback are handed on")
         return marks
 
-    def _state(self, marks: list[Mark], now_ns: int, *, has_results: bool) -> Known:
+    def _state(self, marks: list[Mark], now_ns: int, *, has_results: bool) -> TrainingState:
         current = self._store.current()
         if current is None:
-            return Known(None, failed_ns=self._failed_ns)
+            return TrainingState(None, failed_ns=self._failed_ns)
         try:
             manifest = self._store.check(current, self._pipeline)
         except StoreError as error:
-            return Known(None, misfit=str(error), failed_ns=self._failed_ns)
+            return TrainingState(None, misfit=str(error), failed_ns=self._failed_ns)
         newest = [version for version in self._store.versions() if version.problem is None][-1]
-        created_ns = moment(str(newest.manifest.get("created")), f"created of {newest.name}")
+        created_ns = parse_time(str(newest.manifest.get("created")), f"created of {newest.name}")
         drifted = self._pipeline.training.on_drift and has_results and self._drifted(current)
-        asked = resolve(self._pipeline, None, None, now_ns)
-        return Known(
+        asked = resolve_range(self._pipeline, None, None, now_ns)
+        return TrainingState(
             created_ns,
             drifted=drifted,
-            unheeded=len(unheeded(manifest, marks, asked)),
+            unheeded=len(unheeded_marks(manifest, marks, asked)),
             failed_ns=self._failed_ns,
         )
 

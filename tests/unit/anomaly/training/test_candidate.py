@@ -6,8 +6,8 @@ import pytest
 from anomaly.models.model import Model
 from anomaly.pipeline import normalize
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Feedback, Mark
-from anomaly.training.challenge import challenge
-from anomaly.training.fit import Trained, train
+from anomaly.training.candidate import challenge
+from anomaly.training.fit import TrainedModel, train
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
@@ -28,7 +28,7 @@ def history(seed: int, fault: printers.Fault | None = None, seconds: int = SECON
 
 
 @pytest.fixture(scope="module")
-def faulty() -> Trained:
+def faulty() -> TrainedModel:
     """Of a history in which nobody noticed a fault."""
     return train(PIPELINE, history(21, FAULT), "faulty", 0)
 
@@ -43,9 +43,9 @@ def test_an_equal_is_as_good(model: Model) -> None:
 
 
 def test_what_the_current_model_was_trained_on_counts_where_there_is_nothing_else(
-    model: Model, trained: Trained
+    model: Model, trained: TrainedModel
 ) -> None:
-    windows = trained.held_back.windows
+    windows = trained.calibration_set.windows
     found = challenge(model, SEEN, trained, windows, [])
     assert (found.windows, found.unseen, found.calmer, found.worse) == (4000, False, False, ())
     assert found.found.current == found.found.candidate
@@ -61,7 +61,9 @@ def test_a_model_of_little_history_is_refused_for_what_it_misses(model: Model) -
     assert found.found.candidate < found.found.current - 0.25
 
 
-def test_a_model_of_a_history_with_a_fault_is_refused_for_what_it_no_longer_sees(model: Model, faulty: Trained) -> None:
+def test_a_model_of_a_history_with_a_fault_is_refused_for_what_it_no_longer_sees(
+    model: Model, faulty: TrainedModel
+) -> None:
     found = challenge(model, SEEN, faulty, history(21, FAULT), [])
     (reason,) = found.worse
     assert reason.startswith("it misses offsets")
@@ -81,7 +83,7 @@ def test_after_a_drift_the_candidate_is_better(model: Model, change: str) -> Non
     assert found.loud_per_day.current > 100
 
 
-def test_a_confirmed_period_must_still_be_found(model: Model, faulty: Trained) -> None:
+def test_a_confirmed_period_must_still_be_found(model: Model, faulty: TrainedModel) -> None:
     mark = Mark(TRUE, LATER_NS + 405 * WINDOW_NS, LATER_NS + 430 * WINDOW_NS, {})
     found = challenge(model, SEEN, faulty, history(21, FAULT), [mark])
     assert found.missed == (mark.id,)
@@ -93,7 +95,7 @@ def test_a_confirmed_period_must_still_be_found(model: Model, faulty: Trained) -
     assert challenge(model, SEEN, candidate, moved, [mark]).missed == ()
 
 
-def test_a_learned_false_alarm_must_not_come_back(trained: Trained, faulty: Trained) -> None:
+def test_a_learned_false_alarm_must_not_come_back(trained: TrainedModel, faulty: TrainedModel) -> None:
     mark = Mark(FALSE_ALARM, LATER_NS + 405 * WINDOW_NS, LATER_NS + 430 * WINDOW_NS, {})
     elsewhere = Mark(FALSE_ALARM, 0, WINDOW_NS, {})
     found = challenge(faulty.model, SEEN, trained, history(21, FAULT), [mark, elsewhere])
@@ -117,7 +119,7 @@ def test_a_candidate_that_is_loud_in_usual_data_is_refused(model: Model) -> None
     usual = history(51)
     candidate = train(PIPELINE, usual, "new", 0)
     # As if it had been calibrated to another noise.
-    scores = candidate.held_back.scores
+    scores = candidate.calibration_set.scores
     scores[:: len(scores) // 97] += 50.0
     assert challenge(model, SEEN, candidate, usual, []).worse == ("it would open more periods in usual data",)
     # Six loud windows among 2,400 may be chance.

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 from anomaly.influxdb.marks import mark_line
-from anomaly.influxdb.times import moment
+from anomaly.influxdb.times import parse_time
 from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
 
 _NAMES = {"": "…", FALSE_ALARM: "false alarm", TRUE: "true anomaly", MAINTENANCE: "maintenance"}
@@ -20,7 +20,7 @@ _NOTE = "backtest"
 
 def choice(pipeline: str, period: Mapping[str, Any]) -> str:
     """The control of one period (of `report.document`): what is chosen is the line to write."""
-    begin_ns, end_ns = (moment(period[key], key) for key in ("from", "to"))
+    begin_ns, end_ns = (parse_time(period[key], key) for key in ("from", "to"))
     options = (
         (mark_line(pipeline, Mark(kind, begin_ns, end_ns, period["tags"], _NOTE)) if kind else "", name)
         for kind, name in _NAMES.items()

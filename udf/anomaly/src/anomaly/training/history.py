@@ -1,74 +1,97 @@
-"""The training data of a pipeline: checks that it can be there, reads it, keeps what fits as columns."""
+"""The history that a pipeline is trained on: checks that it can be there, reads it, and keeps what fits in memory."""
 
 from dataclasses import dataclass
 
-from anomaly.influxdb.client import Influx, InfluxError
+from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.influxql import extent_query, field_keys_query, training_query
-from anomaly.influxdb.source import pieces, runs
-from anomaly.influxdb.times import Range, rfc3339
+from anomaly.influxdb.source import read_series_windows, split_range
+from anomaly.influxdb.times import RequestedRange, rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.training.gate import Refused
-from anomaly.training.progress import Progress, Quiet
+from anomaly.training.progress import Progress, SilentProgress
 from anomaly.training.sample import Sample
 from anomaly.windows.windows import Windows
 
 _NUMERIC = {"float", "integer", "unsigned"}
-# What is kept in memory while reading. Fitting needs some five times as much for a while.
+# Bytes that are kept in memory while reading. Fitting needs some five times as much for a while.
 _MOST_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """windows: all that were read, or an even share of them. read: how many there were. points: in those kept, of the
-    field that has most."""
+class ReadHistory:
+    """The windows to train on, and how many there were.
+
+    Attributes:
+        windows: all windows that were read, or an even share of them.
+        read: how many windows were read.
+        points: how many points of the field that has most are in the kept windows.
+    """
 
     windows: Windows
     read: int
     points: int
 
 
-def read(
-    influx: Influx,
+def read_history(
+    influx: InfluxClient,
     pipeline: Pipeline,
-    asked: Range,
+    asked: RequestedRange,
     progress: Progress | None = None,
     most_bytes: int = _MOST_BYTES,
-) -> History:
-    """The windows of the range, at most `most_bytes` of them, and one chunk of an answer at a time.
+) -> ReadHistory:
+    """Read the windows of a range, one chunk of an answer at a time.
 
-    Raises InfluxError (not reachable, not let in, no such database) or Refused (no data, fields of the wrong type).
+    Args:
+        influx: the server that holds the pipeline's source.
+        pipeline: the pipeline.
+        asked: the range.
+        progress: is told how much has been read.
+        most_bytes: the most that is kept in memory; what is beyond is thinned evenly over time.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, refused, or has no such database.
+        Refused: there is no data in the range, or a field is missing or does not hold numbers.
     """
-    progress = progress or Quiet()
+    progress = progress or SilentProgress()
     check_fields(influx, pipeline)
     sample = Sample(asked.begin_ns, asked.end_ns, pipeline.window_ns, most_bytes)
     query = training_query(pipeline, asked.begin_ns, asked.end_ns)
     progress.say(f"reading {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} of {pipeline.measurement}: {query}")
-    for begin_ns, end_ns in pieces(asked.begin_ns, asked.end_ns, pipeline.window_ns):
-        for run in runs(influx, pipeline, begin_ns, end_ns):
-            sample.add(run)
+    for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, pipeline.window_ns):
+        for series in read_series_windows(influx, pipeline, begin_ns, end_ns):
+            sample.add(series)
         share = (end_ns - asked.begin_ns) / (asked.end_ns - asked.begin_ns)
         progress.at(share, f"of the history read: {sample.read} windows of {sample.series} series")
     if not sample.read:
-        raise Refused(_nothing(influx, pipeline, asked, query))
+        raise Refused(_no_data(influx, pipeline, asked, query))
     if sample.share < 1.0:
         progress.say(f"{sample.share:.3g} of the history is kept, evenly chosen: that is enough to train on")
     windows = sample.windows()
-    return History(windows, sample.read, int(windows.counts.max(axis=1).sum()))
+    return ReadHistory(windows, sample.read, int(windows.counts.max(axis=1).sum()))
 
 
-def check_fields(influx: Influx, pipeline: Pipeline) -> None:
-    """Raises InfluxError or Refused where the database, the measurement or a field is not there, or is no number."""
+def check_fields(influx: InfluxClient, pipeline: Pipeline) -> None:
+    """Check that the database, the measurement and all fields are there, and that the fields hold numbers.
+
+    Args:
+        influx: the server that holds the pipeline's source.
+        pipeline: the pipeline.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, refused, or has no such database.
+        Refused: the measurement or a field is not there, or a field does not hold numbers.
+    """
     # InfluxDB answers nothing, rather than an error, to a question about a database that is not there.
     databases = influx.databases()
     if pipeline.database not in databases:
         known = ", ".join(databases) or "none that this user may see"
-        raise InfluxError(
+        raise InfluxClientError(
             f"pipeline {pipeline.name}: there is no database {pipeline.database!r} (there is {known}): check the "
             "pipeline's `database`"
         )
     types: dict[str, set[str]] = {}
-    for part in influx.query(field_keys_query(pipeline), pipeline.database):
-        for name, kind in part.rows:
+    for chunk in influx.query(field_keys_query(pipeline), pipeline.database):
+        for name, kind in chunk.rows:
             types.setdefault(name, set()).add(kind)
     if not types:
         raise Refused(
@@ -89,14 +112,15 @@ def check_fields(influx: Influx, pipeline: Pipeline) -> None:
             )
 
 
-def _nothing(influx: Influx, pipeline: Pipeline, asked: Range, query: str) -> str:
+def _no_data(influx: InfluxClient, pipeline: Pipeline, asked: RequestedRange, query: str) -> str:
+    """The message about a range without data, which says where there is some."""
     message = f"pipeline {pipeline.name}: no data from {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}"
     ends = []
     for newest in (False, True):
         rows = [
             row
-            for part in influx.query(extent_query(pipeline, pipeline.fields, newest=newest), pipeline.database)
-            for row in part.rows
+            for chunk in influx.query(extent_query(pipeline, pipeline.fields, newest=newest), pipeline.database)
+            for row in chunk.rows
         ]
         ends += [rfc3339(rows[0][0])] if rows else []
     there = (

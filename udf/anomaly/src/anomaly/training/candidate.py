@@ -30,9 +30,9 @@ from anomaly.models.features import features
 from anomaly.models.model import Model, score_windows
 from anomaly.pipeline.specification import SHAPES
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Feedback, Mark
-from anomaly.training.fit import Trained
+from anomaly.training.feedback import opens_period
+from anomaly.training.fit import TrainedModel
 from anomaly.training.gate import MIN_WINDOWS
-from anomaly.training.marks import opens
 from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import DETECTOR_LEAD_IN_WINDOWS, Windows
 
@@ -52,7 +52,7 @@ _MARGIN, _MARGIN_OF_ONE, _MARGIN_OF_EXCUSED = 0.25, 0.5, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class FigurePair:
     """A figure of both models."""
 
     current: float
@@ -72,9 +72,9 @@ class Challenge:
     current: str
     windows: int
     unseen: bool
-    loud_per_day: Pair
+    loud_per_day: FigurePair
     planted: int
-    found: Pair
+    found: FigurePair
     missed: tuple[str, ...]
     raised: tuple[str, ...]
     calmer: bool
@@ -92,14 +92,14 @@ class Challenge:
 
 
 def challenge(
-    current: Model, seen: tuple[int, int], candidate: Trained, history: Windows, marks: Sequence[Mark]
+    current: Model, seen: tuple[int, int], candidate: TrainedModel, history: Windows, marks: Sequence[Mark]
 ) -> Challenge:
     """Compares two models of one pipeline.
 
     seen: the range that the current one was trained on, [begin, end) in nanoseconds. history: all windows that were
     read, those that marks keep out of training among them.
     """
-    held_back, pipeline = candidate.held_back, current.pipeline
+    held_back, pipeline = candidate.calibration_set, current.pipeline
     begin_ns = held_back.windows.begin_ns
     compared = held_back.scored & ((begin_ns < seen[0]) | (begin_ns >= seen[1]))
     unseen = int(compared.sum()) >= MIN_WINDOWS
@@ -112,7 +112,7 @@ def challenge(
     planted = _plant(candidate.model, held_back.windows, np.flatnonzero(compared))
     found = np.array([[_finds(model, one) for one in planted] for model in (current, candidate.model)], dtype=np.bool_)
     shares = found.mean(axis=1) if planted else np.zeros(2)
-    marked = _Marked(current, candidate.model, history, marks)
+    marked = _MarkComparison(current, candidate.model, history, marks)
     missed = marked.wrong_alone(TRUE, right=True) if (current_loud > 0).mean() <= 0.5 else ()
     raised = marked.wrong_alone(FALSE_ALARM, right=False)
     # What people said is usual is to be missed from now on.
@@ -128,9 +128,9 @@ def challenge(
         current=current.version,
         windows=int(compared.sum()),
         unseen=unseen,
-        loud_per_day=Pair(*(loud.mean(axis=1) * pipeline.windows_per_day).tolist()),
+        loud_per_day=FigurePair(*(loud.mean(axis=1) * pipeline.windows_per_day).tolist()),
         planted=len(planted),
-        found=Pair(*shares.tolist()),
+        found=FigurePair(*shares.tolist()),
         missed=missed,
         raised=raised,
         calmer=calmer,
@@ -138,22 +138,22 @@ def challenge(
     )
 
 
-def _severities(current: Model, candidate: Trained, compared: NDArray[np.bool_]) -> Floats:
+def _severities(current: Model, candidate: TrainedModel, compared: NDArray[np.bool_]) -> Floats:
     """Both models' (2, k), of the k compared windows (n,)."""
-    held_back = candidate.held_back
+    held_back = candidate.calibration_set
     shown = held_back.windows.with_lead_in(compared)
     scores = score_windows(current.scaling, current.detector, held_back.windows.where(shown))[compared[shown]]
     mine = held_back.scores[compared[held_back.scored]]
     return np.stack([current.severities(scores), candidate.model.severities(mine)])
 
 
-class _Marked:
+class _MarkComparison:
     """What both models find where marks are."""
 
     def __init__(self, current: Model, candidate: Model, history: Windows, marks: Sequence[Mark]) -> None:
         feedback = Feedback(current.pipeline, marks)
         self._found = [
-            (mark, opens(current, history, feedback, mark), opens(candidate, history, feedback, mark))
+            (mark, opens_period(current, history, feedback, mark), opens_period(candidate, history, feedback, mark))
             for mark in marks
             if mark.kind in (TRUE, FALSE_ALARM)
         ]
@@ -171,7 +171,7 @@ class _Marked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Planted:
+class _PlantedOffset:
     """Windows of one series, of which the last has an offset. way: of which field, and where to."""
 
     way: tuple[str, str]
@@ -180,7 +180,7 @@ class _Planted:
     values: Floats
 
 
-def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_Planted]:
+def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_PlantedOffset]:
     """Offsets that count at evenly spread places: each field and size in turn, up and down."""
     wanted = features(model.pipeline)
     levels: dict[str, list[int]] = {}
@@ -207,16 +207,16 @@ def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_Pl
             continue
         scale = model.scaling.scale[rows[windows.keys[series]], columns]
         values[-1, columns] += sign * (size * scale + field.min_deviation)
-        planted.append(_Planted((field.name, way), windows.keys[series], windows.begin_ns[before], values))
+        planted.append(_PlantedOffset((field.name, way), windows.keys[series], windows.begin_ns[before], values))
     return planted
 
 
-def _finds(model: Model, planted: _Planted) -> bool:
+def _finds(model: Model, planted: _PlantedOffset) -> bool:
     verdicts = model.judge(model.follow(planted.key), planted.key, planted.begin_ns, planted.values)
     return verdicts[-1].severity >= model.pipeline.periods.open
 
 
-def _blinder(planted: Sequence[_Planted], found: NDArray[np.bool_], loud: float, *, excused: bool) -> str:
+def _blinder(planted: Sequence[_PlantedOffset], found: NDArray[np.bool_], loud: float, *, excused: bool) -> str:
     """What the candidate no longer finds of what was planted, by what both models found (2, p); empty where that is
     little, or may be chance. loud: the share of all windows that is loud to the current one. excused: whether there is
     a reason to find less."""
