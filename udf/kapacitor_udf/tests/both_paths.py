@@ -1,4 +1,4 @@
-"""The same UDF twice, once for each path: what one answers to any bytes, the other must answer, too."""
+"""One UDF twice, once for each path: both must give the same answer to any bytes."""
 
 import math
 from collections.abc import Sequence

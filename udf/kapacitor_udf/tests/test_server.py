@@ -39,7 +39,7 @@ class Connection:
         self._socket.sendall(b"".join(frames))
 
     def next(self) -> Any:
-        """The next Response that is no keepalive; None at the end. Fails after a minute of nothing but life signs."""
+        """The next Response other than a keepalive, None at the end. Fails after a minute of life signs only."""
         keepalives = 0
         while True:
             while self._responses:

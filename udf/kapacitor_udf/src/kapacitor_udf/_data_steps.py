@@ -2,7 +2,7 @@
 
 A step is the smallest thing that can fail. Where a handler takes many points at once and raises, the same points are
 handled again one by one, so that only those are lost which raise by themselves; they are decoded anew for that, as the
-handler may have changed the objects before it raised. Points that are no data for this UDF are counted and dropped.
+handler may have changed the objects before it raised. Data that this UDF does not want are counted and dropped.
 """
 
 from collections.abc import Iterator
