@@ -14,12 +14,8 @@ PLAY = $(BIN)/ansible-playbook -i $(INVENTORY)
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' $(LOCK_ARGS)
 
-# Where sudo asks for a password, Ansible has to ask for it first.
-ifneq ($(shell id -u),0)
-ifneq ($(shell sudo -n true 2>/dev/null && echo yes),yes)
-export ANSIBLE_BECOME_ASK_PASS ?= true
-endif
-endif
+# Whatever the user's locale is, and whether it is installed. scripts/ansible asks for sudo's password where that is needed.
+export LC_ALL := C.UTF-8
 
 .PHONY: help
 help: ## This list

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Ansible, started by tests from any folder, finds the repository's configuration.
 os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+# Whatever the user's locale is, and whether it is installed, the programs that tests start write English in UTF-8.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 # Imported here, as Ansible reads its configuration when it is imported.
 from ansible.plugins.loader import init_plugin_loader  # noqa: E402

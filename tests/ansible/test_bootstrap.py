@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the script calls besides Python and apt.
-TOOLS = ["bash", "cat", "chmod", "cp", "cut", "date", "dirname", "env", "id", "mkdir", "rm", "sha256sum", "sh", "tail"]
+TOOLS = """bash cat chmod cp cut date dirname env id mkdir mv rm sha256sum sh tail""".split()
 REAL = f"{sys.base_prefix}/bin/python3"
 
 
@@ -52,10 +52,10 @@ class Machine:
         path.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self.log}"\n{script}\n', encoding="utf-8")
         path.chmod(0o755)
 
-    def bootstrap(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def bootstrap(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.tree / "scripts" / "bootstrap"), *arguments],
-            env={"PATH": str(self.bin), "HOME": str(self.tree), "PIP_NO_INDEX": "1", **_libraries()},
+            env={"PATH": str(self.bin), "HOME": str(self.tree), "PIP_NO_INDEX": "1", **_libraries(), **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -182,6 +182,25 @@ def test_a_changed_importer_is_installed(machine: Machine) -> None:
     assert "up to date" not in machine.bootstrap().stdout
     (installed,) = (machine.tree / ".venv" / "lib").glob("python*/site-packages/ansible_bytecode.py")
     assert installed.read_text().endswith("# changed\n")
+
+
+def test_ansibles_programs_start_through_scripts_ansible(machine: Machine) -> None:
+    machine.program("python3", machine.python)
+    assert machine.bootstrap().returncode == 0
+    program = machine.tree / ".venv" / "bin" / "ansible-playbook"
+    program.write_text("#!/bin/sh\necho pip's\n", encoding="utf-8")
+    (machine.tree / "scripts" / "ansible").write_text("import sys; print(sys.argv[1:])\n", encoding="utf-8")
+    (machine.tree / "requirements" / "tools.txt").write_text("# changed\n", encoding="utf-8")
+    assert machine.bootstrap().returncode == 0
+    run = subprocess.run([program, "site.yml", "-e", "a b"], check=True, capture_output=True, text=True)
+    assert run.stdout == f"['{program}', 'site.yml', '-e', 'a b']\n"
+
+
+def test_a_locale_that_is_not_installed_will_do(machine: Machine) -> None:
+    machine.program("python3", machine.python)
+    run = machine.bootstrap(LC_ALL="xx_XX.UTF-8")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "setlocale" not in run.stderr + machine.log_text
 
 
 @pytest.mark.parametrize("sudo", [False, True])
