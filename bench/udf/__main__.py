@@ -1,4 +1,4 @@
-"""python -m bench.udf"""
+"""The entry of `python -m bench.udf`."""
 
 import sys
 

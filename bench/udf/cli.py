@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.udf.about import machine
 from bench.udf.errors import BenchError
-from bench.udf.measure import Plan, measure
+from bench.udf.measure import Sampling, measure
 from bench.udf.prepare import ROOT, forest_cost, prepare, versions
 from bench.udf.report import print_report, report
 from bench.udf.rows import NAMES, rows
@@ -19,7 +19,7 @@ from daemons.binaries import NoBinary, binary
 
 _WIDTH = 120
 _OUTPUT = ROOT / "build" / "bench.json"
-_QUICK = Plan(turns=1, seconds=0.4, starts=1, latency_seconds=1.0)
+_QUICK = Sampling(turns=1, seconds=0.4, starts=1, latency_seconds=1.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,12 +58,12 @@ def _run(options: argparse.Namespace, console: Console, scratch: Path) -> None:
     tools = prepare(ROOT / "build" / "bench" / "udf", console.print)
     kapacitord = binary("kapacitord", "kapacitor", scratch)
     forest = forest_cost(tools)
-    plan = _QUICK if options.quick else Plan()
+    sampling = _QUICK if options.quick else Sampling()
     every = rows(tools)
     with console.status("") as status:
         wanted = [every[name] for name in NAMES if name in options.rows]
-        samples = measure(wanted, kapacitord, tools.environment, plan, scratch, status.update)
-    about = {"machine": on, "versions": versions(tools, kapacitord), "plan": asdict(plan)}
+        samples = measure(wanted, kapacitord, tools.environment, sampling, scratch, status.update)
+    about = {"machine": on, "versions": versions(tools, kapacitord), "plan": asdict(sampling)}
     result = report(samples, forest, about)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=2) + "\n")

@@ -29,7 +29,7 @@ class Load:
         ]
 
     def bodies(self, points: int) -> Iterator[bytes]:
-        """The bodies of the writes that bring so many points; the same points again where that is more than all."""
+        """Yield the bodies of the writes that bring `points` points; the points repeat where that is more than all."""
         whole, rest = divmod(points, _BODY_LINES)
         for index in range(whole):
             yield self._bodies[index % _BODIES]
@@ -45,5 +45,5 @@ def line(source: int, time_ns: int, values: random.Random) -> str:
 
 @cache
 def load(groups: int) -> Load:
-    """The load of so many groups; the same for every row."""
+    """Return the load of this many groups, which is equal for all rows."""
     return Load(groups)

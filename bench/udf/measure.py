@@ -24,9 +24,16 @@ GROUPS = (1, 100, 10_000)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much to measure: `turns` slices of `seconds` for each number of groups; `starts` times a start, Info and the
-    first score, and then `latency_seconds` at `rate` points a second."""
+class Sampling:
+    """How much to measure.
+
+    Attributes:
+        turns: slices for each number of groups.
+        seconds: length of a slice.
+        starts: how often a start, Info and the first score are measured.
+        latency_seconds: length of each measurement of latency, at `rate` points a second.
+        rate: points a second.
+    """
 
     turns: int = 9
     seconds: float = 0.5
@@ -60,7 +67,7 @@ def measure(
     rows: Sequence[Row],
     kapacitord: Path,
     environment: Mapping[str, str],
-    plan: Plan,
+    sampling: Sampling,
     scratch: Path,
     say: Callable[[str], None],
 ) -> dict[str, Samples]:
@@ -73,23 +80,23 @@ def measure(
             directory = scratch / row.name
             directory.mkdir()
             sessions.append(stack.enter_context(Session(row, kapacitord, environment, directory)))
-        for turn in range(plan.starts):
+        for turn in range(sampling.starts):
             for session in sessions:
-                say(f"{session.row.name}: latency, turn {turn + 1} of {plan.starts}")
-                _measure_start(session, environment, plan, samples[session.row.name])
+                say(f"{session.row.name}: latency, turn {turn + 1} of {sampling.starts}")
+                _measure_start(session, environment, sampling, samples[session.row.name])
         for session in sessions:
             session.define_throughput()
-        _measure_throughput(sessions, plan, samples, say)
+        _measure_throughput(sessions, sampling, samples, say)
         for session in sessions:
             session.remove()
     return samples
 
 
-def _measure_start(session: Session, environment: Mapping[str, str], plan: Plan, samples: Samples) -> None:
+def _measure_start(session: Session, environment: Mapping[str, str], sampling: Sampling, samples: Samples) -> None:
     if session.row.command:
         samples.info_s.append(answer_info(session.row.command, environment))
     samples.first_score_s.append(session.first_score())
-    latencies, behind = session.latency(plan.rate, plan.latency_seconds)
+    latencies, behind = session.latency(sampling.rate, sampling.latency_seconds)
     session.remove()
     samples.p50_ms.append(percentile(latencies, 50))
     samples.p99_ms.append(percentile(latencies, 99))
@@ -97,17 +104,17 @@ def _measure_start(session: Session, environment: Mapping[str, str], plan: Plan,
 
 
 def _measure_throughput(
-    sessions: Sequence[Session], plan: Plan, samples: Mapping[str, Samples], say: Callable[[str], None]
+    sessions: Sequence[Session], sampling: Sampling, samples: Mapping[str, Samples], say: Callable[[str], None]
 ) -> None:
     counts = {}
     for groups in GROUPS:
         for session in sessions:
             say(f"{session.row.name}: throughput with {groups:,} groups, warming up")
-            counts[groups, session] = session.warm_up(groups, plan.seconds)
+            counts[groups, session] = session.warm_up(groups, sampling.seconds)
             if session.row.command:
                 samples[session.row.name].rss_mb[groups] = session.resident_mb()
-    for turn in range(plan.turns):
-        say(f"throughput, turn {turn + 1} of {plan.turns}")
+    for turn in range(sampling.turns):
+        say(f"throughput, turn {turn + 1} of {sampling.turns}")
         for groups in GROUPS:
             for session in sessions:
                 count, found = counts[groups, session], samples[session.row.name]
@@ -116,7 +123,7 @@ def _measure_throughput(
                 used = [
                     1e6 * (now - then) / count for now, then in zip(session.processor_seconds(), before, strict=True)
                 ]
-                counts[groups, session] = max(1, int(rate * plan.seconds))
+                counts[groups, session] = max(1, int(rate * sampling.seconds))
                 found.points_per_s.setdefault(groups, []).append(rate)
                 found.kapacitor_us.append(used[0])
                 found.udf_us.append(used[1])

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The nearest-rank percentile: the smallest of the values that so many percent of them do not exceed.
+    """Return the nearest-rank percentile: the smallest value that `percent` percent do not exceed.
 
-    Raises ValueError when there are no values.
+    Raises:
+        ValueError: when there are no values.
     """
     if not values:
         raise ValueError("no values")

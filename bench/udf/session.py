@@ -26,7 +26,7 @@ _PATIENCE_S = 20.0
 _POLL_S = 0.004
 _FEW_POINTS = 100
 _LATENCY_GROUPS = 100
-# A row that has so many points under way does not keep up; more would only wait longer.
+# A row that has this many points under way does not keep up; further ones would only wait longer.
 _BEHIND = 500
 
 _TASK = "bench"
@@ -36,13 +36,16 @@ _EPOCH_NS = time.time_ns() - time.monotonic_ns()
 
 
 def clock() -> int:
-    """Nanoseconds since the epoch, of a clock that nobody sets."""
+    """Return nanoseconds since the epoch, by a clock that nobody sets."""
     return time.monotonic_ns() + _EPOCH_NS
 
 
 class Session:
-    """`directory` is for kapacitord's files and the socket, `environment` for the UDF. Methods raise BenchError when
-    points get lost; the error ends with Kapacitor's log."""
+    """One row's UDF behind a real kapacitord.
+
+    `directory` holds kapacitord's files and the socket, and `environment` is the UDF's. Methods raise BenchError when
+    points get lost; the error ends with Kapacitor's log.
+    """
 
     def __init__(self, row: Row, kapacitord: Path, environment: Mapping[str, str], directory: Path) -> None:
         self.row = row
@@ -79,11 +82,13 @@ class Session:
         return latency / 1e9
 
     def latency(self, rate: int, seconds: float) -> tuple[list[float], bool]:
-        """Offer `rate` points a second, one for each write: their latencies in milliseconds, and whether the row fell
-        behind, in which case fewer are offered.
+        """Offer `rate` points a second, one for each write.
 
-        A point counts from the moment when it was due, not from when it could be sent: what a stall makes wait is late,
-        and would otherwise go unseen ("coordinated omission").
+        A point's latency counts from the moment when it was due, not from when it could be sent. Otherwise a stall
+        would hide the latency of the points that it delays ("coordinated omission").
+
+        Returns:
+            The points' latencies in milliseconds, and whether the row fell behind; then fewer points were offered.
         """
         values = random.Random(1)  # noqa: S311 - test data
         behind, sent = False, 0
@@ -105,7 +110,7 @@ class Session:
         self._arrived = 0
 
     def warm_up(self, groups: int, seconds: float) -> int:
-        """Send more and more points of so many groups: how many take so many seconds."""
+        """Send more and more points of `groups` groups, and return how many of them take `seconds` seconds."""
         count = _FEW_POINTS
         while True:
             taken = self.flood(groups, count)

@@ -15,7 +15,7 @@ from typing import IO
 from .checks import Unfit, check
 from .context import context_archive
 from .engine import Present, build_environment, docker, find, proxy_arguments
-from .plan import Planned
+from .plan import PlannedImage
 from .process import EVERY_SECONDS, Failed, clock, run_logged, say
 
 LABEL = "influx-anomaly.image"
@@ -55,7 +55,7 @@ class Builder:
     repository: Path
     labels: dict[str, str] = field(default_factory=dict)
 
-    def build(self, planned: Planned) -> bool:
+    def build(self, planned: PlannedImage) -> bool:
         """Builds, checks and names an image; returns whether it did, which it doesn't if another did meanwhile.
 
         Raises:
@@ -86,7 +86,7 @@ class Builder:
             say(f"{name}: done in {clock(time.monotonic() - started)}")
             return True
 
-    def build_early_stage(self, planned: Planned) -> None:
+    def build_early_stage(self, planned: PlannedImage) -> None:
         """Builds the stage that doesn't need all bases, into the engine's build cache."""
         image = planned.image
         with self._only_one(planned):
@@ -96,7 +96,7 @@ class Builder:
             self._docker_build(planned, ["--target", image.early_stage], log)
             say(f"{image.name}: stage '{image.early_stage}' done in {clock(time.monotonic() - started)}")
 
-    def _docker_build(self, planned: Planned, options: Sequence[str], log: Path) -> None:
+    def _docker_build(self, planned: PlannedImage, options: Sequence[str], log: Path) -> None:
         image = planned.image
         command = ["docker", "build", *options, *self.sources.arguments(), *proxy_arguments()]
         for argument, value in {**image.arguments, **planned.bases}.items():
@@ -111,7 +111,7 @@ class Builder:
             environment=build_environment(),
         )
 
-    def _bootstrap(self, planned: Planned, reference: str, log: Path) -> None:
+    def _bootstrap(self, planned: PlannedImage, reference: str, log: Path) -> None:
         command = [str(self.repository / "images/debian/build.sh"), "--tag", reference]
         for label, value in self._labels(planned).items():
             command += ["--label", f"{label}={value}"]
@@ -124,7 +124,7 @@ class Builder:
             command = ["sudo", "--non-interactive", *command]
         run_logged(planned.image.name, command, log)
 
-    def _labels(self, planned: Planned) -> dict[str, str]:
+    def _labels(self, planned: PlannedImage) -> dict[str, str]:
         image = planned.image
         return {
             "org.opencontainers.image.title": image.title,
@@ -133,12 +133,12 @@ class Builder:
             LABEL: image.name,
         }
 
-    def _log(self, planned: Planned, stage: str = "") -> Path:
+    def _log(self, planned: PlannedImage, stage: str = "") -> Path:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         name = planned.reference.rpartition("/")[2].replace(":", "-")
         return self.log_dir / f"{name}{'-' + stage if stage else ''}.log"
 
-    def _lock_file(self, planned: Planned) -> IO[str]:
+    def _lock_file(self, planned: PlannedImage) -> IO[str]:
         """Opens what runs of the driver lock on: one file a machine, as several stacks may share an engine."""
         name = self._log(planned).with_suffix(".lock").name
         try:
@@ -147,7 +147,7 @@ class Builder:
             return (self.log_dir / name).open("w")
 
     @contextmanager
-    def _only_one(self, planned: Planned) -> Iterator[None]:
+    def _only_one(self, planned: PlannedImage) -> Iterator[None]:
         """Waits while another run of the driver builds the same image."""
         with self._lock_file(planned) as lock:
             started = told = time.monotonic()

@@ -17,7 +17,7 @@ from typing import Any
 from .build import Builder, Failed, Sources, Unfit, revision
 from .catalog import INFLUXDB_VERSIONS, KAPACITOR_VERSIONS, catalog
 from .engine import find
-from .plan import Plan, Planned
+from .plan import BuildPlan, PlannedImage
 from .process import clock, stop_running
 from .schedule import Job, run_jobs
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        plan = Plan(
+        plan = BuildPlan(
             catalog(options.influxdb_version, options.kapacitor_version),
             _given(options.base),
             options.prefix,
@@ -106,7 +106,7 @@ def _given(bases: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def _list(plan: Plan, options: argparse.Namespace) -> int:
+def _list(plan: BuildPlan, options: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     for name in catalog():
         reference = plan.reference(name)
@@ -118,19 +118,19 @@ def _list(plan: Plan, options: argparse.Namespace) -> int:
     return 0
 
 
-def _tag(plan: Plan, options: argparse.Namespace) -> int:
+def _tag(plan: BuildPlan, options: argparse.Namespace) -> int:
     references = {name: plan.reference(name) for name in options.names}
     print(json.dumps(references, indent=2) if options.json else "\n".join(references.values()))
     return 0
 
 
-def _build(plan: Plan, options: argparse.Namespace) -> int:
+def _build(plan: BuildPlan, options: argparse.Namespace) -> int:
     started = time.monotonic()
     missing = plan.missing(options.names, lambda reference: find(reference) is not None)
     builder = Builder(_sources(options), options.log_dir.resolve(), REPOSITORY, _labels(options))
     built: dict[str, float] = {}
 
-    def build(planned: Planned) -> None:
+    def build(planned: PlannedImage) -> None:
         begun = time.monotonic()
         if builder.build(planned):
             built[planned.image.name] = time.monotonic() - begun

@@ -47,9 +47,11 @@ def _mode(path: Path) -> int:
 
 
 def content_hash(image: Image, files: Mapping[str, Path], bases: Mapping[str, str]) -> str:
-    """A hash over all that makes the image what it is: not the mirrors it comes through, nor the CAs.
+    """Return a hash over all that makes the image what it is, without the mirrors and the CAs of the build.
 
     Args:
+        image: the image.
+        files: path in the build context to the file that lies there.
         bases: build argument to reference of the image that it is built on.
     """
     digest = hashlib.sha256()

@@ -11,7 +11,7 @@ from .context import content_hash, context_files
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedImage:
     """An image with the files and the references that it is made from, and its own reference."""
 
     image: Image
@@ -20,7 +20,7 @@ class Planned:
     reference: str
 
 
-class Plan:
+class BuildPlan:
     """The images of one set of versions, bases and prefix."""
 
     def __init__(self, images: Mapping[str, Image], given: Mapping[str, str], prefix: str, repository: Path) -> None:
@@ -28,15 +28,15 @@ class Plan:
         self._given = given
         self._prefix = prefix
         self._repository = repository
-        self._planned: dict[str, Planned] = {}
+        self._planned: dict[str, PlannedImage] = {}
 
-    def __getitem__(self, name: str) -> Planned:
+    def __getitem__(self, name: str) -> PlannedImage:
         if name not in self._planned:
             image = self._images[name]
             bases = {argument: self.reference(base) for argument, base in image.bases.items()}
             files = context_files(image, self._repository)
             reference = f"{self._prefix}/{name}:{image.version}-{content_hash(image, files, bases)}"
-            self._planned[name] = Planned(image, files, bases, reference)
+            self._planned[name] = PlannedImage(image, files, bases, reference)
         return self._planned[name]
 
     def reference(self, name: str) -> str:
@@ -47,12 +47,12 @@ class Plan:
         """Whether the user gave an image in this one's place."""
         return bool(self._given.get(name))
 
-    def missing(self, names: Iterable[str], present: Callable[[str], bool]) -> dict[str, Planned]:
+    def missing(self, names: Iterable[str], present: Callable[[str], bool]) -> dict[str, PlannedImage]:
         """What has to be built for these names: those that are not there, and what they in turn are built on.
 
         Bases come before what is built on them.
         """
-        found: dict[str, Planned] = {}
+        found: dict[str, PlannedImage] = {}
 
         def visit(name: str) -> None:
             if name in found or self.is_given(name) or present(self.reference(name)):

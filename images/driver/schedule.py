@@ -17,9 +17,10 @@ class Job:
 
 
 def run_jobs(jobs: Mapping[str, Job], at_once: int, on_failure: Callable[[], None]) -> None:
-    """Runs all jobs.
+    """Run all jobs.
 
     Args:
+        jobs: name to job.
         at_once: how many at most at a time.
         on_failure: called once when a job fails, to end those that are running; no other is started.
 

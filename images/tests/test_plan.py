@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from images.driver.catalog import INFLUXDB_VERSIONS, KAPACITOR_VERSIONS, catalog
-from images.driver.plan import Plan
+from images.driver.plan import BuildPlan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def plan(given: dict[str, str] | None = None, influxdb: str = INFLUXDB_VERSIONS[0], prefix: str = "x") -> Plan:
-    return Plan(catalog(influxdb, KAPACITOR_VERSIONS[0]), given or {}, prefix, REPOSITORY)
+def plan(given: dict[str, str] | None = None, influxdb: str = INFLUXDB_VERSIONS[0], prefix: str = "x") -> BuildPlan:
+    return BuildPlan(catalog(influxdb, KAPACITOR_VERSIONS[0]), given or {}, prefix, REPOSITORY)
 
 
 def nothing(_: str) -> bool:

@@ -6,13 +6,13 @@ from kapacitor_udf import STREAM, UDF, Context, FieldsHandler, Rows, run
 
 
 class Echo(FieldsHandler):
-    """Asks for no field and adds none."""
+    """An echo: it asks for no field and adds no field."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, fields=[], adds={})
 
     def add_fields(self, rows: Rows) -> Mapping[str, list[float]]:
-        """None."""
+        """Return no fields."""
         return {}
 
 

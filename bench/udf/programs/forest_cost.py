@@ -24,7 +24,7 @@ SECONDS = 0.5
 
 
 def cost(score: Callable[[NDArray[np.float64]], object], x: NDArray[np.float64], batch: int) -> float:
-    """Of one way to score, with different points in each call."""
+    """Return the microseconds a point of one way to score, with different points in each call."""
     best = math.inf
     ends = time.perf_counter() + SECONDS
     start = 0
