@@ -72,9 +72,17 @@ def test_code_blocks_and_tables_of_markdown_pass(check_language: ModuleType) -> 
 
 
 def test_a_task_is_named_topic_and_verb(check_language: ModuleType) -> None:
-    text = "- name: Network | Ensure the network is there\n- name: Network | Look around\n- name: Ensure it\n"
+    text = """\
+- name: Network | Ensure the network is there
+- name: Network | Look around
+- name: Network | Check it
+  block:
+    - name: Ensure it
+    - name: "Network | Read a name of
+        two lines"
+"""
 
-    assert [line for line, _ in check_language.tasks(text)] == [2, 3]
+    assert [line for line, _ in check_language.tasks(text)] == [2, 5]
 
 
 def test_a_finding_names_file_line_and_sentence(
