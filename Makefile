@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Another inventory: make site INVENTORY=inventory/cluster. More options: make site ARGS='--check --diff'.
 INVENTORY ?= inventory/local
 ARGS ?=
-# Tests in so many processes, shared out by tests/conftest.py; 0: in one, where a debugger works. make test WORKERS=0
+# How many processes tests run in, shared out by tests/conftest.py. With 0 a debugger works: make test WORKERS=0
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 PLAY = $(BIN)/ansible-playbook -i $(INVENTORY)
