@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from anomaly.models.features import Feature, Scaling, features, fit_scaling
+from anomaly.pipeline import normalize
+from anomaly.windows.completeness import scorable_windows
+from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
 
+ONE_FIELD = normalize([{**printers.PIPELINE.as_dict(), "fields": ["bed"]}])[0]
 MEAN_AND_DEVIATION = [Feature("f", "mean"), Feature("f", "stddev")]
 
 
@@ -97,7 +101,12 @@ def test_expected_range_is_in_the_fields_unit() -> None:
 
 def test_a_cut_off_window_has_less_than_half_of_the_usual_points() -> None:
     scaling = fit(usual())
-    np.testing.assert_array_equal(scaling.enough_points(np.array([[10.0], [5.0], [4.0]]), 1), [[True], [True], [False]])
+    counts = np.array([[10.0], [5.0], [4.0]])
+    windows = SeriesWindows(("s0",), np.arange(3, dtype=np.int64), np.ones((3, 2)), counts)
+
+    scorable = scorable_windows(ONE_FIELD, windows, scaling.usual[1])
+
+    np.testing.assert_array_equal(scorable.mask, [True, True, False])
 
 
 def test_arrays_hold_everything() -> None:

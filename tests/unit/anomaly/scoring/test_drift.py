@@ -80,19 +80,20 @@ class Stream:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.scorer = Scorer(SHORT, EventCounter("", lambda message: None))
-        self.drift = DriftMonitor(SHORT)
+        self.scorer = Scorer(model.pipeline, EventCounter("", lambda message: None))
+        self.drift = DriftMonitor(model.pipeline)
         self.at = 0
 
-    def feed(self, samples: np.ndarray) -> list[Result]:
+    def feed(self, samples: np.ndarray, points_of_air: int = 10) -> list[Result]:
         windows = printers.windows(samples, begin_ns=self.at)
+        windows.counts[:, 2] = points_of_air
         self.at += len(windows) * WINDOW_NS
         found: list[Result] = []
         for index in range(len(windows)):
             one = slice(index, index + 1)
             run = SeriesWindows(KEY, windows.begin_ns[one], windows.values[one], windows.counts[one])
             for scored in self.scorer.feed(self.model, run):
-                found += self.drift.feed(KEY, scored, run.values[0])
+                found += self.drift.feed(KEY, scored)
         return found
 
 
@@ -119,6 +120,20 @@ def test_a_shift_of_one_field_is_drift_and_its_field_is_named(model: Model) -> N
     assert last["psi"] == last["psi_bed"]
     assert float(last["psi_bed"]) > 0.25
     assert float(last["psi_hotend"]) < 0.25
+
+
+def test_a_field_with_too_few_points_is_unknown_to_drift() -> None:
+    pipeline = normalize([{**SHORT.as_dict(), "missing": "usual"}])[0]
+    model = train(pipeline, printers.windows(calm(1, 10_000), calm(2, 10_000)), "v1", seed=0).model
+    samples = calm(9, 4_000)
+    samples[:, 2] += 30
+
+    cut_off = Stream(model).feed(samples, points_of_air=4)[-1].fields
+    complete = Stream(model).feed(samples)[-1].fields
+
+    assert (cut_off["psi_air"], cut_off["drifted"]) == (0.0, 0)
+    assert float(complete["psi_air"]) > 1
+    assert complete["drifted"] == 1
 
 
 def test_many_anomalous_windows_are_drift(model: Model) -> None:

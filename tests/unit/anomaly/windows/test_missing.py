@@ -18,7 +18,7 @@ from anomaly.scoring.scorer import ScoredWindow, Scorer
 from anomaly.training.fit import train
 from anomaly.training.gate import Refused
 from anomaly.windows.arrays import Floats
-from anomaly.windows.completeness import of_whole, whole_fields
+from anomaly.windows.completeness import present_fields, scorable_windows
 from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import Fault
@@ -65,11 +65,51 @@ def broken(*faults: Fault) -> Floats:
 GAPS = (Fault("gap", (2,), 1_000, 106), Fault("gap", (0, 1, 2), 2_000, 100))
 
 
-def test_a_field_is_whole_with_all_of_its_aggregates() -> None:
-    values = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, np.nan, 3.0, 4.0], [np.nan, np.nan, 3.0, np.nan]])
-    whole = whole_fields(values, 2)
-    np.testing.assert_array_equal(whole, [[True, True], [False, True], [False, False]])
-    np.testing.assert_array_equal(np.isnan(of_whole(values, whole)), np.repeat(~whole, 2, axis=1))
+VALUES = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, np.nan, 3.0, 4.0], [np.nan, np.nan, 3.0, np.nan]])
+
+
+def two_fields(missing: str) -> Pipeline:
+    mapping = {**printers.PIPELINE.as_dict(), "fields": ["bed", "air"], "missing": missing}
+    return normalize([{**mapping, "aggregate": ["mean", "stddev"]}])[0]
+
+
+def series_of(values: Floats, counts: Floats | None = None) -> SeriesWindows:
+    begin_ns = np.arange(len(values), dtype=np.int64) * printers.WINDOW_NS
+    return SeriesWindows(("p",), begin_ns, values, np.full((len(values), 2), 10.0) if counts is None else counts)
+
+
+def test_a_field_is_present_with_all_of_its_aggregates() -> None:
+    present = present_fields(VALUES, 2)
+
+    np.testing.assert_array_equal(present, [[True, True], [False, True], [False, False]])
+
+
+def test_a_scorable_window_has_nan_in_incomplete_fields() -> None:
+    found = scorable_windows(two_fields("usual"), series_of(VALUES))
+
+    np.testing.assert_array_equal(found.mask, [True, True, False])
+    np.testing.assert_array_equal(found.complete, [[True, True], [False, True]])
+    np.testing.assert_array_equal(np.isnan(found.windows.values), np.repeat(~found.complete, 2, axis=1))
+    np.testing.assert_array_equal(found.lacking, [False, False, True])
+
+
+def test_a_window_needs_all_fields_where_missing_ones_are_skipped() -> None:
+    found = scorable_windows(two_fields("skip"), series_of(VALUES))
+
+    np.testing.assert_array_equal(found.mask, [True, False, False])
+    np.testing.assert_array_equal(found.windows.values, VALUES[:1])
+
+
+@pytest.mark.parametrize("missing", ["usual", "skip"])
+def test_half_of_the_usual_points_are_enough(missing: str) -> None:
+    counts = np.array([[10.0, 6.0], [5.0, 6.0], [4.0, 6.0], [4.0, 2.0]])
+    values = np.ones((4, 4))
+
+    found = scorable_windows(two_fields(missing), series_of(values, counts), np.array([10.0, 6.0]))
+
+    np.testing.assert_array_equal(found.mask, [True, True, missing == "usual", False])
+    np.testing.assert_array_equal(found.cut_off, ~found.mask)
+    assert not found.lacking.any()
 
 
 def test_shares_are_of_what_is_known() -> None:

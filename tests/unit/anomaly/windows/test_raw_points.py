@@ -6,10 +6,9 @@ import pytest
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
-from anomaly.serving.handler import run_of_one
 from anomaly.training.fit import train
 from anomaly.training.gate import Refused
-from anomaly.windows.aggregate import collect
+from anomaly.windows.aggregate import aggregated, collect
 from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
@@ -44,7 +43,7 @@ def test_each_point_is_scored_as_it_is(aggregate: str) -> None:
         # A point that came somewhere in its second.
         point = (second * SECOND + 123_456_789, {"printer": "p"}, dict(zip(FIELDS, sample, strict=True)))
         window = collect([point], wanted.fields, second * SECOND, (second + 1) * SECOND)
-        (scored,) = scorer.feed(model, run_of_one(wanted, ("p",), second * SECOND, window))
+        (scored,) = scorer.feed(model, aggregated(wanted, ("p",), second * SECOND, window))
         verdicts.append(scored.verdict)
     np.testing.assert_array_equal([verdict.value for verdict in verdicts], samples)
     loud = [number for number, verdict in enumerate(verdicts) if verdict.severity >= 75]

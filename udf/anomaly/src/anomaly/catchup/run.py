@@ -22,7 +22,7 @@ from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.feedback_file import feedback_path, read_marks
 from anomaly.scoring.scorer import series_name
 from anomaly.windows.arrays import Key
-from anomaly.windows.completeness import scorable, whole_fields
+from anomaly.windows.completeness import scorable_windows
 
 # How far back a catch-up looks when nobody says: 7 days, and at least this many windows.
 _REACH_NS = 7 * 86_400_000_000_000
@@ -222,6 +222,5 @@ def _missing(
     for piece in split_range(stretch.begin_ns, stretch.end_ns, pipeline.window_ns, least_windows=_PIECE_WINDOWS):
         written = database.scores(key, TimeRange(*piece))
         for run in database.windows(key, TimeRange(*piece)):
-            whole = whole_fields(run.values, len(pipeline.fields)) & model.enough_points(run.key, run.counts)
-            usable = run.where(scorable(pipeline, whole))
-            yield from (begin_ns for begin_ns in usable.begin_ns.tolist() if begin_ns not in written)
+            scorable = scorable_windows(pipeline, run, model.usual_points(key))
+            yield from (begin_ns for begin_ns in scorable.windows.begin_ns.tolist() if begin_ns not in written)

@@ -45,7 +45,7 @@ def columns(pipeline: Pipeline) -> list[Column]:
     """Return the columns of `training_query`: every aggregate of every field, then the points of every field.
 
     Aliases are numbers (`a0`, `c0`), so that a field of any name cannot collide with another's alias. The counts serve
-    to leave out windows that are cut off (`anomaly.models.features.Scaling.enough_points`).
+    to leave out windows that are cut off (`anomaly.windows.completeness`).
     """
     pairs = [(field, aggregate) for field in pipeline.fields for aggregate in pipeline.aggregate]
     selected = [Column(field, aggregate, f"a{index}") for index, (field, aggregate) in enumerate(pairs)]

@@ -24,7 +24,7 @@ from anomaly.models.relevance import Relevance, settled, usual_levels
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.specification import SHAPES, SPREADS
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key
-from anomaly.windows.completeness import whole_fields
+from anomaly.windows.completeness import present_fields
 
 Rows = int | Ints
 
@@ -37,8 +37,6 @@ _CONSTANT_SPREAD_SCALE = 0.1
 _SMALLEST_SPREAD_SCALE = 1e-2
 _SMALLEST_SCALE = 1e-9
 _MAD_TO_SIGMA = 1.4826
-# A window with less than this share of a field's usual points is cut off, see `anomaly.windows.completeness`.
-_ENOUGH = 0.5
 # A series with fewer windows than this is scaled as the others are.
 _ENOUGH_WINDOWS = 50
 
@@ -129,10 +127,6 @@ class Scaling:
         typical = float(self.typical[row, feature])
         return typical * _unshape(low), max(typical * _unshape(high), typical + least)
 
-    def enough_points(self, counts: Floats, row: Rows) -> Bools:
-        """(n, f): which fields of which windows, of counts (n, f), have at least half of the points that are usual."""
-        return np.asarray(counts >= _ENOUGH * self.usual[row])
-
     def arrays(self) -> dict[str, AnyArray]:
         """Everything but `keys` as arrays, for the model's file."""
         arrays: dict[str, AnyArray] = {f"scaling_{name}": getattr(self, name) for name in _ARRAYS}
@@ -186,7 +180,7 @@ def fit_scaling(
     spread = np.array([feature.aggregate in SPREADS for feature in wanted])
     typical, center, scale = np.ones((rows, d)), np.zeros((rows, d)), np.ones((rows, d))
     usual = np.zeros((rows, fields))
-    whole = whole_fields(values, fields)
+    whole = present_fields(values, fields)
     lengths = np.stack([np.bincount(series[mine], minlength=len(keys)) for mine in whole.T], axis=1)
     known = np.concatenate([np.zeros((1, fields), dtype=np.bool_), enough_windows(lengths)])
     of_row = _by_row(series, rows)

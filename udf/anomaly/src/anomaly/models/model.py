@@ -14,18 +14,24 @@ from anomaly.models.reference import Reference
 from anomaly.models.relevance import relevance
 from anomaly.pipeline import Pipeline
 from anomaly.severity.calibration import Calibration
-from anomaly.windows.arrays import AnyArray, Bools, Floats, Key, Times
+from anomaly.windows.arrays import AnyArray, Floats, Key, Times
 from anomaly.windows.windows import Windows
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a model says of one window.
+    """What a model says of one window of f fields and d features.
 
-    score: unbounded above. severity: 0 to 100. surprise: -ln of the probability of such a score; 0 where scores add up
-    windows by themselves, so that periods must not. value, expected_low, expected_high, contribution: for each field of
-    the pipeline; the first three are of its first aggregate and in its unit; contributions sum to 1. Of a field that
-    the window lacks, value is NaN, and contribution 0.
+    Attributes:
+        score: the score, unbounded above.
+        severity: how rare the score is, 0 to 100.
+        surprise: -ln of the probability of such a score; 0 where the detector's scores add up windows by themselves,
+            so that periods must not.
+        value: each field's first aggregate, in its own unit; NaN where the field is incomplete.
+        expected_low: the low end of each field's usual range, in the same unit.
+        expected_high: the high end of each field's usual range, in the same unit.
+        contribution: each field's share of the score, summing to 1; 0 where the field is incomplete.
+        features: what the detector saw, shape (d,), NaN where a field is incomplete.
     """
 
     score: float
@@ -35,6 +41,8 @@ class Verdict:
     expected_low: tuple[float, ...]
     expected_high: tuple[float, ...]
     contribution: tuple[float, ...]
+    # Arrays have no single truth value, so verdicts are compared without it.
+    features: Floats = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
 
 @dataclass
@@ -77,10 +85,9 @@ class Model:
         """Whether the series was in the training data; others are scored with the scaling of all."""
         return key in self._rows
 
-    def enough_points(self, key: tuple[str, ...], counts: Floats) -> Bools:
-        """(n, f): which fields of a series' windows, of counts (n, f), have at least half of the points that are
-        usual."""
-        return self.scaling.enough_points(counts, self._rows.get(key, 0))
+    def usual_points(self, key: Key) -> Floats:
+        """Return the usual number of points in a window of a series, for each field, shape (f,)."""
+        return np.asarray(self.scaling.usual[self._rows.get(key, 0)])
 
     def features(self, key: tuple[str, ...], values: Floats) -> Floats:
         """What the detector sees (n, d) of a series' aggregates (n, d)."""
@@ -109,13 +116,14 @@ class Model:
         contributions = shares.reshape(len(values), -1, width).sum(axis=2)
         low, high = self._expected_ranges(row)
         return [
-            Verdict(score, severity, surprise, tuple(value), low, high, tuple(contribution))
-            for score, severity, surprise, value, contribution in zip(
+            Verdict(score, severity, surprise, tuple(value), low, high, tuple(contribution), seen)
+            for score, severity, surprise, value, contribution, seen in zip(
                 scores.tolist(),
                 severities.tolist(),
                 surprises.tolist(),
                 values[:, ::width].tolist(),
                 contributions.tolist(),
+                x,
                 strict=True,
             )
         ]

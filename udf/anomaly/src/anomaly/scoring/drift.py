@@ -1,16 +1,17 @@
-"""Whether the world still is as training saw it: the distribution of each feature now against then, for each series.
+"""Whether a series still is as training saw it: each feature's distribution now against the one in training.
 
 Training cuts each feature's values into deciles. Serving counts in which of them each window falls, with a weight that
 fades by a factor of e within the pipeline's horizon, and compares the shares by the population stability index, the sum
 of (p - q) ln(p / q) over the bins: 0 is equal, 0.1 is little, 0.25 a lot (Siddiqi, "Credit Risk Scorecards", 2006). By
-chance it is as large as chi squared times (1/n + 1/m), with as many degrees of freedom as there are bins less one
-(Yurdakul, "Statistical Properties of Population Stability Index", 2018); what chance exceeds once in a hundred is added
-to the limit, so that few windows raise no alarm.
+chance the index is as large as chi squared times (1/n + 1/m), with as many degrees of freedom as there are bins less
+one (Yurdakul, "Statistical Properties of Population Stability Index", 2018). The limit grows by what chance exceeds
+once in a hundred, so few windows raise no alarm.
 
-The other sign is the share of windows that reach `periods.close`: by calibration, that is one in thousands.
+The other sign is the share of windows that reach `periods.close`, which calibration makes one in thousands.
 
 Edges count as bins of their own, beside those between them, so that a value that never changed is seen to move either
-way. Time counts in windows: a gap is no change.
+way. Time counts in windows: a gap is not a change. The features come with the verdict, so drift counts exactly what the
+detector saw: a field that scoring masked is unknown here, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,23 +29,30 @@ from anomaly.scoring.scorer import ScoredWindow
 from anomaly.windows.arrays import Bools, Floats, Ints, Key
 from kapacitor_udf import Groups
 
-# Windows that reach `periods.close`: one in twenty is no longer what calibration promised.
+# Calibration promises one in thousands of windows that reach `periods.close`; one in twenty breaks the promise.
 _ABOVE = 0.05
-# Of the horizon's weight, before the first judgement.
+# The share of the horizon's weight that the first judgement needs.
 _FILLED = 0.5
-# Results in a horizon.
+# The number of results in a horizon.
 _RESULTS = 24
-# Windows are taken into account so many at a time.
+# Windows are counted in chunks of this many.
 _AT_A_TIME = 64
 _MOST_SERIES = 100_000
-# What chi squared of n degrees of freedom exceeds once in a hundred, by Wilson and Hilferty's cube.
+# Chi squared of n degrees of freedom exceeds this once in a hundred, by Wilson and Hilferty's cube.
 _NORMAL_99 = 2.3263
-# Windows, where there are none to divide by.
+# Stands for a number of windows where there are none to divide by.
 _NONE = 1e-9
 
 
 class FadingCounts:
-    """Fading counts of one series. d features."""
+    """Fading counts of one series: in which bins its windows fell, and which reached `periods.close`.
+
+    Attributes:
+        counts: the weight of each feature's bins, shape (d, BINS).
+        above: the weight of windows that reached `periods.close`.
+        weight: the weight of all windows.
+        squares: the sum of their squared weights.
+    """
 
     def __init__(self, d: int) -> None:
         self.counts: Floats = np.zeros((d, BINS))
@@ -53,7 +61,13 @@ class FadingCounts:
         self.squares = 0.0
 
     def add(self, number: Ints, above: Bools, fade: float) -> None:
-        """n windows by time: their bins (n, d), and whether they reached `periods.close`."""
+        """Count the next n windows, in the order of time.
+
+        Args:
+            number: the windows' bins, shape (n, d), UNKNOWN where a feature is unknown.
+            above: which windows reached `periods.close`, shape (n,).
+            fade: the factor by which a window's weight falls with each later window.
+        """
         n, d = number.shape
         weights = fade ** np.arange(n - 1, -1, -1)
         flat = (np.arange(d) * BINS + number).ravel()
@@ -67,16 +81,16 @@ class FadingCounts:
 
     @property
     def windows(self) -> Floats:
-        """How many windows of equal weight would say as much (d,), of those that had the feature."""
+        """The number of equally weighted windows that would say as much of each feature, shape (d,)."""
         return np.asarray(self.counts.sum(axis=1) * (self.weight / self.squares))
 
     def state(self) -> list[Any]:
-        """For JSON."""
+        """Return the counts for JSON."""
         return [self.counts.tolist(), self.above, self.weight, self.squares]
 
     @classmethod
     def from_state(cls, state: Sequence[Any], d: int) -> "FadingCounts":
-        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        """Return the counts that `state` returned. Raises TypeError or ValueError for counts of other features."""
         fading = cls(d)
         counts = np.array(state[0], dtype=np.float64)
         if counts.shape != fading.counts.shape:
@@ -87,9 +101,15 @@ class FadingCounts:
 
 
 @dataclass(slots=True)
-class _Series:
-    """One series. waiting: windows that were not counted yet, (values, above). slot: which of the horizon's results its
-    last window belongs to."""
+class _SeriesDrift:
+    """The drift of one series.
+
+    Attributes:
+        fading: the counts of the windows.
+        waiting: windows that are not counted yet, each with its features, shape (d,), and whether it reached
+            `periods.close`.
+        slot: which of the horizon's results the last window belongs to; None before the first.
+    """
 
     fading: FadingCounts
     waiting: list[tuple[Floats, bool]]
@@ -97,7 +117,7 @@ class _Series:
 
 
 class DriftMonitor:
-    """The drift of a pipeline's series against the model that scores them. Another model starts anew."""
+    """Follows the drift of a pipeline's series against the model that scores them. Another model starts anew."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -105,10 +125,20 @@ class DriftMonitor:
         self._every_ns = max(pipeline.drift.horizon_ns // _RESULTS // pipeline.window_ns, 1) * pipeline.window_ns
         self._d = len(features(pipeline))
         self._version: str | None = None
-        self._series: Groups[Key, _Series] = Groups(lambda: _Series(FadingCounts(self._d), []), most=_MOST_SERIES)
+        self._series: Groups[Key, _SeriesDrift] = Groups(
+            lambda: _SeriesDrift(FadingCounts(self._d), []), most=_MOST_SERIES
+        )
 
-    def feed(self, key: Key, scored: ScoredWindow, values: Floats) -> Iterator[Result]:
-        """The next window of a series, with its aggregates (d,); a result, when it is time for one."""
+    def feed(self, key: Key, scored: ScoredWindow) -> Iterator[Result]:
+        """Take the next scored window of a series into account.
+
+        Args:
+            key: the series.
+            scored: the window; a suppressed one does not count.
+
+        Yields:
+            A `drift` result, when it is time for one.
+        """
         model = scored.model
         if model.version != self._version:
             self._version = model.version
@@ -118,19 +148,19 @@ class DriftMonitor:
         series = self._series[key]
         slot = scored.begin_ns // self._every_ns
         if series.slot is not None and slot > series.slot:
-            self._count(key, series, model)
+            self._count(series, model)
             # A snapshot that was taken while no model was at hand has the slot and no windows.
             if series.fading.weight:
                 tags = series_tags(self._pipeline, key)
                 yield Result("drift", tags, slot * self._every_ns, self._fields(series.fading, model))
         series.slot = slot
-        series.waiting.append((values, scored.verdict.severity >= self._pipeline.periods.close))
+        series.waiting.append((scored.verdict.features, scored.verdict.severity >= self._pipeline.periods.close))
         if len(series.waiting) >= _AT_A_TIME:
-            self._count(key, series, model)
+            self._count(series, model)
 
-    def _count(self, key: Key, series: _Series, model: Model) -> None:
+    def _count(self, series: _SeriesDrift, model: Model) -> None:
         if series.waiting:
-            x = model.features(key, np.array([values for values, _ in series.waiting]))
+            x = np.array([seen for seen, _ in series.waiting])
             above = np.array([above for _, above in series.waiting])
             series.fading.add(bins(model.reference.edges, x), above, self._fade)
             series.waiting = []
@@ -152,19 +182,19 @@ class DriftMonitor:
         }
 
     def state(self, model: Model | None) -> dict[str, Any]:
-        """What a snapshot keeps, for JSON. Windows that were not counted yet are, by the model that scores."""
+        """Return the drift of all series for JSON; what waits is counted first, if the model that scores is at hand."""
         if model is not None and model.version == self._version:
-            for key, series in self._series.items():
-                self._count(key, series, model)
+            for _, series in self._series.items():
+                self._count(series, model)
         return {
             "version": self._version,
             "series": [[list(key), series.slot, *series.fading.state()] for key, series in self._series.items()],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state`. Raises KeyError, TypeError or ValueError when it does not fit the pipeline."""
-        restored: Iterable[tuple[Key, _Series]] = [
-            (tuple(key), _Series(FadingCounts.from_state(fading, self._d), [], slot))
+        """Go on where `state` was taken. Raises KeyError, TypeError or ValueError for a state of other features."""
+        restored: Iterable[tuple[Key, _SeriesDrift]] = [
+            (tuple(key), _SeriesDrift(FadingCounts.from_state(fading, self._d), [], slot))
             for key, slot, *fading in state["series"]
         ]
         self._version = state["version"]
@@ -172,8 +202,16 @@ class DriftMonitor:
 
 
 def stability(counts: Floats, windows: Floats | float, reference: Reference) -> Floats:
-    """The population stability index (d,) of fading counts (d, BINS), worth so many windows (d,), against training; 0
-    of a feature that was not seen."""
+    """Compute the population stability index of each feature against training.
+
+    Args:
+        counts: fading counts, shape (d, BINS).
+        windows: the number of windows that they are worth, shape (d,) or one for all.
+        reference: the distribution in training.
+
+    Returns:
+        The index, shape (d,); 0 of a feature that no window had.
+    """
     # An empty bin counts as half a window.
     least = 0.5 / np.maximum(windows, _NONE).reshape(-1, 1)
     now = np.maximum(counts / np.maximum(counts.sum(axis=1, keepdims=True), _NONE), least)
@@ -182,7 +220,7 @@ def stability(counts: Floats, windows: Floats | float, reference: Reference) -> 
 
 
 def chance(windows: Floats | float, reference: Reference) -> Floats:
-    """(d,): the index that chance alone exceeds once in a hundred."""
+    """Return the stability index that chance alone exceeds once in a hundred, shape (d,)."""
     freedom = np.maximum(reference.used - 1.0, 1.0)
     spread = 2.0 / (9.0 * freedom)
     chi_squared = freedom * (1.0 - spread + _NORMAL_99 * np.sqrt(spread)) ** 3

@@ -1,13 +1,13 @@
 """The one way from windows to scores and periods, whoever brings the windows.
 
-Kapacitor brings them one by one, a backtest and a catch-up bring thousands of one series at once; both call
-`Scorer.feed`. It decides which windows can be scored, has the model judge them, and feeds the series' tracker. What is
-read from where, and written to where, is the callers' affair (`anomaly.serving.handler`, `anomaly.backtest`,
-`anomaly.catchup`); what a result looks like is in `anomaly.scoring.results`.
+Kapacitor brings windows one by one, a backtest and a catch-up bring thousands of one series at once; all of them call
+`Scorer.feed`. It decides which windows can be scored, has the model judge them, and feeds the series' tracker. Callers
+read the windows and write the results (`anomaly.serving.handler`, `anomaly.backtest`, `anomaly.catchup`);
+`anomaly.scoring.results` knows what a result looks like.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,18 +20,26 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.periods import Period, Rules, Tracker, Transition, rules
 from anomaly.windows.arrays import Key
-from anomaly.windows.completeness import of_whole, scorable, whole_fields
+from anomaly.windows.completeness import Scorable, scorable_windows
 from anomaly.windows.series import SeriesWindows
 from kapacitor_udf import Counters, Groups
 
-# State of this many series is kept; beyond, the one that has been quiet longest is forgotten.
+# State of this many series is kept; beyond, the series that has been quiet longest is forgotten.
 _MOST_SERIES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredWindow:
-    """What became of one window: which model judged it how, whether it belongs to a period as far as is known by now,
-    what it made known of periods, oldest first, and the id of the mark of feedback that keeps it out of periods."""
+    """What became of one window.
+
+    Attributes:
+        begin_ns: the window's begin.
+        model: the model that judged it.
+        verdict: the model's verdict.
+        anomalous: whether the window belongs to a period, as far as is known by now.
+        periods: the periods that the window made known, oldest first.
+        suppressed: the id of the mark of feedback that keeps the window out of periods; None without one.
+    """
 
     begin_ns: int
     model: Model
@@ -42,9 +50,15 @@ class ScoredWindow:
 
 
 @dataclass(slots=True)
-class _Series:
-    """One series' state. version: of the model that `follower` belongs to; so does `saved`, which is its state in a
-    snapshot, while no follower has been made from it yet."""
+class _SeriesState:
+    """What the scorer remembers of one series.
+
+    Attributes:
+        tracker: the series' periods.
+        version: the model that the follower belongs to.
+        follower: the detector on the series; None before the first window.
+        saved: the follower's state in a snapshot, until a follower is made from it.
+    """
 
     tracker: Tracker
     version: str | None = None
@@ -52,15 +66,17 @@ class _Series:
     saved: Any = None
 
     def state(self) -> list[Any]:
-        """For JSON."""
+        """Return the state for JSON."""
         return [self.tracker.state(), self.version, self.saved if self.follower is None else self.follower.state()]
 
 
 class Scorer:
-    """Scores the windows of a pipeline's series, and keeps the series' periods and what the detector remembers of
-    them.
+    """Scores the windows of a pipeline's series, and keeps each series' periods and follower.
 
-    events: counts what is not scored. counters: where the number of series is kept.
+    Args:
+        pipeline: the pipeline.
+        events: counts the windows, those that are not scored by reason.
+        counters: holds the number of series; None: nobody asks.
     """
 
     def __init__(self, pipeline: Pipeline, events: EventCounter, counters: Counters | None = None) -> None:
@@ -68,59 +84,65 @@ class Scorer:
         self._features = features(pipeline)
         self._rules = rules(pipeline)
         self._events = events
-        self._series: Groups[Key, _Series] = Groups(
-            lambda: _Series(Tracker(self._rules, pipeline.fields)), most=_MOST_SERIES, counters=counters
+        self._series: Groups[Key, _SeriesState] = Groups(
+            lambda: _SeriesState(Tracker(self._rules, pipeline.fields)), most=_MOST_SERIES, counters=counters
         )
 
     @property
     def rules(self) -> Rules:
-        """When periods open and close."""
+        """The rules by which periods open and close."""
         return self._rules
 
-    def feed(self, model: Model | None, run: SeriesWindows, feedback: Feedback | None = None) -> Iterator[ScoredWindow]:
-        """The next windows of a series; those that can be scored come out, by time. Without a model none can.
+    def feed(
+        self, model: Model | None, windows: SeriesWindows, feedback: Feedback | None = None
+    ) -> Iterator[ScoredWindow]:
+        """Score the next windows of a series.
 
-        feedback: what people said of periods.
+        Args:
+            model: the model; without one no window is scored.
+            windows: the windows, by time.
+            feedback: the marks that keep windows out of periods; None: there are none.
+
+        Yields:
+            The scorable windows, by time.
         """
-        whole = whole_fields(run.values, len(self._pipeline.fields))
-        complete = scorable(self._pipeline, whole)
-        if not complete.all():
-            first = self._features[int((~np.isfinite(run.values[~complete][0])).argmax())]
-            self._events.add(
-                "incomplete windows", int((~complete).sum()), f"{first.name} of {series_name(run.key)} is missing"
-            )
-            run, whole = run.where(complete), whole[complete]
+        key = windows.key
+        scorable = scorable_windows(self._pipeline, windows, None if model is None else model.usual_points(key))
+        self._count(windows, scorable)
+        windows = scorable.windows
         if model is None:
-            self._events.add("unscored windows", len(run))
+            self._events.add("unscored windows", len(windows))
             return
-        whole &= model.enough_points(run.key, run.counts)
-        uncut = scorable(self._pipeline, whole)
-        if not uncut.all():
-            self._events.add(
-                "cut-off windows",
-                int((~uncut).sum()),
-                f"a window of {series_name(run.key)} has less than half of its usual points",
-            )
-            run, whole = run.where(uncut), whole[uncut]
-        if not len(run):
+        if not len(windows):
             return
-        if not whole.all():
-            partial = int((~whole).any(axis=1).sum())
-            self._events.add("partial windows", partial, f"a field of {series_name(run.key)} is taken to be as usual")
-            run = replace(run, values=of_whole(run.values, whole))
-        series = self._series[run.key]
-        if run.begin_ns[0] == series.tracker.last_ns:
-            self._events.add("repeated windows", 1, f"a window of {series_name(run.key)} has been scored already")
-            run = run.where(np.arange(len(run)) > 0)
-            if not len(run):
+        series = self._series[key]
+        if windows.begin_ns[0] == series.tracker.last_ns:
+            self._events.add("repeated windows", 1, f"a window of {series_name(key)} has been scored already")
+            windows = windows.where(np.arange(len(windows)) > 0)
+            if not len(windows):
                 return
-        verdicts = model.judge(self._follower(series, run.key, model), run.key, run.begin_ns, run.values)
-        for begin_ns, verdict in zip(run.begin_ns.tolist(), verdicts, strict=True):
-            yield self._track(run.key, series.tracker, begin_ns, model, verdict, feedback)
+        verdicts = model.judge(self._follower(series, key, model), key, windows.begin_ns, windows.values)
+        for begin_ns, verdict in zip(windows.begin_ns.tolist(), verdicts, strict=True):
+            yield self._track(key, series.tracker, begin_ns, model, verdict, feedback)
             self._events.add("scored windows", 1)
 
-    def _follower(self, series: _Series, key: Key, model: Model) -> Follower:
-        """The one that goes on where it was; with another model, one that begins where its training left the series."""
+    def _count(self, windows: SeriesWindows, scorable: Scorable[SeriesWindows]) -> None:
+        """Count the windows that cannot be scored, and those that are scored with some of their fields."""
+        if scorable.complete.all() and scorable.mask.all():
+            return
+        name = series_name(windows.key)
+        if scorable.lacking.any():
+            missing = ~np.isfinite(windows.values[scorable.lacking][0])
+            feature = self._features[int(missing.argmax())]
+            lacking = int(scorable.lacking.sum())
+            self._events.add("incomplete windows", lacking, f"{feature.name} of {name} is missing")
+        cut_off = int(scorable.cut_off.sum())
+        self._events.add("cut-off windows", cut_off, f"a window of {name} has less than half of its usual points")
+        partial = int((~scorable.complete).any(axis=1).sum())
+        self._events.add("partial windows", partial, f"a field of {name} is taken to be as usual")
+
+    def _follower(self, series: _SeriesState, key: Key, model: Model) -> Follower:
+        """Return the series' follower; with another model, one that begins where training left the series."""
         if series.version != model.version:
             series.version, series.follower, series.saved = model.version, None, None
         if series.follower is None:
@@ -138,43 +160,49 @@ class Scorer:
         last_ns = tracker.last_ns
         mark = None if feedback is None else feedback.suppressor(key, begin_ns, verdict, model.learned)
         suppressed = None if mark is None else mark.id
-        step = track(tracker, begin_ns, verdict, suppressed)
-        if step.restarted:
+        transition = track(tracker, begin_ns, verdict, suppressed)
+        if transition.restarted:
             self._events.add(
                 "restarts",
                 1,
                 f"time of {series_name(key)} went back from {last_ns} to {begin_ns} ns: its periods start anew",
             )
-        periods = step.periods if feedback is None else feedback.countable(key, step.periods)
-        return ScoredWindow(begin_ns, model, verdict, step.anomalous, periods, suppressed)
+        periods = transition.periods if feedback is None else feedback.countable(key, transition.periods)
+        return ScoredWindow(begin_ns, model, verdict, transition.anomalous, periods, suppressed)
 
     def calm(self, key: Key) -> bool:
-        """Whether no period of a series is running, nor about to: what came before no longer matters to its periods."""
+        """Return whether no period of a series is open or about to open, so that its past no longer matters."""
         return self._series[key].tracker.calm
 
     def state(self) -> list[list[Any]]:
-        """All series' periods and memories, for JSON; empty before the first window."""
+        """Return the periods and followers of all series for JSON; empty before the first window."""
         return [[list(key), *series.state()] for key, series in self._series.items()]
 
     def restore(self, state: list[list[Any]]) -> None:
-        """The inverse of `state`. Raises KeyError, TypeError or ValueError when it does not fit the pipeline."""
+        """Go on where `state` was taken.
+
+        Raises:
+            KeyError: the state does not fit the pipeline.
+            TypeError: likewise.
+            ValueError: likewise.
+        """
         if any(len(key) != len(self._pipeline.group_by) for key, *_ in state):
             raise ValueError("the snapshot's series have other tags")
         self._series.replace(
             (
                 tuple(key),
-                _Series(Tracker.from_state(self._rules, self._pipeline.fields, tracker), version, saved=saved),
+                _SeriesState(Tracker.from_state(self._rules, self._pipeline.fields, tracker), version, saved=saved),
             )
             for key, tracker, version, saved in state
         )
 
 
 def track(tracker: Tracker, begin_ns: int, verdict: Verdict, suppressed: str | None) -> Transition:
-    """One window's verdict into a tracker; what a mark of feedback suppresses neither opens nor prolongs a period."""
+    """Feed one window's verdict to a tracker; a suppressed window neither opens nor prolongs a period."""
     severity, surprise = (verdict.severity, verdict.surprise) if suppressed is None else (0.0, 0.0)
     return tracker.feed(begin_ns, verdict.score, severity, surprise, verdict.contribution)
 
 
 def series_name(key: Key) -> str:
-    """A series' name, for messages."""
+    """Return a series' name for messages."""
     return ", ".join(key) if key else "the series"

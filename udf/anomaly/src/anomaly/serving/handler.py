@@ -1,32 +1,27 @@
-"""The UDF's handler: Kapacitor's windows in, `score` and `period` points out.
+"""The UDF's handler: Kapacitor's windows in, results out as points.
 
-Neither protocol nor file formats nor scoring: `kapacitor_udf` speaks the first, `anomaly.models.store` the second, and
-`anomaly.scoring.scorer` does the third.
+The handler translates only. `kapacitor_udf` speaks the protocol, `anomaly.models.store` reads models,
+`anomaly.windows` aggregates raw points, and `anomaly.scoring.core` scores.
 """
 
 import json
-import math
 import os
 import time
 import zlib
 from collections.abc import Callable
 
-import numpy as np
-
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, parse
-from anomaly.scoring.drift import DriftMonitor
+from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback_file import feedback_path
-from anomaly.scoring.results import Result, results
-from anomaly.scoring.scorer import Scorer
+from anomaly.scoring.results import Result
 from anomaly.serving.feedback_watcher import FeedbackWatcher
 from anomaly.serving.shadow import Shadow
 from anomaly.serving.watcher import Watcher
-from anomaly.windows.aggregate import Window, aggregate, collect
+from anomaly.windows.aggregate import aggregated, collect
 from anomaly.windows.arrays import Key
-from anomaly.windows.series import SeriesWindows
 from kapacitor_udf import Batch, BatchHandler, Context, Point, PointSink, Rejected
 
 
@@ -34,7 +29,7 @@ class AnomalyHandler(BatchHandler[PointSink]):
     """Scores each window of each series with the pipeline's current model, and keeps the series' periods."""
 
     snapshot_version = 2
-    # New models and marks are noticed, and what is counted is told, while no window ends, too.
+    # New models and marks are noticed, and counts are told, while no window ends, too.
     tick_seconds = 5.0
 
     def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,18 +38,16 @@ class AnomalyHandler(BatchHandler[PointSink]):
         store = Store(os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS, self._pipeline.name)
         self._watcher = Watcher(store, self._pipeline, context.log, clock)
         self.events = EventCounter(f"pipeline {self._pipeline.name}", context.log, clock)
-        self._scorer = Scorer(self._pipeline, self.events, context.counters)
+        self._core = ScoringCore(self._pipeline, self.events, context.counters)
         feedback = feedback_path(store.models, self._pipeline.name)
         self._feedback = FeedbackWatcher(feedback, self._pipeline, context.log, clock)
-        self._drift = DriftMonitor(self._pipeline)
         self._shadow = Shadow(store, self._pipeline, context.log, clock)
         self._dimensions = tuple(sorted((*self._pipeline.group_by, "pipeline")))
         self._window_ns = self._pipeline.window_ns
 
     def batch(self, batch: Batch, out: PointSink) -> None:
-        """One window of one series."""
+        """Score one window of one series, and send its results."""
         key = self._key(batch)
-        begin_ns = batch.tmax - self._window_ns
         if batch.tmax % self._window_ns:
             raise Rejected(
                 "not aligned",
@@ -64,31 +57,17 @@ class AnomalyHandler(BatchHandler[PointSink]):
         window = collect(
             ((point.time, point.tags, point.fields) for point in batch.points),
             self._pipeline.fields,
-            begin_ns,
+            batch.tmax - self._window_ns,
             batch.tmax,
         )
         self.events.add("late points", window.late)
         self.events.add("values that are not numbers", window.unusable)
-        run = run_of_one(self._pipeline, key, begin_ns, window)
+        windows = aggregated(self._pipeline, key, batch.tmax - self._window_ns, window)
         feedback = self._feedback.feedback()
-        for scored in self._scorer.feed(self._watcher.model(), run, feedback):
-            for result in results(self._pipeline, key, scored):
-                out.point(self._point(result))
-            for result in self._drift.feed(key, scored, run.values[0]):
-                self._say_drift(result)
-                out.point(self._point(result))
-        for result in self._shadow.feed(run, feedback):
+        for result in self._core.feed(self._watcher.model(), windows, feedback):
             out.point(self._point(result))
-
-    def _say_drift(self, result: Result) -> None:
-        if result.fields["drifted"]:
-            series = ", ".join(f"{name}={value}" for name, value in result.tags.items() if name != "pipeline")
-            self.events.add(
-                "results that say drift",
-                1,
-                f"{series or 'the series'} is no longer as in training: stability index {result.fields['psi']:.2f}, "
-                f"{result.fields['above']:.1%} of the windows anomalous: train again if it is as it should be",
-            )
+        for result in self._shadow.feed(windows, feedback):
+            out.point(self._point(result))
 
     def _point(self, result: Result) -> Point:
         return Point(
@@ -111,45 +90,28 @@ class AnomalyHandler(BatchHandler[PointSink]):
         return tuple(batch.tags[tag] for tag in self._pipeline.group_by)
 
     def snapshot_key(self) -> str:
-        """State fits the same pipeline with the same rules, whichever model scores."""
-        return f"{self._pipeline.name} {self._pipeline.fingerprint} {self._scorer.rules}"
+        """Name the pipeline and its rules: state fits these, whichever model scores."""
+        return f"{self._pipeline.name} {self._pipeline.fingerprint} {self._core.rules}"
 
     def snapshot(self) -> bytes:
-        """All series' periods, memories and drift, compressed."""
-        series = self._scorer.state()
-        if not series:
-            return b""
-        state = {"series": series, "drift": self._drift.state(self._watcher.model())}
-        return zlib.compress(json.dumps(state, separators=(",", ":")).encode())
+        """Return the periods, followers and drift of all series, compressed."""
+        state = self._core.state(self._watcher.model())
+        return b"" if state is None else zlib.compress(json.dumps(state, separators=(",", ":")).encode())
 
     def restore(self, data: bytes) -> None:
-        """The inverse of `snapshot`. What does not fit raises; the library then starts cold."""
-        state = json.loads(zlib.decompress(data))
-        self._scorer.restore(state["series"])
-        self._drift.restore(state["drift"])
+        """Go on where `snapshot` was taken. Data that does not fit raises; the library then starts cold."""
+        self._core.restore(json.loads(zlib.decompress(data)))
 
     def tick(self, out: PointSink) -> None:
         """Put the model's version and the counts of events into the UDF's metrics."""
         self._feedback.feedback()
-        self._shadow.look()
+        self._shadow.refresh()
         model = self._watcher.model()
         if model is not None:
             self.context.metrics["model"] = model.version
         self.context.metrics.update({name.replace(" ", "_"): count for name, count in self.events.counts.items()})
 
     def close(self) -> None:
-        """The last counts, for the log."""
+        """Log the last counts."""
         self.events.report()
         self._shadow.close()
-
-
-def run_of_one(pipeline: Pipeline, key: Key, begin_ns: int, window: Window) -> SeriesWindows:
-    """A window of raw points as what the training query would answer for it."""
-    values = []
-    for name in pipeline.fields:
-        samples = window.samples.get(name, ())
-        for function in pipeline.aggregate:
-            value = aggregate(samples, function)
-            values.append(math.nan if value is None else value)
-    counts = [len(window.samples.get(name, ())) for name in pipeline.fields]
-    return SeriesWindows(key, np.array([begin_ns]), np.array([values]), np.array([counts], dtype=np.float64))

@@ -1,8 +1,8 @@
 """A candidate that scores beside the current model, in the same process and on the same windows.
 
 Its results go to measurements of their own, `score_shadow` and `period_shadow`, so that no dashboard, alert or report
-takes them for the real ones; `anomaly models compare` lays the two side by side. Each candidate starts with no open
-period, and so does one after a restart.
+takes them for the current model's; `anomaly models compare` lays the two side by side. Each candidate starts without an
+open period, and so does each restart.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from anomaly.scoring.scorer import Scorer
 from anomaly.serving.watcher import Watcher
 from anomaly.windows.series import SeriesWindows
 
-# What the names of the measurements end with.
+# The ending of the measurements' names.
 SUFFIX = "_shadow"
 
 
@@ -31,21 +31,21 @@ class Shadow:
         self._events = EventCounter(f"pipeline {pipeline.name}, shadow", log, clock)
         self._scorer: tuple[str, Scorer] | None = None
 
-    def look(self) -> None:
-        """Notices a candidate that has come or gone."""
+    def refresh(self) -> None:
+        """Notice a candidate that has come or gone."""
         self._watcher.model()
 
-    def feed(self, run: SeriesWindows, feedback: Feedback) -> Iterator[Result]:
-        """What the candidate says of the next windows of a series."""
+    def feed(self, windows: SeriesWindows, feedback: Feedback) -> Iterator[Result]:
+        """Score the next windows of a series with the candidate; without a candidate nothing comes out."""
         model = self._watcher.model()
         if model is None:
             self._scorer = None
             return
         if self._scorer is None or self._scorer[0] != model.version:
             self._scorer = model.version, Scorer(self._pipeline, self._events)
-        for scored in self._scorer[1].feed(model, run, feedback):
-            yield from results(self._pipeline, run.key, scored, SUFFIX)
+        for scored in self._scorer[1].feed(model, windows, feedback):
+            yield from results(self._pipeline, windows.key, scored, SUFFIX)
 
     def close(self) -> None:
-        """The last counts, for the log."""
+        """Log the last counts."""
         self._events.report()

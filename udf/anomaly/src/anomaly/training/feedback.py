@@ -14,7 +14,7 @@ from anomaly.models.model import Model
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import FALSE_ALARM, Feedback, Mark
 from anomaly.scoring.scorer import Scorer
-from anomaly.windows.completeness import scorable, whole_fields
+from anomaly.windows.completeness import scorable_windows
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 
@@ -66,8 +66,7 @@ def opens_period(model: Model, windows: Windows, feedback: Feedback, mark: Mark)
         None where no scorable window of the history is marked.
     """
     pipeline = model.pipeline
-    whole = whole_fields(windows.values, len(pipeline.fields))
-    marked = feedback.marked(windows, mark) & scorable(pipeline, whole)
+    marked = feedback.marked(windows, mark) & scorable_windows(pipeline, windows).mask
     if not marked.any():
         return None
     replayed = windows.with_lead_in(marked)

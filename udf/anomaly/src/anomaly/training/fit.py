@@ -10,7 +10,7 @@ compute, and windows need not be copied to other processes. Each fold has a seed
 changes nothing in the model.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from anomaly.training.plan import TrainingPlan, plan
 from anomaly.training.progress import Progress, SilentProgress
 from anomaly.windows.arrays import Floats
 from anomaly.windows.blocks import FOLDS, Blocks
-from anomaly.windows.completeness import of_whole, scorable, whole_fields
+from anomaly.windows.completeness import scorable_windows
 from anomaly.windows.windows import Windows
 
 # Scoring costs some 10 us a window or more, and calibration gains little from more than this: of each block, only the
@@ -168,19 +168,11 @@ def _calibrating(usable: Windows, scored: NDArray[np.bool_], told: NDArray[np.bo
 
 
 def _usable(pipeline: Pipeline, windows: Windows) -> Windows:
-    """Windows that can be scored, NaN where a field is not whole. Raises Refused when that leaves too few."""
-    whole = whole_fields(windows.values, len(pipeline.fields))
-    complete, whole = _scorable(pipeline, windows, whole)
-    scaling = fit_scaling(features(pipeline), complete.keys, complete.series, complete.values, complete.counts)
-    uncut = whole & scaling.enough_points(complete.counts, complete.series + 1)
-    return _scorable(pipeline, complete, uncut, read=windows)[0]
-
-
-def _scorable(
-    pipeline: Pipeline, windows: Windows, whole: NDArray[np.bool_], read: Windows | None = None
-) -> tuple[Windows, NDArray[np.bool_]]:
-    """Those that can be scored with their whole fields (n, f), NaN in the others; and these. read: all there were."""
-    kept = scorable(pipeline, whole)
-    check_windows(pipeline, windows if read is None else read, whole[kept])
-    usable = windows.where(kept)
-    return replace(usable, values=of_whole(usable.values, whole[kept])), whole[kept]
+    """Return the windows that can be scored, NaN in incomplete fields. Raises Refused where too few are left."""
+    present = scorable_windows(pipeline, windows)
+    check_windows(pipeline, windows, present.complete)
+    kept = present.windows
+    scaling = fit_scaling(features(pipeline), kept.keys, kept.series, kept.values, kept.counts)
+    scorable = scorable_windows(pipeline, kept, scaling.usual[kept.series + 1])
+    check_windows(pipeline, windows, scorable.complete)
+    return scorable.windows

@@ -22,7 +22,7 @@ from anomaly.scoring.feedback import Feedback, Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.training.gate import Refused
 from anomaly.training.progress import Progress
-from anomaly.windows.completeness import scorable, whole_fields
+from anomaly.windows.completeness import scorable_windows
 from anomaly.windows.windows import Windows
 
 if TYPE_CHECKING:
@@ -332,6 +332,6 @@ class _Training:
 
 def _series_without_own_scale(pipeline: Pipeline, windows: Windows) -> list[list[str]]:
     """The series that have too little history for scales of their own, and get those of all."""
-    kept = scorable(pipeline, whole_fields(windows.values, len(pipeline.fields)))
+    kept = scorable_windows(pipeline, windows).mask
     lengths = np.bincount(windows.series[kept], minlength=len(windows.keys))
     return [list(key) for key, enough in zip(windows.keys, enough_windows(lengths), strict=True) if not enough]

@@ -1,12 +1,18 @@
 """InfluxQL's aggregates, computed from the raw points of one window, so that serving sees what training saw.
 
-Source of the semantics: influxdb 1.12.4, query/call_iterator.go and query/functions.go. Pure Python: a window has tens
-of values, for which numpy costs more than it saves.
+The semantics are those of influxdb 1.12.4, query/call_iterator.go and query/functions.go. The aggregates are pure
+Python: a window has tens of values, for which numpy costs more than it saves.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+
+from anomaly.pipeline import Pipeline
+from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
 
 Number = int | float
 # (time in nanoseconds, value), sorted by time
@@ -17,8 +23,10 @@ Samples = Sequence[tuple[int, Number]]
 class Window:
     """The usable values of one window.
 
-    samples: for each field its (time, value) pairs by time; fields without any are absent.
-    late: points outside of the window. unusable: values that are no finite number (strings, booleans).
+    Attributes:
+        samples: the (time, value) pairs of each field, by time; a field without any is absent.
+        late: the number of points outside of the window.
+        unusable: the number of values that are not finite numbers (strings, booleans, NaN).
     """
 
     samples: dict[str, list[tuple[int, Number]]] = field(default_factory=dict)
@@ -32,10 +40,19 @@ def collect(
     begin_ns: int,
     end_ns: int,
 ) -> Window:
-    """The window [begin_ns, end_ns) out of (time, tags, fields) points.
+    """Collect the values of the window [begin_ns, end_ns).
 
     InfluxDB keeps one value for a series (all tags, not only the grouped ones), a field and a time: the last one
-    written. So does this.
+    written. This function keeps the same value.
+
+    Args:
+        points: (time, tags, fields) of each point, in the order of arrival.
+        fields: the fields to collect.
+        begin_ns: where the window begins.
+        end_ns: where the window ends.
+
+    Returns:
+        The window.
     """
     window = Window()
     inside: list[tuple[int, Mapping[str, str], Mapping[str, object]]] = []
@@ -45,26 +62,26 @@ def collect(
         else:
             window.late += 1
     # Two points of one time are rare, and telling their series apart costs more than all the rest.
-    again = len({time for time, _, _ in inside}) < len(inside)
+    has_repeated_times = len({time for time, _, _ in inside}) < len(inside)
     for name in fields:
-        found: list[tuple[int, Number]] = []
+        samples: list[tuple[int, Number]] = []
         newest: dict[tuple[int, tuple[tuple[str, str], ...]], Number] = {}
         for time, tags, values in inside:
             value = values.get(name)
-            # Exact types first: they are what Kapacitor sends.
+            # Kapacitor sends these exact types; a boolean is an int, too.
             if type(value) is float or type(value) is int:
                 if not math.isfinite(value):
                     window.unusable += 1
-                elif again:
+                elif has_repeated_times:
                     newest[time, tuple(sorted(tags.items()))] = value
                 else:
-                    found.append((time, value))
+                    samples.append((time, value))
             elif value is not None:
                 window.unusable += 1
-        found = found or [(identity[0], value) for identity, value in newest.items()]
-        if found:
-            found.sort()
-            window.samples[name] = found
+        samples = samples or [(identity[0], value) for identity, value in newest.items()]
+        if samples:
+            samples.sort()
+            window.samples[name] = samples
     return window
 
 
@@ -73,7 +90,7 @@ def _mean(samples: Samples) -> float:
 
 
 def _stddev(samples: Samples) -> float | None:
-    # One value has no sample deviation: InfluxQL answers null.
+    # InfluxQL answers null, as one value has no sample deviation.
     if len(samples) < 2:
         return None
     mean = 0.0
@@ -110,7 +127,7 @@ def _sum(samples: Samples) -> float:
     return sum(value for _, value in samples)
 
 
-# Of several values at one time (series with other tags, merged by the grouping), both take the greatest.
+# Where several values share a time (series with other tags, merged by the grouping), both take the greatest.
 def _first(samples: Samples) -> float:
     return min(samples, key=lambda sample: (sample[0], -sample[1]))[1]
 
@@ -134,8 +151,38 @@ AGGREGATES: Mapping[str, Callable[[Samples], float | None]] = {
 
 
 def aggregate(samples: Samples, name: str) -> float | None:
-    """InfluxQL's `name` of a field's samples; None where InfluxQL answers null or no row. Never NaN, never infinite."""
+    """Compute one aggregate of a field's samples as InfluxQL does.
+
+    Args:
+        samples: the (time, value) pairs, by time.
+        name: a key of AGGREGATES.
+
+    Returns:
+        A finite number; None where InfluxQL answers null or no row.
+    """
     if not samples:
         return None
     value = AGGREGATES[name](samples)
     return None if value is None or not math.isfinite(value) else float(value)
+
+
+def aggregated(pipeline: Pipeline, key: Key, begin_ns: int, window: Window) -> SeriesWindows:
+    """Return a window of raw points as the training query would answer it.
+
+    Args:
+        pipeline: the pipeline, with the fields and their aggregates.
+        key: the series.
+        begin_ns: where the window begins.
+        window: the values in it.
+
+    Returns:
+        One window of the series.
+    """
+    values = []
+    for name in pipeline.fields:
+        samples = window.samples.get(name, ())
+        for function in pipeline.aggregate:
+            value = aggregate(samples, function)
+            values.append(math.nan if value is None else value)
+    counts = [len(window.samples.get(name, ())) for name in pipeline.fields]
+    return SeriesWindows(key, np.array([begin_ns]), np.array([values]), np.array([counts], dtype=np.float64))

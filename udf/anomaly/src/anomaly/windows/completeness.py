@@ -1,30 +1,88 @@
-"""Which fields a window has, and whether it can be scored with those.
+"""Which windows may be scored, and with which of their fields.
 
-A field is whole in a window that has all of its aggregates and, once it is known how many points are usual, at least
-half of those: what is cut off (the first window after a start, the edge of a gap) has a deviation that says little.
-With `missing: skip` a window needs all fields whole; with `usual` it needs one, and the features of the others are
-unknown (NaN). To detectors that look at windows alone, what is unknown is the series' center; those that remember a
-feature pass the window by.
+A field is complete in a window that has all of the field's aggregates and, once it is known how many points are usual,
+at least half of those. A window that is cut off (the first one after a start, the edge of a gap) has a deviation that
+says little.
+
+With `missing: skip` a window needs all fields complete; with `usual` it needs one, and the aggregates of the others
+become NaN. A detector that looks at windows alone takes such a feature to be at the series' center, and one that
+remembers a feature passes the window by.
+
+`scorable_windows` is the only place that decides this, for serving, training, feedback and catch-up alike.
 """
+
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from anomaly.pipeline import Pipeline
 from anomaly.windows.arrays import Bools, Floats
+from anomaly.windows.series import SeriesWindows
+from anomaly.windows.windows import Windows
+
+# A field with less than this share of its usual points is cut off.
+_LEAST_SHARE = 0.5
+
+AnyWindows = TypeVar("AnyWindows", SeriesWindows, Windows)
 
 
-def whole_fields(values: Floats, fields: int) -> Bools:
-    """(n, f): which of f fields have all of their aggregates, of (n, d)."""
+@dataclass(frozen=True, slots=True)
+class Scorable(Generic[AnyWindows]):
+    """The scorable windows among n windows of f fields, and why the others are not.
+
+    Attributes:
+        windows: the k scorable windows, with NaN in incomplete fields.
+        complete: their complete fields, shape (k, f).
+        mask: which windows are scorable, shape (n,).
+        lacking: which windows lack aggregates of too many fields, shape (n,).
+        cut_off: which other windows have too few points, shape (n,).
+    """
+
+    windows: AnyWindows
+    complete: Bools
+    mask: Bools
+    lacking: Bools
+    cut_off: Bools
+
+
+def scorable_windows(
+    pipeline: Pipeline, windows: AnyWindows, usual_points: Floats | None = None
+) -> Scorable[AnyWindows]:
+    """Return the scorable windows, with NaN in incomplete fields, and the mask (k, f) of complete fields.
+
+    Args:
+        pipeline: the pipeline, whose `missing` decides how many fields a window needs.
+        windows: n windows, of one series or of several.
+        usual_points: the usual number of points in a window of each field, shape (f,) or (n, f); None while it is
+            unknown, as before training.
+
+    Returns:
+        The scorable windows, and which windows are not scorable for which reason.
+    """
+    present = present_fields(windows.values, len(pipeline.fields))
+    complete = present if usual_points is None else present & (windows.counts >= _LEAST_SHARE * usual_points)
+    lacking, mask = ~_suffices(pipeline, present), _suffices(pipeline, complete)
+    kept, complete = windows.where(mask), complete[mask]
+    if not complete.all():
+        repeated = np.repeat(complete, kept.values.shape[1] // complete.shape[1], axis=1)
+        kept = replace(kept, values=np.where(repeated, kept.values, np.nan))
+    return Scorable(kept, complete, mask, lacking, ~(mask | lacking))
+
+
+def present_fields(values: Floats, fields: int) -> Bools:
+    """Return which fields have all of their aggregates.
+
+    Args:
+        values: aggregates, shape (n, d), NaN where one is missing.
+        fields: the number f of fields.
+
+    Returns:
+        The mask of fields, shape (n, f).
+    """
     return np.asarray(np.isfinite(values).reshape(len(values), fields, -1).all(axis=2))
 
 
-def scorable(pipeline: Pipeline, whole: Bools) -> Bools:
-    """(n,): which windows can be scored, by their whole fields (n, f)."""
-    return np.asarray(whole.any(axis=1) if pipeline.missing == "usual" else whole.all(axis=1))
-
-
-def of_whole(values: Floats, whole: Bools) -> Floats:
-    """Aggregates (n, d), NaN where a field (n, f) is not whole."""
-    if whole.all():
-        return values
-    return np.where(np.repeat(whole, values.shape[1] // whole.shape[1], axis=1), values, np.nan)
+def _suffices(pipeline: Pipeline, fields: Bools) -> Bools:
+    """Return which windows have as many fields, of shape (n, f), as the pipeline's `missing` asks for."""
+    return np.asarray(fields.any(axis=1) if pipeline.missing == "usual" else fields.all(axis=1))

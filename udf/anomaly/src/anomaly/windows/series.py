@@ -25,5 +25,7 @@ class SeriesWindows:
         return len(self.begin_ns)
 
     def where(self, mask: Bools) -> "SeriesWindows":
-        """Return the windows that `mask`, shape (n,), selects."""
+        """Return the windows that `mask`, shape (n,), selects. Nothing is copied for a full mask."""
+        if mask.all():
+            return self
         return SeriesWindows(self.key, self.begin_ns[mask], self.values[mask], self.counts[mask])
