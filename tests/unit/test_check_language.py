@@ -83,6 +83,7 @@ def test_a_task_is_named_topic_and_verb(check_language: ModuleType) -> None:
 """
 
     assert [line for line, _ in check_language.tasks(text)] == [2, 5]
+    assert [line for line, _ in check_language.tasks(text, in_main=True)] == [2]
 
 
 def test_a_finding_names_file_line_and_sentence(
