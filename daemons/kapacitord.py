@@ -151,9 +151,17 @@ class Kapacitord(Daemon):
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read())
 
-    def define(self, task: str, script: str, kind: str = "stream") -> None:
-        """Define and enable a task, a stream or a batch, on the database db."""
+    def define(self, task: str, script: str, kind: str = "stream", document: Mapping[str, Any] | None = None) -> None:
+        """Define and enable a task on the database db.
+
+        Args:
+            task: the task's id.
+            script: its TICKscript.
+            kind: stream or batch.
+            document: the vars document; None if the script has no vars.
+        """
         body = {
+            "vars": document or {},
             "id": task,
             "type": kind,
             "dbrps": [{"db": "db", "rp": "autogen"}],

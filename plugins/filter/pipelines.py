@@ -1,24 +1,31 @@
-"""Filters over the inventory's list `pipelines`. All knowledge of a pipeline is in udf/anomaly's `anomaly.pipeline` and
-`anomaly.kapacitor.tickscript`; here it is made callable from playbooks, and pipelines are spread over Kapacitor
-hosts."""
+"""Filters over the inventory's list `pipelines`.
+
+All knowledge of a pipeline is in udf/anomaly: `anomaly.pipeline` and `anomaly.kapacitor`. This module makes it callable
+from playbooks, and spreads pipelines over Kapacitor hosts.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
 
 from anomaly import pipeline as specification
-from anomaly.kapacitor.tickscript import tickscript
+from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
+from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.models import manifest as model_manifest
 
 DOCUMENTATION = """
 name: pipelines
 short_description: Filters over pipelines
 """
+
+# Another script is another template: Kapacitor would restart all tasks of a template that changes.
+_TEMPLATE_DIGITS = 8
 
 
 def _normalize(pipelines: Any) -> list[specification.Pipeline]:
@@ -48,9 +55,30 @@ def canonical_json(pipeline: Mapping[str, Any]) -> str:
     return specification.canonical_json(_normalize([pipeline])[0])
 
 
-def script(pipeline: Mapping[str, Any], results_database: str, topic: str) -> str:
-    """The TICKscript of one pipeline's task; its alerts go to `topic`, unless the pipeline names another."""
-    return tickscript(_normalize([pipeline])[0], results_database, topic)
+def task(
+    pipeline: Mapping[str, Any], results_database: str, topic: str, directories: Iterable[str], comment: str
+) -> dict[str, Any]:
+    """Return what defines a pipeline's task: `template` (its id), `script` (the template's) and `vars`.
+
+    Args:
+        pipeline: the pipeline.
+        results_database: the database that the results go to.
+        topic: the topic of alerts, unless the pipeline names another.
+        directories: the folders in which a custom script may lie; the first that has it wins.
+        comment: what stands above the script.
+    """
+    (complete,) = _normalize([pipeline])
+    try:
+        script = find_script(complete, [Path(directory) for directory in directories])
+    except TickscriptError as error:
+        raise AnsibleFilterError(f'{complete.name}: tickscript: "{complete.tickscript}" {error}') from None
+    headed = f"// {comment}\n\n{script}"
+    digest = hashlib.sha256(headed.encode()).hexdigest()[:_TEMPLATE_DIGITS]
+    return {
+        "template": f"{Path(complete.tickscript or DEFAULT_NAME).stem}-{digest}",
+        "script": headed,
+        "vars": vars_document(TaskSettings(complete, results_database, topic), declared(script)),
+    }
 
 
 def _weight(host: str, pipeline: str) -> bytes:
@@ -110,6 +138,6 @@ class FilterModule:
             "anomaly_self_training": self_training,
             "anomaly_misfit": misfit,
             "anomaly_canonical_json": canonical_json,
-            "anomaly_tickscript": script,
+            "anomaly_task": task,
             "anomaly_assign": assign,
         }

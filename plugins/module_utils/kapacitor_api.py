@@ -66,7 +66,7 @@ class Kapacitor(HttpApi):
                 return found
 
     def create_task(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """Create a task; ``task`` is the request's body (``id``, ``script``, ``dbrps``, ``status``)."""
+        """Create a task; ``task`` is the request's body (``id``, ``script`` or ``template-id``, ...)."""
         return self._request("POST", "/tasks", task)
 
     def update_task(self, task_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,6 +76,27 @@ class Kapacitor(HttpApi):
     def delete_task(self, task_id: str) -> None:
         """Stop and delete a task. It is no error if there is none."""
         self._request("DELETE", f"/tasks/{_segment(task_id)}")
+
+    def template(self, template_id: str) -> dict[str, Any] | None:
+        """Return the template with its script as it was sent, or None if there is no such template."""
+        try:
+            return self._request("GET", f"/templates/{_segment(template_id)}?script-format=raw")
+        except KapacitorError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def create_template(self, template_id: str, script: str) -> None:
+        """Create a template; Kapacitor finds out whether the script is a stream or a batch."""
+        self._request("POST", "/templates", {"id": template_id, "script": script})
+
+    def update_template(self, template_id: str, script: str) -> None:
+        """Give a template another script. Kapacitor restarts all of its tasks before it answers."""
+        self._request("PATCH", f"/templates/{_segment(template_id)}", {"script": script})
+
+    def delete_template(self, template_id: str) -> None:
+        """Delete a template, which must not have a task: a task without its template can no longer be changed."""
+        self._request("DELETE", f"/templates/{_segment(template_id)}")
 
     def topics(self) -> list[dict[str, Any]]:
         """Return all topics of alerts (``id``, ``level``, ...): those with an alert or a handler."""
@@ -112,6 +133,41 @@ class Kapacitor(HttpApi):
         if not isinstance(answer, dict):
             raise KapacitorError(f"{shown}: expected a JSON object, got {type(answer).__name__}.")
         return answer
+
+
+_DURATION_UNITS_NS = {
+    "ns": 1,
+    "u": 1_000,
+    "µ": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+    "w": 604_800_000_000_000,
+}
+_DURATION = re.compile(r"(?:\d+(?:ns|ms|u|µ|s|m|h|d|w))+")
+_DURATION_PART = re.compile(r"(\d+)(ns|ms|u|µ|s|m|h|d|w)")
+
+
+def comparable_vars(document: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Any]]:
+    """Return a vars document in the form in which two of them are equal if they mean the same.
+
+    Kapacitor returns a duration in nanoseconds however it was written, and adds an empty description to each var.
+
+    Args:
+        document: type and value of each var by its name; None for no vars.
+    """
+    return {name: _comparable_var(var) for name, var in (document or {}).items()}
+
+
+def _comparable_var(var: Mapping[str, Any]) -> dict[str, Any]:
+    kind, value = var.get("type"), var.get("value")
+    if kind == "list":
+        value = [_comparable_var(entry) for entry in value or []]
+    elif kind == "duration" and isinstance(value, str) and _DURATION.fullmatch(value):
+        value = sum(int(number) * _DURATION_UNITS_NS[unit] for number, unit in _DURATION_PART.findall(value))
+    return {"type": kind, "value": value}
 
 
 def script_position(message: str) -> tuple[int, int] | None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: kapacitor_task
-short_description: Define, enable, disable, update and remove tasks of Kapacitor 1.x
+short_description: Define, enable, disable, update and remove tasks of Kapacitor 1.x, with their templates
 description:
-  - Keeps one task as described, over Kapacitor's HTTP API.
+  - Keeps one task as described, over Kapacitor's HTTP API; with O(template) also the template that the task is made from.
   - The module sends a changed TICKscript while the old one still runs. Kapacitor validates it, so a script that does not
     parse leaves the running task untouched. Then the module stops and starts the task, because Kapacitor uses a new script
     only from the next start on.
@@ -31,8 +31,27 @@ options:
     choices: [enabled, disabled, absent]
     default: enabled
   script:
-    description: The TICKscript. Required unless O(state=absent).
+    description:
+      - The TICKscript. Required unless O(state=absent).
+      - With O(template), the script of the template.
     type: str
+  template:
+    description:
+      - Id of the template that the task is made from. The module creates a template that does not exist.
+      - Kapacitor restarts all tasks of a template whose script changes, with the values of vars that they have. Give a
+        changed script another id, such as one with a hash in it; the module then moves this task to the new template and
+        restarts no other.
+      - A template with the O(owner_marker) is removed with its last task, when the module moves or removes that task.
+      - Kapacitor cannot take a task away from its templates. If the option is omitted for such a task, the module removes
+        the task and creates it again, and the task loses its snapshot.
+    type: str
+  vars:
+    description:
+      - Values of the script's vars. Each is a dictionary with C(type) (V(bool), V(int), V(float), V(string), V(regex),
+        V(duration), V(lambda), V(list) or V(star)) and C(value); a list's value is a list of such dictionaries.
+      - A duration is text, such as V(10s), or an integer in nanoseconds. No value needs to be quoted or escaped.
+      - If the option is omitted or empty, the vars stay as they are.
+    type: dict
   dbrps:
     description:
       - Databases and retention policies whose points the task may see.
@@ -82,6 +101,21 @@ EXAMPLES = r"""
         retention_policy: autogen
     script: "{{ lookup('ansible.builtin.file', 'cpu_alert.tick') }}"
 
+- name: Ensure a task of a template runs
+  influx_anomaly.stack.kapacitor_task:
+    url: http://127.0.0.1:9092
+    id: cpu_alert
+    template: "alert-{{ lookup('ansible.builtin.file', 'alert.tick') | hash('sha256') | truncate(8, true, '') }}"
+    script: "{{ lookup('ansible.builtin.file', 'alert.tick') }}"
+    vars:
+      measurement: {type: string, value: cpu}
+      every: {type: duration, value: 10s}
+      groups: {type: list, value: [{type: string, value: host}]}
+      is_high: {type: lambda, value: '"usage_idle" < 10'}
+    dbrps:
+      - database: telegraf
+        retention_policy: autogen
+
 - name: Ensure the task is stopped and kept
   influx_anomaly.stack.kapacitor_task:
     url: http://127.0.0.1:9092
@@ -103,7 +137,8 @@ RETURN = r"""
 actions:
   description:
     - The changes that were made, or would be made in check mode, in order.
-    - An action is V(created), V(updated), V(restarted), V(enabled), V(disabled) or V(removed).
+    - An action is V(created), V(updated), V(restarted), V(enabled), V(disabled), V(removed), V(template_created),
+      V(template_updated) or V(template_removed).
   type: list
   elements: str
   returned: success
@@ -116,6 +151,12 @@ task:
     id:
       description: The task's id.
       type: str
+    template:
+      description: Id of the template that the task is made from; empty if it has a script of its own.
+      type: str
+    vars:
+      description: Type and value of each var by its name; a duration's value is in nanoseconds.
+      type: dict
     type:
       description: V(stream) or V(batch), which follows from the script.
       type: str
@@ -159,6 +200,7 @@ status:
   returned: when a request failed
 """
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -168,6 +210,7 @@ from ansible_collections.influx_anomaly.stack.plugins.module_utils.http_api impo
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import (
     Kapacitor,
     KapacitorError,
+    comparable_vars,
     script_excerpt,
     script_position,
 )
@@ -186,11 +229,24 @@ class TaskError(Exception):
 def run(kapacitor: Kapacitor, wanted: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring the task into the wanted state.
 
-    ``wanted`` are the module's parameters. Returns the module's result. Raises KapacitorError and TaskError.
+    Args:
+        kapacitor: client of the server.
+        wanted: the module's parameters.
+        check_mode: whether to change nothing.
+
+    Returns:
+        The module's result.
+
+    Raises:
+        KapacitorError: a request failed.
+        TaskError: the task cannot be brought into the wanted state.
     """
     before = kapacitor.task(wanted["id"])
-    _check_owner(before, wanted)
-    actions = plan(before, wanted)
+    _check_owner("task", wanted["id"], before, wanted)
+    actions = _template_actions(kapacitor, wanted) + plan(before, wanted)
+    abandoned = _abandoned_template(kapacitor, before, wanted)
+    if abandoned is not None:
+        actions.append("template_removed")
     result: dict[str, Any] = {
         "changed": bool(actions),
         "actions": actions,
@@ -202,18 +258,29 @@ def run(kapacitor: Kapacitor, wanted: dict[str, Any], check_mode: bool) -> dict[
         },
     }
     if actions and not check_mode:
-        apply(kapacitor, wanted, actions)
+        apply(kapacitor, wanted, actions, abandoned)
     result["task"] = _summary(kapacitor.task(wanted["id"]) if actions and not check_mode else before)
     return result
 
 
 def plan(before: dict[str, Any] | None, wanted: dict[str, Any]) -> list[str]:
-    """Return what has to be done, in order: created, updated, restarted, enabled, disabled, removed."""
+    """Return what has to be done with the task, in order.
+
+    Args:
+        before: the task as Kapacitor describes it; None if there is no such task.
+        wanted: the module's parameters.
+
+    Returns:
+        Some of created, updated, restarted, enabled, disabled and removed.
+    """
     state = wanted["state"]
+    creation = ["created"] + (["enabled"] if state == "enabled" else [])
     if before is None:
-        return [] if state == "absent" else ["created"] + (["enabled"] if state == "enabled" else [])
+        return [] if state == "absent" else creation
     if state == "absent":
         return ["removed"]
+    if before.get("template-id") and not wanted.get("template"):
+        return ["removed", *creation]
     actions = []
     if _differs(before, wanted):
         actions.append("updated")
@@ -226,20 +293,65 @@ def plan(before: dict[str, Any] | None, wanted: dict[str, Any]) -> list[str]:
     return actions
 
 
-def apply(kapacitor: Kapacitor, wanted: dict[str, Any], actions: list[str]) -> None:
-    """Carry the actions out."""
-    task_id = wanted["id"]
-    definition: dict[str, Any] = {"script": wanted["script"]}
-    if wanted["dbrps"]:
-        definition["dbrps"] = [{"db": entry["database"], "rp": entry["retention_policy"]} for entry in wanted["dbrps"]]
+def _template_actions(kapacitor: Kapacitor, wanted: dict[str, Any]) -> list[str]:
+    """Return what has to be done with the wanted template before the task can use it."""
+    template_id = wanted.get("template")
+    if wanted["state"] == "absent" or not template_id:
+        return []
+    template = kapacitor.template(template_id)
+    _check_owner("template", template_id, template, wanted)
+    if template is None:
+        return ["template_created"]
+    return [] if template["script"] == wanted["script"] else ["template_updated"]
+
+
+def _abandoned_template(kapacitor: Kapacitor, before: dict[str, Any] | None, wanted: dict[str, Any]) -> str | None:
+    """Return the id of the template that loses its last task; None if there is none, or it has another owner."""
+    old = (before or {}).get("template-id")
+    keeps = wanted["state"] != "absent" and wanted.get("template") == old
+    marker = wanted["owner_marker"]
+    if before is None or not old or keeps or not marker or marker not in before["script"]:
+        return None
+    users = [task["id"] for task in kapacitor.tasks(fields=("template-id",)) if task.get("template-id") == old]
+    return old if users == [wanted["id"]] and kapacitor.template(old) is not None else None
+
+
+def apply(kapacitor: Kapacitor, wanted: dict[str, Any], actions: list[str], abandoned: str | None = None) -> None:
+    """Carry the actions out.
+
+    Args:
+        kapacitor: client of the server.
+        wanted: the module's parameters.
+        actions: what has to be done, in order.
+        abandoned: the template that V(template_removed) removes.
+
+    Raises:
+        KapacitorError: a request failed.
+        TaskError: Kapacitor refuses the script, or the task does not execute.
+    """
+    task_id, template_id = wanted["id"], wanted.get("template")
+    definition = _definition(wanted)
     for action in actions:
         if action == "removed":
             kapacitor.delete_task(task_id)
-        elif action == "created":
-            # Disabled at first: a script that is wrong then leaves nothing behind, and the start is one code path.
-            _send_script(wanted, lambda: kapacitor.create_task({"id": task_id, "status": "disabled", **definition}))
-        elif action == "updated":
-            _send_script(wanted, lambda: kapacitor.update_task(task_id, definition))
+        elif action == "template_created":
+            _send_script(wanted, lambda: kapacitor.create_template(str(template_id), wanted["script"]))
+        elif action == "template_updated":
+            _send_script(wanted, lambda: kapacitor.update_template(str(template_id), wanted["script"]))
+        elif action == "template_removed":
+            kapacitor.delete_template(str(abandoned))
+        elif action in ("created", "updated"):
+            try:
+                if action == "created":
+                    # Disabled at first: a script that is wrong then leaves nothing behind, and the start is one code path.
+                    body = {"id": task_id, "status": "disabled", **definition}
+                    _send_script(wanted, lambda body=body: kapacitor.create_task(body))  # type: ignore[misc]
+                else:
+                    _send_script(wanted, lambda: kapacitor.update_task(task_id, definition))
+            except (KapacitorError, TaskError):
+                if "template_created" in actions:
+                    kapacitor.delete_template(str(template_id))
+                raise
         elif action == "disabled":
             kapacitor.update_task(task_id, {"status": "disabled"})
         else:
@@ -247,6 +359,17 @@ def apply(kapacitor: Kapacitor, wanted: dict[str, Any], actions: list[str]) -> N
                 kapacitor.update_task(task_id, {"status": "disabled"})
             kapacitor.update_task(task_id, {"status": "enabled"})
             _watch(kapacitor, task_id, wanted["watch"])
+
+
+def _definition(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a request that defines the task."""
+    template_id = wanted.get("template")
+    definition: dict[str, Any] = {"template-id": template_id} if template_id else {"script": wanted["script"]}
+    if wanted["dbrps"]:
+        definition["dbrps"] = [{"db": entry["database"], "rp": entry["retention_policy"]} for entry in wanted["dbrps"]]
+    if wanted.get("vars"):
+        definition["vars"] = wanted["vars"]
+    return definition
 
 
 def _send_script(wanted: dict[str, Any], send: Callable[[], Any]) -> None:
@@ -282,20 +405,20 @@ def _watch(kapacitor: Kapacitor, task_id: str, seconds: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _check_owner(before: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
+def _check_owner(kind: str, name: str, before: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
     marker = wanted["owner_marker"]
     if before is None or not marker or marker in before["script"]:
         return
     verb = "removed" if wanted["state"] == "absent" else "overwritten"
     raise TaskError(
-        f"a task {wanted['id']!r} is there that is somebody else's (its script lacks {marker!r}); it is not {verb}."
-        " Rename one of the two, or delete that task if nobody needs it."
+        f"a {kind} {name!r} is there that is somebody else's (its script lacks {marker!r}); it is not {verb}."
+        f" Rename one of the two, or delete that {kind} if nobody needs it."
     )
 
 
 def _differs(before: dict[str, Any], wanted: dict[str, Any]) -> bool:
     here, there = _described(before), _described_wanted(wanted, before)
-    return bool(here["script"] != there["script"] or here["dbrps"] != there["dbrps"])
+    return any(here[key] != there[key] for key in ("script", "dbrps", "template", "vars"))
 
 
 def _described(task: dict[str, Any]) -> dict[str, Any]:
@@ -303,23 +426,38 @@ def _described(task: dict[str, Any]) -> dict[str, Any]:
         "status": task["status"],
         "dbrps": sorted((entry["db"], entry["rp"]) for entry in task.get("dbrps") or []),
         "script": task["script"],
+        "template": task.get("template-id") or "",
+        "vars": comparable_vars(task.get("vars")),
     }
 
 
 def _described_wanted(wanted: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    described_before = _described(before) if before else {"dbrps": [], "vars": {}}
     if wanted["dbrps"]:
         dbrps = sorted((entry["database"], entry["retention_policy"]) for entry in wanted["dbrps"])
     else:
         # The script declares them: whatever it said before is compared with the script.
-        dbrps = _described(before)["dbrps"] if before else []
-    return {"status": wanted["state"], "dbrps": dbrps, "script": wanted["script"]}
+        dbrps = described_before["dbrps"]
+    return {
+        "status": wanted["state"],
+        "dbrps": dbrps,
+        "script": wanted["script"],
+        "template": wanted.get("template") or "",
+        "vars": comparable_vars(wanted["vars"]) if wanted.get("vars") else described_before["vars"],
+    }
 
 
 def _as_text(described: dict[str, Any] | None) -> str:
     if described is None:
         return ""
-    dbrps = "".join(f'# from "{database}"."{policy}"\n' for database, policy in described["dbrps"] or [])
-    return f"# {described['status']}\n{dbrps}{described['script'].rstrip()}\n"
+    lines = [f"# {described['status']}"]
+    lines += [f'# from "{database}"."{policy}"' for database, policy in described["dbrps"] or []]
+    lines += [f"# template {described['template']}"] if described["template"] else []
+    lines += [
+        f"# {name}: {var['type']} {json.dumps(var['value'], ensure_ascii=False, sort_keys=True)}"
+        for name, var in sorted(described["vars"].items())
+    ]
+    return "\n".join([*lines, described["script"].rstrip(), ""])
 
 
 def _summary(task: dict[str, Any] | None) -> dict[str, Any]:
@@ -327,6 +465,8 @@ def _summary(task: dict[str, Any] | None) -> dict[str, Any]:
         return {}
     return {
         "id": task["id"],
+        "template": task.get("template-id") or "",
+        "vars": comparable_vars(task.get("vars")),
         "type": task.get("type"),
         "status": task.get("status"),
         "executing": task.get("executing"),
@@ -345,6 +485,8 @@ def main() -> None:
             "id": {"type": "str", "required": True, "aliases": ["name"]},
             "state": {"type": "str", "choices": ["enabled", "disabled", "absent"], "default": "enabled"},
             "script": {"type": "str"},
+            "template": {"type": "str"},
+            "vars": {"type": "dict"},
             "dbrps": {
                 "type": "list",
                 "elements": "dict",

@@ -70,6 +70,12 @@ tasks:
     script:
       description: The TICKscript as it was sent.
       type: str
+    template:
+      description: Id of the template that the task is made from; empty if it has a script of its own.
+      type: str
+    vars:
+      description: Type and value of each var by its name; a duration's value is in nanoseconds.
+      type: dict
     stats:
       description: Statistics of the task (C(task-stats)) and of each of its nodes (C(node-stats)); empty if the task does not run.
       type: dict
@@ -83,9 +89,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.http_api import CONNECTION_ARGUMENTS
-from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor, KapacitorError
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import (
+    Kapacitor,
+    KapacitorError,
+    comparable_vars,
+)
 
-FIELDS = ("status", "executing", "error", "dbrps", "script", "stats")
+FIELDS = ("status", "executing", "error", "dbrps", "script", "template-id", "vars", "stats")
 
 
 def tasks(kapacitor: Kapacitor, pattern: str, owner_marker: str | None) -> list[dict[str, Any]]:
@@ -97,7 +107,7 @@ def tasks(kapacitor: Kapacitor, pattern: str, owner_marker: str | None) -> list[
         owner_marker: text that a task's script must contain; None for every task.
 
     Returns:
-        One dictionary for each task, with its id and the values of FIELDS.
+        One dictionary for each task, as RETURN describes it.
 
     Raises:
         KapacitorError: a request failed.
@@ -109,6 +119,8 @@ def tasks(kapacitor: Kapacitor, pattern: str, owner_marker: str | None) -> list[
     ]
     for task in matching:
         task["stats"] = task["stats"] or {}
+        task["template"] = task.pop("template-id") or ""
+        task["vars"] = comparable_vars(task["vars"])
     return sorted(matching, key=lambda task: str(task["id"]))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import (
     misfit,
     normalize,
     self_training,
+    task,
 )
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
 from hypothesis import given
@@ -64,6 +67,15 @@ def test_pipelines_that_the_trainer_looks_after() -> None:
     assert [pipeline["name"] for pipeline in self_training(pipelines)] == ["b"]
 
 
+def test_a_missing_tickscript_names_the_pipeline(tmp_path: Path) -> None:
+    custom = {**PIPELINE, "tickscript": "mine.tick"}
+    message = (
+        f'{PIPELINE["name"]}: tickscript: "mine.tick" is not there: write the TICKscript mine.tick into {tmp_path}'
+    )
+    with pytest.raises(AnsibleFilterError, match=re.escape(message)):
+        task(custom, "anomaly", "anomaly", [str(tmp_path)], "a comment")
+
+
 def test_all_filters_are_offered() -> None:
     assert set(FilterModule().filters()) == {
         "anomaly_validate",
@@ -71,7 +83,7 @@ def test_all_filters_are_offered() -> None:
         "anomaly_self_training",
         "anomaly_misfit",
         "anomaly_canonical_json",
-        "anomaly_tickscript",
+        "anomaly_task",
         "anomaly_assign",
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from anomaly.kapacitor.tickscript import tickscript
+from anomaly.kapacitor.tickscript import find_script
 from anomaly.pipeline import canonical_json, normalize
 from anomaly.serving.udf import declaration
 from kapacitor_udf.testing import Harness
@@ -49,8 +49,11 @@ def normalized(pipeline: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def task_script(pipeline: dict[str, Any], **more: Any) -> str:
-    return str(value("__pipelines_script", "pipelines", item=normalized(pipeline), **more))
+def task(pipeline: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Template, script and vars of a pipeline's task."""
+    found = value("__pipelines_task", "pipelines", item=normalized(pipeline), **more)
+    assert isinstance(found, dict)
+    return found
 
 
 def dashboard(pipeline: dict[str, Any]) -> dict[str, Any]:
@@ -74,16 +77,29 @@ def queries(node: Any) -> Iterator[str]:
 
 class TestTask:
     @each
-    def test_the_script_is_the_package_s_and_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
-        comment, _, rest = task_script(pipeline).partition("\n\n")
+    def test_the_script_is_the_repository_s_and_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
+        comment, _, rest = task(pipeline)["script"].partition("\n\n")
         assert comment.startswith("// ")
-        assert pipeline["name"] in comment
-        assert rest == tickscript(normalize([pipeline])[0], "anomaly", "anomaly")
+        assert rest == find_script(normalize([pipeline])[0], [])
+        named = {"type": "string", "value": pipeline["measurement"]}
+        assert task(pipeline)["vars"]["measurement"] == named
+        assert task(pipeline)["vars"]["results_database"]["value"] == "anomaly"
+        assert task(pipeline)["vars"]["topic"]["value"] == "anomaly"
+
+    def test_pipelines_share_a_template_and_a_changed_script_is_another(self, tmp_path: Path) -> None:
+        assert task(PLAIN)["template"] == task(AWKWARD)["template"]
+        templates = []
+        for text in ("// one", "// two"):
+            (tmp_path / "mine.tick").write_text(text)
+            custom = {**PLAIN, "tickscript": "mine.tick"}
+            templates.append(task(custom, pipelines_tickscripts_dir=str(tmp_path))["template"])
+        assert all(re.fullmatch(r"mine-[0-9a-f]{8}", template) for template in templates)
+        assert templates[0] != templates[1]
 
     def test_is_marked_as_ours_and_as_no_other_stack_s(self) -> None:
         marker = value("__pipelines_marker", "pipelines", stack_name="one")
         for stack, ours in (("one", True), ("one2", False)):
-            assert (marker in task_script(PLAIN, stack_name=stack)) is ours
+            assert (marker in task(PLAIN, stack_name=stack)["script"]) is ours
 
 
 class TestKapacitorConf:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.kapacitor_conf import sections
 
-from anomaly.kapacitor.tickscript import tickscript
+from anomaly.kapacitor.tickscript import declared, find_script
+from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.pipeline import normalize
 from daemons.influxd import Influxd
 from daemons.kapacitord import Kapacitord, Receiver
@@ -49,8 +50,11 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
-def script(**changes: Any) -> str:
-    return tickscript(normalize([{**PIPELINE, **changes}])[0], "anomaly", TOPIC)
+def definition(**changes: Any) -> tuple[str, dict[str, Any]]:
+    """The script and the vars document of the task."""
+    (pipeline,) = normalize([{**PIPELINE, **changes}])
+    script = find_script(pipeline, [])
+    return script, vars_document(TaskSettings(pipeline, "anomaly", TOPIC), declared(script))
 
 
 @pytest.fixture
@@ -68,7 +72,8 @@ def start(kapacitord: Start, influxd: Influxd, receiver: Receiver) -> Callable[.
             more=more,
         )
         listen(kapacitor, receiver, TOPIC)
-        kapacitor.define(TASK, script(**changes))
+        script, document = definition(**changes)
+        kapacitor.define(TASK, script, document=document)
         return kapacitor
 
     return started
@@ -160,7 +165,8 @@ def restart(kapacitor: Kapacitord) -> None:
 
 def define_anew(kapacitor: Kapacitord) -> None:
     """As the module kapacitor_task does it."""
-    changed = {"script": script(periods={**PIPELINE["periods"], "open": 76})}
+    script, document = definition(periods={**PIPELINE["periods"], "open": 76})
+    changed = {"script": script, "vars": document}
     for changes in (changed, {"status": "disabled"}, {"status": "enabled"}):
         assert kapacitor.call("PATCH", f"/tasks/{TASK}", changes).status == 200
 

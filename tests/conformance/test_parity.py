@@ -15,7 +15,8 @@ import pytest
 
 from anomaly.detectors.registry import NAMES
 from anomaly.influxdb.source import read_series_windows
-from anomaly.kapacitor.tickscript import tickscript
+from anomaly.kapacitor.tickscript import declared, find_script
+from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
@@ -131,7 +132,9 @@ def running(kapacitord: Start, influxd: Influxd, pipeline: Pipeline, models: Pat
         snapshot_interval="100ms",
         timeout="60s",
     )
-    kapacitor.define(pipeline.name, tickscript(pipeline, "anomaly", "anomaly"))
+    script = find_script(pipeline, [])
+    document = vars_document(TaskSettings(pipeline, "anomaly", "anomaly"), declared(script))
+    kapacitor.define(pipeline.name, script, document=document)
     return kapacitor
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..kapacitor_conf import SEVERAL
 from ..udfs.entries import is_own, own
+from . import tickscripts
 from .inventory import Host, Inventory
 from .problem import Problem, one_of, show
 
@@ -102,6 +103,7 @@ def _topics(host: Host, entries: list[Mapping[str, Any]], root: Path) -> set[str
         alerts = pipeline.get("alerts") if isinstance(pipeline, Mapping) else None
         if isinstance(alerts, Mapping) and alerts.get("topic"):
             found.add(str(alerts["topic"]))
+    found |= {topic for text in tickscripts.custom_scripts(host, root) for topic in _TOPIC.findall(text)}
     for entry in entries:
         options = entry.get("options")
         if isinstance(options, Mapping):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import alerts, archive, renamed, secret, topology, udfs, values, variables
+from . import alerts, archive, renamed, secret, tickscripts, topology, udfs, values, variables
 from .inventory import Inventory
 from .problem import Problem, report
 from .variables import Options
@@ -46,6 +46,7 @@ def inventory_problems(
             *archive.check(inventory, base),
             *udfs.check(inventory, root),
             *alerts.check(inventory, root),
+            *tickscripts.check(inventory, root),
         )
         if (problem.host, problem.thing) not in told
     ]

@@ -408,8 +408,27 @@ def test_of_several_pipelines_one_is_named(run: Run, tmp_path: Path) -> None:
     assert any(line.startswith('query        SELECT mean("hotend") AS "a0"') and "time(1m)" in line for line in ran.out)
     assert any("once in 100 days" in line for line in ran.out)
     assert "    var results = stream" in ran.out
-    assert "            .database('anomaly')" in ran.out
+    assert "    results_database string   anomaly" in ran.out
+    assert "            .database(results_database)" in ran.out
     assert any(line.startswith("alerts       period (INFO from peak severity 0, WARNING 87.5,") for line in ran.out)
+
+
+def test_a_custom_tickscript_is_explained(run: Run, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({**PIPELINE.as_dict(), "tickscript": "mine.tick"}))
+    explained = ("explain", "--spec", str(spec), "--tickscripts", str(tmp_path))
+    missing = run(*explained)
+    assert missing.code == 2
+    assert f'tickscript: "mine.tick" is not there: write the TICKscript mine.tick into {tmp_path}' in missing.err
+    (tmp_path / "mine.tick").write_text("var window duration\nvar mine = 1\n")
+    found = run(*explained).out
+    assert found[found.index("vars") :] == [
+        "vars",
+        f"    window duration {PIPELINE.window}",
+        "script",
+        "    var window duration",
+        "    var mine = 1",
+    ]
 
 
 def test_models_list_promote_rollback_prune(run: Run, store: Store, model: Model) -> None:

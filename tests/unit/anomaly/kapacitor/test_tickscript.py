@@ -1,88 +1,104 @@
-"""The TICKscript of a pipeline's task."""
+"""The TICKscript of a pipeline's task: ours, and custom ones."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from anomaly.kapacitor.tickscript import tickscript
-from anomaly.pipeline import normalize, parse
+from anomaly.kapacitor.tickscript import (
+    DEFAULT_NAME,
+    TickscriptError,
+    declarations,
+    declared,
+    find_script,
+    script_problems,
+)
+from anomaly.kapacitor.variables import VARIABLES
+from anomaly.pipeline import normalize
+from anomaly.scoring.periods import NO_DATA
+from tests.unit.anomaly.kapacitor.test_variables import PLAIN, ROOT
 
-PLAIN: dict[str, Any] = {
-    "name": "printer",
-    "database": "printer",
-    "measurement": "temperature",
-    "fields": ["hotend", "bed"],
-    "group_by": ["printer", "the hall"],
-    "window": "10s",
-}
-
-
-def script(**changed: Any) -> str:
-    return tickscript(normalize([PLAIN | changed])[0], "results", "stack")
-
-
-def specification(text: str) -> str:
-    """What the UDF gets."""
-    return text.split(".spec('''")[1].split("''')", maxsplit=1)[0]
-
-
-def test_says_what_the_pipeline_says() -> None:
-    for node in (
-        ".retentionPolicy('month')",
-        ".measurement('temperature')",
-        ".groupBy('printer', 'the hall')",
-        ".period(10s)",
-        ".every(10s)",
-        ".align()",
-        ".database('results')",
-    ):
-        assert node in script(retention_policy="month")
-    assert "groupBy" not in script(group_by=[])
+CUSTOM = """
+// var commented string
+var window duration
+var limit = 'var quoted string'
+stream
+    |from()
+    |window().period(window).every(window).align()
+    @anomaly()
+        .spec(specification)
+"""
 
 
-def test_carries_the_specification() -> None:
-    awkward = {"measurement": "m'''e\"a\\'s $tag1 數", "fields": ["a'po", "back\\slash", "{{ field }}"]}
-    assert parse(specification(script(**awkward))) == normalize([PLAIN | awkward])[0]
+def script(directories: list[Path] | None = None, **changed: Any) -> str:
+    return find_script(normalize([PLAIN | changed])[0], directories or [])
 
 
-def test_a_quote_is_escaped() -> None:
-    assert r".measurement('it\'s')" in script(measurement="it's")
+def test_a_pipeline_has_the_script_of_the_repository() -> None:
+    assert script() == (ROOT / "tickscripts" / DEFAULT_NAME).read_text(encoding="utf-8")
 
 
-def test_stopping_moving_and_training_a_pipeline_do_not_change_it() -> None:
-    for changed in ({"enabled": False}, {"kapacitor": "there"}, {"training": {"every": "7d", "on_drift": True}}):
-        assert script(**changed) == script()
-
-
-def test_a_unit_is_not_the_udf_s_affair_and_what_counts_is() -> None:
-    assert script(fields=[{"name": "hotend", "unit": "°C"}, "bed"]) == script()
-    assert script(fields=[{"name": "hotend", "direction": "high"}, "bed"]) != script()
-
-
-def test_another_threshold_changes_it() -> None:
-    assert script(periods={"open": 80}) != script()
-
-
-def test_no_node_makes_anything_that_a_udf_cannot_be_handed() -> None:
+def test_no_node_before_the_udf_makes_a_value_that_a_udf_cannot_take() -> None:
     """|eval makes durations, at which Kapacitor panics; it has its place behind the UDF."""
     before, _, _ = script().partition("@anomaly()")
     assert re.findall(r"\|(\w+)\(", before) == ["from", "window"]
 
 
-def test_alerts_are_not_the_udf_s_affair() -> None:
-    assert script(alerts={"info": 80}) != script()
-    assert specification(script(alerts={"info": 80})) == specification(script())
+def test_each_kind_of_alert_has_an_id() -> None:
+    assert re.findall(r"\.id\('{{ .Group }} (\w+)'\)", script()) == ["period", "silence", "drift"]
+    assert re.findall(r"\.topic\((.*)\)", script()) == ["topic"] * 3
 
 
-def test_alerts_go_to_the_stack_s_topic_unless_another_is_named() -> None:
-    topic = re.compile(r"\.topic\('(.*)'\)")
-    assert topic.findall(script()) == ["stack"] * 3
-    assert topic.findall(script(alerts={"topic": "workshop"})) == ["workshop"] * 3
+def test_silence_has_the_reason_that_the_scorer_gives() -> None:
+    assert f"\"reason\" == '{NO_DATA}'" in script()
 
 
-@pytest.mark.parametrize("kinds", [[], ["drift"], ["silence"], ["period", "drift"]])
-def test_each_kind_that_is_told_has_an_alert(kinds: list[str]) -> None:
-    text = script(alerts={"kinds": kinds})
-    assert re.findall(r"\.id\('{{ .Group }} (\w+)'\)", text) == kinds
-    assert ("var series" in text) == bool({"period", "silence"} & set(kinds))
+def test_our_script_is_one_that_a_pipeline_can_name() -> None:
+    assert list(script_problems(script())) == []
+    assert declared(script()) <= set(VARIABLES)
+
+
+def test_a_declaration_in_a_comment_or_a_string_is_not_one() -> None:
+    assert [(declaration.name, declaration.type) for declaration in declarations(CUSTOM)] == [
+        ("window", "duration"),
+        ("limit", None),
+    ]
+
+
+def test_the_first_folder_that_has_a_custom_script_wins(tmp_path: Path) -> None:
+    folders = [tmp_path / "inventory", tmp_path / "repository"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "mine.tick").write_text(f"// {folder.name}")
+    assert script(folders, tickscript="mine.tick") == "// inventory"
+    (folders[0] / "mine.tick").unlink()
+    assert script(folders, tickscript="mine.tick") == "// repository"
+
+
+def test_a_missing_custom_script_is_named_with_its_folders(tmp_path: Path) -> None:
+    with pytest.raises(TickscriptError, match=re.escape(f"write the TICKscript mine.tick into {tmp_path} or there")):
+        script([tmp_path, Path("there")], tickscript="mine.tick")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("@anomaly()", "@other()", "does not call the UDF"),
+        (".spec(specification)", "", "does not tell the UDF which pipeline it serves"),
+        ("var window", "var windows duration\nvar window", "declares the var windows.*rename it to window"),
+        ("var window", "var xyz string\nvar window", "declares the var xyz.*use one of pipeline, database"),
+        ("window duration", "window string", "declares window as string, and it is a duration"),
+    ],
+)
+def test_what_is_wrong_with_a_custom_script_is_told(before: str, after: str, message: str) -> None:
+    assert list(script_problems(CUSTOM)) == []
+    (problem,) = script_problems(CUSTOM.replace(before, after))
+    assert re.search(message, ": ".join(problem))
+
+
+def test_the_key_does_not_change_the_fingerprint() -> None:
+    plain, custom = normalize([PLAIN, PLAIN | {"name": "second", "tickscript": "mine.tick"}])
+    assert custom.fingerprint == plain.fingerprint
+    assert "tickscript" not in plain.as_dict()
+    assert custom.as_dict()["tickscript"] == "mine.tick"

@@ -1,17 +1,20 @@
-"""`anomaly explain`: what follows from a pipeline, for people."""
+"""`anomaly explain`: what follows from a pipeline, for people. It reads files and asks no service."""
 
 import argparse
+import json
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from anomaly.cli import codes
-from anomaly.cli.common import choose, out, read_pipelines
+from anomaly.cli.common import UsageError, choose, out, read_pipelines
 from anomaly.detectors.base import LONG_WINDOWS
 from anomaly.detectors.seasonal import parts
 from anomaly.detectors.wrappers.context import column_names
 from anomaly.influxdb.influxql import source, training_query
 from anomaly.influxdb.times import resolve_range, rfc3339
-from anomaly.kapacitor.tickscript import tickscript
+from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
+from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.pipeline import Alerts, Pipeline
 from anomaly.severity.rarity import once_in
 
@@ -22,15 +25,37 @@ _MISSING = {
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Prints it."""
+    """Print what follows from the chosen pipeline.
+
+    Args:
+        options: the arguments of the command.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: the pipeline cannot be chosen, or its TICKscript is not there.
+        SpecError: the specification is not valid.
+    """
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
-    for line in describe(pipeline, options.results_database, options.topic, time.time_ns()):
+    try:
+        script = find_script(pipeline, [Path(options.tickscripts)])
+    except TickscriptError as error:
+        raise UsageError(f'tickscript: "{pipeline.tickscript}" {error}; --tickscripts names another folder') from error
+    settings = TaskSettings(pipeline, options.results_database, options.topic)
+    for line in [*describe(pipeline, options.topic, time.time_ns()), *_task(settings, script)]:
         out(line)
     return codes.DONE
 
 
-def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int) -> list[str]:
-    """The lines."""
+def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
+    """Return lines about a pipeline: what it reads, what its detector sees, and what is made of the scores.
+
+    Args:
+        pipeline: the pipeline.
+        topic: the topic of alerts, unless the pipeline names another.
+        now_ns: the time from which the training range is counted, in nanoseconds.
+    """
     asked = resolve_range(pipeline, None, None, now_ns)
     periods = pipeline.periods
     series = f"one for each combination of {', '.join(pipeline.group_by)}" if pipeline.group_by else "one"
@@ -60,9 +85,27 @@ def describe(pipeline: Pipeline, results_database: str, topic: str, now_ns: int)
         f"drift        a stability index above {pipeline.drift.psi:g}, over {pipeline.drift.horizon}",
         f"retraining   {_again(pipeline)}",
         f"alerts       {_told(pipeline.alerts, topic)}",
-        "task",
-        *(f"    {line}" for line in tickscript(pipeline, results_database, topic).splitlines()),
     ]
+
+
+def _task(settings: TaskSettings, script: str) -> list[str]:
+    document = vars_document(settings, declared(script))
+    width = max(map(len, document), default=0)
+    return [
+        f"task         of the TICKscript {settings.pipeline.tickscript or DEFAULT_NAME}",
+        "vars",
+        *(f"    {name:{width}} {var['type']:8} {_shown(var['value'])}" for name, var in document.items()),
+        "script",
+        *(f"    {line}".rstrip() for line in script.splitlines()),
+    ]
+
+
+def _shown(value: object) -> str:
+    """Return a text as it is, any other value as JSON, and a list without the types of its entries."""
+    if isinstance(value, str):
+        return value
+    plain = [entry["value"] for entry in value] if isinstance(value, list) else value
+    return json.dumps(plain, ensure_ascii=False)
 
 
 def _context(pipeline: Pipeline, features: Sequence[str]) -> list[str]:

@@ -121,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     _spec(explain)
     _results(explain)
     explain.add_argument("--topic", default="anomaly", help="of the alerts; default: %(default)s")
+    explain.add_argument(
+        "--tickscripts", default="tickscripts", metavar="DIR", help="folder of custom scripts; default: %(default)s"
+    )
     explain.set_defaults(command=_explain)
 
     validate = commands.add_parser("validate", help="check pipelines")

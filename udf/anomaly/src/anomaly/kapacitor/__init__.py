@@ -1,1 +1,8 @@
-"""Kapacitor: the TICKscript of a pipeline and its alerts."""
+"""Kapacitor: the task of a pipeline.
+
+Modules, in the order in which a definition passes them:
+
+- `variables`: the values that a pipeline gives to the vars of its script.
+- `tickscript`: the script of a pipeline, and what can be wrong with a custom one.
+- `pipeline.tick`: a link to `tickscripts/pipeline.tick`, the script of every pipeline that names no other.
+"""

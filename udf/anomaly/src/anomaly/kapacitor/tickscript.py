@@ -1,44 +1,109 @@
-"""The TICKscript of a pipeline's Kapacitor task. The role `pipelines` keeps it, `anomaly explain` prints it.
+"""The TICKscript of a pipeline: ours, or a custom one that the pipeline names by its key `tickscript`.
 
+The role `pipelines` makes a template of the script and a task with the vars document; `anomaly explain` prints both.
 Needs `anomaly.pipeline` only, so that the controller can import it.
 """
 
-from anomaly.kapacitor.alerts import alerts
-from anomaly.pipeline import Pipeline, canonical_json
-from anomaly.pipeline.specification import unitless
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
 
-# Whether and where a task runs is its own state, training, alerts and units are not the UDF's affair: changing those
-# must not change what it is started with, and with that what its snapshot fits.
-_NOT_SERVED = frozenset({"enabled", "kapacitor", "training", "alerts"})
+from anomaly.kapacitor.variables import VARIABLES
+from anomaly.pipeline import Pipeline
 
+DEFAULT_NAME = "pipeline.tick"
 
-def tickscript(pipeline: Pipeline, results_database: str, topic: str) -> str:
-    """The script: the pipeline's series, cut into its windows, through the UDF, into `results_database`. Its alerts
-    go to `topic`, unless the pipeline names another."""
-    specification = {key: value for key, value in pipeline.as_dict().items() if key not in _NOT_SERVED}
-    specification["fields"] = unitless(specification["fields"])
-    group_by = f"\n        .groupBy({', '.join(map(_quoted, pipeline.group_by))})" if pipeline.group_by else ""
-    return f"""\
-var results = stream
-    |from()
-        .database({_quoted(pipeline.database)})
-        .retentionPolicy({_quoted(pipeline.retention_policy)})
-        .measurement({_quoted(pipeline.measurement)}){group_by}
-    |window()
-        .period({pipeline.window})
-        .every({pipeline.window})
-        .align()
-    @anomaly()
-        .spec('''{canonical_json(specification)}''')
-
-// Scores, periods and the UDF's metrics say themselves which measurement they belong to.
-results
-    |influxDBOut()
-        .database({_quoted(results_database)})
-        .flushInterval(1s)
-{"".join(alerts(pipeline, topic))}"""
+# Comments and strings come first, because a declaration inside of one is not a declaration.
+_TOKENS = re.compile(
+    r"//[^\n]*|'''.*?'''|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\""
+    r"|(?P<udf>@anomaly\s*\()"
+    r"|(?P<option>\.\s*spec\s*\()"
+    r"|\bvar\s+(?P<name>\w+)(?:\s*=|\s+(?P<type>\w+))",
+    re.DOTALL,
+)
 
 
-def _quoted(text: str) -> str:
-    """A TICKscript string, in which nothing but the quote is escaped."""
-    return "'" + text.replace("'", "\\'") + "'"
+class TickscriptError(ValueError):
+    """A custom script that cannot be read.
+
+    Attributes:
+        wrong: what is wrong with it.
+        fix: what to do.
+    """
+
+    def __init__(self, wrong: str, fix: str) -> None:
+        super().__init__(f"{wrong}: {fix}")
+        self.wrong = wrong
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A var of a script.
+
+    Attributes:
+        name: the var's name.
+        type: the type that a declaration without a value names; None if it has a value.
+    """
+
+    name: str
+    type: str | None
+
+
+def find_script(pipeline: Pipeline, directories: Sequence[Path]) -> str:
+    """Return the text of a pipeline's script.
+
+    Args:
+        pipeline: the pipeline; without the key `tickscript` it has ours.
+        directories: the folders in which a custom script may lie; the first that has it wins.
+
+    Raises:
+        TickscriptError: no folder has the custom script, or it cannot be read.
+    """
+    name = pipeline.tickscript
+    if name is None:
+        return resources.files("anomaly.kapacitor").joinpath(DEFAULT_NAME).read_text(encoding="utf-8")
+    for directory in directories:
+        path = directory / name
+        if path.is_file():
+            try:
+                return path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise TickscriptError(f"cannot be read as UTF-8 text ({error})", f"mend {path}") from error
+    folders = " or ".join(map(str, directories))
+    raise TickscriptError("is not there", f"write the TICKscript {name} into {folders}, or remove the key")
+
+
+def declarations(script: str) -> list[Declaration]:
+    """Return the vars of a script, with and without a value, in their order."""
+    return [
+        Declaration(match["name"], match["type"]) for match in _TOKENS.finditer(script) if match["name"] is not None
+    ]
+
+
+def declared(script: str) -> frozenset[str]:
+    """Return the names of the vars that a script wants a value for."""
+    return frozenset(declaration.name for declaration in declarations(script) if declaration.type is not None)
+
+
+def script_problems(script: str) -> Iterator[tuple[str, str]]:
+    """Yield what keeps a custom script from being a pipeline's, each with what to do.
+
+    Kapacitor checks the rest when the task is defined, and names line and column.
+    """
+    tokens = list(_TOKENS.finditer(script))
+    if not any(match["udf"] for match in tokens):
+        yield "it does not call the UDF, so nothing would be scored", "add @anomaly().spec(specification) to its stream"
+    elif not any(match["option"] for match in tokens):
+        yield "it does not tell the UDF which pipeline it serves", "add .spec(specification) to @anomaly()"
+    for name, kind in ((declaration.name, declaration.type) for declaration in declarations(script)):
+        offered = VARIABLES.get(name)
+        if offered is None and kind is not None:
+            close = difflib.get_close_matches(name, VARIABLES, n=1)
+            known = f"rename it to {close[0]}" if close else f"use one of {', '.join(VARIABLES)}"
+            yield f"it declares the var {name} without a value, and no pipeline has it", f"give it a value, or {known}"
+        elif offered is not None and kind not in (None, offered.type):
+            yield f"it declares {name} as {kind}, and it is a {offered.type}", f"write `var {name} {offered.type}`"

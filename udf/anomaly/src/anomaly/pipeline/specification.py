@@ -151,6 +151,7 @@ class Pipeline:
     seasonality: str | None
     enabled: bool
     kapacitor: str | None
+    tickscript: str | None
     training: Training
     periods: Periods
     drift: Drift
@@ -187,6 +188,7 @@ class Pipeline:
             "name": self.name,
             "enabled": self.enabled,
             **({} if self.kapacitor is None else {"kapacitor": self.kapacitor}),
+            **({} if self.tickscript is None else {"tickscript": self.tickscript}),
             "database": self.database,
             "retention_policy": self.retention_policy,
             "measurement": self.measurement,
@@ -294,6 +296,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         seasonality=None if seasonality is None else format_duration(parse_duration(seasonality)),
         enabled=mapping.get("enabled", True),
         kapacitor=mapping.get("kapacitor"),
+        tickscript=mapping.get("tickscript"),
         training=Training(
             start=training.get("from", DEFAULT_FROM),
             stop=training.get("to", DEFAULT_TO),

@@ -178,6 +178,8 @@ def _none_fits(error: "ValidationError", such_as: str) -> Iterator[str]:
 _PATTERNS = {
     "name": "cannot be a pipeline's name: use letters a to z, digits, and _ . - after the first, at most 64",
     "topic": "cannot be a topic's name: use letters a to z, digits, and _ . -, at most 64",
+    "tickscript": "cannot be the name of a TICKscript: write a file's name without its folder: letters a to z, digits, "
+    "and _ . -, at most 63, with .tick at its end",
     "duration": "is not a duration: write an integer and one of ms, s, m, h, d, w",
     "time": "is not a time: write a duration before now or an RFC 3339 time",
     "unit": "has a control character in it: write what stands behind a number",
@@ -191,6 +193,7 @@ def _kind(pattern: object) -> str:
     known = {name: definition.get("pattern") for name, definition in schema["$defs"].items()}
     known["name"] = schema["properties"]["name"]["pattern"]
     known["unit"] = schema["$defs"]["field"]["properties"]["unit"]["pattern"]
+    known["tickscript"] = schema["properties"]["tickscript"]["pattern"]
     known["topic"] = schema["properties"]["alerts"]["properties"]["topic"]["pattern"]
     return next((name for name, text in known.items() if text == pattern), "")
 

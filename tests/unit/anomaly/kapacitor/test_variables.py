@@ -1,0 +1,91 @@
+"""The vars document of a pipeline's task."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomaly.kapacitor.tickscript import declared, find_script
+from anomaly.kapacitor.variables import VARIABLES, TaskSettings, vars_document
+from anomaly.pipeline import normalize, parse
+
+ROOT = Path(__file__).parents[4]
+PLAIN: dict[str, Any] = {
+    "name": "printer",
+    "database": "printer",
+    "measurement": "temperature",
+    "fields": ["hotend", "bed"],
+    "group_by": ["printer", "the hall"],
+    "window": "10s",
+}
+
+
+def document(**changed: Any) -> dict[str, dict[str, Any]]:
+    """The vars document of our script."""
+    (pipeline,) = normalize([PLAIN | changed])
+    return vars_document(TaskSettings(pipeline, "results", "stack"), declared(find_script(pipeline, [])))
+
+
+def test_a_var_says_what_the_pipeline_says() -> None:
+    found = document(retention_policy="month")
+    tags = [{"type": "string", "value": "printer"}, {"type": "string", "value": "the hall"}]
+    for name, kind, value in (
+        ("retention_policy", "string", "month"),
+        ("measurement", "string", "temperature"),
+        ("group_by", "list", tags),
+        ("window", "duration", "10s"),
+        ("results_database", "string", "results"),
+    ):
+        assert found[name] == {"type": kind, "value": value}
+    assert document(group_by=[])["group_by"]["value"] == []
+
+
+def test_the_udf_gets_the_specification() -> None:
+    awkward = {"measurement": "m'''e\"a\\'s $tag1 數", "fields": ["a'po", "back\\slash", "{{ field }}"]}
+    assert parse(document(**awkward)["specification"]["value"]) == normalize([PLAIN | awkward])[0]
+
+
+def test_a_name_is_not_escaped() -> None:
+    assert document(measurement="it's")["measurement"]["value"] == "it's"
+
+
+def test_stopping_moving_and_training_a_pipeline_do_not_change_its_task() -> None:
+    for changed in ({"enabled": False}, {"kapacitor": "there"}, {"training": {"every": "7d", "on_drift": True}}):
+        assert document(**changed) == document()
+
+
+def test_a_unit_does_not_concern_the_udf_and_a_direction_does() -> None:
+    assert document(fields=[{"name": "hotend", "unit": "°C"}, "bed"]) == document()
+    assert document(fields=[{"name": "hotend", "direction": "high"}, "bed"]) != document()
+
+
+def test_another_threshold_changes_the_task() -> None:
+    assert document(periods={"open": 80}) != document()
+
+
+def test_alerts_do_not_concern_the_udf() -> None:
+    assert document(alerts={"info": 80}) != document()
+    assert document(alerts={"info": 80})["specification"] == document()["specification"]
+
+
+def test_alerts_go_to_the_topic_of_the_stack_unless_the_pipeline_names_another() -> None:
+    assert document()["topic"]["value"] == "stack"
+    assert document(alerts={"topic": "workshop"})["topic"]["value"] == "workshop"
+
+
+@pytest.mark.parametrize("kinds", [[], ["drift"], ["silence"], ["period", "drift"]])
+def test_each_kind_of_alert_has_a_switch(kinds: list[str]) -> None:
+    switches = {name.removeprefix("alert_on_"): var["value"] for name, var in document(alerts={"kinds": kinds}).items()}
+    assert [kind for kind in ("period", "silence", "drift") if switches[kind]] == kinds
+
+
+def test_a_var_that_the_script_does_not_declare_is_left_out() -> None:
+    (pipeline,) = normalize([PLAIN])
+    assert set(vars_document(TaskSettings(pipeline, "results", "stack"), frozenset({"window"}))) == {"window"}
+
+
+def test_the_page_on_scripts_lists_every_var_with_its_type() -> None:
+    page = (ROOT / "tickscripts" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE)
+    assert dict(rows) == {name: variable.type for name, variable in VARIABLES.items()}

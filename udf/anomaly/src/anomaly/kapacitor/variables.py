@@ -1,0 +1,94 @@
+"""The vars of a pipeline's TICKscript: what each means, and the values that a pipeline gives to them.
+
+A script declares the vars that it uses (`var window duration`), Kapacitor gets their values beside it as JSON, the vars
+document. No value becomes part of the script's text, so none has to be quoted. `tickscripts/README.md` has the table of
+the vars; a test compares it with this module.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from anomaly.pipeline import Pipeline, canonical_json
+from anomaly.pipeline.specification import unitless
+
+# Whether and where a task runs is its own state; its script, training, alerts and units do not concern the UDF. A
+# changed specification is a changed option of the UDF, which then refuses its snapshot.
+_NOT_SERVED = frozenset({"enabled", "kapacitor", "tickscript", "training", "alerts"})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSettings:
+    """What the vars of a task are taken from.
+
+    Attributes:
+        pipeline: the pipeline of the task.
+        results_database: the database that the results go to.
+        default_topic: the topic of alerts, unless the pipeline names another.
+    """
+
+    pipeline: Pipeline
+    results_database: str
+    default_topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A var that a script may declare.
+
+    Attributes:
+        type: the type in TICKscript, such as `string`.
+        value: returns its value for a task, as JSON.
+    """
+
+    type: str
+    value: Callable[[TaskSettings], Any]
+
+
+def specification_for_udf(pipeline: Pipeline) -> str:
+    """Return the canonical JSON of what the UDF has to know of a pipeline."""
+    served = {key: value for key, value in pipeline.as_dict().items() if key not in _NOT_SERVED}
+    return canonical_json({**served, "fields": unitless(served["fields"])})
+
+
+def _strings(texts: tuple[str, ...]) -> list[dict[str, str]]:
+    return [{"type": "string", "value": text} for text in texts]
+
+
+VARIABLES = {
+    "pipeline": Variable("string", lambda task: task.pipeline.name),
+    "database": Variable("string", lambda task: task.pipeline.database),
+    "retention_policy": Variable("string", lambda task: task.pipeline.retention_policy),
+    "measurement": Variable("string", lambda task: task.pipeline.measurement),
+    "group_by": Variable("list", lambda task: _strings(task.pipeline.group_by)),
+    "window": Variable("duration", lambda task: task.pipeline.window),
+    "specification": Variable("string", lambda task: specification_for_udf(task.pipeline)),
+    "results_database": Variable("string", lambda task: task.results_database),
+    "topic": Variable("string", lambda task: task.pipeline.alerts.topic or task.default_topic),
+    "alert_on_period": Variable("bool", lambda task: "period" in task.pipeline.alerts.kinds),
+    "alert_on_silence": Variable("bool", lambda task: "silence" in task.pipeline.alerts.kinds),
+    "alert_on_drift": Variable("bool", lambda task: "drift" in task.pipeline.alerts.kinds),
+    "info": Variable("float", lambda task: task.pipeline.alerts.info),
+    "warning": Variable("float", lambda task: task.pipeline.alerts.warning),
+    "critical": Variable("float", lambda task: task.pipeline.alerts.critical),
+    "merge": Variable("duration", lambda task: task.pipeline.periods.merge),
+    "silence": Variable("duration", lambda task: task.pipeline.periods.silence),
+}
+
+
+def vars_document(task: TaskSettings, names: frozenset[str]) -> dict[str, dict[str, Any]]:
+    """Return the vars document of a task, as Kapacitor's HTTP API takes it.
+
+    Args:
+        task: what the values are taken from.
+        names: the vars that the script declares. Others are left out, so that a key that a script does not use does not
+            restart its task.
+
+    Returns:
+        Type and value of each var by its name.
+    """
+    return {
+        name: {"type": variable.type, "value": variable.value(task)}
+        for name, variable in VARIABLES.items()
+        if name in names
+    }
