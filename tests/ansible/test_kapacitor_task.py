@@ -26,7 +26,7 @@ from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_t
 
 from daemons.binaries import binary
 from daemons.kapacitord import Kapacitord, wait_until
-from tests.ansible.test_templates import ALL, normalized, task_script
+from tests.ansible.test_templates import ALL, normalized, task
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE: Any = kapacitor_task
@@ -66,6 +66,12 @@ def wanted(**more: Any) -> dict[str, Any]:
     }
 
 
+def vars_of(window: int | str) -> dict[str, Any]:
+    """A vars document with a list of durations, as Kapacitor returns it."""
+    entry = {"type": "duration", "value": window}
+    return {"windows": {"type": "list", "value": [entry], "description": ""}}
+
+
 class TestPlan:
     """What has to be done, from what is there."""
 
@@ -91,6 +97,14 @@ class TestPlan:
             ({}, {"dbrps": None}, []),
             ({}, {"state": "disabled"}, ["disabled"]),
             ({}, {"state": "absent"}, ["removed"]),
+            ({}, {"template": "t"}, ["updated", "restarted"]),
+            ({"template-id": "t"}, {"template": "t"}, []),
+            ({"template-id": "t"}, {"template": "u"}, ["updated", "restarted"]),
+            ({"template-id": "t"}, {}, ["removed", "created", "enabled"]),
+            ({"template-id": "t"}, {"state": "disabled"}, ["removed", "created"]),
+            ({"vars": vars_of(10_000_000_000)}, {"vars": vars_of("10s")}, []),
+            ({"vars": vars_of(10_000_000_000)}, {"vars": vars_of("11s")}, ["updated", "restarted"]),
+            ({"vars": vars_of(10_000_000_000)}, {"vars": None}, []),
             ({"status": "disabled", "executing": False}, {}, ["enabled"]),
             ({"status": "disabled", "executing": False}, {"state": "disabled"}, []),
             ({"executing": False, "error": "its UDF died"}, {}, ["restarted"]),
@@ -204,8 +218,10 @@ def run(kapacitord: Kapacitord) -> Iterator[Callable[..., dict[str, Any]]]:
         return result
 
     yield call
-    for task in api.tasks():
-        api.delete_task(task["id"])
+    for left in api.tasks():
+        api.delete_task(left["id"])
+    for template in kapacitord.call("GET", "/templates").json["templates"]:
+        api.delete_template(template["id"])
 
 
 @pytest.mark.containers
@@ -304,13 +320,13 @@ class TestAgainstKapacitor:
     def test_a_task_that_died_is_started_again(
         self, run: Callable[..., dict[str, Any]], kapacitord: Kapacitord
     ) -> None:
-        script = task_script(ALL[0], __pipelines_marker=MARK)
+        definition = task(ALL[0], __pipelines_marker=MARK)
         pipeline = normalized(ALL[0])
         dbrps = [{"database": pipeline["database"], "retention_policy": pipeline["retention_policy"]}]
         # Without InfluxDB there is no output to write to.
-        script = script.split("    |influxDBOut")[0]
+        definition["script"] = definition["script"].split("    |influxDBOut")[0]
         others = set(kapacitord.children())
-        run(script=script, dbrps=dbrps)
+        run(**definition, dbrps=dbrps)
         (udf,) = set(kapacitord.children()) - others
         os.kill(udf, 9)
         seconds = itertools.count(1, 11)
@@ -322,7 +338,7 @@ class TestAgainstKapacitor:
             return not kapacitord.task("job")["executing"]
 
         wait_until(noticed, "Kapacitor to notice the death of a UDF")
-        again = run(script=script, dbrps=dbrps)
+        again = run(**definition, dbrps=dbrps)
         assert again["actions"] == ["restarted"]
         assert again["task"]["executing"] is True
 
@@ -331,10 +347,11 @@ class TestAgainstKapacitor:
         self, run: Callable[..., dict[str, Any]], pipeline: dict[str, Any]
     ) -> None:
         complete = normalized(pipeline)
-        script = task_script(pipeline).split("    |influxDBOut")[0]
+        definition = task(pipeline)
+        definition["script"] = definition["script"].split("    |influxDBOut")[0]
         result = run(
             id=complete["name"],
-            script=script,
+            **definition,
             owner_marker=None,
             dbrps=[{"database": complete["database"], "retention_policy": complete["retention_policy"]}],
         )
