@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import task as task_of
-from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor, KapacitorError
 from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_task
 
-from tests.conformance.influxd import Influxd
-from tests.conformance.kapacitord import Collector, Kapacitord
+from daemons.influxd import Influxd
+from daemons.kapacitord import Collector, Kapacitord
 from tests.conformance.test_alerts import BEGIN_S, PIPELINE, SECOND, TASK
 
 pytestmark = pytest.mark.containers
@@ -189,7 +189,7 @@ def test_a_refused_script_leaves_the_old_task_and_no_template(kapacitor: Kapacit
     broken = {**good, "template": "broken", "script": good["script"] + "\nresults\n    |nosuchnode()\n"}
     lacking = {**good, "template": "lacking", "script": good["script"] + "\nvar silence duration\n"}
     for definition in (broken, lacking):
-        with pytest.raises((kapacitor_task.TaskError, kapacitor_task.KapacitorError)):
+        with pytest.raises((kapacitor_task.TaskError, KapacitorError)):
             send(kapacitor, TASK, definition)
     assert [template["id"] for template in kapacitor.call("GET", "/templates").json["templates"]] == [good["template"]]
     after = kapacitor.task(TASK)
