@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from demo.errors import DemoError
-from demo.run import ROOT, Options, run
+from demo.run import ROOT, DemoOptions, run
 from demo.steps import Steps
 from ingest.arguments import count, duration, speed, start
 from ingest.errors import IngestError
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _options(parsed: argparse.Namespace, console: Console) -> Options:
+def _options(parsed: argparse.Namespace, console: Console) -> DemoOptions:
     inventory = parsed.inventory if parsed.inventory.is_absolute() else Path.cwd() / parsed.inventory
     if not inventory.exists() and not parsed.inventory.is_absolute():
         inventory = ROOT / parsed.inventory
@@ -54,7 +54,7 @@ def _options(parsed: argparse.Namespace, console: Console) -> Options:
             f"and {format_duration(parsed.length)}: they are left out",
             highlight=False,
         )
-    return Options(
+    return DemoOptions(
         inventory=inventory,
         pipeline=parsed.pipeline,
         start_ms=parsed.start if parsed.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS,

@@ -1,4 +1,4 @@
-"""What the demonstration asks of InfluxDB and removes from it. Each function is one statement."""
+"""What the demonstration asks of InfluxDB and removes from it; each method sends one statement."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +9,14 @@ from influxdb import InfluxDBClient
 from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError
 from influxdb.line_protocol import quote_ident, quote_literal
 
+from anomaly.backtest.evaluate import FoundPeriod
+from anomaly.scoring.periods import NO_DATA, Period
 from demo.errors import DemoError
-from demo.stack import Login, Pipeline, Stack
-from demo.verdict import Period
+from demo.stack import DemoPipeline, DeployedStack, Login
 from ingest.influx import connection_message, open_client, server_message
 from ingest.printer import FIELD_NAMES
+
+_NS_PER_MS = 1_000_000
 
 
 class Totals(NamedTuple):
@@ -23,31 +26,23 @@ class Totals(NamedTuple):
     sums: tuple[float, ...]
 
 
-class Bucket(NamedTuple):
-    """Lowest and highest value of each field within ``[begin_ms, ...)``; None where there is no point."""
+class DemoDatabase:
+    """A connection to the stack's InfluxDB as one user."""
 
-    begin_ms: int
-    low: tuple[float | None, ...]
-    high: tuple[float | None, ...]
-
-
-class Database:
-    """A connection as one user."""
-
-    def __init__(self, stack: Stack, login: Login) -> None:
+    def __init__(self, stack: DeployedStack, login: Login) -> None:
         self._url = stack.influxdb_url
         self._login = login
         self._stack = stack
         self._client: InfluxDBClient = open_client(stack.influxdb_url, login.username, login.password, None)
 
-    def subscriptions(self, pipeline: Pipeline) -> int:
+    def subscriptions(self, pipeline: DemoPipeline) -> int:
         """How many subscriptions the pipeline's source has; needs an admin."""
         with self._explained():
             result = self._client.query("SHOW SUBSCRIPTIONS")
         points = result.get_points(measurement=pipeline.database)
         return sum(1 for row in points if row["retention_policy"] == pipeline.retention_policy)
 
-    def totals(self, pipeline: Pipeline, printer: str, begin_ms: int, end_ms: int) -> Totals:
+    def totals(self, pipeline: DemoPipeline, printer: str, begin_ms: int, end_ms: int) -> Totals:
         """Counts and sums of a printer's source points in ``[begin_ms, end_ms)``."""
         columns = ", ".join(f"count({quote_ident(f)}) AS c_{f}, sum({quote_ident(f)}) AS s_{f}" for f in FIELD_NAMES)
         which = f"{_between(begin_ms, end_ms)} AND {_is('printer', printer)}"
@@ -58,34 +53,7 @@ class Database:
             tuple(float(row.get(f"s_{f}") or 0.0) for f in FIELD_NAMES),
         )
 
-    def envelope(self, pipeline: Pipeline, printer: str, begin_ms: int, end_ms: int, bucket_ms: int) -> list[Bucket]:
-        """Lowest and highest source values in buckets, for a chart."""
-        columns = ", ".join(f"min({quote_ident(f)}) AS lo_{f}, max({quote_ident(f)}) AS hi_{f}" for f in FIELD_NAMES)
-        which = f"{_between(begin_ms, end_ms)} AND {_is('printer', printer)}"
-        rows = self._select(
-            f"SELECT {columns} FROM {_source(pipeline)} WHERE {which} GROUP BY time({bucket_ms}ms)", pipeline.database
-        )
-        return [
-            Bucket(
-                int(row["time"]),
-                tuple(row[f"lo_{f}"] for f in FIELD_NAMES),
-                tuple(row[f"hi_{f}"] for f in FIELD_NAMES),
-            )
-            for row in rows
-        ]
-
-    def severities(
-        self, pipeline: Pipeline, printer: str, begin_ms: int, end_ms: int, bucket_ms: int
-    ) -> list[tuple[int, float | None]]:
-        """The highest severity in buckets, for a chart."""
-        rows = self._select(
-            f"SELECT max(severity) AS severity FROM score WHERE {_between(begin_ms, end_ms)} "
-            f"AND {_is('pipeline', pipeline.name)} AND {_is('printer', printer)} GROUP BY time({bucket_ms}ms)",
-            self._stack.results_database,
-        )
-        return [(int(row["time"]), row["severity"]) for row in rows]
-
-    def latest_scores(self, pipeline: Pipeline, begin_ms: int, end_ms: int) -> dict[str, int]:
+    def latest_scores(self, pipeline: DemoPipeline, begin_ms: int, end_ms: int) -> dict[str, int]:
         """For each printer that has any the begin of its last scored window in ``[begin_ms, end_ms)``."""
         with self._explained():
             result = self._client.query(
@@ -96,7 +64,7 @@ class Database:
             )
         return {tags["printer"]: int(next(rows)["time"]) for (_, tags), rows in result.items() if tags}
 
-    def count_scores(self, pipeline: Pipeline, printer: str, begin_ms: int, end_ms: int) -> int:
+    def count_scores(self, pipeline: DemoPipeline, printer: str, begin_ms: int, end_ms: int) -> int:
         """How many windows of a printer are scored in ``[begin_ms, end_ms)``."""
         rows = self._select(
             f"SELECT count(severity) AS n FROM score WHERE {_between(begin_ms, end_ms)} "
@@ -105,32 +73,39 @@ class Database:
         )
         return int(rows[0]["n"]) if rows else 0
 
-    def periods(self, pipeline: Pipeline, printers: Sequence[str], begin_ms: int, end_ms: int) -> list[Period]:
-        """The periods of these printers that begin in ``[begin_ms, end_ms)``."""
+    def periods(self, pipeline: DemoPipeline, printers: Sequence[str], begin_ms: int, end_ms: int) -> list[FoundPeriod]:
+        """Return the periods of these printers that begin in ``[begin_ms, end_ms)``.
+
+        Whoever watches the results knows of a period at the end of its first window, and of one without data at its
+        end, when data returns.
+        """
         rows = self._select(
             f"SELECT * FROM period WHERE {_between(begin_ms, end_ms)} AND {_is('pipeline', pipeline.name)}",
             self._stack.results_database,
         )
-        return [
-            Period(
-                printer=row["printer"],
-                begin_ms=int(row["begin_ms"]),
-                end_ms=int(row["end_ms"]),
+        found = []
+        for row in rows:
+            if row["printer"] not in printers:
+                continue
+            period = Period(
+                begin_ns=int(row["begin_ms"]) * _NS_PER_MS,
+                end_ns=int(row["end_ms"]) * _NS_PER_MS,
                 state=row["state"],
-                peak_severity=float(row["peak_severity"]),
                 peak_score=float(row["peak_score"]),
-                windows=int(row["points"]),
+                peak_severity=float(row["peak_severity"]),
+                points=int(row["points"]),
                 reason=row["reason"],
             )
-            for row in rows
-            if row["printer"] in printers
-        ]
+            first_window_end_ns = period.begin_ns + pipeline.window_ms * _NS_PER_MS
+            known_ns = period.end_ns if period.reason == NO_DATA else first_window_end_ns
+            found.append(FoundPeriod((row["printer"],), period, known_ns))
+        return found
 
-    def delete_points(self, pipeline: Pipeline, printer: str, begin_ms: int, end_ms: int) -> None:
+    def delete_points(self, pipeline: DemoPipeline, printer: str, begin_ms: int, end_ms: int) -> None:
         """Remove a printer's source points in ``[begin_ms, end_ms)``."""
         self._delete(pipeline.database, pipeline.measurement, begin_ms, end_ms, _is("printer", printer))
 
-    def delete_results(self, pipeline: Pipeline, printer: str, begin_ms: int, end_ms: int) -> None:
+    def delete_results(self, pipeline: DemoPipeline, printer: str, begin_ms: int, end_ms: int) -> None:
         """Remove a printer's scores, periods and drift in ``[begin_ms, end_ms)``."""
         which = f"{_is('pipeline', pipeline.name)} AND {_is('printer', printer)}"
         for measurement in ("score", "period", "drift"):
@@ -161,7 +136,7 @@ class Database:
             ) from error
 
 
-def _source(pipeline: Pipeline) -> str:
+def _source(pipeline: DemoPipeline) -> str:
     return f"{quote_ident(pipeline.retention_policy)}.{quote_ident(pipeline.measurement)}"
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from demo.errors import DemoError
-from ingest.points import Point
+from ingest.points import SeriesPoint
 
 AHEAD_POINTS = 8_000
 """With a batch more, half of what the UDF's queue holds, so that it is never full however slow the machine."""
@@ -38,7 +38,7 @@ class Backlog:
         # (points written up to then, begin of the last window of each printer that must have been complete by then)
         self._marks: deque[tuple[int, dict[str, int]]] = deque()
 
-    def wrote(self, batch: Sequence[Point]) -> None:
+    def wrote(self, batch: Sequence[SeriesPoint]) -> None:
         """A batch is written."""
         self._written += len(batch)
         for point in batch:

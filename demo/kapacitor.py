@@ -8,16 +8,16 @@ from urllib.parse import quote
 import requests
 
 from demo.errors import DemoError
-from demo.stack import Stack
+from demo.stack import DeployedStack
 
 TIMEOUT_S = 60
 _POLL_S = 0.1
 
 
-class Task:
+class PipelineTask:
     """The task of a pipeline, wherever it runs."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: DeployedStack) -> None:
         self._id = stack.pipeline.name
         self._auth = (stack.kapacitor.username, stack.kapacitor.password)
         self._url = self._find(stack)
@@ -49,7 +49,7 @@ class Task:
     def __str__(self) -> str:
         return f"Kapacitor's task '{self._id}' at {self._url.split('/kapacitor/')[0]}"
 
-    def _find(self, stack: Stack) -> str:
+    def _find(self, stack: DeployedStack) -> str:
         for address in stack.kapacitor_urls:
             url = f"{address.rstrip('/')}/kapacitor/v1/tasks/{quote(self._id, safe='')}"
             if self._get(url, missing_ok=True):

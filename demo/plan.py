@@ -12,7 +12,7 @@ TAIL_WINDOWS = 12
 
 
 @dataclass(frozen=True)
-class Plan:
+class DemoPlan:
     """One demonstration.
 
     Attributes:

@@ -1,24 +1,33 @@
-"""The report: as JSON for programs, as one self-contained HTML page for people."""
+"""The report: as JSON for programs, and as one self-contained HTML page for people."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from demo.plan import Plan
-from demo.stack import Stack
-from demo.verdict import Outcome, Period, Verdict
+from anomaly.backtest import evaluate
+from anomaly.backtest.chart import timeline
+from anomaly.backtest.evaluate import FoundPeriod
+from demo.plan import DemoPlan
+from demo.stack import DeployedStack
+from demo.verdict import DemoVerdict, FaultOutcome
 from ingest.times import format_duration, format_time
 
 # The style is shared with the report of `anomaly backtest`.
-_STYLE = Path(__file__).parents[1] / "udf" / "anomaly" / "src" / "anomaly"
+_STYLE = Path(evaluate.__file__).parent
+_NS_PER_MS = 1_000_000
 
 
-def document(stack: Stack, plan: Plan, verdict: Verdict, elapsed_s: Mapping[str, float]) -> dict[str, Any]:
-    """The report as plain data, without secrets. Severities are 0 to 100, times RFC 3339 and epoch milliseconds."""
+def document(
+    stack: DeployedStack, plan: DemoPlan, verdict: DemoVerdict, elapsed_s: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return the report as plain data, without secrets.
+
+    Severities are 0 to 100; times are RFC 3339 and milliseconds since 1970.
+    """
     return {
         "schema": 1,
         "ok": not verdict.problems,
@@ -26,6 +35,7 @@ def document(stack: Stack, plan: Plan, verdict: Verdict, elapsed_s: Mapping[str,
         "stack_name": stack.name,
         "pipeline": stack.pipeline.name,
         "window_ms": plan.window_ms,
+        "open_severity": stack.pipeline.open_severity,
         "printers": list(plan.names),
         "seed": plan.seed,
         "schedule": plan.schedule.source,
@@ -49,12 +59,12 @@ def document(stack: Stack, plan: Plan, verdict: Verdict, elapsed_s: Mapping[str,
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write the document."""
+    """Write the document as JSON."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def write_html(path: Path, content: Mapping[str, Any], charts: Sequence[tuple[str, str]]) -> None:
-    """Write the page. ``charts`` are pairs of a title and an SVG element."""
+def write_html(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the page, with the timeline that a backtest draws."""
     environment = Environment(
         loader=FileSystemLoader([Path(__file__).parent, _STYLE]),
         autoescape=True,
@@ -65,29 +75,56 @@ def write_html(path: Path, content: Mapping[str, Any], charts: Sequence[tuple[st
     environment.filters["duration"] = format_duration
     page = environment.get_template("report.html.j2").render(
         report=content,
-        # chart() has escaped what it was given.
-        charts=[(title, Markup(svg)) for title, svg in charts],  # noqa: S704
+        # timeline() has escaped what it was given.
+        timeline=Markup(timeline(timeline_content(content))),  # noqa: S704
     )
     path.write_text(page, encoding="utf-8")
+
+
+def timeline_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report as `anomaly.backtest.chart.timeline` draws it: faults are labels."""
+
+    def event(entry: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        return {"from": entry["from"], "to": entry["to"], "tags": {"printer": entry["printer"]}, **more}
+
+    def period(entry: Mapping[str, Any], verdict: str) -> dict[str, Any]:
+        return event(entry, verdict=verdict, reason=entry["reason"], peak_severity=entry["peak_severity"])
+
+    found = {
+        (entry["printer"], entry["from_ms"]): period(entry, "true")
+        for fault in content["faults"]
+        for entry in fault["periods"]
+    }
+    return {
+        "pipeline": content["pipeline"],
+        "from": content["day"]["from"],
+        "to": content["day"]["to"],
+        "labels": [
+            event(fault, found=fault["found"], kind=f"{fault['id']} {fault['kind']} on {', '.join(fault['fields'])}")
+            for fault in content["faults"]
+        ],
+        "periods": [*found.values(), *(period(entry, "false") for entry in content["false_periods"])],
+    }
 
 
 def _interval(begin_ms: int, end_ms: int) -> dict[str, Any]:
     return {"from": format_time(begin_ms), "to": format_time(end_ms), "from_ms": begin_ms, "to_ms": end_ms}
 
 
-def _period(period: Period) -> dict[str, Any]:
+def _period(found: FoundPeriod) -> dict[str, Any]:
+    (printer,), period = found.key, found.period
     return {
-        "printer": period.printer,
-        **_interval(period.begin_ms, period.end_ms),
+        "printer": printer,
+        **_interval(period.begin_ns // _NS_PER_MS, period.end_ns // _NS_PER_MS),
         "state": period.state,
         "peak_severity": period.peak_severity,
         "peak_score": period.peak_score,
-        "windows": period.windows,
+        "windows": period.points,
         "reason": period.reason,
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: FaultOutcome) -> dict[str, Any]:
     fault = outcome.fault
     return {
         "id": fault.id,
@@ -98,7 +135,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "strength": fault.strength or None,
         "found": outcome.found,
         "delay_ms": outcome.delay_ms,
-        "peak_severity": outcome.worst.peak_severity if outcome.worst else None,
-        "reason": outcome.worst.reason if outcome.worst else None,
+        "peak_severity": outcome.worst.period.peak_severity if outcome.worst else None,
+        "reason": outcome.worst.period.reason if outcome.worst else None,
         "periods": [_period(period) for period in outcome.periods],
     }

@@ -9,23 +9,22 @@ from typing import Any
 
 from rich.console import Console
 
-from demo.chart import Series, chart
-from demo.database import Database
+from demo.database import DemoDatabase
 from demo.errors import DemoError
 from demo.feed import BATCH_POINTS, Backlog, wait_for_scores
 from demo.history import expected_totals, matches
-from demo.kapacitor import Task
-from demo.plan import Plan
+from demo.kapacitor import PipelineTask
+from demo.plan import DemoPlan
 from demo.playbook import inventory_stack_name, run_playbook
 from demo.report import document, write_html, write_json
-from demo.stack import Stack, read_stack
+from demo.stack import DeployedStack, read_stack
 from demo.steps import Steps, human
 from demo.table import print_addresses, print_verdict
-from demo.verdict import Verdict, judge
+from demo.verdict import DemoVerdict, compare
 from demo.windows import complete_windows
 from ingest.batches import Pacer, batched
 from ingest.faults import Schedule
-from ingest.influx import Target, Writer
+from ingest.influx import BatchWriter, WriteTarget
 from ingest.points import to_lines
 from ingest.progress import reporter
 from ingest.stream import PrinterStream
@@ -38,11 +37,10 @@ _BATCH = 5_000
 _RETRY_MS = 120_000
 _SUBSCRIBED_WITHIN_S = 90
 """Kapacitor looks for new databases once a minute."""
-_BUCKETS = 720
 
 
 @dataclass(frozen=True)
-class Options:
+class DemoOptions:
     """What the user chose. ``speed_up`` None is as fast as the stack takes it."""
 
     inventory: Path
@@ -61,7 +59,7 @@ class Options:
     variables: Mapping[str, str]
 
 
-def run(options: Options, console: Console, steps: Steps) -> bool:
+def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
     """Run all steps; returns whether the verdict is a success.
 
     Raises:
@@ -78,7 +76,7 @@ def run(options: Options, console: Console, steps: Steps) -> bool:
     stack = read_stack(_summary_path(options), options.pipeline, ROOT)
     plan = _plan(options, stack)
 
-    reader, admin = Database(stack, stack.reader), Database(stack, stack.admin)
+    reader, admin = DemoDatabase(stack, stack.reader), DemoDatabase(stack, stack.admin)
     title = f"Write clean history of {plan.printers} printers, {_span(plan.history)}"
     with steps.step("history", title, "some 10 s a day of data, nothing if it is there"):
         _write_history(console, stack, plan, reader)
@@ -97,7 +95,7 @@ def run(options: Options, console: Console, steps: Steps) -> bool:
             },
         )
 
-    task = Task(stack)
+    task = PipelineTask(stack)
     with steps.step(
         "reset", "Remove what an earlier demonstration left of that time, restart the task", "a few seconds"
     ):
@@ -115,8 +113,8 @@ def run(options: Options, console: Console, steps: Steps) -> bool:
         periods = reader.periods(stack.pipeline, plan.names, plan.start_ms, plan.tail_end_ms)
         complete = complete_windows(plan.day, plan.window_ms, plan.end_ms)
         scored = {name: reader.count_scores(stack.pipeline, name, plan.start_ms, plan.end_ms) for name in plan.names}
-        verdict = judge(plan.faults, periods, plan.window_ms, plan.length_ms, complete, scored, options.allowed_false)
-        reports = _write_reports(stack, plan, verdict, reader, steps.elapsed_s)
+        verdict = compare(plan.faults, periods, plan.window_ms, plan.length_ms, complete, scored, options.allowed_false)
+        reports = _write_reports(stack, plan, verdict, steps.elapsed_s)
 
     console.print()
     print_verdict(console, verdict)
@@ -129,7 +127,7 @@ def run(options: Options, console: Console, steps: Steps) -> bool:
     return not verdict.problems
 
 
-def _playbook(console: Console, options: Options, name: str, variables: Mapping[str, Any]) -> None:
+def _playbook(console: Console, options: DemoOptions, name: str, variables: Mapping[str, Any]) -> None:
     changed = run_playbook(
         console,
         ROOT,
@@ -143,14 +141,14 @@ def _playbook(console: Console, options: Options, name: str, variables: Mapping[
     console.print(f"    {changed} changed", highlight=False)
 
 
-def _summary_path(options: Options) -> Path:
+def _summary_path(options: DemoOptions) -> Path:
     given = options.variables.get("stack_name")
     name = given or inventory_stack_name(ROOT, options.inventory) or DEFAULT_STACK_NAME
     inventory = options.inventory if options.inventory.is_dir() else options.inventory.parent
     return ROOT / "build" / inventory.resolve().name / name / "summary.json"
 
 
-def _plan(options: Options, stack: Stack) -> Plan:
+def _plan(options: DemoOptions, stack: DeployedStack) -> DemoPlan:
     window_ms = stack.pipeline.window_ms
     for name, value in (("--start", options.start_ms), ("--length", options.length_ms)):
         if value % window_ms:
@@ -158,7 +156,7 @@ def _plan(options: Options, stack: Stack) -> Plan:
                 f"{name} {format_time(value) if name == '--start' else format_duration(value)} is no multiple of the "
                 f"pipeline's window, {format_duration(window_ms)}. Fix: one that is"
             )
-    return Plan(
+    return DemoPlan(
         options.start_ms,
         options.length_ms,
         options.history_ms,
@@ -169,9 +167,9 @@ def _plan(options: Options, stack: Stack) -> Plan:
     )
 
 
-def _target(stack: Stack) -> Target:
+def _target(stack: DeployedStack) -> WriteTarget:
     pipeline, writer = stack.pipeline, stack.writer
-    return Target(
+    return WriteTarget(
         stack.influxdb_url,
         writer.username,
         writer.password,
@@ -181,7 +179,7 @@ def _target(stack: Stack) -> Target:
     )
 
 
-def _write_history(console: Console, stack: Stack, plan: Plan, reader: Database) -> None:
+def _write_history(console: Console, stack: DeployedStack, plan: DemoPlan, reader: DemoDatabase) -> None:
     stream, measurement = plan.history, stack.pipeline.measurement
     expected = expected_totals(stream)
     found = {name: reader.totals(stack.pipeline, name, plan.history_start_ms, plan.start_ms) for name in expected}
@@ -189,7 +187,7 @@ def _write_history(console: Console, stack: Stack, plan: Plan, reader: Database)
         console.print("    it is there, complete and unchanged", highlight=False)
         return
     with reporter("history", stream.samples * stream.printers, sys.stdout) as progress:
-        writer = Writer(_target(stack), stream.precision, _RETRY_MS, progress.note)
+        writer = BatchWriter(_target(stack), stream.precision, _RETRY_MS, progress.note)
         for batch in batched(stream.points(), _BATCH):
             writer.write(to_lines(batch, measurement, stream.precision))
             progress.advance(len(batch), format_time(batch[-1].time_ns // 1_000_000))
@@ -203,7 +201,7 @@ def _write_history(console: Console, stack: Stack, plan: Plan, reader: Database)
             )
 
 
-def _wait_for_subscription(stack: Stack, admin: Database) -> None:
+def _wait_for_subscription(stack: DeployedStack, admin: DemoDatabase) -> None:
     deadline = time.monotonic() + _SUBSCRIBED_WITHIN_S
     while not admin.subscriptions(stack.pipeline):
         if time.monotonic() > deadline:
@@ -214,19 +212,21 @@ def _wait_for_subscription(stack: Stack, admin: Database) -> None:
         time.sleep(1)
 
 
-def _forget(stack: Stack, plan: Plan, admin: Database) -> None:
+def _forget(stack: DeployedStack, plan: DemoPlan, admin: DemoDatabase) -> None:
     """Without this a second demonstration would be judged by the first one's results."""
     for name in plan.names:
         admin.delete_results(stack.pipeline, name, plan.history_start_ms, plan.tail_end_ms)
         admin.delete_points(stack.pipeline, name, plan.start_ms, plan.tail_end_ms)
 
 
-def _stream_day(options: Options, stack: Stack, plan: Plan, reader: Database, task: Task) -> None:
+def _stream_day(
+    options: DemoOptions, stack: DeployedStack, plan: DemoPlan, reader: DemoDatabase, task: PipelineTask
+) -> None:
     stream = plan.day
     backlog = Backlog(plan.window_ms)
     pacer = Pacer(options.speed_up) if options.speed_up else None
     with reporter("day", stream.samples * stream.printers, sys.stdout) as progress:
-        writer = Writer(_target(stack), stream.precision, _RETRY_MS, progress.note)
+        writer = BatchWriter(_target(stack), stream.precision, _RETRY_MS, progress.note)
         for batch in batched(stream.points(), BATCH_POINTS, pacer.span_ns if pacer else None):
             wait_for_scores(
                 lambda: reader.latest_scores(stack.pipeline, plan.start_ms, plan.tail_end_ms),
@@ -242,7 +242,7 @@ def _stream_day(options: Options, stack: Stack, plan: Plan, reader: Database, ta
         writer.close()
 
 
-def _wait_for_the_end(stack: Stack, plan: Plan, reader: Database, task: Task) -> None:
+def _wait_for_the_end(stack: DeployedStack, plan: DemoPlan, reader: DemoDatabase, task: PipelineTask) -> None:
     last_ms = plan.last_window_ms()
     windows = (last_ms - plan.start_ms) // plan.window_ms + 1
     done = 0
@@ -264,29 +264,12 @@ def _wait_for_the_end(stack: Stack, plan: Plan, reader: Database, task: Task) ->
 
 
 def _write_reports(
-    stack: Stack, plan: Plan, verdict: Verdict, reader: Database, elapsed_s: Mapping[str, float]
+    stack: DeployedStack, plan: DemoPlan, verdict: DemoVerdict, elapsed_s: Mapping[str, float]
 ) -> list[tuple[str, str]]:
     content = document(stack, plan, verdict, elapsed_s)
-    bucket_ms = max(-(-plan.length_ms // _BUCKETS // 1_000) * 1_000, plan.window_ms)
-    charts = []
-    for name in plan.names:
-        mine = [period for outcome in verdict.outcomes for period in outcome.periods if period.printer == name]
-        false = [period for period in verdict.false if period.printer == name]
-        series = Series(
-            printer=name,
-            begin_ms=plan.start_ms,
-            end_ms=plan.end_ms,
-            buckets=reader.envelope(stack.pipeline, name, plan.start_ms, plan.end_ms, bucket_ms),
-            severities=reader.severities(stack.pipeline, name, plan.start_ms, plan.end_ms, bucket_ms),
-            outcomes=[o for o in verdict.outcomes if f"printer-{o.fault.printer}" == name],
-            periods=[*mine, *false],
-            false=false,
-            open_severity=stack.pipeline.open_severity,
-        )
-        charts.append((name, chart(series)))
     as_json, as_html = stack.folder / "demo.json", stack.folder / "demo.html"
     write_json(as_json, content)
-    write_html(as_html, content, charts)
+    write_html(as_html, content)
     return [("Report", _shown(as_html)), ("as JSON", _shown(as_json))]
 
 
@@ -298,7 +281,7 @@ def _span(stream: PrinterStream) -> str:
     return f"{format_time(stream.start_ms)} to {format_time(stream.end_ms)}"
 
 
-def _pace(options: Options) -> str:
+def _pace(options: DemoOptions) -> str:
     if options.speed_up:
         return human(options.length_ms / 1_000 / options.speed_up)
     return "about half a minute a day of data: as fast as it is scored"

@@ -36,7 +36,7 @@ class Login:
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class DemoPipeline:
     """The part of a pipeline's specification that the demonstration needs."""
 
     name: str
@@ -58,7 +58,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Stack:
+class DeployedStack:
     """Addresses and logins of a deployed stack."""
 
     name: str
@@ -70,12 +70,12 @@ class Stack:
     kapacitor_urls: tuple[str, ...]
     kapacitor: Login
     pages: tuple[Page, ...]
-    pipeline: Pipeline
+    pipeline: DemoPipeline
     secrets_dir: str
     folder: Path = field(compare=False)
 
 
-def read_stack(path: Path, pipeline: str, root: Path) -> Stack:
+def read_stack(path: Path, pipeline: str, root: Path) -> DeployedStack:
     """Read a ``summary.json``; paths in it are relative to ``root``.
 
     Raises:
@@ -88,7 +88,7 @@ def read_stack(path: Path, pipeline: str, root: Path) -> Stack:
     except ValueError as error:
         raise DemoError(f"{path}: is not JSON: {error}. Fix: remove it and run playbooks/site.yml") from error
     found = _Document(path, document, root)
-    return Stack(
+    return DeployedStack(
         name=found.text("stack_name"),
         results_database=found.text("results_database"),
         influxdb_url=found.text("influxdb", "url"),
@@ -144,7 +144,7 @@ class _Document:
         return Page(name, str(given["url"]), self.login(key) if given.get("username") else None, "")
 
 
-def _pipeline(found: _Document, name: str) -> Pipeline:
+def _pipeline(found: _Document, name: str) -> DemoPipeline:
     pipelines = found.list("pipelines")
     for given in pipelines:
         if given.get("name") == name:
@@ -165,7 +165,7 @@ def _pipeline(found: _Document, name: str) -> Pipeline:
     except (KeyError, ValueError) as error:
         raise DemoError(f"{where}: window: {error}") from error
     opens = (given.get("periods") or {}).get("open")
-    return Pipeline(
+    return DemoPipeline(
         name=name,
         database=str(given["database"]),
         retention_policy=str(given["retention_policy"]),

@@ -6,14 +6,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from demo.stack import Login, Stack
-from demo.verdict import NO_DATA, Period, Verdict
+from anomaly.backtest.evaluate import FoundPeriod
+from anomaly.scoring.periods import NO_DATA
+from demo.stack import DeployedStack, Login
+from demo.verdict import DemoVerdict
 from ingest.printer import FIELD_NAMES
 from ingest.times import format_duration, format_time
 
+_NS_PER_MS = 1_000_000
 
-def print_verdict(console: Console, verdict: Verdict) -> None:
-    """The faults and what became of them, then the false periods."""
+
+def print_verdict(console: Console, verdict: DemoVerdict) -> None:
+    """Print the faults and what became of them, then the false periods."""
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left")
     for name in ("fault", "printer", "fields", "from", "to"):
         table.add_column(name, no_wrap=True)
@@ -29,8 +33,8 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
             _short(fault.end_ms)[-9:],
             Text("yes", "green") if outcome.found else Text("missed", "bold red"),
             "" if outcome.delay_ms is None else format_duration(outcome.delay_ms),
-            "" if worst is None or worst.reason == NO_DATA else f"{worst.peak_severity:.0f}",
-            "" if worst is None else worst.reason,
+            "" if worst is None or worst.period.reason == NO_DATA else f"{worst.period.peak_severity:.0f}",
+            "" if worst is None else worst.period.reason,
         )
     console.print(table)
     console.print()
@@ -41,12 +45,12 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
         style="bold green" if not verdict.problems else "bold red",
         highlight=False,
     )
-    for period in verdict.false:
-        console.print(f"  false: {_described(period)}", highlight=False)
+    for found in verdict.false:
+        console.print(f"  false: {_described(found)}", highlight=False)
 
 
-def print_addresses(console: Console, stack: Stack, reports: Iterable[tuple[str, str]]) -> None:
-    """Where things are, and where the credentials lie (never what they are)."""
+def print_addresses(console: Console, stack: DeployedStack, reports: Iterable[tuple[str, str]]) -> None:
+    """Print where things are, and in which files the credentials lie (never the credentials themselves)."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -71,6 +75,8 @@ def _login(login: Login) -> str:
     return f"user {login.username}, {where}"
 
 
-def _described(period: Period) -> str:
-    lasts = format_duration(period.end_ms - period.begin_ms)
-    return f"{period.printer} {_short(period.begin_ms)}, {lasts}, severity {period.peak_severity:.0f}, {period.reason}"
+def _described(found: FoundPeriod) -> str:
+    (printer,), period = found.key, found.period
+    begin_ms = period.begin_ns // _NS_PER_MS
+    lasts = format_duration(period.end_ns // _NS_PER_MS - begin_ms)
+    return f"{printer} {_short(begin_ms)}, {lasts}, severity {period.peak_severity:.0f}, {period.reason}"

@@ -1,76 +1,71 @@
-"""What was found against what was injected. Pure: intervals in, a verdict out.
+"""What was found against what was injected: intervals in, a verdict out.
 
-All intervals are half-open and in milliseconds since 1970. A fault is found when a period of its printer overlaps it,
-or begins within two windows after its end (a window that holds the fault's last points ends later than the fault). A
-period that overlaps no fault of its printer in this sense is false.
+`anomaly.backtest.evaluate` compares periods with faults, by the same rules as a backtest. The demonstration is stricter
+in one respect: data are written throughout, so a period without data that overlaps no fault is false, too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from anomaly.backtest.evaluate import Evaluation, FoundPeriod, LabelOutcome, evaluate
+from anomaly.backtest.labels import Label, Truth
 from ingest.faults import Fault
 
-TOLERANCE_WINDOWS = 2
-NO_DATA = "no data"
-"""The reason of a period without data. It is known at its end, when data returns."""
+GROUP_BY = ("printer",)
+"""The tags that tell series apart."""
 
+_NS_PER_MS = 1_000_000
 _DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
-class Period:
-    """A period as it is in the results; ``reason`` is a field's name or ``no data``."""
-
-    printer: str
-    begin_ms: int
-    end_ms: int
-    state: str
-    peak_severity: float
-    peak_score: float
-    windows: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a fault.
+class FaultOutcome:
+    """What became of an injected fault.
 
     Attributes:
         fault: what was injected.
-        periods: what overlaps it, by begin; empty if it was missed.
-        delay_ms: from the fault's begin to the end of the first window that tells of it, in the data's time.
+        outcome: what the evaluation says of it.
     """
 
     fault: Fault
-    periods: tuple[Period, ...]
-    delay_ms: int | None
+    outcome: LabelOutcome
+
+    @property
+    def periods(self) -> tuple[FoundPeriod, ...]:
+        """The periods that overlap the fault, by begin; empty if it was missed."""
+        return self.outcome.found
 
     @property
     def found(self) -> bool:
-        """Whether anything overlaps it."""
-        return bool(self.periods)
+        """Whether any period overlaps the fault."""
+        return bool(self.outcome.found)
 
     @property
-    def worst(self) -> Period | None:
+    def delay_ms(self) -> int | None:
+        """From the fault's begin to the end of the first window that tells of it, in the data's time."""
+        return None if self.outcome.delay_ns is None else self.outcome.delay_ns // _NS_PER_MS
+
+    @property
+    def worst(self) -> FoundPeriod | None:
         """The period of the highest severity."""
-        return max(self.periods, key=lambda period: period.peak_severity, default=None)
+        return max(self.outcome.found, key=lambda found: found.period.peak_severity, default=None)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DemoVerdict:
     """The comparison.
 
     Attributes:
-        outcomes: one for each fault, in the faults' order.
+        outcomes: one for each fault, in the order of the faults.
         false: periods that overlap no fault, by begin.
         days: the length of what was streamed.
         complete: windows of the day with all of their samples, of all printers.
-        unscored: so many of them have no score.
-        allowed_false: so many false periods are forgiven.
+        unscored: how many of them have no score.
+        allowed_false: how many false periods are forgiven.
     """
 
-    outcomes: tuple[Outcome, ...]
-    false: tuple[Period, ...]
+    outcomes: tuple[FaultOutcome, ...]
+    false: tuple[FoundPeriod, ...]
     days: float
     complete: int
     unscored: int
@@ -88,7 +83,7 @@ class Verdict:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why it is no success; empty if it is one."""
+        """Why the demonstration failed; empty if it did not."""
         problems = [
             f"{o.fault.id} ({o.fault.kind} on printer-{o.fault.printer}) was missed"
             for o in self.outcomes
@@ -104,45 +99,49 @@ class Verdict:
         return tuple(problems)
 
 
-def judge(
+def compare(
     faults: Sequence[Fault],
-    periods: Iterable[Period],
+    periods: Iterable[FoundPeriod],
     window_ms: int,
     length_ms: int,
     complete: Mapping[str, int],
     scored: Mapping[str, int],
     allowed_false: int = 1,
-) -> Verdict:
+) -> DemoVerdict:
     """Compare the periods with the injected faults.
 
     Args:
+        faults: what was injected.
+        periods: what was found; their keys are the printers' names.
         window_ms: the pipeline's window.
-        length_ms: of the data that was streamed.
-        complete: by printer the windows that must have a score.
-        scored: by printer the windows that have one; incomplete ones may be among them.
+        length_ms: the length of the data that was streamed.
+        complete: for each printer, how many windows must have a score.
+        scored: for each printer, how many windows have one; incomplete ones may be among them.
+        allowed_false: how many false periods are forgiven.
     """
-    ordered = sorted(periods, key=lambda period: (period.begin_ms, period.printer))
-    outcomes = tuple(_outcome(fault, ordered, window_ms) for fault in faults)
-    explained = {period for outcome in outcomes for period in outcome.periods}
-    false = tuple(period for period in ordered if period not in explained)
-    unscored = sum(max(count - scored.get(printer, 0), 0) for printer, count in complete.items())
-    return Verdict(outcomes, false, length_ms / _DAY_MS, sum(complete.values()), unscored, allowed_false)
-
-
-def _outcome(fault: Fault, ordered: Sequence[Period], window_ms: int) -> Outcome:
-    latest_ms = fault.end_ms + TOLERANCE_WINDOWS * window_ms
-    mine = tuple(
-        period
-        for period in ordered
-        if period.printer == f"printer-{fault.printer}"
-        and period.begin_ms < latest_ms
-        and period.end_ms > fault.begin_ms
+    evaluation = evaluate(
+        Truth(tuple(_label(fault) for fault in faults)),
+        periods,
+        sum(scored.values()),
+        group_by=GROUP_BY,
+        window_ns=window_ms * _NS_PER_MS,
     )
-    known = min((_known_ms(period, window_ms) for period in mine), default=None)
-    # A period that was there before the fault tells of it at once.
-    return Outcome(fault, mine, None if known is None else max(known - fault.begin_ms, 0))
+    unscored = sum(max(count - scored.get(printer, 0), 0) for printer, count in complete.items())
+    return DemoVerdict(
+        tuple(FaultOutcome(fault, outcome) for fault, outcome in zip(faults, evaluation.outcomes, strict=True)),
+        _false(evaluation),
+        length_ms / _DAY_MS,
+        sum(complete.values()),
+        unscored,
+        allowed_false,
+    )
 
 
-def _known_ms(period: Period, window_ms: int) -> int:
-    """When whoever watches the results can know of a period, in the data's time."""
-    return period.end_ms if period.reason == NO_DATA else period.begin_ms + window_ms
+def _label(fault: Fault) -> Label:
+    return Label(
+        fault.begin_ms * _NS_PER_MS, fault.end_ms * _NS_PER_MS, {"printer": f"printer-{fault.printer}"}, fault.kind
+    )
+
+
+def _false(evaluation: Evaluation) -> tuple[FoundPeriod, ...]:
+    return tuple(sorted((*evaluation.false, *evaluation.silent), key=lambda found: found.id))

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from ingest.points import Point
+from ingest.points import SeriesPoint
 
 
-def batched(points: Iterable[Point], size: int, span_ns: int | None = None) -> Iterator[list[Point]]:
+def batched(points: Iterable[SeriesPoint], size: int, span_ns: int | None = None) -> Iterator[list[SeriesPoint]]:
     """Yield lists of at most ``size`` points that cover at most ``span_ns`` nanoseconds of data."""
-    batch: list[Point] = []
+    batch: list[SeriesPoint] = []
     for point in points:
         full = len(batch) >= size
         if batch and (full or (span_ns is not None and point.time_ns - batch[0].time_ns >= span_ns)):

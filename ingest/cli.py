@@ -11,12 +11,12 @@ from typing import Any, TextIO
 
 from ingest.arguments import character, count, duration, speed, start, time, zone
 from ingest.batches import Pacer, batched
-from ingest.csvreplay import EPOCH_UNITS_NS, Layout, Replay, shifted
+from ingest.csvreplay import EPOCH_UNITS_NS, CsvLayout, CsvReplay, shifted
 from ingest.errors import IngestError
 from ingest.faults import NO_FAULTS, SCHEDULES, load_schedule
-from ingest.influx import Target, Writer
+from ingest.influx import BatchWriter, WriteTarget
 from ingest.passwords import VARIABLE, read_password
-from ingest.points import Point, to_lines
+from ingest.points import SeriesPoint, to_lines
 from ingest.progress import PlainLines, Reporter, reporter
 from ingest.stream import PrinterStream
 from ingest.times import DAY_MS, format_duration, format_time, now_ms
@@ -71,7 +71,7 @@ def _printer(options: argparse.Namespace) -> int:
 
 
 def _csv(options: argparse.Namespace) -> int:
-    layout = Layout(
+    layout = CsvLayout(
         time=options.time_column,
         time_format=options.time_format,
         zone=options.timezone,
@@ -86,11 +86,11 @@ def _csv(options: argparse.Namespace) -> int:
             raise IngestError("--shift-end-to reads the file twice, and - can be read once. Fix: name a file")
         with _opened(options.file) as lines:
             last = max(
-                (p.time_ns for p in Replay(lines, options.file, layout, True, options.delimiter).points()), default=0
+                (p.time_ns for p in CsvReplay(lines, options.file, layout, True, options.delimiter).points()), default=0
             )
         by_ns = options.shift_end_to * 1_000_000 - last
     with _opened(options.file) as lines:
-        replay = Replay(lines, options.file, layout, options.on_error == "skip", options.delimiter)
+        replay = CsvReplay(lines, options.file, layout, options.on_error == "skip", options.delimiter)
         points = replay.points()
         if options.shift_to is not None:
             first = next(points, None)
@@ -108,7 +108,7 @@ def _csv(options: argparse.Namespace) -> int:
     return code
 
 
-def _with_first(first: Point, rest: Iterable[Point]) -> Iterator[Point]:
+def _with_first(first: SeriesPoint, rest: Iterable[SeriesPoint]) -> Iterator[SeriesPoint]:
     yield first
     yield from rest
 
@@ -129,7 +129,9 @@ def _opened(name: str) -> Iterator[TextIO]:
         yield file
 
 
-def _send(options: argparse.Namespace, points: Iterable[Point], precision: str, title: str, total: int | None) -> int:
+def _send(
+    options: argparse.Namespace, points: Iterable[SeriesPoint], precision: str, title: str, total: int | None
+) -> int:
     """Print or write the points; Ctrl-C says how far it came and goes on upwards."""
     pacer = Pacer(options.speed_up) if options.speed_up else None
     # No bar among printed lines: both may go to the same terminal.
@@ -138,7 +140,7 @@ def _send(options: argparse.Namespace, points: Iterable[Point], precision: str, 
             write: Callable[[list[str]], None] = _print_lines
             close: Callable[[], None] = sys.stdout.flush
         else:
-            writer = Writer(_target(options), precision, options.retry_for, progress.note)
+            writer = BatchWriter(_target(options), precision, options.retry_for, progress.note)
             write, close = writer.write, writer.close
         sent, last_ns = 0, None
         try:
@@ -176,11 +178,11 @@ def _print_lines(lines: list[str]) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _target(options: argparse.Namespace) -> Target:
+def _target(options: argparse.Namespace) -> WriteTarget:
     password = read_password(options.password_file)
     if options.username and password is None:
         raise IngestError(f"--username {options.username} has no password. Fix: --password-file, or set {VARIABLE}")
-    return Target(
+    return WriteTarget(
         options.url, options.username, password, options.database, options.retention_policy, options.measurement
     )
 

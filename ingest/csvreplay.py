@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 
 from ingest.errors import IngestError
-from ingest.points import Point
+from ingest.points import SeriesPoint
 
 EPOCH_UNITS_NS = {"epoch_s": 1_000_000_000, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,7 +20,7 @@ ParseTime = Callable[[str], int]
 
 
 @dataclass(frozen=True)
-class Layout:
+class CsvLayout:
     """Which columns are what.
 
     Attributes:
@@ -41,7 +41,7 @@ class Layout:
 
 
 @dataclass
-class Tally:
+class RowCounts:
     """What became of the rows."""
 
     rows: int = 0
@@ -50,7 +50,7 @@ class Tally:
 
 
 @dataclass
-class Replay:
+class CsvReplay:
     """Turns the rows of an opened CSV file into points.
 
     Attributes:
@@ -63,12 +63,12 @@ class Replay:
 
     lines: Iterable[str]
     source: str
-    layout: Layout
+    layout: CsvLayout
     skip: bool = False
     delimiter: str = ","
-    tally: Tally = field(default_factory=Tally)
+    tally: RowCounts = field(default_factory=RowCounts)
 
-    def points(self) -> Iterator[Point]:
+    def points(self) -> Iterator[SeriesPoint]:
         """Yield the points in the file's order, timestamps in nanoseconds.
 
         Raises:
@@ -135,7 +135,9 @@ class Replay:
                 raise IngestError(f"{self.source}: two columns are named {name!r}. Fix: give them different names")
         return columns
 
-    def _point(self, cells: Mapping[str, str], fields: Sequence[str], time_text: str, read_time: ParseTime) -> Point:
+    def _point(
+        self, cells: Mapping[str, str], fields: Sequence[str], time_text: str, read_time: ParseTime
+    ) -> SeriesPoint:
         try:
             time_ns = read_time(time_text)
         except ValueError as error:
@@ -150,7 +152,7 @@ class Replay:
         values = {name: self._value(name, cells[name].strip()) for name in fields if cells[name].strip()}
         if not values:
             raise _BadRowError("no field has a value", "remove the row, or --on-error skip")
-        return Point(time_ns, tags, values)
+        return SeriesPoint(time_ns, tags, values)
 
     def _value(self, name: str, text: str) -> float | int:
         if name in self.layout.integers:
@@ -183,7 +185,7 @@ class _BadRowError(Exception):
         self.fix = fix
 
 
-def time_reader(layout: Layout, first: str) -> ParseTime:
+def time_reader(layout: CsvLayout, first: str) -> ParseTime:
     """A function from a cell to nanoseconds since 1970 that raises ValueError; ``first`` settles what auto means."""
     form = layout.time_format
     if form == "auto":
@@ -211,7 +213,7 @@ def _moment_ns(moment: datetime, zone: tzinfo) -> int:
     return (aware - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
-def shifted(points: Iterable[Point], by_ns: int) -> Iterator[Point]:
+def shifted(points: Iterable[SeriesPoint], by_ns: int) -> Iterator[SeriesPoint]:
     """The points, later by so many nanoseconds."""
     for point in points:
         yield point._replace(time_ns=point.time_ns + by_ns)

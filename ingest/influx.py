@@ -22,7 +22,7 @@ _LONGEST_PAUSE_S = 15.0
 
 
 @dataclass(frozen=True)
-class Target:
+class WriteTarget:
     """Where points go. ``retention_policy`` None is the database's default one."""
 
     url: str
@@ -71,7 +71,7 @@ def open_client(url: str, username: str | None, password: str | None, database: 
     )
 
 
-class Writer:
+class BatchWriter:
     """Writes line protocol, one request a batch.
 
     Connection errors, time-outs and 5xx answers are tried again with growing pauses for ``patience_ms`` from a batch's
@@ -80,7 +80,7 @@ class Writer:
 
     def __init__(
         self,
-        target: Target,
+        target: WriteTarget,
         precision: str,
         patience_ms: int,
         note: Callable[[str], None],
@@ -164,12 +164,12 @@ def connection_message(error: Exception) -> str:
     return str(innermost) or type(innermost).__name__
 
 
-def explain(target: Target, code: int | None, reason: str) -> str:
+def explain(target: WriteTarget, code: int | None, reason: str) -> str:
     """What a refusal means and how to mend it."""
     return f"{target}: InfluxDB refused ({code}): {reason}. Fix: {_fix(target, code, reason)}"
 
 
-def _fix(target: Target, code: int | None, reason: str) -> str:
+def _fix(target: WriteTarget, code: int | None, reason: str) -> str:
     if code == 401:
         return "check --username and the password in --password-file or INFLUXDB_PASSWORD"
     if code == 403:

@@ -8,7 +8,7 @@ from influxdb.line_protocol import make_line
 _DIVISORS = {"s": 1_000_000_000, "ms": 1_000_000, "n": 1}
 
 
-class Point(NamedTuple):
+class SeriesPoint(NamedTuple):
     """One row of a series.
 
     Attributes:
@@ -22,7 +22,7 @@ class Point(NamedTuple):
     fields: Mapping[str, float | int]
 
 
-def to_lines(points: Iterable[Point], measurement: str, precision: str) -> list[str]:
+def to_lines(points: Iterable[SeriesPoint], measurement: str, precision: str) -> list[str]:
     """Line protocol, escaped by the influxdb client's own code.
 
     Args:

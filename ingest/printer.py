@@ -27,7 +27,7 @@ _FORGOTTEN = 1e-17
 
 
 @dataclass(frozen=True)
-class Field:
+class Sensor:
     """How one sensor behaves, in degrees Celsius.
 
     Attributes:
@@ -46,9 +46,9 @@ class Field:
 
 
 FIELDS = (
-    Field("hotend", level=215.0, sigma=1.0, spread=0.2, swing=0.0),
-    Field("bed", level=60.0, sigma=0.5, spread=0.1, swing=0.0),
-    Field("air", level=34.0, sigma=0.3, spread=0.06, swing=0.3),
+    Sensor("hotend", level=215.0, sigma=1.0, spread=0.2, swing=0.0),
+    Sensor("bed", level=60.0, sigma=0.5, spread=0.1, swing=0.0),
+    Sensor("air", level=34.0, sigma=0.3, spread=0.06, swing=0.3),
 )
 FIELD_NAMES = tuple(field.name for field in FIELDS)
 

@@ -39,7 +39,7 @@ class Reporter(Protocol):
     ) -> None: ...
 
 
-class Bar:
+class ProgressBar:
     """A progress bar; ``total`` None when the number of points is not known beforehand."""
 
     def __init__(self, title: str, total: int | None, console: Console) -> None:
@@ -112,5 +112,5 @@ def reporter(title: str, total: int | None, file: TextIO | None = None, unit: st
     """A bar if ``file`` (standard error) is a terminal, plain lines otherwise."""
     file = sys.stderr if file is None else file
     if file.isatty():
-        return Bar(title, total, Console(file=file))
+        return ProgressBar(title, total, Console(file=file))
     return PlainLines(title, total, file, unit)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.faults import Fault, of_printer
-from ingest.points import Point
+from ingest.points import SeriesPoint
 from ingest.printer import BLOCK, DECIMALS, FIELD_NAMES, SIGMA, Array, Grid, Printer
 
 
@@ -58,7 +58,7 @@ class PrinterStream:
             yield begin, [values(p, f, begin, end) for p, f in zip(printers, faults, strict=True)]
             begin = end
 
-    def points(self) -> Iterator[Point]:
+    def points(self) -> Iterator[SeriesPoint]:
         """Yield the points by time, then by printer. A point of which every field is in a gap does not exist."""
         grid = self.grid
         tags = [{"printer": Printer(number, self.seed, grid).name} for number in range(1, self.printers + 1)]
@@ -71,7 +71,7 @@ class PrinterStream:
                         name: value for name, value in zip(FIELD_NAMES, row, strict=True) if not math.isnan(value)
                     }
                     if fields:
-                        yield Point(time_ns, tag, fields)
+                        yield SeriesPoint(time_ns, tag, fields)
 
 
 def values(printer: Printer, faults: Sequence[Fault], begin: int, end: int) -> Array:

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from demo import cli
 from demo.errors import DemoError
-from demo.run import Options
+from demo.run import DemoOptions
 from demo.steps import Steps, human
 from ingest.times import DAY_MS, now_ms
 
@@ -14,13 +14,13 @@ INVENTORY = ["--inventory", str(Path(__file__).parent)]
 
 
 @pytest.fixture
-def outcome(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool | BaseException], list[Options]]:
+def outcome(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool | BaseException], list[DemoOptions]]:
     """Replaces the demonstration by one that ends as told, and keeps the options it got."""
 
-    def ends(as_told: bool | BaseException) -> list[Options]:
-        got: list[Options] = []
+    def ends(as_told: bool | BaseException) -> list[DemoOptions]:
+        got: list[DemoOptions] = []
 
-        def run(options: Options, console: Console, steps: Steps) -> bool:
+        def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
             got.append(options)
             with steps.step("deploy", "Deploy", "a while"):
                 if isinstance(as_told, BaseException):
@@ -33,7 +33,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool | BaseException],
     return ends
 
 
-Outcome = Callable[[bool | BaseException], list[Options]]
+Outcome = Callable[[bool | BaseException], list[DemoOptions]]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.database import Database, Totals
+from demo.database import DemoDatabase, Totals
 from demo.errors import DemoError
-from demo.stack import Stack, read_stack
+from demo.stack import DeployedStack, read_stack
 
 if TYPE_CHECKING:
     from tests.unit.demo.conftest import FakeAPI
@@ -29,17 +29,17 @@ class InfluxDB:
 @pytest.fixture
 def stack(
     summary: dict[str, Any], write_summary: Callable[[dict[str, Any]], Path], tmp_path: Path, api: FakeAPI
-) -> Stack:
+) -> DeployedStack:
     summary["influxdb"]["url"] = api.url
     return read_stack(write_summary(summary), "printer", tmp_path)
 
 
-def test_the_latest_score_of_each_printer(api: FakeAPI, stack: Stack) -> None:
+def test_the_latest_score_of_each_printer(api: FakeAPI, stack: DeployedStack) -> None:
     api.answer = asked = InfluxDB(
         {"name": "score", "tags": {"printer": "printer-1"}, "columns": ["time", "last"], "values": [[50_000, 3.5]]},
         {"name": "score", "tags": {"printer": "printer-2"}, "columns": ["time", "last"], "values": [[40_000, 1.0]]},
     )
-    assert Database(stack, stack.reader).latest_scores(stack.pipeline, 0, 60_000) == {
+    assert DemoDatabase(stack, stack.reader).latest_scores(stack.pipeline, 0, 60_000) == {
         "printer-1": 50_000,
         "printer-2": 40_000,
     }
@@ -49,15 +49,15 @@ def test_the_latest_score_of_each_printer(api: FakeAPI, stack: Stack) -> None:
     assert "\"pipeline\" = 'printer'" in statement
 
 
-def test_without_results_there_are_none(api: FakeAPI, stack: Stack) -> None:
+def test_without_results_there_are_none(api: FakeAPI, stack: DeployedStack) -> None:
     api.answer = InfluxDB()
-    database = Database(stack, stack.reader)
+    database = DemoDatabase(stack, stack.reader)
     assert database.latest_scores(stack.pipeline, 0, 1) == {}
     assert database.periods(stack.pipeline, ["printer-1"], 0, 1) == []
     assert database.totals(stack.pipeline, "printer-1", 0, 1) == Totals((0, 0, 0), (0.0, 0.0, 0.0))
 
 
-def test_periods_of_other_printers_are_left_out(api: FakeAPI, stack: Stack) -> None:
+def test_periods_of_other_printers_are_left_out(api: FakeAPI, stack: DeployedStack) -> None:
     columns = ["time", "begin_ms", "end_ms", "state", "peak_score", "peak_severity", "points", "reason", "printer"]
     api.answer = InfluxDB(
         {
@@ -69,15 +69,16 @@ def test_periods_of_other_printers_are_left_out(api: FakeAPI, stack: Stack) -> N
             ],
         }
     )
-    found = Database(stack, stack.reader).periods(stack.pipeline, ["printer-1", "printer-2"], 0, 100)
-    assert [(p.printer, p.begin_ms, p.end_ms, p.peak_severity, p.reason) for p in found] == [
-        ("printer-1", 10, 20, 80.0, "bed")
+    found = DemoDatabase(stack, stack.reader).periods(stack.pipeline, ["printer-1", "printer-2"], 0, 100)
+    assert [(*f.key, f.period.begin_ns, f.period.end_ns, f.period.peak_severity, f.period.reason) for f in found] == [
+        ("printer-1", 10_000_000, 20_000_000, 80.0, "bed")
     ]
+    assert [f.known_ns for f in found] == [10_010_000_000]
 
 
-def test_only_this_printers_points_of_that_time_are_deleted(api: FakeAPI, stack: Stack) -> None:
+def test_only_this_printers_points_of_that_time_are_deleted(api: FakeAPI, stack: DeployedStack) -> None:
     api.answer = influxdb = InfluxDB()
-    database = Database(stack, stack.admin)
+    database = DemoDatabase(stack, stack.admin)
     database.delete_points(stack.pipeline, "printer-1", 5, 10)
     database.delete_results(stack.pipeline, "printer-1", 5, 10)
     results = "time >= 5ms AND time < 10ms AND \"pipeline\" = 'printer' AND \"printer\" = 'printer-1'"
@@ -89,13 +90,13 @@ def test_only_this_printers_points_of_that_time_are_deleted(api: FakeAPI, stack:
     ]
 
 
-def test_subscriptions_of_the_source_are_counted(api: FakeAPI, stack: Stack) -> None:
+def test_subscriptions_of_the_source_are_counted(api: FakeAPI, stack: DeployedStack) -> None:
     columns = ["retention_policy", "name", "mode", "destinations"]
     api.answer = InfluxDB(
         {"name": "printer", "columns": columns, "values": [["autogen", "k1", "ANY", []], ["other", "k1", "ANY", []]]},
         {"name": "elsewhere", "columns": columns, "values": [["autogen", "k1", "ANY", []]]},
     )
-    assert Database(stack, stack.admin).subscriptions(stack.pipeline) == 1
+    assert DemoDatabase(stack, stack.admin).subscriptions(stack.pipeline) == 1
 
 
 @pytest.mark.parametrize(
@@ -106,10 +107,12 @@ def test_subscriptions_of_the_source_are_counted(api: FakeAPI, stack: Stack) -> 
         (503, {"error": "timeout"}, "timeout"),
     ],
 )
-def test_errors_name_address_user_and_reason(api: FakeAPI, stack: Stack, code: int, document: Any, part: str) -> None:
+def test_errors_name_address_user_and_reason(
+    api: FakeAPI, stack: DeployedStack, code: int, document: Any, part: str
+) -> None:
     api.answer = lambda method, path, query, body: (code, document)
     with pytest.raises(DemoError) as raised:
-        Database(stack, stack.reader).latest_scores(stack.pipeline, 0, 1)
+        DemoDatabase(stack, stack.reader).latest_scores(stack.pipeline, 0, 1)
     assert part in str(raised.value)
     assert api.url in str(raised.value)
     assert "secret-of" not in str(raised.value)

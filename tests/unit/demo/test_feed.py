@@ -4,14 +4,14 @@ import pytest
 
 from demo.errors import DemoError
 from demo.feed import STALL_S, Backlog, wait_for_scores
-from ingest.points import Point
+from ingest.points import SeriesPoint
 
 WINDOW_MS = 10_000
 
 
-def batch(begin_s: int, end_s: int, *printers: int) -> list[Point]:
+def batch(begin_s: int, end_s: int, *printers: int) -> list[SeriesPoint]:
     return [
-        Point(second * 10**9, {"printer": f"printer-{number}"}, {"f": 1.0})
+        SeriesPoint(second * 10**9, {"printer": f"printer-{number}"}, {"f": 1.0})
         for second in range(begin_s, end_s)
         for number in printers
     ]

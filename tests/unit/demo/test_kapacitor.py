@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo.errors import DemoError
-from demo.kapacitor import Task
-from demo.stack import Stack, read_stack
+from demo.kapacitor import PipelineTask
+from demo.stack import DeployedStack, read_stack
 
 if TYPE_CHECKING:
     from tests.unit.demo.conftest import FakeAPI
@@ -40,45 +40,45 @@ class Kapacitor:
 @pytest.fixture
 def stack(
     summary: dict[str, Any], write_summary: Callable[[dict[str, Any]], Path], tmp_path: Path, api: FakeAPI
-) -> Stack:
+) -> DeployedStack:
     # The task is at the second of two; the first one knows nothing of it.
     summary["kapacitor"]["urls"] = [f"{api.url}/elsewhere", api.url]
     return read_stack(write_summary(summary), "printer", tmp_path)
 
 
-def test_a_restart_does_its_work_while_the_task_is_stopped(api: FakeAPI, stack: Stack) -> None:
+def test_a_restart_does_its_work_while_the_task_is_stopped(api: FakeAPI, stack: DeployedStack) -> None:
     api.answer = kapacitor = Kapacitor()
-    Task(stack).restart(lambda: kapacitor.calls.append("work"))
+    PipelineTask(stack).restart(lambda: kapacitor.calls.append("work"))
     assert kapacitor.calls == ["disabled", "work", "enabled"]
     assert kapacitor.looks_until_it_executes < 0
     assert set(api.authorizations) == {"Basic a2FwYWNpdG9yOnNlY3JldC1vZi1rYXBhY2l0b3I="}
 
 
-def test_a_task_is_started_again_if_the_work_fails(api: FakeAPI, stack: Stack) -> None:
+def test_a_task_is_started_again_if_the_work_fails(api: FakeAPI, stack: DeployedStack) -> None:
     api.answer = kapacitor = Kapacitor()
 
     def work() -> None:
         raise DemoError("no")
 
     with pytest.raises(DemoError, match="no"):
-        Task(stack).restart(work)
+        PipelineTask(stack).restart(work)
     assert kapacitor.calls == ["disabled", "enabled"]
 
 
-def test_a_task_that_fails_to_start_is_an_error_with_kapacitors_words(api: FakeAPI, stack: Stack) -> None:
+def test_a_task_that_fails_to_start_is_an_error_with_kapacitors_words(api: FakeAPI, stack: DeployedStack) -> None:
     api.answer = kapacitor = Kapacitor()
     kapacitor.error = "keepalive timedout"
     with pytest.raises(DemoError, match="keepalive timedout"):
-        Task(stack).restart(lambda: None)
-    assert "keepalive timedout" in Task(stack).trouble()
+        PipelineTask(stack).restart(lambda: None)
+    assert "keepalive timedout" in PipelineTask(stack).trouble()
 
 
-def test_a_task_that_nobody_has_is_an_error(api: FakeAPI, stack: Stack) -> None:
+def test_a_task_that_nobody_has_is_an_error(api: FakeAPI, stack: DeployedStack) -> None:
     with pytest.raises(DemoError, match="No Kapacitor has a task 'printer'"):
-        Task(stack)
+        PipelineTask(stack)
 
 
-def test_a_wrong_password_is_an_error(api: FakeAPI, stack: Stack) -> None:
+def test_a_wrong_password_is_an_error(api: FakeAPI, stack: DeployedStack) -> None:
     api.answer = lambda method, path, query, body: (401, {"error": "unauthorized"})
     with pytest.raises(DemoError, match=r"401: .*unauthorized"):
-        Task(stack)
+        PipelineTask(stack)

@@ -5,7 +5,7 @@ import pytest
 
 from demo.database import Totals
 from demo.history import expected_totals, matches
-from demo.plan import TAIL_WINDOWS, Plan
+from demo.plan import TAIL_WINDOWS, DemoPlan
 from demo.windows import complete_windows
 from ingest.faults import Fault, load_schedule
 from ingest.stream import PrinterStream
@@ -14,9 +14,9 @@ START_MS = 1_767_225_600_000
 HOUR_MS = 3_600_000
 
 
-def plan(length_ms: int = 2 * HOUR_MS, window_ms: int = 10_000) -> Plan:
+def plan(length_ms: int = 2 * HOUR_MS, window_ms: int = 10_000) -> DemoPlan:
     schedule = load_schedule(Path("day.yml")).clipped(length_ms, 2)
-    return Plan(START_MS, length_ms, HOUR_MS, 2, 1, schedule, window_ms)
+    return DemoPlan(START_MS, length_ms, HOUR_MS, 2, 1, schedule, window_ms)
 
 
 def test_history_day_and_tail_follow_each_other() -> None:

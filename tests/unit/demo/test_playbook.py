@@ -18,7 +18,7 @@ fatal: [localhost]: FAILED! => {"msg": "none"}
 
 TASK [images : Build kapacitor] ************************************************
 … still running after 20 s: Build kapacitor: step 3 (log: build.log)
-[ERROR]: Task failed: the disk is full
+[ERROR]: PipelineTask failed: the disk is full
 fatal: [localhost]: FAILED! =>
     msg: the disk is full
 

@@ -8,59 +8,50 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from demo.chart import Series, chart
-from demo.database import Bucket
-from demo.plan import Plan
-from demo.report import document, write_html, write_json
-from demo.stack import Stack, read_stack
+from anomaly.backtest.chart import timeline
+from anomaly.backtest.evaluate import FoundPeriod
+from anomaly.scoring.periods import NO_DATA, Period
+from demo.plan import DemoPlan
+from demo.report import document, timeline_content, write_html, write_json
+from demo.stack import DeployedStack, read_stack
 from demo.table import print_addresses, print_verdict
-from demo.verdict import NO_DATA, Period, Verdict, judge
+from demo.verdict import DemoVerdict, compare
 from ingest.faults import load_schedule
 
 START_MS = 1_767_225_600_000
 DAY_MS = 86_400_000
-PLAN = Plan(START_MS, DAY_MS, DAY_MS, 2, 1, load_schedule(Path("day.yml")), 10_000)
+PLAN = DemoPlan(START_MS, DAY_MS, DAY_MS, 2, 1, load_schedule(Path("day.yml")), 10_000)
 
 
-def period_of(index: int, reason: str | None = None) -> Period:
+def found(printer: int, begin_ms: int, end_ms: int, severity: float, reason: str) -> FoundPeriod:
+    period = Period(begin_ms * 1_000_000, end_ms * 1_000_000, "closed", 0.7, severity, 3, reason)
+    known_ms = end_ms if reason == NO_DATA else begin_ms + 10_000
+    return FoundPeriod((f"printer-{printer}",), period, known_ms * 1_000_000)
+
+
+def period_of(index: int, reason: str | None = None) -> FoundPeriod:
     fault = PLAN.faults[index]
-    why = reason or fault.fields[0]
-    return Period(f"printer-{fault.printer}", fault.begin_ms, fault.end_ms, "closed", 88.4, 0.7, 3, why)
+    return found(fault.printer, fault.begin_ms, fault.end_ms, 88.4, reason or fault.fields[0])
 
 
 @pytest.fixture
-def verdict() -> Verdict:
+def verdict() -> DemoVerdict:
     """All but the last fault found, one false period."""
-    false = Period("printer-1", START_MS, START_MS + 20_000, "closed", 71.0, 0.6, 2, "<air>")
+    false = found(1, START_MS, START_MS + 20_000, 71.0, "<air>")
     periods = [period_of(i, NO_DATA if PLAN.faults[i].kind == "gap" else None) for i in range(len(PLAN.faults) - 1)]
-    return judge(PLAN.faults, [*periods, false], 10_000, DAY_MS, {"printer-1": 8_640}, {"printer-1": 8_640})
+    return compare(PLAN.faults, [*periods, false], 10_000, DAY_MS, {"printer-1": 8_640}, {"printer-1": 8_640})
 
 
 @pytest.fixture
-def stack(summary: dict[str, Any], write_summary: Callable[[dict[str, Any]], Path], tmp_path: Path) -> Stack:
+def stack(summary: dict[str, Any], write_summary: Callable[[dict[str, Any]], Path], tmp_path: Path) -> DeployedStack:
     return read_stack(write_summary(summary), "printer", tmp_path)
 
 
-def series(verdict: Verdict) -> Series:
-    buckets = [Bucket(START_MS + i * 120_000, (1.0, 2.0, 3.0), (2.0, 3.0, 4.0)) for i in range(720)]
-    buckets[100] = Bucket(buckets[100].begin_ms, (None,) * 3, (None,) * 3)
-    severities = [(bucket.begin_ms, None if bucket.low[0] is None else 5.0) for bucket in buckets]
-    mine = [o for o in verdict.outcomes if o.fault.printer == 1]
-    periods = [period for outcome in mine for period in outcome.periods]
-    return Series(
-        "printer-1",
-        START_MS,
-        START_MS + DAY_MS,
-        buckets,
-        severities,
-        mine,
-        [*periods, *verdict.false],
-        verdict.false,
-        70.0,
-    )
+def drawn(stack: DeployedStack, verdict: DemoVerdict) -> str:
+    return timeline(timeline_content(document(stack, PLAN, verdict, {})))
 
 
-def test_the_table_tells_found_missed_and_false(verdict: Verdict, stack: Stack) -> None:
+def test_the_table_tells_found_missed_and_false(verdict: DemoVerdict, stack: DeployedStack) -> None:
     console = Console(record=True, width=140, file=None, quiet=False)
     with console.capture() as capture:
         print_verdict(console, verdict)
@@ -76,7 +67,9 @@ def test_the_table_tells_found_missed_and_false(verdict: Verdict, stack: Stack) 
     assert "secret-of" not in text
 
 
-def test_the_document_has_what_the_table_has_and_no_secret(verdict: Verdict, stack: Stack, tmp_path: Path) -> None:
+def test_the_document_has_what_the_table_has_and_no_secret(
+    verdict: DemoVerdict, stack: DeployedStack, tmp_path: Path
+) -> None:
     write_json(tmp_path / "demo.json", document(stack, PLAN, verdict, {"stream": 12.34}))
     text = (tmp_path / "demo.json").read_text(encoding="utf-8")
     content = json.loads(text)
@@ -89,21 +82,23 @@ def test_the_document_has_what_the_table_has_and_no_secret(verdict: Verdict, sta
     assert "secret-of" not in text
 
 
-def test_the_chart_is_well_formed_and_shows_each_fault_and_period(verdict: Verdict) -> None:
-    drawn = series(verdict)
-    root = ElementTree.fromstring(chart(drawn))  # noqa: S314 (our own text)
+def test_the_chart_is_well_formed_and_shows_each_fault_and_period(verdict: DemoVerdict, stack: DeployedStack) -> None:
+    root = ElementTree.fromstring(drawn(stack, verdict))  # noqa: S314 (our own text)
     kinds = [element.get("class") for element in root.iter()]
-    assert kinds.count("lane-fault") + kinds.count("lane-missed") == len(drawn.outcomes)
-    assert kinds.count("lane-found") + kinds.count("lane-false") == len(drawn.periods)
+    assert kinds.count("lane-fault") + kinds.count("lane-missed") == len(verdict.outcomes)
+    assert kinds.count("lane-missed") == 1
+    periods = {period.id for outcome in verdict.outcomes for period in outcome.periods}
+    assert kinds.count("lane-found") + kinds.count("lane-false") == len(periods) + len(verdict.false)
     assert kinds.count("lane-false") == 1
-    assert kinds.count("value") == 2 * 3, "each field is drawn before and after the gap"
     widths = [float(e.get("width", 0)) for e in root.iter() if (e.get("class") or "").startswith("lane")]
     assert min(widths) >= 3, "a fault of a second can be seen"
 
 
-def test_the_page_is_self_contained_and_escapes_what_it_shows(verdict: Verdict, stack: Stack, tmp_path: Path) -> None:
+def test_the_page_is_self_contained_and_escapes_what_it_shows(
+    verdict: DemoVerdict, stack: DeployedStack, tmp_path: Path
+) -> None:
     path = tmp_path / "demo.html"
-    write_html(path, document(stack, PLAN, verdict, {}), [("printer-1", chart(series(verdict)))])
+    write_html(path, document(stack, PLAN, verdict, {}))
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"(?:src|href)=|url\(|<script", text)
     assert "&lt;air&gt;" in text
@@ -112,8 +107,8 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(verdict: Verdict, 
     assert "prefers-color-scheme: dark" in text
 
 
-def test_a_day_without_anything_can_be_drawn(stack: Stack, tmp_path: Path) -> None:
-    empty = judge([], [], 10_000, DAY_MS, {}, {})
-    ElementTree.fromstring(chart(Series("p", START_MS, START_MS + DAY_MS, [], [], [], [], [], None)))  # noqa: S314
-    write_html(tmp_path / "demo.html", document(stack, PLAN, empty, {}), [])
+def test_a_day_without_anything_can_be_drawn(stack: DeployedStack, tmp_path: Path) -> None:
+    empty = compare([], [], 10_000, DAY_MS, {}, {})
+    assert drawn(stack, empty) == ""
+    write_html(tmp_path / "demo.html", document(stack, PLAN, empty, {}))
     assert "None." in (tmp_path / "demo.html").read_text(encoding="utf-8")

@@ -1,9 +1,9 @@
 from ingest.batches import Pacer, batched
-from ingest.points import Point
+from ingest.points import SeriesPoint
 
 
-def points(*seconds: float) -> list[Point]:
-    return [Point(int(second * 1e9), {}, {"f": 1.0}) for second in seconds]
+def points(*seconds: float) -> list[SeriesPoint]:
+    return [SeriesPoint(int(second * 1e9), {}, {"f": 1.0}) for second in seconds]
 
 
 def test_batches_are_cut_by_size() -> None:

@@ -3,14 +3,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ingest.csvreplay import Layout, Replay, shifted
+from ingest.csvreplay import CsvLayout, CsvReplay, shifted
 from ingest.errors import IngestError
-from ingest.points import Point, to_lines
+from ingest.points import SeriesPoint, to_lines
 
 SECOND = 1_767_225_600
 
 
-def replay(text: str, skip: bool = False, **changes: object) -> Replay:
+def replay(text: str, skip: bool = False, **changes: object) -> CsvReplay:
     arguments: dict[str, object] = {
         "time": "timestamp",
         "time_format": "auto",
@@ -19,7 +19,7 @@ def replay(text: str, skip: bool = False, **changes: object) -> Replay:
         "fields": (),
         "integers": (),
     }
-    return Replay(text.splitlines(keepends=True), "data.csv", Layout(**(arguments | changes)), skip)  # type: ignore[arg-type]
+    return CsvReplay(text.splitlines(keepends=True), "data.csv", CsvLayout(**(arguments | changes)), skip)  # type: ignore[arg-type]
 
 
 def test_rows_become_points() -> None:
@@ -27,8 +27,8 @@ def test_rows_become_points() -> None:
         "timestamp,machine,a,b\n2026-01-01T00:00:00Z,m 1,1,2.5\n2026-01-01T00:00:01Z,,3,\n", tags=("machine",)
     )
     assert list(source.points()) == [
-        Point(SECOND * 10**9, {"machine": "m 1"}, {"a": 1.0, "b": 2.5}),
-        Point((SECOND + 1) * 10**9, {}, {"a": 3.0}),
+        SeriesPoint(SECOND * 10**9, {"machine": "m 1"}, {"a": 1.0, "b": 2.5}),
+        SeriesPoint((SECOND + 1) * 10**9, {}, {"a": 3.0}),
     ]
 
 
@@ -117,4 +117,4 @@ def test_tags_and_names_are_escaped_by_the_client() -> None:
 
 
 def test_points_are_shifted() -> None:
-    assert [p.time_ns for p in shifted([Point(5, {}, {"a": 1.0})], 10)] == [15]
+    assert [p.time_ns for p in shifted([SeriesPoint(5, {}, {"a": 1.0})], 10)] == [15]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ingest.errors import IngestError
-from ingest.influx import Target, Writer, open_client
+from ingest.influx import BatchWriter, WriteTarget, open_client
 
 if TYPE_CHECKING:
     from tests.unit.ingest.conftest import FakeInfluxDB
@@ -27,9 +27,9 @@ class Clock:
         self.slept.append(seconds)
 
 
-def writer(url: str, clock: Clock, notes: list[str] | None = None, patience_ms: int = 10_000) -> Writer:
-    target = Target(url, "writer", "secret-1", "printer", "autogen", "temperature")
-    return Writer(target, "s", patience_ms, (notes if notes is not None else []).append, clock, clock.sleep)
+def writer(url: str, clock: Clock, notes: list[str] | None = None, patience_ms: int = 10_000) -> BatchWriter:
+    target = WriteTarget(url, "writer", "secret-1", "printer", "autogen", "temperature")
+    return BatchWriter(target, "s", patience_ms, (notes if notes is not None else []).append, clock, clock.sleep)
 
 
 def test_lines_arrive_with_database_policy_precision_and_credentials(influxdb: FakeInfluxDB) -> None:
@@ -114,5 +114,5 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 
 def test_a_target_does_not_show_its_password() -> None:
-    target = Target("http://x", "writer", "secret-1", "printer", None, "temperature")
+    target = WriteTarget("http://x", "writer", "secret-1", "printer", None, "temperature")
     assert "secret-1" not in f"{target} {target!r}"

@@ -42,8 +42,12 @@ def found(begin: int, end: int, key: Key = ONE, known: int | None = None, reason
     return FoundPeriod(key, period, ((begin if known is None else known) + 1) * W)
 
 
+def evaluated(truth: Truth, periods: list[FoundPeriod]) -> Evaluation:
+    return evaluate(truth, periods, scored_windows=8640, group_by=PIPELINE.group_by, window_ns=W)
+
+
 def judged(labels: list[Label], periods: list[FoundPeriod]) -> Evaluation:
-    return evaluate(PIPELINE, Truth(tuple(labels)), periods, scored_windows=8640)
+    return evaluated(Truth(tuple(labels)), periods)
 
 
 def test_figures_are_over_events() -> None:
@@ -108,7 +112,7 @@ def test_where_not_all_is_known_only_known_false_alarms_are_false() -> None:
         Mark(MAINTENANCE, 500 * W, 510 * W, {}),
     ]
     periods = [found(at, at + 2) for at in (100, 200, 300, 400)] + [found(600, 620, reason=NO_DATA)]
-    result = evaluate(PIPELINE, of_marks(marks), periods, scored_windows=8640)
+    result = evaluated(of_marks(marks), periods)
     assert [bool(outcome.found) for outcome in result.outcomes] == [True, False]
     assert (len(result.alarms), result.repeated) == (2, 1)
     counts = [len(those) for those in (result.true, result.false, result.unjudged, result.silent)]

@@ -175,7 +175,7 @@ def _bar(event: Mapping[str, Any], style: str, title: str, x: _Axis, top: float)
     begin, end = x(_seconds(event["from"])), x(_seconds(event["to"]))
     title = escape(f"{event['from']} to {event['to']} {title}".rstrip())
     return (
-        f'<rect class="{style}" x="{begin:.1f}" y="{top:.1f}" width="{max(end - begin, 2.0):.1f}" height="{_LANE:g}">'
+        f'<rect class="{style}" x="{begin:.1f}" y="{top:.1f}" width="{max(end - begin, 3.0):.1f}" height="{_LANE:g}">'
         f"<title>{title}</title></rect>"
     )
 

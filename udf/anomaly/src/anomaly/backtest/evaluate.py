@@ -17,11 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from anomaly.backtest.labels import Label, Truth
-from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA, Period
 from anomaly.windows.arrays import Key
 
 TOLERANCE_WINDOWS = 2
+_DAY_NS = 86_400_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +157,22 @@ class KindFigures:
         return cls(len(outcomes), len(delays), delay, overrun)
 
 
-def evaluate(pipeline: Pipeline, truth: Truth, found: Iterable[FoundPeriod], scored_windows: int) -> Evaluation:
-    """Compares. scored_windows: of all series together."""
+def evaluate(
+    truth: Truth, found: Iterable[FoundPeriod], scored_windows: int, *, group_by: Sequence[str], window_ns: int
+) -> Evaluation:
+    """Compare periods with what is known to have happened.
+
+    Args:
+        truth: what is known.
+        found: the periods, in any order.
+        scored_windows: how many windows of all series together were scored.
+        group_by: the tags whose values are the periods' keys.
+        window_ns: the length of a window.
+    """
     ordered = sorted(found, key=lambda each: each.id)
     outcomes, alarms = (
-        tuple(_outcome(pipeline, label, ordered) for label in those) for those in (truth.labels, truth.false_alarms)
+        tuple(_outcome(label, ordered, group_by, window_ns) for label in those)
+        for those in (truth.labels, truth.false_alarms)
     )
     true, repeats = ({each.id for outcome in those for each in outcome.found} for those in (outcomes, alarms))
     sorts: dict[str, list[FoundPeriod]] = {"true": [], "false": [], "unjudged": [], "silent": []}
@@ -175,22 +186,20 @@ def evaluate(pipeline: Pipeline, truth: Truth, found: Iterable[FoundPeriod], sco
         sorts[sort].append(each)
     return Evaluation(
         outcomes,
-        scored_windows / pipeline.windows_per_day,
-        pipeline.window_ns,
+        scored_windows / (_DAY_NS / window_ns),
+        window_ns,
         truth.complete,
         alarms,
         **{sort: tuple(those) for sort, those in sorts.items()},
     )
 
 
-def _outcome(pipeline: Pipeline, label: Label, ordered: Sequence[FoundPeriod]) -> LabelOutcome:
-    latest_ns = label.end_ns + TOLERANCE_WINDOWS * pipeline.window_ns
+def _outcome(label: Label, ordered: Sequence[FoundPeriod], group_by: Sequence[str], window_ns: int) -> LabelOutcome:
+    latest_ns = label.end_ns + TOLERANCE_WINDOWS * window_ns
     mine = tuple(
         each
         for each in ordered
-        if each.period.begin_ns < latest_ns
-        and each.period.end_ns > label.begin_ns
-        and label.means(pipeline.group_by, each.key)
+        if each.period.begin_ns < latest_ns and each.period.end_ns > label.begin_ns and label.means(group_by, each.key)
     )
     known_ns = min((each.known_ns for each in mine), default=None)
     # A period that was there before the label tells of it at once.

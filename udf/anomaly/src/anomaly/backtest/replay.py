@@ -73,7 +73,13 @@ class BacktestReplay:
     def evaluations(self, truth: Truth) -> dict[float, Evaluation]:
         """By opening severity, ascending."""
         return {
-            severity: evaluate(self._pipeline, truth, found.values(), self.scored_windows - self._left_out)
+            severity: evaluate(
+                truth,
+                found.values(),
+                self.scored_windows - self._left_out,
+                group_by=self._pipeline.group_by,
+                window_ns=self._pipeline.window_ns,
+            )
             for severity, found in self._found.items()
         }
 
