@@ -11,6 +11,7 @@ its lock on all tasks while it stops one.
 """
 
 import faulthandler
+import io
 import os
 import signal
 import sys
@@ -61,6 +62,9 @@ def divert_standard_descriptors() -> None:
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
+    # A module that prints while it is imported prints to a pipe, where Python would keep the lines back for ever.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def converse(udf: UDF, source: int, sink: int, limits: Limits, *, prefix: str = "") -> NoReturn:
