@@ -80,7 +80,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-class Heartbeat:
+class LongTaskReporter:
     """Calls ``say`` while something runs long.
 
     Args:
@@ -172,13 +172,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self, display: Any = None, options: Any = None) -> None:
         super().__init__(display=display, options=options)
-        self._heartbeat: Heartbeat | None = None
+        self._heartbeat: LongTaskReporter | None = None
         self._play: Any = None
 
-    def _beat(self) -> Heartbeat:
+    def _beat(self) -> LongTaskReporter:
         # Options are known only after __init__.
         if self._heartbeat is None:
-            self._heartbeat = Heartbeat(
+            self._heartbeat = LongTaskReporter(
                 self._display.display, float(self.get_option("after")), float(self.get_option("every"))
             )
         return self._heartbeat

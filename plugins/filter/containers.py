@@ -143,10 +143,10 @@ def container_explanation(report: Mapping[str, Any], secrets: Mapping[str, str])
 
 
 class FilterModule:
-    """Names of the filters, for Ansible."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        """Name to function."""
+        """Return each filter's function by its name."""
         return {
             "container_explanation": container_explanation,
             "container_mounts": container_mounts,

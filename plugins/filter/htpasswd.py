@@ -1,4 +1,4 @@
-"""A filter for password files of HTTP basic authentication."""
+"""Filter for password files of HTTP basic authentication."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ short_description: Password files of HTTP basic authentication
 
 
 def htpasswd_sha(password: str) -> str:
-    """The password in htpasswd's form ``{SHA}``.
+    """Return the password in htpasswd's form ``{SHA}``.
 
-    Of the forms that Chronograf reads it is the only one that needs neither another library nor a salt, so a second
-    run writes the same file. Without a salt it protects a long random password and no other; the file's mode protects
-    it as well.
+    Chronograf reads several forms. This is the only one that needs neither another library nor a salt, so a second run
+    writes an identical file. A form without salt protects only long random passwords; the file's mode protects it as
+    well.
 
     >>> htpasswd_sha("secret")
     '{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ='
@@ -27,8 +27,8 @@ def htpasswd_sha(password: str) -> str:
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Callable[..., str]]:
-        """Filter name -> function."""
+        """Return each filter's function by its name."""
         return {"htpasswd_sha": htpasswd_sha}

@@ -91,10 +91,10 @@ def images_export_list(results: Iterable[Mapping[str, Any]]) -> list[dict[str, A
 
 
 class FilterModule:
-    """Names of the filters, for Ansible."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        """Name to function."""
+        """Return each filter's function by its name."""
         return {
             "images_export_list": images_export_list,
             "images_exports": images_exports,

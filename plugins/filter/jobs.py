@@ -1,4 +1,4 @@
-"""Filter of the role job: what a command of anomaly printed, taken apart by pipeline."""
+"""Filter of the role job: splits the output of a command of anomaly by pipeline."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from typing import Any
 
 DOCUMENTATION = """
 name: jobs
-short_description: What a command of anomaly made of its pipelines
+short_description: Outcomes of a command of anomaly by pipeline
 """
 
 
 def outcomes(stdout: str, pipelines: Sequence[str], log: str, report: str = "") -> dict[str, Any]:
-    """`outputs`, by pipeline what was printed of it, and `failures`, a sentence for each pipeline that lacks an output.
+    """Split a command's output by pipeline.
 
     Args:
-        stdout: what the command printed. Of several pipelines, there is one line for each, a JSON object.
-        pipelines: the names of those that it was run for.
-        log: where all that it said is, for people.
-        report: why the container failed, as its engine tells; empty if it did not.
+        stdout: the command's output. For several pipelines it has one line for each, a JSON object.
+        pipelines: names of the pipelines that the command ran for.
+        log: path of the whole log, for messages.
+        report: the engine's reason why the container failed; empty if it did not fail.
+
+    Returns:
+        `outputs`, the output by pipeline, and `failures`, a sentence for each pipeline without output.
     """
     verdicts = {verdict.get("pipeline"): verdict for verdict in map(_verdict, stdout.splitlines()) if verdict}
     outputs, failures = {}, []
     for name in pipelines:
-        # What is wrong with all of them is said of none.
+        # A verdict without a pipeline holds for all of them.
         verdict = verdicts.get(name, verdicts.get(None))
         if verdict and verdict["status"] in ("failed", "refused"):
             failures.append(_sentence(name, verdict, log))
@@ -38,7 +41,7 @@ def outcomes(stdout: str, pipelines: Sequence[str], log: str, report: str = "") 
 
 
 def _verdict(line: str) -> dict[str, Any] | None:
-    """The line as the command's result; None if it is something else."""
+    """Return the line as a verdict, or None if it is another line."""
     try:
         parsed = json.loads(line)
     except ValueError:
@@ -52,8 +55,8 @@ def _sentence(name: str, verdict: dict[str, Any], log: str) -> str:
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Filter name -> function."""
+        """Return each filter's function by its name."""
         return {"job_outcomes": outcomes}

@@ -1,5 +1,8 @@
-"""Filters over what the modules kapacitor_task and kapacitor_handlers say in check mode, for verify.yml; and sections
-of kapacitor.conf."""
+"""Filters of the roles kapacitor and pipelines: findings for verify.yml, and sections of kapacitor.conf.
+
+A finding has `what` was checked, `ok`, and the `problem` if it is not. It comes from what a module would change in
+check mode.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,16 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.kapacitor_con
 
 DOCUMENTATION = """
 name: kapacitor
-short_description: What is to be said of Kapacitor's tasks and handlers, and sections of its configuration
+short_description: Findings about Kapacitor's tasks and handlers, and sections of its configuration
 """
 
 
 def task_findings(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each result of a loop over tasks (items have `name` and `enabled`): what was looked at, whether it is so, and
-    what is wrong if not."""
+    """Return a finding for each task.
+
+    Args:
+        results: results of a loop of kapacitor_task in check mode, whose items have `name` and `enabled`.
+    """
     findings = []
     for result in results:
         item, actions = result["item"], result.get("actions")
@@ -28,7 +34,11 @@ def task_findings(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def handler_findings(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Whether the handlers of alerts are as the inventory has them, and who listens to which topic."""
+    """Return one finding about the handlers of alerts, which names the topics and who listens to them.
+
+    Args:
+        result: result of kapacitor_handlers in check mode.
+    """
     actions = result.get("actions")
     topics = [f"{topic['id']}: {', '.join(topic['handlers']) or 'nobody'}" for topic in result.get("topics", [])]
     return [
@@ -41,10 +51,10 @@ def handler_findings(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Filter name -> function."""
+        """Return each filter's function by its name."""
         return {
             "kapacitor_task_findings": task_findings,
             "kapacitor_handler_findings": handler_findings,

@@ -36,22 +36,22 @@ def _normalize(pipelines: Any) -> list[specification.Pipeline]:
 
 
 def normalize(pipelines: Any) -> list[dict[str, Any]]:
-    """The pipelines with every default filled in, in the order given, disabled ones too."""
+    """Return all pipelines with every default filled in, in the given order, disabled ones included."""
     return [pipeline.as_dict() for pipeline in _normalize(pipelines)]
 
 
 def self_training(pipelines: Any) -> list[dict[str, Any]]:
-    """The pipelines, with every default filled in, whose models the trainer looks after."""
+    """Return the pipelines whose models the trainer trains, with every default filled in."""
     return [pipeline.as_dict() for pipeline in _normalize(pipelines) if pipeline.trains_itself]
 
 
 def misfit(manifest: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
-    """Why a model with this manifest cannot be used for a pipeline; empty if it can."""
+    """Return why a model with this manifest does not fit a pipeline; empty if it fits."""
     return model_manifest.misfit(manifest, _normalize([pipeline])[0]) or ""
 
 
 def canonical_json(pipeline: Mapping[str, Any]) -> str:
-    """The specification of one pipeline: one line of ASCII that is safe inside TICKscript's '''...'''."""
+    """Return the specification of one pipeline, one line of ASCII that is safe inside TICKscript's '''...'''."""
     return specification.canonical_json(_normalize([pipeline])[0])
 
 
@@ -82,12 +82,18 @@ def task(
 
 
 def _weight(host: str, pipeline: str) -> bytes:
-    """How much a pipeline prefers a host: the same at every run, and unrelated between pipelines."""
+    """Return a pipeline's preference for a host, which is constant over runs and unrelated between pipelines."""
     return hashlib.sha256(f"{host}\0{pipeline}".encode()).digest()
 
 
 def _quotas(hosts: list[str], taken: dict[str, int], count: int) -> dict[str, int]:
-    """How many more pipelines each host gets so that all hosts end as even as what is already taken allows."""
+    """Return how many more pipelines each host gets for the most even spread.
+
+    Args:
+        hosts: names of the hosts.
+        taken: number of pipelines that each host has already.
+        count: number of pipelines to spread.
+    """
     quotas = dict.fromkeys(hosts, 0)
     for _ in range(count):
         least = min(hosts, key=lambda host: (taken[host] + quotas[host], _weight(host, "")))
@@ -96,11 +102,21 @@ def _quotas(hosts: list[str], taken: dict[str, int], count: int) -> dict[str, in
 
 
 def assign(pipelines: Iterable[Mapping[str, Any]], hosts: Iterable[str]) -> dict[str, str]:
-    """Pipeline name -> inventory host that runs it.
+    """Assign each pipeline to an inventory host.
 
-    A pipeline's own `kapacitor` wins. The others are spread evenly (host loads differ by at most one, as far as the
-    fixed ones allow) by rendezvous hashing within quotas, so that the order of the lists doesn't matter, and a pipeline
-    that is added or removed moves few others. Disabled pipelines keep their place.
+    A pipeline's key `kapacitor` decides. The other pipelines are spread evenly: the hosts' loads differ by at most one,
+    as far as fixed pipelines allow. Rendezvous hashing within quotas makes the result independent of the lists' order,
+    and a pipeline that is added or removed moves few others. Disabled pipelines keep their place.
+
+    Args:
+        pipelines: the inventory's pipelines.
+        hosts: names of the hosts in the group kapacitor.
+
+    Returns:
+        The host of each pipeline, by the pipeline's name.
+
+    Raises:
+        AnsibleFilterError: there is no host, or a pipeline names one that is not in the group.
     """
     known = sorted(hosts)
     wanted = {str(pipeline["name"]): pipeline.get("kapacitor") for pipeline in pipelines}
@@ -128,10 +144,10 @@ def assign(pipelines: Iterable[Mapping[str, Any]], hosts: Iterable[str]) -> dict
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Filter name -> function."""
+        """Return each filter's function by its name."""
         return {
             "anomaly_validate": pipeline_problems,
             "anomaly_normalize": normalize,

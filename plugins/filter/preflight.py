@@ -1,4 +1,4 @@
-"""Filter: what is wrong with a host. The judgement is in plugin_utils/preflight/host.py."""
+"""Filter of the role preflight: finds a host's problems, by the checks of plugin_utils/preflight/host.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.hos
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Filter name -> function."""
+        """Return each filter's function by its name."""
         return {"preflight_host_problems": host_problems}

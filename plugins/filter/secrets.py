@@ -8,7 +8,7 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.secret_rules 
 
 
 class FilterModule:
-    """Register the filter with Ansible."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
         """Return each filter's function by its name."""

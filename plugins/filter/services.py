@@ -355,10 +355,10 @@ def summary_lines(
 
 
 class FilterModule:
-    """Names of the filters, for Ansible."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        """Name to function."""
+        """Return each filter's function by its name."""
         return {
             "service_urls": service_urls,
             "services_checks": services_checks,

@@ -1,4 +1,4 @@
-"""Filters over the inventory's `kapacitor_udfs`. What an entry means is in plugin_utils/udfs/entries.py."""
+"""Filters over the inventory's `kapacitor_udfs`. plugin_utils/udfs/entries.py defines an entry's meaning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.udfs.entries import PYTHON, Own, is_own, own
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.udfs.entries import (
+    PYTHON,
+    FolderUdf,
+    folder_udf,
+    is_folder_udf,
+)
 
 DOCUMENTATION = """
 name: udfs
@@ -16,57 +21,85 @@ short_description: Filters over kapacitor_udfs
 """
 
 
-def _owned(entries: Mapping[str, Any], root: str, timeout: str) -> list[Own]:
-    return [own(name, entry, Path(root), timeout) for name, entry in entries.items() if is_own(entry)]
+def _folder_udfs(entries: Mapping[str, Any], root: str, timeout: str) -> list[FolderUdf]:
+    return [folder_udf(name, entry, Path(root), timeout) for name, entry in entries.items() if is_folder_udf(entry)]
 
 
 def folders(entries: Mapping[str, Any], root: str) -> list[dict[str, Any]]:
-    """The UDFs that come from folders on the controller: name, directory, and the command that checks one."""
+    """Return the UDFs that come from folders on the controller.
+
+    Args:
+        entries: the inventory's `kapacitor_udfs`.
+        root: folder that relative folders start from.
+
+    Returns:
+        For each UDF its `name`, its `directory`, and `check`, the command that checks it in the container.
+    """
     return [
-        {"name": each.name, "directory": str(each.directory), "check": [PYTHON, *each.arguments("check")]}
-        for each in _owned(entries, root, "")
+        {"name": udf.name, "directory": str(udf.directory), "check": [PYTHON, *udf.arguments("check")]}
+        for udf in _folder_udfs(entries, root, "")
     ]
 
 
 def folder(name: str, digest: str) -> str:
-    """The name of a packed folder."""
-    return Own(name, Path(), "", "", "").folder(digest)
+    """Return the name of a UDF's packed folder with this digest."""
+    return FolderUdf(name, Path(), "", "", "").folder(digest)
 
 
 def environment(name: str, digest: str) -> dict[str, str]:
-    """The variables that a UDF's process has for its packed folder."""
-    return Own(name, Path(), "", "", "").environment(digest)
+    """Return the environment variables of a UDF's process for its packed folder with this digest."""
+    return FolderUdf(name, Path(), "", "", "").environment(digest)
 
 
 def functions(entries: Mapping[str, Any], root: str, digests: Mapping[str, str], timeout: str) -> dict[str, Any]:
-    """Name -> what kapacitor.conf says of it, for all entries. `digests`: of the packed folders, by name."""
+    """Return the entries of kapacitor.conf for all UDFs, by their names.
+
+    Args:
+        entries: the inventory's `kapacitor_udfs`.
+        root: folder that relative folders start from.
+        digests: the digests of the packed folders, by UDF.
+        timeout: the default timeout of a UDF.
+    """
     return {
-        **{name: entry for name, entry in entries.items() if not is_own(entry)},
-        **{each.name: each.function(digests[each.name]) for each in _owned(entries, root, timeout)},
+        **{name: entry for name, entry in entries.items() if not is_folder_udf(entry)},
+        **{udf.name: udf.function(digests[udf.name]) for udf in _folder_udfs(entries, root, timeout)},
     }
 
 
 def servers(entries: Mapping[str, Any], root: str, digests: Mapping[str, str]) -> list[str]:
-    """The shell commands of the servers that socket mode needs."""
+    """Return the shell commands that start the servers of UDFs in socket mode.
+
+    Args:
+        entries: the inventory's `kapacitor_udfs`.
+        root: folder that relative folders start from.
+        digests: the digests of the packed folders, by UDF.
+    """
     commands = []
-    for each in _owned(entries, root, ""):
-        if each.mode == "socket":
-            variables = [f"{key}={value}" for key, value in each.environment(digests[each.name]).items()]
-            serve = each.arguments("serve", "--mode", "600", "--preload", each.socket)
+    for udf in _folder_udfs(entries, root, ""):
+        if udf.mode == "socket":
+            variables = [f"{key}={value}" for key, value in udf.environment(digests[udf.name]).items()]
+            serve = udf.arguments("serve", "--mode", "600", "--preload", udf.socket)
             commands.append(shlex.join(["env", *variables, PYTHON, *serve]))
     return commands
 
 
 def tasks(entries: Mapping[str, Any], root: str) -> list[dict[str, Any]]:
-    """The tasks of all UDFs: name, script (a path), database, retention_policy, enabled, kapacitor."""
-    return [{**asdict(task), "script": str(task.script)} for each in _owned(entries, root, "") for task in each.tasks]
+    """Return the tasks of all UDFs, each with the keys of UdfTask and its script as a path.
+
+    Args:
+        entries: the inventory's `kapacitor_udfs`.
+        root: folder that relative folders start from.
+    """
+    return [
+        {**asdict(task), "script": str(task.script)} for udf in _folder_udfs(entries, root, "") for task in udf.tasks
+    ]
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Filter name -> function."""
+        """Return each filter's function by its name."""
         return {
             "udf_environment": environment,
             "udf_folder": folder,

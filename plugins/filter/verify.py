@@ -85,10 +85,10 @@ def verify_problems(hosts: Sequence[str], variables: Mapping[str, Mapping[str, A
 
 
 class FilterModule:
-    """Names of the filters, for Ansible."""
+    """Register the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        """Name to function."""
+        """Return each filter's function by its name."""
         return {
             "verify_checked": verify_checked,
             "verify_containers": verify_containers,

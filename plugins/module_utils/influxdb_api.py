@@ -21,15 +21,15 @@ NO_ADMIN_YET = "create admin user first"
 _FORM = "application/x-www-form-urlencoded"
 
 
-class InfluxError(ApiError):
+class InfluxApiError(ApiError):
     """A request or a statement that failed."""
 
 
-class Influx(HttpApi):
+class InfluxApi(HttpApi):
     """A client for one InfluxDB 1.x. ``url`` may have a path."""
 
     product = "InfluxDB"
-    error = InfluxError
+    error = InfluxApiError
 
     def version(self) -> str:
         """Return the version that InfluxDB gives itself in the answer to a ping; "unknown" for some builds."""
@@ -39,18 +39,18 @@ class Influx(HttpApi):
     def query(self, statement: str) -> list[dict[str, Any]]:
         """Run one or more InfluxQL statements and return one result for each.
 
-        Raises InfluxError when the request or any of the statements failed.
+        Raises InfluxApiError when the request or any of the statements failed.
         """
         _, text = self._send("POST", "/query", urlencode({"q": statement}).encode(), _FORM)
         try:
             answer = json.loads(text)
         except ValueError as error:
-            raise InfluxError(
+            raise InfluxApiError(
                 f"{self.url}/query: the answer is not JSON, so this is not InfluxDB: {text[:200]!r}"
             ) from error
         for result in answer.get("results", []):
             if "error" in result:
-                raise InfluxError(f"InfluxDB refuses a statement: {result['error']}")
+                raise InfluxApiError(f"InfluxDB refuses a statement: {result['error']}")
         return list(answer.get("results", []))
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
@@ -64,10 +64,10 @@ class Influx(HttpApi):
         return found
 
     def accepts(self) -> bool:
-        """Whether InfluxDB lets the client's user in. Raises InfluxError for anything but a yes or a no."""
+        """Whether InfluxDB lets the client's user in. Raises InfluxApiError for anything but a yes or a no."""
         try:
             self.query("SHOW DATABASES")
-        except InfluxError as error:
+        except InfluxApiError as error:
             if error.status == 401:
                 return False
             raise

@@ -144,8 +144,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.http_api import CONNECTION_ARGUMENTS
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api import (
     NO_ADMIN_YET,
-    Influx,
-    InfluxError,
+    InfluxApi,
+    InfluxApiError,
     duration_ns,
     identifier,
     privileges,
@@ -191,7 +191,7 @@ def create_user(name: str, password: str, admin: bool) -> Statement:
     )
 
 
-def read_state(influx: Influx, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> State:
+def read_state(influx: InfluxApi, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> State:
     """Ask InfluxDB what it has of the databases and users."""
     there = {str(row["name"]) for row in influx.rows("SHOW DATABASES")}
     admins = {str(row["user"]): bool(row["admin"]) for row in influx.rows("SHOW USERS")}
@@ -302,15 +302,15 @@ def problems(params: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def run(influx: Influx, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring InfluxDB into the described state and return the module's result. Raises InfluxError."""
+def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Bring InfluxDB into the described state and return the module's result. Raises InfluxApiError."""
     databases, users = params["databases"], params["users"]
     version = influx.version()
     statements: list[Statement] = []
     admin_created = False
     try:
         influx.query("SHOW DATABASES")
-    except InfluxError as error:
+    except InfluxApiError as error:
         if error.status != 403 or NO_ADMIN_YET not in str(error):
             raise
         admin_created = True
@@ -365,8 +365,8 @@ def main() -> None:
     if wrong:
         module.fail_json(msg=" ".join(wrong))
     try:
-        result = run(Influx.from_params(module.params), module.params, module.check_mode)
-    except InfluxError as error:
+        result = run(InfluxApi.from_params(module.params), module.params, module.check_mode)
+    except InfluxApiError as error:
         module.fail_json(msg=str(error), status=error.status)
     module.exit_json(**result)
 

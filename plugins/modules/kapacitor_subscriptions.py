@@ -105,12 +105,16 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.http_api import CONNECTION_ARGUMENTS
-from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api import Influx, InfluxError, identifier
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api import (
+    InfluxApi,
+    InfluxApiError,
+    identifier,
+)
 
 POLL_SECONDS = 0.5
 
 
-def subscriptions(influx: Influx, destination: str) -> list[dict[str, str]]:
+def subscriptions(influx: InfluxApi, destination: str) -> list[dict[str, str]]:
     """Return the subscriptions that deliver to the destination, without the tokens in their addresses."""
     return [
         {"database": row["__series"], "retention_policy": row["retention_policy"], "name": row["name"]}
@@ -139,8 +143,8 @@ def missing(there: Sequence[Mapping[str, str]], name: str, expected: Mapping[str
     )
 
 
-def run(influx: Influx, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Remove stale subscriptions, wait for the expected ones, and return the module's result. Raises InfluxError."""
+def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Remove stale subscriptions, wait for the expected ones, and return the module's result. Raises InfluxApiError."""
     name, destination, expected = params["name"], params["destination"], params["expected"]
     before = subscriptions(influx, destination)
     stale = [entry for entry in before if params["state"] == "absent" or entry["name"] != name]
@@ -181,8 +185,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(Influx.from_params(module.params), module.params, module.check_mode)
-    except InfluxError as error:
+        result = run(InfluxApi.from_params(module.params), module.params, module.check_mode)
+    except InfluxApiError as error:
         module.fail_json(msg=str(error), status=error.status)
     if result["missing"] and not module.check_mode:
         module.fail_json(

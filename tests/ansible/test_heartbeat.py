@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
-from ansible_collections.influx_anomaly.stack.plugins.callback.heartbeat import Heartbeat, duration, last_line
+from ansible_collections.influx_anomaly.stack.plugins.callback.heartbeat import LongTaskReporter, duration, last_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,14 +50,14 @@ def said() -> Queue[str]:
 
 
 @pytest.fixture
-def heartbeat(said: Queue[str]) -> Iterator[Heartbeat]:
+def heartbeat(said: Queue[str]) -> Iterator[LongTaskReporter]:
     # every=0 would never let go of the lock that start() needs.
-    beat = Heartbeat(said.put, after=0, every=0.01)
+    beat = LongTaskReporter(said.put, after=0, every=0.01)
     yield beat
     beat.close()
 
 
-def test_it_speaks_of_the_running_task(heartbeat: Heartbeat, said: Queue[str], tmp_path: Path) -> None:
+def test_it_speaks_of_the_running_task(heartbeat: LongTaskReporter, said: Queue[str], tmp_path: Path) -> None:
     log = tmp_path / "build.log"
     log.write_text("from an earlier run\n", encoding="utf-8")
     heartbeat.start("Build the image")
@@ -73,14 +73,14 @@ def test_it_speaks_of_the_running_task(heartbeat: Heartbeat, said: Queue[str], t
 
 
 def test_it_is_silent_between_tasks(said: Queue[str]) -> None:
-    beat = Heartbeat(said.put, after=3600, every=3600)
+    beat = LongTaskReporter(said.put, after=3600, every=3600)
     beat.start("Quick")
     beat.stop()
     beat.close()
     assert said.empty()
 
 
-def test_no_thread_is_left(heartbeat: Heartbeat) -> None:
+def test_no_thread_is_left(heartbeat: LongTaskReporter) -> None:
     heartbeat.start("Task")
     assert any(thread.name == "heartbeat" for thread in threading.enumerate())
     heartbeat.close()

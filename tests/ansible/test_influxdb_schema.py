@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api import (
-    Influx,
-    InfluxError,
+    InfluxApi,
+    InfluxApiError,
     duration_ns,
     identifier,
     privileges,
@@ -163,7 +163,7 @@ class TestInfluxql:
         assert privileges(rows) == {"a": "ALL", "b": "READ"}
 
 
-class Told(Influx):
+class Told(InfluxApi):
     """An InfluxDB that answers from a list of what it was asked, and keeps the questions."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
@@ -186,7 +186,7 @@ class TestFirstAdmin:
     PARAMETERS: dict[str, Any] = {"username": "admin", "password": "secret", "databases": [], "users": []}  # noqa: RUF012
 
     def influx(self) -> Told:
-        refusal = InfluxError("create admin user first or disable authentication", status=403)
+        refusal = InfluxApiError("create admin user first or disable authentication", status=403)
         return Told({"SHOW DATABASES": [refusal]})
 
     def test_is_created_while_there_are_no_users(self) -> None:
@@ -209,8 +209,8 @@ class TestFirstAdmin:
         ]
 
     def test_another_refusal_is_an_error(self) -> None:
-        influx = Told({"SHOW DATABASES": [InfluxError("authorization failed", status=401)]})
-        with pytest.raises(InfluxError, match="authorization failed"):
+        influx = Told({"SHOW DATABASES": [InfluxApiError("authorization failed", status=401)]})
+        with pytest.raises(InfluxApiError, match="authorization failed"):
             SCHEMA.run(influx, self.PARAMETERS, check_mode=False)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..kapacitor_conf import SEVERAL
-from ..udfs.entries import is_own, own
+from ..kapacitor_conf import REPEATABLE
+from ..udfs.entries import folder_udf, is_folder_udf
 from . import tickscripts
 from .inventory import Host, Inventory
 from .problem import Problem, one_of, show
@@ -84,7 +84,7 @@ def _sections(host: Host, services: Mapping[str, Any]) -> Iterator[Problem]:
         place = f"{_SERVICES}.{name}"
         if name not in known:
             yield _problem(host, place, "", "kapacitor.conf has no such section for alerts", one_of(name, known))
-        elif isinstance(given, list) and name not in SEVERAL:
+        elif isinstance(given, list) and name not in REPEATABLE:
             yield _problem(host, place, "", "there can be only one", "write a mapping of its options")
         elif not all(isinstance(entry, Mapping) for entry in entries):
             yield _problem(host, place, "(hidden)", "is not a mapping", "write the section's options, key: value")
@@ -118,10 +118,10 @@ def _topics(host: Host, entries: list[Mapping[str, Any]], root: Path) -> set[str
 
 def _script_topics(name: str, entry: Any, root: Path) -> set[str]:
     """What the TICKscripts of a UDF of one's own alert on; nothing if the entry is wrong, which is told elsewhere."""
-    if not is_own(entry):
+    if not is_folder_udf(entry):
         return set()
     try:
-        scripts = [task.script for task in own(name, entry, root, "").tasks if task.script.is_file()]
+        scripts = [task.script for task in folder_udf(name, entry, root, "").tasks if task.script.is_file()]
     except (AttributeError, KeyError, TypeError):
         return set()
     texts = [script.read_text(encoding="utf-8", errors="replace") for script in scripts]

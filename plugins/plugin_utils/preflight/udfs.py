@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..udfs.entries import is_own, own
+from ..udfs.entries import folder_udf, is_folder_udf
 from .inventory import Host, Inventory
 from .problem import Problem, one_of, show
 
@@ -94,7 +94,7 @@ def _entry(inventory: Inventory, host: Host, name: str, entry: Any, root: Path) 
     )
     if wrong_tasks:
         yield _problem(host, f"{name}.tasks", entry["tasks"], "is not a list of mappings", "write - name: …")
-    elif is_own(entry) and not unknown:
+    elif is_folder_udf(entry) and not unknown:
         yield from _own(inventory, host, name, entry, root)
 
 
@@ -116,7 +116,7 @@ def _own(inventory: Inventory, host: Host, name: str, entry: Mapping[str, Any], 
                 host, f"{place}.kapacitor", task["kapacitor"], "is not a host of the group kapacitor",
                 f"one of {', '.join(names)}",
             )  # fmt: skip
-    udf = own(name, entry, root, "10s")
+    udf = folder_udf(name, entry, root, "10s")
     if udf.mode not in ("process", "socket"):
         yield _problem(host, f"{name}.mode", udf.mode, "is none of process, socket", "process, unless memory is scarce")
     if not udf.directory.is_dir():

@@ -1,1 +1,5 @@
-"""UDFs of a user's own: what an entry of the inventory's `kapacitor_udfs` means, and how its folder is packed."""
+"""Custom UDFs: the entries of the inventory's `kapacitor_udfs`, and how their folders are packed.
+
+- `entries`: an entry with its defaults filled in, and what follows from it for kapacitor.conf.
+- `bundle`: packs a UDF's folder and its packages into one archive.
+"""

@@ -1,8 +1,8 @@
-"""Packs a UDF's folder for a host, on the controller: its code, and the packages that it asks for.
+"""Packs a UDF's folder on the controller for a host: the UDF's code and the packages that it requires.
 
-A folder is known by the digest of all that goes into it, so that a host which has it needs nothing, and nothing is ever
-changed in place. Packages are those of `requirements.txt`, as wheels for the image's Python and the host's processor:
-nothing is compiled, and neither the host nor the image needs pip or a way to a package registry.
+The digest of all content names a packed folder. A host that has the folder needs no transfer, and no folder ever
+changes in place. Packages come from `requirements.txt`, as wheels for the image's Python and the host's processor:
+nothing is compiled, and neither the host nor the image needs pip or access to a package registry.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REQUIREMENTS = "requirements.txt"
-# The wheels that the image (Debian 13, glibc 2.41) takes, by their usual names; pip knows the older ones from 2014.
+# The platforms of wheels that the image (Debian 13, glibc 2.41) accepts. pip derives older ones from manylinux2014.
 _PLATFORMS = ("_2_34", "_2_31", "_2_28", "_2_27", "_2_26", "_2_24", "_2_17", "2014")
 _VERSION = "1"
 
@@ -26,7 +26,10 @@ class BundleError(ValueError):
 
 
 def files(directory: Path) -> Iterator[Path]:
-    """What belongs to a UDF: every file that is neither hidden nor Python's own. TICKscripts go to Kapacitor's API."""
+    """Yield a UDF's files: all that are neither hidden nor Python's cache.
+
+    TICKscripts are left out, since they go to Kapacitor's API.
+    """
     for path in sorted(directory.rglob("*")):
         parts = path.relative_to(directory).parts
         if path.suffix == ".tick" or not path.is_file():
@@ -37,20 +40,34 @@ def files(directory: Path) -> Iterator[Path]:
 
 
 def digest(directory: Path, python: str, architecture: str) -> str:
-    """SHA-256 over the files; if there are packages, over what they are chosen for, too."""
-    found = hashlib.sha256(_VERSION.encode())
+    """Return the SHA-256 of a UDF's files, and of what its packages are chosen by.
+
+    Args:
+        directory: the UDF's folder.
+        python: version of the image's Python, which chooses the packages.
+        architecture: the host's processor, which chooses the packages.
+    """
+    total = hashlib.sha256(_VERSION.encode())
     for path in files(directory):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
-        found.update(f"{path.relative_to(directory).as_posix()}\0{content}\n".encode())
+        total.update(f"{path.relative_to(directory).as_posix()}\0{content}\n".encode())
     if (directory / REQUIREMENTS).is_file():
-        found.update(f"{python} {architecture}\n".encode())
-    return found.hexdigest()
+        total.update(f"{python} {architecture}\n".encode())
+    return total.hexdigest()
 
 
 def pack(directory: Path, archive: Path, python: str, architecture: str, index: str = "") -> None:
-    """Writes a tar.gz with the folders `code` and `packages`. `index`: a mirror of PyPI.
+    """Write a tar.gz with the folders `code` and `packages`.
 
-    Raises BundleError with what pip said if a package cannot be had.
+    Args:
+        directory: the UDF's folder.
+        archive: the file to write.
+        python: version of the image's Python.
+        architecture: the host's processor.
+        index: address of a mirror of PyPI; empty for PyPI.
+
+    Raises:
+        BundleError: pip cannot provide a package; the message holds pip's output.
     """
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(".partial")

@@ -1,4 +1,4 @@
-"""What an entry of `kapacitor_udfs` means: defaults filled in, and what Kapacitor's configuration says of it.
+"""The entries of `kapacitor_udfs`: their defaults, and their sections of kapacitor.conf.
 
 An entry is one of three kinds: a folder on the controller with a module that declares a UDF by `kapacitor_udf` (the
 usual one, and what `{}` means: the folder `udfs/NAME`), a program that is in the image (`prog`), or a socket that
@@ -18,8 +18,17 @@ CONTAINER_DIR = "/etc/kapacitor/udfs"
 
 
 @dataclass(frozen=True)
-class Task:
-    """A task of the user's own. script: path on the controller. kapacitor: inventory host; None where any will do."""
+class UdfTask:
+    """A task of a custom UDF.
+
+    Attributes:
+        name: the task's id in Kapacitor.
+        script: path of the TICKscript on the controller.
+        database: the database whose points the task sees.
+        retention_policy: the retention policy of those points.
+        enabled: whether the task runs.
+        kapacitor: inventory host that runs the task; None for any host.
+    """
 
     name: str
     script: Path
@@ -30,8 +39,18 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Own:
-    """A UDF that comes from a folder on the controller."""
+class FolderUdf:
+    """A custom UDF that comes from a folder on the controller.
+
+    Attributes:
+        name: name of the UDF in TICKscripts.
+        directory: its folder on the controller.
+        module: Python module that declares the UDF, with `:NAME` if the folder has several.
+        mode: `process` or `socket`.
+        timeout: Kapacitor's timeout for the UDF.
+        env: environment variables of the UDF's process.
+        tasks: the tasks that use the UDF.
+    """
 
     name: str
     directory: Path
@@ -39,25 +58,29 @@ class Own:
     mode: str
     timeout: str
     env: dict[str, str] = field(default_factory=dict)
-    tasks: tuple[Task, ...] = ()
+    tasks: tuple[UdfTask, ...] = ()
 
     @property
     def module_file(self) -> Path | None:
-        """The file of the module, or None if the folder has none."""
+        """File of the module, or None if the folder lacks it."""
         stem = self.directory.joinpath(*self.module.split(":")[0].split("."))
         return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
 
     @property
     def socket(self) -> str:
-        """Where its server listens, in socket mode: a place in the container's memory."""
+        """Path of the server's socket in socket mode, in the container's memory."""
         return f"/tmp/udf-{self.name}.sock"  # noqa: S108 - a tmpfs of the container's own
 
     def arguments(self, *command: str) -> list[str]:
-        """What Python is started with: a command of kapacitor_udf on the module."""
+        """Return the arguments of Python for a command of kapacitor_udf on the module."""
         return ["-m", "kapacitor_udf", *command, self.module]
 
     def environment(self, digest: str) -> dict[str, str]:
-        """The variables that its process has; `digest` names the packed folder."""
+        """Return the environment variables of the UDF's process.
+
+        Args:
+            digest: digest of the packed folder.
+        """
         base = f"{CONTAINER_DIR}/{self.folder(digest)}"
         return {
             "PYTHONPATH": f"{base}/code:{base}/packages",
@@ -68,11 +91,15 @@ class Own:
         }
 
     def folder(self, digest: str) -> str:
-        """The name of its packed folder: another content is another folder."""
+        """Return the name of the packed folder, which changes with the folder's content."""
         return f"{self.name}-{digest[:12]}"
 
     def function(self, digest: str) -> dict[str, Any]:
-        """Its entry in kapacitor.conf."""
+        """Return the UDF's entry in kapacitor.conf.
+
+        Args:
+            digest: digest of the packed folder.
+        """
         if self.mode == "socket":
             return {"socket": self.socket, "timeout": self.timeout}
         return {
@@ -83,15 +110,22 @@ class Own:
         }
 
 
-def is_own(entry: Any) -> bool:
-    """Whether an entry is of a folder on the controller."""
+def is_folder_udf(entry: Any) -> bool:
+    """Return whether an entry names a folder on the controller, rather than a program or a socket."""
     return isinstance(entry, Mapping) and "prog" not in entry and "socket" not in entry
 
 
-def own(name: str, entry: Mapping[str, Any], root: Path, timeout: str) -> Own:
-    """An entry with its defaults filled in. `root`: where relative folders start; `timeout`: the default."""
+def folder_udf(name: str, entry: Mapping[str, Any], root: Path, timeout: str) -> FolderUdf:
+    """Return an entry with its defaults filled in.
+
+    Args:
+        name: name of the UDF.
+        entry: the inventory's mapping.
+        root: folder that relative folders start from.
+        timeout: the default for the entry's timeout.
+    """
     directory = root / str(entry.get("directory") or f"udfs/{name}")
-    return Own(
+    return FolderUdf(
         name=name,
         directory=directory,
         module=str(entry.get("module") or name),
@@ -102,8 +136,8 @@ def own(name: str, entry: Mapping[str, Any], root: Path, timeout: str) -> Own:
     )
 
 
-def _task(task: Mapping[str, Any], directory: Path) -> Task:
-    return Task(
+def _task(task: Mapping[str, Any], directory: Path) -> UdfTask:
+    return UdfTask(
         name=str(task["name"]),
         script=directory / str(task.get("script") or f"{task['name']}.tick"),
         database=str(task["database"]),
