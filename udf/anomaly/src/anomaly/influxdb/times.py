@@ -46,7 +46,7 @@ def resolve_range(pipeline: Pipeline, begin: str | None, end: str | None, now_ns
     Raises:
         SpecError: a time is not a time, or no whole window lies between the two.
     """
-    asked = (begin or pipeline.training.start, end or pipeline.training.stop)
+    asked = (begin or pipeline.training.begin, end or pipeline.training.end)
     begin_ns = parse_time_or_age(asked[0], "--from" if begin else "training.from", now_ns)
     end_ns = parse_time_or_age(asked[1], "--to" if end else "training.to", now_ns)
     window_ns = pipeline.window_ns

@@ -41,7 +41,7 @@ class TickscriptError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
+class VarDeclaration:
     """A var of a script.
 
     Attributes:
@@ -77,10 +77,10 @@ def find_script(pipeline: Pipeline, directories: Sequence[Path]) -> str:
     raise TickscriptError("is not there", f"write the TICKscript {name} into {folders}, or remove the key")
 
 
-def declarations(script: str) -> list[Declaration]:
+def declarations(script: str) -> list[VarDeclaration]:
     """Return the vars of a script, with and without a value, in their order."""
     return [
-        Declaration(match["name"], match["type"]) for match in _TOKENS.finditer(script) if match["name"] is not None
+        VarDeclaration(match["name"], match["type"]) for match in _TOKENS.finditer(script) if match["name"] is not None
     ]
 
 

@@ -1,8 +1,16 @@
-"""The pipeline specification: the one description that drives the training query, the TICKscript, the features, the
-dashboard and the alert rules.
+"""The pipeline specification, which drives the training query, the TICKscript, the features, the dashboard and alerts.
 
-Needs the standard library and jsonschema, so that the controller can import it; jsonschema is loaded by the first
-check.
+Modules, in the order in which an inventory's entry passes them:
+
+- `schema`: the published JSON Schema.
+- `validate`: from what people wrote to pipelines, or to messages with a fix.
+- `duration`: durations in InfluxQL's notation.
+- `detectors`: what a pipeline may say of its detector.
+- `specification`: a pipeline as a value, with its defaults and its fingerprint.
+- `checks`: rules that JSON Schema cannot express.
+
+The room needs the standard library and jsonschema, so that the controller can import it. The first check loads
+jsonschema.
 """
 
 from anomaly.pipeline.duration import DurationError, format_duration, parse_duration

@@ -1,6 +1,6 @@
-"""What JSON Schema cannot say: rules between keys, and names that would be ambiguous in the results.
+"""Rules that JSON Schema cannot express: between keys, and about names that would be ambiguous in the results.
 
-Each check yields (key, value, what is wrong and what to write instead).
+Each check yields findings: the key, its value, and what is wrong with what to write instead.
 """
 
 import math
@@ -31,7 +31,7 @@ _MIN_EVERY_NS = 60_000_000_000
 
 
 def check(pipeline: Pipeline) -> Iterator[Finding]:
-    """All findings of one pipeline."""
+    """Yield all findings of one pipeline."""
     yield from _window(pipeline)
     yield from _names(pipeline)
     yield from _fields(pipeline)
@@ -123,28 +123,28 @@ def _seasonality(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _training(pipeline: Pipeline) -> Iterator[Finding]:
-    start, start_ok = _time(pipeline.training.start)
-    stop, stop_ok = _time(pipeline.training.stop)
-    if not start_ok:
+    begin, begin_ok = _time(pipeline.training.begin)
+    end, end_ok = _time(pipeline.training.end)
+    if not begin_ok:
         yield (
             "training.from",
-            pipeline.training.start,
+            pipeline.training.begin,
             "is no such time: write a duration before now (24h) or an RFC 3339 time",
         )
-    if not stop_ok:
+    if not end_ok:
         yield (
             "training.to",
-            pipeline.training.stop,
+            pipeline.training.end,
             "is no such time: write a duration before now (0s) or an RFC 3339 time",
         )
-    if isinstance(start, int) and isinstance(stop, int) and start <= stop:
+    if isinstance(begin, int) and isinstance(end, int) and begin <= end:
         yield (
             "training.from",
-            pipeline.training.start,
-            f"is not before training.to ({pipeline.training.stop}): both are durations before now",
+            pipeline.training.begin,
+            f"is not before training.to ({pipeline.training.end}): both are durations before now",
         )
-    if isinstance(start, datetime) and isinstance(stop, datetime) and start >= stop:
-        yield "training.from", pipeline.training.start, f"is not before training.to ({pipeline.training.stop})"
+    if isinstance(begin, datetime) and isinstance(end, datetime) and begin >= end:
+        yield "training.from", pipeline.training.begin, f"is not before training.to ({pipeline.training.end})"
 
 
 def _time(text: str) -> tuple[int | datetime | None, bool]:

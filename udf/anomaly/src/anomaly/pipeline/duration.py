@@ -16,7 +16,7 @@ _UNITS = {
     "d": 86_400_000_000_000,
     "w": 604_800_000_000_000,
 }
-# `ns` is left out: TICKscript does not know it, and no pipeline needs it.
+# TICKscript does not know `ns`, and no pipeline needs it.
 _WRITTEN = ("w", "d", "h", "m", "s", "ms", "u")
 _PART = re.compile(r"([0-9]+)(ns|ms|u|µ|s|m|h|d|w)")
 _INT64_MAX = 2**63 - 1
@@ -27,7 +27,14 @@ class DurationError(ValueError):
 
 
 def parse_duration(text: str) -> int:
-    """Nanoseconds of `text`. Raises DurationError for anything else than integers with units, and beyond int64."""
+    """Return the nanoseconds of a duration.
+
+    Args:
+        text: integers with units, such as `1h30m`.
+
+    Raises:
+        DurationError: the text is not such a duration, or is longer than int64 nanoseconds.
+    """
     total = 0
     position = 0
     while position < len(text):
@@ -44,9 +51,13 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(nanoseconds: int) -> str:
-    """The shortest notation with one unit, valid in InfluxQL and in TICKscript alike: 90_000_000_000 -> '90s'.
+    """Return the shortest notation with one unit, which InfluxQL and TICKscript both take.
 
-    Raises DurationError where less than a microsecond would be lost.
+    Args:
+        nanoseconds: the duration, such as 90_000_000_000 for `90s`.
+
+    Raises:
+        DurationError: the duration is not a multiple of a microsecond.
     """
     for unit in _WRITTEN:
         if nanoseconds and nanoseconds % _UNITS[unit] == 0:

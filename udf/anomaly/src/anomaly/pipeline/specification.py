@@ -1,4 +1,8 @@
-"""A pipeline as a value: frozen, complete, comparable, with its canonical JSON and its fingerprint."""
+"""A pipeline as a value: frozen, complete and comparable.
+
+The pipeline's canonical JSON is its specification. The fingerprint is a hash of the keys that change features or
+scores; a model is only used for the fingerprint that it was trained for.
+"""
 
 import hashlib
 import json
@@ -11,8 +15,8 @@ from typing import Any
 from anomaly.pipeline.detectors import descriptions
 from anomaly.pipeline.duration import format_duration, parse_duration
 
-# Another value of one of these makes other features or other scores, so a model trained with the old value is refused.
-# The rest (name, periods, alerts, training range, where it runs) can change without training again.
+# A model that was trained with another value of one of these keys is refused. The other keys (name, periods, alerts,
+# training range, host) can change without training again.
 _FINGERPRINTED = (
     "database",
     "retention_policy",
@@ -26,14 +30,20 @@ _FINGERPRINTED = (
     "missing",
     "seasonality",
 )
-# Of these the default is left out, so that pipelines that do not name them are what they were before there were any.
+# Keys at their default do not enter the fingerprint, so adding a key does not change existing fingerprints.
 _FINGERPRINTED_UNLESS = {"missing": "skip", "seasonality": "1d"}
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field, and which of its deviations count. unit: for people; None: not told. direction: one of DIRECTIONS, the
-    side of the usual that matters. min_deviation: how far from the usual is still usual, in the field's own unit."""
+    """One field of a pipeline, and which of its deviations count.
+
+    Attributes:
+        name: the field's name in InfluxDB.
+        unit: the unit that people read behind its numbers; None if the pipeline names none.
+        direction: one of DIRECTIONS, the side of the baseline on which deviations count.
+        min_deviation: the largest deviation from the baseline that does not count, in the field's own unit.
+    """
 
     name: str
     unit: str | None = None
@@ -41,7 +51,14 @@ class Field:
     min_deviation: float = 0.0
 
     def entry(self, *, unit: bool = True) -> str | dict[str, Any]:
-        """As people write it, the shortest: the name alone where nothing else is said. unit: whether to say it."""
+        """Return the shortest entry of a pipeline's `fields` that means this field.
+
+        Args:
+            unit: whether to keep the unit.
+
+        Returns:
+            The name alone if the field has nothing but defaults, else a mapping.
+        """
         more = {
             **({"unit": self.unit} if unit and self.unit is not None else {}),
             **({"direction": self.direction} if self.direction != "both" else {}),
@@ -50,7 +67,7 @@ class Field:
         return {"name": self.name, **more} if more else self.name
 
     def __str__(self) -> str:
-        """For people: what counts of it."""
+        """Return which deviations count, for people."""
         unit = f" {self.unit}" if self.unit is not None else ""
         rules = [f"only what is {self.direction}er than usual counts"] if self.direction != "both" else []
         rules += [f"what is at most {self.min_deviation:g}{unit} from the usual is usual"] if self.min_deviation else []
@@ -59,7 +76,16 @@ class Field:
 
     @classmethod
     def of(cls, entry: str | Mapping[str, Any]) -> "Field":
-        """The inverse of `entry`. Raises KeyError, TypeError or ValueError where it is none."""
+        """Return the field that an entry means.
+
+        Args:
+            entry: a name or a mapping, as `entry` returns it.
+
+        Raises:
+            KeyError: the mapping has no name.
+            TypeError: the entry or a value has another type.
+            ValueError: min_deviation is not a number.
+        """
         if isinstance(entry, str):
             return cls(entry)
         return cls(
@@ -72,24 +98,36 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """On what to train, and when the trainer does it by itself. start, stop: the range of history, each an InfluxQL
-    duration before now or an RFC 3339 time. every: how old a model may become, a duration; None: as old as it likes.
-    on_drift: whether drift is a reason."""
+    """The history that a model is trained on, and when the trainer trains unasked.
 
-    start: str
-    stop: str
+    Attributes:
+        begin: where the history begins, an InfluxQL duration before now or an RFC 3339 time.
+        end: where the history ends, likewise.
+        every: the age at which a model is trained again, a duration; None for no limit.
+        on_drift: whether drift is a reason to train again.
+    """
+
+    begin: str
+    end: str
     every: str | None = None
     on_drift: bool = False
 
     @property
     def every_ns(self) -> int | None:
-        """`every` in nanoseconds."""
+        """The age at which a model is trained again, in nanoseconds; None for no limit."""
         return None if self.every is None else parse_duration(self.every)
 
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """When a period opens and closes. Severities are 0 to 100, durations in InfluxQL's notation."""
+    """When a period opens and closes.
+
+    Attributes:
+        open: the severity that opens a period, 0 to 100.
+        close: the severity below which a period can end, 0 to 100.
+        silence: the duration without data that is a period of its own.
+        merge: the duration of severities below `close` that ends a period.
+    """
 
     open: float
     close: float
@@ -98,33 +136,44 @@ class Periods:
 
     @property
     def silence_ns(self) -> int:
-        """`silence` in nanoseconds."""
+        """The duration without data that is a period, in nanoseconds."""
         return parse_duration(self.silence)
 
     @property
     def merge_ns(self) -> int:
-        """`merge` in nanoseconds."""
+        """The duration of low severities that ends a period, in nanoseconds."""
         return parse_duration(self.merge)
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How drift is judged. horizon: how far back the distribution of now reaches, a duration. psi: the population
-    stability index from which on a feature has drifted."""
+    """How drift is judged.
+
+    Attributes:
+        horizon: the duration before now whose windows are compared with training.
+        psi: the population stability index from which a feature has drifted.
+    """
 
     horizon: str
     psi: float
 
     @property
     def horizon_ns(self) -> int:
-        """`horizon` in nanoseconds."""
+        """The duration whose windows are compared with training, in nanoseconds."""
         return parse_duration(self.horizon)
 
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """What is told, to the handlers of which topic, and from which peak severities on. kinds: some of ALERT_KINDS.
-    topic: None means the stack's own."""
+    """The alerts of a pipeline.
+
+    Attributes:
+        kinds: the kinds that are told, some of ALERT_KINDS.
+        topic: the topic whose handlers are told; None for the stack's own.
+        info: the peak severity from which a period is INFO.
+        warning: the peak severity from which a period is WARNING.
+        critical: the peak severity from which a period is CRITICAL.
+    """
 
     kinds: tuple[str, ...]
     topic: str | None
@@ -135,7 +184,29 @@ class Alerts:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One detection job. Made by `normalize` or `parse`, which check it; all defaults are filled in."""
+    """One detection job with all defaults filled in. `normalize` and `parse` make checked ones.
+
+    Attributes:
+        name: the pipeline's name, which is also its task's.
+        database: the source database.
+        retention_policy: the source retention policy.
+        measurement: the source measurement.
+        watched: the fields, and which of their deviations count.
+        group_by: the tags that tell series apart.
+        window: the length of a window, a duration.
+        aggregate: the functions that make a window's numbers of each field.
+        missing: whether a window that lacks a field is skipped (`skip`) or scored without it (`usual`).
+        detector: the name of the detector.
+        parameters: the parameters of the detector.
+        seasonality: the duration after which the baseline recurs; None if the detector does not look at it.
+        enabled: whether the task runs.
+        kapacitor: the inventory host that runs the task; None for an even spread.
+        tickscript: the file name of a custom TICKscript; None for ours.
+        training: the history that a model is trained on.
+        periods: when a period opens and closes.
+        drift: how drift is judged.
+        alerts: what is told, and on which topic.
+    """
 
     name: str
     database: str
@@ -169,21 +240,21 @@ class Pipeline:
 
     @property
     def season_ns(self) -> int:
-        """After how long what is usual recurs, in nanoseconds; a day, where the detector does not look at it."""
+        """The season in nanoseconds; a day if the detector does not look at it."""
         return parse_duration(self.seasonality or DEFAULT_SEASONALITY)
 
     @property
     def windows_per_day(self) -> float:
-        """How many windows a day has, for one series."""
+        """The number of windows that a series has in a day."""
         return 86_400e9 / self.window_ns
 
     @property
     def trains_itself(self) -> bool:
-        """Whether the trainer looks after its models."""
+        """Whether the trainer looks after the pipeline's models."""
         return self.enabled and (self.training.every is not None or self.training.on_drift)
 
     def as_dict(self) -> dict[str, Any]:
-        """The mapping with all defaults filled in, as `normalize` takes it."""
+        """Return the mapping with all defaults filled in, as `normalize` takes it."""
         return {
             "name": self.name,
             "enabled": self.enabled,
@@ -201,8 +272,8 @@ class Pipeline:
             "parameters": dict(self.parameters),
             **({} if self.seasonality is None else {"seasonality": self.seasonality}),
             "training": {
-                "from": self.training.start,
-                "to": self.training.stop,
+                "from": self.training.begin,
+                "to": self.training.end,
                 **({} if self.training.every is None else {"every": self.training.every}),
                 "on_drift": self.training.on_drift,
             },
@@ -225,37 +296,41 @@ class Pipeline:
     @cached_property
     def fingerprint(self) -> str:
         """12 hex digits of the SHA-256 over the keys that change features or scores."""
-        text = canonical_json(_decisive(self.as_dict()))
+        text = canonical_json(_fingerprinted(self.as_dict()))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
-        """What another specification (a mapping, such as a manifest's) has different, of the fingerprinted keys."""
-        mine, theirs = (_FINGERPRINTED_UNLESS | _decisive(mapping) for mapping in (self.as_dict(), other))
+        """Return a line for each fingerprinted key that differs in another specification.
+
+        Args:
+            other: the other specification as a mapping, such as a manifest's.
+        """
+        here, there = (_FINGERPRINTED_UNLESS | _fingerprinted(mapping) for mapping in (self.as_dict(), other))
         return [
-            f"{key}: {json.dumps(theirs.get(key))} in the model, {json.dumps(mine.get(key))} in the pipeline"
+            f"{key}: {json.dumps(there.get(key))} in the model, {json.dumps(here.get(key))} in the pipeline"
             for key in _FINGERPRINTED
-            if theirs.get(key) != mine.get(key)
+            if there.get(key) != here.get(key)
         ]
 
 
-def _decisive(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """What is fingerprinted of a specification: without units, which change no score."""
-    found = {
+def _fingerprinted(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a specification that is fingerprinted, without units, which change no score."""
+    part = {
         key: mapping[key] for key in _FINGERPRINTED if key in mapping and mapping[key] != _FINGERPRINTED_UNLESS.get(key)
     }
-    return {**found, "fields": unitless(found["fields"])} if "fields" in found else found
+    return {**part, "fields": unitless(part["fields"])} if "fields" in part else part
 
 
 def unitless(fields: Iterable[str | Mapping[str, Any]]) -> list[str | dict[str, Any]]:
-    """A specification's `fields` without their units."""
+    """Return a specification's `fields` without their units."""
     return [Field.of(entry).entry(unit=False) for entry in fields]
 
 
 def canonical_json(specification: Pipeline | Mapping[str, Any]) -> str:
-    """One line of ASCII, keys sorted, no `'`: the same for equal pipelines, and safe inside TICKscript's '''...'''.
+    """Return a specification as one line of ASCII with sorted keys: the same for equal pipelines.
 
-    A triple-quoted TICKscript string has no escapes of its own (kapacitor tick/ast/node.go, newString), so JSON's
-    backslashes arrive as they are.
+    It has no `'`, so it can also stand between the quotes of a TICKscript string (`'''…'''`), which has no escapes of
+    its own (kapacitor tick/ast/node.go, newString).
     """
     mapping = specification.as_dict() if isinstance(specification, Pipeline) else specification
     text = json.dumps(mapping, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -263,13 +338,25 @@ def canonical_json(specification: Pipeline | Mapping[str, Any]) -> str:
 
 
 def usual_severity(window_ns: int) -> float:
-    """The severity that one window in twenty reaches: windows of a day are rare by being few."""
+    """Return the severity that one window in twenty reaches: long windows are rare because there are few of them.
+
+    Args:
+        window_ns: the length of a window in nanoseconds.
+    """
     return 50.0 + 12.5 * math.log10(20.0 * window_ns / 86_400e9)
 
 
 def build(mapping: Mapping[str, Any]) -> Pipeline:
-    """A Pipeline from a mapping whose types are right, with defaults filled in. Raises KeyError, TypeError or
-    ValueError (DurationError) where they are not; `normalize` and `parse` turn that into messages."""
+    """Return the pipeline of a mapping, with defaults filled in. `normalize` and `parse` turn its errors into messages.
+
+    Args:
+        mapping: a pipeline as people write it, which the JSON Schema has accepted.
+
+    Raises:
+        KeyError: a required key is missing.
+        TypeError: a value has another type.
+        ValueError: a value is not a number or, as DurationError, not a duration.
+    """
     window_ns = parse_duration(mapping["window"])
     training = mapping.get("training", {})
     periods = mapping.get("periods", {})
@@ -298,8 +385,8 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         kapacitor=mapping.get("kapacitor"),
         tickscript=mapping.get("tickscript"),
         training=Training(
-            start=training.get("from", DEFAULT_FROM),
-            stop=training.get("to", DEFAULT_TO),
+            begin=training.get("from", DEFAULT_FROM),
+            end=training.get("to", DEFAULT_TO),
             every=format_duration(parse_duration(training["every"])) if "every" in training else None,
             on_drift=training.get("on_drift", False),
         ),
@@ -326,7 +413,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
 
 
 DIRECTIONS = ("both", "high", "low")
-# Aggregates that say how much a field's values differ, how many they are; the others say where they are.
+# These aggregates measure how much the values of a window differ; SHAPES adds their number. The others measure level.
 SPREADS = frozenset({"stddev", "spread"})
 SHAPES = SPREADS | {"count"}
 DEFAULT_AGGREGATE = ("mean", "stddev")
@@ -337,11 +424,11 @@ DEFAULT_FROM = "24h"
 DEFAULT_TO = "0s"
 DEFAULT_OPEN = 75.0
 DEFAULT_CLOSE = 50.0
-# A day, so that what is usual at some hour is no drift.
+# It is a day, so that the course of a day is not drift.
 DEFAULT_HORIZON_NS = 86_400_000_000_000
 DEFAULT_PSI = 0.25
 ALERT_KINDS = ("period", "silence", "drift")
-# Every period, once in 1,000 days, once in 10,000 days.
+# Every period is INFO; a period of once in 1,000 days is WARNING, of once in 10,000 days CRITICAL.
 DEFAULT_INFO = 0.0
 DEFAULT_WARNING = 87.5
 DEFAULT_CRITICAL = 100.0

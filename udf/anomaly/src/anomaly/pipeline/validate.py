@@ -23,7 +23,11 @@ _TYPES = {
 
 
 class SpecError(ValueError):
-    """A specification that is not valid. `problems` lists all that is wrong, one sentence each."""
+    """A specification that is not valid.
+
+    Attributes:
+        problems: everything that is wrong, one sentence each.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -31,9 +35,16 @@ class SpecError(ValueError):
 
 
 def normalize(pipelines: Any) -> list[Pipeline]:
-    """Checked pipelines with all defaults filled in, in the order given, disabled ones too.
+    """Check pipelines and fill in all defaults.
 
-    Raises SpecError with every problem of every pipeline.
+    Args:
+        pipelines: the list as people wrote it.
+
+    Returns:
+        The pipelines in the order given, disabled ones too.
+
+    Raises:
+        SpecError: something is wrong; it has every problem of every pipeline.
     """
     if not isinstance(pipelines, Sequence) or isinstance(pipelines, (str, bytes)):
         raise SpecError(
@@ -71,7 +82,14 @@ def normalize(pipelines: Any) -> list[Pipeline]:
 
 
 def parse(text: str) -> Pipeline:
-    """The pipeline in a JSON text, such as `canonical_json` writes and the UDF gets. Raises SpecError."""
+    """Return the pipeline in a JSON text.
+
+    Args:
+        text: a specification, as `canonical_json` writes it and the UDF gets it.
+
+    Raises:
+        SpecError: the text is not JSON, or the specification is not valid.
+    """
     try:
         mapping = json.loads(text)
     except ValueError as error:
@@ -160,7 +178,7 @@ def _explain(error: "ValidationError") -> Iterator[str]:
 
 
 def _none_fits(error: "ValidationError", such_as: str) -> Iterator[str]:
-    """What is wrong by the alternative whose type fits; no two have the same."""
+    """Yield what is wrong by the alternative whose type fits; no two alternatives have the same type."""
     alternatives: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         alternatives.setdefault(int(inner.schema_path[0]), []).append(inner)
