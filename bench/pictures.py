@@ -2,8 +2,8 @@
 
     PYTHONPATH=.:udf/anomaly/src .venv/bin/python -m bench.pictures
 
-Eight days of windows of ten minutes, the first four of them training, of which the last is shown; below each series the
-detectors' scores, each in units of what it reached at most in the calm days five and six.
+Each series has eight days of windows of ten minutes. The first four days are training, of which the last is shown.
+Below each series are the detectors' scores, each in units of its maximum in the calm days five and six.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _MOST = 4.0
 
 
 def series() -> Iterator[tuple[str, Floats]]:
-    """Titles and values (n,)."""
+    """Yield the titles and values, shape (n,), of the series."""
     time = np.arange(_LENGTH)
     noise = np.random.default_rng(0).normal(0, 1, _LENGTH)
     swing = 6 * np.sin(time * 2 * np.pi / _DAY)
@@ -43,22 +43,29 @@ def series() -> Iterator[tuple[str, Floats]]:
 
 
 def scores(values: Floats) -> dict[str, Floats]:
-    """(n,) by detector, 0 in training."""
+    """Score one series by all detectors.
+
+    Args:
+        values: shape (n,).
+
+    Returns:
+        Scores by detector, shape (n,) each, 0 in training.
+    """
     begin_ns = np.arange(_LENGTH, dtype=np.int64) * _WINDOW_NS
     x = ((values - np.median(values[:_TRAINED])) / np.std(values[:_TRAINED]))[:, None]
     rows = np.zeros(_TRAINED, dtype=np.intp)
     history = FeatureHistory(x[:_TRAINED], rows, 1, begin_ns[:_TRAINED], _WINDOW_NS, is_long=True)
-    found = {}
+    by_detector = {}
     for name in DETECTORS:
         detector, _ = fit(name, FitRequest(history, {"trees": 100, "samples": 256}))
         score = detector.follow(1).explain(begin_ns[_TRAINED:], x[_TRAINED:])[0]
         calm = score[: _CALM - _TRAINED].max()
-        found[name] = np.concatenate([np.zeros(_TRAINED), np.minimum(score / max(calm, 1e-9), _MOST)])
-    return found
+        by_detector[name] = np.concatenate([np.zeros(_TRAINED), np.minimum(score / max(calm, 1e-9), _MOST)])
+    return by_detector
 
 
 def draw() -> str:
-    """The picture as SVG."""
+    """Draw the picture as SVG."""
     parts, top = [], 8
     for title, values in series():
         parts.append(f'<text x="{_LEFT}" y="{top + 11}" class="t">{title}</text>')
@@ -71,7 +78,7 @@ def draw() -> str:
         for name, score in scores(values).items():
             parts.append(f'<text x="4" y="{top + _ROW - 4}">{name}</text>')
             parts.append(_line(score[_SHOWN], 0.0, _MOST, top + 2, _ROW - 4, "s"))
-            # Where the calm days reached.
+            # The maximum in the calm days.
             calm = top + 2 + (_ROW - 4) * (1 - 1 / _MOST)
             parts.append(f'<path d="M{trained} {calm:.1f}H{_WIDTH}" class="c"/>')
             top += _ROW
@@ -89,7 +96,7 @@ def draw() -> str:
 def _line(values: Floats, low: float, high: float, top: float, height: float, kind: str) -> str:
     x = _LEFT + np.arange(len(values)) * (_WIDTH - _LEFT) / len(values)
     y = np.round(top + height * (1 - (values - low) / (high - low)), 1)
-    # Points on a level line draw nothing.
+    # A point on a level line draws nothing.
     bends = (np.diff(y, prepend=np.inf) != 0) | (np.diff(y, append=np.inf) != 0)
     points = "L".join(f"{a:.0f} {b:.1f}" for a, b in zip(x[bends], y[bends], strict=True))
     return f'<path d="M{points}" class="{kind}"/>'

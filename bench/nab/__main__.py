@@ -1,4 +1,4 @@
-"""`make bench-nab`: runs detectors over the corpus, scores them, and prints them beside what scores without looking."""
+"""`make bench-nab`: runs detectors over the corpus, scores them, and prints them beside scores that see no data."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from anomaly.windows.arrays import Floats
 from bench.nab import floors
 from bench.nab.alarms import Policy
 from bench.nab.corpus import CorpusError, Series, read_corpus, write_results
-from bench.nab.detect import Run, run
+from bench.nab.detect import DetectorRun, run
 from bench.nab.evaluate import Evaluation, evaluate
 from bench.nab.published import Figure, figures
 from bench.nab.scoring import PROFILES, Scorer
@@ -33,7 +33,11 @@ _COLUMNS = (
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Run the benchmark.
+
+    Returns:
+        The exit code: 0; 1 where a figure that NAB publishes is not reproduced; 2 where the corpus cannot be read.
+    """
     options = _options()
     # Wide enough for the table where nothing says how wide the terminal is.
     console = Console(width=130)
@@ -67,7 +71,7 @@ def main() -> int:
             measured[name] = _figures(evaluation, runs, scorer.points)
             table.add_row(name, *_cells(measured[name]))
             _write(options.output, name, corpus, runs, policy, evaluation.levels["standard"])
-        status.update("looking what scores without looking at data")
+        status.update("scoring what sees no data")
         table.add_section()
         for name, (floor, held_out) in _floors(corpus, policy).items():
             table.add_row(name, *(f"{score:.1f}" for score in floor), "" if held_out is None else f"{held_out:.1f}")
@@ -97,15 +101,15 @@ def _compared(published: Sequence[Figure]) -> Iterator[str]:
         yield f"{agreeing} of {len(published)} figures that NAB publishes are reproduced"
 
 
-def _runs(pool: Executor, name: str, corpus: Sequence[Series]) -> list[Run]:
-    # The longest first, so that none is left to wait for in the end.
+def _runs(pool: Executor, name: str, corpus: Sequence[Series]) -> list[DetectorRun]:
+    # The longest series comes first, so that no long one is left to wait for in the end.
     order = sorted(range(len(corpus)), key=lambda index: -len(corpus[index]))
     task = partial(run, name, declaration(name).description.defaults)
     done = dict(zip(order, pool.map(task, [corpus[index] for index in order]), strict=True))
     return [done[index] for index in range(len(corpus))]
 
 
-def _figures(evaluation: Evaluation, runs: Sequence[Run], points: int) -> dict[str, Any]:
+def _figures(evaluation: Evaluation, runs: Sequence[DetectorRun], points: int) -> dict[str, Any]:
     standard = evaluation.results["standard"]
     return {
         "scores": {profile: result.score for profile, result in evaluation.results.items()},
@@ -130,16 +134,16 @@ def _cells(figures: dict[str, Any]) -> list[str]:
 
 
 def _write(
-    output: Path, name: str, corpus: Sequence[Series], runs: Sequence[Run], policy: Policy, level: float
+    output: Path, name: str, corpus: Sequence[Series], runs: Sequence[DetectorRun], policy: Policy, level: float
 ) -> None:
     for series, each in zip(corpus, runs, strict=True):
-        # NAB wants scores from 0 to 1; the level is at a half.
+        # NAB takes scores from 0 to 1; the level is at a half.
         emitted = policy.emitted(each.scores, level)
         write_results(output / "results", name, series, emitted / (emitted + level))
 
 
 def _floors(corpus: Sequence[Series], policy: Policy) -> dict[str, tuple[list[float], float | None]]:
-    """By name: the scores of all profiles, and the held-out standard score where a level is chosen."""
+    """Return by name the scores of all profiles, and the held-out standard score where a level is chosen."""
     scorer = Scorer(corpus)
     draws = [evaluate(corpus, floors.random(corpus, draw), policy) for draw in range(floors.DRAWS)]
     chance = [float(np.mean([draw.results[profile].score for draw in draws])) for profile in PROFILES]

@@ -1,6 +1,7 @@
 """The Numenta Anomaly Benchmark's files: series, labelled windows, and results in NAB's own layout.
 
-A directory with `data/<category>/<file>.csv` and `labels/combined_windows.json`, such as a checkout of numenta/NAB.
+The corpus is a directory with `data/<category>/<file>.csv` and `labels/combined_windows.json`, such as a checkout of
+numenta/NAB.
 """
 
 import csv
@@ -26,8 +27,15 @@ class CorpusError(Exception):
 
 @dataclass(frozen=True)
 class Series:
-    """One file. name: `category/file.csv`. stamps: its timestamps as written. times: (n,), seconds since 1970, as UTC.
-    values: (n,). windows: first and last index, both inclusive, of each labelled anomaly."""
+    """One file.
+
+    Attributes:
+        name: `category/file.csv`.
+        stamps: its n timestamps as written.
+        times: the timestamps taken as UTC, shape (n,), seconds since 1970.
+        values: shape (n,).
+        windows: first and last index of each labelled anomaly, both inclusive.
+    """
 
     name: str
     stamps: tuple[str, ...]
@@ -40,12 +48,12 @@ class Series:
 
     @property
     def probation(self) -> int:
-        """How many of the first points are for learning, and not scored."""
+        """How many points at the begin are for learning, and are not scored."""
         return min(int(_PROBATION * len(self)), _LONGEST_PROBATION)
 
     @property
     def labels(self) -> NDArray[np.intp]:
-        """(n,): 1 inside of a window, else 0."""
+        """Labels of the points, shape (n,): 1 inside of a window, else 0."""
         labels = np.zeros(len(self), dtype=np.intp)
         for first, last in self.windows:
             labels[first : last + 1] = 1
@@ -53,7 +61,17 @@ class Series:
 
 
 def read_corpus(directory: Path) -> list[Series]:
-    """All series, by name. Raises CorpusError when something is missing."""
+    """Read all series.
+
+    Args:
+        directory: the corpus.
+
+    Returns:
+        The series in the order of their names.
+
+    Raises:
+        CorpusError: a file is missing.
+    """
     path = directory / "labels" / "combined_windows.json"
     try:
         windows = json.loads(path.read_text(encoding="utf-8"))
@@ -73,7 +91,7 @@ def _read_series(path: Path, name: str, windows: Sequence[Sequence[str]]) -> Ser
         raise CorpusError(f"{path} cannot be read ({error.strerror}): the corpus is not whole") from error
     stamps = tuple(row[0] for row in rows)
     seconds = [int(datetime.fromisoformat(stamp).replace(tzinfo=UTC).timestamp()) for stamp in stamps]
-    # Some stamps come twice, where summer time ends: NAB takes the first.
+    # Some stamps come twice where summer time ends: NAB takes the first.
     first = {stamp: index for index, stamp in reversed(list(enumerate(stamps)))}
     return Series(
         name,
@@ -85,7 +103,14 @@ def _read_series(path: Path, name: str, windows: Sequence[Sequence[str]]) -> Ser
 
 
 def write_results(directory: Path, detector: str, series: Series, scores: Floats) -> None:
-    """Scores (n,), 0 to 1, as NAB's own scorer reads them."""
+    """Write scores as NAB's own scorer reads them.
+
+    Args:
+        directory: NAB's folder of results.
+        detector: the detector's name.
+        series: n points.
+        scores: shape (n,), 0 to 1.
+    """
     category, file = series.name.split("/")
     path = directory / detector / category / f"{detector}_{file}"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +123,19 @@ def write_results(directory: Path, detector: str, series: Series, scores: Floats
 
 
 def read_results(directory: Path, detector: str, series: Series) -> Floats:
-    """The scores (n,) that `write_results` wrote, or that NAB ships below `results`. Raises CorpusError."""
+    """Read scores that `write_results` wrote, or that NAB ships.
+
+    Args:
+        directory: NAB's folder of results.
+        detector: the detector's name.
+        series: n points.
+
+    Returns:
+        Scores, shape (n,).
+
+    Raises:
+        CorpusError: there are no scores, or they belong to another version of the corpus.
+    """
     category, file = series.name.split("/")
     path = directory / detector / category / f"{detector}_{file}"
     try:

@@ -1,8 +1,9 @@
 """One of `anomaly`'s detectors on one file, as a pipeline would run it, strictly online.
 
-The probationary period is the training history: scaling and detector are fitted to it, as `anomaly train` does. What
-follows is scored in the order of time; a score depends on the past and the point itself. The points are the windows, as
-they are; a window's length is the usual distance of two points of the probationary period.
+The probationary period is the training history: scaling and detector are fitted to it, as `anomaly train` does. The
+points after it are scored in the order of time; a score depends on the past and the point itself. Each point is a
+window, whose length is the median distance between two points of the probationary period. The history is short, so the
+ensemble has its lowest levels.
 """
 
 import json
@@ -22,17 +23,32 @@ from bench.nab.corpus import Series
 
 
 @dataclass(frozen=True)
-class Run:
-    """scores: (n,), 0 in the probationary period. seconds: to score the others. state_bytes: what the detector
-    remembers of the series in the end, as JSON."""
+class DetectorRun:
+    """What a detector said of one file, and what that took.
+
+    Attributes:
+        scores: shape (n,), 0 in the probationary period.
+        seconds: processor time to score the points after it.
+        state_bytes: size of what the detector remembers of the series in the end, as JSON.
+    """
 
     scores: Floats
     seconds: float
     state_bytes: int
 
 
-def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int = 0) -> Run:
-    """Fits and scores."""
+def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int = 0) -> DetectorRun:
+    """Fit a detector to the probationary period of a file, and score the rest.
+
+    Args:
+        detector: its name.
+        parameters: all of its parameters.
+        series: the file.
+        seed: of all that is random.
+
+    Returns:
+        The scores, and what they took.
+    """
     probation = series.probation
     values = series.values[:, None]
     begin_ns = series.times * 1_000_000_000
@@ -45,4 +61,4 @@ def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int 
     started = time.process_time()
     scores, _ = follower.explain(begin_ns[probation:], x[probation:])
     seconds = time.process_time() - started
-    return Run(np.concatenate([np.zeros(probation), scores]), seconds, len(json.dumps(follower.state())))
+    return DetectorRun(np.concatenate([np.zeros(probation), scores]), seconds, len(json.dumps(follower.state())))

@@ -1,5 +1,8 @@
-"""From scores of the whole corpus to the figures of one row: at the best alarm level, and at what the other half of the
-files would have chosen."""
+"""From scores of the whole corpus to the figures of one row.
+
+The figures are those at the best alarm level, and those at the level that the other half of the files would have
+chosen.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +15,20 @@ from bench.nab.alarms import Policy
 from bench.nab.corpus import Series
 from bench.nab.scoring import PROFILES, Result, Scorer
 
-# Alarm levels that are tried: scores that this share of all points reach.
+# The alarm levels that are tried are the scores that these shares of all points reach.
 _SHARES = np.geomspace(0.0003, 0.05, 40)
 _SPLITS = 10
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """results: by profile, each at its best level. levels: those levels. held_out: the standard score at the level that
-    the other half of the files chose, see `held_out`."""
+    """The figures of one detector.
+
+    Attributes:
+        results: results by profile, each at its best level.
+        levels: these levels by profile.
+        held_out: the standard score at the level that the other half of the files chose, (mean, lowest).
+    """
 
     results: dict[str, Result]
     levels: dict[str, float]
@@ -28,7 +36,16 @@ class Evaluation:
 
 
 def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy) -> Evaluation:
-    """Scores, (n,) for each series."""
+    """Compute the figures of one detector.
+
+    Args:
+        corpus: all series.
+        scores: the detector's scores of each series, shape (n,) each.
+        policy: how scores become alarms.
+
+    Returns:
+        The figures.
+    """
     levels = alarm_levels(corpus, scores)
     emitted = [[policy.emitted(one, level) for one in scores] for level in levels]
     scorer = Scorer(corpus)
@@ -46,14 +63,30 @@ def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy)
 
 
 def alarm_levels(corpus: Sequence[Series], scores: Sequence[Floats]) -> list[float]:
-    """Levels worth trying, ascending; 1 is the ensemble's own."""
+    """Choose the alarm levels to try.
+
+    Args:
+        corpus: all series.
+        scores: a detector's scores of each series, shape (n,) each.
+
+    Returns:
+        Levels, ascending; 1, at which the ensemble says "anomalous", is one of them.
+    """
     scored = np.concatenate([one[series.probation :] for one, series in zip(scores, corpus, strict=True)])
     levels = np.unique([1.0, *np.quantile(scored, 1 - _SHARES)])
     return [float(level) for level in levels if level > 0]
 
 
 def halves(corpus: Sequence[Series], splits: int = _SPLITS) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Random halves of the files, of each category alike; each half in turn is the first: (chosen on, scored on)."""
+    """Halve the files at random, each category alike.
+
+    Args:
+        corpus: all series.
+        splits: how many times.
+
+    Returns:
+        Indexes of the files that a candidate is chosen on, and of those that it is scored on; both ways for each split.
+    """
     generator = np.random.default_rng(0)
     categories = np.array([series.name.split("/")[0] for series in corpus])
     pairs = []
@@ -61,20 +94,25 @@ def halves(corpus: Sequence[Series], splits: int = _SPLITS) -> list[tuple[NDArra
         first = np.zeros(len(corpus), dtype=np.bool_)
         spare = 0
         for category in np.unique(categories):
-            mine = generator.permutation(np.flatnonzero(categories == category))
-            half, odd = divmod(len(mine), 2)
-            first[mine[: half + (odd and spare)]] = True
+            files = generator.permutation(np.flatnonzero(categories == category))
+            half, odd = divmod(len(files), 2)
+            first[files[: half + (odd and spare)]] = True
             spare ^= odd
         pairs += [(np.flatnonzero(first), np.flatnonzero(~first)), (np.flatnonzero(~first), np.flatnonzero(first))]
     return pairs
 
 
 def held_out(corpus: Sequence[Series], gains: Floats) -> tuple[float, float]:
-    """The standard score of a half of the files, by the candidate that is best on the other half, over several splits:
-    (mean, lowest).
+    """Score each half of the files by the candidate that is best on the other half, over several splits.
 
-    gains: (c, s), what the alarms of each of c candidates gain on each series, see `Scorer.gains`. There is no further
-    threshold: it would be chosen on the labels that it is scored by.
+    There is no further threshold: it would be chosen on the labels that it is scored by.
+
+    Args:
+        corpus: s series.
+        gains: what the alarms of each of c candidates gain on each series (`Scorer.gains`), shape (c, s).
+
+    Returns:
+        The standard score: its mean and its lowest value.
     """
     perfect = Scorer(corpus).perfect(PROFILES["standard"])
     scores = []

@@ -1,7 +1,7 @@
-"""What a score is worth that looks at no data: random numbers with the same hold-off, and alarms at regular intervals.
+"""What a score is worth that sees no data: random numbers with the detectors' hold-off, and regular alarms.
 
-NAB's windows are a tenth of the data, and a false detection costs a ninth of a missed window: firing now and then at
-nothing is not worth 0. A detector has to be compared with these, not with 0.
+NAB's windows are a tenth of the data, and a false detection costs a ninth of a missed window: alarms now and then at
+nothing are worth more than 0. A detector has to be compared with these floors, not with 0.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,27 @@ INTERVALS = range(100, 1_001, 50)
 
 
 def random(corpus: Sequence[Series], draw: int) -> list[Floats]:
-    """Uniform random scores, (n,) for each series; each draw has its own, the same each time."""
+    """Draw uniform random scores.
+
+    Args:
+        corpus: all series.
+        draw: number of the draw, which decides the scores.
+
+    Returns:
+        Scores of each series, shape (n,) each.
+    """
     generator = np.random.default_rng(draw)
     return [generator.random(len(series)) for series in corpus]
 
 
 def periodic(corpus: Sequence[Series], interval: int) -> list[Floats]:
-    """1 at each `interval`th point, else 0; (n,) for each series."""
+    """Make regular alarms.
+
+    Args:
+        corpus: all series.
+        interval: the distance between two alarms, in points.
+
+    Returns:
+        Scores of each series, shape (n,) each: 1 at an alarm, else 0.
+    """
     return [(np.arange(len(series)) % interval == 0).astype(np.float64) for series in corpus]

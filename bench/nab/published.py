@@ -1,7 +1,7 @@
-"""NAB's own figures, where a checkout ships them: scored by us, its detectors' results have to give the same.
+"""NAB's own figures, where a checkout ships them: our scoring of its detectors' results has to give equal ones.
 
-The figures are those at the thresholds that NAB ships; some of these are older than the results, and not the best any
-more.
+The figures are those at the thresholds that NAB ships. Some thresholds are older than the results, and are not the best
+any more.
 """
 
 import json
@@ -26,12 +26,23 @@ class Figure(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether the two are the same."""
+        """Whether the two figures are equal."""
         return abs(self.published - self.ours) <= _TOLERANCE
 
 
 def figures(checkout: Path, corpus: Sequence[Series]) -> Iterator[Figure]:
-    """Of every detector and profile; none where nothing is published. Raises CorpusError where results are missing."""
+    """Compare the figures of every detector and profile.
+
+    Args:
+        checkout: of numenta/NAB.
+        corpus: all series.
+
+    Yields:
+        Each figure; none where the checkout publishes nothing.
+
+    Raises:
+        CorpusError: a detector's results are missing.
+    """
     results = checkout / "results"
     published = results / "final_results.json"
     if not published.exists():

@@ -1,7 +1,6 @@
 """NAB's scoring: what a detection is worth, by where it falls.
 
-Source: Lavin and Ahmad, "Evaluating Real-Time Anomaly Detection Algorithms", ICMLA 2015, and the semantics of
-numenta/NAB, nab/sweeper.py, of which this is an implementation of our own.
+This is an implementation of our own.
 
 - A detection inside of a labelled window is worth scaled(y) / scaled(-1), where y runs from -1 at the window's begin to
   0 at its end and scaled(y) = 2 / (1 + exp(5 y)) - 1. Only the most valuable detection of a window counts.
@@ -11,8 +10,11 @@ numenta/NAB, nab/sweeper.py, of which this is an implementation of our own.
 - Detections in the probationary period count for nothing.
 
 A detection is a score that reaches a threshold, one for the whole corpus: the one with the best sum, which is how NAB
-reports. The sum is normalized: 0 is what detecting nothing gets, 100 is each window detected at its begin and nothing
-else.
+reports. The sum is normalized: detecting nothing gets 0, and detecting each window at its begin and nothing else gets
+100.
+
+References: Lavin and Ahmad, "Evaluating Real-Time Anomaly Detection Algorithms", ICMLA 2015; and numenta/NAB,
+nab/sweeper.py, for what the paper leaves open.
 """
 
 from collections.abc import Sequence
@@ -30,7 +32,12 @@ _FAR = 3.0
 
 @dataclass(frozen=True)
 class Profile:
-    """What a false detection and a missed window cost, in windows detected at once."""
+    """What mistakes cost, in units of a window that is detected at its begin.
+
+    Attributes:
+        false: cost of a false detection.
+        miss: cost of a missed window.
+    """
 
     false: float
     miss: float
@@ -46,8 +53,14 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class Result:
-    """score: normalized. threshold: at which it is reached; infinite when detecting nothing is best. found: labelled
-    windows with a detection. false: detections outside of windows."""
+    """A score of the whole corpus.
+
+    Attributes:
+        score: the normalized score.
+        threshold: the threshold at which it is reached; infinite where detecting nothing is best.
+        found: how many labelled windows have a detection.
+        false: how many detections are outside of windows.
+    """
 
     score: float
     threshold: float
@@ -57,15 +70,24 @@ class Result:
 
 @dataclass(frozen=True)
 class _Worth:
-    """Of the scored points (n,) of one series. window: an index into its windows, or outside. worth: of a detection,
-    before weighting."""
+    """What detections at the n scored points of one series are worth.
+
+    Attributes:
+        window: index of the labelled window that a point is in, or `_OUTSIDE`, shape (n,).
+        worth: what a detection is worth before weighting, shape (n,).
+    """
 
     window: NDArray[np.intp]
     worth: Floats
 
 
 class Scorer:
-    """Scores detectors on some series: the whole corpus, or a part of it. windows: how many they have."""
+    """Scores detectors on some series: the whole corpus, or a part of it.
+
+    Attributes:
+        corpus: the s series.
+        windows: how many labelled windows they have.
+    """
 
     def __init__(self, corpus: Sequence[Series]) -> None:
         self.corpus = list(corpus)
@@ -83,21 +105,47 @@ class Scorer:
         self._scored_windows = len(np.unique(self._window[self._window != _OUTSIDE]))
 
     def best(self, scores: Sequence[Floats], profile: Profile) -> Result:
-        """The result at the best threshold of scores, (n,) for each series."""
+        """Score at the best threshold.
+
+        Args:
+            scores: a detector's scores of each series, shape (n,) each.
+            profile: what mistakes cost.
+
+        Returns:
+            The best result.
+        """
         thresholds, totals, found, false = self._sweep(scores, profile)
         best = int(totals.argmax())
         return Result(self._normalized(totals[best], profile), thresholds[best], int(found[best]), int(false[best]))
 
     def at(self, scores: Sequence[Floats], threshold: float, profile: Profile) -> Result:
-        """The result at a given threshold."""
+        """Score at a given threshold.
+
+        Args:
+            scores: a detector's scores of each series, shape (n,) each.
+            threshold: the score from which on a point is detected.
+            profile: what mistakes cost.
+
+        Returns:
+            The result.
+        """
         thresholds, totals, found, false = self._sweep(scores, profile)
-        # Descending; the last that is not below.
+        # Thresholds descend: take the last one that is not below the given one.
         row = int(np.searchsorted(-thresholds, -threshold, side="right")) - 1
         return Result(self._normalized(totals[row], profile), threshold, int(found[row]), int(false[row]))
 
     def gains(self, scores: Sequence[Floats], profile: Profile) -> Floats:
-        """What the detections, all positive scores, of each series gain over detecting nothing (s,). The score of some
-        series is 100 times the ratio of their sum to that of `perfect`."""
+        """Compute what detections gain over detecting nothing.
+
+        The score of some series is 100 times the ratio of the sum of their gains to the sum of `perfect`.
+
+        Args:
+            scores: scores of each series, shape (n,) each; every positive one is a detection.
+            profile: what mistakes cost.
+
+        Returns:
+            Gains, shape (s,).
+        """
         gains = np.zeros(len(self.corpus))
         for row, (part, series, score) in enumerate(zip(self._parts, self.corpus, scores, strict=True)):
             detected = score[series.probation :] > 0
@@ -109,7 +157,7 @@ class Scorer:
         return gains
 
     def perfect(self, profile: Profile) -> Floats:
-        """What the perfect detector gains on each series (s,)."""
+        """Compute what the perfect detector gains on each series, shape (s,)."""
         return np.array(
             [
                 len(series.windows) + profile.miss * len(np.unique(part.window[part.window != _OUTSIDE]))
@@ -120,21 +168,21 @@ class Scorer:
     def _sweep(
         self, scores: Sequence[Floats], profile: Profile
     ) -> tuple[Floats, Floats, NDArray[np.intp], NDArray[np.intp]]:
-        """Descending thresholds, from infinity on; at each the sum, the windows found and the false detections."""
+        """Return descending thresholds from infinity on; and at each the sum, windows found, and false detections."""
         score = np.concatenate([one[series.probation :] for one, series in zip(scores, self.corpus, strict=True)])
         order = np.argsort(-score, kind="stable")
         score, window, worth = score[order], self._window[order], self._worth[order]
         outside = window == _OUTSIDE
         gain = np.where(outside, worth * profile.false, 0.0)
         first = np.zeros(len(score), dtype=np.intp)
-        # A window is worth its best detection so far: each that is better than those before adds the difference.
+        # A window is worth its best detection so far: a detection that is better than those before adds the difference.
         by_window = np.argsort(window, kind="stable")
         by_window = by_window[np.searchsorted(window[by_window], 0) :]
         bounds = np.flatnonzero(np.diff(window[by_window])) + 1
-        for mine in np.split(by_window, bounds) if len(by_window) else []:
-            best = np.maximum.accumulate(worth[mine])
-            gain[mine] = np.diff(best, prepend=-profile.miss)
-            first[mine[0]] = 1
+        for detections in np.split(by_window, bounds) if len(by_window) else []:
+            best = np.maximum.accumulate(worth[detections])
+            gain[detections] = np.diff(best, prepend=-profile.miss)
+            first[detections[0]] = 1
         last = np.flatnonzero(np.diff(score, append=-np.inf))
         nothing = -profile.miss * self._scored_windows
         return (

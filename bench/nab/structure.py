@@ -1,7 +1,8 @@
-"""Does the ensemble's make-up carry over? All of it that was chosen with labels in sight is chosen anew on half of the
-files, and scored on the other half: which detectors are members, each one's level, and the fatigue of alarms.
+"""Whether the ensemble's make-up carries over to files that it was not chosen on.
 
-A score is the greatest of the members', each over its level, and raises an alarm at 1.
+All that was chosen with labels in sight is chosen anew on half of the files, and scored on the other half: which
+detectors are members, the level of each, and the fatigue of alarms. A score is the greatest of the members' scores,
+each divided by its level, and raises an alarm at 1.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,8 +33,15 @@ Levels = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Structures:
-    """count: how many candidates there were. held_out: see `bench.nab.evaluate.held_out`. levels, fatigue: what all
-    files together choose; score: its standard score, in sight of all labels."""
+    """How well ensembles do that were made up on the other half of the files.
+
+    Attributes:
+        count: how many candidates there were.
+        held_out: the standard score, (mean, lowest), as `bench.nab.evaluate.held_out` computes it.
+        levels: the members' levels that all files together choose.
+        fatigue: the fatigue that all files together choose.
+        score: the standard score of this choice, in sight of all labels.
+    """
 
     count: int
     held_out: tuple[float, float]
@@ -43,9 +51,18 @@ class Structures:
 
 
 def compare(corpus: Sequence[Series], scores: Mapping[str, Sequence[Floats]], pool: Executor) -> Structures:
-    """scores: of each detector in LEVELS, (n,) for each series."""
+    """Compare all candidates.
+
+    Args:
+        corpus: s series.
+        scores: scores of each series, shape (n,) each, by each detector in `LEVELS`.
+        pool: processes that share the work.
+
+    Returns:
+        How well the candidates do.
+    """
     candidates = list(_candidates())
-    # A series at a time: its gains by all candidates.
+    # Each task computes the gains of all candidates on one series.
     columns = pool.map(partial(_gains, candidates), corpus, *(scores[name] for name in LEVELS))
     gains = np.stack(list(columns), axis=1)
     best = int(gains.sum(axis=1).argmax())

@@ -1,5 +1,4 @@
-"""`python -m bench.printer`: the table on the terminal, all figures in build/bench/printer.json; 1 if a target is
-missed."""
+"""`python -m bench.printer`: prints the table, and writes all figures to build/bench/printer.json."""
 
 import argparse
 import json
@@ -26,8 +25,20 @@ MOST_DELAY_WINDOWS = 2.0
 
 @dataclass(frozen=True)
 class Figures:
-    """Of all seeds together. false_per_day: of one series; delay_windows: the median; overrun_windows: the largest;
-    *_us: medians, of a window."""
+    """The figures of all seeds together.
+
+    Attributes:
+        kinds: what was found of each kind of fault.
+        certain_recall: share of the faults of kinds in `CERTAIN` that were found.
+        false_broken: how many false periods there were on days with faults.
+        false_clean: how many false periods there were on clean days.
+        days: how many days were scored, of all printers together.
+        false_per_day: false periods a day of one printer.
+        delay_windows: median delay of the faults of kinds in `CERTAIN`, in windows; None where none was found.
+        overrun_windows: largest time by which a period ended later than its fault, in windows.
+        batch_us: median time to score a window with thousands of others, microseconds.
+        single_us: median time to score a window alone, microseconds.
+    """
 
     kinds: dict[str, KindFigures]
     certain_recall: float
@@ -42,7 +53,7 @@ class Figures:
 
     @property
     def missed_targets(self) -> list[str]:
-        """What is not as good as it has to be."""
+        """The targets that were missed, one sentence each."""
         delay = self.delay_windows
         return [
             text
@@ -58,8 +69,16 @@ class Figures:
         ]
 
 
-def figures(window_ns: int, outcomes: Sequence[seeds.Outcome]) -> Figures:
-    """Adds up the seeds."""
+def figures(window_ns: int, outcomes: Sequence[seeds.SeedResult]) -> Figures:
+    """Add up the seeds.
+
+    Args:
+        window_ns: length of a window, nanoseconds.
+        outcomes: of each seed.
+
+    Returns:
+        The figures.
+    """
     labels = [label for outcome in outcomes for label in outcome.broken.outcomes]
     certain = [label for label in labels if _kind(label.label.kind) in CERTAIN]
     days = sum(outcome.broken.days + outcome.clean.days for outcome in outcomes)
@@ -95,7 +114,14 @@ def _kind(row: str) -> str:
 
 
 def show(console: Console, pipeline: Pipeline, found: Figures, count: int) -> None:
-    """The table."""
+    """Print the table.
+
+    Args:
+        console: where to.
+        pipeline: the pipeline that was measured.
+        found: the figures.
+        count: how many seeds there were.
+    """
     table = Table(title=f"{pipeline.detector} on printers, {count} seeds", box=None, title_justify="left")
     table.add_column("fault")
     for column in ("found", "of", "median delay, windows", "median overrun, windows"):
@@ -117,7 +143,14 @@ def show(console: Console, pipeline: Pipeline, found: Figures, count: int) -> No
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the seeds."""
+    """Run the seeds.
+
+    Args:
+        arguments: of the command line; None takes those of the process.
+
+    Returns:
+        The exit code, 1 if a target is missed.
+    """
     parser = argparse.ArgumentParser(prog="bench.printer", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="default 10")
     parser.add_argument("--detector", metavar="NAME", help="another than the default pipeline's")

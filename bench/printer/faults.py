@@ -1,5 +1,7 @@
-"""The faults of the benchmark: every kind, on each field alone and on all, short and long, in an order of its own for
-each seed."""
+"""The faults of the benchmark: every kind, on each field alone and on all, short and long.
+
+Each seed has them in another order.
+"""
 
 import random
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from ingest.printer import FIELD_NAMES
 from ingest.times import parse_duration
 
 # Strengths are the smallest of the demonstration's day (ingest/faults/day.yml) for each kind; there, too, the shorter
-# of two spikes is the stronger one. A gap has to be longer than six windows to be more than a hiccup.
+# of two spikes is the stronger one. A gap of six windows or less is not a period.
 _KINDS = (
     ("sigma", {"short": ("2m", 4.0), "long": ("20m", 4.0)}),
     ("offset", {"short": ("30s", 6.0), "long": ("10m", 6.0)}),
@@ -18,21 +20,29 @@ _KINDS = (
     ("stuck", {"short": ("3m", 0.0), "long": ("15m", 0.0)}),
     ("gap", {"short": ("2m", 0.0), "long": ("5m", 0.0)}),
 )
-# Kinds that the issue wants to be found without exception.
+# Faults of these kinds have to be found without exception.
 CERTAIN = frozenset({"sigma", "offset", "spike", "stuck"})
 _APART_MS = parse_duration("20m")
 
 
 def schedule(seed: int, printers: int) -> Schedule:
-    """All of them, dealt to the printers in a shuffled order; signs of offsets, spikes and drifts are drawn."""
+    """Deal all faults to the printers in a shuffled order; signs of offsets, spikes and drifts are drawn.
+
+    Args:
+        seed: decides the order and the signs.
+        printers: how many printers there are.
+
+    Returns:
+        The schedule.
+    """
     rng = random.Random(seed)  # noqa: S311 -- a benchmark's, not a secret's
-    wanted = list(_wanted())
-    rng.shuffle(wanted)
+    faults = list(_faults())
+    rng.shuffle(faults)
     at_ms = [_APART_MS] * printers
     entries = []
-    for number, (kind, fields, length, strength) in enumerate(wanted):
+    for number, (kind, fields, length, strength) in enumerate(faults):
         printer = number % printers
-        # An odd number of milliseconds: faults do not begin with a window.
+        # Faults begin at any second, not with a window.
         at_ms[printer] += 1_000 * rng.randrange(1, 30)
         signed = strength if kind == "sigma" else strength * rng.choice((-1, 1))
         for_ms = parse_duration(length)
@@ -41,7 +51,7 @@ def schedule(seed: int, printers: int) -> Schedule:
     return Schedule("benchmark", tuple(entries))
 
 
-def _wanted() -> Iterator[tuple[str, tuple[str, ...], str, float]]:
+def _faults() -> Iterator[tuple[str, tuple[str, ...], str, float]]:
     for kind, lengths in _KINDS:
         for length, strength in lengths.values():
             for fields in (*((name,) for name in FIELD_NAMES), FIELD_NAMES):
@@ -49,7 +59,7 @@ def _wanted() -> Iterator[tuple[str, tuple[str, ...], str, float]]:
 
 
 def name(fault: Fault) -> str:
-    """The row of the table that it belongs to, such as `offset 10m, all fields`."""
+    """Name the table's row of a fault, such as `offset 10m, all fields`."""
     (length,) = [
         length
         for kind, lengths in _KINDS

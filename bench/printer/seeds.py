@@ -27,9 +27,15 @@ _TIMED_WINDOWS = 500
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """broken: the days with faults, clean: those without. Microseconds are of one window, scored with thousands of
-    others and alone as Kapacitor brings it."""
+class SeedResult:
+    """What one seed gave.
+
+    Attributes:
+        broken: evaluation of the days with faults.
+        clean: evaluation of the days without faults.
+        batch_us: time to score one window with thousands of others, microseconds.
+        single_us: time to score one window alone, as Kapacitor brings it, microseconds.
+    """
 
     broken: Evaluation
     clean: Evaluation
@@ -37,8 +43,16 @@ class Outcome:
     single_us: float
 
 
-def run(pipeline: Pipeline, seed: int) -> Outcome:
-    """Deterministic, but for the microseconds."""
+def run(pipeline: Pipeline, seed: int) -> SeedResult:
+    """Run one seed.
+
+    Args:
+        pipeline: the pipeline that is measured.
+        seed: decides all but the microseconds.
+
+    Returns:
+        What it gave.
+    """
     plan = schedule(seed, PRINTERS)
     broken_days = -(-max(entry.at_ms + entry.for_ms for entry in plan.entries) // DAY_MS)
     begin_ms = START_MS + DAY_MS
@@ -52,7 +66,9 @@ def run(pipeline: Pipeline, seed: int) -> Outcome:
         for each in faults
     )
     quiet, batch_us = _replay(pipeline, model, clean, Truth())
-    return Outcome(_replay(pipeline, model, broken, Truth(labels))[0], quiet, batch_us, _single(pipeline, model, clean))
+    return SeedResult(
+        _replay(pipeline, model, broken, Truth(labels))[0], quiet, batch_us, _single(pipeline, model, clean)
+    )
 
 
 def _stream(seed: int, start_ms: int, days: int, faults: tuple[Fault, ...] = ()) -> PrinterStream:

@@ -14,7 +14,15 @@ from ingest.stream import PrinterStream
 
 
 def runs(pipeline: Pipeline, stream: PrinterStream) -> Iterator[SeriesWindows]:
-    """Each printer's non-empty windows; the stream's bounds are window edges."""
+    """Aggregate a stream whose bounds are edges of windows.
+
+    Args:
+        pipeline: names fields, aggregates and the window.
+        stream: the samples.
+
+    Yields:
+        Each printer's windows with samples.
+    """
     columns = [FIELD_NAMES.index(field) for field in pipeline.fields]
     parts = [(stream.grid.times_ms(first, first + len(blocks[0])), blocks) for first, blocks in stream.blocks()]
     times_ns = np.concatenate([times for times, _ in parts]) * 1_000_000
@@ -29,13 +37,13 @@ def runs(pipeline: Pipeline, stream: PrinterStream) -> Iterator[SeriesWindows]:
 
 
 def _aggregates(pipeline: Pipeline, samples: Floats) -> list[float | None]:
-    # Times only matter to first and last, which need them to be in order.
+    # Only `first` and `last` look at times, and need no more than their order.
     columns = [list(enumerate(column[np.isfinite(column)].tolist())) for column in samples.T]
     return [aggregate(column, function) for column in columns for function in pipeline.aggregate]
 
 
 def together(runs: list[SeriesWindows]) -> Windows:
-    """What training reads."""
+    """Put the windows of all printers together, as training reads them."""
     return Windows(
         tuple(run.key for run in runs),
         np.repeat(np.arange(len(runs)), [len(run) for run in runs]),

@@ -1,4 +1,4 @@
-"""The ensemble from training to scores: how it is put together, and that it goes on after a restart."""
+"""The ensemble from training to scores: its levels, and that it goes on after a restart."""
 
 import json
 
@@ -24,13 +24,13 @@ def model() -> Model:
     return train(PIPELINE, printers.windows(printers.clean(5, 60_000)), "v", 0).model
 
 
-def test_levels_are_fixed_where_nothing_was_held_back() -> None:
+def test_levels_are_the_lowest_ones_without_a_hold_out() -> None:
     assert ensemble.MEMBERS == ("gap", "slow_gap", "seasonal", "isolation_forest")
     levels = ensemble.levels(HoldOut(np.zeros((0, 4)), 288.0, is_long=False))
     np.testing.assert_array_equal(levels, [0.04, 3.0, 11.0, 16.0])
 
 
-def test_levels_are_equally_rare_and_no_lower_than_what_is_fixed() -> None:
+def test_levels_are_equally_rare_and_at_least_the_lowest_ones() -> None:
     usual = np.array([1.0, 2.0, 5.0, 100.0])
     scores = np.random.default_rng(0).exponential(1.0, (200_000, 4)) * usual
     # Once in a thousand days is a window in a hundred thousand.
@@ -70,7 +70,7 @@ def test_a_restart_goes_on_with_what_was_remembered(model: Model) -> None:
     assert np.abs(np.array(cold) - [verdict.score for verdict in whole[111:]]).max() > 1e-3
 
 
-def test_a_memory_that_does_not_fit_is_said_and_begun_anew(model: Model) -> None:
+def test_a_state_that_does_not_fit_is_counted_and_begun_anew(model: Model) -> None:
     (run,) = printers.runs(printers.windows(printers.clean(8, 300)))
     scorer, events = Scorer(PIPELINE, EventCounter("", print)), EventCounter("", print)
     list(scorer.feed(model, run))

@@ -1,4 +1,4 @@
-"""What all detectors promise: the same scores window by window as thousands at once, across a restart and a store."""
+"""What all detectors promise: equal scores window by window and thousands at once, across a restart and a store."""
 
 import json
 
@@ -24,13 +24,13 @@ def fitted(kind: str) -> tuple[str, Detector]:
 
 
 def test_scores_are_those_of_the_schema(kind: str, fitted: tuple[str, Detector]) -> None:
-    """If they are not, see `tests.unit.anomaly.made_detectors`."""
+    """`tests.unit.anomaly.made_detectors` says what to do if they are not."""
     expected = json.loads(SCORES.read_text())
     assert expected["schema"] == SCHEMA
     assert sampled(fitted[1]) == pytest.approx(expected["scores"][kind], rel=1e-5, abs=1e-5)
 
 
-def test_one_by_one_is_all_at_once(fitted: tuple[str, Detector]) -> None:
+def test_windows_one_by_one_are_scored_as_all_at_once(fitted: tuple[str, Detector]) -> None:
     _, detector = fitted
     scores, shares = detector.follow(1).explain(TIMES[TRAINED:], X[TRAINED:])
     follower = detector.follow(1)
@@ -67,7 +67,7 @@ def test_a_stored_layout_without_season_and_sides_is_refused(name: str) -> None:
         registry.load(name, {name: packed([window_ns, states])})
 
 
-def test_what_is_stored_is_loaded(fitted: tuple[str, Detector]) -> None:
+def test_a_loaded_detector_scores_as_the_stored_one(fitted: tuple[str, Detector]) -> None:
     name, detector = fitted
     again = registry.load(name, detector.arrays())
     for row in (0, 1, 2):
@@ -94,7 +94,7 @@ def test_scores_are_finite_and_shares_sum_to_one(fitted: tuple[str, Detector]) -
         assert (shares >= 0).all()
 
 
-def test_the_past_alone_decides(fitted: tuple[str, Detector]) -> None:
+def test_scores_depend_on_the_past_alone(fitted: tuple[str, Detector]) -> None:
     _, detector = fitted
     changed = X.copy()
     changed[2_200:] += 50

@@ -1,4 +1,4 @@
-"""Calibration: probabilities that hold, a severity that means days, and its inverse."""
+"""Calibration: its probabilities hold, a severity means days, and has an inverse."""
 
 import numpy as np
 import pytest
@@ -66,6 +66,6 @@ def test_arrays_hold_everything() -> None:
     assert again.count == len(SCORES)
 
 
-def test_nothing_cannot_be_calibrated_with() -> None:
+def test_a_calibration_without_scores_is_refused() -> None:
     with pytest.raises(ValueError, match="no scores"):
         calibrate(np.array([]))

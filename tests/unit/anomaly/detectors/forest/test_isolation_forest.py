@@ -1,4 +1,4 @@
-"""The served forest against scikit-learn's, and what the addition to it promises."""
+"""The served forest against scikit-learn's, and the distance that is added to its score."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_scores_equal_scikit_learns_on_ties_and_constants() -> None:
 
 
 def test_thresholds_are_compared_as_scikit_learn_does() -> None:
-    """Points on a threshold, and a double's last bits beside it: all round to the same float32."""
+    """Points on a threshold, and a double's last bits beside it, all round to one float32."""
     inner = np.isfinite(SERVED.threshold)
     thresholds, features = SERVED.threshold[inner][:400], SERVED.feature[inner][:400]
     points = np.zeros((3 * len(thresholds), 3))
@@ -125,7 +125,7 @@ def test_arrays_hold_everything() -> None:
     np.testing.assert_array_equal(again.explain(points)[1], SERVED.explain(points)[1])
 
 
-def test_a_seed_decides() -> None:
+def test_a_forest_depends_on_the_seed_alone() -> None:
     parameters = {"trees": 20, "samples": 64}
     rows = np.arange(len(MODES))
     history = FeatureHistory(MODES, rows * 0, 1, rows, 1, is_long=True)
@@ -147,5 +147,5 @@ def test_an_unknown_detector_is_refused() -> None:
         registry.load("oracle", {})
 
 
-def test_the_schema_names_the_detectors_that_there_are() -> None:
+def test_the_schema_names_all_detectors() -> None:
     assert load_schema()["properties"]["detector"]["enum"] == list(registry.NAMES)

@@ -1,4 +1,4 @@
-"""The walk down the trees, compiled and in numpy: both as scikit-learn walks, and both alike."""
+"""The walk down the trees, compiled and in numpy: both walk as scikit-learn does, and find equal numbers."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def scores(walk: Walk, served: IsolationForest, x: np.ndarray) -> Any:
 
 @both
 def test_scores_on_thresholds_and_beside_them_equal_scikit_learns(walk: Walk) -> None:
-    """On every threshold, one float64 and one float32 to either side of it, and half way to those."""
+    """Points lie on thresholds, one float64 and one float32 to either side, and half way to the latter."""
     inner = np.flatnonzero(SERVED.leaf < 0)[::7]
     thresholds = SERVED.threshold[inner]
     single = thresholds.astype(np.float32)
@@ -57,7 +57,7 @@ def test_scores_on_thresholds_and_beside_them_equal_scikit_learns(walk: Walk) ->
 @both
 @pytest.mark.parametrize("scale", [1e-42, 1e-30, 1.0, 1e30, 1e38])
 def test_scores_equal_scikit_learns_at_any_scale(walk: Walk, scale: float) -> None:
-    """From where float32 has few digits left to where it ends."""
+    """Scales reach from where float32 has few digits left to where it ends."""
     x = np.random.default_rng(2).normal(0, scale, (300, 2))
     x = np.clip(x, -3.4e38, 3.4e38)
     fitted = Forest(n_estimators=20, random_state=0).fit(x)
@@ -76,7 +76,7 @@ def test_scores_equal_scikit_learns_for_all_shapes(walk: Walk, rows: int, column
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.5, 1.0, 5.0, 1e6]), st.integers(1, 200))
 @settings(max_examples=60)
-def test_both_say_the_same(seed: int, scale: float, rows: int) -> None:
+def test_both_walks_find_equal_numbers(seed: int, scale: float, rows: int) -> None:
     x = np.random.default_rng(seed).normal(0, scale, (rows, 3))
     compiled, in_numpy = COMPILED(SERVED.nodes), IN_NUMPY(SERVED.nodes)
     np.testing.assert_allclose(compiled.lengths(x), in_numpy.lengths(x), rtol=1e-12)
@@ -88,7 +88,7 @@ def test_both_say_the_same(seed: int, scale: float, rows: int) -> None:
 
 @both
 def test_distances_are_those_of_the_nearest_trees(walk: Walk) -> None:
-    """Said again in plain Python, with whole numbers, so that many trees are equally far away."""
+    """A walk in plain Python is the reference; whole numbers put many trees at equal distances."""
     x = np.random.default_rng(5).integers(-12, 12, (80, 3)).astype(np.float64)
     nodes = SERVED.nodes
     lengths, means, gaps, gains = walk(nodes).details(x)
@@ -120,7 +120,7 @@ def test_a_point_has_the_same_numbers_alone_and_in_a_crowd(walk: Walk) -> None:
 
 
 @both
-def test_infinite_values_and_nan_end_in_some_leaf(walk: Walk) -> None:
+def test_infinite_values_and_nan_end_in_a_leaf(walk: Walk) -> None:
     x = np.array([[np.inf, -np.inf, 0.0], [np.nan, np.nan, np.nan], [1e300, -1e300, np.nan]])
     lengths = walk(SERVED.nodes).lengths(x)
     assert ((lengths > 0) & (lengths < 100 * 40)).all()
@@ -161,12 +161,12 @@ INNER = int(np.flatnonzero(SERVED.leaf < 0)[3])
         _changed("feature", INNER, -1),
     ],
 )
-def test_what_is_no_forest_is_refused_before_anything_walks_on_it(broken: IsolationForest) -> None:
+def test_arrays_that_are_not_a_forest_are_refused_before_the_first_walk(broken: IsolationForest) -> None:
     with pytest.raises(ValueError, match="the forest"):
         IsolationForest.from_arrays(broken.arrays())
 
 
-def test_without_the_compiled_part_numpy_does_it_and_says_so_once(tmp_path: Path) -> None:
+def test_without_the_compiled_walk_numpy_does_it_and_one_warning_says_so(tmp_path: Path) -> None:
     (tmp_path / "hide.py").write_text("import sys; sys.modules['anomaly.detectors.forest.walk'] = None\n")
     np.savez(tmp_path / "forest.npz", **dict[str, Any](SERVED.arrays()))
     program = """

@@ -1,4 +1,4 @@
-"""The channels and what they are made of, on hand-made series."""
+"""The channels and their parts, on hand-made series."""
 
 import math
 
@@ -39,7 +39,7 @@ def test_novelty_is_right_to_its_resolution_and_small() -> None:
         assert novelty.gap(value) == pytest.approx(np.abs(values - value).min() / span, abs=0.003)
 
 
-def test_what_was_not_seen_for_long_is_new_again() -> None:
+def test_a_value_that_was_not_seen_for_long_is_new_again() -> None:
     novelty = Novelty(17 * DAY)
     for value in (0.0, 1.0, 5.0):
         novelty.add(0, value)
@@ -58,7 +58,7 @@ def test_surprise_is_minus_the_logarithm_of_the_tail() -> None:
         assert surprise.feed(number) == pytest.approx(number / 2.0, abs=0.1, rel=0.15)
 
 
-def test_surprise_of_what_is_always_the_same_is_none() -> None:
+def test_a_number_that_never_changes_has_a_surprise_of_zero() -> None:
     surprise = Surprise()
     assert {surprise.feed(0.0) for _ in range(1_000)} == {0.0}
     assert surprise.feed(1.0) > 10
@@ -91,7 +91,7 @@ def test_the_slow_gap_sees_a_shift_that_the_value_gap_does_not() -> None:
 
 @pytest.mark.parametrize(("size", "length"), [(1.5, 60), (20.0, 60), (20.0, 12)])
 def test_the_slow_gap_sees_that_a_shift_is_over(size: float, length: int) -> None:
-    """While it lasts it says so all the time; some windows after its end nothing is left of it."""
+    """It scores high as long as the shift lasts, and no longer than some windows after its end."""
     rng = np.random.default_rng(2)
     values = rng.normal(0, 1, 4_000)
     values[3_000 : 3_000 + length] += size
@@ -122,7 +122,7 @@ def test_the_seasonal_residual_sees_the_usual_value_at_the_unusual_time() -> Non
     assert novel[during].max() < novel[before].max()
 
 
-def test_what_is_usual_at_a_new_hour_is_not_what_went_wrong_in_it() -> None:
+def test_a_fault_in_a_new_hour_does_not_become_its_baseline() -> None:
     """A fault in the first quarter of an hour that was not seen before must not make the rest of it odd."""
     rng = np.random.default_rng(5)
     values = rng.normal(0, 1, 24 * 60)

@@ -1,4 +1,4 @@
-"""What the forest sees with context and does not see without, and what it does where there is no past."""
+"""What the forest finds with context and does not find without, and how it scores windows without a past."""
 
 import json
 from collections.abc import Sequence
@@ -34,8 +34,7 @@ def steady(rows: int, step_ns: int = MINUTE) -> np.ndarray:
 
 
 def rank(kinds: Sequence[str], x: Floats, begin_ns: np.ndarray, odd: int, trained: int) -> float:
-    """The share of windows after training, odd ones excepted, that score at least as high as the `odd` one; each window
-    is scored with all that came before."""
+    """Return the share of usual windows after training that score at least as high as the odd one."""
     scores = detector(x[:trained], begin_ns[:trained], kinds).follow(1).explain(begin_ns[trained:], x[trained:])[0]
     others = np.abs(np.arange(len(scores)) - (odd - trained)) > 30
     return float((scores[others] >= scores[odd - trained]).mean())
@@ -46,14 +45,14 @@ def wave(rows: int, period: float, noise: float) -> Floats:
 
 
 def with_noise(column: Floats, odd: int) -> Floats:
-    """Beside a second feature that tells nothing, and is as usual as can be at the odd window."""
+    """Put a second feature beside it that tells nothing, and is at its center in the odd window."""
     noise = RNG.normal(0, 1, len(column))
     noise[odd] = 0.0
     return np.stack([column, noise], axis=1)
 
 
 def jump() -> tuple[Floats, np.ndarray, int]:
-    """A slow wave that is for one window where it is half a period later."""
+    """Make a slow wave that is for one window where it is half a period later."""
     column = wave(6_000, 400, 0.1)
     odd = 5_101
     column[odd] = -column[odd]
@@ -61,7 +60,7 @@ def jump() -> tuple[Floats, np.ndarray, int]:
 
 
 def shift() -> tuple[Floats, np.ndarray, int]:
-    """Of a level that walks far, but slowly, 60 windows are elsewhere within its range."""
+    """Make a level that walks far, but slowly, and steps aside within its range for three windows."""
     column = wave(6_000, 3_000, 0.05)
     odd = 5_300
     column[odd : odd + 3] += 0.8 * np.array([1 / 3, 2 / 3, 1])
@@ -69,7 +68,7 @@ def shift() -> tuple[Floats, np.ndarray, int]:
 
 
 def order() -> tuple[Floats, np.ndarray, int]:
-    """Up, middle, down, middle, and so on; once up again after the middle: each step is usual, and each value."""
+    """Go up, middle, down, middle, and so on, and once up again after the middle: each step and value is usual."""
     column = np.tile([4.0, 0.0, -4.0, 0.0], 1_500) + RNG.normal(0, 0.1, 6_000)
     odd = 5_002
     column[odd] = 4.0
@@ -77,7 +76,7 @@ def order() -> tuple[Floats, np.ndarray, int]:
 
 
 def wrong_hour(period_ns: int) -> tuple[Floats, np.ndarray, int]:
-    """Busy in the first third of each period, and once in the middle of the rest."""
+    """Make a series that is busy in the first third of each period, and once in the middle of the rest."""
     hours = period_ns // HOUR
     begin_ns = steady(30 * hours * (6 if period_ns == DAY else 1), HOUR // 6 if period_ns == DAY else HOUR)
     column = np.where(begin_ns % period_ns < period_ns // 3, 3.0, 0.0) + RNG.normal(0, 0.3, len(begin_ns))
@@ -96,14 +95,14 @@ SEEN = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_makes_the_forest_see_what_it_does_not_see_alone(kind: str) -> None:
+def test_each_kind_makes_the_forest_find_what_it_does_not_find_alone(kind: str) -> None:
     x, begin_ns, odd = SEEN[kind]
     trained = len(x) * 3 // 4
     assert rank([], x, begin_ns, odd, trained) > 0.05
     assert rank([kind], x, begin_ns, odd, trained) < 0.001
 
 
-def test_the_field_that_is_at_the_wrong_hour_is_named() -> None:
+def test_the_field_at_the_wrong_hour_is_named() -> None:
     x, begin_ns, odd = SEEN["time_of_day"]
     trained = len(x) * 3 // 4
     shares = detector(x[:trained], begin_ns[:trained], KINDS).follow(1).explain(begin_ns[trained:], x[trained:])[1]
@@ -111,7 +110,7 @@ def test_the_field_that_is_at_the_wrong_hour_is_named() -> None:
     assert shares[odd - trained, 0] > 0.6
 
 
-def test_a_window_without_a_past_is_judged_as_by_a_forest_without_context() -> None:
+def test_a_window_without_a_past_is_scored_as_by_a_forest_without_context() -> None:
     x, begin_ns, _ = SEEN["deviation"]
     plain, full = (detector(x[:4_000], begin_ns[:4_000], kinds) for kinds in ([], ["deviation"]))
     expected = plain.follow(0).explain(begin_ns[4_000:], x[4_000:])
@@ -166,7 +165,7 @@ def test_columns_are_what_they_are_called() -> None:
     )
 
 
-def test_what_is_not_known_of_a_feature_is_as_usual_in_its_columns_and_hides_no_other() -> None:
+def test_an_unknown_feature_is_at_its_center_in_its_columns_and_hides_no_other() -> None:
     kinds = ["difference", "deviation", "lag"]
     x = RNG.normal(5, 1, (60, 2))
     lacking = x.copy()
@@ -189,7 +188,7 @@ def test_what_is_not_known_of_a_feature_is_as_usual_in_its_columns_and_hides_no_
     np.testing.assert_array_equal(again.extend(steady(60)[40:], lacking[40:])[0], extended[40:])
 
 
-def test_a_change_to_the_side_that_does_not_count_is_none() -> None:
+def test_a_change_to_the_side_that_does_not_count_is_zero() -> None:
     x = RNG.normal(0, 1, (60, 3))
     both, sided = (
         Columns(["difference", "deviation", "lag"], 3, MINUTE, sides).past().extend(steady(60), x)[0][24:]
@@ -201,7 +200,7 @@ def test_a_change_to_the_side_that_does_not_count_is_none() -> None:
     np.testing.assert_array_equal(sided[:, others], both[:, others])
 
 
-def test_what_is_remembered_of_a_series_does_not_grow() -> None:
+def test_the_past_of_a_series_does_not_grow() -> None:
     past = Columns(KINDS, 2, MINUTE).past()
     past.extend(steady(10_000), RNG.normal(0, 1, (10_000, 2)))
     last_ns, rows = json.loads(json.dumps(past.state()))
@@ -252,7 +251,7 @@ def test_a_fold_does_not_hold_back_the_same_hour_of_all_days(days: int, period_n
         assert set(hours[blocks.trained_on(fold)]) == set(hours)
 
 
-def test_a_model_with_context_is_calm_in_what_is_usual_and_says_what_it_left_out() -> None:
+def test_a_model_with_context_is_calm_on_usual_windows_and_says_what_it_left_out() -> None:
     (pipeline,) = normalize([{**printers.PIPELINE.as_dict(), "parameters": {"trees": 60, "context": list(KINDS)}}])
     said: list[str] = []
 
@@ -276,7 +275,7 @@ def test_a_model_with_context_is_calm_in_what_is_usual_and_says_what_it_left_out
     assert [sum(verdict.contribution) for verdict in verdicts] == pytest.approx([1.0] * 100)
 
 
-def test_the_schema_names_the_context_that_there_is() -> None:
+def test_the_schema_names_all_kinds_of_context() -> None:
     assert load_schema()["properties"]["parameters"]["properties"]["context"]["items"]["enum"] == list(KINDS)
 
 

@@ -1,4 +1,4 @@
-"""Models of series' own: what they see that a pooled one does not, who gets one, and what all of them may take."""
+"""Models for single series: what they find that a pooled one does not, which series get one, and their budget."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ from anomaly.windows.windows import Windows
 MINUTE = 60_000_000_000
 PARAMETERS: dict[str, Any] = {"trees": 100, "samples": 256, "neighbours": 5}
 ROWS = 3_000
-# Both fields go up and down together in the first series, against each other in the second; the third is the first, and
-# has little history.
+# Both fields go up and down together in the first series, and against each other in the second. The third is as the
+# first, and has little history.
 SIGNS, LENGTHS = (1.0, -1.0, 1.0), (ROWS, ROWS, 300)
 
 
@@ -47,12 +47,12 @@ def scores(detector: Detector, row: int, x: Floats) -> Floats:
     return detector.follow(row).explain(np.arange(len(x), dtype=np.int64) * MINUTE, x)[0]
 
 
-# Of the second series when seen in the first, and the other way round.
+# What is usual in the second series and not in the first; with the second sign turned, the other way round.
 SWAPPED = np.array([[1.5, -1.5], [-1.5, 1.5]])
 
 
 @pytest.mark.parametrize("name", ["isolation_forest", "knn"])
-def test_its_own_model_sees_that_one_series_is_like_another(name: str) -> None:
+def test_the_model_of_a_series_finds_that_it_behaves_like_another(name: str) -> None:
     detector = fitted(name)
     for row, sign in ((1, 1.0), (2, -1.0)):
         usual = related(sign, 2_000, 77)
@@ -61,14 +61,14 @@ def test_its_own_model_sees_that_one_series_is_like_another(name: str) -> None:
         assert scores(detector, 0, swapped).max() < np.quantile(scores(detector, 0, usual), 0.99)
 
 
-def test_others_have_the_pooled_model() -> None:
+def test_other_series_have_the_pooled_model() -> None:
     detector = fitted("isolation_forest")
     x = related(1.0, 500, 78)
     np.testing.assert_array_equal(scores(detector, 3, x), scores(detector, 0, x))
     assert (scores(detector, 1, x) != scores(detector, 0, x)).any()
 
 
-def test_threads_change_nothing_and_a_series_has_its_own_seed() -> None:
+def test_threads_change_nothing_and_each_series_has_a_seed() -> None:
     one, other, seeded = (
         registry.fit("isolation_forest", FitRequest(history(), PARAMETERS, seed, jobs=jobs)).detector.arrays()
         for seed, jobs in ((0, 1), (0, 3), (1, 1))
@@ -79,7 +79,7 @@ def test_threads_change_nothing_and_a_series_has_its_own_seed() -> None:
     assert one["own_forest_threshold"].tobytes() != seeded["own_forest_threshold"].tobytes()
 
 
-def test_what_is_its_own_is_a_quarter_and_less_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_of_a_series_is_a_quarter_and_less_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(fitted("isolation_forest").arrays()["own_forest_roots"]) == 2 * 25
     least = registry.declaration("isolation_forest").least_series_bytes(PARAMETERS, 2)
     monkeypatch.setattr(per_series, "BUDGET_BYTES", 2 * least)
@@ -96,11 +96,11 @@ def test_series_with_enough_history_are_chosen_the_longest_first() -> None:
     assert per_series.chosen(lengths, 1_000).tolist() == [False, True, True, True]  # type: ignore[union-attr]
     assert per_series.chosen(lengths, per_series.BUDGET_BYTES // 2).tolist() == [False, True, False, True]  # type: ignore[union-attr]
     assert per_series.chosen(np.array([999, 999]), 1_000) is None
-    # Alone, a pooled model is its own.
+    # With one series only, the pooled model is its model.
     assert per_series.chosen(np.array([9_000]), 1_000) is None
 
 
-def test_a_part_of_the_history_with_little_of_a_series_has_the_pooled_model_for_it() -> None:
+def test_where_a_part_of_the_history_has_little_of_a_series_the_pooled_model_scores_it() -> None:
     whole = history()
     part = whole.where((whole.series != 1) | (np.arange(len(whole.x)) % 7 == 0))
     detector, _ = registry.fit("isolation_forest", FitRequest(part, PARAMETERS))
@@ -108,7 +108,7 @@ def test_a_part_of_the_history_with_little_of_a_series_has_the_pooled_model_for_
     np.testing.assert_array_equal(scores(detector, 2, x), scores(detector, 0, x))
 
 
-def test_with_context_its_own_model_sees_the_columns_too() -> None:
+def test_with_context_the_model_of_a_series_sees_the_columns_too() -> None:
     detector = fitted("isolation_forest", context=KINDS)
     assert isinstance(detector, Contextual)
     assert isinstance(detector.full, per_series.PerSeries)
@@ -126,7 +126,7 @@ def machines(*models: str) -> tuple[Pipeline, ...]:
 
 
 def windows() -> Windows:
-    """The history in units of the fields' own."""
+    """Return the history in the fields' units."""
     shown = history()
     keys = tuple((f"machine-{number}",) for number in range(1, 4))
     return Windows(keys, shown.series, shown.begin_ns, 20.0 + 3.0 * shown.x, np.full((len(shown.x), 2), 5.0))
@@ -145,7 +145,7 @@ def severities(model: Model, key: str, x: Floats) -> Floats:
     return np.array([one.severity for one in model.judge(model.follow((key,)), (key,), begin_ns, 20.0 + 3.0 * x)])
 
 
-def test_a_model_finds_what_is_usual_elsewhere_and_is_as_calm_as_the_pooled_one(
+def test_a_model_finds_what_is_usual_in_another_series_and_is_as_calm_as_the_pooled_one(
     trained: dict[str, TrainedModel],
 ) -> None:
     alone, pooled = trained["own"].model, trained["pooled"].model

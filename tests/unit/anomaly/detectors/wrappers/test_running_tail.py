@@ -1,4 +1,4 @@
-"""A memoryless detector whose scores are ranked among those of the same series."""
+"""A memoryless detector whose scores are ranked among those of their series."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from anomaly.detectors.wrappers import running_tail
 from anomaly.windows.arrays import Floats
 
 MINUTE = 60_000_000_000
-# A level that 5 stands for: rare in the first series, usual in the second.
+# A score of 5 is rare in the first series and usual in the second.
 SERIES = np.repeat([0, 1], [400, 400]).astype(np.intp)
 X = np.random.default_rng(0).exponential(np.repeat([0.5, 5.0], 400))[:, None]
 
@@ -28,12 +28,12 @@ def fitted() -> running_tail.RunningTail:
 
 
 def test_a_score_is_a_surprise_among_those_of_its_series() -> None:
-    mine = [surprises(fitted().follow(row), [5.0])[0] for row in (1, 2)]
+    both = [surprises(fitted().follow(row), [5.0])[0] for row in (1, 2)]
     # -ln of the exponential distributions' tails.
-    assert mine == pytest.approx([10.0, 1.0], rel=0.35)
+    assert both == pytest.approx([10.0, 1.0], rel=0.35)
 
 
-def test_a_series_that_was_not_seen_begins_with_the_scores_of_all() -> None:
+def test_an_unseen_series_begins_with_the_scores_of_all() -> None:
     first, unseen, second = (surprises(fitted().follow(row), [5.0])[0] for row in (1, 0, 2))
     assert second < unseen < first
 
@@ -45,14 +45,14 @@ def test_a_series_with_few_windows_begins_with_the_scores_of_all() -> None:
     assert surprises(tail.follow(2), [5.0]) > 0
 
 
-def test_what_stays_becomes_usual() -> None:
+def test_a_score_that_stays_becomes_usual() -> None:
     follower = fitted().follow(1)
     assert surprises(follower, [5.0])[0] > 6
     surprises(follower, [5.0] * 1_000)
     assert surprises(follower, [5.0])[0] < 2
 
 
-def test_a_fault_does_not_make_its_like_usual() -> None:
+def test_a_fault_does_not_make_such_faults_usual() -> None:
     follower = fitted().follow(1)
     surprises(follower, [100.0] * 5)
     surprises(follower, [0.3] * 200)

@@ -1,4 +1,4 @@
-"""Tails: made alike, beyond the quantiles only."""
+"""Tails become alike, beyond the quantiles only."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def test_skewed_tails_become_alike() -> None:
     assert high.mean() == pytest.approx(1.0, rel=0.05)
 
 
-def test_what_lies_between_stays() -> None:
+def test_values_between_the_quantiles_stay() -> None:
     x = np.random.default_rng(3).normal(0, 1, (5_000, 2))
     tails = fit_tails(x)
     inside = (x >= tails.low) & (x <= tails.high)
@@ -22,7 +22,7 @@ def test_what_lies_between_stays() -> None:
     assert inside.mean() == pytest.approx(0.98, abs=0.001)
 
 
-def test_order_is_kept() -> None:
+def test_values_keep_their_order() -> None:
     tails = fit_tails(np.random.default_rng(3).normal(0, 1, (5_000, 1)))
     far = np.array([[-1e9], [-50.0], [0.0], [50.0], [1e9]])
     assert (np.diff(tails.apply(far)[:, 0]) > 0).all()

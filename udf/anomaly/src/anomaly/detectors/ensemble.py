@@ -5,9 +5,9 @@ long history never forgets: it finds a fault again when it comes again. The valu
 residual look at each feature for itself and go on learning. They find what is new, what creeps, and what comes at the
 wrong time of day.
 
-A member's level is the score that has the severity `_LEVEL` by the hold-out. It is no lower than the level that did
-best on the Numenta Anomaly Benchmark, with one set of parameters for all its files: a history in which little is new
-does not tell what is rare.
+A member's level is the score that has the severity `_LEVEL` by the hold-out. It is at least the level that did best on
+the Numenta Anomaly Benchmark, with one set of parameters for all its files: a history in which little is new does not
+tell what is rare.
 
 Reference: Aggarwal and Sathe, "Theoretical Foundations and Algorithms for Outlier Ensembles", SIGKDD Explorations 17
 (1), 2015: the maximum of scores that are made comparable first.

@@ -19,11 +19,17 @@ NODE = np.dtype([("threshold", np.float32), ("feature", np.int32), ("child", np.
 
 @dataclass(frozen=True)
 class Nodes:
-    """m nodes, l leaves, d features, t trees.
+    """A forest of m nodes, l leaves, d features and t trees.
 
-    node: (m,) of NODE; feature and child are indices. root: (t,). leaf: (m,), a leaf's row in the arrays below, else
-    -1. path: (l,), box: (l, 2, d), low and high, gain: (l, d). depth: steps to the deepest leaf. kept: trees that count
-    for the distance.
+    Attributes:
+        node: shape (m,), of type `NODE`, whose feature and child are indices.
+        root: the trees' first nodes, shape (t,).
+        leaf: a leaf's row in the arrays of leaves, else -1, shape (m,).
+        path: path lengths of the leaves, shape (l,).
+        box: lowest and highest training points in a leaf, shape (l, 2, d).
+        gain: what each feature isolated on the way to a leaf, shape (l, d), bits.
+        depth: steps to the deepest leaf.
+        kept: how many trees count for the distance.
     """
 
     node: NDArray[np.void]
@@ -48,9 +54,24 @@ def lay_out(
     gain: Floats,
     kept: int,
 ) -> Nodes:
-    """The arrays of an IsolationForest (see there), laid out.
+    """Lay out the arrays of an `IsolationForest`, and check them, as nothing is checked while walking.
 
-    Raises ValueError where they are no forest: nothing is checked while walking.
+    Args:
+        feature: as in `IsolationForest`, shape (m,).
+        threshold: as in `IsolationForest`, shape (m,).
+        children: as in `IsolationForest`, shape (m, 2).
+        roots: as in `IsolationForest`, shape (t,).
+        leaf: as in `IsolationForest`, shape (m,).
+        path: as in `IsolationForest`, shape (l,).
+        box: as in `IsolationForest`, shape (l, 2, d).
+        gain: as in `IsolationForest`, shape (l, d).
+        kept: how many trees count for the distance.
+
+    Returns:
+        The nodes.
+
+    Raises:
+        ValueError: the arrays are not a forest.
     """
     count, (leaves, features) = len(feature), gain.shape
     inner = np.flatnonzero(leaf < 0)

@@ -1,20 +1,22 @@
-"""Isolation Forest, as it is served: plain arrays.
+"""An Isolation Forest as it serves: plain arrays.
 
 score(x) = s(x) + g(x)
 
-s is the anomaly score of Liu, Ting and Zhou, "Isolation Forest", ICDM 2008, equal to scikit-learn's `-score_samples`:
-about 0.5 or less for the usual, at most 1. It saturates: beyond the training range a point falls into the same leaves
-however far away it is. g makes up for that: how far x lies outside of the box around the training points in its leaf,
-summed over the features, averaged over the trees (the box of a node and the distance to it are what Mondrian Forests
-split by; Lakshminarayanan, Roy and Teh, NIPS 2014). g is 0 where training has been, grows without bound, and sees gaps
-between modes, which a distance to the overall range would not.
+s is the anomaly score of the paper, equal to scikit-learn's `-score_samples`: about 0.5 or less for the usual, at most
+1. It saturates: beyond the training range a point falls into the same leaves however far away it is. g makes up for
+that. It is how far x lies outside of the box around the training points in its leaf, summed over the features, averaged
+over the trees. g is 0 where training has been, grows without bound, and sees gaps between modes, which a distance to
+the overall range would not.
 
-A fifth of the trees, those with the largest distance, is left out of the average: where there are modes far apart, a
-usual point of one mode now and then falls into a sparse leaf that holds only points of another, and is then as far away
-as the modes are. What is really outside is outside in all trees.
+A fifth of the trees, those with the largest distance, is left out of the average. Where modes lie far apart, a usual
+point of one mode now and then falls into a sparse leaf that holds only points of another, and is then as far away as
+the modes are. What is really outside is outside in all trees.
 
-The walk down the trees is compiled (`walk`); where that was not built, numpy does the same, slower
-(`walk_numpy`). Which leaf a point falls into is decided as scikit-learn does it (`nodes`).
+The walk down the trees is compiled (`walk`). Where that was not built, numpy does it, slower (`walk_numpy`). Which leaf
+a point falls into is decided as scikit-learn decides it (`nodes`).
+
+References: Liu, Ting and Zhou, "Isolation Forest", ICDM 2008. Boxes of nodes and distances to them are what Mondrian
+Forests split by: Lakshminarayanan, Roy and Teh, NIPS 2014.
 """
 
 import warnings
@@ -24,12 +26,11 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.detectors.base import Memoryless
 from anomaly.detectors.forest.nodes import Nodes, lay_out
 from anomaly.detectors.parts.shares import shares
-from anomaly.windows.arrays import AnyInts, Floats
+from anomaly.windows.arrays import AnyArray, AnyInts, Floats
 
 if TYPE_CHECKING:
     from anomaly.detectors.forest.walk import Walk
@@ -39,13 +40,19 @@ _KEPT = 0.8
 
 @dataclass(frozen=True)
 class IsolationForest(Memoryless):
-    """m nodes, l leaves, d features, t trees.
+    """A forest of m nodes, l leaves, d features and t trees.
 
-    feature, threshold: (m,), what a node splits by; a leaf has threshold +inf and points to itself. children: (m, 2),
-    where values above the threshold and at most the threshold go to. roots: (t,). leaf: (m,), a leaf's row in the
-    arrays below, else -1. path: (l,), the leaf's depth plus the expected rest. box: (l, 2, d), low and high. gain: (l,
-    d), how much more than an even split each feature isolated on the way to the leaf, in bits. depth: the deepest
-    leaf's. normal_path: the path length that gets the score 0.5.
+    Attributes:
+        feature: the feature that a node splits by, shape (m,).
+        threshold: where it splits, shape (m,), in units of the feature; +inf for a leaf.
+        children: where values above the threshold and at most the threshold go, shape (m, 2); itself for a leaf.
+        roots: the trees' first nodes, shape (t,).
+        leaf: a leaf's row in the arrays of leaves, else -1, shape (m,).
+        path: a leaf's depth plus the expected rest, shape (l,).
+        box: lowest and highest training points in a leaf, shape (l, 2, d), in units of the features.
+        gain: how much more than an even split each feature isolated on the way to a leaf, shape (l, d), bits.
+        depth: depth of the deepest leaf.
+        normal_path: the path length that gets the score 0.5.
     """
 
     feature: AnyInts
@@ -60,17 +67,30 @@ class IsolationForest(Memoryless):
     normal_path: float
 
     def paper_score(self, x: Floats) -> Floats:
-        """s(x), (n,) of (n, d): equal to scikit-learn's `-IsolationForest.score_samples(x)`."""
+        """Compute s(x), which is equal to scikit-learn's `-IsolationForest.score_samples(x)`.
+
+        Args:
+            x: features, shape (n, d).
+
+        Returns:
+            Scores, shape (n,), from 0 to 1.
+        """
         return self._paper(self._walk.lengths(_contiguous(x)))
 
     def score(self, x: Floats) -> Floats:
-        """s(x) + g(x), (n,) of (n, d)."""
+        """Compute s(x) + g(x).
+
+        Args:
+            x: features, shape (n, d).
+
+        Returns:
+            Scores, shape (n,), from 0 on.
+        """
         lengths, distances = self._walk.distances(_contiguous(x))
         return self._paper(lengths) + distances
 
     def explain(self, x: Floats) -> tuple[Floats, Floats]:
-        """Scores (n,), and shares (n, d): each feature's part of g, plus the isolation it caused on the way to the
-        leaves."""
+        """Score windows; a share is a feature's part of g, plus the isolation it caused on the way to the leaves."""
         lengths, distances, gaps, gains = self._walk.details(_contiguous(x))
         return self._paper(lengths) + distances, shares(gaps + gains / max(self.depth, 1))
 
@@ -82,7 +102,11 @@ class IsolationForest(Memoryless):
 
     @cached_property
     def nodes(self) -> Nodes:
-        """The same, laid out for walking. Raises ValueError where it is no forest."""
+        """The nodes laid out for walking.
+
+        Raises:
+            ValueError: the arrays are not a forest.
+        """
         return lay_out(
             feature=self.feature,
             threshold=self.threshold,
@@ -99,13 +123,24 @@ class IsolationForest(Memoryless):
     def _walk(self) -> "Walk":
         return walk_class()(self.nodes)
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Everything as arrays, for the model's file."""
+    def arrays(self) -> dict[str, AnyArray]:
+        """Return the forest as arrays of the types that are stored."""
         return {f"forest_{name}": np.asarray(getattr(self, name), dtype) for name, dtype in _ARRAYS.items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "IsolationForest":
-        """The inverse of `arrays`. Raises KeyError where one is missing, ValueError where they are no forest."""
+    def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> "IsolationForest":
+        """Make a forest from the arrays of an equal one.
+
+        Args:
+            arrays: what `arrays` returned, and perhaps others.
+
+        Returns:
+            The forest.
+
+        Raises:
+            KeyError: an array is missing.
+            ValueError: the arrays are not a forest.
+        """
         taken: dict[str, Any] = {name: np.asarray(arrays[f"forest_{name}"], dtype) for name, dtype in _ARRAYS.items()}
         depth, normal_path = int(taken.pop("depth")), float(taken.pop("normal_path"))
         forest = cls(**taken, depth=depth, normal_path=normal_path)
@@ -113,7 +148,7 @@ class IsolationForest(Memoryless):
         return forest
 
 
-# What is stored, as what.
+# The arrays that are stored, and their types.
 _ARRAYS: dict[str, type[np.generic]] = {
     "feature": np.int16,
     "threshold": np.float64,
@@ -130,7 +165,7 @@ _ARRAYS: dict[str, type[np.generic]] = {
 
 @cache
 def walk_class() -> "type[Walk]":
-    """The compiled walk, or the one in numpy with a warning, once."""
+    """Return the compiled walk, or the one in numpy with a warning, which comes once."""
     try:
         from anomaly.detectors.forest.walk import Walk
     except ImportError:

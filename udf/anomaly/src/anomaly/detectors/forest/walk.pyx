@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""`walk_numpy.Walk`, compiled: what the methods mean is said there.
+"""The walk down the trees of a forest, compiled; `walk_numpy.Walk` describes its methods.
 
-Points go down one tree at a time, in blocks. A tree's nodes and boxes stay in the processor's first cache meanwhile, and
-since the next step of one point does not wait for that of another, the processor takes several at once; no branch depends
-on the data. Sums run over the trees in their order, so that a point has the same score alone and in a crowd. Indices are
-not checked on the way: `Nodes` has checked those of the forest, and each call the number of features.
+Points go down one tree at a time, in blocks. A tree's nodes and boxes meanwhile stay in the processor's first cache. The
+next step of one point does not wait for that of another, so the processor takes several at once; no branch depends on the
+data. Sums run over the trees in their order, so that a point has the same score alone and in a crowd. Indices are not
+checked on the way: `lay_out` has checked the forest's, and each call checks the number of features.
 """
 
 cimport cython
@@ -18,7 +18,7 @@ cdef packed struct Node:
     int feature
     int child
 
-# The distance up to which trees are kept, and how many of those that are exactly as far away.
+# The distance up to which trees are kept, and how many of the trees at exactly this distance.
 cdef struct Cut:
     double distance
     Py_ssize_t ties
@@ -181,7 +181,7 @@ cdef class Walk:
 
 
 cdef double select(double* values, Py_ssize_t count, Py_ssize_t rank) noexcept nogil:
-    """The value that would be at `rank` if they were sorted: Hoare's FIND (CACM 4, 1961). Reorders them."""
+    """Return the value at `rank` of the sorted values, and reorder them: Hoare's FIND (CACM 4, 1961)."""
     cdef Py_ssize_t low = 0, high = count - 1, left, right
     cdef double pivot
     while low < high:

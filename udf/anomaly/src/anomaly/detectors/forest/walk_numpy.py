@@ -1,4 +1,4 @@
-"""Down the trees of a forest in numpy, level by level: for machines without the compiled `walk`."""
+"""The walk down the trees of a forest in numpy, level by level, for machines without the compiled `walk`."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,11 @@ _CHUNK = 128
 
 
 class Walk:
-    """Walks down all trees of a forest. x: (n, d), C-contiguous; other numbers of features are a ValueError."""
+    """Walks down all trees of a forest.
+
+    Its methods take features `x`, shape (n, d), C-contiguous. They raise ValueError for another number of features than
+    the forest's.
+    """
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
@@ -20,18 +24,32 @@ class Walk:
         )
 
     def lengths(self, x: Floats) -> Floats:
-        """The path lengths (n,), summed over the trees."""
+        """Return path lengths, summed over the trees, shape (n,)."""
         return np.concatenate([self._lengths(self._leaves(part)) for part in _chunks(x)])
 
     def distances(self, x: Floats) -> tuple[Floats, Floats]:
-        """The path lengths (n,), and how far x lies outside of the box around its leaf (n,): summed over the features,
-        averaged over the `kept` trees with the least distance."""
+        """Measure how far windows lie outside of the boxes around their leaves.
+
+        Args:
+            x: features, shape (n, d).
+
+        Returns:
+            Path lengths, summed over the trees, shape (n,); and distances, shape (n,), summed over the features and
+            averaged over the `kept` trees with the least distance.
+        """
         lengths, means, _, _ = self.details(x)
         return lengths, means
 
     def details(self, x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """The path lengths and distances (n,), the latter feature by feature (n, d), and the mean gain (n, d) of the
-        leaves in all trees."""
+        """Measure all that scores and shares need.
+
+        Args:
+            x: features, shape (n, d).
+
+        Returns:
+            Path lengths and distances as `distances` returns them, shape (n,) each; the distances feature by feature,
+            shape (n, d); and the mean gain of the leaves in all trees, shape (n, d).
+        """
         parts = [self._details(part) for part in _chunks(x)]
         lengths, means, gaps, gains = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return lengths, means, gaps, gains
@@ -59,7 +77,7 @@ class Walk:
         return self._nodes.leaf.take(nodes)
 
     def _leaves_of_one(self, single: NDArray[np.float32]) -> Int32s:
-        # Deciding at all nodes at once costs less than gathering those on the way, level by level.
+        # Deciding at all nodes at once costs less than gathering the nodes on the way, level by level.
         following = self._child + (single.take(self._feature) > self._threshold)
         nodes = self._nodes.root
         for _ in range(self._nodes.depth):

@@ -1,7 +1,7 @@
-"""How far a value is from all that was seen before: a set of past values, thinned.
+"""How far a value is from all values before: a set of past values, thinned.
 
-A value that lies within a small share of the range of one that is kept only renews it, so some hundreds of values stand
-for a history of any length. The stalest is dropped where there is no room, or where values are to be forgotten.
+A value close to a kept one (within a small share of the range) only renews it, so some hundreds of values stand for a
+history of any length. The stalest value is dropped where there is no room, or where values are to be forgotten.
 """
 
 from array import array
@@ -16,8 +16,11 @@ _SWEEP = 100
 
 
 class Novelty:
-    """The values of one feature of one series. kept_ns: how long a value is kept that is not seen again; None is for
-    ever."""
+    """The past values of one feature of one series.
+
+    Args:
+        kept_ns: how long a value is kept that is not seen again, nanoseconds; None keeps it for ever.
+    """
 
     __slots__ = ("_added", "_kept_ns", "_seen_ns", "_values")
 
@@ -28,8 +31,16 @@ class Novelty:
         self._added = 0
 
     def gap(self, value: float, side: int = 0) -> float:
-        """The distance to the nearest value seen, in units of the range of those seen. 0 while nothing was seen; 1 for
-        whatever differs from the only value seen. side: 1 for 0 below all that was seen, -1 for 0 above."""
+        """Measure the distance of a value to the nearest one before.
+
+        Args:
+            value: the value.
+            side: 1 makes the distance 0 below all values before, -1 above all of them, 0 nowhere.
+
+        Returns:
+            The distance in units of the range so far; 0 while nothing was seen; 1 for any value that differs from the
+            only one before.
+        """
         nearest = self.nearest(value)
         if nearest is None or side * value < min(side * self._values[0], side * self._values[-1]):
             return 0.0
@@ -37,14 +48,14 @@ class Novelty:
         return abs(nearest - value) / span if span > 0.0 else float(nearest != value)
 
     def nearest(self, value: float) -> float | None:
-        """The nearest value seen; None while nothing was seen."""
+        """Return the nearest value before, or None while nothing was seen."""
         values = self._values
         if not values:
             return None
         return values[self._place(value)]
 
     def _place(self, value: float) -> int:
-        """Where the nearest value is, of those there are."""
+        """Return the index of the nearest value; there must be one."""
         values = self._values
         place = bisect_left(values, value)
         if place == len(values) or (place and value - values[place - 1] < values[place] - value):
@@ -52,7 +63,12 @@ class Novelty:
         return place
 
     def add(self, time_ns: int, value: float) -> None:
-        """Remembers a value that was seen at `time_ns`."""
+        """Remember a value.
+
+        Args:
+            time_ns: when it was seen, nanoseconds since 1970.
+            value: the value.
+        """
         values, seen = self._values, self._seen_ns
         self._added += 1
         if self._kept_ns is not None and self._added % _SWEEP == 0:
@@ -76,12 +92,24 @@ class Novelty:
             self._seen_ns = array("q", (self._seen_ns[index] for index in kept))
 
     def state(self) -> Any:
-        """For JSON."""
+        """Return what is remembered, for JSON."""
         return [self._values.tolist(), self._seen_ns.tolist(), self._added]
 
     @classmethod
     def from_state(cls, state: Any, kept_ns: int | None = None) -> "Novelty":
-        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        """Make past values from a former `state`.
+
+        Args:
+            state: what `state` returned.
+            kept_ns: how long a value is kept, nanoseconds.
+
+        Returns:
+            The past values.
+
+        Raises:
+            TypeError: the state is of another form.
+            ValueError: the state is of another form.
+        """
         novelty = cls(kept_ns)
         values, seen, added = state
         if len(values) != len(seen):

@@ -1,33 +1,37 @@
 """How rare a number is among those before it: -ln of its tail probability, learnt as it goes.
 
-Up to the 98 % quantile u of the past the probability is read off, beyond it goes on as an exponential with the mean
-excess of what was beyond u (peaks over threshold; the exponential is the generalized Pareto distribution of shape 0).
-The past is kept as counts in cells that grow with the number, so that memory does not grow with time.
+Up to the 98 % quantile u of the past, the probability is the share of numbers at least as great. Beyond u it goes on as
+an exponential with the mean excess of the numbers beyond u. The past is kept as counts in cells that grow with the
+number, so that memory does not grow with time. The surprise of the first `WARM_UP` numbers is 0.
 
-It warms up: for the first `WARM_UP` numbers the surprise is 0.
+Reference: peaks over threshold, Pickands, "Statistical Inference Using Extreme Order Statistics", Annals of Statistics
+3 (1), 1975; the exponential is the generalized Pareto distribution of shape 0.
 """
 
 import math
 from typing import Any
 
 WARM_UP = 100
-# What is read off is brought up to date so often.
+# After this many numbers the tail is fitted anew.
 _EVERY = 100
 _TAIL = 0.02
-# Cell i > 0 holds numbers in _SMALLEST * _RATIO ** [i - 1, i); cell 0 all below; the last all above.
+# Cell i > 0 holds numbers in _SMALLEST * _RATIO ** [i - 1, i); cell 0 holds all below, and the last all above.
 _SMALLEST = 1e-6
 _RATIO = 1.02
 _CELLS = 1_400
 _LARGEST = _SMALLEST * _RATIO ** (_CELLS - 1)
 _PER_CELL = 1.0 / math.log(_RATIO)
-# Beyond so many numbers the past counts half.
+# After this many numbers the past counts half.
 _MOST_COUNTED = 100_000
 _SMALLEST_EXCESS = 1e-3
 
 
 class Surprise:
-    """The past of one number: not negative, and of the kind of which more is rarer. most_excess: a number counts as at
-    most so many mean excesses beyond u, once u is known; by default as what it is."""
+    """The past of one number that is not negative, and the rarer the greater it is.
+
+    Args:
+        most_excess: once u is known, a number joins the past as at most this many mean excesses beyond u.
+    """
 
     __slots__ = ("_body", "_counts", "_excess", "_fitted", "_most_cell", "_most_excess", "_total", "_u")
 
@@ -42,7 +46,14 @@ class Surprise:
         self._most_cell = _CELLS
 
     def feed(self, number: float) -> float:
-        """The surprise of the next number, which then belongs to the past."""
+        """Take the next number, which then belongs to the past.
+
+        Args:
+            number: 0 or greater.
+
+        Returns:
+            Its surprise, 0 or greater.
+        """
         cell = _cell(number)
         surprise = 0.0
         if self._body:
@@ -67,7 +78,7 @@ class Surprise:
         body: list[float] = []
         above, at_least = total, 0
         for cell in cells:
-            # The probability of a number at least as great; empty cells below have the same.
+            # The probability of a number at least as great; it holds for the empty cells below, too.
             body += [-math.log(max(above / total, _TAIL))] * (cell + 1 - len(body))
             above -= counts[cell]
             at_least = cell
@@ -82,12 +93,24 @@ class Surprise:
         self._most_cell = _cell(self._u + self._most_excess * self._excess)
 
     def state(self) -> Any:
-        """For JSON."""
+        """Return the past, for JSON."""
         return [self._total, sorted(self._counts.items()), sorted(self._fitted.items())]
 
     @classmethod
     def from_state(cls, state: Any, most_excess: float = math.inf) -> "Surprise":
-        """The inverse of `state`. Raises TypeError or ValueError when it does not fit."""
+        """Make the past of a former `state`.
+
+        Args:
+            state: what `state` returned.
+            most_excess: as at first.
+
+        Returns:
+            The past.
+
+        Raises:
+            TypeError: the state is of another form.
+            ValueError: the state is of another form.
+        """
         surprise = cls(most_excess)
         total, counts, fitted = state
         surprise._total = int(total)

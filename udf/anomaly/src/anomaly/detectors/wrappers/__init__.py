@@ -1,1 +1,9 @@
-"""What is put around a detector."""
+"""What is put around a detector.
+
+From the outside in:
+
+- `context`: adds columns from earlier windows and from the time.
+- `per_series`: chooses the model of the series, or the pooled one.
+- `running_tail`: turns a score into its rarity among those of the same series so far.
+- `tails`: measures features beyond their quantiles in units of their tails.
+"""
