@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from anomaly.catchup.database import PipelineDatabase
-from anomaly.catchup.gaps import TimeRange
 from anomaly.catchup.run import CaughtUp, repair_span
 from anomaly.cli import main
 from anomaly.influxdb.lines import line
 from anomaly.influxdb.source import read_series_windows
-from anomaly.influxdb.times import rfc3339
+from anomaly.influxdb.times import TimeRange, rfc3339
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import canonical_json, normalize

@@ -1,57 +1,290 @@
-"""Where a catch-up looks closer: arithmetic on counts. What it does is tested in conformance, on a real InfluxDB."""
+"""The repair of one series, on a database in memory; `tests/conformance` repeats the whole on a real InfluxDB."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
 import pytest
 
-from anomaly.catchup.gaps import TimeRange, bucket_length, suspects
-from anomaly.influxdb.lines import line
-from anomaly.scoring.results import Result
+from anomaly.catchup.database import PipelineDatabase, WrittenScore
+from anomaly.catchup.queries import PERIOD_FIELDS
+from anomaly.catchup.repair import PERIOD_LEAD_IN_WINDOWS, RepairCounts, RepairOrder, SeriesRepair
+from anomaly.influxdb.client import InfluxClientError
+from anomaly.influxdb.times import TimeRange
+from anomaly.models.model import Model
+from anomaly.scoring.events import EventCounter
+from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.results import Result, results
+from anomaly.scoring.scorer import Scorer
 from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
+from tests.unit.anomaly import printers
+from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS, Fault
 
-W = 10
-A: Key = ("a",)
-B: Key = ("b",)
-SPAN = TimeRange(50, 450)
-BUCKET = 100
-FULL: dict[tuple[Key, int], int] = {(key, begin): 10 for key in (A, B) for begin in range(0, 500, BUCKET)}
-# Where the range cuts a bucket off, less is full.
-SCORES = {**FULL, (A, 0): 5, (B, 0): 5, (A, 400): 5, (B, 400): 5}
-ENDS: dict[Key, int] = {A: 450, B: 450}
-
-
-def found(points: dict[tuple[Key, int], int], **changed: int) -> dict[Key, list[TimeRange]]:
-    scores = {**SCORES, **{(A, int(name[1:])): count for name, count in changed.items()}}
-    return suspects(SPAN, BUCKET, W, points, scores, ENDS)
+W = WINDOW_NS
+KEY: Key = ("printer-1",)
+BEGIN = 5_000 * W
+COUNT = 2_600
+END = BEGIN + COUNT * W
+# A period ends for good this long after its last window.
+MERGE = PIPELINE.periods.merge_ns + W
+FAULT = Fault("offset", (1,), 1_500 * printers.WINDOW, 30 * printers.WINDOW, 9.0)
+FAULT_BEGIN = BEGIN + 1_500 * W
 
 
-def test_where_every_window_has_a_score_nothing_is_looked_at() -> None:
-    assert found(FULL) == {}
+class DatabaseDouble(PipelineDatabase):
+    """One series in memory, with its scores and periods; keeps which stretches were read.
+
+    Attributes:
+        read: the stretches whose windows were read, in order.
+        last: what `last_period` answers, by the time that it is asked for.
+        first_ns: what `first_score_of_ns` answers.
+        writes_left: how many writes succeed before InfluxDB is away.
+    """
+
+    def __init__(self, model: Model) -> None:
+        samples = printers.clean(31, COUNT * printers.WINDOW)
+        printers.break_down(samples, FAULT)
+        (self.series,) = printers.runs(printers.windows(samples, begin_ns=BEGIN))
+        self.scored: dict[int, Mapping[str, Any]] = {}
+        self.stored_periods: dict[int, Mapping[str, Any]] = {}
+        self.read: list[TimeRange] = []
+        self.last: list[TimeRange] = []
+        self.first_ns: int | None = None
+        self.writes_left = 10**6
+        scorer = Scorer(PIPELINE, EventCounter("", lambda message: None))
+        for scored in scorer.feed(model, self.series):
+            self.write(results(PIPELINE, KEY, scored))
+
+    def windows(self, key: Key, span: TimeRange) -> Iterator[SeriesWindows]:
+        self.read.append(span)
+        inside = (self.series.begin_ns >= span.begin_ns) & (self.series.begin_ns < span.end_ns)
+        if inside.any():
+            yield self.series.where(inside)
+
+    def scores(self, key: Key, span: TimeRange) -> Mapping[int, WrittenScore]:
+        return {
+            begin_ns: WrittenScore(fields["label"], fields["model"], fields.get("feedback") is not None)
+            for begin_ns, fields in self.scored.items()
+            if span.begin_ns <= begin_ns < span.end_ns
+        }
+
+    def periods(self, key: Key, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
+        return {begin: fields for begin, fields in self.stored_periods.items() if span.begin_ns <= begin < span.end_ns}
+
+    def last_period(self, key: Key, end_ns: int) -> TimeRange | None:
+        return max((span for span in self.last if span.begin_ns < end_ns), key=lambda span: span.begin_ns, default=None)
+
+    def first_score_of_ns(self, key: Key, model: str, end_ns: int) -> int | None:
+        return self.first_ns
+
+    def write(self, results: Iterable[Result]) -> None:
+        if self.writes_left == 0:
+            raise InfluxClientError("InfluxDB is away")
+        self.writes_left -= 1
+        for result in results:
+            if result.measurement == "score":
+                self.scored[result.time_ns] = {**self.scored.get(result.time_ns, {}), **result.fields}
+            else:
+                self.stored_periods[result.time_ns] = {name: result.fields[name] for name in PERIOD_FIELDS}
+
+    def remove_period(self, key: Key, begin_ns: int) -> None:
+        del self.stored_periods[begin_ns]
 
 
-def test_buckets_with_fewer_scores_than_windows_are_looked_at() -> None:
-    assert found(FULL, b100=9) == {A: [TimeRange(100, 200)]}
-    assert found(FULL, b0=4, b400=4) == {A: [TimeRange(50, 100), TimeRange(400, 450)]}
-    assert found(FULL, b100=0, b200=0) == {A: [TimeRange(100, 300)]}
+class RememberingModel(Model):
+    """A model whose scores depend on the windows before."""
+
+    @property
+    def remembers(self) -> bool:
+        return True
 
 
-def test_where_there_are_no_points_there_is_nothing_to_score() -> None:
-    points = {place: count for place, count in FULL.items() if place != (A, 200)}
-    assert found(points, b200=0) == {}
-    assert found(points, b100=0, b200=0, b300=0) == {A: [TimeRange(100, 200), TimeRange(300, 400)]}
+@pytest.fixture
+def database(model: Model) -> DatabaseDouble:
+    """The results as they are when nothing is missed."""
+    return DatabaseDouble(model)
 
 
-def test_what_lies_behind_the_newest_window_is_not_looked_at() -> None:
-    assert suspects(SPAN, BUCKET, W, FULL, {}, {A: 120, B: 50}) == {A: [TimeRange(50, 120)]}
-    assert suspects(SPAN, BUCKET, W, FULL, {}, {}) == {}
+def remembering(model: Model) -> Model:
+    parts = model.scaling, model.detector, model.calibration, model.reference
+    return RememberingModel(model.version, model.pipeline, *parts)
 
 
-@pytest.mark.parametrize(("windows", "bucket"), [(1, 360), (60_480, 360), (604_800, 3024)])
-def test_buckets_are_coarse_and_few(windows: int, bucket: int) -> None:
-    assert bucket_length(TimeRange(0, windows * W), W) == bucket * W
+def repair(
+    model: Model,
+    database: DatabaseDouble,
+    missing: Iterable[int] = (),
+    opened: tuple[TimeRange, ...] = (),
+    *,
+    end_ns: int = END,
+    reach: int = 10_000,
+    said: list[str] | None = None,
+    dry_run: bool = False,
+) -> RepairCounts:
+    """Runs a repair of what is missing, or was left open."""
+    order = RepairOrder(KEY, set(missing), opened, end_ns, reach)
+    say = (said if said is not None else []).append
+    return SeriesRepair(
+        PIPELINE, database, lambda version: model, Feedback(PIPELINE), order, say, dry_run=dry_run
+    ).run()
 
 
-def test_a_line_keeps_every_type_and_every_digit() -> None:
-    tags = {"pipeline": "p", "room": "a b,c=d\\e", "floor": ""}
-    result = Result("score", tags, 12, {"x y": 0.1 + 0.2, "n": 3, "ok": True, "text": 'say "a\\b"'})
-    assert line(result) == (
-        r'score,pipeline=p,room=a\ b\,c\=d\e x\ y=0.30000000000000004,n=3i,ok=true,text="say \"a\\b\"" 12'
-    )
+def lose(database: DatabaseDouble, first: int, last: int) -> dict[int, Mapping[str, Any]]:
+    """Removes the scores of the windows first <= number < last, and returns them."""
+    return {begin: database.scored.pop(begin) for begin in range(BEGIN + first * W, BEGIN + last * W, W)}
+
+
+def test_missing_scores_end_as_if_nothing_had_happened(model: Model, database: DatabaseDouble) -> None:
+    whole, periods = dict(database.scored), dict(database.stored_periods)
+    lost = lose(database, 1_490, 1_520)
+    # The second half of the period looked like one of its own, as its begin was missed.
+    database.stored_periods = {begin: fields for begin, fields in periods.items() if begin > BEGIN + 1_600 * W}
+    counts = repair(model, database, lost)
+    assert database.scored == whole
+    assert database.stored_periods == periods
+    assert (counts.scores, counts.labels, counts.removed) == (30, 0, 0)
+    assert counts.periods >= 1
+
+
+def test_a_finished_repair_changes_nothing_when_it_is_repeated(model: Model, database: DatabaseDouble) -> None:
+    lost = lose(database, 1_490, 1_520)
+    repair(model, database, lost)
+    assert repair(model, database, lost) == RepairCounts()
+
+
+def test_an_interrupted_repair_is_resumed(model: Model, database: DatabaseDouble) -> None:
+    whole, periods = dict(database.scored), dict(database.stored_periods)
+    lost = [*lose(database, 1_100, 1_110), *lose(database, 2_150, 2_160)]
+    database.writes_left = 1
+    with pytest.raises(InfluxClientError):
+        repair(model, database, lost)
+    still_missing = [begin for begin in lost if begin not in database.scored]
+    assert still_missing == lost[10:]
+    database.writes_left = 10**6
+    assert repair(model, database, still_missing).scores == 10
+    assert (database.scored, database.stored_periods) == (whole, periods)
+
+
+def test_a_dry_run_counts_and_writes_nothing(model: Model, database: DatabaseDouble) -> None:
+    lost = lose(database, 1_490, 1_520)
+    before, database.writes_left = dict(database.scored), 0
+    assert repair(model, database, lost, dry_run=True).scores == 30
+    assert database.scored == before
+
+
+def test_the_replay_begins_a_lead_in_before_what_is_missing(model: Model, database: DatabaseDouble) -> None:
+    lost = lose(database, 1_200, 1_210)
+    repair(model, database, lost)
+    assert database.read[0] == TimeRange(min(lost) - PERIOD_LEAD_IN_WINDOWS * W, min(lost))
+
+
+def test_the_replay_does_not_begin_before_1970(model: Model, database: DatabaseDouble) -> None:
+    repair(model, database, [20 * W])
+    assert database.read[0] == TimeRange(0, 20 * W)
+
+
+@pytest.mark.parametrize(
+    ("ends_before", "extended"),
+    [
+        pytest.param(MERGE + 1, False, id="it was closed before the lead-in"),
+        pytest.param(MERGE, False, id="it is closed when the lead-in begins"),
+        pytest.param(MERGE - 1, True, id="it still runs"),
+    ],
+)
+def test_a_period_that_runs_where_the_lead_in_begins_extends_it(
+    model: Model, database: DatabaseDouble, ends_before: int, extended: bool
+) -> None:
+    lost = lose(database, 1_200, 1_210)
+    begin_ns = min(lost) - PERIOD_LEAD_IN_WINDOWS * W
+    database.last = [TimeRange(begin_ns - 40 * W, begin_ns - ends_before)]
+    repair(model, database, lost)
+    expected_ns = begin_ns - (40 + PERIOD_LEAD_IN_WINDOWS) * W if extended else begin_ns
+    assert database.read[0].begin_ns == expected_ns
+
+
+@pytest.mark.parametrize(
+    ("first", "reach", "begins", "warned"),
+    [
+        pytest.param(1_500, 10_000, 1_500, False, id="all that was learnt"),
+        pytest.param(1_500, 1_500, 1_500, False, id="just in reach"),
+        pytest.param(1_501, 1_500, 1_500, True, id="a window out of reach"),
+        # The lead-in of periods is longer than the memory.
+        pytest.param(10, 10_000, PERIOD_LEAD_IN_WINDOWS, False, id="learnt little"),
+    ],
+)
+def test_a_detector_that_remembers_is_led_in_by_what_it_has_learnt(
+    model: Model, database: DatabaseDouble, first: int, reach: int, begins: int, warned: bool
+) -> None:
+    lost = lose(database, 1_600, 1_610)
+    database.first_ns = min(lost) - first * W
+    said: list[str] = []
+    repair(remembering(model), database, lost, reach=reach, said=said)
+    assert database.read[0].begin_ns == min(lost) - begins * W
+    assert bool(said) is warned
+    assert all("further back than 1500 windows" in message for message in said)
+
+
+@pytest.mark.parametrize(
+    ("windows", "pieces"),
+    [
+        pytest.param(-1, 1, id="over before the piece ends"),
+        pytest.param(0, 2, id="not over when the piece ends"),
+    ],
+)
+def test_the_replay_goes_on_until_an_open_period_is_over(
+    model: Model, database: DatabaseDouble, windows: int, pieces: int
+) -> None:
+    begin_ns = BEGIN + 1_550 * W
+    opened = TimeRange(begin_ns, begin_ns + 1_000 * W - MERGE + windows * W)
+    repair(model, database, opened=(opened,))
+    assert [span.begin_ns for span in database.read if span.begin_ns >= begin_ns] == [
+        begin_ns + piece * 1_000 * W for piece in range(pieces)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "ends_before", "removed"),
+    [
+        pytest.param("closed", 0, 1, id="closed"),
+        pytest.param("open", MERGE + W, 1, id="open, and over for good"),
+        pytest.param("open", MERGE, 1, id="open, and just over"),
+        pytest.param("open", MERGE - W, 0, id="open, and Kapacitor may go on with it"),
+    ],
+)
+def test_a_period_that_the_replay_does_not_have_is_removed_once_it_is_over(
+    model: Model, database: DatabaseDouble, state: str, ends_before: int, removed: int
+) -> None:
+    lost = lose(database, 1_700, 1_710)
+    begin_ns, end_ns = min(lost), BEGIN + 2_000 * W
+    database.stored_periods[begin_ns] = {"state": state, "end_ms": (end_ns - ends_before) // 1_000_000}
+    counts = repair(model, database, lost, end_ns=end_ns)
+    assert counts.removed == removed
+    assert (begin_ns in database.stored_periods) is not bool(removed)
+
+
+def test_a_period_before_the_repair_is_left_alone(model: Model, database: DatabaseDouble) -> None:
+    lost = lose(database, 1_700, 1_710)
+    earlier = {"state": "closed", "end_ms": (min(lost) - 10 * W) // 1_000_000}
+    database.stored_periods[min(lost) - W] = earlier
+    assert repair(model, database, lost).removed == 0
+    assert database.stored_periods[min(lost) - W] == earlier
+
+
+def test_a_label_that_comes_out_otherwise_is_written_alone(model: Model, database: DatabaseDouble) -> None:
+    lost = lose(database, 1_490, 1_495)
+    whole = dict(database.scored)
+    fault = [begin for begin in range(FAULT_BEGIN, FAULT_BEGIN + 5 * W, W) if database.scored[begin]["label"] == 1]
+    for begin in fault:
+        database.scored[begin] = {**database.scored[begin], "label": 0}
+    counts = repair(model, database, lost)
+    assert counts.labels == len(fault) > 0
+    assert {begin: database.scored[begin] for begin in whole} == whole
+
+
+def test_windows_that_are_not_missing_get_no_score(model: Model, database: DatabaseDouble) -> None:
+    lose(database, 2_000, 2_010)
+    lost = lose(database, 1_700, 1_710)
+    counts = repair(model, database, lost)
+    assert counts.scores == 10
+    assert not np.isin(np.arange(BEGIN + 2_000 * W, BEGIN + 2_010 * W, W), list(database.scored)).any()

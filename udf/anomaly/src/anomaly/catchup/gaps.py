@@ -1,46 +1,53 @@
 """Where scores may be missing: pure arithmetic on counts and times."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from anomaly.influxdb.times import TimeRange
 from anomaly.windows.arrays import Key
 
-# So many buckets at most are counted for each series, none shorter than so many windows.
+# The most buckets that are counted for each series, and the fewest windows in a bucket.
 _MOST_BUCKETS = 200
 _LEAST_WINDOWS = 360
 
-Counts = Mapping[tuple[Key, int], int]
-
-
-@dataclass(frozen=True, slots=True)
-class TimeRange:
-    """[begin_ns, end_ns), both window edges."""
-
-    begin_ns: int
-    end_ns: int
+# How many points or scores there are, by series and begin of the bucket.
+BucketCounts = Mapping[tuple[Key, int], int]
 
 
 def bucket_length(span: TimeRange, window_ns: int) -> int:
-    """The length of the buckets to count in, in nanoseconds: a multiple of the window."""
+    """Return the length of the buckets to count in, a multiple of the window, in nanoseconds."""
     windows = -(-(span.end_ns - span.begin_ns) // window_ns)
     return max(_LEAST_WINDOWS, -(-windows // _MOST_BUCKETS)) * window_ns
 
 
-def suspects(
-    span: TimeRange, bucket_ns: int, window_ns: int, points: Counts, scores: Counts, ends: Mapping[Key, int]
+def suspect_ranges(
+    span: TimeRange,
+    bucket_ns: int,
+    window_ns: int,
+    points: BucketCounts,
+    scores: BucketCounts,
+    ends: Mapping[Key, int],
 ) -> dict[Key, list[TimeRange]]:
-    """The stretches of each series that have points, and fewer scores than windows.
+    """Find the stretches of each series that have points, and fewer scores than windows.
 
-    points, scores: by series and begin of the bucket. ends: where each series' windows that may be scored end.
+    Args:
+        span: the stretch of time that is looked at.
+        bucket_ns: the length of a bucket.
+        window_ns: the length of a window.
+        points: how many points there are.
+        scores: how many scores there are.
+        ends: where the windows of each series that may be scored end.
+
+    Returns:
+        The stretches of each series that has any, in the order of time; neighbours are one stretch.
     """
-    found: dict[Key, list[TimeRange]] = {}
+    suspects: dict[Key, list[TimeRange]] = {}
     for key, bucket in sorted(points):
         part = _clip(
             TimeRange(bucket, bucket + bucket_ns), span.begin_ns, min(span.end_ns, ends.get(key, span.begin_ns))
         )
         if part is not None and scores.get((key, bucket), 0) < (part.end_ns - part.begin_ns) // window_ns:
-            found.setdefault(key, []).append(part)
-    return {key: list(_joined(parts)) for key, parts in found.items()}
+            suspects.setdefault(key, []).append(part)
+    return {key: list(_joined(parts)) for key, parts in suspects.items()}
 
 
 def _clip(span: TimeRange, begin_ns: int, end_ns: int) -> TimeRange | None:

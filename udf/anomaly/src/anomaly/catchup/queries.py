@@ -1,6 +1,6 @@
 """What a catch-up asks of InfluxDB, as text.
 
-Results are in the default retention policy of their database; a series has its own tags there, and the tag `pipeline`.
+Results are in the default retention policy of their database, where a series has its own tags and the tag `pipeline`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ PERIOD_FIELDS = ("begin_ms", "end_ms", "state", "peak_score", "peak_severity", "
 
 
 def source_counts(pipeline: Pipeline, begin_ns: int, end_ns: int, bucket_ns: int) -> str:
-    """How many points of each telling field each series has in each bucket that has any."""
+    """Return the query for how many points of each telling field each series has in each bucket that has any."""
     counts = ", ".join(f"count({identifier(field)})" for field in _telling(pipeline))
     return (
         f"SELECT {counts} FROM {source(pipeline)} WHERE {between(begin_ns, end_ns)}"
@@ -21,7 +21,7 @@ def source_counts(pipeline: Pipeline, begin_ns: int, end_ns: int, bucket_ns: int
 
 
 def newest(pipeline: Pipeline, begin_ns: int) -> str:
-    """Each series' newest point since `begin_ns`, of those that have a telling field."""
+    """Return the query for each series' newest point since `begin_ns` that has a telling field."""
     fields = ", ".join(map(identifier, _telling(pipeline)))
     return (
         f"SELECT {fields} FROM {source(pipeline)} WHERE time >= {begin_ns}{_grouped(pipeline)}"
@@ -30,7 +30,7 @@ def newest(pipeline: Pipeline, begin_ns: int) -> str:
 
 
 def score_counts(pipeline: Pipeline, begin_ns: int, end_ns: int, bucket_ns: int) -> str:
-    """How many scores each series has in each bucket that has any."""
+    """Return the query for how many scores each series has in each bucket that has any."""
     return (
         f'SELECT count("severity") FROM "score" WHERE {_mine(pipeline)} AND {between(begin_ns, end_ns)}'
         f" GROUP BY time({bucket_ns}ns){by_tags(pipeline)} fill(none)"
@@ -38,12 +38,12 @@ def score_counts(pipeline: Pipeline, begin_ns: int, end_ns: int, bucket_ns: int)
 
 
 def first_score(pipeline: Pipeline, begin_ns: int) -> str:
-    """The oldest score since `begin_ns`, of any series."""
+    """Return the query for the oldest score of any series since `begin_ns`."""
     return f'SELECT first("severity") FROM "score" WHERE {_mine(pipeline)} AND time >= {begin_ns}'
 
 
 def first_score_of(pipeline: Pipeline, key: Sequence[str], model: str, end_ns: int) -> str:
-    """The oldest score of one series by one model before `end_ns`."""
+    """Return the query for the oldest score of one series by one model before `end_ns`."""
     return (
         f'SELECT first("severity") FROM "score" WHERE {_mine(pipeline)} AND "model" = {literal(model)}'
         f" AND time < {end_ns}{of_series(pipeline, key)}"
@@ -51,7 +51,7 @@ def first_score_of(pipeline: Pipeline, key: Sequence[str], model: str, end_ns: i
 
 
 def scores(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) -> str:
-    """The label, the model and the suppressing mark of each score of one series, by time."""
+    """Return the query for label, model and suppressing mark of each score of one series, by time."""
     return (
         f'SELECT "label", "model", "feedback" FROM "score" WHERE {_mine(pipeline)} AND {between(begin_ns, end_ns)}'
         f"{of_series(pipeline, key)}"
@@ -59,7 +59,7 @@ def scores(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) -
 
 
 def open_periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
-    """The ends of the open periods that begin in [begin_ns, end_ns), series by series."""
+    """Return the query for the ends of the open periods that begin in [begin_ns, end_ns), series by series."""
     return (
         f'SELECT "end_ms" FROM "period" WHERE {_mine(pipeline)} AND "state" = \'open\''
         f" AND {between(begin_ns, end_ns)}{_grouped(pipeline)}"
@@ -67,14 +67,14 @@ def open_periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
 
 
 def periods(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) -> str:
-    """The periods of one series that begin in [begin_ns, end_ns), by time."""
+    """Return the query for the periods of one series that begin in [begin_ns, end_ns), by time."""
     fields = ", ".join(map(identifier, PERIOD_FIELDS))
     where = f"{_mine(pipeline)} AND {between(begin_ns, end_ns)}{of_series(pipeline, key)}"
     return f'SELECT {fields} FROM "period" WHERE {where}'
 
 
 def last_period(pipeline: Pipeline, key: Sequence[str], end_ns: int) -> str:
-    """The end of the last period of one series that begins before `end_ns`."""
+    """Return the query for the end of the last period of one series that begins before `end_ns`."""
     return (
         f'SELECT "end_ms" FROM "period" WHERE {_mine(pipeline)} AND time < {end_ns}{of_series(pipeline, key)}'
         " ORDER BY time DESC LIMIT 1"
@@ -82,13 +82,13 @@ def last_period(pipeline: Pipeline, key: Sequence[str], end_ns: int) -> str:
 
 
 def remove_period(pipeline: Pipeline, key: Sequence[str], begin_ns: int) -> str:
-    """Removes the period of one series that begins at `begin_ns`."""
+    """Return the statement that removes the period of one series that begins at `begin_ns`."""
     where = f"{_mine(pipeline)} AND {between(begin_ns, begin_ns + 1)}{of_series(pipeline, key)}"
     return f'DELETE FROM "period" WHERE {where}'
 
 
 def _telling(pipeline: Pipeline) -> tuple[str, ...]:
-    """Fields of which what is scored has at least one: the first alone, where it has all."""
+    """Return fields of which every scored window has at least one: the first alone where windows need all fields."""
     return pipeline.fields[:1] if pipeline.missing == "skip" else pipeline.fields
 
 

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from anomaly.catchup.database import PipelineDatabase
-from anomaly.catchup.gaps import TimeRange, bucket_length, suspects
+from anomaly.catchup.gaps import bucket_length, suspect_ranges
 from anomaly.catchup.repair import ModelOfVersion, RepairCounts, RepairOrder, SeriesRepair
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.source import split_range
-from anomaly.influxdb.times import resolve_range
+from anomaly.influxdb.times import TimeRange, resolve_range
 from anomaly.models.model import Model
 from anomaly.models.store import ModelMismatch, Store, StoreError
 from anomaly.pipeline import Pipeline
@@ -193,7 +193,7 @@ def _repairs(
     newest = database.newest_ns(span.begin_ns)
     ends = {key: min(span.end_ns, time_ns // window_ns * window_ns) for key, time_ns in newest.items()}
     bucket_ns = bucket_length(span, window_ns)
-    stretches = suspects(
+    stretches = suspect_ranges(
         span,
         bucket_ns,
         window_ns,
@@ -217,10 +217,10 @@ def _repairs(
 def _missing(
     pipeline: Pipeline, database: PipelineDatabase, models: ModelOfVersion, key: Key, stretch: TimeRange
 ) -> Iterator[int]:
-    """Begins of the windows that could be scored and have no score."""
+    """Yield the begins of the windows that could be scored and have no score."""
     model = models(None)
     for piece in split_range(stretch.begin_ns, stretch.end_ns, pipeline.window_ns, least_windows=_PIECE_WINDOWS):
-        written = database.scores(key, TimeRange(*piece))
-        for run in database.windows(key, TimeRange(*piece)):
-            scorable = scorable_windows(pipeline, run, model.usual_points(key))
-            yield from (begin_ns for begin_ns in scorable.windows.begin_ns.tolist() if begin_ns not in written)
+        existing = database.scores(key, TimeRange(*piece))
+        for series in database.windows(key, TimeRange(*piece)):
+            scorable = scorable_windows(pipeline, series, model.usual_points(key))
+            yield from (begin_ns for begin_ns in scorable.windows.begin_ns.tolist() if begin_ns not in existing)
