@@ -29,7 +29,7 @@ def read_archive(folder: Path, shown: str) -> tuple[list[dict[str, Any]], dict[s
         shown: its name, as the inventory gives it.
 
     Raises:
-        AnsibleActionFail: it is no archive, or its list was changed.
+        AnsibleActionFail: it is not an archive, or its list was changed.
     """
     for name in (LIST, SUMS):
         if not (folder / name).is_file():

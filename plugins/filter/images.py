@@ -13,7 +13,7 @@ IMAGE = "influx-anomaly.image"
 
 
 def images_table(details: Mapping[str, Mapping[str, Any]], reasons: Mapping[str, str]) -> list[str]:
-    """Lines of a table: image, size, where it came from; then what was left out and why."""
+    """Return the lines of a table: image, size, where it came from; then what was left out and why."""
     rows = [
         (name, f"{item['size'] / 1e6:.0f} MB" if item["size"] else "", item["source"], item["ref"])
         for name, item in sorted(details.items())
@@ -27,7 +27,7 @@ def images_table(details: Mapping[str, Mapping[str, Any]], reasons: Mapping[str,
 
 
 def _removable(image: Mapping[str, Any]) -> list[str]:
-    """What to remove of an image that carries our label: its tags if they are ours, its id if it has none.
+    """Return what to remove of an image that carries our label: its tags if they are ours, its id if it has none.
 
     What others have built on our images inherits the label, but not the name.
     """
@@ -37,7 +37,7 @@ def _removable(image: Mapping[str, Any]) -> list[str]:
 
 
 def teardown_images(engine: Mapping[str, Any], stack: str, bases: Iterable[str]) -> list[dict[str, str]]:
-    """The images of ours that nobody needs once a stack is gone, those first that are built on others.
+    """Return the images of ours that nobody needs once a stack is gone, those first that are built on others.
 
     An image is needed if a container runs from it that is not this stack's. While another stack is on the engine, the
     images that others are built on are kept too.

@@ -33,7 +33,7 @@ def reason_of(message: str) -> str:
 
 
 def _references(name: str, plan: Mapping[str, Any]) -> list[str]:
-    """The references under which a registry may have an image; none if it cannot."""
+    """Return the references under which a registry may have an image; none if it cannot."""
     tag = plan["tags"].get(name)
     path = plan["repositories"].get(name)
     if not tag or not path:
@@ -48,7 +48,7 @@ def _references(name: str, plan: Mapping[str, Any]) -> list[str]:
 
 
 def candidates_of(names: Iterable[str], plan: Mapping[str, Any]) -> dict[str, list[Candidate]]:
-    """The ways to get each image, the one to be tried first in front.
+    """Return the ways to get each image, the one to be tried first in front.
 
     Args:
         names: our names of the wanted images.
@@ -80,7 +80,7 @@ def candidates_of(names: Iterable[str], plan: Mapping[str, Any]) -> dict[str, li
 
 
 def _digest(image: Mapping[str, Any], reference: str) -> str:
-    """The digest that the registry of a reference gave an image, or an empty string."""
+    """Return the digest that the registry of a reference gave an image, or an empty string."""
     repository = reference.rpartition(":")[0]
     for item in image.get("RepoDigests") or []:
         if item.startswith(f"{repository}@"):
@@ -89,7 +89,7 @@ def _digest(image: Mapping[str, Any], reference: str) -> str:
 
 
 def _fits(candidate: Candidate, image: Mapping[str, Any], recorded: Mapping[str, Any]) -> bool:
-    """Whether an image that an engine has under the candidate's reference is the one that is meant."""
+    """Tell whether an image that an engine has under the candidate's reference is the one that is meant."""
     if candidate["source"] == "pull":
         return not candidate["digest"] or _digest(image, candidate["ref"]) == candidate["digest"]
     if candidate["source"] == "archive":
@@ -105,7 +105,7 @@ def present_images(
     images: Iterable[Mapping[str, Any]],
     recorded: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, dict[str, Any]]:
-    """What an engine has already: for each image the first candidate that is there.
+    """Return what an engine has: for each image the first candidate that is there.
 
     Args:
         candidates: as `candidates_of` gives them.
@@ -143,7 +143,7 @@ def excuses_for(
     failures: Mapping[str, Iterable[str]],
     unreachable: str,
 ) -> dict[str, str]:
-    """Why there is no image, in plain words.
+    """Return why each missing image is missing, in plain words.
 
     Args:
         names: our names of the images that are missing.
@@ -172,12 +172,12 @@ def excuses_for(
 
 
 def archived_images(listed: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
-    """The entries of an archive's list that are of the wanted versions, by name."""
+    """Return the entries of an archive's list that are of the wanted versions, by name."""
     return {entry["name"]: entry for entry in listed if versions.get(entry["name"]) == entry["version"]}
 
 
 def sha256sums(text: str) -> dict[str, str]:
-    """A SHA256SUMS file as file name to hex digest."""
+    """Return file name to hex digest of a SHA256SUMS file."""
     pairs = (line.split(maxsplit=1) for line in text.splitlines() if line.strip())
     return {name.lstrip("*"): digest for digest, name in pairs}
 
