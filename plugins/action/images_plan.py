@@ -15,7 +15,12 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan import Request, plan_images, sha256sums
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan import (
+    Request,
+    known_images,
+    plan_images,
+    sha256sums,
+)
 
 LIST = "images.json"
 SUMS = "SHA256SUMS"
@@ -74,9 +79,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     """Takes what `Request` has, but reads `recorded` and `listed` itself, and these.
 
     `lock_file` is the record on the controller, `archive_dir` the folder with archives or empty, `versions` the
-    versions that images/build.py is given, and `repository` the folder that has it. Returns what `plan_images` does,
-    and `sums` (file to SHA-256 of the archive), `arguments` (of images/build.py), `found_bases` (the pulled images that
-    ours are built on) and `recorded_hosts` (what the lock file says so far).
+    versions that images/build.py is given, `repository` the folder that has it, and `engine`, if given, what an
+    earlier plan returned as that, to save a look. Returns what `plan_images` does, and `engine` (the images that
+    matter of those that the engine has), `sums` (file to SHA-256 of the archive), `arguments` (of images/build.py),
+    `found_bases` (the pulled images that ours are built on) and `recorded_hosts` (what the lock file says so far).
     """
 
     TRANSFERS_FILES = False
@@ -104,13 +110,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             unreachable=arguments.get("unreachable") or "",
             loads=arguments.get("loads") or {},
         )
-        engine = self._engine(task_vars) if request.images else []
+        # After pulls that all failed the engine has what it had.
+        engine = arguments.get("engine")
+        if engine is None:
+            engine = self._engine(task_vars) if request.images else []
         bases = request.found_bases(engine)
         builder = build_arguments(arguments["versions"], bases)
         built = self._references(Path(arguments["repository"]), builder, request.buildable)
         result |= plan_images(request, engine, built)
         result |= {"sums": sums, "arguments": builder, "found_bases": bases, "recorded_hosts": hosts}
-        result["changed"] = False
+        result |= {"engine": known_images(request, engine, built), "changed": False}
         return result
 
     def _archive(

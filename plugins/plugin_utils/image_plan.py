@@ -327,6 +327,21 @@ def plan_images(request: Request, engine: Sequence[Mapping[str, Any]], built: Ma
     }
 
 
+def known_images(
+    request: Request, engine: Sequence[Mapping[str, Any]], built: Mapping[str, str]
+) -> list[Mapping[str, Any]]:
+    """Return the images that matter of those that the engine has, which may be many.
+
+    Args:
+        request: what the host needs.
+        engine: the images that the engine has.
+        built: our name of an image to the reference that a build gives it.
+    """
+    ways = [*candidates_of(request.images, request.plan(built)).values(), *request.base_candidates().values()]
+    references = {candidate["ref"] for each in ways for candidate in each}
+    return [image for image in engine if references & set(image.get("RepoTags") or [])]
+
+
 def _expected(
     request: Request, ways: Mapping[str, Sequence[Candidate]], missing: Iterable[str]
 ) -> dict[str, dict[str, Any]]:

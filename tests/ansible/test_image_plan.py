@@ -21,6 +21,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.images import image
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan import (
     Request,
     is_unreachable,
+    known_images,
     plan_images,
     reason_of,
 )
@@ -197,6 +198,19 @@ class TestBases:
     )
     def test_references_of_builds_are_asked_for_where_they_may_count(self, source: str, names: list[str]) -> None:
         assert replace(REQUEST, source=source).buildable == names
+
+
+def test_of_many_images_those_that_matter_are_kept() -> None:
+    engine = [
+        image("ia/influxdb:1.12.4-1"),
+        image("debian:trixie-slim"),
+        image("nginx:1"),
+        {"Id": "x", "RepoTags": None},
+    ]
+    assert [found["RepoTags"] for found in known_images(REQUEST, engine, BUILT)] == [
+        ["ia/influxdb:1.12.4-1"],
+        ["debian:trixie-slim"],
+    ]
 
 
 class TestPulls:
