@@ -1,7 +1,7 @@
-"""Action plugin: checks the whole inventory on the controller, and returns every problem. It connects to nothing.
+"""Action plugin that checks the whole inventory on the controller, and returns every problem.
 
-An action, because it has to see each host's own variables apart from the roles' defaults, untemplated, and with the
-file and line that they come from. What is checked is in plugin_utils/preflight.
+It is an action because it reads each host's variables apart from the roles' defaults, untemplated, and with the file
+and line that set them. It connects to no host. The checks are in plugin_utils/preflight.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.wan
 
 try:
     from ansible._internal._datatag._tags import Origin
-except ImportError:  # not a public interface: without it messages don't tell the line
+except ImportError:  # not a public interface; without it messages lack the line
     Origin = None
 
-# Ansible's own; what begins with ansible_ is left out by the check of names.
+# Ansible's own variables. The check of names leaves out those that begin with ansible_.
 _MAGIC = frozenset(
     """
     environment gather_subset group_names groups hostvars inventory_dir inventory_file inventory_hostname
@@ -33,7 +33,7 @@ _MAGIC = frozenset(
 
 
 def _origin(value: Any) -> str | None:
-    """File and line of a value, relative to the current directory where it lies in it."""
+    """Return file and line of a value, relative to the current directory if the file lies below it."""
     tag = Origin.get_tag(value) if Origin is not None else None
     if tag is None or not tag.path:
         return None
@@ -44,7 +44,7 @@ def _origin(value: Any) -> str | None:
 
 
 def _has_images(host: Host) -> bool:
-    """Whether the role images has recorded where a host got its images from."""
+    """Return whether the role images has recorded the source of a host's images."""
     record = host.text("stack_record_dir")
     try:
         return host.name in json.loads((Path(record) / "images.lock.json").read_text(encoding="utf-8"))["hosts"]
@@ -53,16 +53,16 @@ def _has_images(host: Host) -> bool:
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Takes `roles`, the folder with all roles.
+    """Takes `roles`, the folder of all roles.
 
-    Returns `problems`, a list of lines, because of which it never fails, and `wanted`: host -> what to ask it.
+    Returns `problems`, a list of lines, and `wanted`, the requirements by host. It never fails because of problems.
     """
 
     TRANSFERS_FILES = False
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Checks every host of the inventory, also those that --limit leaves out: an inventory is one whole."""
+        """Check every host of the inventory, including those that --limit leaves out: an inventory is one whole."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         roles = Path(self._task.args["roles"])
@@ -84,7 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
     def _defaults(self, roles: Path) -> dict[str, Any]:
-        """Untemplated defaults and internal variables of all roles, as Ansible would load them."""
+        """Return untemplated defaults and internal variables of all roles, as Ansible would load them."""
         values: dict[str, Any] = {}
         for kind in ("defaults", "vars"):
             for path in sorted([*roles.glob(f"*/{kind}/main.yml"), *roles.glob(f"*/{kind}/main/*.yml")]):
@@ -106,7 +106,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             **raw,
             "hostvars": task_vars["hostvars"],
             "groups": task_vars["groups"],
-            # Defaults that name a place in the repository start from a role's folder.
+            # Defaults that name a folder of the repository start from a role's folder.
             "role_path": str(roles / "stack"),
         }
         templar = self._templar.copy_with_new_env(available_variables=variables)
@@ -117,7 +117,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 continue
             try:
                 effective[key] = templar.template(variables[key])
-            except Exception as error:  # whatever a template can raise is a problem to report, not to stop at
+            except Exception as error:  # any exception of a template is a problem to report
                 if key in own:
                     broken[key] = " ".join(str(error).split())
         supplied = {key: effective.get(key, value) for key, value in own.items()}
@@ -125,7 +125,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return Host(name, effective, supplied, places, broken)
 
     def _is_result(self, host: str, name: str) -> bool:
-        """Whether a variable is what a play has registered or set, rather than what the inventory says."""
+        """Return whether a play has registered or set a variable, so that it is not the inventory's."""
         cache = getattr(self._task._variable_manager, "_nonpersistent_fact_cache", {})
         return name in cache.get(host, {})
 

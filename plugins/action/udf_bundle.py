@@ -1,4 +1,4 @@
-"""Action plugin: packs the folder of one entry of `kapacitor_udfs` on the controller. It connects to nothing.
+"""Action plugin that packs the folder of one entry of `kapacitor_udfs` on the controller.
 
 An action, since the folder is on the controller and packing takes its Python. plugin_utils/udfs says what it packs.
 """
@@ -14,9 +14,9 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.udfs.bundle i
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Takes `name`, `directory`, `archives` (a folder to keep the archive in), `python`, `architecture`, `index`.
+    """Takes `name`, `directory`, `archives` (folder of the archives), `python`, `architecture` and `index`.
 
-    Returns `digest` and `archive`, which is there unless in check mode. Changes nothing but the controller's archives.
+    Returns `digest` and `archive`, a path that exists unless in check mode. It changes only the controller's archives.
     """
 
     TRANSFERS_FILES = False
@@ -24,15 +24,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     _VALID_ARGS = frozenset(("name", "directory", "archives", "python", "architecture", "index"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Packs it unless that has been done."""
+        """Pack the folder unless its archive exists."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         given = self._task.args
         directory = Path(given["directory"])
-        found = digest(directory, given["python"], given["architecture"])
-        archive = Path(given["archives"]) / f"{given['name']}-{found[:12]}.tar.gz"
+        content = digest(directory, given["python"], given["architecture"])
+        archive = Path(given["archives"]) / f"{given['name']}-{content[:12]}.tar.gz"
         if not archive.is_file() and not self._task.check_mode:
             try:
                 pack(directory, archive, given["python"], given["architecture"], given.get("index") or "")
             except (BundleError, OSError) as error:
                 raise AnsibleActionFail(f"kapacitor_udfs.{given['name']}: {error}") from None
-        return {**result, "changed": False, "digest": found, "archive": str(archive)}
+        return {**result, "changed": False, "digest": content, "archive": str(archive)}

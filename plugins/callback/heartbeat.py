@@ -1,8 +1,8 @@
-"""Callback plugin: says that a long task is alive.
+"""Callback plugin that reports long tasks while they run.
 
-Ansible prints nothing while a task runs. This prints one line every few seconds once a task has taken long, with the
-last line of the log file that the task names in its variable ``heartbeat_log``. A condition variable wakes one thread,
-which starts with the first task and ends with the run.
+Ansible prints nothing while a task runs. Once a task has taken long, this plugin prints one line every few seconds,
+with the last line of the log file that the task names in its variable ``heartbeat_log``. A condition variable wakes one
+thread, which starts with the first task and ends with the run.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from ansible.template import Templar
 DOCUMENTATION = """
 name: heartbeat
 type: notification
-short_description: Says that a long task is alive
+short_description: Report long tasks while they run
 description:
-  - When a task has run for O(after) seconds, prints a line every O(every) seconds with the task's name and how long it
-    has run.
-  - A task whose vars name a file as C(heartbeat_log) has the last line of that file shown too, when the file is there
-    on the controller.
+  - When a task has run for O(after) seconds, the plugin prints a line with the task's name and its duration every
+    O(every) seconds.
+  - If a task's vars name a file as C(heartbeat_log), the line also has the last line of that file on the controller.
 options:
   after:
     description: Seconds until the first line.
@@ -40,16 +39,16 @@ options:
     env: [{name: HEARTBEAT_EVERY}]
 """
 
-# Of a log only the end is read, and of a line only what fits a terminal.
+# The plugin reads only the end of a log, and shows only what fits a terminal.
 TAIL_BYTES = 8192
 LINE_CHARACTERS = 160
 
 
 def last_line(path: Path) -> str:
-    """The last line of a text file that has anything printable on it, or an empty string.
+    """Return the last line of a text file with printable characters, or an empty string.
 
-    Carriage returns count as line ends (progress bars redraw that way), control characters are dropped, and a line is
-    cut to 160 characters.
+    Carriage returns end lines, as progress bars redraw with them. Control characters are dropped, and a line is cut to
+    160 characters.
     """
     try:
         with path.open("rb") as file:
@@ -66,7 +65,7 @@ def last_line(path: Path) -> str:
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is written to; None where there is no file."""
+    """Return what changes when a file is written to; None if the file does not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -75,16 +74,16 @@ def stamp(path: Path) -> tuple[int, int] | None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people write them: ``45 s``, ``3 min 05 s``."""
+    """Return seconds as people write them: ``45 s``, ``3 min 05 s``."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 class LongTaskReporter:
-    """Calls ``say`` while something runs long.
+    """Calls a function with a line of text while a task runs long.
 
     Args:
-        say: gets each line.
+        say: receives each line.
         after: seconds from ``start`` to the first line.
         every: seconds between lines.
         clock: monotonic seconds.
@@ -107,7 +106,7 @@ class LongTaskReporter:
         self._thread: threading.Thread | None = None
 
     def start(self, name: str) -> None:
-        """A task begins; one that was running has ended."""
+        """Note that a task begins, and that the task before it has ended."""
         with self._changed:
             if self._ending:
                 return
@@ -119,18 +118,18 @@ class LongTaskReporter:
             self._changed.notify()
 
     def watch(self, log: Path) -> None:
-        """Names the log of the running task. What it holds already was written by an earlier one."""
+        """Name the log of the running task. An earlier task wrote the log's present content."""
         with self._changed:
             self._log, self._old = log, stamp(log)
 
     def stop(self) -> None:
-        """The task ended, and nothing runs until the next ``start``."""
+        """Note that the task ended, and that nothing runs until the next ``start``."""
         with self._changed:
             self._name = None
             self._changed.notify()
 
     def close(self) -> None:
-        """Ends the thread and waits for it."""
+        """End the thread, and wait for it."""
         with self._changed:
             self._ending = True
             self._name = None
@@ -140,7 +139,7 @@ class LongTaskReporter:
             thread.join()
 
     def line(self) -> str:
-        """What is said of the running task now."""
+        """Return the line for the running task."""
         text = f"… still running after {duration(self._clock() - self._started)}: {self._name}"
         last = last_line(self._log) if self._log is not None and stamp(self._log) != self._old else ""
         return f"{text} | {last} (log: {self._log})" if last else text
@@ -163,7 +162,7 @@ class LongTaskReporter:
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
-    """Ansible's side: turns its events into starts and stops."""
+    """Translates Ansible's events into starts and stops."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
@@ -172,19 +171,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self, display: Any = None, options: Any = None) -> None:
         super().__init__(display=display, options=options)
-        self._heartbeat: LongTaskReporter | None = None
+        self._reporter: LongTaskReporter | None = None
         self._play: Any = None
 
-    def _beat(self) -> LongTaskReporter:
+    def _long_tasks(self) -> LongTaskReporter:
         # Options are known only after __init__.
-        if self._heartbeat is None:
-            self._heartbeat = LongTaskReporter(
+        if self._reporter is None:
+            self._reporter = LongTaskReporter(
                 self._display.display, float(self.get_option("after")), float(self.get_option("every"))
             )
-        return self._heartbeat
+        return self._reporter
 
     def _log_of(self, host: Any, task: Any) -> Path | None:
-        """The log that a task names, templated with the host's variables."""
+        """Return the path of the log that a task names, templated with the host's variables."""
         name = task.get_vars().get("heartbeat_log")
         if not name:
             return None
@@ -193,28 +192,28 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         return Path(Templar(loader=self._play.get_loader(), variables=variables).template(name))
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        """Between plays nothing runs."""
+        """Stop, as nothing runs between plays."""
         self._play = play
-        self._beat().stop()
+        self._long_tasks().stop()
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        """The clock starts anew with each task."""
-        self._beat().start(task.get_name())
+        """Start the clock for a task."""
+        self._long_tasks().start(task.get_name())
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
-        """Handlers are tasks too."""
-        self._beat().start(task.get_name())
+        """Start the clock for a handler's task."""
+        self._long_tasks().start(task.get_name())
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        """The task's variables are known per host, so its log is too; with several hosts the last one's is shown."""
+        """Watch the log of the task on this host. With several hosts the last one's log is shown."""
         try:
             log = self._log_of(host, task)
         except Exception as error:  # a sign of life must never stop a run
             self._display.vvv(f"heartbeat: no log for {task.get_name()}: {error}", host=host.get_name())
             return
         if log is not None:
-            self._beat().watch(log)
+            self._long_tasks().watch(log)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """The run is over."""
-        self._beat().close()
+        """End the reporter with the run."""
+        self._long_tasks().close()

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the HTTP APIs of InfluxDB and Kapacitor have in common: one connection's parameters, requests, and what a failed
-one says.
+"""Base of the clients of InfluxDB and Kapacitor: parameters of a connection, requests, and messages of failed requests.
 
 Only the Python standard library and Ansible's own ``module_utils`` are needed on the managed host.
 """
@@ -27,7 +26,8 @@ CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
 class ApiError(Exception):
     """A request that failed.
 
-    ``status`` is the HTTP status code; None when no answer came, or when the answer was a 200 that reports a failure.
+    Attributes:
+        status: HTTP status code; None if no answer came, or if a 200 reports a failure.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -39,10 +39,13 @@ Api = TypeVar("Api", bound="HttpApi")
 
 
 class HttpApi:
-    """A client for one server; ``timeout`` is in seconds and holds for each request.
+    """A client of one server.
 
-    A subclass names the ``product``, the ``error`` that failed requests raise, and what its answers of some HTTP
-    statuses and its silence mean to the reader.
+    Attributes:
+        product: name of the server in messages, set by a subclass.
+        error: exception that failed requests raise, set by a subclass.
+        refusals: messages by HTTP status.
+        silence: explanation of a timeout.
     """
 
     product: ClassVar[str]
@@ -68,15 +71,19 @@ class HttpApi:
 
     @classmethod
     def from_params(cls: type[Api], params: Mapping[str, Any]) -> Api:
-        """Make a client of a module's parameters (those of CONNECTION_ARGUMENTS)."""
+        """Return a client with a module's parameters, those of CONNECTION_ARGUMENTS."""
         return cls(**{name: params[name] for name in CONNECTION_ARGUMENTS})
 
     def as_user(self: Api, username: str, password: str) -> Api:
-        """Return the same client for another user."""
+        """Return a client of this server for another user."""
         return type(self)(self.url, username, password, self.ca_path, self.validate_certs, self.timeout)
 
     def _send(self, method: str, path: str, data: bytes | None, content_type: str) -> tuple[Mapping[str, str], str]:
-        """The headers and the text of a successful answer; anything else raises ``error``. Queries are not shown."""
+        """Send a request, and return the headers and the text of a successful answer.
+
+        Raises:
+            ApiError: the request failed, as the subclass's ``error``. Its message does not show the URL's query.
+        """
         target = f"{self.url}{path}"
         shown = f"{method} {target.split('?', 1)[0]}"
         try:

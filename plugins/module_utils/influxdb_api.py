@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The part of InfluxDB 1.x's HTTP API that the modules of this project use.
 
-community.general's influxdb modules need two Python libraries on every managed host, have no way to name a certificate
-authority, and cannot ask without being told to change; here the standard library and Ansible's ``module_utils`` do.
+The influxdb modules of community.general need two Python libraries on every managed host, cannot name a certificate
+authority, and cannot read without a change to make. This client needs the standard library and Ansible's
+``module_utils`` only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 
 from .http_api import ApiError, HttpApi
 
-# What InfluxDB answers to everything but the creation of an admin while it has no users.
+# InfluxDB without users gives this answer to everything but the creation of an admin.
 NO_ADMIN_YET = "create admin user first"
 
 _FORM = "application/x-www-form-urlencoded"
@@ -26,20 +27,21 @@ class InfluxApiError(ApiError):
 
 
 class InfluxApi(HttpApi):
-    """A client for one InfluxDB 1.x. ``url`` may have a path."""
+    """A client of one InfluxDB 1.x, whose ``url`` may have a path."""
 
     product = "InfluxDB"
     error = InfluxApiError
 
     def version(self) -> str:
-        """Return the version that InfluxDB gives itself in the answer to a ping; "unknown" for some builds."""
+        """Return InfluxDB's version from its answer to a ping, which is "unknown" for some builds."""
         headers, _ = self._send("GET", "/ping", None, _FORM)
         return headers.get("X-Influxdb-Version", "")
 
     def query(self, statement: str) -> list[dict[str, Any]]:
-        """Run one or more InfluxQL statements and return one result for each.
+        """Run one or more InfluxQL statements, and return one result for each.
 
-        Raises InfluxApiError when the request or any of the statements failed.
+        Raises:
+            InfluxApiError: the request or one of the statements failed.
         """
         _, text = self._send("POST", "/query", urlencode({"q": statement}).encode(), _FORM)
         try:
@@ -54,17 +56,21 @@ class InfluxApi(HttpApi):
         return list(answer.get("results", []))
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
-        """Run one statement and return its rows as mappings, with the series' name under ``__series``."""
-        found = []
+        """Run one statement, and return its rows as mappings, with the series' name as ``__series``."""
+        rows = []
         for series in self.query(statement)[0].get("series", []):
             for values in series.get("values", []):
                 row = dict(zip(series["columns"], values, strict=True))
                 row["__series"] = series.get("name", "")
-                found.append(row)
-        return found
+                rows.append(row)
+        return rows
 
     def accepts(self) -> bool:
-        """Whether InfluxDB lets the client's user in. Raises InfluxApiError for anything but a yes or a no."""
+        """Return whether InfluxDB lets the client's user in.
+
+        Raises:
+            InfluxApiError: the request failed for another reason.
+        """
         try:
             self.query("SHOW DATABASES")
         except InfluxApiError as error:
@@ -75,10 +81,10 @@ class InfluxApi(HttpApi):
 
 
 def identifier(name: str) -> str:
-    """Quote a name for InfluxQL.
+    r"""Quote a name for InfluxQL.
 
     >>> identifier('a "b"')
-    '"a \\\\"b\\\\""'
+    '"a \\"b\\""'
     """
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
@@ -94,9 +100,13 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|u|µ|ms|s|m|h|d|w)")
 
 
 def duration_ns(text: str) -> int:
-    """Return a duration in nanoseconds, 0 for ``INF``; both InfluxQL's form (``1d``) and Go's (``24h0m0s``) are read.
+    """Return a duration in nanoseconds, 0 for ``INF``.
 
-    Raises ValueError for anything else.
+    Args:
+        text: duration in InfluxQL's form (``1d``) or Go's form (``24h0m0s``).
+
+    Raises:
+        ValueError: the text is neither.
     """
     if text.upper() == "INF":
         return 0
@@ -107,10 +117,10 @@ def duration_ns(text: str) -> int:
 
 
 def privileges(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return database -> ``READ``, ``WRITE`` or ``ALL`` from the rows of SHOW GRANTS, without revoked ones."""
-    found = {}
+    """Return ``READ``, ``WRITE`` or ``ALL`` by database from the rows of SHOW GRANTS, without revoked privileges."""
+    by_database = {}
     for row in rows:
         privilege = str(row["privilege"])
         if privilege != "NO PRIVILEGES":
-            found[str(row["database"])] = privilege.removesuffix(" PRIVILEGES")
-    return found
+            by_database[str(row["database"])] = privilege.removesuffix(" PRIVILEGES")
+    return by_database

@@ -74,7 +74,7 @@ class Kapacitor(HttpApi):
         return self._request("PATCH", f"/tasks/{_segment(task_id)}", changes)
 
     def delete_task(self, task_id: str) -> None:
-        """Stop and delete a task. It is no error if there is none."""
+        """Stop and delete a task. It is not an error if it does not exist."""
         self._request("DELETE", f"/tasks/{_segment(task_id)}")
 
     def template(self, template_id: str) -> dict[str, Any] | None:
@@ -115,7 +115,7 @@ class Kapacitor(HttpApi):
         self._request("PUT", f"/alerts/topics/{_segment(topic)}/handlers/{_segment(handler['id'])}", handler)
 
     def delete_handler(self, topic: str, handler_id: str) -> None:
-        """Remove a handler from a topic. It is no error if there is none."""
+        """Remove a handler from a topic. It is not an error if it does not exist."""
         self._request("DELETE", f"/alerts/topics/{_segment(topic)}/handlers/{_segment(handler_id)}")
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

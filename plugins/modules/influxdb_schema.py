@@ -157,7 +157,12 @@ PRIVILEGES = ("READ", "WRITE", "ALL")
 
 @dataclass(frozen=True)
 class Statement:
-    """InfluxQL to run, and the same without secrets."""
+    """A statement of InfluxQL.
+
+    Attributes:
+        text: the statement to run.
+        shown: the statement without secrets.
+    """
 
     text: str
     shown: str
@@ -165,12 +170,18 @@ class Statement:
 
 @dataclass(frozen=True)
 class State:
-    """What InfluxDB has: policies by database, users with their admin flag, privileges by user and database."""
+    """The databases and users that InfluxDB has.
+
+    Attributes:
+        policies: retention policies by database and name, as InfluxDB describes them.
+        users: whether each user is an admin.
+        grants: privileges by user and database.
+        welcome: users whose password is the described one.
+    """
 
     policies: Mapping[str, Mapping[str, Mapping[str, Any]]]
     users: Mapping[str, bool]
     grants: Mapping[str, Mapping[str, str]]
-    # Users whose password is the wanted one.
     welcome: frozenset[str]
 
 
@@ -178,12 +189,12 @@ NOTHING = State({}, {}, {}, frozenset())
 
 
 def plain(text: str) -> Statement:
-    """A statement without secrets."""
+    """Return a statement without secrets."""
     return Statement(text, text)
 
 
 def create_user(name: str, password: str, admin: bool) -> Statement:
-    """The statement that creates a user."""
+    """Return the statement that creates a user."""
     rights = " WITH ALL PRIVILEGES" if admin else ""
     return Statement(
         f"CREATE USER {identifier(name)} WITH PASSWORD {string(password)}{rights}",
@@ -192,7 +203,7 @@ def create_user(name: str, password: str, admin: bool) -> Statement:
 
 
 def read_state(influx: InfluxApi, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> State:
-    """Ask InfluxDB what it has of the databases and users."""
+    """Read InfluxDB's state of the described databases and users."""
     there = {str(row["name"]) for row in influx.rows("SHOW DATABASES")}
     admins = {str(row["user"]): bool(row["admin"]) for row in influx.rows("SHOW USERS")}
     known_users = [user for user in users if user["name"] in admins]
@@ -216,7 +227,13 @@ def read_state(influx: InfluxApi, databases: Sequence[Mapping[str, Any]], users:
 
 
 def plan(state: State, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> list[Statement]:
-    """Return the statements that lead from the state to what is described, in an order in which they can be run."""
+    """Return the statements that bring a state to the description, in an order in which they can run.
+
+    Args:
+        state: InfluxDB's state.
+        databases: the described databases.
+        users: the described users.
+    """
     statements: list[Statement] = []
     for database in databases:
         statements += _plan_database(database, state.policies.get(database["name"]))
@@ -230,7 +247,7 @@ def _plan_database(database: Mapping[str, Any], here: Mapping[str, Mapping[str, 
     name = identifier(database["name"])
     if here is None:
         yield plain(f"CREATE DATABASE {name}")
-        # What InfluxDB makes of every new database.
+        # InfluxDB gives every new database this policy.
         here = {"autogen": {"duration": "0s", "shardGroupDuration": "168h0m0s", "default": True}}
     for policy in database["retention_policies"]:
         target = f"RETENTION POLICY {identifier(policy['name'])} ON {name}"
@@ -273,14 +290,14 @@ def _plan_user(user: Mapping[str, Any], state: State, databases: Sequence[str]) 
         if now == wanted:
             continue
         if now is not None:
-            # READ is not taken back by granting WRITE: the two would add up.
+            # Granting WRITE does not revoke READ: the two would add up.
             yield plain(f"REVOKE ALL ON {identifier(database)} FROM {identifier(name)}")
         if wanted is not None:
             yield plain(f"GRANT {wanted} ON {identifier(database)} TO {identifier(name)}")
 
 
 def problems(params: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the module's parameters beyond their types."""
+    """Return the problems of the module's parameters beyond their types."""
     found = []
     for database in params["databases"]:
         for policy in database["retention_policies"]:
@@ -303,7 +320,16 @@ def problems(params: Mapping[str, Any]) -> list[str]:
 
 
 def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring InfluxDB into the described state and return the module's result. Raises InfluxApiError."""
+    """Bring InfluxDB into the described state, and return the module's result.
+
+    Args:
+        influx: client of the server, for the admin.
+        params: the module's parameters.
+        check_mode: whether to change nothing.
+
+    Raises:
+        InfluxApiError: a request or a statement failed.
+    """
     databases, users = params["databases"], params["users"]
     version = influx.version()
     statements: list[Statement] = []
@@ -334,7 +360,7 @@ def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[
 
 
 def main() -> None:
-    """Ansible's entry point."""
+    """Run the module."""
     policy = {
         "name": {"type": "str", "required": True},
         "duration": {"type": "str"},

@@ -117,16 +117,26 @@ Handler = dict[str, Any]
 # Topic and id.
 Place = tuple[str, str]
 
-# Shorter values are too common to be hidden in an error's text, and no secrets.
+# Shorter values are too common to be hidden in an error's text, and are not secrets.
 _SHORTEST_SECRET = 6
 
 
 class HandlerError(Exception):
-    """The handlers cannot be as wanted."""
+    """The handlers cannot be brought into the described state."""
 
 
 def run(kapacitor: Kapacitor, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring the handlers into the wanted state, and return the module's result. Raises KapacitorError, HandlerError."""
+    """Bring the handlers into the described state, and return the module's result.
+
+    Args:
+        kapacitor: client of the server.
+        params: the module's parameters.
+        check_mode: whether to change nothing.
+
+    Raises:
+        KapacitorError: a request failed.
+        HandlerError: a handler's description is wrong, or Kapacitor refuses the handler.
+    """
     wanted = described(params["prefix"], params["handlers"])
     topics = [
         {"id": topic["id"], "level": topic.get("level"), "handlers": kapacitor.handlers(topic["id"])}
@@ -151,8 +161,16 @@ def run(kapacitor: Kapacitor, params: Mapping[str, Any], check_mode: bool) -> di
 
 
 def described(prefix: str, handlers: Sequence[Mapping[str, Any]]) -> dict[Place, Handler]:
-    """Return the handlers as Kapacitor takes them, by place. Raises HandlerError."""
-    found: dict[Place, Handler] = {}
+    """Return the handlers in Kapacitor's form, by topic and id.
+
+    Args:
+        prefix: prefix of the ids.
+        handlers: the module's parameter.
+
+    Raises:
+        HandlerError: options are not a JSON object, or two handlers have one id.
+    """
+    by_place: dict[Place, Handler] = {}
     for handler in handlers:
         try:
             options = json.loads(handler["options"])
@@ -161,10 +179,10 @@ def described(prefix: str, handlers: Sequence[Mapping[str, Any]]) -> dict[Place,
         if not isinstance(options, dict):
             raise HandlerError(f"handlers: the options of {handler['id']!r} are no JSON object: write {{...}}")
         place = (handler["topic"], prefix + handler["id"])
-        if place in found:
+        if place in by_place:
             raise HandlerError(f"handlers: {handler['id']!r} is there twice for topic {handler['topic']!r}: rename one")
-        found[place] = _normal({**handler, "id": place[1], "options": options})
-    return found
+        by_place[place] = _normal({**handler, "id": place[1], "options": options})
+    return by_place
 
 
 def _normal(handler: Mapping[str, Any]) -> Handler:
@@ -177,7 +195,12 @@ def _normal(handler: Mapping[str, Any]) -> Handler:
 
 
 def plan(there: Mapping[Place, Handler], wanted: Mapping[Place, Handler]) -> list[tuple[str, Place]]:
-    """Return what has to be done, in order: removed, created or updated, and the place."""
+    """Return the changes in order, each as an action (removed, created or updated) and a place.
+
+    Args:
+        there: the existing handlers.
+        wanted: the described handlers.
+    """
     todo = [("removed", place) for place in sorted(there) if place not in wanted]
     for place, handler in wanted.items():
         if place not in there:
@@ -201,7 +224,7 @@ def _apply(kapacitor: Kapacitor, action: str, place: Place, wanted: Mapping[Plac
 
 
 def _hidden(text: str, value: Any) -> str:
-    """Return the text without the values of options."""
+    """Return the text with the values of options hidden."""
     if isinstance(value, Mapping):
         for inner in value.values():
             text = _hidden(text, inner)
@@ -214,7 +237,12 @@ def _hidden(text: str, value: Any) -> str:
 
 
 def as_text(handlers: Mapping[Place, Handler], others: Mapping[Place, Handler]) -> str:
-    """Return a line for each handler; options that ``others`` has with another value are told without it."""
+    """Return a line for each handler, without the values of options.
+
+    Args:
+        handlers: the handlers to show.
+        others: the handlers to compare with; an option that differs there is marked.
+    """
     lines = []
     for (topic, handler_id), handler in sorted(handlers.items()):
         other = others.get((topic, handler_id), handler)["options"]
@@ -228,7 +256,7 @@ def as_text(handlers: Mapping[Place, Handler], others: Mapping[Place, Handler]) 
 
 
 def main() -> None:
-    """Ansible's entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             **CONNECTION_ARGUMENTS,

@@ -133,7 +133,13 @@ def address(url: str) -> str:
 
 
 def missing(there: Sequence[Mapping[str, str]], name: str, expected: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return ``database.retention_policy`` of what is expected and not subscribed to under the name."""
+    """Return the expected subscriptions that do not exist, as ``database.retention_policy``.
+
+    Args:
+        there: the existing subscriptions.
+        name: name of the Kapacitor's subscriptions.
+        expected: retention policies by database.
+    """
     have = {(entry["database"], entry["retention_policy"]) for entry in there if entry["name"] == name}
     return sorted(
         f"{database}.{policy}"
@@ -144,7 +150,16 @@ def missing(there: Sequence[Mapping[str, str]], name: str, expected: Mapping[str
 
 
 def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Remove stale subscriptions, wait for the expected ones, and return the module's result. Raises InfluxApiError."""
+    """Remove stale subscriptions, wait for the expected ones, and return the module's result.
+
+    Args:
+        influx: client of the server.
+        params: the module's parameters.
+        check_mode: whether to change nothing and not to wait.
+
+    Raises:
+        InfluxApiError: a request failed.
+    """
     name, destination, expected = params["name"], params["destination"], params["expected"]
     before = subscriptions(influx, destination)
     stale = [entry for entry in before if params["state"] == "absent" or entry["name"] != name]
@@ -171,7 +186,7 @@ def _lines(entries: Sequence[Mapping[str, str]]) -> str:
 
 
 def main() -> None:
-    """Ansible's entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             **CONNECTION_ARGUMENTS,

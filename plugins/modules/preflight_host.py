@@ -1,30 +1,30 @@
 #!/usr/bin/python
-"""Ansible module: what a host says about itself that a deployment depends on. It changes nothing."""
+"""Ansible module that reads what a deployment on a host depends on."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_host
-short_description: Tells what a deployment on a host depends on
+short_description: Read what a deployment on a host depends on
 description:
-  - Looks at memory, disk space, listening ports, the container engine and the reachability of registries, in one
-    round trip and with nothing but Python's standard library.
-  - Judges nothing; the filter P(preflight_host_problems#filter) does.
+  - Reads memory, disk space, listening ports, the container engine and the reachability of registries, in one round trip
+    and with Python's standard library alone. The module changes nothing.
+  - The filter P(preflight_host_problems#filter) judges the result.
 attributes:
   check_mode:
     support: full
 options:
   paths:
-    description: Folders to tell the free space of; of one that isn't there, its nearest parent's is told.
+    description: Folders whose free space is read. For a missing folder the module reads its nearest parent.
     type: list
     elements: path
     default: []
   address:
-    description: IP address that ports will be published on.
+    description: IP address that the stack publishes ports on.
     type: str
     default: 127.0.0.1
   ports:
-    description: TCP ports to look for listeners on.
+    description: TCP ports to find listeners of.
     type: list
     elements: int
     default: []
@@ -33,20 +33,20 @@ options:
     type: path
     default: /var/run/docker.sock
   urls:
-    description: URLs to try. Any answer counts, a refusal by the server too.
+    description: URLs to try. Any answer counts, including a refusal by the server.
     type: list
     elements: str
     default: []
   timeout:
-    description: Seconds for each URL; all are tried at the same time.
+    description: Seconds for each URL. The module tries all of them in parallel.
     type: int
     default: 10
 author: influx-anomaly
 """
 
 EXAMPLES = r"""
-- name: Look at the host
-  preflight_host:
+- name: Read the host's resources
+  influx_anomaly.stack.preflight_host:
     paths: [/srv/influx-anomaly]
     ports: [8086, 9092]
 """
@@ -57,23 +57,25 @@ memory_mb:
   type: int
   returned: always
 disks:
-  description: "For each path: existing (the folder looked at), free_mb, writable."
+  description: For each path C(existing) (the folder that was read), C(free_mb) and C(writable).
   type: dict
   returned: always
 address_is_own:
-  description: Whether the host can listen on the address; true for what is no IP address at all.
+  description: Whether the host can listen on O(address); true for a text that is not an IP address.
   type: bool
   returned: always
 listeners:
-  description: "For each port something listens on: addresses, and process (name and id, where it can be told)."
+  description: For each port with a listener C(addresses) and C(process) (name and id, if they can be read).
   type: dict
   returned: always
 engine:
-  description: "answers, and of an engine that does: name, version, api, root (its folder), containers, free_mb."
+  description: >-
+    C(answers), and C(reason) of an engine that does not answer, else C(name), C(version), C(api), C(root) (its folder),
+    C(free_mb) and C(containers).
   type: dict
   returned: always
 urls:
-  description: For each URL an empty text if something answered, else the reason.
+  description: For each URL an empty text if a server answered, else the reason.
   type: dict
   returned: always
 """
@@ -97,7 +99,7 @@ TCP_LISTEN = "0A"
 
 
 def memory_mb() -> int:
-    """MiB of memory that the host, or the container Ansible runs in, has."""
+    """Return the memory in MiB of the host, or of the container that the module runs in."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
@@ -108,7 +110,7 @@ def memory_mb() -> int:
 
 
 def disk(path: str) -> dict[str, object]:
-    """Free MiB where `path` lies or would lie, for an ordinary user."""
+    """Return the free MiB for an ordinary user where `path` lies or would lie."""
     existing = Path(path)
     while not existing.exists():
         existing = existing.parent
@@ -120,11 +122,11 @@ def disk(path: str) -> dict[str, object]:
 
 
 def is_own(address: str) -> bool:
-    """Whether a socket can be bound to an address, which is what publishing a port on it takes."""
+    """Return whether a socket can bind to an address, as publishing a port requires."""
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     except ValueError:
-        return True  # nothing to bind; the inventory's check tells
+        return True  # there is nothing to bind; the inventory's check reports it
     with socket.socket(family) as probe:
         try:
             probe.bind((address, 0))
@@ -134,7 +136,7 @@ def is_own(address: str) -> bool:
 
 
 def _sockets() -> list[tuple[str, int, str]]:
-    """(address, port, inode) of every listening TCP socket, from the kernel's tables."""
+    """Return address, port and inode of every listening TCP socket, from the kernel's tables."""
     found = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -151,7 +153,7 @@ def _sockets() -> list[tuple[str, int, str]]:
 
 
 def _address(text: str) -> str:
-    """An address as the kernel prints it: 32-bit words in the host's byte order."""
+    """Return the address that the kernel prints as 32-bit words in the host's byte order."""
     words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
     address = ipaddress.ip_address(b"".join(struct.pack("=I", word) for word in words))
     mapped = getattr(address, "ipv4_mapped", None)
@@ -159,7 +161,7 @@ def _address(text: str) -> str:
 
 
 def _processes(inodes: set[str]) -> dict[str, str]:
-    """inode -> "name (pid N)" of the process that holds the socket."""
+    """Return "name (pid N)" of the process that holds each socket, by the socket's inode."""
     found: dict[str, str] = {}
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
@@ -171,13 +173,13 @@ def _processes(inodes: set[str]) -> dict[str, str]:
                 if inode in inodes:
                     name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
                     found[inode] = f"{name} (pid {process.name})"
-        except OSError:  # it ended meanwhile, or is not ours to look at
+        except OSError:  # the process ended, or belongs to another user
             continue
     return found
 
 
 def listeners(ports: list[int]) -> dict[str, dict[str, object]]:
-    """Port -> who listens on it, for the ports somebody listens on."""
+    """Return the listeners of each port that has one, by the port as text."""
     sockets = [entry for entry in _sockets() if entry[1] in ports]
     processes = _processes({inode for _, _, inode in sockets}) if sockets else {}
     found: dict[str, dict[str, object]] = {}
@@ -191,20 +193,24 @@ def listeners(ports: list[int]) -> dict[str, dict[str, object]]:
 
 
 class _Engine(http.client.HTTPConnection):
-    """HTTP to the engine's socket."""
+    """HTTP connection to the engine's socket."""
 
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=10)
         self._path = path
 
     def connect(self) -> None:
-        """Connects to the Unix socket instead of a host."""
+        """Connect to the Unix socket instead of a host."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
     def ask(self, path: str) -> object:
-        """The JSON answer to a GET."""
+        """Return the JSON answer to a GET.
+
+        Raises:
+            ValueError: the engine refuses, or the answer is not JSON.
+        """
         self.request("GET", path)
         answer = self.getresponse()
         body = answer.read()
@@ -214,7 +220,7 @@ class _Engine(http.client.HTTPConnection):
 
 
 def engine(path: str) -> dict[str, object]:
-    """What the engine behind a socket is and which containers it has, or why it doesn't answer."""
+    """Return what the engine behind a socket is and its containers, or why it does not answer."""
     connection = _Engine(path)
     try:
         version = connection.ask("/version")
@@ -249,7 +255,7 @@ def engine(path: str) -> dict[str, object]:
 
 
 def reach(url: str, timeout: int) -> str:
-    """An empty text if anything answered at the URL, else why nothing did. Proxies of the environment are used."""
+    """Return an empty text if a server answers at the URL, else the reason. Proxies of the environment apply."""
     if not url.startswith(("https://", "http://")):
         return "it is no http or https URL"
     request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "influx-anomaly-preflight"})  # noqa: S310  checked above
@@ -267,7 +273,7 @@ def reach(url: str, timeout: int) -> str:
 
 
 def reach_all(urls: list[str], timeout: int) -> dict[str, str]:
-    """URL -> empty or the reason, all tried at the same time."""
+    """Return for each URL an empty text or the reason, with all tried in parallel."""
     if not urls:
         return {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(urls)) as pool:
@@ -275,7 +281,7 @@ def reach_all(urls: list[str], timeout: int) -> dict[str, str]:
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "paths": {"type": "list", "elements": "path", "default": []},
