@@ -17,7 +17,7 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines imp
 from anomaly import pipeline as specification
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
-from anomaly.models import manifest as model_manifest
+from anomaly.models.manifest import Manifest
 
 DOCUMENTATION = """
 name: pipelines
@@ -47,7 +47,7 @@ def self_training(pipelines: Any) -> list[dict[str, Any]]:
 
 def misfit(manifest: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
     """Return why a model with this manifest does not fit a pipeline; empty if it fits."""
-    return model_manifest.misfit(manifest, _normalize([pipeline])[0]) or ""
+    return Manifest.from_json(manifest).misfit(_normalize([pipeline])[0]) or ""
 
 
 def canonical_json(pipeline: Mapping[str, Any]) -> str:

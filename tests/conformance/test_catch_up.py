@@ -348,7 +348,7 @@ def test_the_command(influxdb: Influxd, model: Model, tmp_path: Path, capsys: py
 
     assert (run()["status"], run()["message"]) == ("unchanged", "there is no model yet")
     store = Store(tmp_path, PIPELINE.name)
-    store.write(model, {})
+    store.write(model)
     store.promote(model.version)
     # History before the first score was never missed.
     assert (run()["status"], run()["message"]) == ("unchanged", "there is no score in reach yet")

@@ -39,7 +39,7 @@ def store(tmp_path: Path, model: Model) -> Store:
     """v1 is current, v2 is there; the two differ in name only."""
     store = Store(tmp_path / "models", PIPELINE.name)
     for version in ("v1", "v2"):
-        store.write(replace(model, version=version), {})
+        store.write(replace(model, version=version))
     store.promote("v1")
     return store
 

@@ -71,9 +71,8 @@ def made(detector: str, more: dict[str, Any]) -> tuple[Pipeline, Model]:
     seconds = 12_000 if context else 6_000
     history = [np.round(integers(printers.clean(seed, seconds))).astype(np.float64) for seed in (1, 2)]
     trained = train(pipeline, printers.windows(*history), "v1", seed=0)
-    described = trained.plan.described()
-    assert described["context"]["used"] == list(context)
-    assert len(described["models"]["own"]) == (2 if context else 0)
+    assert trained.plan.context_record().used == tuple(context)
+    assert len(trained.plan.series_models_record().own) == (2 if context else 0)
     return pipeline, trained.model
 
 
@@ -177,7 +176,7 @@ def test_stream_and_batch_are_one(
 ) -> None:
     pipeline, model = made(detector, more)
     store = Store(tmp_path / "models", pipeline.name)
-    store.write(model, {})
+    store.write(model)
     store.promote(model.version)
     influxd.create("db", "anomaly")
     sent = stream()

@@ -25,6 +25,6 @@ def model(trained: TrainedModel) -> Model:
 def store(tmp_path: Path, model: Model) -> Store:
     """A store in which the model is current."""
     store = Store(tmp_path / "models", printers.PIPELINE.name)
-    store.write(model, {})
+    store.write(model)
     store.promote(model.version)
     return store

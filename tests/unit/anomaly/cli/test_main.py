@@ -16,6 +16,7 @@ from anomaly.cli import main
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.times import RequestedRange
 from anomaly.models.libraries import installed
+from anomaly.models.manifest import CountsRecord, TrainingRecord
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import canonical_json
@@ -113,7 +114,7 @@ def test_training_makes_a_version_and_makes_it_current(train: Run, tmp_path: Pat
         "message": "",
     }
     assert ran.last["path"] == str(store.path / ran.last["version"])
-    manifest = store.manifest(ran.last["version"])
+    manifest = store.manifest(ran.last["version"]).to_json()
     assert set(manifest["files"]) == {"model.npz", "model.joblib"}
     assert manifest["seed"] == 0
     assert manifest["counts"] == {"read": 1200, "windows": 1200, "left_out": 0, "series": 2, "points": 12_000}
@@ -131,7 +132,7 @@ def test_the_manifest_says_which_series_have_too_little_history(train: Run, tmp_
     few = (HISTORY.series == 0) | (np.arange(len(HISTORY)) % 20 == 0)
     influxdb.windows = HISTORY.where(few)
     ran = train()
-    assert Store(tmp_path / "models", "printer").manifest(ran.last["version"])["pooled"] == [["printer-2"]]
+    assert Store(tmp_path / "models", "printer").manifest(ran.last["version"]).to_json()["pooled"] == [["printer-2"]]
 
 
 def test_what_is_read_is_what_was_there(influxdb: InfluxDB) -> None:
@@ -216,7 +217,7 @@ def test_a_model_that_does_worse_is_refused_unless_it_is_insisted_on(
 ) -> None:
     first = train()
     store = Store(tmp_path / "models", "printer")
-    assert store.manifest(first.last["version"])["challenge"] is None
+    assert store.manifest(first.last["version"]).to_json()["challenge"] is None
     values = HISTORY.values.copy()
     values[HISTORY.begin_ns // printers.WINDOW_NS % 600 >= 570, 2] += 9.0
     influxdb.windows = Windows(HISTORY.keys, HISTORY.series, HISTORY.begin_ns, values, HISTORY.counts)
@@ -230,7 +231,7 @@ def test_a_model_that_does_worse_is_refused_unless_it_is_insisted_on(
     assert "warning: the new model does worse than the current one: it misses offsets" in shadow.err
     forced = train("--force")
     assert store.current() == forced.last["version"]
-    challenged = store.manifest(forced.last["version"])["challenge"]
+    challenged = store.manifest(forced.last["version"]).to_json()["challenge"]
     assert challenged["current"] == first.last["version"]
     assert challenged["found"]["candidate"] < challenged["found"]["current"]
     influxdb.windows = HISTORY
@@ -362,7 +363,7 @@ def test_what_the_history_has_to_be_enough_for_is_said_before_training_and_after
     short = "the history has less than 1,000 windows of each series"
     assert f"the forest does not look at lag: {short}" in ran.err
     assert "0 of 2 series get a model of their own, the others the pooled one" in ran.err
-    manifest = Store(tmp_path / "models", "printer").manifest(ran.last["version"])
+    manifest = Store(tmp_path / "models", "printer").manifest(ran.last["version"]).to_json()
     assert manifest["context"] == {"used": [], "left_out": {"lag": short, "difference": short}, "columns": []}
     assert manifest["models"] == {"own": [], "pooled": [["printer-1"], ["printer-2"]]}
     assert (
@@ -433,7 +434,7 @@ def test_a_custom_tickscript_is_explained(run: Run, tmp_path: Path) -> None:
 
 def test_models_list_promote_rollback_prune(run: Run, store: Store, model: Model) -> None:
     where = ("--models", str(store.models), "--pipeline", "printer")
-    store.write(another(model, "v2"), {})
+    store.write(another(model, "v2"))
     assert run("models", "promote", *where, "v2").last["status"] == "promoted"
     assert run("models", "promote", *where, "v2").last["status"] == "unchanged"
     listed = run("models", "list", "--models", str(store.models))
@@ -453,7 +454,7 @@ def test_models_list_promote_rollback_prune(run: Run, store: Store, model: Model
 
 def test_models_show_diff_verify_shadow(run: Run, store: Store, model: Model) -> None:
     where = ("--models", str(store.models), "--pipeline", "printer")
-    store.write(another(model, "v2"), {"seed": 7, "counts": {"windows": 9}})
+    store.write(another(model, "v2"), TrainingRecord(seed=7, counts=CountsRecord(windows=9)))
     assert f"version: {model.version}" in run("models", "show", *where).out
     assert run("models", "show", *where, "v2", "--json").last["seed"] == 7
     assert run("models", "diff", *where, "current", "v2").out == [
@@ -477,7 +478,7 @@ def test_models_show_diff_verify_shadow(run: Run, store: Store, model: Model) ->
     }
 
     assert run("models", "verify", *where).last["versions"] == [model.version, "v2"]
-    store.write(another(model, "v3"), {"libraries": {**installed(), "scikit-learn": "1.0"}})
+    store.write(another(model, "v3"), TrainingRecord(libraries={**installed(), "scikit-learn": "1.0"}))
     said = f"v3 was trained with scikit-learn 1.0 ({installed()['scikit-learn']} here): scores are the same"
     assert said in run("models", "verify", *where, "v3").err
     outdate(store, "v3")

@@ -88,7 +88,7 @@ def test_a_model_does_not_depend_on_what_is_trained_beside_it(influxdb: InfluxDB
         pipelines = [named("a"), named("b", detector="ensemble")]
         assert training(folder, pipelines, "--at-once", at_once, "--jobs", jobs, url=influxdb.url) == 0
         stores = [Store(folder / "models", name) for name in ("a", "b")]
-        sums.append([store.manifest(str(store.current()))["files"]["model.npz"] for store in stores])
+        sums.append([store.manifest(str(store.current())).files["model.npz"] for store in stores])
     assert sums[0] == sums[1]
 
 

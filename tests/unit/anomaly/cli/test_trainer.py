@@ -117,7 +117,7 @@ def test_it_trains_hands_feedback_on_and_ends_when_told(influxdb: InfluxDB, tmp_
     (version,) = store.versions()
     (mark,) = read_marks(feedback_path(trainer.models, "printer"))
     assert mark.kind == "maintenance"
-    assert version.manifest["feedback"] == {"marks": [mark.id], "left_out": 12, "learned": []}
+    assert version.manifest.to_json()["feedback"] == {"marks": [mark.id], "left_out": 12, "learned": []}
 
 
 def test_a_model_that_cannot_be_used_and_new_marks_are_reasons_to_train(influxdb: InfluxDB, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_model_that_cannot_be_used_and_new_marks_are_reasons_to_train(influxdb
         trainer.wait(lambda: store.current() != second.name)
     assert f"training printer: model printer/{first.name} does not fit the pipeline: schema 1" in trainer.said
     assert "training printer: marks of feedback are newer than its model: 1" in trainer.said
-    assert store.versions()[-1].manifest["feedback"]["left_out"] == 12
+    assert store.versions()[-1].manifest.to_json()["feedback"]["left_out"] == 12
 
 
 def test_a_training_that_is_refused_is_not_tried_at_once_again(influxdb: InfluxDB, tmp_path: Path) -> None:

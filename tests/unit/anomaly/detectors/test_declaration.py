@@ -100,7 +100,7 @@ def test_a_detector_that_is_registered_in_one_line_is_trained_stored_and_loaded(
     assert pipeline.seasonality == "1d"
     model = train(pipeline, printers.windows(printers.clean(1, 8_000)), "v", seed=0).model
     store = Store(tmp_path / "models", pipeline.name)
-    store.write(model, {})
+    store.write(model)
     loaded = store.load("v", pipeline)
     values = np.array([[220.0, 0.4, 90.0, 0.3, 28.0, 0.1], [220.0, 0.4, 120.0, 0.3, 28.0, 0.1]])
     usual, hot = printers.judge(loaded, ("printer-1",), values)

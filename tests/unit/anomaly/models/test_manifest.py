@@ -1,6 +1,22 @@
-"""Two versions side by side."""
+"""The manifest: its keys, and two versions side by side."""
 
-from anomaly.models.manifest import Difference, differences, facts
+import json
+
+from anomaly.models.manifest import (
+    SCHEMA,
+    CalibrationRecord,
+    ContextRecord,
+    CountsRecord,
+    Difference,
+    FeedbackRecord,
+    Manifest,
+    RangeRecord,
+    SeriesModelsRecord,
+    StoredFile,
+    TrainingRecord,
+    differences,
+)
+from tests.unit.anomaly.printers import PIPELINE
 
 BEFORE = {
     "version": "v1",
@@ -15,7 +31,7 @@ BEFORE = {
 
 
 def test_facts_are_single_values() -> None:
-    assert facts(BEFORE) == {
+    assert Manifest.from_json(BEFORE).facts() == {
         "range.from": "2023-12-31T00:00:00Z",
         "range.to": "2024-01-01T00:00:00Z",
         "counts.windows": 8640,
@@ -25,7 +41,7 @@ def test_facts_are_single_values() -> None:
 
 def test_names_and_sums_make_no_difference() -> None:
     after = {**BEFORE, "version": "v2", "created": "2024-02-01T00:00:00Z", "parent": "v1", "files": {}}
-    assert differences(BEFORE, after) == []
+    assert differences(Manifest.from_json(BEFORE), Manifest.from_json(after)) == []
 
 
 def test_each_difference_is_named_once_with_both_values() -> None:
@@ -35,9 +51,74 @@ def test_each_difference_is_named_once_with_both_values() -> None:
         "counts": {"windows": 17280, "left_out": 3},
         "series": [["b"], ["c"]],
     }
-    assert differences(BEFORE, after) == [
+    assert differences(Manifest.from_json(BEFORE), Manifest.from_json(after)) == [
         Difference("range.to", "2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"),
         Difference("counts.windows", 8640, 17280),
         Difference("counts.left_out", None, 3),
         Difference("series that only one has", ["a"], ["c"]),
     ]
+
+
+def test_a_training_record_writes_the_keys_that_manifests_always_had() -> None:
+    record = TrainingRecord(
+        created="2024-01-01T00:00:00Z",
+        window="10s",
+        range=RangeRecord("2023-12-31T00:00:00Z", "2024-01-01T00:00:00Z", ("24h", "0s")),
+        counts=CountsRecord(9000, 8640, 360, 2, 86_400),
+        pooled=[("a",)],
+        context=ContextRecord(("lag",), {"difference": "too short"}, ("lag(bed)",)),
+        models=SeriesModelsRecord((("a",),), (("b",),)),
+        feedback=FeedbackRecord(("1f",), 12, ("2a",)),
+        seed=0,
+        libraries={"anomaly": "0.1.0"},
+        calibration=CalibrationRecord(8640, 0.01, 0.5, 7.0),
+        quality={"warnings": ()},
+    )
+
+    assert record.to_json() == {
+        "created": "2024-01-01T00:00:00Z",
+        "parent": None,
+        "window": "10s",
+        "range": {"from": "2023-12-31T00:00:00Z", "to": "2024-01-01T00:00:00Z", "asked": ["24h", "0s"]},
+        "counts": {"read": 9000, "windows": 8640, "left_out": 360, "series": 2, "points": 86_400},
+        "pooled": [["a"]],
+        "context": {"used": ["lag"], "left_out": {"difference": "too short"}, "columns": ["lag(bed)"]},
+        "models": {"own": [["a"]], "pooled": [["b"]]},
+        "feedback": {"marks": ["1f"], "left_out": 12, "learned": ["2a"]},
+        "seed": 0,
+        "libraries": {"anomaly": "0.1.0"},
+        "calibration": {"scores": 8640, "tail": 0.01, "excess": 0.5, "threshold": 7.0},
+        "quality": {"warnings": ()},
+        "challenge": None,
+    }
+    assert list(record.to_json()) == list(TrainingRecord.__dataclass_fields__)
+
+
+def test_a_manifest_reads_what_a_record_wrote() -> None:
+    record = TrainingRecord(
+        created="2024-01-01T00:00:00Z",
+        parent="v0",
+        range=RangeRecord("2023-12-31T00:00:00Z", "2024-01-01T00:00:00Z", ("24h", "0s")),
+        counts=CountsRecord(windows=8640),
+        feedback=FeedbackRecord(("1f",), 12, ("2a",)),
+        seed=7,
+        libraries={"anomaly": "0.1.0"},
+    )
+    files = {"model.npz": StoredFile("ab", 3)}
+
+    manifest = Manifest.described("v1", PIPELINE, ["mean(bed)"], [("a",)], record, files)
+    again = Manifest.from_json(json.loads(json.dumps(manifest.to_json())))
+
+    assert (again.schema, again.version, again.fingerprint) == (SCHEMA, "v1", PIPELINE.fingerprint)
+    assert (again.created, again.parent, again.seed) == ("2024-01-01T00:00:00Z", "v0", 7)
+    assert (again.range, again.counts, again.feedback) == (record.range, record.counts, record.feedback)
+    assert (again.features, again.series, again.files) == (("mean(bed)",), (("a",),), files)
+    assert again.misfit(PIPELINE) is None
+
+
+def test_a_manifest_of_any_program_can_be_read() -> None:
+    manifest = Manifest.from_json({"schema": 1, "range": "24h", "libraries": {"anomaly": "0.0.9"}})
+
+    assert manifest.range == RangeRecord()
+    assert manifest.counts == CountsRecord()
+    assert "schema 1 in the model, made by anomaly 0.0.9" in str(manifest.outdated())

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomaly.models.manifest import SCHEMA
+from anomaly.models.manifest import SCHEMA, TrainingRecord
 from anomaly.models.model import Model
 from anomaly.models.store import ModelMismatch, Store, StoreError, pipelines
 from anomaly.pipeline import normalize
@@ -44,9 +44,9 @@ def test_the_files_are_what_the_contract_says(store: Store, model: Model) -> Non
 
 
 def test_the_librarys_own_object_is_kept_beside(store: Store, model: Model) -> None:
-    store.write(another(model, "v2"), {}, {"any": "object"})
+    store.write(another(model, "v2"), None, {"any": "object"})
     assert sorted(path.name for path in (store.path / "v2").iterdir()) == ["manifest.json", "model.joblib", "model.npz"]
-    assert "model.joblib" in store.manifest("v2")["files"]
+    assert "model.joblib" in store.manifest("v2").to_json()["files"]
 
 
 def test_no_pickle_is_loaded(store: Store, model: Model, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def outdate(store: Store, version: str) -> None:
 
 
 def test_a_model_of_an_earlier_program_is_refused_and_in_nobodys_way(store: Store, model: Model) -> None:
-    store.write(another(model, "v2"), {})
+    store.write(another(model, "v2"))
     outdate(store, model.version)
     why = rf"schema 1 in the model, made by anomaly 0\.0\.9, {SCHEMA} in this program, anomaly .*: train again"
     for use in (
@@ -108,7 +108,7 @@ def test_a_model_of_an_earlier_program_is_refused_and_in_nobodys_way(store: Stor
 
 
 def test_a_damaged_manifest_is_in_nobodys_way(store: Store, model: Model) -> None:
-    store.write(another(model, "v2"), {})
+    store.write(another(model, "v2"))
     (store.path / model.version / "manifest.json").write_text("{")
     assert ["is damaged" in str(version.problem) for version in store.versions()] == [True, False]
     store.promote("v2")
@@ -151,7 +151,7 @@ def test_a_version_that_is_not_there_cannot_be_promoted(store: Store, model: Mod
 def test_promote_and_rollback(store: Store, model: Model) -> None:
     first = model.version
     for version in ("v2", "v3"):
-        store.write(another(model, version), {})
+        store.write(another(model, version))
         store.promote(version)
     assert [(v.name, v.current) for v in store.versions()] == [(first, False), ("v2", False), ("v3", True)]
     assert store.rollback() == "v2"
@@ -163,7 +163,7 @@ def test_promote_and_rollback(store: Store, model: Model) -> None:
 
 
 def test_promoting_the_current_one_again_does_not_spoil_rollback(store: Store, model: Model) -> None:
-    store.write(another(model, "v2"), {})
+    store.write(another(model, "v2"))
     store.promote("v2")
     store.promote("v2")
     assert store.rollback() == model.version
@@ -171,7 +171,7 @@ def test_promoting_the_current_one_again_does_not_spoil_rollback(store: Store, m
 
 def test_prune_keeps_the_newest_the_current_and_the_way_back(store: Store, model: Model) -> None:
     for number in range(2, 8):
-        store.write(another(model, f"v{number}"), {})
+        store.write(another(model, f"v{number}"))
     store.promote("v2")
     assert store.prune(2) == ["v3", "v4", "v5"]
     assert [version.name for version in store.versions()] == [model.version, "v2", "v6", "v7"]
@@ -180,10 +180,10 @@ def test_prune_keeps_the_newest_the_current_and_the_way_back(store: Store, model
 
 
 def test_prune_keeps_what_the_current_one_came_from_and_the_shadow(store: Store, model: Model) -> None:
-    store.write(another(model, "v2"), {})
-    store.write(another(model, "v3"), {"parent": "v2"})
+    store.write(another(model, "v2"))
+    store.write(another(model, "v3"), TrainingRecord(parent="v2"))
     for number in range(4, 7):
-        store.write(another(model, f"v{number}"), {})
+        store.write(another(model, f"v{number}"))
     store.promote("v3")
     store.set_shadow("v4")
     assert store.prune(1) == ["v5"]
@@ -192,7 +192,7 @@ def test_prune_keeps_what_the_current_one_came_from_and_the_shadow(store: Store,
 
 
 def test_a_shadow_is_a_link_until_it_is_promoted(store: Store, model: Model) -> None:
-    store.write(another(model, "v2"), {})
+    store.write(another(model, "v2"))
     assert store.shadow() is None
     store.set_shadow("v2")
     assert (store.path / "shadow").readlink() == Path("v2")
@@ -210,7 +210,7 @@ def test_a_shadow_is_a_link_until_it_is_promoted(store: Store, model: Model) -> 
 
 
 def test_verify_names_what_is_damaged_missing_or_a_stranger(store: Store, model: Model) -> None:
-    store.write(another(model, "v2"), {}, {"any": "object"})
+    store.write(another(model, "v2"), None, {"any": "object"})
     assert store.verify("v2") == []
     directory = store.path / "v2"
     (directory / "model.npz").write_bytes(b"garbage")
@@ -230,7 +230,7 @@ def test_a_version_that_was_renamed_is_refused(store: Store, model: Model) -> No
 
 def test_versions_are_never_overwritten(store: Store, model: Model) -> None:
     with pytest.raises(StoreError, match="is already there"):
-        store.write(model, {})
+        store.write(model)
 
 
 def test_a_failed_write_leaves_nothing(store: Store, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,14 +243,14 @@ def test_a_failed_write_leaves_nothing(store: Store, model: Model, monkeypatch: 
     with pytest.raises(
         StoreError, match=r"cannot write .*: No space left on device: free some space, or remove old versions"
     ):
-        store.write(another(model, "v2"), {})
+        store.write(another(model, "v2"))
     assert sorted(path.name for path in store.path.iterdir()) == before
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, model: Model) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot write .*file/printer.*: Not a directory: check --models"):
-        Store(tmp_path / "file", "printer").write(model, {})
+        Store(tmp_path / "file", "printer").write(model)
 
 
 def test_what_is_hidden_or_half_there_is_no_version(store: Store, model: Model) -> None:

@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def models(store: Store, model: Model, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv(MODELS_VARIABLE, str(store.models))
-    store.write(stricter(model, "v2"), {})
+    store.write(stricter(model, "v2"))
     return store
 
 

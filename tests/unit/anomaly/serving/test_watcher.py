@@ -45,7 +45,7 @@ def version(watcher: Watcher) -> str | None:
 def test_a_new_version_is_noticed_a_second_later(room: Room, model: Model) -> None:
     watcher = room.watcher()
     assert version(watcher) == model.version
-    room.store.write(another(model, "v2"), {})
+    room.store.write(another(model, "v2"))
     room.store.promote("v2")
     room.clock.now = 0.99
     assert version(watcher) == model.version
@@ -86,7 +86,7 @@ def test_a_model_that_does_not_fit_is_said_once_and_not_used(store: Store, model
 def test_a_damaged_version_leaves_the_one_before_in_use(room: Room, model: Model) -> None:
     watcher = room.watcher()
     watcher.model()
-    room.store.write(another(model, "v2"), {})
+    room.store.write(another(model, "v2"))
     (room.store.path / "v2" / "model.npz").write_bytes(b"garbage")
     room.store.promote("v2")
     room.clock.now = 1
@@ -105,7 +105,7 @@ def test_a_link_that_goes_away_leaves_the_model_in_use(room: Room, model: Model)
 def test_a_shadow_comes_and_goes_without_a_word_about_a_missing_one(room: Room, model: Model) -> None:
     watcher = Watcher(room.store, printers.PIPELINE, room.said.append, room.clock, link=SHADOW)
     assert version(watcher) is None
-    room.store.write(another(model, "v2"), {})
+    room.store.write(another(model, "v2"))
     room.store.set_shadow("v2")
     room.clock.now = 1
     assert version(watcher) == "v2"

@@ -156,10 +156,10 @@ def test_a_model_finds_what_is_usual_in_another_series_and_is_as_calm_as_the_poo
 
 
 def test_the_plan_says_for_each_series_which_model_it_has(trained: dict[str, TrainedModel]) -> None:
-    assert trained["own"].plan.described()["models"] == {
+    assert trained["own"].plan.series_models_record().to_json() == {
         "own": [["machine-1"], ["machine-2"]],
         "pooled": [["machine-3"]],
     }
     assert trained["own"].plan.lines() == ["2 of 3 series get a model of their own, the others the pooled one"]
-    assert trained["pooled"].plan.described()["models"]["own"] == []
+    assert trained["pooled"].plan.series_models_record().to_json()["own"] == []
     assert trained["pooled"].plan.lines() == []

@@ -54,7 +54,7 @@ def _pipeline(options: argparse.Namespace) -> Pipeline:
             f"pipeline {options.pipeline} has no current model that would say what it is: give its specification with "
             "--spec"
         )
-    return normalize([store.manifest(version)["specification"]])[0]
+    return normalize([store.manifest(version).specification])[0]
 
 
 def _mark(options: argparse.Namespace, pipeline: Pipeline) -> Mark:

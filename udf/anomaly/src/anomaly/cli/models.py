@@ -8,7 +8,7 @@ from typing import Any
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, out, result, say
 from anomaly.models.libraries import installed
-from anomaly.models.manifest import differences, facts, outdated
+from anomaly.models.manifest import differences
 from anomaly.models.store import CURRENT, SHADOW, Store, StoreError, Version, pipelines
 
 
@@ -21,14 +21,14 @@ def _show(options: argparse.Namespace) -> int:
     store = Store(options.models, options.pipeline)
     manifest = store.manifest(_version(store, options.version))
     if options.json:
-        result(manifest)
+        result(manifest.to_json())
         return codes.DONE
-    for what in ("version", "created", "parent"):
-        out(f"{what}: {manifest.get(what)}")
-    for what, value in facts(manifest).items():
+    for what, value in (("version", manifest.version), ("created", manifest.created), ("parent", manifest.parent)):
+        out(f"{what}: {value}")
+    for what, value in manifest.facts().items():
         out(f"{what}: {_text(value)}")
-    for name, file in manifest["files"].items():
-        out(f"{name}: {file['bytes']} bytes, SHA-256 {file['sha256']}")
+    for name, file in manifest.files.items():
+        out(f"{name}: {file.bytes} bytes, SHA-256 {file.sha256}")
     return codes.DONE
 
 
@@ -54,9 +54,9 @@ def _verify(options: argparse.Namespace) -> int:
     here = installed()
     for name in names:
         manifest = store.manifest(name)
-        noted = manifest.get("libraries", {})
+        noted = manifest.libraries
         others = [f"{what} {noted[what]} ({here.get(what)} here)" for what in noted if noted[what] != here.get(what)]
-        problem = outdated(manifest)
+        problem = manifest.outdated()
         if problem is not None:
             say(f"{name} cannot be used, train again: {problem}")
         elif others:
@@ -140,18 +140,17 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _row(name: str, version: Version) -> dict[str, Any]:
-    trained = version.manifest.get("range", {})
-    counts = version.manifest.get("counts", {})
+    manifest = version.manifest
     return {
         "pipeline": name,
         "version": version.name,
         "current": version.current,
         "shadow": version.shadow,
-        "fingerprint": version.manifest.get("fingerprint"),
-        "from": trained.get("from"),
-        "to": trained.get("to"),
-        "windows": counts.get("windows"),
-        "series": counts.get("series"),
+        "fingerprint": manifest.fingerprint,
+        "from": manifest.range.begin,
+        "to": manifest.range.end,
+        "windows": manifest.counts.windows,
+        "series": manifest.counts.series,
         "problem": version.problem,
     }
 

@@ -1,10 +1,9 @@
 """From what was asked for ("24h", "2024-01-01T00:00:00Z") to window edges."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from anomaly.models.manifest import Manifest
 from anomaly.pipeline import DurationError, Pipeline, SpecError, parse_duration
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,14 +59,14 @@ def resolve_range(pipeline: Pipeline, begin: str | None, end: str | None, now_ns
     return RequestedRange(begin_ns, end_ns, asked)
 
 
-def trained_on(manifest: Mapping[str, Any]) -> tuple[int, int]:
+def trained_on(manifest: Manifest) -> tuple[int, int]:
     """Return the range that a manifest's model was trained on, as begin and end in nanoseconds.
 
     Raises:
         SpecError: the manifest's times are not times.
     """
-    begin, end = (parse_time(str(manifest["range"][name]), f"range.{name} of the manifest") for name in ("from", "to"))
-    return begin, end
+    begin_ns = parse_time(str(manifest.range.begin), "range.from of the manifest")
+    return begin_ns, parse_time(str(manifest.range.end), "range.to of the manifest")
 
 
 def rfc3339(time_ns: int) -> str:

@@ -20,16 +20,15 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from anomaly.models.features import features
-from anomaly.models.manifest import SCHEMA, misfit, outdated
+from anomaly.models.manifest import Manifest, StoredFile, TrainingRecord
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
 
@@ -51,13 +50,20 @@ class ModelMismatch(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One stored version, as `list` shows it. problem: why this program cannot use it, if it cannot; the manifest is
-    empty if that is damaged."""
+    """One stored version.
+
+    Attributes:
+        name: its name.
+        current: whether it is the current version.
+        shadow: whether it scores beside the current version.
+        manifest: its manifest; empty where that is damaged.
+        problem: why this program cannot use it; None if it can.
+    """
 
     name: str
     current: bool
     shadow: bool
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     problem: str | None
 
 
@@ -100,18 +106,18 @@ class Store:
         visible = [name for name in names if not name.startswith(".")]
         return [Version(name, name == current, name == shadow, *self._manifest_or_problem(name)) for name in visible]
 
-    def _manifest_or_problem(self, version: str) -> tuple[dict[str, Any], str | None]:
+    def _manifest_or_problem(self, version: str) -> tuple[Manifest, str | None]:
         try:
             manifest = self.manifest(version)
         except StoreError as error:
-            return {}, str(error)
-        return manifest, outdated(manifest)
+            return Manifest(), str(error)
+        return manifest, manifest.outdated()
 
-    def manifest(self, version: str) -> dict[str, Any]:
-        """A version's manifest, whatever program wrote it. Raises StoreError when it is missing or damaged."""
+    def manifest(self, version: str) -> Manifest:
+        """Return a version's manifest, whatever program wrote it. Raises StoreError if it is missing or damaged."""
         path = self._version(version) / _MANIFEST
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(
                 f"{path} is not there: {self.pipeline} has no version {version}; `anomaly models list` shows what "
@@ -121,31 +127,35 @@ class Store:
             raise store_error("read", path, error) from error
         except ValueError as error:
             raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from None
-        if not isinstance(manifest, dict):
+        if not isinstance(content, dict):
             raise StoreError(f"{path} is damaged (no object): train again, or promote another version")
-        return manifest
+        try:
+            return Manifest.from_json(content)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from None
 
     def _usable(self, version: str) -> None:
         """Raises StoreError when this program cannot use a version."""
-        problem = outdated(self.manifest(version))
+        problem = self.manifest(version).outdated()
         if problem is not None:
             raise ModelMismatch(f"model {self.pipeline}/{version} cannot be used: {problem}: train again")
 
-    def check(self, version: str, pipeline: Pipeline) -> dict[str, Any]:
-        """The manifest of a version that fits the pipeline. Raises ModelMismatch, naming the differences."""
+    def check(self, version: str, pipeline: Pipeline) -> Manifest:
+        """Return the manifest of a version that fits the pipeline. Raises ModelMismatch, naming the differences."""
         manifest = self.manifest(version)
-        problem = misfit(manifest, pipeline)
+        problem = manifest.misfit(pipeline)
         if problem is not None:
             raise ModelMismatch(f"model {self.pipeline}/{version} does not fit the pipeline: {problem}: train again")
-        if manifest.get("version") != version:
+        if manifest.version != version:
             raise ModelMismatch(
-                f"model {self.pipeline}/{version} says that it is version {manifest.get('version')!r}: its "
+                f"model {self.pipeline}/{version} says that it is version {manifest.version!r}: its "
                 "directory was renamed; rename it back, or train again"
             )
         names = [feature.name for feature in features(pipeline)]
-        if manifest.get("features") != names:
+        stored = None if manifest.features is None else list(manifest.features)
+        if stored != names:
             raise ModelMismatch(
-                f"model {self.pipeline}/{version} does not fit the pipeline: features {manifest.get('features')} "
+                f"model {self.pipeline}/{version} does not fit the pipeline: features {stored} "
                 "in the model, "
                 f"{names} in this program: train again"
             )
@@ -160,7 +170,7 @@ class Store:
             content = path.read_bytes()
         except OSError as error:
             raise store_error("read", path, error) from error
-        expected = manifest.get("files", {}).get(_ARRAYS, {}).get("sha256")
+        expected = manifest.files[_ARRAYS].sha256 if _ARRAYS in manifest.files else None
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             raise StoreError(
@@ -170,15 +180,26 @@ class Store:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-            model = Model.from_arrays(version, pipeline, manifest["series"], arrays)
+            model = Model.from_arrays(version, pipeline, manifest.known_series(), arrays)
         except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
             raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
-        model.learned = frozenset(manifest.get("feedback", {}).get("learned", ()))
+        model.learned = frozenset(manifest.feedback.learned)
         return model
 
-    def write(self, model: Model, manifest: Mapping[str, Any], estimator: object = None) -> Path:
-        """Stores a version (not yet current) and returns its directory. Raises StoreError; then nothing is left
-        behind."""
+    def write(self, model: Model, record: TrainingRecord | None = None, estimator: object = None) -> Path:
+        """Store a version, which does not become current yet.
+
+        Args:
+            model: the version's model.
+            record: what training says of it; None: nothing.
+            estimator: the library's own object, for people; None: there is none.
+
+        Returns:
+            The version's directory.
+
+        Raises:
+            StoreError: the version cannot be written; then nothing is left behind.
+        """
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **model.arrays())
         files = {_ARRAYS: buffer.getvalue()}
@@ -189,20 +210,15 @@ class Store:
             pickled = io.BytesIO()
             joblib.dump(estimator, pickled, compress=3)
             files["model.joblib"] = pickled.getvalue()
-        described = {
-            "schema": SCHEMA,
-            "version": model.version,
-            "pipeline": self.pipeline,
-            "specification": model.pipeline.as_dict(),
-            "fingerprint": model.pipeline.fingerprint,
-            "features": [feature.name for feature in features(model.pipeline)],
-            "series": [list(key) for key in model.scaling.keys],
-            **manifest,
-            "files": {
-                name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()
-            },
-        }
-        files[_MANIFEST] = (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode()
+        manifest = Manifest.described(
+            model.version,
+            model.pipeline,
+            [feature.name for feature in features(model.pipeline)],
+            model.scaling.keys,
+            record or TrainingRecord(),
+            {name: StoredFile(hashlib.sha256(data).hexdigest(), len(data)) for name, data in files.items()},
+        )
+        files[_MANIFEST] = (json.dumps(manifest.to_json(), indent=2, ensure_ascii=False) + "\n").encode()
         target = self._version(model.version)
         with self._writing(target):
             self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -226,7 +242,7 @@ class Store:
         """What is wrong with a version's files: one sentence for each that is missing, damaged or a stranger. Raises
         StoreError where the manifest cannot be read."""
         directory = self._version(version)
-        expected = self.manifest(version).get("files", {})
+        expected = self.manifest(version).files
         problems = []
         for name, file in expected.items():
             try:
@@ -236,9 +252,9 @@ class Store:
                 continue
             except OSError as error:
                 raise store_error("read", directory / name, error) from error
-            if found != file.get("sha256"):
+            if found != file.sha256:
                 problems.append(
-                    f"{directory / name} is damaged: its SHA-256 is {found}, its manifest says {file.get('sha256')}"
+                    f"{directory / name} is damaged: its SHA-256 is {found}, its manifest says {file.sha256}"
                 )
         strangers = {entry.name for entry in directory.iterdir()} - {_MANIFEST, *expected}
         return problems + [f"{directory / name} is not in the manifest" for name in sorted(strangers)]
@@ -285,7 +301,7 @@ class Store:
         versions = self.versions()
         current = self.current()
         before = next((name for name in reversed(self._promotions()) if name != current), None)
-        parents = [version.manifest.get("parent") for version in versions if version.current]
+        parents = [version.manifest.parent for version in versions if version.current]
         needed = {current, before, self.shadow(), *parents}
         removed = [version.name for version in versions[: max(0, len(versions) - keep)] if version.name not in needed]
         with self._writing(self.path):

@@ -4,12 +4,12 @@ Reading and writing marks is the affair of `anomaly.influxdb.marks`; what they m
 `anomaly.scoring.feedback`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from anomaly.influxdb.times import TimeRange, trained_on
+from anomaly.models.manifest import Manifest
 from anomaly.models.model import Model
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import FALSE_ALARM, Feedback, Mark
@@ -33,7 +33,7 @@ def learned_false_alarms(model: Model, windows: Windows, marks: Sequence[Mark]) 
     ]
 
 
-def unheeded_marks(manifest: Mapping[str, Any], marks: Sequence[Mark], asked: TimeRange) -> list[Mark]:
+def unheeded_marks(manifest: Manifest, marks: Sequence[Mark], asked: TimeRange) -> list[Mark]:
     """Return the marks that are newer than a model, and for which training would make another model now.
 
     These are false alarms in the range that would be read, and other marks in the model's own history.
@@ -43,7 +43,7 @@ def unheeded_marks(manifest: Mapping[str, Any], marks: Sequence[Mark], asked: Ti
         marks: all marks of the pipeline.
         asked: the range that training would read now.
     """
-    known = manifest.get("feedback", {}).get("marks", ())
+    known = manifest.feedback.marks
     begin_ns, end_ns = trained_on(manifest)
     return [
         mark

@@ -11,6 +11,7 @@ from anomaly.detectors.base import LONG_WINDOWS
 from anomaly.detectors.registry import declaration
 from anomaly.detectors.wrappers import context, per_series
 from anomaly.models.features import features
+from anomaly.models.manifest import ContextRecord, SeriesModelsRecord
 from anomaly.pipeline import Pipeline
 from anomaly.windows.windows import Windows
 
@@ -40,20 +41,17 @@ class TrainingPlan:
             lines.append(f"{number} of {len(self.keys)} series get a model of their own, the others the pooled one")
         return lines
 
-    def described(self) -> dict[str, Any]:
-        """For the manifest."""
-        have = np.zeros(len(self.keys), dtype=np.bool_) if self.own is None else self.own
-        return {
-            "context": {
-                "used": list(self.context.used),
-                "left_out": dict(self.context.left_out),
-                "columns": list(self.columns),
-            },
-            "models": {
-                "own": [list(key) for key, mine in zip(self.keys, have, strict=True) if mine],
-                "pooled": [list(key) for key, mine in zip(self.keys, have, strict=True) if not mine],
-            },
-        }
+    def context_record(self) -> ContextRecord:
+        """Return the manifest's section on context."""
+        return ContextRecord(tuple(self.context.used), dict(self.context.left_out), self.columns)
+
+    def series_models_record(self) -> SeriesModelsRecord:
+        """Return the manifest's section on the series that have a detector of their own."""
+        own = [False] * len(self.keys) if self.own is None else self.own.tolist()
+        return SeriesModelsRecord(
+            tuple(key for key, has_own in zip(self.keys, own, strict=True) if has_own),
+            tuple(key for key, has_own in zip(self.keys, own, strict=True) if not has_own),
+        )
 
 
 def plan(pipeline: Pipeline, usable: Windows) -> TrainingPlan:

@@ -8,7 +8,7 @@ challenge the current version, store the new one, and promote it. Whoever asks (
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +16,21 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.times import resolve_range, rfc3339, trained_on
 from anomaly.models.features import enough_windows
 from anomaly.models.libraries import installed
+from anomaly.models.manifest import (
+    CalibrationRecord,
+    CountsRecord,
+    FeedbackRecord,
+    Manifest,
+    RangeRecord,
+    TrainingRecord,
+)
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback, Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.training.gate import Refused
 from anomaly.training.progress import Progress
+from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import scorable_windows
 from anomaly.windows.windows import Windows
 
@@ -130,7 +139,7 @@ class _Training:
             manifest = self._manifest_if_unchanged(marks)
             if manifest is not None:
                 self._progress.say(
-                    f"model {self._pipeline.name}/{manifest['version']} is what would be trained: nothing to do"
+                    f"model {self._pipeline.name}/{manifest.version} is what would be trained: nothing to do"
                 )
                 return self._outcome(UNCHANGED, manifest)
         try:
@@ -174,8 +183,8 @@ class _Training:
         challenge = self._challenge(trained, history.windows, marks)
         if challenge is not None:
             self._judge(challenge)
-        manifest = self._manifest(history, windows, trained, marks, int(excluded.sum()), challenge)
-        path = self._store.write(trained.model, manifest, trained.estimator)
+        record = self._record(history, windows, trained, marks, int(excluded.sum()), challenge)
+        path = self._store.write(trained.model, record, trained.estimator)
         if self._request.promote:
             self._store.promote(trained.model.version)
         current = " and current" if self._request.promote else ""
@@ -197,14 +206,14 @@ class _Training:
             write_marks(path, marks)
         return marks
 
-    def _manifest_if_unchanged(self, marks: list[Mark]) -> dict[str, Any] | None:
+    def _manifest_if_unchanged(self, marks: list[Mark]) -> Manifest | None:
         """The current model's manifest if training would make the same model; None otherwise.
 
         The texts of the range are compared, as `24h` before now is another range each time.
         """
         from anomaly.training.feedback import unheeded_marks
 
-        asked, seed = list(self._range.asked), self._request.seed
+        seed = self._request.seed
         try:
             version = self._store.current()
             if version is None:
@@ -214,16 +223,14 @@ class _Training:
         except StoreError as error:
             self._progress.say(f"training again: {error}")
             return None
-        if manifest.get("range", {}).get("asked") != asked:
+        if manifest.range.asked != self._range.asked:
             self._progress.say(
-                f"training again: the current model was asked for {manifest.get('range', {}).get('asked')}, now "
-                f"{asked} is"
+                f"training again: the current model was asked for {_listed(manifest.range.asked)}, now "
+                f"{_listed(self._range.asked)} is"
             )
             return None
-        if manifest.get("seed") != seed:
-            self._progress.say(
-                f"training again: the current model has seed {manifest.get('seed')}, now {seed} is asked for"
-            )
+        if manifest.seed != seed:
+            self._progress.say(f"training again: the current model has seed {manifest.seed}, now {seed} is asked for")
             return None
         new = unheeded_marks(manifest, marks, self._range)
         if new:
@@ -268,7 +275,7 @@ class _Training:
             )
         self._progress.say(f"warning: the new model does worse than the current one: {message}")
 
-    def _manifest(
+    def _record(
         self,
         history: "ReadHistory",
         windows: Windows,
@@ -276,62 +283,64 @@ class _Training:
         marks: list[Mark],
         excluded: int,
         challenge: "Challenge | None",
-    ) -> dict[str, Any]:
+    ) -> TrainingRecord:
         from anomaly.training.feedback import learned_false_alarms
 
         model = trained.model
-        return {
-            "created": rfc3339(self._now_ns),
-            "parent": self._store.current(),
-            "window": self._pipeline.window,
-            "range": {
-                "from": rfc3339(self._range.begin_ns),
-                "to": rfc3339(self._range.end_ns),
-                "asked": list(self._range.asked),
-            },
-            "counts": {
-                "read": history.read,
-                "windows": trained.windows,
-                "left_out": trained.left_out,
-                "series": len(windows.keys),
-                "points": history.points,
-            },
-            "pooled": _series_without_own_scale(self._pipeline, windows),
-            **trained.plan.described(),
-            "feedback": {
-                "marks": [mark.id for mark in marks],
-                "left_out": excluded,
-                "learned": learned_false_alarms(model, windows, marks),
-            },
-            "seed": self._request.seed,
-            "libraries": installed(),
-            "calibration": {
-                "scores": model.calibration.count,
-                "tail": model.calibration.tail,
-                "excess": model.calibration.excess,
-                "threshold": model.threshold(self._pipeline.periods.open),
-            },
-            "quality": asdict(trained.quality),
-            "challenge": None if challenge is None else asdict(challenge),
-        }
+        return TrainingRecord(
+            created=rfc3339(self._now_ns),
+            parent=self._store.current(),
+            window=self._pipeline.window,
+            range=RangeRecord(rfc3339(self._range.begin_ns), rfc3339(self._range.end_ns), self._range.asked),
+            counts=CountsRecord(
+                read=history.read,
+                windows=trained.windows,
+                left_out=trained.left_out,
+                series=len(windows.keys),
+                points=history.points,
+            ),
+            pooled=_series_without_own_scale(self._pipeline, windows),
+            context=trained.plan.context_record(),
+            models=trained.plan.series_models_record(),
+            feedback=FeedbackRecord(
+                marks=tuple(mark.id for mark in marks),
+                left_out=excluded,
+                learned=tuple(learned_false_alarms(model, windows, marks)),
+            ),
+            seed=self._request.seed,
+            libraries=installed(),
+            calibration=CalibrationRecord(
+                scores=model.calibration.count,
+                tail=model.calibration.tail,
+                excess=model.calibration.excess,
+                threshold=model.threshold(self._pipeline.periods.open),
+            ),
+            quality=asdict(trained.quality),
+            challenge=None if challenge is None else asdict(challenge),
+        )
 
-    def _outcome(self, status: str, manifest: dict[str, Any]) -> TrainingOutcome:
+    def _outcome(self, status: str, manifest: Manifest) -> TrainingOutcome:
         begin_ns, end_ns = trained_on(manifest)
         return TrainingOutcome(
             status,
             self._pipeline.name,
-            manifest["fingerprint"],
+            str(manifest.fingerprint),
             begin_ns,
             end_ns,
-            manifest["version"],
-            manifest["counts"]["windows"],
-            manifest["counts"]["series"],
-            self._store.path / manifest["version"],
+            manifest.version,
+            manifest.counts.windows or 0,
+            manifest.counts.series or 0,
+            self._store.path / str(manifest.version),
         )
 
 
-def _series_without_own_scale(pipeline: Pipeline, windows: Windows) -> list[list[str]]:
+def _listed(asked: tuple[str, ...] | None) -> list[str] | None:
+    """Return the texts of a range as messages show them."""
+    return None if asked is None else list(asked)
+
+
+def _series_without_own_scale(pipeline: Pipeline, windows: Windows) -> list[Key]:
     """The series that have too little history for scales of their own, and get those of all."""
     kept = scorable_windows(pipeline, windows).mask
     lengths = np.bincount(windows.series[kept], minlength=len(windows.keys))
-    return [list(key) for key, enough in zip(windows.keys, enough_windows(lengths), strict=True) if not enough]
+    return [key for key, enough in zip(windows.keys, enough_windows(lengths), strict=True) if not enough]

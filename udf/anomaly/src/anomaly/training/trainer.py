@@ -139,7 +139,7 @@ class _PipelineTrainer:
         except StoreError as error:
             return TrainingState(None, misfit=str(error), failed_ns=self._failed_ns)
         newest = [version for version in self._store.versions() if version.problem is None][-1]
-        created_ns = parse_time(str(newest.manifest.get("created")), f"created of {newest.name}")
+        created_ns = parse_time(str(newest.manifest.created), f"created of {newest.name}")
         drifted = self._pipeline.training.on_drift and has_results and self._drifted(current)
         asked = resolve_range(self._pipeline, None, None, now_ns)
         return TrainingState(
