@@ -38,11 +38,14 @@ TIMES[2_000:] += 90 * MINUTE
 TIMES[2_500:] -= 500 * MINUTE
 TRAINED = 1_200
 
+_DESCRIPTIONS = {declaration.name: declaration.description for declaration in registry.declarations()}
+_WITH_CONTEXT = [name for name, description in _DESCRIPTIONS.items() if "context" in description.parameters]
+_PER_SERIES = [name for name, description in _DESCRIPTIONS.items() if description.per_series]
 # All detectors; those with a forest also with a short history and with context; and those with models for each series.
 MADE = {
     **{f"{name}-long": (name, "long") for name in registry.NAMES},
-    **{f"{name}-{kind}": (name, kind) for name in ("isolation_forest", "ensemble") for kind in ("short", "context")},
-    **{f"{name}-own": (name, "own") for name in ("isolation_forest", "ensemble", "knn")},
+    **{f"{name}-{kind}": (name, kind) for name in _WITH_CONTEXT for kind in ("short", "context")},
+    **{f"{name}-own": (name, "own") for name in _PER_SERIES},
 }
 
 

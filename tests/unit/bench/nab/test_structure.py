@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from anomaly.detectors.ensemble import MEMBERS
 from anomaly.windows.arrays import Floats
 from bench.nab.corpus import Series
 from bench.nab.structure import LEVELS, compare
@@ -51,3 +52,7 @@ def test_what_only_helps_on_one_half_does_not_carry_over() -> None:
         }
         found = compare(CORPUS, scores(**mixed), pool)
     assert found.held_out[1] < found.score
+
+
+def test_a_level_is_tried_for_each_member_of_the_ensemble() -> None:
+    assert tuple(LEVELS) == MEMBERS
