@@ -134,7 +134,7 @@ DECLARATION = Declaration(
         misses="time; features that are only noise dilute it",
         parameters={
             "neighbours": {
-                "description": "Of `knn`: the distance to which nearest neighbour counts.",
+                "description": "Only `knn`: the distance to which nearest neighbour counts.",
                 "type": "integer",
                 "minimum": 1,
                 "maximum": 100,
