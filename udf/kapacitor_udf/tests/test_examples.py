@@ -18,7 +18,7 @@ def cpu(time: int, host: str, **fields: Any) -> Point:
     return Point(time, fields, {"host": host}, "cpu", ["host"], group=f"host={host}")
 
 
-def test_echo() -> None:
+def test_echo_gives_points_back() -> None:
     with Harness(example("echo")) as harness:
         point = cpu(1, "a", usage=1, text="x")
         assert harness.point(point) == [point]
@@ -60,7 +60,7 @@ def test_deviation_by_group_and_over_a_restart() -> None:
         assert (out_b.fields["deviation"], out_a.fields["deviation"]) == (0, 0)
 
 
-def test_outliers() -> None:
+def test_outliers_keeps_the_points_far_from_the_median() -> None:
     points = [Point(n, {"usage": float(n % 5)}) for n in range(20)]
     points[7].fields["usage"] = 100.0
     points += [Point(20, {"other": 1.0}), Point(21, {"usage": float("nan")})]

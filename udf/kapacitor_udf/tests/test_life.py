@@ -15,7 +15,7 @@ def test_data_is_said_only_while_running() -> None:
     assert [state for state in LifeState if Said.DATA in TABLE[state]] == [LifeState.RUNNING]
 
 
-def test_a_life() -> None:
+def test_a_whole_life_ends_closed() -> None:
     life = Life()
     for said in (Said.INFO, Said.INIT_OK, Said.RESTORED, Said.DATA, Said.SNAPSHOT, Said.NOTHING_MORE):
         life.says(said)
@@ -32,7 +32,7 @@ def test_a_life() -> None:
         ([Said.INIT_OK, Said.NOTHING_MORE], Said.DATA),
     ],
 )
-def test_what_means_nothing_is_not_said(before: list[Said], then: Said) -> None:
+def test_an_answer_that_means_nothing_raises(before: list[Said], then: Said) -> None:
     life = Life()
     for said in before:
         life.says(said)

@@ -1,0 +1,174 @@
+"""Data through the harness that users have: what one bad point or batch costs."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from edge_handlers import Halves, Last, Pairs, batch, picky, point
+from kapacitor_udf import (
+    BATCH,
+    STREAM,
+    UDF,
+    Context,
+    Point,
+    PointSink,
+    StreamHandler,
+)
+from kapacitor_udf import _peer as peer
+from kapacitor_udf._framing import frame
+from kapacitor_udf.testing import Harness
+
+
+@pytest.mark.parametrize("do, reason", [
+    ("raise", "KeyError in point"), ("exit", "SystemExit in point"), ("reject", "not today"),
+    ("emit nonsense", "TypeError in point"),
+])  # fmt: skip
+def test_a_bad_point_costs_itself_only(do: str, reason: str) -> None:
+    with Harness(picky(), strict=False) as harness:
+        out = harness.feed([point(1), point(2, do=do), point(3)])
+        assert [each.time for each in out] == [1, 3]
+        assert harness.counters.rejected == {reason: 1}
+        assert harness.counters.points_in == 3
+        assert harness.counters.points_out == 2
+        assert len(harness.log) == 1
+
+
+def test_what_failed_is_explained_with_its_place_once() -> None:
+    with Harness(picky(), strict=False) as harness:
+        harness.feed([point(n, do="raise") for n in range(1000)])
+        assert harness.counters.rejected == {"KeyError in point": 1000}
+        (line,) = harness.log
+        assert "point() raised KeyError: 'some key' (at edge_handlers.py:" in line
+        assert harness.counters.last_error == "KeyError in point(): 'some key'"
+
+
+def test_a_strict_harness_raises_but_not_for_what_the_handler_rejects() -> None:
+    with Harness(picky()) as harness:
+        assert harness.point(point(do="reject")) == []
+        with pytest.raises(KeyError):
+            harness.point(point(do="raise"))
+        assert len(harness.point(point())) == 1
+
+
+def test_an_undecodable_point_costs_itself_only() -> None:
+    bad = frame(b"\x8a\x01\x02\x12\x05")
+    with Harness(picky()) as harness:
+        out = peer.data(harness._talk(peer.encode_point(point(1)) + bad + peer.encode_point(point(2))))
+        assert [each.time for each in out if isinstance(each, Point)] == [1, 2]
+        assert harness.counters.undecodable == 1
+
+
+def test_points_that_are_not_utf8_cost_themselves_only() -> None:
+    good = peer.encode_point(Point(1, {"a": "ZZZZ"}))
+    bad = good.replace(b"ZZZZ", b"\xff\xfe\xfd\xfc")
+    with Harness(picky()) as harness:
+        assert len(peer.data(harness._talk(good + bad + good))) == 2
+        assert harness.counters.undecodable == 1
+
+
+def test_not_finite_fields_are_counted_and_left_out() -> None:
+    with Harness(picky()) as harness:
+        out = harness.feed([point(1, a=float("nan"), b=1), point(2, a=float("inf"))])
+        assert [each.fields for each in out] == [{"b": 1}]
+        assert harness.counters.dropped_fields == 2
+        assert harness.counters.dropped_points == 1
+
+
+def test_odd_points_pass() -> None:
+    odd = [
+        Point(-1, {"a b,=\"'": "x" * 10**6}, {"тег ,=": "値\n" * 1000}, "имя", ["тег ,="], True),
+        Point(2**63 - 1, {"a": -(2**63), "b": True, "": ""}, {"": ""}, "", [""]),
+        Point(-(2**63), {"a": 5e-324}, {}, "m"),
+        Point(1, {"a": 1}, {"t" * 10**6: "é" * 10**6}, "m" * 10**6, ["t" * 10**6]),
+    ]
+    with Harness(picky()) as harness:
+        out = harness.feed([*odd, *odd])
+    expected = [(each.time, each.fields, each.tags, each.name, list(each.dimensions), each.by_name) for each in odd]
+    assert [(e.time, e.fields, e.tags, e.name, e.dimensions, e.by_name) for e in out] == expected * 2
+
+
+# Micro-batches
+
+
+class Many(StreamHandler[PointSink]):
+    """Handles what has arrived at once; a point without `a` fails the lot."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.sizes: list[int] = []
+
+    def points(self, points: Sequence[Point], out: PointSink) -> None:
+        self.sizes.append(len(points))
+        for each in points:
+            each.fields["b"] = each.number("a") * 2
+            out.point(each)
+
+    def point(self, point: Point, out: PointSink) -> None:
+        assert "b" not in point.fields
+        self.points([point], out)
+
+
+def test_what_has_arrived_is_handled_at_once() -> None:
+    with Harness(UDF(wants=STREAM, provides=STREAM, handler=Many)) as harness:
+        assert [each.fields["b"] for each in harness.feed([point(a=n) for n in range(5)])] == [0, 2, 4, 6, 8]
+        harness.feed([point(a=n) for n in range(5000)])
+        assert harness.handler.sizes == [5, 4096, 904]
+
+
+def test_a_bad_point_among_many_costs_itself_only() -> None:
+    with Harness(UDF(wants=STREAM, provides=STREAM, handler=Many)) as harness:
+        out = harness.feed([point(1, a=1), point(2, x=1), point(3, a=3)])
+        assert [each.time for each in out] == [1, 3]
+        assert harness.counters.rejected == {"missing field": 1}
+        assert harness.counters.points_in == 3
+
+
+def test_a_bad_point_alone_is_not_tried_twice() -> None:
+    with Harness(UDF(wants=STREAM, provides=STREAM, handler=Many)) as harness:
+        assert harness.feed([point(2, x=1)]) == []
+        assert harness.handler.sizes == [1]
+        assert harness.counters.rejected == {"missing field": 1}
+
+
+def test_a_batch_becomes_two_and_a_bad_batch_costs_itself_only() -> None:
+    with Harness(UDF(wants=BATCH, provides=BATCH, handler=Halves), strict=False) as harness:
+        out = harness.feed([batch(point(1), point(2), name="bad"), batch(point(3), point(4), point(5))])
+        assert [(each.name, each.by_name, [p.time for p in each.points], each.tmax) for each in out] == [
+            ("first", False, [3], 99),
+            ("second", True, [4, 5], 99),
+        ]
+        assert harness.counters.rejected == {"ValueError in batch": 1}
+        assert (harness.counters.batches_in, harness.counters.batches_out) == (2, 2)
+        assert (harness.counters.points_in, harness.counters.points_out) == (5, 3)
+
+
+def test_a_batch_becomes_a_point() -> None:
+    with Harness(UDF(wants=BATCH, provides=STREAM, handler=Last)) as harness:
+        (out,) = harness.batch(batch(point(1, a=1), point(2, a=2)))
+        assert (out.time, out.fields, out.name, out.dimensions) == (99, {"a": 2}, "cpu", ["host", "zone"])
+
+
+def test_points_become_a_batch() -> None:
+    with Harness(UDF(wants=STREAM, provides=BATCH, handler=Pairs)) as harness:
+        assert harness.point(point(1)) == []
+        (out,) = harness.point(point(2))
+        assert [each.time for each in out.points] == [1, 2]
+
+
+def test_an_undecodable_point_in_a_batch_costs_itself_only() -> None:
+    frames = peer.encode_batch(batch(point(1, a="ZZZZ"), point(2, a="ok"))).replace(b"ZZZZ", b"\xff\xff\xff\xff")
+    with Harness(UDF(wants=BATCH, provides=STREAM, handler=Last)) as harness:
+        (out,) = peer.data(harness._talk(frames))
+        assert isinstance(out, Point)
+        assert out.fields == {"a": "ok"}
+        assert harness.counters.undecodable == 1
+
+
+def test_data_of_the_other_kind_is_dropped_and_counted() -> None:
+    with Harness(UDF(wants=BATCH, provides=STREAM, handler=Last)) as harness:
+        assert harness.feed([point(), point(), batch(point())])
+        assert harness.counters.unexpected == 2
+        assert "got points, but this UDF wants batches" in harness.log[0]
+    with Harness(picky()) as harness:
+        assert harness.batch(batch(point())) == []
+        assert harness.counters.unexpected == 1
