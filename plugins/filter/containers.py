@@ -1,4 +1,4 @@
-"""Filters of the role container: what it refuses, what it hands to the engine, and how it explains a failure."""
+"""Filters of the role container: its checks, the mounts for the engine, and the explanation of a failure."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ USER = re.compile(r"[0-9]+(:[0-9]+)?")
 VOLUME = re.compile(r"/[^:]*:/[^:]+:(ro|rw)")
 PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]+:[0-9]+(/(tcp|udp))?")
 
-# A container that restarted this often and is not running now will not get ready by waiting.
+# A container with this many restarts that is not running does not get ready by waiting.
 CRASHES = 3
 BLANK = "********"
 
 
 def container_problems(request: Mapping[str, Any], secrets: Mapping[str, str]) -> list[str]:
-    """What is wrong with or unsafe about a container that is to be started; empty if nothing is.
+    """Return what is wrong or unsafe about a container before its start.
 
     Args:
         request: the role's variables without their prefix: ``image``, ``user``, ``allow_root``, ``volumes``, ``ports``,
             ``tmpfs``, and ``env``, ``command``, ``entrypoint``, ``labels``, ``healthcheck``, which ``docker inspect``
-            shows to everyone who may ask the engine.
-        secrets: name to value of the stack's secrets.
+            shows to every user of the engine.
+        secrets: the stack's secrets, by name.
     """
     problems = []
     user = str(request["user"])
@@ -59,10 +59,10 @@ def container_problems(request: Mapping[str, Any], secrets: Mapping[str, str]) -
 
 
 def container_mounts(volumes: Iterable[str]) -> list[dict[str, Any]]:
-    """``/host:/container:ro`` entries as the module's mounts.
+    """Return ``/host:/container:ro`` entries as the module's mounts.
 
-    The engine's own short form makes a directory of a host path that is missing; a mount refuses it, which tells a
-    wrong path from an empty directory.
+    The engine's short form creates a directory for a missing host path. A mount refuses it, so a wrong path does not
+    look like an empty directory.
     """
     mounts = []
     for volume in volumes:
@@ -72,17 +72,17 @@ def container_mounts(volumes: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def container_verdict(inspected: Mapping[str, Any] | None) -> str:
-    """What the engine says of a container: ``ready``, ``waiting``, or why waiting will not help.
+    """Return a container's state: ``ready``, ``waiting``, or a state that waiting does not change.
 
-    The other answers are ``missing``, ``unhealthy``, ``crashing`` and the engine's names of end states. A container
-    without a health check is ready when it runs.
+    Those states are ``missing``, ``unhealthy``, ``crashing`` and the engine's names of end states. A container without
+    a health check is ready when it runs.
     """
     state = (inspected or {}).get("State")
     if inspected is None or not state:
         return "missing"
     if state["Status"] in ("exited", "dead", "removing", "paused"):
         return str(state["Status"])
-    # First, as a container between two starts keeps the health of the run before.
+    # This comes first, because a container between two starts keeps the health of its last run.
     if state["Restarting"]:
         return "crashing" if inspected.get("RestartCount", 0) >= CRASHES else "waiting"
     health = (state.get("Health") or {}).get("Status", "none")
@@ -109,12 +109,12 @@ def _fix(cause: str, state: Mapping[str, Any], memory: str, whole_log: str) -> s
 
 
 def container_explanation(report: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
-    """The error's text: what was to be done, the cause, the state, the fix, and the last log lines.
+    """Return an error's text: the action, the cause, the state, the fix, and the last log lines.
 
     Args:
         report: ``name``, ``image``, ``memory``, ``doing``, ``cause``, ``inspected`` (``docker inspect``'s answer or
             null), ``logs`` (title to text), ``whole_log`` (where to read all of it, or empty).
-        secrets: blanked wherever they occur, as a program may log what it was given.
+        secrets: the stack's secrets, which the text hides, since a program may log them.
     """
     inspected = report["inspected"] or {}
     state = inspected.get("State") or {}

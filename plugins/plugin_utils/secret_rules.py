@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 SHORTEST = 8
-# bcrypt, which InfluxDB and Kapacitor hash passwords with, takes no more.
+# bcrypt, by which InfluxDB and Kapacitor hash passwords, reads only this many bytes.
 LONGEST = 72
 
-# What products ship with, documentation shows, and people type to get on; alone, in a row, or with digits behind.
-# Compared without case and punctuation.
+# Passwords that products ship with, documentation shows and people type in a hurry, alone, in a row or with digits
+# behind. They are compared without case and punctuation.
 WELL_KNOWN = re.compile(
     r"(admin|administrator|root|user|username|pass|passw|passwd|password|secret|secretkey|token|changeme|changethis"
     r"|changeit|replace|replaceme|default|dummy|empty|example|sample|foo|bar|foobar|guest|hunter|influx|influxdb|kapacitor"
@@ -22,13 +22,13 @@ PLACEHOLDER = re.compile(r"\s*(<.*>|\[.*\]|\{.*\}|\$\{?\w+\}?|%\w+%)\s*", re.DOT
 
 
 def secrets_problems(values: Mapping[str, Any], names: Iterable[str], where: str, partial: bool = False) -> list[str]:
-    """What is wrong with a stack's secrets, one sentence each, without showing any; empty if nothing is.
+    """Return the problems of a stack's secrets, one sentence each, without the secrets' values.
 
     Args:
-        values: name to value.
-        names: the names that a stack has.
-        where: folder of the secrets' files, for the advice.
-        partial: whether some may be missing.
+        values: values by name.
+        names: names of a stack's secrets.
+        where: folder of the secrets' files, for the fix.
+        partial: whether secrets may be missing.
     """
     names = list(names)
     problems = [
@@ -47,7 +47,7 @@ def secrets_problems(values: Mapping[str, Any], names: Iterable[str], where: str
 
 
 def _fault(name: str, value: Any) -> str:
-    """What is wrong with one secret, or an empty string."""
+    """Return the fault of one secret, or an empty string."""
     if not isinstance(value, str):
         return "is not a string (put it in quotes)"
     if not value.strip():

@@ -1,5 +1,4 @@
-"""The module kapacitor_handlers, what verify.yml says of it, and the sections of kapacitor.conf that handlers need:
-against a real kapacitord where that can be asked."""
+"""The module kapacitor_handlers, its findings for verify.yml and the alert sections, with a real kapacitord."""
 
 from __future__ import annotations
 

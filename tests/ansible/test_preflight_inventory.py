@@ -92,7 +92,7 @@ def test_a_wrong_value_is_shown() -> None:
 
 
 def test_a_wrong_type_is_not_told_twice() -> None:
-    # "http" is no port either.
+    # "http" is not a port either.
     assert len(problems(inventory(each={"grafana_port": "http"}))) == 1
 
 

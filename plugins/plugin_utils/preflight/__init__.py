@@ -1,4 +1,11 @@
-"""What preflight knows: checks of an inventory and of what a host says about itself, as functions without I/O.
+"""Checks of an inventory and of a host's facts. The role preflight collects all their problems and fails once.
 
-Each check yields problems; the role preflight gathers them all and fails once.
+In the order in which data pass them:
+
+- `inventory`: hosts and groups as the checks see them; `problem`: one problem and its message.
+- `variables`, `secret`, `values`: names and types, secrets, and values of single variables.
+- `topology`, `archive`, `udfs`, `alerts`: groups and addresses, image archives, custom UDFs, handlers of alerts.
+- `checks`: all checks of an inventory in their order.
+- `renamed`, `tickscripts`: old names of variables, and the scripts of pipelines.
+- `wanted`: a host's requirements, out of its variables; `host`: the checks of a host against its requirements.
 """

@@ -1,6 +1,4 @@
-"""Who is told of alerts: does each entry of `kapacitor_alert_handlers` name a topic that something is told on, and a
-kind that works in Kapacitor's container with what `kapacitor_alert_services` configures. Options may be secrets and are
-not shown."""
+"""Checks of alerts: each handler and its section of kapacitor.conf are complete, and alerts reach its topic."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ _SERVICES = "kapacitor_alert_services"
 # In a TICKscript.
 _TOPIC = re.compile(r"\.topic\(\s*'([^']+)'")
 _ID = re.compile(r"[A-Za-z0-9._-]+")
-# Kinds that need no section, with an option that they need, and an example of it.
+# Kinds without a section, each with an option that it requires and an example of the option.
 _PLAIN = {
     "post": ("url", "https://example.org/alerts"),
     "log": ("path", "/var/log/kapacitor/alerts.log"),
@@ -30,9 +28,9 @@ _PLAIN = {
 }
 # Options of handlers that are durations.
 _DURATIONS = {"timeout", "interval"}
-# The only folder that Kapacitor can write to and that is on the host.
+# The only folder on the host that Kapacitor can write to.
 _LOGS = "/var/log/kapacitor/"
-# Kinds whose section has their name, but for httppost, of which handlers of the kind post name an endpoint.
+# Kinds whose section has their name. Handlers of the kind post name an endpoint of the section httppost instead.
 _CONFIGURED = (
     "alerta", "bigpanda", "discord", "kafka", "mqtt", "opsgenie", "opsgenie2", "pagerduty", "pagerduty2", "pushover",
     "sensu", "servicenow", "slack", "smtp", "snmptrap", "talk", "teams", "telegram", "victorops", "zenoss",
@@ -42,13 +40,18 @@ _NEEDED = {"smtp": "from", "slack": "url", "httppost": "url"}
 
 
 def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
-    """All problems of handlers and sections. `root`: where folders of UDFs start."""
+    """Yield the problems of handlers and sections.
+
+    Args:
+        inventory: all hosts.
+        root: folder that the folders of UDFs start from.
+    """
     for host in inventory.members("kapacitor"):
         services, handlers = host.effective.get(_SERVICES), host.effective.get(_HANDLERS)
         if not isinstance(services, Mapping) or not isinstance(handlers, list):
             continue
         yield from _sections(host, services)
-        # Others are of a wrong type, and told as such.
+        # Another check reports entries of a wrong type.
         entries = [
             entry
             for entry in handlers
@@ -96,7 +99,7 @@ def _sections(host: Host, services: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _topics(host: Host, entries: list[Mapping[str, Any]], root: Path) -> set[str]:
-    """What pipelines, UDFs' own tasks and other handlers tell something on."""
+    """Return the topics that pipelines, tasks of custom UDFs and other handlers alert on."""
     pipelines = host.effective.get("pipelines")
     found = {host.text("stack_name")}
     for pipeline in pipelines if isinstance(pipelines, list) else []:
@@ -117,7 +120,7 @@ def _topics(host: Host, entries: list[Mapping[str, Any]], root: Path) -> set[str
 
 
 def _script_topics(name: str, entry: Any, root: Path) -> set[str]:
-    """What the TICKscripts of a UDF of one's own alert on; nothing if the entry is wrong, which is told elsewhere."""
+    """Return the topics of a custom UDF's TICKscripts; none if its entry is wrong, which another check reports."""
     if not is_folder_udf(entry):
         return set()
     try:

@@ -1,4 +1,4 @@
-"""The folder with image archives, as far as a look at it on the controller tells. Loading verifies the files' sums."""
+"""Checks of the folder of image archives on the controller. Loading an archive verifies the sums of its files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SUMS = "SHA256SUMS"
 
 
 def check(inventory: Inventory, base: Path) -> Iterator[Problem]:
-    """What is missing of the archives that hosts are to get their images from.
+    """Yield the missing parts of the archives that hosts load their images from.
 
     Args:
         inventory: all hosts.
-        base: the folder that relative paths start from.
+        base: folder that relative paths start from.
     """
     for host in inventory.stack_hosts():
         folder = host.text("image_archive_dir")

@@ -19,15 +19,15 @@ def inventory_problems(
     base: Path,
     root: Path,
 ) -> list[str]:
-    """Every problem, one line each.
+    """Return every problem, one line each.
 
     Args:
         inventory: all hosts and groups.
-        options: variable -> argument specification, of all roles.
+        options: argument specification by variable, of all roles.
         roles: the roles' names, whose variables begin with them.
-        pipeline_problems: what is wrong with a list of pipelines, one sentence each.
-        base: the folder on the controller that relative paths start from.
-        root: the repository, where folders of UDFs start from.
+        pipeline_problems: returns the problems of a list of pipelines, one sentence each.
+        base: folder on the controller that relative paths start from.
+        root: the repository, which the folders of UDFs start from.
     """
     problems: list[Problem] = []
     ours = variables.prefixes(options, roles)
@@ -36,7 +36,7 @@ def inventory_problems(
         problems += variables.unknown(host, options, ours)
         problems += variables.wrong_types(host, options)
         problems += secret.weak(host, options)
-    # A value of a wrong type is told once, without what follows from it.
+    # A value of a wrong type is reported once, without the problems that follow from it.
     told = {(problem.host, problem.thing) for problem in problems}
     problems += [
         problem

@@ -1,4 +1,4 @@
-"""What is wrong with a host, from what the module preflight_host and Ansible's facts say about it."""
+"""Checks of a host, on the result of the module preflight_host and on Ansible's facts."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """`20.10.24+dfsg1` -> (20, 10, 24)."""
+    """Return the leading numbers of a version: (20, 10, 24) for `20.10.24+dfsg1`."""
     match = re.match(r"\d+(\.\d+)*", version)
     return tuple(int(part) for part in match.group().split(".")) if match else ()
 
 
 def operating_system(distribution: str, version: str, allowed: bool) -> Iterator[Problem]:
-    """Distributions that this is made for and tested on; `allowed` is the user's own risk."""
+    """Check that the distribution is a supported one.
+
+    Args:
+        distribution: name of the distribution.
+        version: its version.
+        allowed: whether the user takes the risk of another distribution.
+    """
     if allowed or any(version == known or version.startswith(f"{known}.") for known in SUPPORTED.get(distribution, ())):
         return
     supported = ", ".join(f"{name} {' and '.join(versions)}" for name, versions in SUPPORTED.items())
@@ -35,7 +41,7 @@ def operating_system(distribution: str, version: str, allowed: bool) -> Iterator
 
 
 def memory(found_mb: int, least_mb: int) -> Iterator[Problem]:
-    """Memory of the whole host."""
+    """Check the memory of the whole host, in MiB."""
     if found_mb < least_mb:
         yield Problem(
             "memory",
@@ -46,11 +52,11 @@ def memory(found_mb: int, least_mb: int) -> Iterator[Problem]:
 
 
 def disks(found: Mapping[str, Mapping[str, Any]], least_mb: Mapping[str, int]) -> Iterator[Problem]:
-    """Free space of the stack's folder and of the engine's.
+    """Check the free space of the stack's folder and of the engine's.
 
     Args:
-        found: path -> what the module says of it.
-        least_mb: path -> MiB it needs.
+        found: the module's result by path.
+        least_mb: required MiB by path.
     """
     for path, entry in found.items():
         least = least_mb.get(path, 0)
@@ -75,7 +81,12 @@ def _mover(path: str) -> str:
 
 
 def engine(found: Mapping[str, Any], managed: bool) -> Iterator[Problem]:
-    """The engine that answers, if one does. `managed`: the role docker may install or start one."""
+    """Check the engine.
+
+    Args:
+        found: the module's result.
+        managed: whether the role docker may install or start an engine.
+    """
     if not found["answers"]:
         if not managed:
             yield Problem(
@@ -105,12 +116,12 @@ def _overlap(address: str, listening: list[str]) -> bool:
 
 
 def bind_address(address: str, is_own: bool, known: list[str]) -> Iterator[Problem]:
-    """The address that ports are published on has to be one of the host's.
+    """Check that the address of published ports is one of the host's.
 
     Args:
         address: stack_bind_address.
         is_own: whether the host can listen on it.
-        known: addresses of the host, as far as Ansible's facts have them.
+        known: addresses of the host in Ansible's facts.
     """
     if not is_own:
         yield Problem(
@@ -132,14 +143,14 @@ def ports(
     containers: list[Any],
     stack: str,
 ) -> Iterator[Problem]:
-    """Ports that somebody else holds.
+    """Check that no other process or container holds the stack's ports.
 
     Args:
-        wanted: variable -> port.
-        address: the address they will be bound to.
-        listeners: port (as text) -> addresses and process.
+        wanted: ports by variable.
+        address: the address that the ports will be bound to.
+        listeners: addresses and process by port, with the port as text.
         containers: the engine's containers.
-        stack: name of our stack, whose containers may hold them.
+        stack: name of the stack, whose own containers may hold the ports.
     """
     for variable, port in wanted.items():
         holders = [container for container in containers if port in container["ports"]]
@@ -156,7 +167,7 @@ def ports(
 
 
 def names(wanted: list[str], containers: list[Any], stack: str) -> Iterator[Problem]:
-    """Containers of others that have the names that ours will get."""
+    """Check that no container outside of the stack has the name of one of its containers."""
     for container in containers:
         for name in container["names"]:
             if name in wanted and not _is_ours(container, stack):
@@ -171,13 +182,13 @@ def names(wanted: list[str], containers: list[Any], stack: str) -> Iterator[Prob
 def reachable(
     source: str, needed: Mapping[str, list[str]], answers: Mapping[str, str], fixes: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """What `image_source` needs and what could not be reached.
+    """Check that the URLs which `image_source` needs can be reached.
 
     Args:
         source: image_source.
-        needed: way (`pull`, `build`) -> URLs it needs; with `auto` one complete way is enough.
-        answers: URL -> empty, or why it could not be reached.
-        fixes: URL -> the variable that names another.
+        needed: required URLs by way (`pull`, `build`); with `auto` one complete way is enough.
+        answers: an empty text or the reason of the failure, by URL.
+        fixes: the variable that names another server, by URL.
     """
     failed = {way: [url for url in urls if answers.get(url)] for way, urls in needed.items()}
     if not needed or (source == "auto" and any(not urls for urls in failed.values())):
@@ -193,16 +204,16 @@ def reachable(
 
 
 def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Every problem of one host, one line each.
+    """Return every problem of one host, one line each.
 
     Args:
-        facts: distribution, version, addresses, and what preflight_host returned as `host`.
-        wanted: what preflight.wanted made of its variables.
+        facts: distribution, version, addresses, and the result of preflight_host as `host`.
+        wanted: the host's requirements, as `preflight.wanted` returns them.
     """
     host = facts["host"]
     stack = str(wanted["stack"])
     containers = host["engine"].get("containers", [])
-    # What is deployed already needs no room to build in, and nothing to be fetched.
+    # A deployed stack needs no space to build images and no registries.
     deployed = any(_is_ours(container, stack) for container in containers)
     found = [
         *operating_system(facts["distribution"], str(facts["version"]), bool(wanted["any_os"])),
@@ -225,7 +236,7 @@ def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
 
 
 def _with_engine(host: Mapping[str, Any]) -> dict[str, Any]:
-    """The disks, with the engine's real folder in the place of its usual one."""
+    """Return the disks, with the engine's actual folder in place of the default folder."""
     found = dict(host["disks"])
     if host["engine"]["answers"] and ENGINE_ROOT in found:
         found[ENGINE_ROOT] = {

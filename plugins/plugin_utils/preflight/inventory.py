@@ -1,4 +1,4 @@
-"""An inventory as the checks see it: plain values, templated, with the roles' defaults below."""
+"""An inventory as the checks see it: templated values, with the roles' defaults below."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PARENT = "influx_anomaly"
 class Host:
     """One inventory host.
 
-    Args:
+    Attributes:
         name: its inventory name.
-        effective: every variable of the roles with the value that holds on this host.
-        supplied: what inventory and command line set, roles' variables and others.
-        where: variable -> file and line that set it.
-        broken: variable -> why its value could not be templated.
+        effective: value of every variable of the roles on this host.
+        supplied: variables that the inventory and the command line set, including others than the roles'.
+        where: file and line that set a variable, by variable.
+        broken: reason why a value's template fails, by variable.
     """
 
     name: str
@@ -31,12 +31,19 @@ class Host:
     broken: Mapping[str, str] = field(default_factory=dict)
 
     def problem(self, variable: str, wrong: str, fix: str, *, value: str | None = None) -> Problem:
-        """A problem with one of the host's variables, with its value unless another text stands for it."""
+        """Return a problem with one of the host's variables.
+
+        Args:
+            variable: name of the variable.
+            wrong: what is wrong with it.
+            fix: what the user should do.
+            value: text that stands for the value; None for the value itself.
+        """
         text = show(self.effective.get(variable, self.supplied.get(variable)) if value is None else value)
         return Problem(variable, text, wrong, fix, self.where.get(variable), self.name)
 
     def text(self, variable: str) -> str:
-        """An effective value as text; empty where it is not set or could not be templated."""
+        """Return an effective value as text; empty if it is not set or its template fails."""
         value = self.effective.get(variable)
         return "" if value is None else str(value)
 
@@ -56,7 +63,7 @@ class Inventory:
     table: Mapping[str, Mapping[str, Any]]
 
     def members(self, group: str) -> list[Host]:
-        """The hosts of a group, in the inventory's order; none where there is no such group."""
+        """Return the hosts of a group in the inventory's order; none if the group does not exist."""
         return [self.hosts[name] for name in self.groups.get(group, []) if name in self.hosts]
 
     def runs_on(self, service: str) -> list[Host]:

@@ -1,4 +1,4 @@
-"""One thing that is wrong, told so that the reader can put it right."""
+"""One problem, and its message, which names the thing, its value and the fix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST_VALUE = 120
 
 
 def show(value: Any) -> str:
-    """A value on one line, short enough for a message."""
+    """Return a value on one line, short enough for a message."""
     try:
         text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError):
@@ -22,23 +22,28 @@ def show(value: Any) -> str:
 
 
 def one_of(value: Any, known: Sequence[str], nothing: str = "") -> str:
-    """What to write instead of a value that is none of the known ones: the nearest, else any; `nothing` if there are
-    none."""
+    """Return the fix for an unknown value: the nearest known value, or the list of them.
+
+    Args:
+        value: the unknown value.
+        known: the known values.
+        nothing: text that stands for an empty list.
+    """
     near = difflib.get_close_matches(str(value), known, n=1)
     return f"did you mean {near[0]}?" if near else f"one of {', '.join(known) or nothing}"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """`thing = value: wrong. Fix: fix`.
+    """One problem, with the message `thing = value: wrong. Fix: fix`.
 
-    Args:
+    Attributes:
         thing: the variable, group or resource.
-        value: as `show` writes it; None where there is none to show.
+        value: its value as `show` returns it; None if there is no value to show.
         wrong: what is wrong with it.
-        fix: what to do.
-        where: file and line that set it, where known.
-        host: the inventory host it was found on; None for the inventory as a whole.
+        fix: what the user should do.
+        where: file and line that set it; None if unknown.
+        host: inventory host with the problem; None for the inventory as a whole.
     """
 
     thing: str
@@ -49,14 +54,14 @@ class Problem:
     host: str | None = None
 
     def text(self) -> str:
-        """The problem without its host."""
+        """Return the message without the host."""
         subject = self.thing if self.value is None else f"{self.thing} = {self.value}"
         place = f" ({self.where})" if self.where else ""
         return f"{subject}{place}: {self.wrong}. Fix: {self.fix}"
 
 
 def report(problems: Iterable[Problem], hosts: Iterable[str]) -> list[str]:
-    """One line for each problem; the same problem of several hosts is told once, with the hosts unless it is all."""
+    """Return one line for each problem, which names the hosts with the problem unless all have it."""
     everyone = set(hosts)
     found: dict[Problem, set[str]] = {}
     for problem in problems:

@@ -1,4 +1,4 @@
-"""Secrets that people set themselves: empty, default and placeholder ones are refused."""
+"""Checks of secrets that users set: empty, default and placeholder values are refused."""
 
 from __future__ import annotations
 
@@ -10,22 +10,28 @@ from .inventory import Host
 from .problem import Problem
 from .variables import Options, is_secret
 
-# Passwords that somebody else has given are as long, and of such characters, as they are.
+# Another party chose these passwords, so their length and characters are not checked.
 _FOREIGN = {"image_registry_password"}
 _NO_SECRET_AT_ALL = ("is empty", "is a default", "is a placeholder")
 
 
 def fault(name: str, value: str, foreign: bool = False) -> str:
-    """Why a secret may not be used, or an empty string; the same judgement as the role secrets has."""
+    """Return why a secret may not be used, or an empty string, by the rules of the role secrets.
+
+    Args:
+        name: name of the secret.
+        value: its value.
+        foreign: whether another party chose the secret.
+    """
     found = secrets_problems({name: value}, [name], where="")
     text = found[0].partition(". Fix: ")[0].removeprefix(f"{name} ") if found else ""
     return "" if foreign and not text.startswith(_NO_SECRET_AT_ALL) else text
 
 
 def weak(host: Host, options: Options) -> Iterator[Problem]:
-    """Secrets in the inventory that must not be used, in lists and mappings too. Their values are not shown.
+    """Yield the unfit secrets of an inventory, also those inside lists and mappings, without their values.
 
-    A variable whose default is empty may be left empty: that is how it says "none".
+    A variable whose default is empty may be empty, which means that there is no secret.
     """
     for name, option in options.items():
         if name in host.supplied:

@@ -1,4 +1,4 @@
-"""Groups: is there what is needed, once, and can the parts reach each other."""
+"""Checks of groups: required groups exist once, and the parts of a stack can reach each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .problem import Problem, one_of, show
 
 
 def check(inventory: Inventory) -> Iterator[Problem]:
-    """All problems of groups and of addresses between hosts."""
+    """Yield the problems of groups and of addresses between hosts."""
     yield from _misspelt(inventory)
     yield from _parent(inventory)
     yield from _influxdb(inventory)
@@ -46,7 +46,7 @@ def _misspelt(inventory: Inventory) -> Iterator[Problem]:
 
 
 def _parent(inventory: Inventory) -> Iterator[Problem]:
-    """The group of all hosts, where there is one, has the hosts of the services and no others: plays run on it."""
+    """Check that the group of all hosts, on which plays run, has exactly the hosts of the services."""
     parent = inventory.members(PARENT)
     if not parent:
         return
@@ -129,7 +129,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _listens(host: Host, service: str, others: list[Host], why: str) -> Iterator[Problem]:
-    """A service that other hosts need must not listen on the loopback interface, nor be known by such an address."""
+    """Check that a service for other hosts neither listens on the loopback interface nor has such an address."""
     if not others:
         return
     names = ", ".join(other.name for other in others)

@@ -1,4 +1,4 @@
-"""UDFs of the user's own: does each entry of `kapacitor_udfs` say what is needed, and is that there."""
+"""Checks of custom UDFs: each entry of `kapacitor_udfs` is complete, and the files that it names exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .inventory import Host, Inventory
 from .problem import Problem, one_of, show
 
 _VARIABLE = "kapacitor_udfs"
-# What a TICKscript can call as @NAME().
+# A name that a TICKscript can call as @NAME().
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?")
 _TASK_NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -27,11 +27,16 @@ _TASK_KEYS = ("name", "script", "database", "retention_policy", "enabled", "kapa
 
 
 def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
-    """All problems of the entries. `root`: where relative folders start."""
+    """Yield the problems of the entries.
+
+    Args:
+        inventory: all hosts.
+        root: folder that relative folders start from.
+    """
     for host in inventory.members("kapacitor"):
         entries = host.effective.get(_VARIABLE)
         if not isinstance(entries, Mapping):
-            continue  # a wrong type, and told as such
+            continue  # another check reports the wrong type
         taken = {str(pipeline["name"]) for pipeline in _pipelines(host) if "name" in pipeline}
         for name, entry in entries.items():
             yield from _entry(inventory, host, str(name), entry, root)
@@ -95,10 +100,10 @@ def _entry(inventory: Inventory, host: Host, name: str, entry: Any, root: Path) 
     if wrong_tasks:
         yield _problem(host, f"{name}.tasks", entry["tasks"], "is not a list of mappings", "write - name: …")
     elif is_folder_udf(entry) and not unknown:
-        yield from _own(inventory, host, name, entry, root)
+        yield from _folder(inventory, host, name, entry, root)
 
 
-def _own(inventory: Inventory, host: Host, name: str, entry: Mapping[str, Any], root: Path) -> Iterator[Problem]:
+def _folder(inventory: Inventory, host: Host, name: str, entry: Mapping[str, Any], root: Path) -> Iterator[Problem]:
     for index, task in enumerate(_tasks(entry)):
         place = f"{name}.tasks[{index}]"
         yield from _unknown(host, place, task, _TASK_KEYS)

@@ -1,4 +1,4 @@
-"""Values that have the right type and are wrong all the same."""
+"""Checks of values that have the right type and are still wrong."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .problem import Problem
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]|[a-z]")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-# Docker's own grammar of a registry and a path below it.
+# Docker's grammar of a registry and a path below it.
 _REGISTRY = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 
 
 def check(inventory: Inventory) -> Iterator[Problem]:
-    """All problems of single values and of values that don't fit each other."""
+    """Yield the problems of single values, and of values that do not fit each other."""
     for host in inventory.stack_hosts():
         yield from _stack(host)
         yield from _ports(inventory, host)
@@ -62,7 +62,7 @@ def _ports(inventory: Inventory, host: Host) -> Iterator[Problem]:
         try:
             port = int(host.text(variable))
         except ValueError:
-            continue  # a wrong type, and told as such
+            continue  # another check reports the wrong type
         if not 1 <= port <= 65535:
             yield host.problem(variable, "is no port", "a number from 1 to 65535")
         elif port in used:
@@ -167,7 +167,7 @@ def _external(host: Host) -> Iterator[Problem]:
 
 
 def _one_stack(inventory: Inventory) -> Iterator[Problem]:
-    """What all hosts of a stack have to agree on."""
+    """Check the variables that all hosts of a stack must agree on."""
     for variable in ("stack_name", "results_database", "influxdb_external_url", "pipelines"):
         values: dict[str, list[str]] = {}
         for host in inventory.stack_hosts():

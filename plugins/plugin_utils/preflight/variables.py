@@ -1,4 +1,4 @@
-"""Names and types: what the inventory sets, against what the roles' argument specifications know."""
+"""Checks of the inventory's names and types, against the argument specifications of the roles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .renamed import RENAMED
 
 Options = Mapping[str, Mapping[str, Any]]
 
-# How alike a name outside of our prefixes must be to one of ours to be taken for a slip of the pen.
+# The similarity from which a name outside of our prefixes counts as a misspelling of one of ours.
 TYPO = 0.85
 
 _WANTED = {
@@ -31,7 +31,7 @@ _WANTED = {
 
 
 def load_options(roles: Path) -> dict[str, dict[str, Any]]:
-    """Variable -> its argument specification, of all roles and entry points in a roles directory."""
+    """Return the argument specification of each variable, over all roles and entry points of a folder."""
     options: dict[str, dict[str, Any]] = {}
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
         for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
@@ -48,13 +48,13 @@ def load_table(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def prefixes(options: Options, roles: list[str]) -> tuple[str, ...]:
-    """What our variables begin with: each role's name, and the first word of each variable."""
+    """Return the prefixes of our variables: each role's name, and the first word of each variable."""
     words = {name.split("_", 1)[0] for name in options if "_" in name} | set(roles)
     return tuple(f"{word}_" for word in sorted(words))
 
 
 def unknown(host: Host, options: Options, ours: tuple[str, ...]) -> Iterator[Problem]:
-    """Variables with one of our prefixes, or nearly one of our names, that no role knows."""
+    """Yield variables that no role knows and that have one of our prefixes, or nearly one of our names."""
     ignored = host.effective.get("preflight_ignored_variables") or []
     for name in host.supplied:
         if name in options or name in ignored or name in RENAMED or name.startswith(("_", "ansible_")):
@@ -68,7 +68,7 @@ def unknown(host: Host, options: Options, ours: tuple[str, ...]) -> Iterator[Pro
 
 
 def wrong_types(host: Host, options: Options) -> Iterator[Problem]:
-    """Values that cannot be what their specification says, choices and inner keys included."""
+    """Yield values that do not match their specification, including choices and inner keys."""
     for name, option in options.items():
         if name in host.broken:
             yield host.problem(
@@ -105,7 +105,7 @@ def _wrong_type(host: Host, name: str, option: Mapping[str, Any], value: Any) ->
 
 
 def _is_outer(value: Any, kind: str) -> bool:
-    """Whether the value as a whole has the right type, so that the error is inside of it."""
+    """Return whether the value as a whole has the right type, so that the error is inside of it."""
     return (kind == "list" and isinstance(value, list)) or (kind == "dict" and isinstance(value, dict))
 
 
@@ -115,5 +115,5 @@ def _default(option: Mapping[str, Any]) -> str:
 
 
 def is_secret(name: str, option: Mapping[str, Any]) -> bool:
-    """Whether a variable's value must not be shown."""
+    """Return whether a variable's value must not be shown."""
     return bool(option.get("no_log")) or name.endswith(("password", "secret", "token", "secret_key", "secrets_given"))

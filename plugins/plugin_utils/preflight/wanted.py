@@ -1,4 +1,4 @@
-"""What a host has to have, derived from its variables. Values that are wrong are left out: they are told elsewhere."""
+"""Requirements of a host, derived from its variables. Wrong values are left out, as other checks report them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DOCKER_HUB = "registry-1.docker.io"
 
 
 def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[str, Any]:
-    """What to ask and to judge a host by; see preflight.host.host_problems.
+    """Return what the module preflight_host reads of a host, and what `preflight.host` judges the result by.
 
     Args:
         inventory: all hosts.
-        host: the one that is meant.
-        has_images: whether it got its images before, so that no registry is needed for them.
+        host: the host.
+        has_images: whether the host got its images before, so that it needs no registry.
     """
     services = [service for service in inventory.services(host) if _is_true(host, f"{service}_enabled")]
     ports = {
@@ -30,7 +30,7 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
     }
     needed, fixes = ({}, {}) if has_images else _registries(host)
     return {
-        # With one host there is no question which one is meant.
+        # Messages about the only host need no name.
         "host": host.name if len(list(inventory.stack_hosts())) > 1 else "",
         "any_os": _is_true(host, "preflight_any_os"),
         "memory_mb": _number(host, "preflight_min_memory_mb"),
@@ -52,7 +52,7 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
 
 
 def _is_true(host: Host, variable: str) -> bool:
-    # What -e name=value gives is text.
+    # Values of -e name=value are texts.
     return bool(boolean(host.effective.get(variable), strict=False))
 
 
@@ -64,7 +64,7 @@ def _number(host: Host, variable: str) -> int:
 
 
 def _registries(host: Host) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Way to get images -> the URLs it needs, and URL -> the variable that names another."""
+    """Return the URLs that each way to get images needs, and the variable that names another server by URL."""
     source = host.text("image_source")
     if source == "auto" and host.text("image_archive_dir"):
         return {}, {}
@@ -80,7 +80,7 @@ def _registries(host: Host) -> tuple[dict[str, list[str]], dict[str, str]]:
 
 
 def _package_registries(host: Host) -> dict[str, str]:
-    """Variable -> URL of the package registry that builds use in its place."""
+    """Return the URL of the package registry that builds use, by variable."""
     # GOPROXY is a list of proxies and of the words direct and off.
     proxies = [part for part in re.split(r"[,|]", host.text("images_goproxy")) if part.startswith("http")]
     return {
