@@ -56,7 +56,7 @@ def canonical_json(pipeline: Mapping[str, Any]) -> str:
 
 
 def task(
-    pipeline: Mapping[str, Any], results_database: str, topic: str, directories: Iterable[str], comment: str
+    pipeline: Mapping[str, Any], results_database: str, topic: str, directory: str, comment: str
 ) -> dict[str, Any]:
     """Return what defines a pipeline's task: `template` (its id), `script` (the template's) and `vars`.
 
@@ -64,12 +64,12 @@ def task(
         pipeline: the pipeline.
         results_database: the database that the results go to.
         topic: the topic of alerts, unless the pipeline names another.
-        directories: the folders in which a custom script may lie; the first that has it wins.
+        directory: the folder of custom scripts.
         comment: what stands above the script.
     """
     (complete,) = _normalize([pipeline])
     try:
-        script = find_script(complete, [Path(directory) for directory in directories])
+        script = find_script(complete, Path(directory))
     except TickscriptError as error:
         raise AnsibleFilterError(f'{complete.name}: tickscript: "{complete.tickscript}" {error}') from None
     headed = f"// {comment}\n\n{script}"

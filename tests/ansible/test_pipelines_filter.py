@@ -69,11 +69,9 @@ def test_pipelines_that_the_trainer_looks_after() -> None:
 
 def test_a_missing_tickscript_names_the_pipeline(tmp_path: Path) -> None:
     custom = {**PIPELINE, "tickscript": "mine.tick"}
-    message = (
-        f'{PIPELINE["name"]}: tickscript: "mine.tick" is not there: write the TICKscript mine.tick into {tmp_path}'
-    )
+    message = f'{PIPELINE["name"]}: tickscript: "mine.tick" is not there: write the TICKscript {tmp_path}/mine.tick'
     with pytest.raises(AnsibleFilterError, match=re.escape(message)):
-        task(custom, "anomaly", "anomaly", [str(tmp_path)], "a comment")
+        task(custom, "anomaly", "anomaly", str(tmp_path), "a comment")
 
 
 def test_all_filters_are_offered() -> None:

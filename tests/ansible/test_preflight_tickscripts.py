@@ -22,14 +22,19 @@ def checked(root: Path, script: str | None, **more: Any) -> list[str]:
     (root / "tickscripts").mkdir()
     if script is not None:
         (root / "tickscripts" / "mine.tick").write_text(script)
-    return problems(inventory(each={"pipelines": [{**PIPELINE, "tickscript": "mine.tick"}], **more}), root=root)
+    each = {
+        "pipelines": [{**PIPELINE, "tickscript": "mine.tick"}],
+        "pipelines_tickscripts_dir": "tickscripts",
+        **more,
+    }
+    return problems(inventory(each=each), root=root)
 
 
 def test_a_script_that_fits_is_in_order(tmp_path: Path) -> None:
     assert checked(tmp_path, SCRIPT) == []
 
 
-def test_a_folder_of_the_inventory_is_searched(tmp_path: Path) -> None:
+def test_the_folder_can_be_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mine.tick").write_text(SCRIPT)
     assert checked(tmp_path, None, pipelines_tickscripts_dir="own") == []
@@ -38,7 +43,7 @@ def test_a_folder_of_the_inventory_is_searched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "wrong", "fix"),
     [
-        (None, "is not there", "write the TICKscript mine.tick into"),
+        (None, "is not there", "write the TICKscript "),
         (SCRIPT.replace("@anomaly", "@anomly"), "does not call the UDF", "add @anomaly().spec(specification)"),
         (SCRIPT.replace("window duration", "windows duration"), "declares the var windows", "rename it to window"),
         (SCRIPT.replace("window duration", "window int"), "declares window as int", "write `var window duration`"),

@@ -80,7 +80,7 @@ class TestTask:
     def test_the_script_is_the_repository_s_and_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
         comment, _, rest = task(pipeline)["script"].partition("\n\n")
         assert comment.startswith("// ")
-        assert rest == find_script(normalize([pipeline])[0], [])
+        assert rest == find_script(normalize([pipeline])[0], Path())
         named = {"type": "string", "value": pipeline["measurement"]}
         assert task(pipeline)["vars"]["measurement"] == named
         assert task(pipeline)["vars"]["results_database"]["value"] == "anomaly"

@@ -53,7 +53,7 @@ def receiver() -> Iterator[Receiver]:
 def definition(**changes: Any) -> tuple[str, dict[str, Any]]:
     """The script and the vars document of the task."""
     (pipeline,) = normalize([{**PIPELINE, **changes}])
-    script = find_script(pipeline, [])
+    script = find_script(pipeline, Path())
     return script, vars_document(TaskSettings(pipeline, "anomaly", TOPIC), declared(script))
 
 

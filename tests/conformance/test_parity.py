@@ -131,7 +131,7 @@ def running(kapacitord: Start, influxd: Influxd, pipeline: Pipeline, models: Pat
         snapshot_interval="100ms",
         timeout="60s",
     )
-    script = find_script(pipeline, [])
+    script = find_script(pipeline, Path())
     document = vars_document(TaskSettings(pipeline, "anomaly", "anomaly"), declared(script))
     kapacitor.define(pipeline.name, script, document=document)
     return kapacitor

@@ -14,6 +14,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import ta
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor, KapacitorError
 from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_task
 
+from anomaly.kapacitor.tickscript import script_problems
 from daemons.influxd import Influxd
 from daemons.kapacitord import Collector, Kapacitord
 from tests.conformance.test_alerts import BEGIN_S, PIPELINE, SECOND, TASK
@@ -79,7 +80,7 @@ def client(kapacitor: Kapacitord) -> Kapacitor:
 
 
 def pipeline_task(directory: str = "", **changes: Any) -> dict[str, Any]:
-    return task_of({**PIPELINE, **changes}, "anomaly", "stack", [directory], f"{MARK}: changes made here are lost.")
+    return task_of({**PIPELINE, **changes}, "anomaly", "stack", directory, f"{MARK}: changes made here are lost.")
 
 
 @pytest.fixture
@@ -139,6 +140,19 @@ def test_every_type_of_var_arrives_whole(kapacitor: Kapacitord, collector: Colle
     assert point["tags"]["said"] == AWKWARD
     assert set(point["tags"]) == {"said", *groups}
     assert point["time"] == "1970-01-01T00:01:30Z"
+
+
+def test_the_example_of_a_custom_script_runs(kapacitor: Kapacitord, tmp_path: Path) -> None:
+    page = (ROOT / "tickscripts" / "README.md").read_text(encoding="utf-8")
+    script = page.split("```tick\n")[1].split("```")[0]
+    assert list(script_problems(script)) == []
+    (tmp_path / "mine.tick").write_text(script)
+    result = send(kapacitor, TASK, pipeline_task(str(tmp_path), tickscript="mine.tick"))
+    assert result["task"]["template"].startswith("mine-")
+    assert "merge" not in result["task"]["vars"]
+    write_windows(kapacitor, 0, 2)
+    kapacitor.wait_for_log("has 1 windows")
+    kapacitor.assert_healthy()
 
 
 def test_a_changed_pipeline_changes_its_own_task_and_restarts_no_other(kapacitor: Kapacitord) -> None:

@@ -15,8 +15,6 @@ from anomaly.pipeline import Pipeline, SpecError, normalize
 from .inventory import Host, Inventory
 from .problem import Problem
 
-FOLDER = "tickscripts"
-
 
 def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
     """Yield the problems of all custom scripts.
@@ -26,18 +24,17 @@ def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
         root: the repository, from which a relative folder starts.
     """
     for host in inventory.members("kapacitor"):
-        folders = directories(host, root)
+        directory = directory_of(host, root)
         for index, pipeline in enumerate(_pipelines(host)):
             if pipeline.tickscript is not None:
                 thing = f'pipelines[{index}] "{pipeline.name}": tickscript'
-                for wrong, fix in _script_problems(pipeline, folders):
+                for wrong, fix in _script_problems(pipeline, directory):
                     yield Problem(thing, pipeline.tickscript, wrong, fix, host.where.get("pipelines"), host.name)
 
 
-def directories(host: Host, root: Path) -> list[Path]:
-    """Return the folders in which a custom script may lie; the first that has it wins."""
-    own = host.text("pipelines_tickscripts_dir")
-    return [*([root / own] if own else []), root / FOLDER]
+def directory_of(host: Host, root: Path) -> Path:
+    """Return the folder of a host's custom scripts."""
+    return root / host.text("pipelines_tickscripts_dir")
 
 
 def custom_scripts(host: Host, root: Path) -> Iterator[str]:
@@ -45,7 +42,7 @@ def custom_scripts(host: Host, root: Path) -> Iterator[str]:
     for pipeline in _pipelines(host):
         if pipeline.tickscript is not None:
             with contextlib.suppress(TickscriptError):
-                yield find_script(pipeline, directories(host, root))
+                yield find_script(pipeline, directory_of(host, root))
 
 
 def _pipelines(host: Host) -> list[Pipeline]:
@@ -56,9 +53,9 @@ def _pipelines(host: Host) -> list[Pipeline]:
         return []
 
 
-def _script_problems(pipeline: Pipeline, folders: list[Path]) -> Iterator[tuple[str, str]]:
+def _script_problems(pipeline: Pipeline, directory: Path) -> Iterator[tuple[str, str]]:
     try:
-        script = find_script(pipeline, folders)
+        script = find_script(pipeline, directory)
     except TickscriptError as error:
         yield error.wrong, error.fix
         return

@@ -420,7 +420,7 @@ def test_a_custom_tickscript_is_explained(run: Run, tmp_path: Path) -> None:
     explained = ("explain", "--spec", str(spec), "--tickscripts", str(tmp_path))
     missing = run(*explained)
     assert missing.code == 2
-    assert f'tickscript: "mine.tick" is not there: write the TICKscript mine.tick into {tmp_path}' in missing.err
+    assert f'tickscript: "mine.tick" is not there: write the TICKscript {tmp_path}/mine.tick' in missing.err
     (tmp_path / "mine.tick").write_text("var window duration\nvar mine = 1\n")
     found = run(*explained).out
     assert found[found.index("vars") :] == [

@@ -31,8 +31,8 @@ stream
 """
 
 
-def script(directories: list[Path] | None = None, **changed: Any) -> str:
-    return find_script(normalize([PLAIN | changed])[0], directories or [])
+def script(directory: Path | None = None, **changed: Any) -> str:
+    return find_script(normalize([PLAIN | changed])[0], directory or Path())
 
 
 def test_a_pipeline_has_the_script_of_the_repository() -> None:
@@ -66,19 +66,20 @@ def test_a_declaration_in_a_comment_or_a_string_is_not_one() -> None:
     ]
 
 
-def test_the_first_folder_that_has_a_custom_script_wins(tmp_path: Path) -> None:
-    folders = [tmp_path / "inventory", tmp_path / "repository"]
-    for folder in folders:
-        folder.mkdir()
-        (folder / "mine.tick").write_text(f"// {folder.name}")
-    assert script(folders, tickscript="mine.tick") == "// inventory"
-    (folders[0] / "mine.tick").unlink()
-    assert script(folders, tickscript="mine.tick") == "// repository"
+def test_a_pipeline_can_name_a_custom_script(tmp_path: Path) -> None:
+    (tmp_path / "mine.tick").write_text("// mine")
+    assert script(tmp_path, tickscript="mine.tick") == "// mine"
 
 
-def test_a_missing_custom_script_is_named_with_its_folders(tmp_path: Path) -> None:
-    with pytest.raises(TickscriptError, match=re.escape(f"write the TICKscript mine.tick into {tmp_path} or there")):
-        script([tmp_path, Path("there")], tickscript="mine.tick")
+def test_a_missing_custom_script_is_named_with_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(TickscriptError, match=re.escape(f"is not there: write the TICKscript {tmp_path}/mine.tick")):
+        script(tmp_path, tickscript="mine.tick")
+
+
+def test_a_custom_script_that_is_not_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.tick").write_bytes(b"\xff")
+    with pytest.raises(TickscriptError, match="cannot be read as UTF-8 text"):
+        script(tmp_path, tickscript="mine.tick")
 
 
 @pytest.mark.parametrize(

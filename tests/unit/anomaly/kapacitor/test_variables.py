@@ -24,7 +24,7 @@ PLAIN: dict[str, Any] = {
 def document(**changed: Any) -> dict[str, dict[str, Any]]:
     """The vars document of our script."""
     (pipeline,) = normalize([PLAIN | changed])
-    return vars_document(TaskSettings(pipeline, "results", "stack"), declared(find_script(pipeline, [])))
+    return vars_document(TaskSettings(pipeline, "results", "stack"), declared(find_script(pipeline, Path())))
 
 
 def test_a_var_says_what_the_pipeline_says() -> None:

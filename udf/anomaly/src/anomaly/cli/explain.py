@@ -39,7 +39,7 @@ def explain(options: argparse.Namespace) -> int:
     """
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
     try:
-        script = find_script(pipeline, [Path(options.tickscripts)])
+        script = find_script(pipeline, Path(options.tickscripts))
     except TickscriptError as error:
         raise UsageError(f'tickscript: "{pipeline.tickscript}" {error}; --tickscripts names another folder') from error
     settings = TaskSettings(pipeline, options.results_database, options.topic)

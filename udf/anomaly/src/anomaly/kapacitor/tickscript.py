@@ -6,7 +6,7 @@ Needs `anomaly.pipeline` only, so that the controller can import it.
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -53,28 +53,26 @@ class VarDeclaration:
     type: str | None
 
 
-def find_script(pipeline: Pipeline, directories: Sequence[Path]) -> str:
+def find_script(pipeline: Pipeline, directory: Path) -> str:
     """Return the text of a pipeline's script.
 
     Args:
         pipeline: the pipeline; without the key `tickscript` it has ours.
-        directories: the folders in which a custom script may lie; the first that has it wins.
+        directory: the folder of custom scripts.
 
     Raises:
-        TickscriptError: no folder has the custom script, or it cannot be read.
+        TickscriptError: the custom script is not there or cannot be read.
     """
     name = pipeline.tickscript
     if name is None:
         return resources.files("anomaly.kapacitor").joinpath(DEFAULT_NAME).read_text(encoding="utf-8")
-    for directory in directories:
-        path = directory / name
-        if path.is_file():
-            try:
-                return path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise TickscriptError(f"cannot be read as UTF-8 text ({error})", f"mend {path}") from error
-    folders = " or ".join(map(str, directories))
-    raise TickscriptError("is not there", f"write the TICKscript {name} into {folders}, or remove the key")
+    path = directory / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise TickscriptError("is not there", f"write the TICKscript {path}, or remove the key") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TickscriptError(f"cannot be read as UTF-8 text ({error})", f"mend {path}") from error
 
 
 def declarations(script: str) -> list[VarDeclaration]:
