@@ -113,32 +113,32 @@ def _kind(row: str) -> str:
     return row.partition(" ")[0]
 
 
-def show(console: Console, pipeline: Pipeline, found: Figures, count: int) -> None:
+def show(console: Console, pipeline: Pipeline, measured: Figures, count: int) -> None:
     """Print the table.
 
     Args:
         console: where to.
         pipeline: the pipeline that was measured.
-        found: the figures.
+        measured: the figures.
         count: how many seeds there were.
     """
     table = Table(title=f"{pipeline.detector} on printers, {count} seeds", box=None, title_justify="left")
     table.add_column("fault")
     for column in ("found", "of", "median delay, windows", "median overrun, windows"):
         table.add_column(column, justify="right")
-    for kind, figure in found.kinds.items():
+    for kind, figure in measured.kinds.items():
         medians = ("-" if each is None else f"{each:.1f}" for each in (figure.delay_windows, figure.overrun_windows))
         table.add_row(kind, str(figure.found), str(figure.labels), *medians)
     console.print(table)
     console.print(
-        f"recall of {', '.join(sorted(CERTAIN))}: {found.certain_recall:.4f}; their median delay: "
-        f"{found.delay_windows} windows\n"
-        f"periods end at most {found.overrun_windows:.1f} windows late\n"
-        f"false periods: {found.false_broken} beside faults, {found.false_clean} on clean days; "
-        f"{found.false_per_day:.3f} a day of one printer ({found.days:.0f} days)\n"
-        f"microseconds a window: {found.batch_us:.0f} with others, {found.single_us:.0f} alone"
+        f"recall of {', '.join(sorted(CERTAIN))}: {measured.certain_recall:.4f}; their median delay: "
+        f"{measured.delay_windows} windows\n"
+        f"periods end at most {measured.overrun_windows:.1f} windows late\n"
+        f"false periods: {measured.false_broken} beside faults, {measured.false_clean} on clean days; "
+        f"{measured.false_per_day:.3f} a day of one printer ({measured.days:.0f} days)\n"
+        f"microseconds a window: {measured.batch_us:.0f} with others, {measured.single_us:.0f} alone"
     )
-    for text in found.missed_targets:
+    for text in measured.missed_targets:
         console.print(f"[red]target missed: {text}")
 
 
@@ -172,13 +172,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for label in broken.outcomes:
             if not label.found:
                 console.print(f"  missed: {label.label.kind} of {dict(label.label.tags)} at {label.label.begin_ns}")
-    found = figures(pipeline.window_ns, outcomes)
-    show(console, pipeline, found, len(outcomes))
+    measured = figures(pipeline.window_ns, outcomes)
+    show(console, pipeline, measured, len(outcomes))
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    content = {"pipeline": pipeline.as_dict(), "seeds": len(outcomes), **asdict(found)}
+    content = {"pipeline": pipeline.as_dict(), "seeds": len(outcomes), **asdict(measured)}
     options.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     console.print(f"figures: {options.output}")
-    return 1 if found.missed_targets else 0
+    return 1 if measured.missed_targets else 0
 
 
 if __name__ == "__main__":
