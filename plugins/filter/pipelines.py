@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+# The check of pipelines loads it, and each task is a fork of the process that loads filters: here it is loaded once.
+import jsonschema  # noqa: F401
 from ansible.errors import AnsibleFilterError
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
 
