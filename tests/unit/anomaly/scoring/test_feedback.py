@@ -57,7 +57,7 @@ def verdict(
     ],
 )
 def test_a_window_is_like_a_false_alarm_in_loudness_reason_and_place(window: Verdict, fits: bool) -> None:
-    assert LOOK.fits(window) == fits
+    assert LOOK.resembles(window) == fits
     found = Feedback(PIPELINE, [MARK]).suppressor(KEY, 10**15, window, frozenset())
     assert (found is MARK) == fits
 

@@ -1,4 +1,4 @@
-"""Counts of what happened to windows and points, said in the log now and then."""
+"""Counts of what happened to windows and points, logged now and then."""
 
 import time
 from collections.abc import Callable
@@ -7,8 +7,19 @@ _SAY_EVERY = 600.0
 
 
 class EventCounter:
-    """Counts by name. The first of each kind that comes with an explanation is explained at once; all counts are said
-    at most every ten minutes, and by `report`. `clock` gives seconds, and may be replaced in tests."""
+    """Counts events by name, and logs them.
+
+    The first event of a name is explained at once, if it comes with an explanation. All counts are logged at most every
+    ten minutes, and by `report`.
+
+    Args:
+        prefix: the begin of each message.
+        log: writes a message.
+        clock: the time in seconds; tests replace it.
+
+    Attributes:
+        counts: the number of events by name.
+    """
 
     def __init__(self, prefix: str, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._prefix = prefix
@@ -19,7 +30,13 @@ class EventCounter:
         self.counts: dict[str, int] = {}
 
     def add(self, name: str, count: int, explanation: str = "") -> None:
-        """Counts `count` more of `name`."""
+        """Count events.
+
+        Args:
+            name: what happened.
+            count: how often.
+            explanation: what happened to the first of them, for the log.
+        """
         if count:
             first = name not in self.counts
             self.counts[name] = self.counts.get(name, 0) + count
@@ -29,7 +46,7 @@ class EventCounter:
             self.report()
 
     def report(self) -> None:
-        """Says all counts, if anything has changed since."""
+        """Log all counts, if any has changed since the last report."""
         self._next = self._clock() + _SAY_EVERY
         if self.counts != self._said:
             self._said = dict(self.counts)

@@ -1,11 +1,11 @@
-"""What people said of periods, and what follows from it for scoring and for training.
+"""Feedback on periods, and what follows from it for scoring and for training.
 
-Three kinds of marks, each on a stretch of time of one series, of some, or of all:
+A mark of feedback lies on a stretch of time of one series, of some, or of all. There are three kinds:
 
-- `maintenance`: what happens there is nobody's fault. It opens no period, and is not trained on.
-- `true`: it was an anomaly. It is not trained on.
-- `false_alarm`: it was usual after all. It is trained on with more weight than the rest, and says nothing of how rare
-  scores are; until a model has learned it, its like opens no period elsewhere either.
+- `maintenance`: somebody worked there. The windows open no period, and training leaves them out.
+- `true`: the windows were an anomaly. Training leaves them out.
+- `false_alarm`: the windows were usual. Training gives them more weight than the rest, and calibration leaves them out.
+  Until a model has learned them, windows like them open no period elsewhere either.
 
 A window is like a false alarm when it is no louder (a score of at most a tenth more than the marked windows' highest),
 has the same reason (contributions that differ from the marked windows' mean in a total variation of at most a quarter),
@@ -40,16 +40,22 @@ _BESIDE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What the windows of a false alarm looked like; f fields. score: their highest. contribution: (f,), their mean.
-    low, high: (f,), the range of their values."""
+    """What the windows of a false alarm looked like; f fields.
+
+    Attributes:
+        score: their highest score.
+        contribution: their mean contributions, f of them.
+        low: the lowest value of each field.
+        high: the highest value of each field.
+    """
 
     score: float
     contribution: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
 
-    def fits(self, verdict: Verdict) -> bool:
-        """Whether a window is like these."""
+    def resembles(self, verdict: Verdict) -> bool:
+        """Return whether a window is like these."""
         if verdict.score > _LOUDER * self.score:
             return False
         pairs = zip(self.contribution, verdict.contribution, strict=True)
@@ -92,20 +98,20 @@ class Mark:
 
     @property
     def id(self) -> str:
-        """The same for the same kind, begin and series; what a mark is removed by."""
+        """The name by which a mark is removed: equal for the same kind, begin and series."""
         text = canonical_json({"kind": self.kind, "begin_ns": self.begin_ns, "series": dict(self.series)})
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def concerns(self, tags: Mapping[str, str]) -> bool:
-        """Whether a series with these tags is meant."""
+        """Return whether the mark is on a series with these tags."""
         return all(tags.get(name) == value for name, value in self.series.items())
 
     def meets(self, begin_ns: int, end_ns: int) -> bool:
-        """Whether some of [begin_ns, end_ns) is marked."""
+        """Return whether the mark lies on some of [begin_ns, end_ns)."""
         return begin_ns < self.end_ns and self.begin_ns < end_ns
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the mark for JSON."""
         appearance = self.appearance
         return {
             "id": self.id,
@@ -126,7 +132,7 @@ class Mark:
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> "Mark":
-        """The inverse of `as_dict`. Raises KeyError, TypeError or ValueError when it is none."""
+        """Return the mark that JSON holds. Raises KeyError, TypeError or ValueError if it does not hold one."""
         if mapping["kind"] not in KINDS:
             raise ValueError(f"{mapping['kind']!r} is none of {', '.join(KINDS)}")
         appearance = mapping["look"]
@@ -146,7 +152,11 @@ class Mark:
 
 
 class Feedback:
-    """All marks of a pipeline."""
+    """All marks of a pipeline.
+
+    Attributes:
+        marks: the marks.
+    """
 
     def __init__(self, pipeline: Pipeline, marks: Iterable[Mark] = ()) -> None:
         self._group_by = pipeline.group_by
@@ -154,7 +164,17 @@ class Feedback:
         self.marks: Sequence[Mark] = tuple(marks)
 
     def suppressor(self, key: Key, begin_ns: int, verdict: Verdict, learned: frozenset[str]) -> Mark | None:
-        """The mark for which a window must not open a period. learned: ids of false alarms that the model knows."""
+        """Find the mark that keeps a window out of periods.
+
+        Args:
+            key: the series.
+            begin_ns: the window's begin.
+            verdict: the model's verdict on it.
+            learned: the ids of the false alarms that the model has learned.
+
+        Returns:
+            The first such mark; None if the window may open a period.
+        """
         tags = self._tags(key)
         for mark in self.marks:
             if not mark.concerns(tags):
@@ -165,22 +185,22 @@ class Feedback:
                 mark.kind == FALSE_ALARM
                 and mark.id not in learned
                 and mark.appearance is not None
-                # Other fields than then are another appearance.
+                # A pipeline that had other fields then gives no appearance to compare with.
                 and len(mark.appearance.contribution) == len(verdict.contribution)
-                and mark.appearance.fits(verdict)
+                and mark.appearance.resembles(verdict)
             ):
                 return mark
         return None
 
     def in_maintenance(self, key: Key, begin_ns: int, end_ns: int) -> bool:
-        """Whether some of [begin_ns, end_ns) was maintenance of the series."""
+        """Return whether some of [begin_ns, end_ns) was maintenance of the series."""
         tags = self._tags(key)
         return any(
             mark.kind == MAINTENANCE and mark.concerns(tags) and mark.meets(begin_ns, end_ns) for mark in self.marks
         )
 
     def countable(self, key: Key, periods: Iterable[Period]) -> list[Period]:
-        """Those of a series' periods that count: silence during maintenance does not."""
+        """Return the periods of a series that count: silence during maintenance does not."""
         return [
             period
             for period in periods
@@ -188,11 +208,11 @@ class Feedback:
         ]
 
     def excluded(self, windows: Windows) -> Bools:
-        """(n,): the windows that must not be trained on."""
+        """Return which of n windows training leaves out, shape (n,)."""
         return self._marked_as((MAINTENANCE, TRUE), windows)
 
     def confirmed_usual(self, windows: Windows) -> Bools:
-        """(n,): the windows that are usual, whatever they look like."""
+        """Return which of n windows are confirmed as usual, shape (n,)."""
         return self._marked_as((FALSE_ALARM,), windows)
 
     def _marked_as(self, kinds: Sequence[str], windows: Windows) -> Bools:
@@ -203,7 +223,7 @@ class Feedback:
         return found
 
     def marked(self, windows: Windows, mark: Mark) -> Bools:
-        """(n,): the windows that a mark is on."""
+        """Return which of n windows a mark is on, shape (n,)."""
         meant = np.array([mark.concerns(self._tags(key)) for key in windows.keys], dtype=np.bool_)
         begin_ns = windows.begin_ns
         return np.asarray(

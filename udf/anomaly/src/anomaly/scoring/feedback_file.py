@@ -1,7 +1,7 @@
-"""Marks on disk: `<models>/<pipeline>/feedback.json`.
+"""Marks of feedback on disk: `<models>/<pipeline>/feedback.json`.
 
-The UDF has no network and cannot ask InfluxDB, where people's marks are kept. So whoever has (`anomaly feedback`,
-`anomaly train`) writes them beside the models, and running UDFs notice within a second.
+The UDF has no network and cannot ask InfluxDB, which keeps the marks. So those who can (`anomaly feedback`,
+`anomaly train`) write them beside the models, and running UDFs notice within a second.
 """
 
 import json
@@ -15,12 +15,12 @@ _NAME = "feedback.json"
 
 
 def feedback_path(models: Path | str, pipeline: str) -> Path:
-    """Where a pipeline's marks are."""
+    """Return the path of a pipeline's marks."""
     return Path(models) / pipeline / _NAME
 
 
 def read_marks(path: Path) -> list[Mark]:
-    """All marks; none without a file. Raises StoreError."""
+    """Return all marks, none without a file. Raises StoreError if the file is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return [Mark.from_dict(mark) for mark in content["marks"]]
@@ -33,6 +33,6 @@ def read_marks(path: Path) -> list[Mark]:
 
 
 def write_marks(path: Path, marks: Iterable[Mark]) -> None:
-    """Replaces them, atomically. Raises StoreError."""
+    """Replace all marks, atomically. Raises StoreError if the file cannot be written."""
     text = json.dumps({"marks": [mark.as_dict() for mark in marks]}, indent=2, ensure_ascii=False) + "\n"
     replace_file(path, text.encode())

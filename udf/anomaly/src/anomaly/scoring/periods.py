@@ -27,18 +27,27 @@ from anomaly.severity.rarity import days
 
 NO_DATA = "no data"
 
-# What a window's surprise must exceed to add to the evidence: a probability of 5 %.
+# A surprise above this adds to the evidence; it is that of a probability of 5 %.
 _USUAL = 3.0
 # By chance, surprise is exponential with mean 1, and evidence beyond x as rare as exp(-_DECAY x) in a window: the
 # Cramer-Lundberg exponent, the root of 1 / (1 - r) = exp(3 r).
 _DECAY = 0.9408
-# Neighbours resemble each other: evidence is taken to be so much likelier than by chance.
+# Neighbours resemble each other, so evidence is taken to be this much likelier than by chance.
 _TOGETHER = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """window_ns, merge_ns, silence_ns: nanoseconds. open, close: severities, close < open. evidence: a run's limit."""
+    """When periods open and close.
+
+    Attributes:
+        window_ns: the length of a window.
+        open: the severity that opens a period.
+        close: the severity that prolongs an open period, less than `open`.
+        evidence: the evidence that opens a period.
+        merge_ns: how long other windows may last within one period.
+        silence_ns: how long a series may have no data.
+    """
 
     window_ns: int
     open: float
@@ -49,7 +58,7 @@ class Rules:
 
 
 def rules(pipeline: Pipeline) -> Rules:
-    """A pipeline's rules. Evidence opens a period at most as often as single windows do."""
+    """Return a pipeline's rules, by which evidence opens a period at most as often as single windows do."""
     periods = pipeline.periods
     windows = pipeline.windows_per_day * days(periods.open)
     return Rules(
@@ -64,7 +73,17 @@ def rules(pipeline: Pipeline) -> Rules:
 
 @dataclass(slots=True)
 class Period:
-    """One period, as it is known so far. points: its anomalous windows. reason: a field, or `no data`."""
+    """One period, as it is known so far.
+
+    Attributes:
+        begin_ns: where it begins.
+        end_ns: where its last anomalous window ends.
+        state: `open` or `closed`.
+        peak_score: its highest score.
+        peak_severity: its highest severity.
+        points: the number of its anomalous windows.
+        reason: the field with the largest share of the scores, or NO_DATA.
+    """
 
     begin_ns: int
     end_ns: int
@@ -76,8 +95,17 @@ class Period:
 
 
 @dataclass(slots=True)
-class _Run:
-    """Windows that are, or may become, a period. weights: each field's part of their scores."""
+class _Candidate:
+    """Windows that are, or may become, a period.
+
+    Attributes:
+        begin_ns: where the first of them begins.
+        end_ns: where the last of them ends.
+        weights: each field's part of their scores.
+        peak_score: their highest score.
+        peak_severity: their highest severity.
+        points: their number.
+    """
 
     begin_ns: int
     end_ns: int
@@ -100,8 +128,13 @@ class _Run:
 
 @dataclass(slots=True)
 class Transition:
-    """What one window led to. anomalous: whether it belongs to a period, as far as is known by then. periods: what
-    became known, oldest first. restarted: whether time went backwards."""
+    """What one window did to its series' periods.
+
+    Attributes:
+        anomalous: whether the window belongs to a period, as far as is known by then.
+        periods: the periods that it made known, oldest first.
+        restarted: whether time went backwards.
+    """
 
     anomalous: bool = False
     periods: list[Period] = field(default_factory=list)
@@ -115,16 +148,16 @@ class Tracker:
         self._rules = rules
         self._fields = tuple(fields)
         self._last_ns: int | None = None
-        self._open: _Run | None = None
-        # While no period is open: the run that the evidence is of.
-        self._run: _Run | None = None
+        self._open: _Candidate | None = None
+        # While no period is open, these windows made the evidence.
+        self._run: _Candidate | None = None
         self._evidence = 0.0
         # After a restart nobody knows whether the data or the reader was away.
         self._resumed = False
 
     @property
     def last_ns(self) -> int | None:
-        """The begin of the last window seen."""
+        """The begin of the last window, None before the first."""
         return self._last_ns
 
     @property
@@ -135,59 +168,70 @@ class Tracker:
     def feed(
         self, begin_ns: int, score: float, severity: float, surprise: float, contribution: Sequence[float]
     ) -> Transition:
-        """One scored window: its begin, its surprise (-ln of its probability), and each field's share of its score."""
-        step = Transition()
+        """Take the next scored window into account.
+
+        Args:
+            begin_ns: the window's begin.
+            score: its score.
+            severity: its severity.
+            surprise: -ln of the probability of such a score.
+            contribution: each field's share of the score.
+
+        Returns:
+            What the window did to the periods.
+        """
+        transition = Transition()
         end_ns = begin_ns + self._rules.window_ns
         if self._last_ns is not None:
             if begin_ns == self._last_ns:
-                # The same window again: it has been counted.
-                step.anomalous = self._open is not None and self._open.end_ns == end_ns
-                return step
+                # The window was counted already.
+                transition.anomalous = self._open is not None and self._open.end_ns == end_ns
+                return transition
             if begin_ns < self._last_ns:
-                step.restarted = True
-                self._close(step)
+                transition.restarted = True
+                self._close(transition)
             else:
-                self._gap(begin_ns, self._last_ns + self._rules.window_ns, step)
+                self._gap(begin_ns, self._last_ns + self._rules.window_ns, transition)
         self._last_ns, self._resumed = begin_ns, False
         proven = self._weigh(surprise)
         if self._open is None and (severity >= self._rules.open or surprise > _USUAL):
-            run = self._run or _Run(begin_ns, end_ns, [0.0] * len(self._fields))
+            run = self._run or _Candidate(begin_ns, end_ns, [0.0] * len(self._fields))
             run.extend(end_ns, score, severity, contribution)
-            step.anomalous = severity >= self._rules.open or proven
-            self._open, self._run = (run, None) if step.anomalous else (None, run)
+            transition.anomalous = severity >= self._rules.open or proven
+            self._open, self._run = (run, None) if transition.anomalous else (None, run)
         elif self._open is not None and (severity >= self._rules.close or proven):
             self._open.extend(end_ns, score, severity, contribution)
-            step.anomalous = True
+            transition.anomalous = True
         elif self._open is not None and end_ns - self._open.end_ns >= self._rules.merge_ns:
-            self._close(step)
-        if step.anomalous and self._open is not None:
-            step.periods.append(self._open.as_period("open", self._fields))
-        return step
+            self._close(transition)
+        if transition.anomalous and self._open is not None:
+            transition.periods.append(self._open.as_period("open", self._fields))
+        return transition
 
     def _weigh(self, surprise: float) -> bool:
-        """Whether the evidence is at its limit, with this window."""
+        """Add a window's surprise to the evidence, and return whether it is at its limit."""
         # Capped at the limit, so that what was once very rare does not count long after it is over.
         self._evidence = min(max(self._evidence + surprise - _USUAL, 0.0), self._rules.evidence)
         if self._evidence == 0.0:
             self._run = None
         return self._evidence >= self._rules.evidence
 
-    def _gap(self, begin_ns: int, last_end_ns: int, step: Transition) -> None:
+    def _gap(self, begin_ns: int, last_end_ns: int, transition: Transition) -> None:
         silent = begin_ns - last_end_ns > self._rules.silence_ns
         if self._open is not None and (silent or begin_ns - self._open.end_ns >= max(self._rules.merge_ns, 1)):
-            self._close(step)
+            self._close(transition)
         if begin_ns - last_end_ns >= max(self._rules.merge_ns, 1):
             self._evidence, self._run = 0.0, None
         if silent and not self._resumed:
-            step.periods.append(Period(last_end_ns, begin_ns, "closed", 0.0, 0.0, 0, NO_DATA))
+            transition.periods.append(Period(last_end_ns, begin_ns, "closed", 0.0, 0.0, 0, NO_DATA))
 
-    def _close(self, step: Transition) -> None:
+    def _close(self, transition: Transition) -> None:
         if self._open is not None:
-            step.periods.append(self._open.as_period("closed", self._fields))
+            transition.periods.append(self._open.as_period("closed", self._fields))
         self._open, self._run, self._evidence = None, None, 0.0
 
     def state(self) -> dict[str, Any]:
-        """What a snapshot keeps, for JSON."""
+        """Return the periods for JSON."""
         return {
             "last_ns": self._last_ns,
             "evidence": self._evidence,
@@ -197,7 +241,7 @@ class Tracker:
 
     @classmethod
     def from_state(cls, rules: Rules, fields: Sequence[str], state: dict[str, Any]) -> "Tracker":
-        """Goes on where `state` was taken. Raises KeyError, TypeError or ValueError when it does not fit."""
+        """Go on where `state` was taken. Raises KeyError, TypeError or ValueError for a state of other fields."""
         tracker = cls(rules, fields)
         tracker._last_ns = None if state["last_ns"] is None else int(state["last_ns"])
         tracker._evidence = float(state["evidence"])
@@ -205,10 +249,10 @@ class Tracker:
         tracker._resumed = True
         return tracker
 
-    def _restored(self, state: dict[str, Any] | None) -> _Run | None:
+    def _restored(self, state: dict[str, Any] | None) -> _Candidate | None:
         if state is None:
             return None
-        run = _Run(**state)
+        run = _Candidate(**state)
         if len(run.weights) != len(self._fields):
             raise ValueError(f"{len(run.weights)} weights for {len(self._fields)} fields")
         return run

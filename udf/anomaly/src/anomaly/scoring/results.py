@@ -1,6 +1,6 @@
-"""What is written of a scored window: the contract of the measurements `score` and `period`.
+"""The points that are written of a scored window: the contract of the measurements `score` and `period`.
 
-Times are the window's begin and the period's begin, so that writing the same result twice changes nothing.
+A result's time is the begin of its window or period, so writing the same result twice changes nothing.
 """
 
 import math
@@ -18,7 +18,14 @@ Fields = dict[str, float | int | str | bool]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One point of the results database."""
+    """One point of the results database.
+
+    Attributes:
+        measurement: its measurement.
+        tags: its tags.
+        time_ns: its time, in nanoseconds since 1970.
+        fields: its fields.
+    """
 
     measurement: str
     tags: dict[str, str]
@@ -27,9 +34,19 @@ class Result:
 
 
 def results(pipeline: Pipeline, key: Key, scored: ScoredWindow, suffix: str = "") -> Iterator[Result]:
-    """The window's `score`, then the `period`s that it made known. suffix: what the measurements' names end with."""
+    """Describe a scored window as results.
+
+    Args:
+        pipeline: the pipeline.
+        key: the series.
+        scored: the window.
+        suffix: the ending of the measurements' names; with one, the results are a shadow's.
+
+    Yields:
+        The window's `score`, then the `period`s that it made known.
+    """
     tags = series_tags(pipeline, key)
-    # A TICKscript sees fields, and no names of measurements: by this one the alerts leave a shadow's results out.
+    # A TICKscript sees fields but not the measurement, so alerts tell a shadow's results by this field.
     shadow: Fields = {"shadow": True} if suffix else {}
     yield Result(f"score{suffix}", tags, scored.begin_ns, _score(pipeline, scored) | shadow)
     for period in scored.periods:
@@ -37,7 +54,7 @@ def results(pipeline: Pipeline, key: Key, scored: ScoredWindow, suffix: str = ""
 
 
 def series_tags(pipeline: Pipeline, key: Key) -> dict[str, str]:
-    """The tags of a series' results."""
+    """Return the tags of a series' results."""
     return {"pipeline": pipeline.name, **dict(zip(pipeline.group_by, key, strict=True))}
 
 

@@ -14,8 +14,16 @@ _LOOK_EVERY = 1.0
 
 
 class FeedbackWatcher:
-    """Gives the marks as of now. Looks at the file at most once a second; one that cannot be read is said once, and the
-    marks before it stay. `clock` gives seconds, and may be replaced in tests."""
+    """Gives the current marks, and reads their file at most once a second.
+
+    A file that cannot be read is logged once, and the marks before it stay.
+
+    Args:
+        path: the file of marks.
+        pipeline: the pipeline.
+        log: writes a message.
+        clock: the time in seconds; tests replace it.
+    """
 
     def __init__(
         self,
@@ -32,7 +40,7 @@ class FeedbackWatcher:
         self._feedback = Feedback(pipeline)
 
     def feedback(self) -> Feedback:
-        """The marks."""
+        """Return the marks."""
         if self._pace.due():
             self._look()
         return self._feedback

@@ -1,10 +1,15 @@
-"""What is looked at often, but need not be looked at each time."""
+"""How often something that is asked for all the time is looked at."""
 
 from collections.abc import Callable
 
 
 class Pace:
-    """Lets one through every so many seconds, the first at once. `clock` gives seconds."""
+    """Lets one call through in each period of seconds, the first at once.
+
+    Args:
+        seconds: the period.
+        clock: the time in seconds.
+    """
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -12,7 +17,7 @@ class Pace:
         self._next = float("-inf")
 
     def due(self) -> bool:
-        """Whether it is time; if so, the seconds count from now."""
+        """Return whether the period is over; if so, the next one begins now."""
         now = self._clock()
         if now < self._next:
             return False

@@ -7,7 +7,7 @@ from anomaly.pipeline import parse
 from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Metrics, Option, run
 
 # History that is written at once (a demonstration, a replay, a writer that was cut off) arrives faster than it is
-# scored. It is some 100 bytes a point, so the bytes' limit (64 MiB) holds before this one where points are larger.
+# scored. A point has some 100 bytes, so the limit of bytes (64 MiB) holds before this one where points are larger.
 _LIMITS = Limits(queue_points=500_000)
 
 
@@ -17,7 +17,7 @@ def _check(spec: str) -> None:
 
 
 def declaration() -> UDF:
-    """What Kapacitor is told, and where the handler is found once Init arrives."""
+    """Return what Kapacitor is told, and where the handler is found once Init arrives."""
     return UDF(
         wants=BATCH,
         provides=STREAM,
@@ -29,7 +29,7 @@ def declaration() -> UDF:
 
 
 def main(models: str | None = None) -> None:
-    """Serves Kapacitor on stdin and stdout until it ends the process."""
+    """Serve Kapacitor on stdin and stdout until it ends the process. `models`: the directory of all models."""
     if models is not None:
         os.environ[MODELS_VARIABLE] = models
     run(declaration(), limits=_LIMITS)

@@ -1,5 +1,4 @@
-"""The current model of a pipeline, or its shadow, in a process that goes on running: noticed when it changes, cheaply,
-between windows."""
+"""The current model of a pipeline, or its shadow, in a process that goes on running."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +14,15 @@ _LOOK_EVERY = 1.0
 class Watcher:
     """Gives the model to score the next window with.
 
-    Looks at the link (CURRENT or SHADOW) at most once a second, and loads only when it points elsewhere. A version that
-    cannot be used is said once, and the model before it stays. `clock` gives seconds, and may be replaced in tests.
+    The watcher reads the link at most once a second, and loads a version only when the link points elsewhere. A version
+    that cannot be used is logged once, and the model before it stays.
+
+    Args:
+        store: the pipeline's versions.
+        pipeline: the pipeline.
+        log: writes a message.
+        clock: the time in seconds; tests replace it.
+        link: CURRENT or SHADOW.
     """
 
     def __init__(
@@ -37,7 +43,7 @@ class Watcher:
         self._model: Model | None = None
 
     def model(self) -> Model | None:
-        """The model as of now; None while there is none that fits."""
+        """Return the current model; None while there is none that fits."""
         if self._pace.due():
             self._look()
         return self._model

@@ -1,1 +1,11 @@
-"""Windows: aggregates of raw points, which fields are complete, blocks of history."""
+"""Windows: half-open intervals of one series, with the aggregates of their points.
+
+In the order in which data pass them:
+
+- `arrays`: the names of array types and of a series' key.
+- `aggregate`: the aggregates of one window's raw points, as InfluxQL computes them.
+- `series`: the windows of one series, as serving, backtest and catch-up bring them.
+- `windows`: the windows of all series as columns, as training brings them.
+- `completeness`: which windows may be scored, and with which of their fields.
+- `blocks`: a history in blocks of time, for hold-outs.
+"""
