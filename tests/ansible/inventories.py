@@ -26,7 +26,7 @@ FOUR = {"influxdb": ["influx1"], "kapacitor": ["kap1", "kap2"], "grafana": ["gra
 
 
 def defaults() -> dict[str, Any]:
-    """The defaults of all roles that need no templating."""
+    """Return the defaults of all roles that need no templating."""
     values: dict[str, Any] = {}
     for path in [*ROLES.glob("*/defaults/main.yml"), *ROLES.glob("*/defaults/main/*.yml")]:
         values.update(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
@@ -34,7 +34,7 @@ def defaults() -> dict[str, Any]:
 
 
 def host(name: str, **supplied: Any) -> Host:
-    """A host with the defaults, and what the inventory says of it."""
+    """Return a host with the defaults and the variables that an inventory supplies."""
     effective = {
         **defaults(),
         "stack_dir": "/srv/influx-anomaly/anomaly",
@@ -48,7 +48,7 @@ def host(name: str, **supplied: Any) -> Host:
 def inventory(
     groups: dict[str, list[str]] | None = None, *, each: dict[str, Any] | None = None, **own: Any
 ) -> Inventory:
-    """An inventory: `each` holds variables of all hosts, and keyword arguments those of single hosts by their names."""
+    """Return an inventory with variables of all hosts (`each`) and of single hosts, by their names as keywords."""
     groups = ONE if groups is None else groups
     names = list(dict.fromkeys(name for members in groups.values() for name in members))
     hosts = {name: host(name, **{**(each or {}), **own.get(name, {})}) for name in names}

@@ -29,7 +29,7 @@ HOST = "here"
 
 
 def variables(role: str, **more: Any) -> dict[str, Any]:
-    """What a role sees on a host that is in every group: its defaults and vars, those of the role stack, and `more`."""
+    """Return a role's variables on a host in every group: its defaults and vars, those of role stack, and `more`."""
     loader = DataLoader()
     found: dict[str, Any] = {}
     files = [
@@ -55,7 +55,7 @@ def variables(role: str, **more: Any) -> dict[str, Any]:
 
 
 def render(path: str, role: str, extra: Mapping[str, Any] | None = None, **more: Any) -> str:
-    """Renders the template (a path below the repository's root) with the role's variables.
+    """Render the template (a path below the repository's root) with the role's variables.
 
     `extra` are variables of the template alone, such as a loop's.
     """
@@ -66,5 +66,5 @@ def render(path: str, role: str, extra: Mapping[str, Any] | None = None, **more:
 
 
 def value(name: str, role: str, **more: Any) -> Any:
-    """The value of one of the role's variables."""
+    """Return the value of one of the role's variables."""
     return Templar(DataLoader(), variables(role, **more)).template(trust_as_template("{{ " + name + " }}"))

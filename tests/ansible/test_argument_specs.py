@@ -85,7 +85,7 @@ def test_specification_and_defaults_have_the_same_values(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_defaults_are_of_the_specified_types(role: str) -> None:
+def test_defaults_have_the_specified_types(role: str) -> None:
     specified = options(role)
     values = {name: value for name, value in defaults(role).items() if not is_template(value) and name in specified}
     specification = {name: {**specified[name], "required": False} for name in values}

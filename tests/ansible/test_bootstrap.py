@@ -90,7 +90,7 @@ def machine(tmp_path: Path, environment: Path) -> Machine:
 OLD_PYTHON = 'case "$*" in *version_info*) exit 1 ;; esac; exit 99'
 
 
-def test_everything_is_there(machine: Machine) -> None:
+def test_an_environment_is_made_once(machine: Machine) -> None:
     machine.program("python3", machine.python)
     run = machine.bootstrap()
     assert run.returncode == 0, run.stdout + run.stderr
@@ -114,7 +114,7 @@ def test_a_changed_lock_is_installed_into_the_same_environment(machine: Machine)
     assert marker.exists()
 
 
-def test_dev_contains_tools(machine: Machine) -> None:
+def test_the_set_dev_contains_tools(machine: Machine) -> None:
     machine.program("python3", machine.python)
     assert machine.bootstrap("dev").returncode == 0
     assert "up to date" in machine.bootstrap("tools").stdout
@@ -196,7 +196,7 @@ def test_ansibles_programs_start_through_scripts_ansible(machine: Machine) -> No
     assert run.stdout == f"['{program}', 'site.yml', '-e', 'a b']\n"
 
 
-def test_a_locale_that_is_not_installed_will_do(machine: Machine) -> None:
+def test_a_locale_that_is_not_installed_does_not_matter(machine: Machine) -> None:
     machine.program("python3", machine.python)
     run = machine.bootstrap(LC_ALL="xx_XX.UTF-8")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -204,7 +204,7 @@ def test_a_locale_that_is_not_installed_will_do(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("sudo", [False, True])
-def test_python_is_too_old(machine: Machine, sudo: bool) -> None:
+def test_a_newer_python_is_installed_where_python_is_too_old(machine: Machine, sudo: bool) -> None:
     machine.program("python3", OLD_PYTHON)
     machine.program("python3.11", machine.python)
     hidden = (machine.bin / "python3.11").rename(machine.tree / "python3.11")
@@ -221,7 +221,7 @@ def test_python_is_too_old(machine: Machine, sudo: bool) -> None:
     assert "python3.11" in run.stdout
 
 
-def test_venv_is_missing(machine: Machine) -> None:
+def test_venv_is_installed_where_it_is_missing(machine: Machine) -> None:
     machine.program("python3", machine.python)
     (machine.bin / "python3.novenv").touch()
     machine.program("apt-get", f'case "$*" in install*-venv*) rm "{machine.bin}/python3.novenv" ;; esac')
@@ -231,7 +231,7 @@ def test_venv_is_missing(machine: Machine) -> None:
     assert f"apt-get install -y --no-install-recommends python{minor}-venv" in machine.called("apt-get")
 
 
-def test_neither_root_nor_sudo(machine: Machine) -> None:
+def test_missing_packages_without_root_or_sudo_are_refused_with_the_fix(machine: Machine) -> None:
     machine.program("python3", OLD_PYTHON)
     machine.program("apt-get", "")
     (machine.bin / "id").unlink()
@@ -242,7 +242,7 @@ def test_neither_root_nor_sudo(machine: Machine) -> None:
     assert not machine.called("apt-get")
 
 
-def test_a_system_without_apt(machine: Machine) -> None:
+def test_a_system_without_apt_is_refused_with_the_fix(machine: Machine) -> None:
     machine.program("python3", OLD_PYTHON)
     run = machine.bootstrap()
     assert run.returncode != 0
@@ -271,7 +271,7 @@ def test_a_failed_installation_is_tried_again(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("prod",), ("tools", "dev"), ("../x",)])
-def test_an_unknown_set(machine: Machine, arguments: tuple[str, ...]) -> None:
+def test_an_unknown_set_is_refused_with_the_known_sets(machine: Machine, arguments: tuple[str, ...]) -> None:
     run = machine.bootstrap(*arguments)
     assert run.returncode != 0
     assert "unknown set" in run.stderr

@@ -106,7 +106,7 @@ def state(status: str = "running", health: str | None = None, restarts: int = 0,
         (state("restarting", "unhealthy", 3), "crashing"),
     ],
 )
-def test_verdict(inspected: dict[str, Any] | None, verdict: str) -> None:
+def test_a_verdict_follows_from_the_engines_state(inspected: dict[str, Any] | None, verdict: str) -> None:
     assert container_verdict(inspected) == verdict
 
 

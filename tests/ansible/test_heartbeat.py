@@ -29,18 +29,18 @@ ROOT = Path(__file__).resolve().parents[2]
         (b"a\n" + b"y" * 9000 + b"\nlast", "last"),
     ],
 )
-def test_last_line(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_the_last_line_is_the_last_printable_one(tmp_path: Path, content: bytes, expected: str) -> None:
     log = tmp_path / "log"
     log.write_bytes(content)
     assert last_line(log) == expected
 
 
-def test_last_line_of_no_file(tmp_path: Path) -> None:
+def test_a_missing_file_has_an_empty_last_line(tmp_path: Path) -> None:
     assert last_line(tmp_path / "none") == ""
     assert last_line(tmp_path) == ""
 
 
-def test_duration() -> None:
+def test_a_duration_reads_as_people_write_it() -> None:
     assert [duration(seconds) for seconds in (0, 59.9, 60, 185)] == ["0 s", "59 s", "1 min 00 s", "3 min 05 s"]
 
 
@@ -57,7 +57,7 @@ def heartbeat(said: Queue[str]) -> Iterator[LongTaskReporter]:
     beat.close()
 
 
-def test_it_speaks_of_the_running_task(heartbeat: LongTaskReporter, said: Queue[str], tmp_path: Path) -> None:
+def test_a_long_task_is_reported_by_its_name(heartbeat: LongTaskReporter, said: Queue[str], tmp_path: Path) -> None:
     log = tmp_path / "build.log"
     log.write_text("from an earlier run\n", encoding="utf-8")
     heartbeat.start("Build the image")
@@ -72,7 +72,7 @@ def test_it_speaks_of_the_running_task(heartbeat: LongTaskReporter, said: Queue[
     assert next(line for line in lines if "The next" in line).endswith("The next")
 
 
-def test_it_is_silent_between_tasks(said: Queue[str]) -> None:
+def test_nothing_is_reported_between_tasks(said: Queue[str]) -> None:
     beat = LongTaskReporter(said.put, after=3600, every=3600)
     beat.start("Quick")
     beat.stop()
@@ -106,7 +106,7 @@ PLAY = """
 
 
 @pytest.mark.parametrize("options", [[], ["--check"]])
-def test_in_a_run(tmp_path: Path, options: list[str]) -> None:
+def test_a_run_of_ansible_prints_a_line_for_a_long_task(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "play.yml").write_text(PLAY, encoding="utf-8")
     (tmp_path / "x.log").write_text("from an earlier run\n", encoding="utf-8")
     process = subprocess.Popen(

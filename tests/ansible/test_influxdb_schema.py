@@ -110,7 +110,7 @@ class TestProblems:
         found: list[str] = SCHEMA.problems({"username": "admin", "databases": [], "users": [], **more})
         return " ".join(found)
 
-    def test_none(self) -> None:
+    def test_a_sound_description_has_no_problems(self) -> None:
         described = [database("db", policy("p", duration="1h30m"))]
         assert self.problems(databases=described, users=[user("u", grants={"db": "ALL"})]) == ""
 
@@ -126,7 +126,7 @@ class TestProblems:
             ({"users": [user("admin")]}, ["'admin'", "username"]),
         ],
     )
-    def test_each_names_what_and_how(self, more: dict[str, Any], words: list[str]) -> None:
+    def test_each_problem_names_the_thing_and_the_fix(self, more: dict[str, Any], words: list[str]) -> None:
         assert all(word in self.problems(**more) for word in words), self.problems(**more)
 
 
@@ -142,19 +142,19 @@ class TestInfluxql:
             ("1w", 168 * HOUR),
         ],
     )
-    def test_durations(self, text: str, nanoseconds: int) -> None:
+    def test_durations_of_influxql_and_go_are_read(self, text: str, nanoseconds: int) -> None:
         assert duration_ns(text) == nanoseconds
 
     @pytest.mark.parametrize("text", ["", "5", "5 m", "-1h", "1y", "h"])
-    def test_what_is_no_duration(self, text: str) -> None:
+    def test_another_text_is_not_a_duration(self, text: str) -> None:
         with pytest.raises(ValueError, match="30d"):
             duration_ns(text)
 
-    def test_quoting(self) -> None:
+    def test_names_and_strings_are_quoted(self) -> None:
         assert identifier('a"b\\c') == r'"a\"b\\c"'
         assert string("a'b\\c") == r"'a\'b\\c'"
 
-    def test_privileges(self) -> None:
+    def test_privileges_leave_out_revoked_ones(self) -> None:
         rows = [
             {"database": "a", "privilege": "ALL PRIVILEGES"},
             {"database": "b", "privilege": "READ"},
@@ -258,6 +258,6 @@ class TestSubscriptions:
         result = SUBSCRIPTIONS.run(self.influx(), self.parameters(expected={"db": ["autogen", "x"], "y": ["z"]}), True)
         assert result["missing"] == ["db.x", "y.z"]
 
-    def test_addresses(self) -> None:
+    def test_an_address_lacks_scheme_and_token(self) -> None:
         assert SUBSCRIPTIONS.address("http://~subscriber:a@b:9092") == "b:9092"
         assert SUBSCRIPTIONS.address("udp://10.0.0.1:9100") == "10.0.0.1:9100"

@@ -20,7 +20,7 @@ TASK = {"name": "load", "enabled": True}
         ({"item": TASK, "msg": "Kapacitor does not answer"}, False, "Kapacitor does not answer"),
     ],
 )
-def test_a_task_s_finding(result: dict[str, Any], ok: bool, problem: str) -> None:
+def test_a_task_that_would_change_is_a_problem(result: dict[str, Any], ok: bool, problem: str) -> None:
     (finding,) = value("results | kapacitor_task_findings", "kapacitor", results=[result])
     assert (finding["what"], finding["ok"]) == ("Task load executes without an error", ok)
     assert problem in finding["problem"]

@@ -33,7 +33,7 @@ def handler(handler_id: str = "web", topic: str = "anomaly", match: str = "", **
     return {"id": handler_id, "topic": topic, "kind": "post", "options": text, "match": match}
 
 
-def test_what_has_to_be_done_follows_from_what_is_there() -> None:
+def test_changes_follow_from_existing_and_described_handlers() -> None:
     places = ("t", "a"), ("t", "b"), ("t", "c")
     one, two = {"kind": "post"}, {"kind": "log"}
     there = {places[0]: one, places[1]: one}
@@ -53,12 +53,12 @@ def test_what_has_to_be_done_follows_from_what_is_there() -> None:
         ([handler(), handler()], "'web' is there twice for topic 'anomaly'"),
     ],
 )
-def test_handlers_that_cannot_be(handlers: list[dict[str, Any]], message: str) -> None:
+def test_wrong_descriptions_are_refused(handlers: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(MODULE.HandlerError, match=message):
         MODULE.described("ours.", handlers)
 
 
-def test_the_inventory_s_handlers_as_the_module_takes_them() -> None:
+def test_the_inventorys_handlers_as_the_module_takes_them() -> None:
     listed = [{"id": "web", "kind": "post", "options": {"url": SECRET}}, {"id": "x", "kind": "log", "topic": "t"}]
     assert value("__kapacitor_handlers", "kapacitor", kapacitor_alert_handlers=listed, stack_name="s") == [
         {"id": "web", "kind": "post", "options": json.dumps({"url": SECRET}), "topic": "s"},
@@ -66,7 +66,7 @@ def test_the_inventory_s_handlers_as_the_module_takes_them() -> None:
     ]
 
 
-def test_what_verify_says() -> None:
+def test_findings_name_topics_and_changes() -> None:
     result = {
         "actions": [],
         "topics": [{"id": "anomaly", "handlers": ["influx-anomaly.web"]}, {"id": "t", "handlers": []}],
@@ -102,7 +102,7 @@ class TestSections:
         assert found["httppost"] == self.SERVICES["httppost"]
         assert found["teams"] == {"enabled": False}
 
-    def test_of_several_none_is_made_the_default(self) -> None:
+    def test_several_sections_have_no_default(self) -> None:
         found = tomllib.loads(sections({"slack": [{"workspace": "a"}, {"workspace": "b", "default": True}]}))
         assert [entry.get("default") for entry in found["slack"]] == [None, True]
 
@@ -137,7 +137,7 @@ def run(kapacitord: Kapacitord) -> Iterator[Run]:
 
 @pytest.mark.containers
 class TestAgainstKapacitor:
-    def test_a_life(self, run: Run, kapacitord: Kapacitord) -> None:
+    def test_handlers_are_created_updated_and_removed(self, run: Run, kapacitord: Kapacitord) -> None:
         assert run(handler())["actions"] == ["created anomaly/ours.web"]
         assert not run(handler())["changed"]
         assert run(handler(match="level() == CRITICAL"))["actions"] == ["updated anomaly/ours.web"]

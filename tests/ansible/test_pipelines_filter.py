@@ -33,18 +33,18 @@ def named(*names: str, **more: Any) -> list[dict[str, Any]]:
     return [{**PIPELINE, "name": name, **more} for name in names]
 
 
-def test_a_valid_list() -> None:
+def test_a_valid_list_has_no_problems() -> None:
     assert pipeline_problems([PIPELINE]) == []
     assert normalize([PIPELINE])[0]["retention_policy"] == "autogen"
 
 
-def test_an_invalid_list() -> None:
+def test_an_invalid_list_is_refused_with_the_key() -> None:
     assert any("window" in line for line in pipeline_problems([{**PIPELINE, "window": "x"}]))
     with pytest.raises(AnsibleFilterError, match="window"):
         normalize([{**PIPELINE, "window": "x"}])
 
 
-def test_a_specification() -> None:
+def test_a_specification_is_safe_inside_a_tickscript() -> None:
     text = canonical_json({**PIPELINE, "measurement": "it's"})
     assert "'" not in text
     assert json.loads(text)["measurement"] == "it's"
@@ -61,7 +61,7 @@ def test_a_model_does_not_fit_what_changes_scores() -> None:
     assert "which computes features or scores otherwise" in misfit({**manifest, "schema": SCHEMA - 1}, PIPELINE)
 
 
-def test_pipelines_that_the_trainer_looks_after() -> None:
+def test_the_trainer_trains_enabled_pipelines_that_ask_for_it() -> None:
     asking = {"training": {"on_drift": True}}
     pipelines = [*named("a"), *named("b", **asking), *named("c", enabled=False, **asking)]
     assert [pipeline["name"] for pipeline in self_training(pipelines)] == ["b"]

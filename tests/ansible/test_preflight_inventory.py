@@ -130,7 +130,7 @@ def test_ports_of_different_hosts_may_be_equal() -> None:
         ("k3x9", "fewer than 8"),
     ],
 )
-def test_a_secret_that_is_none(password: str, wrong: str) -> None:
+def test_a_weak_secret_is_refused_and_not_shown(password: str, wrong: str) -> None:
     message = the_problem(inventory(each={"secrets_given": {"grafana_admin_password": password}}))
     assert message.startswith("secrets_given.grafana_admin_password = (hidden): ")
     assert wrong in message
@@ -141,17 +141,17 @@ def test_a_secret_that_is_none(password: str, wrong: str) -> None:
     )
 
 
-def test_a_secret_that_is_one() -> None:
+def test_a_random_secret_passes() -> None:
     assert problems(inventory(each={"secrets_given": {"grafana_admin_password": "b7c1e09d54"}})) == []
 
 
-def test_secrets_of_the_wrong_kind() -> None:
+def test_secrets_of_a_wrong_type_are_refused() -> None:
     assert the_problem(inventory(each={"secrets_given": "b7c1e09d54"})).startswith(
         "secrets_given = (hidden): is not a map"
     )
 
 
-def test_a_secret_inside_of_a_list() -> None:
+def test_a_weak_secret_inside_of_a_list_is_refused() -> None:
     users = [{"name": "reader", "password": "changeme"}]
     message = the_problem(inventory(each={"influxdb_users": users}))
     assert message.startswith("influxdb_users[0].password = (hidden): ")
@@ -161,7 +161,7 @@ def test_a_secret_inside_of_a_list() -> None:
 @pytest.mark.parametrize(
     ("password", "allowed"), [("changeme", False), ("<token>", False), ("t0k", True), ("{" * 3 + "a b" * 99, True)]
 )
-def test_a_registry_gives_the_passwords_it_gives(password: str, allowed: bool) -> None:
+def test_a_registrys_password_may_be_short(password: str, allowed: bool) -> None:
     given = {"image_registry_username": "me", "image_registry_password": password}
     found = problems(inventory(each=given))
     assert (found == []) is allowed, found
@@ -203,7 +203,7 @@ def test_an_archive_is_complete(archive: Path, removed: str | None, wrong: str |
     assert found == [] if wrong is None else found[0].startswith(f"image_archive_dir = {archive.name}: {wrong}")
 
 
-def test_an_archive_that_is_not_there() -> None:
+def test_a_missing_archive_folder_is_refused() -> None:
     message = the_problem(inventory(each={"image_source": "archive", "image_archive_dir": "/no/such/folder"}))
     assert message.startswith("image_archive_dir = /no/such/folder: there is no such folder on the controller")
 
@@ -211,22 +211,22 @@ def test_an_archive_that_is_not_there() -> None:
 # Groups
 
 
-def test_nobody_has_influxdb() -> None:
+def test_an_inventory_without_influxdb_is_refused() -> None:
     message = problems(inventory({**ONE, "influxdb": []}))[0]
     assert message.startswith("group influxdb = []: has no host, and influxdb_external_url is not set")
 
 
-def test_two_have_influxdb() -> None:
+def test_two_hosts_with_influxdb_are_refused() -> None:
     message = the_problem(inventory({**ONE, "influxdb": ["one", "two"]}, each={"stack_bind_address": "192.0.2.1"}))
     assert message.startswith('group influxdb = ["one", "two"]: has more than one host')
 
 
-def test_influxdb_here_and_elsewhere() -> None:
+def test_an_influxdb_host_beside_an_external_url_is_refused() -> None:
     message = problems(inventory(each={"influxdb_external_url": "http://influx.example:8086"}))[0]
     assert message.startswith("influxdb_external_url = http://influx.example:8086: is set, and the group influxdb has")
 
 
-def test_an_external_influxdb() -> None:
+def test_an_external_influxdb_must_reach_kapacitor() -> None:
     groups = {**ONE, "influxdb": []}
     given = {"influxdb_external_url": "http://influx.example:8086"}
     message = the_problem(inventory(groups, each=given))
@@ -238,7 +238,7 @@ def test_an_external_influxdb() -> None:
 @pytest.mark.parametrize(
     "url", ["influx.example:8086", "udp://influx.example", "http://", "http://x:port", "http://x/db"]
 )
-def test_an_external_influxdb_that_is_no_url(url: str) -> None:
+def test_an_external_influxdb_without_a_url_is_refused(url: str) -> None:
     found = problems(inventory({**ONE, "influxdb": []}, each={"influxdb_external_url": url}))
     assert f"influxdb_external_url = {url}: is not the URL of an InfluxDB" in found[0]
 
@@ -250,22 +250,22 @@ def test_credentials_in_a_url_are_not_repeated() -> None:
     assert "b7c1e09d54" not in "\n".join(found)
 
 
-def test_nobody_has_kapacitor() -> None:
+def test_an_inventory_without_kapacitor_is_refused() -> None:
     found = problems(inventory({**ONE, "kapacitor": []}))
     assert found[0].startswith("group kapacitor = []: has no host")
 
 
-def test_a_misspelt_group() -> None:
+def test_a_misspelt_group_is_named_with_the_right_one() -> None:
     groups = {"influxdb": ["one"], "kapacitors": ["one"], "grafana": ["one"], "chronograf": ["one"]}
     assert any("group kapacitors" in line and "did you mean kapacitor?" in line for line in problems(inventory(groups)))
 
 
-def test_a_pipeline_on_a_host_that_is_no_kapacitor() -> None:
+def test_a_pipeline_on_a_host_without_kapacitor_is_refused() -> None:
     message = the_problem(inventory(each={"pipelines": [{**PIPELINE, "kapacitor": "kap9"}]}))
     assert message == "pipelines[0].kapacitor = kap9: is not a host of the group kapacitor. Fix: one of one"
 
 
-def test_services_that_others_cannot_reach() -> None:
+def test_services_that_others_cannot_reach_are_refused() -> None:
     found = problems(inventory(FOUR))
     assert any(
         line.startswith("influx1: stack_bind_address = 127.0.0.1: InfluxDB listens on influx1 alone") for line in found
@@ -274,17 +274,17 @@ def test_services_that_others_cannot_reach() -> None:
     assert not any(line.startswith("graf1:") for line in found)
 
 
-def test_an_address_that_leads_back() -> None:
+def test_an_address_that_leads_back_is_refused() -> None:
     found = problems(reachable_four(influx1={"stack_address": "localhost"}))
     assert found[0].startswith("influx1: stack_address = localhost: leads every other host back to itself")
 
 
-def test_one_machine_listed_twice() -> None:
+def test_a_machine_that_is_listed_twice_is_refused() -> None:
     found = the_problem(reachable_four(kap1={"stack_address": "192.0.2.5"}, kap2={"stack_address": "192.0.2.5"}))
     assert found.startswith("kap2: stack_address = 192.0.2.5: kap1 has the same address and kapacitor_port (9092)")
 
 
-def test_hosts_of_different_stacks() -> None:
+def test_hosts_of_different_stacks_are_refused() -> None:
     found = the_problem(reachable_four(kap2={"stack_name": "other"}))
     assert found.startswith("stack_name: is not the same on all hosts of the inventory: kap2 differ")
 
@@ -304,19 +304,19 @@ def test_hosts_of_different_stacks() -> None:
         ({"name": ""}, "name"),
     ],
 )
-def test_a_wrong_pipeline(change: dict[str, Any], expected: str) -> None:
+def test_a_wrong_pipeline_is_refused_with_its_place(change: dict[str, Any], expected: str) -> None:
     found = problems(inventory(each={"pipelines": [{**PIPELINE, **change}]}))
     assert found
     assert all(line.startswith("pipelines[0]") for line in found)
     assert any(expected in line for line in found)
 
 
-def test_a_pipeline_without_a_field() -> None:
+def test_a_pipeline_without_a_field_is_refused() -> None:
     pipeline = {key: value for key, value in PIPELINE.items() if key != "measurement"}
     assert 'pipelines[0] "printer": measurement: is missing' in the_problem(inventory(each={"pipelines": [pipeline]}))
 
 
-def test_two_pipelines_of_one_name() -> None:
+def test_two_pipelines_of_one_name_are_refused() -> None:
     assert "printer" in the_problem(inventory(each={"pipelines": [PIPELINE, PIPELINE]}))
 
 

@@ -29,24 +29,24 @@ def module() -> ModuleType:
     return loaded
 
 
-def test_memory(module: ModuleType) -> None:
+def test_memory_is_at_most_that_of_the_machine(module: ModuleType) -> None:
     assert 0 < module.memory_mb() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
 
 
-def test_disk_of_a_folder_that_is_not_there(module: ModuleType, tmp_path: Path) -> None:
+def test_a_missing_folder_has_the_disk_of_its_parent(module: ModuleType, tmp_path: Path) -> None:
     found = module.disk(str(tmp_path / "a" / "b"))
     assert found["existing"] == str(tmp_path)
     assert found["free_mb"] > 0
     assert found["writable"] is True
 
 
-def test_disk_below_a_file(module: ModuleType, tmp_path: Path) -> None:
+def test_a_folder_below_a_file_is_not_writable(module: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     assert module.disk(str(tmp_path / "file" / "a"))["writable"] is False
 
 
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
-def test_listeners(module: ModuleType, family: int, address: str) -> None:
+def test_a_listener_has_its_address_and_process(module: ModuleType, family: int, address: str) -> None:
     with socket.socket(family) as server:
         try:
             server.bind((address, 0))
@@ -64,7 +64,7 @@ def test_listeners(module: ModuleType, family: int, address: str) -> None:
     ("address", "own"),
     [("127.0.0.1", True), ("127.0.0.9", True), ("0.0.0.0", True), ("192.0.2.1", False), ("eth0", True)],
 )
-def test_own_addresses(module: ModuleType, address: str, own: bool) -> None:
+def test_only_addresses_of_the_host_are_its_own(module: ModuleType, address: str, own: bool) -> None:
     assert module.is_own(address) is own
 
 
@@ -113,7 +113,7 @@ def engine_socket(tmp_path: Path) -> Iterator[Path]:
         thread.join()
 
 
-def test_engine(module: ModuleType, engine_socket: Path) -> None:
+def test_an_engine_is_read_with_its_containers(module: ModuleType, engine_socket: Path) -> None:
     found = module.engine(str(engine_socket))
     assert found["answers"] is True
     assert (found["name"], found["version"], found["api"]) == ("Engine", "26.1.5", "1.45")
@@ -124,7 +124,7 @@ def test_engine(module: ModuleType, engine_socket: Path) -> None:
     ]
 
 
-def test_no_engine(module: ModuleType, tmp_path: Path) -> None:
+def test_a_missing_engine_has_a_reason(module: ModuleType, tmp_path: Path) -> None:
     found = module.engine(str(tmp_path / "docker.sock"))
     assert found["answers"] is False
     assert "No such file" in found["reason"]
@@ -148,7 +148,7 @@ def refusing_server() -> Iterator[str]:
         thread.join()
 
 
-def test_reach(module: ModuleType, refusing_server: str) -> None:
+def test_any_answer_counts_as_reached(module: ModuleType, refusing_server: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{unused.getsockname()[1]}/"

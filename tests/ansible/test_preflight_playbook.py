@@ -66,7 +66,7 @@ def run(folder: Path, variables: str, *options: str) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("options", [[], ["--check"]])
-def test_everything_at_once(tmp_path: Path, options: list[str]) -> None:
+def test_all_problems_are_told_at_once(tmp_path: Path, options: list[str]) -> None:
     result = run(tmp_path, WRONG, *options)
     output = result.stdout + result.stderr
     assert result.returncode != 0
@@ -86,7 +86,7 @@ def test_everything_at_once(tmp_path: Path, options: list[str]) -> None:
     assert output.count("Fix: ") >= 6
 
 
-def test_a_bare_inventory_with_an_engine_of_ones_own(tmp_path: Path) -> None:
+def test_an_engine_that_does_not_answer_is_a_problem_where_docker_is_not_managed(tmp_path: Path) -> None:
     variables = f"docker_manage: false\ndocker_socket: {tmp_path}/none.sock\nstack_dir: {tmp_path}/stack\n"
     result = run(tmp_path, variables)
     output = result.stdout + result.stderr

@@ -44,7 +44,7 @@ def of(**variables: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_registries(variables: dict[str, Any], needed: dict[str, list[str]]) -> None:
+def test_registries_follow_from_the_source_of_images(variables: dict[str, Any], needed: dict[str, list[str]]) -> None:
     found = of(**variables)
     assert found["needed"] == needed
     assert {url for urls in needed.values() for url in urls} <= set(found["fixes"]) or not needed
@@ -76,10 +76,10 @@ def test_a_single_host_is_not_named() -> None:
 
 
 @pytest.mark.parametrize(("value", "managed"), [("false", False), ("no", False), (False, False), ("True", True)])
-def test_truth_given_as_text(value: object, managed: bool) -> None:
+def test_texts_of_the_command_line_count_as_booleans(value: object, managed: bool) -> None:
     """As `-e docker_manage=false` gives it."""
     assert of(docker_manage=value)["docker_manage"] is managed
 
 
-def test_truth_that_is_none_is_left_out() -> None:
+def test_texts_that_are_not_booleans_are_false() -> None:
     assert of(preflight_any_os=["perhaps"])["any_os"] is False

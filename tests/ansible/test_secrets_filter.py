@@ -9,7 +9,7 @@ NAMES = ["influxdb_admin_password", "grafana_admin_password"]
 GOOD = {"influxdb_admin_password": "q7Ww2kLm0PzX", "grafana_admin_password": "n3Rt8vYb5CdE"}
 
 
-def test_good_ones_pass() -> None:
+def test_random_secrets_pass() -> None:
     assert secrets_problems(GOOD, NAMES, "/secrets") == []
 
 
@@ -35,7 +35,7 @@ def test_good_ones_pass() -> None:
         (12345678, "not a string"),
     ],
 )
-def test_bad_ones_are_named_and_not_shown(value: object, said: str) -> None:
+def test_unfit_secrets_are_named_and_not_shown(value: object, said: str) -> None:
     (problem,) = secrets_problems({**GOOD, "grafana_admin_password": value}, NAMES, "/secrets")
     assert problem.startswith("grafana_admin_password ")
     assert said in problem
@@ -44,13 +44,13 @@ def test_bad_ones_are_named_and_not_shown(value: object, said: str) -> None:
         assert value not in problem.replace("grafana_admin_password", "")
 
 
-def test_a_missing_one_is_told_unless_some_may_be_missing() -> None:
+def test_a_missing_secret_is_told_unless_secrets_may_be_missing() -> None:
     one = {"influxdb_admin_password": GOOD["influxdb_admin_password"]}
     assert len(secrets_problems(one, NAMES, "/secrets")) == 1
     assert secrets_problems(one, NAMES, "/secrets", partial=True) == []
 
 
-def test_unknown_names_are_told_with_those_there_are() -> None:
+def test_unknown_names_are_told_with_the_known_ones() -> None:
     (problem,) = secrets_problems({**GOOD, "grafana_password": "q7Ww2kLm0PzX"}, NAMES, "/secrets", partial=True)
     assert "grafana_password is no secret of a stack" in problem
     assert "grafana_admin_password" in problem

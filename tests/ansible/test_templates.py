@@ -77,7 +77,7 @@ def queries(node: Any) -> Iterator[str]:
 
 class TestTask:
     @each
-    def test_the_script_is_the_repository_s_and_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
+    def test_the_script_is_the_repositorys_and_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
         comment, _, rest = task(pipeline)["script"].partition("\n\n")
         assert comment.startswith("// ")
         assert rest == find_script(normalize([pipeline])[0], Path())
@@ -358,13 +358,13 @@ class TestDashboard:
             assert '"printer" =~ /^$tag1$/' in query
 
     @each
-    def test_the_udf_s_queries_keep_to_its_pipeline_and_time(self, pipeline: dict[str, Any]) -> None:
+    def test_the_udfs_queries_keep_to_its_pipeline_and_time(self, pipeline: dict[str, Any]) -> None:
         asked = [query for query in queries(dashboard(pipeline)["panels"]) if 'FROM "udf"' in query]
         assert len(asked) == 6
         for query in asked:
             assert f"WHERE \"udf\" = 'anomaly' AND \"task\" = '{pipeline['name']}' AND $timeFilter" in query
 
-    def test_the_udf_s_queries_ask_for_fields_that_it_writes(self) -> None:
+    def test_the_udfs_queries_ask_for_fields_that_it_writes(self) -> None:
         with Harness(declaration(), options={"spec": canonical_json(normalize([PLAIN])[0])}) as harness:
             harness.handler.events.add("unscored windows", 1)
             harness.tick()

@@ -82,7 +82,7 @@ class TestPreflight:
         assert place in found[0]
         assert fix in found[0].split("Fix: ")[1]
 
-    def test_a_pipeline_s_name_is_taken(self, root: Path) -> None:
+    def test_a_pipelines_name_is_taken(self, root: Path) -> None:
         task = {**TASK, "name": PIPELINE["name"], "script": "load.tick"}
         (line,) = self.found(root, {"moving": {"tasks": [task]}})
         assert "another task or a pipeline has this name" in line
@@ -104,7 +104,7 @@ class TestRendering:
         assert isinstance(found, dict)
         return found
 
-    def test_a_folder_s_module_is_run_by_the_image_s_python(self) -> None:
+    def test_a_folders_module_is_run_by_the_image_s_python(self) -> None:
         functions = self.functions(moving={"env": {"LEVEL": "3"}})
         assert set(functions) == {"anomaly", "moving"}
         moving = functions["moving"]
