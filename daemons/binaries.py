@@ -20,8 +20,11 @@ class NoBinary(Exception):
 
 
 def binary(program: str, component: str, directory: Path) -> Path:
-    """The program of an image of ours (`images/build.py` knows its component), taken out into `directory`. Raises
-    NoBinary."""
+    """Copy a program out of one of our images into `directory`; `images/build.py` knows the component.
+
+    Raises:
+        NoBinary: when there is no such image, or it cannot be read.
+    """
     path_variable, image_variable = program.upper(), f"{component.upper()}_IMAGE"
     given = os.environ.get(path_variable)
     if given:

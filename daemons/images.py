@@ -8,7 +8,9 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def built_image(component: str) -> str:
-    """Reference of the image of a component that `images/build.py` knows, such as `influxdb`, whether it is there or
-    not."""
+    """Return the reference of a component's image, whether it is built or not.
+
+    `images/build.py` knows the components, such as `influxdb`.
+    """
     command = [sys.executable, str(_ROOT / "images" / "build.py"), "tag", component]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,5 +1,7 @@
-"""A real kapacitord for one test or benchmark: its own port, data directory and log, UDFs configured, and an InfluxDB
-if one is given."""
+"""A real kapacitord for one test or benchmark.
+
+It has a port, a data directory and a log of its own, configured UDFs, and an InfluxDB if one is given.
+"""
 
 import json
 import re
@@ -92,8 +94,11 @@ class Answer:
 
 
 class Kapacitord(Daemon):
-    """kapacitord as a process. `functions`: [prog, arg, ...] of each UDF by name, or the path of its socket;
-    influxdb: the address of one to write to; more: further sections of its configuration."""
+    """kapacitord as a process.
+
+    `functions` has each UDF's [prog, arg, ...] by name, or the path of its socket. `influxdb` is the address of an
+    InfluxDB to write to, and `more` holds further sections of the configuration.
+    """
 
     def __init__(
         self,
@@ -276,11 +281,11 @@ class Collector(Receiver):
         ]
 
     def wait_for(self, count: int) -> list[dict[str, Any]]:
-        """Wait for at least so many points, and give all."""
+        """Wait for at least `count` points, and return all of them."""
         self.wait_until(lambda: sum(len(row["values"]) for row in self.series) >= count)
         return self.points
 
     def wait_for_series(self, count: int) -> list[dict[str, Any]]:
-        """Wait for at least so many posts, and give all."""
+        """Wait for at least `count` posts, and return all of them."""
         self.wait_until(lambda: len(self.series) >= count)
         return self.series

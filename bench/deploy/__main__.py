@@ -1,4 +1,4 @@
-"""python -m bench.deploy"""
+"""The entry of `python -m bench.deploy`."""
 
 import sys
 

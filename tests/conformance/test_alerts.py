@@ -39,7 +39,7 @@ PIPELINE: dict[str, Any] = {
     "periods": {"merge": "20s", "silence": "1m"},
 }
 P1 = "pipeline=printer,printer=p1"
-# Of the third window.
+# The begin of the third window.
 SINCE = "2024-01-01 00:00:20 UTC"
 
 

@@ -71,7 +71,7 @@ def long(server: Influxd) -> TimeRange:
 
 @pytest.fixture
 def influxdb(server: Influxd) -> Iterator[Influxd]:
-    """The same, and an empty database for the results of a test."""
+    """The server with an empty database for the results of a test."""
     server.create("broken")
     yield server
     assert list(server.client.query('DROP DATABASE "broken"', "")) == []

@@ -157,7 +157,7 @@ def batch(influxd: Influxd, pipeline: Pipeline, model: Model) -> Iterator[Result
 
 
 def assert_one(stream: dict[Point, dict[str, Any]], batch: dict[Point, dict[str, Any]]) -> None:
-    """The same points, and numbers within 1e-9."""
+    """Both have equal points, with numbers within 1e-9."""
     assert stream.keys() == batch.keys()
     for point, fields in batch.items():
         assert stream[point].keys() == fields.keys(), point

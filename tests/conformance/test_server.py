@@ -20,7 +20,7 @@ def task(udf: str, measurement: str, collector: Collector) -> str:
 
 
 def counts(collector: Collector, number: int) -> dict[str, list[int]]:
-    """The field `count` of so many points, by measurement, in order of arrival."""
+    """Return the field `count` of `number` points, by measurement, in order of arrival."""
     found: dict[str, list[int]] = {}
     for point in collector.wait_for(number):
         found.setdefault(point["name"], []).append(point["count"])
@@ -28,7 +28,7 @@ def counts(collector: Collector, number: int) -> dict[str, list[int]]:
 
 
 def connections(server: Server, number: int) -> list[int]:
-    """The processes of the server's connections, once there are so many: that of an Info ends a little later."""
+    """Return the processes of the server's connections, once there are `number`; that of an Info ends later."""
     wait_until(lambda: len(server.connections()) == number, f"{number} connections: {server.connections()}")
     return server.connections()
 

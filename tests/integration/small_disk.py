@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Mounts a file system of so many MiB at `folder`, which is made, and takes both away at the end."""
+    """Mount a file system of `megabytes` MiB at `folder`, which is created, and remove both at the end."""
     folder.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "none", str(folder)], check=True)
     try:

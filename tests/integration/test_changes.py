@@ -149,7 +149,7 @@ def _rooms(stack: Stack) -> dict[str, Any]:
 
 
 def _definitions(stack: Stack) -> dict[str, dict[str, Any]]:
-    """Of each task what changes when it is touched; the rest are counters."""
+    """Return for each task the keys that change when it is touched; its other keys are counters."""
     keys = ("script", "dbrps", "status", "executing", "error", "created", "modified", "last-enabled")
     return {name: {key: task[key] for key in keys} for name, task in stack.kapacitor().tasks().items()}
 

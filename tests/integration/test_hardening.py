@@ -177,7 +177,7 @@ def test_no_secret_is_in_ansibles_output(stack: Stack) -> None:
 
 
 def test_no_secret_is_in_environments_or_command_lines(stack: Stack) -> None:
-    """Of any process in the containers; `ps` shows command lines to every user of the host."""
+    """No process in the containers has one: `ps` shows command lines to every user of the host."""
     for service, container in stack.containers().items():
         for process in _processes(container):
             for name in ("environ", "cmdline"):

@@ -57,5 +57,5 @@ def test_windows_that_a_gap_touches_need_no_score() -> None:
 
     faults = (gap(65, 95, "hotend", "bed", "air"), gap(200, 201, "bed"))
     stream = PrinterStream(START_MS, START_MS + 320_000, 1_000, 2, 1, faults)
-    # Of 30 windows the gaps touch those that begin at 60, 70, 80, 90 and 200 s; what comes later does not count.
+    # The gaps touch five of 30 windows, those that begin at 60, 70, 80, 90 and 200 s; what comes later does not count.
     assert complete_windows(stream, 10_000, START_MS + 300_000) == {"printer-1": 25, "printer-2": 30}

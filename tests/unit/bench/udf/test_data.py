@@ -1,4 +1,4 @@
-"""The load: so many points, so many groups, line protocol that is well formed."""
+"""The load has the asked number of points and groups, as well-formed line protocol."""
 
 import re
 
