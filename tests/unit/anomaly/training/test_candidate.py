@@ -6,7 +6,7 @@ import pytest
 from anomaly.models.model import Model
 from anomaly.pipeline import normalize
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Feedback, Mark
-from anomaly.training.candidate import challenge
+from anomaly.training.candidate import compare_candidate
 from anomaly.training.fit import TrainedModel, train
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
@@ -35,7 +35,7 @@ def faulty() -> TrainedModel:
 
 def test_an_equal_is_as_good(model: Model) -> None:
     clean = history(11)
-    found = challenge(model, SEEN, train(PIPELINE, clean, "new", 0), clean, [])
+    found = compare_candidate(model, SEEN, train(PIPELINE, clean, "new", 0), clean, [])
     assert found.worse == ()
     assert (found.current, found.windows, found.unseen, found.planted) == (model.version, 2400, True, 240)
     assert found.found.candidate > 0.7
@@ -46,16 +46,16 @@ def test_what_the_current_model_was_trained_on_counts_where_there_is_nothing_els
     model: Model, trained: TrainedModel
 ) -> None:
     windows = trained.calibration_set.windows
-    found = challenge(model, SEEN, trained, windows, [])
+    found = compare_candidate(model, SEEN, trained, windows, [])
     assert (found.windows, found.unseen, found.calmer, found.worse) == (4000, False, False, ())
     assert found.found.current == found.found.candidate
     # The last 300 windows of both series are new: enough to go by them.
-    assert challenge(model, (0, 17_000 * 10**9), trained, windows, []).windows == 600
+    assert compare_candidate(model, (0, 17_000 * 10**9), trained, windows, []).windows == 600
 
 
 def test_a_model_of_little_history_is_refused_for_what_it_misses(model: Model) -> None:
     little = history(31, seconds=2_100)
-    found = challenge(model, SEEN, train(PIPELINE, little, "new", 0), little, [])
+    found = compare_candidate(model, SEEN, train(PIPELINE, little, "new", 0), little, [])
     (reason,) = found.worse
     assert reason.startswith("it misses offsets that the current one finds (")
     assert found.found.candidate < found.found.current - 0.25
@@ -64,7 +64,7 @@ def test_a_model_of_little_history_is_refused_for_what_it_misses(model: Model) -
 def test_a_model_of_a_history_with_a_fault_is_refused_for_what_it_no_longer_sees(
     model: Model, faulty: TrainedModel
 ) -> None:
-    found = challenge(model, SEEN, faulty, history(21, FAULT), [])
+    found = compare_candidate(model, SEEN, faulty, history(21, FAULT), [])
     (reason,) = found.worse
     assert reason.startswith("it misses offsets")
 
@@ -76,7 +76,7 @@ def test_after_a_drift_the_candidate_is_better(model: Model, change: str) -> Non
     values[:, 2] += 5.0 if change == "level" else 0.0
     if change == "noise":
         values[:, ::2] = printers.LEVEL + 3.0 * (values[:, ::2] - printers.LEVEL)
-    found = challenge(model, SEEN, train(PIPELINE, moved, "new", 0), moved, [])
+    found = compare_candidate(model, SEEN, train(PIPELINE, moved, "new", 0), moved, [])
     assert found.calmer
     assert found.worse == ()
     assert found.loud_per_day.candidate < 10
@@ -85,20 +85,20 @@ def test_after_a_drift_the_candidate_is_better(model: Model, change: str) -> Non
 
 def test_a_confirmed_period_must_still_be_found(model: Model, faulty: TrainedModel) -> None:
     mark = Mark(TRUE, LATER_NS + 405 * WINDOW_NS, LATER_NS + 430 * WINDOW_NS, {})
-    found = challenge(model, SEEN, faulty, history(21, FAULT), [mark])
+    found = compare_candidate(model, SEEN, faulty, history(21, FAULT), [mark])
     assert found.missed == (mark.id,)
     assert f"it no longer finds what was marked as true: {mark.id}" in found.worse
     # A model that is loud all the time finds it by chance.
     moved = history(21, FAULT)
     moved.values[:, 0] += 20.0
     candidate = train(PIPELINE, moved, "new", 0)
-    assert challenge(model, SEEN, candidate, moved, [mark]).missed == ()
+    assert compare_candidate(model, SEEN, candidate, moved, [mark]).missed == ()
 
 
 def test_a_learned_false_alarm_must_not_come_back(trained: TrainedModel, faulty: TrainedModel) -> None:
     mark = Mark(FALSE_ALARM, LATER_NS + 405 * WINDOW_NS, LATER_NS + 430 * WINDOW_NS, {})
     elsewhere = Mark(FALSE_ALARM, 0, WINDOW_NS, {})
-    found = challenge(faulty.model, SEEN, trained, history(21, FAULT), [mark, elsewhere])
+    found = compare_candidate(faulty.model, SEEN, trained, history(21, FAULT), [mark, elsewhere])
     assert found.raised == (mark.id,)
     assert f"it raises again what was marked as a false alarm: {mark.id}" in found.worse
 
@@ -107,7 +107,7 @@ def test_a_false_alarm_is_learned_without_blinding_the_model(model: Model) -> No
     usual = history(21, printers.Fault("offset", (1,), 4_050, 50, 12))
     mark = Mark(FALSE_ALARM, LATER_NS + 405 * WINDOW_NS, LATER_NS + 410 * WINDOW_NS, {})
     weighted, alike = (
-        challenge(model, SEEN, train(PIPELINE, usual, "new", 0, feedback=feedback), usual, [mark])
+        compare_candidate(model, SEEN, train(PIPELINE, usual, "new", 0, feedback=feedback), usual, [mark])
         for feedback in (Feedback(PIPELINE, [mark]), None)
     )
     assert (weighted.worse, weighted.raised) == ((), ())
@@ -121,11 +121,11 @@ def test_a_candidate_that_is_loud_in_usual_data_is_refused(model: Model) -> None
     # As if it had been calibrated to another noise.
     scores = candidate.calibration_set.scores
     scores[:: len(scores) // 97] += 50.0
-    assert challenge(model, SEEN, candidate, usual, []).worse == ("it would open more periods in usual data",)
+    assert compare_candidate(model, SEEN, candidate, usual, []).worse == ("it would open more periods in usual data",)
     # Six loud windows among 2,400 may be chance.
     scores[:] = np.minimum(scores, 1.0)
     scores[:: len(scores) // 6] += 50.0
-    assert challenge(model, SEEN, candidate, usual, []).worse == ()
+    assert compare_candidate(model, SEEN, candidate, usual, []).worse == ()
 
 
 def test_nothing_is_planted_into_spreads() -> None:
@@ -133,5 +133,5 @@ def test_nothing_is_planted_into_spreads() -> None:
     whole = history(61)
     windows = Windows(whole.keys, whole.series, whole.begin_ns, whole.values[:, 1::2], whole.counts)
     trained = train(pipeline, windows, "new", 0)
-    found = challenge(trained.model, SEEN, trained, windows, [])
+    found = compare_candidate(trained.model, SEEN, trained, windows, [])
     assert (found.planted, found.found.candidate, found.worse) == (0, 0.0, ())

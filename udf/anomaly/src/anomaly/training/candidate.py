@@ -1,21 +1,21 @@
 """The gate's last question: does a candidate do at least as well as the current model?
 
-Without labels for every window, "as well" is three things, and both models are asked the same:
+Without labels for every window, "as well" means three things, and both models answer the same questions:
 
-- *Calm.* On windows that were held back from the candidate, and from the current model too where there are enough of
-  those, how many would open a period? Time is cut into stretches, and a stretch counts for the calmer model: a fault
-  that lasts is one stretch or two, not a thousand windows. A sign test says whether that could be chance.
-- *Watchful.* Offsets of known sizes, in units of the new history's own spread, are planted into single windows; which
-  are found? A model of too little history sees little of anything, and one of a history with a fault in it no longer
-  sees that field go that way: so all are looked at together, and each field and direction for itself. McNemar's test
-  (Psychometrika 12, 1947), and margins: two models of equal histories differ, too.
-- *Corrected.* What people said: a confirmed period that the current model finds must still be found, a false alarm that
-  the current model no longer raises must not come back. Each is a fact of its own, so no test is asked.
+- *Calm.* How many held-out windows would open a period? The windows are held out from the candidate, and from the
+  current model too where there are enough of those. Time is cut into stretches, and a stretch counts for the calmer
+  model, so that a fault that lasts is one stretch or two and not a thousand windows. A sign test says whether the
+  difference may be chance.
+- *Watchful.* Offsets of known sizes, in units of the new history's own spread, are planted into single windows. Which
+  of them are found? A model of too little history sees little of anything, and a model of a history with a fault no
+  longer sees that field go that way. So all offsets are looked at together, and each field and direction by itself.
+  McNemar's test (Psychometrika 12, 1947) and margins decide, as two models of equal histories differ, too.
+- *Corrected.* A confirmed period that the current model finds must still be found, and a false alarm that the current
+  model no longer raises must not come back. Each of them is a fact of its own, so no test is needed.
 
 After a drift the current model is loud, and loud models find everything. So the share of windows that are loud anyway
-is taken off what the current one finds; where the candidate is calmer beyond chance, or has learned what people said is
-usual, only a big loss is held against it; and where the current one is loud most of the time, confirmed periods are
-not.
+is taken off what the current model finds. Where the candidate is calmer beyond chance, or has learned a false alarm,
+only a big loss counts against it. Where the current model is loud most of the time, confirmed periods do not count.
 """
 
 from collections.abc import Sequence
@@ -36,37 +36,48 @@ from anomaly.training.gate import MIN_WINDOWS
 from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import DETECTOR_LEAD_IN_WINDOWS, Windows
 
-# What may happen by chance once in a hundred comparisons of equals.
+# A difference is beyond chance if equal models show it at most once in a hundred comparisons.
 _CHANCE = 0.01
 _STRETCHES = 50
-# Planted offsets of a field, and of all together at most; their sizes are in scales of the series.
+# Offsets that are planted into one field, and at most into all fields; their sizes are in scales of the series.
 _OF_A_FIELD, _PLANTED = 80, 400
 _SIZES = (6.0, 9.0, 13.0, 19.0)
-# Their ways: name, sign, and the direction of fields to which that way is the other one.
+# The ways of offsets: name, sign, and the `direction` of the fields for which that way does not count.
 _WAYS = (("upwards", 1.0, "low"), ("downwards", -1.0, "high"))
-# Shares of all, and of one field in one direction, that may be lost. Measured on simulated printers: between models of
-# 5 hours at most 0.16 and 0.30, of 2 hours after 5 at most 0.22 and 0.43; of 50 minutes after 5 hours 0.28 or more of
-# all; with an unnoticed offset in 3 % of the history 0.78 or more of its field and direction. A candidate that is
-# calmer, or has learned a false alarm, may lose the third share, of all.
+# Shares of all offsets, and of one field's in one direction, that a candidate may lose, and of all if it is excused.
+# Simulated printers lose at most 0.16 and 0.30 between models of 5 hours, and 0.22 and 0.43 with 2 hours after 5; they
+# lose 0.28 or more of all with 50 minutes, and 0.78 or more of a field with an unnoticed offset in 3 % of the history.
 _MARGIN, _MARGIN_OF_ONE, _MARGIN_OF_EXCUSED = 0.25, 0.5, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class FigurePair:
-    """A figure of both models."""
+    """One figure of both models.
+
+    Attributes:
+        current: the current model's.
+        candidate: the candidate's.
+    """
 
     current: float
     candidate: float
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
+class CandidateComparison:
     """How a candidate did beside the current version.
 
-    windows: held back from the candidate. unseen: whether from the current version, too. loud_per_day: windows of one
-    series beyond `periods.open`. planted: offsets; found: the share of them that is beyond `periods.open`. missed: ids
-    of confirmed periods that only the current version finds. raised: ids of false alarms that only the candidate
-    raises. calmer: whether the candidate is, beyond chance. worse: for people, why it is refused; empty when it is not.
+    Attributes:
+        current: the current version.
+        windows: how many windows were held out from the candidate.
+        unseen: whether they were held out from the current version, too.
+        loud_per_day: windows of one series a day beyond `periods.open`.
+        planted: how many offsets were planted.
+        found: the share of them that is beyond `periods.open`.
+        missed: ids of confirmed periods that only the current version finds.
+        raised: ids of false alarms that only the candidate raises.
+        calmer: whether the candidate is calmer beyond chance.
+        worse: sentences for people on why the candidate is refused; empty when it is not.
     """
 
     current: str
@@ -81,7 +92,7 @@ class Challenge:
     worse: tuple[str, ...]
 
     def __str__(self) -> str:
-        """The figures, for people."""
+        """Return the figures for people."""
         loud, found = self.loud_per_day, self.found
         return (
             f"on {self.windows} windows, "
@@ -91,40 +102,44 @@ class Challenge:
         )
 
 
-def challenge(
+def compare_candidate(
     current: Model, seen: tuple[int, int], candidate: TrainedModel, history: Windows, marks: Sequence[Mark]
-) -> Challenge:
-    """Compares two models of one pipeline.
+) -> CandidateComparison:
+    """Compare a candidate with the current model of its pipeline.
 
-    seen: the range that the current one was trained on, [begin, end) in nanoseconds. history: all windows that were
-    read, those that marks keep out of training among them.
+    Args:
+        current: the current model.
+        seen: begin and end of the range that the current model was trained on, in nanoseconds.
+        candidate: the new model.
+        history: all windows that were read, with those that marks of feedback exclude from training.
+        marks: all marks of the pipeline.
     """
-    held_back, pipeline = candidate.calibration_set, current.pipeline
-    begin_ns = held_back.windows.begin_ns
-    compared = held_back.scored & ((begin_ns < seen[0]) | (begin_ns >= seen[1]))
+    calibration_set, pipeline = candidate.calibration_set, current.pipeline
+    begin_ns = calibration_set.windows.begin_ns
+    compared = calibration_set.scored & ((begin_ns < seen[0]) | (begin_ns >= seen[1]))
     unseen = int(compared.sum()) >= MIN_WINDOWS
     if not unseen:
-        compared = held_back.scored
+        compared = calibration_set.scored
     loud = _severities(current, candidate, compared) >= pipeline.periods.open
     current_loud, candidate_loud = _stretches(begin_ns[compared], loud)
     calmer = _beyond_chance((current_loud > candidate_loud).sum(), (candidate_loud > current_loud).sum())
     louder = _beyond_chance((candidate_loud > current_loud).sum(), (current_loud > candidate_loud).sum())
-    planted = _plant(candidate.model, held_back.windows, np.flatnonzero(compared))
+    planted = _plant(candidate.model, calibration_set.windows, np.flatnonzero(compared))
     found = np.array([[_finds(model, one) for one in planted] for model in (current, candidate.model)], dtype=np.bool_)
     shares = found.mean(axis=1) if planted else np.zeros(2)
     marked = _MarkComparison(current, candidate.model, history, marks)
     missed = marked.wrong_alone(TRUE, right=True) if (current_loud > 0).mean() <= 0.5 else ()
     raised = marked.wrong_alone(FALSE_ALARM, right=False)
-    # What people said is usual is to be missed from now on.
-    told = marked.right_alone(FALSE_ALARM, right=False)
-    blinder = _blinder(planted, found, float(loud[0].mean()), excused=calmer or bool(told))
+    # A candidate that has learned a false alarm misses its like from now on.
+    learned = marked.right_alone(FALSE_ALARM, right=False)
+    blinder = _blinder(planted, found, float(loud[0].mean()), excused=calmer or bool(learned))
     worse = (
         (louder, "it would open more periods in usual data"),
         (blinder, blinder),
         (missed, f"it no longer finds what was marked as true: {', '.join(missed)}"),
         (raised, f"it raises again what was marked as a false alarm: {', '.join(raised)}"),
     )
-    return Challenge(
+    return CandidateComparison(
         current=current.version,
         windows=int(compared.sum()),
         unseen=unseen,
@@ -139,16 +154,16 @@ def challenge(
 
 
 def _severities(current: Model, candidate: TrainedModel, compared: NDArray[np.bool_]) -> Floats:
-    """Both models' (2, k), of the k compared windows (n,)."""
-    held_back = candidate.calibration_set
-    shown = held_back.windows.with_lead_in(compared)
-    scores = score_windows(current.scaling, current.detector, held_back.windows.where(shown))[compared[shown]]
-    mine = held_back.scores[compared[held_back.scored]]
-    return np.stack([current.severities(scores), candidate.model.severities(mine)])
+    """Return both models' severities, shape (2, k), of the k compared windows; compared: shape (n,)."""
+    calibration_set = candidate.calibration_set
+    led_in = calibration_set.windows.with_lead_in(compared)
+    scores = score_windows(current.scaling, current.detector, calibration_set.windows.where(led_in))[compared[led_in]]
+    candidate_scores = calibration_set.scores[compared[calibration_set.scored]]
+    return np.stack([current.severities(scores), candidate.model.severities(candidate_scores)])
 
 
 class _MarkComparison:
-    """What both models find where marks are."""
+    """Which marks each of both models gets right."""
 
     def __init__(self, current: Model, candidate: Model, history: Windows, marks: Sequence[Mark]) -> None:
         feedback = Feedback(current.pipeline, marks)
@@ -159,11 +174,11 @@ class _MarkComparison:
         ]
 
     def wrong_alone(self, kind: str, *, right: bool) -> tuple[str, ...]:
-        """Ids of marks in the history that only the candidate gets wrong; right: whether there is a period."""
+        """Return ids of marks that only the candidate gets wrong; right: whether there should be a period."""
         return self._ids(kind, right, not right)
 
     def right_alone(self, kind: str, *, right: bool) -> tuple[str, ...]:
-        """Likewise, that only the candidate gets right."""
+        """Return ids of marks that only the candidate gets right; right: whether there should be a period."""
         return self._ids(kind, not right, right)
 
     def _ids(self, kind: str, current: bool, candidate: bool) -> tuple[str, ...]:
@@ -172,7 +187,14 @@ class _MarkComparison:
 
 @dataclass(frozen=True, slots=True)
 class _PlantedOffset:
-    """Windows of one series, of which the last has an offset. way: of which field, and where to."""
+    """Windows of one series, of which the last has an offset.
+
+    Attributes:
+        way: the field of the offset, and where it goes.
+        key: the series.
+        begin_ns: the begins of the windows, shape (n,).
+        values: their aggregates, shape (n, d).
+    """
 
     way: tuple[str, str]
     key: tuple[str, ...]
@@ -181,10 +203,10 @@ class _PlantedOffset:
 
 
 def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_PlantedOffset]:
-    """Offsets that count at evenly spread places: each field and size in turn, up and down."""
-    wanted = features(model.pipeline)
+    """Plant offsets that count at evenly spread places: each field and size in turn, up and down."""
+    columns_of = features(model.pipeline)
     levels: dict[str, list[int]] = {}
-    for column, feature in enumerate(wanted):
+    for column, feature in enumerate(columns_of):
         if feature.aggregate not in SHAPES:
             levels.setdefault(feature.field, []).append(column)
     watched = {field.name: field for field in model.pipeline.watched}
@@ -217,9 +239,17 @@ def _finds(model: Model, planted: _PlantedOffset) -> bool:
 
 
 def _blinder(planted: Sequence[_PlantedOffset], found: NDArray[np.bool_], loud: float, *, excused: bool) -> str:
-    """What the candidate no longer finds of what was planted, by what both models found (2, p); empty where that is
-    little, or may be chance. loud: the share of all windows that is loud to the current one. excused: whether there is
-    a reason to find less."""
+    """Return what the candidate no longer finds of the planted offsets, as a sentence.
+
+    Args:
+        planted: the p offsets.
+        found: which of them both models find, shape (2, p).
+        loud: the share of all windows that is loud to the current model.
+        excused: whether there is a reason to find less.
+
+    Returns:
+        The sentence; empty where the loss is small, or may be chance.
+    """
     every = (np.ones(len(planted), dtype=np.bool_), "", _MARGIN_OF_EXCUSED if excused else _MARGIN)
     ways = sorted({one.way for one in planted})
     each = (
@@ -240,12 +270,12 @@ def _blinder(planted: Sequence[_PlantedOffset], found: NDArray[np.bool_], loud: 
 
 
 def _stretches(begin_ns: NDArray[np.int64], loud: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """(2, stretches): how many of both models' windows (2, n) are loud in stretches of time with equally many."""
+    """Count both models' loud windows, shape (2, n), in stretches of equally many windows; shape (2, stretches)."""
     order = np.argsort(begin_ns, kind="stable")
     return np.array([[part.sum() for part in np.array_split(row[order], _STRETCHES)] for row in loud])
 
 
 def _beyond_chance(ahead: int, behind: int, chance: float = _CHANCE) -> bool:
-    """Whether of `ahead + behind` fair coins so many hardly ever fall on one given side."""
+    """Check whether `ahead` of `ahead + behind` fair coins hardly ever fall on one given side."""
     total = int(ahead + behind)
     return bool(sum(comb(total, number) for number in range(int(ahead), total + 1)) < chance * 2**total)

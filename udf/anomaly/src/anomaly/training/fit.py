@@ -1,9 +1,8 @@
 """From windows to a model, deterministic for a seed.
 
-Calibration needs scores of windows that the forest has not seen. A split at one point in time would show it, say, a
-night after training on a day; so history is cut into short blocks, each block is scored by a forest that was trained
-without it, and all of these scores together calibrate the final forest, which is trained on everything
-("cross-fitting").
+Calibration needs scores of windows that the forest has not seen. A split at one point in time might train on a day and
+calibrate on a night. So history is cut into short blocks, each block is scored by a forest that was trained without it,
+and these scores together calibrate the final forest, which is trained on everything ("cross-fitting").
 
 The folds are fitted at the same time, by threads: numpy and scikit-learn leave the interpreter to others while they
 compute, and windows need not be copied to other processes. Each fold has a seed of its own, so the number of threads
@@ -33,15 +32,20 @@ from anomaly.windows.blocks import FOLDS, Blocks
 from anomaly.windows.completeness import scorable_windows
 from anomaly.windows.windows import Windows
 
-# Scoring costs some 10 us a window or more, and calibration gains little from more than this: of each block, only the
-# begin is then scored.
+# Scoring costs some 10 us a window or more, and calibration gains little from more windows than this. Where there are
+# more, only the begin of each block is scored.
 _MOST_CALIBRATED = 200_000
 
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """What a model was calibrated with. windows: all n that it was trained on. scored: (n,), those that were also
-    scored by a detector that had not seen them. scores: theirs (k,)."""
+    """What a model was calibrated with.
+
+    Attributes:
+        windows: the n windows that the model was trained on.
+        scored: which of them a detector that had not seen them scored, shape (n,).
+        scores: the scores of these k windows, shape (k,).
+    """
 
     windows: Windows
     scored: NDArray[np.bool_]
@@ -50,8 +54,16 @@ class CalibrationSet:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model, the library's own forest (for people), what it was trained on, how good it looks, and what the
-    history was enough for."""
+    """A model, and what is known of its training.
+
+    Attributes:
+        model: the model.
+        estimator: the library's own object, for people; None where the detector has none.
+        calibration_set: what the model was trained on and calibrated with.
+        left_out: how many windows could not be used.
+        quality: how good the model looks.
+        plan: what the history was enough for.
+    """
 
     model: Model
     estimator: object
@@ -62,7 +74,7 @@ class TrainedModel:
 
     @property
     def windows(self) -> int:
-        """How many it was trained on."""
+        """How many windows the model was trained on."""
         return len(self.calibration_set.windows)
 
 
@@ -75,11 +87,21 @@ def train(
     jobs: int = 1,
     feedback: Feedback | None = None,
 ) -> TrainedModel:
-    """jobs: how many threads. feedback: which windows are false alarms; what must be left out is left out already.
+    """Train and calibrate a model.
 
-    Raises Refused when the windows are too few, incomplete or too odd.
+    Args:
+        pipeline: the pipeline.
+        windows: the history, without the windows that marks of feedback exclude.
+        version: the model's name.
+        seed: the seed of everything random.
+        progress: is told how far the training is.
+        jobs: how many threads the training may use.
+        feedback: the marks that confirm windows as usual.
+
+    Raises:
+        Refused: the windows are too few, incomplete or too odd.
     """
-    # Training only: joblib is not part of serving.
+    # Imported here, as joblib is not part of serving.
     from joblib import Parallel, delayed
 
     progress = progress or SilentProgress()
@@ -92,27 +114,27 @@ def train(
     for line in planned.lines():
         progress.say(line)
     blocks = Blocks(usable.begin_ns, planned.periods_ns)
-    told = (feedback or Feedback(pipeline)).confirmed_usual(usable)
-    scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), told)
+    confirmed_usual = (feedback or Feedback(pipeline)).confirmed_usual(usable)
+    scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), confirmed_usual)
     detector_declaration = declaration(pipeline.detector)
     parts = np.empty((len(usable), len(detector_declaration.parts)))
 
     def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
         others = blocks.trained_on(fold)
-        scaling, fitted, _ = _fit(pipeline, planned, usable.where(others), told[others], seed + 1 + fold)
-        mine = blocks.held_back(fold) & scored
-        shown = usable.with_lead_in(mine)
-        windows, kept = usable.where(shown), mine[shown]
-        return mine, np.stack([score_windows(scaling, detector, windows)[kept] for detector in fitted], axis=1)
+        scaling, fitted, _ = _fit(pipeline, planned, usable.where(others), confirmed_usual[others], seed + 1 + fold)
+        held_out = blocks.held_back(fold) & scored
+        led_in = usable.with_lead_in(held_out)
+        windows, kept = usable.where(led_in), held_out[led_in]
+        return held_out, np.stack([score_windows(scaling, detector, windows)[kept] for detector in fitted], axis=1)
 
     steps = FOLDS + 1
     folds = Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(
         delayed(calibrated)(fold) for fold in range(FOLDS)
     )
-    for done, (mine, scores) in enumerate(folds, 1):
-        parts[mine] = scores
+    for done, (held_out, scores) in enumerate(folds, 1):
+        parts[held_out] = scores
         progress.at(done / steps, "of the forests fitted, those for the calibration first")
-    scaling, fitted, estimator = _fit(pipeline, planned, usable, told, seed, keep=True, jobs=jobs)
+    scaling, fitted, estimator = _fit(pipeline, planned, usable, confirmed_usual, seed, keep=True, jobs=jobs)
     hold_out = HoldOut(parts[scored], pipeline.windows_per_day, planned.long)
     detector, held_back = detector_declaration.combine(fitted, hold_out)
     quality = check_quality(pipeline, usable.begin_ns[scored], held_back, blocks.number[scored])
@@ -126,7 +148,7 @@ def _fit(
     pipeline: Pipeline,
     planned: TrainingPlan,
     windows: Windows,
-    told: NDArray[np.bool_],
+    confirmed_usual: NDArray[np.bool_],
     seed: int,
     *,
     keep: bool = False,
@@ -149,7 +171,7 @@ def _fit(
         windows.begin_ns,
         pipeline.window_ns,
         planned.long,
-        confirmed_usual=told if told.any() else None,
+        confirmed_usual=confirmed_usual if confirmed_usual.any() else None,
         sides=None if scaling.relevance is None else scaling.relevance.sides,
         season_ns=pipeline.season_ns,
         per_series=planned.own,
@@ -160,10 +182,13 @@ def _fit(
     return scaling, [each.detector for each in fitted], next(estimators, None)
 
 
-def _calibrating(usable: Windows, scored: NDArray[np.bool_], told: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(n,): the windows to calibrate with: of those that are scored, what is neither a false alarm nor its aftermath,
-    which would have the same pass unseen everywhere. All, where too few are left."""
-    kept = scored & ~usable.with_lead_out(told) if told.any() else scored
+def _calibrating(usable: Windows, scored: NDArray[np.bool_], confirmed_usual: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which windows calibrate the model, shape (n,).
+
+    False alarms and their aftermath are left out, as their scores would hide their like everywhere. Where too few
+    windows are left, all scored windows calibrate.
+    """
+    kept = scored & ~usable.with_lead_out(confirmed_usual) if confirmed_usual.any() else scored
     return kept if kept.sum() >= MIN_WINDOWS else scored
 
 

@@ -1,4 +1,4 @@
-"""The quality gate: what is too little, too odd or too noisy to become a model."""
+"""The quality gate: refuses history that is too short, too odd or too incomplete to become a model."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,25 +14,30 @@ from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 
 MIN_WINDOWS = 200
-# Of a field that windows may lack.
+# Windows that a field which windows may lack must have at least.
 MIN_WINDOWS_OF_FIELD = 50
-# A share of held-back windows beyond `periods.open` that is worth a warning: by calibration, there should be hardly
-# any.
+# The share of held-out windows beyond `periods.open` that is worth a warning; calibration expects hardly any.
 _SAID = 0.001
-# A share of blocks that look like nothing in the others: history that changes so much does not say what is usual.
+# The share of blocks that look like nothing in the others from which on history does not say what is usual.
 _ODD_BLOCKS = 0.2
-# Blocks of fewer windows are put together for that: scores that sum up the last windows make or break a short block.
+# Shorter blocks are put together for that, as scores that sum up the last windows make or break a short block.
 _LEAST_WINDOWS = 40
 
 
 class Refused(Exception):
-    """Training that must not become a model; the message says why and what to do."""
+    """A training that must not become a model; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """expected_per_day, observed_per_day: windows of one series beyond `periods.open`, by calibration and of those held
-    back. odd_blocks: the share of blocks of history that look like nothing in the others. warnings: for people."""
+    """How good a model looks.
+
+    Attributes:
+        expected_per_day: windows of one series a day that are beyond `periods.open`, by calibration.
+        observed_per_day: the same of the held-out windows.
+        odd_blocks: the share of blocks of history that look like nothing in the others.
+        warnings: sentences for people.
+    """
 
     expected_per_day: float
     observed_per_day: float
@@ -41,8 +46,16 @@ class Quality:
 
 
 def check_windows(pipeline: Pipeline, windows: Windows, whole: NDArray[np.bool_]) -> None:
-    """Raises Refused when fewer than MIN_WINDOWS windows are usable, by their whole fields (k, f), or fewer than
-    MIN_WINDOWS_OF_FIELD have some field; names what is missing in the others."""
+    """Check that enough windows are usable.
+
+    Args:
+        pipeline: the pipeline.
+        windows: all windows that were read.
+        whole: the complete fields of the k usable windows, shape (k, f).
+
+    Raises:
+        Refused: fewer than MIN_WINDOWS windows are usable, or fewer than MIN_WINDOWS_OF_FIELD of them have some field.
+    """
     if len(whole) >= MIN_WINDOWS:
         there = whole.sum(axis=0)
         rarest = int(there.argmin())
@@ -72,8 +85,17 @@ def check_windows(pipeline: Pipeline, windows: Windows, whole: NDArray[np.bool_]
 def check_quality(
     pipeline: Pipeline, begin_ns: NDArray[np.int64], held_back: Floats, block: NDArray[np.intp]
 ) -> Quality:
-    """Looks at the scores (n,) of held-back windows, their begins and blocks. Raises Refused when history changes too
-    much to say what is usual."""
+    """Judge a model by the scores of held-out windows.
+
+    Args:
+        pipeline: the pipeline.
+        begin_ns: the begins of the windows, shape (n,).
+        held_back: their scores, shape (n,).
+        block: the block of each window, shape (n,).
+
+    Raises:
+        Refused: history changes too much to say what is usual.
+    """
     limit = pipeline.periods.open
     block = block // -(-_LEAST_WINDOWS * len(np.unique(block)) // len(block))
     odd = _odd_blocks(held_back, block)
@@ -96,15 +118,18 @@ def check_quality(
 
 
 def _odd_blocks(held_back: Floats, block: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Blocks of which half is rarer than a tenth of the usual block."""
+    """Return the blocks of which half is rarer than a tenth of the usual block."""
     numbers = np.unique(block)
     medians, rare = np.array([np.quantile(held_back[block == number], [0.5, 0.9]) for number in numbers]).T
     return np.asarray(numbers[medians > np.median(rare)])
 
 
 def _loud(held_back: Floats, odd: NDArray[np.bool_], windows_per_day: float, limit: float) -> NDArray[np.bool_]:
-    """Windows beyond `limit` of a calibration without them: what is beyond is set aside, again and again, until nothing
-    more is. The first calibration must not be spoilt by what it is to find, so it goes by a median."""
+    """Return the windows that are beyond a severity by a calibration without them, shape (n,).
+
+    What is beyond is set aside, again and again, until nothing more is. The first calibration goes by a median, so that
+    the windows that it is to find do not spoil it.
+    """
     loud = np.zeros_like(odd)
     calibration = calibrate(held_back[~odd], robust=True)
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""What the whole history decides before any part of it is trained on: folds are then fitted as the model itself is."""
+"""What the whole history decides before training, so that folds are fitted as the model itself is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +18,16 @@ from anomaly.windows.windows import Windows
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """long: `FeatureHistory.is_long`. context: what is used of it. columns: its names. own: (s,), which
-    series get a model of their own; None: none. parameters: the pipeline's, with the context that is used."""
+    """What a history is enough for.
+
+    Attributes:
+        keys: the series.
+        long: whether the history is long, as `FeatureHistory.is_long` says.
+        context: which parts of the asked context are used, and why the others are not.
+        columns: the names of the context's columns.
+        own: which series get a model of their own, shape (s,); None: none of them.
+        parameters: the pipeline's parameters, with the context that is used.
+    """
 
     keys: tuple[tuple[str, ...], ...]
     long: bool
@@ -30,11 +38,11 @@ class TrainingPlan:
 
     @property
     def periods_ns(self) -> list[int]:
-        """What of time the detector knows: a day, a week."""
+        """The periods of time that the detector knows, such as a day and a week."""
         return [context.PERIODS_NS[kind] for kind in self.context.used if kind in context.PERIODS_NS]
 
     def lines(self) -> list[str]:
-        """What is not as one may have thought, for people."""
+        """Return sentences for people about what differs from what they asked for."""
         lines = [f"the forest does not look at {kind}: {reason}" for kind, reason in self.context.left_out.items()]
         if self.parameters.get("models") == "own":
             number = 0 if self.own is None else int(self.own.sum())
@@ -55,7 +63,12 @@ class TrainingPlan:
 
 
 def plan(pipeline: Pipeline, usable: Windows) -> TrainingPlan:
-    """Of the windows to train on, each series in the order of time."""
+    """Decide what the history is enough for.
+
+    Args:
+        pipeline: the pipeline.
+        usable: the windows to train on, each series in the order of time.
+    """
     lengths = np.bincount(usable.series, minlength=len(usable.keys))
     long = len(usable) >= LONG_WINDOWS * len(usable.keys)
     owning = pipeline.parameters.get("models") == "own"

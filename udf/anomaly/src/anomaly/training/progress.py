@@ -1,6 +1,6 @@
-"""How far a training is: a bar that moves on a terminal, a line now and then in a log.
+"""Says how far a training is: a bar that moves on a terminal, a line now and then in a log.
 
-No library: the image that trains is the one that serves, and a bar is not worth a dependency of it.
+The image that trains also serves, and a bar is not worth a dependency of it; so this is not a library's bar.
 """
 
 import sys
@@ -9,33 +9,33 @@ from collections.abc import Callable
 from typing import Protocol, TextIO
 
 _WIDTH = 30
-# A terminal's eye, and a log's patience.
+# How often a bar is drawn, and how often a log gets a line.
 _REDRAW_SECONDS = 0.1
 _LINE_SECONDS = 10.0
 
 
 class Progress(Protocol):
-    """What long work tells."""
+    """Is told how far long work is."""
 
     def say(self, message: str) -> None:
-        """Something worth a line of its own."""
+        """Say something that is worth a line of its own."""
 
     def at(self, share: float, what: str) -> None:
-        """`share` (0 to 1) of the work that `what` names is done; 1 ends it."""
+        """Say that `share` (0 to 1) of the work that `what` names is done; 1 ends the work."""
 
 
 class SilentProgress:
-    """Tells nobody."""
+    """Says nothing."""
 
     def say(self, message: str) -> None:
-        """Nothing."""
+        """Say nothing."""
 
     def at(self, share: float, what: str) -> None:
-        """Nothing."""
+        """Say nothing."""
 
 
 class TerminalBar:
-    """For a terminal: one line, drawn anew."""
+    """Progress on a terminal: one line that is drawn again and again."""
 
     def __init__(self, file: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._file = file
@@ -44,12 +44,12 @@ class TerminalBar:
         self._drawn = False
 
     def say(self, message: str) -> None:
-        """Above the bar."""
+        """Print a line above the bar."""
         self._file.write(f"{self._clear()}{message}\n")
         self._file.flush()
 
     def at(self, share: float, what: str) -> None:
-        """Moves the bar."""
+        """Draw the bar, if it is time."""
         if share < 1.0 and self._clock() < self._next:
             return
         self._next = self._clock() + _REDRAW_SECONDS
@@ -68,7 +68,7 @@ class TerminalBar:
 
 
 class LogLines:
-    """For a log, such as Ansible's: a line when work ends, and every ten seconds before; each begins with `prefix`."""
+    """Progress in a log, such as Ansible's: a line every ten seconds and one at the end, each led by `prefix`."""
 
     def __init__(self, file: TextIO, clock: Callable[[], float] = time.monotonic, prefix: str = "") -> None:
         self._file = file
@@ -77,22 +77,24 @@ class LogLines:
         self._next = clock() + _LINE_SECONDS
 
     def say(self, message: str) -> None:
-        """A line, in one piece: other threads may write to the same file."""
+        """Print a line in one piece, as other threads may write to the same file."""
         self._file.write(f"{self._prefix}{message}\n")
         self._file.flush()
 
     def at(self, share: float, what: str) -> None:
-        """A line, if it is time."""
+        """Print a line, if it is time."""
         if share >= 1.0 or self._clock() >= self._next:
             self._next = self._clock() + _LINE_SECONDS
             self.say(f"{share:.0%} {what}")
 
 
 def progress(file: TextIO | None = None, one_of_several: str = "") -> Progress:
-    """A bar if `file` (standard error) is a terminal, lines otherwise.
+    """Return a bar if the file is a terminal, and lines otherwise.
 
-    one_of_several: the name of work that is done at the same time as other work. It has lines, which begin with its
-    name: a bar can show one thing.
+    Args:
+        file: where to write; None: standard error.
+        one_of_several: the name of work that runs at the same time as other work. It gets lines that begin with its
+            name, as a bar can show one work only.
     """
     file = sys.stderr if file is None else file
     if one_of_several:

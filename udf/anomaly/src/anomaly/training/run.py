@@ -1,8 +1,8 @@
 """The use case "train a model" of one pipeline, from a typed request to a typed outcome.
 
 The order is: read the history, leave out what marks of feedback exclude, fit and calibrate, pass the quality gate,
-challenge the current version, store the new one, and promote it. Whoever asks (the command line, a test) builds a
-`TrainingRequest`, and prints or maps the `TrainingOutcome`; nothing in this module prints or knows exit codes.
+compare the candidate with the current version, store it, and promote it. Whoever asks (the command line, a test)
+builds a `TrainingRequest`, and prints or maps the `TrainingOutcome`; this module does not print or know exit codes.
 """
 
 from dataclasses import asdict, dataclass
@@ -35,7 +35,7 @@ from anomaly.windows.completeness import scorable_windows
 from anomaly.windows.windows import Windows
 
 if TYPE_CHECKING:
-    from anomaly.training.candidate import Challenge
+    from anomaly.training.candidate import CandidateComparison
     from anomaly.training.fit import TrainedModel
     from anomaly.training.history import ReadHistory
 
@@ -156,7 +156,7 @@ class _Training:
             )
 
     def _train(self, marks: list[Mark]) -> TrainingOutcome:
-        """Read, fit, pass the gate, challenge, store and promote. Raises Refused."""
+        """Read, fit, pass the gate, compare, store and promote. Raises Refused."""
         # Imported here, so that a training that is not needed does not wait for scikit-learn.
         from anomaly.training.fit import train
         from anomaly.training.history import read_history
@@ -180,10 +180,10 @@ class _Training:
         )
         for warning in trained.quality.warnings:
             self._progress.say(f"warning: {warning}")
-        challenge = self._challenge(trained, history.windows, marks)
-        if challenge is not None:
-            self._judge(challenge)
-        record = self._record(history, windows, trained, marks, int(excluded.sum()), challenge)
+        comparison = self._compare(trained, history.windows, marks)
+        if comparison is not None:
+            self._judge(comparison)
+        record = self._record(history, windows, trained, marks, int(excluded.sum()), comparison)
         path = self._store.write(trained.model, record, trained.estimator)
         if self._request.promote:
             self._store.promote(trained.model.version)
@@ -247,9 +247,9 @@ class _Training:
         names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
         return next(candidate for candidate in names if candidate not in taken)
 
-    def _challenge(self, trained: "TrainedModel", history: Windows, marks: list[Mark]) -> "Challenge | None":
+    def _compare(self, trained: "TrainedModel", history: Windows, marks: list[Mark]) -> "CandidateComparison | None":
         """Compare the new model with the current one; None where no current one can be used."""
-        from anomaly.training.candidate import challenge
+        from anomaly.training.candidate import compare_candidate
 
         version = self._store.current()
         if version is None:
@@ -259,17 +259,17 @@ class _Training:
         except StoreError as error:
             self._progress.say(f"the new model is not compared with the current one: {error}")
             return None
-        return challenge(current, trained_on(self._store.manifest(version)), trained, history, marks)
+        return compare_candidate(current, trained_on(self._store.manifest(version)), trained, history, marks)
 
-    def _judge(self, challenge: "Challenge") -> None:
-        """Say how the challenge ended. Raises Refused if the new model does worse and would replace the current one."""
-        if not challenge.worse:
-            self._progress.say(f"beside the current model, {challenge.current}, {challenge}")
+    def _judge(self, comparison: "CandidateComparison") -> None:
+        """Say how the comparison ended. Raises Refused if a worse model would replace the current one."""
+        if not comparison.worse:
+            self._progress.say(f"beside the current model, {comparison.current}, {comparison}")
             return
-        message = f"{' and '.join(challenge.worse)}: {challenge}"
+        message = f"{' and '.join(comparison.worse)}: {comparison}"
         if self._request.promote and not self._request.force:
             raise Refused(
-                f"pipeline {self._pipeline.name}: the new model does worse than the current one, {challenge.current}, "
+                f"pipeline {self._pipeline.name}: the new model does worse than the current one, {comparison.current}, "
                 f"which stays: {message}: train on another range (training.from, training.to, --from, --to), or insist "
                 "with --force (train_force)"
             )
@@ -282,7 +282,7 @@ class _Training:
         trained: "TrainedModel",
         marks: list[Mark],
         excluded: int,
-        challenge: "Challenge | None",
+        comparison: "CandidateComparison | None",
     ) -> TrainingRecord:
         from anomaly.training.feedback import learned_false_alarms
 
@@ -316,7 +316,7 @@ class _Training:
                 threshold=model.threshold(self._pipeline.periods.open),
             ),
             quality=asdict(trained.quality),
-            challenge=None if challenge is None else asdict(challenge),
+            challenge=None if comparison is None else asdict(comparison),
         )
 
     def _outcome(self, status: str, manifest: Manifest) -> TrainingOutcome:

@@ -1,4 +1,4 @@
-"""As much of a history as fits: all of it, or stretches of it that are spread evenly over its time.
+"""Keeps as much of a history as fits: all of it, or stretches of it that are spread evenly over its time.
 
 Training needs no more than some hundred thousand windows, and memory must not grow with the history. Whole stretches
 are kept, not single windows, so that what is learned from neighbours in time can still be learned; the same stretches
@@ -20,12 +20,21 @@ _STRETCHES = 10_000
 
 
 class Sample:
-    """The windows of a range [begin_ns, end_ns), at most `most_bytes` of them while they are gathered.
+    """The windows of a range, thinned while they are gathered.
 
-    read: how many windows were added.
+    Attributes:
+        read: how many windows were added.
     """
 
     def __init__(self, begin_ns: int, end_ns: int, window_ns: int, most_bytes: int) -> None:
+        """Begin an empty sample.
+
+        Args:
+            begin_ns: where the range begins.
+            end_ns: where it ends.
+            window_ns: the length of a window.
+            most_bytes: the most that is kept.
+        """
         self._begin_ns = begin_ns
         self._stretch_ns = max((end_ns - begin_ns) // _STRETCHES // window_ns, 1) * window_ns
         self._most_bytes = most_bytes
@@ -42,11 +51,11 @@ class Sample:
 
     @property
     def series(self) -> int:
-        """How many series were seen."""
+        """How many series have windows in the range."""
         return len(self._keys)
 
     def add(self, run: SeriesWindows) -> None:
-        """Windows of one series."""
+        """Add windows of one series."""
         self.read += len(run)
         self._keys.setdefault(run.key, len(self._keys))
         self._append(run)
@@ -65,7 +74,7 @@ class Sample:
             self._bytes += run.begin_ns.nbytes + run.values.nbytes + run.counts.nbytes
 
     def windows(self) -> Windows:
-        """What was kept, series by series in the order of their keys, each in the order of time. Empties the sample."""
+        """Return the kept windows by series, each in the order of time; the sample is empty afterwards."""
         keys = sorted(self._keys)
         place = {key: index for index, key in enumerate(keys)}
         # Stable: a series' runs come in the order of time.
