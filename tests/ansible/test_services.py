@@ -229,7 +229,11 @@ class TestRows:
         assert list(services_of(TABLE, ["kapacitor", "other"])) == ["kapacitor", "trainer"]
 
     def test_what_is_switched_off_does_not_run(self) -> None:
-        table = {"a": {"group": "a", "enabled": False}, "b": {"group": "b", "enabled": True}, "c": {"group": "c"}}
+        table: dict[str, dict[str, Any]] = {
+            "a": {"group": "a", "enabled": False},
+            "b": {"group": "b", "enabled": True},
+            "c": {"group": "c"},
+        }
         assert list(services_running(table, ["a", "b", "c"])) == ["b", "c"]
 
     def test_parents_come_first_and_belong_to_root(self) -> None:
