@@ -157,20 +157,17 @@ def test_a_second_work_tree_with_a_link_to_the_environment_runs_its_own_code(mac
     assert run.stdout == f"{second}/udf/anomaly/src/one/__init__.py\n"
 
 
-def test_what_is_installed_has_bytecode_where_python_writes_none(machine: Machine) -> None:
+def test_ansible_and_its_modules_keep_bytecode(machine: Machine) -> None:
     machine.program("python3", machine.python)
     assert machine.bootstrap().returncode == 0
     (site,) = (machine.tree / ".venv" / "lib").glob("python*/site-packages")
     assert list((site / "__pycache__").glob("ansible_bytecode.*.pyc"))
-
-
-def test_modules_of_ansible_keep_their_bytecode(machine: Machine) -> None:
-    machine.program("python3", machine.python)
-    assert machine.bootstrap().returncode == 0
     hooks = subprocess.run(
         [machine.tree / ".venv" / "bin" / "python", "-c", "import sys; print(sys.path_hooks[0].__name__)"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert hooks.stdout == "payload_importer\n"
 
 
