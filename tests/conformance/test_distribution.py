@@ -31,7 +31,7 @@ LOCK = ROOT / "requirements" / "dev.txt"
 NEEDED = ("numpy", "protobuf")
 # What pytest and hypothesis need is named, too: the lock pins it, and pip checks that nothing is missing.
 NEEDED_BY_TESTS = ("hypothesis", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "sortedcontainers")
-# Of the library's own tests: its interface, its examples, its command line, and what is compiled.
+# These are the library's own tests: its interface, its examples, its command line, and what is compiled.
 SELECTION = ("command", "data_steps", "examples", "framing", "questions", "readme", "worker")
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 OFFLINE = ["--quiet", "--no-deps", "--no-index"]

@@ -32,7 +32,7 @@ def pipeline(detector: str = "isolation_forest", **hotend: Any) -> Pipeline:
 
 
 def scaling(wanted: Pipeline, values: Floats) -> Scaling:
-    """Of one series' windows (n, d)."""
+    """The baseline of one series' windows (n, d)."""
     series, counts = np.zeros(len(values), dtype=np.intp), np.full((len(values), len(wanted.fields)), 10.0)
     relevant = relevance(wanted.watched, wanted.aggregate)
     return fit_scaling(features(wanted), [("p",)], series, values, counts, relevant)
@@ -170,7 +170,7 @@ def test_arrays_hold_the_levels() -> None:
     found = scaling(wanted, HISTORY)
     again = Scaling.from_arrays([["p"]], found.arrays(), relevance(wanted.watched, wanted.aggregate))
     np.testing.assert_array_equal(again.transform(HISTORY, 1), found.transform(HISTORY, 1))
-    # Of a series that training has not seen, the center is the only level that is known.
+    # The center of a series that training has not seen is the only level that is known.
     near = found.center[0] + np.array([0.4, 0, 0, 0, 0, 0])
     assert found.transform(near[None], 0)[0, 0] == 0.0
 
@@ -187,7 +187,7 @@ def model(detector: str, **hotend: Any) -> Model:
 
 
 def reasons(detector: str, strength: float, field: int = 0, **hotend: Any) -> set[str]:
-    """Of the periods of a printer with an offset of ten minutes."""
+    """The periods of a printer with an offset of ten minutes."""
     samples = printers.clean(7, 3_000)
     printers.break_down(samples, Fault("offset", (field,), 1_000, 600, strength))
     made = model(detector, **hotend)

@@ -106,7 +106,7 @@ def test_a_result_comes_ten_windows_apart_and_says_what_is_known(model: Model) -
     assert set(last.fields) == {"psi", "psi_hotend", "psi_bed", "psi_air", "above", "filled", "drifted", "model"}
     assert last.fields["filled"] == pytest.approx(1 - np.exp(-290 / 240))
     assert last.fields["psi"] == max(last.fields[f"psi_{name}"] for name in printers.FIELDS)
-    # The chance of small numbers alone is no drift.
+    # The chance of small numbers alone is not drift.
     assert {result.fields["drifted"] for result in found} == {0}
 
 

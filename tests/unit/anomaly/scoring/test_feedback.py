@@ -50,7 +50,7 @@ def verdict(
         (verdict(score=11.1), False),
         (verdict(contribution=(0.3, 0.6, 0.1)), True),
         (verdict(contribution=(0.8, 0.1, 0.1)), False),
-        # Of the bed's expected range, 2 wide, a quarter beside 95 to 97 still counts.
+        # A quarter of the bed's expected range, which is 2 wide, beside 95 to 97 still counts.
         (verdict(value=(220.0, 97.4, 28.0)), True),
         (verdict(value=(220.0, 97.6, 28.0)), False),
         (verdict(value=(220.0, 84.0, 28.0)), False),

@@ -2,7 +2,7 @@
 
 Each aggregate of each field is one feature, in three steps:
 
-1. *Shape.* stddev and spread are taken relative to what is usual for the series, above it as they are, below it as a
+1. *Shape.* stddev and spread are taken relative to the series' typical one, above it as they are, below it as a
    logarithm (down to a floor): "noisier" and "stuck" (spread 0) both end far away from the usual. Measured: a logarithm
    above, too, finds a third of the spikes of nine deviations instead of three quarters, at the same false alarms.
 2. *Scale.* Each series' feature is centred by its median and scaled by its MAD, so that one forest serves all series.
@@ -55,20 +55,28 @@ class Feature:
 
 
 def features(pipeline: Pipeline) -> list[Feature]:
-    """The features of a pipeline, in the order of the matrix's columns: fields outside, aggregates inside."""
+    """Return the features of a pipeline in the order of the columns: fields outside, aggregates inside."""
     return [Feature(field, aggregate) for field in pipeline.fields for aggregate in pipeline.aggregate]
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What training learned of the series' centers and scales. d features, f fields, s series (s >= 1).
+    """The baselines of s series (s >= 1): their centers and scales; d features, f fields.
 
-    spread: (d,), which features are spreads. keys: the series' tag values, in `group_by`'s order; row i + 1 of the
-    arrays belongs to keys[i], row 0 to series that training has not seen. typical: (s + 1, d), the usual spread.
-    center, scale: (s + 1, d), of the shaped feature. usual: (s + 1, f), the median number of points in a window.
-    range_low, range_high: (d,), in units of scale: where 99.8 % of training lay. relevance: which deviations count;
-    None: all. levels: (s + 1, d, m), in the aggregates' own units, NaN where there are fewer: where the values of
-    features with a least deviation usually are; None: no feature has one.
+    Row i + 1 of the arrays belongs to keys[i], and row 0 to series that training has not seen.
+
+    Attributes:
+        keys: the series' tag values, in `group_by`'s order.
+        spread: which features are spreads, shape (d,).
+        typical: the usual spread, shape (s + 1, d).
+        center: the median of the shaped feature, shape (s + 1, d).
+        scale: the scale of the shaped feature, shape (s + 1, d).
+        range_low: the low end of 99.8 % of training, in units of scale, shape (d,).
+        range_high: the high end of 99.8 % of training, in units of scale, shape (d,).
+        usual: the median number of points in a window, shape (s + 1, f).
+        relevance: which deviations count; None: all.
+        levels: the usual levels of features with a least deviation, in the aggregates' own units, shape (s + 1, d, m),
+            NaN where there are fewer; None: no feature has a least deviation.
     """
 
     keys: tuple[Key, ...]
@@ -83,12 +91,19 @@ class Scaling:
     levels: Floats | None = None
 
     def rows(self) -> dict[Key, int]:
-        """The array row of each known series."""
+        """Return the array row of each known series."""
         return {key: index + 1 for index, key in enumerate(self.keys)}
 
     def transform(self, values: Floats, row: Rows) -> Floats:
-        """Feature values (n, d) of aggregates (n, d), in units of each series' scale, for windows of one series or with
-        a row for each window."""
+        """Compute features, in units of each series' scale.
+
+        Args:
+            values: aggregates, shape (n, d), NaN where a field is incomplete.
+            row: the array row of the series, or of each window's series, shape (n,).
+
+        Returns:
+            The features, shape (n, d).
+        """
         x = self.placed(values, row)
         if self.relevance is None:
             return x
@@ -98,11 +113,11 @@ class Scaling:
         return self.relevance.directed(self.placed(counted, row), x)
 
     def placed(self, values: Floats, row: Rows) -> Floats:
-        """The same, whichever deviations count."""
+        """Compute features as `transform` does, as if all deviations counted."""
         return np.asarray((shape(values, self.spread, self.typical[row]) - self.center[row]) / self.scale[row])
 
     def _settled(self, values: Floats, row: Rows, least: Floats, usual: Floats) -> Floats:
-        """Values (n, d), deviations of less than `least` (d,) from the `usual` levels (s + 1, d, m) taken back."""
+        """Take deviations of less than `least`, shape (d,), from the `usual` levels, shape (s + 1, d, m), back."""
         values = values.copy()
         rows = np.broadcast_to(row, len(values))
         for each in np.unique(rows):
@@ -116,8 +131,10 @@ class Scaling:
         return values
 
     def expected(self, feature: int, row: int) -> tuple[float, float]:
-        """The range that 99.8 % of training lay in, in the aggregate's own unit; and what is too near to the center to
-        count."""
+        """Return the usual range of a feature of a series, in the aggregate's own unit.
+
+        It holds 99.8 % of training, and the values that are too near to the center to count.
+        """
         center, scale = float(self.center[row, feature]), float(self.scale[row, feature])
         low = center + scale * float(self.range_low[feature])
         high = center + scale * float(self.range_high[feature])
@@ -128,7 +145,7 @@ class Scaling:
         return typical * _unshape(low), max(typical * _unshape(high), typical + least)
 
     def arrays(self) -> dict[str, AnyArray]:
-        """Everything but `keys` as arrays, for the model's file."""
+        """Return everything but `keys` as arrays, for the model's file."""
         arrays: dict[str, AnyArray] = {f"scaling_{name}": getattr(self, name) for name in _ARRAYS}
         return arrays if self.levels is None else {**arrays, "scaling_levels": self.levels}
 
@@ -139,7 +156,7 @@ class Scaling:
         arrays: Mapping[str, AnyArray],
         relevance: Relevance | None = None,
     ) -> "Scaling":
-        """The inverse of `arrays`. Raises KeyError where one is missing."""
+        """Return the baselines that `arrays` returned. Raises KeyError where an array is missing."""
         taken = {name: arrays[f"scaling_{name}"] for name in _ARRAYS}
         if relevance is not None and relevance.least.any():
             taken["levels"] = arrays["scaling_levels"]
@@ -150,7 +167,7 @@ _ARRAYS = tuple(name for name in Scaling.__dataclass_fields__ if name not in ("k
 
 
 def shape(values: Floats, spread: Bools, typical: Floats) -> Floats:
-    """The first step, (n, d) of (n, d): spreads relative to the typical, others as they are."""
+    """Shape values, shape (n, d): spreads relative to the typical one, other aggregates as they are."""
     ratio = np.maximum(values / typical, _FLOOR)
     return np.where(spread, np.where(ratio > 1.0, ratio - 1.0, np.log(ratio)), values)
 
@@ -167,11 +184,21 @@ def fit_scaling(
     counts: Floats,
     relevance: Relevance | None = None,
 ) -> Scaling:
-    """Learns centers and scales.
+    """Learn the baselines of all series. A series that hardly has a field gets the median of the others for it.
 
-    values: aggregates (n, d), NaN where a field is not whole; of a series that hardly has a field, its center and scale
-    are the median of the others. counts: points in each window and field (n, f). series: (n,), indexes into
-    keys. relevance: which deviations count; None: all. Raises ValueError when there are no windows.
+    Args:
+        wanted: the d features.
+        keys: the tag values of each series.
+        series: each window's series as an index into `keys`, shape (n,).
+        values: aggregates, shape (n, d), NaN where a field is incomplete.
+        counts: points in each window and field, shape (n, f).
+        relevance: which deviations count; None: all.
+
+    Returns:
+        The baselines.
+
+    Raises:
+        ValueError: there are no windows.
     """
     if len(values) == 0:
         raise ValueError("no windows to learn a scaling from")
@@ -214,14 +241,14 @@ def fit_scaling(
 
 
 def _by_row(series: Ints, rows: int) -> Callable[[int], Ints]:
-    """Which windows, of series (n,), are those of an array row."""
+    """Return a function from an array row to the positions of its windows; `series` has shape (n,)."""
     order = np.argsort(series, kind="stable")
     bounds = np.searchsorted(series[order], np.arange(rows))
     return lambda row: order[bounds[row - 1] : bounds[row]]
 
 
 def _levels(scaling: Scaling, least: Floats, known: Mapping[tuple[int, int], Floats]) -> Floats:
-    """See `Scaling.levels`. known: values by row and column; without a history of its own, a row has its center."""
+    """Return `Scaling.levels` from the known values by row and column; a row without values has its center."""
     bases = np.where(scaling.spread, scaling.typical, scaling.center)
     found = {}
     for row, column in product(range(len(bases)), np.flatnonzero(least)):
@@ -237,12 +264,12 @@ def _levels(scaling: Scaling, least: Floats, known: Mapping[tuple[int, int], Flo
 
 
 def enough_windows(lengths: Ints) -> Bools:
-    """Which series, of histories of so many windows (s,) or (s, f), get scales of their own."""
+    """Return which series have a baseline of their own, by the windows in their histories, shape (s,) or (s, f)."""
     return np.asarray(lengths >= np.clip(lengths.max(axis=0), 1, _ENOUGH_WINDOWS))
 
 
 def _typical(wanted: Sequence[Feature], values: Floats) -> Floats:
-    """(d,): of a spread, its median where it is not 0; of a field that never moved, a share of its level; else 1."""
+    """Return each feature's typical spread, shape (d,): its median beyond 0, or a share of the level; 1 of others."""
     typical = np.ones(len(wanted))
     for column, feature in enumerate(wanted):
         if feature.aggregate in SPREADS:
@@ -264,8 +291,11 @@ def _level(wanted: Sequence[Feature], values: Floats, field: str) -> float:
 
 
 def _robust(column: Floats, *, spread: bool) -> tuple[float, float]:
-    """Median and scale. The scale is the first of these that is not nothing: MAD, the middle 95 %, the standard
-    deviation, a share of the value itself."""
+    """Return the median and the scale of a column.
+
+    The scale is the first of these that is not nothing: MAD, the middle 95 %, the standard deviation, a share of the
+    value itself.
+    """
     center = float(np.median(column))
     smallest = _SMALLEST_SPREAD_SCALE if spread else max(_SMALLEST_SCALE * abs(center), 1e-300)
     low, high = np.quantile(column, [0.025, 0.975])

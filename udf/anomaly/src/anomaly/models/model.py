@@ -1,4 +1,4 @@
-"""A model in memory: scaling, detector and calibration, and what they say of a window."""
+"""A model in memory: baselines, detector and calibration, and what they say of a window."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,8 +49,14 @@ class Verdict:
 class Model:
     """Everything that serving needs of one version. Immutable in effect: a running UDF swaps whole models.
 
-    learned: ids of the false alarms (`anomaly.scoring.feedback`) that training has seen and that are none to this
-    model.
+    Attributes:
+        version: the version's name.
+        pipeline: the pipeline that it was made for.
+        scaling: the baselines of its series.
+        detector: the fitted detector.
+        calibration: from a score to its probability.
+        reference: the distribution of each feature in training.
+        learned: the ids of the false alarms that training has seen, and for which the model opens no period.
     """
 
     version: str
@@ -72,40 +78,58 @@ class Model:
         self._windows_per_day = self.pipeline.windows_per_day
 
     def threshold(self, severity: float) -> float:
-        """The score from which on a window has at least `severity`."""
+        """Return the score from which on a window has at least `severity`."""
         if severity not in self._thresholds:
             self._thresholds[severity] = self.calibration.score_at(severity, self._windows_per_day)
         return self._thresholds[severity]
 
     def severities(self, scores: Floats) -> Floats:
-        """(n,), 0 to 100, of scores (n,)."""
+        """Return the severities, 0 to 100, of scores, both of shape (n,)."""
         return self.calibration.severity(scores, self._windows_per_day)
 
     def knows(self, key: tuple[str, ...]) -> bool:
-        """Whether the series was in the training data; others are scored with the scaling of all."""
+        """Return whether the series was in the training data; others are scored with the baseline of all."""
         return key in self._rows
 
     def usual_points(self, key: Key) -> Floats:
         """Return the usual number of points in a window of a series, for each field, shape (f,)."""
         return np.asarray(self.scaling.usual[self._rows.get(key, 0)])
 
-    def features(self, key: tuple[str, ...], values: Floats) -> Floats:
-        """What the detector sees (n, d) of a series' aggregates (n, d)."""
+    def features(self, key: Key, values: Floats) -> Floats:
+        """Return the features of a series' aggregates, both of shape (n, d)."""
         return self.scaling.transform(values, self._rows.get(key, 0))
 
-    def follow(self, key: tuple[str, ...], state: Any = None) -> Follower:
-        """The detector on one series: as training left the series, or where `state` was taken. Raises KeyError,
-        TypeError or ValueError when the state does not fit."""
+    def follow(self, key: Key, state: Any = None) -> Follower:
+        """Return the detector on one series.
+
+        Args:
+            key: the series.
+            state: where the follower goes on; None: where training left the series.
+
+        Raises:
+            KeyError: the state does not fit.
+            TypeError: likewise.
+            ValueError: likewise.
+        """
         return self.detector.follow(self._rows.get(key, 0), state)
 
     @property
     def remembers(self) -> bool:
-        """Whether what the detector says of a window depends on the series' windows before."""
+        """Whether a window's score depends on the series' windows before it."""
         return self.detector.follow(0).state() is not None
 
-    def judge(self, follower: Follower, key: tuple[str, ...], begin_ns: Times, values: Floats) -> list[Verdict]:
-        """The verdicts on the next n windows of a series: begins (n,), and aggregates (n, d) in the order of
-        `features`, NaN where a field is to be taken as usual."""
+    def judge(self, follower: Follower, key: Key, begin_ns: Times, values: Floats) -> list[Verdict]:
+        """Judge the next n windows of a series.
+
+        Args:
+            follower: the detector on the series.
+            key: the series.
+            begin_ns: the windows' begins, shape (n,).
+            values: aggregates in the order of `features`, shape (n, d), NaN in incomplete fields.
+
+        Returns:
+            One verdict for each window.
+        """
         row = self._rows.get(key, 0)
         x = self.features(key, values)
         scores, shares = follower.explain(begin_ns, x)
@@ -136,7 +160,7 @@ class Model:
         return self._expected[row]
 
     def arrays(self) -> dict[str, AnyArray]:
-        """Everything but version, pipeline and series' keys as arrays."""
+        """Return everything but version, pipeline and series' keys as arrays."""
         parts = (self.scaling, self.detector, self.calibration, self.reference)
         return {name: array for part in parts for name, array in part.arrays().items()}
 
@@ -148,7 +172,7 @@ class Model:
         keys: Sequence[Sequence[str]],
         arrays: Mapping[str, AnyArray],
     ) -> "Model":
-        """The inverse of `arrays`. Raises KeyError where one is missing."""
+        """Return the model that `arrays` returned. Raises KeyError where an array is missing."""
         return cls(
             version,
             pipeline,
@@ -160,8 +184,16 @@ class Model:
 
 
 def score_windows(scaling: Scaling, detector: Detector, windows: Windows) -> Floats:
-    """Scores (n,) of complete windows, each series in the order of time, by a detector that goes on from where its
-    training left each."""
+    """Score windows by a detector that goes on from where training left each series.
+
+    Args:
+        scaling: the baselines.
+        detector: the fitted detector.
+        windows: n windows, each series in the order of time.
+
+    Returns:
+        The scores, shape (n,).
+    """
     rows = scaling.rows()
     scores = np.empty(len(windows))
     for index, key in enumerate(windows.keys):

@@ -16,8 +16,13 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Reference:
-    """edges: (d, 9), the deciles of each feature. shares: (d, BINS), of training's windows. windows: (d,), how many had
-    it."""
+    """The distribution of each of d features in training.
+
+    Attributes:
+        edges: the deciles of each feature, shape (d, 9).
+        shares: the share of windows in each bin, shape (d, BINS).
+        windows: the number of windows that had the feature, shape (d,).
+    """
 
     edges: Floats
     shares: Floats
@@ -25,11 +30,11 @@ class Reference:
 
     @cached_property
     def used(self) -> Floats:
-        """(d,): how many bins have a share that is more than single windows."""
+        """The number of bins that hold more than single windows, shape (d,)."""
         return np.asarray((self.shares > 1e-3).sum(axis=1), dtype=np.float64)
 
     def arrays(self) -> dict[str, AnyArray]:
-        """Everything as arrays, for the model's file."""
+        """Return everything as arrays, for the model's file."""
         return {
             "reference_edges": self.edges,
             "reference_shares": self.shares,
@@ -38,15 +43,15 @@ class Reference:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> "Reference":
-        """The inverse of `arrays`. Raises KeyError where one is missing."""
+        """Return the distribution that `arrays` returned. Raises KeyError where an array is missing."""
         names = ("edges", "shares", "windows")
         return cls(*(np.asarray(arrays[f"reference_{name}"], dtype=np.float64) for name in names))
 
 
 def reference(x: Floats) -> Reference:
-    """Of feature vectors (n, d), NaN where a feature is not known."""
+    """Return the distribution of feature vectors, shape (n, d), NaN where a feature is unknown."""
     columns = [column[~np.isnan(column)] for column in x.T]
-    # Values that are there, so that one that was taken often is an edge itself.
+    # An edge is a value that occurs, so a value that was taken often is an edge itself.
     deciles = np.arange(1, _EDGES + 1) / (_EDGES + 1)
     edges = np.array([np.quantile(column, deciles, method="lower") for column in columns])
     shares = [
@@ -57,7 +62,7 @@ def reference(x: Floats) -> Reference:
 
 
 def bins(edges: Floats, x: Floats) -> Ints:
-    """The bins (n, d), 0 to BINS - 1, of feature vectors (n, d) between edges (d, 9); UNKNOWN for NaN."""
+    """Return the bins, 0 to BINS - 1, of feature vectors, both of shape (n, d); UNKNOWN for NaN."""
     places = [
         np.searchsorted(row, column, side="left") + np.searchsorted(row, column, side="right")
         for row, column in zip(edges, x.T, strict=True)

@@ -6,7 +6,7 @@ Both are functions of one window alone, so training and serving, and all detecto
 temperatures of a machine that heats and cools. A value within `min_deviation` of a usual level is taken to be that
 level. Beyond, it is moved towards it, so that what is a little too far is a little odd; between two levels the way from
 one edge to the other is straight. So the value that detectors see never jumps, and is never further from the true one
-than `min_deviation`. Of a spread, the center is what is typical; below it nothing is changed: a sensor that is stuck
+than `min_deviation`. A spread's center is the typical one; below it nothing is changed: a sensor that is stuck
 differs by less than any deviation that matters.
 
 *Direction.* With `high`, where values are (mean, min, ...) counts only above the series' center, and below is taken to
@@ -29,7 +29,7 @@ _SIGN = {"both": 0, "high": 1, "low": -1}
 # 160 and 1; with 6 here 125 and 0, without a limit 183 and 13, as noise lifts the mean of some windows with a low
 # sample.
 _LIMIT = 12.0
-# Values around which training spent less than this share of its windows are no usual level, nor are these few windows.
+# A usual level holds at least this share of the windows, and at least this many of them.
 _USUAL_SHARE = 0.01
 _USUAL_WINDOWS = 10
 # Wherever a series wanders, this many levels stand for it; beyond, values are taken as they are but for one deviation.
@@ -38,10 +38,13 @@ _MOST_LEVELS = 32
 
 @dataclass(frozen=True, slots=True)
 class Relevance:
-    """What counts of d features of f fields.
+    """Which deviations count, for d features of f fields.
 
-    side: (f,), 1: only what is higher, -1: only what is lower, 0: both. least: (d,), in the aggregate's own unit.
-    levels, spreads: (f, d), which features say where a field's values are, and how much they differ.
+    Attributes:
+        side: 1 where only higher values count, -1 where only lower ones do, 0 for both, shape (f,).
+        least: the least deviation that counts, in the aggregate's own unit, shape (d,).
+        levels: which features say where a field's values are, shape (f, d).
+        spreads: which features say how much a field's values differ, shape (f, d).
     """
 
     side: NDArray[np.int8]
@@ -51,14 +54,22 @@ class Relevance:
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """For each feature, whether only greater (1) or only smaller (-1) ones than usual count, or both (0)."""
+        """The side that counts of each feature: 1 greater than usual, -1 smaller, 0 both."""
         sides = np.zeros(len(self.least), dtype=np.intp)
         for side, levels, spreads in zip(self.side, self.levels, self.spreads, strict=True):
             sides[levels], sides[spreads] = side, abs(side)
         return tuple(sides.tolist())
 
     def directed(self, x: Floats, level: Floats) -> Floats:
-        """Features (n, d) of features (n, d). level: (n, d), where values truly are, whatever deviation counts."""
+        """Take features on the side that does not count to the center.
+
+        Args:
+            x: features, shape (n, d).
+            level: features as if all deviations counted, shape (n, d).
+
+        Returns:
+            The features, shape (n, d).
+        """
         x = x.copy()
         for side, levels, spreads in zip(self.side, self.levels, self.spreads, strict=True):
             if side:
@@ -69,14 +80,14 @@ class Relevance:
 
 
 def relevance(watched: Sequence[Field], aggregates: Sequence[str]) -> Relevance | None:
-    """Of the features of fields (outside) and aggregates (inside); None where all deviations count."""
+    """Return which deviations count of fields (outside) and aggregates (inside); None where all do."""
     if not any(field.min_deviation or field.direction != "both" for field in watched):
         return None
     width, numbers = len(aggregates), np.arange(len(watched))
     mine = np.repeat(numbers, width) == numbers[:, None]
     shape = np.array([aggregate in SHAPES for aggregate in aggregates] * len(watched))
     spread = np.array([aggregate in SPREADS for aggregate in aggregates] * len(watched))
-    # A number of points is in no unit of the field's.
+    # The unit of a number of points is not the field's.
     counts = shape & ~spread
     return Relevance(
         side=np.array([_SIGN[field.direction] for field in watched], dtype=np.int8),
@@ -87,8 +98,16 @@ def relevance(watched: Sequence[Field], aggregates: Sequence[str]) -> Relevance 
 
 
 def usual_levels(values: Floats, base: float, least: float) -> Floats:
-    """Where values (n,) usually are: `base`, and what lies at least two `least` apart from it and from each other;
-    sorted (m,), m <= _MOST_LEVELS."""
+    """Find the levels around which values usually are.
+
+    Args:
+        values: the values, shape (n,).
+        base: the first level.
+        least: half of the least distance between two levels.
+
+    Returns:
+        The levels, sorted, shape (m,), at most _MOST_LEVELS of them.
+    """
     found = [base]
     rest = np.sort(values[np.abs(values - base) > 2.0 * least])
     few = max(_USUAL_WINDOWS, _USUAL_SHARE * len(values))
@@ -105,7 +124,7 @@ def usual_levels(values: Floats, base: float, least: float) -> Floats:
 
 
 def settled(values: Floats, levels: Floats, least: float) -> Floats:
-    """Values (n,), moved to a usual level (m,) within `least`, and towards the nearest beyond."""
+    """Move values, shape (n,), to a usual level, shape (m,), within `least`, and towards the nearest level beyond."""
     flat = np.stack([levels - least, levels + least], axis=1).ravel()
     inside = np.clip(values, flat[0], flat[-1])
     return np.asarray(np.interp(inside, flat, np.repeat(levels, 2)) + (values - inside))

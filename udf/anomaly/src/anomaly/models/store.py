@@ -1,11 +1,11 @@
-"""Models on disk: versions, the current one, and nothing half-written.
+"""Models on disk: versions, the current one, and never a half-written one.
 
     <models>/<pipeline>/<version>/manifest.json   what the model is, and the SHA-256 of each file beside it
                                   model.npz       plain arrays: what serving loads, never with pickle
                                   model.joblib    scikit-learn's own object, for people; never loaded here
     <models>/<pipeline>/current -> <version>      switched atomically
     <models>/<pipeline>/shadow -> <version>       a candidate that scores beside it; only while there is one
-    <models>/<pipeline>/feedback.json             what people said of periods (`anomaly.scoring.feedback_file`)
+    <models>/<pipeline>/feedback.json             marks of feedback (`anomaly.scoring.feedback_file`)
     <models>/<pipeline>/promotions.json           versions in the order they became current, for rollback
 
 A version is written into a hidden directory beside it, flushed to disk, and renamed: it is there as a whole or not at
@@ -76,15 +76,15 @@ class Store:
         self.path = self.models / pipeline
 
     def current(self) -> str | None:
-        """The current version's name; None when there is none."""
+        """Return the current version's name; None when there is none."""
         return self.linked(CURRENT)
 
     def shadow(self) -> str | None:
-        """The name of the version that scores beside the current one; None when there is none."""
+        """Return the name of the version that scores beside the current one; None when there is none."""
         return self.linked(SHADOW)
 
     def linked(self, link: str) -> str | None:
-        """The version that a link (CURRENT or SHADOW) points to."""
+        """Return the version that a link (CURRENT or SHADOW) points to; None without the link."""
         try:
             return str((self.path / link).readlink())
         except FileNotFoundError:
@@ -93,7 +93,7 @@ class Store:
             raise store_error("read", self.path / link, error) from error
 
     def versions(self) -> list[Version]:
-        """All versions, oldest first."""
+        """Return all versions, oldest first."""
         current, shadow = self.current(), self.shadow()
         try:
             names = sorted(
@@ -162,8 +162,12 @@ class Store:
         return manifest
 
     def load(self, version: str, pipeline: Pipeline) -> Model:
-        """The model that serving uses, verified. Raises StoreError (damaged) or ModelMismatch (made for something
-        else)."""
+        """Load the model of a version, and verify it.
+
+        Raises:
+            StoreError: the version is damaged.
+            ModelMismatch: it was made for something else.
+        """
         manifest = self.check(version, pipeline)
         path = self._version(version) / _ARRAYS
         try:
@@ -239,8 +243,14 @@ class Store:
         return target
 
     def verify(self, version: str) -> list[str]:
-        """What is wrong with a version's files: one sentence for each that is missing, damaged or a stranger. Raises
-        StoreError where the manifest cannot be read."""
+        """Compare a version's files with its manifest.
+
+        Returns:
+            One sentence for each file that is missing, damaged or unknown to the manifest.
+
+        Raises:
+            StoreError: the manifest cannot be read.
+        """
         directory = self._version(version)
         expected = self.manifest(version).files
         problems = []
@@ -260,7 +270,7 @@ class Store:
         return problems + [f"{directory / name} is not in the manifest" for name in sorted(strangers)]
 
     def promote(self, version: str) -> None:
-        """Makes a version current, atomically; running UDFs notice within a second. Raises StoreError."""
+        """Make a version current, atomically; running UDFs notice within a second. Raises StoreError."""
         self._usable(version)
         history = self._promotions()
         if history[-1:] != [version]:
@@ -268,7 +278,7 @@ class Store:
         self._switch(version, history)
 
     def set_shadow(self, version: str | None) -> None:
-        """Has a version score beside the current one, or none. Raises StoreError."""
+        """Have a version score beside the current one; None: have none. Raises StoreError."""
         if version is not None:
             self._usable(version)
             if version == self.current():
@@ -281,8 +291,11 @@ class Store:
             _flush_directory(self.path)
 
     def rollback(self) -> str:
-        """Makes the version current that was so before, and returns its name. Raises StoreError when there is none that
-        this program can use."""
+        """Make the version current that was current before, and return its name.
+
+        Raises:
+            StoreError: there is no such version that this program can use.
+        """
         current = self.current()
         history = self._promotions()
         there = {version.name for version in self.versions() if version.problem is None}
@@ -296,8 +309,13 @@ class Store:
         )
 
     def prune(self, keep: int) -> list[str]:
-        """Removes all but the `keep` newest versions, never the current one, the one it came from, the shadow, nor what
-        rollback would take. Returns the names."""
+        """Remove old versions, and return their names.
+
+        The current version, its parent, the shadow and the version that `rollback` would take always stay.
+
+        Args:
+            keep: the number of the newest versions that stay, too.
+        """
         versions = self.versions()
         current = self.current()
         before = next((name for name in reversed(self._promotions()) if name != current), None)
@@ -316,7 +334,7 @@ class Store:
         with self._writing(self.path / CURRENT):
             self._link(CURRENT, version)
             if self.shadow() == version:
-                # It has become what it was compared with.
+                # The shadow has become the version that it was compared with.
                 (self.path / SHADOW).unlink()
             replace_file(self.path / _PROMOTIONS, (json.dumps(history[-100:], indent=2) + "\n").encode())
 

@@ -7,7 +7,7 @@ A mark of feedback lies on a stretch of time of one series, of some, or of all. 
 - `false_alarm`: the windows were usual. Training gives them more weight than the rest, and calibration leaves them out.
   Until a model has learned them, windows like them open no period elsewhere either.
 
-A window is like a false alarm when it is no louder (a score of at most a tenth more than the marked windows' highest),
+A window is like a false alarm when it is not louder (a score of at most a tenth more than the marked windows' highest),
 has the same reason (contributions that differ from the marked windows' mean in a total variation of at most a quarter),
 and is in the same place: the value of each field that had a tenth of the reason or more lies in the range of the marked
 windows, give or take a quarter of its expected range. So a false alarm silences its own kind at its own place up to its
