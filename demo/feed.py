@@ -76,6 +76,8 @@ def wait_for_scores(
         enough: the condition.
         seen: is told of each look.
         trouble: says what may be wrong.
+        clock: gives seconds.
+        sleep: waits for seconds.
 
     Raises:
         DemoError: nothing new came for ``STALL_S`` seconds.

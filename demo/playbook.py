@@ -97,6 +97,10 @@ def run_playbook(
     """Run a playbook; returns how many tasks changed something.
 
     Args:
+        console: shows how far the playbook is.
+        root: the repository.
+        playbook: the playbook's path below it.
+        inventory: the inventory.
         log: gets the whole output.
         variables: extra variables.
         become_password: what sudo asks for on the managed hosts; it goes through a pipe.

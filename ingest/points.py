@@ -26,6 +26,8 @@ def to_lines(points: Iterable[SeriesPoint], measurement: str, precision: str) ->
     """Line protocol, escaped by the influxdb client's own code.
 
     Args:
+        points: the points.
+        measurement: the measurement that they are written to.
         precision: ``s``, ``ms`` or ``n``: the unit of the timestamps, to be told to InfluxDB with the write.
     """
     divisor = _DIVISORS[precision]

@@ -36,10 +36,19 @@ class ModelResults:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """windows: scored by both. only_current, only_shadow: windows that only one scored. anomalous: of the windows that
-    both scored, how many are anomalous to both, to the current one alone, to the shadow alone. agreement: the share of
-    windows with the same label. quantiles: of the severities of both, current then shadow. periods: that both know, by
-    the current one's; and those that only one knows."""
+    """How the results of two models differ on the same windows.
+
+    Attributes:
+        windows: how many windows both models scored.
+        only_current: windows that only the current model scored.
+        only_shadow: windows that only the shadow scored.
+        anomalous: how many of the windows are anomalous to both, to the current model alone, and to the shadow alone.
+        agreement: the share of the windows with the same label.
+        quantiles: quantiles of the severities, of the current model and of the shadow.
+        periods: how many periods of the current model the shadow knows, too.
+        current_periods: periods that only the current model knows.
+        shadow_periods: periods that only the shadow knows.
+    """
 
     windows: int
     only_current: int

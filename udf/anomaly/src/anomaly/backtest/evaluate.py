@@ -40,8 +40,13 @@ class FoundPeriod:
 
 @dataclass(frozen=True, slots=True)
 class LabelOutcome:
-    """What became of a label, or a known false alarm: the periods that found it, by begin, and the delay of the first
-    that was known."""
+    """What became of a label, or of a known false alarm.
+
+    Attributes:
+        label: the label.
+        found: the periods that found it, by begin.
+        delay_ns: from the label's begin to the end of the first window that told of it; None if nothing did.
+    """
 
     label: Label
     found: tuple[FoundPeriod, ...]
@@ -56,10 +61,19 @@ class LabelOutcome:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """outcomes: one for each label; alarms: one for each known false alarm. days: of scored data, of all series
-    together. window_ns: the pipeline's window. complete: whether all that happened is known. true, false, unjudged,
-    silent: periods, by begin, that found a label, are false, are neither as far as is known, or only say that there
-    was no data."""
+    """Periods compared with what is known.
+
+    Attributes:
+        outcomes: one for each label.
+        days: days of scored data, of all series together.
+        window_ns: the length of a window.
+        complete: whether everything that happened is known.
+        alarms: one for each known false alarm.
+        true: periods that found a label, by begin.
+        false: periods that are false, by begin.
+        unjudged: periods that are neither, as far as is known, by begin.
+        silent: periods that only say that there was no data, by begin.
+    """
 
     outcomes: tuple[LabelOutcome, ...]
     days: float

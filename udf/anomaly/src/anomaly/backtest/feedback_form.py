@@ -1,8 +1,8 @@
-"""What a reader of the page may say of a period, and how it gets into InfluxDB: as a mark of feedback, written by the
-browser over InfluxDB's HTTP API.
+"""The part of a report's page in which a reader says what periods were.
 
-Whole lines are made here; the script of the page (report.js) only sends those that were chosen. Without scripts, and in
-the other forms of a report, nothing of this is seen.
+The browser writes what is chosen to InfluxDB's HTTP API, as marks of feedback. Whole lines are made here; the script of
+the page (report.js) only sends the chosen ones. Without scripts, and in the other forms of a report, nothing of this is
+seen.
 """
 
 from collections.abc import Mapping

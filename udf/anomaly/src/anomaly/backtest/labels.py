@@ -42,8 +42,13 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """labels: what happened, by begin. false_alarms: what did not, though a period said so. complete: whether nothing
-    else happened; if not, nobody knows of the rest."""
+    """What is known to have happened.
+
+    Attributes:
+        labels: what happened, by begin.
+        false_alarms: what did not happen, though a period said so.
+        complete: whether nothing else happened; otherwise the rest is unknown.
+    """
 
     labels: tuple[Label, ...] = ()
     false_alarms: tuple[Label, ...] = ()

@@ -131,8 +131,16 @@ def _period(group_by: Sequence[str], found: FoundPeriod, verdict: str) -> dict[s
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Cells as text; columns of numbers are set to the right. periods: those that the rows are of, if a reader may say
-    what they were."""
+    """A table of a report, with cells as text.
+
+    Attributes:
+        title: the heading.
+        columns: the names of the columns.
+        numbers: the columns that are aligned to the right.
+        rows: the cells.
+        left_out: how many rows are not shown.
+        periods: the periods of the rows, if a reader may say what they were.
+    """
 
     title: str
     columns: tuple[str, ...]

@@ -1,5 +1,7 @@
-"""The command line `anomaly`. Its contract is in the README; each command is a file, and imports what it needs when it
-runs."""
+"""The command line `anomaly`: parses options, calls a use case, prints its result, and maps it to an exit code.
+
+The README has its contract. Each command is a file, and imports what it needs when it runs.
+"""
 
 from anomaly.cli.main import main
 
