@@ -38,7 +38,8 @@ def test_a_changed_pipeline_redefines_its_task_and_restarts_nothing(stack: Stack
     real = stack.play("site").succeeded()
     assert len([task for task in real.changes if "summary" not in task]) == 1, real.changes
     after = _definitions(stack)
-    assert after["rooms"]["script"] != tasks["rooms"]["script"]
+    assert after["rooms"]["vars"] != tasks["rooms"]["vars"]
+    assert after["rooms"]["script"] == tasks["rooms"]["script"], "pipelines share a script"
     assert after["rooms"]["executing"]
     assert after["printer"] == tasks["printer"]
     assert stack.incarnations() == containers
@@ -150,7 +151,18 @@ def _rooms(stack: Stack) -> dict[str, Any]:
 
 def _definitions(stack: Stack) -> dict[str, dict[str, Any]]:
     """Return for each task the keys that change when it is touched; its other keys are counters."""
-    keys = ("script", "dbrps", "status", "executing", "error", "created", "modified", "last-enabled")
+    keys = (
+        "script",
+        "vars",
+        "template-id",
+        "dbrps",
+        "status",
+        "executing",
+        "error",
+        "created",
+        "modified",
+        "last-enabled",
+    )
     return {name: {key: task[key] for key in keys} for name, task in stack.kapacitor().tasks().items()}
 
 
