@@ -1,4 +1,4 @@
-"""Filters of the roles kapacitor and pipelines: findings for verify.yml, and sections of kapacitor.conf.
+"""Filters of the roles kapacitor and pipelines: findings for verify.yml, handlers, sources, and kapacitor.conf.
 
 A finding has `what` was checked, `ok`, and the `problem` if it is not. It comes from what a module would change in
 check mode.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible.plugins.filter.core import to_json
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.kapacitor_conf import sections
 
 DOCUMENTATION = """
@@ -50,6 +51,32 @@ def handler_findings(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def handlers(listed: Iterable[Mapping[str, Any]], topic: str) -> list[dict[str, Any]]:
+    """Return the alert handlers as the module kapacitor_handlers takes them.
+
+    Ansible's own `to_json` writes the options, because it knows values out of a vault.
+
+    Args:
+        listed: the inventory's `kapacitor_alert_handlers`.
+        topic: the topic of handlers that name none.
+    """
+    return [{"topic": topic, **handler, "options": to_json(handler.get("options") or {})} for handler in listed]
+
+
+def sources(readers: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the retention policies that are read of each database.
+
+    Args:
+        readers: pipelines and tasks of custom UDFs, with `database` and `retention_policy`.
+    """
+    found: dict[str, list[str]] = {}
+    for reader in readers:
+        policies = found.setdefault(reader["database"], [])
+        if reader["retention_policy"] not in policies:
+            policies.append(reader["retention_policy"])
+    return found
+
+
 class FilterModule:
     """Register the filters with Ansible."""
 
@@ -58,5 +85,7 @@ class FilterModule:
         return {
             "kapacitor_task_findings": task_findings,
             "kapacitor_handler_findings": handler_findings,
+            "kapacitor_handlers": handlers,
             "kapacitor_sections": sections,
+            "kapacitor_sources": sources,
         }

@@ -6,7 +6,9 @@ from playbooks, and spreads pipelines over Kapacitor hosts.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,29 @@ def self_training(pipelines: Any) -> list[dict[str, Any]]:
 def misfit(manifest: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
     """Return why a model with this manifest does not fit a pipeline; empty if it fits."""
     return Manifest.from_json(manifest).misfit(_normalize([pipeline])[0]) or ""
+
+
+def model_findings(results: Iterable[Mapping[str, Any]], every: bool) -> list[dict[str, Any]]:
+    """Return a finding for each pipeline: whether its current model fits it.
+
+    Args:
+        results: results of a loop of `slurp` over the manifests of current models, whose items are pipelines.
+        every: whether a pipeline without any model is a problem.
+    """
+    findings = []
+    for result in results:
+        pipeline, content = result["item"], result.get("content")
+        manifest = {} if content is None else json.loads(base64.b64decode(content))
+        reason = misfit(manifest, pipeline)
+        findings.append(
+            {
+                "what": f"Pipeline {pipeline['name']} has a model that fits it",
+                "ok": not reason,
+                "note": content is None and not every,
+                "problem": f"{'it has none yet' if content is None else reason}. Fix: run train.yml",
+            }
+        )
+    return findings
 
 
 def canonical_json(pipeline: Mapping[str, Any]) -> str:
@@ -155,6 +180,7 @@ class FilterModule:
             "anomaly_normalize": normalize,
             "anomaly_self_training": self_training,
             "anomaly_misfit": misfit,
+            "anomaly_model_findings": model_findings,
             "anomaly_canonical_json": canonical_json,
             "anomaly_task": task,
             "anomaly_assign": assign,

@@ -46,6 +46,11 @@ def folder(name: str, digest: str) -> str:
     return FolderUdf(name, Path(), "", "", "").folder(digest)
 
 
+def used_folders(digests: Mapping[str, str]) -> list[str]:
+    """Return the folders of all custom UDFs, by the digest of each name."""
+    return [folder(name, digest) for name, digest in digests.items()]
+
+
 def environment(name: str, digest: str) -> dict[str, str]:
     """Return the environment variables of a UDF's process for its packed folder with this digest."""
     return FolderUdf(name, Path(), "", "", "").environment(digest)
@@ -107,4 +112,5 @@ class FilterModule:
             "udf_functions": functions,
             "udf_servers": servers,
             "udf_tasks": tasks,
+            "udf_used_folders": used_folders,
         }

@@ -30,3 +30,14 @@ def test_a_stopped_task_is_meant_to_be_stopped() -> None:
     result = {"item": {**TASK, "enabled": False}, "actions": [], "task": {}}
     (finding,) = value("results | kapacitor_task_findings", "kapacitor", results=[result])
     assert finding["what"] == "Task load is there and stopped"
+
+
+def test_each_retention_policy_of_a_source_is_named_once() -> None:
+    readers = [
+        {"database": "a", "retention_policy": "x"},
+        {"database": "b", "retention_policy": "x"},
+        {"database": "a", "retention_policy": "y"},
+        {"database": "a", "retention_policy": "x"},
+    ]
+
+    assert value("readers | kapacitor_sources", "kapacitor", readers=readers) == {"a": ["x", "y"], "b": ["x"]}

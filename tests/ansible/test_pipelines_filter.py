@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections import Counter
@@ -15,6 +16,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import (
     assign,
     canonical_json,
     misfit,
+    model_findings,
     normalize,
     self_training,
     task,
@@ -50,15 +52,46 @@ def test_a_specification_is_safe_inside_a_tickscript() -> None:
     assert json.loads(text)["measurement"] == "it's"
 
 
-def test_a_model_does_not_fit_what_changes_scores() -> None:
-    manifest = {
+def fitting_manifest() -> dict[str, Any]:
+    return {
         "schema": SCHEMA,
         "specification": normalize([PIPELINE])[0],
         "fingerprint": specification.normalize([PIPELINE])[0].fingerprint,
     }
+
+
+def test_a_model_does_not_fit_what_changes_scores() -> None:
+    manifest = fitting_manifest()
     assert misfit(manifest, {**PIPELINE, "enabled": False}) == ""
     assert misfit(manifest, {**PIPELINE, "window": "20s"}) == 'window: "10s" in the model, "20s" in the pipeline'
     assert "which computes features or scores otherwise" in misfit({**manifest, "schema": SCHEMA - 1}, PIPELINE)
+
+
+def slurped(manifest: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    content = base64.b64encode(json.dumps(manifest).encode()).decode()
+    return {"item": {**PIPELINE, **changes}, "content": content}
+
+
+def test_a_model_that_fits_is_found_in_order() -> None:
+    (finding,) = model_findings([slurped(fitting_manifest())], every=True)
+
+    assert (finding["ok"], finding["note"]) == (True, False)
+    assert finding["what"] == f"Pipeline {PIPELINE['name']} has a model that fits it"
+
+
+def test_a_model_that_does_not_fit_is_a_problem_that_names_the_difference() -> None:
+    (finding,) = model_findings([slurped(fitting_manifest(), window="20s")], every=False)
+
+    assert (finding["ok"], finding["note"]) == (False, False)
+    assert finding["problem"] == 'window: "10s" in the model, "20s" in the pipeline. Fix: run train.yml'
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_a_pipeline_without_a_model_is_a_problem_where_every_pipeline_needs_one(every: bool) -> None:
+    (finding,) = model_findings([{"item": PIPELINE, "failed": True}], every)
+
+    assert (finding["ok"], finding["note"]) == (False, not every)
+    assert finding["problem"] == "it has none yet. Fix: run train.yml"
 
 
 def test_the_trainer_trains_enabled_pipelines_that_ask_for_it() -> None:
@@ -80,6 +113,7 @@ def test_all_filters_are_offered() -> None:
         "anomaly_normalize",
         "anomaly_self_training",
         "anomaly_misfit",
+        "anomaly_model_findings",
         "anomaly_canonical_json",
         "anomaly_task",
         "anomaly_assign",
