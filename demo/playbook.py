@@ -39,7 +39,7 @@ def changed_tasks(lines: Iterable[str]) -> int:
 
 
 def excerpt(lines: Sequence[str]) -> list[str]:
-    """Of a failed run's output the task that failed last, with its message; the last lines if none is seen to fail."""
+    """Return the task that failed last in a run's output, with its message; the last lines if none failed."""
     end = next((index for index, line in enumerate(lines) if line.startswith("PLAY RECAP")), len(lines))
     troubles = [
         index

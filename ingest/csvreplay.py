@@ -148,7 +148,7 @@ class CsvReplay:
         if abs(time_ns) > _LARGEST_NS:
             raise _BadRowError(f"column {self.layout.time!r}: {time_text!r} is out of range", "a smaller --time-format")
         tags = {name: cells[name].strip() for name in self.layout.tags if cells[name].strip()}
-        # An empty cell is a value that there is not; it is no zero.
+        # An empty cell is a missing value, not zero.
         values = {name: self._value(name, cells[name].strip()) for name in fields if cells[name].strip()}
         if not values:
             raise _BadRowError("no field has a value", "remove the row, or --on-error skip")
@@ -214,6 +214,6 @@ def _moment_ns(moment: datetime, zone: tzinfo) -> int:
 
 
 def shifted(points: Iterable[SeriesPoint], by_ns: int) -> Iterator[SeriesPoint]:
-    """The points, later by so many nanoseconds."""
+    """Yield the points, each `by_ns` nanoseconds later."""
     for point in points:
         yield point._replace(time_ns=point.time_ns + by_ns)

@@ -79,7 +79,7 @@ class Schedule:
     entries: tuple[Entry, ...]
 
     def check(self, length_ms: int, printers: int) -> None:
-        """Refuse entries that a stream of this length and so many printers would never show.
+        """Refuse entries that a stream of this length and number of printers would never show.
 
         Raises:
             IngestError: an entry ends after the stream, or is of a printer that there is not.

@@ -24,13 +24,13 @@ _EVERY_S = 5.0
 
 
 class Reporter(Protocol):
-    """What is told about a long write."""
+    """Reports on a long write."""
 
     def advance(self, points: int, where: str) -> None:
-        """So many more are done; ``where`` tells the place in the data."""
+        """Report that `points` more points are done; ``where`` tells the place in the data."""
 
     def note(self, text: str) -> None:
-        """Something worth a line of its own."""
+        """Print a line of its own."""
 
     def __enter__(self) -> Self: ...
 

@@ -56,7 +56,7 @@ def points() -> list[Written]:
                 fields["text"] = "not a number"
             written.append(Written(time, tags, fields))
             if step % 4 == 0:
-                # The same time in another series that the grouping merges with this one.
+                # A point of equal time in another series that the grouping merges with this one.
                 written.append(Written(time, {**tags, "sensor": "2"}, {"hot end": rng.gauss(220, 0.6)}))
             if step % 7 == 0:
                 # Written again: replaces the field's value, and leaves the others.

@@ -143,7 +143,7 @@ def replace(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
 def test_pipelines_share_the_threads(
     tmp_path: Path, replace: Callable[[Any], Any], count: int, at_once: int, jobs: int, most: int, threads: int
 ) -> None:
-    # So many have to meet, or nobody gets on.
+    # This many trainings have to meet, or none continues.
     double = replace(Double(company=most))
     pipelines = [named(f"p{number}") for number in range(count)]
     assert training(tmp_path, pipelines, "--at-once", str(at_once), "--jobs", str(jobs)) == 0

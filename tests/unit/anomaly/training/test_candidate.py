@@ -29,7 +29,7 @@ def history(seed: int, fault: printers.Fault | None = None, seconds: int = SECON
 
 @pytest.fixture(scope="module")
 def faulty() -> TrainedModel:
-    """Of a history in which nobody noticed a fault."""
+    """A model of a history that holds a fault without a mark."""
     return train(PIPELINE, history(21, FAULT), "faulty", 0)
 
 

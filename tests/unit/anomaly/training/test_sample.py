@@ -14,7 +14,7 @@ from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS
 
-# Of a window: its begin, six aggregates and three counts.
+# The bytes of a window: its begin, six aggregates and three counts.
 BYTES = 8 * 10
 
 
@@ -46,7 +46,7 @@ def test_what_does_not_fit_is_thinned_evenly_in_stretches() -> None:
     windows = sample(count, 20_000 * BYTES, part=10_000)
     assert 10_000 < len(windows) <= 20_000
     place = windows.begin_ns[windows.series == 0] // WINDOW_NS
-    # The same stretches of all series, each of twenty windows or several of these.
+    # All series keep equal stretches, each of twenty windows or several of these.
     np.testing.assert_array_equal(place, windows.begin_ns[windows.series == 1] // WINDOW_NS)
     begins = place[np.flatnonzero(np.diff(place, prepend=-2) > 1)]
     assert (begins % 20 == 0).all()
@@ -87,7 +87,7 @@ def row(time: int) -> list[Any]:
 
 
 def peak(windows: int) -> int:
-    """The most bytes that reading so many windows takes."""
+    """Return the most bytes that reading this many windows takes."""
     tracemalloc.start()
     try:
         history = read_history(Endless(), PIPELINE, RequestedRange(0, windows * WINDOW_NS, ("", "")), most_bytes=2**19)

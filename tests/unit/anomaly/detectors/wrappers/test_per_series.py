@@ -47,7 +47,7 @@ def scores(detector: Detector, row: int, x: Floats) -> Floats:
     return detector.follow(row).explain(np.arange(len(x), dtype=np.int64) * MINUTE, x)[0]
 
 
-# What is usual in the second series and not in the first; with the second sign turned, the other way round.
+# Values that fit the baseline of the second series and not of the first; with the second sign turned, the other way.
 SWAPPED = np.array([[1.5, -1.5], [-1.5, 1.5]])
 
 

@@ -126,7 +126,7 @@ class Evaluation:
 
     @property
     def delay_windows(self) -> float | None:
-        """The same in windows."""
+        """The delay in windows."""
         return None if self.delay_ns is None else self.delay_ns / self.window_ns
 
     @property

@@ -1,12 +1,11 @@
-"""What is known to have happened: labels, read from CSV or JSON, or made of the marks of feedback.
+"""Labels, the truth of a backtest, read from CSV or JSON, or made of the marks of feedback.
 
-CSV has a header, JSON is a list of objects (or an object with one, under `labels` or, as the dummy printers' ground
-truth has it, `faults`). `begin` and `end` (or `from` and `to`) are RFC 3339 times, end exclusive; a `kind` is counted
-for itself; what is named like a tag of the pipeline's `group_by` says which series is meant, and if it is absent or
-empty, any is. Other columns are left alone. What such a file does not name did not happen.
+CSV has a header. JSON is a list of objects, or an object that holds the list under `labels` or, as in the dummy
+printers' ground truth, under `faults`. `begin` and `end` (or `from` and `to`) are RFC 3339 times, end exclusive. Each
+`kind` is also counted for itself. A column that is named like a tag of the pipeline's `group_by` names the series; a
+label without a value there holds for any series. Other columns are ignored. A file names everything that happened.
 
-Of marks, those that confirm a period are labels, and false alarms are known not to have happened; of the rest,
-nobody has said anything.
+Marks that confirm a period are labels, and false alarms did not happen. All other periods are unjudged.
 """
 
 import csv

@@ -67,7 +67,7 @@ class BacktestReplay:
 
     @property
     def scored_windows(self) -> int:
-        """Of all series together."""
+        """The number of scored windows of all series."""
         return self._events.counts.get("scored windows", 0)
 
     def evaluations(self, truth: Truth) -> dict[float, Evaluation]:

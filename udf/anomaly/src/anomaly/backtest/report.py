@@ -19,7 +19,7 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA
 from anomaly.severity.rarity import once_in
 
-# Of labels and of false periods, for people; the document has all.
+# The most rows of labels and of false periods that a page shows; the document has all of them.
 _MOST_ROWS = 200
 _NOTHING = "-"
 _SEVERITIES = "By the severity that opens a period (*: the pipeline's own)"

@@ -1,7 +1,7 @@
 """Scores later what could not be scored in time, as if nothing had happened.
 
-While Kapacitor, its UDF or the subscription is down, points stay in InfluxDB without a score. The same happens to the
-window that a restarting Kapacitor held, and to points that came while there was no model. A catch-up passes these
+While Kapacitor, its UDF or the subscription is down, points stay in InfluxDB without a score. So do
+the window that a restarting Kapacitor held, and points that arrived while there was no model. A catch-up passes these
 modules:
 
 - `run`: the use case, from a typed request to what came out.

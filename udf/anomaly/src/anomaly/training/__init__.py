@@ -7,7 +7,7 @@ In the order in which a training passes them:
 - `feedback`: what marks of feedback mean for training.
 - `plan`: what the whole history decides before any part of it is trained on.
 - `fit`: fits, calibrates on windows that were held out, and returns the model.
-- `gate`: refuses history that does not say what is usual.
+- `gate`: refuses history that holds no baseline.
 - `candidate`: refuses a model that does worse than the current one.
 - `progress`: says how far a training is.
 

@@ -14,11 +14,11 @@ from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 
 MIN_WINDOWS = 200
-# Windows that a field which windows may lack must have at least.
+# The least number of windows of a field that windows may lack.
 MIN_WINDOWS_OF_FIELD = 50
 # The share of held-out windows beyond `periods.open` that is worth a warning; calibration expects hardly any.
 _SAID = 0.001
-# The share of blocks that look like nothing in the others from which on history does not say what is usual.
+# History with this share of blocks that do not resemble the others holds no baseline.
 _ODD_BLOCKS = 0.2
 # Shorter blocks are put together for that, as scores that sum up the last windows make or break a short block.
 _LEAST_WINDOWS = 40
@@ -94,7 +94,7 @@ def check_quality(
         block: the block of each window, shape (n,).
 
     Raises:
-        Refused: history changes too much to say what is usual.
+        Refused: history changes too much to hold a baseline.
     """
     limit = pipeline.periods.open
     block = block // -(-_LEAST_WINDOWS * len(np.unique(block)) // len(block))
