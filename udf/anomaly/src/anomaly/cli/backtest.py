@@ -1,4 +1,4 @@
-"""`anomaly backtest`: history through the code that serves, compared with what is known to have happened."""
+"""`anomaly backtest`: scores history with the code that serves, and compares the periods with labels."""
 
 import argparse
 import json
@@ -23,13 +23,24 @@ from anomaly.training.gate import Refused
 from anomaly.training.history import check_fields
 from anomaly.windows.arrays import Key
 
-# In the place of a file of labels.
+# The value of --labels that stands for the marks of feedback.
 FEEDBACK = "feedback"
 _RENDERERS = {".html": report.html, ".md": report.markdown}
 
 
 def backtest(options: argparse.Namespace) -> int:
-    """Prints it. Raises SpecError, UsageError, InfluxClientError, StoreError, Refused."""
+    """Backtest a model on a range of history, and print the report.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SpecError: the specification, a time or a label is not valid.
+        UsageError: the options do not go together, or a file cannot be read or written.
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+        StoreError: the model cannot be read, or there is none.
+        Refused: no window of the range could be scored.
+    """
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
     options.pipeline = pipeline.name
     asked = resolve_range(pipeline, options.begin, options.end, time.time_ns())
@@ -39,14 +50,14 @@ def backtest(options: argparse.Namespace) -> int:
     marks = read_feedback(influx, options.results_database, pipeline) if options.labels == FEEDBACK else []
     truth = _truth(options.labels, marks, pipeline, asked)
     model = _model(Store(options.models, pipeline.name), pipeline, options.model)
-    # False alarms are not suppressed: whether the model raises them again is the question.
+    # False alarms are not suppressed, as the backtest shows whether the model raises them again.
     maintenance = Feedback(pipeline, [mark for mark in marks if mark.kind == MAINTENANCE])
     replay = BacktestReplay(pipeline, model, EventCounter(f"pipeline {pipeline.name}", say), sweep, maintenance)
     check_fields(influx, pipeline)
     for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, pipeline.window_ns):
         say(f"scoring {rfc3339(begin_ns)} to {rfc3339(end_ns)}")
-        for run in read_series_windows(influx, pipeline, begin_ns, end_ns):
-            replay.feed(run)
+        for series in read_series_windows(influx, pipeline, begin_ns, end_ns):
+            replay.feed(series)
     if not replay.scored_windows:
         raise Refused(
             f"pipeline {pipeline.name}: no window from {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} could be "
@@ -72,6 +83,7 @@ def _model(store: Store, pipeline: Pipeline, version: str | None) -> Model:
 
 
 def _truth(name: str | None, marks: list[Mark], pipeline: Pipeline, asked: RequestedRange) -> Truth:
+    """Return the labels in the asked range: those of a file, of the marks of feedback, or none."""
     if name is None:
         return Truth(complete=False)
     known = of_marks(marks) if name == FEEDBACK else read_labels(Path(name), pipeline)
@@ -81,9 +93,10 @@ def _truth(name: str | None, marks: list[Mark], pipeline: Pipeline, asked: Reque
     return inside
 
 
-def _warn(pipeline: Pipeline, truth: Truth, known: set[Key]) -> None:
+def _warn(pipeline: Pipeline, truth: Truth, keys: set[Key]) -> None:
+    """Warn of labels whose series has no windows; keys: the series that have some."""
     for label in (*truth.labels, *truth.false_alarms):
-        if not any(label.means(pipeline.group_by, key) for key in known):
+        if not any(label.means(pipeline.group_by, key) for key in keys):
             say(
                 f"warning: the label of {rfc3339(label.begin_ns)} is of the series {dict(label.tags)}, which has no "
                 "windows in the range"
@@ -91,6 +104,7 @@ def _warn(pipeline: Pipeline, truth: Truth, known: set[Key]) -> None:
 
 
 def _sweep(asked: list[float] | None, pipeline: Pipeline) -> tuple[float, ...]:
+    """Return the opening severities to look at. Raises UsageError if one of them cannot open a period."""
     for severity in asked or ():
         if not pipeline.periods.close < severity <= 100:
             raise UsageError(
@@ -101,6 +115,7 @@ def _sweep(asked: list[float] | None, pipeline: Pipeline) -> tuple[float, ...]:
 
 
 def _page(name: str | None) -> Path | None:
+    """Return the path of the report's page. Raises UsageError if its suffix names no form of a report."""
     if name is None:
         return None
     page = Path(name)

@@ -1,4 +1,4 @@
-"""`anomaly catch-up`: what could not be scored in time, scored from InfluxDB and written as if nothing had happened."""
+"""`anomaly catch-up`: scores the windows that were missed, from InfluxDB, and writes their results."""
 
 import argparse
 import time
@@ -13,7 +13,7 @@ from anomaly.pipeline import DurationError, Pipeline, parse_duration
 
 
 def catch_up(options: argparse.Namespace) -> int:
-    """Catch up with one pipeline, and print what came out.
+    """Catch up with one pipeline, and print the result.
 
     Returns:
         The exit code.
@@ -52,6 +52,7 @@ def catch_up(options: argparse.Namespace) -> int:
 
 
 def _lag_ns(lag: str, pipeline: Pipeline) -> int:
+    """Return the duration of --lag. Raises UsageError if it is not a duration, or is shorter than a window."""
     try:
         lag_ns = parse_duration(lag)
     except DurationError as error:

@@ -1,4 +1,4 @@
-"""Exit codes, as the README states them."""
+"""The exit codes of all commands, as the README lists them."""
 
 DONE = 0
 BUG = 1

@@ -1,4 +1,4 @@
-"""What commands share: reading specifications, saying things."""
+"""The parts that commands share: they read specifications, connect to InfluxDB and print lines."""
 
 import argparse
 import json
@@ -13,37 +13,45 @@ from anomaly.pipeline import Pipeline, SpecError, normalize
 if TYPE_CHECKING:
     from anomaly.influxdb.client import InfluxClient
 
-_PASSWORD_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD"  # noqa: S105 -- a name
+_PASSWORD_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD"  # noqa: S105 (a variable's name)
 
 
 class UsageError(Exception):
-    """Arguments that do not go together, or a file that cannot be read."""
+    """The arguments do not go together, or a file that they name cannot be read."""
 
 
 def say(message: str) -> None:
-    """A line for people, on stderr."""
+    """Print a line for people, on stderr."""
     sys.stderr.write(message + "\n")
     sys.stderr.flush()
 
 
 def result(mapping: dict[str, Any]) -> None:
-    """A line for programs, on stdout."""
+    """Print a line for programs, JSON on stdout."""
     out(json.dumps(mapping, ensure_ascii=False))
 
 
 def out(line: str) -> None:
-    """A line of what was asked for, on stdout."""
+    """Print a line of a command's answer, on stdout."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def default_models() -> str:
-    """Where models are, unless --models says otherwise."""
+    """Return the directory of all models that counts without --models."""
     return os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS
 
 
 def read_pipelines(name: str) -> list[Pipeline]:
-    """All pipelines of a file, or of stdin for `-`. Raises UsageError (not readable) or SpecError (not valid)."""
+    """Read all pipelines of a specification.
+
+    Args:
+        name: a file of JSON or YAML; `-` is stdin.
+
+    Raises:
+        UsageError: the file cannot be read.
+        SpecError: the specification is not valid.
+    """
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -56,7 +64,15 @@ def read_pipelines(name: str) -> list[Pipeline]:
 
 
 def choose(pipelines: list[Pipeline], name: str | None) -> Pipeline:
-    """The pipeline of that name, or the only one. Raises UsageError."""
+    """Return the pipeline of a name.
+
+    Args:
+        pipelines: the pipelines of a specification.
+        name: the name; None chooses the only pipeline.
+
+    Raises:
+        UsageError: there is no such pipeline, or several and no name.
+    """
     names = ", ".join(pipeline.name for pipeline in pipelines) or "none"
     if name is None:
         if len(pipelines) == 1:
@@ -84,14 +100,20 @@ def _parse(name: str, text: str) -> Any:
 
 
 def connect(options: argparse.Namespace) -> "InfluxClient":
-    """InfluxDB as the arguments name it. Raises UsageError (the password's file) or InfluxClientError (the address)."""
-    # Only now: reading a specification must not wait for requests.
+    """Open a connection to the InfluxDB that the arguments name.
+
+    Raises:
+        UsageError: the password's file cannot be read.
+        InfluxClientError: the address of InfluxDB is not an address.
+    """
+    # Imported here, so that reading a specification does not wait for requests.
     from anomaly.influxdb.client import InfluxClient
 
     return InfluxClient(options.influxdb_url, options.username, _password(options), options.ca_file)
 
 
 def _password(options: argparse.Namespace) -> str | None:
+    """Return the first line of the password's file, or without a file the value of the environment's variable."""
     if options.password_file is not None:
         try:
             lines = Path(options.password_file).read_text(encoding="utf-8").splitlines()

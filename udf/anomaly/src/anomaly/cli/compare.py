@@ -1,4 +1,4 @@
-"""`anomaly models compare`: what the shadow said beside the current model, out of the results in InfluxDB."""
+"""`anomaly models compare`: compares the shadow's results in InfluxDB with those of the current model."""
 
 import argparse
 import time
@@ -21,7 +21,17 @@ _MS = 1_000_000
 
 
 def compared(options: argparse.Namespace) -> int:
-    """Prints it. Raises UsageError, StoreError, InfluxClientError, Refused (nothing to compare)."""
+    """Compare the shadow with the current model, and print the differences.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: no shadow is named or set, or a file cannot be read.
+        StoreError: the models cannot be read.
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+        Refused: no window was scored by both.
+    """
     store = Store(options.models, options.pipeline)
     version = options.version or store.shadow()
     if version is None:
@@ -55,12 +65,13 @@ def compared(options: argparse.Namespace) -> int:
 def _side(
     influx: InfluxClient, options: argparse.Namespace, suffix: str, version: str | None, bounds: list[int]
 ) -> ModelResults:
+    """Read the scores and periods of one model; `suffix` is that of its measurements."""
     side = ModelResults()
     for key, row in _rows(influx, options, f"score{suffix}", ["severity", "label"], version, bounds):
         time_ns, severity, label = row
         side.scores[key, time_ns] = float(severity), bool(label)
-    wanted = ["begin_ms", "end_ms", "peak_severity", "reason"]
-    for key, row in _rows(influx, options, f"period{suffix}", wanted, version, bounds):
+    fields = ["begin_ms", "end_ms", "peak_severity", "reason"]
+    for key, row in _rows(influx, options, f"period{suffix}", fields, version, bounds):
         _, begin, end, peak, reason = row
         side.periods.append(ComparedPeriod(key, int(begin), int(end), float(peak), str(reason)))
     return side
@@ -74,6 +85,7 @@ def _rows(
     version: str | None,
     bounds: list[int],
 ) -> Iterator[tuple[Key, list[Any]]]:
+    """Yield each row of a measurement, time first, with the key of its series."""
     query = results_query(measurement, fields, options.pipeline, bounds[0], bounds[1], version)
     for part in influx.query(query, options.results_database):
         key = tuple(part.tags[tag] for tag in sorted(part.tags) if tag != "pipeline")
@@ -81,17 +93,18 @@ def _rows(
             yield key, row
 
 
-def _lines(pipeline: str, version: str, found: Comparison) -> Iterator[str]:
-    both, current, shadow = found.anomalous
-    yield f"pipeline {pipeline}: the current model and {version}, on {found.windows} windows"
-    yield f"scored by one only    {found.only_current} by the current one, {found.only_shadow} by the shadow"
-    yield f"same label            {found.agreement:.3%} of the windows"
+def _lines(pipeline: str, version: str, comparison: Comparison) -> Iterator[str]:
+    """Yield the comparison as lines for people."""
+    both, current, shadow = comparison.anomalous
+    yield f"pipeline {pipeline}: the current model and {version}, on {comparison.windows} windows"
+    yield f"scored by one only    {comparison.only_current} by the current one, {comparison.only_shadow} by the shadow"
+    yield f"same label            {comparison.agreement:.3%} of the windows"
     yield f"anomalous to both     {both}; to the current one alone {current}, to the shadow alone {shadow}"
-    for quantile, (one, other) in found.quantiles.items():
+    for quantile, (one, other) in comparison.quantiles.items():
         name = "largest severity" if quantile == 1.0 else f"severity, {quantile:.1%}"
         yield f"{name:<21} {one:.1f} and {other:.1f}"
-    yield f"periods of both       {found.periods}"
-    for whose, spans in (("current", found.current_periods), ("shadow", found.shadow_periods)):
+    yield f"periods of both       {comparison.periods}"
+    for whose, spans in (("current", comparison.current_periods), ("shadow", comparison.shadow_periods)):
         for span in spans:
             series = ", ".join(span.series) or "the series"
             yield (

@@ -1,4 +1,4 @@
-"""`anomaly explain`: what follows from a pipeline, for people. It reads files and asks no service."""
+"""`anomaly explain`: tells people what follows from a pipeline. It reads files and asks no service."""
 
 import argparse
 import json
@@ -83,12 +83,13 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
         f"             end after {periods.merge} below {periods.close:g}, once in {once_in(periods.close)}",
         f"silence      more than {periods.silence} without complete windows is a period `no data`",
         f"drift        a stability index above {pipeline.drift.psi:g}, over {pipeline.drift.horizon}",
-        f"retraining   {_again(pipeline)}",
-        f"alerts       {_told(pipeline.alerts, topic)}",
+        f"retraining   {_retraining(pipeline)}",
+        f"alerts       {_alerts(pipeline.alerts, topic)}",
     ]
 
 
 def _task(settings: TaskSettings, script: str) -> list[str]:
+    """Return lines about the pipeline's task: its TICKscript and its vars."""
     document = vars_document(settings, declared(script))
     width = max(map(len, document), default=0)
     return [
@@ -114,11 +115,11 @@ def _context(pipeline: Pipeline, features: Sequence[str]) -> list[str]:
 
 
 def _points(pipeline: Pipeline) -> list[str]:
-    said = {
+    notes = {
         "stddev": "stddev needs two points of a window: where each has one, write aggregate: [last]",
         "spread": "spread is 0 where a window has one point",
     }
-    return [f"             {said[name]}" for name in pipeline.aggregate if name in said]
+    return [f"             {notes[name]}" for name in pipeline.aggregate if name in notes]
 
 
 def _season(pipeline: Pipeline, history_ns: int) -> list[str]:
@@ -133,6 +134,7 @@ def _season(pipeline: Pipeline, history_ns: int) -> list[str]:
 
 
 def _listed(title: str, entries: Iterable[str]) -> list[str]:
+    """Return one line for each entry; the first of them has the title."""
     return [f"{title if number == 0 else '':12} {entry}" for number, entry in enumerate(entries)]
 
 
@@ -142,13 +144,13 @@ def _models(pipeline: Pipeline) -> list[str]:
     return [f"models       of its own for each series with {LONG_WINDOWS} windows or more, a pooled one for all others"]
 
 
-def _again(pipeline: Pipeline) -> str:
+def _retraining(pipeline: Pipeline) -> str:
     reasons = [f"when the model is {pipeline.training.every} old"] if pipeline.training.every else []
     reasons += ["on drift"] if pipeline.training.on_drift else []
     return f"again by the trainer {' or '.join(reasons)}" if reasons else "again only when asked for"
 
 
-def _told(alerts: Alerts, topic: str) -> str:
+def _alerts(alerts: Alerts, topic: str) -> str:
     if not alerts.kinds:
         return "none"
     levels = f"INFO from peak severity {alerts.info:g}, WARNING {alerts.warning:g}, CRITICAL {alerts.critical:g}"

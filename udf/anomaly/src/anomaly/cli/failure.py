@@ -1,4 +1,4 @@
-"""From an exception to messages, an exit code and a result: the one place where that is decided."""
+"""Turns an exception into messages, an exit code and a result, for all commands."""
 
 import sys
 import traceback
@@ -12,9 +12,16 @@ from anomaly.pipeline import SpecError
 def failed(
     error: BaseException, pipeline: str | None, tell: Callable[[str], None] = say, *, answer: bool = True
 ) -> int:
-    """Tells why something failed, with the traceback of a bug, and returns the exit code.
+    """Say why a command failed; a bug gets its traceback, too.
 
-    pipeline: what failed, if it was one pipeline's. tell: a line for people. answer: prints a line for programs, too.
+    Args:
+        error: the exception.
+        pipeline: the name of the pipeline that failed; None where the failure is not of one pipeline.
+        tell: is told each line for people.
+        answer: whether to print a line for programs, too.
+
+    Returns:
+        The exit code.
     """
     code = _code(error)
     message = "interrupted" if code == codes.INTERRUPTED else str(error) or type(error).__name__
@@ -29,7 +36,10 @@ def failed(
 
 
 def _code(error: BaseException) -> int:
-    """Without importing what the command has not: an exception's class is there only if its module is."""
+    """Return the exit code of an exception.
+
+    It imports no module of an exception's class: where the module is not loaded, the class was not raised.
+    """
     if isinstance(error, (SpecError, UsageError)):
         return codes.USAGE
     if isinstance(error, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""`anomaly feedback`: what people say of periods, kept in InfluxDB and handed to the running UDFs."""
+"""`anomaly feedback`: keeps marks of feedback in InfluxDB, and hands them to the running UDFs."""
 
 import argparse
 import time
@@ -14,7 +14,17 @@ from anomaly.scoring.feedback_file import feedback_path, write_marks
 
 
 def feedback(options: argparse.Namespace) -> int:
-    """One of the actions. Raises SpecError, UsageError, StoreError, InfluxClientError."""
+    """Add, list, remove or synchronize marks, as the options say.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SpecError: the specification, or a time, is not valid.
+        UsageError: the options do not go together, or there is no such mark.
+        StoreError: the models cannot be read, or the file of marks cannot be written.
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+    """
     pipeline = _pipeline(options)
     options.pipeline = pipeline.name
     influx = connect(options)
@@ -25,7 +35,7 @@ def feedback(options: argparse.Namespace) -> int:
         write_feedback(influx, database, pipeline.name, mark)
         answer |= {"status": "added", "id": mark.id}
     elif options.action == "remove":
-        mark = _found(read_feedback(influx, database, pipeline), options.id)
+        mark = _find(read_feedback(influx, database, pipeline), options.id)
         write_feedback(influx, database, pipeline.name, mark, REMOVED)
         answer |= {"status": "removed", "id": mark.id}
     marks = read_feedback(influx, database, pipeline)
@@ -42,7 +52,7 @@ def feedback(options: argparse.Namespace) -> int:
 
 
 def _pipeline(options: argparse.Namespace) -> Pipeline:
-    """As the specification says, or as the current model's manifest does."""
+    """Return the pipeline of the specification, or without one, that of the current model's manifest."""
     if options.spec is not None:
         return choose(read_pipelines(options.spec), options.pipeline)
     if options.pipeline is None:
@@ -58,6 +68,7 @@ def _pipeline(options: argparse.Namespace) -> Pipeline:
 
 
 def _mark(options: argparse.Namespace, pipeline: Pipeline) -> Mark:
+    """Make the mark that the options describe."""
     now_ns = time.time_ns()
     begin_ns = parse_time_or_age(options.begin, "--from", now_ns)
     end_ns = parse_time_or_age(options.end, "--to", now_ns)
@@ -68,6 +79,7 @@ def _mark(options: argparse.Namespace, pipeline: Pipeline) -> Mark:
 
 
 def _tag(text: str, pipeline: Pipeline) -> tuple[str, str]:
+    """Split TAG=VALUE. Raises UsageError if it is not a tag of the pipeline's `group_by`."""
     name, equals, value = text.partition("=")
     if not equals or not value or name not in pipeline.group_by:
         known = ", ".join(f"{tag}=..." for tag in pipeline.group_by) or "nothing, as the pipeline has one series"
@@ -75,14 +87,16 @@ def _tag(text: str, pipeline: Pipeline) -> tuple[str, str]:
     return name, value
 
 
-def _found(marks: list[Mark], name: str) -> Mark:
+def _find(marks: list[Mark], mark_id: str) -> Mark:
+    """Return the mark with an id. Raises UsageError if there is none."""
     for mark in marks:
-        if mark.id == name:
+        if mark.id == mark_id:
             return mark
-    raise UsageError(f"there is no mark {name!r}: `anomaly feedback list` shows what there is")
+    raise UsageError(f"there is no mark {mark_id!r}: `anomaly feedback list` shows what there is")
 
 
 def _line(mark: Mark) -> str:
+    """Return a mark as a line for people."""
     series = ", ".join(f"{name}={value}" for name, value in mark.series.items()) or "all series"
     note = f"  {mark.note}" if mark.note else ""
     return f"{mark.id}  {mark.kind:<11}  {rfc3339(mark.begin_ns)} to {rfc3339(mark.end_ns)}  {series}{note}"

@@ -1,4 +1,8 @@
-"""Arguments and dispatch."""
+"""The command line: declares the arguments of all commands, and runs the chosen one.
+
+Each command's module is imported when the command runs, so that `anomaly --help` and `anomaly validate` do not wait for
+numpy, and Kapacitor's first request is answered at once.
+"""
 
 import argparse
 import sys
@@ -13,17 +17,24 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code."""
+    """Run one command.
+
+    Args:
+        arguments: the words of the command line; None: those of this process.
+
+    Returns:
+        The exit code.
+    """
     options = _parser().parse_args(arguments)
     command: Command = options.command
     try:
         return command(options)
     except BrokenPipeError:
-        # Whoever read the output has gone.
+        # The reader of the output, such as `head`, has ended.
         sys.stderr.close()
         return codes.DONE
     except (Exception, KeyboardInterrupt) as error:
-        # The UDF's stdout is Kapacitor's.
+        # The UDF's stdout belongs to Kapacitor's protocol, so it gets no line for programs.
         return failed(error, getattr(options, "pipeline", None), answer=options.command is not _udf)
 
 

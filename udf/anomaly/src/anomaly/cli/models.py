@@ -1,4 +1,4 @@
-"""`anomaly models`: what can be done with versions on disk."""
+"""`anomaly models`: lists, compares, promotes and removes the versions on disk."""
 
 import argparse
 import json
@@ -13,7 +13,15 @@ from anomaly.models.store import CURRENT, SHADOW, Store, StoreError, Version, pi
 
 
 def models(options: argparse.Namespace) -> int:
-    """One of the actions. Raises StoreError and UsageError."""
+    """Run the action that the options name.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        StoreError: the models cannot be read or changed.
+        UsageError: the options do not go together.
+    """
     return _ACTIONS[options.action](options)
 
 
@@ -23,10 +31,10 @@ def _show(options: argparse.Namespace) -> int:
     if options.json:
         result(manifest.to_json())
         return codes.DONE
-    for what, value in (("version", manifest.version), ("created", manifest.created), ("parent", manifest.parent)):
-        out(f"{what}: {value}")
-    for what, value in manifest.facts().items():
-        out(f"{what}: {_text(value)}")
+    for name, value in (("version", manifest.version), ("created", manifest.created), ("parent", manifest.parent)):
+        out(f"{name}: {value}")
+    for name, value in manifest.facts().items():
+        out(f"{name}: {_text(value)}")
     for name, file in manifest.files.items():
         out(f"{name}: {file.bytes} bytes, SHA-256 {file.sha256}")
     return codes.DONE
@@ -35,12 +43,12 @@ def _show(options: argparse.Namespace) -> int:
 def _diff(options: argparse.Namespace) -> int:
     store = Store(options.models, options.pipeline)
     before, after = (_version(store, name) for name in (options.version, options.other))
-    found = differences(store.manifest(before), store.manifest(after))
+    differing = differences(store.manifest(before), store.manifest(after))
     if options.json:
-        result({"before": before, "after": after, "differences": [asdict(difference) for difference in found]})
+        result({"before": before, "after": after, "differences": [asdict(difference) for difference in differing]})
         return codes.DONE
-    out(f"{before} -> {after}" + ("" if found else ": no difference"))
-    for difference in found:
+    out(f"{before} -> {after}" + ("" if differing else ": no difference"))
+    for difference in differing:
         out(f"{difference.what}: {_text(difference.before)} -> {_text(difference.after)}")
     return codes.DONE
 
@@ -51,11 +59,14 @@ def _verify(options: argparse.Namespace) -> int:
     problems = [problem for name in names for problem in store.verify(name)]
     if problems:
         raise StoreError("\n".join(f"{problem}: train again, or promote another version" for problem in problems))
-    here = installed()
+    libraries = installed()
     for name in names:
         manifest = store.manifest(name)
-        noted = manifest.libraries
-        others = [f"{what} {noted[what]} ({here.get(what)} here)" for what in noted if noted[what] != here.get(what)]
+        others = [
+            f"{library} {version} ({libraries.get(library)} here)"
+            for library, version in manifest.libraries.items()
+            if version != libraries.get(library)
+        ]
         problem = manifest.outdated()
         if problem is not None:
             say(f"{name} cannot be used, train again: {problem}")
@@ -99,12 +110,13 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _changed(options: argparse.Namespace, status: str, **more: Any) -> int:
+    """Print a result for programs, and return the exit code."""
     result({"pipeline": options.pipeline, "status": status, **more})
     return codes.DONE
 
 
 def _version(store: Store, name: str) -> str:
-    """A version by its name, or by the link that points to it."""
+    """Return a version's name; the name may be that of a link, `current` or `shadow`."""
     if name not in (CURRENT, SHADOW):
         return name
     version = store.linked(name)
@@ -114,6 +126,7 @@ def _version(store: Store, name: str) -> str:
 
 
 def _text(value: Any) -> str:
+    """Return a text as it is, and any other value as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -139,10 +152,11 @@ def _list(options: argparse.Namespace) -> int:
     return codes.DONE
 
 
-def _row(name: str, version: Version) -> dict[str, Any]:
+def _row(pipeline: str, version: Version) -> dict[str, Any]:
+    """Return a version as plain data."""
     manifest = version.manifest
     return {
-        "pipeline": name,
+        "pipeline": pipeline,
         "version": version.name,
         "current": version.current,
         "shadow": version.shadow,

@@ -49,7 +49,7 @@ def _train_one(pipeline: Pipeline, options: argparse.Namespace, jobs: int, one_o
     from anomaly.training import run
 
     started = time.monotonic()
-    told = progress(one_of_several=one_of_several)
+    reporter = progress(one_of_several=one_of_several)
     try:
         request = run.TrainingRequest(
             pipeline=pipeline,
@@ -63,16 +63,17 @@ def _train_one(pipeline: Pipeline, options: argparse.Namespace, jobs: int, one_o
             promote=not options.no_promote,
             force=options.force,
         )
-        outcome = run.train_pipeline(connect(options), request, told)
+        outcome = run.train_pipeline(connect(options), request, reporter)
         _print_result(outcome, time.monotonic() - started)
     except BrokenPipeError:
         raise
     except Exception as error:
-        return failed(error, pipeline.name, told.say)
+        return failed(error, pipeline.name, reporter.say)
     return codes.REFUSED if outcome.status == run.REFUSED else codes.DONE
 
 
 def _print_result(outcome: "TrainingOutcome", seconds: float) -> None:
+    """Print an outcome as a line for programs."""
     from anomaly.influxdb.times import rfc3339
 
     result(
@@ -93,7 +94,7 @@ def _print_result(outcome: "TrainingOutcome", seconds: float) -> None:
 
 
 def _chosen(pipelines: list[Pipeline], names: Sequence[str] | None) -> list[Pipeline]:
-    """The named pipelines, in the order of the specification; without names all that are enabled.
+    """Return the named pipelines in the order of the specification; without names, all enabled pipelines.
 
     Raises:
         UsageError: a name is not there, or no pipeline is enabled.
@@ -103,6 +104,6 @@ def _chosen(pipelines: list[Pipeline], names: Sequence[str] | None) -> list[Pipe
         return [pipeline for pipeline in pipelines if pipeline.name in named]
     enabled = [pipeline for pipeline in pipelines if pipeline.enabled]
     if not enabled:
-        there = ", ".join(pipeline.name for pipeline in pipelines) or "none"
-        raise UsageError(f"no pipeline of the specification is enabled (there is {there}): name one with --pipeline")
+        known = ", ".join(pipeline.name for pipeline in pipelines) or "none"
+        raise UsageError(f"no pipeline of the specification is enabled (there is {known}): name one with --pipeline")
     return enabled

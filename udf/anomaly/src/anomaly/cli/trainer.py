@@ -1,4 +1,4 @@
-"""`anomaly trainer`: trains pipelines again when it is time, and hands feedback on, until it is ended."""
+"""`anomaly trainer`: trains pipelines again when they are due, and hands feedback on, until it is ended."""
 
 import argparse
 import signal
@@ -44,7 +44,7 @@ def trainer(options: argparse.Namespace) -> int:
 
 
 def _train_command(options: argparse.Namespace) -> tuple[str, ...]:
-    """`anomaly train` with the trainer's own options."""
+    """Return the command line of `anomaly train`, with the trainer's own options."""
     command = [sys.executable, "-m", "anomaly", "train", "--spec", options.spec]
     command += ["--models", options.models, "--influxdb-url", options.influxdb_url]
     command += ["--results-database", options.results_database]

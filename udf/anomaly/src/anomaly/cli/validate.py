@@ -1,4 +1,4 @@
-"""`anomaly validate`."""
+"""`anomaly validate`: checks a specification, without any service."""
 
 import argparse
 
@@ -7,6 +7,14 @@ from anomaly.cli.common import read_pipelines, result
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Checks pipelines; problems are raised as SpecError."""
+    """Check the pipelines of a file, and print their names.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SpecError: the specification is not valid.
+        UsageError: the file cannot be read.
+    """
     result({"status": "valid", "pipelines": [pipeline.name for pipeline in read_pipelines(options.file)]})
     return codes.DONE
