@@ -1,5 +1,12 @@
-"""What a model would have found in history, and how that compares with what is known to have happened.
+"""Backtests: compare the periods that a model finds in history with labels.
 
-`replay` scores windows by the core that serves, at several severities at once; `labels` reads what is known; `evaluate`
-compares, on intervals alone; `report` makes tables of it.
+In the order in which data pass them:
+
+- `replay`: scores windows with the core that serves, and keeps the periods of several opening severities.
+- `labels`: reads the labels from a file, or makes them of marks of feedback.
+- `evaluate`: compares periods with labels, on intervals alone.
+- `report`: makes one document of the figures, and text, Markdown and HTML of the document.
+- `chart` and `feedback_form`: the pictures of the HTML page, and its form for feedback.
+
+Beside them, `comparison` compares the results of two models, for `anomaly models compare`.
 """

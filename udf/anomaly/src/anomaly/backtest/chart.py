@@ -1,7 +1,7 @@
-"""Pictures of a backtest's document, as SVG: figures by the severity that opens a period, and periods beside labels.
+"""Draws a backtest's document as SVG: its figures by opening severity, and its periods beside the labels.
 
-What a line shows stands at its end, what a lane holds at its begin, and rows that belong together share one axis.
-Colours are the page's.
+The name of a line stands at its end, and the name of a lane at its begin. Rows that belong together share one axis. The
+style sheet of the page (report.css) gives the colours.
 """
 
 import math
@@ -17,7 +17,7 @@ _WIDTH, _LEFT, _RIGHT, _TOP = 1040.0, 180.0, 80.0, 30.0
 _ROW, _SPACE = 110.0, 30.0
 _LANE, _LANES = 9.0, 28.0
 _LETTER, _APART, _MOST_LETTERS = 14.0, 64.0, 25
-# More lanes than that nobody reads.
+# A reader cannot take in more lanes than this.
 _MOST_SERIES = 40
 _HOUR = 3600
 _STEPS = (60, 300, 900, 1800, *(_HOUR * n for n in (1, 3, 6, 12, 24, 48, 168, 720)))
@@ -28,7 +28,14 @@ _LANE_OF = {"true": "lane-found", "false": "lane-false", "unjudged": "lane-unjud
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """[low, high] of some unit on the pixels from `start` to `end`."""
+    """Maps values to pixels, and values outside of the range to its ends.
+
+    Attributes:
+        low: the value at `start`.
+        high: the value at `end`.
+        start: the pixel of `low`.
+        end: the pixel of `high`.
+    """
 
     low: float
     high: float
@@ -42,7 +49,13 @@ class _Axis:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A figure over the severities. key: of a sweep's row."""
+    """A line of one figure over the severities.
+
+    Attributes:
+        name: the text at its end.
+        style: its class in the style sheet.
+        key: the figure's key in an entry of the sweep.
+    """
 
     name: str
     style: str
@@ -50,7 +63,14 @@ class _Line:
 
 
 def by_severity(content: Mapping[str, Any]) -> str:
-    """What each opening severity would have found, and how often it would have been wrong; empty for a single one."""
+    """Draw the figures of each opening severity.
+
+    Args:
+        content: the document of a backtest.
+
+    Returns:
+        The SVG element; empty if the sweep has one severity only.
+    """
     sweep = content["sweep"]
     if len(sweep) < 2:
         return ""
@@ -65,6 +85,7 @@ def by_severity(content: Mapping[str, Any]) -> str:
 
 
 def _rows(content: Mapping[str, Any]) -> list[tuple[str, list[_Line]]]:
+    """Return the picture's rows, each with its unit and its lines."""
     often = [_Line("false", "bad", "false_per_day")] if content["judged"] else []
     if not content["complete"]:
         often.append(_Line("unjudged" if content["judged"] else "all", "soft", "unjudged_per_day"))
@@ -79,11 +100,12 @@ def _rows(content: Mapping[str, Any]) -> list[tuple[str, list[_Line]]]:
 
 
 def _known(line: _Line, sweep: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """(severity, figure) where there is one."""
+    """Return (severity, figure) where the sweep has the figure."""
     return [(entry["open"], entry[line.key]) for entry in sweep if entry[line.key] is not None]
 
 
 def _severities(content: Mapping[str, Any], x: _Axis, bottom: float) -> Iterator[str]:
+    """Yield the axis of severities that all rows share."""
     written = -math.inf
     for entry in content["sweep"]:
         at = x(entry["open"])
@@ -101,6 +123,7 @@ def _severities(content: Mapping[str, Any], x: _Axis, bottom: float) -> Iterator
 
 
 def _row(unit: str, lines: Sequence[_Line], sweep: Sequence[Mapping[str, Any]], x: _Axis, top: float) -> Iterator[str]:
+    """Yield one row of the picture: its axis, its lines and their names."""
     drawn = [(line, known) for line in lines if (known := _known(line, sweep))]
     ticks = _ticks(1.0 if unit == _SHARE else max(value for _, known in drawn for _, value in known))
     y = _Axis(0.0, ticks[-1], top + _ROW, top)
@@ -120,14 +143,14 @@ def _row(unit: str, lines: Sequence[_Line], sweep: Sequence[Mapping[str, Any]], 
 
 
 def _ticks(most: float) -> list[float]:
-    """0 and up to five round steps, the last of which is at or above `most`."""
+    """Return 0 and up to five round steps; the last of them is at or above `most`."""
     power = 10.0 ** math.floor(math.log10(most / 5)) if most else 0.2
     step = next(power * n for n in (1, 2, 2.5, 5, 10) if power * n * 5 >= most * (1 - 1e-9))
     return [round(step * n, 12) for n in range(math.ceil(most / step - 1e-9) + 1)] if most else [0.0, 1.0]
 
 
 def _apart(places: Sequence[float]) -> list[float]:
-    """The places, moved up as far as it takes to write on each of them."""
+    """Return the places of texts, moved up until the texts do not overlap."""
     moved = list(places)
     last = math.inf
     for index in sorted(range(len(places)), key=lambda index: -places[index]):
@@ -136,12 +159,19 @@ def _apart(places: Sequence[float]) -> list[float]:
 
 
 def timeline(content: Mapping[str, Any]) -> str:
-    """Labels above periods, series by series; empty if there are neither."""
+    """Draw labels above periods, one lane for each series.
+
+    Args:
+        content: the document of a backtest.
+
+    Returns:
+        The SVG element; empty if there are neither labels nor periods.
+    """
     events = [*content["labels"], *content["periods"]]
     if not events:
         return ""
     series = sorted({tuple(sorted(event["tags"].items())) for event in events}, key=lambda tags: (-len(tags), tags))
-    # A label that means several series is shown with each of them.
+    # A label of several series is drawn in the lane of each of them, and has no lane for itself.
     lanes = [dict(tags) for tags in series if len(tags) == len(series[0])]
     shown = lanes[:_MOST_SERIES]
     x = _Axis(_seconds(content["from"]), _seconds(content["to"]), _LEFT, _WIDTH - _RIGHT)
@@ -164,6 +194,7 @@ def timeline(content: Mapping[str, Any]) -> str:
 
 
 def _times(x: _Axis, bottom: float) -> Iterator[str]:
+    """Yield the axis of time, with few enough ticks to read."""
     step = next((step for step in _STEPS if (x.high - x.low) / step <= _MOST_TICKS), _STEPS[-1])
     for at in range(math.ceil(x.low / step) * step, math.floor(x.high) + 1, step):
         time = datetime.fromtimestamp(at, UTC)
@@ -172,6 +203,7 @@ def _times(x: _Axis, bottom: float) -> Iterator[str]:
 
 
 def _bar(event: Mapping[str, Any], style: str, title: str, x: _Axis, top: float) -> str:
+    """Return the bar of a label or period, at least three pixels wide."""
     begin, end = x(_seconds(event["from"])), x(_seconds(event["to"]))
     title = escape(f"{event['from']} to {event['to']} {title}".rstrip())
     return (

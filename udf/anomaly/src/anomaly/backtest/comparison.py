@@ -1,4 +1,4 @@
-"""The results of two models on the same windows, side by side."""
+"""Compares the results of two models, the current one and the shadow, on the same windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,15 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class ComparedPeriod:
-    """One period: whose it is, when, its peak severity and its reason."""
+    """The part of a period that is compared.
+
+    Attributes:
+        series: the key of its series.
+        begin_ms: where it begins, in milliseconds since 1970.
+        end_ms: where it ends, likewise.
+        peak: its peak severity.
+        reason: its reason.
+    """
 
     series: Key
     begin_ms: int
@@ -22,13 +30,18 @@ class ComparedPeriod:
     reason: str
 
     def meets(self, other: "ComparedPeriod") -> bool:
-        """Whether both are of one series and share some time."""
+        """Check whether both periods are of one series and overlap."""
         return self.series == other.series and self.begin_ms < other.end_ms and other.begin_ms < self.end_ms
 
 
 @dataclass
 class ModelResults:
-    """What one model said. scores: for each window, by series and begin, its severity and whether it was anomalous."""
+    """The results of one model.
+
+    Attributes:
+        scores: severity and whether it is anomalous, for each window, by the key of its series and its begin.
+        periods: the model's periods.
+    """
 
     scores: dict[tuple[Key, int], tuple[float, bool]] = field(default_factory=dict)
     periods: list[ComparedPeriod] = field(default_factory=list)
@@ -45,9 +58,9 @@ class Comparison:
         anomalous: how many of the windows are anomalous to both, to the current model alone, and to the shadow alone.
         agreement: the share of the windows with the same label.
         quantiles: quantiles of the severities, of the current model and of the shadow.
-        periods: how many periods of the current model the shadow knows, too.
-        current_periods: periods that only the current model knows.
-        shadow_periods: periods that only the shadow knows.
+        periods: how many periods of the current model overlap one of the shadow.
+        current_periods: periods of the current model that overlap none of the shadow.
+        shadow_periods: periods of the shadow that overlap none of the current model.
     """
 
     windows: int
@@ -62,7 +75,15 @@ class Comparison:
 
 
 def compare(current: ModelResults, shadow: ModelResults) -> Comparison:
-    """Raises ValueError when no window was scored by both."""
+    """Compare the results of two models on the windows that both scored.
+
+    Args:
+        current: the results of the current model.
+        shadow: the results of the shadow.
+
+    Raises:
+        ValueError: no window was scored by both.
+    """
     both = sorted(current.scores.keys() & shadow.scores.keys())
     if not both:
         raise ValueError("no window was scored by both models")
@@ -86,5 +107,6 @@ def compare(current: ModelResults, shadow: ModelResults) -> Comparison:
     )
 
 
-def _alone(mine: Sequence[ComparedPeriod], others: Sequence[ComparedPeriod]) -> list[ComparedPeriod]:
-    return [span for span in mine if not any(span.meets(other) for other in others)]
+def _alone(periods: Sequence[ComparedPeriod], others: Sequence[ComparedPeriod]) -> list[ComparedPeriod]:
+    """Return the periods that meet none of the others."""
+    return [period for period in periods if not any(period.meets(other) for other in others)]

@@ -1,15 +1,17 @@
-"""Periods against what is known. Pure: intervals in, figures out.
+"""Compares periods with labels. The logic is pure: it takes intervals and returns figures.
 
-A label is found when a period of a series that it means overlaps it, or begins within two windows after its end (the
-window that holds a fault's last points ends later than the fault). A period that finds no label is false, unless its
-reason is `no data`: that nothing was written is a fact, not a judgement. Where not all that happened is known, it is
-false if it repeats a known false alarm, and unjudged otherwise. Figures are over events, not windows:
+A period finds a label of its series if it overlaps the label, or begins within two windows after the label's end: the
+window that holds a fault's last points ends later than the fault. A period that finds no label is false. There are two
+exceptions. A period whose reason is `no data` is silent, as missing data are a fact and not a judgement. And where the
+labels are not complete, a period is false only if it repeats a known false alarm, and unjudged otherwise.
+
+Figures count events, not windows:
 
 - recall: the share of labels that are found.
-- precision: of the periods that found a label or are false, the share of the former.
+- precision: the share of true periods among the true and the false ones; a true period is one that found a label.
 - delay: from a label's begin to the end of the first window that made a period of it known.
 - overrun: from a label's end to the end of the last period that found it.
-- false periods a day: for each series, as severities are.
+- false periods a day: counted for each series, as severities are.
 """
 
 import statistics
@@ -26,7 +28,13 @@ _DAY_NS = 86_400_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class FoundPeriod:
-    """A period of a series, and the end of the first window that made it known."""
+    """A period of a series.
+
+    Attributes:
+        key: the key of the series.
+        period: the period.
+        known_ns: the end of the first window that made the period known, in nanoseconds since 1970.
+    """
 
     key: Key
     period: Period
@@ -34,18 +42,18 @@ class FoundPeriod:
 
     @property
     def id(self) -> tuple[int, Key]:
-        """No other period has it."""
+        """The begin and the series, which no other period shares."""
         return self.period.begin_ns, self.key
 
 
 @dataclass(frozen=True, slots=True)
 class LabelOutcome:
-    """What became of a label, or of a known false alarm.
+    """The periods that found a label, or repeated a known false alarm.
 
     Attributes:
         label: the label.
         found: the periods that found it, by begin.
-        delay_ns: from the label's begin to the end of the first window that told of it; None if nothing did.
+        delay_ns: from the label's begin to the end of the first window that made a period known; None without one.
     """
 
     label: Label
@@ -54,25 +62,25 @@ class LabelOutcome:
 
     @property
     def overrun_ns(self) -> int | None:
-        """0 where the last period ended before the label did; None if none found it."""
-        ends = [each.period.end_ns for each in self.found]
+        """From the label's end to the last period's end, at least 0; None if no period found the label."""
+        ends = [period.period.end_ns for period in self.found]
         return max(max(ends) - self.label.end_ns, 0) if ends else None
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Periods compared with what is known.
+    """The periods of one opening severity, compared with the labels.
 
     Attributes:
         outcomes: one for each label.
-        days: days of scored data, of all series together.
+        days: days of scored data, all series together.
         window_ns: the length of a window.
-        complete: whether everything that happened is known.
+        complete: whether the labels name everything that happened.
         alarms: one for each known false alarm.
         true: periods that found a label, by begin.
         false: periods that are false, by begin.
-        unjudged: periods that are neither, as far as is known, by begin.
-        silent: periods that only say that there was no data, by begin.
+        unjudged: periods that are neither true nor false, as the labels are not complete, by begin.
+        silent: periods whose reason is `no data`, by begin.
     """
 
     outcomes: tuple[LabelOutcome, ...]
@@ -92,7 +100,7 @@ class Evaluation:
 
     @property
     def judged(self) -> bool:
-        """Whether anything is known that periods can be compared with."""
+        """Whether there are labels or known false alarms that periods can be compared with."""
         return self.complete or bool(self.outcomes or self.alarms)
 
     @property
@@ -102,18 +110,18 @@ class Evaluation:
 
     @property
     def recall(self) -> float | None:
-        """None without labels."""
+        """The share of labels that are found; None without labels."""
         return self.found / len(self.outcomes) if self.outcomes else None
 
     @property
     def precision(self) -> float | None:
-        """None without labels, and without periods."""
+        """The share of true periods among true and false ones; None without labels or periods."""
         judged = len(self.true) + len(self.false)
         return len(self.true) / judged if self.outcomes and judged else None
 
     @property
     def f1(self) -> float | None:
-        """The harmonic mean of the two; None where one of them is."""
+        """The harmonic mean of recall and precision; None where one of them is None."""
         if self.recall is None or self.precision is None:
             return None
         total = self.recall + self.precision
@@ -121,17 +129,17 @@ class Evaluation:
 
     @property
     def delay_ns(self) -> float | None:
-        """The median over the labels that were found."""
+        """The median delay of the labels that were found, in nanoseconds; None if none was."""
         return statistics.median(delays) if (delays := _delays(self.outcomes)) else None
 
     @property
     def delay_windows(self) -> float | None:
-        """The delay in windows."""
+        """The median delay in windows; None if no label was found."""
         return None if self.delay_ns is None else self.delay_ns / self.window_ns
 
     @property
     def overrun_windows(self) -> float | None:
-        """The median over the labels that were found."""
+        """The median overrun of the labels that were found, in windows; None if none was."""
         return KindFigures.of(self.outcomes, self.window_ns).overrun_windows
 
     @property
@@ -145,7 +153,7 @@ class Evaluation:
         return len(self.unjudged) / self.days if self.days else None
 
     def by_kind(self) -> Mapping[str, "KindFigures"]:
-        """The figures of each kind of label, in the order of names."""
+        """Return the figures of each kind of label, by the kind's name."""
         kinds = sorted({outcome.label.kind for outcome in self.outcomes})
         return {
             kind: KindFigures.of([outcome for outcome in self.outcomes if outcome.label.kind == kind], self.window_ns)
@@ -155,7 +163,14 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class KindFigures:
-    """labels: how many there are; found: of them. delay_windows, overrun_windows: medians, None if none was found."""
+    """The figures of one kind of label.
+
+    Attributes:
+        labels: how many labels of the kind there are.
+        found: how many of them were found.
+        delay_windows: their median delay in windows; None if none was found.
+        overrun_windows: their median overrun in windows, likewise.
+    """
 
     labels: int
     found: int
@@ -164,60 +179,68 @@ class KindFigures:
 
     @classmethod
     def of(cls, outcomes: Sequence[LabelOutcome], window_ns: int) -> "KindFigures":
-        """The figures of these outcomes."""
+        """Return the figures of the labels with these outcomes.
+
+        Args:
+            outcomes: one for each label.
+            window_ns: the length of a window.
+        """
         delays = _delays(outcomes)
         overruns = [outcome.overrun_ns for outcome in outcomes if outcome.overrun_ns is not None]
-        delay, overrun = (statistics.median(those) / window_ns if those else None for those in (delays, overruns))
+        delay, overrun = (statistics.median(times) / window_ns if times else None for times in (delays, overruns))
         return cls(len(outcomes), len(delays), delay, overrun)
 
 
 def evaluate(
     truth: Truth, found: Iterable[FoundPeriod], scored_windows: int, *, group_by: Sequence[str], window_ns: int
 ) -> Evaluation:
-    """Compare periods with what is known to have happened.
+    """Compare periods with labels.
 
     Args:
-        truth: what is known.
+        truth: the labels and the known false alarms.
         found: the periods, in any order.
         scored_windows: how many windows of all series together were scored.
         group_by: the tags whose values are the periods' keys.
         window_ns: the length of a window.
     """
-    ordered = sorted(found, key=lambda each: each.id)
+    ordered = sorted(found, key=lambda period: period.id)
     outcomes, alarms = (
-        tuple(_outcome(label, ordered, group_by, window_ns) for label in those)
-        for those in (truth.labels, truth.false_alarms)
+        tuple(_outcome(label, ordered, group_by, window_ns) for label in labels)
+        for labels in (truth.labels, truth.false_alarms)
     )
-    true, repeats = ({each.id for outcome in those for each in outcome.found} for those in (outcomes, alarms))
-    sorts: dict[str, list[FoundPeriod]] = {"true": [], "false": [], "unjudged": [], "silent": []}
-    for each in ordered:
-        if each.id in true:
-            sort = "true"
-        elif each.period.reason == NO_DATA:
-            sort = "silent"
+    true, repeats = ({period.id for outcome in each for period in outcome.found} for each in (outcomes, alarms))
+    verdicts: dict[str, list[FoundPeriod]] = {"true": [], "false": [], "unjudged": [], "silent": []}
+    for period in ordered:
+        if period.id in true:
+            verdict = "true"
+        elif period.period.reason == NO_DATA:
+            verdict = "silent"
         else:
-            sort = "false" if truth.complete or each.id in repeats else "unjudged"
-        sorts[sort].append(each)
+            verdict = "false" if truth.complete or period.id in repeats else "unjudged"
+        verdicts[verdict].append(period)
     return Evaluation(
         outcomes,
         scored_windows / (_DAY_NS / window_ns),
         window_ns,
         truth.complete,
         alarms,
-        **{sort: tuple(those) for sort, those in sorts.items()},
+        **{verdict: tuple(periods) for verdict, periods in verdicts.items()},
     )
 
 
 def _outcome(label: Label, ordered: Sequence[FoundPeriod], group_by: Sequence[str], window_ns: int) -> LabelOutcome:
+    """Return which of the periods, ordered by begin, found a label, and how late."""
     latest_ns = label.end_ns + TOLERANCE_WINDOWS * window_ns
-    mine = tuple(
-        each
-        for each in ordered
-        if each.period.begin_ns < latest_ns and each.period.end_ns > label.begin_ns and label.means(group_by, each.key)
+    finding = tuple(
+        found
+        for found in ordered
+        if found.period.begin_ns < latest_ns
+        and found.period.end_ns > label.begin_ns
+        and label.means(group_by, found.key)
     )
-    known_ns = min((each.known_ns for each in mine), default=None)
-    # A period that was there before the label tells of it at once.
-    return LabelOutcome(label, mine, None if known_ns is None else max(known_ns - label.begin_ns, 0))
+    known_ns = min((found.known_ns for found in finding), default=None)
+    # A period that was known before the label begins has no delay.
+    return LabelOutcome(label, finding, None if known_ns is None else max(known_ns - label.begin_ns, 0))
 
 
 def _delays(outcomes: Iterable[LabelOutcome]) -> list[int]:

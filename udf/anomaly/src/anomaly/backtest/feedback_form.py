@@ -1,8 +1,8 @@
-"""The part of a report's page in which a reader says what periods were.
+"""The form of a report's page in which a reader marks periods as false alarms, true anomalies or maintenance.
 
-The browser writes what is chosen to InfluxDB's HTTP API, as marks of feedback. Whole lines are made here; the script of
-the page (report.js) only sends the chosen ones. Without scripts, and in the other forms of a report, nothing of this is
-seen.
+The browser writes the marks to InfluxDB's HTTP API. This module makes whole lines of line protocol, and the page's
+script (report.js) only sends the chosen ones. A browser without scripts does not show the form, and the text and the
+Markdown of a report do not have it.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,12 @@ _NOTE = "backtest"
 
 
 def choice(pipeline: str, period: Mapping[str, Any]) -> str:
-    """The control of one period (of `report.document`): what is chosen is the line to write."""
+    """Return the control of one period; the value of each of its options is the line to write.
+
+    Args:
+        pipeline: the pipeline's name.
+        period: one of the document's periods.
+    """
     begin_ns, end_ns = (parse_time(period[key], key) for key in ("from", "to"))
     options = (
         (mark_line(pipeline, Mark(kind, begin_ns, end_ns, period["tags"], _NOTE)) if kind else "", name)
@@ -32,7 +37,11 @@ def choice(pipeline: str, period: Mapping[str, Any]) -> str:
 
 
 def form(database: str) -> str:
-    """Where the lines go, and the script that sends them. database: of the results."""
+    """Return the form that asks where to write the marks, with the script that sends them.
+
+    Args:
+        database: the name of the results database.
+    """
     script = resources.files("anomaly.backtest").joinpath("report.js").read_text(encoding="utf-8")
     return f"""<form class="judge" hidden="hidden">
 <h2>Say what periods were</h2>

@@ -1,11 +1,13 @@
-"""Labels, the truth of a backtest, read from CSV or JSON, or made of the marks of feedback.
+"""Reads the labels of a backtest from a file of CSV or JSON, or makes them of the marks of feedback.
 
 CSV has a header. JSON is a list of objects, or an object that holds the list under `labels` or, as in the dummy
-printers' ground truth, under `faults`. `begin` and `end` (or `from` and `to`) are RFC 3339 times, end exclusive. Each
-`kind` is also counted for itself. A column that is named like a tag of the pipeline's `group_by` names the series; a
-label without a value there holds for any series. Other columns are ignored. A file names everything that happened.
+printers' ground truth, under `faults`. `begin` and `end` (or `from` and `to`) are RFC 3339 times, end exclusive. The
+report also counts each `kind` separately. A column that is named like a tag of the pipeline's `group_by` names the
+series, and a label without a value there is of any series. Other columns are ignored. A file names everything that
+happened.
 
-Marks that confirm a period are labels, and false alarms did not happen. All other periods are unjudged.
+Marks name a part of what happened: a confirmed period is a label, and a false alarm is known not to have happened.
+Periods that neither of them meets stay unjudged.
 """
 
 import csv
@@ -27,7 +29,14 @@ _LISTS = ("labels", "faults")
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """[begin_ns, end_ns) of the series that have these `tags`; a kind, or an empty one."""
+    """An event that is known to have happened, as the interval `[begin_ns, end_ns)`.
+
+    Attributes:
+        begin_ns: where it begins, in nanoseconds since 1970.
+        end_ns: where it ends, likewise.
+        tags: the tags that its series have; empty for all series.
+        kind: its kind; empty if it has none.
+    """
 
     begin_ns: int
     end_ns: int
@@ -35,18 +44,23 @@ class Label:
     kind: str = ""
 
     def means(self, group_by: Iterable[str], key: Key) -> bool:
-        """Whether it is about the series `key`, the tags of which are `group_by`."""
+        """Check whether the label is of a series.
+
+        Args:
+            group_by: the names of the series' tags.
+            key: the values of these tags.
+        """
         return self.tags.items() <= dict(zip(group_by, key, strict=True)).items()
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is known to have happened.
+    """The labels and the known false alarms.
 
     Attributes:
-        labels: what happened, by begin.
-        false_alarms: what did not happen, though a period said so.
-        complete: whether nothing else happened; otherwise the rest is unknown.
+        labels: the events that happened, by begin.
+        false_alarms: intervals of periods that were false alarms.
+        complete: whether the labels name everything that happened.
     """
 
     labels: tuple[Label, ...] = ()
@@ -54,10 +68,10 @@ class Truth:
     complete: bool = True
 
     def within(self, begin_ns: int, end_ns: int) -> "Truth":
-        """What is known of [begin_ns, end_ns)."""
+        """Return the labels and false alarms that overlap `[begin_ns, end_ns)`."""
         labels, false_alarms = (
-            tuple(label for label in those if label.begin_ns < end_ns and label.end_ns > begin_ns)
-            for those in (self.labels, self.false_alarms)
+            tuple(label for label in each if label.begin_ns < end_ns and label.end_ns > begin_ns)
+            for each in (self.labels, self.false_alarms)
         )
         return replace(self, labels=labels, false_alarms=false_alarms)
 
@@ -66,7 +80,11 @@ class Truth:
 
 
 def of_marks(marks: Iterable[Mark]) -> Truth:
-    """What marks of feedback say, oldest first; maintenance says nothing."""
+    """Make labels of confirmed periods and of false alarms; marks of maintenance do not count.
+
+    Args:
+        marks: marks of feedback, oldest first.
+    """
     marks = list(marks)
     labels, false_alarms = (
         tuple(Label(mark.begin_ns, mark.end_ns, mark.series) for mark in marks if mark.kind == kind)
@@ -76,7 +94,15 @@ def of_marks(marks: Iterable[Mark]) -> Truth:
 
 
 def read_labels(path: Path, pipeline: Pipeline) -> Truth:
-    """What a file says. Raises SpecError, naming the file, the entry, the key and its value."""
+    """Read the labels of a file.
+
+    Args:
+        path: the file; JSON if it ends in `.json`, CSV otherwise.
+        pipeline: the pipeline; its `group_by` names the columns of tags.
+
+    Raises:
+        SpecError: the file cannot be read, or an entry is not a label; it names the entry, the key and its value.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -88,6 +114,7 @@ def read_labels(path: Path, pipeline: Pipeline) -> Truth:
 
 
 def _json(path: Path, text: str) -> list[Any]:
+    """Return the list of labels in a text of JSON."""
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -100,6 +127,7 @@ def _json(path: Path, text: str) -> list[Any]:
 
 
 def _label(where: str, entry: Any, pipeline: Pipeline) -> Label:
+    """Make a label of one entry; `where` names it in messages."""
     if not isinstance(entry, dict):
         raise SpecError([f"{where}: {entry!r} is not an object with `begin` and `end`"])
     begin_ns, end_ns = (_time(where, entry, names) for names in (_BEGIN, _END))
@@ -110,6 +138,7 @@ def _label(where: str, entry: Any, pipeline: Pipeline) -> Label:
 
 
 def _time(where: str, entry: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """Return the time under the first of these names that an entry has, in nanoseconds since 1970."""
     name = next((name for name in names if entry.get(name)), None)
     if name is None:
         raise SpecError([f"{where}: has no `{names[0]}`: write an RFC 3339 time, such as 2024-01-01T00:00:00Z"])

@@ -1,4 +1,4 @@
-"""History through the core that serves, once, with periods kept at several opening severities."""
+"""Scores history once with the core that serves, and keeps the periods of several opening severities."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -14,15 +14,15 @@ from anomaly.scoring.scorer import ScoredWindow, Scorer, track
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 
-# Severities that a sweep looks at; those that are not above the pipeline's `close` are left out.
+# The opening severities of a sweep; severities that are not above the pipeline's `close` are left out.
 SWEEP = (55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0)
 
 
 class BacktestReplay:
-    """Feed it each series' windows by time, series in any order; it keeps periods, and nothing of single windows.
+    """Scores the windows of all series, and keeps their periods; it does not keep single windows.
 
-    sweep: opening severities to look at besides the pipeline's own. feedback: marks that keep windows out of periods;
-    such windows are left out of the days, too.
+    Attributes:
+        series: the keys of the series that have windows.
     """
 
     def __init__(
@@ -33,6 +33,15 @@ class BacktestReplay:
         sweep: Iterable[float] = SWEEP,
         feedback: Feedback | None = None,
     ) -> None:
+        """Begin without any window.
+
+        Args:
+            pipeline: the pipeline.
+            model: the model that scores.
+            events: counts scored and other windows.
+            sweep: opening severities besides the pipeline's own.
+            feedback: marks that keep windows out of periods; such windows are left out of the days, too.
+        """
         self._pipeline = pipeline
         self._model = model
         self._events = events
@@ -50,19 +59,23 @@ class BacktestReplay:
         }
         self.series: set[Key] = set()
 
-    def feed(self, run: SeriesWindows) -> None:
-        """The next windows of a series."""
-        self.series.add(run.key)
-        for scored in self._scorer.feed(self._model, run, self._feedback):
+    def feed(self, windows: SeriesWindows) -> None:
+        """Score the next windows of a series.
+
+        Args:
+            windows: windows in the order of time, later than all before of their series.
+        """
+        self.series.add(windows.key)
+        for scored in self._scorer.feed(self._model, windows, self._feedback):
             self._left_out += scored.suppressed is not None
             end_ns = scored.begin_ns + self._pipeline.window_ns
-            self._keep(self._pipeline.periods.open, run.key, end_ns, scored.periods)
+            self._keep(self._pipeline.periods.open, windows.key, end_ns, scored.periods)
             for severity in self._others:
-                self._keep(severity, run.key, end_ns, self._periods(severity, run.key, scored))
+                self._keep(severity, windows.key, end_ns, self._periods(severity, windows.key, scored))
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many windows were scored, and how many not, by reason."""
+        """How many windows were scored, and how many were not, by reason."""
         return self._events.counts
 
     @property
@@ -71,7 +84,11 @@ class BacktestReplay:
         return self._events.counts.get("scored windows", 0)
 
     def evaluations(self, truth: Truth) -> dict[float, Evaluation]:
-        """By opening severity, ascending."""
+        """Return the evaluation of each opening severity, ascending.
+
+        Args:
+            truth: the labels and the known false alarms.
+        """
         return {
             severity: evaluate(
                 truth,
@@ -84,6 +101,7 @@ class BacktestReplay:
         }
 
     def _periods(self, severity: float, key: Key, scored: ScoredWindow) -> list[Period]:
+        """Return the periods that a window opens, changes or ends at an opening severity of the sweep."""
         tracker = self._trackers.get((key, severity))
         if tracker is None:
             tracker = self._trackers[key, severity] = Tracker(self._others[severity], self._pipeline.fields)
@@ -91,6 +109,7 @@ class BacktestReplay:
         return periods if self._feedback is None else self._feedback.countable(key, periods)
 
     def _keep(self, severity: float, key: Key, known_ns: int, periods: Iterable[Period]) -> None:
+        """Keep the newest state of each period, and the end of the window that made it known first."""
         kept = self._found[severity]
         for period in periods:
             before = kept.get((key, period.begin_ns))

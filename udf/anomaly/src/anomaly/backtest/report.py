@@ -1,7 +1,7 @@
-"""A backtest for people and programs: one document, and tables of it as text, Markdown and HTML, there with pictures.
+"""The report of a backtest: one document for programs, and tables of it for people, as text, Markdown and HTML.
 
-The renderings share their tables, and HTML shares its style with the demonstration's report. No template library: the
-image that scores is the one that serves.
+All three forms share their tables, and HTML has pictures, too. HTML shares its style with the demonstration's report.
+This module does without a template library, as the image that scores also serves, and gets no dependency for a page.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,20 @@ def document(
     evaluations: Mapping[float, Evaluation],
     results_database: str,
 ) -> dict[str, Any]:
-    """Everything that is known, as plain data. Times are RFC 3339; what cannot be said without labels is null."""
+    """Return the report as plain data.
+
+    Args:
+        pipeline: the pipeline.
+        model: the model that scored.
+        asked: the range of the backtest.
+        series: how many series have windows.
+        counts: how many windows were scored, and how many were not, by reason.
+        evaluations: the evaluation of each opening severity, the pipeline's own among them.
+        results_database: the name of the results database, to which the page writes feedback.
+
+    Returns:
+        The document; times are RFC 3339, and figures that need labels are null without them.
+    """
     chosen = evaluations[pipeline.periods.open]
     return {
         "status": "done",
@@ -68,14 +81,14 @@ def document(
         "false_alarms": [_label(alarm) for alarm in chosen.alarms],
         "periods": sorted(
             (
-                _period(pipeline.group_by, each, verdict)
-                for verdict, those in (
+                _period(pipeline.group_by, period, verdict)
+                for verdict, periods in (
                     ("true", chosen.true),
                     ("false", chosen.false),
                     ("unjudged", chosen.unjudged),
                     (NO_DATA, chosen.silent),
                 )
-                for each in those
+                for period in periods
             ),
             key=lambda period: str(period["from"]),
         ),
@@ -113,8 +126,8 @@ def _label(outcome: LabelOutcome) -> dict[str, Any]:
         "found": bool(outcome.found),
         "delay_seconds": None if outcome.delay_ns is None else outcome.delay_ns / 1e9,
         "overrun_seconds": None if outcome.overrun_ns is None else outcome.overrun_ns / 1e9,
-        "peak_severity": max((each.period.peak_severity for each in outcome.found), default=None),
-        "reasons": sorted({each.period.reason for each in outcome.found}),
+        "peak_severity": max((found.period.peak_severity for found in outcome.found), default=None),
+        "reasons": sorted({found.period.reason for found in outcome.found}),
     }
 
 
@@ -139,7 +152,7 @@ class _Table:
         numbers: the columns that are aligned to the right.
         rows: the cells.
         left_out: how many rows are not shown.
-        periods: the periods of the rows, if a reader may say what they were.
+        periods: the periods of the rows, if a reader may mark them.
     """
 
     title: str
@@ -151,7 +164,11 @@ class _Table:
 
 
 def text(content: Mapping[str, Any]) -> str:
-    """For a terminal."""
+    """Return the report as text for a terminal.
+
+    Args:
+        content: the document.
+    """
     parts = [headline(content), *_facts(content)]
     for table in _tables(content):
         widths = [max(len(name), *(len(row[index]) for row in table.rows)) for index, name in enumerate(table.columns)]
@@ -167,7 +184,11 @@ def text(content: Mapping[str, Any]) -> str:
 
 
 def markdown(content: Mapping[str, Any]) -> str:
-    """As GitHub renders it."""
+    """Return the report as Markdown, with tables as GitHub renders them.
+
+    Args:
+        content: the document.
+    """
     parts = [f"# {headline(content)}", "", *_facts(content)]
     for table in _tables(content):
         parts += ["", f"## {table.title}", ""]
@@ -179,7 +200,11 @@ def markdown(content: Mapping[str, Any]) -> str:
 
 
 def html(content: Mapping[str, Any]) -> str:
-    """One self-contained page."""
+    """Return the report as one self-contained HTML page.
+
+    Args:
+        content: the document.
+    """
     style = resources.files("anomaly.backtest").joinpath("report.css").read_text(encoding="utf-8")
     title = escape(headline(content))
     parts = [
@@ -202,6 +227,7 @@ def html(content: Mapping[str, Any]) -> str:
 
 
 def _rows(table: _Table, pipeline: str) -> Iterator[str]:
+    """Yield the rows of an HTML table, with a control in each row whose period a reader may mark."""
     choices = [feedback_form.choice(pipeline, period) for period in table.periods]
     yield _row("th", table, table.columns, '<th class="judge" hidden="hidden">it was</th>' if choices else "")
     for row, choice in zip_longest(table.rows, choices):
@@ -217,6 +243,7 @@ def _row(tag: str, table: _Table, row: tuple[str, ...], more: str) -> str:
 
 
 def _legend(content: Mapping[str, Any]) -> str:
+    """Return the key to the colours of the timeline, as HTML."""
     keys = [
         ("fault", "label"),
         ("missed", "missed label"),
@@ -230,7 +257,11 @@ def _legend(content: Mapping[str, Any]) -> str:
 
 
 def headline(content: Mapping[str, Any]) -> str:
-    """What came out, in a line."""
+    """Return the result in one line.
+
+    Args:
+        content: the document.
+    """
     name = content["pipeline"]
     if not content["judged"]:
         return f"{name}: {_count(content['unjudged'], 'period')}, no labels given"
@@ -249,6 +280,7 @@ def _count(number: int, name: str) -> str:
 
 
 def _facts(content: Mapping[str, Any]) -> list[str]:
+    """Return sentences about the model, the data and the labels."""
     windows = ", ".join(f"{count} {name}" for name, count in sorted(content["windows"].items()))
     facts = [
         f"Model {content['model']} on {content['series']} series from {content['from']} to {content['to']}: {windows}."
@@ -260,6 +292,7 @@ def _facts(content: Mapping[str, Any]) -> list[str]:
 
 
 def _tables(content: Mapping[str, Any]) -> list[_Table]:
+    """Return the tables that have rows, in their order."""
     return [
         table
         for table in (
@@ -358,15 +391,16 @@ def _periods(title: str, content: Mapping[str, Any], verdict: str) -> _Table:
 
 
 def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], words: tuple[str, ...]) -> _Table:
-    """Without the columns that say nothing in any row."""
+    """Make a table, without columns that are empty in all rows; words: the columns that are aligned to the left."""
     cells = list(rows)
-    said = [any(row[index] != _NOTHING for row in cells) for index in range(len(columns))]
-    columns = tuple(compress(columns, said))
-    shown = [tuple(compress(row, said)) for row in cells[:_MOST_ROWS]]
+    filled = [any(row[index] != _NOTHING for row in cells) for index in range(len(columns))]
+    columns = tuple(compress(columns, filled))
+    shown = [tuple(compress(row, filled)) for row in cells[:_MOST_ROWS]]
     return _Table(title, columns, frozenset(columns) - set(words), shown, len(cells[_MOST_ROWS:]))
 
 
 def _rest(table: _Table) -> list[str]:
+    """Return the sentence about the rows that are not shown."""
     return [f"{table.left_out} more are in the JSON."] if table.left_out else []
 
 
