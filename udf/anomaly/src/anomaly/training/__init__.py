@@ -1,15 +1,15 @@
-"""Training: from history to a model that may serve. Serving never imports this room.
+"""Trains models on history. Serving never imports this package.
 
-In the order in which a training passes them:
+In the order in which a training passes the modules:
 
 - `run`: the use case, from a typed request to a typed outcome; `parallel` runs several at the same time.
 - `history`: reads the windows; `sample` keeps what fits in memory.
-- `feedback`: what marks of feedback mean for training.
-- `plan`: what the whole history decides before any part of it is trained on.
-- `fit`: fits, calibrates on windows that were held out, and returns the model.
+- `feedback`: decides what marks of feedback mean for training.
+- `plan`: decides what the whole history is enough for, before any part of it is trained on.
+- `fit`: fits a model, and calibrates it on hold-outs.
 - `gate`: refuses history that holds no baseline.
-- `candidate`: refuses a model that does worse than the current one.
+- `candidate`: compares a model with the current one, and says what it does worse.
 - `progress`: says how far a training is.
 
-Beside it, `schedule` decides when a pipeline is trained again, and `trainer` does so.
+Beside them, `schedule` decides when a pipeline is trained again, and `trainer` starts these trainings.
 """

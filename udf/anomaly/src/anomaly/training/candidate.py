@@ -1,21 +1,23 @@
-"""The gate's last question: does a candidate do at least as well as the current model?
+"""Compares a candidate, a model that was just trained, with the current model of its pipeline.
 
-Without labels for every window, "as well" means three things, and both models answer the same questions:
+Not every window has a label, so the comparison checks three things that both models can be asked about:
 
-- *Calm.* How many held-out windows would open a period? The windows are held out from the candidate, and from the
-  current model too where there are enough of those. Time is cut into stretches, and a stretch counts for the calmer
-  model, so that a fault that lasts is one stretch or two and not a thousand windows. A sign test says whether the
-  difference may be chance.
-- *Watchful.* Offsets of known sizes, in units of the new history's own spread, are planted into single windows. Which
-  of them are found? A model of too little history sees little of anything, and a model of a history with a fault no
-  longer sees that field go that way. So all offsets are looked at together, and each field and direction by itself.
-  McNemar's test (Psychometrika 12, 1947) and margins decide, as two models of equal histories differ, too.
-- *Corrected.* A confirmed period that the current model finds must still be found, and a false alarm that the current
-  model no longer raises must not come back. Each of them is a fact of its own, so no test is needed.
+- *Calm.* How many windows of the hold-out would open a period? The windows are held out from the candidate, and from
+  the current model too where there are enough of such windows. Time is cut into stretches, and each stretch counts for
+  the calmer model: a fault that lasts makes one or two stretches loud, but a thousand windows. A sign test decides
+  whether the difference may be chance.
+- *Watchful.* Offsets of known sizes, in units of the new history's spread, are planted into single windows. How many
+  of them does each model find? A model of too little history finds few offsets of any kind. A model of a history with
+  a fault does not find offsets like the fault, in its field and direction. So the comparison counts all offsets
+  together, and those of each field and direction separately. McNemar's test (Psychometrika 12, 1947) and margins
+  decide, as two models of equal histories differ, too.
+- *Corrected.* The candidate must find each confirmed period that the current model finds, and must not raise a false
+  alarm that the current model does not raise. Each mark is a fact, so this needs no test.
 
-After a drift the current model is loud, and loud models find everything. So the share of windows that are loud anyway
-is taken off what the current model finds. Where the candidate is calmer beyond chance, or has learned a false alarm,
-only a big loss counts against it. Where the current model is loud most of the time, confirmed periods do not count.
+After a drift the current model is loud, and loud models find every offset. So the share of windows that are loud
+without an offset is subtracted from what the current model finds. Where the candidate is calmer beyond chance, or has
+learned a false alarm, only a big loss counts against it. Where the current model is loud most of the time, confirmed
+periods do not count.
 """
 
 from collections.abc import Sequence
@@ -39,10 +41,10 @@ from anomaly.windows.windows import DETECTOR_LEAD_IN_WINDOWS, Windows
 # A difference is beyond chance if equal models show it at most once in a hundred comparisons.
 _CHANCE = 0.01
 _STRETCHES = 50
-# Offsets that are planted into one field, and at most into all fields; their sizes are in scales of the series.
+# How many offsets are planted into one field, and at most into all fields; sizes are in scales of the series.
 _OF_A_FIELD, _PLANTED = 80, 400
 _SIZES = (6.0, 9.0, 13.0, 19.0)
-# The ways of offsets: name, sign, and the `direction` of the fields for which that way does not count.
+# The directions of offsets: name, sign, and the `direction` of the fields for which such offsets do not count.
 _WAYS = (("upwards", 1.0, "low"), ("downwards", -1.0, "high"))
 # Shares of all offsets, and of one field's in one direction, that a candidate may lose, and of all if it is excused.
 # Simulated printers lose at most 0.16 and 0.30 between models of 5 hours, and 0.22 and 0.43 with 2 hours after 5; they
@@ -55,8 +57,8 @@ class FigurePair:
     """One figure of both models.
 
     Attributes:
-        current: the current model's.
-        candidate: the candidate's.
+        current: the figure of the current model.
+        candidate: the figure of the candidate.
     """
 
     current: float
@@ -65,7 +67,7 @@ class FigurePair:
 
 @dataclass(frozen=True, slots=True)
 class CandidateComparison:
-    """How a candidate did beside the current version.
+    """The figures of a candidate and of the current version.
 
     Attributes:
         current: the current version.
@@ -73,7 +75,7 @@ class CandidateComparison:
         unseen: whether they were held out from the current version, too.
         loud_per_day: windows of one series a day beyond `periods.open`.
         planted: how many offsets were planted.
-        found: the share of them that is beyond `periods.open`.
+        found: the share of offsets that are beyond `periods.open`.
         missed: ids of confirmed periods that only the current version finds.
         raised: ids of false alarms that only the candidate raises.
         calmer: whether the candidate is calmer beyond chance.
@@ -111,7 +113,7 @@ def compare_candidate(
         current: the current model.
         seen: begin and end of the range that the current model was trained on, in nanoseconds.
         candidate: the new model.
-        history: all windows that were read, with those that marks of feedback exclude from training.
+        history: all windows that were read, also the windows that marks of feedback exclude from training.
         marks: all marks of the pipeline.
     """
     calibration_set, pipeline = candidate.calibration_set, current.pipeline
@@ -130,7 +132,7 @@ def compare_candidate(
     marked = _MarkComparison(current, candidate.model, history, marks)
     missed = marked.wrong_alone(TRUE, right=True) if (current_loud > 0).mean() <= 0.5 else ()
     raised = marked.wrong_alone(FALSE_ALARM, right=False)
-    # A candidate that has learned a false alarm misses its like from now on.
+    # A candidate that has learned a false alarm does not find offsets like it any more.
     learned = marked.right_alone(FALSE_ALARM, right=False)
     blinder = _blinder(planted, found, float(loud[0].mean()), excused=calmer or bool(learned))
     worse = (
@@ -163,7 +165,7 @@ def _severities(current: Model, candidate: TrainedModel, compared: NDArray[np.bo
 
 
 class _MarkComparison:
-    """Which marks each of both models gets right."""
+    """Tells which marks only one of both models gets right."""
 
     def __init__(self, current: Model, candidate: Model, history: Windows, marks: Sequence[Mark]) -> None:
         feedback = Feedback(current.pipeline, marks)
@@ -190,7 +192,7 @@ class _PlantedOffset:
     """Windows of one series, of which the last has an offset.
 
     Attributes:
-        way: the field of the offset, and where it goes.
+        way: the field and the direction of the offset.
         key: the series.
         begin_ns: the begins of the windows, shape (n,).
         values: their aggregates, shape (n, d).
@@ -203,7 +205,13 @@ class _PlantedOffset:
 
 
 def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_PlantedOffset]:
-    """Plant offsets that count at evenly spread places: each field and size in turn, up and down."""
+    """Plant offsets at evenly spread places, in each field, size and direction in turn.
+
+    Args:
+        model: the model whose scales are the unit of sizes.
+        windows: the n windows of a history.
+        places: the windows that may get an offset, as indices, ascending.
+    """
     columns_of = features(model.pipeline)
     levels: dict[str, list[int]] = {}
     for column, feature in enumerate(columns_of):
@@ -234,18 +242,19 @@ def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_Pl
 
 
 def _finds(model: Model, planted: _PlantedOffset) -> bool:
+    """Check whether the window with the offset is beyond `periods.open` to a model."""
     verdicts = model.judge(model.follow(planted.key), planted.key, planted.begin_ns, planted.values)
     return verdicts[-1].severity >= model.pipeline.periods.open
 
 
 def _blinder(planted: Sequence[_PlantedOffset], found: NDArray[np.bool_], loud: float, *, excused: bool) -> str:
-    """Return what the candidate no longer finds of the planted offsets, as a sentence.
+    """Return which offsets the candidate misses and the current model finds, as a sentence.
 
     Args:
         planted: the p offsets.
-        found: which of them both models find, shape (2, p).
+        found: which of them each model finds, the current one first, shape (2, p).
         loud: the share of all windows that is loud to the current model.
-        excused: whether there is a reason to find less.
+        excused: whether the candidate has a good reason to find less.
 
     Returns:
         The sentence; empty where the loss is small, or may be chance.
@@ -257,8 +266,8 @@ def _blinder(planted: Sequence[_PlantedOffset], found: NDArray[np.bool_], loud: 
         if excused
         else [(np.array([one.way == way for one in planted]), f" of {' '.join(way)}", _MARGIN_OF_ONE) for way in ways]
     )
-    for mine, which, margin in (every, *each):
-        current, candidate = found[:, mine]
+    for chosen, which, margin in (every, *each):
+        current, candidate = found[:, chosen]
         if current.sum() - candidate.sum() > (margin + loud) * len(current) and _beyond_chance(
             (current & ~candidate).sum(), (candidate & ~current).sum(), _CHANCE / len(ways)
         ):
@@ -276,6 +285,6 @@ def _stretches(begin_ns: NDArray[np.int64], loud: NDArray[np.bool_]) -> NDArray[
 
 
 def _beyond_chance(ahead: int, behind: int, chance: float = _CHANCE) -> bool:
-    """Check whether `ahead` of `ahead + behind` fair coins hardly ever fall on one given side."""
+    """Check whether fewer than a share `chance` of throws of `ahead + behind` fair coins show `ahead` heads or more."""
     total = int(ahead + behind)
     return bool(sum(comb(total, number) for number in range(int(ahead), total + 1)) < chance * 2**total)

@@ -1,7 +1,6 @@
-"""What marks of feedback mean for training: which a model has learned, and which are newer than it.
+"""Decides what marks of feedback mean for training: which marks a model has learned, and which are newer than it.
 
-Reading and writing marks is the affair of `anomaly.influxdb.marks`; what they mean for scoring is in
-`anomaly.scoring.feedback`.
+`anomaly.influxdb.marks` reads and writes marks, and `anomaly.scoring.feedback` decides what they mean for scoring.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,12 @@
-"""From windows to a model, deterministic for a seed.
+"""Makes a model of windows; equal windows and seeds make equal models.
 
 Calibration needs scores of windows that the forest has not seen. A split at one point in time might train on a day and
 calibrate on a night. So history is cut into short blocks, each block is scored by a forest that was trained without it,
 and these scores together calibrate the final forest, which is trained on everything ("cross-fitting").
 
 The folds are fitted at the same time, by threads: numpy and scikit-learn leave the interpreter to others while they
-compute, and windows need not be copied to other processes. Each fold has a seed of its own, so the number of threads
-changes nothing in the model.
+compute, and windows need not be copied to other processes. Each fold has a seed of its own, so the model does not
+depend on the number of threads.
 """
 
 from dataclasses import dataclass
@@ -32,18 +32,18 @@ from anomaly.windows.blocks import FOLDS, Blocks
 from anomaly.windows.completeness import scorable_windows
 from anomaly.windows.windows import Windows
 
-# Scoring costs some 10 us a window or more, and calibration gains little from more windows than this. Where there are
-# more, only the begin of each block is scored.
+# Scoring costs some 10 us a window or more, and calibration gains little from more windows than this. In longer
+# histories only the begin of each block is scored.
 _MOST_CALIBRATED = 200_000
 
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """What a model was calibrated with.
+    """The windows and scores that calibrated a model.
 
     Attributes:
         windows: the n windows that the model was trained on.
-        scored: which of them a detector that had not seen them scored, shape (n,).
+        scored: which windows were scored by a detector of another fold, shape (n,).
         scores: the scores of these k windows, shape (k,).
     """
 
@@ -54,15 +54,15 @@ class CalibrationSet:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model, and what is known of its training.
+    """A model, and the figures of its training.
 
     Attributes:
         model: the model.
         estimator: the library's own object, for people; None where the detector has none.
-        calibration_set: what the model was trained on and calibrated with.
+        calibration_set: the windows that it was trained on, and the scores that calibrated it.
         left_out: how many windows could not be used.
-        quality: how good the model looks.
-        plan: what the history was enough for.
+        quality: the figures of the quality gate.
+        plan: the decisions that the whole history made.
     """
 
     model: Model
@@ -94,7 +94,7 @@ def train(
         windows: the history, without the windows that marks of feedback exclude.
         version: the model's name.
         seed: the seed of everything random.
-        progress: is told how far the training is.
+        progress: gets messages on how far the training is.
         jobs: how many threads the training may use.
         feedback: the marks that confirm windows as usual.
 
@@ -185,8 +185,8 @@ def _fit(
 def _calibrating(usable: Windows, scored: NDArray[np.bool_], confirmed_usual: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which windows calibrate the model, shape (n,).
 
-    False alarms and their aftermath are left out, as their scores would hide their like everywhere. Where too few
-    windows are left, all scored windows calibrate.
+    Windows of false alarms, and those right after them, are left out: their high scores would raise the tail, and hide
+    anomalies everywhere. Where too few windows are left, all scored windows calibrate.
     """
     kept = scored & ~usable.with_lead_out(confirmed_usual) if confirmed_usual.any() else scored
     return kept if kept.sum() >= MIN_WINDOWS else scored

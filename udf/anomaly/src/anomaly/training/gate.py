@@ -14,28 +14,28 @@ from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 
 MIN_WINDOWS = 200
-# The least number of windows of a field that windows may lack.
+# A field that some windows lack must be in at least this many of them.
 MIN_WINDOWS_OF_FIELD = 50
 # The share of held-out windows beyond `periods.open` that is worth a warning; calibration expects hardly any.
-_SAID = 0.001
+_WARN_LOUD = 0.001
 # History with this share of blocks that do not resemble the others holds no baseline.
 _ODD_BLOCKS = 0.2
-# Shorter blocks are put together for that, as scores that sum up the last windows make or break a short block.
+# Shorter blocks are joined before they are compared, as scores that sum up the last windows decide on a short block.
 _LEAST_WINDOWS = 40
 
 
 class Refused(Exception):
-    """A training that must not become a model; the message says why and what to do."""
+    """The training must not become a model; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How good a model looks.
+    """The figures of the quality gate.
 
     Attributes:
-        expected_per_day: windows of one series a day that are beyond `periods.open`, by calibration.
-        observed_per_day: the same of the held-out windows.
-        odd_blocks: the share of blocks of history that look like nothing in the others.
+        expected_per_day: windows of one series a day beyond `periods.open`, as calibration expects them.
+        observed_per_day: windows of one series a day beyond `periods.open`, in the hold-out.
+        odd_blocks: the share of blocks of history that do not resemble the others.
         warnings: sentences for people.
     """
 
@@ -57,12 +57,12 @@ def check_windows(pipeline: Pipeline, windows: Windows, whole: NDArray[np.bool_]
         Refused: fewer than MIN_WINDOWS windows are usable, or fewer than MIN_WINDOWS_OF_FIELD of them have some field.
     """
     if len(whole) >= MIN_WINDOWS:
-        there = whole.sum(axis=0)
-        rarest = int(there.argmin())
-        if there[rarest] >= MIN_WINDOWS_OF_FIELD:
+        present = whole.sum(axis=0)
+        rarest = int(present.argmin())
+        if present[rarest] >= MIN_WINDOWS_OF_FIELD:
             return
         raise Refused(
-            f"pipeline {pipeline.name}: {there[rarest]} windows have the field {pipeline.fields[rarest]!r}, at least "
+            f"pipeline {pipeline.name}: {present[rarest]} windows have the field {pipeline.fields[rarest]!r}, at least "
             f"{MIN_WINDOWS_OF_FIELD} are needed to know what is usual: remove it, or train on a longer range "
             "(training.from, --from)"
         )
@@ -108,7 +108,7 @@ def check_quality(
             f"{_time(begin_ns[np.isin(block, odd)].min())}: choose a range (training.from, training.to, --from, --to) "
             "that shows what is usual"
         )
-    if loud_share > _SAID:
+    if loud_share > _WARN_LOUD:
         warnings.append(
             f"{loud_share:.1%} of the history would be anomalous to a model of the rest of it, first at "
             f"{_time(begin_ns[loud].min())}: the model takes it as usual; if it is not, train on another range"
@@ -118,17 +118,17 @@ def check_quality(
 
 
 def _odd_blocks(held_back: Floats, block: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the blocks of which half is rarer than a tenth of the usual block."""
+    """Return the odd blocks, whose median score is above the 90th percentile of a typical block."""
     numbers = np.unique(block)
     medians, rare = np.array([np.quantile(held_back[block == number], [0.5, 0.9]) for number in numbers]).T
     return np.asarray(numbers[medians > np.median(rare)])
 
 
 def _loud(held_back: Floats, odd: NDArray[np.bool_], windows_per_day: float, limit: float) -> NDArray[np.bool_]:
-    """Return the windows that are beyond a severity by a calibration without them, shape (n,).
+    """Return which windows are beyond a severity, by a calibration that leaves them out, shape (n,).
 
-    What is beyond is set aside, again and again, until nothing more is. The first calibration goes by a median, so that
-    the windows that it is to find do not spoil it.
+    Each round calibrates without the windows beyond the severity, until a round finds the windows of the one before.
+    The first calibration uses a median, so that the windows that it must find do not distort it.
     """
     loud = np.zeros_like(odd)
     calibration = calibrate(held_back[~odd], robust=True)

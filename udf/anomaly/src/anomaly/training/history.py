@@ -1,4 +1,4 @@
-"""The history that a pipeline is trained on: checks that it can be there, reads it, and keeps what fits in memory."""
+"""Reads the history that a pipeline is trained on: checks the pipeline's source, and keeps what fits in memory."""
 
 from dataclasses import dataclass
 
@@ -22,9 +22,9 @@ class ReadHistory:
     """The windows to train on, and how many there were.
 
     Attributes:
-        windows: all windows that were read, or an even share of them.
+        windows: all windows that were read, or a share of them that is even over time.
         read: how many windows were read.
-        points: how many points of the field that has most are in the kept windows.
+        points: how many points the kept windows hold, of the field that has the most.
     """
 
     windows: Windows
@@ -45,8 +45,8 @@ def read_history(
         influx: the server that holds the pipeline's source.
         pipeline: the pipeline.
         asked: the range.
-        progress: is told how much has been read.
-        most_bytes: the most that is kept in memory; what is beyond is thinned evenly over time.
+        progress: gets messages on how much has been read.
+        most_bytes: the most that is kept in memory; a larger history is thinned evenly over time.
 
     Raises:
         InfluxClientError: InfluxDB cannot be asked, refused, or has no such database.
@@ -113,7 +113,7 @@ def check_fields(influx: InfluxClient, pipeline: Pipeline) -> None:
 
 
 def _no_data(influx: InfluxClient, pipeline: Pipeline, asked: RequestedRange, query: str) -> str:
-    """The message about a range without data, which says where there is some."""
+    """Return the message about a range without data, which names a range that has data."""
     message = f"pipeline {pipeline.name}: no data from {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}"
     ends = []
     for newest in (False, True):
@@ -123,9 +123,9 @@ def _no_data(influx: InfluxClient, pipeline: Pipeline, asked: RequestedRange, qu
             for row in chunk.rows
         ]
         ends += [rfc3339(rows[0][0])] if rows else []
-    there = (
+    advice = (
         f"there is data from {ends[0]} to {ends[1]}: choose a range (training.from, training.to, --from, --to) in it"
         if len(ends) == 2
         else ("there is no data at all in it: check that something writes to it")
     )
-    return f"{message} (query: {query}); {there}"
+    return f"{message} (query: {query}); {advice}"

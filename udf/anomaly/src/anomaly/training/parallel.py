@@ -1,7 +1,6 @@
-"""Several pipelines at the same time, which share the threads of one machine.
+"""Trains several pipelines at the same time, with the threads of one machine.
 
-Threads serve for the same reason as in the folds of one training: numpy and scikit-learn release the interpreter while
-they compute.
+Threads are enough, as in the folds of one training: numpy and scikit-learn release the interpreter while they compute.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What the whole history decides before training, so that folds are fitted as the model itself is."""
+"""Decides before training what the whole history is enough for, so that each fold is fitted as the model itself is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from anomaly.windows.windows import Windows
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a history is enough for.
+    """The decisions that the whole history makes.
 
     Attributes:
         keys: the series.
         long: whether the history is long, as `FeatureHistory.is_long` says.
-        context: which parts of the asked context are used, and why the others are not.
+        context: which parts of the pipeline's context are used, and why the others are not.
         columns: the names of the context's columns.
-        own: which series get a model of their own, shape (s,); None: none of them.
-        parameters: the pipeline's parameters, with the context that is used.
+        own: which series get a model of their own, shape (s,); None if no series does.
+        parameters: the pipeline's parameters, with the context that is used in place of its own.
     """
 
     keys: tuple[tuple[str, ...], ...]
@@ -42,7 +42,7 @@ class TrainingPlan:
         return [context.PERIODS_NS[kind] for kind in self.context.used if kind in context.PERIODS_NS]
 
     def lines(self) -> list[str]:
-        """Return sentences for people about what differs from what they asked for."""
+        """Return sentences for people about the parts of the specification that the history is not enough for."""
         lines = [f"the forest does not look at {kind}: {reason}" for kind, reason in self.context.left_out.items()]
         if self.parameters.get("models") == "own":
             number = 0 if self.own is None else int(self.own.sum())
@@ -72,15 +72,15 @@ def plan(pipeline: Pipeline, usable: Windows) -> TrainingPlan:
     lengths = np.bincount(usable.series, minlength=len(usable.keys))
     long = len(usable) >= LONG_WINDOWS * len(usable.keys)
     owning = pipeline.parameters.get("models") == "own"
-    # One series that has enough for its own makes the others' pooled model one of a long history.
+    # One series with enough history for a model of its own makes the history of the pooled model a long one.
     long = long or (owning and int(lengths.max()) >= LONG_WINDOWS)
     asked = pipeline.parameters.get("context", ())
     choice = context.choose(asked, usable.series, usable.begin_ns, pipeline.window_ns, is_long=long)
     names = [feature.name for feature in features(pipeline)]
     columns = context.column_names(choice.used, names)
     parameters = {**pipeline.parameters, "context": choice.used}
-    mine = None
+    own = None
     if owning:
         least_bytes = declaration(pipeline.detector).least_series_bytes(parameters, len(names) + len(columns))
-        mine = per_series.chosen(lengths, least_bytes)
-    return TrainingPlan(usable.keys, long, choice, tuple(columns), mine, parameters)
+        own = per_series.chosen(lengths, least_bytes)
+    return TrainingPlan(usable.keys, long, choice, tuple(columns), own, parameters)

@@ -1,6 +1,6 @@
-"""Says how far a training is: a bar that moves on a terminal, a line now and then in a log.
+"""Says how far a training is: with a bar that moves on a terminal, and with a line now and then in a log.
 
-The image that trains also serves, and a bar is not worth a dependency of it; so this is not a library's bar.
+The image that trains also serves, and a bar does not justify another dependency in it. So this module draws its own.
 """
 
 import sys
@@ -15,7 +15,7 @@ _LINE_SECONDS = 10.0
 
 
 class Progress(Protocol):
-    """Is told how far long work is."""
+    """Shows how far long work is."""
 
     def say(self, message: str) -> None:
         """Say something that is worth a line of its own."""

@@ -46,17 +46,17 @@ REFUSED = "refused"
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What is asked of one training.
+    """A request to train one pipeline's model.
 
     Attributes:
         pipeline: the pipeline whose model is trained.
         models: the directory of all models.
         results_database: the database that holds marks of feedback.
-        begin: where the history begins, as a duration before now or an RFC 3339 time; None: the pipeline's own.
+        begin: where the history begins, as a duration before now or an RFC 3339 time; None: as the pipeline says.
         end: where the history ends, likewise.
         seed: the seed of everything random.
         jobs: how many threads the training may use.
-        if_needed: whether to do nothing where the current model is what would be trained.
+        if_needed: whether to do nothing where training would make the current model again.
         promote: whether to make the new version current.
         force: whether to promote it even if it does worse than the current one.
     """
@@ -75,13 +75,13 @@ class TrainingRequest:
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
-    """What came out of one training.
+    """The result of one training.
 
     Attributes:
-        status: TRAINED, UNCHANGED (the current model is what would be trained) or REFUSED.
+        status: TRAINED, UNCHANGED (training would make the current model again) or REFUSED.
         pipeline: the pipeline's name.
         fingerprint: the fingerprint of the pipeline that the model fits.
-        begin_ns: where the model's history begins; of a refused training, where it would have begun.
+        begin_ns: where the model's history begins; where it would have begun, if the training was refused.
         end_ns: where it ends, likewise.
         version: the version that was made or kept; None if the training was refused.
         windows: how many windows the version was trained on.
@@ -107,11 +107,11 @@ def train_pipeline(influx: InfluxClient, request: TrainingRequest, progress: Pro
 
     Args:
         influx: the server that holds the history and the marks of feedback.
-        request: what is asked for.
-        progress: is told how far the training is, and everything that people should know.
+        request: the pipeline, the range and the options.
+        progress: gets messages on how far the training is, and everything else that people should know.
 
     Returns:
-        What came out; a training that the gate or the current model refused is an outcome, not an exception.
+        The outcome; a training that the gate or the comparison refused is an outcome, not an exception.
 
     Raises:
         SpecError: a time of the request is not a time, or no whole window lies in its range.
@@ -134,6 +134,7 @@ class _Training:
         self._store = Store(request.models, request.pipeline.name)
 
     def run(self) -> TrainingOutcome:
+        """Train if that is asked for or needed; a refusal becomes an outcome."""
         marks = self._marks()
         if self._request.if_needed:
             manifest = self._manifest_if_unchanged(marks)
@@ -207,9 +208,9 @@ class _Training:
         return marks
 
     def _manifest_if_unchanged(self, marks: list[Mark]) -> Manifest | None:
-        """The current model's manifest if training would make the same model; None otherwise.
+        """Return the current model's manifest if training would make the same model; None otherwise.
 
-        The texts of the range are compared, as `24h` before now is another range each time.
+        It compares the texts of the range, as `24h` before now is another range each time.
         """
         from anomaly.training.feedback import unheeded_marks
 
@@ -240,7 +241,7 @@ class _Training:
         return manifest
 
     def _new_version(self) -> str:
-        """A name that no version has yet: the time, and the begin of the pipeline's fingerprint."""
+        """Return a name that no version has yet: the time, and the begin of the pipeline's fingerprint."""
         stamp = rfc3339(self._now_ns).replace("-", "").replace(":", "")
         name = f"{stamp}-{self._pipeline.fingerprint[:6]}"
         taken = {version.name for version in self._store.versions()}
@@ -262,7 +263,7 @@ class _Training:
         return compare_candidate(current, trained_on(self._store.manifest(version)), trained, history, marks)
 
     def _judge(self, comparison: "CandidateComparison") -> None:
-        """Say how the comparison ended. Raises Refused if a worse model would replace the current one."""
+        """Say the result of the comparison. Raises Refused if a worse model would replace the current one."""
         if not comparison.worse:
             self._progress.say(f"beside the current model, {comparison.current}, {comparison}")
             return
@@ -284,6 +285,7 @@ class _Training:
         excluded: int,
         comparison: "CandidateComparison | None",
     ) -> TrainingRecord:
+        """Return the training's figures for the manifest."""
         from anomaly.training.feedback import learned_false_alarms
 
         model = trained.model
@@ -340,7 +342,7 @@ def _listed(asked: tuple[str, ...] | None) -> list[str] | None:
 
 
 def _series_without_own_scale(pipeline: Pipeline, windows: Windows) -> list[Key]:
-    """The series that have too little history for scales of their own, and get those of all."""
+    """Return the series with too little history for scales of their own; they get the scales of all series."""
     kept = scorable_windows(pipeline, windows).mask
     lengths = np.bincount(windows.series[kept], minlength=len(windows.keys))
     return [key for key, enough in zip(windows.keys, enough_windows(lengths), strict=True) if not enough]

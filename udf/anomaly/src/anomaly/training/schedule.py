@@ -1,24 +1,24 @@
-"""Decides when a pipeline is trained again without being asked. Pure logic: no clock, no I/O."""
+"""Decides when the trainer trains a pipeline again. The logic is pure: it reads no clock and does no I/O."""
 
 from dataclasses import dataclass
 
 from anomaly.pipeline import Pipeline, format_duration
 
-# How long a training that failed or was refused waits for its next try, and how long marks are gathered.
+# How long the trainer waits before it repeats a training that failed or was refused, and how long it gathers marks.
 _AGAIN_NS = 3_600_000_000_000
 _SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
-    """What is known of a pipeline's models.
+    """The state of a pipeline's models, from which `due` decides.
 
     Attributes:
-        created_ns: when its newest version was made; None without a version that can be used.
+        created_ns: when its newest version was made; None if no version can be used.
         misfit: why the current version does not fit the pipeline; None if it does.
         drifted: whether its data have drifted from what the current version was trained on.
         unheeded: how many marks of feedback would change the current version.
-        failed_ns: when the last training ended without a model, if that was later than the newest version.
+        failed_ns: when the last training ended without a model; None if it made the newest version.
     """
 
     created_ns: int | None
@@ -29,12 +29,12 @@ class TrainingState:
 
 
 def due(pipeline: Pipeline, known: TrainingState, now_ns: int) -> str | None:
-    """Return why a pipeline is to be trained now; None if it is not.
+    """Return why a pipeline must be trained now; None if it need not be.
 
     Args:
         pipeline: the pipeline.
-        known: what is known of its models.
-        now_ns: the time.
+        known: the state of its models.
+        now_ns: the time, in nanoseconds since 1970.
     """
     training = pipeline.training
     if not pipeline.trains_itself:
@@ -48,10 +48,10 @@ def due(pipeline: Pipeline, known: TrainingState, now_ns: int) -> str | None:
     age_ns = now_ns - known.created_ns
     if training.every_ns is not None and age_ns >= training.every_ns:
         return f"its newest model is {format_duration(age_ns // _SECOND_NS * _SECOND_NS)} old"
-    # People mark one period after the other; until the next training, their false alarms are suppressed anyway.
+    # People mark one period after the other, and serving suppresses marked false alarms before the next training.
     if known.unheeded and age_ns >= _AGAIN_NS:
         return f"marks of feedback are newer than its model: {known.unheeded}"
-    # A model that was made in the middle of a change is judged by the data that came after.
+    # A model that was made in the middle of a change is only judged once the horizon holds data from after it.
     if training.on_drift and known.drifted and age_ns >= pipeline.drift.horizon_ns:
         return "its data have drifted"
     return None

@@ -1,7 +1,7 @@
-"""Training that nobody asks for: a loop that trains pipelines when it is time, and hands feedback to running UDFs.
+"""Runs the trainer: a loop that trains pipelines when they are due, and hands marks of feedback to running UDFs.
 
-Each training is a process of its own, one after the other: the memory that it needed is free afterwards, and one that
-fails harms nothing. What "time" means is in `anomaly.training.schedule`.
+Trainings run one after the other, each in a process of its own: its memory is free afterwards, and a training that
+fails does not harm the trainer. `anomaly.training.schedule` decides when a pipeline is due.
 """
 
 import subprocess
@@ -29,7 +29,7 @@ _NEWEST = 3
 
 @dataclass(frozen=True, slots=True)
 class TrainerRequest:
-    """What is asked of the trainer.
+    """A request to look after pipelines.
 
     Attributes:
         pipelines: the pipelines to look after.
@@ -37,7 +37,7 @@ class TrainerRequest:
         results_database: the database that holds drift and marks of feedback.
         train_command: the command that trains one pipeline, without `--pipeline NAME`, which the trainer appends.
         poll_seconds: how long to wait between two looks at all pipelines.
-        heartbeat: a file that is touched as long as the trainer goes on; None: no file.
+        heartbeat: a file that the trainer touches at each look and while it trains; None: no file.
         keep: how many versions of each pipeline are kept.
     """
 
@@ -56,10 +56,10 @@ def run_trainer(
     """Look after the pipelines until `ended` is set.
 
     Args:
-        request: what is asked for.
+        request: the pipelines and the options.
         connect: opens a connection to InfluxDB, one for each pipeline.
         ended: ends the trainer, and a training that runs.
-        say: is told a line for people.
+        say: gets each line for people.
 
     Raises:
         InfluxClientError: the address of InfluxDB is not an address.
@@ -101,7 +101,7 @@ class _PipelineTrainer:
         self._last_error = ""
 
     def look(self) -> None:
-        """Hand feedback on, and train if it is time. An error is said once, and the next look tries again."""
+        """Hand feedback on, and train if the pipeline is due. It says an error once, and the next look tries again."""
         try:
             has_results = self._request.results_database in self._influx.databases()
             marks = self._hand_on() if has_results else []
@@ -131,6 +131,7 @@ class _PipelineTrainer:
         return marks
 
     def _state(self, marks: list[Mark], now_ns: int, *, has_results: bool) -> TrainingState:
+        """Read the state of the pipeline's models."""
         current = self._store.current()
         if current is None:
             return TrainingState(None, failed_ns=self._failed_ns)
@@ -150,7 +151,7 @@ class _PipelineTrainer:
         )
 
     def _drifted(self, version: str) -> bool:
-        """Whether the newest results say of any series that it has drifted from what the version was trained on."""
+        """Check whether the newest results of any series say that it has drifted from the version's history."""
         since_ns = time.time_ns() - _NEWEST * self._pipeline.drift.horizon_ns // _DRIFT_RESULTS
         query = (
             f'SELECT last("drifted") FROM "drift" WHERE "pipeline" = {literal(self._pipeline.name)}'
@@ -160,7 +161,7 @@ class _PipelineTrainer:
         return any(row[1] == 1 for part in parts for row in part.rows)
 
     def _train(self) -> bool:
-        """Train in a process of its own, and prune old versions. Returns whether there is a new model."""
+        """Train in a process of its own, prune old versions, and return whether the training made a model."""
         command = [*self._request.train_command, "--pipeline", self._pipeline.name]
         with subprocess.Popen(command) as process:  # noqa: S603 (our own program and arguments)
             while process.poll() is None:
