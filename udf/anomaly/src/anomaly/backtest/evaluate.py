@@ -232,13 +232,13 @@ def _outcome(label: Label, ordered: Sequence[FoundPeriod], group_by: Sequence[st
     """Return which of the periods, ordered by begin, found a label, and how late."""
     latest_ns = label.end_ns + TOLERANCE_WINDOWS * window_ns
     finding = tuple(
-        found
-        for found in ordered
-        if found.period.begin_ns < latest_ns
-        and found.period.end_ns > label.begin_ns
-        and label.means(group_by, found.key)
+        period
+        for period in ordered
+        if period.period.begin_ns < latest_ns
+        and period.period.end_ns > label.begin_ns
+        and label.means(group_by, period.key)
     )
-    known_ns = min((found.known_ns for found in finding), default=None)
+    known_ns = min((period.known_ns for period in finding), default=None)
     # A period that was known before the label begins has no delay.
     return LabelOutcome(label, finding, None if known_ns is None else max(known_ns - label.begin_ns, 0))
 

@@ -92,12 +92,12 @@ class BacktestReplay:
         return {
             severity: evaluate(
                 truth,
-                found.values(),
+                periods.values(),
                 self.scored_windows - self._left_out,
                 group_by=self._pipeline.group_by,
                 window_ns=self._pipeline.window_ns,
             )
-            for severity, found in self._found.items()
+            for severity, periods in self._found.items()
         }
 
     def _periods(self, severity: float, key: Key, scored: ScoredWindow) -> list[Period]:

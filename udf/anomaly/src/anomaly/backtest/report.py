@@ -126,19 +126,20 @@ def _label(outcome: LabelOutcome) -> dict[str, Any]:
         "found": bool(outcome.found),
         "delay_seconds": None if outcome.delay_ns is None else outcome.delay_ns / 1e9,
         "overrun_seconds": None if outcome.overrun_ns is None else outcome.overrun_ns / 1e9,
-        "peak_severity": max((found.period.peak_severity for found in outcome.found), default=None),
-        "reasons": sorted({found.period.reason for found in outcome.found}),
+        "peak_severity": max((period.period.peak_severity for period in outcome.found), default=None),
+        "reasons": sorted({period.period.reason for period in outcome.found}),
     }
 
 
-def _period(group_by: Sequence[str], found: FoundPeriod, verdict: str) -> dict[str, Any]:
+def _period(group_by: Sequence[str], found_period: FoundPeriod, verdict: str) -> dict[str, Any]:
+    period = found_period.period
     return {
-        "from": rfc3339(found.period.begin_ns),
-        "to": rfc3339(found.period.end_ns),
-        "tags": dict(zip(group_by, found.key, strict=True)),
+        "from": rfc3339(period.begin_ns),
+        "to": rfc3339(period.end_ns),
+        "tags": dict(zip(group_by, found_period.key, strict=True)),
         "verdict": verdict,
-        "peak_severity": found.period.peak_severity,
-        "reason": found.period.reason,
+        "peak_severity": period.peak_severity,
+        "reason": period.reason,
     }
 
 
