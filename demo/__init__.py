@@ -1,4 +1,17 @@
-"""The end-to-end demonstration: deploy, train on clean history, stream a day with known faults, say what was found.
+"""The end-to-end demonstration: deploys a stack, trains it on clean history, and streams a day with known faults.
 
-``python -m demo`` (``make demo``) exits 0 only if every injected fault was found with at most one false period.
+``python -m demo`` (``make demo``) exits 0 only if every injected fault is found with at most one false period.
+
+In the order in which a demonstration passes the modules:
+
+- ``cli``: reads the arguments.
+- ``run``: runs the seven steps; ``steps`` prints their headings.
+- ``playbook``: runs Ansible.
+- ``stack``: reads what was deployed, and ``plan`` decides when which data are streamed.
+- ``history``: checks the clean history.
+- ``database`` and ``kapacitor``: talk to the stack's services.
+- ``feed``: holds the stream back until the stack has scored it.
+- ``windows``: counts the windows that must have a score.
+- ``verdict``: compares the found periods with the injected faults.
+- ``table`` and ``report``: show the verdict.
 """

@@ -1,4 +1,4 @@
-"""The command line: ``python -m demo``."""
+"""The command line of ``python -m demo``: reads the arguments, and turns errors into messages and exit codes."""
 
 import argparse
 import getpass
@@ -20,9 +20,16 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration; returns 0 if all faults were found, 1 if not or a step failed, 130 after Ctrl-C."""
+    """Run the demonstration.
+
+    Args:
+        arguments: the words of the command line; None: those of this process.
+
+    Returns:
+        The exit code: 0 if the verdict is a success, 1 if it is not or a step failed, 130 after Ctrl-C.
+    """
     parsed = _parser().parse_args(arguments)
-    # Not a terminal: no width is known, and lines of a log may be long.
+    # A file or a pipe has no width, and the lines of a log may be long.
     console = Console() if sys.stdout.isatty() else Console(width=140)
     steps = Steps(console, total=7 if parsed.deploy else 6)
     errors = Console(stderr=True, soft_wrap=True)
@@ -40,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(parsed: argparse.Namespace, console: Console) -> DemoOptions:
+    """Check the arguments against each other and the file system. Raises DemoError and IngestError."""
     inventory = parsed.inventory if parsed.inventory.is_absolute() else Path.cwd() / parsed.inventory
     if not inventory.exists() and not parsed.inventory.is_absolute():
         inventory = ROOT / parsed.inventory
@@ -112,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _variable(text: str) -> tuple[str, str]:
+    """Split NAME=VALUE."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")

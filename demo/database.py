@@ -1,4 +1,4 @@
-"""What the demonstration asks of InfluxDB and removes from it; each method sends one statement."""
+"""Reads source data and results of the demonstration from InfluxDB, and removes those of an earlier one."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,14 +20,19 @@ _NS_PER_MS = 1_000_000
 
 
 class Totals(NamedTuple):
-    """Counts and sums of a printer's fields, in the order of ``FIELD_NAMES``."""
+    """Totals of a printer's points.
+
+    Attributes:
+        counts: how many values each field has, in the order of ``FIELD_NAMES``.
+        sums: the sums of these values, likewise.
+    """
 
     counts: tuple[int, ...]
     sums: tuple[float, ...]
 
 
 class DemoDatabase:
-    """A connection to the stack's InfluxDB as one user."""
+    """A connection to the stack's InfluxDB as one user; times are milliseconds since 1970."""
 
     def __init__(self, stack: DeployedStack, login: Login) -> None:
         self._url = stack.influxdb_url
@@ -36,14 +41,14 @@ class DemoDatabase:
         self._client: InfluxDBClient = open_client(stack.influxdb_url, login.username, login.password, None)
 
     def subscriptions(self, pipeline: DemoPipeline) -> int:
-        """How many subscriptions the pipeline's source has; needs an admin."""
+        """Return how many subscriptions the pipeline's source has; only an admin may ask."""
         with self._explained():
             result = self._client.query("SHOW SUBSCRIPTIONS")
         points = result.get_points(measurement=pipeline.database)
         return sum(1 for row in points if row["retention_policy"] == pipeline.retention_policy)
 
     def totals(self, pipeline: DemoPipeline, printer: str, begin_ms: int, end_ms: int) -> Totals:
-        """Counts and sums of a printer's source points in ``[begin_ms, end_ms)``."""
+        """Return the totals of a printer's source points in ``[begin_ms, end_ms)``."""
         columns = ", ".join(f"count({quote_ident(f)}) AS c_{f}, sum({quote_ident(f)}) AS s_{f}" for f in FIELD_NAMES)
         which = f"{_between(begin_ms, end_ms)} AND {_is('printer', printer)}"
         rows = self._select(f"SELECT {columns} FROM {_source(pipeline)} WHERE {which}", pipeline.database)
@@ -54,7 +59,7 @@ class DemoDatabase:
         )
 
     def latest_scores(self, pipeline: DemoPipeline, begin_ms: int, end_ms: int) -> dict[str, int]:
-        """For each printer that has any the begin of its last scored window in ``[begin_ms, end_ms)``."""
+        """Return the begin of the last scored window in ``[begin_ms, end_ms)``, by printer; others are left out."""
         with self._explained():
             result = self._client.query(
                 f"SELECT last(severity) FROM score WHERE {_between(begin_ms, end_ms)} "
@@ -65,7 +70,7 @@ class DemoDatabase:
         return {tags["printer"]: int(next(rows)["time"]) for (_, tags), rows in result.items() if tags}
 
     def count_scores(self, pipeline: DemoPipeline, printer: str, begin_ms: int, end_ms: int) -> int:
-        """How many windows of a printer are scored in ``[begin_ms, end_ms)``."""
+        """Return how many windows of a printer have a score in ``[begin_ms, end_ms)``."""
         rows = self._select(
             f"SELECT count(severity) AS n FROM score WHERE {_between(begin_ms, end_ms)} "
             f"AND {_is('pipeline', pipeline.name)} AND {_is('printer', printer)}",
@@ -76,14 +81,14 @@ class DemoDatabase:
     def periods(self, pipeline: DemoPipeline, printers: Sequence[str], begin_ms: int, end_ms: int) -> list[FoundPeriod]:
         """Return the periods of these printers that begin in ``[begin_ms, end_ms)``.
 
-        Whoever watches the results knows of a period at the end of its first window, and of one without data at its
-        end, when data returns.
+        The results show a period from the end of its first window. They show a period without data only at its end,
+        when data return.
         """
         rows = self._select(
             f"SELECT * FROM period WHERE {_between(begin_ms, end_ms)} AND {_is('pipeline', pipeline.name)}",
             self._stack.results_database,
         )
-        found = []
+        periods = []
         for row in rows:
             if row["printer"] not in printers:
                 continue
@@ -98,8 +103,8 @@ class DemoDatabase:
             )
             first_window_end_ns = period.begin_ns + pipeline.window_ms * _NS_PER_MS
             known_ns = period.end_ns if period.reason == NO_DATA else first_window_end_ns
-            found.append(FoundPeriod((row["printer"],), period, known_ns))
-        return found
+            periods.append(FoundPeriod((row["printer"],), period, known_ns))
+        return periods
 
     def delete_points(self, pipeline: DemoPipeline, printer: str, begin_ms: int, end_ms: int) -> None:
         """Remove a printer's source points in ``[begin_ms, end_ms)``."""
@@ -123,6 +128,7 @@ class DemoDatabase:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        """Turn errors of the client into a DemoError that says what to do."""
         who = f"InfluxDB at {self._url} as '{self._login.username}'"
         try:
             yield

@@ -2,4 +2,4 @@
 
 
 class DemoError(Exception):
-    """A step can't go on. Its text names the thing, its value and what to do."""
+    """A step cannot go on; the message names the thing, its value and the fix."""

@@ -1,7 +1,7 @@
-"""Streams the day no faster than the stack takes it.
+"""Holds the stream back, so that it is not faster than the stack.
 
-InfluxDB hands each write on to Kapacitor without waiting for it, and a UDF that is flooded sheds what it has no room
-for. So the feed looks at what comes out at the other end: it is never much more than ``AHEAD_POINTS`` ahead of it.
+InfluxDB hands each write to Kapacitor without waiting for it, and a flooded UDF sheds the points that its queue has no
+room for. So the feed reads the scores, and writes few more than ``AHEAD_POINTS`` points before their scores come.
 """
 
 import time
@@ -12,22 +12,22 @@ from demo.errors import DemoError
 from ingest.points import SeriesPoint
 
 AHEAD_POINTS = 8_000
-"""With a batch more, half of what the UDF's queue holds, so that it is never full however slow the machine."""
+"""Together with one batch, this is half of the UDF's queue, so that the queue is not full on a slow machine either."""
 
 BATCH_POINTS = 2_000
 STALL_S = 120
-"""Seconds without a new score after which the stack is taken to be stuck."""
+"""After this many seconds without a new score, the wait ends with an error."""
 
 _POLL_S = 0.2
 _SLACK_WINDOWS = 2
 
 
 class Backlog:
-    """What was written and which of it must have been scored before more may be. Pure.
+    """Counts the written points, and decides whether the scores allow more of them. It does no I/O.
 
     Args:
         window_ms: the pipeline's window.
-        ahead: points that may be written without their scores having been seen.
+        ahead: how many points may be written before their scores are seen.
     """
 
     def __init__(self, window_ms: int, ahead: int = AHEAD_POINTS) -> None:
@@ -35,18 +35,23 @@ class Backlog:
         self._ahead = ahead
         self._written = 0
         self._last: dict[str, int] = {}
-        # (points written up to then, begin of the last window of each printer that must have been complete by then)
+        # For each batch: the points written until then, and by printer the begin of the last window that must have a
+        # score by then.
         self._marks: deque[tuple[int, dict[str, int]]] = deque()
 
     def wrote(self, batch: Sequence[SeriesPoint]) -> None:
-        """A batch is written."""
+        """Record that a batch was written."""
         self._written += len(batch)
         for point in batch:
             self._last[point.tags["printer"]] = point.time_ns // 1_000_000
         self._marks.append((self._written, {name: self._due(last) for name, last in self._last.items()}))
 
     def may_write(self, latest: Mapping[str, int]) -> bool:
-        """Whether the scores, by printer the begin of the last scored window, have come far enough for more."""
+        """Check whether the scores have come far enough for more points.
+
+        Args:
+            latest: the begin of the last scored window, by printer.
+        """
         due: dict[str, int] = {}
         while self._marks and self._marks[0][0] <= self._written - self._ahead:
             due = self._marks[0][1]
@@ -56,8 +61,8 @@ class Backlog:
         return True
 
     def _due(self, last_ms: int) -> int:
-        # The window before the one that the point lies in is complete. One before a gap may have too few points to be
-        # scored at all: hence the slack.
+        # The window before the point's window is complete. The slack allows for windows before a gap, which may have
+        # too few points for a score.
         return last_ms // self._window_ms * self._window_ms - (1 + _SLACK_WINDOWS) * self._window_ms
 
 
@@ -72,15 +77,15 @@ def wait_for_scores(
     """Wait until the scores have come far enough.
 
     Args:
-        latest_scores: by printer the begin of the last scored window.
-        enough: the condition.
-        seen: is told of each look.
-        trouble: says what may be wrong.
-        clock: gives seconds.
+        latest_scores: returns the begin of the last scored window, by printer.
+        enough: decides from these whether to return.
+        seen: gets them after each look.
+        trouble: returns a sentence on what may be wrong.
+        clock: returns seconds.
         sleep: waits for seconds.
 
     Raises:
-        DemoError: nothing new came for ``STALL_S`` seconds.
+        DemoError: no new score came for ``STALL_S`` seconds.
     """
     moved = clock()
     before: Mapping[str, int] | None = None

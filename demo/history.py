@@ -1,4 +1,4 @@
-"""The clean history to train on: is it there, as it should be?"""
+"""Checks whether InfluxDB holds the clean history to train on, complete and unchanged."""
 
 import math
 
@@ -9,7 +9,11 @@ from ingest.stream import PrinterStream
 
 
 def expected_totals(stream: PrinterStream) -> dict[str, Totals]:
-    """What InfluxDB must count and sum for each printer, if it holds this stream and nothing else."""
+    """Return the totals of each printer if InfluxDB holds this stream and nothing else.
+
+    Args:
+        stream: the stream.
+    """
     counts = np.zeros((stream.printers, 3), dtype=np.int64)
     sums = np.zeros((stream.printers, 3))
     for _, blocks in stream.blocks():
@@ -23,9 +27,13 @@ def expected_totals(stream: PrinterStream) -> dict[str, Totals]:
 
 
 def matches(found: Totals, expected: Totals) -> bool:
-    """Whether the counts are equal, and the sums but for the order in which floats were added.
+    """Check whether the counts are equal, and the sums too, apart from the order in which floats were added.
 
-    The sums tell a history of another seed, or yesterday's faulty day, from a clean one of the same length.
+    The sums distinguish a clean history from one of another seed, or from a faulty day, of the same length.
+
+    Args:
+        found: the totals in InfluxDB.
+        expected: the totals of the stream.
     """
     return found.counts == expected.counts and all(
         math.isclose(a, b, rel_tol=1e-9) for a, b in zip(found.sums, expected.sums, strict=True)

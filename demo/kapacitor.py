@@ -1,4 +1,4 @@
-"""A pipeline's task over Kapacitor's HTTP API."""
+"""Restarts a pipeline's task, and reads its state, over Kapacitor's HTTP API."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _POLL_S = 0.1
 
 
 class PipelineTask:
-    """The task of a pipeline, wherever it runs."""
+    """The task of a pipeline, on whichever Kapacitor of the stack it runs."""
 
     def __init__(self, stack: DeployedStack) -> None:
         self._id = stack.pipeline.name
@@ -23,7 +23,14 @@ class PipelineTask:
         self._url = self._find(stack)
 
     def restart(self, while_stopped: Callable[[], None]) -> None:
-        """Stop it, do something, and start it with no memory of windows; returns when it executes."""
+        """Stop the task, do something, and start the task, which has forgotten its windows.
+
+        Args:
+            while_stopped: what to do while the task is stopped.
+
+        Raises:
+            DemoError: Kapacitor cannot be asked, refused, or the task does not execute in time.
+        """
         self._patch("disabled")
         try:
             while_stopped()
@@ -41,7 +48,7 @@ class PipelineTask:
             time.sleep(_POLL_S)
 
     def trouble(self) -> str:
-        """What Kapacitor says about it, for an error message."""
+        """Return the task's state as Kapacitor reports it, for an error message."""
         task = self._get(self._url)
         state = f"status {task.get('status')}, executing {task.get('executing')}"
         return f"{self}: {state}, error {task.get('error') or 'none'}"
@@ -50,6 +57,7 @@ class PipelineTask:
         return f"Kapacitor's task '{self._id}' at {self._url.split('/kapacitor/')[0]}"
 
     def _find(self, stack: DeployedStack) -> str:
+        """Return the address of the task at the first Kapacitor that has it."""
         for address in stack.kapacitor_urls:
             url = f"{address.rstrip('/')}/kapacitor/v1/tasks/{quote(self._id, safe='')}"
             if self._get(url, missing_ok=True):
@@ -63,7 +71,7 @@ class PipelineTask:
         self._answer(requests.patch, self._url, json={"status": status})
 
     def _get(self, url: str, missing_ok: bool = False) -> dict[str, Any]:
-        # Without these the answer holds the whole script and the task's graph.
+        # Without a choice of fields, the answer holds the whole script and the task's graph.
         params = [("fields", field) for field in ("id", "status", "executing", "error")]
         return self._answer(requests.get, url, missing_ok, params=params)
 

@@ -1,4 +1,4 @@
-"""When what is streamed: pure arithmetic on milliseconds since 1970."""
+"""Decides when which data are streamed. It is pure arithmetic on milliseconds since 1970."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from ingest.stream import PrinterStream
 STEP_MS = 1_000
 
 TAIL_WINDOWS = 12
-"""Clean windows after the day: the last window needs a later point to be complete, and periods need some to close."""
+"""Clean windows after the day: a later point completes the day's last window, and periods need windows to close."""
 
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """One demonstration.
+    """The times and data of one demonstration.
 
     Attributes:
         start_ms: the day's begin.
-        length_ms: its length.
-        history_ms: the length of the clean history right before it.
-        printers: how many.
-        seed: of their noise.
-        schedule: what goes wrong in the day; clipped to it.
+        length_ms: the day's length.
+        history_ms: the length of the clean history right before the day.
+        printers: how many printers there are.
+        seed: the seed of their noise.
+        schedule: the faults of the day, all of which fit into it.
         window_ms: the pipeline's window.
     """
 
@@ -69,6 +69,6 @@ class DemoPlan:
         return PrinterStream(self.start_ms, self.tail_end_ms, STEP_MS, self.printers, self.seed, self.faults)
 
     def last_window_ms(self) -> int:
-        """The begin of the last window that the day's stream completes, for each printer."""
+        """Return the begin of the last window that the day's stream completes, the same for each printer."""
         last_point_ms = self.tail_end_ms - STEP_MS
         return last_point_ms // self.window_ms * self.window_ms - self.window_ms

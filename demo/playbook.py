@@ -1,4 +1,4 @@
-"""Runs ansible-playbook with its output in a log and a short live line on the terminal."""
+"""Runs ansible-playbook, with its output in a log and a short live line on the terminal."""
 
 import json
 import os
@@ -26,7 +26,11 @@ _ENDS_BY_ITSELF_S = 5.0
 
 
 def news(line: str) -> str | None:
-    """What of a line is worth telling at once: the name of a play or task that starts, or a sign of life."""
+    """Return the part of a line that is shown at once.
+
+    Returns:
+        The name of a play or task that starts, or a sign of life; None for any other line.
+    """
     started = _TASK.match(line)
     if started:
         return started[2]
@@ -34,12 +38,12 @@ def news(line: str) -> str | None:
 
 
 def changed_tasks(lines: Iterable[str]) -> int:
-    """How many tasks changed something, over all hosts, by the recap."""
+    """Return how many tasks changed something on all hosts, as the recap of a run's output says."""
     return sum(int(match[3]) for match in map(_RECAP.match, lines) if match)
 
 
 def excerpt(lines: Sequence[str]) -> list[str]:
-    """Return the task that failed last in a run's output, with its message; the last lines if none failed."""
+    """Return the task that failed last in a run's output, with its message; the last lines if no task failed."""
     end = next((index for index, line in enumerate(lines) if line.startswith("PLAY RECAP")), len(lines))
     troubles = [
         index
@@ -48,25 +52,29 @@ def excerpt(lines: Sequence[str]) -> list[str]:
     ]
     if not troubles:
         return list(lines[-_EXCERPT_LINES:])
-    # What failed before may have been rescued or ignored.
+    # Tasks that failed before the last one may have been rescued or ignored.
     starts = [index for index in range(troubles[-1]) if _TASK.match(lines[index])]
     return list(lines[starts[-1] if starts else 0 : end][:_EXCERPT_LINES])
 
 
 def ansible(program: str) -> str:
-    """The path of an Ansible program: beside this interpreter, else on PATH."""
+    """Return the path of an Ansible program, beside this interpreter or else on PATH.
+
+    Raises:
+        DemoError: it is not installed.
+    """
     beside = Path(sys.executable).parent / program
-    found = str(beside) if beside.exists() else shutil.which(program)
-    if not found:
+    path = str(beside) if beside.exists() else shutil.which(program)
+    if not path:
         raise DemoError(f"{program} is not installed beside {sys.executable}. Fix: scripts/bootstrap, then make demo")
-    return found
+    return path
 
 
 def inventory_stack_name(root: Path, inventory: Path) -> str | None:
-    """``stack_name`` as the inventory sets it; None where it leaves the default.
+    """Return the inventory's ``stack_name``; None if the inventory does not set it.
 
     Raises:
-        DemoError: the inventory can't be read.
+        DemoError: the inventory cannot be read, or sets several names.
     """
     listed = subprocess.run(  # noqa: S603 (our own program and arguments)
         [ansible("ansible-inventory"), "-i", str(inventory), "--list"],
@@ -94,17 +102,20 @@ def run_playbook(
     become_password: str | None = None,
     verbose: bool = False,
 ) -> int:
-    """Run a playbook; returns how many tasks changed something.
+    """Run a playbook.
 
     Args:
         console: shows how far the playbook is.
         root: the repository.
         playbook: the playbook's path below it.
         inventory: the inventory.
-        log: gets the whole output.
+        log: the file that gets the whole output.
         variables: extra variables.
-        become_password: what sudo asks for on the managed hosts; it goes through a pipe.
-        verbose: print the output as it is rather than a live line.
+        become_password: sudo's password on the managed hosts; it goes through a pipe.
+        verbose: whether to print the output as it is, in place of a live line.
+
+    Returns:
+        How many tasks changed something.
 
     Raises:
         DemoError: it failed; the message holds the end of its output.
@@ -116,7 +127,7 @@ def run_playbook(
         command += ["--become-password-file", "-"]
     log.parent.mkdir(parents=True, exist_ok=True)
     shown = log.relative_to(root) if log.is_relative_to(root) else log
-    # One form of output whatever ansible.cfg says, since it is read here; no colours in a log.
+    # This module reads the output, so its form must not depend on ansible.cfg; a log has no colours.
     environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
     with (
         log.open("w", encoding="utf-8") as file,
@@ -149,7 +160,7 @@ def run_playbook(
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """Ctrl-C reaches Ansible too, which ends its tasks by itself; whatever else stops us must be passed on."""
+    """End Ansible. Ctrl-C reaches it, too, and it ends by itself; after other exceptions it must be terminated."""
     try:
         process.wait(_ENDS_BY_ITSELF_S)
     except subprocess.TimeoutExpired:
@@ -158,6 +169,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 def _logged(lines: Iterable[str], log: TextIO) -> Iterator[str]:
+    """Yield the lines without their ends, and write them to the log at once."""
     for line in lines:
         log.write(line)
         log.flush()
@@ -165,7 +177,7 @@ def _logged(lines: Iterable[str], log: TextIO) -> Iterator[str]:
 
 
 def _outline(lines: Iterable[str]) -> Iterator[str]:
-    """For logs: a line for each play, each role that begins and each sign of life, rather than hundreds of tasks."""
+    """Yield lines for a log: one for each play, each role that begins and each sign of life, and none for tasks."""
     role = ""
     for line in lines:
         text = news(line)
@@ -182,6 +194,7 @@ def _outline(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _follow(console: Console, lines: Iterable[str], verbose: bool, log: str) -> None:
+    """Show the lines as they come: all of them, an outline, or on a terminal one live line."""
     if verbose or not console.is_terminal:
         for shown in lines if verbose else _outline(lines):
             console.print(shown, markup=False, highlight=False, soft_wrap=True)

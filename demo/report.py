@@ -1,4 +1,4 @@
-"""The report: as JSON for programs, and as one self-contained HTML page for people."""
+"""Writes the report, as JSON for programs and as one self-contained HTML page for people."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from demo.stack import DeployedStack
 from demo.verdict import DemoVerdict, FaultOutcome
 from ingest.times import format_duration, format_time
 
-# The style is shared with the report of `anomaly backtest`.
+# The folder of the style sheet, which this report shares with the report of `anomaly backtest`.
 _STYLE = Path(evaluate.__file__).parent
 _NS_PER_MS = 1_000_000
 
@@ -26,7 +26,13 @@ def document(
 ) -> dict[str, Any]:
     """Return the report as plain data, without secrets.
 
-    Severities are 0 to 100; times are RFC 3339 and milliseconds since 1970.
+    Severities are 0 to 100, and times are RFC 3339 and milliseconds since 1970.
+
+    Args:
+        stack: the stack.
+        plan: the times and data of the demonstration.
+        verdict: the comparison.
+        elapsed_s: how long each step took, in seconds.
     """
     return {
         "schema": 1,
@@ -75,7 +81,7 @@ def write_html(path: Path, content: Mapping[str, Any]) -> None:
     environment.filters["duration"] = format_duration
     page = environment.get_template("report.html.j2").render(
         report=content,
-        # timeline() has escaped what it was given.
+        # timeline() has escaped all texts.
         timeline=Markup(timeline(timeline_content(content))),  # noqa: S704
     )
     path.write_text(page, encoding="utf-8")
@@ -90,7 +96,7 @@ def timeline_content(content: Mapping[str, Any]) -> dict[str, Any]:
     def period(entry: Mapping[str, Any], verdict: str) -> dict[str, Any]:
         return event(entry, verdict=verdict, reason=entry["reason"], peak_severity=entry["peak_severity"])
 
-    found = {
+    true = {
         (entry["printer"], entry["from_ms"]): period(entry, "true")
         for fault in content["faults"]
         for entry in fault["periods"]
@@ -103,7 +109,7 @@ def timeline_content(content: Mapping[str, Any]) -> dict[str, Any]:
             event(fault, found=fault["found"], kind=f"{fault['id']} {fault['kind']} on {', '.join(fault['fields'])}")
             for fault in content["faults"]
         ],
-        "periods": [*found.values(), *(period(entry, "false") for entry in content["false_periods"])],
+        "periods": [*true.values(), *(period(entry, "false") for entry in content["false_periods"])],
     }
 
 
@@ -111,8 +117,8 @@ def _interval(begin_ms: int, end_ms: int) -> dict[str, Any]:
     return {"from": format_time(begin_ms), "to": format_time(end_ms), "from_ms": begin_ms, "to_ms": end_ms}
 
 
-def _period(found: FoundPeriod) -> dict[str, Any]:
-    (printer,), period = found.key, found.period
+def _period(found_period: FoundPeriod) -> dict[str, Any]:
+    (printer,), period = found_period.key, found_period.period
     return {
         "printer": printer,
         **_interval(period.begin_ns // _NS_PER_MS, period.end_ns // _NS_PER_MS),

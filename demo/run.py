@@ -1,4 +1,4 @@
-"""The demonstration itself: seven steps, from nothing to a verdict."""
+"""Runs the demonstration in seven steps, from no stack to a verdict."""
 
 import sys
 import time
@@ -36,12 +36,29 @@ DEFAULT_STACK_NAME = "anomaly"
 _BATCH = 5_000
 _RETRY_MS = 120_000
 _SUBSCRIBED_WITHIN_S = 90
-"""Kapacitor looks for new databases once a minute."""
+"""Kapacitor looks for new databases once a minute, so its subscription may take this long."""
 
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What the user chose. ``speed_up`` None is as fast as the stack takes it."""
+    """The user's choices.
+
+    Attributes:
+        inventory: the inventory to deploy.
+        pipeline: the name of the pipeline that watches the printers.
+        start_ms: the day's begin, in milliseconds since 1970.
+        length_ms: the day's length.
+        history_ms: the length of the clean history.
+        printers: how many printers there are.
+        seed: the seed of their noise.
+        schedule: the faults of the day.
+        speed_up: how many times as fast as the clock data run; None: as fast as the stack takes them.
+        allowed_false: how many false periods are forgiven.
+        deploy: whether to run playbooks/site.yml first.
+        verbose: whether to print Ansible's output as it comes.
+        become_password: sudo's password on the managed hosts; None if sudo does not ask for one.
+        variables: extra variables for the playbooks.
+    """
 
     inventory: Path
     pipeline: str
@@ -60,10 +77,19 @@ class DemoOptions:
 
 
 def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
-    """Run all steps; returns whether the verdict is a success.
+    """Run all steps, and print the verdict.
+
+    Args:
+        options: the user's choices.
+        console: where to print.
+        steps: prints the headings of the steps.
+
+    Returns:
+        Whether the verdict is a success.
 
     Raises:
-        DemoError, IngestError: a step could not go on.
+        DemoError: a step cannot go on.
+        IngestError: the stream cannot be written.
     """
     began = time.monotonic()
     if options.deploy:
@@ -88,7 +114,7 @@ def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
             "train",
             {
                 "train_pipelines": [stack.pipeline.name],
-                # A second demonstration of the same day needs no second training.
+                # A second demonstration of one day does not need a second training.
                 "train_if_needed": True,
                 "train_from": format_time(plan.history_start_ms),
                 "train_to": format_time(plan.start_ms),
@@ -142,6 +168,7 @@ def _playbook(console: Console, options: DemoOptions, name: str, variables: Mapp
 
 
 def _summary_path(options: DemoOptions) -> Path:
+    """Return the path of the summary that site.yml writes for the inventory."""
     given = options.variables.get("stack_name")
     name = given or inventory_stack_name(ROOT, options.inventory) or DEFAULT_STACK_NAME
     inventory = options.inventory if options.inventory.is_dir() else options.inventory.parent
@@ -149,6 +176,7 @@ def _summary_path(options: DemoOptions) -> Path:
 
 
 def _plan(options: DemoOptions, stack: DeployedStack) -> DemoPlan:
+    """Make the plan. Raises DemoError if the day does not consist of whole windows."""
     window_ms = stack.pipeline.window_ms
     for name, value in (("--start", options.start_ms), ("--length", options.length_ms)):
         if value % window_ms:
@@ -180,10 +208,11 @@ def _target(stack: DeployedStack) -> WriteTarget:
 
 
 def _write_history(console: Console, stack: DeployedStack, plan: DemoPlan, reader: DemoDatabase) -> None:
+    """Write the clean history, unless InfluxDB holds it, and check that it was written completely."""
     stream, measurement = plan.history, stack.pipeline.measurement
     expected = expected_totals(stream)
-    found = {name: reader.totals(stack.pipeline, name, plan.history_start_ms, plan.start_ms) for name in expected}
-    if all(matches(found[name], expected[name]) for name in expected):
+    present = {name: reader.totals(stack.pipeline, name, plan.history_start_ms, plan.start_ms) for name in expected}
+    if all(matches(present[name], expected[name]) for name in expected):
         console.print("    it is there, complete and unchanged", highlight=False)
         return
     with reporter("history", stream.samples * stream.printers, sys.stdout) as progress:
@@ -202,6 +231,7 @@ def _write_history(console: Console, stack: DeployedStack, plan: DemoPlan, reade
 
 
 def _wait_for_subscription(stack: DeployedStack, admin: DemoDatabase) -> None:
+    """Wait until Kapacitor subscribes to the pipeline's source, as earlier points would not reach it."""
     deadline = time.monotonic() + _SUBSCRIBED_WITHIN_S
     while not admin.subscriptions(stack.pipeline):
         if time.monotonic() > deadline:
@@ -213,7 +243,7 @@ def _wait_for_subscription(stack: DeployedStack, admin: DemoDatabase) -> None:
 
 
 def _forget(stack: DeployedStack, plan: DemoPlan, admin: DemoDatabase) -> None:
-    """Without this a second demonstration would be judged by the first one's results."""
+    """Remove the points and results of an earlier demonstration, so that they do not enter this verdict."""
     for name in plan.names:
         admin.delete_results(stack.pipeline, name, plan.history_start_ms, plan.tail_end_ms)
         admin.delete_points(stack.pipeline, name, plan.start_ms, plan.tail_end_ms)
@@ -222,6 +252,7 @@ def _forget(stack: DeployedStack, plan: DemoPlan, admin: DemoDatabase) -> None:
 def _stream_day(
     options: DemoOptions, stack: DeployedStack, plan: DemoPlan, reader: DemoDatabase, task: PipelineTask
 ) -> None:
+    """Write the day's stream, paced by the clock if asked for, and always by the scores."""
     stream = plan.day
     backlog = Backlog(plan.window_ms)
     pacer = Pacer(options.speed_up) if options.speed_up else None
@@ -243,6 +274,7 @@ def _stream_day(
 
 
 def _wait_for_the_end(stack: DeployedStack, plan: DemoPlan, reader: DemoDatabase, task: PipelineTask) -> None:
+    """Wait until the last window of each printer has a score."""
     last_ms = plan.last_window_ms()
     windows = (last_ms - plan.start_ms) // plan.window_ms + 1
     done = 0
@@ -266,6 +298,7 @@ def _wait_for_the_end(stack: DeployedStack, plan: DemoPlan, reader: DemoDatabase
 def _write_reports(
     stack: DeployedStack, plan: DemoPlan, verdict: DemoVerdict, elapsed_s: Mapping[str, float]
 ) -> list[tuple[str, str]]:
+    """Write both forms of the report, and return their names and paths."""
     content = document(stack, plan, verdict, elapsed_s)
     as_json, as_html = stack.folder / "demo.json", stack.folder / "demo.html"
     write_json(as_json, content)
@@ -282,6 +315,7 @@ def _span(stream: PrinterStream) -> str:
 
 
 def _pace(options: DemoOptions) -> str:
+    """Return how long the stream will take, for people."""
     if options.speed_up:
         return human(options.length_ms / 1_000 / options.speed_up)
     return "about half a minute a day of data: as fast as it is scored"

@@ -1,4 +1,4 @@
-"""What was deployed, read from the summary that site.yml writes."""
+"""Reads the deployed stack's addresses, logins and pipeline from the summary that site.yml writes."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,19 @@ from ingest.times import parse_duration
 
 @dataclass(frozen=True)
 class Login:
-    """A user, and the file that holds the password: None if the password was given, as out of Ansible Vault."""
+    """A user of a service.
+
+    Attributes:
+        username: the name.
+        password_file: the file that holds the password; None if the inventory gives the password (Ansible Vault).
+    """
 
     username: str
     password_file: Path | None
 
     @property
     def password(self) -> str:
-        """The password. Raises DemoError if there is no file, or it can't be read."""
+        """The password. Raises DemoError if there is no file, or the file cannot be read."""
         if self.password_file is None:
             raise DemoError(
                 f"The password of '{self.username}' is in no file, since secrets_given holds it. "
@@ -37,7 +42,16 @@ class Login:
 
 @dataclass(frozen=True)
 class DemoPipeline:
-    """The part of a pipeline's specification that the demonstration needs."""
+    """The part of a pipeline's specification that the demonstration needs.
+
+    Attributes:
+        name: the pipeline's name.
+        database: the database of its source.
+        retention_policy: the retention policy of its source.
+        measurement: the measurement of its source.
+        window_ms: the length of a window.
+        open_severity: the severity that opens a period; None if the specification leaves the default.
+    """
 
     name: str
     database: str
@@ -49,7 +63,14 @@ class DemoPipeline:
 
 @dataclass(frozen=True)
 class Page:
-    """A web interface: its address, or why there is none."""
+    """A web interface of the stack.
+
+    Attributes:
+        name: its name for people.
+        url: its address; None if it is not deployed.
+        login: its user; None if it does not ask for one.
+        reason: why it is not deployed; empty if it is.
+    """
 
     name: str
     url: str | None
@@ -59,7 +80,22 @@ class Page:
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """Addresses and logins of a deployed stack."""
+    """Addresses and logins of a deployed stack.
+
+    Attributes:
+        name: the stack's name.
+        results_database: the database of scores and periods.
+        influxdb_url: the address of InfluxDB.
+        writer: the user of InfluxDB that writes source data.
+        reader: the user of InfluxDB that reads source data and results.
+        admin: the admin of InfluxDB.
+        kapacitor_urls: the addresses of all Kapacitors.
+        kapacitor: the user of Kapacitor.
+        pages: the web interfaces.
+        pipeline: the pipeline of the demonstration.
+        secrets_dir: the directory of the secrets, for people.
+        folder: the directory of the summary.
+    """
 
     name: str
     results_database: str
@@ -76,10 +112,15 @@ class DeployedStack:
 
 
 def read_stack(path: Path, pipeline: str, root: Path) -> DeployedStack:
-    """Read a ``summary.json``; paths in it are relative to ``root``.
+    """Read a ``summary.json``.
+
+    Args:
+        path: the file.
+        pipeline: the name of the pipeline.
+        root: the directory to which paths in the file are relative.
 
     Raises:
-        DemoError: it is not there, lacks a key, or has no such pipeline.
+        DemoError: the file is not there, lacks a key, or has no such pipeline.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -87,24 +128,26 @@ def read_stack(path: Path, pipeline: str, root: Path) -> DeployedStack:
         raise DemoError(f"{path}: {error.strerror}. Fix: it is written by playbooks/site.yml; run that") from error
     except ValueError as error:
         raise DemoError(f"{path}: is not JSON: {error}. Fix: remove it and run playbooks/site.yml") from error
-    found = _Document(path, document, root)
+    summary = _Document(path, document, root)
     return DeployedStack(
-        name=found.text("stack_name"),
-        results_database=found.text("results_database"),
-        influxdb_url=found.text("influxdb", "url"),
-        writer=found.login("influxdb", "writer"),
-        reader=found.login("influxdb", "reader"),
-        admin=found.login("influxdb", "admin"),
-        kapacitor_urls=tuple(found.list("kapacitor", "urls")),
-        kapacitor=found.login("kapacitor"),
-        pages=(found.page("Grafana", "grafana"), found.page("Chronograf", "chronograf")),
-        pipeline=_pipeline(found, pipeline),
-        secrets_dir=found.text("secrets_dir"),
+        name=summary.text("stack_name"),
+        results_database=summary.text("results_database"),
+        influxdb_url=summary.text("influxdb", "url"),
+        writer=summary.login("influxdb", "writer"),
+        reader=summary.login("influxdb", "reader"),
+        admin=summary.login("influxdb", "admin"),
+        kapacitor_urls=tuple(summary.list("kapacitor", "urls")),
+        kapacitor=summary.login("kapacitor"),
+        pages=(summary.page("Grafana", "grafana"), summary.page("Chronograf", "chronograf")),
+        pipeline=_pipeline(summary, pipeline),
+        secrets_dir=summary.text("secrets_dir"),
         folder=path.parent,
     )
 
 
 class _Document:
+    """The content of a summary; each method raises DemoError if a key is missing or has a wrong value."""
+
     def __init__(self, path: Path, document: Any, root: Path) -> None:
         self.path = path
         self._document = document
@@ -144,8 +187,9 @@ class _Document:
         return Page(name, str(given["url"]), self.login(key) if given.get("username") else None, "")
 
 
-def _pipeline(found: _Document, name: str) -> DemoPipeline:
-    pipelines = found.list("pipelines")
+def _pipeline(summary: _Document, name: str) -> DemoPipeline:
+    """Return a pipeline of the summary. Raises DemoError if the demonstration cannot use it."""
+    pipelines = summary.list("pipelines")
     for given in pipelines:
         if given.get("name") == name:
             break

@@ -1,4 +1,4 @@
-"""Headings and elapsed times of the steps."""
+"""Prints the headings of the steps, and measures how long each step takes."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,12 @@ from rich.console import Console
 
 
 class Steps:
-    """Announces each step, and says how long it took. ``current`` names the one under way."""
+    """Announces each step, and says how long it took.
+
+    Attributes:
+        current: the number and title of the step that runs; empty before the first.
+        elapsed_s: how long each finished step took, in seconds, by key.
+    """
 
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
@@ -19,7 +24,13 @@ class Steps:
 
     @contextmanager
     def step(self, key: str, title: str, takes: str) -> Iterator[None]:
-        """Surround a step. ``key`` names it in the report, ``takes`` says how long it will be."""
+        """Run the body of a ``with`` statement as a step.
+
+        Args:
+            key: the step's name in the report.
+            title: its heading.
+            takes: how long it will take, for people.
+        """
         self._number += 1
         self.current = f"step {self._number} of {self._total}: {title}"
         self._console.print()
@@ -31,6 +42,6 @@ class Steps:
 
 
 def human(seconds: float) -> str:
-    """``8 s`` or ``3 min 05 s``."""
+    """Return a duration for people, such as ``8.0 s`` or ``3 min 05 s``."""
     whole = round(seconds)
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""The verdict on a terminal."""
+"""Prints the verdict and the stack's addresses on a terminal."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ _NS_PER_MS = 1_000_000
 
 
 def print_verdict(console: Console, verdict: DemoVerdict) -> None:
-    """Print the faults and what became of them, then the false periods."""
+    """Print each fault with the period that found it, then the false periods."""
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left")
     for name in ("fault", "printer", "fields", "from", "to"):
         table.add_column(name, no_wrap=True)
@@ -45,12 +45,12 @@ def print_verdict(console: Console, verdict: DemoVerdict) -> None:
         style="bold green" if not verdict.problems else "bold red",
         highlight=False,
     )
-    for found in verdict.false:
-        console.print(f"  false: {_described(found)}", highlight=False)
+    for period in verdict.false:
+        console.print(f"  false: {_described(period)}", highlight=False)
 
 
 def print_addresses(console: Console, stack: DeployedStack, reports: Iterable[tuple[str, str]]) -> None:
-    """Print where things are, and in which files the credentials lie (never the credentials themselves)."""
+    """Print the addresses, and the files that hold the credentials (never the credentials themselves)."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -75,8 +75,9 @@ def _login(login: Login) -> str:
     return f"user {login.username}, {where}"
 
 
-def _described(found: FoundPeriod) -> str:
-    (printer,), period = found.key, found.period
+def _described(found_period: FoundPeriod) -> str:
+    """Return a period as a line for people."""
+    (printer,), period = found_period.key, found_period.period
     begin_ms = period.begin_ns // _NS_PER_MS
     lasts = format_duration(period.end_ns // _NS_PER_MS - begin_ms)
     return f"{printer} {_short(begin_ms)}, {lasts}, severity {period.peak_severity:.0f}, {period.reason}"

@@ -1,7 +1,7 @@
-"""What was found against what was injected: intervals in, a verdict out.
+"""Compares the found periods with the injected faults, and makes a verdict of the comparison.
 
-`anomaly.backtest.evaluate` compares periods with faults, by the same rules as a backtest. The demonstration is stricter
-in one respect: data are written throughout, so a period without data that overlaps no fault is false, too.
+`anomaly.backtest.evaluate` does the comparison, by the rules of a backtest. The demonstration is stricter in one
+respect: it writes data throughout, so a period without data that overlaps no fault is false, too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from anomaly.backtest.labels import Label, Truth
 from ingest.faults import Fault
 
 GROUP_BY = ("printer",)
-"""The tags that tell series apart."""
+"""The tags whose values make a series."""
 
 _NS_PER_MS = 1_000_000
 _DAY_MS = 86_400_000
@@ -20,11 +20,11 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class FaultOutcome:
-    """What became of an injected fault.
+    """An injected fault and the periods that found it.
 
     Attributes:
-        fault: what was injected.
-        outcome: what the evaluation says of it.
+        fault: the fault.
+        outcome: the evaluation's outcome for the fault's label.
     """
 
     fault: Fault
@@ -32,35 +32,35 @@ class FaultOutcome:
 
     @property
     def periods(self) -> tuple[FoundPeriod, ...]:
-        """The periods that overlap the fault, by begin; empty if it was missed."""
+        """The periods that found the fault, by begin; empty if it was missed."""
         return self.outcome.found
 
     @property
     def found(self) -> bool:
-        """Whether any period overlaps the fault."""
+        """Whether a period found the fault."""
         return bool(self.outcome.found)
 
     @property
     def delay_ms(self) -> int | None:
-        """From the fault's begin to the end of the first window that tells of it, in the data's time."""
+        """From the fault's begin to the end of the first window that made a period known; None if it was missed."""
         return None if self.outcome.delay_ns is None else self.outcome.delay_ns // _NS_PER_MS
 
     @property
     def worst(self) -> FoundPeriod | None:
-        """The period of the highest severity."""
-        return max(self.outcome.found, key=lambda found: found.period.peak_severity, default=None)
+        """The period with the highest peak severity; None if the fault was missed."""
+        return max(self.outcome.found, key=lambda period: period.period.peak_severity, default=None)
 
 
 @dataclass(frozen=True)
 class DemoVerdict:
-    """The comparison.
+    """The result of a demonstration.
 
     Attributes:
         outcomes: one for each fault, in the order of the faults.
-        false: periods that overlap no fault, by begin.
-        days: the length of what was streamed.
-        complete: windows of the day with all of their samples, of all printers.
-        unscored: how many of them have no score.
+        false: periods that find no fault, by begin.
+        days: the length of the streamed data, in days.
+        complete: how many windows of the day have all of their samples, of all printers.
+        unscored: how many of these windows have no score.
         allowed_false: how many false periods are forgiven.
     """
 
@@ -111,12 +111,12 @@ def compare(
     """Compare the periods with the injected faults.
 
     Args:
-        faults: what was injected.
-        periods: what was found; their keys are the printers' names.
+        faults: the injected faults.
+        periods: the found periods; their keys are the printers' names.
         window_ms: the pipeline's window.
-        length_ms: the length of the data that was streamed.
+        length_ms: the length of the streamed data.
         complete: for each printer, how many windows must have a score.
-        scored: for each printer, how many windows have one; incomplete ones may be among them.
+        scored: for each printer, how many windows have a score; these may include incomplete windows.
         allowed_false: how many false periods are forgiven.
     """
     evaluation = evaluate(
@@ -144,4 +144,4 @@ def _label(fault: Fault) -> Label:
 
 
 def _false(evaluation: Evaluation) -> tuple[FoundPeriod, ...]:
-    return tuple(sorted((*evaluation.false, *evaluation.silent), key=lambda found: found.id))
+    return tuple(sorted((*evaluation.false, *evaluation.silent), key=lambda period: period.id))

@@ -1,4 +1,4 @@
-"""Which windows of the day must have a score."""
+"""Counts the windows of the day that must have a score."""
 
 import numpy as np
 
@@ -6,9 +6,14 @@ from ingest.stream import PrinterStream
 
 
 def complete_windows(stream: PrinterStream, window_ms: int, end_ms: int) -> dict[str, int]:
-    """For each printer the number of windows before ``end_ms`` in which no sample of any field is missing.
+    """Return how many windows before ``end_ms`` lack no sample of any field, for each printer.
 
-    What a detector makes of windows with fewer samples is its own affair; these it must score.
+    A detector must score these windows; it may or may not score windows with fewer samples.
+
+    Args:
+        stream: the day's stream.
+        window_ms: the pipeline's window.
+        end_ms: the day's end.
     """
     begin_ms = stream.start_ms // window_ms * window_ms
     per_window = np.zeros((stream.printers, -(-(stream.end_ms - begin_ms) // window_ms)), dtype=np.int64)
