@@ -1,4 +1,4 @@
-"""``python -m ingest``."""
+"""Runs the command line for ``python -m ingest``."""
 
 import sys
 

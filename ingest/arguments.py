@@ -1,4 +1,4 @@
-"""Types of command-line options: each takes a text and returns a value, or says what is wrong with it."""
+"""Types of command-line options: each takes a text, and returns a value or raises ArgumentTypeError with a reason."""
 
 import argparse
 import re
@@ -10,21 +10,21 @@ from ingest.times import now_ms, parse_duration, parse_time
 
 
 def time(text: str) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time, a date, or ``now``."""
+    """Read an RFC 3339 time, a date, or ``now``, as milliseconds since 1970."""
     try:
         return parse_time(text)
     except ValueError as error:
-        # argparse shows the text of this kind of error only.
+        # argparse shows the message of an ArgumentTypeError only.
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def start(text: str) -> int:
-    """Likewise; ``now`` is the whole second."""
+    """Read a stream's start as milliseconds since 1970; ``now`` becomes a whole second."""
     return now_ms() // 1_000 * 1_000 if text == "now" else time(text)
 
 
 def duration(text: str) -> int:
-    """Milliseconds of a duration longer than nothing."""
+    """Read a duration longer than 0, as milliseconds."""
     try:
         parsed = parse_duration(text)
     except ValueError as error:
@@ -35,7 +35,12 @@ def duration(text: str) -> int:
 
 
 def count(smallest: int, largest: int) -> Callable[[str], int]:
-    """A whole number in this range, both ends included."""
+    """Return a type for whole numbers.
+
+    Args:
+        smallest: the smallest number that is allowed.
+        largest: the largest one.
+    """
 
     def parsed(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,20}", text) or not smallest <= int(text) <= largest:
@@ -46,7 +51,7 @@ def count(smallest: int, largest: int) -> Callable[[str], int]:
 
 
 def speed(text: str) -> float | None:
-    """A factor on the clock; None for ``max``."""
+    """Read how many times as fast as the clock data run; ``max`` becomes None."""
     if text == "max":
         return None
     try:
@@ -59,7 +64,7 @@ def speed(text: str) -> float | None:
 
 
 def zone(text: str) -> tzinfo:
-    """A time zone of the tz database."""
+    """Read the name of a time zone in the tz database."""
     try:
         return UTC if text == "UTC" else ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError) as error:
@@ -67,7 +72,7 @@ def zone(text: str) -> tzinfo:
 
 
 def character(text: str) -> str:
-    """One character; ``tab`` is one too."""
+    """Read one character; ``tab`` names the tabulator."""
     single = "\t" if text in ("\\t", "tab") else text
     if len(single) != 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not one character. Fix: one, or tab")

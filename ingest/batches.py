@@ -7,7 +7,13 @@ from ingest.points import SeriesPoint
 
 
 def batched(points: Iterable[SeriesPoint], size: int, span_ns: int | None = None) -> Iterator[list[SeriesPoint]]:
-    """Yield lists of at most ``size`` points that cover at most ``span_ns`` nanoseconds of data."""
+    """Yield the points as batches.
+
+    Args:
+        points: the points, by time.
+        size: the most points of a batch.
+        span_ns: the most nanoseconds of data that a batch covers; None: no limit.
+    """
     batch: list[SeriesPoint] = []
     for point in points:
         full = len(batch) >= size
@@ -20,7 +26,13 @@ def batched(points: Iterable[SeriesPoint], size: int, span_ns: int | None = None
 
 
 class Pacer:
-    """Holds points back until they are due: data's time runs ``speed_up`` times as fast as the clock."""
+    """Holds points back until they are due.
+
+    Args:
+        speed_up: how many times as fast as the clock data run.
+        clock: returns seconds.
+        sleep: waits for seconds.
+    """
 
     def __init__(
         self,
@@ -35,11 +47,18 @@ class Pacer:
 
     @property
     def span_ns(self) -> int:
-        """Data of one second of the clock: what a batch may cover, so that nothing waits for a batch to fill."""
+        """Nanoseconds of data in one second of the clock.
+
+        A batch that covers no more than this does not hold its first points back for long.
+        """
         return max(1, int(self._speed_up * 1_000_000_000))
 
     def wait_for(self, time_ns: int) -> None:
-        """Return when a point of this time is due; the first one is due at once."""
+        """Wait until a point is due; the first point is due at once.
+
+        Args:
+            time_ns: the point's time, in nanoseconds since 1970.
+        """
         now = self._clock()
         if self._began is None:
             self._began = (now, time_ns)

@@ -23,32 +23,40 @@ from ingest.times import DAY_MS, format_duration, format_time, now_ms
 from ingest.truth import truth_document, write_truth
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as a shell gives it."""
+"""The exit code after Ctrl-C, by the convention of shells."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0, 1 (an error, explained), or 130 (Ctrl-C)."""
+    """Run a command.
+
+    Args:
+        arguments: the words of the command line; None: those of this process.
+
+    Returns:
+        The exit code: 0, 1 after an error with a message, or 130 after Ctrl-C.
+    """
     options = _parser().parse_args(arguments)
     try:
         run: Callable[[argparse.Namespace], int] = options.run
         code = run(options)
-        # What a full disk or a closed pipe has to say about the last lines, it should say here.
+        # A full disk or a closed pipe may refuse the last lines: that error must come inside of this `try`.
         sys.stdout.flush()
     except IngestError as error:
         print(f"ingest: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Whoever read our lines has seen enough, as in `... --dry-run | head`. Python would complain once more when it
-        # flushes standard output at exit.
+        # The reader has ended, as in `... --dry-run | head`. Python would report the pipe again when it flushes
+        # standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        # send() has said how far it came.
+        # _send() has printed how many points were written.
         return INTERRUPTED
     return code
 
 
 def _printer(options: argparse.Namespace) -> int:
+    """Run `ingest printer`."""
     start_ms = options.start if options.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS
     schedule = load_schedule(options.faults) if options.faults else NO_FAULTS
     schedule.check(options.length, options.printers)
@@ -71,6 +79,7 @@ def _printer(options: argparse.Namespace) -> int:
 
 
 def _csv(options: argparse.Namespace) -> int:
+    """Run `ingest csv`."""
     layout = CsvLayout(
         time=options.time_column,
         time_format=options.time_format,
@@ -115,11 +124,12 @@ def _with_first(first: SeriesPoint, rest: Iterable[SeriesPoint]) -> Iterator[Ser
 
 @contextmanager
 def _opened(name: str) -> Iterator[TextIO]:
+    """Open a CSV file for a ``with`` statement; ``-`` is standard input."""
     if name == "-":
         yield sys.stdin
         return
     try:
-        # newline="" leaves line ends inside of quotes to the csv module; the BOM is what spreadsheets write.
+        # newline="" leaves line ends inside of quotes to the csv module; spreadsheets write a BOM.
         file = Path(name).open(encoding="utf-8-sig", newline="")  # noqa: SIM115 (only opening it is explained)
     except OSError as error:
         raise IngestError(
@@ -132,9 +142,9 @@ def _opened(name: str) -> Iterator[TextIO]:
 def _send(
     options: argparse.Namespace, points: Iterable[SeriesPoint], precision: str, title: str, total: int | None
 ) -> int:
-    """Print or write the points; Ctrl-C says how far it came and goes on upwards."""
+    """Print or write the points; after Ctrl-C, print how many were written and raise KeyboardInterrupt."""
     pacer = Pacer(options.speed_up) if options.speed_up else None
-    # No bar among printed lines: both may go to the same terminal.
+    # A bar would disturb the printed lines, as both may go to the same terminal.
     with PlainLines(title, total, sys.stderr) if options.dry_run else reporter(title, total) as progress:
         if options.dry_run:
             write: Callable[[list[str]], None] = _print_lines
@@ -179,6 +189,7 @@ def _print_lines(lines: list[str]) -> None:
 
 
 def _target(options: argparse.Namespace) -> WriteTarget:
+    """Return where to write. Raises IngestError if a user has no password."""
     password = read_password(options.password_file)
     if options.username and password is None:
         raise IngestError(f"--username {options.username} has no password. Fix: --password-file, or set {VARIABLE}")

@@ -1,4 +1,8 @@
-"""CSV rows as points: streaming, typed as told, every refusal explained by line, column, value and fix."""
+"""Turns the rows of a CSV file into points, one at a time.
+
+The caller names the columns of the time, the tags and the fields, and the fields' types. An error about a row names its
+line, column and value, and the fix.
+"""
 
 import csv
 import math
@@ -13,7 +17,7 @@ from ingest.points import SeriesPoint
 EPOCH_UNITS_NS = {"epoch_s": 1_000_000_000, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_NS = 2**63 - 1
-# A number of 1973 to 5138 in its own unit is out of range in every other one.
+# Numbers below each limit are in this unit: a time from 1973 to 5138 is in range in one unit only.
 _AUTO_LIMITS = ((10**11, "epoch_s"), (10**14, "epoch_ms"), (10**17, "epoch_us"), (10**20, "epoch_ns"))
 
 ParseTime = Callable[[str], int]
@@ -21,15 +25,15 @@ ParseTime = Callable[[str], int]
 
 @dataclass(frozen=True)
 class CsvLayout:
-    """Which columns are what.
+    """The meaning of the columns.
 
     Attributes:
-        time: the time's column.
+        time: the column of the time.
         time_format: ``auto``, ``epoch_s``, ``epoch_ms``, ``epoch_us``, ``epoch_ns`` or a strptime format.
-        zone: of times that name none.
+        zone: the time zone of times that name none.
         tags: columns that become tags.
-        fields: columns that become fields; empty for all the others.
-        integers: those of the fields that are whole numbers and stay so; all the others are floats.
+        fields: columns that become fields; empty for all other columns.
+        integers: fields whose values are whole numbers; all other fields are floats.
     """
 
     time: str
@@ -42,7 +46,13 @@ class CsvLayout:
 
 @dataclass
 class RowCounts:
-    """What became of the rows."""
+    """Counts of the rows that were read.
+
+    Attributes:
+        rows: how many rows were read.
+        bad: how many of them were bad, and left out.
+        first: the message about the first bad row; None without one.
+    """
 
     rows: int = 0
     bad: int = 0
@@ -55,10 +65,11 @@ class CsvReplay:
 
     Attributes:
         lines: the file's lines.
-        source: its name, for messages.
-        layout: which columns are what.
-        skip: go on after a bad row rather than raise.
-        tally: counts, filled while reading.
+        source: the file's name, for messages.
+        layout: the meaning of the columns.
+        skip: whether to leave bad rows out instead of raising.
+        delimiter: the character between cells.
+        tally: the counts of rows, kept up to date while reading.
     """
 
     lines: Iterable[str]
@@ -96,7 +107,7 @@ class CsvReplay:
                 time_text = cells[self.layout.time].strip()
                 reader_of_time = read_time or time_reader(self.layout, time_text)
                 point = self._point(cells, fields, time_text, reader_of_time)
-                # Settled by the first good row, so that a bad one does not decide how all others are read.
+                # The first good row settles the time's format, so that a bad row does not decide it for all others.
                 read_time = reader_of_time
             except _BadRowError as error:
                 self._refuse(reader.line_num, error)
@@ -104,6 +115,7 @@ class CsvReplay:
             yield point
 
     def _next(self, reader: Iterator[list[str]]) -> list[str] | None:
+        """Return the next row; None at the end."""
         try:
             return next(reader)
         except StopIteration:
@@ -115,16 +127,17 @@ class CsvReplay:
             raise IngestError(f"{self.source}: is not UTF-8: {error}. Fix: convert it, as with iconv") from error
 
     def _columns(self, header: list[str] | None) -> list[str]:
+        """Return the names of the columns. Raises IngestError if one is missing or there twice."""
         if header is None:
             raise IngestError(f"{self.source}: is empty. Fix: a file whose first line names the columns")
         columns = [name.strip() for name in header]
-        wanted = {
+        named = {
             "--time-column": (self.layout.time,),
             "--tag": self.layout.tags,
             "--field": self.layout.fields,
             "--integer": self.layout.integers,
         }
-        for option, names in wanted.items():
+        for option, names in named.items():
             for name in names:
                 if name not in columns:
                     raise IngestError(
@@ -138,6 +151,7 @@ class CsvReplay:
     def _point(
         self, cells: Mapping[str, str], fields: Sequence[str], time_text: str, read_time: ParseTime
     ) -> SeriesPoint:
+        """Make a point of a row's cells. Raises _BadRowError."""
         try:
             time_ns = read_time(time_text)
         except ValueError as error:
@@ -155,6 +169,7 @@ class CsvReplay:
         return SeriesPoint(time_ns, tags, values)
 
     def _value(self, name: str, text: str) -> float | int:
+        """Return the value of a field's cell. Raises _BadRowError."""
         if name in self.layout.integers:
             try:
                 return int(text)
@@ -170,6 +185,7 @@ class CsvReplay:
         return value
 
     def _refuse(self, line: int, error: "_BadRowError") -> None:
+        """Count a bad row, or raise IngestError unless bad rows are skipped."""
         message = f"{self.source}: line {line}: {error.what}. Fix: {error.fix}"
         if not self.skip:
             raise IngestError(f"{message}; or go on without bad rows with --on-error skip") from error
@@ -179,6 +195,13 @@ class CsvReplay:
 
 
 class _BadRowError(Exception):
+    """A row is bad.
+
+    Attributes:
+        what: what is wrong with it.
+        fix: how to mend it.
+    """
+
     def __init__(self, what: str, fix: str) -> None:
         super().__init__(what)
         self.what = what
@@ -186,7 +209,12 @@ class _BadRowError(Exception):
 
 
 def time_reader(layout: CsvLayout, first: str) -> ParseTime:
-    """A function from a cell to nanoseconds since 1970 that raises ValueError; ``first`` settles what auto means."""
+    """Return a function that reads a cell as nanoseconds since 1970, and raises ValueError if it is not a time.
+
+    Args:
+        layout: the meaning of the columns.
+        first: a time of the file; its form decides how ``auto`` reads all others.
+    """
     form = layout.time_format
     if form == "auto":
         try:
@@ -201,7 +229,7 @@ def time_reader(layout: CsvLayout, first: str) -> ParseTime:
 
 
 def _epoch_ns(text: str, unit: int) -> int:
-    # Decimal, because a float of nanoseconds since 1970 is off by up to 128 of them.
+    # Decimal is exact: a float of nanoseconds since 1970 is off by up to 128 ns.
     try:
         return int(Decimal(text) * unit)
     except (InvalidOperation, OverflowError) as error:
@@ -214,6 +242,6 @@ def _moment_ns(moment: datetime, zone: tzinfo) -> int:
 
 
 def shifted(points: Iterable[SeriesPoint], by_ns: int) -> Iterator[SeriesPoint]:
-    """Yield the points, each `by_ns` nanoseconds later."""
+    """Yield the points, each of them ``by_ns`` nanoseconds later."""
     for point in points:
         yield point._replace(time_ns=point.time_ns + by_ns)

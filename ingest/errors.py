@@ -2,4 +2,4 @@
 
 
 class IngestError(Exception):
-    """Something the user can act on. Its text names the thing, its value and what to do."""
+    """The user can mend this; the message names the thing, its value and the fix."""

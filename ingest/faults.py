@@ -1,4 +1,4 @@
-"""Faults as data: read from YAML, checked, and placed in time.
+"""Reads schedules of faults from YAML, checks them, and places them in time.
 
 A file holds a list of entries::
 
@@ -7,11 +7,12 @@ A file holds a list of entries::
       fields: [bed]       # one, several, or all
       at: 3h              # after the stream's start
       for: 10m
-      strength: 6         # how much it is, in the unit of its kind
+      strength: 6         # its size, in the unit of its kind
 
-What ``strength`` means: for ``sigma`` the factor on the noise; for ``offset``, ``spike`` and ``drift`` degrees in units
-of the field's own sigma (negative ones go down). A spike rises to it linearly and falls back, a drift rises to it and
-ends at once. ``stuck`` repeats the value it began with and ``gap`` says nothing; they have no strength.
+The meaning of ``strength`` depends on the kind. For ``sigma`` it is a factor on the noise. For ``offset``, ``spike``
+and ``drift`` it is a height in units of the field's sigma; a negative one goes down. A spike rises linearly to the
+height and falls back, and a drift rises to it and ends at once. ``stuck`` repeats the value that it began with, and
+``gap`` writes no value; these two have no strength.
 """
 
 import math
@@ -40,13 +41,13 @@ class Entry:
     """One entry of a schedule, relative to the stream's start.
 
     Attributes:
-        number: its place in the file, from 1.
+        number: the entry's place in the file, from 1.
         kind: one of ``KINDS``.
-        printer: 1, 2, ..., or None for all.
-        fields: names of fields.
-        at_ms: milliseconds from the start to its begin.
-        for_ms: milliseconds that it lasts.
-        strength: see the module; 0 for ``stuck`` and ``gap``.
+        printer: the number of its printer, from 1; None for all printers.
+        fields: the names of its fields.
+        at_ms: milliseconds from the stream's start to the fault's begin.
+        for_ms: how long the fault lasts, in milliseconds.
+        strength: the fault's size in the unit of its kind; 0 for ``stuck`` and ``gap``.
     """
 
     number: int
@@ -60,7 +61,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of one printer in absolute time, ``[begin_ms, end_ms)`` in milliseconds since 1970."""
+    """A fault of one printer in absolute time, the interval ``[begin_ms, end_ms)``.
+
+    Attributes:
+        id: the fault's name, such as F01.
+        kind: one of ``KINDS``.
+        printer: the number of its printer, from 1.
+        fields: the names of its fields.
+        begin_ms: where it begins, in milliseconds since 1970.
+        end_ms: where it ends, likewise.
+        strength: the fault's size in the unit of its kind; 0 for ``stuck`` and ``gap``.
+    """
 
     id: str
     kind: str
@@ -73,16 +84,25 @@ class Fault:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The entries of a file, and where they came from."""
+    """The entries of a file.
+
+    Attributes:
+        source: the file, for messages.
+        entries: the entries, in the file's order.
+    """
 
     source: str
     entries: tuple[Entry, ...]
 
     def check(self, length_ms: int, printers: int) -> None:
-        """Refuse entries that a stream of this length and number of printers would never show.
+        """Check that each entry fits into a stream.
+
+        Args:
+            length_ms: the stream's length, in milliseconds.
+            printers: how many printers it has.
 
         Raises:
-            IngestError: an entry ends after the stream, or is of a printer that there is not.
+            IngestError: an entry ends after the stream, or names a printer that the stream does not have.
         """
         for entry in self.entries:
             where = f"{self.source}: entry {entry.number}"
@@ -99,14 +119,24 @@ class Schedule:
                 )
 
     def clipped(self, length_ms: int, printers: int) -> "Schedule":
-        """Only the entries that ``check`` lets pass."""
+        """Return the schedule without the entries that ``check`` refuses.
+
+        Args:
+            length_ms: the stream's length, in milliseconds.
+            printers: how many printers it has.
+        """
         fitting = (
             e for e in self.entries if e.at_ms + e.for_ms <= length_ms and (e.printer is None or e.printer <= printers)
         )
         return Schedule(self.source, tuple(fitting))
 
     def place(self, start_ms: int, printers: int) -> tuple[Fault, ...]:
-        """The faults in absolute time, one for each printer, by begin, named F01, F02, ..."""
+        """Return the faults in absolute time, one for each printer, by begin, named F01, F02, ...
+
+        Args:
+            start_ms: the stream's start, in milliseconds since 1970.
+            printers: how many printers it has.
+        """
         placed = sorted(
             (
                 (entry.at_ms, printer, entry)
@@ -133,7 +163,10 @@ NO_FAULTS = Schedule("none", ())
 
 
 def load_schedule(path: Path) -> Schedule:
-    """Read a schedule; a name without a folder and with no such file is looked for in ``SCHEDULES``.
+    """Read a schedule.
+
+    Args:
+        path: the file; a name without a folder may also be that of a file in ``SCHEDULES``.
 
     Raises:
         IngestError: it cannot be read, or an entry is wrong; the message names file, entry, key, value and fix.
@@ -155,6 +188,7 @@ def load_schedule(path: Path) -> Schedule:
 
 
 def _entry(source: str, number: int, item: Any) -> Entry:
+    """Check and return one entry of a document. Raises IngestError, as the functions for its keys do."""
     where = f"{source}: entry {number}"
     if not isinstance(item, Mapping):
         raise IngestError(f"{where}: is {_shown(item)}. Fix: keys and values: {', '.join(_KEYS)}")
@@ -200,7 +234,7 @@ def _fields(where: str, value: Any) -> tuple[str, ...]:
 
 
 def _duration(where: str, key: str, value: Any, smallest_ms: int) -> int:
-    # YAML reads a bare 0 as a number; it needs no unit.
+    # YAML reads a bare 0 as a number, and 0 does not need a unit.
     if value == 0 and not isinstance(value, bool) and smallest_ms == 0:
         return 0
     try:
@@ -237,5 +271,10 @@ def _shown(value: Any) -> str:
 
 
 def of_printer(faults: Iterable[Fault], number: int) -> tuple[Fault, ...]:
-    """The faults of one printer."""
+    """Return the faults of one printer.
+
+    Args:
+        faults: the faults of all printers.
+        number: the printer's number.
+    """
     return tuple(fault for fault in faults if fault.printer == number)

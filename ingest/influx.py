@@ -1,4 +1,4 @@
-"""Writing to InfluxDB 1.x: batches with bounded retries, and errors that say what to do."""
+"""Writes batches to InfluxDB 1.x with bounded retries, and explains its errors."""
 
 import json
 import random
@@ -23,7 +23,16 @@ _LONGEST_PAUSE_S = 15.0
 
 @dataclass(frozen=True)
 class WriteTarget:
-    """Where points go. ``retention_policy`` None is the database's default one."""
+    """Where points are written.
+
+    Attributes:
+        url: the address of InfluxDB.
+        username: the user; None writes without a login.
+        password: the user's password.
+        database: the database.
+        retention_policy: the retention policy; None: the database's default one.
+        measurement: the measurement.
+    """
 
     url: str
     username: str | None
@@ -42,10 +51,16 @@ class WriteTarget:
 
 
 def open_client(url: str, username: str | None, password: str | None, database: str | None) -> InfluxDBClient:
-    """A client that tries each request once; certificates are checked.
+    """Return a client that tries each request once, and checks certificates.
+
+    Args:
+        url: the address of InfluxDB.
+        username: the user; None for none.
+        password: the user's password.
+        database: the database; None: each request names its own.
 
     Raises:
-        IngestError: the URL is not one.
+        IngestError: the URL is not an HTTP address, or holds a login.
     """
     parts = urlsplit(url)
     try:
@@ -72,10 +87,18 @@ def open_client(url: str, username: str | None, password: str | None, database: 
 
 
 class BatchWriter:
-    """Writes line protocol, one request a batch.
+    """Writes line protocol, one request for each batch.
 
-    Connection errors, time-outs and 5xx answers are tried again with growing pauses for ``patience_ms`` from a batch's
-    first failure; writing the same points twice changes nothing. All else is the user's to mend and raised at once.
+    It repeats requests after connection errors, time-outs and 5xx answers, as writing a point twice changes nothing. It
+    raises all other errors at once, as only the user can mend them.
+
+    Args:
+        target: where points are written.
+        precision: the unit of the timestamps, ``s``, ``ms`` or ``n``.
+        patience_ms: how long after its first failure a batch is tried again, with growing pauses.
+        note: gets a line for people before each pause.
+        clock: returns seconds.
+        sleep: waits for seconds.
     """
 
     def __init__(
@@ -107,7 +130,7 @@ class BatchWriter:
         pause = _FIRST_PAUSE_S
         while True:
             try:
-                # A copy, since the client keeps and changes what it gets.
+                # The client keeps and changes its arguments, so it gets copies.
                 self._client.write(list(lines), params=dict(self._params), protocol="line")
                 return
             except InfluxDBClientError as error:
@@ -115,7 +138,7 @@ class BatchWriter:
             except InfluxDBServerError as error:
                 reason = server_message(error)
                 if "not found" in reason:
-                    # InfluxDB answers 500 for a retention policy that there is not; waiting won't make one.
+                    # InfluxDB answers 500 for a retention policy that does not exist, and waiting does not help.
                     raise IngestError(explain(self.target, 404, reason)) from error
                 cause: Exception = error
             except requests.exceptions.SSLError as error:
@@ -142,7 +165,7 @@ class BatchWriter:
 
 
 def server_message(error: InfluxDBClientError | InfluxDBServerError) -> str:
-    """InfluxDB's own words out of the exception of its client, which holds JSON or text."""
+    """Return InfluxDB's message from an exception of its client, which holds JSON or text."""
     content = getattr(error, "content", None) or (error.args[0] if error.args else "")
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
     try:
@@ -153,7 +176,7 @@ def server_message(error: InfluxDBClientError | InfluxDBServerError) -> str:
 
 
 def connection_message(error: Exception) -> str:
-    """The innermost cause, without the library's layers around it."""
+    """Return the message of an exception's innermost cause, without those of the libraries around it."""
     if isinstance(error, requests.exceptions.Timeout):
         return f"no answer within {TIMEOUT_S} s"
     innermost: BaseException = error
@@ -165,7 +188,13 @@ def connection_message(error: Exception) -> str:
 
 
 def explain(target: WriteTarget, code: int | None, reason: str) -> str:
-    """What a refusal means and how to mend it."""
+    """Return the message about a refusal, with the fix.
+
+    Args:
+        target: where the points were to be written.
+        code: the HTTP status.
+        reason: InfluxDB's message.
+    """
     return f"{target}: InfluxDB refused ({code}): {reason}. Fix: {_fix(target, code, reason)}"
 
 

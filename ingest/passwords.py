@@ -1,4 +1,4 @@
-"""Passwords come from a file or the environment, never from the command line, where every user could read them."""
+"""Reads a password from a file or the environment; on the command line every user of the machine could read it."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,16 @@ VARIABLE = "INFLUXDB_PASSWORD"
 
 
 def read_password(file: Path | None) -> str | None:
-    """The password out of the file's first line, or of ``INFLUXDB_PASSWORD``; None if neither is given.
+    """Return the password.
+
+    Args:
+        file: the file whose first line it is; None: the environment's ``INFLUXDB_PASSWORD``.
+
+    Returns:
+        The password; None if neither is given.
 
     Raises:
-        IngestError: the file can't be read or is empty.
+        IngestError: the file cannot be read or is empty.
     """
     if file is None:
         return os.environ.get(VARIABLE) or None

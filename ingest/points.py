@@ -1,4 +1,4 @@
-"""What flows through this package: points, and their line protocol."""
+"""Defines the points that all modules of this package exchange, and turns them into line protocol."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class SeriesPoint(NamedTuple):
     Attributes:
         time_ns: nanoseconds since 1970.
         tags: tag keys and values.
-        fields: at least one field; floats, or integers where the column was declared so.
+        fields: at least one field, by name; a value is a float, or an integer where the column was declared so.
     """
 
     time_ns: int
@@ -23,12 +23,12 @@ class SeriesPoint(NamedTuple):
 
 
 def to_lines(points: Iterable[SeriesPoint], measurement: str, precision: str) -> list[str]:
-    """Line protocol, escaped by the influxdb client's own code.
+    """Return the points as line protocol, which the influxdb client's own code escapes.
 
     Args:
         points: the points.
         measurement: the measurement that they are written to.
-        precision: ``s``, ``ms`` or ``n``: the unit of the timestamps, to be told to InfluxDB with the write.
+        precision: the unit of the timestamps, ``s``, ``ms`` or ``n``; the write must name it, too.
     """
     divisor = _DIVISORS[precision]
     return [make_line(measurement, point.tags, point.fields, point.time_ns // divisor) for point in points]

@@ -1,4 +1,4 @@
-"""Says how far it is: a bar on a terminal, a plain line every few seconds elsewhere. Always on standard error."""
+"""Shows how far a write is: with a bar on a terminal, and with a plain line every few seconds in a log."""
 
 import sys
 import time
@@ -24,10 +24,15 @@ _EVERY_S = 5.0
 
 
 class Reporter(Protocol):
-    """Reports on a long write."""
+    """Shows how far a long write is."""
 
     def advance(self, points: int, where: str) -> None:
-        """Report that `points` more points are done; ``where`` tells the place in the data."""
+        """Show progress.
+
+        Args:
+            points: how many more points are written.
+            where: the time in the data that is reached.
+        """
 
     def note(self, text: str) -> None:
         """Print a line of its own."""
@@ -40,7 +45,13 @@ class Reporter(Protocol):
 
 
 class ProgressBar:
-    """A progress bar; ``total`` None when the number of points is not known beforehand."""
+    """A progress bar.
+
+    Args:
+        title: the text before the bar.
+        total: how many points there are; None if that is not known beforehand.
+        console: where to draw.
+    """
 
     def __init__(self, title: str, total: int | None, console: Console) -> None:
         columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
@@ -67,7 +78,15 @@ class ProgressBar:
 
 
 class PlainLines:
-    """A line every few seconds, for logs."""
+    """Prints a line every few seconds, for logs.
+
+    Args:
+        title: the begin of each line.
+        total: how many points there are; None if that is not known beforehand.
+        file: where to print.
+        unit: the noun for the points.
+        clock: returns seconds.
+    """
 
     def __init__(
         self,
@@ -86,7 +105,7 @@ class PlainLines:
         self._points = 0
 
     def advance(self, points: int, where: str) -> None:
-        """Count, and say so now and then."""
+        """Count the points, and print the count now and then."""
         self._points += points
         now = self._clock()
         if now - self._said >= _EVERY_S:
@@ -109,7 +128,14 @@ class PlainLines:
 
 
 def reporter(title: str, total: int | None, file: TextIO | None = None, unit: str = "points") -> Reporter:
-    """A bar if ``file`` (standard error) is a terminal, plain lines otherwise."""
+    """Return a bar if the file is a terminal, and plain lines otherwise.
+
+    Args:
+        title: the name of the write.
+        total: how many points there are; None if that is not known beforehand.
+        file: where to print; None: standard error.
+        unit: the noun for the points.
+    """
     file = sys.stderr if file is None else file
     if file.isatty():
         return ProgressBar(title, total, Console(file=file))

@@ -1,4 +1,4 @@
-"""The printers' points in time order, with their faults, one block in memory at a time."""
+"""Streams the points of all printers in time order, with their faults, with one block in memory at a time."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,15 @@ from ingest.printer import BLOCK, DECIMALS, FIELD_NAMES, SIGMA, Array, Grid, Pri
 
 @dataclass(frozen=True)
 class PrinterStream:
-    """What ``printers`` printers say in ``[start_ms, end_ms)``.
+    """The points of some printers in ``[start_ms, end_ms)``.
 
     Attributes:
-        start_ms: milliseconds since 1970; the first sample.
-        end_ms: likewise, exclusive.
+        start_ms: the time of the first sample, in milliseconds since 1970.
+        end_ms: the end of the range, likewise, exclusive.
         step_ms: milliseconds between samples.
-        printers: how many.
-        seed: at least 0.
-        faults: in absolute time; one that began before the range goes on in it.
+        printers: how many printers there are.
+        seed: the seed of their noise, at least 0.
+        faults: the faults in absolute time; a fault that began before the range goes on in it.
     """
 
     start_ms: int
@@ -34,21 +34,25 @@ class PrinterStream:
 
     @property
     def grid(self) -> Grid:
-        """Its sampling times."""
+        """The sampling times."""
         return Grid.of(self.start_ms, self.step_ms)
 
     @property
     def samples(self) -> int:
-        """Samples of each printer, gaps included."""
+        """How many samples each printer has, gaps included."""
         return self.grid.at_or_after(self.end_ms) - self.grid.at_or_after(self.start_ms)
 
     @property
     def precision(self) -> str:
-        """The unit that holds all of its timestamps: ``s`` or ``ms``."""
+        """The largest unit that holds all timestamps exactly: ``s`` or ``ms``."""
         return "s" if self.step_ms % 1_000 == 0 and self.start_ms % 1_000 == 0 else "ms"
 
     def blocks(self) -> Iterator[tuple[int, list[Array]]]:
-        """Yield (index of the first sample, for each printer values of shape (n, 3), NaN where there are none)."""
+        """Yield the values block by block.
+
+        Yields:
+            The index of the first sample, and the values of each printer, shape (n, 3), NaN in gaps.
+        """
         grid = self.grid
         printers = [Printer(number, self.seed, grid) for number in range(1, self.printers + 1)]
         faults = [of_printer(self.faults, printer.number) for printer in printers]
@@ -59,14 +63,14 @@ class PrinterStream:
             begin = end
 
     def points(self) -> Iterator[SeriesPoint]:
-        """Yield the points by time, then by printer. A point of which every field is in a gap does not exist."""
+        """Yield the points by time, then by printer. A sample without any value is not a point."""
         grid = self.grid
         tags = [{"printer": Printer(number, self.seed, grid).name} for number in range(1, self.printers + 1)]
         for begin, blocks in self.blocks():
             rows = [block.tolist() for block in blocks]
-            for offset, at_once in enumerate(zip(*rows, strict=True)):
+            for offset, simultaneous in enumerate(zip(*rows, strict=True)):
                 time_ns = grid.time_ms(begin + offset) * 1_000_000
-                for tag, row in zip(tags, at_once, strict=True):
+                for tag, row in zip(tags, simultaneous, strict=True):
                     fields = {
                         name: value for name, value in zip(FIELD_NAMES, row, strict=True) if not math.isnan(value)
                     }
@@ -75,9 +79,18 @@ class PrinterStream:
 
 
 def values(printer: Printer, faults: Sequence[Fault], begin: int, end: int) -> Array:
-    """What a printer's sensors say, rounded, shape (end - begin, 3); NaN in gaps.
+    """Return the values of a printer's sensors, rounded.
 
-    Faults that overlap add up; ``stuck`` comes after those that change the value, and ``gap`` last.
+    Faults that overlap add up. ``stuck`` is applied after all faults that change the value, and ``gap`` last.
+
+    Args:
+        printer: the printer.
+        faults: its faults.
+        begin: the index of the first sample.
+        end: the index after the last sample.
+
+    Returns:
+        The values, shape (end - begin, 3), NaN in gaps.
     """
     grid = printer.grid
     times = grid.times_ms(begin, end)
@@ -94,7 +107,7 @@ def values(printer: Printer, faults: Sequence[Fault], begin: int, end: int) -> A
         inside = _inside(fault, times)
         columns = _columns(fault)
         where = np.ix_(inside, columns)
-        # The middle of each sample's step, as a share of the fault: a fault of one sample has its middle there.
+        # The middle of each sample's step, as a share of the fault, so that a spike of one sample is at its peak.
         share = (times[inside] - fault.begin_ms + grid.step_ms / 2) / (fault.end_ms - fault.begin_ms)
         height = (fault.strength * SIGMA[columns])[np.newaxis, :]
         match fault.kind:
@@ -125,7 +138,7 @@ def _columns(fault: Fault) -> NDArray[np.intp]:
 
 
 def _first(printer: Printer, stuck: Fault, faults: Sequence[Fault]) -> Array:
-    """What the sensors say when they get stuck, shape (3,)."""
+    """Return the values at which the sensors get stuck, shape (3,)."""
     index = printer.grid.at_or_after(stuck.begin_ms)
     others = [fault for fault in faults if fault.kind not in ("stuck", "gap")]
     first: Array = values(printer, others, index, index + 1)[0]

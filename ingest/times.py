@@ -1,6 +1,6 @@
-"""Durations and times as people write them, as integers.
+"""Reads and formats durations and times.
 
-Durations are written as in InfluxQL (``90s``, ``1h30m``, ``500ms``), times as in RFC 3339. Both become whole
+People write durations as in InfluxQL (``90s``, ``1h30m``, ``500ms``), and times as in RFC 3339. Both become whole
 milliseconds, because floats of seconds since 1970 cannot hold a grid of samples exactly.
 """
 
@@ -16,7 +16,7 @@ DAY_MS = _UNITS_MS["d"]
 
 
 def parse_duration(text: str) -> int:
-    """Milliseconds of an InfluxQL duration such as ``24h``, ``1h30m`` or ``500ms``.
+    """Return the milliseconds of an InfluxQL duration such as ``24h``, ``1h30m`` or ``500ms``.
 
     Raises:
         ValueError: it is not a duration; the message names the value and shows the form.
@@ -27,7 +27,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(ms: int) -> str:
-    """The shortest form that ``parse_duration`` reads back, such as ``1h30m``."""
+    """Return milliseconds as ``parse_duration`` reads them, without units that are 0, such as ``1h30m``."""
     if ms == 0:
         return "0s"
     parts = []
@@ -40,7 +40,10 @@ def format_duration(ms: int) -> str:
 
 
 def parse_time(text: str) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time. A date alone is its midnight in UTC; ``now`` is now.
+    """Return a time in milliseconds since 1970.
+
+    Args:
+        text: an RFC 3339 time, a date (its midnight in UTC), or ``now``.
 
     Raises:
         ValueError: it is not a time, has no zone, or lies before 1970.
@@ -62,17 +65,17 @@ def parse_time(text: str) -> int:
 
 
 def datetime_ms(moment: datetime) -> int:
-    """Milliseconds since 1970 of an aware datetime, rounded down."""
+    """Return an aware datetime in milliseconds since 1970, rounded down."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def format_time(ms: int) -> str:
-    """RFC 3339 in UTC; milliseconds are shown only where there are any."""
+    """Return milliseconds since 1970 as an RFC 3339 time in UTC, with a fraction only if it is not 0."""
     moment = _EPOCH + timedelta(milliseconds=ms)
     form = "%Y-%m-%dT%H:%M:%S" if ms % 1_000 == 0 else f"%Y-%m-%dT%H:%M:%S.{ms % 1_000:03d}"
     return moment.strftime(form) + "Z"
 
 
 def now_ms() -> int:
-    """The clock of this machine, in milliseconds since 1970."""
+    """Return the time of this machine's clock, in milliseconds since 1970."""
     return datetime_ms(datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""The ground truth: what was injected, written beside the stream so that what is found can be compared with it."""
+"""Writes the ground truth, the injected faults, into a file, so that found periods can be compared with it."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,13 @@ from ingest.times import format_time
 
 
 def truth_document(stream: PrinterStream, database: str, measurement: str) -> dict[str, Any]:
-    """The ground truth as plain data. Faults are half-open intervals ``[from, to)``."""
+    """Return the ground truth as plain data; faults are half-open intervals ``[from, to)``.
+
+    Args:
+        stream: the stream.
+        database: the database that it is written to.
+        measurement: the measurement that it is written to.
+    """
     return {
         "schema": 1,
         "database": database,
@@ -34,7 +40,7 @@ def truth_document(stream: PrinterStream, database: str, measurement: str) -> di
 
 
 def write_truth(path: Path, document: dict[str, Any]) -> None:
-    """Write it as JSON, making the folder."""
+    """Write the ground truth as JSON, and make the file's folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
