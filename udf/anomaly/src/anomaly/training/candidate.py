@@ -46,7 +46,7 @@ _OF_A_FIELD, _PLANTED = 80, 400
 _SIZES = (6.0, 9.0, 13.0, 19.0)
 # The directions of offsets: name, sign, and the `direction` of the fields for which such offsets do not count.
 _WAYS = (("upwards", 1.0, "low"), ("downwards", -1.0, "high"))
-# Shares of all offsets, and of one field's in one direction, that a candidate may lose, and of all if it is excused.
+# The shares of offsets that a candidate may lose: of all, of those of one field and direction, and of all if excused.
 # Simulated printers lose at most 0.16 and 0.30 between models of 5 hours, and 0.22 and 0.43 with 2 hours after 5; they
 # lose 0.28 or more of all with 50 minutes, and 0.78 or more of a field with an unnoticed offset in 3 % of the history.
 _MARGIN, _MARGIN_OF_ONE, _MARGIN_OF_EXCUSED = 0.25, 0.5, 0.5
