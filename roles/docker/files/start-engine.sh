@@ -1,9 +1,9 @@
 #!/bin/sh
-# Starts the engine with its init script, where there is no systemd.
+# Starts the engine with its init script, on hosts without systemd.
 set -eu
 
-# An engine that was killed leaves its process number behind. The init script and dockerd look no further than whether
-# there is such a process: one that nobody has reaped, or another program with the same number, keeps them from starting.
+# A killed engine leaves a file with its process number behind. The init script and dockerd only check whether a process
+# has this number: a zombie, or another program with the number, would keep them from starting.
 for file in /var/run/docker.pid /var/run/docker-ssd.pid; do
     [ -f "$file" ] || continue
     pid=$(cat "$file")
@@ -16,8 +16,8 @@ for file in /var/run/docker.pid /var/run/docker-ssd.pid; do
     esac
 done
 
-# The init script raises the limit of open files, and where that is forbidden (in containers without CAP_SYS_RESOURCE)
-# it ends there. A function of that name comes before the shell's builtin: it tries, and goes on. Apart from that the
-# script runs as "service docker start" would run it.
+# The init script raises the limit of open files, and ends if it may not (in containers without CAP_SYS_RESOURCE). The
+# function ulimit replaces the shell's builtin: it tries, and continues. Everything else in the script runs as with
+# "service docker start".
 # shellcheck disable=SC2016  # expanded by the inner shell
 exec sh -c 'ulimit() { command ulimit "$@" || true; }; . "$0"' /etc/init.d/docker start </dev/null
