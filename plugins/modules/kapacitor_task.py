@@ -333,6 +333,8 @@ def apply(kapacitor: Kapacitor, wanted: dict[str, Any], actions: list[str], aban
     definition = _definition(wanted)
     for action in actions:
         if action == "removed":
+            if "created" in actions:
+                _try_definition(kapacitor, wanted, definition)
             kapacitor.delete_task(task_id)
         elif action == "template_created":
             _send_script(wanted, lambda: kapacitor.create_template(str(template_id), wanted["script"]))
@@ -370,6 +372,14 @@ def _definition(wanted: dict[str, Any]) -> dict[str, Any]:
     if wanted.get("vars"):
         definition["vars"] = wanted["vars"]
     return definition
+
+
+def _try_definition(kapacitor: Kapacitor, wanted: dict[str, Any], definition: dict[str, Any]) -> None:
+    """Let Kapacitor read a definition before the task that it replaces is deleted: a wrong one must not cost the task."""
+    trial_id = f"{wanted['id']}.trial"
+    kapacitor.delete_task(trial_id)
+    _send_script(wanted, lambda: kapacitor.create_task({"id": trial_id, "status": "disabled", **definition}))
+    kapacitor.delete_task(trial_id)
 
 
 def _send_script(wanted: dict[str, Any], send: Callable[[], Any]) -> None:

@@ -235,6 +235,19 @@ def test_a_task_leaves_its_templates_only_by_being_made_anew(kapacitor: Kapacito
     assert result["task"]["template"] == ""
 
 
+def test_a_script_that_does_not_parse_takes_no_task_out_of_its_template(kapacitor: Kapacitord) -> None:
+    send(kapacitor, TASK, pipeline_task())
+    before = kapacitor.task(TASK)
+
+    with pytest.raises(kapacitor_task.TaskError, match="line 4"):
+        send(kapacitor, TASK, {"script": f"// {MARK}\n\nstream\n    |frm()\n"})
+
+    after = kapacitor.task(TASK)
+    assert after["template-id"] == before["template-id"]
+    assert (after["created"], after["last-enabled"]) == (before["created"], before["last-enabled"])
+    assert [task["id"] for task in kapacitor.call("GET", "/tasks").json["tasks"]] == [TASK]
+
+
 def test_a_task_of_an_earlier_release_becomes_one_of_a_template_and_keeps_its_snapshot(kapacitor: Kapacitord) -> None:
     script = (PROGRAMS / "task_before_templates.tick").read_text(encoding="utf-8")
     send(kapacitor, TASK, {"script": script})

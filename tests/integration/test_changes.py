@@ -163,7 +163,8 @@ def _definitions(stack: Stack) -> dict[str, dict[str, Any]]:
         "modified",
         "last-enabled",
     )
-    return {name: {key: task[key] for key in keys} for name, task in stack.kapacitor().tasks().items()}
+    # Only a task that a template defines has a `template-id`.
+    return {name: {key: task.get(key) for key in keys} for name, task in stack.kapacitor().tasks().items()}
 
 
 def _kept(stack: Stack) -> tuple[Any, ...]:
