@@ -156,7 +156,8 @@ def excuses_for(
     versions = {entry["name"]: entry["version"] for entry in listed}
     excuses = {}
     for name in names:
-        said = list(failures.get(name, []))
+        # Only the first image is asked for where the registry is away; all say so alike, whichever that was.
+        said = [failure for failure in failures.get(name, []) if not (unreachable and failure.endswith(unreachable))]
         if unreachable and not said and _references(name, plan):
             said.append(f"{plan['registry']} cannot be reached: {unreachable}")
         if source == "archive" and name not in plan["archive"]:

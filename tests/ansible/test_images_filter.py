@@ -116,6 +116,13 @@ def test_only_entries_of_the_wanted_version_count() -> None:
     [
         ({}, [], {"grafana": ["g:1 cannot be pulled: gone"]}, "", ["g:1 cannot be pulled: gone", "cannot be built"]),
         ({}, [], {}, "no such host", ["docker.io cannot be reached: no such host", "cannot be built"]),
+        (
+            {},
+            [],
+            {"grafana": ["g:1 cannot be pulled: no such host"]},
+            "no such host",
+            ["docker.io cannot be reached: no such host; no package registry"],
+        ),
         ({"source": "build"}, [], {}, "", ["cannot be built"]),
         ({"source": "archive"}, [], {}, "", ["the archive does not list grafana"]),
         ({"source": "archive"}, [{"name": "grafana", "version": "9"}], {}, "", ["the archive has grafana 9"]),
