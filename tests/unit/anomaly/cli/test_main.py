@@ -459,8 +459,8 @@ def test_models_show_diff_verify_shadow(run: Run, store: Store, model: Model) ->
     assert run("models", "show", *where, "v2", "--json").last["seed"] == 7
     assert run("models", "diff", *where, "current", "v2").out == [
         f"{model.version} -> v2",
-        "seed: null -> 7",
         "counts.windows: null -> 9",
+        "seed: null -> 7",
     ]
     assert run("models", "diff", *where, "v2", "v2", "--json").last["differences"] == []
     ran = run("models", "show", *where, "shadow")
