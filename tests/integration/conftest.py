@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,15 +61,13 @@ def kept_images(engine: docker.DockerClient) -> Iterator[None]:
     """The images are kept from the teardown of stacks, by containers that never run: building them takes minutes, and
     other workers need them, too."""
     name = f"it-{secrets.token_hex(3)}x-keeper"
-    keepers = [
-        engine.containers.create(
-            built_image(component), ["true"], name=f"{name}-{component}", labels={LABEL: "keeper"}, entrypoint=[]
-        )
-        for component in ("debian", "influxdb", "kapacitor", "kapacitor-python")
-    ]
-    yield
-    for keeper in keepers:
-        keeper.remove(v=True)
+    with ExitStack() as keepers:
+        for component in ("debian", "influxdb", "kapacitor", "kapacitor-python"):
+            keeper = engine.containers.create(
+                built_image(component), ["true"], name=f"{name}-{component}", labels={LABEL: "keeper"}, entrypoint=[]
+            )
+            keepers.callback(keeper.remove, v=True)
+        yield
 
 
 @pytest.fixture(scope="session")
