@@ -1,0 +1,152 @@
+"""One training from request to outcome: what is stored, what is kept, and what is refused."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomaly.influxdb.client import InfluxClient
+from anomaly.models.store import Store
+from anomaly.pipeline import SpecError, normalize
+from anomaly.scoring.feedback_file import feedback_path, read_marks
+from anomaly.training.progress import SilentProgress
+from anomaly.training.run import (
+    REFUSED,
+    TRAINED,
+    UNCHANGED,
+    TrainingOutcome,
+    TrainingRequest,
+    train_pipeline,
+)
+from tests.unit.anomaly import printers
+from tests.unit.anomaly.influxdb_double import InfluxDB, serve
+from tests.unit.anomaly.models.test_store import outdate
+from tests.unit.anomaly.printers import PIPELINE
+
+BEGIN, END = "1970-01-01T00:00:00Z", "1970-01-01T00:50:00Z"
+
+
+@pytest.fixture
+def influxdb() -> Iterator[InfluxDB]:
+    history = printers.windows(printers.clean(3, 3000), printers.clean(4, 3000))
+    with serve(InfluxDB(history, dict.fromkeys(printers.FIELDS, "float"))) as database:
+        database.databases.append("anomaly")
+        yield database
+
+
+class Ear(SilentProgress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+class Desk:
+    """Asks for trainings of one pipeline, and keeps what was said."""
+
+    def __init__(self, influxdb: InfluxDB, folder: Path) -> None:
+        self.influx = InfluxClient(influxdb.url, "reader", "secret")
+        self.models = folder / "models"
+        self.store = Store(self.models, "printer")
+        self._ear = Ear()
+
+    @property
+    def said(self) -> list[str]:
+        return self._ear.said
+
+    def train(self, *, pipeline: dict[str, Any] | None = None, **more: Any) -> TrainingOutcome:
+        (asked,) = normalize([{**PIPELINE.as_dict(), "parameters": {"trees": 10}, **(pipeline or {})}])
+        request = TrainingRequest(asked, self.models, "anomaly", **{"begin": BEGIN, "end": END, **more})
+        return train_pipeline(self.influx, request, self._ear)
+
+
+@pytest.fixture
+def desk(influxdb: InfluxDB, tmp_path: Path) -> Desk:
+    return Desk(influxdb, tmp_path)
+
+
+def test_a_training_stores_and_promotes_a_version(desk: Desk) -> None:
+    outcome = desk.train()
+    assert (outcome.status, outcome.windows, outcome.series) == (TRAINED, 600, 2)
+    assert (outcome.begin_ns, outcome.end_ns) == (0, 3_000_000_000_000)
+    assert outcome.version == desk.store.current()
+    assert outcome.path == desk.store.path / str(outcome.version)
+    assert desk.said[-1] == f"model printer/{outcome.version} is stored in {outcome.path} and current"
+
+
+def test_without_promotion_the_current_version_stays(desk: Desk) -> None:
+    first = desk.train()
+    second = desk.train(promote=False, seed=1)
+    assert second.status == TRAINED
+    assert {version.name for version in desk.store.versions()} == {first.version, second.version}
+    assert desk.store.current() == first.version
+
+
+def test_two_versions_of_one_second_have_different_names(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomaly.training.run.time_ns", lambda: 4_000_000_000_000)
+    first, second = desk.train(), desk.train(force=True)
+    assert second.version == f"{first.version}-2"
+
+
+def test_a_training_that_would_make_the_same_model_is_left_out(desk: Desk) -> None:
+    first = desk.train()
+    again = desk.train(if_needed=True)
+    assert (again.status, again.version) == (UNCHANGED, first.version)
+    assert (again.windows, again.series) == (first.windows, first.series)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"seed": 5}, "the current model has seed 0, now 5 is asked for"),
+        ({"end": "1970-01-01T00:49:00Z"}, "the current model was asked for .*, now .* is"),
+        ({"pipeline": {"parameters": {"trees": 11}}}, "parameters: "),
+    ],
+)
+def test_whatever_would_change_the_model_is_a_reason_to_train(desk: Desk, change: dict[str, Any], reason: str) -> None:
+    first = desk.train()
+    again = desk.train(if_needed=True, **change)
+    assert again.status == TRAINED
+    assert again.version != first.version
+    assert any(re.match(f"training again: .*{reason}", line) for line in desk.said), desk.said
+
+
+def test_a_new_mark_is_a_reason_to_train_and_leaves_its_windows_out(desk: Desk, influxdb: InfluxDB) -> None:
+    first = desk.train()
+    influxdb.write('feedback,pipeline=printer kind="maintenance",end_ms=60000i 0')
+    again = desk.train(if_needed=True)
+    assert again.windows == first.windows - 12
+    (mark,) = read_marks(feedback_path(desk.models, "printer"))
+    assert f"training again: marks of feedback are newer than the current model: maintenance {mark.id} from " in (
+        "\n".join(desk.said)
+    )
+    assert desk.store.manifest(str(again.version)).to_json()["feedback"]["left_out"] == 12
+
+
+def test_a_version_that_cannot_be_used_is_replaced_and_not_compared(desk: Desk) -> None:
+    first = desk.train()
+    outdate(desk.store, str(first.version))
+    again = desk.train(if_needed=True)
+    assert again.status == TRAINED
+    assert any(line.startswith("the new model is not compared with the current one: ") for line in desk.said)
+
+
+def test_a_refusal_is_an_outcome_and_stores_nothing(desk: Desk) -> None:
+    outcome = desk.train(end="1970-01-01T00:10:00Z")
+    assert outcome.status == REFUSED
+    assert outcome.version is None
+    assert outcome.path is None
+    assert outcome.message.startswith("pipeline printer: ")
+    assert "at least 200 are needed" in outcome.message
+    assert desk.said[-1] == f"anomaly: {outcome.message}"
+    assert not desk.store.versions()
+
+
+def test_a_range_without_a_whole_window_is_an_error(desk: Desk) -> None:
+    with pytest.raises(SpecError):
+        desk.train(begin="1970-01-01T00:00:01Z", end="1970-01-01T00:00:09Z")
