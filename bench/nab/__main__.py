@@ -21,9 +21,9 @@ from bench.nab import floors
 from bench.nab.alarms import Policy
 from bench.nab.corpus import CorpusError, Series, read_corpus, write_results
 from bench.nab.detect import DetectorRun, run
-from bench.nab.evaluate import Evaluation, evaluate
+from bench.nab.evaluate import DetectorFigures, evaluate
 from bench.nab.published import Figure, figures
-from bench.nab.scoring import PROFILES, Scorer
+from bench.nab.scoring import PROFILES, CorpusScorer
 from bench.nab.structure import LEVELS, compare
 
 _COLUMNS = (
@@ -50,7 +50,7 @@ def main() -> int:
     for line in _compared(published):
         console.print(line)
     policy = Policy()
-    scorer = Scorer(corpus)
+    scorer = CorpusScorer(corpus)
     table = Table(
         *(Column(name, justify="left" if name == "detector" else "right") for name in _COLUMNS),
         title=f"NAB: {len(corpus)} files, {scorer.windows} windows, {scorer.points} scored points",
@@ -109,7 +109,7 @@ def _runs(pool: Executor, name: str, corpus: Sequence[Series]) -> list[DetectorR
     return [done[index] for index in range(len(corpus))]
 
 
-def _figures(evaluation: Evaluation, runs: Sequence[DetectorRun], points: int) -> dict[str, Any]:
+def _figures(evaluation: DetectorFigures, runs: Sequence[DetectorRun], points: int) -> dict[str, Any]:
     standard = evaluation.results["standard"]
     return {
         "scores": {profile: result.score for profile, result in evaluation.results.items()},
@@ -144,7 +144,7 @@ def _write(
 
 def _floors(corpus: Sequence[Series], policy: Policy) -> dict[str, tuple[list[float], float | None]]:
     """Return by name the scores of all profiles, and the held-out standard score where a level is chosen."""
-    scorer = Scorer(corpus)
+    scorer = CorpusScorer(corpus)
     draws = [evaluate(corpus, floors.random(corpus, draw), policy) for draw in range(floors.DRAWS)]
     chance = [float(np.mean([draw.results[profile].score for draw in draws])) for profile in PROFILES]
     firing = [floors.periodic(corpus, interval) for interval in floors.INTERVALS]

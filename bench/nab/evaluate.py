@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anomaly.windows.arrays import Floats
 from bench.nab.alarms import Policy
 from bench.nab.corpus import Series
-from bench.nab.scoring import PROFILES, Result, Scorer
+from bench.nab.scoring import PROFILES, CorpusScore, CorpusScorer
 
 # The alarm levels that are tried are the scores that these shares of all points reach.
 _SHARES = np.geomspace(0.0003, 0.05, 40)
@@ -21,7 +21,7 @@ _SPLITS = 10
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class DetectorFigures:
     """The figures of one detector.
 
     Attributes:
@@ -30,12 +30,12 @@ class Evaluation:
         held_out: the standard score at the level that the other half of the files chose, (mean, lowest).
     """
 
-    results: dict[str, Result]
+    results: dict[str, CorpusScore]
     levels: dict[str, float]
     held_out: tuple[float, float]
 
 
-def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy) -> Evaluation:
+def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy) -> DetectorFigures:
     """Compute the figures of one detector.
 
     Args:
@@ -48,14 +48,14 @@ def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy)
     """
     levels = alarm_levels(corpus, scores)
     emitted = [[policy.emitted(one, level) for one in scores] for level in levels]
-    scorer = Scorer(corpus)
+    scorer = CorpusScorer(corpus)
     gains = [scorer.gains(each, PROFILES["standard"]) for each in emitted]
     best = {}
     for name, profile in PROFILES.items():
         results = [scorer.best(each, profile) for each in emitted]
         place = int(np.argmax([result.score for result in results]))
         best[name] = results[place], levels[place]
-    return Evaluation(
+    return DetectorFigures(
         {name: result for name, (result, _) in best.items()},
         {name: level for name, (_, level) in best.items()},
         held_out(corpus, np.array(gains)),
@@ -109,12 +109,12 @@ def held_out(corpus: Sequence[Series], gains: Floats) -> tuple[float, float]:
 
     Args:
         corpus: s series.
-        gains: what the alarms of each of c candidates gain on each series (`Scorer.gains`), shape (c, s).
+        gains: what the alarms of each of c candidates gain on each series (`CorpusScorer.gains`), shape (c, s).
 
     Returns:
         The standard score: its mean and its lowest value.
     """
-    perfect = Scorer(corpus).perfect(PROFILES["standard"])
+    perfect = CorpusScorer(corpus).perfect(PROFILES["standard"])
     scores = []
     for chosen_on, scored_on in halves(corpus):
         best = int(np.argmax(gains[:, chosen_on].sum(axis=1)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.nab.corpus import Series, read_results
-from bench.nab.scoring import PROFILES, Scorer
+from bench.nab.scoring import PROFILES, CorpusScorer
 
 # NAB writes its figures with all their digits.
 _TOLERANCE = 1e-6
@@ -47,7 +47,7 @@ def figures(checkout: Path, corpus: Sequence[Series]) -> Iterator[Figure]:
     published = results / "final_results.json"
     if not published.exists():
         return
-    scorer = Scorer(corpus)
+    scorer = CorpusScorer(corpus)
     thresholds = json.loads((checkout / "config" / "thresholds.json").read_text(encoding="utf-8"))
     for detector, scores in json.loads(published.read_text(encoding="utf-8")).items():
         emitted = [read_results(results, detector, series) for series in corpus]

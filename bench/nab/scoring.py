@@ -52,7 +52,7 @@ PROFILES = {
 
 
 @dataclass(frozen=True)
-class Result:
+class CorpusScore:
     """A score of the whole corpus.
 
     Attributes:
@@ -81,7 +81,7 @@ class _Worth:
     worth: Floats
 
 
-class Scorer:
+class CorpusScorer:
     """Scores detectors on some series: the whole corpus, or a part of it.
 
     Attributes:
@@ -104,7 +104,7 @@ class Scorer:
         # A window in the probationary period can neither be found nor missed, yet the perfect detector has it.
         self._scored_windows = len(np.unique(self._window[self._window != _OUTSIDE]))
 
-    def best(self, scores: Sequence[Floats], profile: Profile) -> Result:
+    def best(self, scores: Sequence[Floats], profile: Profile) -> CorpusScore:
         """Score at the best threshold.
 
         Args:
@@ -116,9 +116,11 @@ class Scorer:
         """
         thresholds, totals, found, false = self._sweep(scores, profile)
         best = int(totals.argmax())
-        return Result(self._normalized(totals[best], profile), thresholds[best], int(found[best]), int(false[best]))
+        return CorpusScore(
+            self._normalized(totals[best], profile), thresholds[best], int(found[best]), int(false[best])
+        )
 
-    def at(self, scores: Sequence[Floats], threshold: float, profile: Profile) -> Result:
+    def at(self, scores: Sequence[Floats], threshold: float, profile: Profile) -> CorpusScore:
         """Score at a given threshold.
 
         Args:
@@ -132,7 +134,7 @@ class Scorer:
         thresholds, totals, found, false = self._sweep(scores, profile)
         # Thresholds descend: take the last one that is not below the given one.
         row = int(np.searchsorted(-thresholds, -threshold, side="right")) - 1
-        return Result(self._normalized(totals[row], profile), threshold, int(found[row]), int(false[row]))
+        return CorpusScore(self._normalized(totals[row], profile), threshold, int(found[row]), int(false[row]))
 
     def gains(self, scores: Sequence[Floats], profile: Profile) -> Floats:
         """Compute what detections gain over detecting nothing.

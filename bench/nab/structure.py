@@ -17,7 +17,7 @@ from anomaly.windows.arrays import Floats
 from bench.nab.alarms import Policy
 from bench.nab.corpus import Series
 from bench.nab.evaluate import held_out
-from bench.nab.scoring import PROFILES, Scorer
+from bench.nab.scoring import PROFILES, CorpusScorer
 
 # Infinity leaves a detector out.
 LEVELS = {
@@ -67,7 +67,7 @@ def compare(corpus: Sequence[Series], scores: Mapping[str, Sequence[Floats]], po
     gains = np.stack(list(columns), axis=1)
     best = int(gains.sum(axis=1).argmax())
     levels, policy = candidates[best]
-    score = 100.0 * float(gains[best].sum() / Scorer(corpus).perfect(PROFILES["standard"]).sum())
+    score = 100.0 * float(gains[best].sum() / CorpusScorer(corpus).perfect(PROFILES["standard"]).sum())
     return Structures(len(candidates), held_out(corpus, gains), levels, policy.fatigue, score)
 
 
@@ -79,7 +79,7 @@ def _candidates() -> Iterator[tuple[Levels, Policy]]:
 
 
 def _gains(candidates: Sequence[tuple[Levels, Policy]], series: Series, *scores: Floats) -> Floats:
-    scorer = Scorer([series])
+    scorer = CorpusScorer([series])
     stacked = np.stack(scores)
     gains = np.empty(len(candidates))
     for row, (levels, policy) in enumerate(candidates):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.nab.corpus import Series
-from bench.nab.scoring import PROFILES, Profile, Scorer
+from bench.nab.scoring import PROFILES, CorpusScorer, Profile
 
 STANDARD = PROFILES["standard"]
 
@@ -23,7 +23,7 @@ def detections(*indexes: int, length: int = 1_000) -> np.ndarray:
 
 
 def score(one: Series, *indexes: int, profile: Profile = STANDARD) -> float:
-    return Scorer([one]).at([detections(*indexes)], 1.0, profile).score
+    return CorpusScorer([one]).at([detections(*indexes)], 1.0, profile).score
 
 
 @pytest.mark.parametrize("profile", PROFILES.values())
@@ -45,7 +45,7 @@ def test_late_detections_are_worth_less_and_only_the_best_counts() -> None:
 
 def test_false_detections_cost_more_the_farther_behind_a_window_they_are() -> None:
     one = series((500, 599), length=2_000)
-    scorer = Scorer([one])
+    scorer = CorpusScorer([one])
 
     def cost(index: int) -> float:
         both = [detections(500, index, length=2_000)]
@@ -75,28 +75,28 @@ def test_the_best_threshold_is_found_and_ties_fall_together() -> None:
     one = series((300, 399))
     scores = np.zeros(1_000)
     scores[[300, 200, 201, 700]] = [0.9, 0.7, 0.7, 0.95]
-    best = Scorer([one]).best([scores], STANDARD)
+    best = CorpusScorer([one]).best([scores], STANDARD)
     assert (best.threshold, best.found, best.false) == (0.9, 1, 1)
-    assert Scorer([one]).at([scores], 0.7, STANDARD).false == 3
-    assert Scorer([one]).at([scores], 0.8, STANDARD).score == best.score
+    assert CorpusScorer([one]).at([scores], 0.7, STANDARD).false == 3
+    assert CorpusScorer([one]).at([scores], 0.8, STANDARD).score == best.score
 
 
 def test_one_threshold_for_all_series() -> None:
     loud, quiet = series((300, 399)), series((300, 399))
-    best = Scorer([loud, quiet]).best([detections(300) * 0.9, detections(300) * 0.3], STANDARD)
+    best = CorpusScorer([loud, quiet]).best([detections(300) * 0.9, detections(300) * 0.3], STANDARD)
     assert best.score == pytest.approx(100)
     assert best.threshold == pytest.approx(0.3)
 
 
 def test_nothing_is_best_where_all_detections_are_false() -> None:
-    best = Scorer([series((300, 399))]).best([detections(200, 500)], STANDARD)
+    best = CorpusScorer([series((300, 399))]).best([detections(200, 500)], STANDARD)
     assert (best.score, best.threshold, best.false) == (0, np.inf, 0)
 
 
 def test_gains_add_up_to_the_score() -> None:
     corpus = [series((300, 399)), series((200, 250), (500, 520)), series()]
     scores = [detections(320, 700), detections(240, 251, 510), detections(999)]
-    scorer = Scorer(corpus)
+    scorer = CorpusScorer(corpus)
     for profile in PROFILES.values():
         gains, perfect = scorer.gains(scores, profile), scorer.perfect(profile)
         assert 100 * gains.sum() / perfect.sum() == pytest.approx(scorer.at(scores, 1.0, profile).score)
