@@ -20,6 +20,7 @@ TITLES = {
     REFERENCE: "nothing to do",
     "pipeline": "one pipeline was changed",
 }
+_NUMBERS = ("wall_s", "processor_s", "tasks", "skipped", "changed")
 # For a run with nothing to do, on two idle cores.
 WALL_LIMIT_S = 25.0
 
@@ -43,7 +44,7 @@ def report(runs: Mapping[str, Sequence[Run]], about: Mapping[str, Any]) -> dict[
 
 
 def _middle(runs: Sequence[Run]) -> dict[str, float]:
-    return {name: median(vars(run)[name] for run in runs) for name in vars(runs[0])}
+    return {name: median(vars(run)[name] for run in runs) for name in _NUMBERS}
 
 
 def _ratios(row: Mapping[str, float], reference: Mapping[str, float]) -> dict[str, float]:

@@ -14,6 +14,8 @@ from bench.udf.errors import BenchError
 
 ROOT = Path(__file__).resolve().parents[2]
 _ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+_HEADING = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(?P<name>.*)\] \*+$")
+_CHANGED = re.compile(r"^changed: \[")
 _RECAP = re.compile(r"^\S+\s+: (?P<counts>(?:\w+=\d+\s*)+)$", re.MULTILINE)
 _TAIL_LINES = 30
 
@@ -28,6 +30,7 @@ class Run:
         tasks: tasks that ran, on all hosts.
         skipped: tasks that were skipped.
         changed: tasks that changed something.
+        changes: the names of these tasks, in order.
     """
 
     wall_s: float
@@ -35,6 +38,7 @@ class Run:
     tasks: int
     skipped: int
     changed: int
+    changes: tuple[str, ...] = ()
 
 
 def run_playbook(playbook: str, inventory: Path, log: Path, arguments: Sequence[str] = ()) -> Run:
@@ -73,7 +77,7 @@ def run_playbook(playbook: str, inventory: Path, log: Path, arguments: Sequence[
         raise BenchError(
             f"{' '.join(command)} exited {status}. Fix: what its output says ({log} has all of it):\n{end}"
         )
-    return Run(wall_s, processor_s, *counts(output))
+    return Run(wall_s, processor_s, *counts(output), changes(output))
 
 
 def counts(output: str) -> tuple[int, int, int]:
@@ -84,6 +88,17 @@ def counts(output: str) -> tuple[int, int, int]:
             if name in totals:
                 totals[name] += int(count)
     return totals["ok"], totals["skipped"], totals["changed"]
+
+
+def changes(output: str) -> tuple[str, ...]:
+    """Return the names of tasks that changed something, in order, once for each host and item."""
+    names, task = [], ""
+    for line in output.splitlines():
+        if heading := _HEADING.match(line):
+            task = heading["name"]
+        elif _CHANGED.match(line):
+            names.append(task)
+    return tuple(names)
 
 
 def _processor_s() -> float:

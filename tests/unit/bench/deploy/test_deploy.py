@@ -10,13 +10,14 @@ from rich.console import Console
 
 from bench.deploy import cli
 from bench.deploy.report import print_report, report
-from bench.deploy.run import ROOT, Run, counts
+from bench.deploy.run import ROOT, Run, changes, counts
 from bench.deploy.stack import SERVICES, Stack, free_ports
 from bench.udf.errors import BenchError
 
 TEMPLATE = ROOT / "inventory" / "local"
 NO_OP = Run(wall_s=20.0, processor_s=16.0, tasks=100, skipped=50, changed=0)
-CHANGE = Run(wall_s=30.0, processor_s=20.0, tasks=101, skipped=49, changed=1)
+CHANGE = Run(30.0, 20.0, tasks=101, skipped=49, changed=2, changes=cli.PIPELINE_CHANGES)
+OTHER = Run(30.0, 20.0, tasks=101, skipped=49, changed=2, changes=(cli.PIPELINE_CHANGES[0], "kapacitor : Restart"))
 OUTPUT = """
 TASK [say : no recap : ok=9] ****
 PLAY RECAP *********
@@ -34,6 +35,28 @@ def variables(stack: Stack, name: str) -> dict[str, object]:
 
 def test_tasks_of_all_hosts_are_counted() -> None:
     assert counts(OUTPUT) == (143, 62, 2)
+
+
+def test_changed_tasks_are_known_by_name() -> None:
+    output = """
+TASK [pipelines : tasks | Ensure the task of each pipeline] ***
+changed: [localhost] => (item=printer)
+ok: [localhost] => (item=oven)
+
+TASK [summary : Record the summary on the controller] ***
+changed: [localhost]
+
+RUNNING HANDLER [kapacitor : Restart Kapacitor] ***
+skipping: [localhost]
+changed: [other -> localhost]
+"""
+    assert changes(output) == (*cli.PIPELINE_CHANGES, "kapacitor : Restart Kapacitor")
+
+
+def test_the_tasks_that_a_changed_pipeline_changes_are_there() -> None:
+    for name in cli.PIPELINE_CHANGES:
+        role, _, task = name.partition(" : ")
+        assert any(f"- name: {task}\n" in path.read_text() for path in (ROOT / "roles" / role / "tasks").glob("*.yml"))
 
 
 def test_free_ports_are_different() -> None:
@@ -118,7 +141,14 @@ def test_the_stack_is_deployed_changed_and_removed(tmp_path: Path, monkeypatch: 
     assert playbooks.called == ["images", *["site"] * 5, "teardown"]
 
 
-@pytest.mark.parametrize("results", [[CHANGE, CHANGE], [CHANGE, NO_OP, NO_OP]])
+@pytest.mark.parametrize(
+    "results",
+    [
+        pytest.param([CHANGE, CHANGE], id="a run with nothing to do changes something"),
+        pytest.param([CHANGE, NO_OP, NO_OP], id="a changed pipeline changes nothing"),
+        pytest.param([CHANGE, NO_OP, OTHER], id="a changed pipeline changes another task"),
+    ],
+)
 def test_a_row_that_measures_something_else_fails_and_the_stack_is_removed(
     results: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
