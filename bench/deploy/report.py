@@ -65,7 +65,8 @@ def print_report(console: Console, result: Mapping[str, Any]) -> None:
         "x no_op: wall",
         "processor",
     ):
-        table.add_column(column, justify="left" if column in ("site.yml", "") else "right", no_wrap=True)
+        # What a row is may be wrapped on a narrow terminal; its numbers may not.
+        table.add_column(column, justify="left" if column in ("site.yml", "") else "right", no_wrap=column != "")
     for name, row in result["rows"].items():
         table.add_row(
             name,

@@ -113,6 +113,16 @@ def test_the_target_is_told(wall_s: float, verdict: str) -> None:
     assert verdict in console.export_text()
 
 
+def test_the_numbers_fit_into_a_narrow_terminal() -> None:
+    first = Run(1234.5, 1234.5, tasks=122, skipped=54, changed=15)
+    console = Console(width=100, record=True)
+    print_report(console, report({"first": [first], "no_op": [NO_OP], "pipeline": [CHANGE]}, {}))
+    text = console.export_text()
+    assert "…" not in text
+    assert "1234.5" in text
+    assert "61.73" in text
+
+
 @pytest.mark.parametrize("runs", ["0", "-1", "many"])
 def test_a_number_of_runs_that_is_none_is_refused(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
