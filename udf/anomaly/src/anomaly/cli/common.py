@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,22 @@ def choose(pipelines: list[Pipeline], name: str | None) -> Pipeline:
         if pipeline.name == name:
             return pipeline
     raise UsageError(f"--pipeline: there is no pipeline {name!r} in the specification (there is {names})")
+
+
+def choose_several(pipelines: list[Pipeline], names: Sequence[str] | None) -> list[Pipeline]:
+    """Return the named pipelines in the order of the specification; without names, all enabled pipelines.
+
+    Raises:
+        UsageError: a name is not there, or no pipeline is enabled.
+    """
+    if names:
+        named = {choose(pipelines, name).name for name in names}
+        return [pipeline for pipeline in pipelines if pipeline.name in named]
+    enabled = [pipeline for pipeline in pipelines if pipeline.enabled]
+    if not enabled:
+        known = ", ".join(pipeline.name for pipeline in pipelines) or "none"
+        raise UsageError(f"no pipeline of the specification is enabled (there is {known}): name one with --pipeline")
+    return enabled
 
 
 def _parse(name: str, text: str) -> Any:

@@ -48,14 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     udf.set_defaults(command=_udf)
 
     train = commands.add_parser("train", help="train pipelines' models on history, and make them current")
-    _file(train)
-    train.add_argument(
-        "--pipeline",
-        dest="pipelines",
-        action="append",
-        metavar="NAME",
-        help="may be repeated; default: all that are enabled",
-    )
+    _several(train)
     _models(train)
     _influxdb(train)
     _range(train)
@@ -110,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     backtest.set_defaults(command=_backtest)
 
     catch_up = commands.add_parser("catch-up", help="score what could not be scored in time, from InfluxDB")
-    _spec(catch_up)
+    _several(catch_up)
     _models(catch_up)
     _influxdb(catch_up)
     catch_up.add_argument(
@@ -219,6 +212,17 @@ def _file(parser: argparse.ArgumentParser) -> None:
 def _spec(parser: argparse.ArgumentParser) -> None:
     _file(parser)
     parser.add_argument("--pipeline", metavar="NAME", help="which, if there are several")
+
+
+def _several(parser: argparse.ArgumentParser) -> None:
+    _file(parser)
+    parser.add_argument(
+        "--pipeline",
+        dest="pipelines",
+        action="append",
+        metavar="NAME",
+        help="may be repeated; default: all that are enabled",
+    )
 
 
 def _influxdb(parser: argparse.ArgumentParser) -> None:

@@ -5,11 +5,10 @@ Whatever becomes of one pipeline, the others are trained; each prints a line of 
 
 import argparse
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from anomaly.cli import codes
-from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result
+from anomaly.cli.common import UsageError, choose_several, connect, read_pipelines, result
 from anomaly.cli.failure import failed
 from anomaly.pipeline import Pipeline
 from anomaly.training.parallel import train_side_by_side
@@ -34,7 +33,7 @@ def train(options: argparse.Namespace) -> int:
     for name, number in (("--jobs", options.jobs), ("--at-once", options.at_once)):
         if number is not None and number < 1:
             raise UsageError(f"{name}: {number} is too few: write at least 1")
-    pipelines = _chosen(read_pipelines(options.spec), options.pipelines)
+    pipelines = choose_several(read_pipelines(options.spec), options.pipelines)
 
     def train_one(pipeline: Pipeline, jobs: int) -> int:
         return _train_one(pipeline, options, jobs, pipeline.name if len(pipelines) > 1 else "")
@@ -91,19 +90,3 @@ def _print_result(outcome: "TrainingOutcome", seconds: float) -> None:
             "message": outcome.message,
         }
     )
-
-
-def _chosen(pipelines: list[Pipeline], names: Sequence[str] | None) -> list[Pipeline]:
-    """Return the named pipelines in the order of the specification; without names, all enabled pipelines.
-
-    Raises:
-        UsageError: a name is not there, or no pipeline is enabled.
-    """
-    if names:
-        named = {choose(pipelines, name).name for name in names}
-        return [pipeline for pipeline in pipelines if pipeline.name in named]
-    enabled = [pipeline for pipeline in pipelines if pipeline.enabled]
-    if not enabled:
-        known = ", ".join(pipeline.name for pipeline in pipelines) or "none"
-        raise UsageError(f"no pipeline of the specification is enabled (there is {known}): name one with --pipeline")
-    return enabled
