@@ -9,8 +9,9 @@ import pytest
 from anomaly.influxdb.times import resolve_range
 from anomaly.models.model import score_windows
 from anomaly.pipeline import SpecError, normalize
+from anomaly.refusal import Refused
 from anomaly.training.fit import TrainedModel, train
-from anomaly.training.gate import MIN_WINDOWS, Refused, check_quality
+from anomaly.training.gate import MIN_WINDOWS, check_quality
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE

@@ -12,11 +12,11 @@ from anomaly.detectors.registry import NAMES
 from anomaly.models.features import features, fit_scaling
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.refusal import Refused
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.results import results
 from anomaly.scoring.scorer import ScoredWindow, Scorer
 from anomaly.training.fit import train
-from anomaly.training.gate import Refused
 from anomaly.windows.arrays import Floats
 from anomaly.windows.completeness import present_fields, scorable_windows
 from anomaly.windows.series import SeriesWindows

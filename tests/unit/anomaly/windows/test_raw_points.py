@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.refusal import Refused
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
-from anomaly.training.gate import Refused
 from anomaly.windows.aggregate import aggregated, collect
 from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows

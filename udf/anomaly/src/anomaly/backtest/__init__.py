@@ -1,6 +1,6 @@
 """Backtests: compare the periods that a model finds in history with labels.
 
-In the order in which data pass them:
+`run` is the use case, from a typed request to a report. In the order in which data pass them:
 
 - `replay`: scores windows with the core that serves, and keeps the periods of several opening severities.
 - `labels`: reads the labels from a file, or makes them of marks of feedback.

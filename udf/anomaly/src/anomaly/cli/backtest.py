@@ -2,29 +2,16 @@
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 from anomaly.backtest import report
-from anomaly.backtest.labels import Truth, of_marks, read_labels
-from anomaly.backtest.replay import SWEEP, BacktestReplay
+from anomaly.backtest.replay import SWEEP
+from anomaly.backtest.run import BacktestRequest, run_backtest
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, say
-from anomaly.influxdb.marks import read_feedback
-from anomaly.influxdb.source import read_series_windows, split_range
-from anomaly.influxdb.times import RequestedRange, resolve_range, rfc3339
-from anomaly.models.model import Model
-from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
-from anomaly.scoring.events import EventCounter
-from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
-from anomaly.training.gate import Refused
-from anomaly.training.history import check_fields
-from anomaly.windows.arrays import Key
 
-# The value of --labels that stands for the marks of feedback.
-FEEDBACK = "feedback"
 _RENDERERS = {".html": report.html, ".md": report.markdown}
 
 
@@ -39,68 +26,26 @@ def backtest(options: argparse.Namespace) -> int:
         UsageError: the options do not go together, or a file cannot be read or written.
         InfluxClientError: InfluxDB cannot be asked, or refused.
         StoreError: the model cannot be read, or there is none.
-        Refused: no window of the range could be scored.
+        Refused: a field is missing, or no window of the range could be scored.
     """
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
     options.pipeline = pipeline.name
-    asked = resolve_range(pipeline, options.begin, options.end, time.time_ns())
     page = _page(options.report)
-    sweep = _sweep(options.open, pipeline)
-    influx = connect(options)
-    marks = read_feedback(influx, options.results_database, pipeline) if options.labels == FEEDBACK else []
-    truth = _truth(options.labels, marks, pipeline, asked)
-    model = _model(Store(options.models, pipeline.name), pipeline, options.model)
-    # False alarms are not suppressed, as the backtest shows whether the model raises them again.
-    maintenance = Feedback(pipeline, [mark for mark in marks if mark.kind == MAINTENANCE])
-    replay = BacktestReplay(pipeline, model, EventCounter(f"pipeline {pipeline.name}", say), sweep, maintenance)
-    check_fields(influx, pipeline)
-    for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, pipeline.window_ns):
-        say(f"scoring {rfc3339(begin_ns)} to {rfc3339(end_ns)}")
-        for series in read_series_windows(influx, pipeline, begin_ns, end_ns):
-            replay.feed(series)
-    if not replay.scored_windows:
-        raise Refused(
-            f"pipeline {pipeline.name}: no window from {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} could be "
-            f"scored ({dict(replay.counts) or 'there is no data'}): choose a range (--from, --to) that has whole "
-            "windows"
-        )
-    _warn(pipeline, truth, replay.series)
-    evaluations = replay.evaluations(truth)
-    content = report.document(
-        pipeline, model, asked, len(replay.series), replay.counts, evaluations, options.results_database
+    request = BacktestRequest(
+        pipeline=pipeline,
+        models=options.models,
+        results_database=options.results_database,
+        begin=options.begin,
+        end=options.end,
+        version=options.model,
+        labels=options.labels,
+        sweep=_sweep(options.open, pipeline),
     )
+    content = run_backtest(request, lambda: connect(options), say)
     if page is not None:
         _write(page, content)
     out(json.dumps(content, ensure_ascii=False) if options.json else report.text(content))
     return codes.DONE
-
-
-def _model(store: Store, pipeline: Pipeline, version: str | None) -> Model:
-    chosen = version or store.current()
-    if chosen is None:
-        raise StoreError(f"pipeline {pipeline.name} has no current model in {store.path}: train it, or name a --model")
-    return store.load(chosen, pipeline)
-
-
-def _truth(name: str | None, marks: list[Mark], pipeline: Pipeline, asked: RequestedRange) -> Truth:
-    """Return the labels in the asked range: those of a file, of the marks of feedback, or none."""
-    if name is None:
-        return Truth(complete=False)
-    known = of_marks(marks) if name == FEEDBACK else read_labels(Path(name), pipeline)
-    inside = known.within(asked.begin_ns, asked.end_ns)
-    if len(inside) < len(known):
-        say(f"{len(known) - len(inside)} of {len(known)} labels lie outside of the range, and are left out")
-    return inside
-
-
-def _warn(pipeline: Pipeline, truth: Truth, keys: set[Key]) -> None:
-    """Warn of labels whose series has no windows; keys: the series that have some."""
-    for label in (*truth.labels, *truth.false_alarms):
-        if not any(label.means(pipeline.group_by, key) for key in keys):
-            say(
-                f"warning: the label of {rfc3339(label.begin_ns)} is of the series {dict(label.tags)}, which has no "
-                "windows in the range"
-            )
 
 
 def _sweep(asked: list[float] | None, pipeline: Pipeline) -> tuple[float, ...]:

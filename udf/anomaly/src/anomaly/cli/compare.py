@@ -13,8 +13,8 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import results_query
 from anomaly.influxdb.times import parse_time_or_age, rfc3339
 from anomaly.models.store import Store
+from anomaly.refusal import Refused
 from anomaly.serving.shadow import SUFFIX
-from anomaly.training.gate import Refused
 from anomaly.windows.arrays import Key
 
 _MS = 1_000_000

@@ -47,7 +47,7 @@ def _code(error: BaseException) -> int:
     for module, name, code in (
         ("anomaly.models.store", "StoreError", codes.STORE),
         ("anomaly.influxdb.client", "InfluxClientError", codes.INFLUXDB),
-        ("anomaly.training.gate", "Refused", codes.REFUSED),
+        ("anomaly.refusal", "Refused", codes.REFUSED),
     ):
         loaded = sys.modules.get(module)
         if loaded is not None and isinstance(error, getattr(loaded, name)):

@@ -5,7 +5,7 @@ In the order in which a query passes them:
 - `times`: from what people ask for ("24h", an RFC 3339 time) to window edges.
 - `influxql`: the text of queries.
 - `client`: sends queries and writes over HTTP, and answers chunk by chunk.
-- `source`: the windows of a pipeline, out of answers.
+- `source`: the source of a pipeline: its fields, and its windows, out of answers.
 - `marks`: marks of feedback, read and written.
 - `lines`: results as line protocol.
 

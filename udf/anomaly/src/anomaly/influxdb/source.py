@@ -1,4 +1,4 @@
-"""The windows of a pipeline, read from InfluxDB piece by piece in bounded memory.
+"""The source of a pipeline: whether it has the fields, and its windows, read piece by piece in bounded memory.
 
 Training, backtest and catch-up read by this module, so all of them see the same windows.
 """
@@ -8,14 +8,58 @@ from collections.abc import Iterator
 import numpy as np
 
 from anomaly.influxdb.client import InfluxClient, InfluxClientError, SeriesChunk
-from anomaly.influxdb.influxql import columns, training_query
+from anomaly.influxdb.influxql import columns, field_keys_query, training_query
 from anomaly.pipeline import Pipeline
+from anomaly.refusal import Refused
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 
 # InfluxDB answers a query of this many windows of each series well before its query-timeout.
 _PIECE_WINDOWS = 10_000
 _MOST_PIECES = 1_000
+_NUMERIC = {"float", "integer", "unsigned"}
+
+
+def check_fields(influx: InfluxClient, pipeline: Pipeline) -> None:
+    """Check that the database, the measurement and all fields are there, and that the fields hold numbers.
+
+    Args:
+        influx: the server that holds the pipeline's source.
+        pipeline: the pipeline.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, refused, or has no such database.
+        Refused: the measurement or a field is not there, or a field does not hold numbers.
+    """
+    # InfluxDB answers nothing, rather than an error, to a question about a database that is not there.
+    databases = influx.databases()
+    if pipeline.database not in databases:
+        known = ", ".join(databases) or "none that this user may see"
+        raise InfluxClientError(
+            f"pipeline {pipeline.name}: there is no database {pipeline.database!r} (there is {known}): check the "
+            "pipeline's `database`"
+        )
+    types: dict[str, set[str]] = {}
+    for chunk in influx.query(field_keys_query(pipeline), pipeline.database):
+        for name, kind in chunk.rows:
+            types.setdefault(name, set()).add(kind)
+    if not types:
+        raise Refused(
+            f"pipeline {pipeline.name}: measurement {pipeline.measurement!r} has no fields in "
+            f"{pipeline.database}.{pipeline.retention_policy}: "
+            "check `measurement` and `retention_policy`, and that something writes to it"
+        )
+    for field in pipeline.fields:
+        if field not in types:
+            raise Refused(
+                f"pipeline {pipeline.name}: measurement {pipeline.measurement!r} has no field {field!r} (it has "
+                f"{', '.join(sorted(types))}): check `fields`"
+            )
+        if not types[field] & _NUMERIC:
+            raise Refused(
+                f"pipeline {pipeline.name}: field {field!r} holds {' and '.join(sorted(types[field]))}, not "
+                "numbers: remove it from `fields`"
+            )
 
 
 def split_range(

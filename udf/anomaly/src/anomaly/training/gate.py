@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from anomaly.models.features import features
 from anomaly.pipeline import Pipeline
+from anomaly.refusal import Refused
 from anomaly.severity.calibration import calibrate
 from anomaly.severity.rarity import days
 from anomaly.windows.arrays import Floats
@@ -22,10 +23,6 @@ _WARN_LOUD = 0.001
 _ODD_BLOCKS = 0.2
 # Shorter blocks are joined before they are compared, as scores that sum up the last windows decide on a short block.
 _LEAST_WINDOWS = 40
-
-
-class Refused(Exception):
-    """The training must not become a model; the message says why and what to do."""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,17 @@
-"""Reads the history that a pipeline is trained on: checks the pipeline's source, and keeps what fits in memory."""
+"""Reads the history that a pipeline is trained on, and keeps what fits in memory."""
 
 from dataclasses import dataclass
 
-from anomaly.influxdb.client import InfluxClient, InfluxClientError
-from anomaly.influxdb.influxql import extent_query, field_keys_query, training_query
-from anomaly.influxdb.source import read_series_windows, split_range
+from anomaly.influxdb.client import InfluxClient
+from anomaly.influxdb.influxql import extent_query, training_query
+from anomaly.influxdb.source import check_fields, read_series_windows, split_range
 from anomaly.influxdb.times import RequestedRange, rfc3339
 from anomaly.pipeline import Pipeline
-from anomaly.training.gate import Refused
+from anomaly.refusal import Refused
 from anomaly.training.progress import Progress, SilentProgress
 from anomaly.training.sample import Sample
 from anomaly.windows.windows import Windows
 
-_NUMERIC = {"float", "integer", "unsigned"}
 # Bytes that are kept in memory while reading. Fitting needs some five times as much for a while.
 _MOST_BYTES = 128 * 2**20
 
@@ -68,48 +67,6 @@ def read_history(
         progress.say(f"{sample.share:.3g} of the history is kept, evenly chosen: that is enough to train on")
     windows = sample.windows()
     return ReadHistory(windows, sample.read, int(windows.counts.max(axis=1).sum()))
-
-
-def check_fields(influx: InfluxClient, pipeline: Pipeline) -> None:
-    """Check that the database, the measurement and all fields are there, and that the fields hold numbers.
-
-    Args:
-        influx: the server that holds the pipeline's source.
-        pipeline: the pipeline.
-
-    Raises:
-        InfluxClientError: InfluxDB cannot be asked, refused, or has no such database.
-        Refused: the measurement or a field is not there, or a field does not hold numbers.
-    """
-    # InfluxDB answers nothing, rather than an error, to a question about a database that is not there.
-    databases = influx.databases()
-    if pipeline.database not in databases:
-        known = ", ".join(databases) or "none that this user may see"
-        raise InfluxClientError(
-            f"pipeline {pipeline.name}: there is no database {pipeline.database!r} (there is {known}): check the "
-            "pipeline's `database`"
-        )
-    types: dict[str, set[str]] = {}
-    for chunk in influx.query(field_keys_query(pipeline), pipeline.database):
-        for name, kind in chunk.rows:
-            types.setdefault(name, set()).add(kind)
-    if not types:
-        raise Refused(
-            f"pipeline {pipeline.name}: measurement {pipeline.measurement!r} has no fields in "
-            f"{pipeline.database}.{pipeline.retention_policy}: "
-            "check `measurement` and `retention_policy`, and that something writes to it"
-        )
-    for field in pipeline.fields:
-        if field not in types:
-            raise Refused(
-                f"pipeline {pipeline.name}: measurement {pipeline.measurement!r} has no field {field!r} (it has "
-                f"{', '.join(sorted(types))}): check `fields`"
-            )
-        if not types[field] & _NUMERIC:
-            raise Refused(
-                f"pipeline {pipeline.name}: field {field!r} holds {' and '.join(sorted(types[field]))}, not "
-                "numbers: remove it from `fields`"
-            )
 
 
 def _no_data(influx: InfluxClient, pipeline: Pipeline, asked: RequestedRange, query: str) -> str:

@@ -26,9 +26,9 @@ from anomaly.models.manifest import (
 )
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
+from anomaly.refusal import Refused
 from anomaly.scoring.feedback import Feedback, Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
-from anomaly.training.gate import Refused
 from anomaly.training.progress import Progress
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import scorable_windows
