@@ -107,6 +107,95 @@ def test_silence_closes_what_was_open_as_it_stood() -> None:
     ]
 
 
+def test_silence_is_told_while_it_lasts_and_closed_when_data_return() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    feed(tracker, 0, 10)
+
+    early = tracker.silent(T0 + 8 * W - 1, listening_ns=0)
+    opened = tracker.silent(T0 + 8 * W, listening_ns=0)
+    again = tracker.silent(T0 + 50 * W, listening_ns=0)
+    step = feed(tracker, 60, 10)
+
+    assert (early, again) == ([], [])
+    assert opened == [Period(T0 + W, T0 + 8 * W, "open", 0.0, 0.0, 0, NO_DATA)]
+    assert step.ended_silence
+    assert step.periods == [Period(T0 + W, T0 + 60 * W, "closed", 0.0, 0.0, 0, NO_DATA)]
+    assert tracker.silence is None
+
+
+def test_the_watermark_closes_the_period_of_a_series_that_falls_silent() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    feed(tracker, 0, 80)
+
+    lasting = tracker.silent(T0 + 4 * W - 1, listening_ns=0)
+    closed = tracker.silent(T0 + 4 * W, listening_ns=0)
+
+    assert lasting == []
+    assert closed == [Period(T0, T0 + W, "closed", 8.0, 80, 1, "a")]
+
+
+def test_a_series_that_does_not_come_back_after_a_restart_is_silent_from_its_last_window() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    feed(tracker, 0, 10)
+    resumed = Tracker.from_state(RULES, FIELDS, json.loads(json.dumps(tracker.state())))
+    listening_ns = T0 + 50 * W - 3
+
+    early = resumed.silent(T0 + 56 * W, listening_ns)
+    opened = resumed.silent(T0 + 57 * W, listening_ns)
+
+    assert early == []
+    assert opened == [Period(T0 + W, T0 + 57 * W, "open", 0.0, 0.0, 0, NO_DATA)]
+
+
+def test_a_series_that_never_came_is_silent_since_somebody_listens() -> None:
+    tracker = Tracker(RULES, FIELDS)
+
+    opened = tracker.silent(T0 + 8 * W, listening_ns=T0 + 3)
+    step = feed(tracker, 9, 10)
+
+    assert opened == [Period(T0 + W, T0 + 8 * W, "open", 0.0, 0.0, 0, NO_DATA)]
+    assert step.periods == [Period(T0 + W, T0 + 9 * W, "closed", 0.0, 0.0, 0, NO_DATA)]
+
+
+def test_a_silence_that_was_told_before_a_restart_is_closed_after_it() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    feed(tracker, 0, 10)
+    tracker.silent(T0 + 8 * W, listening_ns=0)
+    resumed = Tracker.from_state(RULES, FIELDS, json.loads(json.dumps(tracker.state())))
+
+    assert resumed.silent(T0 + 20 * W, listening_ns=T0) == []
+    assert feed(resumed, 30, 10).periods == [Period(T0 + W, T0 + 30 * W, "closed", 0.0, 0.0, 0, NO_DATA)]
+
+
+def test_time_that_goes_back_ends_a_told_silence_as_it_stands() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    feed(tracker, 100, 10)
+    tracker.silent(T0 + 108 * W, listening_ns=0)
+
+    step = feed(tracker, 0, 10)
+
+    assert step.periods == [Period(T0 + 101 * W, T0 + 108 * W, "closed", 0.0, 0.0, 0, NO_DATA)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.floats(0, 100), st.integers(0, 9), st.booleans()), max_size=60),
+    st.sampled_from([RULES, EVIDENCE, replace(RULES, merge_ns=9 * W)]),
+)
+def test_the_watermark_only_tells_earlier_what_the_next_window_tells(
+    jumps: list[tuple[int, float, int, bool]], rule: Rules
+) -> None:
+    plain, watched = Tracker(rule, FIELDS), Tracker(rule, FIELDS)
+    begin, expected, found = T0, [], []
+    for windows, severity, part, asked in jumps:
+        for at in range(begin + W, begin + windows * W + W, W) if asked and begin > T0 else ():
+            # Up to a moment at which the next window has not ended.
+            found.append(Transition(periods=watched.silent(at + part, listening_ns=0)))
+        begin += windows * W
+        expected.append(plain.feed(begin, severity, severity, severity / 6, (0.5, 0.5)))
+        found.append(watched.feed(begin, severity, severity, severity / 6, (0.5, 0.5)))
+    assert periods(found) == periods(expected)
+
+
 def test_the_same_window_again_changes_nothing() -> None:
     tracker = Tracker(RULES, FIELDS)
     first = feed(tracker, 0, 80)
@@ -147,9 +236,11 @@ def test_a_gap_across_a_restart_is_nobodys_silence() -> None:
     "state",
     [
         {},
-        {"last_ns": 1, "evidence": 0.0, "open": {"x": 1}, "run": None},
-        {"last_ns": "x", "evidence": 0.0, "open": None, "run": None},
-        {"last_ns": 1, "evidence": None, "open": None, "run": None},
+        {"last_ns": 1, "evidence": 0.0, "open": {"x": 1}, "run": None, "silence": None},
+        {"last_ns": "x", "evidence": 0.0, "open": None, "run": None, "silence": None},
+        {"last_ns": 1, "evidence": None, "open": None, "run": None, "silence": None},
+        {"last_ns": 1, "evidence": 0.0, "open": None, "run": None, "silence": ["x", 2]},
+        {"last_ns": 1, "evidence": 0.0, "open": None, "run": None},
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(state: dict[str, object]) -> None:

@@ -7,6 +7,8 @@ In the order in which a window passes them:
 - `feedback`: marks, and which windows they keep out of periods and of training.
 - `feedback_file`: a pipeline's marks on disk, beside its models.
 - `periods`: runs of anomalous windows, and silence.
+- `silence`: the silence of a whole pipeline, which is told once.
+- `notices`: what people should know of the data although it is not an anomaly.
 - `results`: the points that are written.
 - `drift`: whether a series still is as training saw it.
 - `events`: counts of what happened to windows and points, by reason.

@@ -4,7 +4,7 @@ Serving, and a shadow beside it, hand windows in and write what comes out. A bac
 rather than results, so they call the `Scorer` below it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from anomaly.models.model import Model
@@ -12,9 +12,12 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.drift import DriftMonitor
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
-from anomaly.scoring.periods import Rules
-from anomaly.scoring.results import Result, results
+from anomaly.scoring.notices import notice_result
+from anomaly.scoring.periods import NO_DATA, Period, Rules
+from anomaly.scoring.results import Result, period_result, results
 from anomaly.scoring.scorer import Scorer
+from anomaly.scoring.silence import JointSilence
+from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 from kapacitor_udf import Counters
 
@@ -33,6 +36,7 @@ class ScoringCore:
         self._events = events
         self._scorer = Scorer(pipeline, events, counters)
         self._drift = DriftMonitor(pipeline)
+        self._joint = JointSilence(self._scorer.rules.silence_ns)
 
     @property
     def rules(self) -> Rules:
@@ -50,11 +54,58 @@ class ScoringCore:
         Yields:
             Each scorable window's `score`, the `period`s that it made known, and `drift` when it is time for one.
         """
+        key = windows.key
         for scored in self._scorer.feed(model, windows, feedback):
-            yield from results(self._pipeline, windows.key, scored)
-            for drift in self._drift.feed(windows.key, scored):
+            yield from results(self._pipeline, key, scored, joint=self._joint.covers(key))
+            if any(period.reason == NO_DATA for period in scored.periods):
+                woken = self._joint.woke(key, scored.begin_ns)
+                if woken is not None:
+                    yield notice_result(self._pipeline, None, woken)
+            for drift in self._drift.feed(key, scored):
                 self._say_drift(drift)
                 yield drift
+
+    def silent(
+        self, model: Model | None, live: Sequence[Key], feedback: Feedback, *, watermark_ns: int, listening_ns: int
+    ) -> Iterator[Result]:
+        """Take into account which live series have had no window.
+
+        Args:
+            model: the model; without one nobody knows what is missing.
+            live: the series whose data are, or were, live, those included that have not had a window yet.
+            feedback: the marks; silence that begins during maintenance is not told.
+            watermark_ns: the time up to which all windows are known: the clock less the pipeline's lateness.
+            listening_ns: since when somebody listens.
+
+        Yields:
+            The `period`s that this made known, and the `notice` of a pipeline all of whose series are silent.
+        """
+        if model is None:
+            return
+        opened: list[tuple[Key, Period]] = []
+        for key in live:
+            for period in self._scorer.silent(key, watermark_ns, listening_ns, feedback):
+                if period.reason == NO_DATA:
+                    opened.append((key, period))
+                else:
+                    yield period_result(self._pipeline, key, period, model)
+        window_ns, silence_ns = self.rules.window_ns, self.rules.silence_ns
+        next_ns = watermark_ns // window_ns * window_ns
+        lasting = {key: silence for key in live if (silence := self._scorer.silence(key)) is not None}
+        others = [self._scorer.last_ns(key) for key in live if key not in lasting]
+        told = self._joint.look(
+            opened,
+            lasting,
+            live,
+            # The windows that would end the silence of these end with this one.
+            are_others_late=all(last_ns is None or next_ns - last_ns > silence_ns for last_ns in others),
+            now_ns=next_ns,
+        )
+        for joint, periods in ((False, told.alone), (True, told.joint)):
+            for key, period in periods:
+                yield period_result(self._pipeline, key, period, model, joint=joint)
+        if told.notice is not None:
+            yield notice_result(self._pipeline, None, told.notice)
 
     def _say_drift(self, drift: Result) -> None:
         if drift.fields["drifted"]:
@@ -69,9 +120,10 @@ class ScoringCore:
     def state(self, model: Model | None) -> dict[str, Any] | None:
         """Return the state of all series for JSON; None before the first window. `model` is the one that scores."""
         series = self._scorer.state()
-        return {"series": series, "drift": self._drift.state(model)} if series else None
+        return {"series": series, "drift": self._drift.state(model), "joint": self._joint.state()} if series else None
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken. Raises KeyError, TypeError or ValueError for a state of another pipeline."""
         self._scorer.restore(state["series"])
         self._drift.restore(state["drift"])
+        self._joint.restore(state["joint"])

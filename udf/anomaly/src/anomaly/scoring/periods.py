@@ -9,9 +9,11 @@ The rules, with W the window's length:
 - A window that reaches `close`, or keeps the evidence at its limit, prolongs an open period. A period begins with the
   first window of its run, and ends with the end of the last that prolonged it.
 - Other windows that last `merge` (or the same time without windows) close it.
-- A gap between two complete windows that is longer than `silence` closes an open period, and is itself a closed
-  period, with the reason `no data`, from the end of the one window to the begin of the other. It is known when data
-  returns.
+- A gap between two complete windows that is longer than `silence` closes an open period, and is itself a period with
+  the reason `no data`, from the end of the one window to the begin of the other. The next window makes it known, or the
+  watermark does so before (`Tracker.silent`), for a series whose data are live. The watermark is the time up to which
+  all windows are known. Either way the period's begin is the same. While the period is open, its end is the time up to
+  which the silence was certain when it was told.
 - Time that goes backwards closes an open period as it stands, and starts the series anew.
 
 Pure logic on integers of nanoseconds: no clock, no I/O.
@@ -134,11 +136,13 @@ class Transition:
         anomalous: whether the window belongs to a period, as far as is known by then.
         periods: the periods that it made known, oldest first.
         restarted: whether time went backwards.
+        ended_silence: whether the window ended a silence that was told while it lasted; `periods` then has its end.
     """
 
     anomalous: bool = False
     periods: list[Period] = field(default_factory=list)
     restarted: bool = False
+    ended_silence: bool = False
 
 
 class Tracker:
@@ -152,6 +156,8 @@ class Tracker:
         # While no period is open, these windows made the evidence.
         self._run: _Candidate | None = None
         self._evidence = 0.0
+        # The silence that `silent` has told, until data return.
+        self._silence: Period | None = None
         # After a restart nobody knows whether the data or the reader was away.
         self._resumed = False
 
@@ -159,6 +165,11 @@ class Tracker:
     def last_ns(self) -> int | None:
         """The begin of the last window, None before the first."""
         return self._last_ns
+
+    @property
+    def silence(self) -> Period | None:
+        """The silence that was told and still lasts; None while there is none."""
+        return self._silence
 
     @property
     def calm(self) -> bool:
@@ -190,8 +201,11 @@ class Tracker:
             if begin_ns < self._last_ns:
                 transition.restarted = True
                 self._close(transition)
+                self._end_silence(None, transition)
             else:
                 self._gap(begin_ns, self._last_ns + self._rules.window_ns, transition)
+        else:
+            self._end_silence(begin_ns, transition)
         self._last_ns, self._resumed = begin_ns, False
         proven = self._weigh(surprise)
         if self._open is None and (severity >= self._rules.open or surprise > _USUAL):
@@ -222,8 +236,45 @@ class Tracker:
             self._close(transition)
         if begin_ns - last_end_ns >= max(self._rules.merge_ns, 1):
             self._evidence, self._run = 0.0, None
-        if silent and not self._resumed:
-            transition.periods.append(Period(last_end_ns, begin_ns, "closed", 0.0, 0.0, 0, NO_DATA))
+        if self._silence is not None:
+            self._end_silence(begin_ns, transition)
+        elif silent and not self._resumed:
+            transition.periods.append(_silence(last_end_ns, begin_ns, "closed"))
+
+    def silent(self, watermark_ns: int, listening_ns: int) -> list[Period]:
+        """Take into account that no window has come, for a series whose data are live.
+
+        Whatever is told of this here, the next window would have told as well.
+
+        Args:
+            watermark_ns: the time up to which all windows are known: the clock less the pipeline's lateness.
+            listening_ns: since when somebody listens. Silence that began before counts only from then on, because
+                nobody knows what came before. Its period still begins with the end of the last known window.
+
+        Returns:
+            The periods that this made known, oldest first: the end of an open period, and the begin of a silence.
+        """
+        window_ns = self._rules.window_ns
+        # The begin of the earliest window that may still come.
+        next_ns = watermark_ns // window_ns * window_ns
+        first_ns = -(-listening_ns // window_ns) * window_ns
+        last_end_ns = first_ns if self._last_ns is None else self._last_ns + window_ns
+        is_silent = self._silence is None and next_ns - max(last_end_ns, first_ns) > self._rules.silence_ns
+        transition = Transition()
+        if self._open is not None and (is_silent or next_ns - self._open.end_ns >= max(self._rules.merge_ns, 1)):
+            self._close(transition)
+        if is_silent:
+            self._silence = _silence(last_end_ns, next_ns, "open")
+            transition.periods.append(self._silence)
+        return transition.periods
+
+    def _end_silence(self, begin_ns: int | None, transition: Transition) -> None:
+        """End a told silence with the begin of the window that came; None ends it as it stands."""
+        if self._silence is not None:
+            end_ns = self._silence.end_ns if begin_ns is None else max(begin_ns, self._silence.begin_ns)
+            transition.periods.append(_silence(self._silence.begin_ns, end_ns, "closed"))
+            transition.ended_silence = True
+            self._silence = None
 
     def _close(self, transition: Transition) -> None:
         if self._open is not None:
@@ -237,6 +288,7 @@ class Tracker:
             "evidence": self._evidence,
             "open": None if self._open is None else asdict(self._open),
             "run": None if self._run is None else asdict(self._run),
+            "silence": None if self._silence is None else [self._silence.begin_ns, self._silence.end_ns],
         }
 
     @classmethod
@@ -246,6 +298,9 @@ class Tracker:
         tracker._last_ns = None if state["last_ns"] is None else int(state["last_ns"])
         tracker._evidence = float(state["evidence"])
         tracker._open, tracker._run = (tracker._restored(state[name]) for name in ("open", "run"))
+        if state["silence"] is not None:
+            begin_ns, end_ns = (int(time_ns) for time_ns in state["silence"])
+            tracker._silence = _silence(begin_ns, end_ns, "open")
         tracker._resumed = True
         return tracker
 
@@ -256,3 +311,8 @@ class Tracker:
         if len(run.weights) != len(self._fields):
             raise ValueError(f"{len(run.weights)} weights for {len(self._fields)} fields")
         return run
+
+
+def _silence(begin_ns: int, end_ns: int, state: str) -> Period:
+    """Return a period without data."""
+    return Period(begin_ns, end_ns, state, 0.0, 0.0, 0, NO_DATA)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
-from anomaly.scoring.periods import Period
+from anomaly.scoring.periods import NO_DATA, Period
 from anomaly.scoring.scorer import ScoredWindow
 from anomaly.windows.arrays import Key
 
@@ -33,7 +33,9 @@ class Result:
     fields: Fields
 
 
-def results(pipeline: Pipeline, key: Key, scored: ScoredWindow, suffix: str = "") -> Iterator[Result]:
+def results(
+    pipeline: Pipeline, key: Key, scored: ScoredWindow, suffix: str = "", *, joint: bool | None = None
+) -> Iterator[Result]:
     """Describe a scored window as results.
 
     Args:
@@ -41,6 +43,7 @@ def results(pipeline: Pipeline, key: Key, scored: ScoredWindow, suffix: str = ""
         key: the series.
         scored: the window.
         suffix: the ending of the measurements' names; with one, the results are a shadow's.
+        joint: whether a notice of the whole pipeline told the silence that the window ended; None: nobody told it.
 
     Yields:
         The window's `score`, then the `period`s that it made known.
@@ -50,7 +53,20 @@ def results(pipeline: Pipeline, key: Key, scored: ScoredWindow, suffix: str = ""
     shadow: Fields = {"shadow": True} if suffix else {}
     yield Result(f"score{suffix}", tags, scored.begin_ns, _score(pipeline, scored) | shadow)
     for period in scored.periods:
-        yield Result(f"period{suffix}", tags, period.begin_ns, _period(period, scored.model) | shadow)
+        yield Result(f"period{suffix}", tags, period.begin_ns, _period(period, scored.model, joint=joint) | shadow)
+
+
+def period_result(pipeline: Pipeline, key: Key, period: Period, model: Model, *, joint: bool = False) -> Result:
+    """Describe a period that no window made known as a result.
+
+    Args:
+        pipeline: the pipeline.
+        key: the series.
+        period: the period.
+        model: the model that scores.
+        joint: whether a notice of the whole pipeline tells the silence.
+    """
+    return Result("period", series_tags(pipeline, key), period.begin_ns, _period(period, model, joint=joint))
 
 
 def series_tags(pipeline: Pipeline, key: Key) -> dict[str, str]:
@@ -78,8 +94,8 @@ def _score(pipeline: Pipeline, scored: ScoredWindow) -> Fields:
     return fields
 
 
-def _period(period: Period, model: Model) -> Fields:
-    return {
+def _period(period: Period, model: Model, *, joint: bool | None) -> Fields:
+    fields: Fields = {
         "begin_ms": period.begin_ns // 1_000_000,
         "end_ms": period.end_ns // 1_000_000,
         "state": period.state,
@@ -89,3 +105,4 @@ def _period(period: Period, model: Model) -> Fields:
         "reason": period.reason,
         "model": model.version,
     }
+    return fields if joint is None or period.reason != NO_DATA else {**fields, "joint": joint}

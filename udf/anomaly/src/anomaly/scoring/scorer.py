@@ -18,7 +18,7 @@ from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
-from anomaly.scoring.periods import Period, Rules, Tracker, Transition, rules
+from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import Scorable, scorable_windows
 from anomaly.windows.series import SeriesWindows
@@ -58,16 +58,19 @@ class _SeriesState:
         version: the model that the follower belongs to.
         follower: the detector on the series; None before the first window.
         saved: the follower's state in a snapshot, until a follower is made from it.
+        is_silence_told: whether the silence that lasts was told; during maintenance it is not.
     """
 
     tracker: Tracker
     version: str | None = None
     follower: Follower | None = None
     saved: Any = None
+    is_silence_told: bool = False
 
     def state(self) -> list[Any]:
         """Return the state for JSON."""
-        return [self.tracker.state(), self.version, self.saved if self.follower is None else self.follower.state()]
+        saved = self.saved if self.follower is None else self.follower.state()
+        return [self.tracker.state(), self.version, saved, self.is_silence_told]
 
 
 class Scorer:
@@ -123,7 +126,7 @@ class Scorer:
                 return
         verdicts = model.judge(self._follower(series, key, model), key, windows.begin_ns, windows.values)
         for begin_ns, verdict in zip(windows.begin_ns.tolist(), verdicts, strict=True):
-            yield self._track(key, series.tracker, begin_ns, model, verdict, feedback)
+            yield self._track(key, series, begin_ns, model, verdict, feedback)
             self._events.add("scored windows", 1)
 
     def _count(self, windows: SeriesWindows, scorable: Scorable[SeriesWindows]) -> None:
@@ -155,8 +158,9 @@ class Scorer:
         return series.follower
 
     def _track(
-        self, key: Key, tracker: Tracker, begin_ns: int, model: Model, verdict: Verdict, feedback: Feedback | None
+        self, key: Key, series: _SeriesState, begin_ns: int, model: Model, verdict: Verdict, feedback: Feedback | None
     ) -> ScoredWindow:
+        tracker = series.tracker
         last_ns = tracker.last_ns
         mark = None if feedback is None else feedback.suppressor(key, begin_ns, verdict, model.learned)
         suppressed = None if mark is None else mark.id
@@ -167,8 +171,38 @@ class Scorer:
                 1,
                 f"time of {series_name(key)} went back from {last_ns} to {begin_ns} ns: its periods start anew",
             )
-        periods = transition.periods if feedback is None else feedback.countable(key, transition.periods)
+        if transition.ended_silence:
+            periods = [each for each in transition.periods if each.reason != NO_DATA or series.is_silence_told]
+        else:
+            periods = transition.periods if feedback is None else feedback.countable(key, transition.periods)
         return ScoredWindow(begin_ns, model, verdict, transition.anomalous, periods, suppressed)
+
+    def silent(self, key: Key, watermark_ns: int, listening_ns: int, feedback: Feedback | None = None) -> list[Period]:
+        """Take into account that no window of a live series has come.
+
+        Args:
+            key: the series, which need not have had a window.
+            watermark_ns: the time up to which all windows are known.
+            listening_ns: since when somebody listens.
+            feedback: the marks; silence that begins during maintenance is not told. None: there are none.
+
+        Returns:
+            The periods that this made known, oldest first.
+        """
+        series = self._series[key]
+        periods = series.tracker.silent(watermark_ns, listening_ns)
+        counted = periods if feedback is None else feedback.countable(key, periods)
+        if series.tracker.silence in periods:
+            series.is_silence_told = series.tracker.silence in counted
+        return counted
+
+    def silence(self, key: Key) -> Period | None:
+        """Return the silence of a series that lasts and was made known; None while there is none."""
+        return self._series[key].tracker.silence if key in self._series else None
+
+    def last_ns(self, key: Key) -> int | None:
+        """Return the begin of the last scored window of a series; None before the first."""
+        return self._series[key].tracker.last_ns if key in self._series else None
 
     def calm(self, key: Key) -> bool:
         """Return whether no period of a series is open or about to open, so that its past no longer matters."""
@@ -191,9 +225,14 @@ class Scorer:
         self._series.replace(
             (
                 tuple(key),
-                _SeriesState(Tracker.from_state(self._rules, self._pipeline.fields, tracker), version, saved=saved),
+                _SeriesState(
+                    Tracker.from_state(self._rules, self._pipeline.fields, tracker),
+                    version,
+                    saved=saved,
+                    is_silence_told=bool(is_silence_told),
+                ),
             )
-            for key, tracker, version, saved in state
+            for key, tracker, version, saved, is_silence_told in state
         )
 
 

@@ -28,7 +28,7 @@ from kapacitor_udf import Batch, BatchHandler, Context, Point, PointSink, Reject
 class AnomalyHandler(BatchHandler[PointSink]):
     """Scores each window of each series with the pipeline's current model, and keeps the series' periods."""
 
-    snapshot_version = 2
+    snapshot_version = 3
     # New models and marks are noticed, and counts are told, while no window ends, too.
     tick_seconds = 5.0
 
