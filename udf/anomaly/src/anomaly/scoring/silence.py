@@ -1,9 +1,9 @@
 """The silence of a whole pipeline: one notice instead of one alert for each of its series.
 
-Each series' silence is a period of its own. Where all live series of a pipeline are silent, the cause is most likely one
-(a network, a broker, the writer), so one notice of the kind `silence` tells it, and the periods that it covers say so in
-their field `joint`. Series rarely stop within the same window. So the first of them wait for one window if all others
-are about to follow.
+Each series' silence is a period of its own. Where all live series of a pipeline are silent, the cause is most likely
+one (a network, a broker, the writer), so one notice of the kind `silence` tells it, and the periods that it covers say
+so in their field `joint`. Series rarely stop within the same window. So the first of them wait for one window if all
+others are about to follow.
 
 A series that stays silent although others are back is told by itself after another `periods.silence`.
 """
