@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kapacitor_udf import STREAM, UDF, Context, FieldsHandler, Rows, run
+from kapacitor_udf import STREAM, UDF, Context, FieldRows, FieldsHandler, run
 
 
 class Echo(FieldsHandler):
@@ -11,7 +11,7 @@ class Echo(FieldsHandler):
     def __init__(self, context: Context) -> None:
         super().__init__(context, fields=[], adds={})
 
-    def add_fields(self, rows: Rows) -> Mapping[str, list[float]]:
+    def add_fields(self, rows: FieldRows) -> Mapping[str, list[float]]:
         """Return no fields."""
         return {}
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from kapacitor_udf import STREAM, UDF, Context, FieldsHandler, Rows, run
+from kapacitor_udf import STREAM, UDF, Context, FieldRows, FieldsHandler, run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ class Score(FieldsHandler):
         with np.load(_MODEL) as arrays:
             self._forest = IsolationForest.from_arrays(arrays)
 
-    def add_fields(self, rows: Rows) -> "Mapping[str, NDArray[np.float64]]":
+    def add_fields(self, rows: FieldRows) -> "Mapping[str, NDArray[np.float64]]":
         """The scores."""
         return {"score": self._forest.score(rows.values)}
 

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 
-from kapacitor_udf import INT, STREAM, STRING, UDF, Context, FieldsHandler, Option, Rows, run
+from kapacitor_udf import INT, STREAM, STRING, UDF, Context, FieldRows, FieldsHandler, Option, run
 
 
 class Deviation(FieldsHandler):
@@ -25,7 +25,7 @@ class Deviation(FieldsHandler):
         super().__init__(context, fields=[context.options["field"]], adds={self.name: float})
         self.state = self.groups.state(shape=(2,), dtype=float, fill=math.nan)  # mean and variance
 
-    def add_fields(self, rows: Rows) -> Mapping[str, list[float]]:
+    def add_fields(self, rows: FieldRows) -> Mapping[str, list[float]]:
         """Compute the deviations, and take the values into account.
 
         Args:

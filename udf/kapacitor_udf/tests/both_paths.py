@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,17 +12,20 @@ from kapacitor_udf import (
     UDF,
     Context,
     Counters,
+    FieldRows,
     FieldsHandler,
     Point,
     PointSink,
     Rejected,
-    Rows,
     StreamHandler,
     _compiled,
     _peer,
     _row_codec,
+    _row_decoder,
     _uncompiled,
 )
+from kapacitor_udf._framing import FrameReader, PointRun
+from kapacitor_udf._group_numbers import TagNumbers
 from kapacitor_udf._log import Log
 from kapacitor_udf._receiver import Receiver
 from kapacitor_udf._worker import Worker
@@ -61,7 +65,7 @@ class ByRows(FieldsHandler):
     def __init__(self, context: Context) -> None:
         super().__init__(context, fields=WANTED, adds={"sum": float, "odd": bool, "lower": int, "ä": str})
 
-    def add_fields(self, rows: Rows) -> dict[str, Any]:
+    def add_fields(self, rows: FieldRows) -> dict[str, Any]:
         added = [answers(row, time) for row, time in zip(rows.values.tolist(), rows.times.tolist(), strict=True)]
         return {name: [each[name] for each in added] for name in added[0]}
 
@@ -95,3 +99,24 @@ def assert_same(frames: bytes) -> None:
             patch.setattr(_row_codec, "Scanner", loops.Scanner)
             patch.setattr(_row_codec, "Appender", loops.Appender)
             assert talk(ByRows, frames) == expected, f"{loops.__name__}: {frames.hex()}"
+
+
+def assert_same_rows(frames: bytes) -> None:
+    """Rows are the same, with and without the compiled part."""
+    compiled, uncompiled = (rows_of(frames, loops) for loops in LOOPS)
+    assert compiled == uncompiled, frames.hex()
+
+
+def rows_of(frames: bytes, loops: ModuleType) -> list[Any]:
+    """What a `RowsHandler` sees of the runs of points in these bytes, and how many points cannot be decoded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_row_decoder, "TagScanner", loops.TagScanner)
+        groups = TagNumbers(most=1000)
+        decoder = _row_decoder.RowDecoder(WANTED, ("host", "", "é"), groups)
+        seen: list[Any] = []
+        for run in FrameReader(2**20).feed(frames):
+            if isinstance(run, PointRun):
+                rows, refused = decoder.decode(run.frames, run.count)
+                arrays = (rows.times, rows.values, rows.groups, rows.identities, rows.unusable)
+                seen.append(([array.tobytes() for array in arrays], list(groups), list(map(str, refused))))
+        return seen

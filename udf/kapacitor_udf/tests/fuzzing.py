@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Iterator
 
-from both_paths import assert_same
+from both_paths import assert_same, assert_same_rows
 from kapacitor_udf import Point, _peer
 from kapacitor_udf import wire_pb2 as wire
 from kapacitor_udf._framing import frame
@@ -80,6 +80,7 @@ def main() -> None:
     for number, frames in cases(options.seed, options.first):
         try:
             assert_same(frames)
+            assert_same_rows(frames)
         except BaseException:
             print(f"case {number} of seed {options.seed}: {frames.hex()}")
             raise

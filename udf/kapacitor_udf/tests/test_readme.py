@@ -38,3 +38,12 @@ def test_the_example_of_the_fast_path_works(monkeypatch: Any) -> None:
     with Harness(udf, {"limit": 2.0}) as harness:
         out = harness.feed([Point(n, {"volt": 1.0, "ampere": n}) for n in (1, 2, 3)])
     assert [point.fields for point in out] == [{"volt": 1.0, "ampere": 3, "power": 3.0}]
+
+
+def test_the_example_of_rows_works(monkeypatch: Any) -> None:
+    with Harness(declared("Counts the points", monkeypatch)) as harness:
+        out = harness.feed([Point(n, {"usage": 1.0}, {"host": "ab"[n % 2]}) for n in range(300)])
+    assert [(point.time, point.tags, point.fields) for point in out] == [
+        (198, {"host": "a"}, {"points": 100}),
+        (199, {"host": "b"}, {"points": 100}),
+    ]

@@ -19,12 +19,12 @@ from kapacitor_udf import (
     UDF,
     Context,
     Counters,
+    FieldRows,
     FieldsHandler,
     InitError,
     Point,
     PointSink,
     Rejected,
-    Rows,
     _questions,
     _row_codec,
     compiled,
@@ -32,7 +32,7 @@ from kapacitor_udf import (
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
 from kapacitor_udf._framing import frame
-from kapacitor_udf._group_numbers import GroupNumbers
+from kapacitor_udf._group_numbers import GroupIDs
 from kapacitor_udf.testing import Harness
 
 # Both paths
@@ -91,7 +91,7 @@ class Scores(FieldsHandler):
         super().__init__(context, fields=["a", "b"], adds={"score": float, "rank": int, "high": bool, "word": str})
         self.sizes: list[int] = []
 
-    def add_fields(self, rows: Rows) -> dict[str, Any]:
+    def add_fields(self, rows: FieldRows) -> dict[str, Any]:
         self.sizes.append(len(rows))
         a, b = rows.values.T
         if (a == 13).any():
@@ -134,7 +134,7 @@ def test_what_has_arrived_is_handled_at_once_with_a_number_for_each_group(harnes
     assert harness.handler.sizes == [5]
     assert [each.fields["rank"] for each in out] == [0, 1, 0, 2, 1]
     assert list(harness.handler.groups) == [("host=x", 0), ("host=y", 1), ("host=z", 2)]
-    assert harness.handler.groups.name(1) == "host=y"
+    assert harness.handler.groups.key(1) == "host=y"
 
 
 def test_a_tag_may_be_of_any_length(harness: Harness) -> None:
@@ -198,7 +198,7 @@ def test_unknown_fields_pass_through_the_compiled_part() -> None:
 
 
 def test_the_arrays_are_not_for_writing(harness: Harness) -> None:
-    def add_fields(rows: Rows) -> dict[str, Any]:
+    def add_fields(rows: FieldRows) -> dict[str, Any]:
         rows.values[0] = 5
         return {}
 
@@ -222,7 +222,7 @@ def test_the_arrays_are_not_for_writing(harness: Harness) -> None:
 )
 def test_what_cannot_be_added_is_named(loops: ModuleType, wrong: dict[str, Any], says: str) -> None:
     class Wrong(Scores):
-        def add_fields(self, rows: Rows) -> dict[str, Any]:
+        def add_fields(self, rows: FieldRows) -> dict[str, Any]:
             return {"score": 1.0, "rank": 1, "high": True, "word": "x", **wrong}
 
     with Harness(udf(Wrong)) as harness, pytest.raises((TypeError, ValueError), match=says):
@@ -231,7 +231,7 @@ def test_what_cannot_be_added_is_named(loops: ModuleType, wrong: dict[str, Any],
 
 def test_what_is_no_mapping_of_fields_is_named() -> None:
     class Nothing(Scores):
-        def add_fields(self, rows: Rows) -> Any:
+        def add_fields(self, rows: FieldRows) -> Any:
             return None
 
     with Harness(udf(Nothing)) as harness, pytest.raises(TypeError, match="None was given, expected the fields"):
@@ -240,7 +240,7 @@ def test_what_is_no_mapping_of_fields_is_named() -> None:
 
 def test_one_value_for_all_rows_and_values_that_add_nothing(loops: ModuleType) -> None:
     class Same(Scores):
-        def add_fields(self, rows: Rows) -> dict[str, Any]:
+        def add_fields(self, rows: FieldRows) -> dict[str, Any]:
             return {"score": np.nan, "rank": 7, "high": True, "word": [None, "ü"]}
 
     with Harness(udf(Same)) as harness:
@@ -253,7 +253,7 @@ def test_one_value_for_all_rows_and_values_that_add_nothing(loops: ModuleType) -
 @pytest.mark.parametrize("extreme", [-(2**63), -1, 0, 127, 128, 2**63 - 1])
 def test_integers_of_any_size_are_added(loops: ModuleType, extreme: int) -> None:
     class Extreme(Scores):
-        def add_fields(self, rows: Rows) -> dict[str, Any]:
+        def add_fields(self, rows: FieldRows) -> dict[str, Any]:
             return {"score": -0.0, "rank": [extreme], "high": False, "word": ["x" * 200]}
 
     with Harness(udf(Extreme)) as harness:
@@ -265,7 +265,7 @@ def test_incomplete_points_are_taken_where_a_handler_says_so(loops: ModuleType) 
     class Patient(Scores):
         accepts_incomplete = True
 
-        def add_fields(self, rows: Rows) -> dict[str, Any]:
+        def add_fields(self, rows: FieldRows) -> dict[str, Any]:
             return {"score": np.isnan(rows.values).sum(axis=1), "rank": 0, "high": False, "word": None}
 
     with Harness(udf(Patient)) as harness:
@@ -278,7 +278,7 @@ def test_no_fields_and_nothing_added_is_an_echo(loops: ModuleType) -> None:
         def __init__(self, context: Context) -> None:
             super().__init__(context, fields=[], adds={})
 
-        def add_fields(self, rows: Rows) -> dict[str, Any]:
+        def add_fields(self, rows: FieldRows) -> dict[str, Any]:
             return {}
 
     given = [point(1, a=1, b="x"), point(2, b=True)]
@@ -309,7 +309,7 @@ class Counts(FieldsHandler):
         super().__init__(context, fields=[], adds={"count": int})
         self.counts = self.groups.state((), np.int64, 0)
 
-    def add_fields(self, rows: Rows) -> dict[str, Any]:
+    def add_fields(self, rows: FieldRows) -> dict[str, Any]:
         counted = []
         for group in rows.groups:
             self.counts.values[group] += 1
@@ -373,7 +373,7 @@ def test_groups_of_long_names_make_room_for_each_other(loops: ModuleType) -> Non
 def test_silent_groups_are_forgotten() -> None:
     now = 0.0
     counters = Counters()
-    groups = GroupNumbers(most=100, ttl=60.0, counters=counters, clock=lambda: now)
+    groups = GroupIDs(most=100, ttl=60.0, counters=counters, clock=lambda: now)
     state = groups.state((2,), np.float64, -1)
     a, b = groups.number("a"), groups.number("b")
     state.values[a] = 5
@@ -390,7 +390,7 @@ def test_silent_groups_are_forgotten() -> None:
 
 def test_bounds_that_leave_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="most is 0, expected at least 1 group"):
-        GroupNumbers(most=0)
+        GroupIDs(most=0)
 
 
 # Init
@@ -442,7 +442,7 @@ def test_a_handler_must_say_what_it_adds() -> None:
 
 def test_rejections_of_a_row_are_those_of_a_point() -> None:
     places = np.zeros(3, np.int64)
-    rows = Rows(
+    rows = FieldRows(
         np.zeros(3, np.int64), np.zeros((3, 0)), places, np.ones(3, bool), _row_codec.Source(b"", places, places, {})
     )
     rows.reject(np.array([True, False, True]), "late", "by an hour")

@@ -14,7 +14,8 @@ The modules in the order in which a point passes them. Only those that are marke
 - `_handling`*: takes units, drives the worker, and writes results to `_output`*.
 - `_worker`: hands units to `_data_steps` or `_questions`, which call the handler behind a `_guard`.
 - `_wire`: decodes and encodes messages, by `wire_pb2`, which is generated from `wire.proto`.
-- `_rows`, `_row_codec`, `_group_numbers`: the fast path of a `FieldsHandler`.
+- `_rows`, `_row_codec`, `_row_decoder`, `_group_numbers`, `_identity`: the fast path of a `FieldsHandler`, and of a
+  `RowsHandler`.
 - `_snapshots`: wraps a handler's state so that a foreign one is refused.
 - `_heartbeat`*: answers keepalives, and emits `_metrics`.
 
@@ -30,11 +31,11 @@ from ._data import BATCH, STREAM, Batch, EdgeType, FieldValue, Point
 from ._declaration import BOOL, DOUBLE, DURATION, INT, STRING, UDF, Metrics, Option, ValueType
 from ._errors import DeclarationError, InitError, Rejected, UDFError
 from ._groups import Groups
-from ._handlers import BatchHandler, BatchSink, Context, FieldsHandler, Handler, PointSink, StreamHandler
+from ._handlers import BatchHandler, BatchSink, Context, FieldsHandler, Handler, PointSink, RowsHandler, StreamHandler
 from ._limits import Limits
 from ._loops import compiled
 from ._process import run
-from ._rows import Rows
+from ._rows import FieldRows, Rows
 from ._server import serve
 
 __version__ = "0.1.0"
@@ -55,6 +56,7 @@ __all__ = [
     "Counters",
     "DeclarationError",
     "EdgeType",
+    "FieldRows",
     "FieldValue",
     "FieldsHandler",
     "Groups",
@@ -67,6 +69,7 @@ __all__ = [
     "PointSink",
     "Rejected",
     "Rows",
+    "RowsHandler",
     "StreamHandler",
     "UDFError",
     "ValueType",

@@ -21,6 +21,23 @@ class Scanner:
         plain: npt.NDArray[np.uint8],
     ) -> None: ...
 
+class TagScanner:
+    def __init__(self, wanted: Sequence[bytes], tags: Sequence[bytes]) -> None: ...
+    def scan(
+        self,
+        frames: bytes,
+        numbers: dict[bytes, int],
+        number: Callable[[bytes], int],
+        times: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float64],
+        groups: npt.NDArray[np.int64],
+        identities: npt.NDArray[np.uint64],
+        unusable: npt.NDArray[np.int64],
+        starts: npt.NDArray[np.int64],
+        stops: npt.NDArray[np.int64],
+        plain: npt.NDArray[np.uint8],
+    ) -> None: ...
+
 class Appender:
     def __init__(self, columns: Sequence[tuple[int, bytes]]) -> None: ...
     def append(

@@ -5,19 +5,21 @@ Anything may arrive, so nothing here trusts a length. Every index is checked twi
 compared with the number of bytes that are left, and this check decides. Where a byte is read, Cython's own bounds
 checks turn a mistake in this file into an IndexError. Only buffers are written to, and their bounds are checked as well.
 
-One decoder is right by definition, protobuf's own. This one only recognises *plain* points, whose fields can be read,
-and added to, without it. A point is plain if all of this holds:
+One decoder is right by definition, protobuf's own. This one only recognises *plain* points, which can be read without
+it. A point is plain if all of this holds:
 
 - The message holds one point and nothing else.
 - Its parts are known ones in the form in which every protobuf library writes them, or unknown ones that can be skipped.
-- Its texts are UTF-8, and its floats are finite.
-- It has a field, and none of the fields that are to be added.
+- Its texts are UTF-8.
+- For a `Scanner`: its floats are finite, and it has a field, and none of the fields that are to be added.
+- For a `TagScanner`: it has at most 64 tags, and none of them twice.
 
 Everything that is not plain, malformed or just unusual, is left to protobuf.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.math cimport NAN, isfinite
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
@@ -57,6 +59,8 @@ cdef enum:
 
 cdef enum:
     LONGEST_LENGTH = 5  # bytes of a frame's length
+    LARGEST_VARINT = 10  # bytes of any number
+    MOST_TAGS = 64  # of a plain point
 
 # Kapacitor takes a name that is in several maps for the largest of these.
 cdef enum Rank:
@@ -178,53 +182,34 @@ cdef class Names:
         return -1
 
 
-cdef class Scanner:
-    """Finds the wanted fields in plain points; `_uncompiled` explains `scan`."""
+cdef class PointReader:
+    """Reads one plain point at a time; those that derive from it use what was read."""
 
     cdef Names wanted, added
-    cdef bint incomplete
-    # The contents of the last message.
+    # Whether a float that is not finite leaves its point plain.
+    cdef bint any_float
+    # The contents of the last message: `ranks` tells of what type each wanted field is, `numbers` what its value is.
     cdef int64_t time
     cdef Py_ssize_t group_start, group_stop, entries
     cdef double[::1] numbers
     cdef uint8_t[::1] ranks
 
-    def __init__(self, wanted, added, bint incomplete):
+    def __init__(self, wanted, added, bint any_float):
         self.wanted = Names(wanted)
         self.added = Names(added)
-        self.incomplete = incomplete
+        self.any_float = any_float
         # Each has one place more than needed, as an empty array is not a buffer.
         self.numbers = array("d", bytes(8 * (len(wanted) + 1)))
         self.ranks = bytearray(len(wanted) + 1)
 
-    def scan(
-        self, bytes frames, dict numbers, number,
-        int64_t[::1] times, double[:, ::1] values, int64_t[::1] groups,
-        int64_t[::1] starts, int64_t[::1] stops, uint8_t[::1] plain,
-    ):
-        cdef const uint8_t[::1] data = frames
-        cdef Py_ssize_t at = 0, stop, row, column
-        cdef bytes group
-        for row in range(times.shape[0]):
-            stop = frame_stop(data, &at)
-            starts[row] = at
-            stops[row] = stop
-            plain[row] = self.read(data, at, stop)
-            if plain[row]:
-                times[row] = self.time
-                for column in range(self.wanted.count):
-                    values[row, column] = self.numbers[column]
-                group = b""
-                if self.group_stop > self.group_start:
-                    group = PyBytes_FromStringAndSize(
-                        <const char*>&data[self.group_start], self.group_stop - self.group_start
-                    )
-                found = numbers.get(group)
-                groups[row] = number(group) if found is None else found
-            at = stop
+    cdef bint tag(
+        self, const uint8_t[::1] data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t start, Py_ssize_t stop
+    ) except -1:
+        """Take a tag, whose key and value are at these places. Returns whether it is plain."""
+        return True
 
     cdef bint read(self, const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop) except -1:
-        """Read a message. Returns whether it is a plain point that has all wanted fields, if it must have them."""
+        """Read a message. Returns whether it is a plain point."""
         cdef Py_ssize_t at = start + 2, end, column
         cdef uint64_t tag, size
         if stop - start < 2 or data[start] != POINT_0 or data[start + 1] != POINT_1:
@@ -273,13 +258,6 @@ cdef class Scanner:
                 return False
             if at < 0 or at > stop:
                 return False
-        if not self.entries:
-            return False
-        for column in range(self.wanted.count):
-            if self.ranks[column] != IS_INTEGER and self.ranks[column] != IS_DOUBLE:
-                if not self.incomplete:
-                    return False
-                self.numbers[column] = float("nan")
         return True
 
     cdef bint entry(self, const uint8_t[::1] data, uint64_t tag, Py_ssize_t at, Py_ssize_t stop) except -1:
@@ -305,8 +283,8 @@ cdef class Scanner:
                 return False
             for i in range(8):
                 bits |= <uint64_t>data[at + i] << (8 * i)
-            if bits >> 52 & 0x7FF == 0x7FF:
-                return False  # not finite
+            if bits >> 52 & 0x7FF == 0x7FF and not self.any_float:
+                return False
             memcpy(&value, &bits, sizeof(value))
             rank = IS_DOUBLE
         elif tag == INTEGER or tag == BOOLEAN:
@@ -325,7 +303,7 @@ cdef class Scanner:
                 return False
             rank = IS_STRING
         if tag == TAG:
-            return True
+            return self.tag(data, begin, end, at, stop)
         self.entries += 1
         if self.added.find(data, begin, end) >= 0:
             return False
@@ -334,6 +312,183 @@ cdef class Scanner:
             self.ranks[column] = rank
             self.numbers[column] = value
         return True
+
+
+cdef class Scanner(PointReader):
+    """Finds the wanted fields in plain points; `_uncompiled` explains `scan`."""
+
+    cdef bint incomplete
+
+    def __init__(self, wanted, added, bint incomplete):
+        PointReader.__init__(self, wanted, added, False)
+        self.incomplete = incomplete
+
+    def scan(
+        self, bytes frames, dict numbers, number,
+        int64_t[::1] times, double[:, ::1] values, int64_t[::1] groups,
+        int64_t[::1] starts, int64_t[::1] stops, uint8_t[::1] plain,
+    ):
+        cdef const uint8_t[::1] data = frames
+        cdef Py_ssize_t at = 0, stop, row, column
+        cdef bytes group
+        for row in range(times.shape[0]):
+            stop = frame_stop(data, &at)
+            starts[row] = at
+            stops[row] = stop
+            plain[row] = self.read(data, at, stop) and self.is_complete()
+            if plain[row]:
+                times[row] = self.time
+                for column in range(self.wanted.count):
+                    values[row, column] = self.numbers[column]
+                group = b""
+                if self.group_stop > self.group_start:
+                    group = PyBytes_FromStringAndSize(
+                        <const char*>&data[self.group_start], self.group_stop - self.group_start
+                    )
+                found = numbers.get(group)
+                groups[row] = number(group) if found is None else found
+            at = stop
+
+    cdef bint is_complete(self) except -1:
+        """Whether the point has a field, and all wanted ones if it must have them. Sets missing ones to NaN."""
+        cdef Py_ssize_t column
+        if not self.entries:
+            return False
+        for column in range(self.wanted.count):
+            if self.ranks[column] != IS_INTEGER and self.ranks[column] != IS_DOUBLE:
+                if not self.incomplete:
+                    return False
+                self.numbers[column] = NAN
+        return True
+
+
+cdef class TagScanner(PointReader):
+    """Finds the wanted fields and tags in plain points; `_uncompiled` explains `scan`."""
+
+    cdef Names tags
+    # The tags of the last message: where the values of wanted ones are, hashes of all keys, and the point's identity.
+    cdef Py_ssize_t[::1] begins, ends
+    cdef uint64_t[::1] keys
+    cdef Py_ssize_t count
+    cdef uint64_t identity
+    # A group's name while it is put together.
+    cdef uint8_t[::1] name
+
+    def __init__(self, wanted, tags):
+        PointReader.__init__(self, wanted, [], True)
+        self.tags = Names(tags)
+        self.begins = array("q", bytes(8 * (len(tags) + 1)))
+        self.ends = array("q", bytes(8 * (len(tags) + 1)))
+        self.keys = array("Q", bytes(8 * MOST_TAGS))
+        self.name = bytearray(64)
+
+    def scan(
+        self, bytes frames, dict numbers, number,
+        int64_t[::1] times, double[:, ::1] values, int64_t[::1] groups,
+        uint64_t[::1] identities, int64_t[::1] unusable,
+        int64_t[::1] starts, int64_t[::1] stops, uint8_t[::1] plain,
+    ):
+        cdef const uint8_t[::1] data = frames
+        cdef Py_ssize_t at = 0, stop, row, column, which
+        cdef uint8_t rank
+        cdef double value
+        cdef bytes group
+        for row in range(times.shape[0]):
+            stop = frame_stop(data, &at)
+            starts[row] = at
+            stops[row] = stop
+            self.count = 0
+            self.identity = 0
+            for which in range(self.tags.count):
+                self.begins[which] = self.ends[which] = 0
+            plain[row] = self.read(data, at, stop)
+            if plain[row]:
+                times[row] = self.time
+                identities[row] = self.identity
+                for column in range(self.wanted.count):
+                    rank, value = self.ranks[column], self.numbers[column]
+                    if rank != IS_INTEGER and rank != IS_DOUBLE or not isfinite(value):
+                        value = NAN
+                        unusable[row] += rank != MISSING
+                    values[row, column] = value
+                group = self.group(data)
+                found = numbers.get(group)
+                groups[row] = number(group) if found is None else found
+            at = stop
+
+    cdef bint tag(
+        self, const uint8_t[::1] data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t start, Py_ssize_t stop
+    ) except -1:
+        cdef Py_ssize_t which
+        cdef uint64_t key = mixed(<uint64_t>(end - begin))
+        key = mixed_text(data, begin, end, key)
+        # A key that is there twice is left to protobuf, and so are more tags than there is room for.
+        for which in range(self.count):
+            if self.keys[which] == key:
+                return False
+        if self.count == MOST_TAGS:
+            return False
+        self.keys[self.count] = key
+        self.count += 1
+        if start == stop:
+            return True  # an empty tag is a missing one
+        self.identity += mixed_text(data, start, stop, mixed(key ^ <uint64_t>(stop - start)))
+        which = self.tags.find(data, begin, end)
+        if which >= 0:
+            self.begins[which] = start
+            self.ends[which] = stop
+        return True
+
+    cdef bytes group(self, const uint8_t[::1] data):
+        """The group's name: of each wanted tag, the length of its value and the value."""
+        cdef Py_ssize_t which, size, needed = 0, at = 0
+        cdef uint64_t number
+        for which in range(self.tags.count):
+            needed += LARGEST_VARINT + self.ends[which] - self.begins[which]
+        if needed > self.name.shape[0]:
+            self.name = bytearray(2 * needed)
+        for which in range(self.tags.count):
+            size = self.ends[which] - self.begins[which]
+            number = <uint64_t>size
+            while number > 0x7F:
+                self.name[at] = number & 0x7F | 0x80
+                at += 1
+                number >>= 7
+            self.name[at] = <uint8_t>number
+            at += 1
+            if size:
+                if size > self.name.shape[0] - at or self.ends[which] > data.shape[0]:
+                    raise IndexError("out of bounds")
+                memcpy(&self.name[at], &data[self.begins[which]], size)
+                at += size
+        return PyBytes_FromStringAndSize(<const char*>&self.name[0], at)
+
+
+cdef inline uint64_t mixed(uint64_t number) noexcept:
+    """Another number of 64 bits, as `_identity` explains."""
+    number ^= number >> 32
+    number *= <uint64_t>0xD6E8FEB86659FD93
+    number ^= number >> 32
+    number *= <uint64_t>0xD6E8FEB86659FD93
+    return number ^ number >> 32
+
+
+cdef inline uint64_t mixed_text(const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop, uint64_t into) except? 0:
+    """A number that depends on another one and on a text, as `_identity` explains."""
+    cdef uint64_t word
+    cdef int i
+    while stop - start >= 8:
+        word = 0
+        for i in range(8):
+            word |= <uint64_t>data[start + i] << (8 * i)
+        into = mixed(into ^ word)
+        start += 8
+    if start < stop:
+        word = 0
+        for i in range(<int>(stop - start)):
+            word |= <uint64_t>data[start + i] << (8 * i)
+        into = mixed(into ^ word)
+    return into
 
 
 cdef class Appender:

@@ -8,14 +8,14 @@ handler may have changed the objects before it raised. Data that this UDF does n
 from collections.abc import Iterator
 
 from ._data import BATCH, STREAM, EdgeType, Point
-from ._errors import MalformedError
+from ._errors import MalformedError, Rejected
 from ._framing import PointRun
 from ._guard import Guard
-from ._handlers import FieldsHandler, PointSink, StreamHandler
+from ._handlers import FieldsHandler, PointSink, RowsHandler, StreamHandler
 from ._life import LifeState, Said
 from ._loops import split
 from ._receiver import RawBatch
-from ._rows import Rows
+from ._rows import FieldRows, Rows
 from ._wire import decode_batch, decode_point
 
 
@@ -37,6 +37,9 @@ class DataSteps:
         guard = self._guard
         handler = guard.handler
         if isinstance(handler, FieldsHandler):
+            yield from self._field_rows(handler, PointRun(b"".join(run.frames for run in runs), count))
+            return
+        if isinstance(handler, RowsHandler):
             yield from self._rows(handler, PointRun(b"".join(run.frames for run in runs), count))
             return
         messages = [message for run in runs for message in split(run.frames)]
@@ -59,18 +62,11 @@ class DataSteps:
             guard.call(handler.point, point, "point")
             yield
 
-    def _rows(self, handler: FieldsHandler, run: PointRun) -> Iterator[None]:
+    def _field_rows(self, handler: FieldsHandler, run: PointRun) -> Iterator[None]:
         """Handle points by the fast path, yielding after each step."""
         guard = self._guard
         rows, refused = handler.codec.decode(run.frames, run.count)
-        for error in refused:
-            if isinstance(error, MalformedError):
-                guard.undecodable(error)
-            else:
-                guard.counters.points_in += 1
-                guard.failed(error, "add_fields")
-        guard.counters.points_in += len(rows)
-        guard.life.says(Said.DATA)
+        self._count(len(rows), refused, "add_fields")
         if len(rows) and not guard.call(self._add_fields, rows, "add_fields", counted=len(rows) == 1):
             for row in handler.codec.again(rows) if len(rows) > 1 else ():
                 guard.call(self._add_fields, row, "add_fields")
@@ -78,7 +74,7 @@ class DataSteps:
         handler.groups.used(rows.groups)
         yield
 
-    def _add_fields(self, rows: Rows, sink: PointSink) -> None:
+    def _add_fields(self, rows: FieldRows, sink: PointSink) -> None:
         """Let the handler add its fields to rows, and emit their points."""
         guard = self._guard
         codec = guard.handler.codec
@@ -89,6 +85,37 @@ class DataSteps:
         guard.counters.points_out += encoded.points
         guard.counters.dropped_fields += encoded.dropped_fields
         guard.counters.dropped_points += encoded.dropped_points
+
+    def _rows(self, handler: RowsHandler, run: PointRun) -> Iterator[None]:
+        """Handle points as rows that are not emitted, yielding after each step."""
+        guard = self._guard
+        rows, refused = handler.codec.decode(run.frames, run.count)
+        self._count(len(rows), refused, "rows")
+        if len(rows) and not guard.call(self._take_rows, rows, "rows", counted=len(rows) == 1):
+            for row in handler.codec.again() if len(rows) > 1 else ():
+                guard.call(self._take_rows, row, "rows")
+                yield
+        handler.groups.used(rows.groups, lambda numbers: guard.call(handler.forgotten, numbers, "forgotten"))
+        yield
+
+    def _take_rows(self, rows: Rows, sink: PointSink) -> None:
+        """Let the handler handle rows."""
+        guard = self._guard
+        guard.handler.rows(rows, sink)
+        for rejected in rows.rejected:
+            guard.failed(rejected, "rows")
+
+    def _count(self, points: int, refused: list[MalformedError | Rejected], what: str) -> None:
+        """Count what a micro-batch holds: points that made rows, and what is wrong with each of the others."""
+        guard = self._guard
+        for error in refused:
+            if isinstance(error, MalformedError):
+                guard.undecodable(error)
+            else:
+                guard.counters.points_in += 1
+                guard.failed(error, what)
+        guard.counters.points_in += points
+        guard.life.says(Said.DATA)
 
     def batch(self, raw: RawBatch) -> None:
         """Handle one batch.

@@ -13,14 +13,16 @@ from ._data import Batch, FieldValue, Point
 from ._declaration import UDF
 from ._errors import InitError
 from ._groups import MOST_BYTES
-from ._rows import Rows
+from ._rows import FieldRows, Rows
 from ._wire import encode_batch, encode_point
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
-    from ._group_numbers import GroupNumbers
+    from ._group_numbers import GroupIDs, TagNumbers
     from ._row_codec import RowCodec
+    from ._row_decoder import RowDecoder
 
 
 class _Sink:
@@ -233,7 +235,7 @@ class FieldsHandler(Handler[PointSink]):
     most_groups: int = 100_000
     most_group_bytes: int = MOST_BYTES
     group_ttl: float | None = None
-    groups: "GroupNumbers"
+    groups: "GroupIDs"
     codec: "RowCodec"
 
     def __init__(self, context: Context, *, fields: Sequence[str], adds: Mapping[str, type]) -> None:
@@ -251,11 +253,11 @@ class FieldsHandler(Handler[PointSink]):
         super().__init__(context)
         # This runs at Init: Info has to be answered before numpy is loaded.
         try:
-            from ._group_numbers import GroupNumbers
+            from ._group_numbers import GroupIDs
             from ._row_codec import RowCodec
         except ImportError as error:
             raise InitError(f"a FieldsHandler needs numpy, install kapacitor-udf[numpy]: {error}") from error
-        self.groups = GroupNumbers(
+        self.groups = GroupIDs(
             most=self.most_groups,
             most_bytes=self.most_group_bytes,
             ttl=self.group_ttl,
@@ -263,7 +265,7 @@ class FieldsHandler(Handler[PointSink]):
         )
         self.codec = RowCodec(fields, adds, self.groups, incomplete=self.accepts_incomplete)
 
-    def add_fields(self, rows: Rows) -> "Mapping[str, npt.ArrayLike]":
+    def add_fields(self, rows: FieldRows) -> "Mapping[str, npt.ArrayLike]":
         """Compute the fields to add to all points that have arrived.
 
         If this raises, each row is handed to it by itself, so it should raise before it changes state.
@@ -276,3 +278,80 @@ class FieldsHandler(Handler[PointSink]):
             None for a string, add nothing to their point.
         """
         raise NotImplementedError(f"{type(self).__name__} must define add_fields()")
+
+
+class RowsHandler(Handler[PointSink]):
+    """Base of a handler that takes the points of a stream as arrays and emits points of its own.
+
+    It asks for some numeric fields and some tags, and gets a row for each point that has arrived. Points are grouped by
+    the wanted tags, whatever Kapacitor groups them by. Nothing of a point is emitted again: what the handler emits, it
+    makes. It needs numpy: install kapacitor-udf[numpy].
+
+    A point that lacks a field, or has another type or a value that is not finite there, makes a row like any other: the
+    value is NaN. So only a point that cannot be decoded makes no row.
+
+    Attributes:
+        most_groups: the most groups that have a number at once; beyond, the longest quiet ones make room.
+        most_group_bytes: the most bytes that the keys of groups may take; beyond, the longest quiet ones make room.
+        group_ttl: seconds for which a group without points is kept; None for as long as there is room.
+        groups: the groups behind `rows.groups`: `groups.key(number)` is the value of each wanted tag, "" for a missing
+            one, `groups.forget(number)` gives the number up, and `groups.state(...)` makes an array with a place for
+            each.
+        codec: the library's own.
+    """
+
+    most_groups: int = 100_000
+    most_group_bytes: int = MOST_BYTES
+    group_ttl: float | None = None
+    groups: "TagNumbers"
+    codec: "RowDecoder"
+
+    def __init__(self, context: Context, *, fields: Sequence[str], tags: Sequence[str]) -> None:
+        """Declare what is read.
+
+        Args:
+            context: what the handler is made from.
+            fields: the k numeric fields that are read of each point.
+            tags: the tags whose values make a group.
+
+        Raises:
+            InitError: numpy is not installed.
+            DeclarationError: A field or a tag is named twice.
+        """
+        super().__init__(context)
+        # This runs at Init: Info has to be answered before numpy is loaded.
+        try:
+            from ._group_numbers import TagNumbers
+            from ._row_decoder import RowDecoder
+        except ImportError as error:
+            raise InitError(f"a RowsHandler needs numpy, install kapacitor-udf[numpy]: {error}") from error
+        self.groups = TagNumbers(
+            most=self.most_groups,
+            most_bytes=self.most_group_bytes,
+            ttl=self.group_ttl,
+            counters=context.counters,
+        )
+        self.codec = RowDecoder(fields, tags, self.groups)
+
+    def rows(self, rows: Rows, out: PointSink) -> None:
+        """Handle all points that have arrived.
+
+        If this raises, what it emitted is dropped and each row is handed to it by itself, so it should raise before it
+        changes state.
+
+        Args:
+            rows: at least one point.
+            out: where to emit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define rows()")
+
+    def forgotten(self, numbers: "npt.NDArray[np.int64]", out: PointSink) -> None:
+        """Give up what is kept for groups that a bound takes the numbers of, as new groups will get these numbers.
+
+        Until this returns, `groups.key` still tells which groups they are. It is not called for groups that the handler
+        forgets itself.
+
+        Args:
+            numbers: of groups, shape (m,).
+            out: where to emit.
+        """

@@ -1,15 +1,15 @@
 """The loops over bytes: compiled where they were built, else in Python.
 
-`compiled` tells which. Everything works without them; only a `FieldsHandler` is slower.
+`compiled` tells which. Everything works without them; only a `RowsHandler` and a `FieldsHandler` are slower.
 """
 
 try:
-    from ._compiled import Appender, Scanner, pass_points, split
+    from ._compiled import Appender, Scanner, TagScanner, pass_points, split
 
     compiled = True
 except ImportError:
-    from ._uncompiled import Appender, Scanner, pass_points, split  # type: ignore[assignment]
+    from ._uncompiled import Appender, Scanner, TagScanner, pass_points, split  # type: ignore[assignment]
 
     compiled = False
 
-__all__ = ["Appender", "Scanner", "compiled", "pass_points", "split"]
+__all__ = ["Appender", "Scanner", "TagScanner", "compiled", "pass_points", "split"]

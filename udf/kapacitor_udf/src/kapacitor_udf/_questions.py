@@ -14,7 +14,7 @@ from . import _snapshots, _wire
 from ._data import STREAM
 from ._errors import InitError, MalformedError, Rejected, SnapshotError
 from ._guard import Guard
-from ._handlers import BatchHandler, Context, FieldsHandler, Handler, StreamHandler
+from ._handlers import BatchHandler, Context, FieldsHandler, Handler, RowsHandler, StreamHandler
 from ._life import LifeState, Said
 from ._log import place
 from ._loops import compiled
@@ -91,7 +91,7 @@ class Questions:
             is_plain = isinstance(error, ValueError | Rejected) and str(error)
             self._fail_init(str(error) if is_plain else f"{type(error).__name__}: {error} (at {place(error)})")
         else:
-            if isinstance(guard.handler, FieldsHandler) and not compiled:
+            if isinstance(guard.handler, FieldsHandler | RowsHandler) and not compiled:
                 guard.log.say("kapacitor_udf was installed without its compiled part: this works, but not as fast")
             self._say(Said.INIT_OK, _wire.encode_init(None))
 
@@ -106,12 +106,15 @@ class Questions:
         assert self._factory is not None  # noqa: S101 - set before the first call
         guard.counters.groups = guard.counters.group_bytes = 0
         handler = self._factory(guard.context)
-        if isinstance(handler, FieldsHandler):
+        if isinstance(handler, FieldsHandler | RowsHandler):
             name = type(handler).__name__
+            kind, more = (
+                ("FieldsHandler", "adds={...}") if isinstance(handler, FieldsHandler) else ("RowsHandler", "tags=[...]")
+            )
             if not (guard.udf.wants is guard.udf.provides is STREAM):
-                raise InitError(f"the handler is a {name}, a FieldsHandler, so its UDF must want and provide STREAM")
+                raise InitError(f"the handler is a {name}, a {kind}, so its UDF must want and provide STREAM")
             if not hasattr(handler, "codec"):
-                raise InitError(f"{name}.__init__ must call super().__init__(context, fields=[...], adds={{...}})")
+                raise InitError(f"{name}.__init__ must call super().__init__(context, fields=[...], {more})")
             return handler
         base = StreamHandler if guard.udf.wants is STREAM else BatchHandler
         if not isinstance(handler, base):

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from ._data import Point
 from ._errors import DeclarationError, MalformedError, Rejected
-from ._group_numbers import GroupNumbers
+from ._group_numbers import GroupIDs
 from ._loops import Appender, Scanner
-from ._rows import Rows
+from ._rows import FieldRows
 from ._wire import decode_point, encode_point
 
 # The maps of a point, by the type of their values: field number * 8 + wire type.
@@ -76,9 +76,7 @@ class RowCodec:
         groups: the groups that rows belong to, and their numbers.
     """
 
-    def __init__(
-        self, fields: Sequence[str], adds: Mapping[str, type], groups: GroupNumbers, *, incomplete: bool
-    ) -> None:
+    def __init__(self, fields: Sequence[str], adds: Mapping[str, type], groups: GroupIDs, *, incomplete: bool) -> None:
         """Prepare the codec of one handler.
 
         Args:
@@ -105,7 +103,7 @@ class RowCodec:
 
     # From Kapacitor
 
-    def decode(self, frames: bytes, count: int) -> tuple[Rows, list[MalformedError | Rejected]]:
+    def decode(self, frames: bytes, count: int) -> tuple[FieldRows, list[MalformedError | Rejected]]:
         """Make rows of points.
 
         Args:
@@ -137,7 +135,7 @@ class RowCodec:
         if refused:
             usable = np.flatnonzero(plain)
             times, values, groups, source = times[usable], values[usable], groups[usable], source.chosen(usable)
-        return Rows(times, values, groups, np.ones(len(times), bool), source), refused
+        return FieldRows(times, values, groups, np.ones(len(times), bool), source), refused
 
     def _number(self, point: Point, name: str) -> float:
         try:
@@ -147,7 +145,7 @@ class RowCodec:
                 return math.nan
             raise
 
-    def again(self, rows: Rows) -> Iterator[Rows]:
+    def again(self, rows: FieldRows) -> Iterator[FieldRows]:
         """Give each row by itself, as it came.
 
         Args:
@@ -158,11 +156,11 @@ class RowCodec:
             source = rows.source.chosen(np.array([row]))
             # A point may have been changed on the way out.
             source.points = {number: decode_point(source.message(number)) for number in source.points}
-            yield Rows(rows.times[one], rows.values[one], rows.groups[one], np.ones(1, bool), source)
+            yield FieldRows(rows.times[one], rows.values[one], rows.groups[one], np.ones(1, bool), source)
 
     # To Kapacitor
 
-    def encode(self, rows: Rows, added: Mapping[str, npt.ArrayLike]) -> "Encoded":
+    def encode(self, rows: FieldRows, added: Mapping[str, npt.ArrayLike]) -> "Encoded":
         """Add fields to the points of rows. Values that are not finite, or None, are left out.
 
         Args:

@@ -102,6 +102,45 @@ class Scanner:
             starts[row], stops[row], plain[row] = start, stop, False
 
 
+class TagScanner:
+    """Finds the wanted fields and tags in plain points. This one calls no point plain."""
+
+    def __init__(self, wanted: Sequence[bytes], tags: Sequence[bytes]) -> None:
+        pass
+
+    def scan(
+        self,
+        frames: bytes,
+        numbers: dict[bytes, int],
+        number: Callable[[bytes], int],
+        times: "npt.NDArray[np.int64]",
+        values: "npt.NDArray[np.float64]",
+        groups: "npt.NDArray[np.int64]",
+        identities: "npt.NDArray[np.uint64]",
+        unusable: "npt.NDArray[np.int64]",
+        starts: "npt.NDArray[np.int64]",
+        stops: "npt.NDArray[np.int64]",
+        plain: "npt.NDArray[np.uint8]",
+    ) -> None:
+        """Fill the arrays, which have a row for each of the n messages and are zero.
+
+        Args:
+            frames: whole frames of points.
+            numbers: the number of each known group by its encoded tag values.
+            number: gives a number to a new group.
+            times: gets the time of each plain point, shape (n,).
+            values: gets the k wanted fields of each plain point, shape (n, k).
+            groups: gets the number of each plain point's group, shape (n,).
+            identities: gets the identity of each plain point, shape (n,).
+            unusable: gets how many wanted fields of each plain point are not finite numbers, shape (n,).
+            starts: gets where each message begins, shape (n,).
+            stops: gets where each message ends, shape (n,).
+            plain: gets whether each message is a plain point, shape (n,).
+        """
+        for row, (start, stop) in enumerate(_positions(frames)):
+            starts[row], stops[row] = start, stop
+
+
 class Appender:
     """Appends fields to plain points. This one gets none, since its scanner calls no point plain."""
 
