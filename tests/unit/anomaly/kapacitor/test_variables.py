@@ -69,6 +69,10 @@ def test_alerts_do_not_concern_the_udf() -> None:
     assert document(alerts={"info": 80})["specification"] == document()["specification"]
 
 
+def test_the_age_of_history_concerns_the_udf() -> None:
+    assert parse(document(alerts={"age": "2h"})["specification"]["value"]).alerts.age == "2h"
+
+
 def test_alerts_go_to_the_topic_of_the_stack_unless_the_pipeline_names_another() -> None:
     assert document()["topic"]["value"] == "stack"
     assert document(alerts={"topic": "workshop"})["topic"]["value"] == "workshop"

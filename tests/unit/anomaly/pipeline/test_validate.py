@@ -15,9 +15,20 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from anomaly.pipeline import Field, Pipeline, SpecError, canonical_json, load_schema, normalize, parse
+from anomaly.pipeline import (
+    Field,
+    Fill,
+    Pipeline,
+    SpecError,
+    canonical_json,
+    load_schema,
+    normalize,
+    parse,
+    parse_duration,
+)
 
 ROOT = Path(__file__).parents[4]
+DAY_NS = 86_400 * 10**9
 MINIMAL: dict[str, Any] = {
     "name": "printer",
     "database": "printer",
@@ -45,13 +56,24 @@ def test_defaults() -> None:
         "group_by": [],
         "aggregate": ["mean", "stddev"],
         "missing": "skip",
+        "fill": "none",
+        "lateness": "10s",
+        "future": "5m",
+        "forget": "1w",
+        "memory": "256MiB",
         "detector": "ensemble",
         "parameters": {"trees": 100, "samples": 256, "context": [], "models": "pooled"},
         "seasonality": "1d",
         "training": {"from": "24h", "to": "0s", "on_drift": False},
         "periods": {"open": 75.0, "close": 50.0, "silence": "1m", "merge": "1m"},
         "drift": {"horizon": "1d", "psi": 0.25},
-        "alerts": {"kinds": ["period", "silence", "drift"], "info": 0.0, "warning": 87.5, "critical": 100.0},
+        "alerts": {
+            "kinds": ["period", "silence", "drift", "clock", "rate"],
+            "info": 0.0,
+            "warning": 87.5,
+            "critical": 100.0,
+            "age": "1h",
+        },
     }
 
 
@@ -71,6 +93,42 @@ def test_what_is_told_from_a_severity_on_is_a_warning_at_that_severity_at_the_ea
 ) -> None:
     found = one(alerts=alerts).alerts
     assert (found.info, found.warning, found.critical) == levels
+
+
+@pytest.mark.parametrize(("window", "lateness"), [("1ms", "1ms"), ("1m", "1m"), ("5m", "5m"), ("1h", "5m")])
+def test_a_window_waits_for_late_points_for_its_own_length_and_five_minutes_at_most(window: str, lateness: str) -> None:
+    pipeline = one(window=window)
+    assert pipeline.lateness == lateness
+    assert pipeline.lateness_ns == parse_duration(lateness)
+
+
+def test_a_series_is_not_forgotten_before_it_is_silent() -> None:
+    assert one().forget_ns == 7 * DAY_NS
+    assert one(window="1d").forget_ns == 24 * DAY_NS
+    assert one(periods={"silence": "2d"}).forget == "8d"
+    assert one(periods={"silence": "200d"}).forget == "800d"
+    assert one(periods={"silence": "2d"}, forget="4d").forget == "4d"
+
+
+def test_a_window_is_not_history_when_it_is_scored() -> None:
+    assert [one(window=window).alerts.age for window in ("10s", "1h", "1d")] == ["1h", "130m", "2890m"]
+    assert one(alerts={"age": "90m"}).alerts.age_ns == 5_400 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("fill", "expected"),
+    [("none", Fill()), ({"previous": "60m"}, Fill("previous", "1h"))],
+)
+def test_fill_is_none_or_has_a_bound(fill: Any, expected: Fill) -> None:
+    pipeline = one(fill=fill)
+    assert pipeline.fill == expected
+    assert pipeline.fill.bound_ns == (3_600 * 10**9 if expected.bound else 0)
+    assert normalize([pipeline.as_dict()]) == [pipeline]
+
+
+def test_a_size_is_kept_in_its_shortest_notation() -> None:
+    assert [one(memory=memory).memory for memory in ("512MiB", "2048MiB", "1536MiB")] == ["512MiB", "2GiB", "1536MiB"]
+    assert one(memory="1GiB").memory_bytes == 2**30
 
 
 def test_what_normalize_gives_it_takes_again() -> None:
@@ -128,7 +186,7 @@ def test_editors_complete_the_pipelines_of_an_inventory(inventory: str) -> None:
 def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
     schema = load_schema()["properties"]
     filled = one().as_dict()
-    for key in ("enabled", "retention_policy", "group_by", "aggregate", "missing", "detector"):
+    for key in ("enabled", "retention_policy", "group_by", "aggregate", "missing", "fill", "memory", "detector"):
         assert schema[key]["default"] == filled[key]
     parameters = {
         name: value
@@ -239,7 +297,40 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         ({"periods": {"open": 101}}, "periods.open: 101 is out of range: write at most 100"),
         ({"periods": {"silence": "10s"}}, 'periods.silence: "10s" is shorter than two windows'),
         ({"periods": {"merge": "15s"}}, 'periods.merge: "15s" is not a multiple of the window: write one of 10s'),
-        ({"alerts": {"kinds": ["periods"]}}, 'alerts.kinds[0]: "periods" is none of period, silence, drift: did you'),
+        (
+            {"alerts": {"kinds": ["periods"]}},
+            'alerts.kinds[0]: "periods" is none of period, silence, drift, clock, rate: did you',
+        ),
+        ({"lateness": "-5s"}, 'lateness: "-5s" is not a duration: write an integer and one of ms, s, m, h, d, w'),
+        ({"lateness": 10}, "lateness: 10 is not text: write text, such as `10s`"),
+        ({"lateness": "2h"}, 'lateness: "2h" is longer than 1h, and each window waits that long for its score: write'),
+        ({"future": "-1m"}, 'future: "-1m" is not a duration: write an integer and one of ms, s, m, h, d, w'),
+        ({"future": "0s"}, 'future: "0s" is shorter than 1s, by which the clocks of two hosts may differ: write at'),
+        ({"future": "2d"}, 'future: "2d" is longer than 1d, and one wrong clock would make the right ones late for'),
+        ({"forget": "soon"}, 'forget: "soon" is not a duration: write an integer and one of ms, s, m, h, d, w'),
+        (
+            {"forget": "1m"},
+            (
+                'forget: "1m" is shorter than twice periods.silence (1m), so series would be dropped that only pause: '
+                "write at least 2m"
+            ),
+        ),
+        ({"forget": "1d", "fill": {"previous": "1d"}}, "is shorter than twice fill.previous (1d), so series would be"),
+        ({"forget": "60w"}, 'forget: "60w" is longer than 366d, after which a series is a new one: write at most'),
+        ({"memory": "256"}, 'memory: "256" is not a size: write an integer and one of KiB, MiB, GiB, such as `256MiB`'),
+        ({"memory": "-1MiB"}, 'memory: "-1MiB" is not a size: write an integer and one of KiB, MiB, GiB'),
+        ({"memory": 2**28}, "memory: 268435456 is not text: write text, such as `256MiB`"),
+        ({"memory": "8191KiB"}, 'memory: "8191KiB" is less than 8MiB, which holds few series: write at least 8MiB'),
+        ({"memory": "65GiB"}, 'memory: "65GiB" is more than 64GiB: write at most that, or split the pipeline'),
+        ({"fill": "last"}, 'fill: "last" is none of none, previous: choose one'),
+        ({"fill": 3}, 'fill: 3 is not text or a mapping: write one of them, such as `{"previous": "1h"}`'),
+        ({"fill": "previous"}, 'fill: "previous" does not say how long the last values hold: write such as'),
+        ({"fill": {"previous": "long"}}, 'fill.previous: "long" is not a duration: write an integer and one of'),
+        ({"fill": {"previous": "5s"}}, 'fill.previous: "5s" is shorter than a window (10s), so it fills none: write'),
+        ({"fill": {"next": "1h"}}, 'fill.next: "1h" is under an unknown key: known keys are previous'),
+        ({"group_by": ["notice"]}, 'group_by: "notice" is the tag that notices carry their kind in: rename the tag'),
+        ({"alerts": {"age": "15s"}}, 'alerts.age: "15s" is shorter than a window and its lateness, so nobody would'),
+        ({"alerts": {"age": "old"}}, 'alerts.age: "old" is not a duration: write an integer and one of'),
         ({"alerts": {"topic": "a b"}}, 'alerts.topic: "a b" cannot be a topic\'s name: use letters a to z, digits'),
         ({"alerts": {"info": 101}}, "alerts.info: 101 is out of range: write at most 100"),
         ({"alerts": {"info": 90, "warning": 80}}, "alerts.info: 90.0 is above alerts.warning (80): write at most that"),
@@ -328,6 +419,7 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"measurement": "m"},
         {"fields": ["hotend", {"name": "bed", "direction": "low"}]},
         {"missing": "usual"},
+        {"fill": {"previous": "1h"}},
         {"seasonality": "1w"},
         {"fields": ["hotend", {"name": "bed", "min_deviation": 1}]},
     )
@@ -345,6 +437,12 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"window": "10000ms"},
         {"parameters": {"trees": 100}},
         {"missing": "skip"},
+        {"fill": "none"},
+        {"lateness": "30s"},
+        {"future": "1m"},
+        {"forget": "1d"},
+        {"memory": "1GiB"},
+        {"alerts": {"age": "2h"}},
         {"seasonality": "24h"},
         {"fields": ["hotend", {"name": "bed", "unit": "°C", "direction": "both", "min_deviation": 0}]},
     )
@@ -359,9 +457,12 @@ def test_the_horizon_of_drift_is_a_day_or_a_hundred_windows() -> None:
 def test_differences_name_key_and_both_values() -> None:
     assert one(window="1m").differences(one().as_dict()) == ['window: "10s" in the model, "1m" in the pipeline']
     # Written before there was such a key.
-    older = {key: value for key, value in one().as_dict().items() if key not in ("missing", "seasonality")}
+    older = {key: value for key, value in one().as_dict().items() if key not in ("missing", "fill", "seasonality")}
     assert one(missing="usual").differences(older) == ['missing: "skip" in the model, "usual" in the pipeline']
     assert one(seasonality="1w").differences(older) == ['seasonality: "1d" in the model, "1w" in the pipeline']
+    assert one(fill={"previous": "1h"}).differences(older) == [
+        'fill: "none" in the model, {"previous": "1h"} in the pipeline'
+    ]
     assert one().differences(older) == []
     before = one(fields=["hotend", {"name": "bed", "unit": "°C"}])
     assert one(fields=["hotend", {"name": "bed", "unit": "K", "min_deviation": 2}]).differences(before.as_dict()) == [

@@ -12,8 +12,8 @@ from typing import Any
 from anomaly.pipeline import Pipeline, canonical_json
 from anomaly.pipeline.specification import unitless
 
-# Whether and where a task runs is its own state; its script, training, alerts and units do not concern the UDF. A
-# changed specification is a changed option of the UDF, which then refuses its snapshot.
+# Whether and where a task runs is its own state; its script, training, units and alerts but for their `age` do not
+# concern the UDF. A changed specification is a changed option of the UDF, which then refuses its snapshot.
 _NOT_SERVED = frozenset({"enabled", "kapacitor", "tickscript", "training", "alerts"})
 
 
@@ -48,7 +48,7 @@ class Variable:
 def specification_for_udf(pipeline: Pipeline) -> str:
     """Return the canonical JSON of what the UDF has to know of a pipeline."""
     served = {key: value for key, value in pipeline.as_dict().items() if key not in _NOT_SERVED}
-    return canonical_json({**served, "fields": unitless(served["fields"])})
+    return canonical_json({**served, "fields": unitless(served["fields"]), "alerts": {"age": pipeline.alerts.age}})
 
 
 def _strings(texts: tuple[str, ...]) -> list[dict[str, str]]:

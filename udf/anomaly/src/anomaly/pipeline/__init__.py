@@ -5,6 +5,7 @@ Modules, in the order in which an inventory's entry passes them:
 - `schema`: the published JSON Schema.
 - `validate`: from what people wrote to pipelines, or to messages with a fix.
 - `duration`: durations in InfluxQL's notation.
+- `size`: sizes in bytes.
 - `detectors`: what a pipeline may say of its detector.
 - `specification`: a pipeline as a value, with its defaults and its fingerprint.
 - `checks`: rules that JSON Schema cannot express.
@@ -15,13 +16,14 @@ jsonschema.
 
 from anomaly.pipeline.duration import DurationError, format_duration, parse_duration
 from anomaly.pipeline.schema import load_schema
-from anomaly.pipeline.specification import Alerts, Field, Periods, Pipeline, Training, canonical_json
+from anomaly.pipeline.specification import Alerts, Field, Fill, Periods, Pipeline, Training, canonical_json
 from anomaly.pipeline.validate import SpecError, normalize, parse
 
 __all__ = [
     "Alerts",
     "DurationError",
     "Field",
+    "Fill",
     "Periods",
     "Pipeline",
     "SpecError",

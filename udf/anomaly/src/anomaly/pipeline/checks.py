@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from anomaly.pipeline.detectors import descriptions, seasonal_detectors
-from anomaly.pipeline.duration import DurationError, parse_duration
+from anomaly.pipeline.duration import DurationError, format_duration, parse_duration
 from anomaly.pipeline.specification import DEFAULT_SEASONALITY, SHAPES, Pipeline, usual_severity
 
 Finding = tuple[str, object, str]
@@ -16,7 +16,7 @@ Finding = tuple[str, object, str]
 # A tag and a field with one name cannot be told apart by name in InfluxQL.
 RESULT_FIELDS = frozenset(
     "score threshold severity label model feedback begin_ms end_ms state peak_score peak_severity points reason psi "
-    "above filled drifted shadow".split()
+    "above filled drifted shadow history joint".split()
 )
 RESULT_FIELD_PREFIXES = ("value_", "expected_low_", "expected_high_", "contribution_", "psi_")
 
@@ -28,6 +28,12 @@ _MIN_HORIZON_WINDOWS = 24
 _DAY_NS = 86_400_000_000_000
 _MIN_SEASON_WINDOWS = 4
 _MIN_EVERY_NS = 60_000_000_000
+_MAX_LATENESS_NS = 3_600_000_000_000
+_MIN_FUTURE_NS = 1_000_000_000
+_MAX_FUTURE_NS = _DAY_NS
+_MAX_FORGET_NS = 366 * _DAY_NS
+_MIN_MEMORY = 2**23
+_MAX_MEMORY = 2**36
 
 
 def check(pipeline: Pipeline) -> Iterator[Finding]:
@@ -39,6 +45,9 @@ def check(pipeline: Pipeline) -> Iterator[Finding]:
     yield from _seasonality(pipeline)
     yield from _training(pipeline)
     yield from _periods(pipeline)
+    yield from _fill(pipeline)
+    yield from _clock(pipeline)
+    yield from _state(pipeline)
     yield from _drift(pipeline)
     yield from _alerts(pipeline)
 
@@ -73,6 +82,8 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
                 tag,
                 "is the tag that the results carry the pipeline's name in: rename the tag at its source",
             )
+        elif tag == "notice":
+            yield "group_by", tag, "is the tag that notices carry their kind in: rename the tag at its source"
         elif tag in RESULT_FIELDS or tag.startswith(RESULT_FIELD_PREFIXES):
             yield (
                 "group_by",
@@ -179,6 +190,70 @@ def _periods(pipeline: Pipeline) -> Iterator[Finding]:
         yield "periods.merge", periods.merge, f"is not a multiple of the window: write one of {pipeline.window}"
 
 
+def _fill(pipeline: Pipeline) -> Iterator[Finding]:
+    fill = pipeline.fill
+    if fill.method == "previous" and fill.bound is None:
+        yield "fill", fill.method, "does not say how long the last values hold: write such as `{previous: 1h}`"
+    elif fill.bound is not None and fill.bound_ns < pipeline.window_ns:
+        yield (
+            "fill.previous",
+            fill.bound,
+            f"is shorter than a window ({pipeline.window}), so it fills none: write at least {pipeline.window}",
+        )
+
+
+def _clock(pipeline: Pipeline) -> Iterator[Finding]:
+    if pipeline.lateness_ns > _MAX_LATENESS_NS:
+        yield (
+            "lateness",
+            pipeline.lateness,
+            (
+                "is longer than 1h, and each window waits that long for its score: write at most 1h; catch-up scores "
+                "windows whose points come later"
+            ),
+        )
+    if pipeline.future_ns < _MIN_FUTURE_NS:
+        yield (
+            "future",
+            pipeline.future,
+            "is shorter than 1s, by which the clocks of two hosts may differ: write at least 1s, such as 5m",
+        )
+    elif pipeline.future_ns > _MAX_FUTURE_NS:
+        yield (
+            "future",
+            pipeline.future,
+            "is longer than 1d, and one wrong clock would make the right ones late for that long: write at most 1d",
+        )
+
+
+def _state(pipeline: Pipeline) -> Iterator[Finding]:
+    least_ns = 2 * max(pipeline.periods.silence_ns, pipeline.fill.bound_ns)
+    if pipeline.forget_ns < least_ns:
+        why = (
+            f"periods.silence ({pipeline.periods.silence})"
+            if pipeline.periods.silence_ns >= pipeline.fill.bound_ns
+            else f"fill.previous ({pipeline.fill.bound})"
+        )
+        yield (
+            "forget",
+            pipeline.forget,
+            (
+                f"is shorter than twice {why}, so series would be dropped that only pause: write at least "
+                f"{format_duration(least_ns)}"
+            ),
+        )
+    elif pipeline.forget_ns > max(_MAX_FORGET_NS, 2 * least_ns):
+        yield (
+            "forget",
+            pipeline.forget,
+            "is longer than 366d, after which a series is a new one: write at most 366d",
+        )
+    if pipeline.memory_bytes < _MIN_MEMORY:
+        yield "memory", pipeline.memory, "is less than 8MiB, which holds few series: write at least 8MiB"
+    elif pipeline.memory_bytes > _MAX_MEMORY:
+        yield "memory", pipeline.memory, "is more than 64GiB: write at most that, or split the pipeline"
+
+
 def _drift(pipeline: Pipeline) -> Iterator[Finding]:
     if pipeline.drift.horizon_ns < _MIN_HORIZON_WINDOWS * pipeline.window_ns:
         yield (
@@ -199,3 +274,13 @@ def _alerts(pipeline: Pipeline) -> Iterator[Finding]:
     ):
         if value > limit:
             yield f"alerts.{key}", value, f"is above alerts.{upper} ({limit:g}): write at most that"
+    known_ns = pipeline.window_ns + pipeline.lateness_ns
+    if alerts.age_ns < known_ns:
+        yield (
+            "alerts.age",
+            alerts.age,
+            (
+                f"is shorter than a window and its lateness, so nobody would be told anything: write at least "
+                f"{format_duration(known_ns)}"
+            ),
+        )

@@ -14,6 +14,7 @@ from typing import Any
 
 from anomaly.pipeline.detectors import descriptions
 from anomaly.pipeline.duration import format_duration, parse_duration
+from anomaly.pipeline.size import format_size, parse_size
 
 # A model that was trained with another value of one of these keys is refused. The other keys (name, periods, alerts,
 # training range, host) can change without training again.
@@ -28,10 +29,11 @@ _FINGERPRINTED = (
     "detector",
     "parameters",
     "missing",
+    "fill",
     "seasonality",
 )
 # Keys at their default do not enter the fingerprint, so adding a key does not change existing fingerprints.
-_FINGERPRINTED_UNLESS = {"missing": "skip", "seasonality": "1d"}
+_FINGERPRINTED_UNLESS = {"missing": "skip", "fill": "none", "seasonality": "1d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,44 @@ class Field:
             entry.get("direction", "both"),
             float(entry.get("min_deviation", 0.0)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """What a window without points of a series gets.
+
+    Attributes:
+        method: `none` for nothing, or `previous` for the series' last values.
+        bound: the duration for which the last values hold; None if there is none.
+    """
+
+    method: str = "none"
+    bound: str | None = None
+
+    @property
+    def bound_ns(self) -> int:
+        """The duration for which the last values hold, in nanoseconds; 0 if they never do."""
+        return 0 if self.bound is None else parse_duration(self.bound)
+
+    def entry(self) -> str | dict[str, str]:
+        """Return the value of a pipeline's `fill` that means this."""
+        return self.method if self.bound is None else {self.method: self.bound}
+
+    @classmethod
+    def of(cls, entry: str | Mapping[str, str]) -> "Fill":
+        """Return what a pipeline's `fill` means.
+
+        Args:
+            entry: a method or a mapping of it to its bound, as `entry` returns it.
+
+        Raises:
+            DurationError: the bound is not a duration.
+            ValueError: the mapping does not name exactly one method.
+        """
+        if isinstance(entry, str):
+            return cls(entry)
+        ((method, bound),) = entry.items()
+        return cls(method, format_duration(parse_duration(bound)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +213,7 @@ class Alerts:
         info: the peak severity from which a period is INFO.
         warning: the peak severity from which a period is WARNING.
         critical: the peak severity from which a period is CRITICAL.
+        age: the age, a duration, from which a result is history that nobody is told of.
     """
 
     kinds: tuple[str, ...]
@@ -180,6 +221,12 @@ class Alerts:
     info: float
     warning: float
     critical: float
+    age: str
+
+    @property
+    def age_ns(self) -> int:
+        """The age from which a result is history, in nanoseconds."""
+        return parse_duration(self.age)
 
 
 @dataclass(frozen=True)
@@ -196,6 +243,11 @@ class Pipeline:
         window: the length of a window, a duration.
         aggregate: the functions that make a window's numbers of each field.
         missing: whether a window that lacks a field is skipped (`skip`) or scored without it (`usual`).
+        fill: what a window without points of a series gets.
+        lateness: the duration after its end for which a window waits for late points.
+        future: the duration by which a point may be ahead of the host's clock.
+        forget: the duration without points after which the state of a series is dropped.
+        memory: the most that the state of all series takes, a size such as `256MiB`.
         detector: the name of the detector.
         parameters: the parameters of the detector.
         seasonality: the duration after which the baseline recurs; None if the detector does not look at it.
@@ -217,6 +269,11 @@ class Pipeline:
     window: str
     aggregate: tuple[str, ...]
     missing: str
+    fill: Fill
+    lateness: str
+    future: str
+    forget: str
+    memory: str
     detector: str
     parameters: Mapping[str, Any]
     seasonality: str | None
@@ -237,6 +294,26 @@ class Pipeline:
     def window_ns(self) -> int:
         """The window's length in nanoseconds."""
         return parse_duration(self.window)
+
+    @property
+    def lateness_ns(self) -> int:
+        """The duration for which a window waits for late points, in nanoseconds."""
+        return parse_duration(self.lateness)
+
+    @property
+    def future_ns(self) -> int:
+        """The duration by which a point may be ahead of the host's clock, in nanoseconds."""
+        return parse_duration(self.future)
+
+    @property
+    def forget_ns(self) -> int:
+        """The duration without points after which a series is dropped, in nanoseconds."""
+        return parse_duration(self.forget)
+
+    @property
+    def memory_bytes(self) -> int:
+        """The most that the state of all series takes, in bytes."""
+        return parse_size(self.memory)
 
     @property
     def season_ns(self) -> int:
@@ -268,6 +345,11 @@ class Pipeline:
             "window": self.window,
             "aggregate": list(self.aggregate),
             "missing": self.missing,
+            "fill": self.fill.entry(),
+            "lateness": self.lateness,
+            "future": self.future,
+            "forget": self.forget,
+            "memory": self.memory,
             "detector": self.detector,
             "parameters": dict(self.parameters),
             **({} if self.seasonality is None else {"seasonality": self.seasonality}),
@@ -290,6 +372,7 @@ class Pipeline:
                 "info": self.alerts.info,
                 "warning": self.alerts.warning,
                 "critical": self.alerts.critical,
+                "age": self.alerts.age,
             },
         }
 
@@ -346,6 +429,15 @@ def usual_severity(window_ns: int) -> float:
     return 50.0 + 12.5 * math.log10(20.0 * window_ns / 86_400e9)
 
 
+def default_lateness_ns(window_ns: int) -> int:
+    """Return how long a window waits for late points unless the pipeline says so: one window, at most five minutes.
+
+    Args:
+        window_ns: the length of a window in nanoseconds.
+    """
+    return min(window_ns, DEFAULT_MOST_LATENESS_NS)
+
+
 def build(mapping: Mapping[str, Any]) -> Pipeline:
     """Return the pipeline of a mapping, with defaults filled in. `normalize` and `parse` turn its errors into messages.
 
@@ -355,13 +447,17 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
     Raises:
         KeyError: a required key is missing.
         TypeError: a value has another type.
-        ValueError: a value is not a number or, as DurationError, not a duration.
+        ValueError: a value is not a number or, as DurationError or SizeError, not a duration or a size.
     """
     window_ns = parse_duration(mapping["window"])
+    lateness_ns = parse_duration(mapping["lateness"]) if "lateness" in mapping else default_lateness_ns(window_ns)
     training = mapping.get("training", {})
     periods = mapping.get("periods", {})
     drift = mapping.get("drift", {})
     alerts = mapping.get("alerts", {})
+    silence_ns = parse_duration(periods["silence"]) if "silence" in periods else 6 * window_ns
+    forget_ns = parse_duration(mapping["forget"]) if "forget" in mapping else max(DEFAULT_FORGET_NS, 4 * silence_ns)
+    age_ns = parse_duration(alerts["age"]) if "age" in alerts else max(DEFAULT_AGE_NS, 2 * (window_ns + lateness_ns))
     info = float(alerts.get("info", DEFAULT_INFO))
     warning = float(alerts.get("warning", max(DEFAULT_WARNING, info)))
     close = float(periods.get("close", max(DEFAULT_CLOSE, math.ceil(usual_severity(window_ns)))))
@@ -378,6 +474,11 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         window=format_duration(window_ns),
         aggregate=tuple(mapping.get("aggregate", DEFAULT_AGGREGATE)),
         missing=mapping.get("missing", DEFAULT_MISSING),
+        fill=Fill.of(mapping.get("fill", DEFAULT_FILL)),
+        lateness=format_duration(lateness_ns),
+        future=format_duration(parse_duration(mapping.get("future", DEFAULT_FUTURE))),
+        forget=format_duration(forget_ns),
+        memory=format_size(parse_size(mapping.get("memory", DEFAULT_MEMORY))),
         detector=detector,
         parameters={**(description.defaults if description else {}), **mapping.get("parameters", {})},
         seasonality=None if seasonality is None else format_duration(parse_duration(seasonality)),
@@ -393,7 +494,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         periods=Periods(
             open=float(periods.get("open", DEFAULT_OPEN if "close" in periods else max(DEFAULT_OPEN, close + 10.0))),
             close=close,
-            silence=format_duration(parse_duration(periods["silence"]) if "silence" in periods else 6 * window_ns),
+            silence=format_duration(silence_ns),
             merge=format_duration(parse_duration(periods["merge"]) if "merge" in periods else 6 * window_ns),
         ),
         drift=Drift(
@@ -408,6 +509,7 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
             info=info,
             warning=warning,
             critical=float(alerts.get("critical", DEFAULT_CRITICAL)),
+            age=format_duration(age_ns),
         ),
     )
 
@@ -418,6 +520,11 @@ SPREADS = frozenset({"stddev", "spread"})
 SHAPES = SPREADS | {"count"}
 DEFAULT_AGGREGATE = ("mean", "stddev")
 DEFAULT_MISSING = "skip"
+DEFAULT_FILL = "none"
+DEFAULT_MOST_LATENESS_NS = 300_000_000_000
+DEFAULT_FUTURE = "5m"
+DEFAULT_FORGET_NS = 7 * 86_400_000_000_000
+DEFAULT_MEMORY = "256MiB"
 DEFAULT_DETECTOR = "ensemble"
 DEFAULT_SEASONALITY = "1d"
 DEFAULT_FROM = "24h"
@@ -427,7 +534,8 @@ DEFAULT_CLOSE = 50.0
 # It is a day, so that the course of a day is not drift.
 DEFAULT_HORIZON_NS = 86_400_000_000_000
 DEFAULT_PSI = 0.25
-ALERT_KINDS = ("period", "silence", "drift")
+ALERT_KINDS = ("period", "silence", "drift", "clock", "rate")
+DEFAULT_AGE_NS = 3_600_000_000_000
 # Every period is INFO; a period of once in 1,000 days is WARNING, of once in 10,000 days CRITICAL.
 DEFAULT_INFO = 0.0
 DEFAULT_WARNING = 87.5

@@ -199,6 +199,7 @@ _PATTERNS = {
     "tickscript": "cannot be the name of a TICKscript: write a file's name without its folder: letters a to z, digits, "
     "and _ . -, at most 63, with .tick at its end",
     "duration": "is not a duration: write an integer and one of ms, s, m, h, d, w",
+    "size": "is not a size: write an integer and one of KiB, MiB, GiB",
     "time": "is not a time: write a duration before now or an RFC 3339 time",
     "unit": "has a control character in it: write what stands behind a number",
     "identifier": "has a control character in it or a backslash at its end, which line protocol cannot carry: "
