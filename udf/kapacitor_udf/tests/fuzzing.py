@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from both_paths import assert_same, assert_same_rows
 from kapacitor_udf import Point, _peer
 from kapacitor_udf import wire_pb2 as wire
-from kapacitor_udf._framing import frame
+from kapacitor_udf._varint import frame
 
 GOOD = _peer.encode_point(Point(1, {"a": 1.5, "b": 2, "é": 0.25}, {"host": "x"}, "cpu", ["host"], group="host=x"))
 

@@ -15,7 +15,7 @@ from kapacitor_udf import (
     StreamHandler,
 )
 from kapacitor_udf import _peer as peer
-from kapacitor_udf._framing import frame
+from kapacitor_udf._varint import frame
 from kapacitor_udf.testing import Harness
 
 

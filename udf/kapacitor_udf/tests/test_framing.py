@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kapacitor_udf import _compiled, _uncompiled
-from kapacitor_udf._framing import LONGEST_RUN, FrameReader, Oversized, PointRun, apart, frame
+from kapacitor_udf._framing import LONGEST_RUN, FrameReader, Oversized, PointRun, apart
 from kapacitor_udf._uncompiled import POINT_TAG
+from kapacitor_udf._varint import frame
 
 points = st.binary(max_size=200).map(POINT_TAG.__add__)
 messages = st.lists(st.one_of(st.binary(max_size=300), st.integers(120, 140).map(bytes), points), max_size=20)

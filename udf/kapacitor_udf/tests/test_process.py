@@ -18,7 +18,8 @@ import kapacitor_udf
 from kapacitor_udf import Batch, Point
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
-from kapacitor_udf._framing import FrameReader, apart, frame
+from kapacitor_udf._framing import FrameReader, apart
+from kapacitor_udf._varint import frame
 
 WAIT = 60
 HERE = Path(__file__).parent

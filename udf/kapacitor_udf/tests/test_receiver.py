@@ -5,8 +5,9 @@ from kapacitor_udf import Batch, Point
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import _wire as wire_module
 from kapacitor_udf import wire_pb2 as wire
-from kapacitor_udf._framing import PointRun, apart, frame
+from kapacitor_udf._framing import PointRun, apart
 from kapacitor_udf._receiver import RawBatch, Receiver, Request, Unit, Unusable, size, weight
+from kapacitor_udf._varint import frame
 
 
 def receiver(largest_message: int = 2**20, largest_batch: int = 2**20) -> Receiver:

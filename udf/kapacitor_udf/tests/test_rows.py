@@ -31,8 +31,8 @@ from kapacitor_udf import (
 )
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
-from kapacitor_udf._framing import frame
 from kapacitor_udf._group_numbers import GroupIDs
+from kapacitor_udf._varint import frame
 from kapacitor_udf.testing import Harness
 
 # Both paths

@@ -31,9 +31,9 @@ from kapacitor_udf import (
 )
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
-from kapacitor_udf._framing import frame
 from kapacitor_udf._group_numbers import TagNumbers
 from kapacitor_udf._identity import identity
+from kapacitor_udf._varint import frame
 from kapacitor_udf.testing import Harness
 
 # The compiled part and protobuf

@@ -19,10 +19,10 @@ from kapacitor_udf import (
 )
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
-from kapacitor_udf._framing import frame
 from kapacitor_udf._life import LifeState
 from kapacitor_udf._log import Log
 from kapacitor_udf._receiver import Receiver
+from kapacitor_udf._varint import frame
 from kapacitor_udf._worker import Worker
 from kapacitor_udf.testing import Harness
 

@@ -8,14 +8,15 @@ The modules in the order in which a point passes them. Only those that are marke
 - `_stderr`*, `_log`: lines for people that cannot block or break the protocol.
 - `_conversation`*: three threads on two descriptors, within `_limits`.
 - `_reader`*: reads, and starts the `_countdown` at the end of input.
-- `_framing`: cuts bytes into messages, by `_loops`: `_compiled`, or `_uncompiled` without a compiler.
+- `_framing`: cuts bytes into messages, by `_loops`: `_compiled`, or `_uncompiled` without a compiler; `_varint` holds
+  what is before a message.
 - `_receiver`: sorts messages into units of work.
 - `_inbox`: the bounded queue between reading and handling.
 - `_handling`*: takes units, drives the worker, and writes results to `_output`*.
 - `_worker`: hands units to `_data_steps` or `_questions`, which call the handler behind a `_guard`.
 - `_wire`: decodes and encodes messages, by `wire_pb2`, which is generated from `wire.proto`.
 - `_rows`, `_row_codec`, `_row_decoder`, `_group_numbers`, `_identity`: the fast path of a `FieldsHandler`, and of a
-  `RowsHandler`.
+  `RowsHandler`; `_point_head`, `_columns`: arrays out.
 - `_snapshots`: wraps a handler's state so that a foreign one is refused.
 - `_heartbeat`*: answers keepalives, and emits `_metrics`.
 
@@ -34,6 +35,7 @@ from ._groups import Groups
 from ._handlers import BatchHandler, BatchSink, Context, FieldsHandler, Handler, PointSink, RowsHandler, StreamHandler
 from ._limits import Limits
 from ._loops import compiled
+from ._point_head import PointHead
 from ._process import run
 from ._rows import FieldRows, Rows
 from ._server import serve
@@ -66,6 +68,7 @@ __all__ = [
     "Metrics",
     "Option",
     "Point",
+    "PointHead",
     "PointSink",
     "Rejected",
     "Rows",

@@ -48,3 +48,15 @@ class Appender:
         cells: npt.NDArray[np.uint64],
         texts: list[bytes],
     ) -> tuple[bytes, int]: ...
+
+class PointWriter:
+    def __init__(self, columns: Sequence[tuple[int, bytes]]) -> None: ...
+    def write(
+        self,
+        heads: list[bytes],
+        tail: bytes,
+        times: npt.NDArray[np.int64],
+        cells: npt.NDArray[np.uint64],
+        present: npt.NDArray[np.bool_],
+        texts: list[bytes],
+    ) -> tuple[bytes, int]: ...

@@ -17,7 +17,7 @@ it. A point is plain if all of this holds:
 Everything that is not plain, malformed or just unusual, is left to protobuf.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.math cimport NAN, isfinite
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -491,8 +491,8 @@ cdef inline uint64_t mixed_text(const uint8_t[::1] data, Py_ssize_t start, Py_ss
     return into
 
 
-cdef class Appender:
-    """Appends fields to plain points. `columns`: for each field the number of its map and its name, UTF-8."""
+cdef class Entries:
+    """Writes fields, which are entries of a point's maps. `columns`: for each field the number of its map and its name."""
 
     cdef const uint8_t[::1] heads
     cdef Py_ssize_t[::1] ends
@@ -511,19 +511,13 @@ cdef class Appender:
         self.tags = bytearray([tag for tag, name in columns] or 1)
         self.sizes = array("q", bytes(8 * (len(columns) + 1)))
 
-    def append(
-        self, bytes frames, const int64_t[::1] starts, const int64_t[::1] stops,
-        const uint64_t[:, ::1] cells, list texts,
-    ):
-        cdef const uint8_t[::1] data = frames
-        cdef Py_ssize_t row, column, start, stop, inner, not_finite = 0, extra, capacity = 0
-        cdef Py_ssize_t rows = starts.shape[0]
-        if not rows:
-            return b"", 0
+    cdef Py_ssize_t begin(
+        self, Py_ssize_t rows, Py_ssize_t others, const uint64_t[:, ::1] cells, list texts
+    ) except -1:
+        """Make a buffer for the fields of rows, the lengths of their points, and this many other bytes."""
+        cdef Py_ssize_t row, column
         # The sum of lengths, names, and the most bytes that a value without text can take.
-        capacity = rows * (12 + self.ends[self.count] + 20 * self.count)
-        for row in range(rows):
-            capacity += stops[row] - starts[row]
+        cdef Py_ssize_t capacity = others + rows * (32 + self.ends[self.count] + 20 * self.count)
         for column in range(self.count):
             if self.tags[column] == STRING:
                 for row in range(rows):
@@ -531,53 +525,41 @@ cdef class Appender:
                         capacity += len(<bytes>texts[cells[row, column]])
         self.out = bytearray(capacity)
         self.at = 0
-        for row in range(rows):
-            start, stop = starts[row] + 2, stops[row]
-            varint(data, &start, stop)
-            if start < 0:
-                raise ValueError(f"row {row} is no plain point")
-            extra = 0
-            for column in range(self.count):
-                inner = self.value_size(column, cells[row, column], texts)
-                if inner >= 0:
-                    inner += self.ends[column + 1] - self.ends[column]
-                    extra += 1 + varint_size(inner) + inner
-                elif self.tags[column] == DOUBLE:
-                    not_finite += 1
-                self.sizes[column] = inner
-            inner = stop - start + extra
-            self.put(2 + varint_size(inner) + inner)
-            self.put_byte(POINT_0)
-            self.put_byte(POINT_1)
-            self.put(inner)
-            self.copy(data, start, stop)
-            for column in range(self.count):
-                if self.sizes[column] >= 0:
-                    self.put_byte(self.tags[column])
-                    self.put(self.sizes[column])
-                    self.copy(self.heads, self.ends[column], self.ends[column + 1])
-                    self.put_value(column, cells[row, column], texts)
+        return capacity
+
+    cdef bytes end(self):
+        """What was written."""
         result = PyBytes_FromStringAndSize(<const char*>&self.out[0], self.at)
         self.out = None
-        return result, not_finite
+        return result
 
-    cdef inline Py_ssize_t value_size(self, Py_ssize_t column, uint64_t cell, list texts) except -2:
-        """Bytes of a value, or -1 if it is left out."""
+    cdef Py_ssize_t entry_size(self, Py_ssize_t column, uint64_t cell, list texts) except -2:
+        """Bytes of an entry in its point, or -1 if it is left out; `put_entry` goes by it."""
         cdef Py_ssize_t size
         cdef uint8_t tag = self.tags[column]
         if tag == DOUBLE:
-            return -1 if cell >> 52 & 0x7FF == 0x7FF else 8
-        if tag != STRING:
-            return varint_size(cell)
-        if cell == NONE:
-            return -1
-        size = len(<bytes>texts[cell])
-        return varint_size(size) + size
+            size = -1 if cell >> 52 & 0x7FF == 0x7FF else 8
+        elif tag != STRING:
+            size = varint_size(cell)
+        elif cell == NONE:
+            size = -1
+        else:
+            size = len(<bytes>texts[cell])
+            size += varint_size(size)
+        if size >= 0:
+            size += self.ends[column + 1] - self.ends[column]
+        self.sizes[column] = size
+        return size if size < 0 else 1 + varint_size(size) + size
 
-    cdef inline int put_value(self, Py_ssize_t column, uint64_t cell, list texts) except -1:
+    cdef int put_entry(self, Py_ssize_t column, uint64_t cell, list texts) except -1:
         cdef uint8_t tag = self.tags[column]
-        cdef const uint8_t[::1] text
+        cdef bytes text
         cdef int i
+        if self.sizes[column] < 0:
+            return 0
+        self.put_byte(tag)
+        self.put(self.sizes[column])
+        self.copy(self.heads, self.ends[column], self.ends[column + 1])
         if tag == DOUBLE:
             for i in range(8):
                 self.put_byte(cell >> (8 * i) & 0xFF)
@@ -585,8 +567,16 @@ cdef class Appender:
             self.put(cell)
         else:
             text = texts[cell]
-            self.put(text.shape[0])
-            self.copy(text, 0, text.shape[0])
+            self.put(len(text))
+            self.copy_bytes(text)
+        return 0
+
+    cdef inline int put_length(self, Py_ssize_t inner) except -1:
+        """Write all that stands before a point of this many bytes."""
+        self.put(2 + varint_size(inner) + inner)
+        self.put_byte(POINT_0)
+        self.put_byte(POINT_1)
+        self.put(inner)
         return 0
 
     cdef inline int put_byte(self, uint8_t byte) except -1:
@@ -609,6 +599,93 @@ cdef class Appender:
             memcpy(&self.out[self.at], &data[start], size)
             self.at += size
         return 0
+
+    cdef inline int copy_bytes(self, bytes data) except -1:
+        cdef Py_ssize_t size = len(data)
+        if size > self.out.shape[0] - self.at:
+            raise IndexError("out of bounds")
+        if size:
+            memcpy(&self.out[self.at], PyBytes_AS_STRING(data), size)
+            self.at += size
+        return 0
+
+
+cdef class Appender(Entries):
+    """Appends fields to plain points, as `_uncompiled` explains."""
+
+    def append(
+        self, bytes frames, const int64_t[::1] starts, const int64_t[::1] stops,
+        const uint64_t[:, ::1] cells, list texts,
+    ):
+        cdef const uint8_t[::1] data = frames
+        cdef Py_ssize_t row, column, start, stop, inner, size, not_finite = 0, messages = 0
+        cdef Py_ssize_t rows = starts.shape[0]
+        if not rows:
+            return b"", 0
+        for row in range(rows):
+            messages += stops[row] - starts[row]
+        self.begin(rows, messages, cells, texts)
+        for row in range(rows):
+            start, stop = starts[row] + 2, stops[row]
+            varint(data, &start, stop)
+            if start < 0:
+                raise ValueError(f"row {row} is not a plain point")
+            inner = stop - start
+            for column in range(self.count):
+                size = self.entry_size(column, cells[row, column], texts)
+                if size >= 0:
+                    inner += size
+                elif self.tags[column] == DOUBLE:
+                    not_finite += 1
+            self.put_length(inner)
+            self.copy(data, start, stop)
+            for column in range(self.count):
+                self.put_entry(column, cells[row, column], texts)
+        return self.end(), not_finite
+
+
+cdef class PointWriter(Entries):
+    """Writes points, as `_uncompiled` explains."""
+
+    def write(
+        self, list heads, bytes tail, const int64_t[::1] times,
+        const uint64_t[:, ::1] cells, const uint8_t[:, ::1] present, list texts,
+    ):
+        cdef Py_ssize_t row, column, inner, size, fields, points = 0, others = 0
+        cdef Py_ssize_t rows = times.shape[0]
+        cdef bytes head
+        if not rows:
+            return b"", 0
+        for head in heads:
+            others += len(head)
+        if len(heads) == 1:
+            others *= rows
+        elif len(heads) != rows:
+            raise IndexError(f"{len(heads)} heads for {rows} rows")
+        self.begin(rows, others + rows * len(tail), cells, texts)
+        head = heads[0]
+        for row in range(rows):
+            if len(heads) > 1:
+                head = heads[row]
+            inner = len(head) + 1 + varint_size(<uint64_t>times[row])
+            fields = len(tail)
+            for column in range(self.count):
+                self.sizes[column] = -1
+                if present[row, column]:
+                    size = self.entry_size(column, cells[row, column], texts)
+                    if size >= 0:
+                        fields += size
+            if not fields:
+                continue
+            points += 1
+            self.put_length(inner + fields)
+            self.copy_bytes(head)
+            self.put_byte(TIME)
+            self.put(<uint64_t>times[row])
+            self.copy_bytes(tail)
+            for column in range(self.count):
+                self.put_entry(column, cells[row, column], texts)
+        return self.end(), points
 
 
 cdef bytes encoded(uint64_t number):

@@ -154,23 +154,6 @@ class FrameReader:
         return frames
 
 
-def frame(message: bytes) -> bytes:
-    """Put a message's length before it.
-
-    Args:
-        message: an encoded message.
-    """
-    size = len(message)
-    if size < 0x80:
-        return bytes((size,)) + message
-    head = bytearray()
-    while size > 0x7F:
-        head.append(size & 0x7F | 0x80)
-        size >>= 7
-    head.append(size)
-    return bytes(head) + message
-
-
 def apart(parts: Iterable[PointRun | bytes | Oversized]) -> Iterator[bytes | Oversized]:
     """Give messages one by one, also those of runs.
 

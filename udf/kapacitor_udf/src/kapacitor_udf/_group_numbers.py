@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ._counters import Counters
-from ._framing import frame
 from ._groups import MOST_BYTES, check_bounds
 from ._loops import split
+from ._varint import frame
 
 K = TypeVar("K", str, tuple[str, ...])
 

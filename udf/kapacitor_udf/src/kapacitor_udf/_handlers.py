@@ -13,6 +13,7 @@ from ._data import Batch, FieldValue, Point
 from ._declaration import UDF
 from ._errors import InitError
 from ._groups import MOST_BYTES
+from ._point_head import PointHead
 from ._rows import FieldRows, Rows
 from ._wire import encode_batch, encode_point
 
@@ -81,6 +82,35 @@ class PointSink(_Sink):
             return
         self._frames += frame
         self._counters.points_out += 1
+
+    def rows(
+        self,
+        heads: PointHead | Sequence[PointHead],
+        times: "npt.ArrayLike",
+        columns: Mapping[str, object],
+    ) -> None:
+        """Emit a point for each of n rows, without an object for each. It needs numpy.
+
+        Values that are NaN or None add nothing to their point. Infinite values are left out and counted; a point
+        without fields is not sent, and counted.
+
+        Args:
+            heads: measurement, tags and dimensions, one head for each row, or one for all rows.
+            times: nanoseconds since the epoch, integers, shape (n,), or one for all rows.
+            columns: for each field by name its values, shape (n,), or one value for all rows. The values of a field are
+                floats, integers, strings or booleans.
+
+        Raises:
+            TypeError: A value is of a type that cannot be sent; the message names it.
+            ValueError: Shapes differ, or a value cannot be sent; the message names it.
+        """
+        from ._columns import encode_points
+
+        encoded = encode_points(heads, times, columns)
+        self._frames += encoded.frames
+        self._counters.points_out += encoded.points
+        self._counters.dropped_fields += encoded.dropped_fields
+        self._counters.dropped_points += encoded.dropped_points
 
 
 class BatchSink(_Sink):

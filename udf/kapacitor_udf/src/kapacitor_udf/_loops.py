@@ -4,12 +4,12 @@
 """
 
 try:
-    from ._compiled import Appender, Scanner, TagScanner, pass_points, split
+    from ._compiled import Appender, PointWriter, Scanner, TagScanner, pass_points, split
 
     compiled = True
 except ImportError:
-    from ._uncompiled import Appender, Scanner, TagScanner, pass_points, split  # type: ignore[assignment]
+    from ._uncompiled import Appender, PointWriter, Scanner, TagScanner, pass_points, split  # type: ignore[assignment]
 
     compiled = False
 
-__all__ = ["Appender", "Scanner", "TagScanner", "compiled", "pass_points", "split"]
+__all__ = ["Appender", "PointWriter", "Scanner", "TagScanner", "compiled", "pass_points", "split"]

@@ -11,7 +11,8 @@ from . import wire_pb2 as wire
 from ._data import Batch, Point
 from ._declaration import UDF, Call, Option, ValueType
 from ._errors import InitError
-from ._framing import LARGEST_MESSAGE, FrameReader, apart, frame
+from ._framing import LARGEST_MESSAGE, FrameReader, apart
+from ._varint import frame
 from ._wire import VALUE_FIELDS, to_message, to_point
 
 

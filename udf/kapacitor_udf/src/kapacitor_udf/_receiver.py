@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from . import _wire
 from ._errors import FramingError, MalformedError
-from ._framing import FrameReader, Oversized, PointRun, frame
+from ._framing import FrameReader, Oversized, PointRun
+from ._varint import frame
 
 
 @dataclass(slots=True)

@@ -20,8 +20,9 @@ from typing import IO
 from . import _text, _wire
 from . import wire_pb2 as wire
 from ._errors import ReplayError
-from ._framing import LARGEST_MESSAGE, FrameReader, apart, frame
+from ._framing import LARGEST_MESSAGE, FrameReader, apart
 from ._recording import TO_UDF, Message, Recording
+from ._varint import frame
 
 _BETWEEN_BARRIERS = 1000
 _OPEN_BARRIERS = 2

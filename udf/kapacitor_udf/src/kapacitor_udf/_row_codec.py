@@ -10,11 +10,12 @@ path is merely a way to get there, which tests hold against the general one.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ._columns import LARGEST, NO_TEXT, TAGS, Encoded, utf8
 from ._data import Point
 from ._errors import DeclarationError, MalformedError, Rejected
 from ._group_numbers import GroupIDs
@@ -22,13 +23,8 @@ from ._loops import Appender, Scanner
 from ._rows import FieldRows
 from ._wire import decode_point, encode_point
 
-# The maps of a point, by the type of their values: field number * 8 + wire type.
-_TAGS: Mapping[type, int] = {float: 0x42, int: 0x4A, str: 0x52, bool: 0x62}
 # The kinds of numpy types that are accepted for each type, and the type that they are converted to.
 _DTYPES: Mapping[type, tuple[str, type]] = {float: ("fiu", np.float64), int: ("iu", np.int64), bool: ("b", np.bool_)}
-_LARGEST = 2**63 - 1
-# A cell without text; the compiled part knows the same number.
-_NO_TEXT = 2**64 - 1
 
 
 class Source:
@@ -91,7 +87,7 @@ class RowCodec:
         if isinstance(fields, str) or len(set(fields)) < len(fields):
             raise DeclarationError(f"fields is {fields!r}, expected a list of different names")
         for name, kind in adds.items():
-            if kind not in _TAGS:
+            if kind not in TAGS:
                 raise DeclarationError(f"adds: field {name!r} is {kind!r}, expected float, int, str or bool")
         self.groups = groups
         self._fields = list(fields)
@@ -99,7 +95,7 @@ class RowCodec:
         self._incomplete = incomplete
         added = [name.encode() for name in adds]
         self._scanner = Scanner([name.encode() for name in fields], added, incomplete)
-        self._appender = Appender([(_TAGS[kind], name) for kind, name in zip(adds.values(), added, strict=True)])
+        self._appender = Appender([(TAGS[kind], name) for kind, name in zip(adds.values(), added, strict=True)])
 
     # From Kapacitor
 
@@ -160,7 +156,7 @@ class RowCodec:
 
     # To Kapacitor
 
-    def encode(self, rows: FieldRows, added: Mapping[str, npt.ArrayLike]) -> "Encoded":
+    def encode(self, rows: FieldRows, added: Mapping[str, npt.ArrayLike]) -> Encoded:
         """Add fields to the points of rows. Values that are not finite, or None, are left out.
 
         Args:
@@ -203,22 +199,6 @@ class RowCodec:
         return Encoded(b"".join(parts), len(emitted) - dropped_points, not_finite + len(dropped), dropped_points)
 
 
-class Encoded(NamedTuple):
-    """Encoded points.
-
-    Attributes:
-        frames: whole frames.
-        points: the number of points in them.
-        dropped_fields: the number of fields that were left out because they are not finite.
-        dropped_points: the number of points that were left out because no field remained.
-    """
-
-    frames: bytes
-    points: int
-    dropped_fields: int
-    dropped_points: int
-
-
 def _column(name: str, kind: type, given: npt.ArrayLike, rows: int) -> npt.NDArray[Any]:
     """The values of a field in each row, shape (n,), converted to its declared type."""
     array = np.asarray(given, object if kind is str else None)
@@ -233,7 +213,7 @@ def _column(name: str, kind: type, given: npt.ArrayLike, rows: int) -> npt.NDArr
     accepted, dtype = _DTYPES[kind]
     if array.dtype.kind not in accepted:
         raise TypeError(f"field {name!r} is of the type {array.dtype}, expected {kind.__name__}")
-    if array.dtype == np.uint64 and rows and array.max() > _LARGEST:
+    if array.dtype == np.uint64 and rows and array.max() > LARGEST:
         raise ValueError(f"field {name!r} holds {array.max()}, expected integers of 64 bits")
     return array.astype(dtype)
 
@@ -245,19 +225,12 @@ def _cells(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> tuple[npt.NDAr
     for column, (name, values) in enumerate(columns.items()):
         if values.dtype == object:
             for row, text in enumerate(values):
-                cells[row, column] = _NO_TEXT if text is None else len(texts)
+                cells[row, column] = NO_TEXT if text is None else len(texts)
                 if text is not None:
-                    texts.append(_utf8(name, text))
+                    texts.append(utf8(f"field {name!r}", text))
         else:
             cells[:, column] = values if values.dtype == bool else values.view(np.uint64)
     return cells, texts
-
-
-def _utf8(name: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"field {name!r} is {text!r:.100}, which cannot be encoded: {error}") from error
 
 
 def _with_fields(point: Point, columns: Mapping[str, npt.NDArray[Any]], row: int) -> Point:

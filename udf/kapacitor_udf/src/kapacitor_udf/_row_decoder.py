@@ -12,11 +12,11 @@ import numpy as np
 
 from ._data import Point
 from ._errors import DeclarationError, MalformedError, Rejected
-from ._framing import frame
 from ._group_numbers import TagNumbers
 from ._identity import identity
 from ._loops import TagScanner
 from ._rows import Rows
+from ._varint import frame
 from ._wire import decode_point
 
 

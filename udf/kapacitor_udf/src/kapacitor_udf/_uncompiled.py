@@ -6,12 +6,16 @@ A decoder in Python would be slower than protobuf's own, which is in C, so nothi
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ._varint import frame, varint
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 POINT_TAG = b"\x8a\x01"
 """The bytes that a message of a point begins with: field 17, which has a length, in Request and Response alike."""
+DOUBLE, INTEGER, STRING, BOOLEAN = 0x42, 0x4A, 0x52, 0x62
+"""The maps of a point's fields by the type of their values: field number * 8 + wire type."""
 _LONGEST_LENGTH = 5
 
 
@@ -168,3 +172,60 @@ class Appender:
             The frames of the messages with their new fields, and the number of values that are not finite.
         """
         return b"", 0
+
+
+class PointWriter:
+    """Writes points of columns. Each column has a type and a name, and a point has the fields that are present."""
+
+    def __init__(self, columns: Sequence[tuple[int, bytes]]) -> None:
+        """Prepare to write fields.
+
+        Args:
+            columns: the number of the map that each field belongs into, with its wire type, and its encoded name.
+        """
+        self._columns = [(tag, b"\x0a" + frame(name)) for tag, name in columns]
+
+    def write(
+        self,
+        heads: list[bytes],
+        tail: bytes,
+        times: "npt.NDArray[np.int64]",
+        cells: "npt.NDArray[np.uint64]",
+        present: "npt.NDArray[np.uint8]",
+        texts: list[bytes],
+    ) -> tuple[bytes, int]:
+        """Write n points.
+
+        Args:
+            heads: what is encoded of each point beside its time and fields; one for each row, or one for all.
+            tail: encoded fields that all points have.
+            times: the time of each point, shape (n,).
+            cells: the 64 bits of each value, or its index among the texts, shape (n, fields).
+            present: whether each value is there, shape (n, fields).
+            texts: the encoded texts.
+
+        Returns:
+            The frames of the points that have a field, and how many these are.
+        """
+        frames = []
+        for row, time in enumerate(times.tolist()):
+            fields = [
+                self._entry(column, int(cells[row, column]), texts)
+                for column in range(len(self._columns))
+                if present[row, column]
+            ]
+            if fields or tail:
+                head = heads[0] if len(heads) == 1 else heads[row]
+                time_part = b"\x08" + varint(time & 2**64 - 1)
+                frames.append(frame(POINT_TAG + frame(b"".join([head, time_part, tail, *fields]))))
+        return b"".join(frames), len(frames)
+
+    def _entry(self, column: int, cell: int, texts: list[bytes]) -> bytes:
+        tag, name = self._columns[column]
+        if tag == DOUBLE:
+            value = b"\x11" + cell.to_bytes(8, "little")
+        elif tag == STRING:
+            value = b"\x12" + frame(texts[cell])
+        else:
+            value = b"\x10" + varint(cell)
+        return bytes([tag]) + frame(name + value)

@@ -9,7 +9,7 @@ made.
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -18,8 +18,8 @@ from . import wire_pb2 as wire
 from ._data import Batch, FieldValue, Point
 from ._declaration import UDF, Call, ValueType
 from ._errors import MalformedError
-from ._framing import frame
 from ._uncompiled import POINT_TAG
+from ._varint import frame
 
 # The members of Request and Response, by field number.
 INFO, INIT, KEEPALIVE, SNAPSHOT, RESTORE, ERROR = 1, 2, 3, 4, 5, 6
@@ -272,6 +272,48 @@ def encode_point(point: Point, dropped: list[str] | None = None) -> bytes | None
     return None if inner is None else _data(POINT_TAG, inner)
 
 
+def encode_head(name: str, tags: Mapping[str, str], dimensions: Sequence[str]) -> bytes:
+    """Encode what the points of one series have in common.
+
+    Args:
+        name: the measurement.
+        tags: values by name.
+        dimensions: the tags that Kapacitor groups by.
+
+    Returns:
+        A part of a point, without its time and its fields.
+
+    Raises:
+        TypeError: A value is of a type that cannot be sent; the message names it.
+        ValueError: A value cannot be encoded; the message names it.
+    """
+    _checked("point", name, 0)
+    if isinstance(dimensions, str):
+        raise TypeError(f"the point's dimensions are {dimensions!r:.100}, expected a list of tag names")
+    try:
+        return wire.Point(name=name, tags=tags, dimensions=dimensions).SerializeToString()
+    except (TypeError, ValueError) as error:
+        raise _explained(error, "point", name, tags, 0) from error
+
+
+def encode_fields(fields: Mapping[str, FieldValue], dropped: list[str]) -> bytes:
+    """Encode fields that points have in common. Those that are not finite are left out.
+
+    Args:
+        fields: values by name.
+        dropped: the names of fields that were left out are appended to it.
+
+    Returns:
+        A part of a point; empty if no field is left.
+
+    Raises:
+        TypeError: A value is of a type that cannot be sent; the message names it.
+        ValueError: A value is outside of what can be sent; the message names it.
+    """
+    inner = to_message(Point(0, dict(fields)), dropped)
+    return b"" if inner is None else inner.SerializeToString()
+
+
 def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes, int]:
     """Encode a batch. Fields that are not finite are left out, as are points without fields.
 
@@ -391,7 +433,7 @@ def _plain(name: str, value: Any) -> FieldValue:
 
 def _explained(error: Exception, what: str, name: object, tags: object, time: object) -> Exception:
     """An error that says which part of a point or batch it is about, where protobuf's own does not."""
-    if isinstance(tags, dict):
+    if isinstance(tags, Mapping):
         for key, value in tags.items():
             if not isinstance(key, str) or not isinstance(value, str):
                 return TypeError(f"tag {key!r:.100} is {value!r:.100}, expected strings")
