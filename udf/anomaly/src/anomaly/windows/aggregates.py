@@ -1,0 +1,227 @@
+"""InfluxQL's aggregates of many windows at once, computed from their raw points with numpy.
+
+The semantics are those of influxdb 1.12.4, query/call_iterator.go and query/functions.go: an aggregate looks at the
+points of a window that have the field; `stddev` of one value is null; of values that share a time, `first` and `last`
+take the greatest. InfluxDB keeps one value for a series, a field and a time, the last one written, so a point that is
+written again replaces the fields that it has and leaves the others.
+
+A result that is not a finite number is NaN, as InfluxDB cannot answer it either.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.windows.arrays import Bools, Floats, Ints, Times
+
+# What tells two points of one time apart: a hash of all of a point's tags.
+Identities = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """The aggregates of n windows; d features, f fields.
+
+    Attributes:
+        values: aggregates, shape (n, d), field by field, NaN where InfluxQL answers null or no row.
+        counts: points that have the field, shape (n, f).
+        replaced: the number of points that a later point of the same series and time replaced.
+    """
+
+    values: Floats
+    counts: Floats
+    replaced: int
+
+
+def aggregate_windows(
+    window: Ints, times: Times, identities: Identities, values: Floats, names: Sequence[str]
+) -> Aggregated:
+    """Compute the aggregates of n windows from their m points.
+
+    Args:
+        window: each point's window, shape (m,): the numbers 0 to n - 1, each at least once.
+        times: the points' times in nanoseconds, shape (m,).
+        identities: hashes of the points' tags, shape (m,).
+        values: one row for each field, shape (f, m), in the order of arrival, NaN where a point lacks the field.
+        names: the aggregates, keys of AGGREGATES.
+
+    Returns:
+        The aggregates of the windows, in the order of their numbers.
+    """
+    order = np.lexsort((times, window))
+    window, times = window[order], times[order]
+    new_time = _changes(window) | _changes(times)
+    replaced = 0
+    if new_time.all():
+        values = values[:, order]
+    else:
+        # Sorting by identity is rare: few pipelines merge series that write at the same nanosecond.
+        within = np.lexsort((identities[order], times, window))
+        order = order[within]
+        new_point = new_time | _changes(identities[order])
+        values = values[:, order]
+        if not new_point.all():
+            replaced = int(len(order) - np.count_nonzero(new_point))
+            values = _last_known(values, np.flatnonzero(new_point))
+            window, new_time = window[new_point], new_time[new_point]
+    points = _Points(values, np.flatnonzero(_changes(window)), np.flatnonzero(new_time))
+    with np.errstate(all="ignore"):
+        columns = np.stack([AGGREGATES[name](points) for name in names], axis=1)
+    columns[~np.isfinite(columns)] = np.nan
+    fields, features, windows = columns.shape
+    flat = columns.reshape(fields * features, windows).T
+    return Aggregated(np.ascontiguousarray(flat), np.ascontiguousarray(points.count.T), replaced)
+
+
+def _changes(column: NDArray[np.generic]) -> Bools:
+    """Return which entries differ from the one before, shape (m,); the first one does."""
+    changes = np.ones(len(column), dtype=np.bool_)
+    np.not_equal(column[1:], column[:-1], out=changes[1:])
+    return changes
+
+
+def _last_known(values: Floats, begins: Ints) -> Floats:
+    """Return the last value that is not NaN of each run of columns, shape (f, runs), NaN where a run has none."""
+    positions = np.where(np.isnan(values), -1, np.arange(values.shape[1]))
+    last = np.maximum.reduceat(positions, begins, axis=1)
+    return np.where(last < 0, np.nan, np.take_along_axis(values, last.clip(min=0), axis=1))
+
+
+class _Points:
+    """The points of n windows, sorted by window and time, and what several aggregates need of them.
+
+    Args:
+        values: one row for each field, shape (f, m), NaN where a point lacks the field.
+        begins: each window's first point, shape (n,).
+        time_begins: the first point of each run that shares window and time.
+    """
+
+    def __init__(self, values: Floats, begins: Ints, time_begins: Ints) -> None:
+        self.values = values
+        self.begins = begins
+        self.time_begins = time_begins
+        self.unknown = np.isnan(values)
+        self.has_unknown = bool(self.unknown.any())
+
+    @cached_property
+    def count(self) -> Floats:
+        """How many points have the field, shape (f, n)."""
+        if self.has_unknown:
+            return np.add.reduceat((~self.unknown).astype(np.float64), self.begins, axis=1)
+        lengths = np.diff(self.begins, append=self.values.shape[1]).astype(np.float64)
+        return np.broadcast_to(lengths, (len(self.values), len(lengths)))
+
+    @cached_property
+    def sum(self) -> Floats:
+        """The sums, shape (f, n), 0 where no point has the field."""
+        return self.reduce(np.add, 0.0)
+
+    @cached_property
+    def mean(self) -> Floats:
+        """The means, shape (f, n), NaN where no point has the field."""
+        return self.sum / self.count
+
+    @cached_property
+    def min(self) -> Floats:
+        """The minima, shape (f, n), infinite where no point has the field."""
+        return self.reduce(np.minimum, np.inf)
+
+    @cached_property
+    def max(self) -> Floats:
+        """The maxima, shape (f, n), infinite where no point has the field."""
+        return self.reduce(np.maximum, -np.inf)
+
+    @cached_property
+    def greatest_at_each_time(self) -> tuple[Floats, Ints]:
+        """The greatest value of each time, shape (f, k), NaN where none is known, and each window's first of them."""
+        if len(self.time_begins) == self.values.shape[1]:
+            return self.values, self.begins
+        greatest = np.fmax.reduceat(self.values, self.time_begins, axis=1)
+        return greatest, np.searchsorted(self.time_begins, self.begins)
+
+    def reduce(self, function: np.ufunc, neutral: float) -> Floats:
+        """Reduce the known values of each window, shape (f, n); `neutral` stands for unknown ones."""
+        values = np.where(self.unknown, neutral, self.values) if self.has_unknown else self.values
+        return np.asarray(function.reduceat(values, self.begins, axis=1))
+
+
+def _mean(points: _Points) -> Floats:
+    return points.mean
+
+
+def _sum(points: _Points) -> Floats:
+    return np.where(points.count > 0, points.sum, np.nan)
+
+
+def _count(points: _Points) -> Floats:
+    return np.where(points.count > 0, points.count, np.nan)
+
+
+def _min(points: _Points) -> Floats:
+    return points.min
+
+
+def _max(points: _Points) -> Floats:
+    return points.max
+
+
+def _spread(points: _Points) -> Floats:
+    return points.max - points.min
+
+
+def _stddev(points: _Points) -> Floats:
+    # The second sum corrects what rounding the mean costs (Chan, Golub and LeVeque 1983, the corrected two-pass).
+    lengths = np.diff(points.begins, append=points.values.shape[1])
+    deviations = points.values - np.repeat(points.mean, lengths, axis=1)
+    centred = _Points(deviations, points.begins, points.time_begins)
+    squared = _Points(deviations**2, points.begins, points.time_begins)
+    variance = (squared.sum - centred.sum**2 / points.count) / np.where(points.count > 1, points.count - 1, np.nan)
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
+
+
+def _median(points: _Points) -> Floats:
+    lengths = np.diff(points.begins, append=points.values.shape[1])
+    window = np.repeat(np.arange(len(lengths)), lengths)
+    medians = np.full(points.count.shape, np.nan)
+    for field, (values, counts) in enumerate(zip(points.values, points.count.astype(np.intp), strict=True)):
+        # NaN sorts behind all numbers of its window.
+        ordered = values[np.lexsort((values, window))]
+        has_any = counts > 0
+        middle = points.begins[has_any] + counts[has_any] // 2
+        upper = ordered[middle]
+        lower = np.where(counts[has_any] % 2, upper, ordered[middle - 1])
+        medians[field, has_any] = lower + (upper - lower) / 2
+    return medians
+
+
+def _first(points: _Points) -> Floats:
+    values, begins = points.greatest_at_each_time
+    if points.has_unknown:
+        beyond = values.shape[1]
+        positions = np.where(np.isnan(values), beyond, np.arange(beyond))
+        first = np.minimum.reduceat(positions, begins, axis=1)
+        known = first < beyond
+        return np.where(known, np.take_along_axis(values, np.where(known, first, 0), axis=1), np.nan)
+    return values[:, begins]
+
+
+def _last(points: _Points) -> Floats:
+    values, begins = points.greatest_at_each_time
+    return _last_known(values, begins)
+
+
+AGGREGATES: Mapping[str, Callable[[_Points], Floats]] = {
+    "mean": _mean,
+    "stddev": _stddev,
+    "min": _min,
+    "max": _max,
+    "median": _median,
+    "spread": _spread,
+    "count": _count,
+    "first": _first,
+    "last": _last,
+    "sum": _sum,
+}
