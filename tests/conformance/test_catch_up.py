@@ -20,7 +20,8 @@ from anomaly.models.store import Store
 from anomaly.pipeline import canonical_json, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
-from anomaly.scoring.results import results
+from anomaly.scoring.periods import NO_DATA, Period
+from anomaly.scoring.results import Fields, Result, period_result, results
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
 from anomaly.windows.series import SeriesWindows
@@ -31,7 +32,7 @@ from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault
 BEGIN_NS = 1_704_067_200_000_000_000
 SECONDS = 4_000
 WINDOWS = SECONDS // printers.WINDOW
-# The last windows are Kapacitor's.
+# The last windows are the UDF's.
 SPAN = TimeRange(BEGIN_NS, BEGIN_NS + (WINDOWS - 10) * WINDOW_NS)
 STREAM = TimeRange(BEGIN_NS, BEGIN_NS + WINDOWS * WINDOW_NS)
 # A long fault and a silence, with quiet around them; in windows: 150 to 180, 300 to 320.
@@ -118,9 +119,9 @@ def stream(
 
 
 def _windows(influxd: Influxd, stretch: TimeRange = STREAM) -> Iterator[SeriesWindows]:
-    """One by one, but for the last, which Kapacitor has not seen the end of."""
+    """One by one; the clock closes the last one of each series."""
     for run in read_series_windows(influxd.client, PIPELINE, stretch.begin_ns, stretch.end_ns):
-        for at in range(len(run) - 1):
+        for at in range(len(run)):
             yield run.where(np.arange(len(run)) == at)
 
 
@@ -265,16 +266,18 @@ def test_scores_that_are_there_are_never_changed(influxdb: Influxd, model: Model
     assert set(asked) == {None, "first"}
 
 
-def test_what_kapacitor_may_still_score_is_left_alone(influxd: Influxd, model: Model) -> None:
-    """Neither the last windows of the range, nor the newest of a series that ends before."""
+def test_what_the_udf_may_still_score_is_left_alone(influxd: Influxd, model: Model) -> None:
+    """The last windows of the range; the newest of a series that ends before is over by the clock."""
     influxd.create("printer", "broken")
     influxd.client.write(list(_lines("printer-1", printers.clean(31, 2_000))), "printer")
     influxd.client.write(list(_lines("printer-2", printers.clean(32, 1_004))), "printer")
+    influxd.client.write(list(_lines("printer-3", printers.clean(33, 1_006))), "printer")
     caught_up(influxd, lambda version: model, TimeRange(BEGIN_NS, BEGIN_NS + 190 * WINDOW_NS))
     newest: dict[str, int] = {}
     for printer, begin_ns in content(influxd, "broken")["score"]:
         newest[printer] = max(newest.get(printer, 0), (begin_ns - BEGIN_NS) // WINDOW_NS)
-    assert newest == {"printer-1": 189, "printer-2": 99}
+    # The last window of the second series has less than half of its usual points.
+    assert newest == {"printer-1": 189, "printer-2": 99, "printer-3": 100}
 
 
 def test_a_period_that_was_left_open_is_closed(influxdb: Influxd, model: Model) -> None:
@@ -335,6 +338,174 @@ def test_feedback_is_heeded_where_a_score_was_missing_only(influxdb: Influxd, mo
     # Nothing is said of the silence, which was maintenance and had not become a period.
     assert after["period"] == before
     assert done.repaired.scores == 2 * 10 + 20 + 10
+
+
+def told(influxd: Influxd, *results: Result) -> None:
+    """Write what a UDF told."""
+    influxd.client.write([line(result) for result in results], "broken")
+
+
+def late(printer: str, number: int, seen_ms: int) -> Result:
+    """What the UDF writes when a window gets a point after it was closed."""
+    tags = {"pipeline": PIPELINE.name, "printer": printer}
+    return Result("late", tags, BEGIN_NS + number * WINDOW_NS, {"points": 3, "seen_ms": seen_ms})
+
+
+def silence(printer: str, first: int, end: int, state: str, model: Model) -> Result:
+    """What the UDF writes of a silence that lasts from window `first` to before window `end`."""
+    period = Period(BEGIN_NS + first * WINDOW_NS, BEGIN_NS + end * WINDOW_NS, state, 0.0, 0.0, 0, NO_DATA)
+    return period_result(PIPELINE, (printer,), period, model)
+
+
+def periods(influxd: Influxd, database: str = "broken") -> dict[tuple[str, int], tuple[str, str, int]]:
+    """State, reason and last window of each period, by printer and first window."""
+    return {
+        (printer, (begin_ns - BEGIN_NS) // WINDOW_NS): (
+            fields["state"],
+            fields["reason"],
+            (fields["end_ms"] * 1_000_000 - BEGIN_NS) // WINDOW_NS,
+        )
+        for (printer, begin_ns), fields in content(influxd, database)["period"].items()
+    }
+
+
+def without_joint(results: Any) -> Any:
+    """Leaves out the field that says how a silence was told while it lasted."""
+    return {
+        measurement: {
+            key: {name: value for name, value in fields.items() if name != "joint"} for key, fields in points.items()
+        }
+        for measurement, points in results.items()
+    }
+
+
+def test_a_backlog_after_live_points_ends_as_if_it_had_come_in_time(influxd: Influxd, model: Model) -> None:
+    """A gateway is away for 20 minutes; half of the points of other windows come late (D11)."""
+    influxd.create("printer", "broken", "whole")
+    samples = printers.clean(31, 3_000)
+    printers.break_down(samples, Fault("offset", (1,), 1_700, 300, 9.0))
+    lines = list(_lines("printer-1", samples))
+    away, halves = range(1_500, 2_700), range(1_000, 1_040, 2)
+    backlog = [lines[second] for second in (*away, *halves)]
+    influxd.client.write([text for text in lines if text not in backlog], "printer")
+    stream(influxd, model, "broken")
+    assert periods(influxd) == {("printer-1", 150): ("closed", "no data", 270)}
+    influxd.client.write(backlog, "printer")
+    stream(influxd, model, "whole")
+    told(influxd, *(late("printer-1", number, 1) for number in (*range(150, 270), *range(100, 104))))
+    before = content(influxd, "broken")["score"]
+    span = TimeRange(BEGIN_NS, BEGIN_NS + 290 * WINDOW_NS)
+
+    dry = caught_up(influxd, lambda version: model, span, dry_run=True)
+    assert content(influxd, "broken")["score"] == before
+    first = caught_up(influxd, lambda version: model, span)
+    assert first.repaired == dry.repaired
+    assert (first.repaired.scores, first.repaired.corrected, first.repaired.removed) == (120, 4, 1)
+    assert_equal(content(influxd, "broken"), content(influxd, "whole"))
+    assert not caught_up(influxd, lambda version: model, span).changed
+
+    # A point that comes late once more makes its window a candidate again; one that is seen before does not.
+    influxd.client.write([f"temperature,printer=printer-1 bed=95 {BEGIN_NS + 2_000 * 1_000_000_000}"], "printer")
+    stream(influxd, model, "whole")
+    told(influxd, late("printer-1", 200, 1))
+    assert not caught_up(influxd, lambda version: model, span).changed
+    told(influxd, late("printer-1", 200, 2))
+    assert caught_up(influxd, lambda version: model, span).repaired.corrected == 1
+    assert_equal(content(influxd, "broken"), content(influxd, "whole"))
+    assert not caught_up(influxd, lambda version: model, span).changed
+
+
+def test_history_that_came_newest_first_is_scored(influxd: Influxd, model: Model) -> None:
+    """Each of its points was late, and the pipeline had no score before (D10)."""
+    influxd.create("printer", "broken", "whole")
+    influxd.client.write(list(_lines("printer-1", printers.clean(31, 3_000))), "printer")
+    stream(influxd, model, "whole")
+    told(influxd, *(late("printer-1", number, number) for number in range(290)))
+    feedback, database = Feedback(PIPELINE), PipelineDatabase(influxd.client, PIPELINE, "broken")
+    end_ns = BEGIN_NS + 300 * WINDOW_NS
+    for scores in (290, 0):
+        done = repair_span(
+            PIPELINE,
+            database,
+            lambda version: model,
+            feedback,
+            TimeRange(end_ns, end_ns),
+            late_since_ns=BEGIN_NS,
+        )
+        assert done.repaired.scores == scores
+    whole = content(influxd, "whole")
+    whole["score"] = {key: fields for key, fields in whole["score"].items() if key[1] < BEGIN_NS + 290 * WINDOW_NS}
+    assert_equal(content(influxd, "broken"), whole)
+
+
+def test_a_silence_that_was_told_while_it_lasted_ends_with_the_data(influxdb: Influxd, model: Model) -> None:
+    stream(influxdb, model, "broken", [Outage(305, 340, "lost")])
+    told(influxdb, silence("printer-1", 300, 307, "open", model))
+    early = TimeRange(BEGIN_NS, BEGIN_NS + 315 * WINDOW_NS)
+    caught_up(influxdb, lambda version: model, early)
+    assert periods(influxdb)["printer-1", 300] == ("open", "no data", 307)
+    assert not caught_up(influxdb, lambda version: model, early).changed
+    caught_up(influxdb, lambda version: model)
+    assert_equal(without_joint(content(influxdb, "broken")), content(influxdb, "whole"))
+    assert not caught_up(influxdb, lambda version: model).changed
+
+
+def test_a_silence_begins_later_when_the_backlog_fills_its_begin(influxd: Influxd, model: Model) -> None:
+    influxd.create("printer", "broken")
+    lines = list(_lines("printer-1", printers.clean(31, 2_000)))
+    influxd.client.write(lines[:1_000], "printer")
+    stream(influxd, model, "broken")
+    told(influxd, silence("printer-1", 100, 107, "open", model))
+    span = TimeRange(BEGIN_NS, BEGIN_NS + 180 * WINDOW_NS)
+    assert not caught_up(influxd, lambda version: model, span).changed
+    influxd.client.write(lines[1_000:1_300], "printer")
+    told(influxd, *(late("printer-1", number, 1) for number in range(100, 130)))
+    caught_up(influxd, lambda version: model, span)
+    assert periods(influxd) == {("printer-1", 130): ("open", "no data", 180)}
+    assert not caught_up(influxd, lambda version: model, span).changed
+    # The UDF knows of neither, and ends the silence as it had told it.
+    influxd.client.write(lines[1_900:], "printer")
+    told(influxd, silence("printer-1", 100, 190, "closed", model))
+    span = TimeRange(BEGIN_NS, BEGIN_NS + 195 * WINDOW_NS)
+    caught_up(influxd, lambda version: model, span)
+    assert periods(influxd) == {("printer-1", 130): ("closed", "no data", 190)}
+    assert not caught_up(influxd, lambda version: model, span).changed
+
+
+def test_a_period_of_a_series_that_fell_silent_is_closed(influxd: Influxd, model: Model) -> None:
+    influxd.create("printer", "broken")
+    samples = printers.clean(31, 1_600)
+    printers.break_down(samples, Fault("offset", (1,), 1_500, 100, 9.0))
+    influxd.client.write(list(_lines("printer-1", samples)), "printer")
+    stream(influxd, model, "broken")
+    assert periods(influxd) == {("printer-1", 150): ("open", "bed", 160)}
+    span = TimeRange(BEGIN_NS, BEGIN_NS + 300 * WINDOW_NS)
+    caught_up(influxd, lambda version: model, span)
+    assert periods(influxd) == {("printer-1", 150): ("closed", "bed", 160)}
+    assert not caught_up(influxd, lambda version: model, span).changed
+
+
+@pytest.mark.parametrize("state", ["open", "closed"])
+def test_the_silence_of_all_series_ends_with_the_first_window(influxdb: Influxd, model: Model, state: str) -> None:
+    stream(influxdb, model, "broken")
+
+    def notices() -> list[list[Any]]:
+        query = 'SELECT "end_ms", "state", "count" FROM "notice" WHERE "notice" = \'silence\''
+        return [row for chunk in influxdb.client.query(query, "broken") for row in chunk.rows]
+
+    begin_ns, end_ms = BEGIN_NS + 200 * WINDOW_NS - 1, BEGIN_NS // 1_000_000 + 250 * 10_000
+    fields: Fields = {"begin_ms": begin_ns // 1_000_000, "end_ms": end_ms, "state": state, "text": "all 2", "count": 2}
+    tags = {"pipeline": PIPELINE.name, "notice": "silence"}
+    told(influxdb, Result("notice", tags, begin_ns, fields))
+    early = TimeRange(BEGIN_NS, BEGIN_NS + 199 * WINDOW_NS)
+    assert not caught_up(influxdb, lambda version: model, early).changed
+    assert caught_up(influxdb, lambda version: model).changed
+    assert notices() == [[begin_ns, BEGIN_NS // 1_000_000 + 200 * 10_000, "closed", 2]]
+    assert not caught_up(influxdb, lambda version: model).changed
+    # One that the backlog fills is withdrawn.
+    told(influxdb, Result("notice", tags, begin_ns + 1, {**fields, "state": state}))
+    assert caught_up(influxdb, lambda version: model).repaired.removed == 1
+    assert len(notices()) == 1
 
 
 def test_the_command(influxdb: Influxd, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomaly.catchup.database import PipelineDatabase, WrittenScore
+from anomaly.catchup.database import NEVER_NS, PipelineDatabase, WrittenScore
 from anomaly.catchup.queries import PERIOD_FIELDS
 from anomaly.catchup.repair import PERIOD_LEAD_IN_WINDOWS, RepairCounts, RepairOrder, SeriesRepair
 from anomaly.influxdb.client import InfluxClientError
@@ -14,6 +14,7 @@ from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Result, results
 from anomaly.scoring.scorer import Scorer
 from anomaly.windows.arrays import Key
@@ -39,6 +40,7 @@ class DatabaseDouble(PipelineDatabase):
         read: the stretches whose windows were read, in order.
         last: what `last_period` answers, by the time that it is asked for.
         first_ns: what `first_score_of_ns` answers.
+        done: what was recorded of windows that got late points, by their begins.
         writes_left: how many writes succeed before InfluxDB is away.
     """
 
@@ -51,12 +53,13 @@ class DatabaseDouble(PipelineDatabase):
         self.read: list[TimeRange] = []
         self.last: list[TimeRange] = []
         self.first_ns: int | None = None
+        self.done: dict[int, Any] = {}
         self.writes_left = 10**6
         scorer = Scorer(PIPELINE, EventCounter("", lambda message: None))
         for scored in scorer.feed(model, self.series):
             self.write(results(PIPELINE, KEY, scored))
 
-    def windows(self, key: Key, span: TimeRange) -> Iterator[SeriesWindows]:
+    def windows(self, key: Key | None, span: TimeRange) -> Iterator[SeriesWindows]:
         self.read.append(span)
         inside = (self.series.begin_ns >= span.begin_ns) & (self.series.begin_ns < span.end_ns)
         if inside.any():
@@ -68,6 +71,12 @@ class DatabaseDouble(PipelineDatabase):
             for begin_ns, fields in self.scored.items()
             if span.begin_ns <= begin_ns < span.end_ns
         }
+
+    def whole_scores(self, key: Key, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
+        return {begin: fields for begin, fields in self.scored.items() if span.begin_ns <= begin < span.end_ns}
+
+    def remove_score(self, key: Key, begin_ns: int) -> None:
+        del self.scored[begin_ns]
 
     def periods(self, key: Key, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
         return {begin: fields for begin, fields in self.stored_periods.items() if span.begin_ns <= begin < span.end_ns}
@@ -85,6 +94,8 @@ class DatabaseDouble(PipelineDatabase):
         for result in results:
             if result.measurement == "score":
                 self.scored[result.time_ns] = {**self.scored.get(result.time_ns, {}), **result.fields}
+            elif result.measurement == "late":
+                self.done[result.time_ns] = result.fields["done_ms"]
             else:
                 self.stored_periods[result.time_ns] = {name: result.fields[name] for name in PERIOD_FIELDS}
 
@@ -117,13 +128,14 @@ def repair(
     missing: Iterable[int] = (),
     opened: tuple[TimeRange, ...] = (),
     *,
+    late: Mapping[int, int] | None = None,
     end_ns: int = END,
     reach: int = 10_000,
     said: list[str] | None = None,
     dry_run: bool = False,
 ) -> RepairCounts:
-    """Runs a repair of what is missing, or was left open."""
-    order = RepairOrder(KEY, set(missing), opened, end_ns, reach)
+    """Runs a repair of what is missing, came late, or was left open."""
+    order = RepairOrder(KEY, set(missing), dict(late or {}), opened, end_ns, reach)
     say = (said if said is not None else []).append
     return SeriesRepair(
         PIPELINE, database, lambda version: model, Feedback(PIPELINE), order, say, dry_run=dry_run
@@ -288,3 +300,171 @@ def test_windows_that_are_not_missing_get_no_score(model: Model, database: Datab
     counts = repair(model, database, lost)
     assert counts.scores == 10
     assert not np.isin(np.arange(BEGIN + 2_000 * W, BEGIN + 2_010 * W, W), list(database.scored)).any()
+
+
+def test_a_window_with_late_points_is_scored_again(model: Model, database: DatabaseDouble) -> None:
+    whole, periods = dict(database.scored), dict(database.stored_periods)
+    # A fault's windows were scored when half of their points were there, and looked as usual then.
+    late = {begin: 5_000 + number for number, begin in enumerate(range(FAULT_BEGIN, FAULT_BEGIN + 4 * W, W))}
+    for begin in late:
+        database.scored[begin] = {**whole[begin], "score": 0.1, "severity": 1.0, "label": 0}
+    database.stored_periods.clear()
+    counts = repair(model, database, late=late)
+    assert (database.scored, database.stored_periods) == (whole, periods)
+    assert (counts.corrected, counts.scores, counts.labels) == (4, 0, 0)
+    assert database.done == late
+    assert repair(model, database, late=late) == RepairCounts()
+
+
+def test_a_late_window_that_had_no_score_gets_one(model: Model, database: DatabaseDouble) -> None:
+    whole = dict(database.scored)
+    (begin,) = lose(database, 1_700, 1_701)
+    counts = repair(model, database, late={begin: 1})
+    assert database.scored == whole
+    assert (counts.corrected, counts.scores) == (0, 1)
+
+
+def test_a_late_window_whose_score_stays_the_same_is_only_marked(model: Model, database: DatabaseDouble) -> None:
+    begin = BEGIN + 1_700 * W
+    stored = database.scored[begin]
+    # InfluxDB answers integers where a float has no fraction, and what other windows have as None.
+    database.scored[begin] = {**stored, "severity": stored["severity"] * (1 + 1e-12), "feedback": None}
+    database.writes_left = 1
+    assert repair(model, database, late={begin: 7}) == RepairCounts()
+    assert database.done == {begin: 7}
+
+
+def test_a_late_window_is_judged_by_the_model_that_scored_it(model: Model, database: DatabaseDouble) -> None:
+    begin = BEGIN + 1_700 * W
+    database.scored[begin] = {**database.scored[begin], "score": 0.1, "model": "earlier"}
+    asked: list[str | None] = []
+
+    def models(version: str | None) -> Model:
+        asked.append(version)
+        return model
+
+    order = RepairOrder(KEY, set(), {begin: 1}, (), END, 10_000)
+    SeriesRepair(PIPELINE, database, models, Feedback(PIPELINE), order, print).run()
+    assert "earlier" in asked
+
+
+def test_an_interrupted_correction_is_resumed(model: Model, database: DatabaseDouble) -> None:
+    whole, begin = dict(database.scored), FAULT_BEGIN
+    database.scored[begin] = {**whole[begin], "score": 0.1, "label": 0}
+    database.stored_periods.clear()
+    database.writes_left = 1
+    with pytest.raises(InfluxClientError):
+        repair(model, database, late={begin: 1})
+    assert database.done == {}
+    database.writes_left = 10**6
+    counts = repair(model, database, late={begin: 1})
+    assert counts.periods >= 1
+    assert (database.scored, database.done) == (whole, {begin: 1})
+
+
+def test_a_dry_run_marks_no_late_window(model: Model, database: DatabaseDouble) -> None:
+    begin = FAULT_BEGIN
+    database.scored[begin] = {**database.scored[begin], "score": 0.1}
+    database.writes_left = 0
+    assert repair(model, database, late={begin: 1}, dry_run=True).corrected == 1
+
+
+def test_a_mark_that_no_longer_holds_leaves_a_late_window(model: Model, database: DatabaseDouble) -> None:
+    whole, begin = dict(database.scored), FAULT_BEGIN
+    database.scored[begin] = {**whole[begin], "label": 0, "feedback": "a1b2"}
+    repair(model, database, late={begin: 1})
+    assert database.scored[begin] == whole[begin]
+
+
+def silence(first: int, end: int, state: str) -> dict[str, Any]:
+    """A stored silence from window `first` to before window `end`."""
+    begin_ms, end_ms = ((BEGIN + number * W) // 1_000_000 for number in (first, end))
+    return {
+        "begin_ms": begin_ms,
+        "end_ms": end_ms,
+        "state": state,
+        "peak_score": 0.0,
+        "peak_severity": 0.0,
+        "points": 0,
+        "reason": NO_DATA,
+        "model": "20240101T000000Z-test",
+    }
+
+
+def empty(database: DatabaseDouble, first: int, end: int) -> None:
+    """Takes the windows first <= number < end out of the source."""
+    numbers = (database.series.begin_ns - BEGIN) // W
+    database.series = database.series.where((numbers < first) | (numbers >= end))
+    lose(database, first, end)
+
+
+def test_an_open_silence_is_closed_when_the_series_has_data_again(model: Model, database: DatabaseDouble) -> None:
+    begin_ns = BEGIN + 700 * W
+    empty(database, 700, 2_300)
+    # It was told after six windows, and its end came while nobody ran.
+    database.stored_periods = {begin_ns: silence(700, 706, "open")}
+    counts = repair(model, database, opened=(TimeRange(begin_ns, NEVER_NS),))
+    assert database.stored_periods == {begin_ns: silence(700, 2_300, "closed")}
+    assert (counts.periods, counts.removed) == (1, 0)
+
+
+def test_an_open_silence_without_windows_after_it_stays_open(model: Model, database: DatabaseDouble) -> None:
+    begin_ns = BEGIN + 2_000 * W
+    empty(database, 2_000, COUNT)
+    lost = lose(database, 1_990, 2_000)
+    database.stored_periods[begin_ns] = silence(2_000, 2_006, "open")
+    repair(model, database, lost)
+    assert database.stored_periods[begin_ns] == silence(2_000, 2_006, "open")
+
+
+@pytest.mark.parametrize("state", ["open", "closed"])
+def test_a_silence_that_the_backlog_fills_is_withdrawn(model: Model, database: DatabaseDouble, state: str) -> None:
+    periods = dict(database.stored_periods)
+    begin_ns = BEGIN + 1_700 * W
+    lost = lose(database, 1_700, 1_720)
+    database.stored_periods[begin_ns] = silence(1_700, 1_720, state)
+    counts = repair(model, database, lost)
+    assert database.stored_periods == periods
+    assert counts.removed == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "rest"),
+    [
+        pytest.param(1_700, 1_710, (1_710, 1_730), id="its begin is filled"),
+        pytest.param(1_720, 1_730, (1_700, 1_720), id="its end is filled"),
+        pytest.param(1_704, 1_730, None, id="what is left is no silence"),
+    ],
+)
+@pytest.mark.parametrize("state", ["open", "closed"])
+def test_a_silence_is_cut_to_the_part_that_is_empty(
+    model: Model, database: DatabaseDouble, state: str, first: int, end: int, rest: tuple[int, int] | None
+) -> None:
+    periods = dict(database.stored_periods)
+    lost = lose(database, first, end)
+    if rest is not None:
+        empty(database, *rest)
+    else:
+        empty(database, 1_700, first)
+    told = TimeRange(BEGIN + 1_700 * W, BEGIN + 1_730 * W)
+    database.stored_periods[told.begin_ns] = silence(1_700, 1_730, state)
+    database.last = [told]
+    repair(model, database, lost)
+    expected = {} if rest is None else {BEGIN + rest[0] * W: silence(*rest, "closed")}
+    assert database.stored_periods == periods | expected
+
+
+def test_a_period_that_late_points_disprove_is_removed(model: Model, database: DatabaseDouble) -> None:
+    """It had begun before the first window that got late points."""
+    periods = dict(database.stored_periods)
+    begin = BEGIN + 1_703 * W
+    for number in range(1_700, 1_705):
+        at = BEGIN + number * W
+        database.scored[at] = {**database.scored[at], "label": 1}
+    database.scored[begin] = {**database.scored[begin], "score": 5.0, "severity": 99.0}
+    told = TimeRange(BEGIN + 1_700 * W, BEGIN + 1_705 * W)
+    database.stored_periods[told.begin_ns] = {**silence(1_700, 1_705, "closed"), "reason": "bed", "points": 5}
+    database.last = [told]
+    counts = repair(model, database, late={begin: 1})
+    assert database.stored_periods == periods
+    assert (counts.corrected, counts.labels, counts.removed) == (1, 4, 1)

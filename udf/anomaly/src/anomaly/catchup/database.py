@@ -11,9 +11,14 @@ from anomaly.influxdb.lines import line
 from anomaly.influxdb.source import read_series_windows, series_key
 from anomaly.influxdb.times import TimeRange
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.notices import SILENCE
+from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Result
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
+
+# The end of what has none: after every time that InfluxDB can hold.
+NEVER_NS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,28 @@ class WrittenScore:
     label: int
     model: str
     suppressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LateWindow:
+    """A window that got points after it had been closed.
+
+    Attributes:
+        key: the window's series.
+        begin_ns: its begin.
+        seen_ms: when the last of these points was seen, by the clock of the UDF's host.
+        done_ms: the `seen_ms` up to which a catch-up has scored the window again; None: no catch-up has.
+    """
+
+    key: Key
+    begin_ns: int
+    seen_ms: int
+    done_ms: int | None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no point has come since the window was scored again."""
+        return self.done_ms is not None and self.done_ms >= self.seen_ms
 
 
 class PipelineDatabase:
@@ -67,9 +94,18 @@ class PipelineDatabase:
             for chunk in self._influx.query(query, self._pipeline.database)
         }
 
-    def windows(self, key: Key, span: TimeRange) -> Iterator[SeriesWindows]:
-        """Read the windows of one series in the order of time."""
+    def windows(self, key: Key | None, span: TimeRange) -> Iterator[SeriesWindows]:
+        """Read the windows of one series, or of all series for None, each series' in the order of time."""
         return read_series_windows(self._influx, self._pipeline, span.begin_ns, span.end_ns, key)
+
+    def scored_begins(self, key: Key | None, span: TimeRange) -> Mapping[Key, set[int]]:
+        """Return the begins of the scored windows of one series, or of all series for None."""
+        begins: dict[Key, set[int]] = {}
+        for chunk in self._influx.query(
+            queries.scored_begins(self._pipeline, key, span.begin_ns, span.end_ns), self._results
+        ):
+            begins.setdefault(series_key(self._pipeline, chunk), set()).update(int(row[0]) for row in chunk.rows)
+        return begins
 
     def scores(self, key: Key, span: TimeRange) -> Mapping[int, WrittenScore]:
         """Return the scores of one series, by the begin of the window."""
@@ -79,12 +115,56 @@ class PipelineDatabase:
             for begin_ns, label, model, mark in self._rows(query)
         }
 
-    def open_periods(self, span: TimeRange) -> Iterator[tuple[Key, int, int]]:
-        """Yield series, begin and end of each open period that begins in the span."""
+    def whole_scores(self, key: Key, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
+        """Return all fields of the scores of one series, by the begin of the window; None where one is missing."""
+        query = queries.whole_scores(self._pipeline, key, span.begin_ns, span.end_ns)
+        return {
+            int(row[0]): dict(zip(chunk.columns[1:], row[1:], strict=True))
+            for chunk in self._influx.query(query, self._results)
+            for row in chunk.rows
+        }
+
+    def is_scored(self, key: Key, span: TimeRange) -> bool:
+        """Check whether any window of one series that begins in the span has a score."""
+        query = queries.first_score_in(self._pipeline, key, span.begin_ns, span.end_ns)
+        return self._first_ns(query) is not None
+
+    def late_windows(self, span: TimeRange) -> Iterator[LateWindow]:
+        """Yield the windows of the span that got late points, series by series."""
+        query = queries.late_windows(self._pipeline, span.begin_ns, span.end_ns)
+        for chunk in self._influx.query(query, self._results):
+            key = series_key(self._pipeline, chunk)
+            for begin_ns, points, seen_ms, done_ms in chunk.rows:
+                if points is not None:
+                    yield LateWindow(key, int(begin_ns), int(seen_ms or 0), None if done_ms is None else int(done_ms))
+
+    def open_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
+        """Yield each open period that begins in the span: its series, itself, and whether it is a silence.
+
+        A silence that is open ends with the next window, whatever end it was told with: it is taken to have no end.
+        """
         query = queries.open_periods(self._pipeline, span.begin_ns, span.end_ns)
         for chunk in self._influx.query(query, self._results):
+            for begin_ns, end_ms, reason in chunk.rows:
+                is_silence = reason == NO_DATA
+                end_ns = NEVER_NS if is_silence else int(end_ms) * 1_000_000
+                yield series_key(self._pipeline, chunk), TimeRange(int(begin_ns), end_ns), is_silence
+
+    def closed_silences(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
+        """Yield the series of each closed silence that begins in the span, and the silence."""
+        query = queries.closed_silences(self._pipeline, span.begin_ns, span.end_ns)
+        for chunk in self._influx.query(query, self._results):
             for begin_ns, end_ms in chunk.rows:
-                yield series_key(self._pipeline, chunk), int(begin_ns), int(end_ms) * 1_000_000
+                yield series_key(self._pipeline, chunk), TimeRange(int(begin_ns), int(end_ms) * 1_000_000)
+
+    def joint_silences(self, span: TimeRange) -> Iterator[tuple[TimeRange, bool]]:
+        """Yield the notices that all series are silent, and whether each is open.
+
+        They are those that begin in the span, and open ones that begin before its end.
+        """
+        for begin_ns, end_ms, state in self._rows(queries.joint_silences(self._pipeline, span.end_ns)):
+            if state == "open" or begin_ns >= span.begin_ns:
+                yield TimeRange(int(begin_ns), int(end_ms) * 1_000_000), state == "open"
 
     def periods(self, key: Key, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
         """Return the fields of each period of one series that begins in the span, by its begin."""
@@ -95,14 +175,33 @@ class PipelineDatabase:
         }
 
     def last_period(self, key: Key, end_ns: int) -> TimeRange | None:
-        """Return the last period of one series that begins before `end_ns`; None without one."""
-        for begin_ns, end_ms in self._rows(queries.last_period(self._pipeline, key, end_ns)):
-            return TimeRange(int(begin_ns), int(end_ms) * 1_000_000)
+        """Return the last period of one series that begins before `end_ns`; None without one.
+
+        A silence that is open is taken to have no end.
+        """
+        for begin_ns, end_ms, state, reason in self._rows(queries.last_period(self._pipeline, key, end_ns)):
+            is_lasting = reason == NO_DATA and state == "open"
+            return TimeRange(int(begin_ns), NEVER_NS if is_lasting else int(end_ms) * 1_000_000)
         return None
 
     def write(self, results: Iterable[Result]) -> None:
-        """Write scores and periods; writing the same ones again changes nothing."""
+        """Write results; writing the same ones again changes nothing."""
         self._influx.write([line(result) for result in results], self._results)
+
+    def end_joint_silence(self, begin_ns: int, end_ns: int) -> None:
+        """Close the notice that all series are silent since `begin_ns`."""
+        tags = {"pipeline": self._pipeline.name, queries.NOTICE_TAG: SILENCE}
+        self.write([Result("notice", tags, begin_ns, {"end_ms": end_ns // 1_000_000, "state": "closed"})])
+
+    def remove_joint_silence(self, begin_ns: int) -> None:
+        """Remove the notice that all series are silent since `begin_ns`."""
+        for _ in self._rows(queries.remove_joint_silence(self._pipeline, begin_ns)):
+            """The answer to a deletion is empty, but has to be read."""
+
+    def remove_score(self, key: Key, begin_ns: int) -> None:
+        """Remove the score of the window of one series that begins at `begin_ns`."""
+        for _ in self._rows(queries.remove_score(self._pipeline, key, begin_ns)):
+            """The answer to a deletion is empty, but has to be read."""
 
     def remove_period(self, key: Key, begin_ns: int) -> None:
         """Remove the period of one series that begins at `begin_ns`."""

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 
 from anomaly.influxdb.influxql import between, by_tags, identifier, literal, of_series, source
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.notices import SILENCE
+from anomaly.scoring.periods import NO_DATA
 
+# The tag that tells notices of different kinds apart.
+NOTICE_TAG = "notice"
 PERIOD_FIELDS = ("begin_ms", "end_ms", "state", "peak_score", "peak_severity", "points", "reason", "model")
 
 
@@ -50,6 +54,14 @@ def first_score_of(pipeline: Pipeline, key: Sequence[str], model: str, end_ns: i
     )
 
 
+def scored_begins(pipeline: Pipeline, key: Sequence[str] | None, begin_ns: int, end_ns: int) -> str:
+    """Return the query for the scores of one series, or of all series for None, series by series."""
+    return (
+        f'SELECT "severity" FROM "score" WHERE {_mine(pipeline)} AND {between(begin_ns, end_ns)}'
+        f"{of_series(pipeline, key)}{_grouped(pipeline)}"
+    )
+
+
 def scores(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) -> str:
     """Return the query for label, model and suppressing mark of each score of one series, by time."""
     return (
@@ -58,12 +70,60 @@ def scores(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) -
     )
 
 
-def open_periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
-    """Return the query for the ends of the open periods that begin in [begin_ns, end_ns), series by series."""
+def whole_scores(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) -> str:
+    """Return the query for all fields of each score of one series, by time."""
     return (
-        f'SELECT "end_ms" FROM "period" WHERE {_mine(pipeline)} AND "state" = \'open\''
+        f'SELECT *::field FROM "score" WHERE {_mine(pipeline)} AND {between(begin_ns, end_ns)}'
+        f"{of_series(pipeline, key)}"
+    )
+
+
+def first_score_in(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) -> str:
+    """Return the query for the oldest score of one series in [begin_ns, end_ns)."""
+    return (
+        f'SELECT first("severity") FROM "score" WHERE {_mine(pipeline)} AND {between(begin_ns, end_ns)}'
+        f"{of_series(pipeline, key)}"
+    )
+
+
+def remove_score(pipeline: Pipeline, key: Sequence[str], begin_ns: int) -> str:
+    """Return the statement that removes the score of one window."""
+    where = f"{_mine(pipeline)} AND {between(begin_ns, begin_ns + 1)}{of_series(pipeline, key)}"
+    return f'DELETE FROM "score" WHERE {where}'
+
+
+def late_windows(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
+    """Return the query for the windows that got late points, series by series, and whether they were scored again."""
+    return (
+        f'SELECT "points", "seen_ms", "done_ms" FROM "late" WHERE {_mine(pipeline)} AND {between(begin_ns, end_ns)}'
+        f"{_grouped(pipeline)}"
+    )
+
+
+def open_periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
+    """Return the query for end and reason of the open periods that begin in [begin_ns, end_ns), series by series."""
+    return (
+        f'SELECT "end_ms", "reason" FROM "period" WHERE {_mine(pipeline)} AND "state" = \'open\''
         f" AND {between(begin_ns, end_ns)}{_grouped(pipeline)}"
     )
+
+
+def closed_silences(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
+    """Return the query for the ends of the closed silences that begin in [begin_ns, end_ns), series by series."""
+    return (
+        f'SELECT "end_ms" FROM "period" WHERE {_mine(pipeline)} AND "state" = \'closed\''
+        f' AND "reason" = {literal(NO_DATA)} AND {between(begin_ns, end_ns)}{_grouped(pipeline)}'
+    )
+
+
+def joint_silences(pipeline: Pipeline, end_ns: int) -> str:
+    """Return the query for the notices that all series are silent which begin before `end_ns`, by time."""
+    return f'SELECT "end_ms", "state" FROM "notice" WHERE {_joint(pipeline)} AND time < {end_ns}'
+
+
+def remove_joint_silence(pipeline: Pipeline, begin_ns: int) -> str:
+    """Return the statement that removes the notice that all series are silent since `begin_ns`."""
+    return f'DELETE FROM "notice" WHERE {_joint(pipeline)} AND {between(begin_ns, begin_ns + 1)}'
 
 
 def periods(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) -> str:
@@ -74,11 +134,9 @@ def periods(pipeline: Pipeline, key: Sequence[str], begin_ns: int, end_ns: int) 
 
 
 def last_period(pipeline: Pipeline, key: Sequence[str], end_ns: int) -> str:
-    """Return the query for the end of the last period of one series that begins before `end_ns`."""
-    return (
-        f'SELECT "end_ms" FROM "period" WHERE {_mine(pipeline)} AND time < {end_ns}{of_series(pipeline, key)}'
-        " ORDER BY time DESC LIMIT 1"
-    )
+    """Return the query for end, state and reason of the last period of one series that begins before `end_ns`."""
+    where = f"{_mine(pipeline)} AND time < {end_ns}{of_series(pipeline, key)}"
+    return f'SELECT "end_ms", "state", "reason" FROM "period" WHERE {where} ORDER BY time DESC LIMIT 1'
 
 
 def remove_period(pipeline: Pipeline, key: Sequence[str], begin_ns: int) -> str:
@@ -90,6 +148,10 @@ def remove_period(pipeline: Pipeline, key: Sequence[str], begin_ns: int) -> str:
 def _telling(pipeline: Pipeline) -> tuple[str, ...]:
     """Return fields of which every scored window has at least one: the first alone where windows need all fields."""
     return pipeline.fields[:1] if pipeline.missing == "skip" else pipeline.fields
+
+
+def _joint(pipeline: Pipeline) -> str:
+    return f"{_mine(pipeline)} AND {identifier(NOTICE_TAG)} = {literal(SILENCE)}"
 
 
 def _mine(pipeline: Pipeline) -> str:

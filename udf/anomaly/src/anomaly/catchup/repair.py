@@ -20,8 +20,8 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.periods import NO_DATA
-from anomaly.scoring.results import Fields, Result, results, series_tags
-from anomaly.scoring.scorer import ScoredWindow, Scorer, series_name
+from anomaly.scoring.results import Fields, Result, period_result, results, series_tags
+from anomaly.scoring.scorer import Scorer, series_name
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 
@@ -41,21 +41,23 @@ class RepairOrder:
     Attributes:
         key: the series.
         missing: begins of the windows that could be scored and have no score.
-        open: periods that were left open.
-        end_ns: where the windows end that the repair may touch.
+        late: the windows that got points after they had been closed, by their begins: when the last point was seen.
+        doubtful: periods that were left open, and silences in which there are windows. Open silences have no end.
+        end_ns: where the windows end that the repair may touch; all windows before are known.
         reach: how many windows before the repair may be read for what the detector remembers.
     """
 
     key: Key
     missing: Set[int]
-    open: tuple[TimeRange, ...]
+    late: Mapping[int, int]
+    doubtful: tuple[TimeRange, ...]
     end_ns: int
     reach: int
 
     @property
     def begin_ns(self) -> int:
-        """The begin of the first missing window or open period."""
-        return min([*self.missing, *(span.begin_ns for span in self.open)])
+        """The begin of the first window or period to repair."""
+        return min([*self.missing, *self.late, *(span.begin_ns for span in self.doubtful)])
 
 
 @dataclass(slots=True)
@@ -64,12 +66,14 @@ class RepairCounts:
 
     Attributes:
         scores: missing scores that were written.
+        corrected: scores of windows that got late points and came out otherwise.
         labels: labels of existing scores that came out otherwise.
         periods: periods that were new or came out otherwise.
         removed: periods that the replay does not have.
     """
 
     scores: int = 0
+    corrected: int = 0
     labels: int = 0
     periods: int = 0
     removed: int = 0
@@ -109,6 +113,12 @@ class SeriesRepair:
         self._dry_run = dry_run
         self._scorer = Scorer(pipeline, EventCounter(f"pipeline {pipeline.name}", lambda message: None))
         self._merge_ns = pipeline.periods.merge_ns + pipeline.window_ns
+        self._begin_ns = order.begin_ns
+        # The begin of the newest window that was replayed; before 1970 while there is none.
+        self._newest_ns = -1
+        self._newest_model: Model | None = None
+        # The silence that lasts where the replay ends.
+        self._lasting: Result | None = None
         self._done = RepairCounts()
 
     def run(self) -> RepairCounts:
@@ -117,9 +127,12 @@ class SeriesRepair:
         Raises:
             InfluxClientError: InfluxDB cannot be asked, or refused.
         """
-        key, begin_ns, end_ns = self._order.key, self._order.begin_ns, self._order.end_ns
-        # The repair is over when everything missing has passed and no period runs that it may have changed.
-        over_ns = max([*self._order.missing, *(span.end_ns + self._merge_ns for span in self._order.open)])
+        order, key, end_ns = self._order, self._order.key, self._order.end_ns
+        running = self._running()
+        self._begin_ns = begin_ns = min([order.begin_ns, *(period.begin_ns for period in running)])
+        # The repair is over when everything to repair has passed and no period runs that it may have changed.
+        changing = [*order.doubtful, *running]
+        over_ns = max([*order.missing, *order.late, *(period.end_ns + self._merge_ns for period in changing)])
         periods: dict[int, Result] = {}
         until_ns = begin_ns
         window_ns = self._pipeline.window_ns
@@ -127,17 +140,41 @@ class SeriesRepair:
         for piece in chain(lead_in, split_range(begin_ns, end_ns, window_ns, least_windows=_PIECE_WINDOWS)):
             span = TimeRange(*piece)
             existing = self._database.scores(key, span)
-            self._write_scores(self._replayed(span, existing, periods), existing)
+            self._write(list(self._replayed(span, existing, periods)))
             until_ns = span.end_ns
-            if until_ns > over_ns and self._scorer.calm(key):
+            if over_ns < until_ns < end_ns and self._scorer.calm(key):
                 break
+        else:
+            self._end_by_clock(periods)
         self._write_periods(periods, TimeRange(begin_ns, max(until_ns, begin_ns)))
+        self._mark_late()
         return self._done
+
+    def _end_by_clock(self, periods: dict[int, Result]) -> None:
+        """Take into account that no more windows have come.
+
+        Periods that the clock ends are put into `periods`; a silence that lasts is kept.
+        """
+        if self._newest_model is None:
+            return
+        key = self._order.key
+        for period in self._scorer.silent(key, self._order.end_ns, 0, self._feedback):
+            result = period_result(self._pipeline, key, period, self._newest_model)
+            if period.reason == NO_DATA:
+                self._lasting = result
+            else:
+                periods[period.begin_ns] = result
+
+    def _running(self) -> list[TimeRange]:
+        """Return the period that the begin of the order falls into, if there is one."""
+        begin_ns = self._order.begin_ns
+        period = self._database.last_period(self._order.key, begin_ns)
+        return [period] if period is not None and period.end_ns > begin_ns else []
 
     def _lead_in_ns(self) -> int:
         """Return where to begin: before the repair, before every period that was running, and where memory begins."""
         length_ns = PERIOD_LEAD_IN_WINDOWS * self._pipeline.window_ns
-        begin_ns = self._order.begin_ns - length_ns
+        begin_ns = self._begin_ns - length_ns
         while (period := self._database.last_period(self._order.key, begin_ns)) is not None:
             if period.end_ns + self._merge_ns <= begin_ns:
                 break
@@ -146,7 +183,7 @@ class SeriesRepair:
 
     def _memory_ns(self) -> int:
         """Return since when the current model's detector has learnt; at most `reach` windows before the repair."""
-        model, begin_ns = self._models(None), self._order.begin_ns
+        model, begin_ns = self._models(None), self._begin_ns
         if not model.remembers:
             return begin_ns
         first_ns = self._database.first_score_of_ns(self._order.key, model.version, begin_ns)
@@ -165,14 +202,16 @@ class SeriesRepair:
         self, span: TimeRange, existing: Mapping[int, WrittenScore], periods: dict[int, Result]
     ) -> Iterator[Result]:
         """Yield the scores to write, and put the periods that become known into `periods`, by their begins."""
+        stored = self._stored_late(span)
         for series in self._database.windows(self._order.key, span):
             for part, model, feedback in self._alike(series, existing):
                 for scored in self._scorer.feed(model, part, feedback):
-                    if scored.begin_ns < self._order.begin_ns:
+                    self._newest_ns, self._newest_model = scored.begin_ns, model
+                    if scored.begin_ns < self._begin_ns:
                         continue
                     score, *known = results(self._pipeline, self._order.key, scored)
                     periods.update((period.time_ns, period) for period in known if self._counts(period))
-                    yield from self._score(scored, score, existing)
+                    yield from self._score(score, existing, stored)
 
     def _counts(self, period: Result) -> bool:
         """Check whether a period counts: silence during maintenance does not, whichever marks the next window heeds."""
@@ -180,11 +219,32 @@ class SeriesRepair:
             self._order.key, period.time_ns, int(period.fields["end_ms"]) * 1_000_000
         )
 
-    def _score(self, scored: ScoredWindow, score: Result, existing: Mapping[int, WrittenScore]) -> Iterator[Result]:
-        if scored.begin_ns in existing:
-            if existing[scored.begin_ns].label != score.fields["label"]:
-                yield self._result("score", scored.begin_ns, {"label": score.fields["label"]})
-        elif scored.begin_ns in self._order.missing:
+    def _stored_late(self, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
+        """Return what is stored of the windows of a stretch that got late points, by their begins."""
+        late = [begin_ns for begin_ns in self._order.late if span.begin_ns <= begin_ns < span.end_ns]
+        if not late:
+            return {}
+        stored = self._database.whole_scores(self._order.key, TimeRange(min(late), max(late) + 1))
+        return {begin_ns: stored[begin_ns] for begin_ns in late if begin_ns in stored}
+
+    def _score(
+        self, score: Result, existing: Mapping[int, WrittenScore], stored: Mapping[int, Mapping[str, Any]]
+    ) -> Iterator[Result]:
+        """Yield what is to be written of a window's score, and count it."""
+        begin_ns = score.time_ns
+        if begin_ns in stored:
+            if not _same(stored[begin_ns], score.fields):
+                self._done.corrected += 1
+                if existing[begin_ns].suppressed and "feedback" not in score.fields and not self._dry_run:
+                    # A field cannot be taken out of a point that is there.
+                    self._database.remove_score(self._order.key, begin_ns)
+                yield score
+        elif begin_ns in existing:
+            if existing[begin_ns].label != score.fields["label"]:
+                self._done.labels += 1
+                yield self._result("score", begin_ns, {"label": score.fields["label"]})
+        elif begin_ns in self._order.missing or begin_ns in self._order.late:
+            self._done.scores += 1
             yield score
 
     def _alike(
@@ -204,28 +264,38 @@ class SeriesRepair:
             version, feedback = judged_by[first]
             yield series.where((places >= first) & (places < last)), self._models(version), feedback
 
-    def _write_scores(self, scores: Iterator[Result], existing: Mapping[int, WrittenScore]) -> None:
-        changed = list(scores)
-        labels = sum(result.time_ns in existing for result in changed)
-        self._done.labels += labels
-        self._done.scores += len(changed) - labels
-        self._write(changed)
-
     def _write_periods(self, periods: Mapping[int, Result], span: TimeRange) -> None:
         key = self._order.key
         before = self._database.periods(key, TimeRange(min([*periods, span.begin_ns]), span.end_ns))
+        gone = {
+            begin_ns: fields
+            for begin_ns, fields in before.items()
+            if begin_ns >= span.begin_ns and begin_ns not in periods and self._is_over(begin_ns, fields)
+        }
+        if self._lasting is not None and any(fields["state"] == "open" for fields in gone.values()):
+            # The UDF tells silences; a catch-up only moves the begin of one that lasts.
+            periods = {**periods, self._lasting.time_ns: self._lasting}
         changed = [result for begin, result in periods.items() if not _same(before.get(begin), result.fields)]
         self._done.periods += len(changed)
         self._write(changed)
-        for begin_ns, fields in before.items():
-            if begin_ns >= span.begin_ns and begin_ns not in periods and self._is_over(fields):
-                self._done.removed += 1
-                if not self._dry_run:
-                    self._database.remove_period(key, begin_ns)
+        self._done.removed += len(gone)
+        for begin_ns in gone:
+            if not self._dry_run:
+                self._database.remove_period(key, begin_ns)
 
-    def _is_over(self, fields: Mapping[str, Any]) -> bool:
-        """Check whether Kapacitor will not touch a period any more."""
-        return bool(fields["state"] == "closed" or fields["end_ms"] * 1_000_000 + self._merge_ns <= self._order.end_ns)
+    def _is_over(self, begin_ns: int, fields: Mapping[str, Any]) -> bool:
+        """Check whether the UDF will not touch a period any more."""
+        if fields["state"] == "closed":
+            return True
+        if fields.get("reason") == NO_DATA:
+            # A silence lasts until the next window, however long ago it was told.
+            return self._newest_ns >= begin_ns
+        return bool(fields["end_ms"] * 1_000_000 + self._merge_ns <= self._order.end_ns)
+
+    def _mark_late(self) -> None:
+        """Record up to which points the late windows are scored now."""
+        late = self._order.late.items()
+        self._write([self._result("late", begin_ns, {"done_ms": seen_ms}) for begin_ns, seen_ms in late])
 
     def _result(self, measurement: str, time_ns: int, fields: Fields) -> Result:
         return Result(measurement, series_tags(self._pipeline, self._order.key), time_ns, fields)

@@ -5,7 +5,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,11 +27,13 @@ from anomaly.windows.completeness import scorable_windows
 # How far back a catch-up looks when nobody says: 7 days, and at least this many windows.
 _REACH_NS = 7 * 86_400_000_000_000
 _REACH_WINDOWS = 100
-# How long before now a catch-up ends when nobody says: a minute, and at least this many windows.
+# How long before now a catch-up ends when nobody says: the pipeline's lateness and this many windows, but at least a
+# minute.
 _LEAST_LAG_NS = 60_000_000_000
-_LAG_WINDOWS = 3
-# Windows of a series that one query for missing scores reads.
+_LAG_WINDOWS = 2
+# Windows that one query for missing scores reads: of all series together, and of each series at least.
 _PIECE_WINDOWS = 10_000
+_LEAST_PIECE_WINDOWS = 500
 # Windows of all series that are read again for what detectors remember. The slowest, the ensemble on three fields, took
 # 68 s for 200,000 on a busy machine.
 _MOST_LEAD_IN = 500_000
@@ -47,7 +49,7 @@ class CatchUpRequest:
         results_database: the database that holds scores and periods.
         begin: where to begin, as a duration before now or an RFC 3339 time; None: with the pipeline's oldest score of
             the last 7 days.
-        lag_ns: how long before now to end; None: a minute, and at least 3 windows.
+        lag_ns: how long before now to end; None: `default_lag_ns`.
         dry_run: whether to count only, and to write nothing.
     """
 
@@ -97,7 +99,7 @@ def catch_up(request: CatchUpRequest, connect: Callable[[], InfluxClient], say: 
     pipeline = request.pipeline
     lag_ns = request.lag_ns
     if lag_ns is None:
-        lag_ns = max(_LEAST_LAG_NS, _LAG_WINDOWS * pipeline.window_ns)
+        lag_ns = default_lag_ns(pipeline)
     reach_ns = max(_REACH_NS, _REACH_WINDOWS * pipeline.window_ns)
     asked = resolve_range(pipeline, request.begin or f"{reach_ns}ns", f"{lag_ns}ns", time.time_ns())
     span = TimeRange(asked.begin_ns, asked.end_ns)
@@ -111,14 +113,26 @@ def catch_up(request: CatchUpRequest, connect: Callable[[], InfluxClient], say: 
     if request.begin is None:
         first_ns = database.first_score_ns(span.begin_ns)
         if first_ns is None or first_ns >= span.end_ns:
-            return CaughtUp(span, 0, RepairCounts(), "there is no score in reach yet")
+            if all(window.is_done for window in database.late_windows(span)):
+                return CaughtUp(span, 0, RepairCounts(), "there is no score in reach yet")
+            first_ns = span.end_ns
         # Windows before the pipeline's first score were not missed: they are history.
         span = TimeRange(first_ns, span.end_ns)
     feedback = Feedback(pipeline, read_marks(feedback_path(request.models, pipeline.name)))
-    caught_up = repair_span(pipeline, database, models, feedback, span, say, dry_run=request.dry_run)
+    caught_up = repair_span(
+        pipeline, database, models, feedback, span, say, late_since_ns=asked.begin_ns, dry_run=request.dry_run
+    )
     if request.dry_run:
         caught_up.message = "nothing was written"
     return caught_up
+
+
+def default_lag_ns(pipeline: Pipeline) -> int:
+    """Return how long before now the windows end that the UDF has scored if it is well.
+
+    A window is closed by its series' next points, or by the clock when the pipeline's lateness is over.
+    """
+    return max(_LEAST_LAG_NS, pipeline.lateness_ns + _LAG_WINDOWS * pipeline.window_ns)
 
 
 def repair_span(
@@ -129,9 +143,10 @@ def repair_span(
     span: TimeRange,
     say: Callable[[str], None] = lambda message: None,
     *,
+    late_since_ns: int | None = None,
     dry_run: bool = False,
 ) -> CaughtUp:
-    """Repair every series that lacks scores in a stretch of time.
+    """Repair every series that lacks scores in a stretch of time, or whose results are not what they should be.
 
     Args:
         pipeline: the pipeline of the series.
@@ -140,22 +155,50 @@ def repair_span(
         feedback: the pipeline's marks.
         span: the stretch of time; its bounds are window edges.
         say: is told a line for people.
+        late_since_ns: since when windows that got late points are scored again; None: since the span's begin.
         dry_run: whether to count only, and to write nothing.
 
     Raises:
         InfluxClientError: InfluxDB cannot be asked, or refused.
     """
     caught_up = CaughtUp(span, 0, RepairCounts())
-    for repair in _repairs(pipeline, database, models, span):
+    since_ns = span.begin_ns if late_since_ns is None else min(late_since_ns, span.begin_ns)
+    for repair in _orders(pipeline, database, models, span, since_ns):
         say(
             f"series {series_name(repair.key)}: {len(repair.missing)} windows without a score, "
-            f"{len(repair.open)} periods left open"
+            f"{len(repair.late)} with late points, {len(repair.doubtful)} periods left open"
         )
         done = SeriesRepair(pipeline, database, models, feedback, repair, say, dry_run=dry_run).run()
         caught_up.series += 1
         for name, count in asdict(done).items():
             setattr(caught_up.repaired, name, getattr(caught_up.repaired, name) + count)
+    _correct_joint_silences(database, span, caught_up.repaired, dry_run=dry_run)
     return caught_up
+
+
+def _correct_joint_silences(
+    database: PipelineDatabase, span: TimeRange, counts: RepairCounts, *, dry_run: bool
+) -> None:
+    """End each notice that all series are silent with the first window after its begin, and remove one without length.
+
+    Args:
+        database: the pipeline's results.
+        span: where to look; an open notice may have begun before.
+        counts: takes what is written and removed as periods.
+        dry_run: whether to count only.
+    """
+    for silence, is_open in list(database.joint_silences(span)):
+        first_ns = database.first_score_ns(silence.begin_ns)
+        if first_ns is None or first_ns >= span.end_ns:
+            continue
+        if first_ns == silence.begin_ns:
+            counts.removed += 1
+            if not dry_run:
+                database.remove_joint_silence(silence.begin_ns)
+        elif is_open or silence.end_ns != first_ns:
+            counts.periods += 1
+            if not dry_run:
+                database.end_joint_silence(silence.begin_ns, first_ns)
 
 
 def _models(store: Store, pipeline: Pipeline, say: Callable[[str], None]) -> ModelOfVersion | None:
@@ -185,42 +228,122 @@ def _models(store: Store, pipeline: Pipeline, say: Callable[[str], None]) -> Mod
     return model
 
 
-def _repairs(
-    pipeline: Pipeline, database: PipelineDatabase, models: ModelOfVersion, span: TimeRange
+def _orders(
+    pipeline: Pipeline, database: PipelineDatabase, models: ModelOfVersion, span: TimeRange, since_ns: int
 ) -> Iterator[RepairOrder]:
+    """Yield what each series needs that needs anything.
+
+    Args:
+        pipeline: the pipeline of the series.
+        database: its source and results.
+        models: gives the current model for None.
+        span: where scores may be missing.
+        since_ns: since when windows that got late points are scored again; at most the span's begin.
+    """
     window_ns = pipeline.window_ns
-    # A window ends with the next point of its series: the newest may still be Kapacitor's.
-    newest = database.newest_ns(span.begin_ns)
-    ends = {key: min(span.end_ns, time_ns // window_ns * window_ns) for key, time_ns in newest.items()}
-    bucket_ns = bucket_length(span, window_ns)
-    stretches = suspect_ranges(
-        span,
-        bucket_ns,
-        window_ns,
-        database.point_counts(span, bucket_ns),
-        database.score_counts(span, bucket_ns),
-        ends,
-    )
-    left_open: dict[Key, list[TimeRange]] = {}
-    for key, begin_ns, end_ns in database.open_periods(span):
-        if end_ns + pipeline.periods.merge_ns + window_ns <= ends.get(key, span.begin_ns):
-            left_open.setdefault(key, []).append(TimeRange(begin_ns, end_ns))
-    keys = sorted({*stretches, *left_open})
+    newest = database.newest_ns(since_ns)
+    ends = {key: min(span.end_ns, time_ns // window_ns * window_ns + window_ns) for key, time_ns in newest.items()}
+    late: dict[Key, dict[int, int]] = {}
+    repaired: dict[Key, list[int]] = {}
+    for window in database.late_windows(TimeRange(since_ns, span.end_ns)):
+        if window.is_done:
+            repaired.setdefault(window.key, []).append(window.begin_ns)
+        else:
+            late.setdefault(window.key, {})[window.begin_ns] = window.seen_ms
+    missing = _missing(pipeline, database, models, _suspects(pipeline, database, span, ends), len(newest))
+    doubtful = _doubtful(pipeline, database, span, ends, repaired)
+    keys = sorted({*missing, *late, *doubtful})
     for key in keys:
-        missing: set[int] = set()
-        for stretch in stretches.get(key, ()):
-            missing.update(_missing(pipeline, database, models, key, stretch))
-        if missing or key in left_open:
-            yield RepairOrder(key, missing, tuple(left_open.get(key, ())), ends[key], _MOST_LEAD_IN // len(keys))
+        yield RepairOrder(
+            key,
+            missing.get(key, set()),
+            late.get(key, {}),
+            tuple(doubtful.get(key, ())),
+            span.end_ns,
+            _MOST_LEAD_IN // len(keys),
+        )
+
+
+def _suspects(
+    pipeline: Pipeline, database: PipelineDatabase, span: TimeRange, ends: Mapping[Key, int]
+) -> dict[TimeRange, list[Key]]:
+    """Return the stretches in which series have fewer scores than windows, with these series."""
+    bucket_ns = bucket_length(span, pipeline.window_ns)
+    points, scores = database.point_counts(span, bucket_ns), database.score_counts(span, bucket_ns)
+    suspects: dict[TimeRange, list[Key]] = {}
+    for key, stretches in suspect_ranges(span, bucket_ns, pipeline.window_ns, points, scores, ends).items():
+        for stretch in stretches:
+            suspects.setdefault(stretch, []).append(key)
+    return suspects
 
 
 def _missing(
-    pipeline: Pipeline, database: PipelineDatabase, models: ModelOfVersion, key: Key, stretch: TimeRange
-) -> Iterator[int]:
-    """Yield the begins of the windows that could be scored and have no score."""
+    pipeline: Pipeline,
+    database: PipelineDatabase,
+    models: ModelOfVersion,
+    suspects: Mapping[TimeRange, Sequence[Key]],
+    series: int,
+) -> dict[Key, set[int]]:
+    """Return the begins of each series' windows that could be scored and have no score.
+
+    Args:
+        pipeline: the pipeline of the series.
+        database: its source and results.
+        models: gives the current model for None.
+        suspects: the stretches to look at, and the series to look at in each.
+        series: how many series the pipeline has.
+    """
     model = models(None)
-    for piece in split_range(stretch.begin_ns, stretch.end_ns, pipeline.window_ns, least_windows=_PIECE_WINDOWS):
-        existing = database.scores(key, TimeRange(*piece))
-        for series in database.windows(key, TimeRange(*piece)):
-            scorable = scorable_windows(pipeline, series, model.usual_points(key))
-            yield from (begin_ns for begin_ns in scorable.windows.begin_ns.tolist() if begin_ns not in existing)
+    missing: dict[Key, set[int]] = {}
+    for stretch, keys in suspects.items():
+        wanted = set(keys)
+        # One query for all series takes less than one for each where most of them are looked at, as after an outage.
+        asked: Sequence[Key | None] = (None,) if len(keys) > 1 and 2 * len(keys) >= series else keys
+        piece_windows = max(_LEAST_PIECE_WINDOWS, _PIECE_WINDOWS // (series if asked == (None,) else 1))
+        for piece in split_range(stretch.begin_ns, stretch.end_ns, pipeline.window_ns, least_windows=piece_windows):
+            for key in asked:
+                existing = database.scored_begins(key, TimeRange(*piece))
+                for windows in database.windows(key, TimeRange(*piece)):
+                    if windows.key not in wanted:
+                        continue
+                    scorable = scorable_windows(pipeline, windows, model.usual_points(windows.key))
+                    lacking = set(scorable.windows.begin_ns.tolist()) - existing.get(windows.key, set())
+                    if lacking:
+                        missing.setdefault(windows.key, set()).update(lacking)
+    return missing
+
+
+def _doubtful(
+    pipeline: Pipeline,
+    database: PipelineDatabase,
+    span: TimeRange,
+    ends: Mapping[Key, int],
+    repaired: Mapping[Key, Sequence[int]],
+) -> dict[Key, list[TimeRange]]:
+    """Return the periods of each series that were left open, and its silences in which there are windows.
+
+    Args:
+        pipeline: the pipeline of the series.
+        database: its results.
+        span: where to look.
+        ends: where the windows of each series end.
+        repaired: begins of the windows that a catch-up has scored again after points had been late.
+    """
+    doubtful: dict[Key, list[TimeRange]] = {}
+    # A silence may have begun long ago, and ends with the first window after it.
+    for key, period, is_silence in database.open_periods(TimeRange(0, span.end_ns)):
+        if is_silence:
+            is_over = ends.get(key, 0) > period.begin_ns and database.is_scored(
+                key, TimeRange(period.begin_ns, span.end_ns)
+            )
+        else:
+            over_ns = period.end_ns + pipeline.periods.merge_ns + pipeline.window_ns
+            is_over = period.begin_ns >= span.begin_ns and over_ns <= span.end_ns
+        if is_over:
+            doubtful.setdefault(key, []).append(period)
+    # A UDF that told a silence closes it as it was told, although a catch-up has found windows in it meanwhile.
+    for key, silence in database.closed_silences(span):
+        inside = any(silence.begin_ns <= begin_ns < silence.end_ns for begin_ns in repaired.get(key, ()))
+        if inside and database.is_scored(key, silence):
+            doubtful.setdefault(key, []).append(silence)
+    return doubtful

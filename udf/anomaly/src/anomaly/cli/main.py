@@ -116,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a duration before now, or an RFC 3339 time; default: the pipeline's oldest score of the last 7d",
     )
     catch_up.add_argument(
-        "--lag", metavar="D", help="leave the windows of so long before now alone; default: 1m, and at least 3 windows"
+        "--lag",
+        metavar="D",
+        help="leave the windows of so long before now alone; default: lateness and 2 windows, at least 1m",
     )
     catch_up.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     catch_up.set_defaults(command=_catch_up)
