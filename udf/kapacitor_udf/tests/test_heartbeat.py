@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kapacitor_udf import STREAM, UDF, Counters, Point, PointSink, StreamHandler
+from kapacitor_udf import STREAM, UDF, Counters, Limits, Point, PointSink, StreamHandler
 from kapacitor_udf import _peer as peer
 from kapacitor_udf._countdown import Countdown
+from kapacitor_udf._early_answers import EarlyAnswers
 from kapacitor_udf._framing import FrameReader, apart
 from kapacitor_udf._handling import HandlingLoop
 from kapacitor_udf._heartbeat import Heartbeat
 from kapacitor_udf._inbox import Inbox
 from kapacitor_udf._log import Log
 from kapacitor_udf._output import Output
+from kapacitor_udf._watch import Watch
 from kapacitor_udf._worker import Worker
 
 
@@ -32,7 +34,16 @@ def beating(every: float) -> Iterator[tuple[Heartbeat, HandlingLoop, int]]:
     worker = Worker(UDF(wants=STREAM, provides=STREAM, handler=Silent), counters, log)
     inbox = Inbox(counters, points=1, octets=1, on_half_empty=lambda: None)
     loop = HandlingLoop(worker, inbox, output, Countdown(1.0), counters, log)
-    heartbeat = Heartbeat(loop, worker, output, counters, every=every)
+    heartbeat = Heartbeat(
+        loop,
+        worker,
+        output,
+        counters,
+        every=every,
+        watch=Watch(worker.calls, Limits()),
+        early=EarlyAnswers(output, after=3600.0),
+        on_long=lambda call: None,
+    )
     thread = threading.Thread(target=heartbeat.run)
     thread.start()
     yield heartbeat, loop, source

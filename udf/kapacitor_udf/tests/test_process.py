@@ -9,17 +9,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import kapacitor_udf
-from kapacitor_udf import Batch, Point
+from kapacitor_udf import STREAM, UDF, Batch, Point, PointSink, StreamHandler
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
+from kapacitor_udf._conversation import HUNG
 from kapacitor_udf._framing import FrameReader, apart
 from kapacitor_udf._varint import frame
+from kapacitor_udf.testing import Harness
 
 WAIT = 60
 HERE = Path(__file__).parent
@@ -29,8 +32,8 @@ SOURCE = Path(kapacitor_udf.__file__).parents[1]
 class Program:
     """A UDF process and Kapacitor's end of its pipes."""
 
-    def __init__(self, handler: str, *limits: str, read_stderr: bool = True) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(HERE / "programs")])}
+    def __init__(self, handler: str, *limits: str, read_stderr: bool = True, **more: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(HERE / "programs")]), **more}
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "programs" / "program.py"), handler, *limits],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=environment,
@@ -415,3 +418,179 @@ def test_metrics_come_while_nothing_arrives_and_while_the_handler_is_stuck(progr
     while udf.next_data().point.fieldsInt["queued"] < 2:
         pass
     assert udf.end() == 0
+
+
+# Calls that take long
+
+
+def test_a_point_that_hangs_is_told_and_ends_the_process_with_its_stack(program: Start) -> None:
+    udf = program("Stuck", "slow=0.1", "longest_data=0.6")
+    udf.start()
+    udf.send(point(1), point(-1), point(2))
+    assert udf.next_data().point.time == 1
+    line = udf.wait_for_log("has been running for")
+    assert re.search(
+        r"point\(\) has been running for \d+ s, since \d\d:\d\d:\d\d UTC: it is in File .*threading.py", line
+    )
+    assert "after 0.6 s (the limit longest_data) the process ends" in line
+    assert "program: point() has not returned for 0.6 s" in udf.next_data().error.error
+    assert udf.process.wait(WAIT) == HUNG
+    log = udf.log()
+    assert log.count("has been running for") == 1
+    assert re.search(
+        r"point\(\) has not returned .* The process ends with code 3.*\n(.*\n)* +File .*handlers.py.*in point\n", log
+    )
+    assert "points_received=3 points_in=1 points_out=1 unhandled=2" in log
+    assert max(map(len, log.splitlines())) < 4000
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"), [("tick", b""), ("snapshot", peer.encode_snapshot()), ("restore", b"")]
+)
+def test_any_call_that_hangs_ends_the_process(program: Start, method: str, request_: bytes) -> None:
+    udf = program("HangingElsewhere", f"longest_{method}=0.2", "answer=0.1", HANGS=method)
+    udf.start()
+    if method == "restore":
+        with Harness(program_udf()) as harness:
+            request_ = peer.encode_restore(harness.snapshot())
+    udf.send(request_)
+    if method == "restore":
+        assert udf.next_data().restore.success
+    assert f"{method}() has not returned for 0.2 s" in udf.next_data().error.error
+    assert udf.process.wait(WAIT) == HUNG
+
+
+def program_udf() -> UDF:
+    """What the program of HangingElsewhere declares, with a snapshot that it would restore."""
+
+    class Remembering(StreamHandler[PointSink]):
+        def snapshot(self) -> bytes:
+            return b"state"
+
+    return UDF(wants=STREAM, provides=STREAM, handler=Remembering, name="program")
+
+
+def test_an_init_that_hangs_is_answered_and_ends_the_process(program: Start) -> None:
+    udf = program("HangingInit", "answer=0.1", "longest_init=0.5")
+    udf.send(peer.encode_init([], "task", "node"))
+    assert udf.next_data().init.success
+    udf.send(point(1))
+    assert "program: init() has not returned for 0.5 s" in udf.next_data().error.error
+    assert udf.process.wait(WAIT) == HUNG
+    assert "points_received=1 unhandled=1" in udf.log()
+
+
+def test_a_slow_init_holds_nobody_up_and_loses_nothing(program: Start, tmp_path: Path) -> None:
+    udf = program("SlowInit", "answer=0.05", GO=str(tmp_path / "go"))
+    udf.send(peer.encode_init([], "task", "node"))
+    assert udf.next_data().init.success
+    udf.send(peer.encode_restore(b"not a snapshot"))
+    assert udf.next_data().restore.success
+    udf.send(*map(point, range(100)))
+    (tmp_path / "go").touch()
+    assert [udf.next_data().point.time for _ in range(100)] == list(range(100))
+    assert udf.end() == 0
+    assert udf.rest() == b""
+
+
+def test_an_init_that_fails_after_its_answer_fails_the_task(program: Start, tmp_path: Path) -> None:
+    udf = program("LateUnwilling", "answer=0.05", GO=str(tmp_path / "go"))
+    udf.send(peer.encode_init([], "task", "node"))
+    assert udf.next_data().init.success
+    (tmp_path / "go").touch()
+    assert udf.next_data().error.error == "program: there is no model, train one"
+    assert udf.process.wait(WAIT) == 1
+
+
+def test_ticks_come_while_slow_points_wait(program: Start) -> None:
+    udf = program("SlowTicking")
+    udf.start()
+    udf.send(*map(point, range(2000)))
+    counts = [udf.next_data().point.fieldsInt["points"] for _ in range(4)]
+    assert all(after - before <= 12 for before, after in pairwise([0, *counts]))
+
+
+# Processes
+
+
+@pytest.mark.parametrize(("way", "code"), [("exit", 7), ("raise", 1), ("return", 0)])
+def test_a_forked_child_never_goes_on_with_the_conversation(program: Start, way: str, code: int) -> None:
+    udf = program("Leaving", LEAVES=way)
+    udf.start()
+    udf.send(point(1), point(2))
+    assert [(each.point.time, each.point.fieldsInt["code"]) for each in (udf.next_data(), udf.next_data())] == [
+        (1, code), (2, code),
+    ]  # fmt: skip
+    assert udf.end() == 0
+    log = udf.log()
+    assert log.count("which was forked in point(), ends as point()") == 2
+    assert "points_in=2 points_out=2" in log
+
+
+def test_a_termination_drains_as_the_end_of_input_does(program: Start) -> None:
+    udf = program("Closing")
+    udf.start()
+    udf.send(*map(point, range(1000)))
+    assert udf.next_data().point.time == 0
+    udf.process.send_signal(signal.SIGTERM)
+    assert [udf.next_data().point.time for _ in range(999)] == list(range(1, 1000))
+    assert udf.process.wait(WAIT) == 0
+    log = udf.log()
+    assert "SIGTERM: what has come is handled" in log
+    assert "it is closed\n" in log
+    assert "points_received=1000 points_in=1000 points_out=1000" in log
+
+
+def test_a_termination_ends_a_handler_that_is_stuck(program: Start) -> None:
+    udf = program("Stuck", "drain=0.2")
+    udf.start()
+    udf.send(point(1))
+    assert udf.next_data().point.time == 1
+    udf.send(point(-1), point(2))
+    udf.process.send_signal(signal.SIGTERM)
+    assert udf.process.wait(WAIT) == 0
+    assert "points_received=3 points_in=1 points_out=1 unhandled=2" in udf.log()
+
+
+# The account
+
+
+def test_what_a_stuck_handler_leaves_is_counted_to_the_point(program: Start) -> None:
+    udf = program("Stuck", "drain=0.2")
+    udf.start()
+    udf.send(*[point(-1 if n == 24 else n) for n in range(100)])
+    assert udf.end() == 0
+    log = udf.log()
+    assert "points_received=100 points_in=24 points_out=24 unhandled=76" in log
+    assert "DATA WERE LOST: 76 of 100 points and batches were not handled" in log
+
+
+def test_what_comes_while_the_handler_is_made_is_unhandled_at_the_end(program: Start) -> None:
+    udf = program("HangingInit", "drain=0.2", "answer=0.05")
+    udf.send(peer.encode_init([], "task", "node"))
+    assert udf.next_data().init.success
+    udf.send(*map(point, range(76)))
+    assert udf.end() == 0
+    assert "points_received=76 unhandled=76" in udf.log()
+
+
+@pytest.mark.parametrize(
+    ("frames", "says"),
+    [
+        (point(1)[:-3], "the input ended within a message: "),
+        (b"\xff\x01"[:1], "the input ended within a message: 1 bytes"),
+        (
+            peer.encode_batch(Batch("cpu", {}, [Point(1, {"a": 1}), Point(2, {"a": 1})], 7))[:-9],
+            "the input ended within",
+        ),
+    ],
+)
+def test_an_input_that_ends_in_the_middle_is_told_and_counted(program: Start, frames: bytes, says: str) -> None:
+    udf = program("Echo")
+    udf.start()
+    udf.send(point(5), frames)
+    assert udf.next_data().point.time == 5
+    assert udf.end() == 0
+    log = udf.log()
+    assert says in log
+    assert "unfinished=" in log

@@ -18,7 +18,8 @@ The modules in the order in which a point passes them. Only those that are marke
 - `_rows`, `_row_codec`, `_row_decoder`, `_group_numbers`, `_identity`: the fast path of a `FieldsHandler`, and of a
   `RowsHandler`; `_point_head`, `_columns`: arrays out.
 - `_snapshots`: wraps a handler's state so that a foreign one is refused.
-- `_heartbeat`*: answers keepalives, and emits `_metrics`.
+- `_heartbeat`*: answers keepalives, emits `_metrics`, has a `_watch` over the handler's calls, and gives
+  `_early_answers`* for a handler that is not ready yet.
 
 What all of them speak of: `_declaration` (UDF, options), `_data` (points, batches), `_handlers` (what a user derives
 from), `_groups` (state by group), `_life` (the state machine), `_counters` with its `_histogram`, and `_errors`.

@@ -6,6 +6,7 @@ itself: Kapacitor waits for `run` to answer Info.
 
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from ._declaration import find
@@ -48,6 +49,14 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("socket", type=Path)
             command.add_argument("--mode", type=lambda text: int(text, 8), default=0o660, help="default: 660")
             command.add_argument("--preload", action="store_true", help="import the handler once, before connections")
+        if name != "check":
+            command.add_argument(
+                "--limit",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help=f"a bound of the conversation; may be repeated: {', '.join(each.name for each in fields(Limits))}",
+            )
         command.add_argument("module", metavar="MODULE[:VARIABLE]")
         command.set_defaults(run=run)
 
@@ -88,13 +97,14 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     # This comes before the import of the module: what it prints must not get into the stream.
     source, sink = claim_standard_descriptors()
-    converse(find(options.module), source, sink, Limits())
+    converse(find(options.module), source, sink, Limits.parse(options.limit))
 
 
 def _serve(options: argparse.Namespace) -> int:
     from ._server import serve
 
-    serve(find(options.module), options.socket, mode=options.mode, preload=options.preload)
+    limits = Limits.parse(options.limit)
+    serve(find(options.module), options.socket, limits=limits, mode=options.mode, preload=options.preload)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -11,15 +11,20 @@ The reader notices the end of input and starts the countdown (`_countdown`). The
 quarters of it, then closes the handler. The reader's thread waits until that is done, and calls `on_end` when the time
 is over, whatever the others are stuck in: Kapacitor stops reading when a task is disabled, so a write may hang, and the
 handler's code may, too.
+
+While the input goes on, nothing but the handler can hang. The heartbeat notices that (`_watch`), and the process ends
+with the stack of the call. Whoever ends it, the account of what became of the data is the last line.
 """
 
 import os
 import threading
 from collections.abc import Callable
 
+from . import _wire
 from ._countdown import Countdown
 from ._counters import Counters
 from ._declaration import UDF
+from ._early_answers import EarlyAnswers
 from ._handling import HandlingLoop
 from ._heartbeat import Heartbeat
 from ._inbox import Inbox
@@ -29,7 +34,17 @@ from ._log import Log
 from ._output import Output
 from ._reader import Reader
 from ._receiver import Receiver
+from ._watch import Long, Watch
 from ._worker import Worker
+
+HUNG = 3
+"""The exit code after a call of the handler that did not return."""
+# Characters.
+_LONGEST_ERROR = 1000
+# Seconds to write what a stuck handler had answered before, when its process ends. Kapacitor may have stopped reading.
+_LAST_ANSWERS = 0.1
+# Seconds to do so and to tell Kapacitor why the task fails, while it waits for nothing.
+_LAST_WORD = 0.5
 
 
 class Conversation:
@@ -41,6 +56,7 @@ class Conversation:
         *,
         input: int,  # the descriptors' own words
         output: int,
+        signals: int,
         limits: Limits,
         counters: Counters,
         log: Log,
@@ -52,6 +68,7 @@ class Conversation:
             udf: what Kapacitor is told, and whose handler is called.
             input: the descriptor to read from.
             output: the descriptor to write to; it may be the same.
+            signals: a descriptor that gives the number of each signal as a byte; SIGTERM ends the input.
             limits: bounds of the queue and of all waits.
             counters: where everything is counted.
             log: where trouble is told.
@@ -62,7 +79,9 @@ class Conversation:
         self._on_end = on_end
         self._over = threading.Event()
         self._countdown = Countdown(limits.drain)
-        self._worker = Worker(udf, counters, log)
+        self._output = Output(output)
+        self._early = EarlyAnswers(self._output, limits.answer)
+        self._worker = Worker(udf, counters, log, was_answered=self._early.close)
         half_empty, self._wake_reader = os.pipe()
         self._inbox = Inbox(
             counters,
@@ -70,16 +89,26 @@ class Conversation:
             octets=limits.queue_bytes,
             on_half_empty=self._wake,
         )
-        writer = Output(output)
-        self._loop = HandlingLoop(self._worker, self._inbox, writer, self._countdown, counters, log)
-        self._heartbeat = Heartbeat(self._loop, self._worker, writer, counters, every=limits.heartbeat)
+        self._loop = HandlingLoop(self._worker, self._inbox, self._output, self._countdown, counters, log)
+        self._heartbeat = Heartbeat(
+            self._loop,
+            self._worker,
+            self._output,
+            counters,
+            every=limits.heartbeat,
+            watch=Watch(self._worker.calls, limits),
+            early=self._early,
+            on_long=self._tell_long,
+        )
         self._reader = Reader(
             input,
             receiver=Receiver(largest_message=limits.largest_message, largest_batch=limits.largest_batch),
             inbox=self._inbox,
             half_empty=half_empty,
+            signals=signals,
             patience=limits.patience,
             on_keepalive=self._heartbeat.ask,
+            on_question=self._early.ask,
             countdown=self._countdown,
             counters=counters,
             log=log,
@@ -91,6 +120,7 @@ class Conversation:
         Returns:
             The exit code: 0 after an end of input, 1 after a failed Init or a stream that was out of step.
         """
+        self._worker.calls.thread = threading.get_ident()
         for name, target in (("reader", self._read_to_the_end), ("heartbeat", self._heartbeat.run)):
             threading.Thread(target=self._watched, args=(target,), name=f"kapacitor-{name}", daemon=True).start()
         try:
@@ -101,7 +131,12 @@ class Conversation:
         finally:
             self._heartbeat.stop()
             self._over.set()
+        self._tell_account("ends")
         return self._code
+
+    def forked(self) -> None:
+        """Note in a process that the handler has forked that it is one: it never goes on with the conversation."""
+        self._worker.calls.is_child = True
 
     def _wake(self) -> None:
         os.write(self._wake_reader, b".")
@@ -122,6 +157,39 @@ class Conversation:
         """Read all input, then see to it that the process ends in time."""
         self._reader.run()
         if not self._over.wait(self._countdown.left):
-            self._counters.unhandled += self._inbox.left
-            self._log.say(f"the time to stop is over ({self._countdown.seconds} s): {self._counters.summary()}")
+            self._output.write_soon(self._worker.unsent(), _LAST_ANSWERS)
+            self._tell_account(f"the time to stop is over ({self._countdown.seconds} s)", always=True)
             self._on_end(self._code)
+
+    def _tell_long(self, call: Long) -> None:
+        """Tell of a call that takes long, and end everything if it has hung."""
+        if not call.is_hung:
+            self._log.explain(
+                f"slow {call.what}",
+                lambda: (
+                    f"{call.what}() has been running for {call.seconds:.0f} s, since {call.began}: it is in "
+                    f"{call.place}; after {call.most:g} s (the limit {call.limit}) the process ends"
+                ),
+            )
+            return
+        self._log.say(f"{call.verdict}. The process ends with code {HUNG}. Where it hangs, the innermost call last:")
+        for entry in call.stack:
+            for line in entry.rstrip().splitlines():
+                self._log.say(line)
+        self._tell_account("ends")
+        error = f"{self._worker.udf.name}: {call.verdict}"
+        last_word = _wire.encode_error(error[:_LONGEST_ERROR])
+        self._output.write_soon(self._worker.unsent() + last_word, _LAST_WORD)
+        self._on_end(HUNG)
+
+    def _tell_account(self, why: str, *, always: bool = False) -> None:
+        """Tell what became of all data, and loudly if some were lost; usually nothing if none came."""
+        account = self._worker.account()
+        if account.received or always:
+            self._log.say(f"{why}: {account.summary()}")
+        if account.lost:
+            self._log.say(
+                f"DATA WERE LOST: {account.lost} of {account.received} points and batches were not handled: "
+                f"{account.shed_points + account.shed_batches} were shed as the handler was too slow, and "
+                f"{account.unhandled} were left when it ended. What this task has written is not complete"
+            )

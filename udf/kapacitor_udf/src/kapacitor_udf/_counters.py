@@ -2,6 +2,14 @@
 
 Each counter is written by one thread, or under a lock, so that no count is ever lost. Other threads may read at any
 time, which is what the metrics and the summary at the end do.
+
+What has arrived is accounted for. An item is a point of a stream outside of batches, or a whole batch:
+
+    items received = items handled + shed + unhandled + discarded (+ queued and in hand, while it runs)
+    items handled = items rejected + items that the handler took
+
+At the end, `Counters.settle` makes the first line true. For a handler that emits a point for each one, what the handler
+took is `points_out`, if no field is dropped.
 """
 
 import time
@@ -9,18 +17,22 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from ._data import STREAM, EdgeType
 from ._histogram import Histogram
 
 _MOST_REASONS = 100
+_NOT_IN_SUMMARY = {"last_error", "queued", "in_hand", "groups", "group_bytes", "takes", "latency"}
 
 
 @dataclass(slots=True)
 class Counters:
-    """Totals since the start; `queued`, `groups` and `group_bytes` are as they are now.
+    """Totals since the start; `queued`, `in_hand`, `groups` and `group_bytes` are as they are now.
 
-    Points of batches are counted as points, too.
+    Points of batches are counted as points, too, except in `points_received`.
 
     Attributes:
+        points_received: points of a stream that have arrived whole.
+        batches_received: batches that have arrived whole.
         points_in: points handed to the handler.
         batches_in: batches handed to the handler.
         points_out: points emitted.
@@ -31,7 +43,11 @@ class Counters:
         oversized: messages over the size limit.
         shed_points: points that were not handled because the queue was full.
         shed_batches: batches that were not handled because the queue was full or they were too large.
-        unhandled: points and batches that were still queued when the time to stop was over.
+        unhandled: points of a stream and batches that the handler had not finished with when it was ended.
+        discarded: points of a stream and batches that never got to the handler, as it could not be given them: those
+            are counted under `undecodable` or `unexpected`, too.
+        unfinished: messages and batches that the end of input cut off.
+        in_hand: points of a stream and batches that the handler has been handed, and has not finished with.
         dropped_fields: fields that were left out because they are not finite.
         dropped_points: points that were left out because no field remained.
         snapshots: snapshots taken.
@@ -52,6 +68,8 @@ class Counters:
         started: when counting began (monotonic seconds).
     """
 
+    points_received: int = 0
+    batches_received: int = 0
     points_in: int = 0
     batches_in: int = 0
     points_out: int = 0
@@ -63,6 +81,9 @@ class Counters:
     shed_points: int = 0
     shed_batches: int = 0
     unhandled: int = 0
+    discarded: int = 0
+    unfinished: int = 0
+    in_hand: int = 0
     dropped_fields: int = 0
     dropped_points: int = 0
     snapshots: int = 0
@@ -92,6 +113,30 @@ class Counters:
             reason = "other"
         self.rejected[reason] += 1
 
+    @property
+    def received(self) -> int:
+        """The number of points of a stream and of batches that have arrived whole."""
+        return self.points_received + self.batches_received
+
+    @property
+    def lost(self) -> int:
+        """The number of points of a stream and of batches that were shed or are unhandled."""
+        return self.shed_points + self.shed_batches + self.unhandled
+
+    def settle(self, wants: EdgeType) -> None:
+        """Make the account of the end: what is neither handled nor shed nor discarded is unhandled.
+
+        Args:
+            wants: the kind of data that the handler takes.
+        """
+        if wants is STREAM:
+            self.points_in -= self.in_hand
+        else:
+            self.batches_in -= self.in_hand
+        self.in_hand = 0
+        handled = self.points_in if wants is STREAM else self.batches_in
+        self.unhandled = self.received - handled - self.shed_points - self.shed_batches - self.discarded
+
     def as_dict(self) -> dict[str, Any]:
         """Return all counters by name, `rejected` and `latency` as dicts of their own."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "started"}
@@ -103,7 +148,7 @@ class Counters:
         """Return one line with the counters that are not zero."""
         parts = []
         for name, value in self.as_dict().items():
-            if not value or name in ("last_error", "queued", "groups", "group_bytes", "takes", "latency"):
+            if not value or name in _NOT_IN_SUMMARY:
                 continue
             if name == "rejected":
                 parts += [f"rejected[{reason}]={count}" for reason, count in sorted(value.items())]

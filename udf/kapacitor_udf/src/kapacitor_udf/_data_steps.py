@@ -49,17 +49,17 @@ class DataSteps:
             if point is not None:
                 points.append(point)
         guard.counters.points_in += len(points)
+        guard.counters.in_hand = len(points)
         guard.life.says(Said.DATA)
         if type(handler).points is not StreamHandler.points and points:
-            if guard.call(handler.points, points, "points", counted=len(points) == 1):
-                yield
-                return
-            if len(points) == 1:
+            if guard.call(handler.points, points, "points", counted=len(points) == 1) or len(points) == 1:
+                guard.counters.in_hand = 0
                 yield
                 return
             points = [point for message in messages if (point := self._decoded(message, again=True)) is not None]
         for point in points:
             guard.call(handler.point, point, "point")
+            guard.counters.in_hand -= 1
             yield
 
     def _field_rows(self, handler: FieldsHandler, run: PointRun) -> Iterator[None]:
@@ -70,7 +70,9 @@ class DataSteps:
         if len(rows) and not guard.call(self._add_fields, rows, "add_fields", counted=len(rows) == 1):
             for row in handler.codec.again(rows) if len(rows) > 1 else ():
                 guard.call(self._add_fields, row, "add_fields")
+                guard.counters.in_hand -= 1
                 yield
+        guard.counters.in_hand = 0
         handler.groups.used(rows.groups)
         yield
 
@@ -94,7 +96,9 @@ class DataSteps:
         if len(rows) and not guard.call(self._take_rows, rows, "rows", counted=len(rows) == 1):
             for row in handler.codec.again() if len(rows) > 1 else ():
                 guard.call(self._take_rows, row, "rows")
+                guard.counters.in_hand -= 1
                 yield
+        guard.counters.in_hand = 0
         handler.groups.used(rows.groups, lambda numbers: guard.call(handler.forgotten, numbers, "forgotten"))
         yield
 
@@ -110,11 +114,12 @@ class DataSteps:
         guard = self._guard
         for error in refused:
             if isinstance(error, MalformedError):
-                guard.undecodable(error)
+                guard.undecodable(error, discarded=1)
             else:
                 guard.counters.points_in += 1
                 guard.failed(error, what)
         guard.counters.points_in += points
+        guard.counters.in_hand = points
         guard.life.says(Said.DATA)
 
     def batch(self, raw: RawBatch) -> None:
@@ -128,15 +133,17 @@ class DataSteps:
         guard = self._guard
         try:
             messages = (message for run in raw.points for message in split(run.frames))
-            points = [point for message in messages if (point := self._decoded(message)) is not None]
+            points = [point for message in messages if (point := self._decoded(message, discarded=0)) is not None]
             batch = decode_batch(raw.begin, points, raw.end)
         except MalformedError as error:
-            guard.undecodable(error)
+            guard.undecodable(error, discarded=1)
             return
         guard.counters.batches_in += 1
         guard.counters.points_in += len(points)
+        guard.counters.in_hand = 1
         guard.life.says(Said.DATA)
         guard.call(guard.handler.batch, batch, "batch")
+        guard.counters.in_hand = 0
 
     def _takes(self, edge: EdgeType, number: int) -> bool:
         """Whether the UDF wants data of this kind now; counts `number` points or batches if it does not."""
@@ -145,16 +152,17 @@ class DataSteps:
         if is_running and guard.udf.wants is edge:
             return True
         guard.counters.unexpected += number
+        guard.counters.discarded += number
         if is_running:
             what, other = ("points", "batches") if edge is STREAM else ("batches", "points")
             guard.log.explain("unexpected data", lambda: f"got {what}, but this UDF wants {other}: dropped")
         return False
 
-    def _decoded(self, message: bytes, again: bool = False) -> Point | None:
+    def _decoded(self, message: bytes, again: bool = False, discarded: int = 1) -> Point | None:
         """The point in a message, None if it cannot be read. `again`: it was counted before."""
         try:
             return decode_point(message)
         except MalformedError as error:
             if not again:
-                self._guard.undecodable(error)
+                self._guard.undecodable(error, discarded)
             return None

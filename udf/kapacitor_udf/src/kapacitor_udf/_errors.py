@@ -5,6 +5,8 @@ The kind says who is at fault: Kapacitor's bytes (`FramingError`, `MalformedErro
 point that a handler gives up (`Rejected`). Only `Rejected` is meant to be raised by handlers.
 """
 
+import math
+
 
 class UDFError(Exception):
     """Base of all exceptions of this library."""
@@ -20,6 +22,25 @@ class MalformedError(UDFError):
 
 class DeclarationError(UDFError, ValueError):
     """The UDF is declared in a way that cannot work."""
+
+
+def check_number(name: str, value: object, lowest: float, highest: float) -> None:
+    """Refuse a number that is declared outside of its range.
+
+    Args:
+        name: what the number is.
+        value: the number.
+        lowest: the least that it may be; if this is an int, only an int is accepted.
+        highest: the most that it may be.
+
+    Raises:
+        DeclarationError: It is not a number of the range; the message has name, value and range.
+    """
+    types = (int,) if type(lowest) is int else (int, float)
+    if type(value) in types and math.isfinite(value) and lowest <= value <= highest:  # type: ignore[arg-type, operator]
+        return
+    kind = "an integer" if type(lowest) is int else "a number"
+    raise DeclarationError(f"{name} is {value!r:.100}, expected {kind} from {lowest} to {highest}")
 
 
 class InitError(UDFError, ValueError):

@@ -7,7 +7,9 @@ loss: one point, one micro-batch, one batch, one tick.
 The guard also holds what data and questions share: the handler, its context, its sink, and the state of its life.
 """
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ._counters import Counters
@@ -16,7 +18,12 @@ from ._declaration import UDF
 from ._errors import MalformedError, Rejected
 from ._handlers import BatchSink, Context, PointSink
 from ._life import Life
-from ._log import Log, place
+from ._log import Log, place, told
+from ._watch import Calls
+
+_EMITTING = {"point", "points", "rows", "add_fields", "batch", "tick", "forgotten"}
+# Characters of a reason. Reasons are kept as names of counters, and are part of the metrics.
+_LONGEST_REASON = 100
 
 
 class Guard:
@@ -30,6 +37,7 @@ class Guard:
         sink: what the handler emits into, and where answers go between its results.
         handler: the handler, None until Init has made it.
         context: what the handler is made from, None until Init.
+        calls: notes which of the handler's methods runs now.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class Guard:
         self.sink: PointSink | BatchSink = PointSink(counters) if udf.provides is STREAM else BatchSink(counters)
         self.handler: Any = None
         self.context: Context | None = None
+        self.calls = Calls()
         self._on_error = on_error
 
     def call(self, method: Callable[..., None], argument: Any, what: str, counted: bool = True) -> bool:
@@ -64,16 +73,25 @@ class Guard:
         Returns:
             Whether it went well.
         """
+        calls = self.calls
         self.sink.mark()
+        calls.number += 1
+        calls.what = what
         try:
             if argument is None:
                 method(self.sink)
             else:
                 method(argument, self.sink)
         except BaseException as error:  # sys.exit() in a handler must not end a task either
+            calls.what = None
+            if calls.is_child:
+                calls.end_child(what, error)
             self.sink.rewind()
             self.failed(error, what, counted)
             return False
+        calls.what = None
+        if calls.is_child:
+            calls.end_child(what, None)
         return True
 
     def failed(self, error: BaseException, what: str, counted: bool = True) -> None:
@@ -86,23 +104,51 @@ class Guard:
         """
         if isinstance(error, Rejected):
             if counted:
-                self.counters.reject(error.reason)
-                self.log.explain(f"rejected: {error.reason}", lambda: f"rejected: {error}")
+                reason = _reason(error)
+                self.counters.reject(reason)
+                self.log.explain(f"rejected: {reason}", lambda: f"rejected: {told(error, 1500)}")
             return
         name = type(error).__name__
-        self.counters.last_error = f"{name} in {what}(): {error!s:.500}"
+        self.counters.last_error = f"{name} in {what}(): {told(error)}"
         if counted:
             self.counters.reject(f"{name} in {what}")
         spot = place(error)
-        self.log.explain(f"{name} {spot}", lambda: f"{what}() raised {name}: {error!s:.1500} (at {spot})")
+        self.log.explain(f"{name} {spot}", lambda: f"{what}() raised {name}: {told(error, 1500)} (at {spot})")
         if self._on_error is not None:
             self._on_error(error)
 
-    def undecodable(self, error: MalformedError) -> None:
+    def unsent(self) -> bytes:
+        """Return the frames of the steps before a call that has not returned; another thread may call this."""
+        return self.sink.before_mark() if self.calls.what in _EMITTING else b""
+
+    def account(self) -> Counters:
+        """Make the account of the end; another thread may call this while the handler is stuck.
+
+        Returns:
+            A settled copy of the counters. What a call has emitted that has not returned is not counted.
+        """
+        taken = replace(self.counters, rejected=Counter(dict(self.counters.rejected)))
+        if self.calls.what in _EMITTING:
+            taken.points_out, taken.batches_out = self.sink.marked
+        taken.settle(self.udf.wants)
+        return taken
+
+    def undecodable(self, error: MalformedError, discarded: int = 0) -> None:
         """Count and explain a message that could not be read.
 
         Args:
             error: why it could not.
+            discarded: how many points of a stream or batches are lost with it.
         """
         self.counters.undecodable += 1
+        self.counters.discarded += discarded
         self.log.explain("undecodable", lambda: f"dropped: {error}")
+
+
+def _reason(error: Rejected) -> str:
+    """What a loss is counted under: a short string, whatever the handler has given for it."""
+    try:
+        reason = error.reason if isinstance(error.reason, str) else repr(error.reason)
+        return reason[:_LONGEST_REASON].encode("utf-8", "backslashreplace").decode()
+    except BaseException:  # the handler's own classes may raise anything
+        return "a reason that is not a string"

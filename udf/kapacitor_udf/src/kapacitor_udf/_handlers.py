@@ -38,6 +38,15 @@ class _Sink:
         """Begin a step: what it emits can be taken back."""
         self._marks = (len(self._frames), self._counters.points_out, self._counters.batches_out)
 
+    @property
+    def marked(self) -> tuple[int, int]:
+        """The number of points and of batches that had been emitted at the mark."""
+        return self._marks[1:]
+
+    def before_mark(self) -> bytes:
+        """Return the frames that were emitted before the mark; another thread may call this during a step."""
+        return bytes(self._frames[: self._marks[0]])
+
     def rewind(self) -> None:
         """Take back what was emitted since the mark."""
         length, self._counters.points_out, self._counters.batches_out = self._marks

@@ -13,7 +13,6 @@ from ._inbox import Inbox
 from ._life import LifeState
 from ._log import Log
 from ._output import Output
-from ._receiver import items
 from ._worker import Worker
 
 # Bytes that are written without waiting for more.
@@ -62,9 +61,11 @@ class HandlingLoop:
                 if len(worker.sink) and self._is_flush_due():
                     self._flush()
                 if self._countdown.is_time_to_close:
-                    # An upper bound: some of these were handled.
-                    counters.unhandled += sum(map(items, units))
                     break
+                # A backlog must not keep time from passing for the handler.
+                if every is not None and time.monotonic() >= ticked_at + every:
+                    ticked_at = time.monotonic()
+                    worker.tick()
             every = worker.tick_seconds
             if every is not None and time.monotonic() >= ticked_at + every:
                 ticked_at = time.monotonic()
@@ -80,7 +81,8 @@ class HandlingLoop:
                 return
             if inbox.exhausted or self._countdown.is_time_to_close:
                 break
-        self._close()
+        self.busy_since = time.monotonic()
+        worker.close()
 
     def _count_latency(self, unanswered: list[tuple[float, int]]) -> None:
         """Count the time from arrival to answer of all that was answered just now, which empties the list."""
@@ -88,13 +90,6 @@ class HandlingLoop:
         for arrived, count in unanswered:
             self._counters.latency.add(now - arrived, count)
         unanswered.clear()
-
-    def _close(self) -> None:
-        self.busy_since = time.monotonic()
-        self._worker.close()
-        self._counters.unhandled += self._inbox.left
-        if self._counters.points_in or self._counters.batches_in or self._counters.unhandled:
-            self._log.say(f"ends: {self._counters.summary()}")
 
     def _is_flush_due(self) -> bool:
         return len(self._worker.sink) >= _BLOCK or time.monotonic() - self._output.written_at >= _LATEST_FLUSH

@@ -1,24 +1,39 @@
 """The heartbeat: answers keepalives, vouches for a busy handler, and emits the UDF's own metrics.
 
 It runs in a thread of its own, so that none of this waits for the handler: Kapacitor kills a UDF that does not answer
-its keepalives, and metrics matter most while the handler is stuck.
+its keepalives, and metrics matter most while the handler is stuck. For the same reason it looks after the calls of the
+handler (`_watch`) and the answers that are overdue (`_early_answers`).
 """
 
 import math
 import threading
 import time
+from collections.abc import Callable
 
 from . import _wire
 from ._counters import Counters
+from ._early_answers import EarlyAnswers
 from ._handling import HandlingLoop
 from ._output import Output
+from ._watch import Long, Watch
 from ._worker import Worker
 
 
 class Heartbeat:
     """Beats for one handling loop."""
 
-    def __init__(self, loop: HandlingLoop, worker: Worker, output: Output, counters: Counters, *, every: float) -> None:
+    def __init__(
+        self,
+        loop: HandlingLoop,
+        worker: Worker,
+        output: Output,
+        counters: Counters,
+        *,
+        every: float,
+        watch: Watch,
+        early: EarlyAnswers,
+        on_long: Callable[[Long], None],
+    ) -> None:
         """Prepare to beat.
 
         Args:
@@ -27,12 +42,18 @@ class Heartbeat:
             output: what is written to.
             counters: where life signs are counted.
             every: seconds without a write after which a busy handler is vouched for.
+            watch: looks at the handler's calls.
+            early: answers for a handler that is not ready yet.
+            on_long: called with a call that takes long; after one that has hung, the heart stops.
         """
         self._loop = loop
         self._worker = worker
         self._output = output
         self._counters = counters
         self._every = every
+        self._watch = watch
+        self._early = early
+        self._on_long = on_long
         self._changed = threading.Condition(threading.Lock())
         self._asked: int | None = None
         self._over = threading.Event()
@@ -52,15 +73,23 @@ class Heartbeat:
         self._over.set()
 
     def run(self) -> None:
-        """Beat until it is stopped, or until Kapacitor has closed its end."""
+        """Beat until it is stopped, until Kapacitor has closed its end, or until the handler hangs."""
         metrics = self._worker.udf.metrics
         metrics_every = math.inf if metrics is None else metrics.every
         reported_at = time.monotonic()
+        often = min(self._every, self._watch.every, self._early.after)
+        overdue_in: float | None = None
         while not self._over.is_set():
             with self._changed:
                 if self._asked is None:
-                    self._changed.wait(min(self._every, max(0.0, reported_at + metrics_every - time.monotonic())))
+                    report_in = max(0.0, reported_at + metrics_every - time.monotonic())
+                    self._changed.wait(min(often, report_in, often if overdue_in is None else overdue_in))
                 asked, self._asked = self._asked, None
+            long = self._watch.look()
+            if long is not None:
+                self._on_long(long)
+                if long.is_hung:
+                    return
             frames = b""
             if asked is not None or self._vouches():
                 self._counters.keepalives += 1
@@ -69,6 +98,7 @@ class Heartbeat:
                 reported_at = time.monotonic()
                 frames += self._worker.metrics()
             try:
+                overdue_in = self._early.answer_overdue()
                 if frames:
                     self._output.write(frames)
             except OSError:

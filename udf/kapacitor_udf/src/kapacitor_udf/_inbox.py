@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 
 from ._counters import Counters
 from ._framing import PointRun
-from ._receiver import RawBatch, Unit, items, size, weight
+from ._receiver import RawBatch, Unit, Unusable, items, size, weight
 
 
 class Inbox:
@@ -67,12 +67,16 @@ class Inbox:
                 self._shedding = False
             before = len(self._units)
             for unit in units:
-                if self._shedding and isinstance(unit, PointRun):
-                    self._counters.shed_points += unit.count
-                    continue
-                if self._shedding and isinstance(unit, RawBatch):
-                    self._counters.shed_batches += 1
-                    continue
+                if isinstance(unit, PointRun):
+                    self._counters.points_received += unit.count
+                    if self._shedding:
+                        self._counters.shed_points += unit.count
+                        continue
+                elif isinstance(unit, RawBatch) or (isinstance(unit, Unusable) and unit.counter == "shed_batches"):
+                    self._counters.batches_received += 1
+                    if self._shedding and isinstance(unit, RawBatch):
+                        self._counters.shed_batches += 1
+                        continue
                 self._units.append(unit)
                 self._points += weight(unit)
                 self._octets += size(unit)
@@ -94,15 +98,18 @@ class Inbox:
                 self._counters.waits += 1
             return self._reader_waits
 
-    def resume(self) -> bool:
+    def resume(self, *, may_shed: bool = True) -> bool:
         """Note that the reader goes on.
+
+        Args:
+            may_shed: whether to shed what arrives if the queue is too full for it; not so if little is still to come.
 
         Returns:
             Whether arriving data are shed now, since the queue is still not half empty.
         """
         with self._changed:
             self._reader_waits = False
-            self._shedding = not self._half_empty()
+            self._shedding = may_shed and not self._half_empty()
             return self._shedding
 
     def close(self) -> None:

@@ -34,6 +34,23 @@ def one_line(text: str, limit: int = LONGEST_LINE) -> str:
     return data[:keep].decode("utf-8", "ignore") + " [...] " + data[-keep:].decode("utf-8", "ignore")
 
 
+def told(error: BaseException, limit: int = 500) -> str:
+    """Make the text of any exception, whatever its class does.
+
+    Args:
+        error: an exception of the handler.
+        limit: the most characters of the text.
+
+    Returns:
+        Its text, or that there is none; it can be encoded.
+    """
+    try:
+        text = str(error)[:limit]
+    except BaseException as another:  # its __str__ is the handler's code, too
+        return f"(its text cannot be made: {type(another).__name__})"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def place(error: BaseException) -> str:
     """Tell where an exception came from.
 

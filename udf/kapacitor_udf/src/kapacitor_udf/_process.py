@@ -6,16 +6,21 @@ that nothing can read from it. Child processes have none of the descriptors that
 duplicates are not inherited, a fork closes them, and the stderr that children inherit is a pipe to this process
 (`_stderr`).
 
+A SIGTERM ends the input: what has come is handled, as at any end. The signal itself is noticed by the reader's thread,
+since the main thread may be stuck in the handler.
+
 The process ends by os._exit: neither a handler's thread nor an atexit function can keep Kapacitor waiting, which holds
 its lock on all tasks while it stops one.
 """
 
+import contextlib
 import faulthandler
 import io
 import os
 import signal
 import sys
 import traceback
+from types import FrameType
 from typing import NoReturn
 
 from ._conversation import Conversation
@@ -30,7 +35,8 @@ from ._stderr import LineWriter, Relay, replace_standard_streams
 def run(udf: UDF, *, limits: Limits | None = None) -> NoReturn:
     """Be a UDF until Kapacitor closes the input. Does not return.
 
-    Exit codes: 0 after the end of input; 1 if Init failed or the stream broke; 2 if a person started it on a terminal.
+    Exit codes: 0 after the end of input or a SIGTERM; 1 if Init failed or the stream broke; 2 if a person started it on
+    a terminal; 3 if a call of the handler has hung.
 
     Args:
         udf: the declaration.
@@ -84,25 +90,46 @@ def converse(udf: UDF, source: int, sink: int, limits: Limits, *, prefix: str = 
     replace_standard_streams(lines, 2)
     faulthandler.enable(stderr)  # a process that crashes takes the relay with it
 
+    signals, noticed = os.pipe()
+    os.set_blocking(noticed, False)
+    signal.set_wakeup_fd(noticed, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, _leave_to_reader)
+
     def let_go() -> None:
+        conversation.forked()
+        if signal.getsignal(signal.SIGTERM) is _leave_to_reader:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with contextlib.suppress(ValueError):  # the handler's own may be set
+            signal.set_wakeup_fd(-1)
         os.dup2(2, stderr, inheritable=False)
-        for descriptor in {source, sink}:
+        for descriptor in {source, sink, signals, noticed}:
             os.close(descriptor)
 
     def end(code: int) -> NoReturn:
         relay.finish()
         os._exit(code)
 
-    os.register_at_fork(after_in_child=let_go)
     conversation = Conversation(
-        udf, input=source, output=sink, limits=limits, counters=counters, log=Log(lines.write), on_end=end
+        udf,
+        input=source,
+        output=sink,
+        signals=signals,
+        limits=limits,
+        counters=counters,
+        log=Log(lines.write),
+        on_end=end,
     )
+    os.register_at_fork(after_in_child=let_go)
     try:
         code = conversation.run()
     except BaseException:  # a mistake of this library; it must not linger, as Kapacitor waits for it
         traceback.print_exc()
         code = 1
     end(code)
+
+
+def _leave_to_reader(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing where a signal is handled: Python has written it to the reader's pipe."""
 
 
 _EDGES = {STREAM: "a stream", BATCH: "batches"}

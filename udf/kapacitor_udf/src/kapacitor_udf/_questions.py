@@ -16,9 +16,12 @@ from ._errors import InitError, MalformedError, Rejected, SnapshotError
 from ._guard import Guard
 from ._handlers import BatchHandler, Context, FieldsHandler, Handler, RowsHandler, StreamHandler
 from ._life import LifeState, Said
-from ._log import place
+from ._log import place, told
 from ._loops import compiled
 from ._receiver import Request, Unusable
+
+# Characters of an Init's error, which Kapacitor keeps as the task's.
+_LONGEST_ERROR = 2000
 
 
 class Questions:
@@ -28,9 +31,17 @@ class Questions:
         init_error: why Init failed, None if it did not.
     """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, was_answered: Callable[[int], bool]) -> None:
+        """Have answered nothing yet.
+
+        Args:
+            guard: where the handler is to be.
+            was_answered: called once for each Init and Restore, with its kind, when its outcome is known; tells whether
+                Kapacitor has got an answer already (`_early_answers`).
+        """
         self.init_error: str | None = None
         self._guard = guard
+        self._was_answered = was_answered
         self._factory: Callable[..., Any] | None = None
 
     def answer(self, request: Request) -> None:
@@ -68,6 +79,7 @@ class Questions:
             self._fail_init(unit.why)
 
     def _say(self, what: Said, frame: bytes) -> None:
+        """Go on to the next state of life, and answer; an empty frame says nothing."""
         self._guard.life.says(what)
         self._guard.sink.add(frame)
 
@@ -78,27 +90,32 @@ class Questions:
         if guard.life.state is not LifeState.WAITING:
             guard.counters.unexpected += 1
             guard.log.explain("second init", lambda: "Kapacitor sent Init twice; the second one is ignored")
+            self._was_answered(_wire.INIT)
             return
         try:
             calls, task, node = _wire.decode_init(message)
             values = guard.udf.values(calls)
-            self._factory = guard.udf.load()
             guard.context = Context(values, task, node, guard.udf, guard.counters, guard.log.say)
-            guard.handler = self._new_handler()
+            with guard.calls.noted("init"):
+                self._factory = guard.udf.load()
+                guard.handler = self._new_handler()
         except (InitError, MalformedError) as error:
             self._fail_init(str(error))
         except BaseException as error:  # whatever it is, Kapacitor must get an answer
-            is_plain = isinstance(error, ValueError | Rejected) and str(error)
-            self._fail_init(str(error) if is_plain else f"{type(error).__name__}: {error} (at {place(error)})")
+            text = told(error, _LONGEST_ERROR)
+            is_plain = isinstance(error, ValueError | Rejected) and text
+            self._fail_init(text if is_plain else f"{type(error).__name__}: {text} (at {place(error)})")
         else:
             if isinstance(guard.handler, FieldsHandler | RowsHandler) and not compiled:
                 guard.log.say("kapacitor_udf was installed without its compiled part: this works, but not as fast")
-            self._say(Said.INIT_OK, _wire.encode_init(None))
+            self._say(Said.INIT_OK, b"" if self._was_answered(_wire.INIT) else _wire.encode_init(None))
 
     def _fail_init(self, why: str) -> None:
         self.init_error = f"{self._guard.udf.name}: {why}"
         self._guard.handler = None
-        self._say(Said.INIT_FAILED, _wire.encode_init(self.init_error))
+        is_late = self._was_answered(_wire.INIT)
+        encode = _wire.encode_error if is_late else _wire.encode_init
+        self._say(Said.INIT_FAILED, encode(self.init_error))
 
     def _new_handler(self) -> Handler[Any]:
         """A handler from the factory and the context. Raises InitError if it is of the wrong kind."""
@@ -140,7 +157,8 @@ class Questions:
         if guard.handler is None:
             return b""
         try:
-            data = guard.handler.snapshot()
+            with guard.calls.noted("snapshot"):
+                data = guard.handler.snapshot()
             wrapped = _snapshots.wrap(data, version=guard.handler.snapshot_version, key=self._key())
         except BaseException as error:  # Kapacitor keeps the last snapshot, and waits for an answer
             guard.failed(error, "snapshot")
@@ -154,7 +172,8 @@ class Questions:
             snapshot = _wire.decode_restore(message)
             if snapshot and guard.handler is not None:
                 data = _snapshots.unwrap(snapshot, version=guard.handler.snapshot_version, key=self._key())
-                guard.handler.restore(data)
+                with guard.calls.noted("restore"):
+                    guard.handler.restore(data)
                 guard.counters.restores += 1
         except (SnapshotError, MalformedError) as error:
             guard.counters.restores_refused += 1
@@ -162,13 +181,15 @@ class Questions:
         except BaseException as error:  # a failed restore would fail the task at every start
             guard.counters.restores_refused += 1
             guard.failed(error, "restore", counted=False)
-            guard.log.say(f"the snapshot is not restored, starting cold: {type(error).__name__}: {error!s:.1000}")
+            why = f"{type(error).__name__}: {told(error, 1000)}"
+            guard.log.say(f"the snapshot is not restored, starting cold: {why}")
             # It may have been half way through: only a new handler is known to be cold.
             self._replace_handler()
-        self._say(Said.RESTORED, _wire.encode_restored())
+        self._say(Said.RESTORED, b"" if self._was_answered(_wire.RESTORE) else _wire.encode_restored())
 
     def _replace_handler(self) -> None:
         try:
-            self._guard.handler = self._new_handler()
+            with self._guard.calls.noted("init"):
+                self._guard.handler = self._new_handler()
         except BaseException as error:  # the old one is better than none
             self._guard.failed(error, "restart after restore", counted=False)

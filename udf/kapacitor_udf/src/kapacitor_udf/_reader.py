@@ -7,6 +7,7 @@ end of input at once. While points come close together it reads once in a millis
 
 import os
 import select
+import signal
 import time
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from ._countdown import Countdown
 from ._counters import Counters
 from ._inbox import Inbox
 from ._log import Log
-from ._receiver import Receiver, items
+from ._receiver import Receiver, Request, items
 
 _READ = 2**20
 # Seconds of rest after a read that brought several points. Kapacitor writes each point by itself and wakes a reader
@@ -37,8 +38,10 @@ class Reader:
         receiver: Receiver,
         inbox: Inbox,
         half_empty: int,
+        signals: int,
         patience: float,
         on_keepalive: Callable[[int], None],
+        on_question: Callable[[int], None],
         countdown: Countdown,
         counters: Counters,
         log: Log,
@@ -50,8 +53,10 @@ class Reader:
             receiver: sorts what was read.
             inbox: where units of work are queued.
             half_empty: a descriptor that can be read when the inbox is half empty.
+            signals: a descriptor that gives the number of each signal as a byte; SIGTERM ends the input.
             patience: seconds that a pause may last.
             on_keepalive: called with the time of a keepalive request.
+            on_question: called with the kind of any other question.
             countdown: started at the end of input.
             counters: where a pause is counted.
             log: where trouble is told.
@@ -61,22 +66,32 @@ class Reader:
         self._receiver = receiver
         self._inbox = inbox
         self._half_empty = half_empty
+        self._signals = signals
+        self._is_told_to_end = False
         self._patience = patience
         self._on_keepalive = on_keepalive
+        self._on_question = on_question
         self._countdown = countdown
         self._counters = counters
         self._log = log
 
     def run(self) -> None:
-        """Read until the end of input, or until the stream is out of step."""
+        """Read until the end of input, until a SIGTERM, or until the stream is out of step."""
+        self._input = select.poll()
+        self._input.register(self._descriptor, select.POLLIN)
+        self._input.register(self._signals, select.POLLIN)
         self._poll = select.poll()
         self._poll.register(self._descriptor, _HANG_UP)
         self._poll.register(self._half_empty, select.POLLIN)
+        self._poll.register(self._signals, select.POLLIN)
         while data := self._read():
             units = self._receiver.receive(data)
             asked = self._receiver.take_keepalive()
             if asked is not None:
                 self._on_keepalive(asked)
+            for unit in units:
+                if isinstance(unit, Request):
+                    self._on_question(unit.kind)
             if self._inbox.put(units) and not self._countdown.started:
                 self._pause()
             elif sum(map(items, units)) > 1:
@@ -86,9 +101,25 @@ class Reader:
                 self.is_broken = True
                 break
         self._countdown.start()
+        for what in self._receiver.cut_off():
+            self._counters.unfinished += 1
+            self._log.say(what)
         self._inbox.close()
 
     def _read(self) -> bytes:
+        """What has come; nothing at the end of input. After a SIGTERM, what is there already comes first."""
+        while not self._is_told_to_end:
+            ready = {descriptor for descriptor, _ in self._input.poll()}
+            if self._signals not in ready:
+                break
+            if signal.SIGTERM in os.read(self._signals, 4096):
+                self._log.say(f"{signal.SIGTERM.name}: what has come is handled, and the process ends")
+                self._is_told_to_end = True
+                self._countdown.start()
+        if self._is_told_to_end:
+            ready = {descriptor for descriptor, _ in self._input.poll(0)}
+            if self._descriptor not in ready or self._countdown.is_time_to_close:
+                return b""
         try:
             return os.read(self._descriptor, _READ)
         except OSError as error:
@@ -105,14 +136,20 @@ class Reader:
             if self._half_empty in events:
                 os.read(self._half_empty, 4096)
                 break
+            if self._signals in events:
+                self._countdown.start()  # the next read obeys the signal
+                break
             if self._descriptor in events:
                 self._countdown.start()
                 break
-        if self._inbox.resume():
+        # After the end of input only what the pipe holds is still to come.
+        if self._inbox.resume(may_shed=not self._countdown.started):
             self._log.explain(
                 "shedding",
                 lambda: (
-                    f"the handler is too slow: {self._counters.queued} points are queued; what arrives is shed "
-                    "until half of them are handled"
+                    f"DATA ARE LOST: the handler is too slow: {self._counters.queued} points are queued; what arrives "
+                    f"is shed until half of them are handled. Reading has waited for {self._patience:g} s (the limit "
+                    "patience), as Kapacitor takes no writes meanwhile. A replay that must not lose points needs a "
+                    "larger limit: see the README, Replays"
                 ),
             )

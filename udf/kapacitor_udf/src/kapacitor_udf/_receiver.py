@@ -124,6 +124,16 @@ class Receiver:
         time, self._keepalive = self._keepalive, None
         return time
 
+    def cut_off(self) -> list[str]:
+        """Tell what the end of input has cut off, for people: a message, a batch, both or none."""
+        found = []
+        unfinished = self._frames.unfinished
+        if unfinished and self.broken is None:
+            found.append(f"the input ended within a message: {unfinished} bytes of it have come")
+        if self._open is not None and not self._given_up:
+            found.append(f"the input ended within a batch: {self._open.count} points of it have come")
+        return found
+
     @property
     def broken(self) -> FramingError | None:
         """Why nothing more can be understood, None while the stream is in step."""

@@ -231,6 +231,15 @@ def encode_init(error: str | None) -> bytes:
     return _response(init=wire.InitResponse(success=error is None, error=error or ""))
 
 
+def encode_error(error: str) -> bytes:
+    """Encode why this UDF ends: Kapacitor fails the task with it.
+
+    Args:
+        error: the reason.
+    """
+    return _response(error=wire.ErrorResponse(error=error))
+
+
 def encode_keepalive(time: int) -> bytes:
     """Encode a life sign.
 

@@ -19,6 +19,7 @@ from ._life import Life, LifeState, Said
 from ._log import Log
 from ._questions import Questions
 from ._receiver import RawBatch, Request, Unit
+from ._watch import Calls
 
 MICRO_BATCH = 4096
 """Points that make a micro-batch full: bounds how much one exception causes to be done again."""
@@ -31,6 +32,7 @@ class Worker:
         udf: the declaration.
         sink: the frames for Kapacitor.
         life: the state of the task.
+        calls: notes which of the handler's methods runs now.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Worker:
         counters: Counters,
         log: Log,
         on_error: Callable[[BaseException], None] | None = None,
+        was_answered: Callable[[int], bool] = lambda _: False,
     ) -> None:
         """Prepare to work.
 
@@ -47,15 +50,17 @@ class Worker:
             counters: where everything is counted.
             log: where trouble is told.
             on_error: called with every exception of the handler (the test harness raises it).
+            was_answered: tells of each Init and Restore, by kind, whether it was answered early.
         """
         self.udf = udf
         self._counters = counters
         self._log = log
         self._guard = Guard(udf, counters, log, on_error)
         self._data = DataSteps(self._guard)
-        self._questions = Questions(self._guard)
+        self._questions = Questions(self._guard, was_answered)
         self.sink: PointSink | BatchSink = self._guard.sink
         self.life: Life = self._guard.life
+        self.calls: Calls = self._guard.calls
 
     @property
     def handler(self) -> Any:
@@ -123,6 +128,14 @@ class Worker:
             self._log.explain("metrics", lambda: f"the metrics cannot be sent: {why}")
             return b""
 
+    def unsent(self) -> bytes:
+        """Return the frames of the steps before the one that is stuck; another thread may call this."""
+        return self._guard.unsent()
+
+    def account(self) -> Counters:
+        """Make the account of the end: settled counters; another thread may call this while the handler is stuck."""
+        return self._guard.account()
+
     def close(self) -> None:
         """Close the handler; nothing is said any more."""
         if self.life.state is LifeState.CLOSED:
@@ -130,6 +143,7 @@ class Worker:
         self.life.says(Said.NOTHING_MORE)
         if self.handler is not None:
             try:
-                self.handler.close()
+                with self.calls.noted("close"):
+                    self.handler.close()
             except BaseException as error:  # whatever the handler raises, the process ends in order
                 self._guard.failed(error, "close")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 from kapacitor_udf import Batch, BatchHandler, Context, Point, PointSink, StreamHandler
 
@@ -115,3 +116,93 @@ class Ticking(Echo):
 class Batches(BatchHandler[PointSink]):
     def batch(self, batch: Batch, out: PointSink) -> None:
         out.point(Point(batch.tmax, {"points": len(batch.points)}, batch.tags, batch.name, batch.dimensions))
+
+
+class HangingInit(Echo):
+    def __init__(self, context: Context) -> None:
+        threading.Event().wait()
+
+
+class SlowInit(Echo):
+    """Is made when the file GO is there."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        _wait_for_go()
+
+    def restore(self, data: bytes) -> None:
+        threading.Event().wait(0.3)
+
+
+class LateUnwilling(Echo):
+    """Cannot be made, which turns out when the file GO is there."""
+
+    def __init__(self, context: Context) -> None:
+        _wait_for_go()
+        raise ValueError("there is no model, train one")
+
+
+class HangingElsewhere(Echo):
+    """Never comes back from the method that the environment names."""
+
+    tick_seconds = 0.01 if os.environ.get("HANGS") == "tick" else None
+
+    def tick(self, out: PointSink) -> None:
+        self._hang("tick")
+
+    def snapshot(self) -> bytes:
+        self._hang("snapshot")
+        return b"state"
+
+    def restore(self, data: bytes) -> None:
+        self._hang("restore")
+
+    def _hang(self, method: str) -> None:
+        if os.environ.get("HANGS") == method:
+            threading.Event().wait()
+
+
+class SlowTicking(Echo):
+    """Takes 10 ms for each point, and ticks ten times as rarely; says how many points came before each tick."""
+
+    tick_seconds = 0.1
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.points_ = 0
+
+    def point(self, point: Point, out: PointSink) -> None:
+        threading.Event().wait(0.01)
+        self.points_ += 1
+
+    def tick(self, out: PointSink) -> None:
+        out.point(Point(0, {"points": self.points_}))
+
+
+class Leaving(Echo):
+    """Forks for each point; the child leaves by the way that the environment names."""
+
+    def point(self, point: Point, out: PointSink) -> None:
+        child = os.fork()
+        if child == 0:
+            match os.environ["LEAVES"]:
+                case "exit":
+                    sys.exit(7)
+                case "raise":
+                    raise ValueError("the child fails")
+            return
+        _, status = os.waitpid(child, 0)
+        point.fields["code"] = os.waitstatus_to_exitcode(status)
+        out.point(point)
+
+
+class Closing(Echo):
+    """Says that it is closed."""
+
+    def close(self) -> None:
+        self.context.log("it is closed")
+
+
+def _wait_for_go() -> None:
+    while not Path(os.environ["GO"]).exists():
+        threading.Event().wait(0.01)

@@ -1,0 +1,91 @@
+"""Early answers: what Kapacitor is told while a handler is still being made or restored.
+
+From Init to the answer, and likewise for Restore, Kapacitor takes points for the task but hands none over. A thousand
+points later, every write of every database stands still, and so do all questions about tasks. A model may well take
+longer to load than a busy server takes to get there. So an answer that is overdue is given before the handler is ready:
+success, as it is in nearly all cases. Points are then queued here, where the queue is bounded and nobody else waits.
+
+If it turns out later that the handler cannot be made, the process says so in an error message, and ends. That fails the
+task with the same text as a failed Init. A restore never fails, so nothing about it can turn out later.
+"""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from . import _wire
+from ._output import Output
+
+_SUCCESS = {_wire.INIT: _wire.encode_init(None), _wire.RESTORE: _wire.encode_restored()}
+
+
+@dataclass(slots=True)
+class _Question:
+    """A question that has arrived, and whether it was answered."""
+
+    kind: int
+    asked_at: float
+    is_answered: bool = False
+
+
+class EarlyAnswers:
+    """Keeps the open questions that Kapacitor stalls for, and answers those that are overdue.
+
+    Attributes:
+        after: seconds after which a question is overdue.
+    """
+
+    def __init__(self, output: Output, after: float) -> None:
+        """Have no open question.
+
+        Args:
+            output: what is written to.
+            after: seconds after which a question is overdue.
+        """
+        self._output = output
+        self.after = after
+        self._open: deque[_Question] = deque()
+        self._lock = threading.Lock()
+
+    def ask(self, kind: int) -> None:
+        """Note that a question has arrived; the reader's thread calls this.
+
+        Args:
+            kind: `_wire.INIT` or `_wire.RESTORE`; other questions are left to the handling loop.
+        """
+        if kind in _SUCCESS:
+            with self._lock:
+                self._open.append(_Question(kind, time.monotonic()))
+
+    def answer_overdue(self) -> float | None:
+        """Answer what is overdue; the heartbeat's thread calls this.
+
+        Returns:
+            Seconds until the next question will be overdue, None if none is open.
+
+        Raises:
+            OSError: Kapacitor has closed its end.
+        """
+        with self._lock:
+            for question in self._open:
+                if question.is_answered:
+                    continue
+                left = question.asked_at + self.after - time.monotonic()
+                if left > 0:
+                    return left
+                question.is_answered = True
+                self._output.write(_SUCCESS[question.kind])
+        return None
+
+    def close(self, kind: int) -> bool:
+        """Take the oldest question, as its outcome is known; the handling loop's thread calls this.
+
+        Args:
+            kind: what it is.
+
+        Returns:
+            Whether it was answered already.
+        """
+        with self._lock:
+            return bool(self._open) and self._open[0].kind == kind and self._open.popleft().is_answered
