@@ -140,12 +140,86 @@ def test_each_series_has_its_own_alert_and_a_shadow_has_none(start: Start, recei
     expect(receiver, period_p1=["WARNING", "OK"], period_p2=["CRITICAL", "OK"])
 
 
-def test_silence_is_told_once_when_data_return(start: Start, receiver: Receiver) -> None:
+def test_silence_that_nobody_told_is_told_once_when_data_return(start: Start, receiver: Receiver) -> None:
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10, 90)), *lines(windows(20, 10, 10, 10, 10)), *lines(windows(40, 10, 10)))
     expect(receiver, period_p1=["WARNING", "OK"], silence_p1=["WARNING", "OK", "WARNING"])
     messages = [body["message"] for body in receiver.bodies if body["id"].endswith("silence")]
     assert messages[:2] == [f"WARNING {P1}: no data from {SINCE} for 3m0s", f"OK {P1}: data arrive"]
+
+
+def silences(receiver: Receiver) -> list[str]:
+    """The messages of alerts on silence, in the order they came."""
+    return [body["message"] for body in receiver.bodies if body["id"].endswith("silence")]
+
+
+def test_silence_is_told_when_it_begins_and_when_it_is_over(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines(windows(0, 10)), *lines(windows(1, 10), silent=70), *lines(windows(20, 10, 10, 10)))
+    expect(receiver, silence_p1=["WARNING", "OK"])
+    assert silences(receiver) == [
+        f"WARNING {P1}: no data since {SINCE}, for 1m10s",
+        f"OK {P1}: data arrive, silent for 3m0s",
+    ]
+
+
+def test_an_anomaly_that_falls_silent_is_over_and_its_silence_is_told(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines(windows(0, 10)), *lines(windows(1, 90), silent=70), *lines(windows(20, 90, 10)))
+    kapacitor.write(*lines(windows(22, 10)))
+    expect(receiver, period_p1=["WARNING", "OK", "WARNING"], silence_p1=["WARNING", "OK"])
+
+
+def test_the_silence_of_all_series_is_one_alert(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    kapacitor.write(
+        *lines(windows(0, 10), silent=70, joint=1),
+        *lines(windows(0, 10), "p2", silent=70, joint=1, mute=1),
+        *lines(windows(20, 10, 10), "p2"),
+        *lines(windows(20, 10), mute=0),
+        *lines(windows(21, 10, 10)),
+    )
+    receiver.wait_until(lambda: len(receiver.bodies) >= 2)
+    assert [(body["id"], body["message"]) for body in receiver.bodies] == [
+        ("pipeline=printer silence", "WARNING pipeline=printer: no data since 2024-01-01 00:00:00 UTC, all 2 series"),
+        ("pipeline=printer silence", "OK pipeline=printer: data arrive, silent for 1m0s, all 2 series"),
+    ]
+    kapacitor.assert_healthy()
+
+
+def test_silence_that_a_restart_forgot_is_over_with_the_second_window(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines(windows(0, 10)), *lines(windows(1, 10), silent=70), *lines(windows(2, 10), "p2"))
+    kapacitor.write(*lines({20: 10}), *lines({20: 10}, "p2"))
+    expect(receiver, silence_p1=["WARNING"])
+    restart(kapacitor)
+    kapacitor.write(*lines(windows(30, 10, 10, 10)))
+    expect(receiver, silence_p1=["WARNING", "OK"])
+    assert silences(receiver)[1] == f"OK {P1}: data arrive"
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "text"),
+    [("clock", "WARNING", "2 points are ahead of the clock"), ("rate", "INFO", "2 points a window, training saw 6")],
+)
+def test_a_notice_is_told_when_it_opens_and_when_it_is_over(
+    start: Start, receiver: Receiver, kind: str, level: str, text: str
+) -> None:
+    kapacitor = start()
+    for window, state in enumerate((1, 1, 0, 0, 0)):
+        kapacitor.write(*lines({window: 10}, **{kind: state}))
+    expect(receiver, **{f"{kind}_p1": [level, "OK"]})
+    assert [body["message"] for body in receiver.bodies] == [
+        f"{level} {P1}: {text}",
+        f"OK {P1}: over after 1m0s: {text}",
+    ]
+
+
+def test_history_alerts_nobody(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines(windows(0, 10, 100, 100), history=1, drifted=1, clock=1, rate=1, mute=1, silent=70))
+    kapacitor.write(*lines(windows(40, 10, 90, 10)))
+    expect(receiver, period_p1=["WARNING"])
 
 
 def test_drift_is_told_when_it_is_there_and_when_it_is_over(start: Start, receiver: Receiver) -> None:

@@ -1,23 +1,33 @@
 """Periods and drift as the product writes them, of windows that say themselves how severe they are.
 
 A window's `severity` is what a model would have found, its `shadow` what a candidate would have, and its `drifted` what
-became of drift. Nothing is kept over a restart, so that a restart finds the UDF at its worst.
+became of drift. Its `silent` says for how many seconds no data have come after it, and its `joint` whether a notice
+tells that. Its `clock`, `rate` and `mute` (silence of all series) open a notice with 1 and close it with 0. With
+`history` its results are history. Nothing is kept over a restart, so that a restart finds the UDF at its worst.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import parse
 from anomaly.scoring.periods import Rules, Tracker, rules
-from anomaly.scoring.results import Fields, Result, results, series_tags
+from anomaly.scoring.results import Fields, Result, period_result, results, series_tags
 from anomaly.scoring.scorer import ScoredWindow
 from anomaly.serving.shadow import SUFFIX
 from anomaly.windows.arrays import Key
 from kapacitor_udf import BATCH, STREAM, STRING, UDF, Batch, BatchHandler, Context, Option, Point, PointSink, run
 
 MODEL = cast("Model", SimpleNamespace(version="v1", threshold=lambda severity: severity))
+
+# What each kind of notice is asked for with, and its text.
+NOTICES = {
+    "silence": ("mute", "all 2 series"),
+    "clock": ("clock", "2 points are ahead of the clock"),
+    "rate": ("rate", "2 points a window, training saw 6"),
+}
 
 
 class Severe(BatchHandler[PointSink]):
@@ -29,31 +39,51 @@ class Severe(BatchHandler[PointSink]):
 
     def batch(self, batch: Batch, out: PointSink) -> None:
         key = tuple(batch.tags[tag] for tag in self._pipeline.group_by)
-        fields = batch.points[0].fields
         begin_ns = batch.tmax - self._pipeline.window_ns
-        found = list(self._results(key, begin_ns, float(fields["severity"]), ""))
-        if "shadow" in fields:
-            found += self._results(key, begin_ns, float(fields["shadow"]), SUFFIX)
-        if "drifted" in fields:
-            drift: Fields = {"psi": 0.4, "above": 0.01, "drifted": int(fields["drifted"])}
-            found.append(Result("drift", series_tags(self._pipeline, key), begin_ns, drift))
-        for result in found:
+        for result in self._found(key, begin_ns, batch.points[0].fields):
             out.point(
                 Point(
                     time=result.time_ns,
                     fields=result.fields,
                     tags=result.tags,
                     name=result.measurement,
-                    dimensions=tuple(sorted(result.tags)),
+                    # What a notice tells is not a series of its own.
+                    dimensions=tuple(sorted(result.tags.keys() - {"notice"})),
                 )
             )
 
+    def _found(self, key: Key, begin_ns: int, fields: Mapping[str, Any]) -> Iterator[Result]:
+        history: Fields = {"history": True} if "history" in fields else {}
+        for result in self._results(key, begin_ns, float(fields["severity"]), ""):
+            yield replace(result, fields=result.fields | history)
+        if "shadow" in fields:
+            yield from self._results(key, begin_ns, float(fields["shadow"]), SUFFIX)
+        if "drifted" in fields:
+            drift: Fields = {"psi": 0.4, "above": 0.01, "drifted": int(fields["drifted"])}
+            yield Result("drift", series_tags(self._pipeline, key), begin_ns, drift | history)
+        if "silent" in fields:
+            end_ns = begin_ns + self._pipeline.window_ns + int(fields["silent"]) * 1_000_000_000
+            for period in self._tracker(key, "").silent(end_ns, begin_ns):
+                result = period_result(self._pipeline, key, period, MODEL, joint=bool(fields.get("joint", False)))
+                yield replace(result, fields=result.fields | history)
+        for kind, (name, text) in NOTICES.items():
+            if name in fields:
+                yield self._notice(key, begin_ns, kind, "open" if fields[name] else "closed", text, history)
+
+    def _notice(self, key: Key, begin_ns: int, kind: str, state: str, text: str, more: Fields) -> Result:
+        tags = {"pipeline": self._pipeline.name} if kind == "silence" else series_tags(self._pipeline, key)
+        begin_ms = begin_ns // 1_000_000
+        fields: Fields = {"begin_ms": begin_ms, "end_ms": begin_ms + 60_000, "state": state, "text": text, "count": 2}
+        return Result("notice", {**tags, "notice": kind}, begin_ns, fields | more)
+
+    def _tracker(self, key: Key, suffix: str) -> Tracker:
+        return self._trackers.setdefault((key, suffix), Tracker(self._rules, self._pipeline.fields))
+
     def _results(self, key: Key, begin_ns: int, severity: float, suffix: str) -> Iterator[Result]:
-        tracker = self._trackers.setdefault((key, suffix), Tracker(self._rules, self._pipeline.fields))
-        step = tracker.feed(begin_ns, severity, severity, 0.0, (1.0,))
+        step = self._tracker(key, suffix).feed(begin_ns, severity, severity, 0.0, (1.0,))
         verdict = Verdict(severity, severity, 0.0, (severity,), (0.0,), (50.0,), (1.0,))
         scored = ScoredWindow(begin_ns, MODEL, verdict, step.anomalous, step.periods)
-        yield from results(self._pipeline, key, scored, suffix)
+        yield from results(self._pipeline, key, scored, suffix, joint=False if step.ended_silence else None)
 
 
 if __name__ == "__main__":

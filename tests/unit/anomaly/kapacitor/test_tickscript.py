@@ -46,8 +46,15 @@ def test_no_node_before_the_udf_makes_a_value_that_a_udf_cannot_take() -> None:
 
 
 def test_each_kind_of_alert_has_an_id() -> None:
-    assert re.findall(r"\.id\('{{ .Group }} (\w+)'\)", script()) == ["period", "silence", "drift"]
-    assert re.findall(r"\.topic\((.*)\)", script()) == ["topic"] * 3
+    assert re.findall(r"\.id\('{{ .Group }} (\w+)'\)", script()) == [
+        "period",
+        "silence",
+        "drift",
+        "silence",
+        "clock",
+        "rate",
+    ]
+    assert re.findall(r"\.topic\((.*)\)", script()) == ["topic"] * 6
 
 
 def test_silence_has_the_reason_that_the_scorer_gives() -> None:

@@ -68,6 +68,8 @@ VARIABLES = {
     "alert_on_period": Variable("bool", lambda task: "period" in task.pipeline.alerts.kinds),
     "alert_on_silence": Variable("bool", lambda task: "silence" in task.pipeline.alerts.kinds),
     "alert_on_drift": Variable("bool", lambda task: "drift" in task.pipeline.alerts.kinds),
+    "alert_on_clock": Variable("bool", lambda task: "clock" in task.pipeline.alerts.kinds),
+    "alert_on_rate": Variable("bool", lambda task: "rate" in task.pipeline.alerts.kinds),
     "info": Variable("float", lambda task: task.pipeline.alerts.info),
     "warning": Variable("float", lambda task: task.pipeline.alerts.warning),
     "critical": Variable("float", lambda task: task.pipeline.alerts.critical),
