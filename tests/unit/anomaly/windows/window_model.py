@@ -17,6 +17,7 @@ class SeriesModel:
     held: set[int] = field(default_factory=set)
     newest: int | None = None
     seen: int | None = None
+    lag: int | None = None
     arrived: int | None = None
     closed: int | None = None
 
@@ -41,9 +42,23 @@ class WindowModel:
         self.series: dict[int, SeriesModel] = {}
         self.future = self.too_old = self.taken = 0
         self.late: list[tuple[int, int]] = []
+        self.host: int | None = None
+        self.clock = 0
+
+    def go_on(self, now: int | None) -> None:
+        """The time between two calls counts as at most a step."""
+        if now is not None:
+            if self.host is not None:
+                self.clock += min(max(now - self.host, 0), self.settings.step_ns)
+            self.host = now
+
+    def restart(self) -> None:
+        """The time until the next call does not count."""
+        self.host = None
 
     def add(self, points: list[Arrival], now: int | None) -> None:
         """Points that arrive together are judged by what was known before them."""
+        self.go_on(now)
         closed = {number: series.closed for number, series in self.series.items()}
         oldest = {number: min(series.open) for number, series in self.series.items() if series.open}
         for point in points:
@@ -58,7 +73,7 @@ class WindowModel:
             elif known is not None and time < known:
                 self.late.append((number, begin))
                 if now is not None:
-                    self.series[number].arrived = now
+                    self.series[number].arrived = self.clock
             else:
                 self.taken += 1
                 self._take(self.series.setdefault(number, SeriesModel()), point, begin, now)
@@ -76,29 +91,31 @@ class WindowModel:
             }
         plausible = time if now is None else min(time, now)
         if series.newest is None or plausible > series.newest:
-            series.newest, series.seen = plausible, now
-        series.arrived = now
+            series.newest, series.seen = plausible, self.clock
+            series.lag = None if now is None else now - plausible
+        series.arrived = None if now is None else self.clock
 
     def close(self, now: int | None, everything: bool = False) -> list[ModelWindow]:
         """All windows whose time has come, by begin and then by series."""
+        self.go_on(now)
         closed = []
         for number, series in self.series.items():
-            for begin in sorted(self._due(series, now, everything)):
+            for begin in sorted(self._due(series, everything)):
                 closed.append(self._window(number, begin, series.open.pop(begin)))
                 series.held.discard(begin)
                 series.closed = begin + self.settings.window_ns
         return sorted(closed, key=lambda window: (window.begin, window.number))
 
-    def _due(self, series: SeriesModel, now: int | None, everything: bool) -> set[int]:
+    def _due(self, series: SeriesModel, everything: bool) -> set[int]:
         if not series.open or series.newest is None:
             return set()
         if everything:
             return set(series.open)
         watermark = series.newest
-        if now is not None and series.seen is not None and series.arrived is not None:
-            if series.seen - series.newest <= self.settings.live_ns:
-                watermark += max(now - series.seen, 0)
-            elif now - series.arrived >= self.settings.idle_ns:
+        if series.lag is not None and series.seen is not None and series.arrived is not None:
+            if series.lag <= self.settings.live_ns:
+                watermark += self.clock - series.seen
+            elif self.clock - series.arrived >= self.settings.idle_ns:
                 return set(series.open)
         reached = {
             begin for begin in series.open if begin + self.settings.window_ns + self.settings.lateness_ns <= watermark

@@ -10,6 +10,9 @@ live series the watermark then goes on with the clock: it is as far behind the c
 arrival. A sensor that dies loses no window, a writer that is steadily slow or a UDF that is behind with its work makes
 no point late, and a point ahead of the clock opens its window without closing any.
 
+The time between two calls counts as at most `step_ns`. While a process hangs, a machine sleeps or a UDF is down, points
+wait somewhere; no window closes because its own points could not be read.
+
 A window closes at the first of:
 
 - the watermark reaches its end + lateness;
@@ -24,7 +27,7 @@ Nothing here is an object of Python for each point, window or series.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -55,6 +58,7 @@ class Settings:
         oldest_ns: how much older than its series' oldest open window (or, without one, its newest closed one) a point
             may be.
         points_bytes: the bound of the points of all open windows.
+        step_ns: the most that the clock goes on from one call to the next; the caller calls more often than that.
     """
 
     window_ns: int
@@ -65,6 +69,7 @@ class Settings:
     idle_ns: int
     oldest_ns: int
     points_bytes: int = 256 << 20
+    step_ns: int = 2_000_000_000
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -74,7 +79,7 @@ class Settings:
         """
         if self.window_ns <= 0 or self.fields <= 0:
             raise ValueError(f"windows of {self.window_ns} ns and {self.fields} fields: both must be positive")
-        for name in ("lateness_ns", "future_ns", "idle_ns", "oldest_ns", "points_bytes"):
+        for name in ("lateness_ns", "future_ns", "idle_ns", "oldest_ns", "points_bytes", "step_ns"):
             value = getattr(self, name)
             if not 0 <= value < _GREATEST_NS // 4:
                 raise ValueError(f"{name} is {value}: it must be between 0 and {_GREATEST_NS // 4}")
@@ -175,54 +180,60 @@ _NONE_REFUSED = Refused(_NO_INTS, _NO_INTS, _NO_TIMES)
 _NONE_LATE = Late(_NO_INTS, _NO_TIMES, _NO_INTS)
 
 
-@dataclass(slots=True)
+# The columns of what is known of each series, and what stands for nothing.
+_NOTHING = {
+    "newest": NEVER,
+    "seen": NEVER,
+    "lag": GONE,
+    "arrived": NEVER,
+    "closed": NEVER,
+    "held": NEVER,
+    "oldest": GONE,
+    "regular": GONE,
+}
+
+
 class _Series:
-    """What is known of each series; the index is the series' number.
+    """What is known of each series, in columns; a series' place is its number. "The clock" is the assembler's.
+
+    Args:
+        capacity: numbers below it have a place.
 
     Attributes:
-        newest: the time of the newest point, at most the clock at its arrival; NEVER before the first point.
-        seen: the clock at the arrival of that point.
-        arrived: the clock at the arrival of the last point.
+        newest: the time of the newest point, at most the host's clock at its arrival; NEVER before the first point.
+        seen: the clock at the arrival of that point; NEVER without a clock.
+        lag: how far that point was behind the host's clock; GONE without a clock.
+        arrived: the clock at the arrival of the last point, late ones included; NEVER without a clock.
         closed: the end of the newest closed window; NEVER before there is one.
         held: windows that begin before it are held back.
         oldest: the time of the oldest open point; GONE without one.
         regular: the begin of the oldest open window that is not held back; GONE without one.
     """
 
-    newest: Times = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    seen: Times = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    arrived: Times = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    closed: Times = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    held: Times = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    oldest: Times = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    regular: Times = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    def __init__(self, capacity: int) -> None:
+        self.newest = self.seen = self.lag = self.arrived = _NO_TIMES
+        self.closed = self.held = self.oldest = self.regular = _NO_TIMES
+        self.grow(capacity)
 
     def __len__(self) -> int:
         return len(self.newest)
 
     def grow(self, capacity: int) -> None:
         """Make place for series with the numbers below `capacity`."""
+        missing = capacity - len(self)
         for name, nothing in _NOTHING.items():
-            column = np.full(capacity, nothing, dtype=np.int64)
-            column[: len(self)] = getattr(self, name)
-            # `newest` is the last of them, as its length is that of all.
-            setattr(self, name, column)
+            setattr(self, name, np.concatenate([getattr(self, name), np.full(missing, nothing)]))
 
     def clear(self, numbers: Ints) -> None:
         """Forget series."""
         for name, nothing in _NOTHING.items():
             getattr(self, name)[numbers] = nothing
 
-
-_NOTHING = {
-    "seen": NEVER,
-    "arrived": NEVER,
-    "closed": NEVER,
-    "held": NEVER,
-    "oldest": GONE,
-    "regular": GONE,
-    "newest": NEVER,
-}
+    def state(self) -> dict[str, AnyArray]:
+        """Return copies of the columns up to the last known series."""
+        known = np.flatnonzero(self.newest != NEVER)
+        used = int(known[-1]) + 1 if len(known) else 0
+        return {f"series_{name}": getattr(self, name)[:used].copy() for name in _NOTHING}
 
 
 class Assembler:
@@ -237,10 +248,33 @@ class Assembler:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._series = _Series()
+        self._series = _Series(_LEAST_SERIES)
         self._log = PointLog(settings.fields)
-        # Nothing closes before this time of the clock; it may be too early, as points postpone closings.
+        self._most_points = settings.points_bytes // bytes_per_point(settings.fields)
+        # The host's clock at the last call, and our clock, which does not go on while nobody calls.
+        self._host_ns: int | None = None
+        self._clock_ns: int | None = None
+        # Nothing closes before this time of our clock; it may be too early, as points postpone closings.
         self._next_ns: int = GONE
+
+    def _go_on(self, now_ns: int | None) -> None:
+        """Let our clock go on to the host's, but by no more than a step, and never back."""
+        if now_ns is None:
+            return
+        if self._clock_ns is None:
+            self._clock_ns = now_ns
+        elif self._host_ns is not None:
+            self._clock_ns += min(max(now_ns - self._host_ns, 0), self.settings.step_ns)
+        self._host_ns = now_ns
+
+    def is_due(self, now_ns: int | None) -> bool:
+        """Return whether `close` may have something to do, in a microsecond.
+
+        Args:
+            now_ns: the host's clock.
+        """
+        self._go_on(now_ns)
+        return self._next_ns <= (NEVER if self._clock_ns is None else self._clock_ns)
 
     def add(self, number: Ints, times: Times, values: Floats, identities: Identities, now_ns: int | None) -> Taken:
         """Take points of any series, in the order of arrival.
@@ -250,11 +284,12 @@ class Assembler:
             times: the points' times in nanoseconds, shape (n,).
             values: their values, shape (n, f), NaN where a field is missing.
             identities: hashes of all of their tags, shape (n,); points of equal identity and time replace each other.
-            now_ns: the clock.
+            now_ns: the host's clock.
 
         Returns:
             How many points were taken, and which were not.
         """
+        self._go_on(now_ns)
         number = np.asarray(number, dtype=np.intp)
         if not len(number):
             return Taken(0, _NONE_REFUSED, _NONE_REFUSED, _NONE_LATE)
@@ -279,8 +314,8 @@ class Assembler:
             kept = ~refused
             number, times, values, identities = number[kept], times[kept], values[kept], identities[kept]
             # A late point is a sign of life, although it moves no watermark.
-            if now_ns is not None:
-                series.arrived[taken.late.number] = now_ns
+            if self._clock_ns is not None:
+                series.arrived[taken.late.number] = self._clock_ns
         if len(number):
             self._take(number, times, values, identities, now_ns)
         return taken
@@ -303,9 +338,9 @@ class Assembler:
         newest = series.newest[number]
         np.maximum.at(series.newest, number, plausible)
         raised = plausible > newest
-        clock = NEVER if now_ns is None else now_ns
-        series.seen[number[raised]] = clock
-        series.arrived[number] = clock
+        if now_ns is not None and self._clock_ns is not None:
+            series.seen[number[raised]] = series.arrived[number] = self._clock_ns
+            series.lag[number[raised]] = now_ns - series.newest[number[raised]]
         np.minimum.at(series.oldest, number, times)
         behind = due <= series.newest[number]
         if behind.any():
@@ -364,17 +399,19 @@ class Assembler:
         """Close the windows whose time has come.
 
         Args:
-            now_ns: the clock.
+            now_ns: the host's clock.
             everything: close all open windows, as at the end of a replay.
 
         Returns:
             The closed windows, by begin and then by number. Windows without points do not exist.
         """
+        self._go_on(now_ns)
         series, window_ns = self._series, self.settings.window_ns
-        bounds = self._due(now_ns, everything)
+        bounds = self._due(everything)
         early = self._early_bounds(bounds)
+        limits = bounds if early is None else np.maximum(bounds, early)
         log_numbers, log_times = self._log.numbers, self._log.times
-        rows = np.flatnonzero(log_times < (bounds if early is None else np.maximum(bounds, early))[log_numbers])
+        rows = np.flatnonzero(log_times < limits[log_numbers]) if (limits != NEVER).any() else _NO_INTS
         if not len(rows):
             self._next_ns = self._due_clock(np.flatnonzero(series.oldest != GONE))
             return self._closed_none()
@@ -408,27 +445,25 @@ class Assembler:
         values, counts = np.empty((0, fields * len(self.settings.aggregates))), np.empty((0, fields))
         return Closed(_NO_INTS, _NO_TIMES, values, counts, np.empty(0, dtype=np.bool_), 0, 0)
 
-    def _due(self, now_ns: int | None, everything: bool) -> Times:
+    def _due(self, everything: bool) -> Times:
         """Return up to where the windows of each series close, shape (series,); NEVER where none does."""
         series, settings = self._series, self.settings
         open_series = series.oldest != GONE
         if everything:
             return np.where(open_series, GONE - 1, NEVER)
-        reached = self.watermarks(now_ns) - settings.lateness_ns
+        reached = self.watermarks() - settings.lateness_ns
         reached -= reached % settings.window_ns
         # regular + window overflows for GONE.
         due = open_series & (series.regular <= reached - settings.window_ns)
         bounds = np.where(due, reached, NEVER)
-        if now_ns is not None:
-            idle = (
-                open_series & ~self.live() & (series.arrived != NEVER) & (now_ns - settings.idle_ns >= series.arrived)
-            )
-            bounds[idle] = GONE - 1
+        if self._clock_ns is not None:
+            is_idle = (series.arrived != NEVER) & (self._clock_ns - settings.idle_ns >= series.arrived)
+            bounds[open_series & ~self.live() & is_idle] = GONE - 1
         return bounds
 
     def _early_bounds(self, bounds: Times) -> Times | None:
         """Return up to where windows close early, shape (series,), so that the points keep their bound; or None."""
-        bound = self.settings.points_bytes // bytes_per_point(self.settings.fields)
+        bound = self._most_points
         if len(self._log) <= bound:
             return None
         numbers, times = self._log.numbers, self._log.times
@@ -450,35 +485,26 @@ class Assembler:
         regular, newest = series.regular[numbers], series.newest[numbers]
         seen, arrived = series.seen[numbers], series.arrived[numbers]
         has_regular = regular != GONE
-        # How far the watermark has to go on; newest is NEVER for no series that has open windows.
+        # How far the watermark has to go on.
         missing = np.where(has_regular, regular, 0) + (settings.window_ns + settings.lateness_ns) - newest
-        if (missing[has_regular] <= 0).any():
+        if (missing[has_regular] <= 0).any() or len(self._log) > self._most_points:
             return NEVER
-        live = (seen != NEVER) & (seen - settings.live_ns <= newest)
-        with_clock = arrived != NEVER
+        live = series.lag[numbers] <= settings.live_ns
         by_watermark = np.where(live & has_regular, seen + missing, GONE)
-        by_idle = np.where(with_clock & ~live, arrived + settings.idle_ns, GONE)
-        if len(self._log) > settings.points_bytes // bytes_per_point(settings.fields):
-            return NEVER
+        by_idle = np.where(~live & (arrived != NEVER), arrived + settings.idle_ns, GONE)
         return int(min(by_watermark.min(), by_idle.min()))
-
-    @property
-    def next_close_ns(self) -> int:
-        """The clock before which `close` has nothing to do; it costs nothing to ask."""
-        return self._next_ns
 
     def live(self) -> Bools:
         """Return which series are live, shape (series,): their newest point was close to the clock when it came."""
-        series = self._series
-        return np.asarray((series.seen != NEVER) & (series.seen - self.settings.live_ns <= series.newest))
+        return self._series.lag <= self.settings.live_ns
 
-    def watermarks(self, now_ns: int | None) -> Times:
-        """Return the watermark of each series, shape (series,); far in the past before the first point."""
+    def watermarks(self) -> Times:
+        """Return the watermark of each series at the last call, shape (series,); long ago before the first point."""
         series = self._series
         watermarks = np.maximum(series.newest, _LEAST_NS - 1)
-        if now_ns is not None:
+        if self._clock_ns is not None:
             live = self.live()
-            watermarks[live] += np.maximum(now_ns - series.seen[live], 0)
+            watermarks[live] += self._clock_ns - series.seen[live]
         return watermarks
 
     @property
@@ -516,13 +542,9 @@ class Assembler:
 
     def state(self) -> dict[str, AnyArray]:
         """Return all that is known, as arrays by name."""
-        known = np.flatnonzero(self._series.newest != NEVER)
-        used = int(known[-1]) + 1 if len(known) else 0
-        columns: dict[str, AnyArray] = {
-            f"series_{name}": getattr(self._series, name)[:used].copy() for name in _NOTHING
-        }
         about = np.array([LAYOUT, self.settings.window_ns, self.settings.fields], dtype=np.int64)
-        return {"layout": about, **columns, **self._log.state()}
+        clock = np.array([NEVER if self._clock_ns is None else self._clock_ns], dtype=np.int64)
+        return {"layout": about, "clock_ns": clock, **self._series.state(), **self._log.state()}
 
     def restore(self, arrays: Mapping[str, AnyArray]) -> None:
         """Go on where `state` was taken.
@@ -533,7 +555,7 @@ class Assembler:
         Raises:
             ValueError: the arrays are of another layout, or of other windows. Nothing has changed then.
         """
-        wanted = {"layout", *(f"series_{name}" for name in _NOTHING), *self._log.state()}
+        wanted = {"layout", "clock_ns", *(f"series_{name}" for name in _NOTHING), *PointLog(1).state()}
         if set(arrays) != wanted:
             raise ValueError(f"the state has the arrays {sorted(arrays)}, this version reads {sorted(wanted)}")
         expected = [LAYOUT, self.settings.window_ns, self.settings.fields]
@@ -549,12 +571,14 @@ class Assembler:
             raise ValueError(f"the state's columns have different lengths: {sorted(lengths)} series, points {shapes}")
         if rows and not 0 <= int(arrays["point_number"].min()) <= int(arrays["point_number"].max()) < min(lengths):
             raise ValueError("the state has points of series that it does not have")
-        series = _Series()
-        series.grow(max(min(lengths), _LEAST_SERIES))
+        series = _Series(max(min(lengths), _LEAST_SERIES))
         for name in _NOTHING:
             getattr(series, name)[: min(lengths)] = arrays[f"series_{name}"]
-        self._log = restored(self.settings.fields, dict(arrays))
+        clock_ns = int(arrays["clock_ns"][0])
+        self._log = restored(self.settings.fields, arrays)
         self._series = series
+        self._host_ns = None
+        self._clock_ns = None if clock_ns == NEVER else clock_ns
         self._next_ns = self._due_clock(np.flatnonzero(series.oldest != GONE))
 
 

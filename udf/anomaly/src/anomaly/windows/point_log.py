@@ -6,8 +6,9 @@ points that left their window are marked, and the log is compacted once they are
 compacted.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.windows.aggregates import Identities
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Int32s, Ints, Times
@@ -121,7 +122,7 @@ class PointLog:
         }
 
 
-def restored(fields: int, arrays: dict[str, NDArray[np.generic]]) -> PointLog:
+def restored(fields: int, arrays: Mapping[str, AnyArray]) -> PointLog:
     """Return a log of the rows that `PointLog.state` returned."""
     log = PointLog(fields)
     log.append(
