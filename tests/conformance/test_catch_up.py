@@ -1,6 +1,8 @@
 """A catch-up against a real InfluxDB: whatever was missed, the results end as if nothing had happened."""
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +17,11 @@ from anomaly.cli import main
 from anomaly.influxdb.lines import line
 from anomaly.influxdb.source import read_series_windows
 from anomaly.influxdb.times import TimeRange, rfc3339
+from anomaly.kapacitor.tickscript import declared, find_script
+from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.pipeline import canonical_json, normalize
+from anomaly.pipeline import Pipeline, canonical_json, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
 from anomaly.scoring.periods import NO_DATA, Period
@@ -26,9 +30,11 @@ from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
 from anomaly.windows.series import SeriesWindows
 from daemons.influxd import Influxd
+from daemons.kapacitord import Kapacitord, wait_until
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault
 
+ROOT = Path(__file__).parents[2]
 BEGIN_NS = 1_704_067_200_000_000_000
 SECONDS = 4_000
 WINDOWS = SECONDS // printers.WINDOW
@@ -104,7 +110,7 @@ def stream(
     scorer = Scorer(pipeline, EventCounter("", lambda message: None))
     lines = []
     coming = sorted(outages, key=lambda outage: outage.last)
-    for run in sorted(_windows(influxd, stretch), key=lambda run: (int(run.begin_ns[0]), run.key)):
+    for run in sorted(_windows(influxd, stretch, pipeline), key=lambda run: (int(run.begin_ns[0]), run.key)):
         number = (int(run.begin_ns[0]) - stretch.begin_ns) // WINDOW_NS
         while coming and coming[0].last <= number:
             if (over := coming.pop(0)).state != "ran":
@@ -118,9 +124,9 @@ def stream(
     influxd.client.write(lines, database)
 
 
-def _windows(influxd: Influxd, stretch: TimeRange = STREAM) -> Iterator[SeriesWindows]:
+def _windows(influxd: Influxd, stretch: TimeRange = STREAM, pipeline: Pipeline = PIPELINE) -> Iterator[SeriesWindows]:
     """One by one; the clock closes the last one of each series."""
-    for run in read_series_windows(influxd.client, PIPELINE, stretch.begin_ns, stretch.end_ns):
+    for run in read_series_windows(influxd.client, pipeline, stretch.begin_ns, stretch.end_ns):
         for at in range(len(run)):
             yield run.where(np.arange(len(run)) == at)
 
@@ -369,11 +375,12 @@ def periods(influxd: Influxd, database: str = "broken") -> dict[tuple[str, int],
     }
 
 
-def without_joint(results: Any) -> Any:
-    """Leaves out the field that says how a silence was told while it lasted."""
+def without_telling(results: Any) -> Any:
+    """Leaves out the fields that decide only who is told."""
     return {
         measurement: {
-            key: {name: value for name, value in fields.items() if name != "joint"} for key, fields in points.items()
+            key: {name: value for name, value in fields.items() if name not in ("joint", "history")}
+            for key, fields in points.items()
         }
         for measurement, points in results.items()
     }
@@ -446,7 +453,7 @@ def test_a_silence_that_was_told_while_it_lasted_ends_with_the_data(influxdb: In
     assert periods(influxdb)["printer-1", 300] == ("open", "no data", 307)
     assert not caught_up(influxdb, lambda version: model, early).changed
     caught_up(influxdb, lambda version: model)
-    assert_equal(without_joint(content(influxdb, "broken")), content(influxdb, "whole"))
+    assert_equal(without_telling(content(influxdb, "broken")), content(influxdb, "whole"))
     assert not caught_up(influxdb, lambda version: model).changed
 
 
@@ -506,6 +513,93 @@ def test_the_silence_of_all_series_ends_with_the_first_window(influxdb: Influxd,
     told(influxdb, Result("notice", tags, begin_ns + 1, {**fields, "state": state}))
     assert caught_up(influxdb, lambda version: model).repaired.removed == 1
     assert len(notices()) == 1
+
+
+@pytest.fixture
+def live(
+    kapacitord: Callable[..., Kapacitord], influxd: Influxd, model: Model, tmp_path: Path
+) -> tuple[Kapacitord, Model]:
+    """A kapacitord with the pipeline's task, whose results go to the database `broken`, and the model that it loads."""
+    influxd.create("db", "broken", "whole")
+    (pipeline,) = normalize([{**PIPELINE.as_dict(), "database": "db"}])
+    served = Model(model.version, pipeline, model.scaling, model.detector, model.calibration, model.reference)
+    store = Store(tmp_path / "models", pipeline.name)
+    store.write(served)
+    store.promote(served.version)
+    source = [str(ROOT / "udf" / name / "src") for name in ("anomaly", "kapacitor_udf")]
+    kapacitor = kapacitord(
+        commands={"anomaly": [sys.executable, "-m", "anomaly", "udf", "--models", str(tmp_path / "models")]},
+        environment={"PYTHONPATH": os.pathsep.join(source)},
+        influxdb=influxd.url,
+        timeout="60s",
+    )
+    script = find_script(pipeline, Path())
+    document = vars_document(TaskSettings(pipeline, "broken", "anomaly"), declared(script))
+    kapacitor.define(pipeline.name, script, document=document)
+    return kapacitor, served
+
+
+def arrive(kapacitor: Kapacitord, influxd: Influxd, lines: Sequence[str]) -> None:
+    """Points arrive in this order."""
+    influxd.client.write(lines, "db")
+    kapacitor.write(*lines)
+
+
+def wait_for_score(influxd: Influxd, printer: str, number: int) -> None:
+    """Wait until the UDF has scored a window, and so taken all points that came before its last."""
+    place = printer, BEGIN_NS + number * WINDOW_NS
+    wait_until(lambda: place in content(influxd, "broken")["score"], f"the score of window {number}")
+
+
+def assert_scored_as_one(influxd: Influxd, model: Model, windows: int) -> None:
+    """The results of the first windows are what a batch makes of all points."""
+    stream(influxd, model, "whole")
+    end_ns = BEGIN_NS + windows * WINDOW_NS
+    broken, whole = (
+        {
+            measurement: {key: fields for key, fields in points.items() if key[1] < end_ns}
+            for measurement, points in without_telling(content(influxd, database)).items()
+        }
+        for database in ("broken", "whole")
+    )
+    assert_equal(broken, whole)
+
+
+@pytest.mark.containers
+def test_a_gateway_that_was_away_is_made_good(live: tuple[Kapacitord, Model], influxd: Influxd) -> None:
+    """Away for 20 minutes, then live points first and the backlog after (D11)."""
+    kapacitor, model = live
+    samples = printers.clean(31, 3_100)
+    printers.break_down(samples, Fault("offset", (1,), 1_700, 300, 9.0))
+    lines = list(_lines("printer-1", samples))
+    arrive(kapacitor, influxd, lines[:1_500])
+    arrive(kapacitor, influxd, lines[2_700:3_000])
+    wait_for_score(influxd, "printer-1", 297)
+    assert periods(influxd) == {("printer-1", 150): ("closed", "no data", 270)}
+    arrive(kapacitor, influxd, lines[1_500:2_700])
+    arrive(kapacitor, influxd, lines[3_000:])
+    wait_for_score(influxd, "printer-1", 307)
+
+    span = TimeRange(BEGIN_NS, BEGIN_NS + 300 * WINDOW_NS)
+    assert caught_up(influxd, lambda version: model, span).changed
+    assert_scored_as_one(influxd, model, 300)
+    assert not caught_up(influxd, lambda version: model, span).changed
+
+
+@pytest.mark.containers
+def test_history_that_is_imported_newest_first_ends_scored(live: tuple[Kapacitord, Model], influxd: Influxd) -> None:
+    """A new series' history, under a running task of another series (D10)."""
+    kapacitor, model = live
+    lines = list(_lines("printer-1", printers.clean(31, 1_100)))
+    arrive(kapacitor, influxd, lines[:1_000])
+    arrive(kapacitor, influxd, list(_lines("printer-2", printers.clean(32, 900)))[::-1])
+    arrive(kapacitor, influxd, lines[1_000:])
+    wait_for_score(influxd, "printer-1", 107)
+
+    span = TimeRange(BEGIN_NS, BEGIN_NS + 100 * WINDOW_NS)
+    assert caught_up(influxd, lambda version: model, span).changed
+    assert_scored_as_one(influxd, model, 100)
+    assert not caught_up(influxd, lambda version: model, span).changed
 
 
 def test_the_command(influxdb: Influxd, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ class LateWindow:
         key: the window's series.
         begin_ns: its begin.
         seen_ms: when the last of these points was seen, by the clock of the UDF's host.
-        done_ms: the `seen_ms` up to which a catch-up has scored the window again; None: no catch-up has.
+        done_ms: the `seen_ms` with which a catch-up has scored the window again; None: no catch-up has.
     """
 
     key: Key
@@ -55,7 +55,7 @@ class LateWindow:
     @property
     def is_done(self) -> bool:
         """Whether no point has come since the window was scored again."""
-        return self.done_ms is not None and self.done_ms >= self.seen_ms
+        return self.done_ms == self.seen_ms
 
 
 class PipelineDatabase:
