@@ -238,6 +238,43 @@ def test_history_with_the_newest_first_is_closed_in_order() -> None:
     assert {window[3] for window in closed} == {13}
 
 
+def test_a_window_behind_the_newest_point_of_one_batch_is_held_back() -> None:
+    assembler = Assembler(SETTINGS)
+    year = -365 * 86_400
+    add(assembler, 0, year + 1, year + 100, year + 51, now=0)
+
+    assert close(assembler, 0) == []
+    add(assembler, 0, year + 52, year + 120, now=1)
+    assert [(begin - year, points) for _, begin, points in close(assembler, 1)] == [(0, 1), (50, 2), (100, 1)]
+
+
+def test_late_points_keep_a_series_from_being_idle() -> None:
+    assembler = Assembler(SETTINGS)
+    year = -365 * 86_400
+    add(assembler, 0, year, year + 30, now=0)
+    assert len(close(assembler, 0)) == 1
+
+    for second in range(1, 20):
+        assert len(add(assembler, 0, year + 1, now=second).late) == 1
+        assert close(assembler, second) == []
+    assert [window[3] for window in wait(assembler, 20, 40)] == [29]
+
+
+def test_many_points_are_aggregated_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = Assembler(SETTINGS), Assembler(SETTINGS)
+    for assembler in (whole, parts):
+        for number in range(4):
+            add(assembler, number, *range(0, 50 + number, 3), now=55, value=number)
+
+    expected = whole.close(NOW, everything=True)
+    monkeypatch.setattr("anomaly.windows.assembler._POINTS_AT_ONCE", 7)
+    closed = parts.close(NOW, everything=True)
+
+    assert len(expected) == 4 * 5 + 2
+    assert named(closed) == named(expected)
+    assert np.array_equal(closed.values, expected.values)
+
+
 def test_history_older_than_the_catch_up_covers_is_too_old() -> None:
     assembler = Assembler(SETTINGS)
     write_live(assembler, 0, 40)

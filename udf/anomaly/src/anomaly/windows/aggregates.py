@@ -51,20 +51,18 @@ def aggregate_windows(
     Returns:
         The aggregates of the windows, in the order of their numbers.
     """
-    order = np.lexsort((times, window))
-    window, times = window[order], times[order]
+    if ((window[1:] < window[:-1]) | ((window[1:] == window[:-1]) & (times[1:] < times[:-1]))).any():
+        order = np.lexsort((times, window))
+        window, times, identities, values = window[order], times[order], identities[order], values[:, order]
     new_time = _changes(window) | _changes(times)
     replaced = 0
-    if new_time.all():
-        values = values[:, order]
-    else:
+    if not new_time.all():
         # Sorting by identity is rare: few pipelines merge series that write at the same nanosecond.
-        within = np.lexsort((identities[order], times, window))
-        order = order[within]
+        order = np.lexsort((identities, times, window))
         new_point = new_time | _changes(identities[order])
         values = values[:, order]
         if not new_point.all():
-            replaced = int(len(order) - np.count_nonzero(new_point))
+            replaced = int(len(window) - np.count_nonzero(new_point))
             values = _last_known(values, np.flatnonzero(new_point))
             window, new_time = window[new_point], new_time[new_point]
     points = _Points(values, np.flatnonzero(_changes(window)), np.flatnonzero(new_time))

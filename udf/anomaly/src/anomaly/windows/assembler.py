@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.windows.aggregates import AGGREGATES, Identities, aggregate_windows
+from anomaly.windows.aggregates import AGGREGATES, Aggregated, Identities, aggregate_windows
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.point_log import GONE, PointLog, bytes_per_point, restored
 
@@ -42,6 +42,8 @@ _LEAST_NS, _GREATEST_NS = -(1 << 62), 1 << 62
 # After an early closing the log has this share of its bound, so that the next one is not due at once.
 _KEPT_SHARE = 0.75
 _LEAST_SERIES = 64
+# Aggregating needs some hundred bytes for each point at once.
+_POINTS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +328,7 @@ class Assembler:
         begins = times - times % self.settings.window_ns
         order = np.lexsort((number, begins))
         number, begins = number[order], begins[order]
-        first = np.flatnonzero(np.r_[True, (number[1:] != number[:-1]) | (begins[1:] != begins[:-1])])
+        first = _first_of_runs(number, begins)
         return Late(number[first], begins[first], np.diff(first, append=len(number)))
 
     def _take(self, number: Ints, times: Times, values: Floats, identities: Identities, now_ns: int | None) -> None:
@@ -359,7 +361,7 @@ class Assembler:
         concerned[number[behind]] = True
         rows = np.flatnonzero(concerned[number])
         rows = rows[np.argsort(number[rows], kind="stable")]
-        begin_of = np.flatnonzero(np.r_[True, np.diff(number[rows]) != 0])
+        begin_of = _first_of_runs(number[rows])
         # In a series whose points came in order, only those behind the newest point before can be behind a watermark.
         suspicious = due[rows] <= newest[rows]
         suspicious[1:] |= (np.diff(number[rows]) == 0) & (np.diff(plausible[rows]) < 0)
@@ -415,30 +417,47 @@ class Assembler:
         if not len(rows):
             self._next_ns = self._due_clock(np.flatnonzero(series.oldest != GONE))
             return self._closed_none()
-        number = log_numbers[rows].astype(np.intp)
-        times, identities, values = self._log.take(rows)
-        begins = times - times % window_ns
+        number, begins = log_numbers[rows], log_times[rows]
+        begins -= begins % window_ns
         order = np.lexsort((number, begins))
-        changes = np.ones(len(order), dtype=np.bool_)
-        changes[1:] = (np.diff(number[order]) != 0) | (np.diff(begins[order]) != 0)
-        window = np.empty(len(order), dtype=np.intp)
-        window[order] = np.cumsum(changes) - 1
-        first = order[changes]
-        number, begins = number[first], begins[first]
-        aggregated = aggregate_windows(window, times, identities, values, self.settings.aggregates)
-        np.maximum.at(series.closed, number, begins + window_ns)
+        rows, number, begins = rows[order], number[order], begins[order]
+        first = _first_of_runs(number, begins)
+        aggregated = self._aggregated(rows, first)
+        windows: Ints = number[first].astype(np.intp)
+        begins = begins[first]
+        np.maximum.at(series.closed, windows, begins + window_ns)
         self._log.compact()
-        self._find_open(np.unique(number))
+        self._find_open(np.unique(windows))
         self._next_ns = self._due_clock(np.flatnonzero(series.oldest != GONE))
         return Closed(
-            number,
+            windows,
             begins,
-            aggregated.values,
-            aggregated.counts,
-            begins >= bounds[number],
+            np.concatenate([part.values for part in aggregated]),
+            np.concatenate([part.counts for part in aggregated]),
+            begins >= bounds[windows],
             len(rows),
-            aggregated.replaced,
+            sum(part.replaced for part in aggregated),
         )
+
+    def _aggregated(self, rows: Ints, first: Ints) -> list[Aggregated]:
+        """Take the rows of windows out of the log, and aggregate them in parts of limited memory.
+
+        Args:
+            rows: the rows of the windows, window by window, shape (m,).
+            first: the position of each window's first row, shape (n,).
+
+        Returns:
+            The aggregates of the windows, in parts.
+        """
+        ends = np.append(first, len(rows))
+        aggregated, begin = [], 0
+        while begin < len(first):
+            end = max(int(np.searchsorted(ends, ends[begin] + _POINTS_AT_ONCE, side="right")) - 1, begin + 1)
+            window = np.repeat(np.arange(end - begin), np.diff(ends[begin : end + 1]))
+            times, identities, values = self._log.take(rows[ends[begin] : ends[end]])
+            aggregated.append(aggregate_windows(window, times, identities, values, self.settings.aggregates))
+            begin = end
+        return aggregated
 
     def _closed_none(self) -> Closed:
         fields = self.settings.fields
@@ -587,5 +606,14 @@ def _refused(number: Ints, times: Times, furthest: np.ufunc) -> Refused:
         return _NONE_REFUSED
     order = np.argsort(number, kind="stable")
     number, times = number[order], times[order]
-    first = np.flatnonzero(np.r_[True, np.diff(number) != 0])
+    first = _first_of_runs(number)
     return Refused(number[first], np.diff(first, append=len(number)), furthest.reduceat(times, first))
+
+
+def _first_of_runs(*columns: AnyArray) -> Ints:
+    """Return where any of some columns of equal length, not empty, differs from the entry before; 0 at first."""
+    changes = np.ones(len(columns[0]), dtype=np.bool_)
+    changes[1:] = False
+    for column in columns:
+        changes[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(changes)

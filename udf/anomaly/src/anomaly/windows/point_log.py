@@ -1,9 +1,9 @@
 """The raw points of all open windows, as columns in the order of their arrival.
 
-Points of all series lie in one log. Columns grow by doubling, so that a point is copied a small number of times;
-points that left their window are marked, and the log is compacted once they are the majority. Memory for each point is
-`bytes_per_point(fields)`, and at most four times that in the worst moment, when a log that has just doubled is
-compacted.
+Points of all series lie in one log. Columns grow by doubling, so a point is copied a small number of times; untouched
+pages of a column cost nothing. Points that left their window are marked, and the log is compacted once they are the
+majority. A point takes `bytes_per_point(fields)`, and resident memory is about twice that at the worst moment: while
+the column of values is copied, or just before marked points are the majority.
 """
 
 from collections.abc import Mapping
@@ -34,13 +34,10 @@ class PointLog:
         self._fields = fields
         self._size = 0
         self._gone = 0
-        self._make(_LEAST_CAPACITY)
-
-    def _make(self, capacity: int) -> None:
-        self._numbers: Int32s = np.empty(capacity, dtype=np.int32)
-        self._times: Times = np.empty(capacity, dtype=np.int64)
-        self._identities: Identities = np.empty(capacity, dtype=np.uint64)
-        self._values: Floats = np.empty((self._fields, capacity))
+        self._numbers: Int32s = np.empty(_LEAST_CAPACITY, dtype=np.int32)
+        self._times: Times = np.empty(_LEAST_CAPACITY, dtype=np.int64)
+        self._identities: Identities = np.empty(_LEAST_CAPACITY, dtype=np.uint64)
+        self._values: Floats = np.empty((fields, _LEAST_CAPACITY))
 
     def __len__(self) -> int:
         return self._size - self._gone
@@ -83,7 +80,7 @@ class PointLog:
         """Remove rows and return their columns.
 
         Args:
-            rows: positions of rows that are not gone, ascending, shape (n,).
+            rows: positions of rows that are not gone, shape (n,).
 
         Returns:
             Times (n,), identities (n,) and values (f, n).
@@ -102,14 +99,22 @@ class PointLog:
 
     def _compact(self, capacity: int) -> None:
         kept = np.flatnonzero(self.times != GONE)
-        columns = self._numbers[kept], self._times[kept], self._identities[kept], self._values[:, kept]
-        self._make(capacity)
-        self._size, self._gone = 0, 0
-        self._numbers[: len(kept)] = columns[0]
-        self._times[: len(kept)] = columns[1]
-        self._identities[: len(kept)] = columns[2]
-        self._values[:, : len(kept)] = columns[3]
-        self._size = len(kept)
+        size = len(kept)
+        # One column after the other, so that at most one of them exists twice.
+        numbers = np.empty(capacity, dtype=np.int32)
+        numbers[:size] = self._numbers[kept]
+        self._numbers = numbers
+        identities = np.empty(capacity, dtype=np.uint64)
+        identities[:size] = self._identities[kept]
+        self._identities = identities
+        values = np.empty((self._fields, capacity))
+        for new, old in zip(values, self._values, strict=True):
+            new[:size] = old[kept]
+        self._values = values
+        times = np.empty(capacity, dtype=np.int64)
+        times[:size] = self._times[kept]
+        self._times = times
+        self._size, self._gone = size, 0
 
     def state(self) -> dict[str, AnyArray]:
         """Return copies of the rows as arrays by name."""
