@@ -24,9 +24,13 @@ options:
     choices: [clean, absent]
     default: clean
   name:
-    description: Name of the subscriptions of this Kapacitor, C(kapacitor-) and its cluster id. Required for
-      O(state=clean).
+    description: Name of the subscriptions of this Kapacitor, C(kapacitor-) and its cluster id. O(state=clean) needs
+      O(name) or O(identity_file).
     type: str
+  identity_file:
+    description: File with the cluster id of this Kapacitor, on the host that the module runs on. It is C(cluster.id)
+      in Kapacitor's data directory. The module then derives O(name).
+    type: path
   destination:
     description: Host and port that the subscriptions deliver to, for example V(kapacitor:9092).
     type: str
@@ -100,6 +104,7 @@ status:
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -149,6 +154,11 @@ def missing(there: Sequence[Mapping[str, str]], name: str, expected: Mapping[str
     )
 
 
+def kapacitor_name(identity: str) -> str:
+    """Return the name that a Kapacitor gives its subscriptions, from the content of its cluster.id."""
+    return f"kapacitor-{identity.strip()}"
+
+
 def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Remove stale subscriptions, wait for the expected ones, and return the module's result.
 
@@ -192,13 +202,23 @@ def main() -> None:
             **CONNECTION_ARGUMENTS,
             "state": {"type": "str", "choices": ["clean", "absent"], "default": "clean"},
             "name": {"type": "str"},
+            "identity_file": {"type": "path"},
             "destination": {"type": "str", "required": True},
             "expected": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 90},
         },
-        required_if=[("state", "clean", ["name"])],
+        mutually_exclusive=[("name", "identity_file")],
+        required_if=[("state", "clean", ["name", "identity_file"], True)],
         supports_check_mode=True,
     )
+    if module.params["identity_file"]:
+        try:
+            module.params["name"] = kapacitor_name(Path(module.params["identity_file"]).read_text(encoding="utf-8"))
+        except OSError as error:
+            module.fail_json(
+                msg=f"identity_file={module.params['identity_file']} cannot be read: {error.strerror}. "
+                "Fix: start this Kapacitor once, which creates the file, or name the cluster.id of its data directory"
+            )
     try:
         result = run(InfluxApi.from_params(module.params), module.params, module.check_mode)
     except InfluxApiError as error:

@@ -5,9 +5,11 @@ What InfluxDB then makes of it is tested with real ones in tests/integration.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api import (
     InfluxApi,
     InfluxApiError,
@@ -257,6 +259,23 @@ class TestSubscriptions:
     def test_what_is_expected_and_not_there_is_named(self) -> None:
         result = SUBSCRIPTIONS.run(self.influx(), self.parameters(expected={"db": ["autogen", "x"], "y": ["z"]}), True)
         assert result["missing"] == ["db.x", "y.z"]
+
+    def test_the_name_follows_from_the_identity_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "cluster.id").write_text("new\n")
+        monkeypatch.setattr(SUBSCRIPTIONS.InfluxApi, "from_params", lambda params: self.influx())
+        given = {"url": "http://x", "destination": "kap:9092", "identity_file": str(tmp_path / "cluster.id")}
+        with patch_module_args({**given, "_ansible_check_mode": True}), pytest.raises(SystemExit) as exit_:
+            SUBSCRIPTIONS.main()
+        assert exit_.value.code == 0
+
+    def test_an_identity_file_that_is_missing_is_named(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "cluster.id"
+        given = {"url": "http://x", "destination": "kap:9092", "identity_file": str(path)}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            SUBSCRIPTIONS.main()
+        assert f"identity_file={path} cannot be read: No such file or directory. Fix: " in capsys.readouterr().out
 
     def test_an_address_lacks_scheme_and_token(self) -> None:
         assert SUBSCRIPTIONS.address("http://~subscriber:a@b:9092") == "b:9092"
