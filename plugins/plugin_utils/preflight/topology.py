@@ -91,7 +91,7 @@ def _influxdb(inventory: Inventory) -> Iterator[Problem]:
             "group influxdb",
             "[]",
             "has no host, and influxdb_external_url is not set",
-            "put one host into the group, or set influxdb_external_url to the URL of an InfluxDB 1.x of your own",
+            "put one host into the group, or set influxdb_external_url to the URL of your own InfluxDB 1.x",
         )
 
 
