@@ -6,7 +6,8 @@ retries.
 
 In the order in which data pass the modules:
 
-- ``cli`` and ``arguments``: read the command line; ``passwords`` reads the password.
+- ``cli`` and ``arguments``: read the command line; ``passwords`` reads the password, and ``stack``
+  finds the InfluxDB of a deployed stack.
 - ``faults``, ``printer`` and ``stream``: make the printers' points; ``truth`` writes the ground truth.
 - ``csvreplay``: reads points from a CSV file.
 - ``points`` and ``batches``: make batches of line protocol, and pace them.

@@ -18,10 +18,12 @@ from ingest.influx import BatchWriter, WriteTarget
 from ingest.passwords import VARIABLE, read_password
 from ingest.points import SeriesPoint, to_lines
 from ingest.progress import PlainLines, Reporter, reporter
+from ingest.stack import find_writer
 from ingest.stream import PrinterStream
 from ingest.times import DAY_MS, format_duration, format_time, now_ms
 from ingest.truth import truth_document, write_truth
 
+DEFAULT_URL = "http://127.0.0.1:8086"
 INTERRUPTED = 130
 """The exit code after Ctrl-C, by the convention of shells."""
 
@@ -189,12 +191,18 @@ def _print_lines(lines: list[str]) -> None:
 
 
 def _target(options: argparse.Namespace) -> WriteTarget:
-    """Return where to write. Raises IngestError if a user has no password."""
-    password = read_password(options.password_file)
-    if options.username and password is None:
-        raise IngestError(f"--username {options.username} has no password. Fix: --password-file, or set {VARIABLE}")
+    """Return where to write. Raises IngestError if a user has no password, or the stack is not known."""
+    url, username, password_file = options.url, options.username, options.password_file
+    if options.stack:
+        writer = find_writer(options.stack)
+        url = url or writer.url
+        if username is None:
+            username, password_file = writer.username, password_file or writer.password_file
+    password = read_password(password_file)
+    if username and password is None:
+        raise IngestError(f"--username {username} has no password. Fix: --password-file, or set {VARIABLE}")
     return WriteTarget(
-        options.url, options.username, password, options.database, options.retention_policy, options.measurement
+        url or DEFAULT_URL, username, password, options.database, options.retention_policy, options.measurement
     )
 
 
@@ -287,8 +295,15 @@ def _add_csv(commands: Any) -> None:
 
 def _add_writing(command: argparse.ArgumentParser, needs_target: bool) -> None:
     group = command.add_argument_group("writing")
-    group.add_argument("--url", default="http://127.0.0.1:8086", help="of InfluxDB (default: http://127.0.0.1:8086)")
-    group.add_argument("--username", help="(default: none)")
+    group.add_argument(
+        "--stack",
+        type=Path,
+        metavar="PATH",
+        help="write to this deployed stack, as its user for writers: the inventory that it was deployed from, or its "
+        "summary.json",
+    )
+    group.add_argument("--url", help=f"of InfluxDB (default: that of --stack, or {DEFAULT_URL})")
+    group.add_argument("--username", help="(default: that of --stack, or none)")
     group.add_argument("--password-file", type=Path, metavar="FILE", help=f"holds the password (default: ${VARIABLE})")
     if needs_target:
         group.add_argument("--database", required=True)

@@ -294,6 +294,13 @@ def test_the_summary_reads_as_before() -> None:
     assert text.startswith(SUMMARY)
 
 
+def test_the_summary_ends_with_a_command_that_works_as_typed() -> None:
+    more: dict[str, Any] = {"inventory_dir": "/my inventory", "ansible_inventory_sources": ["/my inventory"]}
+    text = render("roles/summary/templates/summary.txt.j2", "summary", **more)
+    last = text.rstrip().splitlines()[-1]
+    assert last == "Next        .venv/bin/ansible-playbook playbooks/train.yml -i '/my inventory'"
+
+
 def test_the_summary_names_the_users_own_influxdb() -> None:
     more: dict[str, Any] = {"inventory_dir": "/inventory", "influxdb_external_url": "http://influx.example:8086"}
     assert "InfluxDB    http://influx.example:8086  (your own)" in value("__summary_lines", "summary", **more)
