@@ -19,7 +19,7 @@ from daemons.binaries import NoBinary, binary
 
 _WIDTH = 120
 _OUTPUT = ROOT / "build" / "bench.json"
-_QUICK = Sampling(turns=1, seconds=0.4, starts=1, latency_seconds=1.0)
+_QUICK = Sampling(turns=1, seconds=0.4, starts=1, latency_seconds=1.0, alone_points=20_000)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ FIELDS = {"hotend": (210.0, 1.5), "bed": (60.0, 0.5), "air": (24.0, 1.0)}
 
 _BODY_LINES = 1000
 _BODIES = 100
-_START_NS = 1_700_000_000_000_000_000
+START_NS = 1_700_000_000_000_000_000
 _STEP_NS = 1_000_000
 
 
@@ -19,9 +19,9 @@ class Load:
     """Line protocol whose tag takes `groups` values in turn, made beforehand: making it costs more than sending it."""
 
     def __init__(self, groups: int) -> None:
-        values = random.Random(groups)  # noqa: S311 - test data
+        numbers = values(groups)
         self._lines = [
-            line(index % groups, _START_NS + index * _STEP_NS, values) for index in range(_BODY_LINES * _BODIES)
+            line(index % groups, START_NS + index * _STEP_NS, numbers) for index in range(_BODY_LINES * _BODIES)
         ]
         self._bodies = [
             "\n".join(self._lines[start : start + _BODY_LINES]).encode()
@@ -35,6 +35,11 @@ class Load:
             yield self._bodies[index % _BODIES]
         if rest:
             yield "\n".join(self._lines[:rest]).encode()
+
+
+def values(seed: int) -> random.Random:
+    """Return what makes the values of fields."""
+    return random.Random(seed)  # noqa: S311 - test data
 
 
 def line(source: int, time_ns: int, values: random.Random) -> str:

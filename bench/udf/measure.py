@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.udf import frames
+from bench.udf import alone, frames
 from bench.udf.errors import BenchError
 from bench.udf.percentiles import percentile
 from bench.udf.rows import Row
@@ -33,6 +33,7 @@ class Sampling:
         starts: how often a start, Info and the first score are measured.
         latency_seconds: length of each measurement of latency, at `rate` points a second.
         rate: points a second.
+        alone_points: points that a UDF without a kapacitord gets in each turn.
     """
 
     turns: int = 9
@@ -40,16 +41,26 @@ class Sampling:
     starts: int = 5
     latency_seconds: float = 3.0
     rate: int = 1000
+    alone_points: int = 200_000
 
 
 @dataclass
 class Samples:
     """What one row gave, turn by turn.
 
-    points_per_s by number of groups. kapacitor_us, udf_us: processor time of the two processes for each point, over all
-    groups. rss_mb: resident memory of the UDF's process, in 10**6 bytes, after warming up
-    with each number of groups; like info_s, empty without a UDF. behind: it did not keep up with the offered rate, and
-    its latencies depend on when the benchmark gave up.
+    Attributes:
+        points_per_s: by number of groups.
+        kapacitor_us: processor time of kapacitord for each point, over all groups.
+        udf_us: processor time of the UDF's process for each point, over all groups.
+        rss_mb: resident memory of the UDF's process, in 10**6 bytes, after warming up with each number of groups; empty
+            without a UDF.
+        p50_ms: the median of latencies.
+        p99_ms: their 99th percentile.
+        behind: it did not keep up with the offered rate, and its latencies depend on when the benchmark gave up.
+        first_score_s: from the definition of the task to the first point.
+        info_s: from the start of the program to its answer to Info; empty without a UDF.
+        alone_points_per_s: without a kapacitord, through a pipe; empty for rows that are not measured in this way.
+        alone_us: processor time for each point there, the start of the program included.
     """
 
     points_per_s: dict[int, list[float]] = field(default_factory=dict)
@@ -61,6 +72,8 @@ class Samples:
     behind: bool = False
     first_score_s: list[float] = field(default_factory=list)
     info_s: list[float] = field(default_factory=list)
+    alone_points_per_s: list[float] = field(default_factory=list)
+    alone_us: list[float] = field(default_factory=list)
 
 
 def measure(
@@ -89,6 +102,7 @@ def measure(
         _measure_throughput(sessions, sampling, samples, say)
         for session in sessions:
             session.remove()
+    _measure_alone([row for row in rows if row.name in alone.ROWS], environment, sampling, scratch, samples, say)
     return samples
 
 
@@ -127,6 +141,27 @@ def _measure_throughput(
                 found.points_per_s.setdefault(groups, []).append(rate)
                 found.kapacitor_us.append(used[0])
                 found.udf_us.append(used[1])
+
+
+def _measure_alone(
+    rows: Sequence[Row],
+    environment: Mapping[str, str],
+    sampling: Sampling,
+    scratch: Path,
+    samples: Mapping[str, Samples],
+    say: Callable[[str], None],
+) -> None:
+    path, points = scratch / "frames", sampling.alone_points
+    if rows:
+        alone.write_frames(path, points)
+    for turn in range(sampling.starts):
+        for row in rows:
+            say(f"{row.name}: alone, turn {turn + 1} of {sampling.starts}")
+            # A result of few fields may be shorter than the points that it is made of, but not much.
+            least = path.stat().st_size // 2 // row.points_per_result
+            seconds, processor_seconds = alone.run_alone(row.command, environment, path, least)
+            samples[row.name].alone_points_per_s.append(points / seconds)
+            samples[row.name].alone_us.append(1e6 * processor_seconds / points)
 
 
 def answer_info(command: Sequence[str], environment: Mapping[str, str]) -> float:

@@ -17,7 +17,8 @@ from bench.udf.measure import GROUPS, Samples
 from bench.udf.rows import NAMES
 
 REFERENCE = "go_echo"
-OURS = ("echo", "forest")
+STOCK = "stock_echo"
+OURS = ("echo", "forest", "arrays")
 _FEW, _MANY = 100, 10_000
 ByRow = Mapping[str, Samples]
 
@@ -47,6 +48,7 @@ def report(samples: ByRow, forest: Mapping[str, Any], about: Mapping[str, Any]) 
         "ratios": ratios(samples),
         "processor_us": {name: _processor_us(samples[name]) for name in rows},
         "kb_per_group": {name: kb_per_group(samples[name]) for name in rows if samples[name].rss_mb},
+        "alone": {name: _alone(samples[name]) for name in rows if samples[name].alone_us},
         "behind": [name for name in rows if samples[name].behind],
         "targets": [{**asdict(target), "reached": target.reached} for target in targets(samples, forest)],
         **about,
@@ -67,6 +69,10 @@ def _row(samples: Samples) -> dict[str, Any]:
 
 def _processor_us(samples: Samples) -> dict[str, float]:
     return {"kapacitord": median(samples.kapacitor_us), "udf": median(samples.udf_us)}
+
+
+def _alone(samples: Samples) -> dict[str, float]:
+    return {"points_per_s": median(samples.alone_points_per_s), "udf_us": median(samples.alone_us)}
 
 
 def kb_per_group(samples: Samples) -> float:
@@ -93,10 +99,13 @@ def targets(samples: ByRow, forest: Mapping[str, Any]) -> list[Target]:
     """What was to be reached, as far as the measured rows tell."""
     found = []
     by_reference = ratios(samples)
-    for name, limit in (("forest", 1.0), ("echo", 1.1)):
+    for name, limit in (("forest", 1.0), ("echo", 1.1), ("arrays", 1.5)):
         if name in by_reference:
             ratio = by_reference[name][str(_FEW)]
             found.append(Target(f"{name}: points/s by the Go agent's echo", ratio, ">=", limit))
+    if "objects" in samples and STOCK in samples:
+        ratio = _ratio(samples["objects"].alone_points_per_s, samples[STOCK].alone_points_per_s)
+        found.append(Target("objects: points/s by the Python agent's echo, alone", ratio, ">=", 1.0))
     for name in OURS:
         if name not in samples:
             continue
@@ -118,8 +127,10 @@ def targets(samples: ByRow, forest: Mapping[str, Any]) -> list[Target]:
 
 def print_report(console: Console, found: Mapping[str, Any], titles: Mapping[str, str]) -> None:
     """Throughput, the other columns, the forest's own cost and the targets, as tables."""
-    tables = (_throughput(found, titles), _others(found), _forest_table(found["forest"]), _targets(found["targets"]))
-    for table in tables:
+    tables = [_throughput(found, titles), _others(found)]
+    if found["alone"]:
+        tables.append(_alone_table(found["alone"]))
+    for table in [*tables, _forest_table(found["forest"]), _targets(found["targets"])]:
         console.print(table)
         console.print()
 
@@ -165,6 +176,15 @@ def _others(found: Mapping[str, Any]) -> Table:
             _number(found["processor_us"][name]["kapacitord"], ".1f"),
             _number(found["processor_us"][name]["udf"] or None, ".1f"),
         )
+    return table
+
+
+def _alone_table(alone: Mapping[str, Mapping[str, float]]) -> Table:
+    stock = alone.get(STOCK)
+    table = _table("alone, through a pipe", "points/s", f"x {STOCK}", "us/point")
+    for name, row in alone.items():
+        ratio = _number(row["points_per_s"] / stock["points_per_s"], ".2f") if stock else ""
+        table.add_row(name, f"{row['points_per_s']:,.0f}", ratio, f"{row['udf_us']:.1f}")
     return table
 
 

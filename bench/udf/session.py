@@ -50,7 +50,8 @@ class Session:
     def __init__(self, row: Row, kapacitord: Path, environment: Mapping[str, str], directory: Path) -> None:
         self.row = row
         self._udf = "@udf()" if row.command else ""
-        self._arrived = 0
+        self._written = 0  # points, since the task was defined
+        self._arrived = 0  # results, likewise
         self._sink = Sink(directory / "sink", clock)
         functions: dict[str, list[str] | Path] = {"sink": self._sink.path}
         if row.command:
@@ -74,6 +75,7 @@ class Session:
         """Define the task for latency, and write a point right after it: seconds until that point has arrived."""
         begin = clock()
         self._server.define(_TASK, f"{_FROM}{self._udf}@sink()")
+        self._written = 1
         self._writer.write(data.line(0, begin, random.Random(0)).encode())  # noqa: S311 - test data
         self._wait_for_sink(1)
         (latency,) = self._sink.take()
@@ -92,6 +94,7 @@ class Session:
         """
         values = random.Random(1)  # noqa: S311 - test data
         behind, sent = False, 0
+        before = self._written
         begin, step = clock(), 1_000_000_000 // rate
         while sent < rate * seconds and not behind:
             due = begin + sent * step
@@ -100,14 +103,15 @@ class Session:
                 time.sleep(rest / 1e9)
             self._writer.write(data.line(sent % _LATENCY_GROUPS, due, values).encode())
             sent += 1
-            behind = sent - self._sink.count >= _BEHIND
-        self._wait_for_sink(sent)
+            behind = sent - self._sink.count * self.row.points_per_result >= _BEHIND
+        self._written += sent
+        self._wait_for_sink(self.row.results(self._written) - self.row.results(before))
         return [latency / 1e6 for latency in self._sink.take()], behind
 
     def define_throughput(self) -> None:
         """Define the task for throughput."""
         self._server.define(_TASK, f"{_FROM}{self._udf}|httpOut('out')")
-        self._arrived = 0
+        self._written = self._arrived = 0
 
     def warm_up(self, groups: int, seconds: float) -> int:
         """Send more and more points of `groups` groups, and return how many of them take `seconds` seconds."""
@@ -124,14 +128,15 @@ class Session:
         begin = changed = clock()
         for body in load.bodies(count):
             self._writer.write(body)
-        wanted = self._arrived + count
+        self._written += count
+        wanted = self.row.results(self._written)
         while self._arrived < wanted:
             time.sleep(_POLL_S)
             now = self._at_the_end()
             if now > self._arrived:
                 self._arrived, changed = now, clock()
             elif clock() - changed > _PATIENCE_S * 1e9:
-                raise BenchError(self._stuck(f"{wanted - now:,} of {count:,} points did not arrive"))
+                raise BenchError(self._stuck(f"{wanted - now:,} results of {count:,} points did not arrive"))
         return (clock() - begin) / 1e9
 
     def processor_seconds(self) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """One UDF twice, once for each path: both must give the same answer to any bytes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,8 @@ from kapacitor_udf import (
     Rejected,
     StreamHandler,
     _compiled,
+    _data_steps,
+    _handlers,
     _peer,
     _row_codec,
     _row_decoder,
@@ -32,6 +35,13 @@ from kapacitor_udf._worker import Worker
 
 WANTED = ("a", "b", "é")
 LOOPS = (_compiled, _uncompiled)
+USES: dict[ModuleType, tuple[str, ...]] = {
+    _data_steps: ("PointDecoder",),
+    _handlers: ("PointEncoder",),
+    _row_codec: ("Scanner", "Appender"),
+    _row_decoder: ("TagScanner",),
+}
+"""The modules that use loops over bytes, and which they use."""
 
 
 def answers(numbers: Sequence[float], time: int) -> dict[str, Any]:
@@ -56,6 +66,13 @@ class ByObjects(StreamHandler[PointSink]):
                 raise Rejected("not finite", name)
         added = answers(numbers, point.time)
         point.fields.update({name: value for name, value in added.items() if value is not None})
+        out.point(point)
+
+
+class Echo(StreamHandler[PointSink]):
+    """The general path, with any point."""
+
+    def point(self, point: Point, out: PointSink) -> None:
         out.point(point)
 
 
@@ -93,12 +110,25 @@ def comparable(point: Any) -> Any:
 
 def assert_same(frames: bytes) -> None:
     """Both paths make the same of these bytes, with and without the compiled part."""
-    expected = talk(ByObjects, frames)
+    with using(_uncompiled):
+        expected = talk(ByObjects, frames)
+        echoed = talk(Echo, frames)
     for loops in LOOPS:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_row_codec, "Scanner", loops.Scanner)
-            patch.setattr(_row_codec, "Appender", loops.Appender)
+        with using(loops):
             assert talk(ByRows, frames) == expected, f"{loops.__name__}: {frames.hex()}"
+    with using(_compiled):
+        assert talk(ByObjects, frames) == expected, frames.hex()
+        assert talk(Echo, frames) == echoed, frames.hex()
+
+
+@contextmanager
+def using(loops: ModuleType) -> Iterator[None]:
+    """Let everything that is made meanwhile use these loops over bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, names in USES.items():
+            for name in names:
+                patch.setattr(module, name, getattr(loops, name))
+        yield
 
 
 def assert_same_rows(frames: bytes) -> None:
@@ -109,8 +139,7 @@ def assert_same_rows(frames: bytes) -> None:
 
 def rows_of(frames: bytes, loops: ModuleType) -> list[Any]:
     """What a `RowsHandler` sees of the runs of points in these bytes, and how many points cannot be decoded."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_row_decoder, "TagScanner", loops.TagScanner)
+    with using(loops):
         groups = TagNumbers(most=1000)
         decoder = _row_decoder.RowDecoder(WANTED, ("host", "", "é"), groups)
         seen: list[Any] = []

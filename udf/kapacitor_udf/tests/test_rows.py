@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from both_paths import LOOPS, assert_same
+from both_paths import LOOPS, assert_same, using
 from fuzzing import cases
 from kapacitor_udf import (
     BATCH,
@@ -102,10 +102,9 @@ class Scores(FieldsHandler):
 
 
 @pytest.fixture(params=LOOPS, ids=lambda loops: loops.__name__.rpartition("_")[2])
-def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(_row_codec, "Scanner", request.param.Scanner)
-    monkeypatch.setattr(_row_codec, "Appender", request.param.Appender)
-    return request.param  # type: ignore[no-any-return]
+def loops(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    with using(request.param):
+        yield request.param
 
 
 def udf(handler: Any, wants: Any = STREAM, provides: Any = STREAM) -> UDF:

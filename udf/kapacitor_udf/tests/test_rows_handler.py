@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from both_paths import LOOPS, assert_same_rows, rows_of
+from both_paths import LOOPS, assert_same_rows, rows_of, using
 from fuzzing import cases
 from kapacitor_udf import (
     BATCH,
@@ -27,7 +27,6 @@ from kapacitor_udf import (
     PointSink,
     Rows,
     RowsHandler,
-    _row_decoder,
 )
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import wire_pb2 as wire
@@ -135,9 +134,9 @@ class Sums(RowsHandler):
 
 
 @pytest.fixture(params=LOOPS, ids=lambda loops: loops.__name__.rpartition("_")[2])
-def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(_row_decoder, "TagScanner", request.param.TagScanner)
-    return request.param  # type: ignore[no-any-return]
+def loops(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    with using(request.param):
+        yield request.param
 
 
 def udf(handler: Any, wants: Any = STREAM, provides: Any = STREAM) -> UDF:

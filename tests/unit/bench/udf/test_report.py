@@ -26,6 +26,8 @@ def samples(rates: list[float], udf: bool = True, **more: Any) -> Samples:
         p99_ms=[3.0, 4.0, 90.0],
         first_score_s=[0.5],
         info_s=[0.1] if udf else [],
+        alone_points_per_s=[2 * rate for rate in rates] if udf else [],
+        alone_us=[3.0, 5.0, 4.0] if udf else [],
         **more,
     )
 
@@ -35,7 +37,9 @@ ALL = {name: samples([100.0, 300.0, 200.0], udf=name != "none") for name in NAME
 
 def test_the_schema_is_the_published_one() -> None:
     found = json.loads(json.dumps(report(ALL, FOREST, {"machine": {}})))
-    assert list(found["rows"]) == ["none", "go_echo", "stock_echo", "stock_forest", "echo", "forest"]
+    assert list(found["rows"]) == [
+        "none", "go_echo", "stock_echo", "stock_forest", "objects", "echo", "forest", "arrays",
+    ]  # fmt: skip
     for row in found["rows"].values():
         assert set(row) == {"points_per_s", "p50_ms", "p99_ms", "rss_mb", "info_s", "first_score_s"}
         assert list(row["points_per_s"]) == ["1", "100", "10000"]
@@ -79,6 +83,13 @@ def test_targets_are_judged() -> None:
     assert judged["the forest alone, 256 at once: us a point"]
     assert not judged["the forest alone, 4096 at once: us a point"]
     assert judged["the forest alone: difference to scikit-learn"]
+
+
+def test_what_a_udf_does_alone_is_compared_with_the_python_agent() -> None:
+    rows = {"stock_echo": samples([10.0, 100.0, 120.0]), "objects": samples([20.0, 90.0, 240.0])}
+    assert report(rows, FOREST, {})["alone"]["objects"] == {"points_per_s": 180.0, "udf_us": 4.0}
+    (target,) = (target for target in targets(rows, FOREST) if "alone" in target.what and "forest" not in target.what)
+    assert (target.value, target.reached) == (2.0, True)
 
 
 def test_the_tables_name_every_row_and_say_what_was_missed() -> None:

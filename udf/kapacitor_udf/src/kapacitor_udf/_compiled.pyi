@@ -3,6 +3,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ._data import Point
+
 def pass_points(data: bytes, position: int, limit: int, most: int) -> tuple[int, int]: ...
 def split(frames: bytes) -> list[bytes]: ...
 
@@ -60,3 +62,10 @@ class PointWriter:
         present: npt.NDArray[np.bool_],
         texts: list[bytes],
     ) -> tuple[bytes, int]: ...
+
+class PointDecoder:
+    def __init__(self, make: type[Point]) -> None: ...
+    def decode(self, frames: bytes) -> list[Point | bytes]: ...
+
+class PointEncoder:
+    def encode(self, point: Point) -> bytes | None: ...

@@ -18,7 +18,7 @@ Everything that is not plain, malformed or just unusual, is left to protobuf.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.unicode cimport PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.math cimport NAN, isfinite
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
@@ -183,44 +183,46 @@ cdef class Names:
 
 
 cdef class PointReader:
-    """Reads one plain point at a time; those that derive from it use what was read."""
+    """Reads one plain point at a time, and hands its parts to what derives from it."""
 
-    cdef Names wanted, added
     # Whether a float that is not finite leaves its point plain.
     cdef bint any_float
-    # The contents of the last message: `ranks` tells of what type each wanted field is, `numbers` what its value is.
     cdef int64_t time
-    cdef Py_ssize_t group_start, group_stop, entries
-    cdef double[::1] numbers
-    cdef uint8_t[::1] ranks
+    cdef bint by_name
 
-    def __init__(self, wanted, added, bint any_float):
-        self.wanted = Names(wanted)
-        self.added = Names(added)
-        self.any_float = any_float
-        # Each has one place more than needed, as an empty array is not a buffer.
-        self.numbers = array("d", bytes(8 * (len(wanted) + 1)))
-        self.ranks = bytearray(len(wanted) + 1)
+    cdef int begin(self) except -1:
+        """Begin a point."""
+        self.time = 0
+        self.by_name = False
+        return 0
+
+    cdef int text(self, const uint8_t[::1] data, uint64_t part, Py_ssize_t start, Py_ssize_t stop) except -1:
+        """Take a part that is a text: `NAME`, `GROUP` or another."""
+        return 0
 
     cdef bint tag(
         self, const uint8_t[::1] data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t start, Py_ssize_t stop
     ) except -1:
-        """Take a tag, whose key and value are at these places. Returns whether it is plain."""
+        """Take a tag: where its key is, and where its value is. Returns whether it is plain."""
+        return True
+
+    cdef bint field(
+        self, const uint8_t[::1] data, uint64_t type, Py_ssize_t begin, Py_ssize_t end, uint64_t bits,
+        Py_ssize_t start, Py_ssize_t stop,
+    ) except -1:
+        """Take a field: its map, where its key is, the bits of its value, where a text is. Returns whether it is plain."""
         return True
 
     cdef bint read(self, const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop) except -1:
         """Read a message. Returns whether it is a plain point."""
-        cdef Py_ssize_t at = start + 2, end, column
+        cdef Py_ssize_t at = start + 2, end
         cdef uint64_t tag, size
         if stop - start < 2 or data[start] != POINT_0 or data[start + 1] != POINT_1:
             return False
         size = varint(data, &at, stop)
         if at < 0 or size != <uint64_t>(stop - at):
             return False
-        self.time = 0
-        self.group_start = self.group_stop = self.entries = 0
-        for column in range(self.wanted.count):
-            self.ranks[column] = MISSING
+        self.begin()
         while at < stop:
             tag = varint(data, &at, stop)
             if at < 0 or tag > LARGEST:
@@ -238,14 +240,12 @@ cdef class PointReader:
                 elif tag == GROUP or tag == NAME or tag == DATABASE or tag == RETENTION_POLICY or tag == DIMENSION:
                     if not is_text(data, at, end):
                         return False
-                    if tag == GROUP:
-                        self.group_start = at
-                        self.group_stop = end
+                    self.text(data, tag, at, end)
                 elif tag < FIRST_UNKNOWN:
                     return False
                 at = end
             elif tag == BY_NAME:
-                varint(data, &at, stop)
+                self.by_name = varint(data, &at, stop) != 0
             elif tag < FIRST_UNKNOWN:
                 return False
             elif tag & 7 == 0:
@@ -262,10 +262,8 @@ cdef class PointReader:
 
     cdef bint entry(self, const uint8_t[::1] data, uint64_t tag, Py_ssize_t at, Py_ssize_t stop) except -1:
         """Read an entry of a map, its key and then its value. Returns whether it is plain."""
-        cdef Py_ssize_t begin, end, column
+        cdef Py_ssize_t begin, end
         cdef uint64_t size, bits = 0
-        cdef uint8_t rank
-        cdef double value = 0
         cdef int i
         if at >= stop or data[at] != KEY:
             return False
@@ -285,43 +283,93 @@ cdef class PointReader:
                 bits |= <uint64_t>data[at + i] << (8 * i)
             if bits >> 52 & 0x7FF == 0x7FF and not self.any_float:
                 return False
-            memcpy(&value, &bits, sizeof(value))
-            rank = IS_DOUBLE
         elif tag == INTEGER or tag == BOOLEAN:
             if data[end] != NUMBER_VALUE:
                 return False
             bits = varint(data, &at, stop)
             if at != stop:
                 return False
-            value = <double><int64_t>bits
-            rank = IS_INTEGER if tag == INTEGER else IS_BOOLEAN
         else:
             if data[end] != TEXT_VALUE:
                 return False
             size = varint(data, &at, stop)
             if at < 0 or size != <uint64_t>(stop - at) or not is_text(data, at, stop):
                 return False
-            rank = IS_STRING
         if tag == TAG:
             return self.tag(data, begin, end, at, stop)
+        return self.field(data, tag, begin, end, bits, at, stop)
+
+
+cdef class ColumnReader(PointReader):
+    """Reads the wanted fields of plain points."""
+
+    cdef Names wanted, added
+    # The contents of the last message: `ranks` tells of what type each wanted field is, `numbers` what its value is.
+    cdef Py_ssize_t entries
+    cdef double[::1] numbers
+    cdef uint8_t[::1] ranks
+
+    def __init__(self, wanted, added, bint any_float):
+        self.wanted = Names(wanted)
+        self.added = Names(added)
+        self.any_float = any_float
+        # Each has one place more than needed, as an empty array is not a buffer.
+        self.numbers = array("d", bytes(8 * (len(wanted) + 1)))
+        self.ranks = bytearray(len(wanted) + 1)
+
+    cdef int begin(self) except -1:
+        cdef Py_ssize_t column
+        PointReader.begin(self)
+        self.entries = 0
+        for column in range(self.wanted.count):
+            self.ranks[column] = MISSING
+        return 0
+
+    cdef bint field(
+        self, const uint8_t[::1] data, uint64_t type, Py_ssize_t begin, Py_ssize_t end, uint64_t bits,
+        Py_ssize_t start, Py_ssize_t stop,
+    ) except -1:
+        cdef Py_ssize_t column
+        cdef uint8_t rank = IS_STRING
+        cdef double value = 0
         self.entries += 1
         if self.added.find(data, begin, end) >= 0:
             return False
         column = self.wanted.find(data, begin, end)
-        if column >= 0 and rank >= self.ranks[column]:
+        if column < 0:
+            return True
+        if type == DOUBLE:
+            rank = IS_DOUBLE
+            memcpy(&value, &bits, sizeof(value))
+        elif type != STRING:
+            rank = IS_INTEGER if type == INTEGER else IS_BOOLEAN
+            value = <double><int64_t>bits
+        if rank >= self.ranks[column]:
             self.ranks[column] = rank
             self.numbers[column] = value
         return True
 
 
-cdef class Scanner(PointReader):
+cdef class Scanner(ColumnReader):
     """Finds the wanted fields in plain points; `_uncompiled` explains `scan`."""
 
     cdef bint incomplete
+    cdef Py_ssize_t group_start, group_stop
 
     def __init__(self, wanted, added, bint incomplete):
-        PointReader.__init__(self, wanted, added, False)
+        ColumnReader.__init__(self, wanted, added, False)
         self.incomplete = incomplete
+
+    cdef int begin(self) except -1:
+        ColumnReader.begin(self)
+        self.group_start = self.group_stop = 0
+        return 0
+
+    cdef int text(self, const uint8_t[::1] data, uint64_t part, Py_ssize_t start, Py_ssize_t stop) except -1:
+        if part == GROUP:
+            self.group_start = start
+            self.group_stop = stop
+        return 0
 
     def scan(
         self, bytes frames, dict numbers, number,
@@ -362,7 +410,7 @@ cdef class Scanner(PointReader):
         return True
 
 
-cdef class TagScanner(PointReader):
+cdef class TagScanner(ColumnReader):
     """Finds the wanted fields and tags in plain points; `_uncompiled` explains `scan`."""
 
     cdef Names tags
@@ -375,12 +423,21 @@ cdef class TagScanner(PointReader):
     cdef uint8_t[::1] name
 
     def __init__(self, wanted, tags):
-        PointReader.__init__(self, wanted, [], True)
+        ColumnReader.__init__(self, wanted, [], True)
         self.tags = Names(tags)
         self.begins = array("q", bytes(8 * (len(tags) + 1)))
         self.ends = array("q", bytes(8 * (len(tags) + 1)))
         self.keys = array("Q", bytes(8 * MOST_TAGS))
         self.name = bytearray(64)
+
+    cdef int begin(self) except -1:
+        cdef Py_ssize_t which
+        ColumnReader.begin(self)
+        self.count = 0
+        self.identity = 0
+        for which in range(self.tags.count):
+            self.begins[which] = self.ends[which] = 0
+        return 0
 
     def scan(
         self, bytes frames, dict numbers, number,
@@ -389,7 +446,7 @@ cdef class TagScanner(PointReader):
         int64_t[::1] starts, int64_t[::1] stops, uint8_t[::1] plain,
     ):
         cdef const uint8_t[::1] data = frames
-        cdef Py_ssize_t at = 0, stop, row, column, which
+        cdef Py_ssize_t at = 0, stop, row, column
         cdef uint8_t rank
         cdef double value
         cdef bytes group
@@ -397,10 +454,6 @@ cdef class TagScanner(PointReader):
             stop = frame_stop(data, &at)
             starts[row] = at
             stops[row] = stop
-            self.count = 0
-            self.identity = 0
-            for which in range(self.tags.count):
-                self.begins[which] = self.ends[which] = 0
             plain[row] = self.read(data, at, stop)
             if plain[row]:
                 times[row] = self.time
@@ -462,6 +515,277 @@ cdef class TagScanner(PointReader):
                 memcpy(&self.name[at], &data[self.begins[which]], size)
                 at += size
         return PyBytes_FromStringAndSize(<const char*>&self.name[0], at)
+
+
+cdef class PointDecoder(PointReader):
+    """Makes objects of plain points; `_uncompiled` explains `decode`."""
+
+    cdef object make
+    # The parts of the last point; None for a map or a text that it does not have.
+    cdef dict tags, doubles, integers, strings, booleans
+    cdef list dimensions
+    cdef str name, group, database, retention_policy
+
+    def __init__(self, make):
+        self.make = make
+        self.any_float = True
+
+    def decode(self, bytes frames):
+        cdef const uint8_t[::1] data = frames
+        cdef Py_ssize_t at = 0, stop, end = data.shape[0]
+        cdef list points = []
+        cdef dict fields
+        while at < end:
+            stop = frame_stop(data, &at)
+            if self.read(data, at, stop):
+                fields = merged(merged(merged(self.strings, self.integers), self.doubles), self.booleans)
+                points.append(
+                    self.make(
+                        self.time, {} if fields is None else fields, self.tags, self.name, self.dimensions, self.by_name,
+                        self.group, self.database, self.retention_policy,
+                    )
+                )
+            else:
+                points.append(frames[at:stop])
+            at = stop
+        return points
+
+    cdef int begin(self) except -1:
+        PointReader.begin(self)
+        self.tags = {}
+        self.dimensions = []
+        self.doubles = self.integers = self.strings = self.booleans = None
+        self.name = self.group = self.database = self.retention_policy = ""
+        return 0
+
+    cdef int text(self, const uint8_t[::1] data, uint64_t part, Py_ssize_t start, Py_ssize_t stop) except -1:
+        cdef str text = string(data, start, stop)
+        if part == NAME:
+            self.name = text
+        elif part == GROUP:
+            self.group = text
+        elif part == DATABASE:
+            self.database = text
+        elif part == RETENTION_POLICY:
+            self.retention_policy = text
+        else:
+            self.dimensions.append(text)
+        return 0
+
+    cdef bint tag(
+        self, const uint8_t[::1] data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t start, Py_ssize_t stop
+    ) except -1:
+        self.tags[string(data, begin, end)] = string(data, start, stop)
+        return True
+
+    cdef bint field(
+        self, const uint8_t[::1] data, uint64_t type, Py_ssize_t begin, Py_ssize_t end, uint64_t bits,
+        Py_ssize_t start, Py_ssize_t stop,
+    ) except -1:
+        cdef str name = string(data, begin, end)
+        cdef double value
+        if type == DOUBLE:
+            if self.doubles is None:
+                self.doubles = {}
+            memcpy(&value, &bits, sizeof(value))
+            self.doubles[name] = value
+        elif type == INTEGER:
+            if self.integers is None:
+                self.integers = {}
+            self.integers[name] = <int64_t>bits
+        elif type == STRING:
+            if self.strings is None:
+                self.strings = {}
+            self.strings[name] = string(data, start, stop)
+        else:
+            if self.booleans is None:
+                self.booleans = {}
+            self.booleans[name] = bits != 0
+        return True
+
+
+cdef dict merged(dict first, dict second):
+    """The entries of both, either of which may be None; the second one's count more."""
+    if first is None:
+        return second
+    if second is not None:
+        first.update(second)
+    return first
+
+
+cdef inline str string(const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop):
+    """A text that is known to be UTF-8."""
+    if start >= stop:
+        return ""
+    if stop > data.shape[0]:
+        raise IndexError("out of bounds")
+    return PyUnicode_DecodeUTF8(<const char*>&data[start], stop - start, NULL)
+
+
+cdef class PointEncoder:
+    """Encodes points of plain Python objects; `_uncompiled` explains `encode`."""
+
+    cdef uint8_t[::1] out
+    cdef Py_ssize_t at
+
+    def __init__(self):
+        self.out = bytearray(1024)
+
+    def encode(self, point):
+        cdef Py_ssize_t inner, number = 0
+        cdef bytes frame
+        cdef uint8_t* into
+        self.at = 0
+        try:
+            if not self.put_point(point):
+                return None
+        except (UnicodeEncodeError, OverflowError):
+            return None
+        inner = self.at
+        # Three numbers and two bytes before the point.
+        self.number(2 + varint_size(inner) + inner)
+        self.room(2)
+        self.out[self.at] = POINT_0
+        self.out[self.at + 1] = POINT_1
+        self.at += 2
+        self.number(inner)
+        number = self.at - inner
+        frame = PyBytes_FromStringAndSize(NULL, self.at)
+        into = <uint8_t*>PyBytes_AS_STRING(frame)
+        memcpy(into, &self.out[inner], number)
+        memcpy(into + number, &self.out[0], inner)
+        return frame
+
+    cdef bint put_point(self, point) except -1:
+        """Write a point without its length. Returns whether all of it is plain, and it has a field."""
+        cdef int64_t time
+        fields, tags, dimensions, by_name = point.fields, point.tags, point.dimensions, point.by_name
+        moment = point.time
+        if (
+            type(moment) is not int or type(fields) is not dict or not fields or type(tags) is not dict
+            or (type(dimensions) is not list and type(dimensions) is not tuple) or type(by_name) is not bool
+        ):
+            return False
+        time = moment
+        if time:
+            self.byte(TIME)
+            self.number(<uint64_t>time)
+        if not (
+            self.optional(NAME, point.name) and self.optional(DATABASE, point.database)
+            and self.optional(RETENTION_POLICY, point.retention_policy) and self.optional(GROUP, point.group)
+        ):
+            return False
+        for each in dimensions:
+            if type(each) is not str:
+                return False
+            self.byte(DIMENSION)
+            self.text(<str>each)
+        if by_name:
+            self.byte(BY_NAME)
+            self.byte(1)
+        for key, value in (<dict>tags).items():
+            if type(key) is not str or type(value) is not str:
+                return False
+            self.entry(TAG, <str>key, text_size(<str>value))
+            self.byte(TEXT_VALUE)
+            self.text(<str>value)
+        for key, value in (<dict>fields).items():
+            if type(key) is not str or not self.field(<str>key, value):
+                return False
+        return True
+
+    cdef bint field(self, str key, value) except -1:
+        cdef int64_t integer
+        cdef double number
+        cdef uint64_t bits
+        cdef int i
+        if type(value) is float:
+            number = value
+            if not isfinite(number):
+                return False
+            self.entry(DOUBLE, key, 8)
+            self.byte(DOUBLE_VALUE)
+            memcpy(&bits, &number, sizeof(bits))
+            self.room(8)
+            for i in range(8):
+                self.out[self.at + i] = bits >> (8 * i) & 0xFF
+            self.at += 8
+        elif type(value) is bool:
+            self.entry(BOOLEAN, key, 1)
+            self.byte(NUMBER_VALUE)
+            self.byte(value is True)
+        elif type(value) is int:
+            integer = value
+            self.entry(INTEGER, key, varint_size(<uint64_t>integer))
+            self.byte(NUMBER_VALUE)
+            self.number(<uint64_t>integer)
+        elif type(value) is str:
+            self.entry(STRING, key, text_size(<str>value))
+            self.byte(TEXT_VALUE)
+            self.text(<str>value)
+        else:
+            return False
+        return True
+
+    cdef int entry(self, uint8_t tag, str key, Py_ssize_t value_size) except -1:
+        """Write an entry of a map as far as its key."""
+        self.byte(tag)
+        self.number(2 + text_size(key) + value_size)
+        self.byte(KEY)
+        self.text(key)
+        return 0
+
+    cdef bint optional(self, uint8_t tag, text) except -1:
+        """Write a part that is left out where it is empty. Returns whether it is plain."""
+        if type(text) is not str:
+            return False
+        if text:
+            self.byte(tag)
+            self.text(<str>text)
+        return True
+
+    cdef int text(self, str text) except -1:
+        """Write a text behind its length."""
+        cdef Py_ssize_t size
+        cdef const char* data = PyUnicode_AsUTF8AndSize(text, &size)
+        self.number(size)
+        self.room(size)
+        if size:
+            memcpy(&self.out[self.at], data, size)
+            self.at += size
+        return 0
+
+    cdef inline int byte(self, uint8_t byte) except -1:
+        self.room(1)
+        self.out[self.at] = byte
+        self.at += 1
+        return 0
+
+    cdef inline int number(self, uint64_t number) except -1:
+        """Write a varint."""
+        self.room(LARGEST_VARINT)
+        while number > 0x7F:
+            self.out[self.at] = number & 0x7F | 0x80
+            self.at += 1
+            number >>= 7
+        self.out[self.at] = <uint8_t>number
+        self.at += 1
+        return 0
+
+    cdef inline int room(self, Py_ssize_t size) except -1:
+        """Make room for this many more bytes, and one."""
+        if self.out.shape[0] - self.at <= size:
+            grown = bytearray(2 * (self.at + size))
+            grown[: self.at] = self.out[: self.at]
+            self.out = grown
+        return 0
+
+
+cdef inline Py_ssize_t text_size(str text) except -1:
+    """Bytes of a text with its length before it."""
+    cdef Py_ssize_t size
+    PyUnicode_AsUTF8AndSize(text, &size)
+    return varint_size(size) + size
 
 
 cdef inline uint64_t mixed(uint64_t number) noexcept:

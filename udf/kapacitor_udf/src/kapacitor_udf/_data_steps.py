@@ -5,7 +5,7 @@ handled again one by one, so that only those are lost which raise by themselves;
 handler may have changed the objects before it raised. Data that this UDF does not want are counted and dropped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ._data import BATCH, STREAM, EdgeType, Point
 from ._errors import MalformedError, Rejected
@@ -13,7 +13,7 @@ from ._framing import PointRun
 from ._guard import Guard
 from ._handlers import FieldsHandler, PointSink, RowsHandler, StreamHandler
 from ._life import LifeState, Said
-from ._loops import split
+from ._loops import PointDecoder
 from ._receiver import RawBatch
 from ._rows import FieldRows, Rows
 from ._wire import decode_batch, decode_point
@@ -24,6 +24,7 @@ class DataSteps:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
+        self._decoder = PointDecoder(Point)
 
     def points(self, runs: list[PointRun], count: int) -> Iterator[None]:
         """Handle points of a stream, yielding after each step.
@@ -42,12 +43,7 @@ class DataSteps:
         if isinstance(handler, RowsHandler):
             yield from self._rows(handler, PointRun(b"".join(run.frames for run in runs), count))
             return
-        messages = [message for run in runs for message in split(run.frames)]
-        points = []
-        for message in messages:
-            point = self._decoded(message)
-            if point is not None:
-                points.append(point)
+        points = self._decoded(runs)
         guard.counters.points_in += len(points)
         guard.counters.in_hand = len(points)
         guard.life.says(Said.DATA)
@@ -56,7 +52,7 @@ class DataSteps:
                 guard.counters.in_hand = 0
                 yield
                 return
-            points = [point for message in messages if (point := self._decoded(message, again=True)) is not None]
+            points = self._decoded(runs, again=True)
         for point in points:
             guard.call(handler.point, point, "point")
             guard.counters.in_hand -= 1
@@ -132,8 +128,7 @@ class DataSteps:
             return
         guard = self._guard
         try:
-            messages = (message for run in raw.points for message in split(run.frames))
-            points = [point for message in messages if (point := self._decoded(message, discarded=0)) is not None]
+            points = self._decoded(raw.points, discarded=0)
             batch = decode_batch(raw.begin, points, raw.end)
         except MalformedError as error:
             guard.undecodable(error, discarded=1)
@@ -158,11 +153,17 @@ class DataSteps:
             guard.log.explain("unexpected data", lambda: f"got {what}, but this UDF wants {other}: dropped")
         return False
 
-    def _decoded(self, message: bytes, again: bool = False, discarded: int = 1) -> Point | None:
-        """The point in a message, None if it cannot be read. `again`: it was counted before."""
-        try:
-            return decode_point(message)
-        except MalformedError as error:
-            if not again:
-                self._guard.undecodable(error, discarded)
-            return None
+    def _decoded(self, runs: Iterable[PointRun], again: bool = False, discarded: int = 1) -> list[Point]:
+        """The points of runs that can be read. `again`: the others were counted before."""
+        points: list[Point] = []
+        for run in runs:
+            for each in self._decoder.decode(run.frames):
+                if isinstance(each, Point):
+                    points.append(each)
+                    continue
+                try:
+                    points.append(decode_point(each))
+                except MalformedError as error:
+                    if not again:
+                        self._guard.undecodable(error, discarded)
+        return points

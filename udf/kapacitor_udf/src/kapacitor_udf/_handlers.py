@@ -13,6 +13,7 @@ from ._data import Batch, FieldValue, Point
 from ._declaration import UDF
 from ._errors import InitError
 from ._groups import MOST_BYTES
+from ._loops import PointEncoder
 from ._point_head import PointHead
 from ._rows import FieldRows, Rows
 from ._wire import encode_batch, encode_point
@@ -32,6 +33,7 @@ class _Sink:
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self._frames = bytearray()
+        self._encoder = PointEncoder()
         self._marks = (0, 0, 0)
 
     def mark(self) -> None:
@@ -83,12 +85,14 @@ class PointSink(_Sink):
             TypeError: A value is of a type that cannot be sent; the message names it.
             ValueError: A value is outside of what can be sent; the message names it.
         """
-        dropped: list[str] = []
-        frame = encode_point(point, dropped)
-        self._counters.dropped_fields += len(dropped)
-        if frame is None:
-            self._counters.dropped_points += 1
-            return
+        frame = self._encoder.encode(point)
+        if frame is None:  # it is not plain: a value may be left out, or cannot be sent
+            dropped: list[str] = []
+            frame = encode_point(point, dropped)
+            self._counters.dropped_fields += len(dropped)
+            if frame is None:
+                self._counters.dropped_points += 1
+                return
         self._frames += frame
         self._counters.points_out += 1
 
@@ -136,7 +140,7 @@ class BatchSink(_Sink):
             ValueError: A value is outside of what can be sent; the message names it.
         """
         dropped: list[str] = []
-        frames, points = encode_batch(batch, dropped)
+        frames, points = encode_batch(batch, dropped, self._encoder)
         self._counters.dropped_fields += len(dropped)
         self._counters.dropped_points += len(batch.points) - points
         self._frames += frames

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from ._data import Point
+
 POINT_TAG = b"\x8a\x01"
 """The bytes that a message of a point begins with: field 17, which has a length, in Request and Response alike."""
 DOUBLE, INTEGER, STRING, BOOLEAN = 0x42, 0x4A, 0x52, 0x62
@@ -229,3 +231,36 @@ class PointWriter:
         else:
             value = b"\x10" + varint(cell)
         return bytes([tag]) + frame(name + value)
+
+
+class PointDecoder:
+    """Makes objects of plain points. This one calls no point plain."""
+
+    def __init__(self, make: "type[Point]") -> None:
+        pass
+
+    def decode(self, frames: bytes) -> "list[Point | bytes]":
+        """Decode points.
+
+        Args:
+            frames: whole frames of points.
+
+        Returns:
+            For each message its point, or the message if it is not a plain point.
+        """
+        return [*split(frames)]
+
+
+class PointEncoder:
+    """Encodes points that consist of Python's own objects in the expected types. This one leaves all to protobuf."""
+
+    def encode(self, point: "Point") -> bytes | None:
+        """Encode a point.
+
+        Args:
+            point: any point.
+
+        Returns:
+            The frame, None if a part of the point is not plain, or it has no fields.
+        """
+        return None

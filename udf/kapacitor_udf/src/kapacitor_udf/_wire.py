@@ -18,6 +18,7 @@ from . import wire_pb2 as wire
 from ._data import Batch, FieldValue, Point
 from ._declaration import UDF, Call, ValueType
 from ._errors import MalformedError
+from ._loops import PointEncoder
 from ._uncompiled import POINT_TAG
 from ._varint import frame
 
@@ -323,12 +324,15 @@ def encode_fields(fields: Mapping[str, FieldValue], dropped: list[str]) -> bytes
     return b"" if inner is None else inner.SerializeToString()
 
 
-def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes, int]:
+def encode_batch(
+    batch: Batch, dropped: list[str] | None = None, encoder: PointEncoder | None = None
+) -> tuple[bytes, int]:
     """Encode a batch. Fields that are not finite are left out, as are points without fields.
 
     Args:
         batch: the batch.
         dropped: the names of fields that were left out are appended to it.
+        encoder: encodes plain points; others are encoded by protobuf.
 
     Returns:
         The frames of the batch from its begin to its end, and the number of points in it.
@@ -338,7 +342,7 @@ def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes,
         ValueError: A value is outside of what can be sent; the message names it.
     """
     _checked("batch", batch.name, batch.tmax)
-    points = [inner for point in batch.points if (inner := to_message(point, dropped)) is not None]
+    points = [each for point in batch.points if (each := _point_frame(point, dropped, encoder)) is not None]
     try:
         begin = wire.BeginBatch(
             name=batch.name, group=batch.group, tags=batch.tags, size=len(points), byName=batch.by_name
@@ -346,8 +350,12 @@ def encode_batch(batch: Batch, dropped: list[str] | None = None) -> tuple[bytes,
         end = wire.EndBatch(name=batch.name, group=batch.group, tags=batch.tags, tmax=batch.tmax, byName=batch.by_name)
     except (TypeError, ValueError) as error:
         raise _explained(error, "batch", batch.name, batch.tags, batch.tmax) from error
-    frames = [_data(_BEGIN_TAG, begin), *(_data(POINT_TAG, inner) for inner in points), _data(_END_TAG, end)]
-    return b"".join(frames), len(points)
+    return b"".join([_data(_BEGIN_TAG, begin), *points, _data(_END_TAG, end)]), len(points)
+
+
+def _point_frame(point: Point, dropped: list[str] | None, encoder: PointEncoder | None) -> bytes | None:
+    plain = None if encoder is None else encoder.encode(point)
+    return encode_point(point, dropped) if plain is None else plain
 
 
 def to_message(point: Point, dropped: list[str] | None, finite: bool = True) -> wire.Point | None:
