@@ -366,7 +366,8 @@ class TestDashboard:
 
     def test_the_udfs_queries_ask_for_fields_that_it_writes(self) -> None:
         with Harness(declaration(), options={"spec": canonical_json(normalize([PLAIN])[0])}) as harness:
-            harness.handler.events.add("unscored windows", 1)
+            for what in ("unscored windows", "future points", "late points", "too old points"):
+                harness.handler.events.add(what, 1)
             harness.tick()
             (metrics,) = harness.metrics()
         # Strings come with the first model and the first error.
@@ -378,6 +379,24 @@ class TestDashboard:
         (periods,) = [a for a in dashboard(PLAIN)["annotations"]["list"] if a["name"] == "Periods"]
         assert periods["timeEndColumn"] == periods["target"]["timeEndColumn"] == "end_ms"
         assert '"end_ms"' in periods["target"]["query"]
+
+    @each
+    def test_notices_are_a_table_and_annotations(self, pipeline: dict[str, Any]) -> None:
+        found = dashboard(pipeline)
+        (annotation,) = [a for a in found["annotations"]["list"] if a["name"] == "Notices"]
+        (panel,) = [panel for panel in found["panels"] if panel["title"] == "Notices"]
+        for query in (annotation["query"], panel["targets"][0]["query"]):
+            assert 'FROM "notice"' in query
+            assert '"text"' in query
+            assert '"notice"' in query.split(" FROM ")[0]
+
+    def test_silence_that_lasts_is_a_table_and_late_points_are_counted(self) -> None:
+        panels = {panel["title"]: panel for panel in dashboard(PLAIN)["panels"]}
+        (silent,) = queries(panels["Silent now"])
+        assert 'FROM "period"' in silent
+        assert "\"reason\" = 'no data' AND \"state\" = 'open'" in silent
+        (late,) = queries(panels["Late points"])
+        assert late.startswith('SELECT sum("points") FROM "late"')
 
     def test_severity_shows_the_pipelines_own_thresholds(self) -> None:
         found = dashboard({**PLAIN, "periods": {"open": 88, "close": 44}})
