@@ -22,6 +22,7 @@ from anomaly import pipeline as specification
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.models.manifest import Manifest
+from anomaly.pipeline.state import PROCESS_BYTES, process_bytes
 
 DOCUMENTATION = """
 name: pipelines
@@ -30,6 +31,8 @@ short_description: Filters over pipelines
 
 # Another script is another template: Kapacitor would restart all tasks of a template that changes.
 _TEMPLATE_DIGITS = 8
+# What kapacitord needs itself, in MiB.
+_KAPACITORD_MIB = 768
 
 
 def _normalize(pipelines: Any) -> list[specification.Pipeline]:
@@ -42,6 +45,21 @@ def _normalize(pipelines: Any) -> list[specification.Pipeline]:
 def normalize(pipelines: Any) -> list[dict[str, Any]]:
     """Return all pipelines with every default filled in, in the given order, disabled ones included."""
     return [pipeline.as_dict() for pipeline in _normalize(pipelines)]
+
+
+def kapacitor_memory(pipelines: Any) -> str:
+    """Return the memory limit of Kapacitor's container: its own part, and the UDF's process of each pipeline.
+
+    Args:
+        pipelines: the inventory's list. While it is not valid, each entry counts with the default `memory`, because the
+            preflight reads role defaults before it has told what is wrong.
+    """
+    try:
+        needs = [process_bytes(pipeline) for pipeline in specification.normalize(pipelines)]
+    except specification.SpecError:
+        count = len(pipelines) if isinstance(pipelines, list) else 0
+        needs = [PROCESS_BYTES + specification.parse_size(specification.DEFAULT_MEMORY)] * count
+    return f"{_KAPACITORD_MIB + -(-sum(needs) // 2**20)}m"
 
 
 def self_training(pipelines: Any) -> list[dict[str, Any]]:
@@ -178,6 +196,7 @@ class FilterModule:
         return {
             "anomaly_validate": pipeline_problems,
             "anomaly_normalize": normalize,
+            "anomaly_kapacitor_memory": kapacitor_memory,
             "anomaly_self_training": self_training,
             "anomaly_misfit": misfit,
             "anomaly_model_findings": model_findings,

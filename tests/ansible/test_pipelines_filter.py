@@ -15,6 +15,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import (
     FilterModule,
     assign,
     canonical_json,
+    kapacitor_memory,
     misfit,
     model_findings,
     normalize,
@@ -33,6 +34,17 @@ from tests.ansible.inventories import PIPELINE
 
 def named(*names: str, **more: Any) -> list[dict[str, Any]]:
     return [{**PIPELINE, "name": name, **more} for name in names]
+
+
+def test_the_memory_of_kapacitor_follows_from_the_pipelines() -> None:
+    assert kapacitor_memory([]) == "768m"
+    assert kapacitor_memory(named("a", "b")) == "1536m"
+    assert kapacitor_memory([*named("a"), *named("b", memory="1GiB")]) == "2304m"
+
+
+@pytest.mark.parametrize("wrong", [None, "x", [{"name": "a"}, {}]])
+def test_pipelines_that_are_not_valid_do_not_hide_behind_the_memory_of_kapacitor(wrong: object) -> None:
+    assert kapacitor_memory(wrong) == f"{768 + 384 * (2 if isinstance(wrong, list) else 0)}m"
 
 
 def test_a_valid_list_has_no_problems() -> None:
@@ -111,6 +123,7 @@ def test_all_filters_are_offered() -> None:
     assert set(FilterModule().filters()) == {
         "anomaly_validate",
         "anomaly_normalize",
+        "anomaly_kapacitor_memory",
         "anomaly_self_training",
         "anomaly_misfit",
         "anomaly_model_findings",

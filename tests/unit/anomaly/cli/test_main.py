@@ -394,6 +394,23 @@ def test_what_counts_is_explained(run: Run, spec: Path) -> None:
         assert out[start : start + len(lines)] == lines
 
 
+def test_the_memory_of_the_series_is_explained(run: Run, spec: Path) -> None:
+    fields, fill = ["a", "b", "c"], {"previous": "1h"}
+    mapping = {**PIPELINE.as_dict(), "detector": "ensemble", "fields": fields, "fill": fill, "memory": "512MiB"}
+    del mapping["parameters"]
+    spec.write_text(json.dumps(mapping))
+    out = run("explain", "--spec", str(spec)).out
+    start = next(number for number, line in enumerate(out) if line.startswith("memory"))
+    assert out[start : start + 4] == [
+        "memory       512MiB: the state of about 6,168 series",
+        "             about 85 KiB for each series; 100: 9 MiB, 1,000: 84 MiB, 10,000: 831 MiB",
+        "             with a model its process needs at most some 640 MiB",
+        "             a series without points for 1w is forgotten",
+    ]
+    assert "             without points the last values hold for 1h" in out
+    assert "             of nothing that is older than 1h when it becomes known" in out
+
+
 def test_of_several_pipelines_one_is_named(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "several.json"
     second = {"name": "second", "database": "d", "measurement": "m", "fields": ["hotend"], "window": "1m"}

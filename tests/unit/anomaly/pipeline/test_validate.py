@@ -321,6 +321,10 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         ({"memory": "-1MiB"}, 'memory: "-1MiB" is not a size: write an integer and one of KiB, MiB, GiB'),
         ({"memory": 2**28}, "memory: 268435456 is not text: write text, such as `256MiB`"),
         ({"memory": "8191KiB"}, 'memory: "8191KiB" is less than 8MiB, which holds few series: write at least 8MiB'),
+        (
+            {"memory": "8MiB", "fields": [f"f{n}" for n in range(64)]},
+            'memory: "8MiB" holds the state of 4 series (1671KiB each): write at least 17MiB',
+        ),
         ({"memory": "65GiB"}, 'memory: "65GiB" is more than 64GiB: write at most that, or split the pipeline'),
         ({"fill": "last"}, 'fill: "last" is none of none, previous: choose one'),
         ({"fill": 3}, 'fill: 3 is not text or a mapping: write one of them, such as `{"previous": "1h"}`'),

@@ -16,6 +16,7 @@ from anomaly.influxdb.times import resolve_range, rfc3339
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.pipeline import Alerts, Pipeline
+from anomaly.pipeline.state import most_series, process_bytes, series_bytes
 from anomaly.severity.rarity import once_in
 
 _MISSING = {
@@ -66,9 +67,11 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
         f"fingerprint  {pipeline.fingerprint}",
         f"source       {source(pipeline)}",
         f"series       {series}",
+        *_memory(pipeline),
         *_listed("fields", map(str, pipeline.watched)),
         f"windows      {pipeline.window}, aligned, {pipeline.windows_per_day:g} a day for each series",
         "             each is scored when the first point after its end comes",
+        *_fill(pipeline),
         *_points(pipeline),
         f"features     {', '.join(features)}",
         *_context(pipeline, features),
@@ -81,10 +84,11 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
         f"periods      open at severity {periods.open:g}, once in {once_in(periods.open)} for each series",
         "             or by several windows that are as rare together",
         f"             end after {periods.merge} below {periods.close:g}, once in {once_in(periods.close)}",
-        f"silence      more than {periods.silence} without complete windows is a period `no data`",
+        f"silence      more than {periods.silence} without complete windows is a period `no data`, told while it lasts",
         f"drift        a stability index above {pipeline.drift.psi:g}, over {pipeline.drift.horizon}",
         f"retraining   {_retraining(pipeline)}",
         f"alerts       {_alerts(pipeline.alerts, topic)}",
+        f"             of nothing that is older than {pipeline.alerts.age} when it becomes known",
     ]
 
 
@@ -112,6 +116,28 @@ def _shown(value: object) -> str:
 def _context(pipeline: Pipeline, features: Sequence[str]) -> list[str]:
     asked = pipeline.parameters.get("context")
     return [f"context      {', '.join(column_names(asked, features))}; what the history is enough for"] if asked else []
+
+
+def _memory(pipeline: Pipeline) -> list[str]:
+    """Return lines about the state of the series: how many fit, and what more of them need."""
+    each = series_bytes(pipeline)
+    needs = ", ".join(f"{count:,}: {_mebibytes(count * each)}" for count in (100, 1_000, 10_000))
+    return [
+        f"memory       {pipeline.memory}: the state of about {most_series(pipeline):,} series",
+        f"             about {-(-each // 1024):,} KiB for each series; {needs}",
+        f"             with a model its process needs at most some {_mebibytes(process_bytes(pipeline))}",
+        f"             a series without points for {pipeline.forget} is forgotten",
+    ]
+
+
+def _mebibytes(size: int) -> str:
+    return f"{-(-size // 2**20):,} MiB"
+
+
+def _fill(pipeline: Pipeline) -> list[str]:
+    if pipeline.fill.bound is None:
+        return []
+    return [f"             without points the last values hold for {pipeline.fill.bound}"]
 
 
 def _points(pipeline: Pipeline) -> list[str]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from anomaly.pipeline.detectors import descriptions, seasonal_detectors
 from anomaly.pipeline.duration import DurationError, format_duration, parse_duration
 from anomaly.pipeline.specification import DEFAULT_SEASONALITY, SHAPES, Pipeline, usual_severity
+from anomaly.pipeline.state import most_series, series_bytes
 
 Finding = tuple[str, object, str]
 
@@ -33,6 +34,7 @@ _MIN_FUTURE_NS = 1_000_000_000
 _MAX_FUTURE_NS = _DAY_NS
 _MAX_FORGET_NS = 366 * _DAY_NS
 _MIN_MEMORY = 2**23
+_MIN_SERIES = 10
 _MAX_MEMORY = 2**36
 
 
@@ -252,6 +254,16 @@ def _state(pipeline: Pipeline) -> Iterator[Finding]:
         yield "memory", pipeline.memory, "is less than 8MiB, which holds few series: write at least 8MiB"
     elif pipeline.memory_bytes > _MAX_MEMORY:
         yield "memory", pipeline.memory, "is more than 64GiB: write at most that, or split the pipeline"
+    elif most_series(pipeline) < _MIN_SERIES:
+        each = -(-series_bytes(pipeline) // 2**10)
+        yield (
+            "memory",
+            pipeline.memory,
+            (
+                f"holds the state of {most_series(pipeline)} series ({each}KiB each): write at least "
+                f"{-(-_MIN_SERIES * each // 2**10)}MiB"
+            ),
+        )
 
 
 def _drift(pipeline: Pipeline) -> Iterator[Finding]:

@@ -1,0 +1,35 @@
+"""How much memory the state of a pipeline's series needs."""
+
+from typing import Any
+
+import pytest
+
+from anomaly.pipeline import Pipeline, normalize
+from anomaly.pipeline.detectors import descriptions
+from anomaly.pipeline.state import most_series, process_bytes, series_bytes
+from tests.unit.anomaly.pipeline.test_validate import MINIMAL
+
+
+def one(**changes: Any) -> Pipeline:
+    return normalize([{**MINIMAL, **changes}])[0]
+
+
+def test_the_default_detector_takes_some_kilobytes_for_each_feature() -> None:
+    four = series_bytes(one())
+    eight = series_bytes(one(fields=["a", "b", "c", "d"]))
+    assert (eight - four) / 4 <= 14_000
+    assert four == 60_416
+
+
+@pytest.mark.parametrize("detector", sorted(descriptions()))
+def test_each_detector_has_an_estimate(detector: str) -> None:
+    assert 0 < series_bytes(one(detector=detector)) <= 61_000
+
+
+def test_as_many_series_fit_as_have_room() -> None:
+    pipeline = one(memory="512MiB")
+    assert most_series(pipeline) == 2**29 // series_bytes(pipeline)
+
+
+def test_a_process_needs_its_own_part_and_the_state() -> None:
+    assert process_bytes(one(memory="1GiB")) == 128 * 2**20 + 2**30

@@ -1,0 +1,45 @@
+"""How much memory the state of a pipeline's series needs: estimates for people, and for the limits of containers.
+
+What a detector's followers take exactly, they say themselves (`bytes_per_series`), where there is a model and numpy.
+This is known before, on the controller too. A test compares the two.
+"""
+
+from anomaly.pipeline.specification import Pipeline
+
+# What the followers of a detector keep of a series: bytes, and bytes for each feature. Measured with 6 features, and
+# rounded up. An unknown detector counts as the default one.
+_FOLLOWERS = {
+    "ensemble": (3_072, 12_288),
+    "isolation_forest": (3_072, 512),
+    "gap": (0, 2_048),
+    "slow_gap": (0, 7_168),
+    "seasonal": (0, 4_096),
+    "robust_z": (0, 0),
+    "knn": (0, 0),
+    "half_space_trees": (27_648, 0),
+}
+# Open windows, periods, drift and the names of a series: bytes, and bytes for each feature.
+_SERIES = (4_096, 1_024)
+# A UDF's process without the state of its series: Python, numpy and a model.
+PROCESS_BYTES = 128 * 2**20
+
+
+def series_bytes(pipeline: Pipeline) -> int:
+    """Return about how many bytes the state of one series takes.
+
+    Args:
+        pipeline: the pipeline.
+    """
+    features = len(pipeline.fields) * len(pipeline.aggregate)
+    series, each = _FOLLOWERS.get(pipeline.detector, _FOLLOWERS["ensemble"])
+    return _SERIES[0] + series + (_SERIES[1] + each) * features
+
+
+def most_series(pipeline: Pipeline) -> int:
+    """Return about how many series fit into a pipeline's `memory`."""
+    return pipeline.memory_bytes // series_bytes(pipeline)
+
+
+def process_bytes(pipeline: Pipeline) -> int:
+    """Return the most memory that the UDF's process of a pipeline should need."""
+    return PROCESS_BYTES + pipeline.memory_bytes
