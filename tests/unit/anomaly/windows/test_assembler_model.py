@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
+from anomaly.windows.point_log import bytes_per_point
 from tests.unit.anomaly.windows.window_model import Arrival, ModelWindow, WindowModel
 
 SETTINGS = Settings(
@@ -119,3 +120,35 @@ def test_windows_close_as_the_model_says(actions: list[tuple[str, Any]], latenes
         assert late == Counter(model.late)
     assert assembler.open_points == 0
     assert sent == in_windows + future + too_old + late.total()
+
+
+@settings(deadline=None)
+@given(ACTIONS, st.integers(0, 20))
+def test_every_point_is_somewhere_while_memory_is_short_and_series_are_forgotten(
+    actions: list[tuple[str, Any]], most_points: int
+) -> None:
+    wanted = replace(SETTINGS, points_bytes=most_points * bytes_per_point(SETTINGS.fields))
+    assembler, now = Assembler(wanted), CLOCK
+    sent = elsewhere = 0
+    windows: set[tuple[int, int]] = set()
+
+    for step, (action, argument) in enumerate([*actions, ("everything", None)]):
+        if action == "time":
+            now += argument
+        elif action == "points":
+            result = add(assembler, [(number, now + time, tag, v) for number, time, tag, v in argument], now)
+            sent += len(argument)
+            elsewhere += len(result.future) + len(result.too_old) + len(result.late)
+        elif action == "restart":
+            elsewhere += assembler.forget(np.array([step % 4]))
+            windows = {window for window in windows if window[0] != step % 4}
+        closed = assembler.close(now, everything=action == "everything")
+        keys = list(zip(closed.number.tolist(), closed.begin_ns.tolist(), strict=True))
+        assert windows.isdisjoint(keys)
+        assert len(set(keys)) == len(keys)
+        windows.update(keys)
+        elsewhere += closed.points
+        assert assembler.open_points <= most_points
+        assert sent == elsewhere + assembler.open_points
+        assert not assembler.is_due(now)
+    assert assembler.open_points == 0

@@ -81,7 +81,7 @@ class Settings:
         """
         if self.window_ns <= 0 or self.fields <= 0:
             raise ValueError(f"windows of {self.window_ns} ns and {self.fields} fields: both must be positive")
-        for name in ("lateness_ns", "future_ns", "idle_ns", "oldest_ns", "points_bytes", "step_ns"):
+        for name in ("window_ns", "lateness_ns", "future_ns", "idle_ns", "oldest_ns", "points_bytes", "step_ns"):
             value = getattr(self, name)
             if not 0 <= value < _GREATEST_NS // 4:
                 raise ValueError(f"{name} is {value}: it must be between 0 and {_GREATEST_NS // 4}")
