@@ -117,6 +117,8 @@ class SeriesRepair:
         # The begin of the newest window that was replayed; before 1970 while there is none.
         self._newest_ns = -1
         self._newest_model: Model | None = None
+        # The last answer of `last_period`, and the time that it was asked for.
+        self._told: tuple[int, TimeRange | None] | None = None
         # The silence that lasts where the replay ends.
         self._lasting: Result | None = None
         self._done = RepairCounts()
@@ -168,14 +170,24 @@ class SeriesRepair:
     def _running(self) -> list[TimeRange]:
         """Return the period that the begin of the order falls into, if there is one."""
         begin_ns = self._order.begin_ns
-        period = self._database.last_period(self._order.key, begin_ns)
+        period = self._last_period(begin_ns)
         return [period] if period is not None and period.end_ns > begin_ns else []
+
+    def _last_period(self, end_ns: int) -> TimeRange | None:
+        """Return the last stored period that begins before `end_ns`; ask only if the last answer does not tell it."""
+        if self._told is not None:
+            told_ns, period = self._told
+            if end_ns <= told_ns and (period is None or period.begin_ns < end_ns):
+                return period
+        period = self._database.last_period(self._order.key, end_ns)
+        self._told = (end_ns, period)
+        return period
 
     def _lead_in_ns(self) -> int:
         """Return where to begin: before the repair, before every period that was running, and where memory begins."""
         length_ns = PERIOD_LEAD_IN_WINDOWS * self._pipeline.window_ns
         begin_ns = self._begin_ns - length_ns
-        while (period := self._database.last_period(self._order.key, begin_ns)) is not None:
+        while (period := self._last_period(begin_ns)) is not None:
             if period.end_ns + self._merge_ns <= begin_ns:
                 break
             begin_ns = period.begin_ns - length_ns
