@@ -293,6 +293,85 @@ def test_a_stuck_udf_holds_up_neither_writes_nor_other_tasks(kapacitord: Start, 
     assert kapacitor.task("stuck")["executing"]
 
 
+def hang(kapacitor: Kapacitord, udf: str, tmp_path: Path) -> None:
+    """Define a task with this UDF, and bring it to where it hangs."""
+    kapacitor.define("stuck", f"stream|from().measurement('cpu') @{udf}() |log()")
+    if udf == "HangsInRestore":
+        kapacitor.wait_for_log("a snapshot", times=2)
+        (tmp_path / "restore-hangs").touch()
+        kapacitor.stop()
+        kapacitor.start()
+    if udf == "Stuck":
+        kapacitor.write(cpu(1, stuck=True))
+    kapacitor.wait_for_log("stuck from here on")
+
+
+HANGING = ["HangsInInit", "HangsInRestore", "Stuck"]
+
+
+@pytest.mark.parametrize("udf", HANGING)
+def test_writes_and_other_tasks_go_on_while_a_handler_hangs(
+    kapacitord: Start, collector: Collector, tmp_path: Path, udf: str
+) -> None:
+    """The limit is far away. Without answers to Init and Restore, the writes hang after some thousand points."""
+    limits = {"LIMITS": "longest_init=3600 longest_restore=3600 longest_data=3600"}
+    kapacitor = kapacitord(udf, "echo", snapshot_interval="100ms", environment=limits)
+    hang(kapacitor, udf, tmp_path)
+    kapacitor.define("other", stream("echo", collector, before='|where(lambda: isPresent("canary"))'))
+    for begin in range(0, 20_000, 5000):
+        kapacitor.write(*[cpu(n) for n in range(begin, begin + 5000)])
+    kapacitor.write(cpu(1, canary=True))
+    assert len(collector.wait_for(1)) == 1
+    assert kapacitor.call("GET", "/tasks").status == 200
+    assert kapacitor.call("PATCH", "/tasks/other", {"status": "disabled"}).status == 200
+    assert kapacitor.call("DELETE", "/tasks/stuck").status == 204
+    wait_until(lambda: not kapacitor.children(), "the process has not ended")
+    kapacitor.assert_healthy()
+
+
+@pytest.mark.parametrize(("udf", "method"), list(zip(HANGING, ["init", "restore", "point"], strict=True)))
+def test_a_handler_that_hangs_fails_its_task_after_the_stated_time(
+    kapacitord: Start, tmp_path: Path, udf: str, method: str
+) -> None:
+    limits = {"LIMITS": "slow=1 longest_init=3 longest_restore=3 longest_data=3"}
+    kapacitor = kapacitord(udf, snapshot_interval="100ms", environment=limits)
+    hang(kapacitor, udf, tmp_path)
+    kapacitor.wait_for_log(rf"{method}\(\) has been running for \d s, since .* it is in File ")
+    kapacitor.wait_for_log(rf"{method}\(\) has not returned for 3 s, .* The process ends with code 3")
+    kapacitor.wait_for_log(r"handlers.py\\?\", line \d+, in ")
+    wait_until(lambda: not kapacitor.children(), "the process has not ended")
+    # Kapacitor finds out with the next point.
+    kapacitor.write(cpu(1))
+    task = kapacitor.wait_for_task("stuck", lambda task: not task["executing"])
+    assert f"{method}() has not returned for 3 s" in task["error"]
+    kapacitor.assert_healthy()
+
+
+def test_a_replay_waits_for_a_patient_udf_and_loses_nothing(kapacitord: Start) -> None:
+    """A replay has queues of its own, so nobody else waits. Reading pauses for most of the time here."""
+    kapacitor = kapacitord("Patient", timeout=SHORT, environment={"LIMITS": "patience=600 drain=600 heartbeat=1"})
+    kapacitor.define("t", "stream|from().measurement('cpu') @Patient() |log()")
+    assert kapacitor.call("PATCH", "/tasks/t", {"status": "disabled"}).status == 200
+    # A recording ends with the first point after its stop.
+    recording = {"id": "r", "task": "t", "stop": "1970-01-02T00:00:00Z"}
+    assert kapacitor.call("POST", "/recordings/stream", recording).status == 201
+    for begin in range(0, 10_000, 5000):
+        kapacitor.write(*[cpu(seconds(n), n=n) for n in range(begin, begin + 5000)])
+    kapacitor.write(cpu(seconds(100_000)))
+    wait_until(lambda: kapacitor.call("GET", "/recordings/r").json["status"] == "finished", "the recording")
+    before = len(kapacitor.log)
+    replay = {"id": "p", "task": "t", "recording": "r", "clock": "fast", "recording-time": True}
+    assert kapacitor.call("POST", "/replays", replay).status == 201
+    assert kapacitor.call("GET", "/tasks").status == 200
+    found = wait_until(
+        lambda: [line for line in kapacitor.log[before:] if "points_received=" in line], "the account of the replay"
+    )
+    assert "points_received=10000 points_in=10000 points_out=10000" in found[0]
+    assert not [line for line in kapacitor.log[before:] if "DATA" in line]
+    assert wait_until(lambda: kapacitor.call("GET", "/replays/p").json["status"] == "finished", "the replay")
+    kapacitor.assert_healthy()
+
+
 def test_a_handler_that_is_busy_for_long_is_not_timed_out(kapacitord: Start, collector: Collector) -> None:
     kapacitor = kapacitord("Busy", timeout=SHORT)
     kapacitor.define("t", stream("Busy", collector))

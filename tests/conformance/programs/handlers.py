@@ -105,6 +105,38 @@ class Stuck(StreamHandler[PointSink]):
         out.point(point)
 
 
+class HangsInInit(StreamHandler[PointSink]):
+    """Is never made."""
+
+    def __init__(self, context: Context) -> None:
+        context.log("stuck from here on")
+        threading.Event().wait()
+
+
+class HangsInRestore(StreamHandler[PointSink]):
+    """Is never restored, once there is a file `restore-hangs`."""
+
+    def point(self, point: Point, out: PointSink) -> None:
+        out.point(point)
+
+    def snapshot(self) -> bytes:
+        self.context.log("a snapshot")
+        return b"state"
+
+    def restore(self, data: bytes) -> None:
+        if Path(os.environ["SCRATCH"], "restore-hangs").exists():
+            self.context.log("stuck from here on")
+            threading.Event().wait()
+
+
+class Patient(StreamHandler[PointSink]):
+    """Needs a millisecond for each point, and says how many there were in the end."""
+
+    def point(self, point: Point, out: PointSink) -> None:
+        threading.Event().wait(0.001)
+        out.point(point)
+
+
 class Busy(StreamHandler[PointSink]):
     """Comes back when four keepalives were answered meanwhile: twice Kapacitor's patience."""
 

@@ -1,5 +1,9 @@
-"""A UDF program for the conformance tests: `program.py HANDLER [SOCKET]`, a handler of handlers.py."""
+"""A UDF program for the conformance tests: `program.py HANDLER [SOCKET]`, a handler of handlers.py.
 
+The environment's LIMITS are limits that differ, "NAME=VALUE ...".
+"""
+
+import os
 import sys
 
 from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Metrics, Option, run, serve
@@ -14,7 +18,8 @@ udf = UDF(
     metrics=Metrics(every=0.1) if name.startswith("Measured") else None,
 )
 # Only what Kapacitor asks for counts as a keepalive here.
-limits = Limits(queue_points=2000, patience=0.2, heartbeat=3600.0)
+ours = ["queue_points=2000", "patience=0.2", "heartbeat=3600", *os.environ.get("LIMITS", "").split()]
+limits = Limits.parse(ours)
 if socket:
     serve(udf, socket[0], limits=limits)
 run(udf, limits=limits)
