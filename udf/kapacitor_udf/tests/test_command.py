@@ -84,3 +84,39 @@ def test_check_tells_what_is_wrong(tmp_path: Path, source: str, message: str) ->
     done = command("check", "mine", path=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr.decode()
+
+
+def test_limits_are_set_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "small.py").write_text("from echo import udf\n")
+    (tmp_path / "echo.py").write_bytes((EXAMPLES / "echo.py").read_bytes())
+    requests = peer.encode_init([], "t", "n") + peer.encode_point(Point(1, {"a": "x" * 500}))
+    done = command("run", "--limit", "largest_message=100", "small", given=requests, path=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"at most 100 are accepted" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--limit", "drain=-1", "echo"), "run: the limit drain is -1.0, expected a number from 0.001"),
+        (("serve", "--limit", "patience=inf", "s", "echo"), "serve: the limit patience is inf, expected a number"),
+        (("run", "--limit", "size=3", "echo"), "run: the limit 'size=3' is unknown, give NAME=VALUE of: queue_points"),
+        (("replay", "--patience", "nan", "file", "--", "true"), "replay: --patience is nan, expected a number"),
+        (("record", "--largest", "-1", "folder", "--", "true"), "record: --largest is -1, expected an integer from 0"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(arguments: tuple[str, ...], says: str) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr.decode()
+
+
+def test_check_finds_a_tick_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from kapacitor_udf import *\n"
+        "class Ticking(StreamHandler):\n    tick_seconds = 0\n"
+        "udf = UDF(wants=STREAM, provides=STREAM, handler='mine:Ticking')\n"
+    )
+    done = command("check", "mine", path=tmp_path)
+    assert done.returncode == 2
+    assert "tick_seconds is 0, expected a number from 0.001 to 86400.0" in done.stderr.decode()

@@ -10,8 +10,11 @@ from kapacitor_udf import (
     STREAM,
     UDF,
     Context,
+    InitError,
+    Metrics,
     Point,
     PointSink,
+    Rejected,
     StreamHandler,
 )
 from kapacitor_udf import _peer as peer
@@ -172,3 +175,50 @@ def test_data_of_the_other_kind_is_dropped_and_counted() -> None:
     with Harness(picky()) as harness:
         assert harness.batch(batch(point())) == []
         assert harness.counters.unexpected == 1
+
+
+# Exceptions that are odd themselves
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Mute(), "Mute in point"),
+        (ValueError("\udcff"), "ValueError in point"),
+        (Rejected(["unhashable"]), "['unhashable']"),  # type: ignore[arg-type]
+        (Rejected(None), "None"),  # type: ignore[arg-type]
+        (Rejected("x" * 10_000), "x" * 100),
+        (Rejected("\udcff"), "\\udcff"),
+    ],
+)
+def test_an_exception_of_any_kind_costs_its_point_only(error: BaseException, reason: str) -> None:
+    class Odd(StreamHandler[PointSink]):
+        def point(self, point: Point, out: PointSink) -> None:
+            if point.time == 2:
+                raise error
+            if point.time == 3:
+                raise Rejected("another reason")
+            out.point(point)
+
+    udf = UDF(wants=STREAM, provides=STREAM, handler=Odd, metrics=Metrics())
+    with Harness(udf, strict=False) as harness:
+        assert [each.time for each in harness.feed([point(n) for n in (1, 2, 3, 4)])] == [1, 4]
+        assert harness.counters.rejected == {reason: 1, "another reason": 1}
+        assert "rejected[another reason]=1" in harness.counters.summary()
+        assert len(harness.metrics()) == 1
+
+
+@pytest.mark.parametrize("error", [Mute(), ValueError("\udcff"), ValueError("x" * 10**6)])
+def test_an_init_that_fails_in_any_way_is_answered(error: BaseException) -> None:
+    class Odd(StreamHandler[PointSink]):
+        def __init__(self, context: Context) -> None:
+            raise error
+
+    with pytest.raises(InitError, match="udf: ") as caught:
+        Harness(UDF(wants=STREAM, provides=STREAM, handler=Odd))
+    assert len(str(caught.value)) < 4000

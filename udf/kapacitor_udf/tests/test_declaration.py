@@ -13,7 +13,10 @@ from kapacitor_udf import (
     UDF,
     DeclarationError,
     InitError,
+    Metrics,
     Option,
+    PointSink,
+    StreamHandler,
     ValueType,
 )  # fmt: skip
 from kapacitor_udf._declaration import Call
@@ -25,6 +28,13 @@ def udf(*options: Option) -> UDF:
 
 def call(name: str, *values: tuple[ValueType, Any]) -> Call:
     return Call(name, values)
+
+
+def ticking(seconds: Any) -> type[StreamHandler[PointSink]]:
+    class Ticking(StreamHandler[PointSink]):
+        tick_seconds = seconds
+
+    return Ticking
 
 
 def refuse(value: Any) -> None:
@@ -108,6 +118,22 @@ def test_a_huge_value_is_shown_shortened() -> None:
         (lambda: Option("a"), "has no types"),
         (lambda: Option("a", int), "<class 'int'> is no type"),  # type: ignore[arg-type]
         (lambda: udf(Option("a", INT), Option("a", INT)), "'a' is declared twice"),
+        (
+            lambda: Option("n", INT, default="ten"),
+            "option 'n': the default is 'ten', expected an integer (INT), e.g. 10",
+        ),
+        (lambda: Option("n", INT, default=True), "the default is True, expected an integer"),
+        (lambda: Option("n", DOUBLE, default=1), "the default is 1, expected a float (DOUBLE), e.g. 1.5"),
+        (lambda: Option("n", DOUBLE, default=float("inf")), "the default is inf, expected a float"),
+        (lambda: Option("n", INT, repeat=True, default=1), "the default of a repeated option is 1, expected a list"),
+        (lambda: Option("n", INT, repeat=True, default=["a"]), "the default is 'a', expected an integer"),
+        (lambda: Option("n", INT, INT, default=1), "the default is 1, expected a tuple of 2 values"),
+        (lambda: Option("n", INT, INT, default=(1, "b")), "the default is 'b', expected an integer"),
+        (lambda: Option("n", INT, default=3, check=refuse), "the default is refused: 3 is not to my liking"),
+        (lambda: Metrics(every=float("nan")), "metrics every is nan, expected a number from 0.001 to 86400.0"),
+        (lambda: Metrics(every="1"), "metrics every is '1'"),  # type: ignore[arg-type]
+        (lambda: UDF(wants=STREAM, provides=STREAM, handler=ticking(0)), "tick_seconds is 0, expected a number"),
+        (lambda: UDF(wants=STREAM, provides=STREAM, handler=ticking("1")), "tick_seconds is '1'"),
         (lambda: UDF(wants="stream", provides=BATCH, handler=print), "wants is 'stream'"),  # type: ignore[arg-type]
         (lambda: UDF(wants=BATCH, provides=1, handler=print), "provides is 1"),  # type: ignore[arg-type]
         (lambda: UDF(wants=BATCH, provides=BATCH, handler="a.b.C"), "handler is 'a.b.C'; name it like"),
@@ -136,3 +162,9 @@ def test_a_handler_that_cannot_be_loaded_is_named(name: str, says: str) -> None:
 
 def test_a_handler_is_loaded_by_its_name() -> None:
     assert UDF(wants=STREAM, provides=STREAM, handler="collections:OrderedDict").load().__name__ == "OrderedDict"
+
+
+def test_a_default_is_a_list_of_its_own_in_each_handler() -> None:
+    declared = udf(Option("tags", STRING, repeat=True, default=["a"]), Option("none", INT, default=None))
+    declared.values([])["tags"].append("b")
+    assert declared.values([]) == {"tags": ["a"], "none": None}

@@ -32,10 +32,12 @@ SOURCE = Path(kapacitor_udf.__file__).parents[1]
 class Program:
     """A UDF process and Kapacitor's end of its pipes."""
 
-    def __init__(self, handler: str, *limits: str, read_stderr: bool = True, **more: str) -> None:
+    def __init__(
+        self, handler: str, *limits: str, read_stderr: bool = True, file: str = "program.py", **more: str
+    ) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(HERE / "programs")]), **more}
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "programs" / "program.py"), handler, *limits],
+            [sys.executable, str(HERE / "programs" / file), handler, *limits],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=environment,
         )  # fmt: skip
         assert self.process.stdin and self.process.stdout and self.process.stderr
@@ -594,3 +596,46 @@ def test_an_input_that_ends_in_the_middle_is_told_and_counted(program: Start, fr
     log = udf.log()
     assert says in log
     assert "unfinished=" in log
+
+
+# Systems
+
+
+def test_it_starts_where_pipes_have_one_size_only(program: Start, tmp_path: Path) -> None:
+    """macOS and the BSDs have no F_SETPIPE_SZ."""
+    (tmp_path / "sitecustomize.py").write_text("import fcntl\ndel fcntl.F_SETPIPE_SZ\n")
+    path = os.pathsep.join([str(tmp_path), str(SOURCE), str(HERE / "programs")])
+    udf = program("Noisy", PYTHONPATH=path)
+    udf.start()
+    udf.send(point(1))
+    assert udf.next_data().point.time == 1
+    assert udf.end() == 0
+    assert "from descriptor" in udf.log()
+
+
+# Memory
+
+
+@pytest.mark.parametrize("handler", ["Echo", "Adding"])
+@pytest.mark.parametrize("megabytes", [8, 40, 75, 110, 150])
+def test_a_message_that_does_not_fit_into_memory_costs_itself_only(
+    program: Start, handler: str, megabytes: int
+) -> None:
+    """The more memory there is, the later it shows: while the message arrives, when it is cut out, decoded or sent."""
+    udf = program(handler, str(megabytes), file="small.py")
+    udf.start()
+    large = 0
+    for _ in range(2):
+        udf.send(point(1, a=1.0), point(2, a=2.0, text="x" * 30 * 2**20), point(3, a=3.0))
+        times = []
+        while 3 not in times:
+            times.append(udf.next_data().point.time)
+        assert times in ([1, 3], [1, 2, 3])
+        large += len(times) - 2
+    udf.send(point(4, a=4.0))
+    assert udf.next_data().point.time == 4
+    assert udf.end() == 0
+    log = udf.log()
+    lost = re.findall(r"(?:undecodable|rejected\[(?:Memory|Encode)Error in \w+\])=(\d+)", log)
+    assert large + sum(map(int, lost)) == 2, log
+    assert large == 0 or megabytes > 50

@@ -38,6 +38,12 @@ def test_init_makes_the_handler_from_validated_options() -> None:
         assert (context.task, context.node, context.udf) == ("t1", "udf3", udf)
 
 
+def ticking(context: Context) -> Picky:
+    handler = Picky(context)
+    handler.tick_seconds = "1"  # type: ignore[assignment]
+    return handler
+
+
 def raising(error: BaseException) -> Callable[[Context], Any]:
     def factory(context: Context) -> Any:
         raise error
@@ -48,6 +54,7 @@ def raising(error: BaseException) -> Callable[[Context], Any]:
 @pytest.mark.parametrize(
     "handler, says",
     [
+        (ticking, "picky: tick_seconds is '1', expected a number from 0.001 to 86400.0"),
         (raising(ValueError("the model is not there, train it")), "picky: the model is not there, train it"),
         (raising(KeyError("x")), "picky: KeyError: 'x' (at test_questions.py:"),
         (raising(SystemExit("bye")), "picky: SystemExit: bye"),

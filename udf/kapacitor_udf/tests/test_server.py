@@ -1,6 +1,7 @@
 """Socket mode as Kapacitor meets it: real sockets, real processes. Waits have wide limits and assert no times."""
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -190,6 +191,34 @@ def test_a_signal_ends_a_connection_whose_handler_is_stuck(server: Start) -> Non
     connection.send(point(-1))
     assert udf.stop() == 0
     assert connection.next() is None
+
+
+def test_the_code_of_a_process_that_ends_by_itself_is_told(server: Start) -> None:
+    udf = server("Exiting")
+    connection = udf.connect()
+    connection.start()
+    connection.send(point(-1))
+    assert connection.next() is None
+    lines = [udf.line(), udf.line()]
+    assert lines[0] == "connection 1: importing handlers"
+    assert re.fullmatch(
+        r"server: the process \d+ of a connection ended with code 5: by its handler's own doing", lines[1]
+    )
+
+
+def test_a_handler_that_hangs_ends_its_connection_only(server: Start) -> None:
+    udf = server("Stuck", "longest_data=0.3")
+    stuck, healthy = udf.connect(), udf.connect()
+    for connection in (stuck, healthy):
+        connection.start()
+    stuck.send(point(-1))
+    assert "point() has not returned for 0.3 s" in stuck.next().error.error
+    assert stuck.next() is None
+    while "ended with code" not in (line := udf.line()):
+        pass
+    assert line.endswith("ended with code 3: a call of its handler hung")
+    healthy.send(point(1))
+    assert healthy.next().point.time == 1
 
 
 def test_a_broken_stream_ends_its_connection_only(server: Start) -> None:

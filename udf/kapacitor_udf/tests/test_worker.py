@@ -106,3 +106,16 @@ def test_whatever_arrives_nothing_goes_out_that_takes_kapacitord_down(
     assert all(isinstance(each, Point if provides is STREAM else Batch) for each in data)
     if worker.life.state is LifeState.WAITING:
         assert not data
+
+
+def test_a_tick_that_makes_no_sense_any_more_is_told_and_not_called() -> None:
+    log: list[str] = []
+    worker = Worker(UDF(wants=BATCH, provides=STREAM, handler=Ticking), Counters(), Log(log.append))
+    list(worker.steps(Receiver(largest_message=1000, largest_batch=1000).receive(peer.encode_init([], "t", "n"))))
+    assert worker.tick_seconds == 1.0
+    for wrong in ("1", 0, float("nan")):
+        worker.handler.tick_seconds = wrong
+        assert worker.tick_seconds is None
+    assert log == ["tick_seconds is '1', expected a number from 0.001 to 86400.0: tick is not called"]
+    worker.handler.tick_seconds = 2
+    assert worker.tick_seconds == 2

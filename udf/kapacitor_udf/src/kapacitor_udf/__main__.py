@@ -10,8 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from ._declaration import find
-from ._errors import DeclarationError, InitError, RecordingError, ReplayError
-from ._limits import Limits
+from ._errors import DeclarationError, InitError, RecordingError, ReplayError, check_number
+from ._limits import LEAST_SECONDS, MOST_SECONDS, Limits, check_tick
 from ._process import claim_standard_descriptors, converse, describe
 
 _EQUAL, _DIFFERENT, _FAILED = 0, 1, 2
@@ -109,7 +109,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     udf = find(options.module)
-    udf.load()
+    check_tick(getattr(udf.load(), "tick_seconds", None))
     _say(f"{udf.name}: {describe(udf)}".rstrip())
     return 0
 
@@ -117,6 +117,7 @@ def _check(options: argparse.Namespace) -> int:
 def _record(options: argparse.Namespace) -> int:
     from ._record import record
 
+    check_number("--largest", options.largest, 0, 2**20)
     record(options.folder, options.command, options.largest * 2**20)
 
 
@@ -124,6 +125,7 @@ def _replay(options: argparse.Namespace) -> int:
     from ._recording import Recording
     from ._replay import replay
 
+    check_number("--patience", options.patience, LEAST_SECONDS, MOST_SECONDS)
     outcome = replay(
         Recording(options.file),
         options.command,

@@ -9,14 +9,17 @@ from collections.abc import Iterable, Iterator
 
 from ._data import BATCH, STREAM, EdgeType, Point
 from ._errors import MalformedError, Rejected
-from ._framing import PointRun
+from ._framing import Oversized, PointRun, one_by_one
 from ._guard import Guard
 from ._handlers import FieldsHandler, PointSink, RowsHandler, StreamHandler
 from ._life import LifeState, Said
 from ._loops import PointDecoder
 from ._receiver import RawBatch
 from ._rows import FieldRows, Rows
+from ._varint import frame
 from ._wire import decode_batch, decode_point
+
+Refused = MalformedError | Rejected
 
 
 class DataSteps:
@@ -37,11 +40,16 @@ class DataSteps:
             return
         guard = self._guard
         handler = guard.handler
-        if isinstance(handler, FieldsHandler):
-            yield from self._field_rows(handler, PointRun(b"".join(run.frames for run in runs), count))
-            return
-        if isinstance(handler, RowsHandler):
-            yield from self._rows(handler, PointRun(b"".join(run.frames for run in runs), count))
+        if isinstance(handler, FieldsHandler | RowsHandler):
+            try:
+                rows, refused = handler.codec.decode(b"".join(run.frames for run in runs), count)
+            except MemoryError:
+                yield from self._bit_by_bit(runs, count)
+                return
+            if isinstance(rows, FieldRows):
+                yield from self._field_rows(rows, refused)
+            else:
+                yield from self._rows(rows, refused)
             return
         points = self._decoded(runs)
         guard.counters.points_in += len(points)
@@ -58,10 +66,37 @@ class DataSteps:
             guard.counters.in_hand -= 1
             yield
 
-    def _field_rows(self, handler: FieldsHandler, run: PointRun) -> Iterator[None]:
+    def _messages(self, run: PointRun, discarded: int = 1, again: bool = False) -> Iterator[bytes]:
+        """The messages of points one by one. Those that do not fit into memory are counted, unless this is `again`."""
+        for message in one_by_one(run.frames):
+            if not isinstance(message, Oversized):
+                yield message
+            elif not again:
+                self._has_no_room(message.size, discarded)
+
+    def _bit_by_bit(self, runs: list[PointRun], count: int) -> Iterator[None]:
+        """Handle points one by one, as there is no room for arrays of all of them, yielding after each step."""
+        if count == 1:
+            self._has_no_room(sum(len(run.frames) for run in runs))
+            yield
+            return
+        for run in runs:
+            for message in self._messages(run):
+                try:
+                    single = PointRun(frame(message), 1)
+                except MemoryError:
+                    self._has_no_room(len(message))
+                    continue
+                yield from self.points([single], 1)
+
+    def _has_no_room(self, size: int, discarded: int = 1) -> None:
+        error = MalformedError(f"a point message of {size} bytes does not fit into memory")
+        self._guard.undecodable(error, discarded)
+
+    def _field_rows(self, rows: FieldRows, refused: list[Refused]) -> Iterator[None]:
         """Handle points by the fast path, yielding after each step."""
         guard = self._guard
-        rows, refused = handler.codec.decode(run.frames, run.count)
+        handler: FieldsHandler = guard.handler
         self._count(len(rows), refused, "add_fields")
         if len(rows) and not guard.call(self._add_fields, rows, "add_fields", counted=len(rows) == 1):
             for row in handler.codec.again(rows) if len(rows) > 1 else ():
@@ -84,10 +119,10 @@ class DataSteps:
         guard.counters.dropped_fields += encoded.dropped_fields
         guard.counters.dropped_points += encoded.dropped_points
 
-    def _rows(self, handler: RowsHandler, run: PointRun) -> Iterator[None]:
+    def _rows(self, rows: Rows, refused: list[Refused]) -> Iterator[None]:
         """Handle points as rows that are not emitted, yielding after each step."""
         guard = self._guard
-        rows, refused = handler.codec.decode(run.frames, run.count)
+        handler: RowsHandler = guard.handler
         self._count(len(rows), refused, "rows")
         if len(rows) and not guard.call(self._take_rows, rows, "rows", counted=len(rows) == 1):
             for row in handler.codec.again() if len(rows) > 1 else ():
@@ -105,7 +140,7 @@ class DataSteps:
         for rejected in rows.rejected:
             guard.failed(rejected, "rows")
 
-    def _count(self, points: int, refused: list[MalformedError | Rejected], what: str) -> None:
+    def _count(self, points: int, refused: list[Refused], what: str) -> None:
         """Count what a micro-batch holds: points that made rows, and what is wrong with each of the others."""
         guard = self._guard
         for error in refused:
@@ -130,6 +165,10 @@ class DataSteps:
         try:
             points = self._decoded(raw.points, discarded=0)
             batch = decode_batch(raw.begin, points, raw.end)
+        except MemoryError:
+            size = raw.size
+            guard.undecodable(MalformedError(f"a batch of {size} bytes does not fit into memory"), discarded=1)
+            return
         except MalformedError as error:
             guard.undecodable(error, discarded=1)
             return
@@ -157,7 +196,12 @@ class DataSteps:
         """The points of runs that can be read. `again`: the others were counted before."""
         points: list[Point] = []
         for run in runs:
-            for each in self._decoder.decode(run.frames):
+            decoded: Iterable[Point | bytes]
+            try:
+                decoded = self._decoder.decode(run.frames)
+            except MemoryError:
+                decoded = self._messages(run, discarded, again)
+            for each in decoded:
                 if isinstance(each, Point):
                     points.append(each)
                     continue

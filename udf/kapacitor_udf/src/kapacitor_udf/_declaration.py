@@ -14,7 +14,8 @@ from enum import Enum
 from typing import Any
 
 from ._data import EdgeType
-from ._errors import DeclarationError, InitError
+from ._errors import DeclarationError, InitError, check_number
+from ._limits import LEAST_SECONDS, MOST_SECONDS, check_tick
 
 _REQUIRED: Any = object()
 # Names that a TICKscript can call as a method.
@@ -39,6 +40,8 @@ STRING = ValueType.STRING
 DURATION = ValueType.DURATION
 
 _EXAMPLES = {BOOL: "TRUE", INT: "10", DOUBLE: "1.5", STRING: "'text'", DURATION: "10s"}
+_PYTHON = {BOOL: bool, INT: int, DOUBLE: float, STRING: str, DURATION: int}
+_PYTHON_EXAMPLES = {BOOL: "True", INT: "10", DOUBLE: "1.5", STRING: "'text'", DURATION: "10**10 (nanoseconds)"}
 _WORDS = {BOOL: "a boolean", INT: "an integer", DOUBLE: "a float", STRING: "a string", DURATION: "a duration"}
 
 
@@ -81,13 +84,14 @@ class Option:
         Args:
             name: letters, digits and underscores.
             types: one or more of BOOL, INT, DOUBLE, STRING and DURATION.
-            default: the value without a call. Without a default, the TICKscript must call the option.
+            default: the value without a call, of the same types: a tuple for several types, a list for a repeated
+                option; or None. Without a default, the TICKscript must call the option.
             repeat: whether it may be called several times.
             help: what it is for.
             check: called with each call's value, a tuple if there are several types; may raise ValueError.
 
         Raises:
-            DeclarationError: A TICKscript could not call it.
+            DeclarationError: A TICKscript could not call it, or its default is not a value of it.
         """
         if not _OPTION_NAME.fullmatch(name):
             raise DeclarationError(
@@ -106,6 +110,33 @@ class Option:
         self.repeat = repeat
         self.help = help
         self.check = check
+        if default is not _REQUIRED and default is not None:
+            self._check_default(default)
+
+    def _check_default(self, default: Any) -> None:
+        """Refuse a default that no call could give. Raises DeclarationError."""
+        if self.repeat and not isinstance(default, list):
+            raise DeclarationError(
+                f"option {self.name!r}: the default of a repeated option is {_shown(default)}, expected a list"
+            )
+        for given in default if self.repeat else [default]:
+            values = given if len(self.types) > 1 else (given,)
+            if not isinstance(values, tuple) or len(values) != len(self.types):
+                count = len(self.types)
+                raise DeclarationError(
+                    f"option {self.name!r}: the default is {_shown(given)}, expected a tuple of {count} values"
+                )
+            for value, kind in zip(values, self.types, strict=True):
+                if type(value) is not _PYTHON[kind] or (isinstance(value, float) and not math.isfinite(value)):
+                    raise DeclarationError(
+                        f"option {self.name!r}: the default is {_shown(value)}, expected {_WORDS[kind]} ({kind.name}), "
+                        f"e.g. {_PYTHON_EXAMPLES[kind]}"
+                    )
+            if self.check is not None:
+                try:
+                    self.check(given)
+                except ValueError as error:
+                    raise DeclarationError(f"option {self.name!r}: the default is refused: {error}") from error
 
     @property
     def required(self) -> bool:
@@ -160,10 +191,9 @@ class Metrics:
     every: float = 10.0
 
     def __post_init__(self) -> None:
-        if not self.measurement:
-            raise DeclarationError("metrics need a measurement, e.g. Metrics('udf')")
-        if not self.every > 0:
-            raise DeclarationError(f"metrics every {self.every} s: expected more than 0")
+        if not self.measurement or not isinstance(self.measurement, str):
+            raise DeclarationError(f"metrics need a measurement, e.g. Metrics('udf'), not {self.measurement!r:.100}")
+        check_number("metrics every", self.every, LEAST_SECONDS, MOST_SECONDS)
 
 
 class UDF:
@@ -210,6 +240,8 @@ class UDF:
                 raise DeclarationError(f"handler is {handler!r}; name it like 'package.module:Class'")
         elif not callable(handler):
             raise DeclarationError(f"handler is {handler!r}; give a class, or its name like 'package.module:Class'")
+        else:
+            check_tick(getattr(handler, "tick_seconds", None))
         self.wants = wants
         self.provides = provides
         self.handler = handler
@@ -269,7 +301,8 @@ class UDF:
                 if option.required:
                     problems.append(f"option {name!r} is missing, call {option.usage}{_because(option.help)}")
                 else:
-                    values[name] = option.default
+                    # A handler may change its list.
+                    values[name] = list(option.default) if isinstance(option.default, list) else option.default
             elif option.repeat:
                 values[name] = got
             elif len(got) > 1:

@@ -8,7 +8,8 @@ reads costs linear time.
 Nearly all messages are points, so those that follow each other are not cut apart: they come out as one PointRun, which
 costs one step of whoever handles it, however many points there are in it.
 
-A message over the limit is passed over without keeping it: it costs itself and not the task. A length that Kapacitor
+A message over the limit is passed over without keeping it: it costs itself and not the task. So is one that does not
+fit into memory, whether that shows while it arrives or when it is copied out. A length that Kapacitor
 cannot have meant (it writes at most 2**32 - 1, protobuf ends at 2**31 - 1) means that the two sides are out of step;
 there is no way back into step, so the reader is broken from there on. What came before is still given out.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from ._errors import FramingError
 from ._loops import pass_points, split
+from ._uncompiled import POINT_TAG
 
 LARGEST_MESSAGE = 2**31 - 1
 LONGEST_RUN = 1024
@@ -40,15 +42,17 @@ class PointRun:
 
 @dataclass(frozen=True, slots=True)
 class Oversized:
-    """A message that was passed over.
+    """A message that was passed over, or several points that follow each other.
 
     Attributes:
         size: its bytes.
         head: the first 2 of them at most, which tell its kind.
+        has_no_room: whether it was passed over since it does not fit into memory.
     """
 
     size: int
     head: bytes
+    has_no_room: bool = False
 
 
 class FrameReader:
@@ -92,13 +96,37 @@ class FrameReader:
             self._skipping -= passed
             data = data[passed:]
         if self._waiting:
-            self._waiting += data
-            if len(self._waiting) < self._wanted:
-                return []
-            data = bytes(self._waiting)
+            before = len(self._waiting)
+            try:
+                self._waiting += data
+                if len(self._waiting) < self._wanted:
+                    return []
+                data = bytes(self._waiting)
+            except MemoryError:
+                return self._give_up(data, before)
             self._waiting.clear()
         self._wanted = 0
         return self._cut(data)
+
+    def _give_up(self, data: bytes, before: int) -> list[PointRun | bytes | Oversized]:
+        """Pass over the message that waits, as it does not fit into memory.
+
+        Args:
+            data: what was read last.
+            before: bytes that had waited before it was read.
+
+        Returns:
+            The message, and those that are complete after it.
+        """
+        missing = max(0, self._wanted - before)
+        start = 1
+        while self._waiting[start - 1] > 0x7F:
+            start += 1
+        given_up = Oversized(self._wanted - start, bytes(self._waiting[start : start + 2]), has_no_room=True)
+        self._waiting = bytearray()
+        self._skipping = max(0, missing - len(data))
+        self._wanted = 0
+        return [given_up, *self._cut(data[missing:])]
 
     def _cut(self, data: bytes) -> list[PointRun | bytes | Oversized]:
         frames: list[PointRun | bytes | Oversized] = []
@@ -106,7 +134,10 @@ class FrameReader:
         while position < end:
             stop, count = pass_points(data, position, self._limit, LONGEST_RUN)
             if count:
-                frames.append(PointRun(data[position:stop], count))
+                try:
+                    frames.append(PointRun(data[position:stop], count))
+                except MemoryError:
+                    frames.append(Oversized(stop - position, POINT_TAG, has_no_room=True))
                 position = stop
                 continue
             size = data[position]
@@ -149,9 +180,35 @@ class FrameReader:
                 self._wanted = stop - position
                 return frames
             else:
-                frames.append(data[start:stop])
+                try:
+                    frames.append(data[start:stop])
+                except MemoryError:
+                    frames.append(Oversized(size, data[start : start + 2], has_no_room=True))
             position = stop
         return frames
+
+
+def one_by_one(frames: bytes) -> Iterator[bytes | Oversized]:
+    """Give the messages of a run, where there is no room for all of them at once.
+
+    Args:
+        frames: whole frames, as in a `PointRun`.
+    """
+    position = 0
+    while position < len(frames):
+        size = shift = 0
+        while True:
+            byte = frames[position]
+            position += 1
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        try:
+            yield frames[position : position + size]
+        except MemoryError:
+            yield Oversized(size, POINT_TAG, has_no_room=True)
+        position += size
 
 
 def apart(parts: Iterable[PointRun | bytes | Oversized]) -> Iterator[bytes | Oversized]:

@@ -16,6 +16,19 @@ _MOST_BYTES = 2**40
 _LARGEST_MESSAGE = 2**31 - 1
 
 
+def check_tick(seconds: object) -> None:
+    """Refuse a handler's `tick_seconds` that makes no sense.
+
+    Args:
+        seconds: the value; None for no ticks.
+
+    Raises:
+        DeclarationError: It is not a number of the range; the message has value and range.
+    """
+    if seconds is not None:
+        check_number("tick_seconds", seconds, LEAST_SECONDS, MOST_SECONDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of one conversation with Kapacitor, in points, bytes and seconds.

@@ -16,6 +16,7 @@ from ._errors import InitError, MalformedError, Rejected, SnapshotError
 from ._guard import Guard
 from ._handlers import BatchHandler, Context, FieldsHandler, Handler, RowsHandler, StreamHandler
 from ._life import LifeState, Said
+from ._limits import check_tick
 from ._log import place, told
 from ._loops import compiled
 from ._receiver import Request, Unusable
@@ -123,6 +124,7 @@ class Questions:
         assert self._factory is not None  # noqa: S101 - set before the first call
         guard.counters.groups = guard.counters.group_bytes = 0
         handler = self._factory(guard.context)
+        check_tick(getattr(handler, "tick_seconds", None))
         if isinstance(handler, FieldsHandler | RowsHandler):
             name = type(handler).__name__
             kind, more = (

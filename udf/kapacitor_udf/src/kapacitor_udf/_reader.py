@@ -21,6 +21,8 @@ _READ = 2**20
 # Seconds of rest after a read that brought several points. Kapacitor writes each point by itself and wakes a reader
 # that waits, which costs both sides more than the point does; what comes during the rest is read at once.
 _GATHERING = 0.001
+# Seconds to wait for memory.
+_NO_ROOM = 0.05
 _HANG_UP = getattr(select, "POLLRDHUP", 0)
 
 
@@ -121,7 +123,11 @@ class Reader:
             if self._descriptor not in ready or self._countdown.is_time_to_close:
                 return b""
         try:
-            return os.read(self._descriptor, _READ)
+            while True:
+                try:
+                    return os.read(self._descriptor, _READ)
+                except MemoryError:  # the handler may give some back
+                    time.sleep(_NO_ROOM)
         except OSError as error:
             self._log.say(f"cannot read from Kapacitor: {error}")
             return b""

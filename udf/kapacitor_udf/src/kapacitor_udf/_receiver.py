@@ -154,15 +154,7 @@ class Receiver:
                 self._points(message, units)
                 continue
             if isinstance(message, Oversized):
-                kind = _wire.kind(message.head)
-                units.append(
-                    Unusable(
-                        kind,
-                        "oversized",
-                        f"a message of kind {_named(kind)} has {message.size} bytes, "
-                        f"at most {self._largest_message} are accepted",
-                    )
-                )
+                units.append(self._unusable(message))
                 continue
             kind = _wire.kind(message)
             if kind == _wire.POINT:  # one that cannot be read, or it would have come in a run
@@ -187,6 +179,14 @@ class Receiver:
                     Unusable(kind, "unexpected", f"a message of {len(message)} bytes is of kind {_named(kind)}")
                 )
         return units
+
+    def _unusable(self, message: Oversized) -> Unusable:
+        """The unit for a message that was passed over."""
+        kind = _wire.kind(message.head)
+        what = f"a message of kind {_named(kind)} has {message.size} bytes"
+        if message.has_no_room:
+            return Unusable(kind, "undecodable", f"{what}, which do not fit into memory")
+        return Unusable(kind, "oversized", f"{what}, at most {self._largest_message} are accepted")
 
     def _points(self, run: PointRun, units: list[Unit]) -> None:
         batch = self._open

@@ -25,6 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from ._conversation import HUNG
 from ._counters import Counters
 from ._declaration import UDF
 from ._errors import InitError, ListenError
@@ -34,6 +35,7 @@ from ._log import Log
 from ._process import converse, divert_standard_descriptors
 from ._stderr import LineWriter
 
+_CODES = {1: "Init failed, or the stream broke", HUNG: "a call of its handler hung"}
 # Seconds beyond `Limits.drain` after which a child counts as hung.
 _GRACE = 1.0
 
@@ -149,6 +151,9 @@ class _Server:
             if os.WIFSIGNALED(status):
                 name = signal.Signals(os.WTERMSIG(status)).name
                 self._log.say(f"the process {child} of a connection was ended by {name}")
+            elif code := os.WEXITSTATUS(status):
+                why = _CODES.get(code, "by its handler's own doing")
+                self._log.say(f"the process {child} of a connection ended with code {code}: {why}")
 
     def _drain(self) -> None:
         self._listener.close()

@@ -109,7 +109,8 @@ class Relay:
         self._lines = _Lines(lines, 2)
         self._pipe, pipe = os.pipe()
         os.set_blocking(self._pipe, False)
-        with contextlib.suppress(OSError):  # more than this user may have
+        # Only Linux can do this, and it may be more than this user may have.
+        with contextlib.suppress(OSError, AttributeError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         for descriptor in (1, 2):
             os.dup2(pipe, descriptor)

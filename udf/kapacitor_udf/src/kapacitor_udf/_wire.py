@@ -65,8 +65,9 @@ def kind(message: bytes) -> int:
 def _request(message: bytes, member: str) -> Any:
     try:
         request = wire.Request.FromString(message)
-    except DecodeError as error:
-        raise MalformedError(f"a {member} message of {len(message)} bytes cannot be decoded: {error}") from error
+    except (DecodeError, MemoryError) as error:
+        why = str(error) or "it does not fit into memory"
+        raise MalformedError(f"a {member} message of {len(message)} bytes cannot be decoded: {why}") from error
     if request.WhichOneof("message") != member:
         found = request.WhichOneof("message")
         raise MalformedError(f"a message of {len(message)} bytes began as {member} and is {found}")
@@ -144,7 +145,10 @@ def decode_point(message: bytes) -> Point:
     Raises:
         MalformedError: The message cannot be understood.
     """
-    return to_point(_request(message, "point"))
+    try:
+        return to_point(_request(message, "point"))
+    except MemoryError as error:
+        raise MalformedError(f"a point message of {len(message)} bytes does not fit into memory") from error
 
 
 def to_point(point: Any) -> Point:

@@ -12,10 +12,12 @@ from . import _metrics
 from ._counters import Counters
 from ._data_steps import DataSteps
 from ._declaration import UDF
+from ._errors import DeclarationError
 from ._framing import PointRun
 from ._guard import Guard
 from ._handlers import BatchSink, PointSink
 from ._life import Life, LifeState, Said
+from ._limits import check_tick
 from ._log import Log
 from ._questions import Questions
 from ._receiver import RawBatch, Request, Unit
@@ -61,6 +63,7 @@ class Worker:
         self.sink: PointSink | BatchSink = self._guard.sink
         self.life: Life = self._guard.life
         self.calls: Calls = self._guard.calls
+        self._checked_tick: float | None = None
 
     @property
     def handler(self) -> Any:
@@ -75,7 +78,18 @@ class Worker:
     @property
     def tick_seconds(self) -> float | None:
         """How often the handler wants `tick` to be called, None if it does not."""
-        return getattr(self.handler, "tick_seconds", None) if self.life.state is LifeState.RUNNING else None
+        if self.life.state is not LifeState.RUNNING:
+            return None
+        every: float | None = getattr(self.handler, "tick_seconds", None)
+        if every is not None and every is not self._checked_tick:
+            try:
+                check_tick(every)
+            except DeclarationError as error:  # the handler has changed it since Init
+                why = f"{error}: tick is not called"
+                self._log.explain("tick_seconds", lambda: why)
+                return None
+            self._checked_tick = every
+        return every
 
     def steps(self, units: Iterable[Unit]) -> Iterator[None]:
         """Handle units in order, yielding after each step.
