@@ -17,6 +17,7 @@ from typing import Any
 from .build import Builder, Failed, Sources, Unfit, revision
 from .catalog import INFLUXDB_VERSIONS, KAPACITOR_VERSIONS, catalog
 from .engine import find
+from .owner import follow
 from .plan import BuildPlan, PlannedImage
 from .process import clock, stop_running
 from .schedule import Job, run_jobs
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
+        if options.command == "build" and options.owner:
+            follow(options.owner)
         plan = BuildPlan(
             catalog(options.influxdb_version, options.kapacitor_version),
             _given(options.base),
@@ -86,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     sources.add_argument("--cargo-registry", default="", metavar="URL", help="a mirror of crates.io, a sparse index")
     build.add_argument("--log-dir", type=Path, default=REPOSITORY / "build/images", metavar="DIR", help="[%(default)s]")
     build.add_argument("--jobs", type=int, default=_jobs(), metavar="N", help="images at a time [%(default)s here]")
+    build.add_argument("--owner", type=int, metavar="PID", help="end when this process ends")
     build.add_argument("--source", default="", metavar="URL", help="the label org.opencontainers.image.source")
     return parser
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -82,7 +83,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     versions that images/build.py is given, `repository` the folder that has it, and `engine`, if given, what an
     earlier plan returned as that, to save a look. Returns what `plan_images` does, and `engine` (the images that
     matter of those that the engine has), `sums` (file to SHA-256 of the archive), `arguments` (of images/build.py),
-    `found_bases` (the pulled images that ours are built on) and `recorded_hosts` (what the lock file says so far).
+    `found_bases` (the pulled images that ours are built on), `recorded_hosts` (what the lock file says so far) and
+    `controller` (the number of Ansible's process, with which a build on this machine ends).
     """
 
     TRANSFERS_FILES = False
@@ -120,6 +122,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result |= plan_images(request, engine, built)
         result |= {"sums": sums, "arguments": builder, "found_bases": bases, "recorded_hosts": hosts}
         result |= {"engine": known_images(request, engine, built), "changed": False}
+        # Actions run in a worker, which Ansible's own process has forked.
+        result["controller"] = os.getppid()
         return result
 
     def _archive(
