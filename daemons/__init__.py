@@ -1,5 +1,5 @@
-"""Real servers as processes of this machine, for tests and benchmarks; no containers.
+"""Real servers as processes of this machine, and runs of playbooks, for tests and benchmarks.
 
-`images` knows the images that scripts/test-images builds, `binaries` takes a program out of one, `daemon` runs it with
-its log, and `kapacitord`, `influxd` and `server` are the servers that there are.
+`images` knows the images that scripts/test-images builds, `binaries` takes a program out of one, and `daemon` runs it
+with its log. `kapacitord`, `influxd` and `server` are the servers. `playbook` runs ansible-playbook with its log.
 """

@@ -1,86 +1,20 @@
-"""Runs a playbook as a user would, and reads from its output what it did."""
+"""Runs a playbook as a user would, and asserts what it did."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+from daemons import playbook as runner
+from daemons.playbook import ANSIBLE_PLAYBOOK, ROOT, PlaybookRun
 
-_HEADING = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(?P<name>.*)\] \*+$")
-_OUTCOME = re.compile(r"^(?P<status>ok|changed|skipping|fatal|failed|rescued): \[(?P<host>[^\]\s]+)(?: -> [^\]]*)?\]")
-_RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>(?:\w+=\d+\s*)+)$")
-# A failed play's last words; the whole text is in the log.
-_TAIL_LINES = 60
+__all__ = ["ANSIBLE_PLAYBOOK", "ROOT", "RUN_TIMES", "PlayResult", "run_playbook"]
 
 
 @dataclass(frozen=True)
-class Recap:
-    """What `PLAY RECAP` counts for one host."""
-
-    ok: int = 0
-    changed: int = 0
-    unreachable: int = 0
-    failed: int = 0
-    skipped: int = 0
-    rescued: int = 0
-    ignored: int = 0
-
-
-@dataclass(frozen=True)
-class PlayResult:
-    """One run of ansible-playbook.
-
-    Attributes:
-        command: what was run.
-        returncode: 0 if every host passed.
-        output: standard output and standard error, as a user sees them, without colour.
-        log: the file that holds `output`.
-        recap: host to counts.
-        seconds: how long it took.
-    """
-
-    command: list[str]
-    returncode: int
-    output: str = field(repr=False)
-    log: Path
-    recap: Mapping[str, Recap] = field(default_factory=dict)
-    seconds: float = 0
-
-    @property
-    def changed(self) -> int:
-        """Number of changed tasks on all hosts."""
-        return sum(host.changed for host in self.recap.values())
-
-    @property
-    def changes(self) -> list[str]:
-        """`host: task` for each task that reported a change, once for each loop item."""
-        return [f"{host}: {task}" for task, status, host in self.outcomes() if status == "changed"]
-
-    @property
-    def text(self) -> str:
-        """The output with all white space made single: messages are wrapped and indented on a terminal."""
-        return " ".join(self.output.split())
-
-    def outcomes(self) -> Iterator[tuple[str, str, str]]:
-        """Each (task, status, host) in order of appearance."""
-        task = ""
-        for line in self.output.splitlines():
-            if heading := _HEADING.match(line):
-                task = heading["name"]
-            elif outcome := _OUTCOME.match(line):
-                yield task, outcome["status"], outcome["host"]
-
-    def tail(self) -> str:
-        """The last lines of the output, with where the rest is."""
-        return "\n".join([f"(all of it: {self.log})", *self.output.splitlines()[-_TAIL_LINES:]])
+class PlayResult(PlaybookRun):
+    """One run of ansible-playbook, with what tests assert of it."""
 
     def succeeded(self) -> PlayResult:
         """Itself, after asserting that every host passed."""
@@ -110,49 +44,10 @@ RUN_TIMES: list[str] = []
 """A line for each run of this session, in order: how long it took, whose it was, and its arguments."""
 
 
-def recap_of(output: str) -> dict[str, Recap]:
-    """Host to counts, from the lines after `PLAY RECAP`."""
-    hosts: dict[str, Recap] = {}
-    _, found, rest = output.partition("\nPLAY RECAP ")
-    for line in rest.splitlines() if found else ():
-        if match := _RECAP.match(line.strip()):
-            hosts[match["host"]] = Recap(
-                **{name: int(count) for name, count in (pair.split("=") for pair in match["counts"].split())}
-            )
-    return hosts
-
-
 def run_playbook(
     playbook: str, inventory: Path, log: Path, *args: str, env: Mapping[str, str] | None = None
 ) -> PlayResult:
-    """Runs `playbooks/<playbook>.yml` against an inventory, from the repository's root.
-
-    Args:
-        playbook: name without folder and suffix, or the path of another playbook.
-        inventory: folder or file.
-        log: where the output is written to, while it comes.
-        args: more arguments of ansible-playbook.
-        env: environment variables on top of this process's own.
-    """
-    path = playbook if playbook.endswith(".yml") else f"playbooks/{playbook}.yml"
-    command = [str(ANSIBLE_PLAYBOOK), "-i", str(inventory), path, *args]
-    environment = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"} | dict(env or {})
-    log.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    with log.open("wb") as file:
-        file.write(f"$ {' '.join(command)}\n".encode())
-        file.flush()
-        # No terminal and no input: a prompt must be an error, not a hang.
-        returncode = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
-    output = log.read_text(encoding="utf-8", errors="replace")
-    result = PlayResult(command, returncode, output, log, recap_of(output), time.monotonic() - started)
-    RUN_TIMES.append(f"{result.seconds:6.1f} s  {log.parent.name}  {' '.join(command[3:])}"[:120])
+    """Runs a playbook as `daemons.playbook.run_playbook` does, and notes how long it took."""
+    result = PlayResult(**vars(runner.run_playbook(playbook, inventory, log, *args, env=env)))
+    RUN_TIMES.append(f"{result.seconds:6.1f} s  {log.parent.name}  {' '.join(result.command[3:])}"[:120])
     return result

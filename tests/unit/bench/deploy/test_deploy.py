@@ -10,9 +10,10 @@ from rich.console import Console
 
 from bench.deploy import cli
 from bench.deploy.report import print_report, report
-from bench.deploy.run import ROOT, Run, changes, counts
+from bench.deploy.run import ROOT, Run, run_playbook
 from bench.deploy.stack import SERVICES, Stack, free_ports
 from bench.udf.errors import BenchError
+from daemons.playbook import PlaybookRun, recap_of
 
 TEMPLATE = ROOT / "inventory" / "local"
 NO_OP = Run(wall_s=20.0, processor_s=16.0, tasks=100, skipped=50, changed=0)
@@ -20,6 +21,14 @@ CHANGE = Run(30.0, 20.0, tasks=101, skipped=49, changed=2, changes=cli.PIPELINE_
 OTHER = Run(30.0, 20.0, tasks=101, skipped=49, changed=2, changes=(cli.PIPELINE_CHANGES[0], "kapacitor : Restart"))
 OUTPUT = """
 TASK [say : no recap : ok=9] ****
+ok: [host-a]
+
+TASK [pipelines : tasks | Ensure the task of each pipeline] ***
+changed: [host-a] => (item=printer)
+
+TASK [summary : Record the summary on the controller] ***
+changed: [host-a]
+
 PLAY RECAP *********
 host-a                     : ok=140  changed=2    unreachable=0    failed=0    skipped=61   rescued=0    ignored=0
 host-b                     : ok=3    changed=0    unreachable=0    failed=0    skipped=1    rescued=0    ignored=0
@@ -33,24 +42,18 @@ def variables(stack: Stack, name: str) -> dict[str, object]:
     return found
 
 
-def test_tasks_of_all_hosts_are_counted() -> None:
-    assert counts(OUTPUT) == (143, 62, 2)
+def test_a_run_counts_the_tasks_of_all_hosts_and_names_those_that_changed() -> None:
+    took = PlaybookRun([], 0, OUTPUT, Path("log"), recap_of(OUTPUT), seconds=20, processor_s=16)
+    assert Run.of(took) == Run(20, 16, tasks=143, skipped=62, changed=2, changes=cli.PIPELINE_CHANGES)
 
 
-def test_changed_tasks_are_known_by_name() -> None:
-    output = """
-TASK [pipelines : tasks | Ensure the task of each pipeline] ***
-changed: [localhost] => (item=printer)
-ok: [localhost] => (item=oven)
-
-TASK [summary : Record the summary on the controller] ***
-changed: [localhost]
-
-RUNNING HANDLER [kapacitor : Restart Kapacitor] ***
-skipping: [localhost]
-changed: [other -> localhost]
-"""
-    assert changes(output) == (*cli.PIPELINE_CHANGES, "kapacitor : Restart Kapacitor")
+def test_a_failed_playbook_ends_the_benchmark_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = PlaybookRun(["ansible-playbook"], 2, "fatal: [here]: it says why", tmp_path / "log")
+    monkeypatch.setattr("daemons.playbook.run_playbook", lambda *_: failed)
+    with pytest.raises(BenchError, match=r"exited 2[.] Fix: .*\n.*it says why"):
+        run_playbook("site", tmp_path, tmp_path / "log")
 
 
 def test_the_tasks_that_a_changed_pipeline_changes_are_there() -> None:
