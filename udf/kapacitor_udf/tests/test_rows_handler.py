@@ -189,6 +189,7 @@ def test_tags_of_one_value_together_are_not_confused(harness: Harness) -> None:
         ({}, 0),
         ({"other": "x"}, 0),
         ({"a": "text"}, 1),
+        ({"a": "", "b": ""}, 0),
         ({"a": True, "b": "x"}, 2),
         ({"a": math.nan, "b": -math.inf}, 2),
     ],

@@ -336,8 +336,8 @@ cdef class ColumnReader(PointReader):
         if self.added.find(data, begin, end) >= 0:
             return False
         column = self.wanted.find(data, begin, end)
-        if column < 0:
-            return True
+        if column < 0 or type == STRING and start == stop:
+            return True  # an empty text is a missing field, as an empty tag is a missing tag
         if type == DOUBLE:
             rank = IS_DOUBLE
             memcpy(&value, &bits, sizeof(value))

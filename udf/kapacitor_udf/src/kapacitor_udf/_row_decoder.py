@@ -94,7 +94,8 @@ class RowDecoder:
                 values.append(point.number(name))
             except Rejected:
                 values.append(math.nan)
-                unusable += name in point.fields
+                # A TICKscript cannot leave a field out, but make it an empty text.
+                unusable += point.fields.get(name, "") != ""
         return values, unusable
 
     def again(self) -> Iterator[Rows]:

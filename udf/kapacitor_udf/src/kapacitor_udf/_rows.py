@@ -60,7 +60,8 @@ class Rows(_Points):
         groups: the number of each point's group, int64, shape (n,); `RowsHandler.groups` tells which group it is.
         identities: a hash of all tags of each point, uint64, shape (n,); it depends on no order and is equal in all
             processes. To InfluxDB, points of one identity and time are the same point.
-        unusable: how many wanted fields were there and were not finite numbers, int64, shape (n,).
+        unusable: how many wanted fields were there and were not finite numbers, int64, shape (n,). An empty text counts
+            as a missing field.
         rejected: what `reject` gave up, one for each point.
     """
 
