@@ -1,0 +1,275 @@
+"""What a catch-up orders for which series, on a database in memory."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomaly.catchup.database import NEVER_NS, LateWindow, PipelineDatabase
+from anomaly.catchup.gaps import BucketCounts
+from anomaly.catchup.repair import RepairCounts, RepairOrder
+from anomaly.catchup.run import CaughtUp, default_lag_ns, repair_span
+from anomaly.influxdb.times import TimeRange
+from anomaly.models.model import Model
+from anomaly.pipeline import normalize
+from anomaly.scoring.feedback import Feedback
+from anomaly.windows.arrays import Key
+from anomaly.windows.series import SeriesWindows
+from tests.unit.anomaly import printers
+from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
+
+W = WINDOW_NS
+COUNT = 100
+SPAN = TimeRange(0, COUNT * W)
+SERIES = 4
+
+
+def key(number: int) -> Key:
+    return (f"printer-{number}",)
+
+
+class DatabaseDouble(PipelineDatabase):
+    """Some series, of which each window has a score.
+
+    Attributes:
+        begins: the begins of the scored windows of each series.
+        ends: how many windows each series has.
+        late: the windows that got late points.
+        opened: the open periods, and whether each is a silence.
+        closed: the closed silences.
+        joint: the notices that all series are silent, and whether each is open.
+        asked: the series whose windows were read; None where all were.
+        ended: the ends of notices that were written, by their begins.
+        withdrawn: the begins of notices that were removed.
+    """
+
+    def __init__(self) -> None:
+        samples = [printers.clean(30 + number, COUNT * printers.WINDOW) for number in range(SERIES)]
+        self.series = {key(number): printers.runs(printers.windows(each))[0] for number, each in enumerate(samples)}
+        self.begins = {each: set(range(0, COUNT * W, W)) for each in self.series}
+        self.ends = dict.fromkeys(self.series, COUNT)
+        self.late: list[LateWindow] = []
+        self.opened: list[tuple[Key, TimeRange, bool]] = []
+        self.closed: list[tuple[Key, TimeRange]] = []
+        self.joint: list[tuple[TimeRange, bool]] = []
+        self.asked: list[Key | None] = []
+        self.ended: dict[int, int] = {}
+        self.withdrawn: list[int] = []
+
+    def newest_ns(self, begin_ns: int) -> Mapping[Key, int]:
+        return {each: end * W - 1 for each, end in self.ends.items()}
+
+    def point_counts(self, span: TimeRange, bucket_ns: int) -> BucketCounts:
+        return dict.fromkeys(((each, 0) for each in self.series), COUNT)
+
+    def score_counts(self, span: TimeRange, bucket_ns: int) -> BucketCounts:
+        return {(each, 0): len(begins) for each, begins in self.begins.items()}
+
+    def scored_begins(self, key: Key | None, span: TimeRange) -> Mapping[Key, set[int]]:
+        return {each: begins for each, begins in self.begins.items() if key in (None, each)}
+
+    def windows(self, key: Key | None, span: TimeRange) -> Iterator[SeriesWindows]:
+        self.asked.append(key)
+        for each, series in self.series.items():
+            if key in (None, each):
+                last_ns = min(span.end_ns, self.ends[each] * W)
+                yield SeriesWindows(each, series.begin_ns, series.values, series.counts).where(
+                    np.asarray((series.begin_ns >= span.begin_ns) & (series.begin_ns < last_ns))
+                )
+
+    def is_scored(self, key: Key, span: TimeRange) -> bool:
+        return any(span.begin_ns <= begin < span.end_ns for begin in self.begins[key])
+
+    def first_score_ns(self, begin_ns: int) -> int | None:
+        return min((begin for each in self.begins.values() for begin in each if begin >= begin_ns), default=None)
+
+    def late_windows(self, span: TimeRange) -> Iterator[LateWindow]:
+        yield from (each for each in self.late if span.begin_ns <= each.begin_ns < span.end_ns)
+
+    def open_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
+        yield from self.opened
+
+    def closed_silences(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
+        yield from self.closed
+
+    def joint_silences(self, span: TimeRange) -> Iterator[tuple[TimeRange, bool]]:
+        yield from self.joint
+
+    def end_joint_silence(self, begin_ns: int, end_ns: int) -> None:
+        self.ended[begin_ns] = end_ns
+
+    def remove_joint_silence(self, begin_ns: int) -> None:
+        self.withdrawn.append(begin_ns)
+
+
+@pytest.fixture
+def database() -> DatabaseDouble:
+    return DatabaseDouble()
+
+
+@pytest.fixture
+def ordered(
+    model: Model, database: DatabaseDouble, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[Key, RepairOrder]]:
+    """Runs a catch-up that repairs nothing, and returns its orders."""
+    orders: dict[Key, RepairOrder] = {}
+
+    class RepairDouble:
+        def __init__(self, *arguments: Any, dry_run: bool) -> None:
+            order: RepairOrder = arguments[4]
+            orders[order.key] = order
+
+        def run(self) -> RepairCounts:
+            return RepairCounts()
+
+    monkeypatch.setattr("anomaly.catchup.run.SeriesRepair", RepairDouble)
+
+    def run(**more: Any) -> dict[Key, RepairOrder]:
+        repaired(model, database, **more)
+        return orders
+
+    return run
+
+
+def repaired(model: Model, database: DatabaseDouble, **more: Any) -> CaughtUp:
+    return repair_span(PIPELINE, database, lambda version: model, Feedback(PIPELINE), SPAN, **more)
+
+
+def lose(database: DatabaseDouble, number: int, first: int, last: int) -> set[int]:
+    """Removes the scores of a series' windows first <= number < last, and returns their begins."""
+    lost = set(range(first * W, last * W, W))
+    database.begins[key(number)] -= lost
+    return lost
+
+
+def test_nothing_is_ordered_where_every_window_has_its_score(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    assert ordered() == {}
+    assert database.asked == []
+
+
+def test_missing_windows_of_one_series_are_looked_for_in_that_series(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    lost = lose(database, 1, 20, 30)
+    assert {each: order.missing for each, order in ordered().items()} == {key(1): lost}
+    assert database.asked == [key(1)]
+
+
+def test_missing_windows_of_most_series_are_looked_for_at_once(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    lost = {key(number): lose(database, number, 20, 30 + number) for number in (0, 1, 3)}
+    assert {each: order.missing for each, order in ordered().items()} == lost
+    assert database.asked == [None]
+
+
+def test_the_last_window_of_a_silent_series_is_not_forgotten(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    database.ends[key(2)] = 60
+    lose(database, 2, 60, COUNT)
+    assert ordered() == {}
+    lost = lose(database, 2, 59, 60)
+    assert ordered()[key(2)].missing == lost
+
+
+def test_windows_with_late_points_are_scored_again_until_they_are_done(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    for number, (seen_ms, done_ms) in enumerate([(5, None), (5, 5), (6, 5), (4, 5)]):
+        database.late.append(LateWindow(key(0), (40 + number) * W, seen_ms, done_ms))
+    database.late.append(LateWindow(key(1), COUNT * W, 5, None))
+    # A clock that was set back makes the time at which a point was seen earlier.
+    assert {each: order.late for each, order in ordered().items()} == {key(0): {40 * W: 5, 42 * W: 6, 43 * W: 4}}
+
+
+def test_windows_with_late_points_before_the_first_score_are_scored(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    database.late = [LateWindow(key(0), -5 * W, 5, None)]
+    assert ordered() == {}
+    assert ordered(late_since_ns=-10 * W)[key(0)].late == {-5 * W: 5}
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "is_ordered"),
+    [
+        pytest.param(50, 50, True, id="data are back"),
+        pytest.param(50, COUNT, False, id="it lasts"),
+        pytest.param(-9_000, 50, True, id="it began before the stretch that is looked at"),
+    ],
+)
+def test_an_open_silence_is_doubtful_when_there_are_windows_after_its_begin(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]], first: int, end: int, is_ordered: bool
+) -> None:
+    silence = TimeRange(first * W, NEVER_NS)
+    database.opened = [(key(0), silence, True)]
+    if end == COUNT:
+        database.ends[key(0)] = first
+        lose(database, 0, first, COUNT)
+    assert {each: order.doubtful for each, order in ordered().items()} == ({key(0): (silence,)} if is_ordered else {})
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "is_ordered"),
+    [
+        pytest.param(40, 50, True, id="over for good"),
+        pytest.param(40, COUNT - 2, False, id="the UDF may go on with it"),
+        pytest.param(-10, 50, False, id="it began before the stretch that is looked at"),
+    ],
+)
+def test_a_period_that_was_left_open_is_doubtful_when_it_is_over(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]], first: int, end: int, is_ordered: bool
+) -> None:
+    period = TimeRange(first * W, end * W)
+    database.opened = [(key(0), period, False)]
+    assert (key(0) in ordered()) is is_ordered
+
+
+def test_a_closed_silence_is_doubtful_when_late_windows_in_it_have_scores(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    silence = TimeRange(40 * W, 60 * W)
+    database.closed = [(key(0), silence), (key(1), silence)]
+    assert ordered() == {}
+    database.late = [LateWindow(key(0), 50 * W, 5, 5), LateWindow(key(1), 60 * W, 5, 5)]
+    assert {each: order.doubtful for each, order in ordered().items()} == {key(0): (silence,)}
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_notice_that_all_are_silent_ends_with_the_first_window(
+    model: Model, database: DatabaseDouble, dry_run: bool
+) -> None:
+    for number in range(SERIES):
+        lose(database, number, 30, 50 + number)
+    database.ends = dict.fromkeys(database.series, 30)
+    database.joint = [
+        (TimeRange(30 * W, 40 * W), True),
+        (TimeRange(35 * W, 45 * W), False),
+        (TimeRange(36 * W, 50 * W), False),
+        (TimeRange(60 * W, 70 * W), True),
+        (TimeRange(COUNT * W, COUNT * W), True),
+    ]
+    counts = repaired(model, database, dry_run=dry_run).repaired
+    assert (counts.periods, counts.removed) == (2, 1)
+    assert database.ended == ({} if dry_run else {30 * W: 50 * W, 35 * W: 50 * W})
+    assert database.withdrawn == ([] if dry_run else [60 * W])
+
+
+@pytest.mark.parametrize(
+    ("window", "lateness", "seconds"),
+    [
+        pytest.param("10s", "10s", 60, id="at least a minute"),
+        pytest.param("1m", "1m", 180, id="lateness and two windows"),
+        pytest.param("1m", "30m", 1_920, id="a long lateness"),
+        pytest.param("1h", "5m", 7_500, id="long windows"),
+    ],
+)
+def test_a_catch_up_leaves_what_the_udf_may_still_score(window: str, lateness: str, seconds: int) -> None:
+    (pipeline,) = normalize(
+        [{**PIPELINE.as_dict(), "window": window, "lateness": lateness, "alerts": {}, "periods": {}}]
+    )
+    assert default_lag_ns(pipeline) == seconds * 1_000_000_000
