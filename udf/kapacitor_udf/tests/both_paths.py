@@ -95,7 +95,7 @@ def talk(handler: type, frames: bytes) -> tuple[list[Any], dict[str, Any]]:
     for data in (_peer.encode_init([], "task", "node"), frames):
         for _ in worker.steps(receiver.receive(data)):
             pass
-    out = _peer.data(_peer.responses(worker.sink.take())[1:])
+    out = _peer.data(_peer.responses(worker.emitted.take())[1:])
     differ = ("last_error", "groups", "group_bytes")
     counts = {name: count for name, count in counters.as_dict().items() if name not in differ}
     return [comparable(point) for point in out], counts

@@ -22,6 +22,7 @@ from kapacitor_udf import (
     _columns,
     _peer,
 )
+from kapacitor_udf._emitted import Emitted
 from kapacitor_udf.testing import Harness
 
 text = st.text(max_size=5)
@@ -50,7 +51,7 @@ def calls(draw: st.DrawFn) -> tuple[int, Any, Any, dict[str, Any]]:
 def by_objects(rows: int, heads: Any, times: Any, columns: Mapping[str, Any]) -> tuple[list[Any], int]:
     """What the general path makes of a call: the points, and how many were dropped."""
     counters = Counters()
-    sink = PointSink(counters)
+    sink = PointSink(Emitted(counters))
     for row in range(rows):
         head = heads if isinstance(heads, PointHead) else heads[row]
         fields = {name: each[row] if isinstance(each, list) else each for name, each in columns.items()}
@@ -65,7 +66,7 @@ def is_value(value: Any) -> bool:
 
 
 def decoded(sink: PointSink) -> list[Any]:
-    return [comparable(point) for point in _peer.data(_peer.responses(sink.take()))]
+    return [comparable(point) for point in _peer.data(_peer.responses(sink._emitted.take()))]
 
 
 @given(calls())
@@ -76,7 +77,7 @@ def test_any_rows_are_the_points_of_the_general_path(call: tuple[int, Any, Any, 
             patch.setattr(_columns, "PointWriter", loops.PointWriter)
             _columns._writer.cache_clear()
             counters = Counters()
-            sink = PointSink(counters)
+            sink = PointSink(Emitted(counters))
             sink.rows(*call[1:])
             assert decoded(sink) == expected, loops.__name__
             assert (counters.points_out, counters.dropped_points) == (len(expected), dropped)
@@ -88,11 +89,11 @@ def sink(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Poi
     monkeypatch.setattr(_columns, "PointWriter", request.param.PointWriter)
     _columns._writer.cache_clear()
     request.addfinalizer(_columns._writer.cache_clear)
-    return PointSink(Counters())
+    return PointSink(Emitted(Counters()))
 
 
 def points(sink: PointSink) -> list[Any]:
-    return _peer.data(_peer.responses(sink.take()))
+    return _peer.data(_peer.responses(sink._emitted.take()))
 
 
 HEAD = PointHead("score", {"host": "x", "zone": "é"}, ["host"])

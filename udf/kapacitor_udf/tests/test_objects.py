@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from both_paths import LOOPS, comparable
 from kapacitor_udf import BATCH, UDF, Batch, BatchHandler, BatchSink, Counters, Point, PointSink, _compiled, _peer
 from kapacitor_udf import wire_pb2 as wire
+from kapacitor_udf._emitted import Emitted
 from kapacitor_udf._varint import frame
 from kapacitor_udf._wire import decode_point, encode_point
 from kapacitor_udf.testing import Harness
@@ -72,13 +73,13 @@ def test_plain_points_are_decoded_as_protobuf_decodes_them(points: list[wire.Poi
 def emitted(point: Point, loops: Any) -> Any:
     """What a sink makes of a point: the point that Kapacitor gets, or an error, and what is counted."""
     counters = Counters()
-    sink = PointSink(counters)
+    sink = PointSink(Emitted(counters))
     sink._encoder = loops.PointEncoder()
     try:
         sink.point(point)
     except (TypeError, ValueError) as error:
         return type(error), str(error)
-    sent = [comparable(each) for each in _peer.data(_peer.responses(sink.take()))]
+    sent = [comparable(each) for each in _peer.data(_peer.responses(sink._emitted.take()))]
     return sent, counters.points_out, counters.dropped_points, counters.dropped_fields
 
 

@@ -554,6 +554,16 @@ def test_a_termination_ends_a_handler_that_is_stuck(program: Start) -> None:
     assert "points_received=3 points_in=1 points_out=1 unhandled=2" in udf.log()
 
 
+def test_a_thread_of_the_handler_that_emits_is_refused_with_a_sentence(program: Start) -> None:
+    udf = program("Threaded")
+    udf.start()
+    udf.send(point(1))
+    answer = udf.next_data().point
+    assert answer.fieldsString["error"].startswith("out was used in another thread than the one that calls the handler")
+    assert udf.end() == 0
+    assert "points_in=1 points_out=1" in udf.log()
+
+
 # The account
 
 

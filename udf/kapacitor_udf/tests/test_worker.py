@@ -101,7 +101,7 @@ def test_whatever_arrives_nothing_goes_out_that_takes_kapacitord_down(
     for each in frames:
         for _ in worker.steps(receiver.receive(each)):
             pass
-    found = peer.responses(worker.sink.take())
+    found = peer.responses(worker.emitted.take())
     data = peer.data(found)
     assert all(isinstance(each, Point if provides is STREAM else Batch) for each in data)
     if worker.life.state is LifeState.WAITING:

@@ -13,6 +13,7 @@ The modules in the order in which a point passes them. Only those that are marke
 - `_receiver`: sorts messages into units of work.
 - `_inbox`: the bounded queue between reading and handling.
 - `_handling`*: takes units, drives the worker, and writes results to `_output`*.
+- `_emitted`: what a task emits, until it is written.
 - `_worker`: hands units to `_data_steps` or `_questions`, which call the handler behind a `_guard`.
 - `_wire`: decodes and encodes messages, by `wire_pb2`, which is generated from `wire.proto`.
 - `_rows`, `_row_codec`, `_row_decoder`, `_group_numbers`, `_identity`: the fast path of a `FieldsHandler`, and of a

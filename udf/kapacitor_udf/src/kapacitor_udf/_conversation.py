@@ -120,7 +120,7 @@ class Conversation:
         Returns:
             The exit code: 0 after an end of input, 1 after a failed Init or a stream that was out of step.
         """
-        self._worker.calls.thread = threading.get_ident()
+        self._worker.take_thread()
         for name, target in (("reader", self._read_to_the_end), ("heartbeat", self._heartbeat.run)):
             threading.Thread(target=self._watched, args=(target,), name=f"kapacitor-{name}", daemon=True).start()
         try:

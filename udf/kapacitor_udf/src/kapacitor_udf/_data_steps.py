@@ -114,7 +114,7 @@ class DataSteps:
         encoded = codec.encode(rows, guard.handler.add_fields(rows))
         for rejected in rows.rejected:
             guard.failed(rejected, "add_fields")
-        sink.add(encoded.frames)
+        guard.emitted.add(encoded.frames)
         guard.counters.points_out += encoded.points
         guard.counters.dropped_fields += encoded.dropped_fields
         guard.counters.dropped_points += encoded.dropped_points

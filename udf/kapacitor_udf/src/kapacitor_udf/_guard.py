@@ -15,6 +15,7 @@ from typing import Any
 from ._counters import Counters
 from ._data import STREAM
 from ._declaration import UDF
+from ._emitted import Emitted
 from ._errors import MalformedError, Rejected
 from ._handlers import BatchSink, Context, PointSink
 from ._life import Life
@@ -34,7 +35,8 @@ class Guard:
         counters: where everything is counted.
         log: where trouble is told.
         life: the state of the task.
-        sink: what the handler emits into, and where answers go between its results.
+        emitted: what the handler has emitted, with the library's answers in between.
+        sink: what the handler emits into.
         handler: the handler, None until Init has made it.
         context: what the handler is made from, None until Init.
         calls: notes which of the handler's methods runs now.
@@ -55,7 +57,9 @@ class Guard:
         self.counters = counters
         self.log = log
         self.life = Life()
-        self.sink: PointSink | BatchSink = PointSink(counters) if udf.provides is STREAM else BatchSink(counters)
+        self.emitted = Emitted(counters)
+        sink: PointSink | BatchSink = PointSink(self.emitted) if udf.provides is STREAM else BatchSink(self.emitted)
+        self.sink = sink
         self.handler: Any = None
         self.context: Context | None = None
         self.calls = Calls()
@@ -74,7 +78,7 @@ class Guard:
             Whether it went well.
         """
         calls = self.calls
-        self.sink.mark()
+        self.emitted.mark()
         calls.number += 1
         calls.what = what
         try:
@@ -86,7 +90,7 @@ class Guard:
             calls.what = None
             if calls.is_child:
                 calls.end_child(what, error)
-            self.sink.rewind()
+            self.emitted.rewind()
             self.failed(error, what, counted)
             return False
         calls.what = None
@@ -119,7 +123,7 @@ class Guard:
 
     def unsent(self) -> bytes:
         """Return the frames of the steps before a call that has not returned; another thread may call this."""
-        return self.sink.before_mark() if self.calls.what in _EMITTING else b""
+        return self.emitted.before_mark() if self.calls.what in _EMITTING else b""
 
     def account(self) -> Counters:
         """Make the account of the end; another thread may call this while the handler is stuck.
@@ -129,7 +133,7 @@ class Guard:
         """
         taken = replace(self.counters, rejected=Counter(dict(self.counters.rejected)))
         if self.calls.what in _EMITTING:
-            taken.points_out, taken.batches_out = self.sink.marked
+            taken.points_out, taken.batches_out = self.emitted.marked
         taken.settle(self.udf.wants)
         return taken
 

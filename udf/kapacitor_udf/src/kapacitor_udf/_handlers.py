@@ -6,11 +6,13 @@ taking back what a failed step has emitted is a cut in a buffer. Handlers are ca
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._counters import Counters
 from ._data import Batch, FieldValue, Point
 from ._declaration import UDF
+from ._emitted import Emitted
 from ._errors import InitError
 from ._groups import MOST_BYTES
 from ._loops import PointEncoder
@@ -28,48 +30,13 @@ if TYPE_CHECKING:
 
 
 class _Sink:
-    """Collects encoded frames; those since a mark can be taken back."""
+    """A handler's side of what it emits."""
 
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
-        self._frames = bytearray()
+    def __init__(self, emitted: Emitted) -> None:
+        self._emitted = emitted
+        self._counters = emitted.counters
+        self._frames = emitted.frames
         self._encoder = PointEncoder()
-        self._marks = (0, 0, 0)
-
-    def mark(self) -> None:
-        """Begin a step: what it emits can be taken back."""
-        self._marks = (len(self._frames), self._counters.points_out, self._counters.batches_out)
-
-    @property
-    def marked(self) -> tuple[int, int]:
-        """The number of points and of batches that had been emitted at the mark."""
-        return self._marks[1:]
-
-    def before_mark(self) -> bytes:
-        """Return the frames that were emitted before the mark; another thread may call this during a step."""
-        return bytes(self._frames[: self._marks[0]])
-
-    def rewind(self) -> None:
-        """Take back what was emitted since the mark."""
-        length, self._counters.points_out, self._counters.batches_out = self._marks
-        del self._frames[length:]
-
-    def take(self) -> bytes:
-        """Return all frames so far, and forget them."""
-        frames = bytes(self._frames)
-        self._frames.clear()
-        return frames
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def add(self, frames: bytes) -> None:
-        """Append frames that were encoded elsewhere; the caller counts what is in them.
-
-        Args:
-            frames: whole frames.
-        """
-        self._frames += frames
 
 
 class PointSink(_Sink):
@@ -84,7 +51,10 @@ class PointSink(_Sink):
         Raises:
             TypeError: A value is of a type that cannot be sent; the message names it.
             ValueError: A value is outside of what can be sent; the message names it.
+            RuntimeError: This is another thread than the one that calls the handler.
         """
+        if get_ident() != self._emitted.thread:
+            self._emitted.check_thread()
         frame = self._encoder.encode(point)
         if frame is None:  # it is not plain: a value may be left out, or cannot be sent
             dropped: list[str] = []
@@ -116,7 +86,9 @@ class PointSink(_Sink):
         Raises:
             TypeError: A value is of a type that cannot be sent; the message names it.
             ValueError: Shapes differ, or a value cannot be sent; the message names it.
+            RuntimeError: This is another thread than the one that calls the handler.
         """
+        self._emitted.check_thread()
         from ._columns import encode_points
 
         encoded = encode_points(heads, times, columns)
@@ -138,7 +110,9 @@ class BatchSink(_Sink):
         Raises:
             TypeError: A value is of a type that cannot be sent; the message names it.
             ValueError: A value is outside of what can be sent; the message names it.
+            RuntimeError: This is another thread than the one that calls the handler.
         """
+        self._emitted.check_thread()
         dropped: list[str] = []
         frames, points = encode_batch(batch, dropped, self._encoder)
         self._counters.dropped_fields += len(dropped)

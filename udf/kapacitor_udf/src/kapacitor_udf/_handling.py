@@ -58,7 +58,7 @@ class HandlingLoop:
             counters.takes += bool(inbox.arrived)
             self.busy_since = time.monotonic()
             for _ in worker.steps(units):
-                if len(worker.sink) and self._is_flush_due():
+                if len(worker.emitted) and self._is_flush_due():
                     self._flush()
                 if self._countdown.is_time_to_close:
                     break
@@ -72,7 +72,7 @@ class HandlingLoop:
                 worker.tick()
             if inbox.empty:
                 self._flush()
-            if unanswered and not len(worker.sink):
+            if unanswered and not len(worker.emitted):
                 self._count_latency(unanswered)
             self.busy_since = None
             if worker.life.state is LifeState.FAILED:
@@ -92,9 +92,9 @@ class HandlingLoop:
         unanswered.clear()
 
     def _is_flush_due(self) -> bool:
-        return len(self._worker.sink) >= _BLOCK or time.monotonic() - self._output.written_at >= _LATEST_FLUSH
+        return len(self._worker.emitted) >= _BLOCK or time.monotonic() - self._output.written_at >= _LATEST_FLUSH
 
     def _flush(self) -> None:
-        frames = self._worker.sink.take()
+        frames = self._worker.emitted.take()
         if frames:
             self._output.write(frames)

@@ -82,7 +82,7 @@ class Questions:
     def _say(self, what: Said, frame: bytes) -> None:
         """Go on to the next state of life, and answer; an empty frame says nothing."""
         self._guard.life.says(what)
-        self._guard.sink.add(frame)
+        self._guard.emitted.add(frame)
 
     # Init
 

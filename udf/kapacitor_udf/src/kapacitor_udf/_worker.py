@@ -6,16 +6,17 @@ one `_guard`. Points that follow each other are gathered to micro-batches, which
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from threading import get_ident
 from typing import Any
 
 from . import _metrics
 from ._counters import Counters
 from ._data_steps import DataSteps
 from ._declaration import UDF
+from ._emitted import Emitted
 from ._errors import DeclarationError
 from ._framing import PointRun
 from ._guard import Guard
-from ._handlers import BatchSink, PointSink
 from ._life import Life, LifeState, Said
 from ._limits import check_tick
 from ._log import Log
@@ -32,7 +33,7 @@ class Worker:
 
     Attributes:
         udf: the declaration.
-        sink: the frames for Kapacitor.
+        emitted: the frames for Kapacitor.
         life: the state of the task.
         calls: notes which of the handler's methods runs now.
     """
@@ -60,7 +61,7 @@ class Worker:
         self._guard = Guard(udf, counters, log, on_error)
         self._data = DataSteps(self._guard)
         self._questions = Questions(self._guard, was_answered)
-        self.sink: PointSink | BatchSink = self._guard.sink
+        self.emitted: Emitted = self._guard.emitted
         self.life: Life = self._guard.life
         self.calls: Calls = self._guard.calls
         self._checked_tick: float | None = None
@@ -145,6 +146,10 @@ class Worker:
     def unsent(self) -> bytes:
         """Return the frames of the steps before the one that is stuck; another thread may call this."""
         return self._guard.unsent()
+
+    def take_thread(self) -> None:
+        """Note that this thread calls the handler from here on."""
+        self.calls.thread = self.emitted.thread = get_ident()
 
     def account(self) -> Counters:
         """Make the account of the end: settled counters; another thread may call this while the handler is stuck."""

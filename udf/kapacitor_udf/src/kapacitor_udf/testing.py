@@ -134,7 +134,7 @@ class Harness:
         return self._said()
 
     def _said(self) -> list[Any]:
-        responses = _peer.responses(self._worker.sink.take())
+        responses = _peer.responses(self._worker.emitted.take())
         if self._errors and self._strict:
             error = self._errors[0]
             self._errors.clear()

@@ -205,6 +205,22 @@ class Leaving(Echo):
         out.point(point)
 
 
+class Threaded(Echo):
+    """Emits each point, and a second one in a thread; tells what became of that."""
+
+    def point(self, point: Point, out: PointSink) -> None:
+        def emit() -> None:
+            try:
+                out.point(point)
+            except RuntimeError as error:
+                point.fields["error"] = str(error)
+
+        thread = threading.Thread(target=emit)
+        thread.start()
+        thread.join()
+        out.point(point)
+
+
 class Closing(Echo):
     """Says that it is closed."""
 
