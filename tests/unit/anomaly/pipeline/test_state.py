@@ -6,7 +6,7 @@ import pytest
 
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.pipeline.detectors import descriptions
-from anomaly.pipeline.state import most_series, process_bytes, series_bytes
+from anomaly.pipeline.state import described, most_series, process_bytes, series_bytes
 from tests.unit.anomaly.pipeline.test_validate import MINIMAL
 
 
@@ -29,6 +29,15 @@ def test_each_detector_has_an_estimate(detector: str) -> None:
 def test_as_many_series_fit_as_have_room() -> None:
     pipeline = one(memory="512MiB")
     assert most_series(pipeline) == 2**29 // series_bytes(pipeline)
+
+
+def test_people_are_told_what_series_need() -> None:
+    pipeline = one(memory="64MiB")
+    assert described(pipeline, 100) == "the state of 100 series needs about 6 MiB of the pipeline's memory, 64MiB"
+    assert described(pipeline, 2_000) == (
+        "warning: the state of 2,000 series needs about 116 MiB of the pipeline's memory, 64MiB: the UDF will forget "
+        "those that have been quiet longest: write such as memory: 145MiB, or split the pipeline"
+    )
 
 
 def test_a_process_needs_its_own_part_and_the_state() -> None:

@@ -77,6 +77,9 @@ def test_a_training_stores_and_promotes_a_version(desk: Desk) -> None:
     assert outcome.version == desk.store.current()
     assert outcome.path == desk.store.path / str(outcome.version)
     assert desk.said[-1] == f"model printer/{outcome.version} is stored in {outcome.path} and current"
+    assert any(
+        line.startswith("the state of 2 series needs about 1 MiB of the pipeline's memory") for line in desk.said
+    )
 
 
 def test_without_promotion_the_current_version_stays(desk: Desk) -> None:

@@ -16,7 +16,7 @@ from anomaly.influxdb.times import resolve_range, rfc3339
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.pipeline import Alerts, Pipeline
-from anomaly.pipeline.state import most_series, process_bytes, series_bytes
+from anomaly.pipeline.state import mebibytes, most_series, process_bytes, series_bytes
 from anomaly.severity.rarity import once_in
 
 _MISSING = {
@@ -121,17 +121,13 @@ def _context(pipeline: Pipeline, features: Sequence[str]) -> list[str]:
 def _memory(pipeline: Pipeline) -> list[str]:
     """Return lines about the state of the series: how many fit, and what more of them need."""
     each = series_bytes(pipeline)
-    needs = ", ".join(f"{count:,}: {_mebibytes(count * each)}" for count in (100, 1_000, 10_000))
+    needs = ", ".join(f"{count:,}: {mebibytes(count * each)}" for count in (100, 1_000, 10_000))
     return [
         f"memory       {pipeline.memory}: the state of about {most_series(pipeline):,} series",
         f"             about {-(-each // 1024):,} KiB for each series; {needs}",
-        f"             with a model its process needs at most some {_mebibytes(process_bytes(pipeline))}",
+        f"             with a model its process needs at most some {mebibytes(process_bytes(pipeline))}",
         f"             a series without points for {pipeline.forget} is forgotten",
     ]
-
-
-def _mebibytes(size: int) -> str:
-    return f"{-(-size // 2**20):,} MiB"
 
 
 def _fill(pipeline: Pipeline) -> list[str]:

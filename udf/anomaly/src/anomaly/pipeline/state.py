@@ -4,6 +4,7 @@ What a detector's followers take exactly, they say themselves (`bytes_per_series
 This is known before, on the controller too. A test compares the two.
 """
 
+from anomaly.pipeline.size import format_size
 from anomaly.pipeline.specification import Pipeline
 
 # What the followers of a detector keep of a series: bytes, and bytes for each feature. Measured with 6 features, and
@@ -38,6 +39,33 @@ def series_bytes(pipeline: Pipeline) -> int:
 def most_series(pipeline: Pipeline) -> int:
     """Return about how many series fit into a pipeline's `memory`."""
     return pipeline.memory_bytes // series_bytes(pipeline)
+
+
+def described(pipeline: Pipeline, series: int) -> str:
+    """Return a sentence about what the state of this many series needs, with a warning where `memory` is too small.
+
+    Args:
+        pipeline: the pipeline.
+        series: their number.
+    """
+    needed = series * series_bytes(pipeline)
+    need = f"the state of {series:,} series needs about {mebibytes(needed)} of the pipeline's memory, {pipeline.memory}"
+    if needed <= pipeline.memory_bytes:
+        return need
+    enough = format_size(-(-needed * 5 // 4 // 2**20) * 2**20)
+    return (
+        f"warning: {need}: the UDF will forget those that have been quiet longest: write such as memory: {enough}, or "
+        "split the pipeline"
+    )
+
+
+def mebibytes(size: int) -> str:
+    """Return a size for people, rounded up to MiB.
+
+    Args:
+        size: bytes.
+    """
+    return f"{-(-size // 2**20):,} MiB"
 
 
 def process_bytes(pipeline: Pipeline) -> int:

@@ -26,6 +26,7 @@ from anomaly.models.manifest import (
 )
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
+from anomaly.pipeline.state import described
 from anomaly.refusal import Refused
 from anomaly.scoring.feedback import Feedback, Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
@@ -170,6 +171,7 @@ class _Training:
                 f"{int(excluded.sum())} windows are left out: they are marked as maintenance or as true anomalies"
             )
         windows = history.windows.where(~excluded)
+        self._progress.say(described(self._pipeline, len(windows.keys)))
         trained = train(
             self._pipeline,
             windows,
