@@ -51,7 +51,7 @@ class Picky(StreamHandler[PointSink]):
         self.seen = int(data)
 
 
-def picky(**more: Any) -> UDF:
+def picky(**more: Any) -> UDF[Any]:
     return UDF(wants=STREAM, provides=STREAM, handler=Picky, name="picky", **more)
 
 

@@ -11,6 +11,7 @@ from kapacitor_udf import (
     STREAM,
     STRING,
     UDF,
+    BatchHandler,
     DeclarationError,
     InitError,
     Metrics,
@@ -22,8 +23,8 @@ from kapacitor_udf import (
 from kapacitor_udf._declaration import Call
 
 
-def udf(*options: Option) -> UDF:
-    return UDF(wants=STREAM, provides=STREAM, handler=print, options=options)
+def udf(*options: Option) -> UDF[Any]:
+    return UDF(wants=STREAM, provides=STREAM, handler=StreamHandler, options=options)
 
 
 def call(name: str, *values: tuple[ValueType, Any]) -> Call:
@@ -134,10 +135,10 @@ def test_a_huge_value_is_shown_shortened() -> None:
         (lambda: Metrics(every="1"), "metrics every is '1'"),  # type: ignore[arg-type]
         (lambda: UDF(wants=STREAM, provides=STREAM, handler=ticking(0)), "tick_seconds is 0, expected a number"),
         (lambda: UDF(wants=STREAM, provides=STREAM, handler=ticking("1")), "tick_seconds is '1'"),
-        (lambda: UDF(wants="stream", provides=BATCH, handler=print), "wants is 'stream'"),  # type: ignore[arg-type]
-        (lambda: UDF(wants=BATCH, provides=1, handler=print), "provides is 1"),  # type: ignore[arg-type]
+        (lambda: UDF(wants="stream", provides=BATCH, handler=StreamHandler), "wants is 'stream'"),  # type: ignore[call-overload]
+        (lambda: UDF(wants=BATCH, provides=1, handler=BatchHandler), "provides is 1"),  # type: ignore[call-overload]
         (lambda: UDF(wants=BATCH, provides=BATCH, handler="a.b.C"), "handler is 'a.b.C'; name it like"),
-        (lambda: UDF(wants=BATCH, provides=BATCH, handler=3), "handler is 3"),  # type: ignore[arg-type]
+        (lambda: UDF(wants=BATCH, provides=BATCH, handler=3), "handler is 3"),  # type: ignore[call-overload]
     ],
 )
 def test_a_declaration_that_cannot_work_is_refused(make: Any, says: str) -> None:

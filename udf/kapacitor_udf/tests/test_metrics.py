@@ -43,7 +43,7 @@ class Batches(BatchHandler[BatchSink]):
         out.batch(batch)
 
 
-def picky(**more: Any) -> UDF:
+def picky(**more: Any) -> UDF[Any]:
     return UDF(wants=STREAM, provides=STREAM, handler=Picky, name="picky", metrics=Metrics(**more))
 
 

@@ -462,7 +462,7 @@ def test_any_call_that_hangs_ends_the_process(program: Start, method: str, reque
     assert udf.process.wait(WAIT) == HUNG
 
 
-def program_udf() -> UDF:
+def program_udf() -> UDF[Any]:
     """What the program of HangingElsewhere declares, with a snapshot that it would restore."""
 
     class Remembering(StreamHandler[PointSink]):

@@ -127,7 +127,7 @@ def test_a_restore_that_raises_leaves_a_new_handler() -> None:
         def snapshot(self) -> bytes:
             return b"letters"
 
-    def udf(handler: Any) -> UDF:
+    def udf(handler: Any) -> UDF[Any]:
         return UDF(wants=STREAM, provides=STREAM, handler=handler, name="same")
 
     with Harness(udf(Letters)) as harness:

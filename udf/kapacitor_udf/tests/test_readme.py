@@ -11,10 +11,10 @@ from kapacitor_udf.testing import Harness
 README = Path(__file__).parents[1] / "README.md"
 
 
-def declared(begins: str, monkeypatch: Any) -> UDF:
+def declared(begins: str, monkeypatch: Any) -> UDF[Any]:
     """What the program of the README that begins with this comment would run."""
     (code,) = re.findall(rf"```python\n(# {begins}.*?)```", README.read_text(), re.S)
-    found: list[UDF] = []
+    found: list[UDF[Any]] = []
     monkeypatch.setattr(kapacitor_udf, "run", found.append)
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102 - our own README
     (udf,) = found

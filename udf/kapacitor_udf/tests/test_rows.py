@@ -107,12 +107,12 @@ def loops(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
         yield request.param
 
 
-def udf(handler: Any, wants: Any = STREAM, provides: Any = STREAM) -> UDF:
+def udf(handler: Any, wants: Any = STREAM, provides: Any = STREAM) -> UDF[Any]:
     return UDF(wants=wants, provides=provides, handler=handler, name="fast")
 
 
 @pytest.fixture
-def harness(loops: ModuleType) -> Iterator[Harness]:
+def harness(loops: ModuleType) -> Iterator[Harness[Any]]:
     with Harness(udf(Scores), strict=False) as harness:
         yield harness
 
@@ -121,14 +121,14 @@ def point(time: int, host: str = "x", **fields: Any) -> Point:
     return Point(time, fields, {"host": host}, "cpu", ["host"], group=f"host={host}")
 
 
-def test_fields_are_added_to_the_point_that_came(harness: Harness) -> None:
+def test_fields_are_added_to_the_point_that_came(harness: Harness[Any]) -> None:
     (out,) = harness.point(point(5, a=1.5, b=2, text="ü", flag=False))
     added: dict[str, Any] = {"score": 3.5, "rank": 0, "high": False, "word": "w2"}
     assert out == point(5, a=1.5, b=2, text="ü", flag=False, **added)
     assert [type(out.fields[name]) for name in added] == [float, int, bool, str]
 
 
-def test_what_has_arrived_is_handled_at_once_with_a_number_for_each_group(harness: Harness) -> None:
+def test_what_has_arrived_is_handled_at_once_with_a_number_for_each_group(harness: Harness[Any]) -> None:
     out = harness.feed([point(n, host, a=n, b=0) for n, host in enumerate("xyxzy")])
     assert harness.handler.sizes == [5]
     assert [each.fields["rank"] for each in out] == [0, 1, 0, 2, 1]
@@ -136,13 +136,13 @@ def test_what_has_arrived_is_handled_at_once_with_a_number_for_each_group(harnes
     assert harness.handler.groups.key(1) == "host=y"
 
 
-def test_a_tag_may_be_of_any_length(harness: Harness) -> None:
+def test_a_tag_may_be_of_any_length(harness: Harness[Any]) -> None:
     hosts = ["é" * 10**6, "é" * 10**6 + "e", "é" * 10**6]
     out = harness.feed([point(n, host, a=n, b=0) for n, host in enumerate(hosts)])
     assert [(each.tags["host"], each.fields["rank"]) for each in out] == list(zip(hosts, [0, 1, 0], strict=True))
 
 
-def test_a_field_that_the_point_has_is_replaced(harness: Harness) -> None:
+def test_a_field_that_the_point_has_is_replaced(harness: Harness[Any]) -> None:
     out = harness.feed([point(1, a=1, b=1), point(2, a=1, b=2, score=True), point(3, a=1, b=3)])
     assert [each.fields["score"] for each in out] == [2, 3, 4]
 
@@ -159,7 +159,9 @@ def test_a_field_that_the_point_has_is_replaced(harness: Harness) -> None:
         ({"a": 200.0, "b": 1}, "too much"),
     ],
 )
-def test_a_bad_point_costs_itself_only_and_is_explained(harness: Harness, bad: dict[str, Any], reason: str) -> None:
+def test_a_bad_point_costs_itself_only_and_is_explained(
+    harness: Harness[Any], bad: dict[str, Any], reason: str
+) -> None:
     out = harness.feed([point(1, a=1, b=1), point(2, **bad), point(3, a=3, b=3), point(4, a=5, b="x" * 10**6, c=1)])
     assert [(each.time, each.fields["score"]) for each in out] == [(1, 2), (3, 6)]
     assert harness.counters.rejected == Counter([reason, "not a number"])
@@ -167,21 +169,21 @@ def test_a_bad_point_costs_itself_only_and_is_explained(harness: Harness, bad: d
     assert len(harness.log) == len(harness.counters.rejected)
 
 
-def test_an_undecodable_point_costs_itself_only(harness: Harness) -> None:
+def test_an_undecodable_point_costs_itself_only(harness: Harness[Any]) -> None:
     good = peer.encode_point(point(1, a=1, b=1, text="ZZZZ"))
     out = peer.data(harness._talk(good + good.replace(b"ZZZZ", b"\xff\xfe\xfd\xfc") + good))
     assert len(out) == 2
     assert harness.counters.undecodable == 1
 
 
-def test_rows_may_be_dropped(harness: Harness) -> None:
+def test_rows_may_be_dropped(harness: Harness[Any]) -> None:
     assert [each.time for each in harness.feed([point(1, a=100, b=1), point(2, a=1, b=1)])] == [2]
     assert harness.feed([point(1, a=100, b=1)]) == []
     assert harness.counters.rejected == {}
     assert harness.counters.points_out == 1
 
 
-def test_an_own_field_that_is_not_finite_is_left_out(harness: Harness) -> None:
+def test_an_own_field_that_is_not_finite_is_left_out(harness: Harness[Any]) -> None:
     (out,) = harness.point(point(1, a=1, b=1, c=float("nan")))
     assert "c" not in out.fields
     assert harness.counters.dropped_fields == 1
@@ -196,7 +198,7 @@ def test_unknown_fields_pass_through_the_compiled_part() -> None:
         assert response.point.fieldsDouble["score"] == 3
 
 
-def test_the_arrays_are_not_for_writing(harness: Harness) -> None:
+def test_the_arrays_are_not_for_writing(harness: Harness[Any]) -> None:
     def add_fields(rows: FieldRows) -> dict[str, Any]:
         rows.values[0] = 5
         return {}
@@ -316,7 +318,7 @@ class Counts(FieldsHandler):
         return {"count": counted}
 
 
-def count(harness: Harness, *hosts: str) -> list[Any]:
+def count(harness: Harness[Any], *hosts: str) -> list[Any]:
     return [each.fields["count"] for each in harness.feed([point(1, host, a=1) for host in hosts])]
 
 
@@ -421,7 +423,7 @@ def declared(*args: Any) -> Any:
         (udf(declared([], {"x": complex})), "adds: field 'x' is <class 'complex'>, expected float, int, str or bool"),
     ],
 )
-def test_what_cannot_work_is_told_at_init(declaration: UDF, says: str) -> None:
+def test_what_cannot_work_is_told_at_init(declaration: UDF[Any], says: str) -> None:
     with pytest.raises(InitError, match=says):
         Harness(declaration)
 

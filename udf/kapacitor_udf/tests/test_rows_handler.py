@@ -139,12 +139,12 @@ def loops(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
         yield request.param
 
 
-def udf(handler: Any, wants: Any = STREAM, provides: Any = STREAM) -> UDF:
+def udf(handler: Any, wants: Any = STREAM, provides: Any = STREAM) -> UDF[Any]:
     return UDF(wants=wants, provides=provides, handler=handler, name="rows")
 
 
 @pytest.fixture
-def harness(loops: ModuleType) -> Iterator[Harness]:
+def harness(loops: ModuleType) -> Iterator[Harness[Any]]:
     with Harness(udf(Sums), strict=False) as harness:
         yield harness
 
@@ -153,13 +153,13 @@ def point(time: int, host: str = "x", **fields: Any) -> Point:
     return Point(time, fields, {"host": host, "unit": "u"}, "cpu", [], group="")
 
 
-def test_what_has_arrived_is_handled_at_once_and_not_emitted_again(harness: Harness) -> None:
+def test_what_has_arrived_is_handled_at_once_and_not_emitted_again(harness: Harness[Any]) -> None:
     (out,) = harness.feed([point(1, a=1.5, b=2), point(2, a=2), point(3, "y", a=4, text="ü")])
     assert out == Point(3, {"sum": 7.5}, dimensions=[])
     assert (harness.counters.points_in, harness.counters.points_out) == (3, 1)
 
 
-def test_a_row_holds_time_fields_group_and_identity(harness: Harness) -> None:
+def test_a_row_holds_time_fields_group_and_identity(harness: Harness[Any]) -> None:
     harness.feed([point(-5, a=1.5, b=2), point(2**62, "y", b=2**60, a=-1)])
     (rows,) = harness.handler.seen
     assert rows.times.tolist() == [-5, 2**62]
@@ -169,7 +169,7 @@ def test_a_row_holds_time_fields_group_and_identity(harness: Harness) -> None:
     assert len(rows) == 2
 
 
-def test_points_are_grouped_by_the_wanted_tags_alone(harness: Harness) -> None:
+def test_points_are_grouped_by_the_wanted_tags_alone(harness: Harness[Any]) -> None:
     tags = [{"host": "x"}, {"zone": "x"}, {"host": "x", "other": "y"}, {}, {"host": "x", "zone": "x"}, {"host": ""}]
     harness.feed([Point(1, {"a": 1}, each, "cpu", ["other"], group=f"g{n}") for n, each in enumerate(tags)])
     (rows,) = harness.handler.seen
@@ -177,7 +177,7 @@ def test_points_are_grouped_by_the_wanted_tags_alone(harness: Harness) -> None:
     assert list(harness.handler.groups) == [(("x", ""), 0), (("", "x"), 1), (("", ""), 2), (("x", "x"), 3)]
 
 
-def test_tags_of_one_value_together_are_not_confused(harness: Harness) -> None:
+def test_tags_of_one_value_together_are_not_confused(harness: Harness[Any]) -> None:
     tags = [{"host": "ab", "zone": "c"}, {"host": "a", "zone": "bc"}, {"host": "é" * 10**5, "zone": "c"}]
     harness.feed([Point(1, {"a": 1}, each) for each in tags])
     assert [key for key, _ in harness.handler.groups] == [("ab", "c"), ("a", "bc"), ("é" * 10**5, "c")]
@@ -194,7 +194,7 @@ def test_tags_of_one_value_together_are_not_confused(harness: Harness) -> None:
         ({"a": math.nan, "b": -math.inf}, 2),
     ],
 )
-def test_a_field_that_is_no_number_is_nan_and_counted(harness: Harness, fields: Any, unusable: int) -> None:
+def test_a_field_that_is_no_number_is_nan_and_counted(harness: Harness[Any], fields: Any, unusable: int) -> None:
     harness.feed([Point(1, {"c": 1, **fields})])
     (rows,) = harness.handler.seen
     assert np.isnan(rows.values).all()
@@ -202,26 +202,26 @@ def test_a_field_that_is_no_number_is_nan_and_counted(harness: Harness, fields: 
     assert harness.counters.rejected == {}
 
 
-def test_a_string_beside_floats_does_not_cost_the_point(harness: Harness) -> None:
+def test_a_string_beside_floats_does_not_cost_the_point(harness: Harness[Any]) -> None:
     harness.feed([point(1, a=1, b="off")])
     np.testing.assert_array_equal(harness.handler.seen[0].values, [[1, np.nan]])
 
 
-def test_a_bad_point_costs_itself_only(harness: Harness) -> None:
+def test_a_bad_point_costs_itself_only(harness: Harness[Any]) -> None:
     out = harness.feed([point(1, a=1), point(2, a=2, b=13), point(3, a=4, b=200), point(4, a=8)])
     assert [(each.time, each.fields["sum"]) for each in out] == [(1, 1), (3, 4), (4, 8)]
     assert harness.counters.rejected == Counter({"KeyError in rows": 1, "too much": 1})
     assert (harness.counters.points_in, harness.counters.points_out) == (4, 3)
 
 
-def test_an_undecodable_point_costs_itself_only(harness: Harness) -> None:
+def test_an_undecodable_point_costs_itself_only(harness: Harness[Any]) -> None:
     good = peer.encode_point(point(1, a=1, text="ZZZZ"))
     harness._talk(good + good.replace(b"ZZZZ", b"\xff\xfe\xfd\xfc") + good)
     assert [len(rows) for rows in harness.handler.seen] == [2]
     assert (harness.counters.undecodable, harness.counters.points_in) == (1, 2)
 
 
-def test_the_arrays_are_not_for_writing(harness: Harness) -> None:
+def test_the_arrays_are_not_for_writing(harness: Harness[Any]) -> None:
     harness.feed([point(1, a=1)])
     (rows,) = harness.handler.seen
     for array in (rows.times, rows.values, rows.groups, rows.identities, rows.unusable):
@@ -246,7 +246,7 @@ def test_no_fields_and_no_tags_make_rows_of_one_group(loops: ModuleType) -> None
 # Groups
 
 
-def test_the_handler_is_told_which_groups_make_room(harness: Harness) -> None:
+def test_the_handler_is_told_which_groups_make_room(harness: Harness[Any]) -> None:
     for n in range(10):
         harness.feed([point(1, f"h{n}", a=1)])
     out = harness.feed([point(1, "h0", a=1), point(2, "h10", a=1)])
@@ -269,7 +269,7 @@ def test_a_handler_that_raises_when_it_is_told_loses_the_groups_nevertheless(loo
         assert len(harness.handler.groups) == 1
 
 
-def test_a_number_that_was_forgotten_is_given_to_a_new_group(harness: Harness) -> None:
+def test_a_number_that_was_forgotten_is_given_to_a_new_group(harness: Harness[Any]) -> None:
     harness.feed([point(1, "a", a=1), point(1, "b", a=1)])
     groups = harness.handler.groups
     state = groups.state((), float, -1)
@@ -347,7 +347,7 @@ def careless(context: Context) -> RowsHandler:
         (udf(declared([], ["a", "a"])), r"tags is \['a', 'a'\], expected a list of different names"),
     ],
 )
-def test_what_cannot_work_is_told_at_init(declaration: UDF, says: str) -> None:
+def test_what_cannot_work_is_told_at_init(declaration: UDF[Any], says: str) -> None:
     with pytest.raises(InitError, match=says):
         Harness(declaration)
 

@@ -8,7 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapacitor_udf import BATCH, BOOL, DOUBLE, DURATION, INT, STREAM, STRING, UDF, Batch, Option, Point, Rejected
+from kapacitor_udf import (
+    BATCH,
+    BOOL,
+    DOUBLE,
+    DURATION,
+    INT,
+    STREAM,
+    STRING,
+    UDF,
+    Batch,
+    Option,
+    Point,
+    Rejected,
+    StreamHandler,
+)
 from kapacitor_udf import _peer as peer
 from kapacitor_udf import _wire as wire_module
 from kapacitor_udf import wire_pb2 as wire
@@ -138,7 +152,7 @@ def test_no_kind() -> None:
 
 @given(st.sampled_from([None, "", "no"]), st.binary(max_size=5), int64)
 def test_no_response_is_empty(error: str | None, snapshot: bytes, time: int) -> None:
-    udf = UDF(wants=STREAM, provides=BATCH, handler=print)
+    udf = UDF(wants=STREAM, provides=BATCH, handler=StreamHandler)
     for encoded in (
         wire_module.encode_info(udf),
         wire_module.encode_init(error),
@@ -153,7 +167,7 @@ def test_no_response_is_empty(error: str | None, snapshot: bytes, time: int) -> 
 def test_info_tells_edges_and_option_types() -> None:
     options = [Option("a", STRING), Option("b", DOUBLE, INT, BOOL, default=None), Option("c", DURATION, repeat=True)]
     (response,) = peer.responses(
-        wire_module.encode_info(UDF(wants=STREAM, provides=BATCH, handler=print, options=options))
+        wire_module.encode_info(UDF(wants=STREAM, provides=BATCH, handler=StreamHandler, options=options))
     )
     info = response.info
     assert (info.wants, info.provides) == (wire.STREAM, wire.BATCH)

@@ -31,7 +31,7 @@ def models(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
-def harness(**more: Any) -> Harness:
+def harness(**more: Any) -> Harness[Any]:
     return Harness(declaration(), options={"spec": canonical_json(PIPELINE)}, **more)
 
 

@@ -19,6 +19,7 @@ with the stack of the call. Whoever ends it, the account of what became of the d
 import os
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from . import _wire
 from ._countdown import Countdown
@@ -52,7 +53,7 @@ class Conversation:
 
     def __init__(
         self,
-        udf: UDF,
+        udf: UDF[Any],
         *,
         input: int,  # the descriptors' own words
         output: int,

@@ -5,9 +5,10 @@ Nothing here knows the protocol; `_wire` makes these objects from messages, and 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING, Final
 
 from ._errors import Rejected
 
@@ -21,8 +22,8 @@ class EdgeType(Enum):
     BATCH = 1
 
 
-STREAM = EdgeType.STREAM
-BATCH = EdgeType.BATCH
+STREAM: Final = EdgeType.STREAM
+BATCH: Final = EdgeType.BATCH
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ class Point:
 
     Attributes:
         time: nanoseconds since the epoch.
-        fields: values by name, of the type that Kapacitor sent.
+        fields: values by name, of the type that Kapacitor sent; a dict that is given is kept as it is.
         tags: values by name.
         name: the measurement.
         dimensions: the tags that Kapacitor groups by; it groups an emitted point by these anew.
@@ -50,6 +51,21 @@ class Point:
     group: str = ""
     database: str = ""
     retention_policy: str = ""
+
+    if TYPE_CHECKING:
+        # A dict of floats is a mapping to values of fields, but it is not a dict of them.
+        def __init__(
+            self,
+            time: int,
+            fields: Mapping[str, FieldValue],
+            tags: dict[str, str] = ...,
+            name: str = "",
+            dimensions: Sequence[str] = (),
+            by_name: bool = False,
+            group: str = "",
+            database: str = "",
+            retention_policy: str = "",
+        ) -> None: ...
 
     def number(self, name: str) -> float:
         """Return a numeric field as a float.

@@ -11,11 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from ._data import EdgeType
+from ._data import Batch, EdgeType, Point
 from ._errors import DeclarationError, InitError, check_number
 from ._limits import LEAST_SECONDS, MOST_SECONDS, check_tick
+
+if TYPE_CHECKING:
+    from ._handlers import BatchHandler, BatchSink, Context, FieldsHandler, PointSink, RowsHandler, StreamHandler
 
 _REQUIRED: Any = object()
 # Names that a TICKscript can call as a method.
@@ -196,8 +199,11 @@ class Metrics:
         check_number("metrics every", self.every, LEAST_SECONDS, MOST_SECONDS)
 
 
-class UDF:
-    """The declaration of a user-defined function.
+D = TypeVar("D", Point, Batch)
+
+
+class UDF(Generic[D]):
+    """The declaration of a user-defined function that emits D: points or batches.
 
     Attributes:
         wants: the kind of data that it takes, STREAM or BATCH.
@@ -207,6 +213,68 @@ class UDF:
         name: its name in messages and metrics.
         metrics: how it emits its own numbers, None if it does not.
     """
+
+    # A type checker sees which handlers fit the edges, and what such a UDF emits. If the edges are not literals, it can
+    # judge a handler's name only.
+    @overload
+    def __init__(
+        self: "UDF[Point]",
+        *,
+        wants: Literal[EdgeType.STREAM],
+        provides: Literal[EdgeType.STREAM],
+        handler: "str | Callable[[Context], StreamHandler[PointSink] | FieldsHandler | RowsHandler]",
+        options: Iterable[Option] = (),
+        name: str = "udf",
+        metrics: Metrics | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "UDF[Batch]",
+        *,
+        wants: Literal[EdgeType.STREAM],
+        provides: Literal[EdgeType.BATCH],
+        handler: "str | Callable[[Context], StreamHandler[BatchSink]]",
+        options: Iterable[Option] = (),
+        name: str = "udf",
+        metrics: Metrics | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "UDF[Point]",
+        *,
+        wants: Literal[EdgeType.BATCH],
+        provides: Literal[EdgeType.STREAM],
+        handler: "str | Callable[[Context], BatchHandler[PointSink]]",
+        options: Iterable[Option] = (),
+        name: str = "udf",
+        metrics: Metrics | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "UDF[Batch]",
+        *,
+        wants: Literal[EdgeType.BATCH],
+        provides: Literal[EdgeType.BATCH],
+        handler: "str | Callable[[Context], BatchHandler[BatchSink]]",
+        options: Iterable[Option] = (),
+        name: str = "udf",
+        metrics: Metrics | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "UDF[Any]",
+        *,
+        wants: EdgeType,
+        provides: EdgeType,
+        handler: str,
+        options: Iterable[Option] = (),
+        name: str = "udf",
+        metrics: Metrics | None = None,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -316,7 +384,7 @@ class UDF:
         return values
 
 
-def find(name: str) -> UDF:
+def find(name: str) -> UDF[Any]:
     """Import the UDF that a module declares.
 
     Args:

@@ -43,7 +43,7 @@ class Guard:
     """
 
     def __init__(
-        self, udf: UDF, counters: Counters, log: Log, on_error: Callable[[BaseException], None] | None = None
+        self, udf: UDF[Any], counters: Counters, log: Log, on_error: Callable[[BaseException], None] | None = None
     ) -> None:
         """Guard a handler that Init is going to make.
 

@@ -142,7 +142,7 @@ class Context:
     options: Mapping[str, Any]
     task: str
     node: str
-    udf: UDF
+    udf: UDF[Any]
     counters: Counters
     log: Callable[[str], None]
     metrics: dict[str, FieldValue] = field(default_factory=dict)

@@ -7,6 +7,7 @@ the length of the queue matters most while the handler is stuck or slow.
 
 import re
 import time
+from typing import Any
 
 from ._counters import Counters
 from ._data import BATCH, Batch, FieldValue, Point
@@ -15,7 +16,7 @@ from ._handlers import Context
 from ._wire import encode_batch, encode_point
 
 
-def frames(udf: UDF, metrics: Metrics, context: Context) -> bytes:
+def frames(udf: UDF[Any], metrics: Metrics, context: Context) -> bytes:
     """Encode the metrics as of now.
 
     Args:

@@ -99,7 +99,7 @@ def encode_batch(batch: Batch) -> bytes:
     return b"".join(frames)
 
 
-def calls(udf: UDF, options: Mapping[str, Any]) -> list[Call]:
+def calls(udf: UDF[Any], options: Mapping[str, Any]) -> list[Call]:
     """Make the calls of a TICKscript that give these values.
 
     Args:

@@ -21,7 +21,7 @@ import signal
 import sys
 import traceback
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ._conversation import Conversation
 from ._counters import Counters
@@ -32,7 +32,7 @@ from ._log import Log
 from ._stderr import LineWriter, Relay, replace_standard_streams
 
 
-def run(udf: UDF, *, limits: Limits | None = None) -> NoReturn:
+def run(udf: UDF[Any], *, limits: Limits | None = None) -> NoReturn:
     """Be a UDF until Kapacitor closes the input. Does not return.
 
     Exit codes: 0 after the end of input or a SIGTERM; 1 if Init failed or the stream broke; 2 if a person started it on
@@ -73,7 +73,7 @@ def divert_standard_descriptors() -> None:
         sys.stdout.reconfigure(line_buffering=True)
 
 
-def converse(udf: UDF, source: int, sink: int, limits: Limits, *, prefix: str = "") -> NoReturn:
+def converse(udf: UDF[Any], source: int, sink: int, limits: Limits, *, prefix: str = "") -> NoReturn:
     """Talk to Kapacitor until the end, which is the end of this process, too.
 
     Args:
@@ -135,7 +135,7 @@ def _leave_to_reader(_number: int, _frame: FrameType | None) -> None:
 _EDGES = {STREAM: "a stream", BATCH: "batches"}
 
 
-def _usage(udf: UDF) -> str:
+def _usage(udf: UDF[Any]) -> str:
     lines = [
         f"{udf.name} is a Kapacitor UDF: Kapacitor starts it, a person does not. Name it in kapacitor.conf, e.g.\n",
         "  [udf.functions.NAME]\n",
@@ -146,7 +146,7 @@ def _usage(udf: UDF) -> str:
     return "".join(lines) + describe(udf)
 
 
-def describe(udf: UDF) -> str:
+def describe(udf: UDF[Any]) -> str:
     """Describe a UDF for people.
 
     Args:

@@ -23,7 +23,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ._conversation import HUNG
 from ._counters import Counters
@@ -41,7 +41,7 @@ _GRACE = 1.0
 
 
 def serve(
-    udf: UDF, path: str | Path, *, limits: Limits | None = None, mode: int = 0o660, preload: bool = False
+    udf: UDF[Any], path: str | Path, *, limits: Limits | None = None, mode: int = 0o660, preload: bool = False
 ) -> NoReturn:
     """Be a UDF for whoever connects to a Unix socket, until SIGTERM or SIGINT. Does not return.
 
@@ -73,7 +73,7 @@ def serve(
 class _Server:
     """Takes connections until a signal ends it."""
 
-    def __init__(self, udf: UDF, listener: Listener, limits: Limits, log: Log) -> None:
+    def __init__(self, udf: UDF[Any], listener: Listener, limits: Limits, log: Log) -> None:
         self._udf = udf
         self._listener = listener
         self._limits = limits

@@ -215,7 +215,7 @@ def _data(tag: bytes, message: wire.BeginBatch | wire.Point | wire.EndBatch) -> 
     return frame(tag + frame(message.SerializeToString()))
 
 
-def encode_info(udf: UDF) -> bytes:
+def encode_info(udf: UDF[Any]) -> bytes:
     """Encode the answer to Info.
 
     Args:

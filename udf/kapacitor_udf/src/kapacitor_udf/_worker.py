@@ -40,7 +40,7 @@ class Worker:
 
     def __init__(
         self,
-        udf: UDF,
+        udf: UDF[Any],
         counters: Counters,
         log: Log,
         on_error: Callable[[BaseException], None] | None = None,

@@ -6,12 +6,12 @@ checks and the worker are those of the process; they run one step at a time, wit
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, cast
 
 from . import _peer
 from ._counters import Counters
 from ._data import Batch, Point
-from ._declaration import UDF
+from ._declaration import UDF, D
 from ._errors import InitError
 from ._limits import Limits
 from ._log import Log
@@ -21,8 +21,10 @@ from ._worker import Worker
 __all__ = ["Harness"]
 
 
-class Harness:
-    """A UDF that has been initialized. As a context manager it closes the handler at the end.
+class Harness(Generic[D]):
+    """A UDF that emits D, points or batches, and that has been initialized.
+
+    As a context manager it closes the handler at the end.
 
     Attributes:
         counters: what has happened so far.
@@ -31,7 +33,7 @@ class Harness:
 
     def __init__(
         self,
-        udf: UDF,
+        udf: UDF[D],
         options: Mapping[str, Any] | None = None,
         *,
         restore: bytes | None = None,
@@ -70,7 +72,7 @@ class Harness:
         """The handler."""
         return self._worker.handler
 
-    def point(self, point: Point) -> list[Any]:
+    def point(self, point: Point) -> list[D]:
         """Feed a point.
 
         Args:
@@ -81,7 +83,7 @@ class Harness:
         """
         return self.feed([point])
 
-    def batch(self, batch: Batch) -> list[Any]:
+    def batch(self, batch: Batch) -> list[D]:
         """Feed a batch.
 
         Args:
@@ -92,7 +94,7 @@ class Harness:
         """
         return self.feed([batch])
 
-    def feed(self, data: Iterable[Point | Batch]) -> list[Any]:
+    def feed(self, data: Iterable[Point | Batch]) -> list[D]:
         """Feed several points or batches that arrive at once.
 
         Args:
@@ -104,20 +106,20 @@ class Harness:
         frames = b"".join(
             _peer.encode_point(each) if isinstance(each, Point) else _peer.encode_batch(each) for each in data
         )
-        return _peer.data(self._talk(frames))
+        return self._data(self._talk(frames))
 
-    def tick(self) -> list[Any]:
+    def tick(self) -> list[D]:
         """Let the handler tick.
 
         Returns:
             The points or batches that the handler emitted.
         """
         self._worker.tick()
-        return _peer.data(self._said())
+        return self._data(self._said())
 
-    def metrics(self) -> list[Any]:
+    def metrics(self) -> list[D]:
         """Return the metrics that would be emitted now, a point or a batch; none if none are declared."""
-        return _peer.data(_peer.responses(self._worker.metrics()))
+        return self._data(_peer.responses(self._worker.metrics()))
 
     def snapshot(self) -> bytes:
         """Return the snapshot that Kapacitor would keep."""
@@ -132,6 +134,10 @@ class Harness:
         for _ in self._worker.steps(self._receiver.receive(frames)):
             pass
         return self._said()
+
+    def _data(self, responses: list[Any]) -> list[D]:
+        """The points or batches in responses: the encoder of the UDF's sink can make no others."""
+        return cast(list[D], _peer.data(responses))
 
     def _said(self) -> list[Any]:
         responses = _peer.responses(self._worker.emitted.take())

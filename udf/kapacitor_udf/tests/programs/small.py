@@ -38,4 +38,6 @@ class Adding(FieldsHandler):
         return {"b": rows.values[:, 0] * 2}
 
 
-run(UDF(wants=STREAM, provides=STREAM, handler={"Echo": Echo, "Adding": Adding}[name], name="small"))
+if name == "Echo":
+    run(UDF(wants=STREAM, provides=STREAM, handler=Echo, name="small"))
+run(UDF(wants=STREAM, provides=STREAM, handler=Adding, name="small"))
