@@ -21,7 +21,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.math cimport NAN, isfinite
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from array import array
 from itertools import accumulate
@@ -61,6 +61,8 @@ cdef enum:
     LONGEST_LENGTH = 5  # bytes of a frame's length
     LARGEST_VARINT = 10  # bytes of any number
     MOST_TAGS = 64  # of a plain point
+    KNOWN = 1024  # texts that a decoder keeps, a power of 2
+    LONGEST_KNOWN = 64  # bytes of such a text
 
 # Kapacitor takes a name that is in several maps for the largest of these.
 cdef enum Rank:
@@ -521,6 +523,8 @@ cdef class PointDecoder(PointReader):
     """Makes objects of plain points; `_uncompiled` explains `decode`."""
 
     cdef object make
+    # Names, groups and tags come again and again: a place for each of some texts, found by its bytes, None at first.
+    cdef list known
     # The parts of the last point; None for a map or a text that it does not have.
     cdef dict tags, doubles, integers, strings, booleans
     cdef list dimensions
@@ -529,6 +533,7 @@ cdef class PointDecoder(PointReader):
     def __init__(self, make):
         self.make = make
         self.any_float = True
+        self.known = [None] * KNOWN
 
     def decode(self, bytes frames):
         cdef const uint8_t[::1] data = frames
@@ -559,7 +564,7 @@ cdef class PointDecoder(PointReader):
         return 0
 
     cdef int text(self, const uint8_t[::1] data, uint64_t part, Py_ssize_t start, Py_ssize_t stop) except -1:
-        cdef str text = string(data, start, stop)
+        cdef str text = self.shared(data, start, stop)
         if part == NAME:
             self.name = text
         elif part == GROUP:
@@ -575,14 +580,14 @@ cdef class PointDecoder(PointReader):
     cdef bint tag(
         self, const uint8_t[::1] data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t start, Py_ssize_t stop
     ) except -1:
-        self.tags[string(data, begin, end)] = string(data, start, stop)
+        self.tags[self.shared(data, begin, end)] = self.shared(data, start, stop)
         return True
 
     cdef bint field(
         self, const uint8_t[::1] data, uint64_t type, Py_ssize_t begin, Py_ssize_t end, uint64_t bits,
         Py_ssize_t start, Py_ssize_t stop,
     ) except -1:
-        cdef str name = string(data, begin, end)
+        cdef str name = self.shared(data, begin, end)
         cdef double value
         if type == DOUBLE:
             if self.doubles is None:
@@ -602,6 +607,23 @@ cdef class PointDecoder(PointReader):
                 self.booleans = {}
             self.booleans[name] = bits != 0
         return True
+
+    cdef str shared(self, const uint8_t[::1] data, Py_ssize_t start, Py_ssize_t stop):
+        """A text that is known to be UTF-8, the object that the last points had if there is one."""
+        cdef Py_ssize_t place, size = stop - start, known_size = 0
+        cdef const char* bytes_of
+        cdef str known
+        if size <= 0 or size > LONGEST_KNOWN:
+            return string(data, start, stop)
+        place = <Py_ssize_t>(mixed_text(data, start, stop, <uint64_t>size) & (KNOWN - 1))
+        known = self.known[place]
+        if known is not None:
+            bytes_of = PyUnicode_AsUTF8AndSize(known, &known_size)
+            if known_size == size and not memcmp(bytes_of, &data[start], size):
+                return known
+        known = string(data, start, stop)
+        self.known[place] = known
+        return known
 
 
 cdef dict merged(dict first, dict second):
