@@ -1,5 +1,6 @@
 """Data through the harness that users have: what one bad point or batch costs."""
 
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -10,6 +11,7 @@ from kapacitor_udf import (
     STREAM,
     UDF,
     Context,
+    Counters,
     InitError,
     Metrics,
     Point,
@@ -18,7 +20,12 @@ from kapacitor_udf import (
     StreamHandler,
 )
 from kapacitor_udf import _peer as peer
+from kapacitor_udf._data import memory
+from kapacitor_udf._log import Log
+from kapacitor_udf._loops import PointDecoder
+from kapacitor_udf._receiver import RawBatch, Receiver
 from kapacitor_udf._varint import frame
+from kapacitor_udf._worker import Worker
 from kapacitor_udf.testing import Harness
 
 
@@ -222,3 +229,58 @@ def test_an_init_that_fails_in_any_way_is_answered(error: BaseException) -> None
     with pytest.raises(InitError, match="udf: ") as caught:
         Harness(UDF(wants=STREAM, provides=STREAM, handler=Odd))
     assert len(str(caught.value)) < 4000
+
+
+# Memory of a batch
+
+
+def worker_of_batches(largest_batch: int, log: list[str]) -> Worker:
+    """A worker after Init, whose batches become two."""
+    udf = UDF(wants=BATCH, provides=BATCH, handler=Halves)
+    worker = Worker(udf, Counters(), Log(log.append), largest_batch=largest_batch)
+    talk(worker, peer.encode_init([], "task", "node"))
+    return worker
+
+
+def talk(worker: Worker, frames: bytes) -> None:
+    receiver = Receiver(largest_message=2**26, largest_batch=2**28)
+    for _ in worker.steps(receiver.receive(frames)):
+        pass
+
+
+def test_a_batch_that_takes_too_much_memory_is_shed_and_the_next_one_is_whole() -> None:
+    log: list[str] = []
+    worker = worker_of_batches(1_000_000, log)
+    large, small = batch(*[point(n) for n in range(3000)]), batch(point(1), point(2))
+    talk(worker, peer.encode_batch(large) + peer.encode_batch(small))
+    counters = worker._guard.counters
+    assert (counters.shed_batches, counters.batches_in, counters.points_in) == (1, 1, 2)
+    (line,) = log
+    assert "a batch of 3000 points takes more than 1000000 bytes in memory after" in line
+    assert "use a shorter window, or raise the limit largest_batch" in line
+
+
+def test_the_bytes_of_a_batch_are_given_back_while_it_is_decoded() -> None:
+    worker = worker_of_batches(10_000_000, [])
+    (unit,) = Receiver(largest_message=2**26, largest_batch=2**28).receive(
+        peer.encode_batch(batch(*[point(n) for n in range(3000)]))
+    )
+    assert isinstance(unit, RawBatch)
+    assert len(unit.points) == 3
+    for _ in worker.steps([unit]):
+        pass
+    assert unit.points == []
+
+
+@pytest.mark.parametrize("fields", [1, 3, 20])
+def test_the_memory_of_points_is_known_well_enough(fields: int) -> None:
+    points = [Point(n, {f"f{k}": n * 1.1 + k for k in range(fields)}, {"host": f"h{n % 7}"}) for n in range(2000)]
+    frames = b"".join(map(peer.encode_point, points))
+    decoder = PointDecoder(Point)
+    tracemalloc.start()
+    try:
+        decoded = decoder.decode(frames)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(memory(each) for each in decoded if isinstance(each, Point)) == pytest.approx(taken, rel=0.25)

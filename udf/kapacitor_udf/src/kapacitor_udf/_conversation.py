@@ -82,7 +82,7 @@ class Conversation:
         self._countdown = Countdown(limits.drain)
         self._output = Output(output)
         self._early = EarlyAnswers(self._output, limits.answer)
-        self._worker = Worker(udf, counters, log, was_answered=self._early.close)
+        self._worker = Worker(udf, counters, log, was_answered=self._early.close, largest_batch=limits.largest_batch)
         half_empty, self._wake_reader = os.pipe()
         self._inbox = Inbox(
             counters,

@@ -7,7 +7,7 @@ handler may have changed the objects before it raised. Data that this UDF does n
 
 from collections.abc import Iterable, Iterator
 
-from ._data import BATCH, STREAM, EdgeType, Point
+from ._data import BATCH, STREAM, EdgeType, Point, memory
 from ._errors import MalformedError, Rejected
 from ._framing import Oversized, PointRun, one_by_one
 from ._guard import Guard
@@ -21,12 +21,22 @@ from ._wire import decode_batch, decode_point
 
 Refused = MalformedError | Rejected
 
+# One of this many points of a batch tells how much memory they take.
+_SAMPLE = 16
+
 
 class DataSteps:
     """Hands data to the handler behind a guard."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, *, largest_batch: int) -> None:
+        """Prepare to hand data to the handler.
+
+        Args:
+            guard: calls the handler.
+            largest_batch: bytes that the points of a batch may take in memory.
+        """
         self._guard = guard
+        self._largest_batch = largest_batch
         self._decoder = PointDecoder(Point)
 
     def points(self, runs: list[PointRun], count: int) -> Iterator[None]:
@@ -163,7 +173,9 @@ class DataSteps:
             return
         guard = self._guard
         try:
-            points = self._decoded(raw.points, discarded=0)
+            points = self._decoded_batch(raw)
+            if points is None:
+                return
             batch = decode_batch(raw.begin, points, raw.end)
         except MemoryError:
             size = raw.size
@@ -178,6 +190,27 @@ class DataSteps:
         guard.life.says(Said.DATA)
         guard.call(guard.handler.batch, batch, "batch")
         guard.counters.in_hand = 0
+
+    def _decoded_batch(self, raw: RawBatch) -> list[Point] | None:
+        """The points of a batch that can be read, None if they take too much memory. Empties `raw.points`."""
+        guard = self._guard
+        points: list[Point] = []
+        taken = 0
+        raw.points.reverse()
+        while raw.points:
+            run = raw.points.pop()
+            decoded = self._decoded([run], discarded=0)
+            points += decoded
+            taken += len(run.frames) + _SAMPLE * sum(map(memory, decoded[::_SAMPLE]))
+            if taken > self._largest_batch:
+                why = (
+                    f"a batch of {raw.count} points takes more than {self._largest_batch} bytes in memory after "
+                    f"{len(points)} of them: use a shorter window, or raise the limit largest_batch"
+                )
+                guard.counters.shed_batches += 1
+                guard.log.explain("shed_batches", why.__str__)
+                return None
+        return points
 
     def _takes(self, edge: EdgeType, number: int) -> bool:
         """Whether the UDF wants data of this kind now; counts `number` points or batches if it does not."""

@@ -40,7 +40,8 @@ class Limits:
         drain: seconds from the end of input to the end of the process.
         heartbeat: seconds after which the process vouches for a busy handler.
         largest_message: bytes of the largest message that is kept.
-        largest_batch: bytes of the largest batch that is kept.
+        largest_batch: bytes that the largest batch may take, as it came and in memory; points of few fields take 5 to
+            20 times their bytes on the wire.
         answer: seconds after which Init and Restore are answered although the handler is not ready yet.
         slow: seconds after which a call of the handler that is still running is told.
         longest_init: seconds that importing and making the handler may take before the process gives up and ends.

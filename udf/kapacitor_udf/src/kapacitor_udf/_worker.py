@@ -18,7 +18,7 @@ from ._errors import DeclarationError
 from ._framing import PointRun
 from ._guard import Guard
 from ._life import Life, LifeState, Said
-from ._limits import check_tick
+from ._limits import Limits, check_tick
 from ._log import Log
 from ._questions import Questions
 from ._receiver import RawBatch, Request, Unit
@@ -45,6 +45,7 @@ class Worker:
         log: Log,
         on_error: Callable[[BaseException], None] | None = None,
         was_answered: Callable[[int], bool] = lambda _: False,
+        largest_batch: int = Limits().largest_batch,
     ) -> None:
         """Prepare to work.
 
@@ -54,12 +55,13 @@ class Worker:
             log: where trouble is told.
             on_error: called with every exception of the handler (the test harness raises it).
             was_answered: tells of each Init and Restore, by kind, whether it was answered early.
+            largest_batch: bytes that the points of a batch may take in memory.
         """
         self.udf = udf
         self._counters = counters
         self._log = log
         self._guard = Guard(udf, counters, log, on_error)
-        self._data = DataSteps(self._guard)
+        self._data = DataSteps(self._guard, largest_batch=largest_batch)
         self._questions = Questions(self._guard, was_answered)
         self.emitted: Emitted = self._guard.emitted
         self.life: Life = self._guard.life
