@@ -88,7 +88,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         values: dict[str, Any] = {}
         for kind in ("defaults", "vars"):
             for path in sorted([*roles.glob(f"*/{kind}/main.yml"), *roles.glob(f"*/{kind}/main/*.yml")]):
-                values.update(self._loader.load_from_file(str(path), cache="all", trusted_as_template=True) or {})
+                # `unsafe` spares a copy of what nobody changes here.
+                values.update(
+                    self._loader.load_from_file(str(path), cache="all", unsafe=True, trusted_as_template=True) or {}
+                )
         return values
 
     def _host(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 Row = Mapping[str, Any]
 Table = Mapping[str, Row]
@@ -25,7 +25,7 @@ _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104  compared with, not listened 
 
 def load_table(path: Path = _TABLE) -> dict[str, dict[str, Any]]:
     """Return the table as it is written, with its templates, for playbooks and checks that come before any role."""
-    table = yaml.safe_load(path.read_text(encoding="utf-8"))["stack_services"]
+    table = yaml_load(path.read_text(encoding="utf-8"))["stack_services"]
     return {str(name): dict(row) for name, row in table.items()}
 
 

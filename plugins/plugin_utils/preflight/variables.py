@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
 
 from .inventory import Host
 from .problem import Problem, one_of, show
@@ -34,7 +34,8 @@ def load_options(roles: Path) -> dict[str, dict[str, Any]]:
     """Return the argument specification of each variable, over all roles and entry points of a folder."""
     options: dict[str, dict[str, Any]] = {}
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
-        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+        # Ansible's own loader, which is libyaml's where that is installed.
+        for entry in yaml_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
             options.update(entry.get("options") or {})
     return options
 
