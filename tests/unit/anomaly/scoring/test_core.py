@@ -74,7 +74,7 @@ def test_a_pipeline_all_of_whose_series_are_silent_is_one_notice(model: Model) -
         ("period", "printer-2", "open", True),
         ("notice", None, "open", None),
     ]
-    assert opened[-1].tags == {"pipeline": "printer", "kind": "silence"}
+    assert opened[-1].tags == {"pipeline": "printer", "notice": "silence"}
     assert opened[-1].fields["text"] == "all 2 series"
     assert sorted(told(back), key=str) == [
         ("notice", None, "closed", None),

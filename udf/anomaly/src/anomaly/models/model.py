@@ -10,6 +10,7 @@ from anomaly.detectors.base import Detector, Follower
 from anomaly.detectors.parts.shares import shares_of_known
 from anomaly.detectors.registry import load
 from anomaly.models.features import Feature, Scaling, features
+from anomaly.models.few_points import of_usual_points
 from anomaly.models.reference import Reference
 from anomaly.models.relevance import relevance
 from anomaly.pipeline import Pipeline
@@ -118,7 +119,9 @@ class Model:
         """Whether a window's score depends on the series' windows before it."""
         return self.detector.follow(0).state() is not None
 
-    def judge(self, follower: Follower, key: Key, begin_ns: Times, values: Floats) -> list[Verdict]:
+    def judge(
+        self, follower: Follower, key: Key, begin_ns: Times, values: Floats, counts: Floats | None = None
+    ) -> list[Verdict]:
         """Judge the next n windows of a series.
 
         Args:
@@ -126,12 +129,16 @@ class Model:
             key: the series.
             begin_ns: the windows' begins, shape (n,).
             values: aggregates in the order of `features`, shape (n, d), NaN in incomplete fields.
+            counts: points in each window and field, shape (n, f); None: as many as usual.
 
         Returns:
             One verdict for each window.
         """
         row = self._rows.get(key, 0)
-        x = self.features(key, values)
+        judged = values
+        if counts is not None:
+            judged = of_usual_points(self._features, self.scaling, row, values, counts)
+        x = self.features(key, judged)
         scores, shares = follower.explain(begin_ns, x)
         shares = shares_of_known(shares, ~np.isnan(x))
         severities = self.severities(scores)

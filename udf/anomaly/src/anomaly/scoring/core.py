@@ -12,9 +12,9 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.drift import DriftMonitor
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
-from anomaly.scoring.notices import notice_result
+from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period, Rules
-from anomaly.scoring.results import Result, period_result, results
+from anomaly.scoring.results import Result, notice_result, period_result, results
 from anomaly.scoring.scorer import Scorer
 from anomaly.scoring.silence import JointSilence
 from anomaly.windows.arrays import Key
@@ -34,7 +34,8 @@ class ScoringCore:
     def __init__(self, pipeline: Pipeline, events: EventCounter, counters: Counters | None = None) -> None:
         self._pipeline = pipeline
         self._events = events
-        self._scorer = Scorer(pipeline, events, counters)
+        self._noticed: list[tuple[Key, Notice]] = []
+        self._scorer = Scorer(pipeline, events, counters, lambda key, notice: self._noticed.append((key, notice)))
         self._drift = DriftMonitor(pipeline)
         self._joint = JointSilence(self._scorer.rules.silence_ns)
 
@@ -43,27 +44,45 @@ class ScoringCore:
         """The rules by which periods open and close."""
         return self._scorer.rules
 
-    def feed(self, model: Model | None, windows: SeriesWindows, feedback: Feedback) -> Iterator[Result]:
+    def feed(
+        self, model: Model | None, windows: SeriesWindows, feedback: Feedback, now_ns: int | None = None
+    ) -> Iterator[Result]:
         """Score the next windows of a series.
 
         Args:
             model: the model; without one no window is scored.
             windows: the windows, by time.
             feedback: the marks that keep windows out of periods.
+            now_ns: the clock; results older than the pipeline's `alerts.age` are history, which alerts nobody. None:
+                no result is history.
 
         Yields:
-            Each scorable window's `score`, the `period`s that it made known, and `drift` when it is time for one.
+            Each scorable window's `score`, the `period`s that it made known, `drift` when it is time for one, and the
+            `notice`s of the windows.
         """
-        key = windows.key
+        old_ns = None if now_ns is None else now_ns - self._pipeline.alerts.age_ns
+        for known_ns, result in self._results(model, windows, feedback):
+            if old_ns is not None and known_ns < old_ns:
+                result.fields["history"] = True
+            yield result
+
+    def _results(self, model: Model | None, windows: SeriesWindows, feedback: Feedback) -> Iterator[tuple[int, Result]]:
+        """Yield the results of windows, each with the end of the window that made it known."""
+        key, window_ns = windows.key, self._pipeline.window_ns
         for scored in self._scorer.feed(model, windows, feedback):
-            yield from results(self._pipeline, key, scored, joint=self._joint.covers(key))
+            end_ns = scored.begin_ns + window_ns
+            for result in results(self._pipeline, key, scored, joint=self._joint.covers(key)):
+                yield end_ns, result
             if any(period.reason == NO_DATA for period in scored.periods):
                 woken = self._joint.woke(key, scored.begin_ns)
                 if woken is not None:
-                    yield notice_result(self._pipeline, None, woken)
+                    yield end_ns, notice_result(self._pipeline, None, woken)
             for drift in self._drift.feed(key, scored):
                 self._say_drift(drift)
-                yield drift
+                yield end_ns, drift
+        for key, notice in self._noticed:
+            yield notice.end_ns + window_ns, notice_result(self._pipeline, key, notice)
+        self._noticed.clear()
 
     def silent(
         self, model: Model | None, live: Sequence[Key], feedback: Feedback, *, watermark_ns: int, listening_ns: int

@@ -6,10 +6,6 @@ once when it opens, and once when it closes.
 
 from dataclasses import dataclass
 
-from anomaly.pipeline import Pipeline
-from anomaly.scoring.results import Fields, Result, series_tags
-from anomaly.windows.arrays import Key
-
 CLOCK = "clock"
 RATE = "rate"
 SILENCE = "silence"
@@ -34,22 +30,3 @@ class Notice:
     state: str
     text: str
     count: int
-
-
-def notice_result(pipeline: Pipeline, key: Key | None, notice: Notice) -> Result:
-    """Describe a notice as a point of the measurement `notice`.
-
-    Args:
-        pipeline: the pipeline.
-        key: the series; None for all series of the pipeline together.
-        notice: the notice.
-    """
-    tags = {"pipeline": pipeline.name} if key is None else series_tags(pipeline, key)
-    fields: Fields = {
-        "begin_ms": notice.begin_ns // 1_000_000,
-        "end_ms": notice.end_ns // 1_000_000,
-        "state": notice.state,
-        "text": notice.text,
-        "count": notice.count,
-    }
-    return Result("notice", {**tags, "kind": notice.kind}, notice.begin_ns, fields)

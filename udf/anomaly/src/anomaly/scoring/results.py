@@ -1,4 +1,4 @@
-"""The points that are written of a scored window: the contract of the measurements `score` and `period`.
+"""The points that are written: the contract of the measurements `score`, `period` and `notice`.
 
 A result's time is the begin of its window or period, so writing the same result twice changes nothing.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period
 from anomaly.scoring.scorer import ScoredWindow
 from anomaly.windows.arrays import Key
@@ -67,6 +68,25 @@ def period_result(pipeline: Pipeline, key: Key, period: Period, model: Model, *,
         joint: whether a notice of the whole pipeline tells the silence.
     """
     return Result("period", series_tags(pipeline, key), period.begin_ns, _period(period, model, joint=joint))
+
+
+def notice_result(pipeline: Pipeline, key: Key | None, notice: Notice) -> Result:
+    """Describe a notice as a point of the measurement `notice`.
+
+    Args:
+        pipeline: the pipeline.
+        key: the series; None for all series of the pipeline together.
+        notice: the notice.
+    """
+    tags = {"pipeline": pipeline.name} if key is None else series_tags(pipeline, key)
+    fields: Fields = {
+        "begin_ms": notice.begin_ns // 1_000_000,
+        "end_ms": notice.end_ns // 1_000_000,
+        "state": notice.state,
+        "text": notice.text,
+        "count": notice.count,
+    }
+    return Result("notice", {**tags, "notice": notice.kind}, notice.begin_ns, fields)
 
 
 def series_tags(pipeline: Pipeline, key: Key) -> dict[str, str]:

@@ -6,7 +6,7 @@ read the windows and write the results (`anomaly.serving.handler`, `anomaly.back
 `anomaly.scoring.results` knows what a result looks like.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,9 @@ from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
+from anomaly.scoring.rate import PointRate
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import Scorable, scorable_windows
 from anomaly.windows.series import SeriesWindows
@@ -59,9 +61,11 @@ class _SeriesState:
         follower: the detector on the series; None before the first window.
         saved: the follower's state in a snapshot, until a follower is made from it.
         is_silence_told: whether the silence that lasts was told; during maintenance it is not.
+        rate: the numbers of points in the last windows.
     """
 
     tracker: Tracker
+    rate: PointRate
     version: str | None = None
     follower: Follower | None = None
     saved: Any = None
@@ -70,7 +74,7 @@ class _SeriesState:
     def state(self) -> list[Any]:
         """Return the state for JSON."""
         saved = self.saved if self.follower is None else self.follower.state()
-        return [self.tracker.state(), self.version, saved, self.is_silence_told]
+        return [self.tracker.state(), self.rate.state(), self.version, saved, self.is_silence_told]
 
 
 class Scorer:
@@ -80,16 +84,26 @@ class Scorer:
         pipeline: the pipeline.
         events: counts the windows, those that are not scored by reason.
         counters: holds the number of series; None: nobody asks.
+        notice: is told of each notice; None: nobody wants to know.
     """
 
-    def __init__(self, pipeline: Pipeline, events: EventCounter, counters: Counters | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        events: EventCounter,
+        counters: Counters | None = None,
+        notice: Callable[[Key, Notice], None] | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._features = features(pipeline)
         self._rules = rules(pipeline)
         self._events = events
         self._series: Groups[Key, _SeriesState] = Groups(
-            lambda: _SeriesState(Tracker(self._rules, pipeline.fields)), most=_MOST_SERIES, counters=counters
+            lambda: _SeriesState(Tracker(self._rules, pipeline.fields), PointRate(pipeline.fields)),
+            most=_MOST_SERIES,
+            counters=counters,
         )
+        self._notice = notice
 
     @property
     def rules(self) -> Rules:
@@ -110,24 +124,41 @@ class Scorer:
             The scorable windows, by time.
         """
         key = windows.key
-        scorable = scorable_windows(self._pipeline, windows, None if model is None else model.usual_points(key))
-        self._count(windows, scorable)
-        windows = scorable.windows
         if model is None:
-            self._events.add("unscored windows", len(windows))
+            scorable = scorable_windows(self._pipeline, windows)
+            self._count(windows, scorable)
+            self._events.add("unscored windows", len(scorable.windows))
             return
         if not len(windows):
             return
         series = self._series[key]
+        scorable = self._scorable(series, model, windows)
+        self._count(windows, scorable)
+        windows = scorable.windows
+        if not len(windows):
+            return
         if windows.begin_ns[0] == series.tracker.last_ns:
             self._events.add("repeated windows", 1, f"a window of {series_name(key)} has been scored already")
             windows = windows.where(np.arange(len(windows)) > 0)
             if not len(windows):
                 return
-        verdicts = model.judge(self._follower(series, key, model), key, windows.begin_ns, windows.values)
+        verdicts = model.judge(
+            self._follower(series, key, model), key, windows.begin_ns, windows.values, windows.counts
+        )
         for begin_ns, verdict in zip(windows.begin_ns.tolist(), verdicts, strict=True):
             yield self._track(key, series, begin_ns, model, verdict, feedback)
             self._events.add("scored windows", 1)
+
+    def _scorable(self, series: _SeriesState, model: Model, windows: SeriesWindows) -> Scorable[SeriesWindows]:
+        """Return the scorable windows of a series, which are measured by its rate in training and now."""
+        key = windows.key
+        measures, notices = series.rate.take(
+            windows.begin_ns, windows.counts, model.usual_points(key), is_known=model.knows(key)
+        )
+        if self._notice is not None:
+            for notice in notices:
+                self._notice(key, notice)
+        return scorable_windows(self._pipeline, windows, measures, allow_single_points=True)
 
     def _count(self, windows: SeriesWindows, scorable: Scorable[SeriesWindows]) -> None:
         """Count the windows that cannot be scored, and those that are scored with some of their fields."""
@@ -227,12 +258,13 @@ class Scorer:
                 tuple(key),
                 _SeriesState(
                     Tracker.from_state(self._rules, self._pipeline.fields, tracker),
+                    PointRate.from_state(self._pipeline.fields, rate),
                     version,
                     saved=saved,
                     is_silence_told=bool(is_silence_told),
                 ),
             )
-            for key, tracker, version, saved, is_silence_told in state
+            for key, tracker, rate, version, saved, is_silence_told in state
         )
 
 

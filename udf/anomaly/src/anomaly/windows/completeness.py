@@ -1,8 +1,12 @@
 """Which windows may be scored, and with which of their fields.
 
 A field is complete in a window that has all of the field's aggregates and, once it is known how many points are usual,
-at least half of those. A window that is cut off (the first one after a start, the edge of a gap) has a deviation that
-says little.
+at least half of those. A window that is cut off (the first one after a start, the edge of an outage) is none of its
+series' usual windows. What is usual is the caller's to say: training measures a window by the whole history, and
+scoring by training or by the series' last windows, whichever is less (`anomaly.scoring.rate`). So a series that reports
+less often than in training goes on being scored.
+
+One point has no spread. Training leaves such windows out; scoring takes what they have, with NaN for the spread.
 
 With `missing: skip` a window needs all fields complete; with `usual` it needs one, and the aggregates of the others
 become NaN. A detector that looks at windows alone takes such a feature to be at the series' center, and one that
@@ -17,12 +21,13 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from anomaly.pipeline import Pipeline
+from anomaly.pipeline.specification import SPREADS
 from anomaly.windows.arrays import Bools, Floats
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 
 # A field with less than this share of its usual points is cut off.
-_LEAST_SHARE = 0.5
+LEAST_SHARE = 0.5
 
 AnyWindows = TypeVar("AnyWindows", SeriesWindows, Windows)
 
@@ -47,7 +52,11 @@ class Scorable(Generic[AnyWindows]):
 
 
 def scorable_windows(
-    pipeline: Pipeline, windows: AnyWindows, usual_points: Floats | None = None
+    pipeline: Pipeline,
+    windows: AnyWindows,
+    usual_points: Floats | None = None,
+    *,
+    allow_single_points: bool = False,
 ) -> Scorable[AnyWindows]:
     """Return the scorable windows, with NaN in incomplete fields, and the mask (k, f) of complete fields.
 
@@ -56,12 +65,15 @@ def scorable_windows(
         windows: n windows, of one series or of several.
         usual_points: the usual number of points in a window of each field, shape (f,) or (n, f); None while it is
             unknown, as before training.
+        allow_single_points: whether a field of one point in a window is complete without its spreads.
 
     Returns:
         The scorable windows, and which windows are not scorable for which reason.
     """
     present = present_fields(windows.values, len(pipeline.fields))
-    complete = present if usual_points is None else present & (windows.counts >= _LEAST_SHARE * usual_points)
+    if allow_single_points and not present.all():
+        present = present | _present_points(pipeline, windows)
+    complete = present if usual_points is None else present & (windows.counts >= LEAST_SHARE * usual_points)
     lacking, mask = ~_suffices(pipeline, present), _suffices(pipeline, complete)
     kept, complete = windows.where(mask), complete[mask]
     if not complete.all():
@@ -81,6 +93,15 @@ def present_fields(values: Floats, fields: int) -> Bools:
         The mask of fields, shape (n, f).
     """
     return np.asarray(np.isfinite(values).reshape(len(values), fields, -1).all(axis=2))
+
+
+def _present_points(pipeline: Pipeline, windows: AnyWindows) -> Bools:
+    """Return which fields, shape (n, f), are one point with all aggregates that one point has."""
+    has_spread = np.array([aggregate in SPREADS for aggregate in pipeline.aggregate])
+    if not has_spread.any() or has_spread.all():
+        return np.zeros_like(windows.counts, dtype=np.bool_)
+    by_field = np.isfinite(windows.values).reshape(*windows.counts.shape, -1)
+    return np.asarray(by_field[:, :, ~has_spread].all(axis=2) & (windows.counts == 1))
 
 
 def _suffices(pipeline: Pipeline, fields: Bools) -> Bools:
