@@ -33,7 +33,8 @@ PIPELINE: dict[str, Any] = {
     "name": TASK,
     "database": "db",
     "measurement": "temperature",
-    "fields": ["severity"],
+    # What the UDF of these tests is told; a point need not have each of them.
+    "fields": ["severity", "shadow", "drifted", "silent", "joint", "clock", "rate", "mute", "history"],
     "group_by": ["printer"],
     "window": "10s",
     "periods": {"merge": "20s", "silence": "1m"},
@@ -166,7 +167,6 @@ def test_silence_is_told_when_it_begins_and_when_it_is_over(start: Start, receiv
 def test_an_anomaly_that_falls_silent_is_over_and_its_silence_is_told(start: Start, receiver: Receiver) -> None:
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10)), *lines(windows(1, 90), silent=70), *lines(windows(20, 90, 10)))
-    kapacitor.write(*lines(windows(22, 10)))
     expect(receiver, period_p1=["WARNING", "OK", "WARNING"], silence_p1=["WARNING", "OK"])
 
 
@@ -189,8 +189,7 @@ def test_the_silence_of_all_series_is_one_alert(start: Start, receiver: Receiver
 
 def test_silence_that_a_restart_forgot_is_over_with_the_second_window(start: Start, receiver: Receiver) -> None:
     kapacitor = start()
-    kapacitor.write(*lines(windows(0, 10)), *lines(windows(1, 10), silent=70), *lines(windows(2, 10), "p2"))
-    kapacitor.write(*lines({20: 10}), *lines({20: 10}, "p2"))
+    kapacitor.write(*lines(windows(0, 10)), *lines(windows(1, 10), silent=70))
     expect(receiver, silence_p1=["WARNING"])
     restart(kapacitor)
     kapacitor.write(*lines(windows(30, 10, 10, 10)))

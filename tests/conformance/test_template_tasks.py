@@ -84,16 +84,25 @@ def pipeline_task(directory: str = "", **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def kapacitor(kapacitord: Start, influxd: Influxd) -> Kapacitord:
-    """A kapacitord whose UDF remembers how many windows it has seen."""
+def start(kapacitord: Start, influxd: Influxd) -> Start:
+    """Start a kapacitord whose UDF remembers how many windows it has seen; `arguments` are the UDF's."""
     influxd.create("anomaly")
-    return kapacitord(
-        commands={"anomaly": [sys.executable, str(PROGRAMS / "remembering.py")]},
-        environment={"PYTHONPATH": os.pathsep.join([str(ROOT / "udf/kapacitor_udf/src"), str(PROGRAMS)])},
-        influxdb=influxd.url,
-        snapshot_interval="500ms",
-        timeout="60s",
-    )
+
+    def started(*arguments: str) -> Kapacitord:
+        return kapacitord(
+            commands={"anomaly": [sys.executable, str(PROGRAMS / "remembering.py"), *arguments]},
+            environment={"PYTHONPATH": os.pathsep.join([str(ROOT / "udf/kapacitor_udf/src"), str(PROGRAMS)])},
+            influxdb=influxd.url,
+            snapshot_interval="500ms",
+            timeout="60s",
+        )
+
+    return started
+
+
+@pytest.fixture
+def kapacitor(start: Start) -> Kapacitord:
+    return start()
 
 
 def write_windows(kapacitor: Kapacitord, first: int, number: int) -> None:
@@ -248,18 +257,38 @@ def test_a_script_that_does_not_parse_takes_no_task_out_of_its_template(kapacito
     assert [task["id"] for task in kapacitor.call("GET", "/tasks").json["tasks"]] == [TASK]
 
 
-def test_a_task_of_an_earlier_release_becomes_one_of_a_template_and_keeps_its_snapshot(kapacitor: Kapacitord) -> None:
+def test_a_task_of_an_earlier_release_hands_the_udf_points_after_an_upgrade(start: Start) -> None:
+    earlier = start("windows")
     script = (PROGRAMS / "task_before_templates.tick").read_text(encoding="utf-8")
-    send(kapacitor, TASK, {"script": script})
+    send(earlier, TASK, {"script": script})
+    write_windows(earlier, 0, 4)
+    earlier.stop()
+
+    kapacitor = start()
+    result = send(kapacitor, TASK, pipeline_task())
+
+    assert result["actions"] == ["template_created", "updated", "restarted"]
+    assert result["task"]["dbrps"] == [{"db": "db", "rp": "autogen"}]
+    kapacitor.wait_for_log("made cold")
+    assert send(kapacitor, TASK, pipeline_task())["actions"] == []
+    write_windows(kapacitor, 4, 2)
+    kapacitor.wait_for_log("has 1 windows")
+    kapacitor.assert_healthy()
+
+
+def test_a_task_keeps_its_snapshot_when_its_template_changes(kapacitor: Kapacitord, tmp_path: Path) -> None:
+    custom = tmp_path / "mine.tick"
+    custom.write_text((ROOT / "tickscripts" / "pipeline.tick").read_text())
+    send(kapacitor, TASK, pipeline_task(str(tmp_path), tickscript="mine.tick"))
     write_windows(kapacitor, 0, 4)
     kapacitor.wait_for_log("has 3 windows")
     kapacitor.wait_for_log("keeps 3 windows")
     kapacitor.wait_for_log("keeps 3 windows")
+
     result = send(kapacitor, TASK, pipeline_task())
-    assert result["actions"] == ["template_created", "updated", "restarted"]
-    assert result["task"]["dbrps"] == [{"db": "db", "rp": "autogen"}]
+
+    assert result["actions"][:3] == ["template_created", "updated", "restarted"]
     kapacitor.wait_for_log("restored 3 windows")
-    assert send(kapacitor, TASK, pipeline_task())["actions"] == []
     write_windows(kapacitor, 4, 2)
     kapacitor.wait_for_log("has 4 windows")
     kapacitor.assert_healthy()

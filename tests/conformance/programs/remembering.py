@@ -1,15 +1,40 @@
-"""A UDF in the place of `anomaly` that counts windows, keeps the count in its snapshot, and logs what it restores."""
+"""A UDF in the place of `anomaly` that counts windows, keeps the count in its snapshot, and logs what it restores.
 
-from kapacitor_udf import BATCH, STREAM, STRING, UDF, Batch, BatchHandler, Context, Option, PointSink, run
+It gets points, each in a window of its own, and a window ends with the next point. With the argument `windows` it is
+the UDF of releases whose scripts cut the windows.
+"""
+
+import sys
+
+from kapacitor_udf import (
+    BATCH,
+    STREAM,
+    STRING,
+    UDF,
+    Batch,
+    BatchHandler,
+    Context,
+    Option,
+    Point,
+    PointSink,
+    StreamHandler,
+    run,
+)
 
 
-class Remembering(BatchHandler[PointSink]):
+class Remembering(StreamHandler[PointSink]):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._windows = 0
+        self._open = False
         context.log("made cold")
 
-    def batch(self, batch: Batch, out: PointSink) -> None:
+    def point(self, point: Point, out: PointSink) -> None:
+        if self._open:
+            self._count()
+        self._open = True
+
+    def _count(self) -> None:
         self._windows += 1
         self.context.log(f"has {self._windows} windows")
 
@@ -22,6 +47,12 @@ class Remembering(BatchHandler[PointSink]):
         self.context.log(f"restored {self._windows} windows")
 
 
+class Earlier(BatchHandler[PointSink]):
+    def batch(self, batch: Batch, out: PointSink) -> None:
+        pass
+
+
 if __name__ == "__main__":
     options = [Option("spec", STRING)]
-    run(UDF(wants=BATCH, provides=STREAM, handler="remembering:Remembering", options=options, name="anomaly"))
+    wants, handler = (BATCH, "Earlier") if "windows" in sys.argv else (STREAM, "Remembering")
+    run(UDF(wants=wants, provides=STREAM, handler=f"remembering:{handler}", options=options, name="anomaly"))

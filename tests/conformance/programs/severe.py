@@ -1,4 +1,4 @@
-"""Periods and drift as the product writes them, of windows that say themselves how severe they are.
+"""Periods and drift as the product writes them, of windows of one point, which says how severe it is.
 
 A window's `severity` is what a model would have found, its `shadow` what a candidate would have, and its `drifted` what
 became of drift. Its `silent` says for how many seconds no data have come after it, and its `joint` whether a notice
@@ -18,7 +18,7 @@ from anomaly.scoring.results import Fields, Result, period_result, results, seri
 from anomaly.scoring.scorer import ScoredWindow
 from anomaly.serving.shadow import SUFFIX
 from anomaly.windows.arrays import Key
-from kapacitor_udf import BATCH, STREAM, STRING, UDF, Batch, BatchHandler, Context, Option, Point, PointSink, run
+from kapacitor_udf import STREAM, STRING, UDF, Context, Option, Point, PointSink, StreamHandler, run
 
 MODEL = cast("Model", SimpleNamespace(version="v1", threshold=lambda severity: severity))
 
@@ -30,17 +30,21 @@ NOTICES = {
 }
 
 
-class Severe(BatchHandler[PointSink]):
+class Severe(StreamHandler[PointSink]):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._pipeline = parse(context.options["spec"])
+        pipeline = parse(context.options["spec"])
+        # The other fields say what else is to be told.
+        self._pipeline = replace(pipeline, watched=pipeline.watched[:1])
         self._rules: Rules = rules(self._pipeline)
         self._trackers: dict[tuple[Key, str], Tracker] = {}
 
-    def batch(self, batch: Batch, out: PointSink) -> None:
-        key = tuple(batch.tags[tag] for tag in self._pipeline.group_by)
-        begin_ns = batch.tmax - self._pipeline.window_ns
-        for result in self._found(key, begin_ns, batch.points[0].fields):
+    def point(self, point: Point, out: PointSink) -> None:
+        key = tuple(point.tags[tag] for tag in self._pipeline.group_by)
+        begin_ns = point.time // self._pipeline.window_ns * self._pipeline.window_ns
+        # A field that a point lacks is an empty text.
+        fields = {name: value for name, value in point.fields.items() if value != ""}
+        for result in self._found(key, begin_ns, fields):
             out.point(
                 Point(
                     time=result.time_ns,
@@ -87,4 +91,4 @@ class Severe(BatchHandler[PointSink]):
 
 
 if __name__ == "__main__":
-    run(UDF(wants=BATCH, provides=STREAM, handler="severe:Severe", options=[Option("spec", STRING)], name="anomaly"))
+    run(UDF(wants=STREAM, provides=STREAM, handler="severe:Severe", options=[Option("spec", STRING)], name="anomaly"))

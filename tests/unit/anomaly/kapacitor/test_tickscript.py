@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from anomaly.kapacitor.points import reading
 from anomaly.kapacitor.tickscript import (
     DEFAULT_NAME,
     TickscriptError,
@@ -25,9 +26,12 @@ var window duration
 var limit = 'var quoted string'
 stream
     |from()
-    |window().period(window).every(window).align()
     @anomaly()
         .spec(specification)
+stream
+    |from()
+    |window().period(window).every(window).align()
+    |mean('value')
 """
 
 
@@ -40,9 +44,16 @@ def test_a_pipeline_has_the_script_of_the_repository() -> None:
 
 
 def test_no_node_before_the_udf_makes_a_value_that_a_udf_cannot_take() -> None:
-    """|eval makes durations, at which Kapacitor panics; it has its place behind the UDF."""
+    """|eval can make durations, at which Kapacitor panics; before the UDF it hands on what is there, and a boolean."""
     before, _, _ = script().partition("@anomaly()")
-    assert re.findall(r"\|(\w+)\(", before) == ["from", "window"]
+    assert re.findall(r"\|(\w+)\(", before) == ["from", "eval", "where"]
+    read = reading(normalize([PLAIN])[0])
+    values = dict(zip(read.names, read.lambdas, strict=True))
+    assert [values[name] for name in read.kept] == [
+        '"hotend"',
+        '"bed"',
+        "!strContainsAny(\"printer\", '\ufffd') AND !strContainsAny(\"the hall\", '\ufffd')",
+    ]
 
 
 def test_each_kind_of_alert_has_an_id() -> None:
@@ -96,6 +107,7 @@ def test_a_custom_script_that_is_not_text_is_told(tmp_path: Path) -> None:
         (".spec(specification)", "", "does not tell the UDF which pipeline it serves"),
         ("var window", "var windows duration\nvar window", "declares the var windows.*rename it to window"),
         ("var window", "var xyz string\nvar window", "declares the var xyz.*use one of pipeline, database"),
+        ("|from()\n    @anomaly", "|from()\n    |window()\n    @anomaly", "hands the UDF windows.*remove .window"),
         ("window duration", "window string", "declares window as string, and it is a duration"),
     ],
 )

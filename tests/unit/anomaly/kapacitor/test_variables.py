@@ -29,16 +29,22 @@ def document(**changed: Any) -> dict[str, dict[str, Any]]:
 
 def test_a_var_says_what_the_pipeline_says() -> None:
     found = document(retention_policy="month")
-    tags = [{"type": "string", "value": "printer"}, {"type": "string", "value": "the hall"}]
+    handed = [{"type": "string", "value": name} for name in ("hotend", "bed", "_readable")]
     for name, kind, value in (
         ("retention_policy", "string", "month"),
         ("measurement", "string", "temperature"),
-        ("group_by", "list", tags),
+        ("handed", "list", handed),
         ("window", "duration", "10s"),
         ("results_database", "string", "results"),
     ):
         assert found[name] == {"type": kind, "value": value}
-    assert document(group_by=[])["group_by"]["value"] == []
+
+
+def test_a_custom_script_gets_the_tags_of_the_series() -> None:
+    tags = [{"type": "string", "value": "printer"}, {"type": "string", "value": "the hall"}]
+    for group_by, value in ((["printer", "the hall"], tags), ([], [])):
+        settings = TaskSettings(normalize([PLAIN | {"group_by": group_by}])[0], "results", "stack")
+        assert vars_document(settings, frozenset({"group_by"})) == {"group_by": {"type": "list", "value": value}}
 
 
 def test_the_udf_gets_the_specification() -> None:

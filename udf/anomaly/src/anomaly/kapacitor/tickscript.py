@@ -6,7 +6,7 @@ Needs `anomaly.pipeline` only, so that the controller can import it.
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,6 +20,8 @@ DEFAULT_NAME = "pipeline.tick"
 _TOKENS = re.compile(
     r"//[^\n]*|'''.*?'''|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\""
     r"|(?P<udf>@anomaly\s*\()"
+    r"|(?P<window>\|\s*window\s*\()"
+    r"|(?P<stream>\bstream\b)"
     r"|(?P<option>\.\s*spec\s*\()"
     r"|\bvar\s+(?P<name>\w+)(?:\s*=|\s+(?P<type>\w+))",
     re.DOTALL,
@@ -97,6 +99,8 @@ def script_problems(script: str) -> Iterator[tuple[str, str]]:
         yield "it does not call the UDF, so nothing would be scored", "add @anomaly().spec(specification) to its stream"
     elif not any(match["option"] for match in tokens):
         yield "it does not tell the UDF which pipeline it serves", "add .spec(specification) to @anomaly()"
+    if _hands_windows(tokens):
+        yield "it hands the UDF windows, and the UDF cuts them itself", "remove |window() before @anomaly()"
     for name, kind in ((declaration.name, declaration.type) for declaration in declarations(script)):
         offered = VARIABLES.get(name)
         if offered is None and kind is not None:
@@ -105,3 +109,17 @@ def script_problems(script: str) -> Iterator[tuple[str, str]]:
             yield f"it declares the var {name} without a value, and no pipeline has it", f"give it a value, or {known}"
         elif offered is not None and kind not in (None, offered.type):
             yield f"it declares {name} as {kind}, and it is a {offered.type}", f"write `var {name} {offered.type}`"
+
+
+def _hands_windows(tokens: Sequence[re.Match[str]]) -> bool:
+    """Return whether a stream's points become windows before they reach the UDF.
+
+    Args:
+        tokens: the matches of _TOKENS in a script.
+    """
+    windows = False
+    for match in tokens:
+        if match["udf"] and windows:
+            return True
+        windows = match["window"] is not None or (windows and match["stream"] is None and match["udf"] is None)
+    return False

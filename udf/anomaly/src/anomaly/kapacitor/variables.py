@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from anomaly.kapacitor.points import reading
 from anomaly.pipeline import Pipeline, canonical_json
 from anomaly.pipeline.specification import unitless
 
@@ -51,8 +52,9 @@ def specification_for_udf(pipeline: Pipeline) -> str:
     return canonical_json({**served, "fields": unitless(served["fields"]), "alerts": {"age": pipeline.alerts.age}})
 
 
-def _strings(texts: tuple[str, ...]) -> list[dict[str, str]]:
-    return [{"type": "string", "value": text} for text in texts]
+def _strings(texts: tuple[str, ...], kind: str = "string") -> list[dict[str, str]]:
+    """Return the value of a var of the type list."""
+    return [{"type": kind, "value": text} for text in texts]
 
 
 VARIABLES = {
@@ -61,6 +63,9 @@ VARIABLES = {
     "retention_policy": Variable("string", lambda task: task.pipeline.retention_policy),
     "measurement": Variable("string", lambda task: task.pipeline.measurement),
     "group_by": Variable("list", lambda task: _strings(task.pipeline.group_by)),
+    "reads": Variable("list", lambda task: _strings(reading(task.pipeline).lambdas, "lambda")),
+    "read_names": Variable("list", lambda task: _strings(reading(task.pipeline).names)),
+    "handed": Variable("list", lambda task: _strings(reading(task.pipeline).kept)),
     "window": Variable("duration", lambda task: task.pipeline.window),
     "specification": Variable("string", lambda task: specification_for_udf(task.pipeline)),
     "results_database": Variable("string", lambda task: task.results_database),
