@@ -38,18 +38,18 @@ AVERAGE = COUNT.replace("count", "mean")
 # Takes the place of the anomaly UDF: the same declaration, and it fails when a pipeline says so.
 UDF = """
 import json
-from kapacitor_udf import BATCH, STREAM, STRING, UDF, BatchHandler, Option, run
+from kapacitor_udf import STREAM, STRING, UDF, Option, StreamHandler, run
 
-class Handler(BatchHandler):
+class Handler(StreamHandler):
     def __init__(self, context):
         super().__init__(context)
         if json.loads(context.options["spec"])["name"] == "broken":
             raise ValueError("this pipeline is broken")
 
-    def batch(self, batch, out):
+    def point(self, point, out):
         pass
 
-run(UDF(wants=BATCH, provides=STREAM, handler=Handler, options=[Option("spec", STRING)]))
+run(UDF(wants=STREAM, provides=STREAM, handler=Handler, options=[Option("spec", STRING)]))
 """
 
 
@@ -313,7 +313,7 @@ class TestAgainstKapacitor:
 
     def test_a_udf_that_fails_after_its_start_is_told(self, run: Callable[..., dict[str, Any]]) -> None:
         specification = json.dumps({"name": "broken"})
-        script = f"// {MARK}\nstream|from()|window().period(1s).every(1s)@anomaly().spec('''{specification}''')"
+        script = f"// {MARK}\nstream|from()@anomaly().spec('''{specification}''')"
         with pytest.raises(MODULE.TaskError, match="this pipeline is broken"):
             run(script=script, watch=60)
 
@@ -332,7 +332,7 @@ class TestAgainstKapacitor:
         seconds = itertools.count(1, 11)
 
         def noticed() -> bool:
-            """Kapacitor notices when it has something for the UDF, which is a window after the last that it took."""
+            """Kapacitor notices when it has something for the UDF, which is a point after the last that it took."""
             line = f"temperature,printer=p1 hotend=1 {next(seconds)}"
             kapacitord.call("POST", "/write?db=printer&rp=autogen&precision=s", line.encode())
             return not kapacitord.task("job")["executing"]

@@ -12,7 +12,7 @@ from tests.ansible.test_preflight_inventory import problems
 
 SCRIPT = """\
 var window duration
-stream|from()|window().period(window).every(window).align()@anomaly().spec(specification)
+stream|from()@anomaly().spec(specification)
     |alert().topic('mine')
 """
 
@@ -45,6 +45,7 @@ def test_the_folder_can_be_elsewhere(tmp_path: Path) -> None:
     [
         (None, "is not there", "write the TICKscript "),
         (SCRIPT.replace("@anomaly", "@anomly"), "does not call the UDF", "add @anomaly().spec(specification)"),
+        (SCRIPT.replace("from()", "from()|window()"), "hands the UDF windows", "remove |window() before @anomaly()"),
         (SCRIPT.replace("window duration", "windows duration"), "declares the var windows", "rename it to window"),
         (SCRIPT.replace("window duration", "window int"), "declares window as int", "write `var window duration`"),
     ],
