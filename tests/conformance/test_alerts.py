@@ -206,7 +206,7 @@ def test_a_notice_is_told_when_it_opens_and_when_it_is_over(
 ) -> None:
     kapacitor = start()
     for window, state in enumerate((1, 1, 0, 0, 0)):
-        kapacitor.write(*lines({window: 10}, **{kind: state}))
+        kapacitor.write(*lines({window: 10}, "p1", **{kind: state}))
     expect(receiver, **{f"{kind}_p1": [level, "OK"]})
     assert [body["message"] for body in receiver.bodies] == [
         f"{level} {P1}: {text}",

@@ -19,6 +19,7 @@ from anomaly.training.fit import train
 from daemons.kapacitord import Collector, Kapacitord
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS
+from tests.unit.anomaly.served import punctual
 
 pytestmark = pytest.mark.containers
 
@@ -52,9 +53,8 @@ def running(kapacitord: Start, collector: Collector, store: Store) -> Kapacitord
     kapacitor = kapacitord(commands={"anomaly": command}, environment=environment, timeout="60s")
     kapacitor.define(
         "printer",
-        "stream|from().measurement('temperature').groupBy('printer')"
-        "|window().period(10s).every(10s).align()"
-        f"@anomaly().spec('''{canonical_json(PIPELINE)}''')"
+        "stream|from().measurement('temperature')"
+        f"@anomaly().spec('''{canonical_json(punctual(PIPELINE))}''')"
         # One post for each point that the UDF emits; its own numbers are another test's.
         f'|where(lambda: isPresent("model") AND (isPresent("label") OR isPresent("state")))'
         f"|httpPost('{collector.url}')",
@@ -82,9 +82,9 @@ def test_a_model_is_swapped_and_rolled_back_without_losing_a_window(
     assert main(["models", "rollback", "--models", str(store.models), "--pipeline", PIPELINE.name]) == 0
     kapacitor.wait_for_log("scoring with model v1", times=2)
     kapacitor.write(*lines(samples, 605, SECONDS))
-    points = collector.wait_for(SECONDS // 10 - 1)
+    points = collector.wait_for(SECONDS // 10)
     scores = sorted(points, key=lambda point: str(point["time"]))
-    assert [point["model"] for point in scores] == ["v1"] * 30 + ["v2"] * 30 + ["v1"] * 29
+    assert [point["model"] for point in scores] == ["v1"] * 30 + ["v2"] * 30 + ["v1"] * 30
     assert len({point["time"] for point in scores}) == len(scores)
     kapacitor.assert_healthy()
 
@@ -101,11 +101,11 @@ def test_a_shadow_and_marks_come_into_a_running_task(kapacitord: Start, collecto
     kapacitor.wait_for_log("scoring with model v2, beside the current one")
     kapacitor.wait_for_log("1 marks of feedback")
     kapacitor.write(*lines(samples, 305, SECONDS))
-    points = collector.wait_for(89 + 59)
+    points = collector.wait_for(90 + 60)
     by_name = {name: [point for point in points if point["name"] == name] for name in ("score", "score_shadow")}
     assert {point["model"] for point in by_name["score"]} == {"v1"}
     assert {point["model"] for point in by_name["score_shadow"]} == {"v2"}
-    assert len(by_name["score"]) == 89
+    assert len(by_name["score"]) == 90
     assert [point["severity"] for point in by_name["score_shadow"]] == [
         point["severity"] for point in by_name["score"][30:]
     ]

@@ -24,7 +24,7 @@ def core() -> ScoringCore:
 
 def fed(core: ScoringCore, model: Model, begin: int, end: int, keys: list[Key] = LIVE) -> list[Result]:
     """Feed windows [begin, end) of each series."""
-    found = []
+    found: list[Result] = []
     for windows in WINDOWS:
         if windows.key in keys:
             number = windows.begin_ns // WINDOW_NS - 1
@@ -34,8 +34,8 @@ def fed(core: ScoringCore, model: Model, begin: int, end: int, keys: list[Key] =
 
 def silent(core: ScoringCore, model: Model | None, window: int, feedback: Feedback = NOBODY_SAID) -> list[Result]:
     """Look after all windows before number `window` are known."""
-    watermark_ns = (window + 1) * WINDOW_NS
-    return list(core.silent(model, LIVE, feedback, watermark_ns=watermark_ns, listening_ns=0))
+    watermarks = dict.fromkeys(LIVE, (window + 1) * WINDOW_NS)
+    return list(core.silent(model, watermarks, feedback, listening_ns=0))
 
 
 def told(results: list[Result]) -> list[tuple[Any, ...]]:

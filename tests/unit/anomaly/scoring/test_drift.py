@@ -10,18 +10,16 @@ from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.reference import BINS, Reference, bins, reference
 from anomaly.models.store import Store
-from anomaly.pipeline import Pipeline, canonical_json, normalize
+from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.drift import DriftMonitor, chance, stability
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.results import Result
 from anomaly.scoring.scorer import Scorer
-from anomaly.serving.udf import declaration
 from anomaly.training.fit import train
 from anomaly.windows.series import SeriesWindows
-from kapacitor_udf.testing import Harness
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
-from tests.unit.anomaly.serving.test_handler import batch, blocks, named
+from tests.unit.anomaly.serving.test_handler import batch, blocks, harness, named
 
 # A horizon of 240 windows, a result every 10; and a detector that does not get used to anything.
 SHORT: Pipeline = normalize(
@@ -122,18 +120,20 @@ def test_a_shift_of_one_field_is_drift_and_its_field_is_named(model: Model) -> N
     assert float(last["psi_hotend"]) < 0.25
 
 
-def test_a_field_with_too_few_points_is_unknown_to_drift() -> None:
+def test_a_field_without_points_is_unknown_to_drift() -> None:
     pipeline = normalize([{**SHORT.as_dict(), "missing": "usual"}])[0]
     model = train(pipeline, printers.windows(calm(1, 10_000), calm(2, 10_000)), "v1", seed=0).model
     samples = calm(9, 4_000)
     samples[:, 2] += 30
 
-    cut_off = Stream(model).feed(samples, points_of_air=4)[-1].fields
+    lacking = Stream(model).feed(samples, points_of_air=0)[-1].fields
+    few = Stream(model).feed(samples, points_of_air=4)[-1].fields
     complete = Stream(model).feed(samples)[-1].fields
 
-    assert (cut_off["psi_air"], cut_off["drifted"]) == (0.0, 0)
-    assert float(complete["psi_air"]) > 1
-    assert complete["drifted"] == 1
+    assert (lacking["psi_air"], lacking["drifted"]) == (0.0, 0)
+    for fields in (few, complete):
+        assert float(fields["psi_air"]) > 1
+        assert fields["drifted"] == 1
 
 
 def test_many_anomalous_windows_are_drift(model: Model) -> None:
@@ -200,11 +200,10 @@ def test_the_udf_writes_drift_says_it_once_and_keeps_it_over_a_restart(
     samples = calm(9, 4_000)
     samples[:, 1] += 0.8
     feed = [batch(number, block) for number, block in enumerate(blocks(samples))]
-    options = {"spec": canonical_json(SHORT)}
-    with Harness(declaration(), options=options) as udf:
+    with harness(SHORT) as udf:
         points = udf.feed(feed[:200])
         saved = udf.snapshot()
-    with Harness(declaration(), options=options, restore=saved) as udf:
+    with harness(SHORT, now_ns=udf.now_ns, restore=saved) as udf:
         points += udf.feed(feed[200:])
         assert udf.handler.events.counts["results that say drift"] > 1
     drift = named(points, "drift")

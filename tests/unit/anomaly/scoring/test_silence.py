@@ -19,7 +19,7 @@ def silence(begin_ns: int) -> Period:
 def look(joint: JointSilence, now_ns: int, new: dict[str, int], lasting: dict[str, int], *, late: bool = False) -> Told:
     """Series by name with the begins of their silences."""
     opened: list[tuple[Key, Period]] = [((name,), silence(begin)) for name, begin in new.items()]
-    all_of_them = {(name,): silence(begin) for name, begin in {**lasting, **new}.items()}
+    all_of_them: dict[Key, Period] = {(name,): silence(begin) for name, begin in {**lasting, **new}.items()}
     return joint.look(opened, all_of_them, LIVE, are_others_late=late, now_ns=now_ns)
 
 

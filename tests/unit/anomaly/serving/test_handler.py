@@ -13,13 +13,13 @@ import pytest
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model, score_windows
 from anomaly.models.store import Store
-from anomaly.pipeline import canonical_json, normalize
-from anomaly.serving.handler import AnomalyHandler
+from anomaly.pipeline import Pipeline, canonical_json, normalize
 from anomaly.serving.udf import declaration
 from kapacitor_udf import Batch, Point
 from kapacitor_udf.testing import Harness
-from tests.unit.anomaly import printers
+from tests.unit.anomaly import printers, served
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS
+from tests.unit.anomaly.served import Served
 
 T0 = 1_700_000_000_000_000_000
 Feed = Callable[..., list[Point]]
@@ -31,8 +31,8 @@ def models(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
-def harness(**more: Any) -> Harness[Any]:
-    return Harness(declaration(), options={"spec": canonical_json(PIPELINE)}, **more)
+def harness(pipeline: Pipeline = PIPELINE, now_ns: int = T0, **more: Any) -> Served:
+    return Served(pipeline, now_ns=now_ns, **more)
 
 
 def batch(number: int, samples: Any, tags: Mapping[str, str] | None = None) -> Batch:
@@ -153,8 +153,11 @@ def test_late_and_early_points_do_not_count(models: Store) -> None:
     with harness() as udf:
         (expected,) = udf.batch(whole)
     with harness() as udf:
-        (score,) = udf.batch(Batch("temperature", whole.tags, [stray[0], *whole.points, stray[1]], whole.tmax))
-        assert udf.handler.events.counts["late points"] == 2
+        udf.batch(batch(0, CLEAN[:10]))
+        points = udf.batch(Batch("temperature", whole.tags, [stray[0], *whole.points], whole.tmax))
+        points += udf.points([Point(time=stray[1].time, fields=stray[1].fields, tags=whole.tags)])
+        assert udf.handler.events.counts["late points"] == 1
+    (score,) = named(points, "score")
     assert score.fields == expected.fields
 
 
@@ -208,12 +211,13 @@ def test_a_field_that_is_long_missing_is_silence_too(models: Store) -> None:
     )
 
 
-def test_without_a_model_windows_are_counted_until_there_is_one(models: Store, model: Model) -> None:
+def test_without_a_model_windows_are_counted_until_there_is_one(
+    models: Store, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (models.path / "current").unlink()
     now = [0.0]
-    served = declaration()
-    served.handler = lambda context: AnomalyHandler(context, lambda: now[0])
-    with Harness(served, options={"spec": canonical_json(PIPELINE)}) as udf:
+    monkeypatch.setattr(served, "pace_clock", lambda: now[0])
+    with harness() as udf:
         assert udf.batch(batch(0, CLEAN[:10])) == []
         assert udf.batch(batch(1, CLEAN[:10])) == []
         assert udf.handler.events.counts == {"unscored windows": 2}
@@ -233,7 +237,7 @@ def test_a_restart_from_a_snapshot_goes_on(models: Store) -> None:
         with harness() as udf:
             before = udf.feed(windows[:cut])
             saved = udf.snapshot()
-        with harness(restore=saved) as udf:
+        with harness(now_ns=udf.now_ns, restore=saved) as udf:
             after = udf.feed(windows[cut:])
         assert periods(before + after) == periods(whole)
         assert named(before + after, "score") == named(whole, "score")
@@ -245,31 +249,9 @@ def test_a_snapshot_of_another_pipeline_starts_cold(models: Store) -> None:
     with harness() as udf:
         udf.feed([batch(number, block) for number, block in enumerate(blocks(samples[:150]))])
         saved = udf.snapshot()
-    other = canonical_json(normalize([{**PIPELINE.as_dict(), "periods": {"open": 90}}])[0])
-    with Harness(declaration(), options={"spec": other}, restore=saved) as udf:
+    other = normalize([{**PIPELINE.as_dict(), "periods": {"open": 90}}])[0]
+    with harness(other, restore=saved) as udf:
         assert udf.handler.snapshot() == b""
-
-
-def test_time_that_goes_back_is_counted_and_starts_anew(models: Store) -> None:
-    with harness() as udf:
-        udf.batch(batch(100, CLEAN[:10] + 50))
-        points = udf.batch(batch(0, CLEAN[:10]))
-        assert udf.handler.events.counts["restarts"] == 1
-    assert [(point.time, point.fields["state"]) for point in named(points, "period")] == [
-        (T0 + 100 * WINDOW_NS, "closed")
-    ]
-
-
-def test_other_windows_and_groups_are_refused_with_the_fix(models: Store) -> None:
-    with harness(strict=False) as udf:
-        odd = batch(0, CLEAN[:10])
-        odd.tmax += 1
-        assert udf.batch(odd) == []
-        assert udf.batch(batch(0, CLEAN[:10], tags={})) == []
-        assert udf.counters.as_dict()["rejected"] == {"not aligned": 1, "grouped otherwise": 1}
-        log = "\n".join(udf.log)
-    assert ".window().period(10s).every(10s).align()" in log
-    assert ".groupBy()" in log
 
 
 def test_a_series_without_the_tag_keeps_it_empty(models: Store) -> None:
@@ -289,16 +271,16 @@ def test_a_wrong_specification_fails_init_with_its_messages() -> None:
 LOADED = """
 import sys
 from kapacitor_udf.testing import Harness
-from kapacitor_udf import Batch, Point
+from kapacitor_udf import Point
 from anomaly.serving.udf import declaration
 declaration()
 assert 'numpy' not in sys.modules, 'numpy is loaded before Info'
 udf = Harness(declaration(), options={'spec': sys.argv[1]})
 points = []
-for n in range(10):
+for n in range(40):
     fields = {'hotend': 220 + n / 10, 'bed': 90.1 - n / 9, 'air': 28 + n % 3}
     points.append(Point(time=n * 10**9, fields=fields, tags={'printer': 'printer-1'}))
-assert udf.batch(Batch('temperature', {'printer': 'printer-1'}, points, 10**10))
+assert udf.feed(points)
 print(sorted({'sklearn', 'pandas', 'scipy', 'joblib', 'requests'} & set(sys.modules)))
 """
 

@@ -16,10 +16,9 @@ from anomaly.influxdb.client import InfluxClient, SeriesChunk
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.serving.handler import AnomalyHandler
 from anomaly.severity.calibration import Calibration
 from kapacitor_udf import Point
-from tests.unit.anomaly import printers
+from tests.unit.anomaly import printers, served
 from tests.unit.anomaly.serving.test_handler import T0, batch, blocks, harness, named
 from tests.unit.anomaly.serving.test_watcher import Clock
 
@@ -37,7 +36,7 @@ def stricter(model: Model, version: str) -> Model:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The handler's clock: it looks for another model when this moves."""
     clock = Clock()
-    monkeypatch.setattr(AnomalyHandler.__init__, "__defaults__", (clock,))
+    monkeypatch.setattr(served, "pace_clock", clock)
     return clock
 
 

@@ -126,6 +126,16 @@ class Groups(Generic[K, G]):
         """Iterate over every group and its state, the longest quiet first; `replace` takes the same."""
         return ((key, entry.state) for key, entry in self._entries.items())
 
+    def discard(self, key: K) -> None:
+        """Forget a group, if it is kept.
+
+        Args:
+            key: the group's key.
+        """
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._count(-1, -_size(key))
+
     def replace(self, items: Iterable[tuple[K, G]]) -> None:
         """Keep these groups and no others, as if each had just been asked for, in this order.
 

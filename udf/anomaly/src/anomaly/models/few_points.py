@@ -79,7 +79,8 @@ def _ratio(ratio: float, points: float, full: float, *, is_range: bool) -> float
     # The variances of the cube roots; a median spread is at 1 - variance of its own.
     variance, usual_variance = 2 / (9 * (points - 1)), 2 / (9 * (full - 1))
     normal = (ratio ** (2 / 3) * (1 - usual_variance) - (1 - variance)) / math.sqrt(variance)
-    return max(1 + normal * math.sqrt(usual_variance) / (1 - usual_variance), 0.0) ** 1.5
+    cube_root = max(1 + normal * math.sqrt(usual_variance) / (1 - usual_variance), 0.0)
+    return float(cube_root * math.sqrt(cube_root))
 
 
 @lru_cache(maxsize=1024)

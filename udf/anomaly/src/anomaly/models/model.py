@@ -58,6 +58,7 @@ class Model:
         calibration: from a score to its probability.
         reference: the distribution of each feature in training.
         learned: the ids of the false alarms that training has seen, and for which the model opens no period.
+        trained_until: where the history ends that it was trained on, as an RFC 3339 time; None where nobody knows.
     """
 
     version: str
@@ -67,6 +68,7 @@ class Model:
     calibration: Calibration
     reference: Reference
     learned: frozenset[str] = frozenset()
+    trained_until: str | None = None
     _rows: dict[Key, int] = field(init=False)
     _features: list[Feature] = field(init=False)
     _windows_per_day: float = field(init=False)

@@ -188,6 +188,7 @@ class Store:
         except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
             raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
         model.learned = frozenset(manifest.feedback.learned)
+        model.trained_until = manifest.range.end
         return model
 
     def write(self, model: Model, record: TrainingRecord | None = None, estimator: object = None) -> Path:

@@ -4,7 +4,8 @@ Serving, and a shadow beside it, hand windows in and write what comes out. A bac
 rather than results, so they call the `Scorer` below it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from anomaly.models.model import Model
@@ -71,9 +72,10 @@ class ScoringCore:
         key, window_ns = windows.key, self._pipeline.window_ns
         for scored in self._scorer.feed(model, windows, feedback):
             end_ns = scored.begin_ns + window_ns
-            for result in results(self._pipeline, key, scored, joint=self._joint.covers(key)):
+            joint = self._joint.covers(key) if scored.ended_silence else None
+            for result in results(self._pipeline, key, scored, joint=joint):
                 yield end_ns, result
-            if any(period.reason == NO_DATA for period in scored.periods):
+            if scored.ended_silence:
                 woken = self._joint.woke(key, scored.begin_ns)
                 if woken is not None:
                     yield end_ns, notice_result(self._pipeline, None, woken)
@@ -85,40 +87,39 @@ class ScoringCore:
         self._noticed.clear()
 
     def silent(
-        self, model: Model | None, live: Sequence[Key], feedback: Feedback, *, watermark_ns: int, listening_ns: int
+        self, model: Model | None, watermarks: Mapping[Key, int], feedback: Feedback, *, listening_ns: int
     ) -> Iterator[Result]:
         """Take into account which live series have had no window.
 
         Args:
             model: the model; without one nobody knows what is missing.
-            live: the series whose data are, or were, live, those included that have not had a window yet.
+            watermarks: the series whose data are, or were, live, those included that have not had a window yet; each
+                with the time up to which all of its windows are known: its watermark less the pipeline's lateness.
             feedback: the marks; silence that begins during maintenance is not told.
-            watermark_ns: the time up to which all windows are known: the clock less the pipeline's lateness.
             listening_ns: since when somebody listens.
 
         Yields:
             The `period`s that this made known, and the `notice` of a pipeline all of whose series are silent.
         """
-        if model is None:
+        if model is None or not watermarks:
             return
         opened: list[tuple[Key, Period]] = []
-        for key in live:
+        for key, watermark_ns in watermarks.items():
             for period in self._scorer.silent(key, watermark_ns, listening_ns, feedback):
                 if period.reason == NO_DATA:
                     opened.append((key, period))
                 else:
                     yield period_result(self._pipeline, key, period, model)
         window_ns, silence_ns = self.rules.window_ns, self.rules.silence_ns
-        next_ns = watermark_ns // window_ns * window_ns
-        lasting = {key: silence for key in live if (silence := self._scorer.silence(key)) is not None}
-        others = [self._scorer.last_ns(key) for key in live if key not in lasting]
+        next_ns = {key: watermark_ns // window_ns * window_ns for key, watermark_ns in watermarks.items()}
+        lasting = {key: silence for key in watermarks if (silence := self._scorer.silence(key)) is not None}
+        others = [(self._scorer.last_ns(key), next_ns[key]) for key in watermarks if key not in lasting]
         told = self._joint.look(
             opened,
             lasting,
-            live,
-            # The windows that would end the silence of these end with this one.
-            are_others_late=all(last_ns is None or next_ns - last_ns > silence_ns for last_ns in others),
-            now_ns=next_ns,
+            watermarks,
+            are_others_late=all(last_ns is None or at_ns - last_ns > silence_ns for last_ns, at_ns in others),
+            now_ns=max(next_ns.values()),
         )
         for joint, periods in ((False, told.alone), (True, told.joint)):
             for key, period in periods:
@@ -135,6 +136,23 @@ class ScoringCore:
                 f"{series or 'the series'} is no longer as in training: stability index {drift.fields['psi']:.2f}, "
                 f"{drift.fields['above']:.1%} of the windows anomalous: train again if it is as it should be",
             )
+
+    def forget(self, key: Key, model: Model | None) -> Iterator[Result]:
+        """Forget a series.
+
+        Args:
+            key: the series.
+            model: the model that scores.
+
+        Yields:
+            The end of a silence that was told.
+        """
+        silence, joint = self._scorer.silence(key), self._joint.covers(key)
+        if silence is not None and model is not None and self._scorer.is_silence_told(key):
+            yield period_result(self._pipeline, key, replace(silence, state="closed"), model, joint=joint)
+        self._joint.forget(key)
+        self._scorer.forget(key)
+        self._drift.forget(key)
 
     def state(self, model: Model | None) -> dict[str, Any] | None:
         """Return the state of all series for JSON; None before the first window. `model` is the one that scores."""

@@ -181,6 +181,10 @@ class DriftMonitor:
             "model": model.version,
         }
 
+    def forget(self, key: Key) -> None:
+        """Forget a series."""
+        self._series.discard(key)
+
     def state(self, model: Model | None) -> dict[str, Any]:
         """Return the drift of all series for JSON; what waits is counted first, if the model that scores is at hand."""
         if model is not None and model.version == self._version:

@@ -41,6 +41,7 @@ class ScoredWindow:
         anomalous: whether the window belongs to a period, as far as is known by now.
         periods: the periods that the window made known, oldest first.
         suppressed: the id of the mark of feedback that keeps the window out of periods; None without one.
+        ended_silence: whether the window ended a silence that was told while it lasted.
     """
 
     begin_ns: int
@@ -49,6 +50,7 @@ class ScoredWindow:
     anomalous: bool
     periods: list[Period]
     suppressed: str | None = None
+    ended_silence: bool = False
 
 
 @dataclass(slots=True)
@@ -206,7 +208,8 @@ class Scorer:
             periods = [each for each in transition.periods if each.reason != NO_DATA or series.is_silence_told]
         else:
             periods = transition.periods if feedback is None else feedback.countable(key, transition.periods)
-        return ScoredWindow(begin_ns, model, verdict, transition.anomalous, periods, suppressed)
+        ended_silence = transition.ended_silence and series.is_silence_told
+        return ScoredWindow(begin_ns, model, verdict, transition.anomalous, periods, suppressed, ended_silence)
 
     def silent(self, key: Key, watermark_ns: int, listening_ns: int, feedback: Feedback | None = None) -> list[Period]:
         """Take into account that no window of a live series has come.
@@ -230,6 +233,14 @@ class Scorer:
     def silence(self, key: Key) -> Period | None:
         """Return the silence of a series that lasts and was made known; None while there is none."""
         return self._series[key].tracker.silence if key in self._series else None
+
+    def is_silence_told(self, key: Key) -> bool:
+        """Return whether the last silence of a series was told."""
+        return key in self._series and self._series[key].is_silence_told
+
+    def forget(self, key: Key) -> None:
+        """Forget a series."""
+        self._series.discard(key)
 
     def last_ns(self, key: Key) -> int | None:
         """Return the begin of the last scored window of a series; None before the first."""

@@ -109,6 +109,11 @@ class JointSilence:
         (silent_ns, count), self._notice, self._ended_ns = self._notice, None, begin_ns
         return _notice(silent_ns, begin_ns, "closed", count)
 
+    def forget(self, key: Key) -> None:
+        """Forget a series."""
+        self._held.discard(key)
+        self._members.discard(key)
+
     def state(self) -> list[Any]:
         """Return the state for JSON."""
         keys = [[list(key) for key in sorted(keys)] for keys in (self._held, self._members)]

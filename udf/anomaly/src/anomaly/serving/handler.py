@@ -1,115 +1,312 @@
-"""The UDF's handler: Kapacitor's windows in, results out as points.
+"""The UDF's handler: Kapacitor's points in, results out.
 
-The handler translates only. `kapacitor_udf` speaks the protocol, `anomaly.models.store` reads models,
-`anomaly.windows` aggregates raw points, and `anomaly.scoring.core` scores.
+The handler connects rooms that do the work. `kapacitor_udf` speaks the protocol and makes arrays of points,
+`anomaly.windows.assembler` cuts them into windows of event time and closes these, and `anomaly.scoring.core` scores.
+What the handler decides itself is when each of them is asked: rows when they arrive, and the clock a few times a
+second.
+
+Nothing that is not scored is silent. Late points go to the measurement `late`, where catch-up finds the windows that
+they belong to; points from the future open a notice; and all of them are counted by reason in the measurement `udf`.
 """
 
-import json
 import os
 import time
-import zlib
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import numpy as np
 
 from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
+from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.pipeline import Pipeline, parse
+from anomaly.pipeline import Pipeline, format_duration, parse
+from anomaly.pipeline.state import most_series
 from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback_file import feedback_path
-from anomaly.scoring.results import Result
+from anomaly.scoring.results import Result, notice_result, series_tags
+from anomaly.scoring.scorer import series_name
+from anomaly.serving.clock_notices import ClockNotices
 from anomaly.serving.feedback_watcher import FeedbackWatcher
+from anomaly.serving.pace import Pace
 from anomaly.serving.shadow import Shadow
+from anomaly.serving.snapshot import pack, unpack
 from anomaly.serving.watcher import Watcher
-from anomaly.windows.aggregate import aggregated, collect
-from anomaly.windows.arrays import Key
-from kapacitor_udf import Batch, BatchHandler, Context, Point, PointSink, Rejected
+from anomaly.windows.arrays import Ints, Key
+from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
+from anomaly.windows.series import SeriesWindows
+from kapacitor_udf import Context, Point, PointSink, Rows, RowsHandler
+
+_SECOND_NS = 1_000_000_000
+# Windows and silence are looked at this often by the clock: a small part of a window.
+_LEAST_TICK, _MOST_TICK = 0.2, 1.0
+_TICKS_A_WINDOW = 20
+# How much older than its series' open window a point may be: what a catch-up looks at.
+_CATCH_UP_NS = 7 * 86_400 * _SECOND_NS
+_CATCH_UP_WINDOWS = 100
+# A series of a replay has ended when no point came for this long, and at least for a window.
+_LEAST_IDLE_NS = 5 * _SECOND_NS
+# The points of open windows may take this part of the pipeline's memory.
+_POINTS_SHARE = 0.25
+_FORGET_EVERY = 60.0
 
 
-class AnomalyHandler(BatchHandler[PointSink]):
-    """Scores each window of each series with the pipeline's current model, and keeps the series' periods."""
+class AnomalyHandler(RowsHandler):
+    """Scores the windows of each series with the pipeline's current model, and keeps the series' periods.
 
-    snapshot_version = 3
-    # New models and marks are noticed, and counts are told, while no window ends, too.
-    tick_seconds = 5.0
+    Args:
+        context: what the handler is made from.
+        clock: gives seconds, to pace what is looked at; tests replace it.
+        now_ns: the host's clock in nanoseconds since 1970; tests replace it.
+    """
 
-    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(context)
+    snapshot_version = 4
+
+    def __init__(
+        self,
+        context: Context,
+        clock: Callable[[], float] = time.monotonic,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._pipeline: Pipeline = parse(context.options["spec"])
-        store = Store(os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS, self._pipeline.name)
-        self._watcher = Watcher(store, self._pipeline, context.log, clock)
-        self.events = EventCounter(f"pipeline {self._pipeline.name}", context.log, clock)
-        self._core = ScoringCore(self._pipeline, self.events, context.counters)
-        feedback = feedback_path(store.models, self._pipeline.name)
-        self._feedback = FeedbackWatcher(feedback, self._pipeline, context.log, clock)
-        self._shadow = Shadow(store, self._pipeline, context.log, clock)
-        self._dimensions = tuple(sorted((*self._pipeline.group_by, "pipeline")))
-        self._window_ns = self._pipeline.window_ns
-
-    def batch(self, batch: Batch, out: PointSink) -> None:
-        """Score one window of one series, and send its results."""
-        key = self._key(batch)
-        if batch.tmax % self._window_ns:
-            raise Rejected(
-                "not aligned",
-                f"a window that ends at {batch.tmax} ns is no {self._pipeline.window} window: the TICKscript needs "
-                f".window().period({self._pipeline.window}).every({self._pipeline.window}).align()",
+        pipeline = self._pipeline
+        self.most_groups = max(most_series(pipeline), 1)
+        super().__init__(context, fields=pipeline.fields, tags=pipeline.group_by)
+        window_s = pipeline.window_ns / _SECOND_NS
+        self.tick_seconds = min(max(window_s / _TICKS_A_WINDOW, _LEAST_TICK), _MOST_TICK)
+        self._now_ns = now_ns
+        # The assembler's clock when we began to listen. It stands still while nobody listens, and so must silence.
+        self._listening_ns: int | None = None
+        store = Store(os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS, pipeline.name)
+        self._watcher = Watcher(store, pipeline, context.log, clock)
+        self.events = EventCounter(f"pipeline {pipeline.name}", context.log, clock)
+        self._assembler = Assembler(
+            Settings(
+                window_ns=pipeline.window_ns,
+                lateness_ns=pipeline.lateness_ns,
+                future_ns=pipeline.future_ns,
+                fields=len(pipeline.fields),
+                aggregates=pipeline.aggregate,
+                idle_ns=max(pipeline.window_ns + pipeline.lateness_ns, _LEAST_IDLE_NS),
+                oldest_ns=max(_CATCH_UP_NS, _CATCH_UP_WINDOWS * pipeline.window_ns),
+                points_bytes=int(_POINTS_SHARE * pipeline.memory_bytes),
             )
-        window = collect(
-            ((point.time, point.tags, point.fields) for point in batch.points),
-            self._pipeline.fields,
-            batch.tmax - self._window_ns,
-            batch.tmax,
         )
-        self.events.add("late points", window.late)
-        self.events.add("values that are not numbers", window.unusable)
-        windows = aggregated(self._pipeline, key, batch.tmax - self._window_ns, window)
-        feedback = self._feedback.feedback()
-        for result in self._core.feed(self._watcher.model(), windows, feedback):
-            out.point(self._point(result))
-        for result in self._shadow.feed(windows, feedback):
-            out.point(self._point(result))
+        # The clock at the arrival of each series' last point.
+        self._arrived = self.groups.state((), np.int64, 0)
+        # Series of the model that were forgotten, so that their silence is not told again.
+        self._forgotten: set[Key] = set()
+        self._core = ScoringCore(pipeline, self.events)
+        self._clock_notices = ClockNotices(pipeline)
+        self._feedback = FeedbackWatcher(feedback_path(store.models, pipeline.name), pipeline, context.log, clock)
+        self._shadow = Shadow(store, pipeline, context.log, clock)
+        self._dimensions = tuple(sorted((*pipeline.group_by, "pipeline")))
+        self._silence_pace = Pace(max(window_s / 4, self.tick_seconds), clock)
+        self._forget_pace = Pace(_FORGET_EVERY, clock)
 
-    def _point(self, result: Result) -> Point:
-        return Point(
-            time=result.time_ns,
-            fields=result.fields,
-            tags=result.tags,
-            name=result.measurement,
-            dimensions=self._dimensions,
-        )
-
-    def _key(self, batch: Batch) -> Key:
-        missing = [tag for tag in self._pipeline.group_by if tag not in batch.tags]
-        if missing:
-            raise Rejected(
-                "grouped otherwise",
-                f"the window has the tags {sorted(batch.tags)}, the pipeline groups by "
-                f"{list(self._pipeline.group_by)}: the TICKscript "
-                "needs .groupBy() with the same tags",
-            )
-        return tuple(batch.tags[tag] for tag in self._pipeline.group_by)
-
-    def snapshot_key(self) -> str:
-        """Name the pipeline and its rules: state fits these, whichever model scores."""
-        return f"{self._pipeline.name} {self._pipeline.fingerprint} {self._core.rules}"
-
-    def snapshot(self) -> bytes:
-        """Return the periods, followers and drift of all series, compressed."""
-        state = self._core.state(self._watcher.model())
-        return b"" if state is None else zlib.compress(json.dumps(state, separators=(",", ":")).encode())
-
-    def restore(self, data: bytes) -> None:
-        """Go on where `snapshot` was taken. Data that does not fit raises; the library then starts cold."""
-        self._core.restore(json.loads(zlib.decompress(data)))
+    def rows(self, rows: Rows, out: PointSink) -> None:
+        """Put points into their windows, and score the windows that they close."""
+        now_ns = self._now_ns()
+        self.events.add("values that are not numbers", int(rows.unusable.sum()))
+        self._arrived.values[rows.groups] = now_ns
+        taken = self._assembler.add(rows.groups, rows.times, rows.values, rows.identities, now_ns)
+        self._tell_ahead(rows, now_ns, out)
+        self._tell_refused(taken, now_ns, out)
+        self._close_windows(now_ns, out)
 
     def tick(self, out: PointSink) -> None:
-        """Put the model's version and the counts of events into the UDF's metrics."""
+        """Do what the clock asks for, and put the model's version and the counts of events into the UDF's metrics."""
+        now_ns = self._now_ns()
         self._feedback.feedback()
         self._shadow.refresh()
         model = self._watcher.model()
+        self._close_windows(now_ns, out)
+        if self._silence_pace.due():
+            for result in self._silent(model, now_ns):
+                self._emit(result, out)
+        for key, notice in self._clock_notices.look(now_ns):
+            self._emit(notice_result(self._pipeline, key, notice), out)
+        if self._forget_pace.due():
+            self._forget_quiet(now_ns, out)
         if model is not None:
             self.context.metrics["model"] = model.version
+        self.context.metrics["open_points"] = self._assembler.open_points
         self.context.metrics.update({name.replace(" ", "_"): count for name, count in self.events.counts.items()})
+
+    def _close_windows(self, now_ns: int, out: PointSink) -> None:
+        """Score the windows whose time has come, series by series."""
+        if not self._assembler.is_due(now_ns):
+            return
+        closed = self._assembler.close(now_ns)
+        if not len(closed):
+            return
+        early = int(closed.early.sum())
+        self.events.add("early windows", early, "the points of open windows need more than a quarter of `memory`")
+        self.events.add("replaced points", closed.replaced)
+        model, feedback = self._watcher.model(), self._feedback.feedback()
+        for windows in self._by_series(closed):
+            self._forgotten.discard(windows.key)
+            # One series that cannot be scored must not cost the windows of all others.
+            try:
+                for result in self._core.feed(model, windows, feedback, now_ns):
+                    self._emit(result, out)
+                for result in self._shadow.feed(windows, feedback):
+                    self._emit(result, out)
+            except Exception as error:
+                if "failed windows" not in self.events.counts:
+                    self.context.log(traceback.format_exc())
+                self.events.add(
+                    "failed windows", len(windows), f"{series_name(windows.key)} could not be scored: {error!r}"
+                )
+
+    def _by_series(self, closed: Closed) -> Iterator[SeriesWindows]:
+        """Yield the closed windows of each series, by time."""
+        order = np.argsort(closed.number, kind="stable")
+        numbers = closed.number[order]
+        first = np.flatnonzero(np.r_[True, np.diff(numbers) != 0])
+        for part in np.split(order, first[1:]):
+            key = self.groups.key(int(closed.number[part[0]]))
+            yield SeriesWindows(key, closed.begin_ns[part], closed.values[part], closed.counts[part])
+
+    def _tell_ahead(self, rows: Rows, now_ns: int, out: PointSink) -> None:
+        """Open notices of points that are ahead of the clock."""
+        ahead = rows.times > now_ns + self._clock_notices.least_ahead_ns
+        if not ahead.any():
+            return
+        for number in np.unique(rows.groups[ahead]).tolist():
+            mine = rows.times[ahead & (rows.groups == number)]
+            key = self.groups.key(number)
+            notice = self._clock_notices.ahead(key, len(mine), int(mine.max()), now_ns)
+            if notice is not None:
+                self._emit(notice_result(self._pipeline, key, notice), out)
+
+    def _tell_refused(self, taken: Taken, now_ns: int, out: PointSink) -> None:
+        """Count the points that were not taken, and write down which windows late ones belong to."""
+        pipeline, late = self._pipeline, taken.late
+        self.events.add("future points", len(taken.future))
+        if len(taken.too_old):
+            name = series_name(self.groups.key(int(taken.too_old.number[0])))
+            reach = format_duration(self._assembler.settings.oldest_ns)
+            self.events.add("too old points", len(taken.too_old), f"a point of {name} is more than {reach} late")
+        self.events.add("late points", len(late))
+        for number, begin_ns, points in zip(
+            late.number.tolist(), late.begin_ns.tolist(), late.points.tolist(), strict=True
+        ):
+            fields = {"points": points, "seen_ms": now_ns // 1_000_000}
+            self._emit(Result("late", series_tags(pipeline, self.groups.key(number)), begin_ns, fields), out)
+
+    def _silent(self, model: Model | None, now_ns: int) -> Iterator[Result]:
+        """Yield what is to tell of live series without windows."""
+        clock_ns = self._assembler.clock_ns
+        if clock_ns is None:
+            return
+        if self._listening_ns is None:
+            self._listening_ns = clock_ns
+        watermarks = self._watermarks(model, now_ns, clock_ns)
+        yield from self._core.silent(model, watermarks, self._feedback.feedback(), listening_ns=self._listening_ns)
+
+    def _watermarks(self, model: Model | None, now_ns: int, clock_ns: int) -> dict[Key, int]:
+        """Return up to when all windows of each live series are known, those included that have not come yet."""
+        lateness_ns = self._pipeline.lateness_ns
+        known = {}
+        if model is not None and self._is_recent(model, now_ns):
+            known = {key: clock_ns - lateness_ns for key in model.scaling.keys if key not in self._forgotten}
+        watermarks, live = self._assembler.watermarks() - lateness_ns, self._assembler.live()
+        for key, number in self.groups:
+            if number < len(live) and live[number]:
+                known[key] = int(watermarks[number])
+            else:
+                known.pop(key, None)
+        return known
+
+    def _is_recent(self, model: Model, now_ns: int) -> bool:
+        """Return whether the series of a model's history can be expected to be live."""
+        if model.trained_until is None:
+            return False
+        until_ns = int(datetime.fromisoformat(model.trained_until).timestamp()) * _SECOND_NS
+        return now_ns - until_ns < self._pipeline.forget_ns
+
+    def _forget_quiet(self, now_ns: int, out: PointSink) -> None:
+        """Forget the series without a point for `forget`."""
+        oldest_ns = now_ns - self._pipeline.forget_ns
+        quiet = [number for _, number in self.groups if self._arrived.values[number] < oldest_ns]
+        if quiet:
+            self.events.add(
+                "forgotten series",
+                len(quiet),
+                f"{series_name(self.groups.key(quiet[0]))} had no point for `forget`",
+            )
+            self._forget(np.array(quiet, dtype=np.intp), out)
+            for number in quiet:
+                self.groups.forget(number)
+
+    def forgotten(self, numbers: Ints, out: PointSink) -> None:
+        """Forget the series that make room for others."""
+        self.events.add(
+            "evicted series",
+            len(numbers),
+            f"`memory` is enough for {self.most_groups} series: those without a point for longest are forgotten, such "
+            f"as {series_name(self.groups.key(int(numbers[0])))}",
+        )
+        self._forget(numbers, out)
+
+    def _forget(self, numbers: Ints, out: PointSink) -> None:
+        model = self._watcher.model()
+        self._assembler.forget(numbers)
+        for number in numbers.tolist():
+            key = self.groups.key(number)
+            for result in self._core.forget(key, model):
+                self._emit(result, out)
+            self._shadow.forget(key)
+            self._clock_notices.forget(key)
+            if model is not None and model.knows(key):
+                self._forgotten.add(key)
+
+    def _emit(self, result: Result, out: PointSink) -> None:
+        dimensions = tuple(name for name in self._dimensions if name in result.tags)
+        out.point(
+            Point(
+                time=result.time_ns,
+                fields=result.fields,
+                tags=result.tags,
+                name=result.measurement,
+                dimensions=dimensions,
+            )
+        )
+
+    def snapshot_key(self) -> str:
+        """Name the pipeline and its rules: state fits these, whichever model scores."""
+        pipeline = self._pipeline
+        return f"{pipeline.name} {pipeline.fingerprint} {self._core.rules} {pipeline.lateness_ns}"
+
+    def snapshot(self) -> bytes:
+        """Return the open windows, periods, followers and drift of all series, compressed."""
+        keys = dict(self.groups)
+        if not keys:
+            return b""
+        numbers = np.array(list(keys.values()), dtype=np.intp)
+        document = {
+            "keys": [list(key) for key in keys],
+            "core": self._core.state(self._watcher.model()),
+            "clock": self._clock_notices.state(),
+            "forgotten": [list(key) for key in sorted(self._forgotten)],
+        }
+        return pack(document, {**self._assembler.state(numbers), "arrived": self._arrived.values[numbers]})
+
+    def restore(self, data: bytes) -> None:
+        """Go on where `snapshot` was taken. Data that does not fit raises; the library then starts cold."""
+        document, arrays = unpack(data)
+        numbers = np.array([self.groups.number(tuple(key)) for key in document["keys"]], dtype=np.intp)
+        if not np.array_equal(numbers, np.arange(len(numbers))):
+            raise ValueError("the snapshot names a series twice")
+        self._arrived.values[numbers] = arrays.pop("arrived")
+        self._assembler.restore(arrays)
+        self._listening_ns = self._assembler.clock_ns
+        if document["core"] is not None:
+            self._core.restore(document["core"])
+        self._clock_notices.restore(document["clock"])
+        self._forgotten = {tuple(key) for key in document["forgotten"]}
 
     def close(self) -> None:
         """Log the last counts."""

@@ -14,6 +14,7 @@ from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.results import Result, results
 from anomaly.scoring.scorer import Scorer
 from anomaly.serving.watcher import Watcher
+from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 
 # The ending of the measurements' names.
@@ -45,6 +46,11 @@ class Shadow:
             self._scorer = model.version, Scorer(self._pipeline, self._events)
         for scored in self._scorer[1].feed(model, windows, feedback):
             yield from results(self._pipeline, windows.key, scored, SUFFIX)
+
+    def forget(self, key: Key) -> None:
+        """Forget a series."""
+        if self._scorer is not None:
+            self._scorer[1].forget(key)
 
     def close(self) -> None:
         """Log the last counts."""

@@ -4,7 +4,7 @@ import os
 
 from anomaly.locations import METRICS, MODELS_VARIABLE
 from anomaly.pipeline import parse
-from kapacitor_udf import BATCH, STREAM, STRING, UDF, Limits, Metrics, Option, Point, run
+from kapacitor_udf import STREAM, STRING, UDF, Limits, Metrics, Option, Point, run
 
 # History that is written at once (a demonstration, a replay, a writer that was cut off) arrives faster than it is
 # scored. A point has some 100 bytes, so the limit of bytes (64 MiB) holds before this one where points are larger.
@@ -19,7 +19,7 @@ def _check(spec: str) -> None:
 def declaration() -> UDF[Point]:
     """Return what Kapacitor is told, and where the handler is found once Init arrives."""
     return UDF(
-        wants=BATCH,
+        wants=STREAM,
         provides=STREAM,
         handler="anomaly.serving.handler:AnomalyHandler",
         options=[Option("spec", STRING, help="the pipeline as canonical JSON", check=_check)],

@@ -231,11 +231,12 @@ class _Series:
         for name, nothing in _NOTHING.items():
             getattr(self, name)[numbers] = nothing
 
-    def state(self) -> dict[str, AnyArray]:
-        """Return copies of the columns up to the last known series."""
-        known = np.flatnonzero(self.newest != NEVER)
-        used = int(known[-1]) + 1 if len(known) else 0
-        return {f"series_{name}": getattr(self, name)[:used].copy() for name in _NOTHING}
+    def state(self, numbers: Ints | None) -> dict[str, AnyArray]:
+        """Return copies of the columns of some series, shape (n,); None: of all up to the last known one."""
+        if numbers is None:
+            known = np.flatnonzero(self.newest != NEVER)
+            numbers = np.arange(int(known[-1]) + 1 if len(known) else 0)
+        return {f"series_{name}": getattr(self, name)[numbers] for name in _NOTHING}
 
 
 class Assembler:
@@ -517,6 +518,11 @@ class Assembler:
         """Return which series are live, shape (series,): their newest point was close to the clock when it came."""
         return self._series.lag <= self.settings.live_ns
 
+    @property
+    def clock_ns(self) -> int | None:
+        """Our clock, which is behind the host's by the time in which nobody called; None before the first call."""
+        return self._clock_ns
+
     def watermarks(self) -> Times:
         """Return the watermark of each series at the last call, shape (series,); long ago before the first point."""
         series = self._series
@@ -559,11 +565,23 @@ class Assembler:
         self._series.clear(numbers)
         return len(rows)
 
-    def state(self) -> dict[str, AnyArray]:
-        """Return all that is known, as arrays by name."""
+    def state(self, numbers: Ints | None = None) -> dict[str, AnyArray]:
+        """Return all that is known, as arrays by name.
+
+        Args:
+            numbers: all series, which get the numbers 0, 1 and so on in this order, shape (n,); None: they keep their
+                numbers.
+        """
         about = np.array([LAYOUT, self.settings.window_ns, self.settings.fields], dtype=np.int64)
         clock = np.array([NEVER if self._clock_ns is None else self._clock_ns], dtype=np.int64)
-        return {"layout": about, "clock_ns": clock, **self._series.state(), **self._log.state()}
+        log = self._log.state()
+        if numbers is not None and len(numbers):
+            if int(numbers.max()) >= len(self._series):
+                self._series.grow(int(numbers.max()) + 1)
+            place = np.zeros(len(self._series), dtype=np.int32)
+            place[numbers] = np.arange(len(numbers))
+            log["point_number"] = place[log["point_number"]]
+        return {"layout": about, "clock_ns": clock, **self._series.state(numbers), **log}
 
     def restore(self, arrays: Mapping[str, AnyArray]) -> None:
         """Go on where `state` was taken.

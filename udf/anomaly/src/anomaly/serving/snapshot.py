@@ -1,0 +1,35 @@
+"""A snapshot as bytes: a document of JSON and arrays, compressed."""
+
+import io
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from anomaly.windows.arrays import AnyArray
+
+_LENGTH_BYTES = 8
+
+
+def pack(document: Any, arrays: Mapping[str, AnyArray]) -> bytes:
+    """Return a snapshot.
+
+    Args:
+        document: what JSON can write.
+        arrays: arrays by name.
+    """
+    text = json.dumps(document, separators=(",", ":")).encode()
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return zlib.compress(len(text).to_bytes(_LENGTH_BYTES) + text + buffer.getvalue())
+
+
+def unpack(data: bytes) -> tuple[Any, dict[str, AnyArray]]:
+    """Return the document and the arrays of a snapshot. Raises ValueError or zlib.error for bytes that are none."""
+    content = zlib.decompress(data)
+    end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES])
+    with np.load(io.BytesIO(content[end:]), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    return json.loads(content[_LENGTH_BYTES:end]), arrays
