@@ -391,7 +391,7 @@ def test_a_forgotten_series_begins_anew() -> None:
 
     assert assembler.forget(np.array([0, 999])) == 1
     assert add(assembler, 0, 5, now=21).points == 1
-    assert assembler.has_open().nonzero()[0].tolist() == [0, 1]
+    assert named(assembler.close(NOW, everything=True)) == [(0, 0, 1), (1, 10, 1)]
 
 
 def test_the_oldest_windows_close_early_when_points_take_too_much_memory() -> None:

@@ -537,15 +537,6 @@ class Assembler:
         """How many points the open windows have."""
         return len(self._log)
 
-    @property
-    def open_bytes(self) -> int:
-        """How many bytes the points of the open windows take."""
-        return len(self._log) * bytes_per_point(self.settings.fields)
-
-    def has_open(self) -> Bools:
-        """Return which series have an open window, shape (series,)."""
-        return np.asarray(self._series.oldest != GONE)
-
     def forget(self, numbers: Ints) -> int:
         """Forget series; their numbers may be used again.
 
