@@ -81,8 +81,8 @@ class DemoDatabase:
     def periods(self, pipeline: DemoPipeline, printers: Sequence[str], begin_ms: int, end_ms: int) -> list[FoundPeriod]:
         """Return the periods of these printers that begin in ``[begin_ms, end_ms)``.
 
-        The results show a period from the end of its first window. They show a period without data only at its end,
-        when data return.
+        The results show a period from the end of its first window. They show a period without data of a replay only
+        at its end, when data return: the demonstration streams a day that is over, so its series are not live.
         """
         rows = self._select(
             f"SELECT * FROM period WHERE {_between(begin_ms, end_ms)} AND {_is('pipeline', pipeline.name)}",

@@ -123,7 +123,7 @@ def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
 
     task = PipelineTask(stack)
     with steps.step(
-        "reset", "Remove what an earlier demonstration left of that time, restart the task", "a few seconds"
+        "reset", "Remove what an earlier demonstration left of that time, define the task anew", "a few seconds"
     ):
         _wait_for_subscription(stack, admin)
         task.restart(lambda: _forget(stack, plan, admin))
@@ -132,7 +132,7 @@ def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
     with steps.step("stream", title, _pace(options)):
         _stream_day(options, stack, plan, reader, task)
 
-    with steps.step("wait", f"Wait until all is scored up to {format_time(plan.last_window_ms())}", "a few seconds"):
+    with steps.step("wait", f"Wait until all is scored up to {format_time(plan.last_window_ms())}", "half a minute"):
         _wait_for_the_end(stack, plan, reader, task)
 
     with steps.step("compare", "Compare what was found with what was injected", "a few seconds"):

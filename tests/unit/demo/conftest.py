@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    do_GET = do_POST = do_PATCH = _do
+    do_GET = do_POST = do_PATCH = do_DELETE = _do
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -22,19 +22,29 @@ class Kapacitor:
         self.looks_until_it_executes = 2
         self.error = ""
         self.calls: list[str] = []
+        self.definition: Any = {
+            "template-id": "pipeline",
+            "type": "stream",
+            "dbrps": [{"db": "printer", "rp": "autogen"}],
+            "script": "stream",
+            "vars": {"window": {"type": "duration", "value": 10}},
+        }
 
     def __call__(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        if (method, path) == ("POST", "/kapacitor/v1/tasks"):
+            self.status, self.definition = body["status"], body
+            self.calls.append("defined")
+            return 200, {}
         if path != "/kapacitor/v1/tasks/printer":
             return 404, {"error": "no task"}
-        if method == "PATCH":
-            self.status = body["status"]
-            self.calls.append(self.status)
+        if method == "DELETE":
+            self.calls.append("removed")
             return 200, {}
         executing = False
         if self.calls and self.status == "enabled":
             self.looks_until_it_executes -= 1
             executing = self.looks_until_it_executes < 0
-        return 200, {"status": self.status, "executing": executing, "error": self.error}
+        return 200, {**self.definition, "status": self.status, "executing": executing, "error": self.error}
 
 
 @pytest.fixture
@@ -46,15 +56,23 @@ def stack(
     return read_stack(write_summary(summary), "printer", tmp_path)
 
 
-def test_a_restart_does_its_work_while_the_task_is_stopped(api: FakeAPI, stack: DeployedStack) -> None:
+def test_a_restart_does_its_work_while_there_is_no_task(api: FakeAPI, stack: DeployedStack) -> None:
     api.answer = kapacitor = Kapacitor()
     PipelineTask(stack).restart(lambda: kapacitor.calls.append("work"))
-    assert kapacitor.calls == ["disabled", "work", "enabled"]
+    assert kapacitor.calls == ["removed", "work", "defined"]
+    assert kapacitor.definition == {
+        "id": "printer",
+        "template-id": "pipeline",
+        "type": "stream",
+        "dbrps": [{"db": "printer", "rp": "autogen"}],
+        "vars": {"window": {"type": "duration", "value": 10}},
+        "status": "enabled",
+    }
     assert kapacitor.looks_until_it_executes < 0
     assert set(api.authorizations) == {"Basic a2FwYWNpdG9yOnNlY3JldC1vZi1rYXBhY2l0b3I="}
 
 
-def test_a_task_is_started_again_if_the_work_fails(api: FakeAPI, stack: DeployedStack) -> None:
+def test_a_task_is_defined_again_if_the_work_fails(api: FakeAPI, stack: DeployedStack) -> None:
     api.answer = kapacitor = Kapacitor()
 
     def work() -> None:
@@ -62,7 +80,7 @@ def test_a_task_is_started_again_if_the_work_fails(api: FakeAPI, stack: Deployed
 
     with pytest.raises(DemoError, match="no"):
         PipelineTask(stack).restart(work)
-    assert kapacitor.calls == ["disabled", "enabled"]
+    assert kapacitor.calls == ["removed", "defined"]
 
 
 def test_a_task_that_fails_to_start_is_an_error_with_kapacitors_words(api: FakeAPI, stack: DeployedStack) -> None:
