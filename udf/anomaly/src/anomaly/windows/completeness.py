@@ -1,10 +1,9 @@
 """Which windows may be scored, and with which of their fields.
 
-A field is complete in a window that has all of the field's aggregates and, once it is known how many points are usual,
-at least half of those. A window that is cut off (the first one after a start, the edge of an outage) is none of its
-series' usual windows. What is usual is the caller's to say: training measures a window by the whole history, and
-scoring by training or by the series' last windows, whichever is less (`anomaly.scoring.rate`). So a series that reports
-less often than in training goes on being scored.
+A field is complete in a window that has all of the field's aggregates and, once the usual number of points is known,
+at least half of them. A window with fewer points is cut off, as at a start or at the edge of an outage. The caller says
+which number is usual: training counts the whole history. Scoring takes the number of training or of the series' last
+windows, whichever is less (`anomaly.scoring.rate`), so a series that reports less often than before is still scored.
 
 One point has no spread. Training leaves such windows out; scoring takes what they have, with NaN for the spread.
 
