@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.detectors.base import FeatureHistory
+from anomaly.detectors.base import FeatureHistory, follow
 from anomaly.detectors.declaration import FitRequest
 from anomaly.detectors.registry import fit
 from anomaly.windows.arrays import Floats
@@ -58,7 +58,7 @@ def scores(values: Floats) -> dict[str, Floats]:
     by_detector = {}
     for name in DETECTORS:
         detector, _ = fit(name, FitRequest(history, {"trees": 100, "samples": 256}))
-        score = detector.follow(1).explain(begin_ns[_TRAINED:], x[_TRAINED:])[0]
+        score = follow(detector, 1).explain(begin_ns[_TRAINED:], x[_TRAINED:])[0]
         calm = score[: _CALM - _TRAINED].max()
         by_detector[name] = np.concatenate([np.zeros(_TRAINED), np.minimum(score / max(calm, 1e-9), _MOST)])
     return by_detector

@@ -6,7 +6,6 @@ window, whose length is the median distance between two points of the probationa
 ensemble has its lowest levels.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.detectors.base import FeatureHistory
+from anomaly.detectors.base import FeatureHistory, follow
 from anomaly.detectors.declaration import FitRequest
 from anomaly.detectors.registry import fit
 from anomaly.models.features import Feature, fit_scaling
@@ -29,7 +28,7 @@ class DetectorRun:
     Attributes:
         scores: shape (n,), 0 in the probationary period.
         seconds: processor time to score the points after it.
-        state_bytes: size of what the detector remembers of the series in the end, as JSON.
+        state_bytes: size of what the detector remembers of the series in the end, as compact arrays.
     """
 
     scores: Floats
@@ -57,8 +56,9 @@ def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int 
     scaling = fit_scaling([Feature("value", "mean")], [()], rows, values[:probation], np.ones((probation, 1)))
     x = scaling.transform(values, 1)
     history = FeatureHistory(x[:probation], rows, 1, begin_ns[:probation], window_ns, is_long=False)
-    follower = fit(detector, FitRequest(history, parameters, seed)).detector.follow(1)
+    follower = follow(fit(detector, FitRequest(history, parameters, seed)).detector, 1)
     started = time.process_time()
     scores, _ = follower.explain(begin_ns[probation:], x[probation:])
     seconds = time.process_time() - started
-    return DetectorRun(np.concatenate([np.zeros(probation), scores]), seconds, len(json.dumps(follower.state())))
+    state_bytes = sum(array.nbytes for array in follower.arrays().values())
+    return DetectorRun(np.concatenate([np.zeros(probation), scores]), seconds, state_bytes)

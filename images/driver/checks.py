@@ -47,6 +47,7 @@ def check(image: Image, reference: str) -> None:
         # They work without their compiled parts, too, only slower: here they have to be there.
         _says(reference, "compiled: True", "python3", "-c", "import kapacitor_udf as k; print('compiled:', k.compiled)")
         _says(reference, "Walk", "python3", "-c", "from anomaly.detectors.forest.walk import Walk; print(Walk)")
+        _says(reference, "True", "python3", "-c", "from anomaly.detectors.parts import loops; print(loops.COMPILED)")
         _udf_answers(reference)
 
 

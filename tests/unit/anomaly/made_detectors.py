@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.base import Detector, FeatureHistory, follow
 from anomaly.detectors.declaration import FitRequest, HoldOut
 from anomaly.detectors.wrappers.context import KINDS
 from anomaly.models.manifest import SCHEMA
@@ -69,7 +69,7 @@ def sampled(detector: Detector) -> list[float]:
     """Return each 20th score after training, with a shift that no single window shows."""
     x = X.copy()
     x[1_700:1_800, 1] += 1.5
-    scores = detector.follow(1).explain(TIMES[TRAINED:], x[TRAINED:])[0]
+    scores = follow(detector, 1).explain(TIMES[TRAINED:], x[TRAINED:])[0]
     return [round(score, 6) for score in scores[::20].tolist()]
 
 

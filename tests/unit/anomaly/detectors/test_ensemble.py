@@ -74,9 +74,9 @@ def test_a_state_that_does_not_fit_is_counted_and_begun_anew(model: Model) -> No
     (run,) = printers.runs(printers.windows(printers.clean(8, 300)))
     scorer, events = Scorer(PIPELINE, EventCounter("", print)), EventCounter("", print)
     list(scorer.feed(model, run))
-    ((key, tracker, version, _),) = scorer.state()
+    ((key, tracker, rate, version, _, told),) = scorer.state()
     again = Scorer(PIPELINE, events)
-    again.restore([[key, tracker, version, [1, 2]]])
+    again.restore([[key, tracker, rate, version, [1, 2], told]])
     later = printers.runs(printers.windows(printers.clean(8, 300), begin_ns=300 * 10**9))[0]
     assert len(list(again.feed(model, later))) == 30
     assert events.counts["lost memories"] == 1

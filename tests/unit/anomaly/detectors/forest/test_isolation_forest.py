@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest as Forest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import FeatureHistory
+from anomaly.detectors.base import FeatureHistory, follow
 from anomaly.detectors.declaration import FitRequest
 from anomaly.detectors.forest.fit import average_path, flatten
 from anomaly.detectors.forest.served import IsolationForest
@@ -130,9 +130,9 @@ def test_a_forest_depends_on_the_seed_alone() -> None:
     rows = np.arange(len(MODES))
     history = FeatureHistory(MODES, rows * 0, 1, rows, 1, is_long=True)
     first, same, other = (
-        registry.fit("isolation_forest", FitRequest(history, parameters, seed))
-        .detector.follow(1)
-        .explain(rows, MODES)[0]
+        follow(registry.fit("isolation_forest", FitRequest(history, parameters, seed)).detector, 1).explain(
+            rows, MODES
+        )[0]
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, same)

@@ -1,15 +1,14 @@
 """What the forest finds with context and does not find without, and how it scores windows without a past."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.base import Detector, FeatureHistory, follow
 from anomaly.detectors.declaration import FitRequest
-from anomaly.detectors.wrappers.context import KINDS, Columns, Past, choose, column_names
+from anomaly.detectors.wrappers.context import KINDS, Columns, Pasts, choose, column_names
 from anomaly.models.model import score_windows
 from anomaly.pipeline import load_schema, normalize
 from anomaly.training.fit import train
@@ -21,6 +20,7 @@ MINUTE = 60_000_000_000
 HOUR, DAY = 60 * MINUTE, 24 * 60 * MINUTE
 PARAMETERS = {"trees": 60, "samples": 256}
 RNG = np.random.default_rng(0)
+ONE = np.array([0])
 
 
 def detector(x: Floats, begin_ns: np.ndarray, kinds: Sequence[str]) -> Detector:
@@ -29,13 +29,18 @@ def detector(x: Floats, begin_ns: np.ndarray, kinds: Sequence[str]) -> Detector:
     return registry.fit("isolation_forest", FitRequest(history, {**PARAMETERS, "context": kinds})).detector
 
 
+def extend(pasts: Pasts, begin_ns: np.ndarray, x: Floats) -> tuple[Floats, np.ndarray]:
+    """Extend windows of the only series."""
+    return pasts.extend(np.zeros(len(x), dtype=np.intp), begin_ns, x)
+
+
 def steady(rows: int, step_ns: int = MINUTE) -> np.ndarray:
     return np.arange(rows, dtype=np.int64) * step_ns
 
 
 def rank(kinds: Sequence[str], x: Floats, begin_ns: np.ndarray, odd: int, trained: int) -> float:
     """Return the share of usual windows after training that score at least as high as the odd one."""
-    scores = detector(x[:trained], begin_ns[:trained], kinds).follow(1).explain(begin_ns[trained:], x[trained:])[0]
+    scores = follow(detector(x[:trained], begin_ns[:trained], kinds), 1).explain(begin_ns[trained:], x[trained:])[0]
     others = np.abs(np.arange(len(scores)) - (odd - trained)) > 30
     return float((scores[others] >= scores[odd - trained]).mean())
 
@@ -105,7 +110,7 @@ def test_each_kind_makes_the_forest_find_what_it_does_not_find_alone(kind: str) 
 def test_the_field_at_the_wrong_hour_is_named() -> None:
     x, begin_ns, odd = SEEN["time_of_day"]
     trained = len(x) * 3 // 4
-    shares = detector(x[:trained], begin_ns[:trained], KINDS).follow(1).explain(begin_ns[trained:], x[trained:])[1]
+    shares = follow(detector(x[:trained], begin_ns[:trained], KINDS), 1).explain(begin_ns[trained:], x[trained:])[1]
     assert shares.shape == (len(x) - trained, 2)
     assert shares[odd - trained, 0] > 0.6
 
@@ -113,8 +118,8 @@ def test_the_field_at_the_wrong_hour_is_named() -> None:
 def test_a_window_without_a_past_is_scored_as_by_a_forest_without_context() -> None:
     x, begin_ns, _ = SEEN["deviation"]
     plain, full = (detector(x[:4_000], begin_ns[:4_000], kinds) for kinds in ([], ["deviation"]))
-    expected = plain.follow(0).explain(begin_ns[4_000:], x[4_000:])
-    found = full.follow(0).explain(begin_ns[4_000:], x[4_000:])
+    expected = follow(plain, 0).explain(begin_ns[4_000:], x[4_000:])
+    found = follow(full, 0).explain(begin_ns[4_000:], x[4_000:])
     np.testing.assert_array_equal(found[0][:24], expected[0][:24])
     np.testing.assert_allclose(found[1][:24], expected[1][:24], rtol=0, atol=1e-12)
     assert (found[0][24:] != expected[0][24:]).mean() > 0.9
@@ -133,7 +138,7 @@ def test_a_window_without_a_past_is_scored_as_by_a_forest_without_context() -> N
 )
 def test_after_a_pause_or_a_step_back_the_past_begins_anew(kinds: list[str], step: int, unknown: int) -> None:
     begin_ns = np.concatenate([steady(50), 49 * MINUTE + step + steady(50)])
-    _, known = Columns(kinds, 1, MINUTE).past().extend(begin_ns, RNG.normal(0, 1, (100, 1)))
+    _, known = extend(Columns(kinds, 1, MINUTE).pasts(1), begin_ns, RNG.normal(0, 1, (100, 1)))
     after = known[50:]
     assert (~after).sum() == unknown
     assert after[unknown:].all()
@@ -141,7 +146,7 @@ def test_after_a_pause_or_a_step_back_the_past_begins_anew(kinds: list[str], ste
 
 def test_columns_are_what_they_are_called() -> None:
     x = RNG.normal(0, 1, (40, 2))
-    extended, _ = Columns(KINDS, 2, HOUR).past().extend(steady(40, HOUR), x)
+    extended, _ = extend(Columns(KINDS, 2, HOUR).pasts(1), steady(40, HOUR), x)
     names = column_names(KINDS, ["a", "b"])
     last = dict(zip(["a", "b", *names], extended[-1], strict=True))
     median = np.median(x[15:39, 1])
@@ -170,7 +175,9 @@ def test_an_unknown_feature_is_at_its_center_in_its_columns_and_hides_no_other()
     x = RNG.normal(5, 1, (60, 2))
     lacking = x.copy()
     lacking[30, 0] = np.nan
-    (whole, _), (extended, known) = (Columns(kinds, 2, MINUTE).past().extend(steady(60), each) for each in (x, lacking))
+    (whole, _), (extended, known) = (
+        extend(Columns(kinds, 2, MINUTE).pasts(1), steady(60), each) for each in (x, lacking)
+    )
     assert known[24:].all()
     one, other = slice(0, None, 2), slice(1, None, 2)
     np.testing.assert_array_equal(extended[known, other], whole[known, other])
@@ -182,16 +189,16 @@ def test_an_unknown_feature_is_at_its_center_in_its_columns_and_hides_no_other()
         [False, False, True, False, False],
     ]
     assert (extended[55:, one] != 0).all()
-    past = Columns(kinds, 2, MINUTE).past()
-    past.extend(steady(40), lacking[:40])
-    again = Past.from_state(Columns(kinds, 2, MINUTE), json.loads(json.dumps(past.state(), allow_nan=False)))
-    np.testing.assert_array_equal(again.extend(steady(60)[40:], lacking[40:])[0], extended[40:])
+    pasts, again = Columns(kinds, 2, MINUTE).pasts(1), Columns(kinds, 2, MINUTE).pasts(1)
+    extend(pasts, steady(40), lacking[:40])
+    again.memory.restore(ONE, pasts.memory.kept(ONE))
+    np.testing.assert_array_equal(extend(again, steady(60)[40:], lacking[40:])[0], extended[40:])
 
 
 def test_a_change_to_the_side_that_does_not_count_is_zero() -> None:
     x = RNG.normal(0, 1, (60, 3))
     both, sided = (
-        Columns(["difference", "deviation", "lag"], 3, MINUTE, sides).past().extend(steady(60), x)[0][24:]
+        extend(Columns(["difference", "deviation", "lag"], 3, MINUTE, sides).pasts(1), steady(60), x)[0][24:]
         for sides in (None, (1, -1, 0))
     )
     np.testing.assert_array_equal(sided[:, [3, 6]], np.maximum(both[:, [3, 6]], 0))
@@ -201,16 +208,26 @@ def test_a_change_to_the_side_that_does_not_count_is_zero() -> None:
 
 
 def test_the_past_of_a_series_does_not_grow() -> None:
-    past = Columns(KINDS, 2, MINUTE).past()
-    past.extend(steady(10_000), RNG.normal(0, 1, (10_000, 2)))
-    last_ns, rows = json.loads(json.dumps(past.state()))
-    assert (last_ns, len(rows)) == (9_999 * MINUTE, 24)
+    pasts = Columns(KINDS, 2, MINUTE).pasts(1)
+    extend(pasts, steady(10_000), RNG.normal(0, 1, (10_000, 2)))
+    kept = pasts.memory.kept(ONE)
+    assert kept["context_after_ns"].tolist() == [[9_999 * MINUTE + 1]]
+    assert (kept["context_kept"].tolist(), kept["context_rows"].shape) == ([[24]], (1, 1, 48))
 
 
-@pytest.mark.parametrize("state", [None, [1], [0, [[1.0]]], [0, [[1.0, 2.0]] * 25]])
-def test_a_past_that_does_not_fit_is_refused(state: object) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        Past.from_state(Columns(["deviation"], 2, MINUTE), state)
+@pytest.mark.parametrize(
+    "array",
+    [
+        {"context_after_ns": np.zeros((1, 1), dtype=np.float64)},
+        {"context_kept": np.full((1, 1), 25, dtype=np.uint8)},
+        {"context_rows": np.zeros((1, 1, 24))},
+        {"context_rows": np.zeros((1, 1, 50))},
+    ],
+)
+def test_a_past_that_does_not_fit_is_refused(array: dict[str, np.ndarray]) -> None:
+    pasts = Columns(["deviation"], 2, MINUTE).pasts(1)
+    with pytest.raises(ValueError, match="context_"):
+        pasts.memory.restore(ONE, {**pasts.memory.kept(ONE), **array})
 
 
 def left_out_of(begin_ns: np.ndarray, window_ns: int, *, is_long: bool = True) -> dict[str, str]:

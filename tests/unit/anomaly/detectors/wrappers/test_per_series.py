@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anomaly.detectors import registry
-from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.base import Detector, FeatureHistory, follow
 from anomaly.detectors.declaration import FitRequest
 from anomaly.detectors.wrappers import per_series
 from anomaly.detectors.wrappers.context import KINDS, Contextual
@@ -44,7 +44,7 @@ def fitted(name: str, **parameters: Any) -> Detector:
 
 
 def scores(detector: Detector, row: int, x: Floats) -> Floats:
-    return detector.follow(row).explain(np.arange(len(x), dtype=np.int64) * MINUTE, x)[0]
+    return follow(detector, row).explain(np.arange(len(x), dtype=np.int64) * MINUTE, x)[0]
 
 
 # Values that fit the baseline of the second series and not of the first; with the second sign turned, the other way.

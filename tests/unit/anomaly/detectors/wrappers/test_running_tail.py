@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anomaly.detectors.base import FeatureHistory, Follower
+from anomaly.detectors.base import FeatureHistory, Follower, follow
 from anomaly.detectors.robust_z import RobustZ
 from anomaly.detectors.wrappers import running_tail
 from anomaly.windows.arrays import Floats
@@ -28,32 +28,32 @@ def fitted() -> running_tail.RunningTail:
 
 
 def test_a_score_is_a_surprise_among_those_of_its_series() -> None:
-    both = [surprises(fitted().follow(row), [5.0])[0] for row in (1, 2)]
+    both = [surprises(follow(fitted(), row), [5.0])[0] for row in (1, 2)]
     # -ln of the exponential distributions' tails.
     assert both == pytest.approx([10.0, 1.0], rel=0.35)
 
 
 def test_an_unseen_series_begins_with_the_scores_of_all() -> None:
-    first, unseen, second = (surprises(fitted().follow(row), [5.0])[0] for row in (1, 0, 2))
+    first, unseen, second = (surprises(follow(fitted(), row), [5.0])[0] for row in (1, 0, 2))
     assert second < unseen < first
 
 
 def test_a_series_with_few_windows_begins_with_the_scores_of_all() -> None:
     few = np.where(np.arange(len(X)) < 790, 0, 1).astype(np.intp)
     tail = running_tail.fit(RobustZ(), history(few), X[:, 0])
-    assert surprises(tail.follow(2), [5.0]) == surprises(tail.follow(0), [5.0])
-    assert surprises(tail.follow(2), [5.0]) > 0
+    assert surprises(follow(tail, 2), [5.0]) == surprises(follow(tail, 0), [5.0])
+    assert surprises(follow(tail, 2), [5.0]) > 0
 
 
 def test_a_score_that_stays_becomes_usual() -> None:
-    follower = fitted().follow(1)
+    follower = follow(fitted(), 1)
     assert surprises(follower, [5.0])[0] > 6
     surprises(follower, [5.0] * 1_000)
     assert surprises(follower, [5.0])[0] < 2
 
 
 def test_a_fault_does_not_make_such_faults_usual() -> None:
-    follower = fitted().follow(1)
+    follower = follow(fitted(), 1)
     surprises(follower, [100.0] * 5)
     surprises(follower, [0.3] * 200)
     assert surprises(follower, [100.0])[0] > 10

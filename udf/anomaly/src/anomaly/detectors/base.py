@@ -1,16 +1,17 @@
 """The interface of a fitted detector, and the history that it is fitted to.
 
 A detector has a part that all series share and that training fits once (`Detector`: arrays in the model's file). Its
-other part follows one series window by window and may remember what it saw (`Follower`). A detector that looks at each
-window alone is `Memoryless`. Serving feeds a follower window by window, training and backtests feed it thousands of
-windows at once, and both get equal scores.
+other part follows many series and may remember what it saw of each (`Followers`): arrays over series, in which a series
+has a place. A detector that looks at each window alone is `Memoryless`. Serving hands over the windows of thousands of
+series that close together, training and backtests thousands of windows of each series, and all get equal scores.
 
 Code that trains imports scikit-learn and joblib inside its functions. Code that serves imports numpy only.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -99,24 +100,64 @@ class FeatureHistory:
         return self.begin_ns[mask], self.x[mask]
 
 
-class Follower(Protocol):
-    """A detector on one series, fed with the series' windows in the order of time."""
+class Followers(Protocol):
+    """A detector on up to `capacity` series, whose states are arrays; a place is the index of a series."""
 
-    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        """Score the next n windows of the series.
+    @property
+    def bytes_per_series(self) -> int:
+        """How many bytes a series takes; 0 where nothing is remembered."""
+        ...
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """Score the next n windows of any series.
 
         Args:
+            place: places of the windows' series, shape (n,). A series may have many windows, in the order of time.
             begin_ns: begins of the windows, shape (n,), nanoseconds since 1970.
             x: features, shape (n, d), NaN where a feature is unknown.
 
         Returns:
             Scores, shape (n,), from 0 on and unbounded above; and each feature's share of its window's score, shape
             (n, d), whose rows sum to 1.
+
+        Raises:
+            IndexError: a place does not exist.
+            ValueError: the arrays do not fit each other, or the detector.
         """
         ...
 
-    def state(self) -> Any:
-        """Return what the follower remembers of the series, for JSON; None where it remembers nothing."""
+    def begin(self, place: Ints, row: Ints) -> None:
+        """Begin places where training left series. A place must be begun before its first window.
+
+        Args:
+            place: the places, shape (k,), each of them once.
+            row: of each the series' number in training plus 1, or 0 for a series that training has not seen.
+
+        Raises:
+            IndexError: a place does not exist.
+        """
+        ...
+
+    def arrays(self, place: Ints) -> dict[str, AnyArray]:
+        """Return what the series at places remember as compact arrays by name; none where nothing is remembered.
+
+        Args:
+            place: the places, shape (k,).
+        """
+        ...
+
+    def restore(self, place: Ints, arrays: Mapping[str, AnyArray]) -> None:
+        """Replace what the series at places remember. Nothing is changed where the arrays do not fit.
+
+        Args:
+            place: places that were begun, shape (k,), each of them once.
+            arrays: what `arrays` returned of k series, and perhaps others.
+
+        Raises:
+            IndexError: a place does not exist.
+            KeyError: an array is missing.
+            ValueError: an array is of another type, shape or size.
+        """
         ...
 
 
@@ -131,21 +172,8 @@ class Detector(Protocol):
         """
         ...
 
-    def follow(self, row: int, state: Any = None) -> Follower:
-        """Make a follower for one series.
-
-        Args:
-            row: the series' number in training plus 1, or 0 for a series that training has not seen.
-            state: a former follower's `state`; None begins where training left the series.
-
-        Returns:
-            The follower.
-
-        Raises:
-            KeyError: the state lacks something.
-            TypeError: the state is of another form.
-            ValueError: the state is of another form.
-        """
+    def followers(self, capacity: int) -> Followers:
+        """Make followers of up to `capacity` series. Places that no series has take no memory."""
         ...
 
     def arrays(self) -> dict[str, AnyArray]:
@@ -169,27 +197,84 @@ class Memoryless(ABC):
             x: features, shape (n, d), all known.
 
         Returns:
-            Scores, shape (n,), and shares, shape (n, d), as `Follower.explain` returns them.
+            Scores, shape (n,), and shares, shape (n, d), as `Followers.explain` returns them.
         """
 
     @abstractmethod
     def arrays(self) -> dict[str, AnyArray]:
         """Return the detector as plain arrays by name."""
 
-    def follow(self, row: int, state: Any = None) -> Follower:
-        """Make a follower, which is alike for all series and remembers nothing."""
-        return _MemorylessFollower(self)
+    def followers(self, capacity: int) -> Followers:
+        """Make followers, which are alike for all series and remember nothing."""
+        return _MemorylessFollowers(self)
 
 
-class _MemorylessFollower:
+class _MemorylessFollowers:
     def __init__(self, detector: Memoryless) -> None:
         self._detector = detector
 
-    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+    @property
+    def bytes_per_series(self) -> int:
+        return 0
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         return self._detector.explain(filled(x))
 
-    def state(self) -> Any:
-        return None
+    def begin(self, place: Ints, row: Ints) -> None:
+        pass
+
+    def arrays(self, place: Ints) -> dict[str, AnyArray]:
+        return {}
+
+    def restore(self, place: Ints, arrays: Mapping[str, AnyArray]) -> None:
+        pass
+
+
+class Follower:
+    """A detector on one series, fed with the series' windows in the order of time.
+
+    Attributes:
+        followers: the detector on several series.
+
+    Args:
+        followers: as above.
+        place: the series' place.
+    """
+
+    def __init__(self, followers: Followers, place: int) -> None:
+        self.followers = followers
+        self._place = np.array([place], dtype=np.intp)
+
+    def places(self, count: int) -> Ints:
+        """Return the series' place `count` times."""
+        return np.repeat(self._place, count)
+
+    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """Score the next n windows of the series, as `Followers.explain` does."""
+        return self.followers.explain(self.places(len(x)), begin_ns, x)
+
+    def arrays(self) -> dict[str, AnyArray]:
+        """Return what is remembered of the series."""
+        return self.followers.arrays(self._place)
+
+    def restore(self, arrays: Mapping[str, AnyArray]) -> None:
+        """Replace what is remembered, as `Followers.restore` does."""
+        self.followers.restore(self._place, arrays)
+
+
+def follow(detector: Detector, row: int) -> Follower:
+    """Make a follower of one series alone.
+
+    Args:
+        detector: the detector.
+        row: the series' number in training plus 1, or 0 for a series that training has not seen.
+
+    Returns:
+        The follower, which begins where training left the series.
+    """
+    followers = detector.followers(1)
+    followers.begin(np.array([0]), np.array([row]))
+    return Follower(followers, 0)
 
 
 def filled(x: Floats) -> Floats:

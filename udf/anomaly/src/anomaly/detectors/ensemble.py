@@ -17,30 +17,29 @@ Example:
 
     >>> import numpy as np
     >>> from anomaly.detectors import registry
-    >>> from anomaly.detectors.base import FeatureHistory
+    >>> from anomaly.detectors.base import FeatureHistory, follow
     >>> from anomaly.detectors.declaration import FitRequest
     >>> x = np.random.default_rng(0).normal(0.0, 1.0, (500, 1))
     >>> begin_ns = np.arange(600) * 60_000_000_000
     >>> history = FeatureHistory(x, np.zeros(500, dtype=np.intp), 1, begin_ns[:500], 60_000_000_000, is_long=False)
     >>> request = FitRequest(history, registry.declaration("ensemble").description.defaults)
     >>> detector, _ = registry.fit("ensemble", request)
-    >>> scores, _ = detector.follow(1).explain(begin_ns[500:502], np.array([[0.3], [9.0]]))
+    >>> scores, _ = follow(detector, 1).explain(begin_ns[500:502], np.array([[0.3], [9.0]]))
     >>> [bool(score > 1.0) for score in scores]
     [False, True]
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from anomaly.detectors import gap, isolation_forest, seasonal, slow_gap
-from anomaly.detectors.base import Detector, Follower
+from anomaly.detectors.base import Detector, Followers
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted, HoldOut
 from anomaly.pipeline.detectors import Description
 from anomaly.severity.calibration import calibrate
-from anomaly.windows.arrays import AnyArray, Floats, Times
+from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
 
 # Once in 1,000 days: well beyond where periods open, as the tails that far out decide which member is heard.
 _LEVEL = 87.5
@@ -102,16 +101,9 @@ class Ensemble:
         """True: most members add windows up, and find runs of windows themselves."""
         return True
 
-    def follow(self, row: int, state: Any = None) -> "EnsembleFollower":
-        """Make a follower of each member for a series, as `Detector.follow` says."""
-        states = [None] * len(self.members) if state is None else state
-        return EnsembleFollower(
-            [
-                member.follow(row, member_state)
-                for member, member_state in zip(self.members.values(), states, strict=True)
-            ],
-            self.levels,
-        )
+    def followers(self, capacity: int) -> "EnsembleFollowers":
+        """Make followers of each member, as `Detector.followers` says."""
+        return EnsembleFollowers([member.followers(capacity) for member in self.members.values()], self.levels)
 
     def arrays(self) -> dict[str, AnyArray]:
         """Return the members' arrays, their names and their levels."""
@@ -119,24 +111,45 @@ class Ensemble:
         return {**arrays, "ensemble_members": np.array(list(self.members)), "ensemble_levels": self.levels}
 
 
-class EnsembleFollower:
-    """The members on one series."""
+class EnsembleFollowers:
+    """The members on up to `capacity` series."""
 
-    def __init__(self, followers: Sequence[Follower], levels: Floats) -> None:
-        self._followers = followers
+    def __init__(self, members: Sequence[Followers], levels: Floats) -> None:
+        self._members = members
         self._levels = levels
 
-    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        """Score the next windows; a window's shares are those of the member with the greatest score."""
-        explained = [follower.explain(begin_ns, x) for follower in self._followers]
+    @property
+    def bytes_per_series(self) -> int:
+        """How many bytes a series takes in all members."""
+        return sum(member.bytes_per_series for member in self._members)
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """Score windows; a window's shares are those of the member with the greatest score."""
+        explained = [member.explain(place, begin_ns, x) for member in self._members]
         scores = np.stack([score for score, _ in explained], axis=1) / self._levels
         greatest = scores.argmax(axis=1)
         shares = np.stack([share for _, share in explained])[greatest, np.arange(len(x))]
         return scores.max(axis=1), shares
 
-    def state(self) -> Any:
-        """Return what the members remember, for JSON."""
-        return [follower.state() for follower in self._followers]
+    def begin(self, place: Ints, row: Ints) -> None:
+        """Begin places in all members, as `Followers.begin` says."""
+        for member in self._members:
+            member.begin(place, row)
+
+    def arrays(self, place: Ints) -> dict[str, AnyArray]:
+        """Return what all members remember; their names differ."""
+        return {name: array for member in self._members for name, array in member.arrays(place).items()}
+
+    def restore(self, place: Ints, arrays: Arrays) -> None:
+        """Replace what the members remember, as `Followers.restore` says."""
+        before = [member.arrays(place) for member in self._members]
+        try:
+            for member in self._members:
+                member.restore(place, arrays)
+        except (KeyError, ValueError):
+            for member, kept in zip(self._members, before, strict=True):
+                member.restore(place, kept)
+            raise
 
 
 def combine(parts: Sequence[Detector], hold_out: HoldOut) -> tuple[Ensemble, Floats]:

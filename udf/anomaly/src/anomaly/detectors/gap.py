@@ -3,69 +3,49 @@
 It finds what never was: values beyond the range, and values between the modes. It misses what was there once, such as
 the usual value at an unusual time, or a fault that comes again.
 
+The sum is leaky: one window later, 0.9 of a window's part is left, and all earlier windows together add at most 0.1. It
+ends where windows are missing. `anomaly.detectors.parts.loops.Gaps` computes it.
+
 Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Rastogi and Shim, "Efficient Algorithms
 for Mining Outliers from Large Data Sets", SIGMOD 2000; here of one feature, in units of its range so far.
 
 Example:
     A value that was never seen scores high once; when it comes again, it is usual.
 
-    >>> from anomaly.detectors.gap import Gap
+    >>> import numpy as np
+    >>> from anomaly.detectors.gap import KIND
     >>> from anomaly.detectors.parts.channel import Setting
     >>> minute = 60_000_000_000
-    >>> channel = Gap(Setting(minute))
-    >>> [round(channel.feed(at * minute, value), 2) for at, value in enumerate([0.0, 1.0, 0.0, 1.0, 4.0])]
-    [0.0, 1.0, 0.1, 0.09, 3.08]
-    >>> channel.pause()
-    >>> round(channel.feed(90 * minute, 4.0), 2)
-    0.0
+    >>> followers = KIND.followers([Setting(minute)], capacity=1)
+    >>> place, begin_ns = np.zeros(6, dtype=int), np.array([0, 1, 2, 3, 4, 90]) * minute
+    >>> scores, _ = followers.explain(place, begin_ns, np.array([[0.0, 1.0, 0.0, 1.0, 4.0, 4.0]]).T)
+    >>> scores.round(2).tolist()
+    [0.0, 1.0, 0.1, 0.09, 3.08, 0.0]
 """
 
-from typing import Any
+import numpy as np
 
-from anomaly.detectors.parts import featurewise
+from anomaly.detectors.parts import featurewise, novelty
 from anomaly.detectors.parts.channel import Setting
-from anomaly.detectors.parts.novelty import Novelty
+from anomaly.detectors.parts.loops import Gaps
+from anomaly.detectors.parts.memory import Field
+from anomaly.detectors.parts.packed import put_gap
 from anomaly.pipeline.detectors import Description
+from anomaly.windows.arrays import AnyArray
 
-# One window later, this share of a window's part in the sum is left, and all earlier windows together add at most
-# _MOST_KEPT: a far outlier must not be heard of long after it is over.
-_KEPT = 0.9
-_MOST_KEPT = 0.1
+_MOST_VALUES = 384
 
 
-class Gap:
-    """One feature of one series."""
-
-    __slots__ = ("_novelty", "_side", "_sum")
-
-    def __init__(self, setting: Setting) -> None:
-        self._side = setting.side
-        self._novelty = Novelty()
-        self._sum = 0.0
-
-    def feed(self, begin_ns: int, value: float) -> float:
-        """Score the next window, as `Channel.feed` says."""
-        self._sum = min(_KEPT * self._sum, _MOST_KEPT) + self._novelty.gap(value, self._side)
-        self._novelty.add(begin_ns, value)
-        return self._sum
-
-    def pause(self) -> None:
-        """Forget the sum: windows before and after the missing ones do not belong together."""
-        self._sum = 0.0
-
-    def state(self) -> Any:
-        """Return what is remembered, for JSON."""
-        return [self._sum, self._novelty.state()]
-
-    @classmethod
-    def from_state(cls, setting: Setting, state: Any) -> "Gap":
-        """Make a channel from a former `state`, as `Channel.from_state` says."""
-        gap = cls(setting)
-        total, novelty = state
-        gap._sum, gap._novelty = float(total), Novelty.from_state(novelty)
-        return gap
+def _fields(setting: Setting) -> tuple[Field, ...]:
+    return (Field("total", np.float64), *novelty.fields(_MOST_VALUES, forgets=False))
 
 
+def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int) -> featurewise.Loop:
+    loop: featurewise.Loop = Gaps(flat, settings, longest_ns)
+    return loop
+
+
+KIND = featurewise.ChannelKind("gap", _fields, _loop, put_gap)
 DECLARATION = featurewise.declare(
     Description(
         name="gap",
@@ -74,5 +54,5 @@ DECLARATION = featurewise.declare(
         misses="a fault that comes again",
         remembers="all values, thinned",
     ),
-    Gap,
+    KIND,
 )

@@ -16,25 +16,26 @@ Example:
 
     >>> import numpy as np
     >>> from anomaly.detectors import registry
-    >>> from anomaly.detectors.base import FeatureHistory
+    >>> from anomaly.detectors.base import FeatureHistory, follow
     >>> from anomaly.detectors.declaration import FitRequest
     >>> x = np.random.default_rng(0).normal(0.0, 1.0, (1_000, 2))
     >>> begin_ns = np.arange(1_000) * 60_000_000_000
     >>> history = FeatureHistory(x, np.zeros(1_000, dtype=np.intp), 1, begin_ns, 60_000_000_000, is_long=True)
     >>> detector, _ = registry.fit("half_space_trees", FitRequest(history, {}))
-    >>> scores, _ = detector.follow(1).explain(begin_ns[:2], np.array([[0.0, 0.0], [3.5, -3.5]]))
+    >>> scores, _ = follow(detector, 1).explain(begin_ns[:2], np.array([[0.0, 0.0], [3.5, -3.5]]))
     >>> bool(scores[1] > 10 * scores[0])
     True
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from anomaly.detectors.base import filled
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted
-from anomaly.detectors.parts.learnt import learnt_states, packed, unpacked
+from anomaly.detectors.parts.learnt import learn
+from anomaly.detectors.parts.memory import Field, Learnt, Memory
+from anomaly.detectors.parts.packed import unpacked
 from anomaly.detectors.parts.shares import shares
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
@@ -46,6 +47,16 @@ _STRETCH = 250
 _FEW = 5
 # The mass that an empty node is taken to have.
 _LEAST = 0.5
+# Windows are scored in chunks of this many, which bounds memory.
+_CHUNK = 4_096
+_PREFIX = "hst_"
+# Masses of a series' last complete stretch, if there is one, and of the `seen` windows of the one that has begun.
+_FIELDS = (
+    Field("ready", np.uint8),
+    Field("seen", np.uint8, most=_STRETCH - 1),
+    Field("reference", np.uint8, _TREES * _NODES, sparse=True),
+    Field("latest", np.uint8, _TREES * _NODES, sparse=True),
+)
 
 
 class HalfSpaceTrees:
@@ -54,21 +65,26 @@ class HalfSpaceTrees:
     Attributes:
         feature: the feature that each inner node cuts, shape (t, i).
         threshold: where it cuts, shape (t, i), in units of the features.
+
+    Args:
+        feature: as above.
+        threshold: as above.
+        learnt: the masses of each row; None while there are none.
     """
 
-    def __init__(self, feature: Ints, threshold: Floats, states: Sequence[Any]) -> None:
+    def __init__(self, feature: Ints, threshold: Floats, learnt: Learnt | None) -> None:
         self.feature = feature
         self.threshold = threshold
-        self._states = states
+        self._learnt = learnt
 
     @property
     def adds_up(self) -> bool:
         """False: masses are about the past, but a score is about one window."""
         return False
 
-    def follow(self, row: int, state: Any = None) -> "HalfSpaceTreesFollower":
-        """Make a follower for a series, as `Detector.follow` says."""
-        return HalfSpaceTreesFollower.from_state(self, self._states[row] if state is None else state)
+    def followers(self, capacity: int) -> "HalfSpaceTreesFollowers":
+        """Make followers, as `Detector.followers` says."""
+        return HalfSpaceTreesFollowers(self, capacity, self._learnt)
 
     def nodes(self, x: Floats) -> Ints:
         """Find the nodes that windows fall into.
@@ -92,7 +108,7 @@ class HalfSpaceTrees:
         return {
             "hst_feature": self.feature.astype(np.int16),
             "hst_threshold": self.threshold,
-            "hst_states": packed(self._states),
+            **({} if self._learnt is None else self._learnt.kept()),
         }
 
     @classmethod
@@ -100,91 +116,111 @@ class HalfSpaceTrees:
         """Make trees from the arrays of equal ones.
 
         Args:
-            arrays: what `arrays` returned.
+            arrays: what `arrays` returned; or those of a model that keeps states as JSON.
 
         Returns:
             The trees.
 
         Raises:
             KeyError: an array is missing.
+            ValueError: an array does not fit.
         """
-        return cls(
-            arrays["hst_feature"].astype(np.intp),
-            np.asarray(arrays["hst_threshold"], dtype=np.float64),
-            unpacked(arrays["hst_states"]),
+        feature, threshold = arrays["hst_feature"].astype(np.intp), arrays["hst_threshold"]
+        learnt = (
+            _learnt_from_packed(unpacked(arrays["hst_states"]))
+            if "hst_states" in arrays
+            else Learnt.from_arrays(_PREFIX, _FIELDS, arrays)
         )
+        return cls(feature, np.asarray(threshold, dtype=np.float64), learnt)
 
 
-class HalfSpaceTreesFollower:
-    """The masses of one series."""
+class HalfSpaceTreesFollowers:
+    """The masses of up to `capacity` series."""
 
-    def __init__(self, trees: HalfSpaceTrees) -> None:
+    def __init__(self, trees: HalfSpaceTrees, capacity: int, learnt: Learnt | None) -> None:
         self._trees = trees
-        # Masses of the last complete stretch, shape (t, nodes), and of the `_seen` windows of the one that has begun.
-        self._reference: Ints | None = None
-        self._latest = np.zeros((len(trees.feature), _NODES), dtype=np.intp)
-        self._seen = 0
+        self._learnt = learnt
+        self._memory = _memory(capacity)
 
-    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        """Score the next windows; a share is what a feature's cuts isolated more than an even split would have."""
+    @property
+    def bytes_per_series(self) -> int:
+        """How many bytes a series takes."""
+        return self._memory.bytes_per_series
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """Score windows; a share is what a feature's cuts isolated more than an even split would have."""
+        self._memory.check(place)
         x = filled(x)
         scores, parts = np.zeros(len(x)), np.zeros(x.shape)
-        begin = 0
-        while begin < len(x):
-            part = slice(begin, begin + _STRETCH - self._seen)
-            nodes = self._trees.nodes(x[part])
-            if self._reference is not None:
-                scores[part], parts[part] = self._score(self._reference, nodes, x.shape[1])
-            trees = np.arange(nodes.shape[1])[:, None]
-            np.add.at(self._latest, (trees, nodes), 1)
-            self._seen += len(nodes)
-            if self._seen == _STRETCH:
-                self._reference, self._latest, self._seen = self._latest, np.zeros_like(self._latest), 0
-            begin += len(nodes)
+        # A stretch's masses count once it is complete, so the windows of one stretch of each series are scored at once.
+        stretch = (self._memory["seen"][place, 0].astype(np.intp) + _earlier(place)) // _STRETCH
+        order = np.argsort(stretch, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(stretch[order])) + 1) if len(order) else ():
+            for begin in range(0, len(rows), _CHUNK):
+                self._feed(rows[begin : begin + _CHUNK], place, x, scores, parts)
+            self._turn(np.unique(place[rows]))
         return scores, shares(parts)
 
-    def _score(self, reference: Ints, nodes: Ints, width: int) -> tuple[Floats, Floats]:
-        trees = np.arange(nodes.shape[1])
-        mass = np.maximum(reference[trees[:, None], nodes], _LEAST)
+    def _feed(self, rows: Ints, place: Ints, x: Floats, scores: Floats, parts: Floats) -> None:
+        """Score some windows of one stretch of each series, and count them."""
+        places, nodes = place[rows], self._trees.nodes(x[rows])
+        ready = self._memory["ready"][places, 0] > 0
+        if ready.any():
+            scores[rows[ready]], parts[rows[ready]] = self._score(places[ready], nodes[ready], x.shape[1])
+        trees = np.arange(nodes.shape[1])[:, None]
+        np.add.at(self._memory["latest"][:, 0], (places[:, None, None], trees * _NODES + nodes), 1)
+        np.add.at(self._memory["seen"][:, 0], places, 1)
+
+    def _turn(self, places: Ints) -> None:
+        """Let the masses of complete stretches count."""
+        full = places[self._memory["seen"][places, 0] == _STRETCH]
+        self._memory["reference"][full] = self._memory["latest"][full]
+        self._memory["latest"][full] = 0
+        self._memory["seen"][full] = 0
+        self._memory["ready"][full] = 1
+
+    def _score(self, places: Ints, nodes: Ints, width: int) -> tuple[Floats, Floats]:
+        trees = np.arange(nodes.shape[1])[:, None]
+        reference = self._memory["reference"][:, 0]
+        mass = np.maximum(reference[places[:, None, None], trees * _NODES + nodes], _LEAST)
         few = mass < _FEW
         depth = np.where(few.any(axis=2), few.argmax(axis=2), _DEPTH)
         deepest = np.take_along_axis(mass, depth[:, :, None], axis=2)[:, :, 0]
         scores = np.maximum(np.log2(_STRETCH / deepest) - depth, 0.0).mean(axis=1)
         isolated = np.maximum(np.log2(mass[:, :, :-1] / mass[:, :, 1:]) - 1.0, 0.0)
         isolated *= np.arange(_DEPTH) < depth[:, :, None]
-        feature = self._trees.feature[trees[:, None], nodes[:, :, :-1]]
+        feature = self._trees.feature[trees, nodes[:, :, :-1]]
         parts = np.stack([(isolated * (feature == each)).sum(axis=(1, 2)) for each in range(width)], axis=1)
         return scores, parts
 
-    def state(self) -> Any:
-        """Return the masses, for JSON, as [places, counts] of those that are not 0."""
-        return [
-            None if self._reference is None else _sparse(self._reference),
-            _sparse(self._latest),
-            self._seen,
-        ]
+    def begin(self, place: Ints, row: Ints) -> None:
+        """Begin places where training left rows, as `Followers.begin` says."""
+        self._memory.check(place)
+        if self._learnt is None:
+            self._memory.clear(place)
+        else:
+            self._memory.restore(place, self._learnt.of(row))
 
-    @classmethod
-    def from_state(cls, trees: HalfSpaceTrees, state: Any) -> "HalfSpaceTreesFollower":
-        """Make a follower that goes on from a state.
+    def arrays(self, place: Ints) -> dict[str, AnyArray]:
+        """Return the masses of the series at places."""
+        return self._memory.kept(place)
 
-        Args:
-            trees: the detector.
-            state: what `state` returned.
+    def restore(self, place: Ints, arrays: Arrays) -> None:
+        """Replace the masses of the series at places, as `Followers.restore` says."""
+        self._memory.restore(place, arrays)
 
-        Returns:
-            The follower.
 
-        Raises:
-            TypeError: the state is of another form.
-            ValueError: the state is of another form.
-        """
-        follower = cls(trees)
-        reference, latest, seen = state
-        shape = follower._latest.shape
-        follower._reference = None if reference is None else _dense(reference, shape)
-        follower._latest, follower._seen = _dense(latest, shape), int(seen)
-        return follower
+def _memory(capacity: int) -> Memory:
+    return Memory(_PREFIX, _FIELDS, capacity, 1)
+
+
+def _earlier(place: Ints) -> Ints:
+    """Count the windows of the same series before each window, shape (n,)."""
+    order = np.argsort(place, kind="stable")
+    first = np.flatnonzero(np.diff(place[order], prepend=-1))
+    earlier = np.empty(len(place), dtype=np.intp)
+    earlier[order] = np.arange(len(place)) - np.repeat(first, np.diff(first, append=len(place)))
+    return earlier
 
 
 def fit(request: FitRequest) -> Fitted:
@@ -201,9 +237,9 @@ def fit(request: FitRequest) -> Fitted:
     low, high = history.x.min(axis=0), history.x.max(axis=0)
     margin = np.maximum((high - low) / 2, 1e-9)
     cuts = [_tree(generator, low - margin, high + margin) for _ in range(_TREES)]
-    trees = HalfSpaceTrees(np.array([feature for feature, _ in cuts]), np.array([cut for _, cut in cuts]), [])
-    states = learnt_states(history, lambda: HalfSpaceTreesFollower(trees))
-    return Fitted(HalfSpaceTrees(trees.feature, trees.threshold, states))
+    trees = HalfSpaceTrees(np.array([feature for feature, _ in cuts]), np.array([cut for _, cut in cuts]), None)
+    arrays = learn(_PREFIX, history, trees.followers(history.series_count + 1))
+    return Fitted(HalfSpaceTrees(trees.feature, trees.threshold, Learnt.from_arrays(_PREFIX, _FIELDS, arrays)))
 
 
 def _tree(generator: np.random.Generator, low: Floats, high: Floats) -> tuple[Ints, Floats]:
@@ -222,18 +258,17 @@ def _tree(generator: np.random.Generator, low: Floats, high: Floats) -> tuple[In
     return feature.astype(np.intp), threshold
 
 
-def _sparse(mass: Ints) -> list[list[int]]:
-    places = np.flatnonzero(mass)
-    return [places.tolist(), mass.ravel()[places].tolist()]
-
-
-def _dense(sparse: Any, shape: tuple[int, ...]) -> Ints:
-    places, counts = (np.array(numbers, dtype=np.intp) for numbers in sparse)
-    mass = np.zeros(shape, dtype=np.intp)
-    if len(places) and not 0 <= places.min() <= places.max() < mass.size:
-        raise ValueError(f"places up to {places.max()} of {mass.size}")
-    mass.ravel()[places] = counts
-    return mass
+def _learnt_from_packed(states: Any) -> Learnt:
+    """Read the states by row of a model that keeps them as JSON: masses as [places, counts] of those that are not 0."""
+    memory = _memory(len(states))
+    for row, (reference, latest, seen) in enumerate(states):
+        memory["ready"][row], memory["seen"][row] = reference is not None, seen
+        for name, sparse in (("reference", reference), ("latest", latest)):
+            if sparse is not None:
+                places, counts = sparse
+                memory[name][row, 0, places] = counts
+    rows = np.arange(len(states))
+    return Learnt.from_arrays(_PREFIX, _FIELDS, {f"{_PREFIX}stored": rows, **memory.kept(rows)})
 
 
 DECLARATION = Declaration(

@@ -17,14 +17,14 @@ Example:
 
     >>> import numpy as np
     >>> from anomaly.detectors import registry
-    >>> from anomaly.detectors.base import FeatureHistory
+    >>> from anomaly.detectors.base import FeatureHistory, follow
     >>> from anomaly.detectors.declaration import FitRequest
     >>> x = np.random.default_rng(0).normal([[-5.0, 0.0], [5.0, 0.0]] * 1_000, 1.0)
     >>> begin_ns = np.arange(2_000) * 60_000_000_000
     >>> history = FeatureHistory(x, np.zeros(2_000, dtype=np.intp), 1, begin_ns, 60_000_000_000, is_long=True)
     >>> request = FitRequest(history, registry.declaration("isolation_forest").description.defaults)
     >>> detector, _ = registry.fit("isolation_forest", request)
-    >>> scores, shares = detector.follow(1).explain(begin_ns[:2], np.array([[5.0, 0.0], [0.0, 0.0]]))
+    >>> scores, shares = follow(detector, 1).explain(begin_ns[:2], np.array([[5.0, 0.0], [0.0, 0.0]]))
     >>> [bool(score > 1.0) for score in scores], int(shares[1].argmax())
     ([False, True], 0)
 """
@@ -79,7 +79,7 @@ def _fit_with_context(kinds: tuple[str, ...], request: FitRequest) -> Fitted:
     plain, _ = _tailed(history.filled, request)
     pooled, estimator = _tailed(with_columns, request, keep=request.keep_estimator)
     full = _for_each_series(pooled, with_columns, request)
-    return Fitted(context.Contextual(columns, plain, full, context.states(columns, history)), estimator)
+    return Fitted(context.Contextual(columns, plain, full, context.learnt(columns, history)), estimator)
 
 
 def _tailed(history: FeatureHistory, request: FitRequest, *, keep: bool = False) -> tuple[Tailed, object]:
@@ -130,7 +130,7 @@ def load(arrays: Arrays) -> Detector:
     Returns:
         A detector that scores as the stored one did.
     """
-    return context.load(arrays, _load_plain) if context.NAME in arrays else _load_plain(arrays)
+    return context.load(arrays, _load_plain) if context.is_in(arrays) else _load_plain(arrays)
 
 
 def _load_plain(arrays: Arrays) -> Detector:

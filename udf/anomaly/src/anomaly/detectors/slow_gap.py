@@ -4,7 +4,7 @@ It finds shifts and drifts that no single window shows. It misses what is short.
 It scores 0 for the first 48 windows after a pause, and until it knows how rare gaps are.
 
 What is over still shows in the mean. So the score is also 0 once the last eight windows are back, that is, less than
-half as far from the nearest mean as all 48 were lately.
+half as far from the nearest mean as all 48 were lately. `anomaly.detectors.parts.loops.SlowGaps` computes it.
 
 Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Rastogi and Shim, "Efficient Algorithms
 for Mining Outliers from Large Data Sets", SIGMOD 2000; here of a moving average, and as a surprise
@@ -15,115 +15,67 @@ Example:
 
     >>> import numpy as np
     >>> from anomaly.detectors.parts.channel import Setting
-    >>> from anomaly.detectors.slow_gap import SlowGap
+    >>> from anomaly.detectors.slow_gap import KIND
     >>> minute = 60_000_000_000
     >>> values = np.random.default_rng(0).normal(0.0, 1.0, 3_000)
     >>> values[2_900:] += 2.0
-    >>> channel = SlowGap(Setting(minute))
-    >>> scores = [channel.feed(at * minute, value) for at, value in enumerate(values.tolist())]
-    >>> max(scores[2_900:]) > 2 * max(scores[1_000:2_900])
+    >>> followers = KIND.followers([Setting(minute)], capacity=1)
+    >>> place, begin_ns = np.zeros(3_000, dtype=int), np.arange(3_000) * minute
+    >>> scores, _ = followers.explain(place, begin_ns, values[:, None])
+    >>> bool(max(scores[2_900:]) > 2 * max(scores[1_000:2_900]))
     True
 """
 
-from collections import deque
-from itertools import islice
 from typing import Any
 
-from anomaly.detectors.parts import featurewise
-from anomaly.detectors.parts.channel import Setting
-from anomaly.detectors.parts.novelty import Novelty
-from anomaly.detectors.parts.surprise import Surprise
-from anomaly.pipeline.detectors import Description
+import numpy as np
 
-_AVERAGED = 48
-_LATEST = 8
-_BACK = 0.5
-_KEPT = 0.8
+from anomaly.detectors.parts import featurewise, novelty, surprise
+from anomaly.detectors.parts.channel import Setting
+from anomaly.detectors.parts.loops import MEANS, SlowGaps
+from anomaly.detectors.parts.memory import Field, Memory
+from anomaly.detectors.parts.packed import put_slow_gap
+from anomaly.pipeline.detectors import Description
+from anomaly.windows.arrays import AnyArray
+
+_MOST_MEANS = 384
+_SECOND_NS = 1_000_000_000
 # A mean that was not seen for this long and for this many windows is new again; what comes each fortnight is not.
 _KEPT_NS = 17 * 86_400_000_000_000
 _KEPT_WINDOWS = 5_000
 
 
-class SlowGap:
-    """One feature of one series."""
+def _kept_ns(setting: Setting) -> int:
+    return max(_KEPT_NS, _KEPT_WINDOWS * setting.window_ns)
 
-    __slots__ = ("_deviation", "_gaps", "_means", "_novelty", "_side", "_surprise", "_total", "_values")
 
-    def __init__(self, setting: Setting) -> None:
-        self._side = setting.side
-        self._novelty = Novelty(_kept_ns(setting.window_ns))
-        self._surprise = Surprise()
-        self._gaps = 0.0
+def _fields(setting: Setting) -> tuple[Field, ...]:
+    return (
+        Field("filled", np.int64, most=2**62),
+        # The last values and their sum.
+        Field("ring", np.float64, MEANS),
+        Field("total", np.float64),
+        # The means that overlap with the next one, and that one; with the seconds since 1970 at which they begin.
+        Field("means", np.float32, MEANS + 1),
+        Field("times_s", np.uint32, MEANS + 1),
+        Field("gaps", np.float64),
         # How far the means were lately from the nearest earlier ones.
-        self._deviation = 0.0
-        self._values: deque[float] = deque()
-        self._total = 0.0
-        # Means that overlap with the next one: (begin, mean).
-        self._means: deque[tuple[int, float]] = deque()
-
-    def feed(self, begin_ns: int, value: float) -> float:
-        """Score the next window, as `Channel.feed` says."""
-        self._values.append(value)
-        self._total += value
-        if len(self._values) < _AVERAGED:
-            return 0.0
-        if len(self._values) > _AVERAGED:
-            self._total -= self._values.popleft()
-        mean = self._total / _AVERAGED
-        self._gaps = _KEPT * self._gaps + self._novelty.gap(mean, self._side)
-        is_over = self._is_over(mean)
-        self._means.append((begin_ns, mean))
-        if len(self._means) > _AVERAGED:
-            self._novelty.add(*self._means.popleft())
-        surprise = self._surprise.feed(self._gaps)
-        return 0.0 if is_over else surprise
-
-    def _is_over(self, mean: float) -> bool:
-        """Tell whether what still shows in the mean is over."""
-        nearest = self._novelty.nearest(mean)
-        if nearest is None:
-            return False
-        self._deviation += (1.0 - _KEPT) * (mean - nearest - self._deviation)
-        latest = sum(islice(reversed(self._values), _LATEST)) / _LATEST
-        return (latest - nearest) * self._deviation < _BACK * self._deviation**2
-
-    def pause(self) -> None:
-        """Begin the mean anew: windows before and after the missing ones do not belong together."""
-        for begin_ns, mean in self._means:
-            self._novelty.add(begin_ns, mean)
-        self._means.clear()
-        self._values.clear()
-        self._total = self._gaps = self._deviation = 0.0
-
-    def state(self) -> Any:
-        """Return what is remembered, for JSON."""
-        return [
-            self._gaps,
-            self._deviation,
-            list(self._values),
-            self._total,
-            list(self._means),
-            self._novelty.state(),
-            self._surprise.state(),
-        ]
-
-    @classmethod
-    def from_state(cls, setting: Setting, state: Any) -> "SlowGap":
-        """Make a channel from a former `state`, as `Channel.from_state` says."""
-        slow = cls(setting)
-        gaps, deviation, values, total, means, novelty, surprise = state
-        slow._gaps, slow._deviation, slow._total = float(gaps), float(deviation), float(total)
-        slow._values = deque(float(value) for value in values)
-        slow._means = deque((int(begin_ns), float(mean)) for begin_ns, mean in means)
-        slow._novelty = Novelty.from_state(novelty, _kept_ns(setting.window_ns))
-        slow._surprise = Surprise.from_state(surprise)
-        return slow
+        Field("deviation", np.float64),
+        *novelty.fields(_MOST_MEANS, forgets=True),
+        *surprise.FIELDS,
+    )
 
 
-def _kept_ns(window_ns: int) -> int:
-    return max(_KEPT_NS, _KEPT_WINDOWS * window_ns)
+def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int) -> featurewise.Loop:
+    loop: featurewise.Loop = SlowGaps(flat, settings, longest_ns, _kept_ns(settings[0]) // _SECOND_NS)
+    return loop
 
 
+def _put(memory: Memory, channel: int, setting: Setting, state: Any) -> None:
+    put_slow_gap(memory, channel, _kept_ns(setting), state)
+
+
+KIND = featurewise.ChannelKind("slow_gap", _fields, _loop, _put)
 DECLARATION = featurewise.declare(
     Description(
         name="slow_gap",
@@ -132,5 +84,5 @@ DECLARATION = featurewise.declare(
         misses="what is shorter than some windows; is silent for 48 windows after a pause",
         remembers="means of 48 windows, of 17 days or 5,000 windows",
     ),
-    SlowGap,
+    KIND,
 )

@@ -20,42 +20,45 @@ import numpy as np
 
 from anomaly.models.features import Feature, Scaling
 from anomaly.pipeline.specification import SPREADS
-from anomaly.windows.arrays import Floats
+from anomaly.windows.arrays import Floats, Ints
 from anomaly.windows.completeness import LEAST_SHARE
 
 _AVERAGES = frozenset({"mean", "median"})
 
 
-def of_usual_points(wanted: Sequence[Feature], scaling: Scaling, row: int, values: Floats, counts: Floats) -> Floats:
+def of_usual_points(
+    wanted: Sequence[Feature], scaling: Scaling, row: Ints | int, values: Floats, counts: Floats
+) -> Floats:
     """Replace the aggregates of fields with less than half of the usual points by what is as rare with usual points.
 
     Args:
         wanted: the d features.
         scaling: the baselines.
-        row: the array row of the series in it.
+        row: the array row of the series in it, or of each window's series, shape (n,).
         values: aggregates, shape (n, d), NaN where one is missing.
         counts: points in each window and field, shape (n, f).
 
     Returns:
         The aggregates, shape (n, d); `values` itself where no field has so few points.
     """
-    usual = scaling.usual[row]
-    few = counts < LEAST_SHARE * usual
+    few = counts < LEAST_SHARE * scaling.usual[row]
     if not few.any():
         return values
     values = values.copy()
     width = values.shape[1] // counts.shape[1]
+    rows = np.broadcast_to(row, len(values))
     for window, field in np.argwhere(few).tolist():
-        points, full = float(counts[window, field]), float(usual[field])
+        series = int(rows[window])
+        points, full = float(counts[window, field]), float(scaling.usual[series, field])
         for column in range(field * width, (field + 1) * width):
             aggregate = wanted[column].aggregate
             if aggregate in SPREADS:
-                typical = scaling.typical[row, column]
+                typical = scaling.typical[series, column]
                 values[window, column] = typical * _ratio(
                     float(values[window, column] / typical), points, full, is_range=aggregate == "spread"
                 )
             elif aggregate in _AVERAGES:
-                center = scaling.center[row, column]
+                center = scaling.center[series, column]
                 values[window, column] = center + (values[window, column] - center) * math.sqrt(points / full)
     return values
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
-from anomaly.detectors.base import Detector, Follower
+from anomaly.detectors.base import Detector, Follower, Followers, follow
 from anomaly.detectors.parts.shares import shares_of_known
 from anomaly.detectors.registry import load
 from anomaly.models.features import Feature, Scaling, features
@@ -15,7 +15,7 @@ from anomaly.models.reference import Reference
 from anomaly.models.relevance import relevance
 from anomaly.pipeline import Pipeline
 from anomaly.severity.calibration import Calibration
-from anomaly.windows.arrays import AnyArray, Floats, Key, Times
+from anomaly.windows.arrays import AnyArray, Floats, Ints, Key, Times
 from anomaly.windows.windows import Windows
 
 
@@ -46,6 +46,31 @@ class Verdict:
     features: Floats = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What a model says of n windows of f fields and d features, as arrays; `Verdict` describes each of them.
+
+    Attributes:
+        score: shape (n,).
+        severity: shape (n,).
+        surprise: shape (n,).
+        value: shape (n, f).
+        expected_low: shape (n, f).
+        expected_high: shape (n, f).
+        contribution: shape (n, f).
+        features: shape (n, d).
+    """
+
+    score: Floats
+    severity: Floats
+    surprise: Floats
+    value: Floats
+    expected_low: Floats
+    expected_high: Floats
+    contribution: Floats
+    features: Floats
+
+
 @dataclass
 class Model:
     """Everything that serving needs of one version. Immutable in effect: a running UDF swaps whole models.
@@ -72,7 +97,6 @@ class Model:
     _rows: dict[Key, int] = field(init=False)
     _features: list[Feature] = field(init=False)
     _windows_per_day: float = field(init=False)
-    _expected: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = field(init=False, default_factory=dict)
     _thresholds: dict[float, float] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,24 +126,23 @@ class Model:
         """Return the features of a series' aggregates, both of shape (n, d)."""
         return self.scaling.transform(values, self._rows.get(key, 0))
 
-    def follow(self, key: Key, state: Any = None) -> Follower:
-        """Return the detector on one series.
+    def row(self, key: Key) -> int:
+        """Return a series' number in training plus 1, or 0 for a series that training has not seen."""
+        return self._rows.get(key, 0)
 
-        Args:
-            key: the series.
-            state: where the follower goes on; None: where training left the series.
+    def follow(self, key: Key) -> Follower:
+        """Return the detector on one series alone, which begins where training left the series."""
+        return follow(self.detector, self.row(key))
 
-        Raises:
-            KeyError: the state does not fit.
-            TypeError: likewise.
-            ValueError: likewise.
-        """
-        return self.detector.follow(self._rows.get(key, 0), state)
+    @property
+    def bytes_per_series(self) -> int:
+        """How many bytes serving needs for what it remembers of a series; 0 where a window's score is its own."""
+        return self.detector.followers(1).bytes_per_series
 
     @property
     def remembers(self) -> bool:
         """Whether a window's score depends on the series' windows before it."""
-        return self.detector.follow(0).state() is not None
+        return self.bytes_per_series > 0
 
     def judge(
         self, follower: Follower, key: Key, begin_ns: Times, values: Floats, counts: Floats | None = None
@@ -136,37 +159,71 @@ class Model:
         Returns:
             One verdict for each window.
         """
-        row = self._rows.get(key, 0)
-        judged = values
-        if counts is not None:
-            judged = of_usual_points(self._features, self.scaling, row, values, counts)
-        x = self.features(key, judged)
-        scores, shares = follower.explain(begin_ns, x)
-        shares = shares_of_known(shares, ~np.isnan(x))
-        severities = self.severities(scores)
-        surprises = np.zeros(len(scores)) if self.detector.adds_up else -np.log(self.calibration.probability(scores))
-        width = len(self.pipeline.aggregate)
-        contributions = shares.reshape(len(values), -1, width).sum(axis=2)
-        low, high = self._expected_ranges(row)
+        judged = self.judge_many(
+            follower.followers, self.row(key), follower.places(len(values)), begin_ns, values, counts
+        )
         return [
-            Verdict(score, severity, surprise, tuple(value), low, high, tuple(contribution), seen)
-            for score, severity, surprise, value, contribution, seen in zip(
-                scores.tolist(),
-                severities.tolist(),
-                surprises.tolist(),
-                values[:, ::width].tolist(),
-                contributions.tolist(),
-                x,
+            Verdict(score, severity, surprise, tuple(value), tuple(low), tuple(high), tuple(contribution), seen)
+            for score, severity, surprise, value, low, high, contribution, seen in zip(
+                judged.score.tolist(),
+                judged.severity.tolist(),
+                judged.surprise.tolist(),
+                judged.value.tolist(),
+                judged.expected_low.tolist(),
+                judged.expected_high.tolist(),
+                judged.contribution.tolist(),
+                judged.features,
                 strict=True,
             )
         ]
 
-    def _expected_ranges(self, row: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        if row not in self._expected:
-            width = len(self.pipeline.aggregate)
-            ranges = [self.scaling.expected(index, row) for index in range(0, len(self._features), width)]
-            self._expected[row] = tuple(low for low, _ in ranges), tuple(high for _, high in ranges)
-        return self._expected[row]
+    def judge_many(
+        self,
+        followers: Followers,
+        row: Ints | int,
+        place: Ints,
+        begin_ns: Times,
+        values: Floats,
+        counts: Floats | None = None,
+    ) -> Verdicts:
+        """Judge the next n windows of any series.
+
+        Args:
+            followers: the detector on the series.
+            row: the `row` of the series, or of each window's series, shape (n,).
+            place: places of the windows' series, shape (n,), each series in the order of time.
+            begin_ns: the windows' begins, shape (n,).
+            values: aggregates in the order of `features`, shape (n, d), NaN in incomplete fields.
+            counts: as for `judge`, shape (n, f).
+
+        Returns:
+            What the model says of each window.
+        """
+        judged = values if counts is None else of_usual_points(self._features, self.scaling, row, values, counts)
+        x = self.scaling.transform(judged, row)
+        scores, shares = followers.explain(place, begin_ns, x)
+        shares = shares_of_known(shares, ~np.isnan(x))
+        surprises = np.zeros(len(scores)) if self.detector.adds_up else -np.log(self.calibration.probability(scores))
+        width = len(self.pipeline.aggregate)
+        low, high = self._expected_ranges
+        return Verdicts(
+            score=scores,
+            severity=self.severities(scores),
+            surprise=surprises,
+            value=values[:, ::width],
+            expected_low=np.broadcast_to(low[row], (len(x), low.shape[1])),
+            expected_high=np.broadcast_to(high[row], (len(x), high.shape[1])),
+            contribution=shares.reshape(len(values), -1, width).sum(axis=2),
+            features=x,
+        )
+
+    @cached_property
+    def _expected_ranges(self) -> tuple[Floats, Floats]:
+        """The low and the high ends of the usual ranges by row and field, shape (s + 1, f) each."""
+        first = range(0, len(self._features), len(self.pipeline.aggregate))
+        ranges = [[self.scaling.expected(index, row) for index in first] for row in range(len(self.scaling.center))]
+        low, high = np.moveaxis(np.array(ranges, dtype=np.float64), 2, 0)
+        return low, high
 
     def arrays(self) -> dict[str, AnyArray]:
         """Return everything but version, pipeline and series' keys as arrays."""
@@ -204,11 +261,8 @@ def score_windows(scaling: Scaling, detector: Detector, windows: Windows) -> Flo
         The scores, shape (n,).
     """
     rows = scaling.rows()
-    scores = np.empty(len(windows))
-    for index, key in enumerate(windows.keys):
-        mine = np.flatnonzero(windows.series == index)
-        if len(mine):
-            row = rows.get(key, 0)
-            x = scaling.transform(windows.values[mine], row)
-            scores[mine] = detector.follow(row).explain(windows.begin_ns[mine], x)[0]
-    return scores
+    row = np.array([rows.get(key, 0) for key in windows.keys], dtype=np.intp)
+    followers = detector.followers(len(row))
+    followers.begin(np.arange(len(row)), row)
+    x = scaling.transform(windows.values, row[windows.series])
+    return followers.explain(windows.series, windows.begin_ns, x)[0]

@@ -20,6 +20,7 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
+from anomaly.scoring.places import Places, packed, unpacked
 from anomaly.scoring.rate import PointRate
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import Scorable, scorable_windows
@@ -60,8 +61,7 @@ class _SeriesState:
     Attributes:
         tracker: the series' periods.
         version: the model that the follower belongs to.
-        follower: the detector on the series; None before the first window.
-        saved: the follower's state in a snapshot, until a follower is made from it.
+        saved: the follower's state in a snapshot, until the series has a place.
         is_silence_told: whether the silence that lasts was told; during maintenance it is not.
         rate: the numbers of points in the last windows.
     """
@@ -69,13 +69,12 @@ class _SeriesState:
     tracker: Tracker
     rate: PointRate
     version: str | None = None
-    follower: Follower | None = None
     saved: Any = None
     is_silence_told: bool = False
 
-    def state(self) -> list[Any]:
-        """Return the state for JSON."""
-        saved = self.saved if self.follower is None else self.follower.state()
+    def state(self, follower: Follower | None) -> list[Any]:
+        """Return the state for JSON, with that of the follower if there is one."""
+        saved = self.saved if follower is None else packed(follower.arrays())
         return [self.tracker.state(), self.rate.state(), self.version, saved, self.is_silence_told]
 
 
@@ -100,6 +99,7 @@ class Scorer:
         self._features = features(pipeline)
         self._rules = rules(pipeline)
         self._events = events
+        self._places: Places | None = None
         self._series: Groups[Key, _SeriesState] = Groups(
             lambda: _SeriesState(Tracker(self._rules, pipeline.fields), PointRate(pipeline.fields)),
             most=_MOST_SERIES,
@@ -179,16 +179,20 @@ class Scorer:
 
     def _follower(self, series: _SeriesState, key: Key, model: Model) -> Follower:
         """Return the series' follower; with another model, one that begins where training left the series."""
+        if self._places is None or self._places.version != model.version:
+            self._places = Places(model, _MOST_SERIES)
         if series.version != model.version:
-            series.version, series.follower, series.saved = model.version, None, None
-        if series.follower is None:
+            series.version, series.saved = model.version, None
+        elif key in self._places:
+            return self._places[key]
+        follower = self._places.begin(key)
+        if series.saved is not None:
             try:
-                series.follower = model.follow(key, series.saved)
+                follower.restore(unpacked(series.saved))
             except (KeyError, TypeError, ValueError) as error:
                 self._events.add("lost memories", 1, f"what was saved of {series_name(key)} does not fit: {error}")
-                series.follower = model.follow(key)
             series.saved = None
-        return series.follower
+        return follower
 
     def _track(
         self, key: Key, series: _SeriesState, begin_ns: int, model: Model, verdict: Verdict, feedback: Feedback | None
@@ -252,7 +256,10 @@ class Scorer:
 
     def state(self) -> list[list[Any]]:
         """Return the periods and followers of all series for JSON; empty before the first window."""
-        return [[list(key), *series.state()] for key, series in self._series.items()]
+        return [
+            [list(key), *series.state(None if self._places is None else self._places.find(key, series.version))]
+            for key, series in self._series.items()
+        ]
 
     def restore(self, state: list[list[Any]]) -> None:
         """Go on where `state` was taken.

@@ -3,156 +3,222 @@
 A window's score is that of its most anomalous feature. A feature that is unknown in a window has no part in the score,
 and its channel does not see the window.
 
-What is remembered of one feature of one series is a `Channel`. Training runs the channels over the history, and the
-model's file keeps what they then remember, so serving begins warm. After a break of more than 48 windows, or when time
-goes back, the channels begin anew with what they hold of the last windows, and keep what they learnt.
+What is remembered of one feature of one series is a channel: a row in the arrays of a `Memory`. Training runs the
+channels over the history, and the model's file keeps what they then remember, so serving begins warm. After a break of
+more than 48 windows, or when time goes back, the channels begin anew with what they hold of the last windows, and keep
+what they learnt.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted
-from anomaly.detectors.parts.channel import DAY_NS, Channel, Setting
-from anomaly.detectors.parts.learnt import learnt_states, packed, unpacked
+from anomaly.detectors.parts.channel import DAY_NS, Setting
+from anomaly.detectors.parts.learnt import learn
+from anomaly.detectors.parts.loops import MEANS
+from anomaly.detectors.parts.memory import Field, Learnt, Memory, windows
+from anomaly.detectors.parts.packed import unpacked
 from anomaly.detectors.parts.shares import shares
 from anomaly.pipeline.detectors import Description
-from anomaly.windows.arrays import AnyArray, Floats, Times
+from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
 
-# The longest of the channels' means spans this many windows.
-_BREAK_WINDOWS = 48
+
+class Loop(Protocol):
+    """A loop of `anomaly.detectors.parts.loops` over the channels of a memory."""
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, scores: Floats) -> None:
+        """Write the channels' scores of windows, shape (n, d)."""
+        ...
+
+    def restored(self, channels: Ints) -> None:
+        """Compute what is not stored of channels."""
+        ...
+
+
+@dataclass(frozen=True)
+class ChannelKind:
+    """One kind of channel, of which a detector is made.
+
+    Attributes:
+        name: the detector's name.
+        fields: what a channel remembers, by what it is told.
+        loop: makes the loop of a memory's flat arrays, the features' settings, and the longest step in time between
+            two windows that belong together, nanoseconds.
+        put: writes a state that an older model keeps as JSON into a memory's channel.
+    """
+
+    name: str
+    fields: Callable[[Setting], tuple[Field, ...]]
+    loop: Callable[[dict[str, AnyArray], list[Setting], int], Loop]
+    put: Callable[[Memory, int, Setting, Any], None]
+
+    def memory(self, settings: Sequence[Setting], capacity: int) -> Memory:
+        """Make the memory of `capacity` series whose features have these settings."""
+        return Memory(f"{self.name}_", self._fields(settings), capacity, len(settings))
+
+    def followers(
+        self, settings: Sequence[Setting], capacity: int, learnt: Learnt | None = None
+    ) -> "FeaturewiseFollowers":
+        """Make followers.
+
+        Args:
+            settings: of each feature's channel.
+            capacity: the number of places.
+            learnt: what training taught each row; None: nothing.
+
+        Returns:
+            The followers.
+        """
+        return FeaturewiseFollowers(self, settings, capacity, learnt)
+
+    def learnt(self, settings: Sequence[Setting], arrays: Arrays) -> Learnt:
+        """Make what training taught of a model's arrays. Raises KeyError where an array is missing."""
+        return Learnt.from_arrays(f"{self.name}_", self._fields(settings), arrays)
+
+    def _fields(self, settings: Sequence[Setting]) -> tuple[Field, ...]:
+        return (Field("after_ns", np.int64), *self.fields(settings[0]))
 
 
 class Featurewise:
     """A detector of one kind of channel.
 
     Args:
-        name: the detector's name, under which its array is stored.
-        kind: the class of its channels.
+        kind: the kind of its channels.
         settings: of each feature's channel.
-        states: what the follower of each row remembers (`Detector.follow`).
+        learnt: what training taught each row.
     """
 
-    def __init__(self, name: str, kind: type[Channel], settings: Sequence[Setting], states: Sequence[Any]) -> None:
-        self._name = name
+    def __init__(self, kind: ChannelKind, settings: Sequence[Setting], learnt: Learnt) -> None:
         self._kind = kind
         self._settings = settings
-        self._states = states
+        self._learnt = learnt
 
     @property
     def adds_up(self) -> bool:
         """True: channels add windows up by leaky sums and means."""
         return True
 
-    def follow(self, row: int, state: Any = None) -> "FeaturewiseFollower":
-        """Make a follower for a series, as `Detector.follow` says."""
-        return FeaturewiseFollower.from_state(self._kind, self._settings, self._states[row] if state is None else state)
+    def followers(self, capacity: int) -> "FeaturewiseFollowers":
+        """Make followers, as `Detector.followers` says."""
+        return self._kind.followers(self._settings, capacity, self._learnt)
 
     def arrays(self) -> dict[str, AnyArray]:
-        """Return the settings and what the followers remember, as one array."""
-        first = self._settings[0]
-        sides = [setting.side for setting in self._settings]
-        return {self._name: packed([first.window_ns, self._states, first.season_ns, sides])}
+        """Return the settings and what training taught."""
+        first, name = self._settings[0], self._kind.name
+        return {
+            f"{name}_settings": np.array([first.window_ns, first.season_ns], dtype=np.int64),
+            f"{name}_sides": np.array([setting.side for setting in self._settings], dtype=np.int8),
+            **self._learnt.kept(),
+        }
 
     @classmethod
-    def from_arrays(cls, name: str, kind: type[Channel], arrays: Arrays) -> "Featurewise":
-        """Make a detector from the array of an equal one.
+    def from_arrays(cls, kind: ChannelKind, arrays: Arrays) -> "Featurewise":
+        """Make a detector from the arrays of an equal one.
 
         Args:
-            name: the detector's name.
-            kind: the class of its channels.
-            arrays: what `arrays` returned, and perhaps others.
+            kind: the kind of its channels.
+            arrays: what `arrays` returned, and perhaps others; or those of a model that keeps states as JSON.
 
         Returns:
             The detector.
 
         Raises:
-            KeyError: the array is missing.
-            ValueError: the array is of another layout.
+            KeyError: an array is missing.
+            ValueError: an array is of another layout.
         """
-        window_ns, states, season_ns, sides = unpacked(arrays[name])
-        return cls(name, kind, _settings(window_ns, season_ns, sides), states)
-
-
-class FeaturewiseFollower:
-    """The channels of one series, one for each feature."""
-
-    def __init__(self, channels: Sequence[Channel], window_ns: int, last_ns: Sequence[int | None] = ()) -> None:
-        self._channels = channels
-        self._window_ns = window_ns
-        self._last_ns = list(last_ns) or [None] * len(channels)
-
-    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        """Score the next windows; a share is the feature's part in the sum of all features' scores."""
-        scores = np.zeros(x.shape)
-        longest_ns = _BREAK_WINDOWS * self._window_ns
-        for row, (begin, values) in enumerate(zip(begin_ns.tolist(), x.tolist(), strict=True)):
-            for place, (channel, value) in enumerate(zip(self._channels, values, strict=True)):
-                if math.isnan(value):
-                    continue
-                last_ns = self._last_ns[place]
-                if last_ns is not None and not 0 < begin - last_ns <= longest_ns:
-                    channel.pause()
-                self._last_ns[place] = begin
-                scores[row, place] = channel.feed(begin, value)
-        return scores.max(axis=1), shares(scores)
-
-    def state(self) -> Any:
-        """Return what the channels remember, for JSON."""
-        return [self._last_ns.copy(), [channel.state() for channel in self._channels]]
+        if kind.name in arrays:
+            return cls._from_packed(kind, arrays[kind.name])
+        window_ns, season_ns = arrays[f"{kind.name}_settings"].tolist()
+        settings = _settings(window_ns, season_ns, arrays[f"{kind.name}_sides"].tolist())
+        return cls(kind, settings, kind.learnt(settings, arrays))
 
     @classmethod
-    def from_state(cls, kind: type[Channel], settings: Sequence[Setting], state: Any) -> "FeaturewiseFollower":
-        """Make a follower that goes on from a state.
-
-        Args:
-            kind: the class of the channels.
-            settings: of each feature's channel.
-            state: what `state` returned.
-
-        Returns:
-            The follower.
-
-        Raises:
-            TypeError: the state is of another form.
-            ValueError: the state is of another form, or of another number of features.
-        """
-        last_ns, states = state
-        channels = [kind.from_state(setting, channel) for setting, channel in zip(settings, states, strict=True)]
-        if len(last_ns) != len(channels):
-            raise ValueError(f"{len(last_ns)} times for {len(channels)} features")
-        return cls(channels, settings[0].window_ns, last_ns)
+    def _from_packed(cls, kind: ChannelKind, array: AnyArray) -> "Featurewise":
+        window_ns, states, season_ns, sides = unpacked(array)
+        settings = _settings(window_ns, season_ns, sides)
+        stored = np.array([0, *(0 if state == states[0] else row for row, state in enumerate(states) if row)])
+        rows, stored = np.unique(stored, return_inverse=True)
+        memory = kind.memory(settings, len(rows))
+        for place, row in enumerate(rows.tolist()):
+            last_ns, channels = states[row]
+            for feature, (setting, last, state) in enumerate(zip(settings, last_ns, channels, strict=True)):
+                memory["after_ns"][place, feature] = 0 if last is None else last + 1
+                kind.put(memory, place * len(settings) + feature, setting, state)
+        kept = memory.kept(np.arange(len(rows)))
+        return cls(kind, settings, kind.learnt(settings, {f"{kind.name}_stored": stored, **kept}))
 
 
-def declare(description: Description, kind: type[Channel]) -> Declaration:
+class FeaturewiseFollowers:
+    """The channels of up to `capacity` series, one for each feature."""
+
+    def __init__(
+        self, kind: ChannelKind, settings: Sequence[Setting], capacity: int, learnt: Learnt | None = None
+    ) -> None:
+        self._memory = kind.memory(settings, capacity)
+        self._loop = kind.loop(self._memory.flat, list(settings), MEANS * settings[0].window_ns)
+        self._features = len(settings)
+        self._learnt = learnt
+
+    @property
+    def bytes_per_series(self) -> int:
+        """How many bytes a series takes."""
+        return self._memory.bytes_per_series
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """Score windows; a share is the feature's part in the sum of all features' scores."""
+        if x.shape[1] != self._features:
+            raise ValueError(f"{x.shape[1]} features instead of {self._features}")
+        place, begin_ns, x = windows(place, begin_ns, x)
+        self._memory.check(place)
+        scores = np.zeros(x.shape)
+        self._loop.explain(place, begin_ns, x, scores)
+        return scores.max(axis=1), shares(scores)
+
+    def begin(self, place: Ints, row: Ints) -> None:
+        """Begin places where training left rows, as `Followers.begin` says."""
+        if self._learnt is None:
+            self._memory.check(place)
+            self._memory.clear(place)
+        else:
+            self.restore(place, self._learnt.of(row))
+
+    def arrays(self, place: Ints) -> dict[str, AnyArray]:
+        """Return what the series at places remember."""
+        return self._memory.kept(place)
+
+    def restore(self, place: Ints, arrays: Arrays) -> None:
+        """Replace what the series at places remember, as `Followers.restore` says."""
+        self._memory.restore(place, arrays)
+        self._loop.restored(self._memory.channels(place))
+
+
+def declare(description: Description, kind: ChannelKind) -> Declaration:
     """Declare the detector of one kind of channel.
 
     Args:
         description: of the detector.
-        kind: the class of its channels.
+        kind: the kind of its channels.
 
     Returns:
         Its declaration.
     """
-    name = description.name
     return Declaration(
         description=description,
-        fit=partial(_fit, name, kind),
-        load=partial(Featurewise.from_arrays, name, kind),
+        fit=partial(_fit, kind),
+        load=partial(Featurewise.from_arrays, kind),
     )
 
 
-def _fit(name: str, kind: type[Channel], request: FitRequest) -> Fitted:
+def _fit(kind: ChannelKind, request: FitRequest) -> Fitted:
     history = request.history
     sides = history.sides or [0] * history.x.shape[1]
     settings = _settings(history.window_ns, history.season_ns or DAY_NS, sides)
-    states = learnt_states(
-        history, lambda: FeaturewiseFollower([kind(setting) for setting in settings], history.window_ns)
-    )
-    return Fitted(Featurewise(name, kind, settings, states))
+    arrays = learn(f"{kind.name}_", history, kind.followers(settings, history.series_count + 1))
+    return Fitted(Featurewise(kind, settings, kind.learnt(settings, arrays)))
 
 
 def _settings(window_ns: int, season_ns: int, sides: Sequence[int]) -> list[Setting]:

@@ -1,15 +1,9 @@
-"""What followers remember at the end of training, series by series, and how the model's file keeps it."""
-
-import json
-import zlib
-from collections.abc import Callable
-from typing import Any
+"""What followers remember at the end of training."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomaly.detectors.base import FeatureHistory, Follower
-from anomaly.windows.arrays import AnyArray
+from anomaly.detectors.base import FeatureHistory, Followers
+from anomaly.windows.arrays import AnyArray, Ints
 
 # How many windows of each series' end the follower for unseen series has seen in training.
 SHOWN = 2_000
@@ -17,34 +11,42 @@ SHOWN = 2_000
 ENOUGH = 100
 
 
-def learnt_states(history: FeatureHistory, new: Callable[[], Follower]) -> list[Any]:
+def learn(prefix: str, history: FeatureHistory, followers: Followers) -> dict[str, AnyArray]:
     """Run followers over a history.
 
     Args:
+        prefix: of the followers' arrays.
         history: s series.
-        new: makes a follower that has seen nothing.
+        followers: s + 1 places that have seen nothing.
 
     Returns:
-        States by row (`Detector.follow`): first of a follower that has seen the end of every series, for series that
-        training has not seen; then of each series' own follower.
+        What the followers remember, as `anomaly.detectors.parts.memory.Learnt` keeps it: row 0 is a follower that has
+        seen the end of every series, for series that training has not seen; the others are the series' own.
     """
-    for_unseen = new()
-    states = []
-    for series in range(history.series_count):
-        begin_ns, x = history.of(series)
-        follower = new()
-        follower.explain(begin_ns, x)
-        for_unseen.explain(begin_ns[-SHOWN:], x[-SHOWN:])
-        states.append(follower.state() if len(x) >= ENOUGH else None)
-    unseen = for_unseen.state()
-    return [unseen, *(unseen if state is None else state for state in states)]
+    ends = shown(history)
+    followers.explain(np.zeros(len(ends), dtype=np.intp), history.begin_ns[ends], history.x[ends])
+    followers.explain(history.series + 1, history.begin_ns, history.x)
+    stored = stored_rows(np.bincount(history.series, minlength=history.series_count))
+    places = np.flatnonzero(np.concatenate([[True], stored[1:] > 0]))
+    return {f"{prefix}stored": stored, **followers.arrays(places)}
 
 
-def packed(states: Any) -> NDArray[np.uint8]:
-    """Pack states, or anything else that JSON can say, into an array of bytes."""
-    return np.frombuffer(zlib.compress(json.dumps(states, separators=(",", ":")).encode()), dtype=np.uint8)
+def shown(history: FeatureHistory) -> Ints:
+    """Return the indices of the last `SHOWN` windows of each series, one series after the other."""
+    order = np.argsort(history.series, kind="stable")
+    lengths = np.bincount(history.series, minlength=history.series_count)
+    from_end = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(order))
+    return order[from_end <= SHOWN]
 
 
-def unpacked(array: AnyArray) -> Any:
-    """Unpack what `packed` made."""
-    return json.loads(zlib.decompress(array.tobytes()))
+def stored_rows(lengths: Ints) -> Ints:
+    """Return which stored series each row begins as, shape (s + 1,); 0 is the follower for unseen series.
+
+    Args:
+        lengths: how many windows each series has, shape (s,).
+
+    Returns:
+        Numbers of stored series.
+    """
+    enough = lengths >= ENOUGH
+    return np.concatenate([[0], np.where(enough, np.cumsum(enough), 0)])

@@ -17,7 +17,6 @@ pause, when time goes back, and for a series that training has not seen. Until e
 detector scores the window, which sees the window alone. Its scores are as great, and no value has to be made up.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +24,17 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from anomaly.detectors.base import Detector, FeatureHistory, Follower, filled
+from anomaly.detectors.base import Detector, FeatureHistory, Followers, filled
 from anomaly.detectors.declaration import Arrays
-from anomaly.detectors.parts.learnt import packed, unpacked
+from anomaly.detectors.parts.memory import Field, Learnt, Memory
+from anomaly.detectors.parts.packed import unpacked
 from anomaly.detectors.parts.shares import shares
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
-NAME = "context"
+# What models keep that were trained before models kept arrays.
+_PACKED = "context"
+_PREFIX = "context_"
+_KINDS = f"{_PREFIX}kinds"
 _PLAIN = "plain_"
 _HOUR_NS = 3_600_000_000_000
 # The period of each kind that is about time.
@@ -172,9 +175,9 @@ class Columns:
         times = 2 * sum(kind in PERIODS_NS for kind in self.kinds)
         self.whose: Floats = np.concatenate([np.tile(np.eye(width), (copies, 1)), np.zeros((times, width))])
 
-    def past(self) -> "Past":
-        """Return the past of a series of which nothing was seen."""
-        return Past(self, None, np.empty((0, self.width)))
+    def pasts(self, capacity: int) -> "Pasts":
+        """Return the pasts of `capacity` series of which nothing was seen."""
+        return Pasts(self, capacity)
 
     def along(self, history: FeatureHistory) -> tuple[Floats, Bools]:
         """Extend all windows of a history.
@@ -183,35 +186,31 @@ class Columns:
             history: n windows.
 
         Returns:
-            What `Past.extend` returns of each series, in the order of the history.
+            What `Pasts.extend` returns, in the order of the history.
         """
-        extended = np.empty((len(history.x), len(self.whose)))
-        known = np.empty(len(history.x), dtype=np.bool_)
-        for series in range(history.series_count):
-            mask = history.series == series
-            extended[mask], known[mask] = self.past().extend(history.begin_ns[mask], history.x[mask])
-        return extended, known
+        return self.pasts(history.series_count).extend(history.series, history.begin_ns, history.x)
 
-    def __call__(self, begin_ns: Times, rows: Floats) -> Floats:
+    def __call__(self, begin_ns: Times, rows: Floats, at: Ints) -> Floats:
         """Compute the columns of n windows.
 
         Args:
             begin_ns: begins of these windows, shape (n,), nanoseconds since 1970.
-            rows: features of the `reach` windows before them, and theirs, shape (reach + n, d), NaN where unknown.
+            rows: features of these windows, and of the `reach` windows before each of them, shape (m, d), NaN where
+                unknown.
+            at: the windows' places in `rows`, shape (n,), `reach` or greater.
 
         Returns:
             Features and columns, shape (n, d + k), NaN where they need an unknown feature.
         """
-        first, n = self.reach, len(begin_ns)
-        x = rows[first:]
+        x = rows[at]
         parts = [x]
         for kind in self.kinds:
             if kind == "difference":
-                parts.append(self._counted(x - rows[first - 1 : first - 1 + n]))
+                parts.append(self._counted(x - rows[at - 1]))
             elif kind == "deviation":
-                parts.append(self._counted(_deviation(x, rows[first - _REACH[kind] :])))
+                parts.append(self._counted(_deviation(rows, at)))
             elif kind == "lag":
-                parts += [rows[first - lag : first - lag + n] for lag in (1, 2)]
+                parts += [rows[at - lag] for lag in (1, 2)]
             else:
                 angle = begin_ns % PERIODS_NS[kind] / PERIODS_NS[kind] * (2 * np.pi)
                 parts.append(_CIRCLE * np.stack([np.sin(angle), np.cos(angle)], axis=1))
@@ -221,86 +220,104 @@ class Columns:
         return np.where(self.sides * column < 0.0, 0.0, column)
 
 
-def _deviation(x: Floats, rows: Floats) -> Floats:
-    """Compute deviations of x, shape (n, d), from the windows before each in rows, shape (span + n, d)."""
-    before = sliding_window_view(rows[:-1], _REACH["deviation"], axis=0)
-    deviation = np.empty(x.shape)
-    for begin in range(0, len(x), _CHUNK):
-        part = slice(begin, begin + _CHUNK)
-        middle = np.median(before[part], axis=2)
-        spread = _MAD_TO_SIGMA * np.median(np.abs(before[part] - middle[:, :, None]), axis=2)
-        deviation[part] = (x[part] - middle) / np.maximum(spread, _SMALLEST_SPREAD)
+def _deviation(rows: Floats, at: Ints) -> Floats:
+    """Compute deviations of windows at n places in rows, shape (m, d), from the windows before each of them."""
+    deviation = np.empty((len(at), rows.shape[1]))
+    if not len(at):
+        return deviation
+    before = sliding_window_view(rows, _REACH["deviation"], axis=0)
+    for begin in range(0, len(at), _CHUNK):
+        part = at[begin : begin + _CHUNK]
+        last = before[part - _REACH["deviation"]]
+        middle = np.median(last, axis=2)
+        spread = _MAD_TO_SIGMA * np.median(np.abs(last - middle[:, :, None]), axis=2)
+        deviation[begin : begin + _CHUNK] = (rows[part] - middle) / np.maximum(spread, _SMALLEST_SPREAD)
     return deviation
 
 
-class Past:
-    """The last windows of one series.
+class Pasts:
+    """The last windows of up to `capacity` series.
+
+    Attributes:
+        columns: the columns that need them.
+        memory: of each series the begin of its last window, and the last rows of features since the last pause.
 
     Args:
         columns: the columns that need them.
-        last_ns: begin of the last window, nanoseconds since 1970; None where nothing was seen.
-        rows: features of the windows since the last pause, at most `reach`, shape (k, d), in the order of time.
+        capacity: the number of places.
     """
 
-    def __init__(self, columns: Columns, last_ns: int | None, rows: Floats) -> None:
-        self._columns = columns
-        self._last_ns = last_ns
-        self._rows = rows
+    def __init__(self, columns: Columns, capacity: int) -> None:
+        self.columns = columns
+        self.memory = _memory(columns, capacity)
 
-    def extend(self, begin_ns: Times, x: Floats) -> tuple[Floats, Bools]:
-        """Compute the columns of the next windows, which then belong to the past.
+    def extend(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Bools]:
+        """Compute the columns of windows, which then belong to the past.
 
         An unknown feature is put at its center, and so are the columns that need it.
 
         Args:
+            place: places of the windows' series, shape (n,), each series in the order of time.
             begin_ns: begins of the windows, shape (n,), nanoseconds since 1970.
             x: features, shape (n, d), NaN where a feature is unknown.
 
         Returns:
             Features and columns, shape (n, d + k); and which windows have enough windows before them, shape (n,).
         """
-        extended = np.empty((len(x), len(self._columns.whose)))
+        self.memory.check(place)
+        extended = np.empty((len(x), len(self.columns.whose)))
         known = np.empty(len(x), dtype=np.bool_)
         if not len(x):
             return extended, known
-        last_ns = begin_ns[0] if self._last_ns is None else self._last_ns
-        anew = _apart(np.diff(begin_ns, prepend=last_ns), self._columns.window_ns)
-        reach = self._columns.reach
-        begins = np.flatnonzero(anew | (np.arange(len(x)) == 0)).tolist()
-        for begin, end in zip(begins, [*begins[1:], len(x)], strict=True):
-            past = self._rows[:0] if anew[begin] else self._rows
-            unseen = np.full((reach - len(past), self._columns.width), np.nan)
-            extended[begin:end] = self._columns(begin_ns[begin:end], np.concatenate([unseen, past, x[begin:end]]))
-            known[begin:end] = np.arange(end - begin) >= len(unseen)
-            rows = np.concatenate([past, x[begin:end]])
-            self._rows = rows[max(0, len(rows) - reach) :]
-        self._last_ns = int(begin_ns[-1])
-        return filled(extended), known
+        reach = self.columns.reach
+        after_ns, kept, rows = self.memory["after_ns"][:, 0], self.memory["kept"][:, 0], self._rows
+        order = np.argsort(place, kind="stable")
+        place, begin_ns, x = place[order], begin_ns[order], x[order]
+        is_first = np.diff(place, prepend=-1) != 0
+        before_ns = np.where(is_first, after_ns[place] - 1, np.roll(begin_ns, 1))
+        anew = _apart(begin_ns - before_ns, self.columns.window_ns) & ~(is_first & (after_ns[place] == 0))
+        # A stretch is a series' windows without a pause. The rows before it are those of the past, if it goes on.
+        begins = np.flatnonzero(is_first | anew)
+        of_stretch = np.cumsum(is_first | anew) - 1
+        past = np.where(anew[begins], 0, kept[place[begins]].astype(np.intp))
+        laid_out = np.full((len(x) + reach * len(begins), x.shape[1]), np.nan)
+        at = np.arange(len(x)) + reach * (of_stretch + 1)
+        laid_out[at] = x
+        since_end = np.arange(reach, 0, -1)
+        goes_on = since_end <= past[:, None]
+        lead = at[begins][:, None] - since_end
+        laid_out[lead[goes_on]] = rows[place[begins]][goes_on]
+        extended[order] = filled(self.columns(begin_ns, laid_out, at))
+        number = np.arange(len(x)) - begins[of_stretch] + past[of_stretch]
+        known[order] = number >= reach
+        last = np.flatnonzero(np.diff(place, append=-1))
+        after_ns[place[last]] = begin_ns[last] + 1
+        kept[place[last]] = np.minimum(number[last] + 1, reach)
+        rows[place[last]] = laid_out[at[last][:, None] - np.arange(reach - 1, -1, -1)]
+        return extended, known
 
-    def state(self) -> Any:
-        """Return what is remembered, for JSON."""
-        return [self._last_ns, [[None if math.isnan(value) else value for value in row] for row in self._rows.tolist()]]
+    @property
+    def _rows(self) -> Floats:
+        """The last rows, shape (capacity, reach, d), the latest at the end; a view."""
+        rows = np.asarray(self.memory["rows"], dtype=np.float64).reshape(-1, _depth(self.columns), self.columns.width)
+        return rows[:, _depth(self.columns) - self.columns.reach :]
 
-    @classmethod
-    def from_state(cls, columns: Columns, state: Any) -> "Past":
-        """Make the past of a former `state`.
 
-        Args:
-            columns: the columns that need it.
-            state: what `state` returned.
+def _memory(columns: Columns, capacity: int) -> Memory:
+    return Memory(_PREFIX, _fields(columns), capacity, 1)
 
-        Returns:
-            The past.
 
-        Raises:
-            TypeError: the state is of another form.
-            ValueError: the state is of another form, or of other columns.
-        """
-        last_ns, rows = state
-        if len(rows) > columns.reach or any(len(row) != columns.width for row in rows):
-            raise ValueError(f"{len(rows)} windows, where {columns.reach} of {columns.width} features are kept")
-        kept = np.array(rows, dtype=np.float64).reshape(-1, columns.width)
-        return cls(columns, None if last_ns is None else int(last_ns), kept)
+def _fields(columns: Columns) -> tuple[Field, ...]:
+    return (
+        Field("after_ns", np.int64),
+        Field("kept", np.uint8, most=columns.reach),
+        Field("rows", np.float64, _depth(columns) * columns.width),
+    )
+
+
+def _depth(columns: Columns) -> int:
+    # A field has at least one number.
+    return max(columns.reach, 1)
 
 
 class Contextual:
@@ -312,57 +329,85 @@ class Contextual:
         columns: the columns.
         plain: the detector that sees d features.
         full: the detector that sees d features and k columns.
+
+    Args:
+        columns: as above.
+        plain: as above.
+        full: as above.
+        learnt: the past of each row.
     """
 
-    def __init__(self, columns: Columns, plain: Detector, full: Detector, states: Sequence[Any]) -> None:
+    def __init__(self, columns: Columns, plain: Detector, full: Detector, learnt: Learnt) -> None:
         self.columns = columns
         self.plain = plain
         self.full = full
-        self._states = states
+        self._learnt = learnt
 
     @property
     def adds_up(self) -> bool:
         """True where columns come from windows before: one odd window shows in the columns of those after it, too."""
         return self.columns.reach > 0
 
-    def follow(self, row: int, state: Any = None) -> "ContextualFollower":
-        """Make a follower for a series, as `Detector.follow` says."""
-        past = Past.from_state(self.columns, self._states[row] if state is None else state)
-        return ContextualFollower(self.columns, past, self.plain.follow(row), self.full.follow(row))
+    def followers(self, capacity: int) -> "ContextualFollowers":
+        """Make followers, as `Detector.followers` says."""
+        return ContextualFollowers(
+            self.columns.pasts(capacity), self.plain.followers(capacity), self.full.followers(capacity), self._learnt
+        )
 
     def arrays(self) -> dict[str, AnyArray]:
         """Return both detectors' arrays, the columns' settings, and the past of each series."""
         columns = self.columns
-        described = packed([columns.kinds, columns.width, columns.window_ns, columns.sides.tolist(), self._states])
-        plain = {f"{_PLAIN}{name}": array for name, array in self.plain.arrays().items()}
-        return {NAME: described, **plain, **self.full.arrays()}
+        return {
+            _KINDS: np.array(columns.kinds),
+            f"{_PREFIX}settings": np.array([columns.width, columns.window_ns], dtype=np.int64),
+            f"{_PREFIX}sides": columns.sides.astype(np.int8),
+            **self._learnt.kept(),
+            **{f"{_PLAIN}{name}": array for name, array in self.plain.arrays().items()},
+            **self.full.arrays(),
+        }
 
 
-class ContextualFollower:
-    """One series with its past."""
+class ContextualFollowers:
+    """Up to `capacity` series with their pasts."""
 
-    def __init__(self, columns: Columns, past: Past, plain: Follower, full: Follower) -> None:
-        self._columns = columns
-        self._past = past
+    def __init__(self, pasts: Pasts, plain: Followers, full: Followers, learnt: Learnt) -> None:
+        self._pasts = pasts
         self._plain = plain
         self._full = full
+        self._learnt = learnt
 
-    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        """Score the next windows; a feature's share includes its columns', and time's share is spread as the rest."""
-        extended, known = self._past.extend(begin_ns, x)
+    @property
+    def bytes_per_series(self) -> int:
+        """How many bytes a series' past takes."""
+        return self._pasts.memory.bytes_per_series
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """Score windows; a feature's share includes its columns', and time's share is spread as the rest."""
+        whose = self._pasts.columns.whose
+        extended, known = self._pasts.extend(place, begin_ns, x)
         scores, parts = np.empty(len(x)), np.empty(x.shape)
-        for follower, mask, features in ((self._full, known, extended), (self._plain, ~known, x)):
+        for followers, mask, features in ((self._full, known, extended), (self._plain, ~known, x)):
             if mask.any():
-                scores[mask], share = follower.explain(begin_ns[mask], features[mask])
-                parts[mask] = shares(share @ self._columns.whose[: share.shape[1]])
+                scores[mask], share = followers.explain(place[mask], begin_ns[mask], features[mask])
+                parts[mask] = shares(share @ whose[: share.shape[1]])
         return scores, parts
 
-    def state(self) -> Any:
-        """Return the past, for JSON."""
-        return self._past.state()
+    def begin(self, place: Ints, row: Ints) -> None:
+        """Begin places where training left rows, as `Followers.begin` says."""
+        self._pasts.memory.restore(place, self._learnt.of(row))
+        self._plain.begin(place, row)
+        self._full.begin(place, row)
+
+    def arrays(self, place: Ints) -> dict[str, AnyArray]:
+        """Return the pasts of the series at places."""
+        return self._pasts.memory.kept(place)
+
+    def restore(self, place: Ints, arrays: Arrays) -> None:
+        """Replace the pasts of the series at places, as `Followers.restore` says."""
+        self._pasts.memory.restore(place, arrays)
 
 
-def states(columns: Columns, history: FeatureHistory) -> list[Any]:
+def learnt(columns: Columns, history: FeatureHistory) -> Learnt:
     """Take the past of each series at the end of a history.
 
     Args:
@@ -370,21 +415,28 @@ def states(columns: Columns, history: FeatureHistory) -> list[Any]:
         history: s series.
 
     Returns:
-        States by row (`Detector.follow`): an empty past for a series that training has not seen, then each series'.
+        An empty past for a series that training has not seen, then each series'.
     """
-    pasts = [columns.past()]
-    for series in range(history.series_count):
-        begin_ns, x = history.of(series)
-        pasts.append(columns.past())
-        pasts[-1].extend(begin_ns[-columns.reach - 1 :], x[-columns.reach - 1 :])
-    return [past.state() for past in pasts]
+    pasts = columns.pasts(history.series_count + 1)
+    pasts.extend(history.series + 1, history.begin_ns, history.x)
+    return _learnt(columns, pasts.memory, history.series_count + 1)
+
+
+def _learnt(columns: Columns, memory: Memory, count: int) -> Learnt:
+    rows = np.arange(count)
+    return Learnt(_PREFIX, _fields(columns), rows, memory.kept(rows))
+
+
+def is_in(arrays: Arrays) -> bool:
+    """Tell whether arrays are those of a detector that sees context."""
+    return _PACKED in arrays or _KINDS in arrays
 
 
 def load(arrays: Arrays, inner: Callable[[Arrays], Detector]) -> Contextual:
     """Make a detector from the arrays of an equal one.
 
     Args:
-        arrays: what `Contextual.arrays` returned, and perhaps others.
+        arrays: what `Contextual.arrays` returned, and perhaps others; or those of a model that keeps states as JSON.
         inner: makes each of the two detectors from its arrays.
 
     Returns:
@@ -392,7 +444,26 @@ def load(arrays: Arrays, inner: Callable[[Arrays], Detector]) -> Contextual:
 
     Raises:
         KeyError: an array is missing.
+        ValueError: an array does not fit.
     """
-    kinds, width, window_ns, sides, pasts = unpacked(arrays[NAME])
     plain = {name.removeprefix(_PLAIN): array for name, array in arrays.items() if name.startswith(_PLAIN)}
-    return Contextual(Columns(kinds, width, window_ns, sides), inner(plain), inner(arrays), pasts)
+    if _PACKED in arrays:
+        kinds, width, window_ns, sides, states = unpacked(arrays[_PACKED])
+        columns = Columns(kinds, width, window_ns, sides)
+        past = _learnt_from_packed(columns, states)
+    else:
+        width, window_ns = arrays[f"{_PREFIX}settings"].tolist()
+        columns = Columns(arrays[_KINDS].tolist(), width, window_ns, arrays[f"{_PREFIX}sides"].tolist())
+        past = Learnt.from_arrays(_PREFIX, _fields(columns), arrays)
+    return Contextual(columns, inner(plain), inner(arrays), past)
+
+
+def _learnt_from_packed(columns: Columns, states: Sequence[Any]) -> Learnt:
+    """Read the states by row of a model that keeps them as JSON: [begin of the last window, rows of features]."""
+    memory = _memory(columns, len(states))
+    for place, (last_ns, rows) in enumerate(states):
+        memory["after_ns"][place] = 0 if last_ns is None else last_ns + 1
+        memory["kept"][place] = len(rows)
+        numbers = np.array(rows, dtype=np.float64).ravel()
+        memory["rows"][place, 0, memory["rows"].shape[2] - len(numbers) :] = numbers
+    return _learnt(columns, memory, len(states))

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.detectors.base import LONG_WINDOWS, FeatureHistory, Follower, Memoryless
+from anomaly.detectors.base import LONG_WINDOWS, FeatureHistory, Memoryless, filled
 from anomaly.detectors.declaration import Arrays
-from anomaly.windows.arrays import AnyArray, Bools, Ints
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
 # Stored models have these names.
 _ROWS = "own_rows"
@@ -44,7 +44,7 @@ class PerSeries:
 
     Attributes:
         pooled: the model for series without one for themselves, and for those that training has not seen.
-        per_series: models by row (`Detector.follow`).
+        per_series: models by row (`Followers.begin`).
     """
 
     def __init__(self, pooled: Memoryless, per_series: Mapping[int, Memoryless]) -> None:
@@ -56,9 +56,9 @@ class PerSeries:
         """False: each model looks at one window."""
         return False
 
-    def follow(self, row: int, state: Any = None) -> Follower:
-        """Make a follower of the series' model, as `Detector.follow` says."""
-        return self.per_series.get(row, self.pooled).follow(row, state)
+    def followers(self, capacity: int) -> "PerSeriesFollowers":
+        """Make followers, as `Detector.followers` says."""
+        return PerSeriesFollowers(self, capacity)
 
     def arrays(self) -> dict[str, AnyArray]:
         """Return the pooled model's arrays; and those of all others, each name's one after the other in one array."""
@@ -68,6 +68,44 @@ class PerSeries:
             _ROWS: np.array([*self.per_series], dtype=np.int32),
             **{f"{_PREFIX}{name}": array for name, array in joined.items()},
         }
+
+
+class PerSeriesFollowers:
+    """The model of each of up to `capacity` series. Which one it is follows from `begin`, so nothing is remembered."""
+
+    def __init__(self, models: PerSeries, capacity: int) -> None:
+        self._models = models
+        self._row = np.zeros(capacity, dtype=np.intp)
+        # By row; rows beyond the last one with a model are clipped to the end.
+        self._has_model = np.zeros(max(models.per_series, default=0) + 2, dtype=np.bool_)
+        self._has_model[list(models.per_series)] = True
+
+    @property
+    def bytes_per_series(self) -> int:
+        """0: nothing is remembered."""
+        return 0
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """Score windows by their series' models, and the rest by the pooled one."""
+        x, row = filled(x), self._row[place]
+        row = np.where(self._has_model[row], row, 0)
+        scores, shares = np.empty(len(x)), np.empty(x.shape)
+        order = np.argsort(row, kind="stable")
+        for windows in np.split(order, np.flatnonzero(np.diff(row[order])) + 1) if len(order) else ():
+            model = self._models.per_series.get(int(row[windows[0]]), self._models.pooled)
+            scores[windows], shares[windows] = model.explain(x[windows])
+        return scores, shares
+
+    def begin(self, place: Ints, row: Ints) -> None:
+        """Choose the models of places."""
+        self._row[place] = np.minimum(row, len(self._has_model) - 1)
+
+    def arrays(self, place: Ints) -> dict[str, AnyArray]:
+        """Return nothing."""
+        return {}
+
+    def restore(self, place: Ints, arrays: Arrays) -> None:
+        """Do nothing."""
 
 
 def load(arrays: Arrays, inner: Callable[[Arrays], Memoryless]) -> Memoryless | PerSeries:

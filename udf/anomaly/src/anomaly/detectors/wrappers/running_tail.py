@@ -6,19 +6,23 @@ change that stays becomes usual. How far a single score can move the tail is bou
 such faults usual.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from anomaly.detectors.base import FeatureHistory, Memoryless, filled
 from anomaly.detectors.declaration import Arrays
-from anomaly.detectors.parts.learnt import ENOUGH, SHOWN, packed, unpacked
-from anomaly.detectors.parts.surprise import Surprise
-from anomaly.windows.arrays import AnyArray, Floats, Times
+from anomaly.detectors.parts.learnt import shown, stored_rows
+from anomaly.detectors.parts.loops import Surprises
+from anomaly.detectors.parts.memory import Learnt, Memory
+from anomaly.detectors.parts.packed import put_surprise, unpacked
+from anomaly.detectors.parts.surprise import FIELDS
+from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
 
 _NAME = "running_tail"
-# How far one score can move the tail, in units of its mean excess (`Surprise`).
+_PREFIX = f"{_NAME}_"
+# How far one score can move the tail, in units of its mean excess (`anomaly.detectors.parts.surprise`).
 _MOST_EXCESS = 32.0
 
 
@@ -27,43 +31,77 @@ class RunningTail:
 
     Args:
         inner: the detector that gives the scores.
-        states: what is known of the scores of each row (`Detector.follow`).
+        learnt: what is known of the scores of each row.
     """
 
-    def __init__(self, inner: Memoryless, states: Sequence[Any]) -> None:
+    def __init__(self, inner: Memoryless, learnt: Learnt) -> None:
         self.inner = inner
-        self._states = states
+        self._learnt = learnt
 
     @property
     def adds_up(self) -> bool:
         """False: the tail is about the past, but a score is about one window."""
         return False
 
-    def follow(self, row: int, state: Any = None) -> "RunningTailFollower":
-        """Make a follower for a series, as `Detector.follow` says."""
-        past = self._states[row] if state is None else state
-        return RunningTailFollower(self.inner, Surprise.from_state(past, _MOST_EXCESS))
+    def followers(self, capacity: int) -> "RunningTailFollowers":
+        """Make followers, as `Detector.followers` says."""
+        return RunningTailFollowers(self.inner, capacity, self._learnt)
 
     def arrays(self) -> dict[str, AnyArray]:
         """Return the inner detector's arrays, and what is known of the scores."""
-        return {**self.inner.arrays(), _NAME: packed(self._states)}
+        return {**self.inner.arrays(), **self._learnt.kept()}
 
 
-class RunningTailFollower:
-    """The tail of one series."""
+class RunningTailFollowers:
+    """The tails of up to `capacity` series."""
 
-    def __init__(self, inner: Memoryless, surprise: Surprise) -> None:
+    def __init__(self, inner: Memoryless, capacity: int, learnt: Learnt) -> None:
         self._inner = inner
-        self._surprise = surprise
+        self._learnt = learnt
+        self._tails = _Tails(capacity)
 
-    def explain(self, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
-        """Score the next windows; a score is a surprise, -ln of a probability."""
+    @property
+    def bytes_per_series(self) -> int:
+        """How many bytes a series takes."""
+        return self._tails.memory.bytes_per_series
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+        """Score windows; a score is a surprise, -ln of a probability."""
         scores, shares = self._inner.explain(filled(x))
-        return np.array([self._surprise.feed(score) for score in scores.tolist()]), shares
+        return self._tails.rank(place, scores), shares
 
-    def state(self) -> Any:
-        """Return what is known of the scores, for JSON."""
-        return self._surprise.state()
+    def begin(self, place: Ints, row: Ints) -> None:
+        """Begin places where training left rows, as `Followers.begin` says."""
+        self.restore(place, self._learnt.of(row))
+
+    def arrays(self, place: Ints) -> dict[str, AnyArray]:
+        """Return what is known of the scores of the series at places."""
+        return self._tails.memory.kept(place)
+
+    def restore(self, place: Ints, arrays: Arrays) -> None:
+        """Replace what is known of the scores, as `Followers.restore` says."""
+        self._tails.restore(place, arrays)
+
+
+class _Tails:
+    """The scores so far of up to `capacity` series."""
+
+    def __init__(self, capacity: int) -> None:
+        self.memory = Memory(_PREFIX, FIELDS, capacity, 1)
+        self._surprises = Surprises(self.memory.flat, _MOST_EXCESS)
+
+    def rank(self, place: Ints, scores: Floats) -> Floats:
+        """Return the surprises of scores, both of shape (n,), which then belong to the past of their series."""
+        place, scores = np.array(place, dtype=np.intp), np.array(scores, dtype=np.float64)
+        self.memory.check(place)
+        surprises = np.zeros(len(scores))
+        self._surprises.explain(place, scores, surprises)
+        return surprises
+
+    def restore(self, place: Ints, arrays: Arrays) -> None:
+        """Replace the past of the series at places."""
+        self.memory.restore(place, arrays)
+        self._surprises.refit(self.memory.channels(place))
 
 
 def fit(inner: Memoryless, history: FeatureHistory, scores: Floats) -> RunningTail:
@@ -80,11 +118,15 @@ def fit(inner: Memoryless, history: FeatureHistory, scores: Floats) -> RunningTa
         The detector with its scores ranked.
     """
     kept = np.ones(len(scores), dtype=np.bool_) if history.confirmed_usual is None else ~history.confirmed_usual
-    each = [scores[kept & (history.series == series)] for series in range(history.series_count)]
-    unseen = _past(np.concatenate([series_scores[-SHOWN:] for series_scores in each]))
-    return RunningTail(
-        inner, [unseen, *(_past(series_scores) if len(series_scores) >= ENOUGH else unseen for series_scores in each)]
-    )
+    history, scores = history.where(kept), scores[kept]
+    tails = _Tails(history.series_count + 1)
+    ends = shown(history)
+    tails.rank(np.zeros(len(ends), dtype=np.intp), scores[ends])
+    tails.rank(history.series + 1, scores)
+    stored = stored_rows(np.bincount(history.series, minlength=history.series_count))
+    places = np.flatnonzero(np.concatenate([[True], stored[1:] > 0]))
+    arrays = {f"{_PREFIX}stored": stored, **tails.memory.kept(places)}
+    return RunningTail(inner, Learnt.from_arrays(_PREFIX, FIELDS, arrays))
 
 
 def load(inner: Callable[[Arrays], Memoryless], arrays: Arrays) -> RunningTail | None:
@@ -92,16 +134,22 @@ def load(inner: Callable[[Arrays], Memoryless], arrays: Arrays) -> RunningTail |
 
     Args:
         inner: makes the detector that gives the scores from its arrays.
-        arrays: what `RunningTail.arrays` returned, and perhaps others.
+        arrays: what `RunningTail.arrays` returned, and perhaps others; or those of a model that keeps states as JSON.
 
     Returns:
         The detector; None where the arrays hold no tail.
     """
-    return RunningTail(inner(arrays), unpacked(arrays[_NAME])) if _NAME in arrays else None
+    if _NAME in arrays:
+        return RunningTail(inner(arrays), _learnt_from_packed(unpacked(arrays[_NAME])))
+    if f"{_PREFIX}stored" in arrays:
+        return RunningTail(inner(arrays), Learnt.from_arrays(_PREFIX, FIELDS, arrays))
+    return None
 
 
-def _past(scores: Floats) -> Any:
-    surprise = Surprise(_MOST_EXCESS)
-    for score in scores.tolist():
-        surprise.feed(score)
-    return surprise.state()
+def _learnt_from_packed(states: Any) -> Learnt:
+    """Read the states by row of a model that keeps them as JSON."""
+    memory = _Tails(len(states)).memory
+    for row, state in enumerate(states):
+        put_surprise(memory, row, state)
+    rows = np.arange(len(states))
+    return Learnt.from_arrays(_PREFIX, FIELDS, {f"{_PREFIX}stored": rows, **memory.kept(rows)})

@@ -1,0 +1,726 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The loops over windows and channels of the detectors that remember, compiled.
+
+A channel is one feature of one series. Its state is a row in some arrays, and a channel of zeros has seen nothing. A
+loop takes n windows of any series, and each of them changes the state that the next window of its series meets.
+
+The file is Python. Cython compiles it, with the types that the annotations name; where that was not done, Python runs
+the same lines, some hundred times slower. Arrays are handled as memoryviews, whose items are plain numbers both ways.
+Nothing checks indices on the way: callers check the numbers of channels (`anomaly.detectors.parts.memory`), and every
+other index is computed here, or checked when a state is restored.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+try:
+    import cython
+except ImportError:
+    from anomaly.detectors.parts import uncompiled as cython
+
+if cython.compiled:
+    from cython.cimports.libc.math import asinh, log
+else:
+    from math import asinh, log
+
+COMPILED: bool = cython.compiled
+if not COMPILED:
+    warnings.warn("the compiled loops of detectors are missing: Python does their work, far slower", stacklevel=2)
+
+# What the detectors' modules need to know of the sizes.
+CELLS = 1_401
+EVERY = 100
+MOST_COUNTED = 65_000
+SMALLEST, RATIO = 1e-6, 1.02
+MEANS = 48
+RESIDUALS = 6
+
+# Cell i > 0 holds numbers in SMALLEST * RATIO ** [i - 1, i); cell 0 holds all below, and the last all above.
+_SMALLEST = cython.declare(cython.double, SMALLEST)
+_LARGEST = cython.declare(cython.double, SMALLEST * RATIO ** (CELLS - 2))
+_PER_CELL = cython.declare(cython.double, 1.0 / math.log(RATIO))
+_CELLS = cython.declare(cython.Py_ssize_t, CELLS)
+_LAST_CELL = cython.declare(cython.Py_ssize_t, CELLS - 1)
+# After this many numbers the tail is fitted anew.
+_EVERY = cython.declare(cython.Py_ssize_t, EVERY)
+_MOST_COUNTED = cython.declare(cython.Py_ssize_t, MOST_COUNTED)
+_TAIL = cython.declare(cython.double, 0.02)
+_SURPRISE_OF_TAIL = cython.declare(cython.double, -math.log(0.02))
+_SMALLEST_EXCESS = cython.declare(cython.double, 1e-3)
+
+# Distances are right to this share of the range, while there is room.
+_RESOLUTION = cython.declare(cython.double, 0.002)
+# Dropping what is stale costs a walk over all that is kept.
+_SWEEP = cython.declare(cython.Py_ssize_t, 100)
+
+# The leaky sum of the value gap: one window later, this share of a window's part is left, and all earlier windows
+# together add at most _GAP_MOST: a far outlier must not be heard of long after it is over.
+_GAP_KEPT = cython.declare(cython.double, 0.9)
+_GAP_MOST = cython.declare(cython.double, 0.1)
+
+_MEANS = cython.declare(cython.Py_ssize_t, MEANS)
+_LATEST = cython.declare(cython.Py_ssize_t, 8)
+_BACK = cython.declare(cython.double, 0.5)
+_SLOW_KEPT = cython.declare(cython.double, 0.8)
+
+_RESIDUALS = cython.declare(cython.Py_ssize_t, RESIDUALS)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def _cell(number: cython.double) -> cython.Py_ssize_t:
+    # A comparison with NaN is false.
+    if not number >= _SMALLEST:
+        return 0
+    if number >= _LARGEST:
+        return _LAST_CELL
+    return 1 + cython.cast(cython.Py_ssize_t, log(number / _SMALLEST) * _PER_CELL)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def _is_pause(begin_ns: cython.longlong, after_ns: cython.longlong, longest_ns: cython.longlong) -> cython.bint:
+    """Tell whether windows are missing before a window, or time went back; `after_ns` is 0 before the first window."""
+    step_ns: cython.longlong = begin_ns - (after_ns - 1)
+    return after_ns != 0 and not 0 < step_ns <= longest_ns
+
+
+@cython.final
+@cython.cclass
+class Surprises:
+    """How rare a number is among those before it, for c channels (`anomaly.detectors.parts.surprise`).
+
+    The counts include the numbers since the last fit, whose cells `recent` keeps, so that the counts of the last fit
+    are known without a copy of them.
+    """
+
+    counts: cython.ushort[:, ::1]
+    recent: cython.ushort[:, ::1]
+    fresh: cython.uchar[::1]
+    fitted: cython.int[::1]
+    top: cython.int[::1]
+    beyond: cython.int[::1]
+    most_cell: cython.int[::1]
+    u: cython.double[::1]
+    excess: cython.double[::1]
+    edges: cython.double[::1]
+    middles: cython.double[::1]
+    most_excess: cython.double
+
+    def __init__(self, flat: dict, most_excess: cython.double) -> None:
+        self.counts = memoryview(flat["counts"])
+        self.recent = memoryview(flat["recent"])
+        self.fresh = memoryview(flat["fresh"])
+        self.fitted = memoryview(flat["fitted"])
+        self.top = memoryview(flat["top"])
+        self.beyond = memoryview(flat["beyond"])
+        self.most_cell = memoryview(flat["most_cell"])
+        self.u = memoryview(flat["u"])
+        self.excess = memoryview(flat["excess"])
+        self.edges = memoryview(np.array([SMALLEST * RATIO**cell for cell in range(CELLS)]))
+        self.middles = memoryview(np.array([SMALLEST * RATIO ** (cell - 0.5) for cell in range(CELLS)]))
+        self.most_excess = most_excess
+
+    @cython.ccall
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def feed(self, channel: cython.Py_ssize_t, number: cython.double) -> cython.double:
+        """Take the next number, which then belongs to the past, and return its surprise."""
+        cell: cython.Py_ssize_t = _cell(number)
+        surprise: cython.double = 0.0
+        if self.fitted[channel] > 0:
+            if number > self.u[channel]:
+                surprise = _SURPRISE_OF_TAIL + (number - self.u[channel]) / self.excess[channel]
+            else:
+                surprise = -log(max(self._at_least(channel, cell), _TAIL))
+            cell = min(cell, self.most_cell[channel])
+        self.counts[channel, cell] += 1
+        if (self.fitted[channel] + self.fresh[channel] + 1) % _EVERY == 0:
+            self.fresh[channel] = 0
+            self._fit(channel)
+        else:
+            self.recent[channel, self.fresh[channel]] = cell
+            self.fresh[channel] += 1
+        return surprise
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _at_least(self, channel: cython.Py_ssize_t, cell: cython.Py_ssize_t) -> cython.double:
+        """Return the share of the numbers of the last fit in this cell or a higher one, for a cell up to `top`."""
+        at: cython.Py_ssize_t
+        above: cython.Py_ssize_t = self.beyond[channel]
+        top: cython.Py_ssize_t = self.top[channel]
+        total: cython.double = self.fitted[channel]
+        if cell <= 0:
+            return 1.0
+        cell = min(cell, top)
+        for at in range(cell, top + 1):
+            above += self.counts[channel, at]
+        for at in range(self.fresh[channel]):
+            if cell <= self.recent[channel, at] <= top:
+                above -= 1
+        return above / total
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _fit(self, channel: cython.Py_ssize_t) -> cython.void:
+        """Fit the tail to all counts."""
+        cell: cython.Py_ssize_t
+        total: cython.Py_ssize_t = 0
+        for cell in range(_CELLS):
+            total += self.counts[channel, cell]
+        if total >= _MOST_COUNTED:
+            # From here on the past counts half.
+            total = 0
+            for cell in range(_CELLS):
+                self.counts[channel, cell] //= 2
+                total += self.counts[channel, cell]
+        self.fitted[channel] = total
+        above: cython.Py_ssize_t = total
+        top: cython.Py_ssize_t = 0
+        for cell in range(_CELLS):
+            if self.counts[channel, cell] > 0:
+                above -= self.counts[channel, cell]
+                top = cell
+                if above < _TAIL * total:
+                    break
+        u: cython.double = self.edges[top]
+        excess: cython.double = 0.0
+        for cell in range(top + 1, _CELLS):
+            if self.counts[channel, cell] > 0:
+                excess += (self.middles[cell] - u) * self.counts[channel, cell]
+        if above > 0:
+            excess /= above
+        excess = max(excess, _SMALLEST_EXCESS * u)
+        self.top[channel] = top
+        self.beyond[channel] = above
+        self.u[channel] = u
+        self.excess[channel] = excess
+        self.most_cell[channel] = _cell(u + self.most_excess * excess)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _refit(self, channel: cython.Py_ssize_t) -> cython.void:
+        """Fit the tail of a state that was restored, whose fit is not stored."""
+        at: cython.Py_ssize_t
+        total: cython.Py_ssize_t = 0
+        for at in range(self.fresh[channel]):
+            self.counts[channel, self.recent[channel, at]] -= 1
+        for at in range(_CELLS):
+            total += self.counts[channel, at]
+        if self.fresh[channel] > _EVERY - 1 - total % _EVERY:
+            # No state that was kept has as many: there would be no room for those until the next fit.
+            total += self.fresh[channel]
+            for at in range(self.fresh[channel]):
+                self.counts[channel, self.recent[channel, at]] += 1
+            self.fresh[channel] = 0
+        self.fitted[channel] = 0
+        if total > 0:
+            self._fit(channel)
+        for at in range(self.fresh[channel]):
+            self.counts[channel, self.recent[channel, at]] += 1
+
+    def refit(self, channels: cython.Py_ssize_t[::1]) -> None:
+        """Fit the tails of channels whose state was restored."""
+        at: cython.Py_ssize_t
+        with cython.nogil:
+            for at in range(channels.shape[0]):
+                self._refit(channels[at])
+
+    def explain(
+        self, channels: cython.Py_ssize_t[::1], numbers: cython.double[::1], surprises: cython.double[::1]
+    ) -> None:
+        """Write the surprises of numbers, each of which then belongs to its channel's past."""
+        at: cython.Py_ssize_t
+        with cython.nogil:
+            for at in range(channels.shape[0]):
+                surprises[at] = self.feed(channels[at], numbers[at])
+
+
+@cython.final
+@cython.cclass
+class Novelties:
+    """How far a value is from all values before, for c channels (`anomaly.detectors.parts.novelty`)."""
+
+    values: cython.float[:, ::1]
+    seen: cython.uint[:, ::1]
+    kept: cython.ushort[::1]
+    added: cython.uchar[::1]
+    kept_s: cython.longlong
+    most: cython.Py_ssize_t
+
+    def __init__(self, flat: dict, kept_s: cython.longlong) -> None:
+        self.values = memoryview(flat["values"])
+        self.kept = memoryview(flat["kept"])
+        self.kept_s = kept_s
+        if kept_s:
+            self.seen = memoryview(flat["seen"])
+            self.added = memoryview(flat["added"])
+        self.most = self.values.shape[1]
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _value(self, channel: cython.Py_ssize_t, at: cython.Py_ssize_t) -> cython.double:
+        # A difference of two float32 would be one in C, and a double in Python.
+        return self.values[channel, at]
+
+    @cython.ccall
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def gap(self, channel: cython.Py_ssize_t, value: cython.double, side: cython.int) -> cython.double:
+        """Measure the distance of a value, which a float32 can hold, to the nearest one before, in ranges."""
+        kept: cython.Py_ssize_t = self.kept[channel]
+        if kept == 0:
+            return 0.0
+        low: cython.double = self._value(channel, 0)
+        high: cython.double = self._value(channel, kept - 1)
+        if side * value < min(side * low, side * high):
+            return 0.0
+        nearest: cython.double = self._value(channel, self._nearest(channel, value))
+        span: cython.double = high - low
+        if span > 0.0:
+            return abs(nearest - value) / span
+        return 1.0 if nearest != value else 0.0
+
+    @cython.ccall
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def nearest(self, channel: cython.Py_ssize_t, value: cython.double) -> cython.double:
+        """Return the nearest value before; there must be one."""
+        return self._value(channel, self._nearest(channel, value))
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _place(self, channel: cython.Py_ssize_t, value: cython.double) -> cython.Py_ssize_t:
+        """Return where the value belongs among those that are kept, before equal ones."""
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = self.kept[channel]
+        middle: cython.Py_ssize_t
+        while low < high:
+            middle = (low + high) // 2
+            if self._value(channel, middle) < value:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _nearest(self, channel: cython.Py_ssize_t, value: cython.double) -> cython.Py_ssize_t:
+        """Return the index of the nearest value; there must be one."""
+        place: cython.Py_ssize_t = self._place(channel, value)
+        if place == self.kept[channel]:
+            return place - 1
+        if place > 0 and value - self._value(channel, place - 1) < self._value(channel, place) - value:
+            return place - 1
+        return place
+
+    @cython.ccall
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def add(self, channel: cython.Py_ssize_t, time_s: cython.longlong, value: cython.double) -> cython.void:
+        """Remember a value, which a float32 can hold, and that it was seen in this second since 1970."""
+        at: cython.Py_ssize_t
+        kept: cython.Py_ssize_t
+        if self.kept_s > 0:
+            self.added[channel] = (self.added[channel] + 1) % _SWEEP
+            if self.added[channel] == 0:
+                self._forget(channel, time_s - self.kept_s)
+        kept = self.kept[channel]
+        if kept > 0:
+            at = self._nearest(channel, value)
+            span: cython.double = self._value(channel, kept - 1) - self._value(channel, 0)
+            if abs(self._value(channel, at) - value) <= _RESOLUTION * span:
+                if self.kept_s > 0:
+                    self.seen[channel, at] = time_s
+                return
+        if kept == self.most:
+            self._thin(channel)
+            kept -= 1
+        place: cython.Py_ssize_t = self._place(channel, value)
+        for at in range(kept, place, -1):
+            self.values[channel, at] = self._value(channel, at - 1)
+        self.values[channel, place] = value
+        if self.kept_s > 0:
+            for at in range(kept, place, -1):
+                self.seen[channel, at] = self.seen[channel, at - 1]
+            self.seen[channel, place] = time_s
+        self.kept[channel] = kept + 1
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _thin(self, channel: cython.Py_ssize_t) -> cython.void:
+        """Drop one of the two closest values: the one with the nearer other neighbour, and neither end of the range."""
+        at: cython.Py_ssize_t
+        kept: cython.Py_ssize_t = self.kept[channel]
+        left: cython.Py_ssize_t = 0
+        apart: cython.double
+        least: cython.double = self._value(channel, 1) - self._value(channel, 0)
+        for at in range(1, kept - 1):
+            apart = self._value(channel, at + 1) - self._value(channel, at)
+            if apart < least:
+                least = apart
+                left = at
+        dropped: cython.Py_ssize_t = left + 1
+        if left + 2 == kept or (
+            left > 0
+            and (
+                self._value(channel, left) - self._value(channel, left - 1)
+                < self._value(channel, left + 2) - self._value(channel, left + 1)
+            )
+        ):
+            dropped = left
+        if self.kept_s > 0:
+            # The other one stands for both.
+            at = 2 * left + 1 - dropped
+            self.seen[channel, at] = max(self.seen[channel, left], self.seen[channel, left + 1])
+            for at in range(dropped, kept - 1):
+                self.seen[channel, at] = self.seen[channel, at + 1]
+        for at in range(dropped, kept - 1):
+            self.values[channel, at] = self._value(channel, at + 1)
+        self.kept[channel] = kept - 1
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _forget(self, channel: cython.Py_ssize_t, before_s: cython.longlong) -> cython.void:
+        at: cython.Py_ssize_t
+        kept: cython.Py_ssize_t = 0
+        for at in range(self.kept[channel]):
+            if self.seen[channel, at] >= before_s:
+                self.values[channel, kept] = self._value(channel, at)
+                self.seen[channel, kept] = self.seen[channel, at]
+                kept += 1
+        self.kept[channel] = kept
+
+
+@cython.final
+@cython.cclass
+class Gaps:
+    """The value gap of c channels, d of each series (`anomaly.detectors.gap`)."""
+
+    novelties: Novelties
+    after_ns: cython.longlong[::1]
+    total: cython.double[::1]
+    side: cython.int[::1]
+    longest_ns: cython.longlong
+
+    def __init__(self, flat: dict, settings: list, longest_ns: cython.longlong) -> None:
+        self.novelties = Novelties(flat, 0)
+        self.after_ns = memoryview(flat["after_ns"])
+        self.total = memoryview(flat["total"])
+        self.side = memoryview(np.array([setting.side for setting in settings], dtype=np.int32))
+        self.longest_ns = longest_ns
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def feed(self, channel: cython.Py_ssize_t, side: cython.int, value: cython.double) -> cython.double:
+        """Score the next window, which then belongs to the past."""
+        total: cython.double = min(_GAP_KEPT * self.total[channel], _GAP_MOST)
+        total += self.novelties.gap(channel, value, side)
+        self.total[channel] = total
+        self.novelties.add(channel, 0, value)
+        return total
+
+    def explain(
+        self,
+        place: cython.Py_ssize_t[::1],
+        begin_ns: cython.longlong[::1],
+        x: cython.double[:, ::1],
+        scores: cython.double[:, ::1],
+    ) -> None:
+        """Write the scores of windows, shape (n, d), of which x has the features as a float32 can hold them."""
+        row: cython.Py_ssize_t
+        feature: cython.Py_ssize_t
+        channel: cython.Py_ssize_t
+        with cython.nogil:
+            for row in range(x.shape[0]):
+                for feature in range(x.shape[1]):
+                    if x[row, feature] != x[row, feature]:
+                        continue
+                    channel = place[row] * x.shape[1] + feature
+                    if _is_pause(begin_ns[row], self.after_ns[channel], self.longest_ns):
+                        # Windows before and after the missing ones do not belong together.
+                        self.total[channel] = 0.0
+                    self.after_ns[channel] = begin_ns[row] + 1
+                    scores[row, feature] = self.feed(channel, self.side[feature], x[row, feature])
+
+    def restored(self, channels: cython.Py_ssize_t[::1]) -> None:
+        """Do nothing: all of the state is stored."""
+
+
+@cython.final
+@cython.cclass
+class SlowGaps:
+    """The slow gap of c channels, d of each series (`anomaly.detectors.slow_gap`).
+
+    `filled` counts the values since the last pause, so it says where the rings of values and of means are.
+    """
+
+    novelties: Novelties
+    surprises: Surprises
+    after_ns: cython.longlong[::1]
+    filled: cython.longlong[::1]
+    ring: cython.double[:, ::1]
+    means: cython.float[:, ::1]
+    times_s: cython.uint[:, ::1]
+    total: cython.double[::1]
+    gaps: cython.double[::1]
+    deviation: cython.double[::1]
+    side: cython.int[::1]
+    longest_ns: cython.longlong
+
+    def __init__(self, flat: dict, settings: list, longest_ns: cython.longlong, kept_s: cython.longlong) -> None:
+        self.novelties = Novelties(flat, kept_s)
+        self.surprises = Surprises(flat, math.inf)
+        self.after_ns = memoryview(flat["after_ns"])
+        self.filled = memoryview(flat["filled"])
+        self.ring = memoryview(flat["ring"])
+        self.means = memoryview(flat["means"])
+        self.times_s = memoryview(flat["times_s"])
+        self.total = memoryview(flat["total"])
+        self.gaps = memoryview(flat["gaps"])
+        self.deviation = memoryview(flat["deviation"])
+        self.side = memoryview(np.array([setting.side for setting in settings], dtype=np.int32))
+        self.longest_ns = longest_ns
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def feed(
+        self, channel: cython.Py_ssize_t, side: cython.int, time_s: cython.longlong, value: cython.double
+    ) -> cython.double:
+        """Score the next window, which then belongs to the past."""
+        number: cython.longlong = self.filled[channel]
+        oldest: cython.double = self.ring[channel, number % _MEANS]
+        self.ring[channel, number % _MEANS] = value
+        self.total[channel] += value
+        self.filled[channel] = number + 1
+        # Number of the mean that ends with this window.
+        number -= _MEANS - 1
+        if number < 0:
+            return 0.0
+        if number > 0:
+            self.total[channel] -= oldest
+        mean: cython.double = self.total[channel] / _MEANS
+        slot: cython.Py_ssize_t = number % (_MEANS + 1)
+        self.means[channel, slot] = mean
+        self.times_s[channel, slot] = time_s
+        self.gaps[channel] = _SLOW_KEPT * self.gaps[channel] + self.novelties.gap(
+            channel, self.means[channel, slot], side
+        )
+        is_over: cython.bint = self._is_over(channel, mean, slot)
+        if number >= _MEANS:
+            # The first mean that does not overlap with the next one.
+            slot = (number - _MEANS) % (_MEANS + 1)
+            self.novelties.add(channel, self.times_s[channel, slot], self.means[channel, slot])
+        surprise: cython.double = self.surprises.feed(channel, self.gaps[channel])
+        return 0.0 if is_over else surprise
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _is_over(self, channel: cython.Py_ssize_t, mean: cython.double, slot: cython.Py_ssize_t) -> cython.bint:
+        """Tell whether what still shows in the mean is over."""
+        at: cython.Py_ssize_t
+        if self.novelties.kept[channel] == 0:
+            return False
+        nearest: cython.double = self.novelties.nearest(channel, self.means[channel, slot])
+        self.deviation[channel] += (1.0 - _SLOW_KEPT) * (mean - nearest - self.deviation[channel])
+        latest: cython.double = 0.0
+        for at in range(_LATEST):
+            latest += self.ring[channel, (self.filled[channel] - 1 - at) % _MEANS]
+        latest /= _LATEST
+        return (latest - nearest) * self.deviation[channel] < _BACK * self.deviation[channel] ** 2
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def pause(self, channel: cython.Py_ssize_t) -> cython.void:
+        """Begin the mean anew: windows before and after the missing ones do not belong together."""
+        number: cython.longlong
+        slot: cython.Py_ssize_t
+        means: cython.longlong = self.filled[channel] - (_MEANS - 1)
+        for number in range(max(means - _MEANS, 0), means):
+            slot = number % (_MEANS + 1)
+            self.novelties.add(channel, self.times_s[channel, slot], self.means[channel, slot])
+        self.filled[channel] = 0
+        self.total[channel] = 0.0
+        self.gaps[channel] = 0.0
+        self.deviation[channel] = 0.0
+
+    def explain(
+        self,
+        place: cython.Py_ssize_t[::1],
+        begin_ns: cython.longlong[::1],
+        x: cython.double[:, ::1],
+        scores: cython.double[:, ::1],
+    ) -> None:
+        """Write the scores of windows, shape (n, d), of which x has the features."""
+        row: cython.Py_ssize_t
+        feature: cython.Py_ssize_t
+        channel: cython.Py_ssize_t
+        times_s: cython.longlong[::1] = memoryview(
+            np.clip(np.asarray(begin_ns) // 1_000_000_000, 0, np.iinfo(np.uint32).max)
+        )
+        with cython.nogil:
+            for row in range(x.shape[0]):
+                for feature in range(x.shape[1]):
+                    if x[row, feature] != x[row, feature]:
+                        continue
+                    channel = place[row] * x.shape[1] + feature
+                    if _is_pause(begin_ns[row], self.after_ns[channel], self.longest_ns):
+                        self.pause(channel)
+                    self.after_ns[channel] = begin_ns[row] + 1
+                    scores[row, feature] = self.feed(channel, self.side[feature], times_s[row], x[row, feature])
+
+    def restored(self, channels: cython.Py_ssize_t[::1]) -> None:
+        """Compute what is not stored of channels."""
+        self.surprises.refit(channels)
+
+
+@cython.final
+@cython.cclass
+class Seasonals:
+    """The seasonal residual of c channels, d of each series (`anomaly.detectors.seasonal`)."""
+
+    surprises: Surprises
+    after_ns: cython.longlong[::1]
+    residuals: cython.double[:, ::1]
+    means: cython.double[:, ::1]
+    numbers: cython.uint[:, ::1]
+    first: cython.int[:, ::1]
+    side: cython.int[::1]
+    longest_ns: cython.longlong
+    season_ns: cython.longlong
+    parts: cython.Py_ssize_t
+    most: cython.double
+    enough: cython.uint
+
+    def __init__(self, flat: dict, settings: list, longest_ns: cython.longlong, most: cython.double) -> None:
+        self.surprises = Surprises(flat, math.inf)
+        self.after_ns = memoryview(flat["after_ns"])
+        self.residuals = memoryview(flat["residuals"])
+        self.means = memoryview(flat["means"])
+        self.numbers = memoryview(flat["numbers"])
+        self.first = memoryview(flat["first"])
+        self.side = memoryview(np.array([setting.side for setting in settings], dtype=np.int32))
+        self.longest_ns = longest_ns
+        self.season_ns = settings[0].season_ns
+        self.parts = self.means.shape[1]
+        self.most = most
+        self.enough = math.ceil(most)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def feed(
+        self,
+        channel: cython.Py_ssize_t,
+        side: cython.int,
+        season: cython.int,
+        part: cython.Py_ssize_t,
+        value: cython.double,
+    ) -> cython.double:
+        """Score the next window, which then belongs to the past."""
+        at: cython.Py_ssize_t
+        # A far outlier must not move the baseline far.
+        value = asinh(value)
+        if self.numbers[channel, part] == 0:
+            self.first[channel, part] = season
+        for at in range(_RESIDUALS - 1):
+            self.residuals[channel, at] = self.residuals[channel, at + 1]
+        self.residuals[channel, _RESIDUALS - 1] = value - self._baseline(channel, season, part, value)
+        number: cython.double = min(self.numbers[channel, part] + 1.0, self.most)
+        if self.numbers[channel, part] < self.enough:
+            self.numbers[channel, part] += 1
+        self.means[channel, part] += (value - self.means[channel, part]) / number
+        residual: cython.double = 0.0
+        for at in range(_RESIDUALS):
+            residual += self.residuals[channel, at]
+        residual /= _RESIDUALS
+        return self.surprises.feed(channel, max(side * residual, 0.0) if side != 0 else abs(residual))
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _baseline(
+        self, channel: cython.Py_ssize_t, season: cython.int, part: cython.Py_ssize_t, value: cython.double
+    ) -> cython.double:
+        """Return the baseline of a part, which is the value where nothing was seen.
+
+        In the part's first season the part before counts where it is nearer.
+        """
+        if self.numbers[channel, part] == 0:
+            return value
+        baseline: cython.double = self.means[channel, part]
+        before: cython.Py_ssize_t = part - 1 if part > 0 else self.parts - 1
+        if (
+            self.first[channel, part] == season
+            and self.numbers[channel, before] > 0
+            and abs(value - self.means[channel, before]) < abs(value - baseline)
+        ):
+            return self.means[channel, before]
+        return baseline
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def pause(self, channel: cython.Py_ssize_t) -> cython.void:
+        """Begin the average anew: windows before and after the missing ones do not belong together."""
+        at: cython.Py_ssize_t
+        for at in range(_RESIDUALS):
+            self.residuals[channel, at] = 0.0
+
+    def explain(
+        self,
+        place: cython.Py_ssize_t[::1],
+        begin_ns: cython.longlong[::1],
+        x: cython.double[:, ::1],
+        scores: cython.double[:, ::1],
+    ) -> None:
+        """Write the scores of windows, shape (n, d), of which x has the features."""
+        row: cython.Py_ssize_t
+        feature: cython.Py_ssize_t
+        channel: cython.Py_ssize_t
+        numbers, since_ns = np.divmod(np.asarray(begin_ns), self.season_ns)
+        # Seasons are compared only, so they may be counted modulo 2**32.
+        season: cython.int[::1] = memoryview(numbers.astype(np.int32))
+        # Nanoseconds of a season of years would overflow.
+        unit_ns = 1 if self.season_ns < 2**55 else 1_000_000
+        part: cython.Py_ssize_t[::1] = memoryview(
+            np.minimum(since_ns // unit_ns * self.parts // (self.season_ns // unit_ns), self.parts - 1).astype(np.intp)
+        )
+        with cython.nogil:
+            for row in range(x.shape[0]):
+                for feature in range(x.shape[1]):
+                    if x[row, feature] != x[row, feature]:
+                        continue
+                    channel = place[row] * x.shape[1] + feature
+                    if _is_pause(begin_ns[row], self.after_ns[channel], self.longest_ns):
+                        self.pause(channel)
+                    self.after_ns[channel] = begin_ns[row] + 1
+                    scores[row, feature] = self.feed(
+                        channel, self.side[feature], season[row], part[row], x[row, feature]
+                    )
+
+    def restored(self, channels: cython.Py_ssize_t[::1]) -> None:
+        """Compute what is not stored of channels."""
+        self.surprises.refit(channels)

@@ -1,0 +1,280 @@
+"""What followers remember, as arrays over series, and as the compact arrays that files keep.
+
+A `Memory` has one array for each number or row of numbers that a channel remembers, over all places and features. Its
+arrays are made once, of zeros: what no series has touched yet takes no memory. Zeros mean that nothing was seen.
+
+Much of a channel's arrays is usually empty. `Memory.kept` leaves that out, and what can be computed from the rest;
+`Memory.restore` puts it back. A model's file keeps what training taught each series that way (`Learnt`), and so does a
+state file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
+
+_LENGTHS, _PLACES = "_lengths", "_places"
+Compact = Mapping[str, AnyArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One array of a memory.
+
+    Attributes:
+        name: its name.
+        dtype: the type of its numbers.
+        width: how many numbers a channel has; 0 is one number without an axis of its own.
+        length: the field that says how many of the first numbers are used; empty where all are.
+        sparse: whether most numbers are 0.
+        most: the greatest number that is allowed where the loops take it for an index; None allows all.
+        stored: whether it is kept in files; what is not can be computed from the rest.
+    """
+
+    name: str
+    dtype: DTypeLike
+    width: int = 0
+    length: str = ""
+    sparse: bool = False
+    most: int | None = None
+    stored: bool = True
+
+
+class Memory:
+    """The memory of `capacity` series of d features.
+
+    Args:
+        prefix: distinguishes the stored arrays from those of other memories.
+        fields: the arrays; a field that says lengths comes before those whose lengths it says.
+        capacity: how many places for series there are.
+        features: d.
+    """
+
+    def __init__(self, prefix: str, fields: Sequence[Field], capacity: int, features: int) -> None:
+        self._prefix = prefix
+        self._fields = fields
+        self._capacity = capacity
+        self._features = features
+        self._arrays = {
+            field.name: np.zeros((capacity, features, *([field.width] if field.width else [])), field.dtype)
+            for field in fields
+        }
+
+    @property
+    def bytes_per_series(self) -> int:
+        """How many bytes a series takes once it has used all of its arrays."""
+        return sum(array[0].nbytes for array in self._arrays.values())
+
+    @property
+    def flat(self) -> dict[str, AnyArray]:
+        """The arrays by name with one axis for places and features, which are the channels; views, not copies."""
+        return {name: array.reshape(-1, *array.shape[2:]) for name, array in self._arrays.items()}
+
+    def __getitem__(self, name: str) -> AnyArray:
+        """Return an array, shape (capacity, d) or (capacity, d, width)."""
+        return self._arrays[name]
+
+    def channels(self, place: Ints) -> Ints:
+        """Return the numbers of the channels of places, shape (n,), as one array (n * d,)."""
+        return np.ascontiguousarray((place[:, None] * self._features + np.arange(self._features)).ravel())
+
+    def check(self, place: Ints) -> None:
+        """Check numbers of places.
+
+        Args:
+            place: the numbers.
+
+        Raises:
+            IndexError: a place does not exist.
+        """
+        if len(place) and not 0 <= place.min() <= place.max() < self._capacity:
+            raise IndexError(f"places {place.min()} to {place.max()} of {self._capacity}")
+
+    def clear(self, place: Ints) -> None:
+        """Forget what the series at places remember."""
+        for array in self._arrays.values():
+            array[place] = 0
+
+    def kept(self, place: Ints) -> dict[str, AnyArray]:
+        """Return what the series at places remember as compact arrays.
+
+        Args:
+            place: the n places.
+
+        Returns:
+            Arrays by name: shape (n, d) or (n, d, width) where all numbers are kept; else the numbers that are, one
+            after the other, with their number for each channel, shape (n, d).
+        """
+        arrays: dict[str, AnyArray] = {}
+        for field in self._fields:
+            if not field.stored:
+                continue
+            name, whole = self._prefix + field.name, self._arrays[field.name][place]
+            if field.length:
+                arrays[name] = whole[self._leading(field, arrays[self._prefix + field.length])]
+            elif field.sparse:
+                mask = whole != 0
+                arrays[name] = whole[mask]
+                arrays[name + _PLACES] = np.nonzero(mask)[2].astype(np.uint16)
+                arrays[name + _LENGTHS] = mask.sum(axis=2).astype(np.uint16)
+            else:
+                arrays[name] = whole
+        return arrays
+
+    def _leading(self, field: Field, lengths: AnyArray) -> Bools:
+        return np.asarray(np.arange(field.width) < lengths.astype(np.intp)[:, :, None])
+
+    def restore(self, place: Ints, arrays: Compact) -> None:
+        """Replace what the series at places remember; nothing is changed where the arrays do not fit.
+
+        Args:
+            place: the n places, each of them once.
+            arrays: what `kept` returned of n series, and perhaps others.
+
+        Raises:
+            KeyError: an array is missing.
+            ValueError: an array is of another type, shape or size.
+        """
+        self.check(place)
+        dense = {}
+        for field in self._fields:
+            if field.stored:
+                dense[field.name] = self._expanded(field, len(place), arrays)
+        for name, array in self._arrays.items():
+            array[place] = dense.get(name, 0)
+
+    def _expanded(self, field: Field, count: int, arrays: Compact) -> AnyArray:
+        name = self._prefix + field.name
+        array = arrays[name]
+        shape = (count, self._features, *([field.width] if field.width else []))
+        if array.dtype != np.dtype(field.dtype):
+            raise ValueError(f"{name} is of {array.dtype} instead of {np.dtype(field.dtype)}")
+        if field.most is not None and array.size and not 0 <= array.min() <= array.max() <= field.most:
+            raise ValueError(f"{name} is up to {array.max()}, and {field.most} is the most")
+        if not (field.length or field.sparse):
+            if array.shape != shape:
+                raise ValueError(f"{name} has the shape {array.shape} instead of {shape}")
+            return array
+        lengths = arrays[self._prefix + field.length if field.length else name + _LENGTHS]
+        if (
+            lengths.shape != shape[:2]
+            or array.ndim != 1
+            or lengths.sum(dtype=np.int64) != len(array)
+            or lengths.max(initial=0) > field.width
+        ):
+            raise ValueError(f"{name} has {array.shape} numbers and {lengths.shape} lengths for {shape}")
+        whole = np.zeros(shape, field.dtype)
+        if field.length:
+            whole[self._leading(field, lengths)] = array
+            return whole
+        places = arrays[name + _PLACES]
+        if places.shape != array.shape or not np.issubdtype(places.dtype, np.unsignedinteger):
+            raise ValueError(f"{name} has {array.shape} numbers at {places.shape} places of {places.dtype}")
+        if places.max(initial=0) >= field.width:
+            raise ValueError(f"{name} has a place {places.max()} of {field.width}")
+        channel = np.repeat(np.arange(lengths.size), lengths.astype(np.intp).ravel())
+        whole.reshape(-1, field.width)[channel, places] = array
+        return whole
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What training taught each series.
+
+    Attributes:
+        prefix: of the memory.
+        fields: of the memory.
+        stored: which of the stored series each row begins as, shape (s + 1,); row 0 is an unseen series.
+        arrays: what `Memory.kept` returned of the stored series.
+    """
+
+    prefix: str
+    fields: Sequence[Field]
+    stored: Ints
+    arrays: Compact
+
+    def of(self, row: Ints) -> dict[str, AnyArray]:
+        """Return what the series at rows begin with, as `Memory.restore` takes it.
+
+        Args:
+            row: the rows, shape (n,).
+
+        Returns:
+            Compact arrays of n series.
+        """
+        stored = self.stored[row]
+        taken: dict[str, AnyArray] = {}
+        for field in self.fields:
+            if not field.stored:
+                continue
+            name = self.prefix + field.name
+            if not (field.length or field.sparse):
+                taken[name] = self.arrays[name][stored]
+                continue
+            lengths = self.arrays[self.prefix + field.length if field.length else name + _LENGTHS]
+            sizes = lengths.sum(axis=1, dtype=np.intp)
+            ends = np.cumsum(sizes)
+            sizes, ends = sizes[stored], ends[stored]
+            # Positions of the rows' numbers, one row after the other.
+            position = np.arange(sizes.sum()) + np.repeat(ends - np.cumsum(sizes), sizes)
+            taken[name] = self.arrays[name][position]
+            if field.sparse:
+                taken[name + _PLACES] = self.arrays[name + _PLACES][position]
+                taken[name + _LENGTHS] = lengths[stored]
+        return taken
+
+    def kept(self) -> dict[str, AnyArray]:
+        """Return all as arrays by name."""
+        return {f"{self.prefix}stored": self.stored.astype(np.int32), **self.arrays}
+
+    @classmethod
+    def from_arrays(cls, prefix: str, fields: Sequence[Field], arrays: Compact) -> "Learnt":
+        """Make what `kept` returned.
+
+        Args:
+            prefix: of the memory.
+            fields: of the memory.
+            arrays: what `kept` returned, and perhaps others.
+
+        Returns:
+            What training taught.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        taken = {}
+        for field in fields:
+            if field.stored:
+                name = prefix + field.name
+                for each in (name, name + _PLACES, name + _LENGTHS) if field.sparse else (name,):
+                    taken[each] = arrays[each]
+        return cls(prefix, fields, np.asarray(arrays[f"{prefix}stored"], dtype=np.intp), taken)
+
+
+def windows(place: Ints, begin_ns: Times, x: Floats) -> tuple[Ints, Times, Floats]:
+    """Copy windows into arrays as the compiled loops take them.
+
+    Args:
+        place: places of the windows' series, shape (n,).
+        begin_ns: begins, shape (n,), nanoseconds since 1970.
+        x: features, shape (n, d).
+
+    Returns:
+        The three, contiguous and writable, with features as far as a float32 reaches.
+
+    Raises:
+        ValueError: their numbers differ.
+    """
+    if not len(place) == len(begin_ns) == len(x):
+        raise ValueError(f"{len(place)} places, {len(begin_ns)} begins, {len(x)} windows")
+    return (
+        np.array(place, dtype=np.intp, order="C"),
+        np.array(begin_ns, dtype=np.int64, order="C"),
+        np.ascontiguousarray(np.clip(x, -_FLOAT32, _FLOAT32), dtype=np.float64),
+    )
+
+
+_FLOAT32 = 3e38
