@@ -383,6 +383,20 @@ def test_the_state_of_other_windows_is_refused() -> None:
         Assembler(replace(SETTINGS, window_ns=SECOND)).restore(state)
 
 
+def test_a_state_may_give_the_series_other_numbers() -> None:
+    assembler = Assembler(SETTINGS)
+    add(assembler, 3, 1, 2, now=2)
+    add(assembler, 90, 4, now=4)
+    # The number 200 has never had a point.
+    state = assembler.state(np.array([90, 200, 3]))
+
+    assembler = Assembler(SETTINGS)
+    assembler.restore(state)
+
+    assert assembler.clock_ns == NOW + 4 * SECOND
+    assert named(assembler.close(NOW, everything=True)) == [(0, 0, 1), (2, 0, 2)]
+
+
 def test_a_forgotten_series_begins_anew() -> None:
     assembler = Assembler(SETTINGS)
     add(assembler, 0, 1, 2, 21, now=21)
