@@ -899,6 +899,7 @@ cdef class Entries:
 
     cdef int put_entry(self, Py_ssize_t column, uint64_t cell, list texts) except -1:
         cdef uint8_t tag = self.tags[column]
+        cdef uint8_t* into
         cdef bytes text
         cdef int i
         if self.sizes[column] < 0:
@@ -907,8 +908,12 @@ cdef class Entries:
         self.put(self.sizes[column])
         self.copy(self.heads, self.ends[column], self.ends[column + 1])
         if tag == DOUBLE:
+            if self.out.shape[0] - self.at < 8:
+                raise IndexError("out of bounds")
+            into = &self.out[self.at]
             for i in range(8):
-                self.put_byte(cell >> (8 * i) & 0xFF)
+                into[i] = cell >> (8 * i) & 0xFF
+            self.at += 8
         elif tag != STRING:
             self.put(cell)
         else:
