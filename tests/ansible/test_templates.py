@@ -366,7 +366,7 @@ class TestDashboard:
 
     def test_the_udfs_queries_ask_for_fields_that_it_writes(self) -> None:
         with Harness(declaration(), options={"spec": canonical_json(normalize([PLAIN])[0])}) as harness:
-            for what in ("unscored windows", "future points", "late points", "too old points"):
+            for what in ("scored windows", "unscored windows", "future points", "late points", "too old points"):
                 harness.handler.events.add(what, 1)
             harness.tick()
             (metrics,) = harness.metrics()
