@@ -17,7 +17,6 @@ from referencing import Registry, Resource
 
 from anomaly.pipeline import (
     Field,
-    Fill,
     Pipeline,
     SpecError,
     canonical_json,
@@ -56,7 +55,6 @@ def test_defaults() -> None:
         "group_by": [],
         "aggregate": ["mean", "stddev"],
         "missing": "skip",
-        "fill": "none",
         "lateness": "10s",
         "future": "5m",
         "forget": "1w",
@@ -113,17 +111,6 @@ def test_a_series_is_not_forgotten_before_it_is_silent() -> None:
 def test_a_window_is_not_history_when_it_is_scored() -> None:
     assert [one(window=window).alerts.age for window in ("10s", "1h", "1d")] == ["1h", "130m", "2890m"]
     assert one(alerts={"age": "90m"}).alerts.age_ns == 5_400 * 10**9
-
-
-@pytest.mark.parametrize(
-    ("fill", "expected"),
-    [("none", Fill()), ({"previous": "60m"}, Fill("previous", "1h"))],
-)
-def test_fill_is_none_or_has_a_bound(fill: Any, expected: Fill) -> None:
-    pipeline = one(fill=fill)
-    assert pipeline.fill == expected
-    assert pipeline.fill.bound_ns == (3_600 * 10**9 if expected.bound else 0)
-    assert normalize([pipeline.as_dict()]) == [pipeline]
 
 
 def test_a_size_is_kept_in_its_shortest_notation() -> None:
@@ -186,7 +173,7 @@ def test_editors_complete_the_pipelines_of_an_inventory(inventory: str) -> None:
 def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
     schema = load_schema()["properties"]
     filled = one().as_dict()
-    for key in ("enabled", "retention_policy", "group_by", "aggregate", "missing", "fill", "memory", "detector"):
+    for key in ("enabled", "retention_policy", "group_by", "aggregate", "missing", "memory", "detector"):
         assert schema[key]["default"] == filled[key]
     parameters = {
         name: value
@@ -311,11 +298,10 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         (
             {"forget": "1m"},
             (
-                'forget: "1m" is shorter than twice periods.silence (1m), so series would be dropped that only pause: '
+                'forget: "1m" is shorter than twice periods.silence (1m), so series that only pause would be dropped: '
                 "write at least 2m"
             ),
         ),
-        ({"forget": "1d", "fill": {"previous": "1d"}}, "is shorter than twice fill.previous (1d), so series would be"),
         ({"forget": "60w"}, 'forget: "60w" is longer than 366d, after which a series is a new one: write at most'),
         ({"memory": "256"}, 'memory: "256" is not a size: write an integer and one of KiB, MiB, GiB, such as `256MiB`'),
         ({"memory": "-1MiB"}, 'memory: "-1MiB" is not a size: write an integer and one of KiB, MiB, GiB'),
@@ -326,12 +312,6 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
             'memory: "8MiB" holds the state of 4 series (1671KiB each): write at least 17MiB',
         ),
         ({"memory": "65GiB"}, 'memory: "65GiB" is more than 64GiB: write at most that, or split the pipeline'),
-        ({"fill": "last"}, 'fill: "last" is none of none, previous: choose one'),
-        ({"fill": 3}, 'fill: 3 is not text or a mapping: write one of them, such as `{"previous": "1h"}`'),
-        ({"fill": "previous"}, 'fill: "previous" does not say how long the last values hold: write such as'),
-        ({"fill": {"previous": "long"}}, 'fill.previous: "long" is not a duration: write an integer and one of'),
-        ({"fill": {"previous": "5s"}}, 'fill.previous: "5s" is shorter than a window (10s), so it fills none: write'),
-        ({"fill": {"next": "1h"}}, 'fill.next: "1h" is under an unknown key: known keys are previous'),
         ({"group_by": ["notice"]}, 'group_by: "notice" is the tag that notices carry their kind in: rename the tag'),
         ({"alerts": {"age": "15s"}}, 'alerts.age: "15s" is shorter than a window and its lateness, so nobody would'),
         ({"alerts": {"age": "old"}}, 'alerts.age: "old" is not a duration: write an integer and one of'),
@@ -423,7 +403,6 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"measurement": "m"},
         {"fields": ["hotend", {"name": "bed", "direction": "low"}]},
         {"missing": "usual"},
-        {"fill": {"previous": "1h"}},
         {"seasonality": "1w"},
         {"fields": ["hotend", {"name": "bed", "min_deviation": 1}]},
     )
@@ -441,7 +420,6 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         {"window": "10000ms"},
         {"parameters": {"trees": 100}},
         {"missing": "skip"},
-        {"fill": "none"},
         {"lateness": "30s"},
         {"future": "1m"},
         {"forget": "1d"},
@@ -461,12 +439,9 @@ def test_the_horizon_of_drift_is_a_day_or_a_hundred_windows() -> None:
 def test_differences_name_key_and_both_values() -> None:
     assert one(window="1m").differences(one().as_dict()) == ['window: "10s" in the model, "1m" in the pipeline']
     # Written before there was such a key.
-    older = {key: value for key, value in one().as_dict().items() if key not in ("missing", "fill", "seasonality")}
+    older = {key: value for key, value in one().as_dict().items() if key not in ("missing", "seasonality")}
     assert one(missing="usual").differences(older) == ['missing: "skip" in the model, "usual" in the pipeline']
     assert one(seasonality="1w").differences(older) == ['seasonality: "1d" in the model, "1w" in the pipeline']
-    assert one(fill={"previous": "1h"}).differences(older) == [
-        'fill: "none" in the model, {"previous": "1h"} in the pipeline'
-    ]
     assert one().differences(older) == []
     before = one(fields=["hotend", {"name": "bed", "unit": "°C"}])
     assert one(fields=["hotend", {"name": "bed", "unit": "K", "min_deviation": 2}]).differences(before.as_dict()) == [

@@ -72,7 +72,6 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
         f"windows      {pipeline.window}, aligned, {pipeline.windows_per_day:g} a day for each series",
         f"             each is scored when a point, or the clock, is {pipeline.lateness} past its end",
         f"             points more than {pipeline.future} ahead of the clock are refused",
-        *_fill(pipeline),
         *_points(pipeline),
         f"features     {', '.join(features)}",
         *_context(pipeline, features),
@@ -129,12 +128,6 @@ def _memory(pipeline: Pipeline) -> list[str]:
         f"             with a model its process needs at most some {mebibytes(process_bytes(pipeline))}",
         f"             a series without points for {pipeline.forget} is forgotten",
     ]
-
-
-def _fill(pipeline: Pipeline) -> list[str]:
-    if pipeline.fill.bound is None:
-        return []
-    return [f"             without points the last values hold for {pipeline.fill.bound}"]
 
 
 def _points(pipeline: Pipeline) -> list[str]:

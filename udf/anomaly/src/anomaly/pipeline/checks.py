@@ -47,7 +47,6 @@ def check(pipeline: Pipeline) -> Iterator[Finding]:
     yield from _seasonality(pipeline)
     yield from _training(pipeline)
     yield from _periods(pipeline)
-    yield from _fill(pipeline)
     yield from _clock(pipeline)
     yield from _state(pipeline)
     yield from _drift(pipeline)
@@ -192,18 +191,6 @@ def _periods(pipeline: Pipeline) -> Iterator[Finding]:
         yield "periods.merge", periods.merge, f"is not a multiple of the window: write one of {pipeline.window}"
 
 
-def _fill(pipeline: Pipeline) -> Iterator[Finding]:
-    fill = pipeline.fill
-    if fill.method == "previous" and fill.bound is None:
-        yield "fill", fill.method, "does not say how long the last values hold: write such as `{previous: 1h}`"
-    elif fill.bound is not None and fill.bound_ns < pipeline.window_ns:
-        yield (
-            "fill.previous",
-            fill.bound,
-            f"is shorter than a window ({pipeline.window}), so it fills none: write at least {pipeline.window}",
-        )
-
-
 def _clock(pipeline: Pipeline) -> Iterator[Finding]:
     if pipeline.lateness_ns > _MAX_LATENESS_NS:
         yield (
@@ -229,19 +216,15 @@ def _clock(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _state(pipeline: Pipeline) -> Iterator[Finding]:
-    least_ns = 2 * max(pipeline.periods.silence_ns, pipeline.fill.bound_ns)
+    periods = pipeline.periods
+    least_ns = 2 * periods.silence_ns
     if pipeline.forget_ns < least_ns:
-        why = (
-            f"periods.silence ({pipeline.periods.silence})"
-            if pipeline.periods.silence_ns >= pipeline.fill.bound_ns
-            else f"fill.previous ({pipeline.fill.bound})"
-        )
         yield (
             "forget",
             pipeline.forget,
             (
-                f"is shorter than twice {why}, so series would be dropped that only pause: write at least "
-                f"{format_duration(least_ns)}"
+                f"is shorter than twice periods.silence ({periods.silence}), so series that only pause would be "
+                f"dropped: write at least {format_duration(least_ns)}"
             ),
         )
     elif pipeline.forget_ns > max(_MAX_FORGET_NS, 2 * least_ns):

@@ -29,11 +29,10 @@ _FINGERPRINTED = (
     "detector",
     "parameters",
     "missing",
-    "fill",
     "seasonality",
 )
 # Keys at their default do not enter the fingerprint, so adding a key does not change existing fingerprints.
-_FINGERPRINTED_UNLESS = {"missing": "skip", "fill": "none", "seasonality": "1d"}
+_FINGERPRINTED_UNLESS = {"missing": "skip", "seasonality": "1d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,44 +95,6 @@ class Field:
             entry.get("direction", "both"),
             float(entry.get("min_deviation", 0.0)),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """What a window without points of a series gets.
-
-    Attributes:
-        method: `none` for nothing, or `previous` for the series' last values.
-        bound: the duration for which the last values hold; None if there is none.
-    """
-
-    method: str = "none"
-    bound: str | None = None
-
-    @property
-    def bound_ns(self) -> int:
-        """The duration for which the last values hold, in nanoseconds; 0 if they never do."""
-        return 0 if self.bound is None else parse_duration(self.bound)
-
-    def entry(self) -> str | dict[str, str]:
-        """Return the value of a pipeline's `fill` that means this."""
-        return self.method if self.bound is None else {self.method: self.bound}
-
-    @classmethod
-    def of(cls, entry: str | Mapping[str, str]) -> "Fill":
-        """Return what a pipeline's `fill` means.
-
-        Args:
-            entry: a method or a mapping of it to its bound, as `entry` returns it.
-
-        Raises:
-            DurationError: the bound is not a duration.
-            ValueError: the mapping does not name exactly one method.
-        """
-        if isinstance(entry, str):
-            return cls(entry)
-        ((method, bound),) = entry.items()
-        return cls(method, format_duration(parse_duration(bound)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +204,6 @@ class Pipeline:
         window: the length of a window, a duration.
         aggregate: the functions that make a window's numbers of each field.
         missing: whether a window that lacks a field is skipped (`skip`) or scored without it (`usual`).
-        fill: what a window without points of a series gets.
         lateness: the duration after its end for which a window waits for late points.
         future: the duration by which a point may be ahead of the host's clock.
         forget: the duration without points after which the state of a series is dropped.
@@ -269,7 +229,6 @@ class Pipeline:
     window: str
     aggregate: tuple[str, ...]
     missing: str
-    fill: Fill
     lateness: str
     future: str
     forget: str
@@ -345,7 +304,6 @@ class Pipeline:
             "window": self.window,
             "aggregate": list(self.aggregate),
             "missing": self.missing,
-            "fill": self.fill.entry(),
             "lateness": self.lateness,
             "future": self.future,
             "forget": self.forget,
@@ -474,7 +432,6 @@ def build(mapping: Mapping[str, Any]) -> Pipeline:
         window=format_duration(window_ns),
         aggregate=tuple(mapping.get("aggregate", DEFAULT_AGGREGATE)),
         missing=mapping.get("missing", DEFAULT_MISSING),
-        fill=Fill.of(mapping.get("fill", DEFAULT_FILL)),
         lateness=format_duration(lateness_ns),
         future=format_duration(parse_duration(mapping.get("future", DEFAULT_FUTURE))),
         forget=format_duration(forget_ns),
@@ -520,7 +477,6 @@ SPREADS = frozenset({"stddev", "spread"})
 SHAPES = SPREADS | {"count"}
 DEFAULT_AGGREGATE = ("mean", "stddev")
 DEFAULT_MISSING = "skip"
-DEFAULT_FILL = "none"
 DEFAULT_MOST_LATENESS_NS = 300_000_000_000
 DEFAULT_FUTURE = "5m"
 DEFAULT_FORGET_NS = 7 * 86_400_000_000_000
