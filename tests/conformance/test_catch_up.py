@@ -422,6 +422,21 @@ def test_a_backlog_after_live_points_ends_as_if_it_had_come_in_time(influxd: Inf
     assert not caught_up(influxd, lambda version: model, span).changed
 
 
+def test_a_series_that_reports_less_often_than_in_training_is_caught_up_with(influxd: Influxd, model: Model) -> None:
+    """Two points a window, where training saw ten (D1)."""
+    influxd.create("printer", "broken", "whole")
+    samples = printers.clean(31, 3_000)
+    printers.break_down(samples, Fault("offset", (1,), 1_900, 150, 9.0))
+    samples[[second for second in range(1_000, 3_000) if second % 5]] = np.nan
+    influxd.client.write(list(_lines("printer-1", samples)), "printer")
+    stream(influxd, model, "whole")
+    stream(influxd, model, "broken", [Outage(180, 220, "kept")])
+    span = TimeRange(BEGIN_NS, BEGIN_NS + 290 * WINDOW_NS)
+    assert caught_up(influxd, lambda version: model, span).repaired.scores == 40
+    assert_equal(content(influxd, "broken"), content(influxd, "whole"))
+    assert not caught_up(influxd, lambda version: model, span).changed
+
+
 def test_history_that_came_newest_first_is_scored(influxd: Influxd, model: Model) -> None:
     """Each of its points was late, and the pipeline had no score before (D10)."""
     influxd.create("printer", "broken", "whole")
@@ -567,21 +582,24 @@ def assert_scored_as_one(influxd: Influxd, model: Model, windows: int) -> None:
 
 @pytest.mark.containers
 def test_a_gateway_that_was_away_is_made_good(live: tuple[Kapacitord, Model], influxd: Influxd) -> None:
-    """Away for 20 minutes, then live points first and the backlog after (D11)."""
+    """Away for 20 minutes, then live points first and the backlog after; half of other windows comes late (D11)."""
     kapacitor, model = live
     samples = printers.clean(31, 3_100)
     printers.break_down(samples, Fault("offset", (1,), 1_700, 300, 9.0))
     lines = list(_lines("printer-1", samples))
-    arrive(kapacitor, influxd, lines[:1_500])
+    halves = lines[1_000:1_040:2]
+    arrive(kapacitor, influxd, [text for text in lines[:1_500] if text not in halves])
     arrive(kapacitor, influxd, lines[2_700:3_000])
     wait_for_score(influxd, "printer-1", 297)
     assert periods(influxd) == {("printer-1", 150): ("closed", "no data", 270)}
+    arrive(kapacitor, influxd, halves)
     arrive(kapacitor, influxd, lines[1_500:2_700])
     arrive(kapacitor, influxd, lines[3_000:])
     wait_for_score(influxd, "printer-1", 307)
 
     span = TimeRange(BEGIN_NS, BEGIN_NS + 300 * WINDOW_NS)
-    assert caught_up(influxd, lambda version: model, span).changed
+    repaired = caught_up(influxd, lambda version: model, span).repaired
+    assert (repaired.scores, repaired.corrected, repaired.removed) == (120, 4, 1)
     assert_scored_as_one(influxd, model, 300)
     assert not caught_up(influxd, lambda version: model, span).changed
 

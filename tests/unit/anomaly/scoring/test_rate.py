@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 
+from anomaly.models.model import Model
 from anomaly.scoring.notices import Notice
-from anomaly.scoring.rate import LAST_WINDOWS, PointRate
+from anomaly.scoring.rate import LAST_WINDOWS, PointRate, scorable_at_rate
 from anomaly.windows.arrays import Floats
+from anomaly.windows.series import SeriesWindows
+from tests.unit.anomaly import printers
 
 W = 10
 TRAINED = np.array([6.0, 6.0])
@@ -78,3 +81,20 @@ def test_a_state_goes_on() -> None:
         after, second = take(resumed, cut, counts[cut:])
         np.testing.assert_array_equal(np.concatenate([before, after]), expected)
         assert first + second == told
+
+
+def test_windows_at_a_lower_rate_are_scorable_and_those_at_the_change_are_not(model: Model) -> None:
+    (series,) = printers.runs(printers.windows(printers.clean(31, 40 * printers.WINDOW)))
+    usual = model.usual_points(series.key)
+    slower = np.where(np.arange(40)[:, None] < 20, usual, np.floor(usual / 5))
+    windows = SeriesWindows(series.key, series.begin_ns, series.values, slower)
+    rate = PointRate(printers.PIPELINE.fields)
+    mask = np.concatenate(
+        [
+            scorable_at_rate(printers.PIPELINE, model, rate, windows.where(np.isin(np.arange(40), part)))[0].mask
+            for part in (range(25), range(25, 40))
+        ]
+    )
+    assert mask[:20].all()
+    assert not mask[20:26].any()
+    assert mask[27:].all()

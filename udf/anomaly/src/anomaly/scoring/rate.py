@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline
 from anomaly.scoring.notices import RATE, Notice
 from anomaly.windows.arrays import Bools, Floats, Times
-from anomaly.windows.completeness import LEAST_SHARE
+from anomaly.windows.completeness import LEAST_SHARE, Scorable, scorable_windows
+from anomaly.windows.series import SeriesWindows
 
 # The median of this many windows is the rate.
 LAST_WINDOWS = 12
@@ -143,3 +146,22 @@ class PointRate:
             begin_ns, end_ns, text, count = notice
             rate._notice = Notice(RATE, int(begin_ns), int(end_ns), "open", str(text), int(count))
         return rate
+
+
+def scorable_at_rate(
+    pipeline: Pipeline, model: Model, rate: PointRate, windows: SeriesWindows
+) -> tuple[Scorable[SeriesWindows], list[Notice]]:
+    """Take the next windows of a series into account, and return which are scorable at its rate in training and now.
+
+    Args:
+        pipeline: the pipeline, whose `missing` decides how many fields a window needs.
+        model: the model, which knows the rate in training.
+        rate: the series' rate up to here.
+        windows: the windows, by time.
+
+    Returns:
+        The scorable windows, and the notices that opened or closed.
+    """
+    key = windows.key
+    measures, notices = rate.take(windows.begin_ns, windows.counts, model.usual_points(key), is_known=model.knows(key))
+    return scorable_windows(pipeline, windows, measures, allow_single_points=True), notices

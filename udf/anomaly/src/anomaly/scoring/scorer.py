@@ -21,7 +21,7 @@ from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
 from anomaly.scoring.places import Places, packed, unpacked
-from anomaly.scoring.rate import PointRate
+from anomaly.scoring.rate import PointRate, scorable_at_rate
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import Scorable, scorable_windows
 from anomaly.windows.series import SeriesWindows
@@ -153,14 +153,11 @@ class Scorer:
 
     def _scorable(self, series: _SeriesState, model: Model, windows: SeriesWindows) -> Scorable[SeriesWindows]:
         """Return the scorable windows of a series, which are measured by its rate in training and now."""
-        key = windows.key
-        measures, notices = series.rate.take(
-            windows.begin_ns, windows.counts, model.usual_points(key), is_known=model.knows(key)
-        )
+        scorable, notices = scorable_at_rate(self._pipeline, model, series.rate, windows)
         if self._notice is not None:
             for notice in notices:
-                self._notice(key, notice)
-        return scorable_windows(self._pipeline, windows, measures, allow_single_points=True)
+                self._notice(windows.key, notice)
+        return scorable
 
     def _count(self, windows: SeriesWindows, scorable: Scorable[SeriesWindows]) -> None:
         """Count the windows that cannot be scored, and those that are scored with some of their fields."""
