@@ -231,6 +231,21 @@ def test_an_init_that_fails_in_any_way_is_answered(error: BaseException) -> None
     assert len(str(caught.value)) < 4000
 
 
+def test_an_exception_that_costs_no_data_is_no_rejection() -> None:
+    class Odd(StreamHandler[PointSink]):
+        def tick(self, out: PointSink) -> None:
+            raise Rejected("not today")
+
+        def snapshot(self) -> bytes:
+            raise KeyError("some key")
+
+    with Harness(UDF(wants=STREAM, provides=STREAM, handler=Odd), strict=False) as harness:
+        harness.tick()
+        assert harness.snapshot() == b""
+        assert harness.counters.rejected == {}
+        assert harness.counters.errors == 2
+
+
 # Memory of a batch
 
 

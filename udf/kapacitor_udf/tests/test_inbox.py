@@ -3,7 +3,7 @@ import threading
 from kapacitor_udf import Counters
 from kapacitor_udf._framing import PointRun
 from kapacitor_udf._inbox import Inbox
-from kapacitor_udf._receiver import RawBatch, Request, Unit
+from kapacitor_udf._receiver import RawBatch, Request, Unit, Unusable
 
 
 def make(points: int = 10, octets: int = 10_000) -> tuple[Inbox, Counters, list[str]]:
@@ -101,10 +101,20 @@ def test_shedding_ends_when_half_is_handled() -> None:
     assert inbox.take(100, 0)[-1] == point(b"kept")
 
 
-def test_what_is_left_is_counted_in_points_and_batches() -> None:
-    inbox, _, _ = make()
-    inbox.put([PointRun(b"pppp", 4), BATCH])
-    assert inbox.left == 5
+def test_what_arrives_is_counted_in_points_and_batches() -> None:
+    inbox, counters, _ = make()
+    inbox.put([PointRun(b"pppp", 4), BATCH, QUESTION, Unusable(16, "shed_batches", "too large")])
+    assert (counters.points_received, counters.batches_received, counters.received) == (4, 2, 6)
+
+
+def test_after_the_end_of_input_nothing_is_shed() -> None:
+    inbox, counters, _ = make(points=10)
+    inbox.put(points(10))
+    inbox.pause()
+    assert inbox.resume(may_shed=False) is False
+    inbox.put(points(10))
+    assert counters.shed_points == 0
+    assert len(inbox.take(100, 0)) == 20
 
 
 def test_take_waits_for_units_and_for_the_end() -> None:

@@ -38,6 +38,7 @@ class Counters:
         points_out: points emitted.
         batches_out: batches emitted.
         rejected: points of a stream, or batches, that were given up, by reason.
+        errors: exceptions of the handler that cost no data: in `tick`, `snapshot`, `restore` and `close`.
         undecodable: messages that protobuf could not read.
         unexpected: messages that came in a state where they mean nothing.
         oversized: messages over the size limit.
@@ -75,6 +76,7 @@ class Counters:
     points_out: int = 0
     batches_out: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    errors: int = 0
     undecodable: int = 0
     unexpected: int = 0
     oversized: int = 0

@@ -22,7 +22,8 @@ from ._life import Life
 from ._log import Log, place, told
 from ._watch import Calls
 
-_EMITTING = {"point", "points", "rows", "add_fields", "batch", "tick", "forgotten"}
+_WITH_DATA = {"point", "points", "rows", "add_fields", "batch", "forgotten"}
+_EMITTING = _WITH_DATA | {"tick"}
 # Characters of a reason. Reasons are kept as names of counters, and are part of the metrics.
 _LONGEST_REASON = 100
 
@@ -106,7 +107,7 @@ class Guard:
             what: the name of the method that raised it.
             counted: whether it is counted.
         """
-        if isinstance(error, Rejected):
+        if isinstance(error, Rejected) and what in _WITH_DATA:
             if counted:
                 reason = _reason(error)
                 self.counters.reject(reason)
@@ -114,7 +115,9 @@ class Guard:
             return
         name = type(error).__name__
         self.counters.last_error = f"{name} in {what}(): {told(error)}"
-        if counted:
+        if what not in _WITH_DATA:
+            self.counters.errors += 1
+        elif counted:
             self.counters.reject(f"{name} in {what}")
         spot = place(error)
         self.log.explain(f"{name} {spot}", lambda: f"{what}() raised {name}: {told(error, 1500)} (at {spot})")

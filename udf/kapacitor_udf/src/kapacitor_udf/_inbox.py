@@ -171,11 +171,5 @@ class Inbox:
         """Whether nothing more will come and everything was taken."""
         return self._closed and not self._units
 
-    @property
-    def left(self) -> int:
-        """The number of points and batches that wait."""
-        with self._changed:
-            return sum(map(items, self._units))
-
     def _half_empty(self) -> bool:
         return self._points <= self._most_points // 2 and self._octets <= self._most_octets // 2
