@@ -504,6 +504,18 @@ def test_an_init_that_fails_after_its_answer_fails_the_task(program: Start, tmp_
     assert udf.process.wait(WAIT) == 1
 
 
+def test_a_snapshot_that_waits_for_long_is_answered_empty_and_once(program: Start) -> None:
+    """Kapacitor does not even close the input before it has the answer."""
+    udf = program("Stuck", "answer=0.02", "drain=0.2")
+    udf.start()
+    udf.send(point(-1), peer.encode_snapshot())
+    answer = udf.next_data()
+    assert answer.WhichOneof("message") == "snapshot"
+    assert answer.snapshot.snapshot == b""
+    assert udf.end() == 0
+    assert udf.rest() == b""
+
+
 def test_ticks_come_while_slow_points_wait(program: Start) -> None:
     udf = program("SlowTicking")
     udf.start()

@@ -5,6 +5,9 @@ points later, every write of every database stands still, and so do all question
 longer to load than a busy server takes to get there. So an answer that is overdue is given before the handler is ready:
 success, as it is in nearly all cases. Points are then queued here, where the queue is bounded and nobody else waits.
 
+Ending a task waits for the answer to Snapshot, too, and for nothing before it, not even the end of the process. So a
+Snapshot that waits for long behind a slow or stuck call is answered empty: Kapacitor keeps the last one that was not.
+
 If it turns out later that the handler cannot be made, the process says so in an error message, and ends. That fails the
 task with the same text as a failed Init. A restore never fails, so nothing about it can turn out later.
 """
@@ -17,7 +20,13 @@ from dataclasses import dataclass
 from . import _wire
 from ._output import Output
 
-_SUCCESS = {_wire.INIT: _wire.encode_init(None), _wire.RESTORE: _wire.encode_restored()}
+_ANSWERS = {
+    _wire.INIT: _wire.encode_init(None),
+    _wire.RESTORE: _wire.encode_restored(),
+    _wire.SNAPSHOT: _wire.encode_snapshot(b""),
+}
+# Data that wait before a snapshot are an ordinary thing, so it may take this many times as long.
+_PATIENCE = {_wire.SNAPSHOT: 5}
 
 
 @dataclass(slots=True)
@@ -33,7 +42,7 @@ class EarlyAnswers:
     """Keeps the open questions that Kapacitor stalls for, and answers those that are overdue.
 
     Attributes:
-        after: seconds after which a question is overdue.
+        after: seconds after which Init and Restore are overdue.
     """
 
     def __init__(self, output: Output, after: float) -> None:
@@ -41,7 +50,7 @@ class EarlyAnswers:
 
         Args:
             output: what is written to.
-            after: seconds after which a question is overdue.
+            after: seconds after which Init and Restore are overdue; a snapshot is after five times as many.
         """
         self._output = output
         self.after = after
@@ -52,9 +61,9 @@ class EarlyAnswers:
         """Note that a question has arrived; the reader's thread calls this.
 
         Args:
-            kind: `_wire.INIT` or `_wire.RESTORE`; other questions are left to the handling loop.
+            kind: `_wire.INIT`, `_wire.RESTORE` or `_wire.SNAPSHOT`; Info is left to the handling loop.
         """
-        if kind in _SUCCESS:
+        if kind in _ANSWERS:
             with self._lock:
                 self._open.append(_Question(kind, time.monotonic()))
 
@@ -67,16 +76,18 @@ class EarlyAnswers:
         Raises:
             OSError: Kapacitor has closed its end.
         """
+        waits: list[float] = []
         with self._lock:
             for question in self._open:
                 if question.is_answered:
                     continue
-                left = question.asked_at + self.after - time.monotonic()
+                left = question.asked_at + self.after * _PATIENCE.get(question.kind, 1) - time.monotonic()
                 if left > 0:
-                    return left
+                    waits.append(left)
+                    continue
                 question.is_answered = True
-                self._output.write(_SUCCESS[question.kind])
-        return None
+                self._output.write(_ANSWERS[question.kind])
+        return min(waits, default=None)
 
     def close(self, kind: int) -> bool:
         """Take the oldest question, as its outcome is known; the handling loop's thread calls this.

@@ -42,7 +42,8 @@ class Limits:
         largest_message: bytes of the largest message that is kept.
         largest_batch: bytes that the largest batch may take, as it came and in memory; points of few fields take 5 to
             20 times their bytes on the wire.
-        answer: seconds after which Init and Restore are answered although the handler is not ready yet.
+        answer: seconds after which Init and Restore are answered although the handler is not ready yet; a snapshot is
+            answered empty after five times as many.
         slow: seconds after which a call of the handler that is still running is told.
         longest_init: seconds that importing and making the handler may take before the process gives up and ends.
         longest_restore: seconds that a call of `restore` may take, likewise.

@@ -37,8 +37,8 @@ class Questions:
 
         Args:
             guard: where the handler is to be.
-            was_answered: called once for each Init and Restore, with its kind, when its outcome is known; tells whether
-                Kapacitor has got an answer already (`_early_answers`).
+            was_answered: called once for each Init, Restore and Snapshot, with its kind, when its outcome is known;
+                tells whether Kapacitor has got an answer already (`_early_answers`).
         """
         self.init_error: str | None = None
         self._guard = guard
@@ -58,7 +58,8 @@ class Questions:
         elif request.kind == _wire.INIT:
             self._init(request.message)
         elif request.kind == _wire.SNAPSHOT:
-            self._say(Said.SNAPSHOT, _wire.encode_snapshot(self._snapshot()))
+            snapshot = _wire.encode_snapshot(self._snapshot())
+            self._say(Said.SNAPSHOT, b"" if self._was_answered(_wire.SNAPSHOT) else snapshot)
         else:
             self._restore(request.message)
 

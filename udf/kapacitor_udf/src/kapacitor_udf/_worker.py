@@ -54,7 +54,7 @@ class Worker:
             counters: where everything is counted.
             log: where trouble is told.
             on_error: called with every exception of the handler (the test harness raises it).
-            was_answered: tells of each Init and Restore, by kind, whether it was answered early.
+            was_answered: tells of each Init, Restore and Snapshot, by kind, whether it was answered early.
             largest_batch: bytes that the points of a batch may take in memory.
         """
         self.udf = udf
