@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from anomaly.detectors.seasonal import parts
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.pipeline.detectors import descriptions
-from anomaly.pipeline.state import described, most_series, process_bytes, series_bytes
-from tests.unit.anomaly.pipeline.test_validate import MINIMAL
+from anomaly.pipeline.state import FOLLOWERS, described, most_series, process_bytes, series_bytes
+from tests.unit.anomaly.made_detectors import MADE, made
+from tests.unit.anomaly.pipeline.test_validate import DAY_NS, MINIMAL
 
 
 def one(**changes: Any) -> Pipeline:
@@ -26,6 +28,12 @@ def test_each_detector_has_an_estimate(detector: str) -> None:
     assert 0 < series_bytes(one(detector=detector)) <= 61_000
 
 
+def test_a_long_season_takes_more() -> None:
+    more = series_bytes(one(seasonality="1w")) - series_bytes(one())
+    assert more == 4 * 16 * (parts(7 * DAY_NS) - parts(DAY_NS))
+    assert series_bytes(one(seasonality="90m")) == series_bytes(one())
+
+
 def test_as_many_series_fit_as_have_room() -> None:
     pipeline = one(memory="512MiB")
     assert most_series(pipeline) == 2**29 // series_bytes(pipeline)
@@ -42,3 +50,14 @@ def test_people_are_told_what_series_need() -> None:
 
 def test_a_process_needs_its_own_part_and_the_state() -> None:
     assert process_bytes(one(memory="1GiB")) == 128 * 2**20 + 2**30
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MADE if not kind.endswith("-own")])
+def test_an_estimate_is_what_followers_take_or_a_little_more(kind: str) -> None:
+    name, _ = MADE[kind]
+    taken = made(kind).followers(1).bytes_per_series
+    series, each = FOLLOWERS[name]
+
+    estimate = series + 2 * each
+
+    assert taken <= estimate <= max(2 * taken, 8_192)
