@@ -24,8 +24,11 @@ def _shipped(name: str) -> Pipeline:
     )
 
 
-PRINTER: Pipeline = _shipped("printer") | {"training": {"from": HISTORY[0], "to": HISTORY[1]}}
-"""The pipeline that everyone starts with; only its training range is other."""
+NEWS: Pipeline = {"alerts": {"age": "10000d"}}
+"""The data are years old, and their alerts are tested."""
+
+PRINTER: Pipeline = _shipped("printer") | {"training": {"from": HISTORY[0], "to": HISTORY[1]}} | NEWS
+"""The pipeline that everyone starts with; only its training range is other, and what is history."""
 
 SELF_TRAINING: Pipeline = PRINTER | {"training": PRINTER["training"] | {"every": "30d"}}
 """The same, which a trainer looks after; not so often that it would be trained twice."""
@@ -38,6 +41,9 @@ ROOMS: Pipeline = {
     "group_by": ["room", "floor"],
     "window": "1m",
     "aggregate": ["mean"],
+    # As no point comes after the data, the last window ends when no point has come for a window and the lateness.
+    "lateness": "0s",
     "training": {"from": HISTORY[0], "to": HISTORY[1]},
+    **NEWS,
 }
 """A pipeline of one's own: other data, two tags, and a field of whole numbers."""

@@ -111,9 +111,9 @@ def produce(stack: Stack, folder: Path) -> Results:
     models_again = model_files(stack)
     truth = write_printer_stream(stack, folder)
     write_rooms(stack, HISTORY_END, STREAM_END, folder)
-    # The last windows that are complete and have been followed by another point.
+    # The last windows, which end when no point has come for a while.
     for pipeline, step_s, series in (("printer", 10, 2), ("rooms", 60, 2)):
-        last = ns(STREAM_END) - 2 * step_s * 10**9
+        last = ns(STREAM_END) - step_s * 10**9
         wait_for(
             lambda pipeline=pipeline, last=last, series=series: (
                 sum(row["time"] >= last for row in read(influx, "score", pipeline)) >= series
