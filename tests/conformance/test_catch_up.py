@@ -105,7 +105,7 @@ class Outage:
 def stream(
     influxd: Influxd, model: Model, database: str, outages: Sequence[Outage] = (), stretch: TimeRange = STREAM
 ) -> None:
-    """What Kapacitor would have written."""
+    """What the UDF would have written."""
     pipeline = model.pipeline
     scorer = Scorer(pipeline, EventCounter("", lambda message: None))
     lines = []
@@ -293,7 +293,7 @@ def test_a_period_that_was_left_open_is_closed(influxdb: Influxd, model: Model) 
     ((_, period),) = content(influxdb, "broken")["period"].items()
     assert early.changed
     assert period["state"] == "open"
-    # Then Kapacitor runs again, and knows nothing of it.
+    # Then the UDF runs again, and knows nothing of it.
     scorer = Scorer(PIPELINE, EventCounter("", lambda message: None))
     lines = [
         line(result)

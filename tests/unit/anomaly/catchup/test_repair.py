@@ -261,7 +261,7 @@ def test_the_replay_goes_on_until_an_open_period_is_over(
         pytest.param("closed", 0, 1, id="closed"),
         pytest.param("open", MERGE + W, 1, id="open, and over for good"),
         pytest.param("open", MERGE, 1, id="open, and just over"),
-        pytest.param("open", MERGE - W, 0, id="open, and Kapacitor may go on with it"),
+        pytest.param("open", MERGE - W, 0, id="open, and the UDF may go on with it"),
     ],
 )
 def test_a_period_that_the_replay_does_not_have_is_removed_once_it_is_over(

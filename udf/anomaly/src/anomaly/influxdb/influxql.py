@@ -1,7 +1,7 @@
 """InfluxQL as text: the query for a pipeline's windows, other queries, and the conditions that they are made of.
 
 `anomaly.influxdb.client` sends the text. Aggregates that the query names are computed by InfluxDB;
-`anomaly.windows.aggregate` computes the same ones from the points that Kapacitor hands on.
+`anomaly.windows.aggregates` computes the same ones from raw points.
 """
 
 from collections.abc import Sequence
