@@ -10,7 +10,21 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kapacitor_udf import STREAM, UDF, Counters, Limits, Point, PointSink, Rejected, StreamHandler
+from kapacitor_udf import (
+    STREAM,
+    UDF,
+    Context,
+    Counters,
+    FieldRows,
+    FieldsHandler,
+    Limits,
+    Point,
+    PointSink,
+    Rejected,
+    Rows,
+    RowsHandler,
+    StreamHandler,
+)
 from kapacitor_udf import _peer as peer
 from kapacitor_udf._conversation import Conversation
 from kapacitor_udf._framing import FrameReader, apart
@@ -18,6 +32,7 @@ from kapacitor_udf._log import Log
 from kapacitor_udf._varint import frame
 
 WAIT = 60
+DOES = ["answer", "slow", "reject", "raise", "hang"]
 UNDECODABLE = frame(b"\x8a\x01\x02\x12\x05")
 
 
@@ -31,27 +46,26 @@ class Held:
     lines: list[str] = field(default_factory=list)
 
 
+def act(release: threading.Event, what: str) -> None:
+    match what:
+        case "slow":
+            time.sleep(0.004)
+        case "reject":
+            raise Rejected("not today")
+        case "raise":
+            raise KeyError("some key")
+        case "hang":
+            release.wait(WAIT)
+
+
 class Doing(StreamHandler[PointSink]):
     """Does to each point what its field `do` says."""
 
     release = threading.Event()
 
     def point(self, point: Point, out: PointSink) -> None:
-        match point.fields["do"]:
-            case "answer":
-                out.point(point)
-            case "slow":
-                time.sleep(0.004)
-                out.point(point)
-            case "reject":
-                out.point(point)
-                raise Rejected("not today")
-            case "raise":
-                out.point(point)
-                raise KeyError("some key")
-            case "hang":
-                out.point(point)
-                self.release.wait(WAIT)
+        out.point(point)
+        act(self.release, str(point.fields["do"]))
 
 
 class DoingAtOnce(Doing):
@@ -62,7 +76,35 @@ class DoingAtOnce(Doing):
             self.point(point, out)
 
 
-def hold(handler: type[Doing], sends: list[tuple[list[str], float]], limits: Limits) -> Held:
+class DoingFields(FieldsHandler):
+    """Likewise, by the fast path: the field `code` says what to do. It fails for all rows where it fails for one."""
+
+    release = threading.Event()
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, fields=["code"], adds={"done": bool})
+
+    def add_fields(self, rows: FieldRows) -> dict[str, bool]:
+        for code in rows.values[:, 0].astype(int).tolist():
+            act(self.release, DOES[code])
+        return {"done": True}
+
+
+class DoingRows(RowsHandler):
+    """Likewise, and emits points of its own."""
+
+    release = threading.Event()
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, fields=["code"], tags=[])
+
+    def rows(self, rows: Rows, out: PointSink) -> None:
+        for code in rows.values[:, 0].astype(int).tolist():
+            out.point(Point(1, {"done": True}))
+            act(self.release, DOES[code])
+
+
+def hold(handler: Any, sends: list[tuple[list[str], float]], limits: Limits) -> Held:
     """Hold a conversation in this process.
 
     Args:
@@ -95,7 +137,7 @@ def hold(handler: type[Doing], sends: list[tuple[list[str], float]], limits: Lim
     os.write(sink, peer.encode_init([], "task", "node"))
     sent = 0
     for does, rest in sends:
-        data = b"".join(UNDECODABLE if do == "garbage" else peer.encode_point(Point(1, {"do": do})) for do in does)
+        data = b"".join(UNDECODABLE if do == "garbage" else peer.encode_point(doing(do)) for do in does)
         sent += len(does)
         try:
             _write(sink, data)
@@ -112,6 +154,10 @@ def hold(handler: type[Doing], sends: list[tuple[list[str], float]], limits: Lim
     for descriptor in (source, answers, signals, noticed):
         os.close(descriptor)
     return Held(sent, _points(b"".join(said)), _account(ended), ended)
+
+
+def doing(do: str) -> Point:
+    return Point(1, {"do": do, "code": DOES.index(do)})
 
 
 def _write(sink: int, data: bytes) -> None:
@@ -163,10 +209,10 @@ WRITES = st.lists(
 LIMITS = st.sampled_from([Limits(drain=0.08, patience=0.01, queue_points=40), Limits(drain=0.08)])
 
 
-@settings(max_examples=40)
-@given(WRITES, st.booleans(), LIMITS, st.sampled_from([Doing, DoingAtOnce]))
+@settings(max_examples=60)
+@given(WRITES, st.booleans(), LIMITS, st.sampled_from([Doing, DoingAtOnce, DoingFields, DoingRows]))
 def test_sums_add_up_whatever_happens_when(
-    sends: list[tuple[list[str], float]], hangs: bool, limits: Limits, handler: type[Doing]
+    sends: list[tuple[list[str], float]], hangs: bool, limits: Limits, handler: Any
 ) -> None:
     if hangs and sends:
         middle = len(sends) // 2

@@ -18,6 +18,7 @@ with the stack of the call. Whoever ends it, the account of what became of the d
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,8 @@ from ._worker import Worker
 
 HUNG = 3
 """The exit code after a call of the handler that did not return."""
+# How often, and how many seconds apart, the counters are looked at until they stand still.
+_MOST_LOOKS, _BETWEEN_LOOKS = 20, 0.001
 # Characters.
 _LONGEST_ERROR = 1000
 # Seconds to write what a stuck handler had answered before, when its process ends. Kapacitor may have stopped reading.
@@ -183,9 +186,20 @@ class Conversation:
         self._output.write_soon(self._worker.unsent() + last_word, _LAST_WORD)
         self._on_end(HUNG)
 
+    def _account(self) -> Counters:
+        """The account of the end. If another thread asks for it, the handler is stuck, or nearly so."""
+        account = self._worker.account()
+        if threading.get_ident() != self._worker.calls.thread:
+            for _ in range(_MOST_LOOKS):
+                time.sleep(_BETWEEN_LOOKS)
+                before, account = account, self._worker.account()
+                if account == before:
+                    break
+        return account
+
     def _tell_account(self, why: str, *, always: bool = False) -> None:
         """Tell what became of all data, and loudly if some were lost; usually nothing if none came."""
-        account = self._worker.account()
+        account = self._account()
         if account.received or always:
             self._log.say(f"{why}: {account.summary()}")
         if account.lost:
