@@ -48,7 +48,7 @@ def report(samples: ByRow, forest: Mapping[str, Any], about: Mapping[str, Any]) 
         "ratios": ratios(samples),
         "processor_us": {name: _processor_us(samples[name]) for name in rows},
         "kb_per_group": {name: kb_per_group(samples[name]) for name in rows if samples[name].rss_mb},
-        "alone": {name: _alone(samples[name]) for name in rows if samples[name].alone_us},
+        "alone": {name: _alone(samples, name) for name in rows if samples[name].alone_us},
         "behind": [name for name in rows if samples[name].behind],
         "targets": [{**asdict(target), "reached": target.reached} for target in targets(samples, forest)],
         **about,
@@ -71,8 +71,13 @@ def _processor_us(samples: Samples) -> dict[str, float]:
     return {"kapacitord": median(samples.kapacitor_us), "udf": median(samples.udf_us)}
 
 
-def _alone(samples: Samples) -> dict[str, float]:
-    return {"points_per_s": median(samples.alone_points_per_s), "udf_us": median(samples.alone_us)}
+def _alone(samples: ByRow, name: str) -> dict[str, float | None]:
+    row, stock = samples[name], samples.get(STOCK)
+    return {
+        "points_per_s": median(row.alone_points_per_s),
+        "by_stock": _ratio(row.alone_points_per_s, stock.alone_points_per_s) if stock else None,
+        "udf_us": median(row.alone_us),
+    }
 
 
 def kb_per_group(samples: Samples) -> float:
@@ -180,11 +185,9 @@ def _others(found: Mapping[str, Any]) -> Table:
 
 
 def _alone_table(alone: Mapping[str, Mapping[str, float]]) -> Table:
-    stock = alone.get(STOCK)
     table = _table("alone, through a pipe", "points/s", f"x {STOCK}", "us/point")
     for name, row in alone.items():
-        ratio = _number(row["points_per_s"] / stock["points_per_s"], ".2f") if stock else ""
-        table.add_row(name, f"{row['points_per_s']:,.0f}", ratio, f"{row['udf_us']:.1f}")
+        table.add_row(name, f"{row['points_per_s']:,.0f}", _number(row["by_stock"], ".2f"), f"{row['udf_us']:.1f}")
     return table
 
 

@@ -87,7 +87,7 @@ def test_targets_are_judged() -> None:
 
 def test_what_a_udf_does_alone_is_compared_with_the_python_agent() -> None:
     rows = {"stock_echo": samples([10.0, 100.0, 120.0]), "objects": samples([20.0, 90.0, 240.0])}
-    assert report(rows, FOREST, {})["alone"]["objects"] == {"points_per_s": 180.0, "udf_us": 4.0}
+    assert report(rows, FOREST, {})["alone"]["objects"] == {"points_per_s": 180.0, "by_stock": 2.0, "udf_us": 4.0}
     (target,) = (target for target in targets(rows, FOREST) if "alone" in target.what and "forest" not in target.what)
     assert (target.value, target.reached) == (2.0, True)
 
