@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from anomaly.pipeline import Pipeline
-from anomaly.windows.aggregate import aggregate
-from anomaly.windows.arrays import Floats
+from anomaly.windows.aggregates import aggregate_windows
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 from ingest.printer import FIELD_NAMES
@@ -30,16 +29,11 @@ def runs(pipeline: Pipeline, stream: PrinterStream) -> Iterator[SeriesWindows]:
     begins = times_ns[bounds] // pipeline.window_ns * pipeline.window_ns
     for printer in range(stream.printers):
         samples = np.concatenate([blocks[printer] for _, blocks in parts])[:, columns]
-        counts = np.add.reduceat(np.isfinite(samples).astype(np.float64), bounds, axis=0)
-        values = np.array([_aggregates(pipeline, window) for window in np.split(samples, bounds[1:])], dtype=np.float64)
-        run = SeriesWindows((f"printer-{printer + 1}",), begins, values, counts)
-        yield run.where(np.asarray(counts.any(axis=1)))
-
-
-def _aggregates(pipeline: Pipeline, samples: Floats) -> list[float | None]:
-    # Only `first` and `last` look at times, and need no more than their order.
-    columns = [list(enumerate(column[np.isfinite(column)].tolist())) for column in samples.T]
-    return [aggregate(column, function) for column in columns for function in pipeline.aggregate]
+        window = np.repeat(np.arange(len(bounds)), np.diff(bounds, append=len(samples)))
+        identities = np.zeros(len(samples), dtype=np.uint64)
+        aggregated = aggregate_windows(window, times_ns, identities, samples.T, pipeline.aggregate)
+        run = SeriesWindows((f"printer-{printer + 1}",), begins, aggregated.values, aggregated.counts)
+        yield run.where(np.asarray(aggregated.counts.any(axis=1)))
 
 
 def together(runs: list[SeriesWindows]) -> Windows:

@@ -32,6 +32,16 @@ def test_the_series_that_has_been_quiet_longest_makes_room(model: Model) -> None
     assert [(key,) in places for key in "abc"] == [False, True, True]
 
 
+def test_a_forgotten_series_gives_its_place_to_the_next_new_one(model: Model) -> None:
+    places = Places(model, 2)
+    for at, key in enumerate(["a", "b"]):
+        feed(places, key, at)
+    places.forget(("a",))
+    places.forget(("nobody",))
+    assert feed(places, "c", 4) == feed(Places(model, 1), "c", 4)
+    assert [(key,) in places for key in "abc"] == [False, True, True]
+
+
 def test_a_follower_is_found_by_its_version(model: Model) -> None:
     places = Places(model, 2)
     feed(places, "a", 0)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly.windows.aggregate import AGGREGATES as REFERENCE
-from anomaly.windows.aggregate import aggregate, collect
 from anomaly.windows.aggregates import AGGREGATES, Aggregated, aggregate_windows
 from tests.unit.anomaly.points import PIPELINE, WINDOW_NS, points
+from tests.unit.anomaly.windows.reference import AGGREGATES as REFERENCE
+from tests.unit.anomaly.windows.reference import aggregate, collect
 
 ANSWERS = json.loads(Path(__file__).with_name("influxql_answers.json").read_text(encoding="utf-8"))
 NAMES = tuple(AGGREGATES)

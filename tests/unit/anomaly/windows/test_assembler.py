@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly.windows.aggregate import aggregate
 from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
 from anomaly.windows.point_log import bytes_per_point
+from tests.unit.anomaly.windows.reference import aggregate
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND

@@ -8,11 +8,11 @@ from anomaly.refusal import Refused
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
-from anomaly.windows.aggregate import aggregated, collect
 from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS
+from tests.unit.anomaly.windows.reference import aggregated, collect
 
 SECOND = 1_000_000_000
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from anomaly.windows.aggregate import aggregate, collect
 from anomaly.windows.assembler import Settings
+from tests.unit.anomaly.windows.reference import aggregate, collect
 
 # A point: series, time in nanoseconds, number of its other tags, values (None where a field is missing).
 Arrival = tuple[int, int, int, tuple[float | None, ...]]

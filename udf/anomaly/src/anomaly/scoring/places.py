@@ -30,6 +30,8 @@ class Places:
         self._capacity = max(1, min(most, _MOST_BYTES // size)) if size else most
         self._followers = model.detector.followers(self._capacity)
         self._place: OrderedDict[Key, int] = OrderedDict()
+        # Places of forgotten series.
+        self._free: list[int] = []
 
     def __contains__(self, key: Key) -> bool:
         """Return whether the series has a place."""
@@ -49,10 +51,19 @@ class Places:
     def begin(self, key: Key) -> Follower:
         """Give a series a place, and begin it where training left the series."""
         if key not in self._place:
-            full = len(self._place) == self._capacity
-            self._place[key] = self._place.popitem(last=False)[1] if full else len(self._place)
+            if self._free:
+                self._place[key] = self._free.pop()
+            elif len(self._place) == self._capacity:
+                self._place[key] = self._place.popitem(last=False)[1]
+            else:
+                self._place[key] = len(self._place)
         self._followers.begin(np.array([self._place[key]]), np.array([self._model.row(key)]))
         return self[key]
+
+    def forget(self, key: Key) -> None:
+        """Take its place from a series, if it has one."""
+        if key in self._place:
+            self._free.append(self._place.pop(key))
 
 
 def packed(arrays: Mapping[str, AnyArray]) -> Any:

@@ -242,6 +242,8 @@ class Scorer:
     def forget(self, key: Key) -> None:
         """Forget a series."""
         self._series.discard(key)
+        if self._places is not None:
+            self._places.forget(key)
 
     def last_ns(self, key: Key) -> int | None:
         """Return the begin of the last scored window of a series; None before the first."""

@@ -6,7 +6,6 @@ In the order in which data pass them:
 - `point_log`: the raw points of all open windows, as columns.
 - `assembler`: cuts points into windows of event time, and closes each window when its time has come.
 - `aggregates`: the aggregates of the raw points of many windows at once, as InfluxQL computes them.
-- `aggregate`: the aggregates of one window's raw points, for which numpy costs more than it saves.
 - `series`: the windows of one series, as serving, backtest and catch-up bring them.
 - `windows`: the windows of all series as columns, as training brings them.
 - `completeness`: which windows may be scored, and with which of their fields.

@@ -1,7 +1,7 @@
-"""InfluxQL's aggregates, computed from the raw points of one window, so that serving sees what training saw.
+"""InfluxQL's aggregates in plain Python, for one window: the reference of `anomaly.windows.aggregates`.
 
-The semantics are those of influxdb 1.12.4, query/call_iterator.go and query/functions.go. The aggregates are pure
-Python: a window has tens of values, for which numpy costs more than it saves.
+The semantics are those of influxdb 1.12.4, query/call_iterator.go and query/functions.go. `test_reference` compares
+them with what a real InfluxDB answered.
 """
 
 import math

