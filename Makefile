@@ -33,7 +33,7 @@ test: dev engine lint test-images ## All tests: lint, units, and the stack in re
 test-fast: dev ## The tests that need no containers
 	@$(PYTEST) -m 'not containers' $(ARGS)
 
-.PHONY: bench bench-printer bench-nab bench-deploy
+.PHONY: bench bench-printer bench-nab bench-deploy bench-series
 bench: dev engine test-images ## How fast UDFs are behind a real kapacitord, and the forest alone; build/bench.json
 	@$(BIN)/python -m bench.udf $(ARGS)
 
@@ -44,6 +44,9 @@ bench-printer: dev ## What the default pipeline finds of known faults, ten seeds
 NAB ?= ../shared/data/nab
 bench-nab: dev ## The Numenta Anomaly Benchmark: each detector, scored as NAB scores; results in build/nab
 	@PYTHONPATH=.:udf/anomaly/src $(BIN)/python -m bench.nab $(NAB) $(ARGS)
+
+bench-series: dev engine test-images ## How many series a pipeline follows, on a real kapacitord; build/bench-series.json
+	@PYTHONPATH=.:udf/anomaly/src:udf/kapacitor_udf/src OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.series $(ARGS)
 
 bench-deploy: dev engine test-images ## How long site.yml takes, with nothing to do and with something; build/bench-deploy.json
 	@$(BIN)/python -m bench.deploy $(ARGS)

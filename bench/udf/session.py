@@ -7,7 +7,6 @@ Two kinds of task, each with a UDF process of its own, never both at once:
   when Kapacitor has counted the last point there.
 """
 
-import os
 import random
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Self
 
 from bench.udf import data
 from bench.udf.errors import BenchError
+from bench.udf.processes import processor_seconds, resident_bytes
 from bench.udf.rows import Row
 from bench.udf.sink import Sink
 from bench.udf.writer import Writer
@@ -141,15 +141,12 @@ class Session:
 
     def processor_seconds(self) -> tuple[float, float]:
         """What kapacitord and the UDF's process, if there is one, have had of the processors so far."""
-        return _processor_seconds(self._server.process.pid), sum(map(_processor_seconds, self._server.children()))
+        return processor_seconds(self._server.process.pid), sum(map(processor_seconds, self._server.children()))
 
     def resident_mb(self) -> float:
         """Resident memory of the UDF's process, in 10**6 bytes."""
         (pid,) = self._server.children()
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024 / 1e6
-        raise BenchError(self._stuck(f"the UDF's process {pid} has ended"))
+        return resident_bytes(pid) / 1e6
 
     def remove(self) -> None:
         """Remove the task."""
@@ -172,9 +169,3 @@ class Session:
 
     def _stuck(self, what: str) -> str:
         return "\n".join([f"{self.row.name}: {what}. Kapacitor's log ends with:", *self._server.log[-20:]])
-
-
-def _processor_seconds(pid: int) -> float:
-    # proc(5): the name in parentheses may hold anything; utime and stime are the 12th and 13th field after it.
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -14,12 +14,29 @@ from bench.udf import frames
 from kapacitor_udf import wire_pb2 as wire
 
 
-class Sink:
-    """Serves the UDF on the socket at `path`; keeps each point's latency by `clock` (nanoseconds)."""
+def since_its_time(point: wire.Point, now_ns: int) -> int:
+    """Return the nanoseconds from a point's own time to its arrival."""
+    return now_ns - point.time
 
-    def __init__(self, path: Path, clock: Callable[[], int]) -> None:
+
+class Sink:
+    """Serves the UDF on a socket, and keeps each point's latency.
+
+    Args:
+        path: the socket.
+        clock: the time in nanoseconds.
+        latency: returns the latency of a point that arrives at a time, in nanoseconds; None: the point does not count.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], int],
+        latency: Callable[[wire.Point, int], int | None] = since_its_time,
+    ) -> None:
         self.path = path
         self._clock = clock
+        self._latency = latency
         self._arrived = threading.Condition()
         self._latencies: list[int] = []
         self._fields: frozenset[str] = frozenset()
@@ -52,7 +69,7 @@ class Sink:
                     raise TimeoutError(f"{self.count:,} of {count:,} points arrived")
 
     def take(self) -> list[int]:
-        """The latencies since the last call: nanoseconds from a point's own time to its arrival."""
+        """Return the latencies since the last call, in nanoseconds, and begin anew."""
         with self._arrived:
             latencies, self._latencies = self._latencies, []
         return latencies
@@ -70,8 +87,11 @@ class Sink:
             while (request := frames.read(wire.Request, stream)) is not None:
                 now = self._clock()
                 if request.HasField("point"):
+                    latency = self._latency(request.point, now)
+                    if latency is None:
+                        continue
                     with self._arrived:
-                        self._latencies.append(now - request.point.time)
+                        self._latencies.append(latency)
                         self._fields = frozenset(request.point.fieldsDouble)
                         self._arrived.notify_all()
                 else:

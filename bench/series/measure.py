@@ -1,0 +1,145 @@
+"""Measures one row: a number of series and a length of windows.
+
+First a day-old stretch is sent as fast as Kapacitor takes it, which tells how many windows a second are sustained. Then
+points are sent as they fall due, which tells how long a score takes, and what the processes need meanwhile.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from anomaly.pipeline import Pipeline
+from bench.series.load import bodies
+from bench.series.model import make_pipeline, store_model
+from bench.series.session import Session
+from bench.udf.percentiles import percentile
+
+_DAY_NS = 86_400_000_000_000
+_PATIENCE_S = 60.0
+# The stretch that is sent at full speed has about this many windows, at least _LEAST of each series.
+_WINDOWS = 20_000
+_LEAST = 3
+# Live, whole windows of each series.
+_LIVE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is measured.
+
+    Attributes:
+        series: the number of series, each with three fields and a point every two seconds.
+        window: the length of a window.
+    """
+
+    series: int
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowFigures:
+    """What one row gave.
+
+    Attributes:
+        windows_per_s: windows scored a second, from the first write to the last score.
+        windows_per_processor_s: windows scored a second that the UDF's process worked.
+        points_per_s: points a second, of the same stretch.
+        p50_ms: the median of the milliseconds from the end of a window to its score, live; a window waits a second for
+            late points.
+        p99_ms: its 99th percentile.
+        udf_busy: the share of one processor that the UDF's process takes, live.
+        kapacitord_busy: that of kapacitord.
+        udf_mb: resident memory of the UDF's process, in 10**6 bytes.
+        kapacitord_mb: that of kapacitord.
+        state_bytes: the size of the state, as the UDF wrote it last; 0 if it has not.
+        state_s: how long that took, in seconds.
+    """
+
+    windows_per_s: float
+    windows_per_processor_s: float
+    points_per_s: float
+    p50_ms: float
+    p99_ms: float
+    udf_busy: float
+    kapacitord_busy: float
+    udf_mb: float
+    kapacitord_mb: float
+    state_bytes: float
+    state_s: float
+
+
+def measure(row: Row, memory: str, kapacitord: Path, scratch: Path, say: Callable[[str], None]) -> RowFigures:
+    """Measure one row.
+
+    Args:
+        row: the row.
+        memory: the pipeline's bound of what its series may take.
+        kapacitord: the program.
+        scratch: an empty folder.
+        say: hears what is going on.
+
+    Raises:
+        BenchError: scores do not come.
+    """
+    pipeline = make_pipeline(row.window, memory)
+    begin_ns = (time.time_ns() - _DAY_NS) // pipeline.window_ns * pipeline.window_ns
+    store_model(pipeline, scratch / "models", begin_ns)
+    with Session(pipeline, scratch / "models", kapacitord, scratch) as session:
+        say("at full speed")
+        windows_per_s, per_processor_s, points_per_s = _at_full_speed(session, pipeline, row.series, begin_ns)
+        say("live")
+        latencies, udf_busy, kapacitord_busy = _live(session, pipeline, row.series)
+        return RowFigures(
+            windows_per_s=windows_per_s,
+            windows_per_processor_s=per_processor_s,
+            points_per_s=points_per_s,
+            p50_ms=percentile(latencies, 50),
+            p99_ms=percentile(latencies, 99),
+            udf_busy=udf_busy,
+            kapacitord_busy=kapacitord_busy,
+            udf_mb=session.udf_bytes / 1e6,
+            kapacitord_mb=session.kapacitord_bytes / 1e6,
+            state_bytes=session.metrics.get("state_bytes", 0.0),
+            state_s=session.metrics.get("state_seconds", 0.0),
+        )
+
+
+def _at_full_speed(session: Session, pipeline: Pipeline, series: int, begin_ns: int) -> tuple[float, float, float]:
+    """Return windows a second, windows a processor second, and points a second."""
+    window_ns = pipeline.window_ns
+    windows = max(_LEAST, _WINDOWS // series)
+    # The first windows make the series; a window ends when a later point of its series arrives.
+    sent = list(bodies(series, begin_ns, begin_ns + (windows + 2) * window_ns))
+    first = [body for body in sent if body.due_ns < begin_ns + 2 * window_ns]
+    for body in first:
+        session.write(body)
+    session.wait_for_scores(series, _PATIENCE_S)
+    worked, started = session.udf_seconds, time.monotonic()
+    for body in sent[len(first) :]:
+        session.write(body)
+    session.wait_for_scores((windows + 1) * series, _PATIENCE_S)
+    taken = time.monotonic() - started
+    scored = windows * series
+    worked = session.udf_seconds - worked
+    # The last windows end because nothing comes any more.
+    session.wait_for_scores((windows + 2) * series, _PATIENCE_S)
+    session.sink.take()
+    return scored / taken, scored / worked, sum(body.points for body in sent[len(first) :]) / taken
+
+
+def _live(session: Session, pipeline: Pipeline, series: int) -> tuple[list[float], float, float]:
+    """Return milliseconds from the ends of windows to their scores, and the shares of a processor that were busy."""
+    window_ns = pipeline.window_ns
+    begin_ns = (time.time_ns() // window_ns + 1) * window_ns
+    worked = session.udf_seconds, session.kapacitord_seconds
+    started = time.monotonic()
+    for body in bodies(series, begin_ns, begin_ns + _LIVE * window_ns):
+        rest_ns = body.due_ns - time.time_ns()
+        if rest_ns > 0:
+            time.sleep(rest_ns / 1e9)
+        session.write(body)
+    session.wait_for_scores(_LIVE * series, _PATIENCE_S)
+    taken = time.monotonic() - started
+    busy = session.udf_seconds - worked[0], session.kapacitord_seconds - worked[1]
+    return [latency / 1e6 for latency in session.sink.take()], busy[0] / taken, busy[1] / taken
