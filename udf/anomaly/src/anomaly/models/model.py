@@ -1,6 +1,6 @@
 """A model in memory: baselines, detector and calibration, and what they say of a window."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -69,6 +69,21 @@ class Verdicts:
     expected_high: Floats
     contribution: Floats
     features: Floats
+
+    def __iter__(self) -> Iterator[Verdict]:
+        """Yield the verdict on each window."""
+        for score, severity, surprise, value, low, high, contribution, seen in zip(
+            self.score.tolist(),
+            self.severity.tolist(),
+            self.surprise.tolist(),
+            self.value.tolist(),
+            self.expected_low.tolist(),
+            self.expected_high.tolist(),
+            self.contribution.tolist(),
+            self.features,
+            strict=True,
+        ):
+            yield Verdict(score, severity, surprise, tuple(value), tuple(low), tuple(high), tuple(contribution), seen)
 
 
 @dataclass
@@ -159,23 +174,8 @@ class Model:
         Returns:
             One verdict for each window.
         """
-        judged = self.judge_many(
-            follower.followers, self.row(key), follower.places(len(values)), begin_ns, values, counts
-        )
-        return [
-            Verdict(score, severity, surprise, tuple(value), tuple(low), tuple(high), tuple(contribution), seen)
-            for score, severity, surprise, value, low, high, contribution, seen in zip(
-                judged.score.tolist(),
-                judged.severity.tolist(),
-                judged.surprise.tolist(),
-                judged.value.tolist(),
-                judged.expected_low.tolist(),
-                judged.expected_high.tolist(),
-                judged.contribution.tolist(),
-                judged.features,
-                strict=True,
-            )
-        ]
+        places = follower.places(len(values))
+        return [*self.judge_many(follower.followers, self.row(key), places, begin_ns, values, counts)]
 
     def judge_many(
         self,

@@ -16,10 +16,11 @@ from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period, Rules
 from anomaly.scoring.results import Result, notice_result, period_result, results
-from anomaly.scoring.scorer import Scorer
+from anomaly.scoring.scorer import ScoredWindow, Scorer
 from anomaly.scoring.silence import JointSilence
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
+from anomaly.windows.windows import Windows
 from kapacitor_udf import Counters
 
 
@@ -61,30 +62,53 @@ class ScoringCore:
             Each scorable window's `score`, the `period`s that it made known, `drift` when it is time for one, and the
             `notice`s of the windows.
         """
+        scored = ((windows.key, each) for each in self._scorer.feed(model, windows, feedback))
+        yield from self._results(scored, now_ns)
+
+    def feed_together(
+        self, model: Model | None, windows: Windows, feedback: Feedback, now_ns: int | None = None
+    ) -> Iterator[Result]:
+        """Score the next windows of many series at once; a series that cannot be scored costs its own windows only.
+
+        Args:
+            model: the model; without one no window is scored.
+            windows: the windows, each series in the order of time.
+            feedback: as for `feed`.
+            now_ns: likewise.
+
+        Yields:
+            What `feed` yields, of all series.
+        """
+        yield from self._results(self._scorer.feed_together(model, windows, feedback), now_ns)
+
+    def _results(self, windows: Iterator[tuple[Key, ScoredWindow]], now_ns: int | None) -> Iterator[Result]:
+        """Yield the results of scored windows, and of what was noticed on the way."""
+        window_ns = self._pipeline.window_ns
         old_ns = None if now_ns is None else now_ns - self._pipeline.alerts.age_ns
-        for known_ns, result in self._results(model, windows, feedback):
-            if old_ns is not None and known_ns < old_ns:
+        for key, scored in windows:
+            is_history = old_ns is not None and scored.begin_ns + window_ns < old_ns
+            for result in self._of_window(key, scored):
+                if is_history:
+                    result.fields["history"] = True
+                yield result
+        for key, notice in self._noticed:
+            result = notice_result(self._pipeline, key, notice)
+            if old_ns is not None and notice.end_ns + window_ns < old_ns:
                 result.fields["history"] = True
             yield result
-
-    def _results(self, model: Model | None, windows: SeriesWindows, feedback: Feedback) -> Iterator[tuple[int, Result]]:
-        """Yield the results of windows, each with the end of the window that made it known."""
-        key, window_ns = windows.key, self._pipeline.window_ns
-        for scored in self._scorer.feed(model, windows, feedback):
-            end_ns = scored.begin_ns + window_ns
-            joint = self._joint.covers(key) if scored.ended_silence else None
-            for result in results(self._pipeline, key, scored, joint=joint):
-                yield end_ns, result
-            if scored.ended_silence:
-                woken = self._joint.woke(key, scored.begin_ns)
-                if woken is not None:
-                    yield end_ns, notice_result(self._pipeline, None, woken)
-            for drift in self._drift.feed(key, scored):
-                self._say_drift(drift)
-                yield end_ns, drift
-        for key, notice in self._noticed:
-            yield notice.end_ns + window_ns, notice_result(self._pipeline, key, notice)
         self._noticed.clear()
+
+    def _of_window(self, key: Key, scored: ScoredWindow) -> Iterator[Result]:
+        """Yield the results of a scored window."""
+        joint = self._joint.covers(key) if scored.ended_silence else None
+        yield from results(self._pipeline, key, scored, joint=joint)
+        if scored.ended_silence:
+            woken = self._joint.woke(key, scored.begin_ns)
+            if woken is not None:
+                yield notice_result(self._pipeline, None, woken)
+        for drift in self._drift.feed(key, scored):
+            self._say_drift(drift)
+            yield drift
 
     def silent(
         self, model: Model | None, watermarks: Mapping[Key, int], feedback: Feedback, *, listening_ns: int

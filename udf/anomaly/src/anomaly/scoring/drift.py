@@ -36,7 +36,7 @@ _FILLED = 0.5
 # The number of results in a horizon.
 _RESULTS = 24
 # Windows are counted in chunks of this many.
-_AT_A_TIME = 64
+_AT_A_TIME = 16
 _MOST_SERIES = 100_000
 # Chi squared of n degrees of freedom exceeds this once in a hundred, by Wilson and Hilferty's cube.
 _NORMAL_99 = 2.3263

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.detectors.base import Follower
+from anomaly.detectors.base import Follower, Followers
 from anomaly.models.model import Model
 from anomaly.windows.arrays import AnyArray, Key
 
@@ -39,8 +39,17 @@ class Places:
 
     def __getitem__(self, key: Key) -> Follower:
         """Return the follower of a series that has a place."""
+        return Follower(self._followers, self.use(key))
+
+    @property
+    def followers(self) -> Followers:
+        """The detector on all series."""
+        return self._followers
+
+    def use(self, key: Key) -> int:
+        """Return the place of a series that has one."""
         self._place.move_to_end(key)
-        return Follower(self._followers, self._place[key])
+        return self._place[key]
 
     def find(self, key: Key, version: str | None) -> Follower | None:
         """Return the follower of a series if it has a place and follows by this version of the model."""

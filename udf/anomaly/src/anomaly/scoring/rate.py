@@ -29,6 +29,16 @@ _LESS, _MORE = LEAST_SHARE, 1 / LEAST_SHARE
 _LESS_AGAIN, _MORE_AGAIN = 0.6, 1.7
 
 
+def are_as_trained(counts: Floats, trained: Floats) -> Bools:
+    """Return which windows, shape (n,), have about as many points of each field as training saw.
+
+    Args:
+        counts: points in each window and field, shape (n, f).
+        trained: the usual number of points in training, shape (f,) or (n, f).
+    """
+    return np.asarray(~((counts < _LESS * trained) | (counts > _MORE * trained)).any(axis=1))
+
+
 class PointRate:
     """The numbers of points in the last windows of one series.
 
@@ -56,19 +66,23 @@ class PointRate:
         Returns:
             The number of points by which each window is measured, shape (n, f); and the notices that opened or closed.
         """
-        odd = (counts < _LESS * trained) | (counts > _MORE * trained)
-        if not odd.any() and not self._are_odd and self._notice is None:
+        if self.is_as_trained and are_as_trained(counts, trained).all():
             # What is common is quick: nothing here is measured by anything but training.
-            self._remember(counts)
+            self.remember(counts)
             return np.broadcast_to(trained, counts.shape), []
         measures = np.empty_like(counts)
         notices: list[Notice] = []
         for at in range(len(counts)):
             measures[at] = np.fmin(trained, self._median())
-            self._remember(counts[at : at + 1])
+            self.remember(counts[at : at + 1])
             notices += self._look(int(begin_ns[at]), trained) if is_known else ()
             self._are_odd = bool(self._odd(trained).any())
         return measures, notices
+
+    @property
+    def is_as_trained(self) -> bool:
+        """Whether the last windows have as many points as in training, and no notice is open."""
+        return not self._are_odd and self._notice is None
 
     def _median(self) -> Floats:
         """Return the median of the last windows, shape (f,); NaN where there are too few."""
@@ -83,7 +97,8 @@ class PointRate:
         """Return which of the last windows have an odd number of points, shape (f, LAST_WINDOWS)."""
         return np.asarray((self._last < _LESS * trained[:, None]) | (self._last > _MORE * trained[:, None]))
 
-    def _remember(self, counts: Floats) -> None:
+    def remember(self, counts: Floats) -> None:
+        """Remember the numbers of points, shape (n, f), of windows that are as trained."""
         counts = counts[-LAST_WINDOWS:]
         if counts.all():
             kept = len(counts)

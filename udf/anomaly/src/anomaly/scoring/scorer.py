@@ -6,6 +6,7 @@ read the windows and write the results (`anomaly.serving.handler`, `anomaly.back
 `anomaly.scoring.results` knows what a result looks like.
 """
 
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +15,18 @@ import numpy as np
 
 from anomaly.detectors.base import Follower
 from anomaly.models.features import features
-from anomaly.models.model import Model, Verdict
+from anomaly.models.model import Model, Verdict, Verdicts
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
 from anomaly.scoring.places import Places, packed, unpacked
-from anomaly.scoring.rate import PointRate, scorable_at_rate
-from anomaly.windows.arrays import Key
+from anomaly.scoring.rate import PointRate, are_as_trained, scorable_at_rate
+from anomaly.windows.arrays import Bools, Ints, Key
 from anomaly.windows.completeness import Scorable, scorable_windows
 from anomaly.windows.series import SeriesWindows
+from anomaly.windows.windows import Windows
 from kapacitor_udf import Counters, Groups
 
 # State of this many series is kept; beyond, the series that has been quiet longest is forgotten.
@@ -150,6 +152,97 @@ class Scorer:
         for begin_ns, verdict in zip(windows.begin_ns.tolist(), verdicts, strict=True):
             yield self._track(key, series, begin_ns, model, verdict, feedback)
             self._events.add("scored windows", 1)
+
+    def feed_together(
+        self, model: Model | None, windows: Windows, feedback: Feedback | None = None
+    ) -> Iterator[tuple[Key, ScoredWindow]]:
+        """Score the next windows of many series, as `feed` does one series after the other.
+
+        The windows about which nothing is odd are judged together, as arrays over series. A series that cannot be
+        scored does not cost the windows of the others: its own are counted as failed.
+
+        Args:
+            model: the model; without one no window is scored.
+            windows: the windows, each series in the order of time.
+            feedback: the marks that keep windows out of periods; None: there are none.
+
+        Yields:
+            The scorable windows, each with its series; those of one series by time.
+        """
+        plain = np.zeros(len(windows), dtype=np.bool_)
+        if model is not None:
+            rows = np.array([model.row(key) for key in windows.keys], dtype=np.intp)[windows.series]
+            plain, places = self._plain(model, windows, rows)
+            chosen = windows.where(plain)
+            verdicts = self._judged(model, chosen, rows[plain], places[plain])
+            if verdicts is None:
+                plain[:] = False
+            else:
+                for at, (number, begin_ns, verdict) in enumerate(
+                    zip(chosen.series.tolist(), chosen.begin_ns.tolist(), verdicts, strict=True)
+                ):
+                    key = windows.keys[number]
+                    series = self._series[key]
+                    series.rate.remember(chosen.counts[at : at + 1])
+                    yield key, self._track(key, series, begin_ns, model, verdict, feedback)
+                self._events.add("scored windows", len(chosen))
+        for alone in windows.where(~plain).by_series():
+            try:
+                scored = list(self.feed(model, alone, feedback))
+            except Exception as error:
+                self._failed(alone.key, len(alone), error)
+                continue
+            for each in scored:
+                yield alone.key, each
+
+    def _plain(self, model: Model, windows: Windows, rows: Ints) -> tuple[Bools, Ints]:
+        """Find the windows about which nothing is odd: whole, as many points as usual, the next of a known series.
+
+        Args:
+            model: the model.
+            windows: n windows.
+            rows: the model's rows of their series, shape (n,).
+
+        Returns:
+            Which windows these are, shape (n,), and the places of their series, shape (n,); those of others are 0.
+        """
+        plain = np.isfinite(windows.values).all(axis=1) & are_as_trained(windows.counts, model.scaling.usual[rows])
+        plain &= np.bincount(windows.series, minlength=len(windows.keys))[windows.series] == 1
+        place = np.zeros(len(windows), dtype=np.intp)
+        places = self._places
+        if places is None or places.version != model.version:
+            return np.zeros_like(plain), place
+        for at in np.flatnonzero(plain).tolist():
+            key = windows.keys[windows.series[at]]
+            series = self._series[key] if key in self._series and key in places else None
+            last_ns = None if series is None else series.tracker.last_ns
+            if (
+                series is None
+                or last_ns is None
+                or windows.begin_ns[at] <= last_ns
+                or not series.rate.is_as_trained
+                or series.version != model.version
+            ):
+                plain[at] = False
+            else:
+                place[at] = places.use(key)
+        return plain, place
+
+    def _judged(self, model: Model, windows: Windows, rows: Ints, places: Ints) -> Verdicts | None:
+        """Judge windows together, by their series' rows and places; return None if that fails for some series."""
+        if self._places is None or not len(windows):
+            return None
+        try:
+            return model.judge_many(self._places.followers, rows, places, windows.begin_ns, windows.values)
+        except Exception as error:
+            # Each of them is tried alone, so that those are found that cannot be scored.
+            self._events.add("failures of many series", 1, f"windows are scored one by one because of {error!r}")
+            return None
+
+    def _failed(self, key: Key, windows: int, error: Exception) -> None:
+        """Count windows that could not be scored; the first failure is logged with its traceback."""
+        trace = "".join(traceback.format_exception(error))
+        self._events.add("failed windows", windows, f"{series_name(key)} could not be scored: {error!r}\n{trace}")
 
     def _scorable(self, series: _SeriesState, model: Model, windows: SeriesWindows) -> Scorable[SeriesWindows]:
         """Return the scorable windows of a series, which are measured by its rate in training and now."""

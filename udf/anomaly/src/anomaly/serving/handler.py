@@ -9,15 +9,16 @@ Nothing that is not scored is silent. Late points go to the measurement `late`, 
 they belong to; points from the future open a notice; and all of them are counted by reason in the measurement `udf`.
 """
 
+import json
 import os
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
-from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE
+from anomaly.locations import DEFAULT_MODELS, MODELS_VARIABLE, STATE_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, format_duration, parse
@@ -27,15 +28,16 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback_file import feedback_path
 from anomaly.scoring.results import Result, notice_result, series_tags
 from anomaly.scoring.scorer import series_name
+from anomaly.scoring.state_file import StateError, StateFile, StateHeader
 from anomaly.serving.clock_notices import ClockNotices
 from anomaly.serving.feedback_watcher import FeedbackWatcher
 from anomaly.serving.pace import Pace
 from anomaly.serving.shadow import Shadow
-from anomaly.serving.snapshot import pack, unpack
+from anomaly.serving.snapshot import is_reference, pack, reference, unpack
 from anomaly.serving.watcher import Watcher
-from anomaly.windows.arrays import Ints, Key
+from anomaly.windows.arrays import AnyArray, Ints, Key
 from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
-from anomaly.windows.series import SeriesWindows
+from anomaly.windows.windows import Windows
 from kapacitor_udf import Context, Point, PointSink, Rows, RowsHandler
 
 _SECOND_NS = 1_000_000_000
@@ -50,6 +52,10 @@ _LEAST_IDLE_NS = 5 * _SECOND_NS
 # The points of open windows may take this part of the pipeline's memory.
 _POINTS_SHARE = 0.25
 _FORGET_EVERY = 60.0
+# The name of the document among the arrays of the state's file.
+_DOCUMENT = "document"
+# A state that takes longer is not written when the process ends, which must not take a second.
+_MOST_CLOSING_S = 0.4
 
 
 class AnomalyHandler(RowsHandler):
@@ -95,6 +101,11 @@ class AnomalyHandler(RowsHandler):
         )
         # The clock at the arrival of each series' last point.
         self._arrived = self.groups.state((), np.int64, 0)
+        folder = os.environ.get(STATE_VARIABLE)
+        self._state_file = StateFile(folder, pipeline.name) if folder else None
+        # Whether this process is the task's own, and how long its state took to write.
+        self._is_live = False
+        self._state_seconds = 0.0
         # Series of the model that were forgotten, so that their silence is not told again.
         self._forgotten: set[Key] = set()
         self._core = ScoringCore(pipeline, self.events)
@@ -144,30 +155,18 @@ class AnomalyHandler(RowsHandler):
         early = int(closed.early.sum())
         self.events.add("early windows", early, "the points of open windows need more than a quarter of `memory`")
         self.events.add("replaced points", closed.replaced)
-        model, feedback = self._watcher.model(), self._feedback.feedback()
-        for windows in self._by_series(closed):
-            self._forgotten.discard(windows.key)
-            # One series that cannot be scored must not cost the windows of all others.
-            try:
-                for result in self._core.feed(model, windows, feedback, now_ns):
-                    self._emit(result, out)
-                for result in self._shadow.feed(windows, feedback):
-                    self._emit(result, out)
-            except Exception as error:
-                if "failed windows" not in self.events.counts:
-                    self.context.log(traceback.format_exc())
-                self.events.add(
-                    "failed windows", len(windows), f"{series_name(windows.key)} could not be scored: {error!r}"
-                )
+        feedback, windows = self._feedback.feedback(), self._windows(closed)
+        self._forgotten.difference_update(windows.keys)
+        for result in self._core.feed_together(self._watcher.model(), windows, feedback, now_ns):
+            self._emit(result, out)
+        for result in self._shadow.feed(windows, feedback):
+            self._emit(result, out)
 
-    def _by_series(self, closed: Closed) -> Iterator[SeriesWindows]:
-        """Yield the closed windows of each series, by time."""
-        order = np.argsort(closed.number, kind="stable")
-        numbers = closed.number[order]
-        first = np.flatnonzero(np.r_[True, np.diff(numbers) != 0])
-        for part in np.split(order, first[1:]):
-            key = self.groups.key(int(closed.number[part[0]]))
-            yield SeriesWindows(key, closed.begin_ns[part], closed.values[part], closed.counts[part])
+    def _windows(self, closed: Closed) -> Windows:
+        """Return the closed windows with their series' keys."""
+        numbers, series = np.unique(closed.number, return_inverse=True)
+        keys = tuple(map(self.groups.key, numbers.tolist()))
+        return Windows(keys, series, closed.begin_ns, closed.values, closed.counts)
 
     def _tell_ahead(self, rows: Rows, now_ns: int, out: PointSink) -> None:
         """Open notices of points that are ahead of the clock."""
@@ -281,10 +280,40 @@ class AnomalyHandler(RowsHandler):
         return f"{pipeline.name} {pipeline.fingerprint} {self._core.rules} {pipeline.lateness_ns}"
 
     def snapshot(self) -> bytes:
-        """Return the open windows, periods, followers and drift of all series, compressed."""
+        """Return the open windows, periods, followers and drift of all series, or a reference to the file of them."""
         keys = dict(self.groups)
         if not keys:
             return b""
+        document, arrays = self._state(keys)
+        if self._state_file is None:
+            return pack(document, arrays)
+        self._is_live = True
+        try:
+            self._write_state(self._state_file, document, arrays)
+        except StateError as error:
+            self.events.add("states that were not written", 1, str(error))
+            return pack(document, arrays)
+        return reference(self._state_file.path)
+
+    def restore(self, data: bytes) -> None:
+        """Go on where `snapshot` was taken. Data that does not fit raises; the library then starts cold."""
+        if not is_reference(data):
+            self._restore(*unpack(data))
+            return
+        if self._state_file is None:
+            raise ValueError(f"the snapshot refers to a file of the state, and {STATE_VARIABLE} names no folder")
+        self._is_live = True
+        found = self._state_file.read(self._header())
+        if found is None:
+            raise ValueError(f"the file of the state, {self._state_file.path}, is not there")
+        header, arrays = found
+        document = json.loads(arrays.pop(_DOCUMENT).tobytes())
+        self._restore(document, arrays)
+        taken = datetime.fromtimestamp(header.written_ns / _SECOND_NS, UTC)
+        self.context.log(f"pipeline {self._pipeline.name}: goes on from the state of {taken:%Y-%m-%dT%H:%M:%SZ}")
+
+    def _state(self, keys: Mapping[tuple[str, ...], int]) -> tuple[dict[str, Any], dict[str, AnyArray]]:
+        """Return what is remembered of series, by their numbers: a document for JSON, and arrays."""
         numbers = np.array(list(keys.values()), dtype=np.intp)
         document = {
             "keys": [list(key) for key in keys],
@@ -292,11 +321,9 @@ class AnomalyHandler(RowsHandler):
             "clock": self._clock_notices.state(),
             "forgotten": [list(key) for key in sorted(self._forgotten)],
         }
-        return pack(document, {**self._assembler.state(numbers), "arrived": self._arrived.values[numbers]})
+        return document, {**self._assembler.state(numbers), "arrived": self._arrived.values[numbers]}
 
-    def restore(self, data: bytes) -> None:
-        """Go on where `snapshot` was taken. Data that does not fit raises; the library then starts cold."""
-        document, arrays = unpack(data)
+    def _restore(self, document: dict[str, Any], arrays: dict[str, AnyArray]) -> None:
         numbers = np.array([self.groups.number(tuple(key)) for key in document["keys"]], dtype=np.intp)
         if not np.array_equal(numbers, np.arange(len(numbers))):
             raise ValueError("the snapshot names a series twice")
@@ -308,7 +335,27 @@ class AnomalyHandler(RowsHandler):
         self._clock_notices.restore(document["clock"])
         self._forgotten = {tuple(key) for key in document["forgotten"]}
 
+    def _header(self) -> StateHeader:
+        model = self._watcher.model()
+        version = None if model is None else model.version
+        return StateHeader.of(self._pipeline, self._core.rules, version, self._now_ns())
+
+    def _write_state(self, file: StateFile, document: dict[str, Any], arrays: dict[str, AnyArray]) -> None:
+        """Replace the file of the state. Raises StateError."""
+        text = np.frombuffer(json.dumps(document, separators=(",", ":")).encode(), dtype=np.uint8)
+        written = file.write(self._header(), {**arrays, _DOCUMENT: text})
+        self._state_seconds = written.seconds
+        self.context.metrics["state_bytes"] = written.size
+        self.context.metrics["state_seconds"] = written.seconds
+
     def close(self) -> None:
-        """Log the last counts."""
+        """Write the state, so that the next process goes on from here, and log the last counts."""
+        # A replay of Kapacitor's is neither asked for a snapshot nor given one: it must not touch the task's state.
+        if self._state_file is not None and self._is_live and self._state_seconds < _MOST_CLOSING_S:
+            keys = dict(self.groups)
+            try:
+                self._write_state(self._state_file, *self._state(keys))
+            except StateError as error:
+                self.context.log(str(error))
         self.events.report()
         self._shadow.close()

@@ -15,7 +15,7 @@ from anomaly.scoring.results import Result, results
 from anomaly.scoring.scorer import Scorer
 from anomaly.serving.watcher import Watcher
 from anomaly.windows.arrays import Key
-from anomaly.windows.series import SeriesWindows
+from anomaly.windows.windows import Windows
 
 # The ending of the measurements' names.
 SUFFIX = "_shadow"
@@ -36,16 +36,16 @@ class Shadow:
         """Notice a candidate that has come or gone."""
         self._watcher.model()
 
-    def feed(self, windows: SeriesWindows, feedback: Feedback) -> Iterator[Result]:
-        """Score the next windows of a series with the candidate; without a candidate nothing comes out."""
+    def feed(self, windows: Windows, feedback: Feedback) -> Iterator[Result]:
+        """Score the next windows with the candidate; without a candidate nothing comes out."""
         model = self._watcher.model()
         if model is None:
             self._scorer = None
             return
         if self._scorer is None or self._scorer[0] != model.version:
             self._scorer = model.version, Scorer(self._pipeline, self._events)
-        for scored in self._scorer[1].feed(model, windows, feedback):
-            yield from results(self._pipeline, windows.key, scored, SUFFIX)
+        for key, scored in self._scorer[1].feed_together(model, windows, feedback):
+            yield from results(self._pipeline, key, scored, SUFFIX)
 
     def forget(self, key: Key) -> None:
         """Forget a series."""

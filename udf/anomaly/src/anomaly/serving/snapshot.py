@@ -1,9 +1,10 @@
-"""A snapshot as bytes: a document of JSON and arrays, compressed."""
+"""A snapshot as bytes: a document of JSON and arrays, compressed; or a reference to the file that holds them."""
 
 import io
 import json
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,3 +34,14 @@ def unpack(data: bytes) -> tuple[Any, dict[str, AnyArray]]:
     with np.load(io.BytesIO(content[end:]), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     return json.loads(content[_LENGTH_BYTES:end]), arrays
+
+
+def reference(path: Path) -> bytes:
+    """Return a snapshot that refers to the file of a state."""
+    return json.dumps({"state": path.name}).encode()
+
+
+def is_reference(data: bytes) -> bool:
+    """Return whether a snapshot refers to the file of a state."""
+    # What is compressed begins with another byte.
+    return data[:1] == b"{"

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from anomaly.windows.arrays import Bools, Floats, Ints, Key, Times
+from anomaly.windows.series import SeriesWindows
 
 # A detector that remembers sees this many windows before those that it judges; they fill its means and sums.
 DETECTOR_LEAD_IN_WINDOWS = 60
@@ -35,6 +38,14 @@ class Windows:
         if mask.all():
             return self
         return Windows(self.keys, self.series[mask], self.begin_ns[mask], self.values[mask], self.counts[mask])
+
+    def by_series(self) -> Iterator[SeriesWindows]:
+        """Yield the windows of each series that has any, in their order."""
+        order = np.argsort(self.series, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(self.series[order])) + 1):
+            if len(part):
+                key = self.keys[self.series[part[0]]]
+                yield SeriesWindows(key, self.begin_ns[part], self.values[part], self.counts[part])
 
     def with_lead_in(self, mask: Bools) -> Bools:
         """Extend a mask by the DETECTOR_LEAD_IN_WINDOWS before each window in it, within the same series.

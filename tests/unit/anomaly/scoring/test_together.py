@@ -1,0 +1,140 @@
+"""Windows of many series that are scored at once come out as those of one series after the other."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomaly.models.model import Model
+from anomaly.pipeline import normalize
+from anomaly.scoring.core import ScoringCore
+from anomaly.scoring.events import EventCounter
+from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.results import Result
+from anomaly.training.fit import train
+from anomaly.windows.windows import Windows
+from tests.unit.anomaly import printers
+from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
+
+SECONDS = 1_200
+FAULTS = (
+    printers.Fault("offset", (1,), 403, 200, 9.0),
+    printers.Fault("gap", (0, 1, 2), 700, 120),
+    printers.Fault("gap", (2,), 900, 30),
+)
+
+
+@pytest.fixture(scope="module", params=["ensemble", "isolation_forest"])
+def model(request: pytest.FixtureRequest) -> Model:
+    (pipeline,) = normalize([{**PIPELINE.as_dict(), "detector": request.param, "parameters": {}}])
+    return train(pipeline, printers.windows(printers.clean(1, 6_000), printers.clean(2, 6_000)), "v1", seed=0).model
+
+
+def history() -> Windows:
+    """Four printers, two of which training has not seen; the first has faults, the second a slow hour."""
+    samples = [printers.clean(seed, SECONDS) for seed in (11, 12, 13, 14)]
+    for fault in FAULTS:
+        printers.break_down(samples[0], fault)
+    windows = printers.windows(*samples, begin_ns=WINDOW_NS)
+    slow = (windows.series == 1) & (windows.begin_ns > 60 * WINDOW_NS)
+    return replace(windows, counts=np.where(slow[:, None], 3.0, windows.counts))
+
+
+def closing_together(windows: Windows, ends: int = 1) -> Iterator[Windows]:
+    """Yield the windows as they close: those that end together, `ends` of them at a time."""
+    ticks = windows.begin_ns // (ends * WINDOW_NS)
+    for tick in np.unique(ticks):
+        yield windows.where(ticks == tick)
+
+
+def core(model: Model, events: EventCounter) -> ScoringCore:
+    return ScoringCore(model.pipeline, events)
+
+
+def sorted_results(results: list[Result]) -> list[tuple[Any, ...]]:
+    """Return results with numbers that may differ in their last digit rounded, in an order of their own."""
+    return sorted(
+        (
+            result.measurement,
+            result.time_ns,
+            sorted(result.tags.items()),
+            [
+                (name, round(value, 9) if isinstance(value, float) else value)
+                for name, value in sorted(result.fields.items())
+            ],
+        )
+        for result in results
+    )
+
+
+@pytest.mark.parametrize("ends", [1, 3])
+def test_together_and_one_by_one_give_the_same_results(model: Model, ends: int) -> None:
+    nobody, windows = Feedback(model.pipeline), history()
+    events = EventCounter("", lambda message: None), EventCounter("", lambda message: None)
+    together, alone = core(model, events[0]), core(model, events[1])
+    found: list[Result] = []
+    expected: list[Result] = []
+    for closed in closing_together(windows, ends):
+        found += together.feed_together(model, closed, nobody)
+        for one in closed.by_series():
+            expected += alone.feed(model, one, nobody)
+    assert sorted_results(found) == sorted_results(expected)
+    assert events[0].counts == events[1].counts
+    assert {result.measurement for result in found} >= {"score", "period", "notice"}
+
+
+def test_a_new_model_and_a_restart_are_noticed(model: Model) -> None:
+    nobody, windows = Feedback(model.pipeline), history()
+    newer = replace(model, version="v2")
+    quiet = EventCounter("", lambda message: None)
+    together, alone = core(model, quiet), core(model, quiet)
+    found: list[Result] = []
+    expected: list[Result] = []
+    for number, closed in enumerate(closing_together(windows)):
+        if number == 50:
+            saved = together.state(model)
+            assert saved is not None
+            together = core(model, quiet)
+            together.restore(saved)
+        scoring = model if number < 80 else newer
+        found += together.feed_together(scoring, closed, nobody)
+        for one in closed.by_series():
+            expected += alone.feed(scoring, one, nobody)
+    assert sorted_results([each for each in found if each.measurement == "score"]) == sorted_results(
+        [each for each in expected if each.measurement == "score"]
+    )
+
+
+def test_without_a_model_all_windows_are_counted(model: Model) -> None:
+    events = EventCounter("", lambda message: None)
+    nobody = Feedback(model.pipeline)
+    closed = next(closing_together(history()))
+    assert list(core(model, events).feed_together(None, closed, nobody)) == []
+    assert events.counts == {"unscored windows": 4}
+
+
+def test_a_series_that_cannot_be_scored_costs_only_its_own_windows(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    events = EventCounter("", said.append)
+    nobody, scoring = Feedback(model.pipeline), core(model, events)
+    first, second, third = (closed for _, closed in zip(range(3), closing_together(history()), strict=False))
+    for closed in (first, second):
+        list(scoring.feed_together(model, closed, nobody))
+    judge_many, odd_row = Model.judge_many, model.row(("printer-2",))
+
+    def failing(self: Model, followers: Any, row: Any, *more: Any) -> Any:
+        if odd_row in np.atleast_1d(row):
+            raise ZeroDivisionError("odd numbers")
+        return judge_many(self, followers, row, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "judge_many", failing)
+        scores = list(scoring.feed_together(model, third, nobody))
+    assert [result.tags["printer"] for result in scores] == ["printer-1", "printer-3", "printer-4"]
+    assert events.counts["failures of many series"] == 1
+    assert events.counts["failed windows"] == 1
+    assert sum("Traceback" in line for line in said) == 1
