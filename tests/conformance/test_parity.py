@@ -17,7 +17,7 @@ from anomaly.detectors.registry import NAMES
 from anomaly.influxdb.source import read_series_windows
 from anomaly.kapacitor.tickscript import declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
-from anomaly.locations import MODELS_VARIABLE
+from anomaly.locations import MODELS_VARIABLE, STATE_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
@@ -137,9 +137,15 @@ def running(kapacitord: Start, influxd: Influxd, pipeline: Pipeline, models: Pat
     """A kapacitord with the pipeline's task, as the role pipelines would define it."""
     source = [str(ROOT / "udf" / name / "src") for name in ("anomaly", "kapacitor_udf")]
     programs = Path(__file__).parent / "programs"
+    state = models.parent / "state"
+    state.mkdir()
     kapacitor = kapacitord(
         commands={"anomaly": [sys.executable, str(programs / "announcing.py")]},
-        environment={"PYTHONPATH": os.pathsep.join([*source, str(programs)]), MODELS_VARIABLE: str(models)},
+        environment={
+            "PYTHONPATH": os.pathsep.join([*source, str(programs)]),
+            MODELS_VARIABLE: str(models),
+            STATE_VARIABLE: str(state),
+        },
         influxdb=influxd.url,
         snapshot_interval="100ms",
         timeout="60s",
