@@ -86,6 +86,23 @@ def test_a_trained_series_that_never_comes_is_silent(model: Model, monkeypatch: 
     assert told(found) == [(key[0], "open", False) for key in model.scaling.keys if key != ("printer-1",)]
 
 
+def test_a_series_without_complete_windows_is_not_silent() -> None:
+    lacking = [replace(point, fields={"bed": point.fields["bed"]}) for point in points(0, 200, "printer-2")]
+    with harness() as udf:
+        found = udf.points(sorted(points(0, 200) + lacking, key=lambda point: point.time))
+    assert told(found) == []
+
+
+def test_a_model_that_comes_late_finds_no_silence(models: Store, model: Model) -> None:
+    (models.path / "current").unlink()
+    with harness() as udf:
+        found = udf.points(points(0, 200))
+        models.promote(model.version)
+        found += udf.points(points(200, 300))
+    assert told(found) == []
+    assert len(named(found, "score")) >= 8
+
+
 def test_a_point_from_the_future_is_refused_told_once_and_its_series_goes_on() -> None:
     stray = replace(points(5, 6)[0], time=T0 + 10 * 365 * 86_400 * SECOND_NS)
     with harness() as udf:

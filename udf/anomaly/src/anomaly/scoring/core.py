@@ -161,6 +161,10 @@ class ScoringCore:
                 f"{drift.fields['above']:.1%} of the windows anomalous: train again if it is as it should be",
             )
 
+    def has_scored(self, key: Key) -> bool:
+        """Return whether a window of a series was scored."""
+        return self._scorer.last_ns(key) is not None
+
     def forget(self, key: Key, model: Model | None) -> Iterator[Result]:
         """Forget a series.
 

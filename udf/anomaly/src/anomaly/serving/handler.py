@@ -198,22 +198,25 @@ class AnomalyHandler(RowsHandler):
     def _silent(self, model: Model | None, now_ns: int) -> Iterator[Result]:
         """Yield what is to tell of live series without windows."""
         clock_ns = self._assembler.clock_ns
-        if clock_ns is None:
+        if model is None or clock_ns is None:
+            # What came while nothing could be scored is no silence.
+            self._listening_ns = None
             return
         if self._listening_ns is None:
             self._listening_ns = clock_ns
         watermarks = self._watermarks(model, now_ns, clock_ns)
         yield from self._core.silent(model, watermarks, self._feedback.feedback(), listening_ns=self._listening_ns)
 
-    def _watermarks(self, model: Model | None, now_ns: int, clock_ns: int) -> dict[Key, int]:
+    def _watermarks(self, model: Model, now_ns: int, clock_ns: int) -> dict[Key, int]:
         """Return up to when all windows of each live series are known, those included that have not come yet."""
         lateness_ns = self._pipeline.lateness_ns
         known = {}
-        if model is not None and self._is_recent(model, now_ns):
+        if self._is_recent(model, now_ns):
             known = {key: clock_ns - lateness_ns for key in model.scaling.keys if key not in self._forgotten}
         watermarks, live = self._assembler.watermarks() - lateness_ns, self._assembler.live()
         for key, number in self.groups:
-            if number < len(live) and live[number]:
+            # A series all of whose windows lack something is not silent.
+            if number < len(live) and live[number] and self._core.has_scored(key):
                 known[key] = int(watermarks[number])
             else:
                 known.pop(key, None)
