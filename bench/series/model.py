@@ -11,7 +11,7 @@ from anomaly.windows.arrays import Times
 from anomaly.windows.windows import Windows
 from bench.series.load import FIELDS, MEASUREMENT, STEP_NS, TAG
 
-# The model knows so many of the hosts, by so many windows of each; the others begin as hosts that it has not seen.
+# The model knows this many of the hosts, by this many windows of each; the others begin as hosts that it has not seen.
 _HOSTS = 10
 _WINDOWS = 1_500
 

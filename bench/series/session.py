@@ -80,7 +80,7 @@ class Session:
         self._writer.write(body.lines)
 
     def wait_for_scores(self, count: int, patience_s: float) -> None:
-        """Wait for so many scores since the last `sink.take`.
+        """Wait for this many scores since the last `sink.take`.
 
         Raises:
             BenchError: none has come for `patience_s` seconds.

@@ -32,7 +32,7 @@ def meeting(company: int) -> Callable[[Pipeline, int], tuple[str, int]]:
     [
         (4, 2, 4, 2, 2),
         (4, 4, 4, 4, 1),
-        # Of three threads two trainings get one each, and the third is left over.
+        # Two trainings get one of three threads each, and the third thread is left over.
         (4, 2, 3, 2, 1),
         (1, 2, 4, 1, 4),
         # There is one thread, so one training follows the other.
