@@ -12,6 +12,8 @@ import numpy as np
 from anomaly.windows.arrays import AnyArray
 
 _LENGTH_BYTES = 8
+# Nothing is scored meanwhile. The library's default takes twice as long, for 6 % fewer bytes.
+_LEVEL = 1
 
 
 def pack(document: Any, arrays: Mapping[str, AnyArray]) -> bytes:
@@ -24,7 +26,7 @@ def pack(document: Any, arrays: Mapping[str, AnyArray]) -> bytes:
     text = json.dumps(document, separators=(",", ":")).encode()
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    return zlib.compress(len(text).to_bytes(_LENGTH_BYTES) + text + buffer.getvalue())
+    return zlib.compress(len(text).to_bytes(_LENGTH_BYTES) + text + buffer.getvalue(), _LEVEL)
 
 
 def unpack(data: bytes) -> tuple[Any, dict[str, AnyArray]]:
