@@ -167,8 +167,7 @@ class HalfSpaceTreesFollowers:
         ready = self._memory["ready"][places, 0] > 0
         if ready.any():
             scores[rows[ready]], parts[rows[ready]] = self._score(places[ready], nodes[ready], x.shape[1])
-        trees = np.arange(nodes.shape[1])[:, None]
-        np.add.at(self._memory["latest"][:, 0], (places[:, None, None], trees * _NODES + nodes), 1)
+        np.add.at(self._memory["latest"].reshape(-1), _flat(places, nodes).ravel(), np.uint8(1))
         np.add.at(self._memory["seen"][:, 0], places, 1)
 
     def _turn(self, places: Ints) -> None:
@@ -181,8 +180,7 @@ class HalfSpaceTreesFollowers:
 
     def _score(self, places: Ints, nodes: Ints, width: int) -> tuple[Floats, Floats]:
         trees = np.arange(nodes.shape[1])[:, None]
-        reference = self._memory["reference"][:, 0]
-        mass = np.maximum(reference[places[:, None, None], trees * _NODES + nodes], _LEAST)
+        mass = np.maximum(self._memory["reference"].reshape(-1).take(_flat(places, nodes)), _LEAST)
         few = mass < _FEW
         depth = np.where(few.any(axis=2), few.argmax(axis=2), _DEPTH)
         deepest = np.take_along_axis(mass, depth[:, :, None], axis=2)[:, :, 0]
@@ -212,6 +210,12 @@ class HalfSpaceTreesFollowers:
 
 def _memory(capacity: int) -> Memory:
     return Memory(_PREFIX, _FIELDS, capacity, 1)
+
+
+def _flat(places: Ints, nodes: Ints) -> Ints:
+    """Return where in the masses of all places nodes are, shape (n, t, depth + 1)."""
+    trees = np.arange(nodes.shape[1])[:, None]
+    return np.asarray(places[:, None, None] * (_TREES * _NODES) + trees * _NODES + nodes)
 
 
 def _earlier(place: Ints) -> Ints:
