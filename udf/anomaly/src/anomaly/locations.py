@@ -3,8 +3,8 @@
 # The directory of all models, and the environment variable that names another one.
 DEFAULT_MODELS = "/var/lib/anomaly/models"
 MODELS_VARIABLE = "ANOMALY_MODELS"
-# The directory of all states, and the environment variable that names another one. There is no default: without the
-# variable, a state lasts as long as its process and Kapacitor's snapshot.
+# The directory of all states, and the environment variable that names another one. Without the variable a state
+# lasts as long as its process and Kapacitor's snapshot.
 STATE_VARIABLE = "ANOMALY_STATE"
 # The measurement of the UDF's own metrics.
 METRICS = "udf"

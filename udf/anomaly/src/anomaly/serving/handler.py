@@ -199,7 +199,7 @@ class AnomalyHandler(RowsHandler):
         """Yield what is to tell of live series without windows."""
         clock_ns = self._assembler.clock_ns
         if model is None or clock_ns is None:
-            # What came while nothing could be scored is no silence.
+            # What came while nothing could be scored was not silent.
             self._listening_ns = None
             return
         if self._listening_ns is None:
