@@ -6,6 +6,7 @@ hosts may run it at the same time: a secret that is there is never replaced.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import string
@@ -70,7 +71,11 @@ def too_open(folder: Path) -> list[tuple[Path, int]]:
     for path in (folder, *sorted(folder.rglob("*"))):
         if path.is_symlink():
             continue
-        mode = path.stat().st_mode & 0o7777
+        try:
+            mode = path.stat().st_mode & 0o7777
+        except FileNotFoundError:
+            # Another host's run has put its draft into place meanwhile.
+            continue
         # As chmod u=rwX,g=,o= has it.
         executable = path.is_dir() or mode & 0o111
         wanted = 0o700 if executable else 0o600
@@ -121,7 +126,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             write(folder, name, generate(length))
         opened = too_open(folder) if folder.is_dir() else []
         for path, mode in opened:
-            path.chmod(mode)
+            with contextlib.suppress(FileNotFoundError):
+                path.chmod(mode)
         return bool(names or opened)
 
     def _value(self, folder: Path, name: str, given: Mapping[str, Any], length: int) -> Any:

@@ -74,6 +74,13 @@ class TestSecrets:
         stack_secrets.write(tmp_path, "one_password", "second")
         assert (tmp_path / "one_password").read_text() == "first\n"
 
+    def test_drafts_of_a_run_at_the_same_time_may_vanish(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read(tmp_path)
+        vanished = tmp_path / ".one_password.4711"
+        found = Path.rglob
+        monkeypatch.setattr(Path, "rglob", lambda self, pattern: [vanished, *found(self, pattern)])
+        assert stack_secrets.too_open(tmp_path) == []
+
     def test_a_dry_run_writes_none_and_goes_on(self, tmp_path: Path) -> None:
         found = self.read(tmp_path / "new", check=True)
         assert found["changed"] is True
