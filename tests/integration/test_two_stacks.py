@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import docker
@@ -79,7 +79,7 @@ def memory(second: Stack) -> Memory:
     write_printers(second, HISTORY_BEGIN, "4h")
     second.play("train").succeeded()
     write_printers(second, HISTORY_END, "10m")
-    wait_for(lambda: len(_scores(second)) >= 2 * 60, "scores of ten minutes", explain=second.logs)
+    wait_for(lambda: _begins(second) >= _windows(HISTORY_END, 10), "scores of ten minutes", explain=second.logs)
     return Memory(_scores(second), second.secrets(), model_files(second), second.subscription_places())
 
 
@@ -97,9 +97,12 @@ def test_verify_passes_with_influxdb_1_8(second: Stack) -> None:
 
 
 def test_data_is_scored_with_influxdb_1_8(memory: Memory) -> None:
-    times = {(row["printer"], row["time"]) for row in memory.scores}
-    assert len(times) == len(memory.scores) == 2 * 60
-    assert min(row["time"] for row in memory.scores) == ns(HISTORY_END) - 10 * 10**9
+    begins = {(str(row["printer"]), int(row["time"])) for row in memory.scores}
+    assert len(begins) == len(memory.scores)
+    # The history's last two windows wait for late points. Whether they close before there is a model depends on the
+    # machine.
+    before = _windows(HISTORY_END - timedelta(seconds=20), 1 / 3)
+    assert begins - before == _windows(HISTORY_END, 10)
 
 
 def test_stacks_share_nothing(stack: Stack, second: Stack, memory: Memory) -> None:
@@ -180,12 +183,11 @@ def test_a_deployment_on_kept_data_goes_on_where_it_ended(second: Stack, memory:
     assert model_files(second) == memory.models
     assert _scores(second) == memory.scores
     assert second.subscription_places() == memory.places
-    # Kapacitor forgot the window that was open when it was removed, and the last one of these minutes stays open.
     begin = HISTORY_END + timedelta(minutes=10)
     write_printers(second, begin, "5m")
-    wait_for(lambda: len(_scores(second)) >= 2 * (60 + 29), "scores of the next minutes", explain=second.logs)
-    new = [row["time"] for row in _scores(second)[len(memory.scores) :]]
-    assert sorted(new) == sorted(2 * [ns(begin) + window * 10 * 10**9 for window in range(29)])
+    wait_for(lambda: _begins(second) >= _windows(begin, 5), "scores of the next minutes", explain=second.logs)
+    new = [(str(row["printer"]), int(row["time"])) for row in _scores(second)[len(memory.scores) :]]
+    assert sorted(new) == sorted(_windows(begin, 5))
 
 
 def test_teardown_with_both_confirmations_removes_the_data_too(second: Stack) -> None:
@@ -198,3 +200,17 @@ def test_teardown_with_both_confirmations_removes_the_data_too(second: Stack) ->
 
 def _scores(stack: Stack) -> list[Row]:
     return read(stack.influx("reader"), "score", "printer")
+
+
+def _begins(stack: Stack) -> set[tuple[str, int]]:
+    """The printer and the begin of each window that has a score."""
+    return {(str(row["printer"]), int(row["time"])) for row in _scores(stack)}
+
+
+def _windows(begin: datetime, minutes: float) -> set[tuple[str, int]]:
+    """The printer and the begin of each window of some minutes, of both printers."""
+    return {
+        (printer, ns(begin) + window * 10 * 10**9)
+        for printer in ("printer-1", "printer-2")
+        for window in range(round(minutes * 6))
+    }
