@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the script calls besides Python and apt.
-TOOLS = """bash cat chmod cp cut date dirname env id mkdir mv rm sha256sum sh tail""".split()
+TOOLS = """bash cat chmod cp cut date dirname env id mkdir mv rm sed sha256sum sh tail""".split()
 REAL = f"{sys.base_prefix}/bin/python3"
 
 
@@ -288,7 +288,16 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
         wheel.writestr("thing-1.dist-info/RECORD", "")
     return "thing-1-py3-none-any.whl"
 """
-BUILD_SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+PYPROJECT = """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+
+[[tool.setuptools.ext-modules]]
+name = "thing.part"
+sources = ["src/thing/part.pyx"]
+"""
 
 
 def test_parts_are_compiled_in_the_work_tree(machine: Machine) -> None:
@@ -299,7 +308,7 @@ def test_parts_are_compiled_in_the_work_tree(machine: Machine) -> None:
     source.parent.mkdir(parents=True)
     source.touch()
     (package / "backend.py").write_text(BACKEND, encoding="utf-8")
-    (package / "pyproject.toml").write_text(BUILD_SYSTEM, encoding="utf-8")
+    (package / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     assert "Compiling" not in machine.bootstrap("tools").stdout
     run = machine.bootstrap("dev")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -321,7 +330,7 @@ def test_a_part_that_is_not_compiled_fails(machine: Machine) -> None:
     source.parent.mkdir(parents=True)
     source.touch()
     (machine.tree / "udf/thing/backend.py").write_text(BACKEND.replace("part.", "other."), encoding="utf-8")
-    (machine.tree / "udf/thing/pyproject.toml").write_text(BUILD_SYSTEM, encoding="utf-8")
+    (machine.tree / "udf/thing/pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     run = machine.bootstrap("dev")
     assert run.returncode != 0
     assert "nothing was compiled" in run.stderr
