@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 # Far longer than anything here takes: what does not come by then does not come.
-WAIT = 120.0
+WAIT = 240.0
 
 
 class Daemon:

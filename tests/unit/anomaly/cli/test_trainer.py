@@ -20,7 +20,7 @@ from tests.unit.anomaly.influxdb_double import InfluxDB, serve
 from tests.unit.anomaly.models.test_store import changed, outdate
 from tests.unit.anomaly.printers import PIPELINE
 
-WAIT = 120.0
+WAIT = 240.0
 
 
 def pipeline(**training: Any) -> Pipeline:
