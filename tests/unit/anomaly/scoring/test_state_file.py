@@ -24,8 +24,7 @@ def state(tmp_path: Path) -> StateFile:
 
 
 def test_a_state_is_read_as_it_was_written(state: StateFile) -> None:
-    written = state.write(HEADER, ARRAYS)
-    assert written.size == state.path.stat().st_size
+    assert state.write(HEADER, ARRAYS) == state.path.stat().st_size
     found = state.read(dataclasses.replace(HEADER, model=None, written_ns=9))
     assert found is not None
     header, arrays = found

@@ -5,13 +5,13 @@ import zlib
 import numpy as np
 import pytest
 
-from anomaly.serving.snapshot import pack, unpack
+from anomaly.serving.snapshot import joined, pack, parted, unpack
 
 
 def test_a_snapshot_is_what_was_packed() -> None:
     arrays = {"a": np.arange(5, dtype=np.int64), "b": np.array([[np.nan, 1.5]]), "none": np.empty(0)}
 
-    document, found = unpack(pack({"key": ["é", None, 1.5]}, arrays))
+    document, found = parted(unpack(pack(joined({"key": ["é", None, 1.5]}, arrays))))
 
     assert document == {"key": ["é", None, 1.5]}
     assert found.keys() == arrays.keys()

@@ -1,6 +1,6 @@
-"""The file in which a pipeline's state outlives its process: open windows, followers, periods and drift, as arrays.
+"""The file in which a pipeline's state outlives its process: open windows, followers, periods and drift.
 
-    <state>/<pipeline>.npz    what the UDF of the pipeline's task wrote last, or what a catch-up wrote for it
+    <state>/<pipeline>.npz    what the UDF of the pipeline's task wrote last
 
 The file is an archive of plain arrays, whose members carry a CRC-32 each; it is never unpickled. A header says for
 which pipeline and rules the state was made, and in which layout. Nothing in it knows the host, so the file may be
@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import tempfile
-import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -45,7 +44,7 @@ class StateHeader:
         layout: the layout of the arrays.
         pipeline: the pipeline's name.
         fingerprint: the fingerprint of the pipeline.
-        rules: the rules by which periods open and close, and windows are cut, as text.
+        rules: the rules by which periods open and close, and windows close, as text.
         model: the version that scored last; None before there was one.
         written_ns: when the state was taken, in nanoseconds since 1970.
     """
@@ -60,8 +59,13 @@ class StateHeader:
     @classmethod
     def of(cls, pipeline: Pipeline, rules: Rules, model: str | None, written_ns: int) -> "StateHeader":
         """Return the header of a state that is taken now."""
-        cut = f"lateness={pipeline.lateness_ns} future={pipeline.future_ns}"
-        return cls(LAYOUT, pipeline.name, pipeline.fingerprint, f"{rules} {cut}", model, written_ns)
+        closing = f"{rules} lateness={pipeline.lateness_ns}"
+        return cls(LAYOUT, pipeline.name, pipeline.fingerprint, closing, model, written_ns)
+
+    @property
+    def made_for(self) -> str:
+        """What two states have in common of which one can be used in place of the other, but for their layout."""
+        return f"{self.pipeline} {self.fingerprint} {self.rules}"
 
     def differences(self, other: "StateHeader") -> list[str]:
         """Return a line for each part of the header that keeps `other` from being used in place of this one."""
@@ -70,19 +74,6 @@ class StateHeader:
             for name in ("layout", "pipeline", "fingerprint", "rules")
             if getattr(self, name) != getattr(other, name)
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What writing a state took.
-
-    Attributes:
-        size: the file's size in bytes.
-        seconds: how long it took.
-    """
-
-    size: int
-    seconds: float
 
 
 class StateFile:
@@ -95,17 +86,19 @@ class StateFile:
     def __init__(self, folder: Path | str, pipeline: str) -> None:
         self.path = Path(folder) / f"{pipeline}{_SUFFIX}"
 
-    def write(self, header: StateHeader, arrays: Mapping[str, AnyArray]) -> Written:
+    def write(self, header: StateHeader, arrays: Mapping[str, AnyArray]) -> int:
         """Replace the file.
 
         Args:
             header: what the state was made for.
             arrays: the state, by name.
 
+        Returns:
+            The file's size in bytes.
+
         Raises:
             StateError: the file cannot be written; the file before it stays.
         """
-        started = time.monotonic()
         text = np.frombuffer(json.dumps(asdict(header)).encode(), dtype=np.uint8)
         members: dict[str, Any] = {_HEADER: text, **arrays}
         temporary: Path | None = None
@@ -125,7 +118,7 @@ class StateFile:
             if temporary is not None:
                 with contextlib.suppress(OSError):
                     temporary.unlink()
-        return Written(size, time.monotonic() - started)
+        return size
 
     def read(self, wanted: StateHeader) -> tuple[StateHeader, dict[str, AnyArray]] | None:
         """Return the state, if it was made for the same pipeline and rules.
@@ -134,7 +127,7 @@ class StateFile:
             wanted: what the state must have been made for; its `model` and `written_ns` do not matter.
 
         Returns:
-            The file's own header and the arrays by name; None where there is no file.
+            The file's own header and the arrays by name; None without a file.
 
         Raises:
             StateError: the file is damaged, cannot be read, or was made for something else.

@@ -9,12 +9,10 @@ Nothing that is not scored is silent. Late points go to the measurement `late`, 
 they belong to; points from the future open a notice; and all of them are counted by reason in the measurement `udf`.
 """
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +31,7 @@ from anomaly.serving.clock_notices import ClockNotices
 from anomaly.serving.feedback_watcher import FeedbackWatcher
 from anomaly.serving.pace import Pace
 from anomaly.serving.shadow import Shadow
-from anomaly.serving.snapshot import is_reference, pack, reference, unpack
+from anomaly.serving.snapshot import is_reference, joined, pack, parted, reference, unpack
 from anomaly.serving.watcher import Watcher
 from anomaly.windows.arrays import AnyArray, Ints, Key
 from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
@@ -52,8 +50,6 @@ _LEAST_IDLE_NS = 5 * _SECOND_NS
 # The points of open windows may take this part of the pipeline's memory.
 _POINTS_SHARE = 0.25
 _FORGET_EVERY = 60.0
-# The name of the document among the arrays of the state's file.
-_DOCUMENT = "document"
 # A state that takes longer is not written when the process ends, which must not take a second.
 _MOST_CLOSING_S = 0.4
 
@@ -67,7 +63,7 @@ class AnomalyHandler(RowsHandler):
         now_ns: the host's clock in nanoseconds since 1970; tests replace it.
     """
 
-    snapshot_version = 4
+    snapshot_version = 5
 
     def __init__(
         self,
@@ -103,7 +99,7 @@ class AnomalyHandler(RowsHandler):
         self._arrived = self.groups.state((), np.int64, 0)
         folder = os.environ.get(STATE_VARIABLE)
         self._state_file = StateFile(folder, pipeline.name) if folder else None
-        # Whether this process is the task's own, and how long its state took to write.
+        # Whether this process is the task's own, and how long its state took to make and to write.
         self._is_live = False
         self._state_seconds = 0.0
         # Series of the model that were forgotten, so that their silence is not told again.
@@ -146,7 +142,7 @@ class AnomalyHandler(RowsHandler):
         self.context.metrics.update({name.replace(" ", "_"): count for name, count in self.events.counts.items()})
 
     def _close_windows(self, now_ns: int, out: PointSink) -> None:
-        """Score the windows whose time has come, series by series."""
+        """Score the windows whose time has come."""
         if not self._assembler.is_due(now_ns):
             return
         closed = self._assembler.close(now_ns)
@@ -279,44 +275,43 @@ class AnomalyHandler(RowsHandler):
 
     def snapshot_key(self) -> str:
         """Name the pipeline and its rules: state fits these, whichever model scores."""
-        pipeline = self._pipeline
-        return f"{pipeline.name} {pipeline.fingerprint} {self._core.rules} {pipeline.lateness_ns}"
+        return StateHeader.of(self._pipeline, self._core.rules, None, self._now_ns()).made_for
 
     def snapshot(self) -> bytes:
         """Return the open windows, periods, followers and drift of all series, or a reference to the file of them."""
-        keys = dict(self.groups)
-        if not keys:
+        if not len(self.groups):
             return b""
-        document, arrays = self._state(keys)
+        started = time.monotonic()
+        state = self._state()
         if self._state_file is None:
-            return pack(document, arrays)
+            return pack(state)
         self._is_live = True
         try:
-            self._write_state(self._state_file, document, arrays)
+            self._write_state(self._state_file, state, started)
         except StateError as error:
             self.events.add("states that were not written", 1, str(error))
-            return pack(document, arrays)
+            return pack(state)
         return reference(self._state_file.path)
 
     def restore(self, data: bytes) -> None:
         """Go on where `snapshot` was taken. Data that does not fit raises; the library then starts cold."""
+        self._is_live = True
         if not is_reference(data):
-            self._restore(*unpack(data))
+            self._restore(unpack(data))
             return
         if self._state_file is None:
             raise ValueError(f"the snapshot refers to a file of the state, and {STATE_VARIABLE} names no folder")
-        self._is_live = True
         found = self._state_file.read(self._header())
         if found is None:
             raise ValueError(f"the file of the state, {self._state_file.path}, is not there")
         header, arrays = found
-        document = json.loads(arrays.pop(_DOCUMENT).tobytes())
-        self._restore(document, arrays)
+        self._restore(arrays)
         taken = datetime.fromtimestamp(header.written_ns / _SECOND_NS, UTC)
         self.context.log(f"pipeline {self._pipeline.name}: goes on from the state of {taken:%Y-%m-%dT%H:%M:%SZ}")
 
-    def _state(self, keys: Mapping[tuple[str, ...], int]) -> tuple[dict[str, Any], dict[str, AnyArray]]:
-        """Return what is remembered of series, by their numbers: a document for JSON, and arrays."""
+    def _state(self) -> dict[str, AnyArray]:
+        """Return what is remembered of all series."""
+        keys = dict(self.groups)
         numbers = np.array(list(keys.values()), dtype=np.intp)
         document = {
             "keys": [list(key) for key in keys],
@@ -324,9 +319,10 @@ class AnomalyHandler(RowsHandler):
             "clock": self._clock_notices.state(),
             "forgotten": [list(key) for key in sorted(self._forgotten)],
         }
-        return document, {**self._assembler.state(numbers), "arrived": self._arrived.values[numbers]}
+        return joined(document, {**self._assembler.state(numbers), "arrived": self._arrived.values[numbers]})
 
-    def _restore(self, document: dict[str, Any], arrays: dict[str, AnyArray]) -> None:
+    def _restore(self, state: Mapping[str, AnyArray]) -> None:
+        document, arrays = parted(state)
         numbers = np.array([self.groups.number(tuple(key)) for key in document["keys"]], dtype=np.intp)
         if not np.array_equal(numbers, np.arange(len(numbers))):
             raise ValueError("the snapshot names a series twice")
@@ -343,21 +339,19 @@ class AnomalyHandler(RowsHandler):
         version = None if model is None else model.version
         return StateHeader.of(self._pipeline, self._core.rules, version, self._now_ns())
 
-    def _write_state(self, file: StateFile, document: dict[str, Any], arrays: dict[str, AnyArray]) -> None:
-        """Replace the file of the state. Raises StateError."""
-        text = np.frombuffer(json.dumps(document, separators=(",", ":")).encode(), dtype=np.uint8)
-        written = file.write(self._header(), {**arrays, _DOCUMENT: text})
-        self._state_seconds = written.seconds
-        self.context.metrics["state_bytes"] = written.size
-        self.context.metrics["state_seconds"] = written.seconds
+    def _write_state(self, file: StateFile, state: Mapping[str, AnyArray], started: float) -> None:
+        """Replace the file of the state, which began to be made at `started`. Raises StateError."""
+        self.context.metrics["state_bytes"] = file.write(self._header(), state)
+        self._state_seconds = time.monotonic() - started
+        self.context.metrics["state_seconds"] = self._state_seconds
 
     def close(self) -> None:
         """Write the state, so that the next process goes on from here, and log the last counts."""
         # A replay of Kapacitor's is neither asked for a snapshot nor given one: it must not touch the task's state.
         if self._state_file is not None and self._is_live and self._state_seconds < _MOST_CLOSING_S:
-            keys = dict(self.groups)
+            started = time.monotonic()
             try:
-                self._write_state(self._state_file, *self._state(keys))
+                self._write_state(self._state_file, self._state(), started)
             except StateError as error:
                 self.context.log(str(error))
         self.events.report()
