@@ -21,7 +21,6 @@ from anomaly.scoring.silence import JointSilence
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
-from kapacitor_udf import Counters
 
 
 class ScoringCore:
@@ -30,14 +29,13 @@ class ScoringCore:
     Args:
         pipeline: the pipeline.
         events: counts the windows, those that are not scored by reason.
-        counters: holds the number of series; None: nobody asks.
     """
 
-    def __init__(self, pipeline: Pipeline, events: EventCounter, counters: Counters | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, events: EventCounter) -> None:
         self._pipeline = pipeline
         self._events = events
         self._noticed: list[tuple[Key, Notice]] = []
-        self._scorer = Scorer(pipeline, events, counters, lambda key, notice: self._noticed.append((key, notice)))
+        self._scorer = Scorer(pipeline, events, lambda key, notice: self._noticed.append((key, notice)))
         self._drift = DriftMonitor(pipeline)
         self._joint = JointSilence(self._scorer.rules.silence_ns)
 
@@ -83,19 +81,20 @@ class ScoringCore:
 
     def _results(self, windows: Iterator[tuple[Key, ScoredWindow]], now_ns: int | None) -> Iterator[Result]:
         """Yield the results of scored windows, and of what was noticed on the way."""
-        window_ns = self._pipeline.window_ns
         old_ns = None if now_ns is None else now_ns - self._pipeline.alerts.age_ns
-        for key, scored in windows:
-            is_history = old_ns is not None and scored.begin_ns + window_ns < old_ns
-            for result in self._of_window(key, scored):
-                if is_history:
-                    result.fields["history"] = True
-                yield result
-        for key, notice in self._noticed:
-            result = notice_result(self._pipeline, key, notice)
-            if old_ns is not None and notice.end_ns + window_ns < old_ns:
+        for known_ns, result in self._known(windows):
+            if old_ns is not None and known_ns < old_ns:
                 result.fields["history"] = True
             yield result
+
+    def _known(self, windows: Iterator[tuple[Key, ScoredWindow]]) -> Iterator[tuple[int, Result]]:
+        """Yield results, each with the end of the window that made it known."""
+        window_ns = self._pipeline.window_ns
+        for key, scored in windows:
+            for result in self._of_window(key, scored):
+                yield scored.begin_ns + window_ns, result
+        for key, notice in self._noticed:
+            yield notice.end_ns + window_ns, notice_result(self._pipeline, key, notice)
         self._noticed.clear()
 
     def _of_window(self, key: Key, scored: ScoredWindow) -> Iterator[Result]:

@@ -61,7 +61,7 @@ class PointRate:
             begin_ns: the windows' begins, shape (n,).
             counts: points in each window and field, shape (n, f).
             trained: the usual number of points in training, shape (f,).
-            is_known: whether training has seen the series; the rate of others is no reason for a notice.
+            is_known: whether training has seen the series; other series open no notice.
 
         Returns:
             The number of points by which each window is measured, shape (n, f); and the notices that opened or closed.
@@ -98,7 +98,7 @@ class PointRate:
         return np.asarray((self._last < _LESS * trained[:, None]) | (self._last > _MORE * trained[:, None]))
 
     def remember(self, counts: Floats) -> None:
-        """Remember the numbers of points, shape (n, f), of windows that are as trained."""
+        """Remember the numbers of points, shape (n, f), of the next n windows."""
         counts = counts[-LAST_WINDOWS:]
         if counts.all():
             kept = len(counts)

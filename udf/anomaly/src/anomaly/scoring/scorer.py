@@ -27,7 +27,7 @@ from anomaly.windows.arrays import Bools, Ints, Key
 from anomaly.windows.completeness import Scorable, scorable_windows
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
-from kapacitor_udf import Counters, Groups
+from kapacitor_udf import Groups
 
 # State of this many series is kept; beyond, the series that has been quiet longest is forgotten.
 _MOST_SERIES = 100_000
@@ -86,7 +86,6 @@ class Scorer:
     Args:
         pipeline: the pipeline.
         events: counts the windows, those that are not scored by reason.
-        counters: holds the number of series; None: nobody asks.
         notice: is told of each notice; None: nobody wants to know.
     """
 
@@ -94,7 +93,6 @@ class Scorer:
         self,
         pipeline: Pipeline,
         events: EventCounter,
-        counters: Counters | None = None,
         notice: Callable[[Key, Notice], None] | None = None,
     ) -> None:
         self._pipeline = pipeline
@@ -105,7 +103,6 @@ class Scorer:
         self._series: Groups[Key, _SeriesState] = Groups(
             lambda: _SeriesState(Tracker(self._rules, pipeline.fields), PointRate(pipeline.fields)),
             most=_MOST_SERIES,
-            counters=counters,
         )
         self._notice = notice
 
