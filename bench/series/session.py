@@ -20,7 +20,6 @@ from daemons.kapacitord import Kapacitord
 from kapacitor_udf import wire_pb2 as wire
 
 ROOT = Path(__file__).resolve().parents[2]
-_POLL_S = 0.01
 # The end of our script's part up to the UDF; what follows writes and alerts, which is not what is measured.
 _UDF = ".spec(specification)"
 
