@@ -27,6 +27,7 @@ from ingest.faults import Schedule
 from ingest.influx import BatchWriter, WriteTarget
 from ingest.points import to_lines
 from ingest.progress import reporter
+from ingest.stack import record_folder
 from ingest.stream import PrinterStream
 from ingest.times import format_duration, format_time
 
@@ -171,8 +172,7 @@ def _summary_path(options: DemoOptions) -> Path:
     """Return the path of the summary that site.yml writes for the inventory."""
     given = options.variables.get("stack_name")
     name = given or inventory_stack_name(ROOT, options.inventory) or DEFAULT_STACK_NAME
-    inventory = options.inventory if options.inventory.is_dir() else options.inventory.parent
-    return ROOT / "build" / inventory.resolve().name / name / "summary.json"
+    return record_folder(options.inventory, ROOT) / name / "summary.json"
 
 
 def _plan(options: DemoOptions, stack: DeployedStack) -> DemoPlan:

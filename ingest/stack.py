@@ -51,9 +51,20 @@ def find_writer(place: Path, root: Path = ROOT) -> Writer:
     return Writer(url, username, root / file if file else None)
 
 
+def record_folder(inventory: Path, root: Path = ROOT) -> Path:
+    """Return the folder of the records of an inventory's stacks, as the default of `stack_record_dir` has it.
+
+    Args:
+        inventory: folder or file.
+        root: the repository.
+    """
+    folder = inventory.parent if inventory.is_file() else inventory
+    return root / "build" / folder.resolve().name
+
+
 def _summary_of(inventory: Path, root: Path) -> Path:
     """Return the only summary of an inventory's stacks."""
-    folder = root / "build" / inventory.resolve().name
+    folder = record_folder(inventory, root)
     summaries = sorted(folder.glob(f"*/{_SUMMARY}"))
     if not summaries:
         raise IngestError(

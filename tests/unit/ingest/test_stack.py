@@ -32,6 +32,15 @@ def test_an_inventory_leads_to_the_port_of_its_stack(tmp_path: Path) -> None:
     assert found == Writer("http://127.0.0.1:18086", "writer", tmp_path / "pw")
 
 
+def test_an_inventorys_file_leads_to_the_stack_of_its_folder(tmp_path: Path) -> None:
+    record(tmp_path)
+    inventory = tmp_path / "local" / "hosts.yml"
+    inventory.parent.mkdir()
+    inventory.touch()
+
+    assert find_writer(inventory, tmp_path).username == "writer"
+
+
 def test_a_summary_can_be_named(tmp_path: Path) -> None:
     path = record(tmp_path, file=None)
     record(tmp_path, name="other", url="http://127.0.0.1:1")
