@@ -1,4 +1,4 @@
-"""Restarts a pipeline's task, and reads its state, over Kapacitor's HTTP API."""
+"""Defines a pipeline's task anew, and reads its state, over Kapacitor's HTTP API."""
 
 import time
 from collections.abc import Callable
@@ -23,14 +23,14 @@ class PipelineTask:
         self._auth = (stack.kapacitor.username, stack.kapacitor.password)
         self._url = self._find(stack)
 
-    def restart(self, while_stopped: Callable[[], None]) -> None:
+    def restart(self, while_removed: Callable[[], None]) -> None:
         """Remove the task, do something, and define the task as it was.
 
         With the task goes its snapshot. Otherwise the UDF would know the windows of an earlier demonstration of the
         same day, and take all points of this one for late.
 
         Args:
-            while_stopped: what to do while there is no task.
+            while_removed: what to do while there is no task.
 
         Raises:
             DemoError: Kapacitor cannot be asked, refused, or the task does not execute in time.
@@ -42,7 +42,7 @@ class PipelineTask:
             definition.pop("script", None)
         self._answer(requests.delete, self._url)
         try:
-            while_stopped()
+            while_removed()
         finally:
             tasks_url = self._url.rpartition("/")[0]
             self._answer(requests.post, tasks_url, json={**definition, "id": self._id, "status": "enabled"})
