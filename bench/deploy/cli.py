@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.command import count_of, make_console, print_error, print_json, write_json
 from bench.deploy.report import REFERENCE, print_report, report
 from bench.deploy.run import ROOT, Run, run_playbook
 from bench.deploy.stack import Stack
@@ -27,35 +28,28 @@ PIPELINE_CHANGES = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 0 when everything was measured, whether or not the target is reached."""
     options = _parser().parse_args(arguments)
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDTH
+    console = make_console(_WIDTH)
     try:
         about = {"machine": machine()}
         with tempfile.TemporaryDirectory(prefix="bench-deploy-") as folder:
             runs = measure(Stack(Path(folder), ROOT / "inventory" / "local"), options.runs, console)
     except BenchError as error:
-        Console(stderr=True).print(f"bench: {error}", style="red", markup=False, highlight=False)
+        print_error(error)
         return 1
     result = report(runs, about)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(options.output, result)
     print_report(console, result)
-    console.print(f"\n{json.dumps(result['rows'])}", soft_wrap=True, markup=False, highlight=False)
+    print_json(console, result["rows"])
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.deploy", description=__doc__)
-    parser.add_argument("--runs", type=_count, default=3, help="runs of each row but the first deployment (3)")
+    parser.add_argument(
+        "--runs", type=count_of("runs"), default=3, help="runs of each row but the first deployment (3)"
+    )
     parser.add_argument("--output", type=Path, default=_OUTPUT, help="where the JSON goes (build/bench-deploy.json)")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs. Fix: 1 or more")
-    return int(text)
 
 
 def measure(stack: Stack, runs: int, console: Console) -> dict[str, list[Run]]:

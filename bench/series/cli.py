@@ -1,7 +1,6 @@
 """python -m bench.series: measure, print the table, write the JSON."""
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.command import count_of, make_console, print_error, print_json, write_json
 from bench.series.measure import Row, measure
 from bench.series.report import print_report, report
 from bench.series.session import ROOT
@@ -25,9 +25,7 @@ _WINDOWS = ("10s", "1m")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 0 when everything was measured, whether or not the targets are reached."""
     options = _parser().parse_args(arguments)
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDTH
+    console = make_console(_WIDTH)
     figures = {}
     try:
         about = {"machine": machine()}
@@ -45,13 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     partial(_say, console, name),
                 )
     except (BenchError, NoBinary) as error:
-        Console(stderr=True).print(f"bench: {error}", style="red", markup=False, highlight=False)
+        print_error(error)
         return 1
     result = report(figures, about)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(options.output, result)
     print_report(console, figures)
-    console.print(f"\n{json.dumps(result['rows'])}", soft_wrap=True, markup=False, highlight=False)
+    print_json(console, result["rows"])
     return 0
 
 
@@ -61,14 +58,8 @@ def _say(console: Console, row: str, what: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.series", description=__doc__)
-    parser.add_argument("--series", type=_count, nargs="+", default=_SERIES, help="numbers of series")
+    parser.add_argument("--series", type=count_of("series"), nargs="+", default=_SERIES, help="numbers of series")
     parser.add_argument("--windows", nargs="+", default=_WINDOWS, help="lengths of windows")
     parser.add_argument("--memory", default="2GiB", help="the pipeline's `memory` (2GiB)")
     parser.add_argument("--output", type=Path, default=_OUTPUT, help="where the JSON goes (build/bench-series.json)")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of series. Fix: 1 or more")
-    return int(text)

@@ -1,7 +1,6 @@
 """python -m bench.udf: measure, print the tables, write the JSON."""
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.command import make_console, print_error, print_json, write_json
 from bench.udf.about import machine
 from bench.udf.errors import BenchError
 from bench.udf.measure import Sampling, measure
@@ -25,14 +25,12 @@ _QUICK = Sampling(turns=1, seconds=0.4, starts=1, latency_seconds=1.0, alone_poi
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 when everything was measured, whether or not the targets are reached."""
     options = _parser().parse_args(arguments)
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDTH
+    console = make_console(_WIDTH)
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
             _run(options, console, Path(scratch))
     except (BenchError, NoBinary) as error:
-        Console(stderr=True).print(f"bench: {error}", style="red", markup=False, highlight=False)
+        print_error(error)
         return 1
     return 0
 
@@ -65,8 +63,6 @@ def _run(options: argparse.Namespace, console: Console, scratch: Path) -> None:
         samples = measure(wanted, kapacitord, tools.environment, sampling, scratch, status.update)
     about = {"machine": on, "versions": versions(tools, kapacitord), "plan": asdict(sampling)}
     result = report(samples, forest, about)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(options.output, result)
     print_report(console, result, {name: row.title for name, row in every.items()})
-    published = {key: result[key] for key in ("rows", "forest_us_per_point")}
-    console.print(f"\n{json.dumps(published)}", soft_wrap=True, markup=False, highlight=False)
+    print_json(console, {key: result[key] for key in ("rows", "forest_us_per_point")})
