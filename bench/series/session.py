@@ -9,7 +9,7 @@ from typing import Self
 
 from anomaly.kapacitor.tickscript import declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
-from anomaly.locations import METRICS, MODELS_VARIABLE
+from anomaly.locations import METRICS, MODELS_VARIABLE, STATE_VARIABLE
 from anomaly.pipeline import Pipeline
 from bench.series.load import Body
 from bench.udf.errors import BenchError
@@ -44,12 +44,19 @@ class Session:
         self._window_ns = pipeline.window_ns
         self.metrics: dict[str, float] = {}
         self.sink = Sink(directory / "sink", time.time_ns, self._delay)
+        state = directory / "state"
+        state.mkdir()
         source = os.pathsep.join(str(ROOT / "udf" / name / "src") for name in ("anomaly", "kapacitor_udf"))
         self._server = Kapacitord(
             kapacitord,
             directory / "kapacitor",
             {"anomaly": [sys.executable, "-m", "anomaly", "udf"], "sink": self.sink.path},
-            environment={"PYTHONPATH": source, MODELS_VARIABLE: str(models), "OPENBLAS_NUM_THREADS": "1"},
+            environment={
+                "PYTHONPATH": source,
+                MODELS_VARIABLE: str(models),
+                STATE_VARIABLE: str(state),
+                "OPENBLAS_NUM_THREADS": "1",
+            },
             timeout="60s",
             log_level="INFO",
         )
