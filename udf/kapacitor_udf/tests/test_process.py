@@ -587,6 +587,17 @@ def test_what_a_stuck_handler_leaves_is_counted_to_the_point(program: Start) -> 
     log = udf.log()
     assert "points_received=100 points_in=24 points_out=24 unhandled=76" in log
     assert "DATA WERE LOST: 76 of 100 points and batches were not handled" in log
+    assert "0 were shed as the handler was too slow, and 76 were left when it ended" in log
+
+
+def test_the_account_does_not_blame_a_slow_handler_alone_for_a_batch_that_was_too_large(program: Start) -> None:
+    udf = program("Batches", "largest_batch=1000")
+    udf.start()
+    udf.send(peer.encode_batch(Batch("cpu", {"host": "a"}, [Point(n, {"a": 1}) for n in range(100)], 7)))
+    assert udf.end() == 0
+    log = udf.log()
+    assert "DATA WERE LOST: 1 of 1 points and batches were not handled" in log
+    assert "1 were shed as the handler was too slow or a batch was too large, and 0 were left when it ended" in log
 
 
 def test_what_comes_while_the_handler_is_made_is_unhandled_at_the_end(program: Start) -> None:

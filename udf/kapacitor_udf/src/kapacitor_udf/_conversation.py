@@ -203,8 +203,9 @@ class Conversation:
         if account.received or always:
             self._log.say(f"{why}: {account.summary()}")
         if account.lost:
+            or_too_large = " or a batch was too large" if account.shed_batches else ""
             self._log.say(
                 f"DATA WERE LOST: {account.lost} of {account.received} points and batches were not handled: "
-                f"{account.shed_points + account.shed_batches} were shed as the handler was too slow, and "
-                f"{account.unhandled} were left when it ended. What this task has written is not complete"
+                f"{account.shed_points + account.shed_batches} were shed as the handler was too slow{or_too_large}, "
+                f"and {account.unhandled} were left when it ended. What this task has written is not complete"
             )
