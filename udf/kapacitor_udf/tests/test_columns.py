@@ -1,6 +1,7 @@
 """Points out of columns: each row is the point that the general path would have made of it."""
 
 import math
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -128,6 +129,16 @@ def test_values_that_are_missing_add_nothing(sink: PointSink) -> None:
     sink.rows(HEAD, [1, 2, 3], columns)
     assert [(each.time, each.fields) for each in points(sink)] == [(1, {"a": 1.0}), (2, {"b": 2, "c": "x"})]
     assert (sink._counters.dropped_points, sink._counters.dropped_fields) == (1, 0)
+
+
+def test_a_long_text_takes_no_room_in_rows_without_it(sink: PointSink) -> None:
+    texts = ["x" * 100_000] + [None] * 999
+    tracemalloc.start()
+    sink.rows(HEAD, range(1000), {"s": texts, "a": 1})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 10_000_000
+    assert sink._counters.points_out == 1000
 
 
 def test_infinite_values_are_left_out_and_counted(sink: PointSink) -> None:

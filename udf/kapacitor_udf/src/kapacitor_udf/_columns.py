@@ -149,7 +149,8 @@ def _cells(name: str, array: npt.NDArray[Any], texts: list[bytes]) -> tuple[_Cel
             return None, 0
         present = np.array([value is not None for value in values])
         if kinds == {str}:
-            cells = np.zeros(len(array), np.uint64)
+            # Room is made for each text that a cell names, so a cell without one must not name the first.
+            cells = np.full(len(array), NO_TEXT, np.uint64)
             for row, text in enumerate(values):
                 if text is not None:
                     cells[row] = len(texts)
