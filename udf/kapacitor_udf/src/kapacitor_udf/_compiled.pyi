@@ -59,7 +59,7 @@ class PointWriter:
         tail: bytes,
         times: npt.NDArray[np.int64],
         cells: npt.NDArray[np.uint64],
-        present: npt.NDArray[np.bool_],
+        present: npt.NDArray[np.uint8],
         texts: list[bytes],
     ) -> tuple[bytes, int]: ...
 
