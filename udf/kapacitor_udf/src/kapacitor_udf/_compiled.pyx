@@ -26,6 +26,8 @@ from libc.string cimport memcmp, memcpy
 from array import array
 from itertools import accumulate
 
+from ._varint import frame
+
 # The bytes that the parts of a point begin with: field number * 8 + wire type.
 cdef enum:
     TIME = 0x08
@@ -72,7 +74,7 @@ cdef enum Rank:
     IS_DOUBLE
     IS_BOOLEAN
 
-# A cell without text, as in `_row_codec`.
+# A cell without text, as in `_columns`.
 cdef uint64_t NONE = 0xFFFFFFFFFFFFFFFF
 
 
@@ -850,7 +852,7 @@ cdef class Entries:
     cdef Py_ssize_t at
 
     def __init__(self, columns):
-        heads = [bytes([KEY]) + encoded(len(name)) + name + bytes([VALUES[tag]]) for tag, name in columns]
+        heads = [bytes([KEY]) + frame(name) + bytes([VALUES[tag]]) for tag, name in columns]
         self.count = len(columns)
         self.heads = b"".join(heads) or b"\0"
         self.ends = array("q", accumulate(map(len, heads), initial=0))
@@ -1037,13 +1039,3 @@ cdef class PointWriter(Entries):
             for column in range(self.count):
                 self.put_entry(column, cells[row, column], texts)
         return self.end(), points
-
-
-cdef bytes encoded(uint64_t number):
-    """A varint."""
-    cdef bytearray out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
