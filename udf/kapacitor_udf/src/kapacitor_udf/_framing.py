@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from ._errors import FramingError
 from ._loops import pass_points, split
-from ._uncompiled import POINT_TAG
+from ._uncompiled import POINT_TAG, positions
 
 LARGEST_MESSAGE = 2**31 - 1
 LONGEST_RUN = 1024
@@ -194,21 +194,11 @@ def one_by_one(frames: bytes) -> Iterator[bytes | Oversized]:
     Args:
         frames: whole frames, as in a `PointRun`.
     """
-    position = 0
-    while position < len(frames):
-        size = shift = 0
-        while True:
-            byte = frames[position]
-            position += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
+    for start, stop in positions(frames):
         try:
-            yield frames[position : position + size]
+            yield frames[start:stop]
         except MemoryError:
-            yield Oversized(size, POINT_TAG, has_no_room=True)
-        position += size
+            yield Oversized(stop - start, POINT_TAG, has_no_room=True)
 
 
 def apart(parts: Iterable[PointRun | bytes | Oversized]) -> Iterator[bytes | Oversized]:

@@ -52,10 +52,15 @@ def split(frames: bytes) -> list[bytes]:
     Returns:
         The messages without their lengths.
     """
-    return [frames[start:stop] for start, stop in _positions(frames)]
+    return [frames[start:stop] for start, stop in positions(frames)]
 
 
-def _positions(frames: bytes) -> Iterator[tuple[int, int]]:
+def positions(frames: bytes) -> Iterator[tuple[int, int]]:
+    """Give where each message of a run begins and ends.
+
+    Args:
+        frames: whole frames.
+    """
     stop = 0
     while stop < len(frames):
         size, start = _length(frames, stop)
@@ -104,7 +109,7 @@ class Scanner:
             stops: gets where each message ends, shape (n,).
             plain: gets whether each message is a plain point, shape (n,).
         """
-        for row, (start, stop) in enumerate(_positions(frames)):
+        for row, (start, stop) in enumerate(positions(frames)):
             starts[row], stops[row], plain[row] = start, stop, False
 
 
@@ -143,7 +148,7 @@ class TagScanner:
             stops: gets where each message ends, shape (n,).
             plain: gets whether each message is a plain point, shape (n,).
         """
-        for row, (start, stop) in enumerate(_positions(frames)):
+        for row, (start, stop) in enumerate(positions(frames)):
             starts[row], stops[row] = start, stop
 
 
