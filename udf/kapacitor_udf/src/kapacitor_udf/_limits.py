@@ -47,7 +47,8 @@ class Limits:
         slow: seconds after which a call of the handler that is still running is told.
         longest_init: seconds that importing and making the handler may take before the process gives up and ends.
         longest_restore: seconds that a call of `restore` may take, likewise.
-        longest_data: seconds that a call of `point`, `points`, `rows`, `add_fields` or `batch` may take, likewise.
+        longest_data: seconds that a call of `point`, `points`, `rows`, `forgotten`, `add_fields` or `batch` may take,
+            likewise.
         longest_snapshot: seconds that a call of `snapshot` may take, likewise.
         longest_tick: seconds that a call of `tick` may take, likewise.
     """
