@@ -105,7 +105,7 @@ class Guard:
         Args:
             error: what it raised.
             what: the name of the method that raised it.
-            counted: whether it is counted.
+            counted: whether the loss of its data is counted; an exception that costs no data always is.
         """
         if isinstance(error, Rejected) and what in _WITH_DATA:
             if counted:

@@ -183,7 +183,7 @@ class Questions:
             guard.log.say(f"the snapshot is not restored, starting cold: {error}")
         except BaseException as error:  # a failed restore would fail the task at every start
             guard.counters.restores_refused += 1
-            guard.failed(error, "restore", counted=False)
+            guard.failed(error, "restore")
             why = f"{type(error).__name__}: {told(error, 1000)}"
             guard.log.say(f"the snapshot is not restored, starting cold: {why}")
             # It may have been half way through: only a new handler is known to be cold.
@@ -195,4 +195,4 @@ class Questions:
             with self._guard.calls.noted("init"):
                 self._guard.handler = self._new_handler()
         except BaseException as error:  # the old one is better than none
-            self._guard.failed(error, "restart after restore", counted=False)
+            self._guard.failed(error, "restart after restore")
