@@ -7,7 +7,6 @@ Two kinds of task, each with a UDF process of its own, never both at once:
   when Kapacitor has counted the last point there.
 """
 
-import random
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,7 +75,7 @@ class Session:
         begin = clock()
         self._server.define(_TASK, f"{_FROM}{self._udf}@sink()")
         self._written = 1
-        self._writer.write(data.line(0, begin, random.Random(0)).encode())  # noqa: S311 - test data
+        self._writer.write(data.line(0, begin, data.values(0)).encode())
         self._wait_for_sink(1)
         (latency,) = self._sink.take()
         if self.row.adds and self.row.adds not in self._sink.fields:
@@ -92,7 +91,7 @@ class Session:
         Returns:
             The points' latencies in milliseconds, and whether the row fell behind; then fewer points were offered.
         """
-        values = random.Random(1)  # noqa: S311 - test data
+        values = data.values(1)
         behind, sent = False, 0
         before = self._written
         begin, step = clock(), 1_000_000_000 // rate
