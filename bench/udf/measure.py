@@ -30,7 +30,7 @@ class Sampling:
     Attributes:
         turns: slices for each number of groups.
         seconds: length of a slice.
-        starts: how often a start, Info and the first score are measured.
+        starts: how often a start, Info, the first score, latency and a UDF alone are measured.
         latency_seconds: length of each measurement of latency, at `rate` points a second.
         rate: points a second.
         alone_points: points that a UDF without a kapacitord gets in each turn.
