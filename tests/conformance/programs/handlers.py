@@ -130,7 +130,7 @@ class HangsInRestore(StreamHandler[PointSink]):
 
 
 class Patient(StreamHandler[PointSink]):
-    """Needs a millisecond for each point, and says how many there were in the end."""
+    """Needs a millisecond for each point."""
 
     def point(self, point: Point, out: PointSink) -> None:
         threading.Event().wait(0.001)
