@@ -13,8 +13,9 @@ from typing import Any, cast
 
 from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import parse
+from anomaly.scoring.notices import CLOCK, RATE, SILENCE, Notice
 from anomaly.scoring.periods import Rules, Tracker, rules
-from anomaly.scoring.results import Fields, Result, period_result, results, series_tags
+from anomaly.scoring.results import Fields, Result, notice_result, period_result, results, series_tags
 from anomaly.scoring.scorer import ScoredWindow
 from anomaly.serving.shadow import SUFFIX
 from anomaly.windows.arrays import Key
@@ -24,9 +25,9 @@ MODEL = cast("Model", SimpleNamespace(version="v1", threshold=lambda severity: s
 
 # What each kind of notice is asked for with, and its text.
 NOTICES = {
-    "silence": ("mute", "all 2 series"),
-    "clock": ("clock", "2 points are ahead of the clock"),
-    "rate": ("rate", "2 points a window, training saw 6"),
+    SILENCE: ("mute", "all 2 series"),
+    CLOCK: ("clock", "2 points are ahead of the clock"),
+    RATE: ("rate", "2 points a window, training saw 6"),
 }
 
 
@@ -72,13 +73,10 @@ class Severe(StreamHandler[PointSink]):
                 yield replace(result, fields=result.fields | history)
         for kind, (name, text) in NOTICES.items():
             if name in fields:
-                yield self._notice(key, begin_ns, kind, "open" if fields[name] else "closed", text, history)
-
-    def _notice(self, key: Key, begin_ns: int, kind: str, state: str, text: str, more: Fields) -> Result:
-        tags = {"pipeline": self._pipeline.name} if kind == "silence" else series_tags(self._pipeline, key)
-        begin_ms = begin_ns // 1_000_000
-        fields: Fields = {"begin_ms": begin_ms, "end_ms": begin_ms + 60_000, "state": state, "text": text, "count": 2}
-        return Result("notice", {**tags, "notice": kind}, begin_ns, fields | more)
+                state = "open" if fields[name] else "closed"
+                notice = Notice(kind, begin_ns, begin_ns + 60_000_000_000, state, text, 2)
+                result = notice_result(self._pipeline, None if kind == SILENCE else key, notice)
+                yield replace(result, fields=result.fields | history)
 
     def _tracker(self, key: Key, suffix: str) -> Tracker:
         return self._trackers.setdefault((key, suffix), Tracker(self._rules, self._pipeline.fields))
