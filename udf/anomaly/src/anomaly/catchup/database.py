@@ -195,17 +195,18 @@ class PipelineDatabase:
 
     def remove_joint_silence(self, begin_ns: int) -> None:
         """Remove the notice that all series are silent since `begin_ns`."""
-        for _ in self._rows(queries.remove_joint_silence(self._pipeline, begin_ns)):
-            """The answer to a deletion is empty, but has to be read."""
+        self._remove(queries.remove_joint_silence(self._pipeline, begin_ns))
 
     def remove_score(self, key: Key, begin_ns: int) -> None:
         """Remove the score of the window of one series that begins at `begin_ns`."""
-        for _ in self._rows(queries.remove_score(self._pipeline, key, begin_ns)):
-            """The answer to a deletion is empty, but has to be read."""
+        self._remove(queries.remove_score(self._pipeline, key, begin_ns))
 
     def remove_period(self, key: Key, begin_ns: int) -> None:
         """Remove the period of one series that begins at `begin_ns`."""
-        for _ in self._rows(queries.remove_period(self._pipeline, key, begin_ns)):
+        self._remove(queries.remove_period(self._pipeline, key, begin_ns))
+
+    def _remove(self, statement: str) -> None:
+        for _ in self._rows(statement):
             """The answer to a deletion is empty, but has to be read."""
 
     def _first_ns(self, query: str) -> int | None:
