@@ -118,7 +118,7 @@ class SeriesRepair:
         self._newest_ns = -1
         self._newest_model: Model | None = None
         # The last answer of `last_period`, and the time that it was asked for.
-        self._told: tuple[int, TimeRange | None] | None = None
+        self._last_answer: tuple[int, TimeRange | None] | None = None
         # The silence that lasts where the replay ends.
         self._lasting: Result | None = None
         self._done = RepairCounts()
@@ -175,12 +175,12 @@ class SeriesRepair:
 
     def _last_period(self, end_ns: int) -> TimeRange | None:
         """Return the last stored period that begins before `end_ns`; ask only if the last answer does not tell it."""
-        if self._told is not None:
-            told_ns, period = self._told
-            if end_ns <= told_ns and (period is None or period.begin_ns < end_ns):
+        if self._last_answer is not None:
+            asked_ns, period = self._last_answer
+            if end_ns <= asked_ns and (period is None or period.begin_ns < end_ns):
                 return period
         period = self._database.last_period(self._order.key, end_ns)
-        self._told = (end_ns, period)
+        self._last_answer = (end_ns, period)
         return period
 
     def _lead_in_ns(self) -> int:
