@@ -6,17 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.feedback_file import feedback_path, read_marks
-from tests.unit.anomaly import printers
-from tests.unit.anomaly.influxdb_double import InfluxDB, serve
+from tests.unit.anomaly.influxdb_double import InfluxDB
 from tests.unit.anomaly.models.test_store import changed, outdate
 from tests.unit.anomaly.printers import PIPELINE
 
@@ -25,14 +22,6 @@ WAIT = 240.0
 
 def pipeline(**training: Any) -> Pipeline:
     return normalize([{**PIPELINE.as_dict(), "training": training}])[0]
-
-
-@pytest.fixture
-def influxdb() -> Iterator[InfluxDB]:
-    history = printers.windows(printers.clean(3, 3000), printers.clean(4, 3000))
-    with serve(InfluxDB(history, dict.fromkeys(printers.FIELDS, "float"))) as database:
-        database.databases.append("anomaly")
-        yield database
 
 
 class Trainer:

@@ -1,7 +1,6 @@
 """One training from request to outcome: what is stored, what is kept, and what is refused."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,11 @@ from anomaly.training.run import (
     TrainingRequest,
     train_pipeline,
 )
-from tests.unit.anomaly import printers
-from tests.unit.anomaly.influxdb_double import InfluxDB, serve
+from tests.unit.anomaly.influxdb_double import InfluxDB
 from tests.unit.anomaly.models.test_store import outdate
 from tests.unit.anomaly.printers import PIPELINE
 
 BEGIN, END = "1970-01-01T00:00:00Z", "1970-01-01T00:50:00Z"
-
-
-@pytest.fixture
-def influxdb() -> Iterator[InfluxDB]:
-    history = printers.windows(printers.clean(3, 3000), printers.clean(4, 3000))
-    with serve(InfluxDB(history, dict.fromkeys(printers.FIELDS, "float"))) as database:
-        database.databases.append("anomaly")
-        yield database
 
 
 class Ear(SilentProgress):
