@@ -101,7 +101,7 @@ class Long:
         limit: the name of its limit.
         most: the limit, in seconds.
         is_hung: whether it has reached the limit.
-        stack: where it is, a line for each frame, the innermost last.
+        stack: where it is, an entry of one or more lines for each frame, the innermost last.
     """
 
     what: str
