@@ -10,6 +10,7 @@ state file.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -214,17 +215,25 @@ class Learnt:
             if not (field.length or field.sparse):
                 taken[name] = self.arrays[name][stored]
                 continue
-            lengths = self.arrays[self.prefix + field.length if field.length else name + _LENGTHS]
-            sizes = lengths.sum(axis=1, dtype=np.intp)
-            ends = np.cumsum(sizes)
-            sizes, ends = sizes[stored], ends[stored]
+            begins, ends = self._bounds[field.name][stored], self._bounds[field.name][stored + 1]
+            sizes = ends - begins
             # Positions of the rows' numbers, one row after the other.
             position = np.arange(sizes.sum()) + np.repeat(ends - np.cumsum(sizes), sizes)
             taken[name] = self.arrays[name][position]
             if field.sparse:
                 taken[name + _PLACES] = self.arrays[name + _PLACES][position]
-                taken[name + _LENGTHS] = lengths[stored]
+                taken[name + _LENGTHS] = self.arrays[name + _LENGTHS][stored]
         return taken
+
+    @cached_property
+    def _bounds(self) -> dict[str, Ints]:
+        """By field, where each stored series' numbers begin and the last one's end; for fields whose lengths differ."""
+        bounds = {}
+        for field in self.fields:
+            if field.stored and (field.length or field.sparse):
+                lengths = self.arrays[self.prefix + (field.length or field.name + _LENGTHS)]
+                bounds[field.name] = np.concatenate([[0], np.cumsum(lengths.sum(axis=1, dtype=np.intp))])
+        return bounds
 
     def kept(self) -> dict[str, AnyArray]:
         """Return all as arrays by name."""
