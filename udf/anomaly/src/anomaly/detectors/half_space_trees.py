@@ -135,25 +135,29 @@ class HalfSpaceTrees:
 
 
 class HalfSpaceTreesFollowers:
-    """The masses of up to `capacity` series."""
+    """The masses of up to `capacity` series.
+
+    Attributes:
+        memory: the masses.
+    """
 
     def __init__(self, trees: HalfSpaceTrees, capacity: int, learnt: Learnt | None) -> None:
         self._trees = trees
         self._learnt = learnt
-        self._memory = _memory(capacity)
+        self.memory = _memory(capacity)
 
     @property
     def bytes_per_series(self) -> int:
         """How many bytes a series takes."""
-        return self._memory.bytes_per_series
+        return self.memory.bytes_per_series
 
     def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         """Score windows; a share is what a feature's cuts isolated more than an even split would have."""
-        self._memory.check(place)
+        self.memory.check(place)
         x = filled(x)
         scores, parts = np.zeros(len(x)), np.zeros(x.shape)
         # A stretch's masses count once it is complete, so the windows of one stretch of each series are scored at once.
-        stretch = (self._memory["seen"][place, 0].astype(np.intp) + _earlier(place)) // _STRETCH
+        stretch = (self.memory["seen"][place, 0].astype(np.intp) + _earlier(place)) // _STRETCH
         order = np.argsort(stretch, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(stretch[order])) + 1) if len(order) else ():
             for begin in range(0, len(rows), _CHUNK):
@@ -164,23 +168,23 @@ class HalfSpaceTreesFollowers:
     def _feed(self, rows: Ints, place: Ints, x: Floats, scores: Floats, parts: Floats) -> None:
         """Score some windows of one stretch of each series, and count them."""
         places, nodes = place[rows], self._trees.nodes(x[rows])
-        ready = self._memory["ready"][places, 0] > 0
+        ready = self.memory["ready"][places, 0] > 0
         if ready.any():
             scores[rows[ready]], parts[rows[ready]] = self._score(places[ready], nodes[ready], x.shape[1])
-        np.add.at(self._memory["latest"].reshape(-1), _flat(places, nodes).ravel(), np.uint8(1))
-        np.add.at(self._memory["seen"][:, 0], places, 1)
+        np.add.at(self.memory["latest"].reshape(-1), _flat(places, nodes).ravel(), np.uint8(1))
+        np.add.at(self.memory["seen"][:, 0], places, 1)
 
     def _turn(self, places: Ints) -> None:
         """Let the masses of complete stretches count."""
-        full = places[self._memory["seen"][places, 0] == _STRETCH]
-        self._memory["reference"][full] = self._memory["latest"][full]
-        self._memory["latest"][full] = 0
-        self._memory["seen"][full] = 0
-        self._memory["ready"][full] = 1
+        full = places[self.memory["seen"][places, 0] == _STRETCH]
+        self.memory["reference"][full] = self.memory["latest"][full]
+        self.memory["latest"][full] = 0
+        self.memory["seen"][full] = 0
+        self.memory["ready"][full] = 1
 
     def _score(self, places: Ints, nodes: Ints, width: int) -> tuple[Floats, Floats]:
         trees = np.arange(nodes.shape[1])[:, None]
-        mass = np.maximum(self._memory["reference"].reshape(-1).take(_flat(places, nodes)), _LEAST)
+        mass = np.maximum(self.memory["reference"].reshape(-1).take(_flat(places, nodes)), _LEAST)
         few = mass < _FEW
         depth = np.where(few.any(axis=2), few.argmax(axis=2), _DEPTH)
         deepest = np.take_along_axis(mass, depth[:, :, None], axis=2)[:, :, 0]
@@ -193,19 +197,19 @@ class HalfSpaceTreesFollowers:
 
     def begin(self, place: Ints, row: Ints) -> None:
         """Begin places where training left rows, as `Followers.begin` says."""
-        self._memory.check(place)
+        self.memory.check(place)
         if self._learnt is None:
-            self._memory.clear(place)
+            self.memory.clear(place)
         else:
-            self._memory.restore(place, self._learnt.of(row))
+            self.memory.restore(place, self._learnt.of(row))
 
     def arrays(self, place: Ints) -> dict[str, AnyArray]:
         """Return the masses of the series at places."""
-        return self._memory.kept(place)
+        return self.memory.kept(place)
 
     def restore(self, place: Ints, arrays: Arrays) -> None:
         """Replace the masses of the series at places, as `Followers.restore` says."""
-        self._memory.restore(place, arrays)
+        self.memory.restore(place, arrays)
 
 
 def _memory(capacity: int) -> Memory:
@@ -242,8 +246,8 @@ def fit(request: FitRequest) -> Fitted:
     margin = np.maximum((high - low) / 2, 1e-9)
     cuts = [_tree(generator, low - margin, high + margin) for _ in range(_TREES)]
     trees = HalfSpaceTrees(np.array([feature for feature, _ in cuts]), np.array([cut for _, cut in cuts]), None)
-    arrays = learn(_PREFIX, history, trees.followers(history.series_count + 1))
-    return Fitted(HalfSpaceTrees(trees.feature, trees.threshold, Learnt.from_arrays(_PREFIX, _FIELDS, arrays)))
+    learnt = learn(history, trees.followers(history.series_count + 1))
+    return Fitted(HalfSpaceTrees(trees.feature, trees.threshold, learnt))
 
 
 def _tree(generator: np.random.Generator, low: Floats, high: Floats) -> tuple[Ints, Floats]:
@@ -272,7 +276,7 @@ def _learnt_from_packed(states: Any) -> Learnt:
                 places, counts = sparse
                 memory[name][row, 0, places] = counts
     rows = np.arange(len(states))
-    return Learnt.from_arrays(_PREFIX, _FIELDS, {f"{_PREFIX}stored": rows, **memory.kept(rows)})
+    return memory.learnt(rows, rows)
 
 
 DECLARATION = Declaration(

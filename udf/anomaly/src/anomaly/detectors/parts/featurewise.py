@@ -148,32 +148,35 @@ class Featurewise:
             for feature, (setting, last, state) in enumerate(zip(settings, last_ns, channels, strict=True)):
                 memory["after_ns"][place, feature] = 0 if last is None else last + 1
                 kind.put(memory, place * len(settings) + feature, setting, state)
-        kept = memory.kept(np.arange(len(rows)))
-        return cls(kind, settings, kind.learnt(settings, {f"{kind.name}_stored": stored, **kept}))
+        return cls(kind, settings, memory.learnt(stored, np.arange(len(rows))))
 
 
 class FeaturewiseFollowers:
-    """The channels of up to `capacity` series, one for each feature."""
+    """The channels of up to `capacity` series, one for each feature.
+
+    Attributes:
+        memory: what the channels remember.
+    """
 
     def __init__(
         self, kind: ChannelKind, settings: Sequence[Setting], capacity: int, learnt: Learnt | None = None
     ) -> None:
-        self._memory = kind.memory(settings, capacity)
-        self._loop = kind.loop(self._memory.flat, list(settings), MEANS * settings[0].window_ns)
+        self.memory = kind.memory(settings, capacity)
+        self._loop = kind.loop(self.memory.flat, list(settings), MEANS * settings[0].window_ns)
         self._features = len(settings)
         self._learnt = learnt
 
     @property
     def bytes_per_series(self) -> int:
         """How many bytes a series takes."""
-        return self._memory.bytes_per_series
+        return self.memory.bytes_per_series
 
     def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         """Score windows; a share is the feature's part in the sum of all features' scores."""
         if x.shape[1] != self._features:
             raise ValueError(f"{x.shape[1]} features instead of {self._features}")
         place, begin_ns, x = windows(place, begin_ns, x)
-        self._memory.check(place)
+        self.memory.check(place)
         scores = np.zeros(x.shape)
         self._loop.explain(place, begin_ns, x, scores)
         return scores.max(axis=1), shares(scores)
@@ -181,19 +184,19 @@ class FeaturewiseFollowers:
     def begin(self, place: Ints, row: Ints) -> None:
         """Begin places where training left rows, as `Followers.begin` says."""
         if self._learnt is None:
-            self._memory.check(place)
-            self._memory.clear(place)
+            self.memory.check(place)
+            self.memory.clear(place)
         else:
             self.restore(place, self._learnt.of(row))
 
     def arrays(self, place: Ints) -> dict[str, AnyArray]:
         """Return what the series at places remember."""
-        return self._memory.kept(place)
+        return self.memory.kept(place)
 
     def restore(self, place: Ints, arrays: Arrays) -> None:
         """Replace what the series at places remember, as `Followers.restore` says."""
-        self._memory.restore(place, arrays)
-        self._loop.restored(self._memory.channels(place))
+        self.memory.restore(place, arrays)
+        self._loop.restored(self.memory.channels(place))
 
 
 def declare(description: Description, kind: ChannelKind) -> Declaration:
@@ -217,8 +220,7 @@ def _fit(kind: ChannelKind, request: FitRequest) -> Fitted:
     history = request.history
     sides = history.sides or [0] * history.x.shape[1]
     settings = _settings(history.window_ns, history.season_ns or DAY_NS, sides)
-    arrays = learn(f"{kind.name}_", history, kind.followers(settings, history.series_count + 1))
-    return Fitted(Featurewise(kind, settings, kind.learnt(settings, arrays)))
+    return Fitted(Featurewise(kind, settings, learn(history, kind.followers(settings, history.series_count + 1))))
 
 
 def _settings(window_ns: int, season_ns: int, sides: Sequence[int]) -> list[Setting]:

@@ -1,9 +1,12 @@
 """What followers remember at the end of training."""
 
+from typing import Protocol
+
 import numpy as np
 
 from anomaly.detectors.base import FeatureHistory, Followers
-from anomaly.windows.arrays import AnyArray, Ints
+from anomaly.detectors.parts.memory import Learnt, Memory
+from anomaly.windows.arrays import Ints
 
 # How many windows of each series' end the follower for unseen series has seen in training.
 SHOWN = 2_000
@@ -11,24 +14,30 @@ SHOWN = 2_000
 ENOUGH = 100
 
 
-def learn(prefix: str, history: FeatureHistory, followers: Followers) -> dict[str, AnyArray]:
+class RememberingFollowers(Followers, Protocol):
+    """Followers that keep all that they remember in one memory."""
+
+    @property
+    def memory(self) -> Memory:
+        """What the followers remember."""
+        ...
+
+
+def learn(history: FeatureHistory, followers: RememberingFollowers) -> Learnt:
     """Run followers over a history.
 
     Args:
-        prefix: of the followers' arrays.
         history: s series.
         followers: s + 1 places that have seen nothing.
 
     Returns:
-        What the followers remember, as `anomaly.detectors.parts.memory.Learnt` keeps it: row 0 is a follower that has
-        seen the end of every series, for series that training has not seen; the others are the series' own.
+        What the followers remember: row 0 is a follower that has seen the end of every series, for series that training
+        has not seen; the others are the series' own.
     """
     ends = shown(history)
     followers.explain(np.zeros(len(ends), dtype=np.intp), history.begin_ns[ends], history.x[ends])
     followers.explain(history.series + 1, history.begin_ns, history.x)
-    stored = stored_rows(np.bincount(history.series, minlength=history.series_count))
-    places = np.flatnonzero(np.concatenate([[True], stored[1:] > 0]))
-    return {f"{prefix}stored": stored, **followers.arrays(places)}
+    return taught(history, followers.memory)
 
 
 def shown(history: FeatureHistory) -> Ints:
@@ -39,14 +48,16 @@ def shown(history: FeatureHistory) -> Ints:
     return order[from_end <= SHOWN]
 
 
-def stored_rows(lengths: Ints) -> Ints:
-    """Return which stored series each row begins as, shape (s + 1,); 0 is the follower for unseen series.
+def taught(history: FeatureHistory, memory: Memory) -> Learnt:
+    """Take what followers remember after a history; series with fewer than `ENOUGH` windows begin as unseen ones.
 
     Args:
-        lengths: how many windows each series has, shape (s,).
+        history: s series.
+        memory: s + 1 places: place 0 has seen the end of every series, and place i + 1 has seen series i.
 
     Returns:
-        Numbers of stored series.
+        What training taught each row.
     """
-    enough = lengths >= ENOUGH
-    return np.concatenate([[0], np.where(enough, np.cumsum(enough), 0)])
+    enough = np.bincount(history.series, minlength=history.series_count) >= ENOUGH
+    stored = np.concatenate([[0], np.where(enough, np.cumsum(enough), 0)])
+    return memory.learnt(stored, np.flatnonzero(np.concatenate([[True], enough])))

@@ -125,6 +125,18 @@ class Memory:
                 arrays[name] = whole
         return arrays
 
+    def learnt(self, stored: Ints, place: Ints) -> "Learnt":
+        """Return what the series at places remember as what training taught.
+
+        Args:
+            stored: which of the places each row begins as, shape (s + 1,), indices of `place`.
+            place: the places.
+
+        Returns:
+            What training taught each row.
+        """
+        return Learnt(self._prefix, self._fields, stored, self.kept(place))
+
     def _leading(self, field: Field, lengths: AnyArray) -> Bools:
         return np.asarray(np.arange(field.width) < lengths.astype(np.intp)[:, :, None])
 

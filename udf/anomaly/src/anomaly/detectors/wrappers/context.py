@@ -419,12 +419,8 @@ def learnt(columns: Columns, history: FeatureHistory) -> Learnt:
     """
     pasts = columns.pasts(history.series_count + 1)
     pasts.extend(history.series + 1, history.begin_ns, history.x)
-    return _learnt(columns, pasts.memory, history.series_count + 1)
-
-
-def _learnt(columns: Columns, memory: Memory, count: int) -> Learnt:
-    rows = np.arange(count)
-    return Learnt(_PREFIX, _fields(columns), rows, memory.kept(rows))
+    every = np.arange(history.series_count + 1)
+    return pasts.memory.learnt(every, every)
 
 
 def is_in(arrays: Arrays) -> bool:
@@ -466,4 +462,5 @@ def _learnt_from_packed(columns: Columns, states: Sequence[Any]) -> Learnt:
         memory["kept"][place] = len(rows)
         numbers = np.array(rows, dtype=np.float64).ravel()
         memory["rows"][place, 0, memory["rows"].shape[2] - len(numbers) :] = numbers
-    return _learnt(columns, memory, len(states))
+    every = np.arange(len(states))
+    return memory.learnt(every, every)

@@ -13,7 +13,7 @@ import numpy as np
 
 from anomaly.detectors.base import FeatureHistory, Memoryless, filled
 from anomaly.detectors.declaration import Arrays
-from anomaly.detectors.parts.learnt import shown, stored_rows
+from anomaly.detectors.parts.learnt import shown, taught
 from anomaly.detectors.parts.loops import Surprises
 from anomaly.detectors.parts.memory import Learnt, Memory
 from anomaly.detectors.parts.packed import put_surprise, unpacked
@@ -123,10 +123,7 @@ def fit(inner: Memoryless, history: FeatureHistory, scores: Floats) -> RunningTa
     ends = shown(history)
     tails.rank(np.zeros(len(ends), dtype=np.intp), scores[ends])
     tails.rank(history.series + 1, scores)
-    stored = stored_rows(np.bincount(history.series, minlength=history.series_count))
-    places = np.flatnonzero(np.concatenate([[True], stored[1:] > 0]))
-    arrays = {f"{_PREFIX}stored": stored, **tails.memory.kept(places)}
-    return RunningTail(inner, Learnt.from_arrays(_PREFIX, FIELDS, arrays))
+    return RunningTail(inner, taught(history, tails.memory))
 
 
 def load(inner: Callable[[Arrays], Memoryless], arrays: Arrays) -> RunningTail | None:
@@ -152,4 +149,4 @@ def _learnt_from_packed(states: Any) -> Learnt:
     for row, state in enumerate(states):
         put_surprise(memory, row, state)
     rows = np.arange(len(states))
-    return Learnt.from_arrays(_PREFIX, FIELDS, {f"{_PREFIX}stored": rows, **memory.kept(rows)})
+    return memory.learnt(rows, rows)
