@@ -38,7 +38,7 @@ from anomaly.detectors.parts.memory import Field, Learnt, Memory
 from anomaly.detectors.parts.packed import unpacked
 from anomaly.detectors.parts.shares import shares
 from anomaly.pipeline.detectors import Description
-from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
+from anomaly.windows.arrays import AnyArray, Floats, Ints, Times, groups
 
 _TREES = 25
 _DEPTH = 8
@@ -158,8 +158,7 @@ class HalfSpaceTreesFollowers:
         scores, parts = np.zeros(len(x)), np.zeros(x.shape)
         # A stretch's masses count once it is complete, so the windows of one stretch of each series are scored at once.
         stretch = (self.memory["seen"][place, 0].astype(np.intp) + _earlier(place)) // _STRETCH
-        order = np.argsort(stretch, kind="stable")
-        for rows in np.split(order, np.flatnonzero(np.diff(stretch[order])) + 1) if len(order) else ():
+        for rows in groups(stretch):
             for begin in range(0, len(rows), _CHUNK):
                 self._feed(rows[begin : begin + _CHUNK], place, x, scores, parts)
             self._turn(np.unique(place[rows]))

@@ -2,7 +2,7 @@
 
 In the order in which data pass them:
 
-- `arrays`: the names of array types and of a series' key.
+- `arrays`: the names of array types and of a series' key, and how arrays are cut into runs.
 - `point_log`: the raw points of all open windows, as columns.
 - `assembler`: cuts points into windows of event time, and closes each window when its time has come.
 - `aggregates`: the aggregates of the raw points of many windows at once, as InfluxQL computes them.

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.windows.arrays import Bools, Floats, Ints, Times
+from anomaly.windows.arrays import Floats, Ints, Times, changes
 
 # What tells two points of one time apart: a hash of all of a point's tags.
 Identities = NDArray[np.uint64]
@@ -54,31 +54,24 @@ def aggregate_windows(
     if ((window[1:] < window[:-1]) | ((window[1:] == window[:-1]) & (times[1:] < times[:-1]))).any():
         order = np.lexsort((times, window))
         window, times, identities, values = window[order], times[order], identities[order], values[:, order]
-    new_time = _changes(window) | _changes(times)
+    new_time = changes(window, times)
     replaced = 0
     if not new_time.all():
         # Sorting by identity is rare: few pipelines merge series that write at the same nanosecond.
         order = np.lexsort((identities, times, window))
-        new_point = new_time | _changes(identities[order])
+        new_point = new_time | changes(identities[order])
         values = values[:, order]
         if not new_point.all():
             replaced = int(len(window) - np.count_nonzero(new_point))
             values = _last_known(values, np.flatnonzero(new_point))
             window, new_time = window[new_point], new_time[new_point]
-    points = _Points(values, np.flatnonzero(_changes(window)), np.flatnonzero(new_time))
+    points = _Points(values, np.flatnonzero(changes(window)), np.flatnonzero(new_time))
     with np.errstate(all="ignore"):
         columns = np.stack([AGGREGATES[name](points) for name in names], axis=1)
     columns[~np.isfinite(columns)] = np.nan
     fields, features, windows = columns.shape
     flat = columns.reshape(fields * features, windows).T
     return Aggregated(np.ascontiguousarray(flat), np.ascontiguousarray(points.count.T), replaced)
-
-
-def _changes(column: NDArray[np.generic]) -> Bools:
-    """Return which entries differ from the one before, shape (m,); the first one does."""
-    changes = np.ones(len(column), dtype=np.bool_)
-    np.not_equal(column[1:], column[:-1], out=changes[1:])
-    return changes
 
 
 def _last_known(values: Floats, begins: Ints) -> Floats:

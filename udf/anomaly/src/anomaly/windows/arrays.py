@@ -1,4 +1,4 @@
-"""The names of array types and of a series' key, once for the whole package."""
+"""The names of array types and of a series' key, and how arrays are cut into runs, once for the whole package."""
 
 from typing import Any
 
@@ -20,3 +20,18 @@ AnyInts = NDArray[np.signedinteger[Any]]
 
 # A series' tag values, in `group_by`'s order.
 Key = tuple[str, ...]
+
+
+def changes(*columns: AnyArray) -> Bools:
+    """Return which entries differ from the one before in any of some columns, shape (m,); the first one does."""
+    differs = np.ones(len(columns[0]), dtype=np.bool_)
+    np.not_equal(columns[0][1:], columns[0][:-1], out=differs[1:])
+    for column in columns[1:]:
+        differs[1:] |= column[1:] != column[:-1]
+    return differs
+
+
+def groups(labels: AnyArray) -> list[Ints]:
+    """Return the positions of the entries of each label, in their order, by ascending labels."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.flatnonzero(changes(labels[order]))[1:]) if len(order) else []

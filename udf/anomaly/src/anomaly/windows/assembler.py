@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly.windows.aggregates import AGGREGATES, Aggregated, Identities, aggregate_windows
-from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times, changes
 from anomaly.windows.point_log import GONE, PointLog, bytes_per_point, restored
 
 LAYOUT = 1
@@ -329,7 +329,7 @@ class Assembler:
         begins = times - times % self.settings.window_ns
         order = np.lexsort((number, begins))
         number, begins = number[order], begins[order]
-        first = _first_of_runs(number, begins)
+        first = np.flatnonzero(changes(number, begins))
         return Late(number[first], begins[first], np.diff(first, append=len(number)))
 
     def _take(self, number: Ints, times: Times, values: Floats, identities: Identities, now_ns: int | None) -> None:
@@ -362,7 +362,7 @@ class Assembler:
         concerned[number[behind]] = True
         rows = np.flatnonzero(concerned[number])
         rows = rows[np.argsort(number[rows], kind="stable")]
-        begin_of = _first_of_runs(number[rows])
+        begin_of = np.flatnonzero(changes(number[rows]))
         # In a series whose points came in order, only those behind the newest point before can be behind a watermark.
         suspicious = due[rows] <= newest[rows]
         suspicious[1:] |= (np.diff(number[rows]) == 0) & (np.diff(plausible[rows]) < 0)
@@ -422,7 +422,7 @@ class Assembler:
         begins -= begins % window_ns
         order = np.lexsort((number, begins))
         rows, number, begins = rows[order], number[order], begins[order]
-        first = _first_of_runs(number, begins)
+        first = np.flatnonzero(changes(number, begins))
         aggregated = self._aggregated(rows, first)
         windows: Ints = number[first].astype(np.intp)
         begins = begins[first]
@@ -615,14 +615,5 @@ def _refused(number: Ints, times: Times, furthest: np.ufunc) -> Refused:
         return _NONE_REFUSED
     order = np.argsort(number, kind="stable")
     number, times = number[order], times[order]
-    first = _first_of_runs(number)
+    first = np.flatnonzero(changes(number))
     return Refused(number[first], np.diff(first, append=len(number)), furthest.reduceat(times, first))
-
-
-def _first_of_runs(*columns: AnyArray) -> Ints:
-    """Return where any of some columns of equal length, not empty, differs from the entry before; 0 at first."""
-    changes = np.ones(len(columns[0]), dtype=np.bool_)
-    changes[1:] = False
-    for column in columns:
-        changes[1:] |= column[1:] != column[:-1]
-    return np.flatnonzero(changes)

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from anomaly.windows.arrays import Bools, Floats, Ints, Key, Times
+from anomaly.windows.arrays import Bools, Floats, Ints, Key, Times, groups
 from anomaly.windows.series import SeriesWindows
 
 # A detector that remembers sees this many windows before those that it judges; they fill its means and sums.
@@ -41,11 +39,9 @@ class Windows:
 
     def by_series(self) -> Iterator[SeriesWindows]:
         """Yield the windows of each series that has any, in their order."""
-        order = np.argsort(self.series, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(self.series[order])) + 1):
-            if len(part):
-                key = self.keys[self.series[part[0]]]
-                yield SeriesWindows(key, self.begin_ns[part], self.values[part], self.counts[part])
+        for part in groups(self.series):
+            key = self.keys[self.series[part[0]]]
+            yield SeriesWindows(key, self.begin_ns[part], self.values[part], self.counts[part])
 
     def with_lead_in(self, mask: Bools) -> Bools:
         """Extend a mask by the DETECTOR_LEAD_IN_WINDOWS before each window in it, within the same series.

@@ -16,7 +16,7 @@ import numpy as np
 
 from anomaly.detectors.base import LONG_WINDOWS, FeatureHistory, Memoryless, filled
 from anomaly.detectors.declaration import Arrays
-from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times, groups
 
 # Stored models have these names.
 _ROWS = "own_rows"
@@ -90,8 +90,7 @@ class PerSeriesFollowers:
         x, row = filled(x), self._row[place]
         row = np.where(self._has_model[row], row, 0)
         scores, shares = np.empty(len(x)), np.empty(x.shape)
-        order = np.argsort(row, kind="stable")
-        for windows in np.split(order, np.flatnonzero(np.diff(row[order])) + 1) if len(order) else ():
+        for windows in groups(row):
             model = self._models.per_series.get(int(row[windows[0]]), self._models.pooled)
             scores[windows], shares[windows] = model.explain(x[windows])
         return scores, shares
