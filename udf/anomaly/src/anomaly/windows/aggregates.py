@@ -98,12 +98,16 @@ class _Points:
         self.has_unknown = bool(self.unknown.any())
 
     @cached_property
+    def lengths(self) -> Ints:
+        """How many points each window has, shape (n,)."""
+        return np.diff(self.begins, append=self.values.shape[1])
+
+    @cached_property
     def count(self) -> Floats:
         """How many points have the field, shape (f, n)."""
         if self.has_unknown:
             return np.add.reduceat((~self.unknown).astype(np.float64), self.begins, axis=1)
-        lengths = np.diff(self.begins, append=self.values.shape[1]).astype(np.float64)
-        return np.broadcast_to(lengths, (len(self.values), len(lengths)))
+        return np.broadcast_to(self.lengths.astype(np.float64), (len(self.values), len(self.lengths)))
 
     @cached_property
     def sum(self) -> Floats:
@@ -165,8 +169,7 @@ def _spread(points: _Points) -> Floats:
 
 def _stddev(points: _Points) -> Floats:
     # The second sum corrects what rounding the mean costs (Chan, Golub and LeVeque 1983, the corrected two-pass).
-    lengths = np.diff(points.begins, append=points.values.shape[1])
-    deviations = points.values - np.repeat(points.mean, lengths, axis=1)
+    deviations = points.values - np.repeat(points.mean, points.lengths, axis=1)
     centred = _Points(deviations, points.begins, points.time_begins)
     squared = _Points(deviations**2, points.begins, points.time_begins)
     variance = (squared.sum - centred.sum**2 / points.count) / np.where(points.count > 1, points.count - 1, np.nan)
@@ -174,8 +177,7 @@ def _stddev(points: _Points) -> Floats:
 
 
 def _median(points: _Points) -> Floats:
-    lengths = np.diff(points.begins, append=points.values.shape[1])
-    window = np.repeat(np.arange(len(lengths)), lengths)
+    window = np.repeat(np.arange(len(points.lengths)), points.lengths)
     medians = np.full(points.count.shape, np.nan)
     for field, (values, counts) in enumerate(zip(points.values, points.count.astype(np.intp), strict=True)):
         # NaN sorts behind all numbers of its window.
