@@ -388,15 +388,19 @@ class Assembler:
         """Find the oldest open point and the oldest open window that is not held back of some series again."""
         series, window_ns = self._series, self.settings.window_ns
         series.oldest[numbers] = series.regular[numbers] = GONE
-        concerned = np.zeros(len(series), dtype=np.bool_)
-        concerned[numbers] = True
-        rows = np.flatnonzero(concerned[self._log.numbers] & (self._log.times != GONE))
+        rows = self._open_rows(numbers)
         if len(rows):
             number, times = self._log.numbers[rows], self._log.times[rows]
             np.minimum.at(series.oldest, number, times)
             begins = times - times % window_ns
             regular = begins >= series.held[number]
             np.minimum.at(series.regular, number[regular], begins[regular])
+
+    def _open_rows(self, numbers: Ints) -> Ints:
+        """Return the rows of the log that hold open points of some series."""
+        concerned = np.zeros(len(self._series), dtype=np.bool_)
+        concerned[numbers] = True
+        return np.flatnonzero(concerned[self._log.numbers] & (self._log.times != GONE))
 
     def close(self, now_ns: int | None, *, everything: bool = False) -> Closed:
         """Close the windows whose time has come.
@@ -488,9 +492,9 @@ class Assembler:
             return None
         numbers, times = self._log.numbers, self._log.times
         rows = np.flatnonzero((times != GONE) & (times >= bounds[numbers]))
-        excess = len(rows) - int(_KEPT_SHARE * bound)
         if len(rows) <= bound:
             return None
+        excess = len(rows) - int(_KEPT_SHARE * bound)
         number, begins = numbers[rows], times[rows] - times[rows] % self.settings.window_ns
         oldest = np.lexsort((number, begins))[:excess]
         early = np.full(len(self._series), NEVER)
@@ -548,9 +552,7 @@ class Assembler:
         """
         numbers = np.atleast_1d(np.asarray(numbers, dtype=np.intp))
         numbers = numbers[numbers < len(self._series)]
-        concerned = np.zeros(len(self._series), dtype=np.bool_)
-        concerned[numbers] = True
-        rows = np.flatnonzero(concerned[self._log.numbers] & (self._log.times != GONE))
+        rows = self._open_rows(numbers)
         self._log.take(rows)
         self._log.compact()
         self._series.clear(numbers)
