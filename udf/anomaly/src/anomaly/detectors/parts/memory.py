@@ -19,6 +19,8 @@ from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
 _LENGTHS, _PLACES = "_lengths", "_places"
 Compact = Mapping[str, AnyArray]
+# Values beyond it, on either side, are taken to be at it: a float32 reaches a little further.
+_MOST_VALUE = 3e38
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +296,10 @@ def windows(place: Ints, begin_ns: Times, x: Floats) -> tuple[Ints, Times, Float
     return (
         np.array(place, dtype=np.intp, order="C"),
         np.array(begin_ns, dtype=np.int64, order="C"),
-        np.ascontiguousarray(np.clip(x, -_FLOAT32, _FLOAT32), dtype=np.float64),
+        np.ascontiguousarray(within_float32(x), dtype=np.float64),
     )
 
 
-_FLOAT32 = 3e38
+def within_float32(values: Floats) -> Floats:
+    """Return values as far as a float32 reaches; NaN stays."""
+    return np.clip(values, -_MOST_VALUE, _MOST_VALUE)

@@ -13,7 +13,7 @@ import numpy as np
 
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import EVERY, MEANS, MOST_COUNTED, RESIDUALS, Novelties
-from anomaly.detectors.parts.memory import Memory
+from anomaly.detectors.parts.memory import Memory, within_float32
 from anomaly.windows.arrays import AnyArray
 
 _SECOND_NS = 1_000_000_000
@@ -67,7 +67,7 @@ def put_novelty(memory: Memory, channel: int, state: Any, kept_ns: int | None = 
     """
     values, seen_ns, added = state
     novelties = Novelties(memory.flat, 0 if kept_ns is None else kept_ns // _SECOND_NS)
-    rounded = np.clip(np.array(values, dtype=np.float64), -3e38, 3e38).astype(np.float32).tolist()
+    rounded = within_float32(np.array(values, dtype=np.float64)).astype(np.float32).tolist()
     for value, time_ns in zip(rounded, seen_ns, strict=True):
         novelties.add(channel, time_ns // _SECOND_NS, value)
     if kept_ns is not None:
