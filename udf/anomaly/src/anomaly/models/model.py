@@ -135,11 +135,11 @@ class Model:
 
     def usual_points(self, key: Key) -> Floats:
         """Return the usual number of points in a window of a series, for each field, shape (f,)."""
-        return np.asarray(self.scaling.usual[self._rows.get(key, 0)])
+        return np.asarray(self.scaling.usual[self.row(key)])
 
     def features(self, key: Key, values: Floats) -> Floats:
         """Return the features of a series' aggregates, both of shape (n, d)."""
-        return self.scaling.transform(values, self._rows.get(key, 0))
+        return self.scaling.transform(values, self.row(key))
 
     def row(self, key: Key) -> int:
         """Return a series' number in training plus 1, or 0 for a series that training has not seen."""
