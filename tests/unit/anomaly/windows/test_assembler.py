@@ -66,6 +66,13 @@ def write_live(
     return closed
 
 
+def restarted(assembler: Assembler) -> Assembler:
+    """An assembler that goes on from the other one's state."""
+    again = Assembler(assembler.settings)
+    again.restore(assembler.state())
+    return again
+
+
 def test_a_point_beyond_end_and_lateness_closes_a_window() -> None:
     assembler = Assembler(SETTINGS)
 
@@ -333,9 +340,7 @@ def test_a_process_that_hung_closes_no_window_before_its_points_are_read() -> No
 def test_a_restart_in_the_middle_of_a_window_loses_none_of_its_points() -> None:
     assembler = Assembler(SETTINGS)
     write_live(assembler, 0, 6)
-    state = assembler.state()
-    assembler = Assembler(SETTINGS)
-    assembler.restore(state)
+    assembler = restarted(assembler)
 
     assert write_live(assembler, 6, 32) == [(0, 0, 5, 20), (0, 10, 5, 30)]
 
@@ -343,9 +348,7 @@ def test_a_restart_in_the_middle_of_a_window_loses_none_of_its_points() -> None:
 def test_an_outage_does_not_close_the_window_that_was_open_at_once() -> None:
     assembler = Assembler(SETTINGS)
     write_live(assembler, 0, 6)
-    state = assembler.state()
-    assembler = Assembler(SETTINGS)
-    assembler.restore(state)
+    assembler = restarted(assembler)
 
     assert wait(assembler, 600, 640) == [(0, 0, 3, 616)]
 
@@ -502,9 +505,7 @@ def test_streaming_is_batch_whatever_the_order_within_the_lateness_and_the_cuts(
         )
         assert taken.points == len(part)
         if restart:
-            state = assembler.state()
-            assembler = Assembler(wanted)
-            assembler.restore(state)
+            assembler = restarted(assembler)
         closed = assembler.close(None, everything=end == len(arrived))
         for number, begin_ns, values in zip(closed.number, closed.begin_ns, closed.values, strict=True):
             assert windows.setdefault((int(number), int(begin_ns)), values) is values
