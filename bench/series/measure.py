@@ -1,7 +1,8 @@
 """Measures one row: a number of series and a length of windows.
 
-First a day-old stretch is sent as fast as Kapacitor takes it, which tells how many windows a second are sustained. Then
-points are sent as they fall due, which tells how long a score takes, and what the processes need meanwhile.
+First a stretch that ended a day ago is sent as fast as Kapacitor takes it, which tells how many windows a second are
+sustained. Then points are sent as they fall due, which tells how long a score takes, and what the processes need
+meanwhile.
 """
 
 import time
@@ -20,6 +21,8 @@ _PATIENCE_S = 60.0
 # The stretch that is sent at full speed has about this many windows, at least _LEAST of each series.
 _WINDOWS = 20_000
 _LEAST = 3
+# The first and the last window of each series, which are sent as well and not measured.
+_EDGES = 2
 # Live, whole windows of each series.
 _LIVE = 2
 
@@ -83,11 +86,13 @@ def measure(row: Row, memory: str, kapacitord: Path, scratch: Path, say: Callabl
         BenchError: scores do not come.
     """
     pipeline = make_pipeline(row.window, memory)
-    begin_ns = (time.time_ns() - _DAY_NS) // pipeline.window_ns * pipeline.window_ns
+    windows = max(_LEAST, _WINDOWS // row.series)
+    end_ns = (time.time_ns() - _DAY_NS) // pipeline.window_ns * pipeline.window_ns
+    begin_ns = end_ns - (windows + _EDGES) * pipeline.window_ns
     store_model(pipeline, scratch / "models", begin_ns)
     with Session(pipeline, scratch / "models", kapacitord, scratch) as session:
         say("at full speed")
-        windows_per_s, per_processor_s, points_per_s = _at_full_speed(session, pipeline, row.series, begin_ns)
+        windows_per_s, per_processor_s, points_per_s = _at_full_speed(session, pipeline, row.series, begin_ns, windows)
         say("live")
         latencies, udf_busy, kapacitord_busy = _live(session, pipeline, row.series)
         return RowFigures(
@@ -105,12 +110,13 @@ def measure(row: Row, memory: str, kapacitord: Path, scratch: Path, say: Callabl
         )
 
 
-def _at_full_speed(session: Session, pipeline: Pipeline, series: int, begin_ns: int) -> tuple[float, float, float]:
+def _at_full_speed(
+    session: Session, pipeline: Pipeline, series: int, begin_ns: int, windows: int
+) -> tuple[float, float, float]:
     """Return windows a second, windows a processor second, and points a second."""
     window_ns = pipeline.window_ns
-    windows = max(_LEAST, _WINDOWS // series)
     # The first windows make the series; a window ends when a later point of its series arrives.
-    sent = list(bodies(series, begin_ns, begin_ns + (windows + 2) * window_ns))
+    sent = list(bodies(series, begin_ns, begin_ns + (windows + _EDGES) * window_ns))
     first = [body for body in sent if body.due_ns < begin_ns + 2 * window_ns]
     for body in first:
         session.write(body)
@@ -122,8 +128,8 @@ def _at_full_speed(session: Session, pipeline: Pipeline, series: int, begin_ns: 
     taken = time.monotonic() - started
     scored = windows * series
     worked = session.udf_seconds - worked
-    # The last windows end because nothing comes any more.
-    session.wait_for_scores((windows + 2) * series, _PATIENCE_S)
+    # The last windows end because nothing comes any more, for a window and the lateness.
+    session.wait_for_scores((windows + _EDGES) * series, _PATIENCE_S + window_ns / 1e9)
     session.sink.take()
     return scored / taken, scored / worked, sum(body.points for body in sent[len(first) :]) / taken
 
