@@ -138,6 +138,8 @@ def _live(session: Session, pipeline: Pipeline, series: int) -> tuple[list[float
     """Return milliseconds from the ends of windows to their scores, and the shares of a processor that were busy."""
     window_ns = pipeline.window_ns
     begin_ns = (time.time_ns() // window_ns + 1) * window_ns
+    # Up to a window passes before the first point, which is not part of the shares.
+    time.sleep(max(0, begin_ns - time.time_ns()) / 1e9)
     worked = session.udf_seconds, session.kapacitord_seconds
     started = time.monotonic()
     for body in bodies(series, begin_ns, begin_ns + _LIVE * window_ns):
