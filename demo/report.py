@@ -141,6 +141,7 @@ def _outcome(outcome: FaultOutcome) -> dict[str, Any]:
         "strength": fault.strength or None,
         "found": outcome.found,
         "delay_ms": outcome.delay_ms,
+        "coverage": outcome.outcome.coverage,
         "peak_severity": outcome.worst.period.peak_severity if outcome.worst else None,
         "reason": outcome.worst.period.reason if outcome.worst else None,
         "periods": [_period(period) for period in outcome.periods],

@@ -21,8 +21,8 @@ def print_verdict(console: Console, verdict: DemoVerdict) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left")
     for name in ("fault", "printer", "fields", "from", "to"):
         table.add_column(name, no_wrap=True)
-    for name in ("found?", "delay", "severity", "reason"):
-        table.add_column(name, justify="right" if name in ("delay", "severity") else "left", no_wrap=True)
+    for name in ("found?", "covered", "delay", "severity", "reason"):
+        table.add_column(name, justify="right" if name in ("delay", "covered", "severity") else "left", no_wrap=True)
     for outcome in verdict.outcomes:
         fault, worst = outcome.fault, outcome.worst
         table.add_row(
@@ -32,6 +32,7 @@ def print_verdict(console: Console, verdict: DemoVerdict) -> None:
             _short(fault.begin_ms),
             _short(fault.end_ms)[-9:],
             Text("yes", "green") if outcome.found else Text("missed", "bold red"),
+            f"{outcome.outcome.coverage:.0%}" if outcome.found else "",
             "" if outcome.delay_ms is None else format_duration(outcome.delay_ms),
             "" if worst is None or worst.period.reason == NO_DATA else f"{worst.period.peak_severity:.0f}",
             "" if worst is None else worst.period.reason,

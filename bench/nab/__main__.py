@@ -28,7 +28,7 @@ from bench.nab.structure import LEVELS, compare
 
 _COLUMNS = (
     *("detector", "standard", "low FP", "low FN", "held out", "lowest"),
-    *("found", "false", "false per 1,000", "us a point", "state, kB"),
+    *("found", "covered", "false", "false per 1,000", "us a point", "state, kB"),
 )
 
 
@@ -40,7 +40,7 @@ def main() -> int:
     """
     options = _options()
     # Wide enough for the table where nothing says how wide the terminal is.
-    console = Console(width=130)
+    console = Console(width=140)
     try:
         corpus = read_corpus(options.nab)
         published = list(figures(options.nab, corpus))
@@ -116,6 +116,7 @@ def _figures(evaluation: DetectorFigures, runs: Sequence[DetectorRun], points: i
         "levels": evaluation.levels,
         "held_out": dict(zip(("mean", "lowest"), evaluation.held_out, strict=True)),
         "found": standard.found,
+        "coverage": evaluation.coverage,
         "false": standard.false,
         "false_per_1000": 1000 * standard.false / points,
         "microseconds_a_point": 1e6 * sum(each.seconds for each in runs) / points,
@@ -127,7 +128,7 @@ def _cells(figures: dict[str, Any]) -> list[str]:
     return [
         *(f"{figures['scores'][profile]:.1f}" for profile in PROFILES),
         *(f"{score:.1f}" for score in figures["held_out"].values()),
-        *(str(figures[name]) for name in ("found", "false")),
+        *(str(figures["found"]), f"{figures['coverage']:.2f}", str(figures["false"])),
         *(f"{figures['false_per_1000']:.2f}", f"{figures['microseconds_a_point']:.1f}"),
         f"{figures['state_bytes'] / 1000:.0f}",
     ]

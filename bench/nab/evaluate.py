@@ -1,7 +1,8 @@
 """From scores of the whole corpus to the figures of one row.
 
 The figures are those at the best alarm level, and those at the level that the other half of the files would have
-chosen.
+chosen. NAB has no periods, so coverage is the share of the labelled points whose score reaches the standard profile's
+best level.
 """
 
 from collections.abc import Sequence
@@ -28,11 +29,13 @@ class DetectorFigures:
         results: results by profile, each at its best level.
         levels: these levels by profile.
         held_out: the standard score at the level that the other half of the files chose, (mean, lowest).
+        coverage: the share of the labelled points after probation whose score reaches the standard profile's level.
     """
 
     results: dict[str, CorpusScore]
     levels: dict[str, float]
     held_out: tuple[float, float]
+    coverage: float
 
 
 def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy) -> DetectorFigures:
@@ -59,7 +62,27 @@ def evaluate(corpus: Sequence[Series], scores: Sequence[Floats], policy: Policy)
         {name: result for name, (result, _) in best.items()},
         {name: level for name, (_, level) in best.items()},
         held_out(corpus, np.array(gains)),
+        coverage(corpus, scores, best["standard"][1]),
     )
+
+
+def coverage(corpus: Sequence[Series], scores: Sequence[Floats], level: float) -> float:
+    """Compute how much of the labelled anomalies a detector's scores cover, without hold-off and fatigue.
+
+    Args:
+        corpus: all series.
+        scores: the detector's scores of each series, shape (n,) each.
+        level: the score from which on a point is covered.
+
+    Returns:
+        The share of the labelled points after the probationary periods; 0 where there are none.
+    """
+    labelled = [
+        one[series.probation :][series.labels[series.probation :] == 1]
+        for one, series in zip(scores, corpus, strict=True)
+    ]
+    points = np.concatenate(labelled)
+    return float((points >= level).mean()) if len(points) else 0.0
 
 
 def alarm_levels(corpus: Sequence[Series], scores: Sequence[Floats]) -> list[float]:

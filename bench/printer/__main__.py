@@ -36,6 +36,7 @@ class Figures:
         false_per_day: false periods a day of one printer.
         delay_windows: median delay of the faults of kinds in `CERTAIN`, in windows; None where none was found.
         overrun_windows: largest time by which a period ended later than its fault, in windows.
+        coverage: share of the faults' time that the periods that found them cover.
         batch_us: median time to score a window with thousands of others, microseconds.
         single_us: median time to score a window alone, microseconds.
     """
@@ -48,6 +49,7 @@ class Figures:
     false_per_day: float
     delay_windows: float | None
     overrun_windows: float
+    coverage: float
     batch_us: float
     single_us: float
 
@@ -96,6 +98,7 @@ def figures(window_ns: int, outcomes: Sequence[seeds.SeedResult]) -> Figures:
         false_per_day=(false_broken + false_clean) / days,
         delay_windows=KindFigures.of(certain, window_ns).delay_windows,
         overrun_windows=max((label.overrun_ns or 0 for label in labels), default=0) / window_ns,
+        coverage=KindFigures.of(labels, window_ns).coverage or 0.0,
         batch_us=statistics.median(outcome.batch_us for outcome in outcomes),
         single_us=statistics.median(outcome.single_us for outcome in outcomes),
     )
@@ -124,16 +127,18 @@ def show(console: Console, pipeline: Pipeline, measured: Figures, count: int) ->
     """
     table = Table(title=f"{pipeline.detector} on printers, {count} seeds", box=None, title_justify="left")
     table.add_column("fault")
-    for column in ("found", "of", "median delay, windows", "median overrun, windows"):
+    for column in ("found", "of", "median delay, windows", "median overrun, windows", "coverage"):
         table.add_column(column, justify="right")
     for kind, figure in measured.kinds.items():
         medians = ("-" if each is None else f"{each:.1f}" for each in (figure.delay_windows, figure.overrun_windows))
-        table.add_row(kind, str(figure.found), str(figure.labels), *medians)
+        coverage = "-" if figure.coverage is None else f"{figure.coverage:.2f}"
+        table.add_row(kind, str(figure.found), str(figure.labels), *medians, coverage)
     console.print(table)
     console.print(
         f"recall of {', '.join(sorted(CERTAIN))}: {measured.certain_recall:.4f}; their median delay: "
         f"{measured.delay_windows} windows\n"
-        f"periods end at most {measured.overrun_windows:.1f} windows late\n"
+        f"periods end at most {measured.overrun_windows:.1f} windows late, and cover {measured.coverage:.2f} of the "
+        "faults' time\n"
         f"false periods: {measured.false_broken} beside faults, {measured.false_clean} on clean days; "
         f"{measured.false_per_day:.3f} a day of one printer ({measured.days:.0f} days)\n"
         f"microseconds a window: {measured.batch_us:.0f} with others, {measured.single_us:.0f} alone"

@@ -64,8 +64,8 @@ def test_figures_are_over_events() -> None:
     # The last of the first ended one window late, the second ten.
     assert result.overrun_windows == 5.5
     assert {kind: astuple(figures) for kind, figures in result.by_kind().items()} == {
-        "": (2, 1, 1.0, 1.0),
-        "drift": (1, 1, 8.0, 10.0),
+        "": (2, 1, 1.0, 1.0, 0.4),
+        "drift": (1, 1, 8.0, 10.0, 0.6),
     }
 
 
@@ -82,6 +82,32 @@ def test_a_period_that_was_there_before_has_no_delay() -> None:
 
 def test_a_period_that_ends_before_its_label_has_no_overrun() -> None:
     assert judged([Label(100 * W, 110 * W, {})], [found(100, 104)]).overrun_windows == 0
+
+
+@pytest.mark.parametrize(
+    ("periods", "coverage"),
+    [
+        ([], 0.0),
+        ([(100, 110)], 1.0),
+        ([(90, 120)], 1.0),
+        ([(104, 120)], 0.6),
+        # What two periods cover counts once, and what lies between them does not count.
+        ([(90, 102), (101, 104), (108, 120)], 0.6),
+        ([(100, 108), (102, 104)], 0.8),
+        # A period that follows closely finds the label, and covers nothing of it.
+        ([(111, 115)], 0.0),
+    ],
+)
+def test_coverage_is_the_part_of_a_label_inside_of_its_periods(periods: list[tuple[int, int]], coverage: float) -> None:
+    result = judged([Label(100 * W, 110 * W, {})], [found(*each) for each in periods])
+    assert result.outcomes[0].coverage == pytest.approx(coverage)
+    assert result.coverage == pytest.approx(coverage)
+
+
+def test_a_long_label_weighs_as_much_as_its_length_in_the_coverage() -> None:
+    labels = [Label(100 * W, 110 * W, {}), Label(200 * W, 230 * W, {}), Label(300 * W, 310 * W, {})]
+    assert judged(labels, [found(100, 110), found(200, 215)]).coverage == 0.5
+    assert judged([], [found(1, 2)]).coverage is None
 
 
 def test_a_label_means_the_series_of_its_tags() -> None:
@@ -353,9 +379,9 @@ def test_each_series_has_one_lane_however_a_label_names_it() -> None:
 
 
 def test_names_at_the_ends_of_lines_are_apart() -> None:
-    row = dict.fromkeys(("recall", "precision", "f1", "delay_windows", "false_per_day"), 1.0)
+    row = dict.fromkeys(("recall", "precision", "f1", "coverage", "delay_windows", "false_per_day"), 1.0)
     content = {"open": 75.0, "judged": True, "complete": True, "sweep": [{"open": 75.0, **row}, {"open": 95.0, **row}]}
-    places = re.findall(r'class="name \w+" x="[\d.]+" y="([\d.]+)"', chart.by_severity(content))[:3]
+    places = re.findall(r'class="name \w+" x="[\d.]+" y="([\d.]+)"', chart.by_severity(content))[:4]
     ordered = sorted(map(float, places))
     assert all(high - low >= 14 for low, high in pairwise(ordered))
 

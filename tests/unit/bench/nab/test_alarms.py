@@ -6,7 +6,7 @@ import pytest
 from bench.nab.alarms import Policy
 from bench.nab.corpus import Series
 from bench.nab.detect import run
-from bench.nab.evaluate import evaluate, halves
+from bench.nab.evaluate import coverage, evaluate, halves
 from bench.nab.floors import periodic, random
 
 
@@ -53,9 +53,19 @@ def test_a_detector_is_better_than_the_floors() -> None:
     assert evaluation.results["standard"].found == 6
     assert evaluation.results["standard"].score > 90
     assert evaluation.held_out[0] > 90
+    assert 0 < evaluation.coverage <= 1
     chance = evaluate(CORPUS, random(CORPUS, 0), Policy())
     assert chance.results["standard"].score < 50
     assert sum(alarm.sum() for alarm in periodic(CORPUS, 100)) == 6 * 12
+
+
+def test_coverage_is_the_share_of_labelled_points_that_reach_the_level() -> None:
+    scores = [np.zeros(len(series)) for series in CORPUS]
+    assert coverage(CORPUS, scores, 1.0) == 0
+    # Half of the first file's 41 labelled points; what lies outside of the labels does not count.
+    scores[0][770:810] = 2.0
+    assert coverage(CORPUS, scores, 2.0) == pytest.approx(20 / (6 * 41))
+    assert coverage(CORPUS, scores, 2.1) == 0
 
 
 def test_a_score_does_not_depend_on_the_future() -> None:

@@ -80,9 +80,10 @@ def test_missed_targets_are_said() -> None:
     clean = Evaluation((), 4.0, WINDOW_NS)
     good = figures(WINDOW_NS, [seeds.SeedResult(evaluation(True, 1), clean, 10.0, 20.0)])
     assert (good.false_per_day, good.certain_recall, good.delay_windows, good.missed_targets) == (1 / 6, 1.0, 1.0, [])
-    assert good.overrun_windows == 0.0
+    assert (good.overrun_windows, good.coverage) == (0.0, 1.0)
     bad = figures(WINDOW_NS, [seeds.SeedResult(evaluation(False, 2), clean, 10.0, 20.0)])
     assert bad.missed_targets == [
         "recall of offset, sigma, spike, stuck 0.0000 < 1",
         "0.333 false periods a day > 0.2",
     ]
+    assert bad.coverage == 0.0

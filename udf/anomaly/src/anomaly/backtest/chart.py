@@ -92,7 +92,12 @@ def _rows(content: Mapping[str, Any]) -> list[tuple[str, list[_Line]]]:
     return [
         (
             _SHARE,
-            [_Line("recall", "first", "recall"), _Line("precision", "second", "precision"), _Line("F1", "third", "f1")],
+            [
+                _Line("recall", "first", "recall"),
+                _Line("precision", "second", "precision"),
+                _Line("F1", "third", "f1"),
+                _Line("coverage", "fourth", "coverage"),
+            ],
         ),
         ("median delay, windows", [_Line("delay", "first", "delay_windows")]),
         ("periods a day, a series", often),

@@ -11,6 +11,8 @@ Figures count events, not windows:
 - precision: the share of true periods among the true and the false ones; a true period is one that found a label.
 - delay: from a label's begin to the end of the first window that made a period of it known.
 - overrun: from a label's end to the end of the last period that found it.
+- coverage: the share of the labels' time that lies inside of the periods that found them. A long label weighs as much
+  as its length, and a missed one is not covered at all.
 - false periods a day: counted for each series, as severities are.
 """
 
@@ -65,6 +67,21 @@ class LabelOutcome:
         """From the label's end to the last period's end, at least 0; None if no period found the label."""
         ends = [period.period.end_ns for period in self.found]
         return max(max(ends) - self.label.end_ns, 0) if ends else None
+
+    @property
+    def covered_ns(self) -> int:
+        """How long the periods that found the label cover it, in nanoseconds; 0 if no period found it."""
+        covered_ns, until_ns = 0, self.label.begin_ns
+        for period in self.found:
+            end_ns = min(period.period.end_ns, self.label.end_ns)
+            covered_ns += max(end_ns - max(period.period.begin_ns, until_ns), 0)
+            until_ns = max(until_ns, end_ns)
+        return covered_ns
+
+    @property
+    def coverage(self) -> float:
+        """The share of the label's time that the periods that found it cover, from 0 to 1."""
+        return self.covered_ns / (self.label.end_ns - self.label.begin_ns)
 
 
 @dataclass(frozen=True)
@@ -143,6 +160,11 @@ class Evaluation:
         return KindFigures.of(self.outcomes, self.window_ns).overrun_windows
 
     @property
+    def coverage(self) -> float | None:
+        """The share of all labels' time that the periods that found them cover; None without labels."""
+        return _coverage(self.outcomes)
+
+    @property
     def false_per_day(self) -> float | None:
         """False periods a day of one series; None without data."""
         return len(self.false) / self.days if self.days else None
@@ -170,12 +192,14 @@ class KindFigures:
         found: how many of them were found.
         delay_windows: their median delay in windows; None if none was found.
         overrun_windows: their median overrun in windows, likewise.
+        coverage: the share of their time that the periods that found them cover; None without labels.
     """
 
     labels: int
     found: int
     delay_windows: float | None
     overrun_windows: float | None
+    coverage: float | None
 
     @classmethod
     def of(cls, outcomes: Sequence[LabelOutcome], window_ns: int) -> "KindFigures":
@@ -188,7 +212,7 @@ class KindFigures:
         delays = _delays(outcomes)
         overruns = [outcome.overrun_ns for outcome in outcomes if outcome.overrun_ns is not None]
         delay, overrun = (statistics.median(times) / window_ns if times else None for times in (delays, overruns))
-        return cls(len(outcomes), len(delays), delay, overrun)
+        return cls(len(outcomes), len(delays), delay, overrun, _coverage(outcomes))
 
 
 def evaluate(
@@ -241,6 +265,11 @@ def _outcome(label: Label, ordered: Sequence[FoundPeriod], group_by: Sequence[st
     known_ns = min((period.known_ns for period in finding), default=None)
     # A period that was known before the label begins has no delay.
     return LabelOutcome(label, finding, None if known_ns is None else max(known_ns - label.begin_ns, 0))
+
+
+def _coverage(outcomes: Sequence[LabelOutcome]) -> float | None:
+    length_ns = sum(outcome.label.end_ns - outcome.label.begin_ns for outcome in outcomes)
+    return sum(outcome.covered_ns for outcome in outcomes) / length_ns if length_ns else None
 
 
 def _delays(outcomes: Iterable[LabelOutcome]) -> list[int]:

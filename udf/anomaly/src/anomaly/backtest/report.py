@@ -74,6 +74,7 @@ def document(
                 "found": figures.found,
                 "delay_windows": figures.delay_windows,
                 "overrun_windows": figures.overrun_windows,
+                "coverage": figures.coverage,
             }
             for kind, figures in chosen.by_kind().items()
         ],
@@ -113,6 +114,7 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
         "delay_windows": evaluation.delay_windows,
         "delay_seconds": None if evaluation.delay_ns is None else evaluation.delay_ns / 1e9,
         "overrun_windows": evaluation.overrun_windows,
+        "coverage": evaluation.coverage,
     }
 
 
@@ -126,6 +128,7 @@ def _label(outcome: LabelOutcome) -> dict[str, Any]:
         "found": bool(outcome.found),
         "delay_seconds": None if outcome.delay_ns is None else outcome.delay_ns / 1e9,
         "overrun_seconds": None if outcome.overrun_ns is None else outcome.overrun_ns / 1e9,
+        "coverage": outcome.coverage,
         "peak_severity": max((period.period.peak_severity for period in outcome.found), default=None),
         "reasons": sorted({period.period.reason for period in outcome.found}),
     }
@@ -316,6 +319,7 @@ def _by_severity(content: Mapping[str, Any]) -> _Table:
         ("delay, windows", "delay_windows", 1),
         ("delay, s", "delay_seconds", 0),
         ("overrun, windows", "overrun_windows", 1),
+        ("coverage", "coverage", 3),
     ]
     if content["judged"]:
         columns += [("false", "false", 0), ("false a day", "false_per_day", 3)]
@@ -340,7 +344,7 @@ def _by_severity(content: Mapping[str, Any]) -> _Table:
 def _by_kind(content: Mapping[str, Any]) -> _Table:
     return _table(
         "By kind",
-        ("kind", "labels", "found", "delay, windows", "overrun, windows"),
+        ("kind", "labels", "found", "delay, windows", "overrun, windows", "coverage"),
         (
             (
                 row["kind"] or _NOTHING,
@@ -348,6 +352,7 @@ def _by_kind(content: Mapping[str, Any]) -> _Table:
                 str(row["found"]),
                 _number(row["delay_windows"], 1),
                 _number(row["overrun_windows"], 1),
+                _number(row["coverage"], 3),
             )
             for row in content["kinds"]
         ),
@@ -358,7 +363,7 @@ def _by_kind(content: Mapping[str, Any]) -> _Table:
 def _labels(title: str, labels: Iterable[Mapping[str, Any]], found: str, missed: str) -> _Table:
     return _table(
         title,
-        ("from", "to", "kind", "series", "found", "delay, s", "overrun, s", "severity", "reasons"),
+        ("from", "to", "kind", "series", "found", "delay, s", "overrun, s", "coverage", "severity", "reasons"),
         (
             (
                 row["from"],
@@ -368,6 +373,7 @@ def _labels(title: str, labels: Iterable[Mapping[str, Any]], found: str, missed:
                 found if row["found"] else missed,
                 _number(row["delay_seconds"], 0),
                 _number(row["overrun_seconds"], 0),
+                _number(row["coverage"], 3),
                 _number(row["peak_severity"], 0),
                 ", ".join(row["reasons"]) or _NOTHING,
             )
