@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from anomaly.detectors.seasonal import parts
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.pipeline.detectors import descriptions
-from anomaly.pipeline.state import FOLLOWERS, described, most_series, process_bytes, series_bytes
+from anomaly.pipeline.season import season_parts
+from anomaly.pipeline.state import described, most_series, process_bytes, series_bytes
 from tests.unit.anomaly.made_detectors import MADE, made
 from tests.unit.anomaly.pipeline.test_validate import DAY_NS, MINIMAL
 
@@ -30,7 +30,7 @@ def test_each_detector_has_an_estimate(detector: str) -> None:
 
 def test_a_long_season_takes_more() -> None:
     more = series_bytes(one(seasonality="1w")) - series_bytes(one())
-    assert more == 4 * 16 * (parts(7 * DAY_NS) - parts(DAY_NS))
+    assert more == 4 * 16 * (season_parts(7 * DAY_NS) - season_parts(DAY_NS))
     assert series_bytes(one(seasonality="90m")) == series_bytes(one())
 
 
@@ -56,8 +56,8 @@ def test_a_process_needs_its_own_part_and_the_state() -> None:
 def test_an_estimate_is_what_followers_take_or_a_little_more(kind: str) -> None:
     name, _ = MADE[kind]
     taken = made(kind).followers(1).bytes_per_series
-    series, each = FOLLOWERS[name]
+    description = descriptions()[name]
 
-    estimate = series + 2 * each
+    estimate = description.series_bytes + 2 * description.feature_bytes
 
     assert taken <= estimate <= max(2 * taken, 8_192)

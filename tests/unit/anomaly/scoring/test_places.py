@@ -1,11 +1,13 @@
 """Series have places in a model's followers; the one that has been quiet longest makes room."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from anomaly.models.model import Model
+from anomaly.pipeline import normalize
 from anomaly.scoring.places import Places, packed, unpacked
 from anomaly.training.fit import train
 from tests.unit.anomaly import printers
@@ -30,6 +32,19 @@ def test_the_series_that_has_been_quiet_longest_makes_room(model: Model) -> None
     assert [(key,) in places for key in "abc"] == [True, False, True]
     assert feed(places, "b", 4) == feed(Places(model, 1), "b", 4)
     assert [(key,) in places for key in "abc"] == [False, True, True]
+
+
+def test_followers_take_no_more_than_the_memory_of_the_pipeline(model: Model) -> None:
+    most = 8 * 2**20 // model.bytes_per_series
+    (pipeline,) = normalize([{**PIPELINE.as_dict(), "memory": "8MiB"}])
+    places = Places(replace(model, pipeline=pipeline), 10_000)
+    for at in range(most):
+        places.begin((f"{at}",))
+    assert ("0",) in places
+
+    places.begin(("one more",))
+
+    assert [key in places for key in (("0",), ("1",), ("one more",))] == [False, True, True]
 
 
 def test_a_forgotten_series_gives_its_place_to_the_next_new_one(model: Model) -> None:

@@ -14,8 +14,8 @@ from anomaly.detectors.parts.loops import Novelties, Surprises
 from anomaly.detectors.parts.memory import Memory
 from anomaly.detectors.parts.surprise import WARM_UP
 from anomaly.detectors.seasonal import KIND as SEASONAL
-from anomaly.detectors.seasonal import parts
 from anomaly.detectors.slow_gap import KIND as SLOW_GAP
+from anomaly.pipeline.season import season_parts
 
 MINUTE = 60_000_000_000
 DAY = 1440 * MINUTE
@@ -193,7 +193,7 @@ def test_a_season_may_be_the_cycle_of_a_machine(season_ns: int, seen: bool) -> N
 
 def test_a_week_has_its_hours_and_a_short_season_24_parts() -> None:
     hour = 60 * MINUTE
-    assert [parts(season) for season in (90 * MINUTE, DAY, 2 * DAY, 7 * DAY, 70 * DAY)] == [24, 24, 48, 168, 168]
+    assert [season_parts(season) for season in (90 * MINUTE, DAY, 2 * DAY, 7 * DAY, 70 * DAY)] == [24, 24, 48, 168, 168]
     weekly = Channel(SEASONAL, Setting(hour, season_ns=7 * DAY))
     for number in range(168 * 3):
         # From Friday to Sunday all is still.

@@ -9,13 +9,13 @@ from pathlib import Path
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, out, read_pipelines
 from anomaly.detectors.base import LONG_WINDOWS
-from anomaly.detectors.seasonal import parts
 from anomaly.detectors.wrappers.context import column_names
 from anomaly.influxdb.influxql import source, training_query
 from anomaly.influxdb.times import resolve_range, rfc3339
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.pipeline import Alerts, Pipeline
+from anomaly.pipeline.season import season_parts
 from anomaly.pipeline.state import mebibytes, most_series, process_bytes, series_bytes
 from anomaly.severity.rarity import once_in
 
@@ -141,7 +141,7 @@ def _points(pipeline: Pipeline) -> list[str]:
 def _season(pipeline: Pipeline, history_ns: int) -> list[str]:
     if pipeline.seasonality is None:
         return []
-    number = parts(pipeline.season_ns)
+    number = season_parts(pipeline.season_ns)
     lines = [f"seasonality  {pipeline.seasonality}, in {number} parts (UTC): what is usual in each"]
     if history_ns < 2 * pipeline.season_ns:
         less = "the training range holds it less than twice: a new part is compared with the one before"

@@ -206,6 +206,8 @@ DECLARATION = Declaration(
         sees="what its members see: `gap`, `slow_gap`, `seasonal`, and the forest",
         misses="what all its members miss",
         remembers="what its members remember",
+        series_bytes=3_072,
+        feature_bytes=12_288,
         parameters=isolation_forest.DECLARATION.description.parameters,
         seasonal=True,
     ),

@@ -53,6 +53,7 @@ DECLARATION = featurewise.declare(
         sees="values that never were, beyond the range and between the modes",
         misses="a fault that comes again",
         remembers="all values, thinned",
+        feature_bytes=2_048,
     ),
     KIND,
 )

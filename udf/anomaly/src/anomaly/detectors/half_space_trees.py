@@ -285,6 +285,7 @@ DECLARATION = Declaration(
         sees="windows in sparse places, by the last 250; goes along with change",
         misses="small deviations; what lies beyond the range looks like its edge",
         remembers="counts of 250 windows",
+        series_bytes=27_648,
     ),
     fit=fit,
     load=HalfSpaceTrees.from_arrays,

@@ -153,6 +153,8 @@ DECLARATION = Declaration(
         sees="what training has not seen, all features together, again and again",
         misses="slow shifts within the usual range, the usual value at the wrong time; less so with `context`",
         remembers="with a short history how rare its scores are, with context the last 24 windows; else nothing",
+        series_bytes=3_072,
+        feature_bytes=512,
         parameters={
             "trees": {
                 "description": "How many trees the forest has.",

@@ -34,22 +34,17 @@ from anomaly.detectors.parts.loops import RESIDUALS, Seasonals
 from anomaly.detectors.parts.memory import Field
 from anomaly.detectors.parts.packed import put_seasonal
 from anomaly.pipeline.detectors import Description
+from anomaly.pipeline.season import season_parts
 from anomaly.windows.arrays import AnyArray
 
 _HOUR_NS = 3_600_000_000_000
-_LEAST_PARTS, _MOST_PARTS = 24, 168
 # A part's baseline is the mean of a fortnight, and of this many seasons at least; then it follows slowly.
 _FORTNIGHT_NS = 14 * 24 * _HOUR_NS
 _SEASONS = 4
 
 
-def parts(season_ns: int) -> int:
-    """Return into how many parts a season of this length, in nanoseconds, is cut."""
-    return min(max(season_ns // _HOUR_NS, _LEAST_PARTS), _MOST_PARTS)
-
-
 def _fields(setting: Setting) -> tuple[Field, ...]:
-    count = parts(setting.season_ns)
+    count = season_parts(setting.season_ns)
     return (
         # The last residuals, the latest at the end; 0 before the first one after a pause.
         Field("residuals", np.float64, RESIDUALS),
@@ -64,7 +59,7 @@ def _fields(setting: Setting) -> tuple[Field, ...]:
 def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int) -> featurewise.Loop:
     setting = settings[0]
     kept_ns = max(_FORTNIGHT_NS, _SEASONS * setting.season_ns)
-    most = max(1.0, kept_ns / (parts(setting.season_ns) * setting.window_ns))
+    most = max(1.0, kept_ns / (season_parts(setting.season_ns) * setting.window_ns))
     loop: featurewise.Loop = Seasonals(flat, settings, longest_ns, most)
     return loop
 
@@ -77,6 +72,7 @@ DECLARATION = featurewise.declare(
         sees="the usual value at the unusual hour (UTC), or at the wrong time of the pipeline's `seasonality`",
         misses="single windows, and much of the first time that it sees an hour",
         remembers="each hour's mean, of 14 days",
+        feature_bytes=4_096,
         seasonal=True,
     ),
     KIND,

@@ -83,6 +83,7 @@ DECLARATION = featurewise.declare(
         sees="shifts and drifts that no single window shows",
         misses="what is shorter than some windows; is silent for 48 windows after a pause",
         remembers="means of 48 windows, of 17 days or 5,000 windows",
+        feature_bytes=7_168,
     ),
     KIND,
 )

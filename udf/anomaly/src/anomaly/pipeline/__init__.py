@@ -7,6 +7,7 @@ Modules, in the order in which an inventory's entry passes them:
 - `duration`: durations in InfluxQL's notation.
 - `size`: sizes in bytes.
 - `detectors`: what a pipeline may say of its detector.
+- `season`: the parts of a season.
 - `specification`: a pipeline as a value, with its defaults and its fingerprint.
 - `state`: how much memory the state of its series needs.
 - `checks`: rules that JSON Schema cannot express.

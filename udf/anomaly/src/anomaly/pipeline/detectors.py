@@ -27,6 +27,8 @@ class Description:
         sees: which anomalies the detector finds.
         misses: which anomalies it does not find.
         remembers: what its followers keep of a series; empty where they keep nothing.
+        series_bytes: about how many bytes they keep of a series, rounded up, without those for each feature.
+        feature_bytes: about how many bytes they keep of each feature of a series with a season of a day.
         parameters: the JSON Schema of each parameter by its name, with `description`, `type` and `default`.
         seasonal: whether it looks at the pipeline's `seasonality`.
     """
@@ -36,6 +38,8 @@ class Description:
     sees: str
     misses: str
     remembers: str = ""
+    series_bytes: int = 0
+    feature_bytes: int = 0
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seasonal: bool = False
 
@@ -60,6 +64,8 @@ class Description:
             "sees": self.sees,
             "misses": self.misses,
             "remembers": self.remembers,
+            "series_bytes": self.series_bytes,
+            "feature_bytes": self.feature_bytes,
             "parameters": list(self.parameters),
             "seasonal": self.seasonal,
         }

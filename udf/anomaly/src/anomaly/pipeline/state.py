@@ -1,28 +1,16 @@
 """How much memory the state of a pipeline's series needs: estimates for people, and for the limits of containers.
 
 What a detector's followers take exactly, they say themselves (`bytes_per_series`), where there is a model and numpy.
-This is known before, on the controller too. A test compares the two.
+The estimates of its description are known before that, on the controller too. A test compares the two.
 """
 
+from anomaly.pipeline.detectors import descriptions
+from anomaly.pipeline.season import LEAST_PARTS, season_parts
 from anomaly.pipeline.size import format_size
 from anomaly.pipeline.specification import Pipeline
 
-# What the followers of a detector keep of a series: bytes, and bytes for each feature, rounded up. An unknown detector
-# counts as the default one.
-FOLLOWERS = {
-    "ensemble": (3_072, 12_288),
-    "isolation_forest": (3_072, 512),
-    "gap": (0, 2_048),
-    "slow_gap": (0, 7_168),
-    "seasonal": (0, 4_096),
-    "robust_z": (0, 0),
-    "knn": (0, 0),
-    "half_space_trees": (27_648, 0),
-}
 # Detectors that look at the season keep this much more of each feature for a part of a season beyond those of a day.
 _PART_BYTES = 16
-_DAY_PARTS, _MOST_PARTS = 24, 168
-_HOUR_NS = 3_600_000_000_000
 # Open windows, periods, drift and the names of a series: bytes, and bytes for each feature.
 _SERIES = (4_096, 1_024)
 # A UDF's process without the state of its series: Python, numpy and a model.
@@ -36,9 +24,10 @@ def series_bytes(pipeline: Pipeline) -> int:
         pipeline: the pipeline.
     """
     features = len(pipeline.fields) * len(pipeline.aggregate)
-    series, each = FOLLOWERS.get(pipeline.detector, FOLLOWERS["ensemble"])
-    parts = min(max(pipeline.season_ns // _HOUR_NS, _DAY_PARTS), _MOST_PARTS)
-    return _SERIES[0] + series + (_SERIES[1] + each + _PART_BYTES * (parts - _DAY_PARTS)) * features
+    detector = descriptions()[pipeline.detector]
+    more_parts = season_parts(pipeline.season_ns) - LEAST_PARTS if detector.seasonal else 0
+    each = _SERIES[1] + detector.feature_bytes + _PART_BYTES * more_parts
+    return _SERIES[0] + detector.series_bytes + each * features
 
 
 def most_series(pipeline: Pipeline) -> int:

@@ -11,23 +11,20 @@ from anomaly.detectors.base import Follower, Followers
 from anomaly.models.model import Model
 from anomaly.windows.arrays import AnyArray, Key
 
-# Followers may take this many bytes; places that no series has take no memory.
-_MOST_BYTES = 2 * 2**30
-
 
 class Places:
     """The detector on the series of a pipeline. The series that has been quiet longest makes room for a new one.
 
     Args:
         model: the model.
-        most: how many series there may be.
+        most: how many series there may be. There are fewer where the pipeline's `memory` is not enough for them.
     """
 
     def __init__(self, model: Model, most: int) -> None:
         self.version = model.version
         self._model = model
         size = model.bytes_per_series
-        self._capacity = max(1, min(most, _MOST_BYTES // size)) if size else most
+        self._capacity = max(1, min(most, model.pipeline.memory_bytes // size)) if size else most
         self._followers = model.detector.followers(self._capacity)
         self._place: OrderedDict[Key, int] = OrderedDict()
         # Places of forgotten series.
