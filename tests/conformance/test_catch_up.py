@@ -114,7 +114,7 @@ def stream(
         number = (int(run.begin_ns[0]) - stretch.begin_ns) // WINDOW_NS
         while coming and coming[0].last <= number:
             if (over := coming.pop(0)).state != "ran":
-                state = scorer.state() if over.state == "kept" else []
+                state = scorer.state() if over.state == "kept" else {}
                 scorer = Scorer(pipeline, EventCounter("", lambda message: None))
                 scorer.restore(state)
         if any(each.first <= number < each.last and each.printer in (None, *run.key) for each in coming):

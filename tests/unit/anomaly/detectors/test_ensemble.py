@@ -1,7 +1,5 @@
 """The ensemble from training to scores: its levels, and that it goes on after a restart."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -61,7 +59,7 @@ def test_a_restart_goes_on_with_what_was_remembered(model: Model) -> None:
     before = Scorer(PIPELINE, EventCounter("", print))
     verdicts = [scored.verdict for scored in before.feed(model, run.where(first))]
     after = Scorer(PIPELINE, EventCounter("", print))
-    after.restore(json.loads(json.dumps(before.state())))
+    after.restore(before.state())
     verdicts += [scored.verdict for scored in after.feed(model, run.where(~first))]
     np.testing.assert_allclose(
         [verdict.score for verdict in verdicts], [verdict.score for verdict in whole], rtol=0, atol=1e-9
@@ -74,9 +72,9 @@ def test_a_state_that_does_not_fit_is_counted_and_begun_anew(model: Model) -> No
     (run,) = printers.runs(printers.windows(printers.clean(8, 300)))
     scorer, events = Scorer(PIPELINE, EventCounter("", print)), EventCounter("", print)
     list(scorer.feed(model, run))
-    ((key, tracker, rate, version, _, told),) = scorer.state()
+    state = scorer.state()
     again = Scorer(PIPELINE, events)
-    again.restore([[key, tracker, rate, version, [1, 2], told]])
+    again.restore({**state, "followers_memory_gap_after_ns": np.zeros((2, 6), dtype=np.int64)})
     later = printers.runs(printers.windows(printers.clean(8, 300), begin_ns=300 * 10**9))[0]
     assert len(list(again.feed(model, later))) == 30
     assert events.counts["lost memories"] == 1

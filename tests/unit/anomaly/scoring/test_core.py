@@ -1,6 +1,5 @@
 """The scoring core beyond single windows: silence while it lasts, and what it makes of a pipeline."""
 
-import json
 from typing import Any
 
 from anomaly.models.model import Model
@@ -111,7 +110,7 @@ def test_a_told_silence_goes_on_through_a_restart(model: Model) -> None:
     fed(scoring, model, 0, 2)
     silent(scoring, model, 10)
     resumed = core()
-    resumed.restore(json.loads(json.dumps(scoring.state(model))))
+    resumed.restore(scoring.state(model))
 
     assert silent(resumed, model, 12) == []
     assert told(fed(resumed, model, 15, 16, LIVE[:1])) == [

@@ -1,15 +1,17 @@
 """Series have places in a model's followers; the one that has been quiet longest makes room."""
 
-import json
+import io
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from anomaly.models.model import Model
 from anomaly.pipeline import normalize
-from anomaly.scoring.places import Places, packed, unpacked
+from anomaly.scoring.places import Places
 from anomaly.training.fit import train
+from anomaly.windows.arrays import AnyArray, Ints
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.detectors.test_ensemble import PIPELINE
 
@@ -57,25 +59,100 @@ def test_a_forgotten_series_gives_its_place_to_the_next_new_one(model: Model) ->
     assert [(key,) in places for key in "abc"] == [False, True, True]
 
 
-def test_a_follower_is_found_by_its_version(model: Model) -> None:
-    places = Places(model, 2)
-    feed(places, "a", 0)
-    assert places.find(("a",), "v") is not None
-    assert places.find(("a",), "another") is None
-    assert places.find(("b",), "v") is None
+def state_of(places: Places) -> dict[str, AnyArray]:
+    """Return what the file of a state would give back."""
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **places.state())
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as archive:
+        return dict(archive)
 
 
-def test_a_snapshot_holds_what_is_remembered(model: Model) -> None:
-    places, others = Places(model, 2), Places(model, 1)
+def test_a_state_holds_what_is_remembered(model: Model) -> None:
+    places, others = Places(model, 3), Places(model, 3)
     for at in range(60):
         feed(places, "a", at)
-    state = json.loads(json.dumps(packed(places[("a",)].arrays())))
-    others.begin(("a",)).restore(unpacked(state))
-    assert feed(others, "a", 60) == feed(places, "a", 60)
-    assert packed({}) is None
+        feed(places, "b", 2 * at)
+    feed(others, "c", 7)
+
+    others.restore(state_of(places))
+
+    assert [feed(others, key, 120) for key in "ab"] == [feed(places, key, 120) for key in "ab"]
+    assert feed(others, "c", 8) == after(model, 7, 8)
 
 
-@pytest.mark.parametrize("state", [[1, 2], {"a": 1}, {"a": ["<f8", [2], "AAAA"]}, {"a": ["O", [1], "AAAAAAAAAAA="]}])
-def test_a_snapshot_that_does_not_fit_is_refused(state: object) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        unpacked(state)
+def after(model: Model, *windows: int) -> float:
+    places = Places(model, 1)
+    return [feed(places, "c", at) for at in windows][-1]
+
+
+def test_a_state_may_have_more_series_than_are_put_back_at_once(model: Model) -> None:
+    wide = replace(model, pipeline=normalize([{**PIPELINE.as_dict(), "memory": "1GiB"}])[0])
+    places, others = Places(wide, 1_500), Places(wide, 1_500)
+    for at in range(1_100):
+        feed(places, f"{at}", at)
+
+    others.restore(state_of(places))
+
+    for at in (0, 511, 512, 1_023, 1_024, 1_099):
+        assert feed(others, f"{at}", 2_000) == feed(places, f"{at}", 2_000)
+
+
+def test_what_followers_of_another_model_remember_does_not_count(model: Model) -> None:
+    places, others = Places(model, 1), Places(replace(model, version="another"), 1)
+    feed(places, "c", 0)
+
+    others.restore(state_of(places))
+
+    assert ("c",) not in others
+
+
+def test_a_detector_that_remembers_nothing_has_no_state(model: Model) -> None:
+    class Memoryless:
+        bytes_per_series = 0
+
+        def begin(self, place: Ints, row: Ints) -> None:
+            """There is nothing to begin."""
+
+    class Detector:
+        def followers(self, capacity: int) -> Memoryless:
+            return Memoryless()
+
+    places = Places(replace(model, detector=cast(Any, Detector())), 1)
+    places.begin(("a",))
+    assert places.state() == {}
+    places.restore({})
+
+
+def test_a_state_of_more_series_than_there_is_room_for_is_refused(model: Model) -> None:
+    places = Places(model, 2)
+    for at, key in enumerate("ab"):
+        feed(places, key, at)
+    with pytest.raises(ValueError, match="memory has room for 1 series instead of 2"):
+        Places(model, 1).restore(state_of(places))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"memory_gap_after_ns": None},
+        {"memory_gap_after_ns": np.zeros((1, 6), dtype=np.float32)},
+        {"memory_gap_after_ns": np.zeros((2, 6), dtype=np.int64)},
+        {"key_lengths": None},
+        {"key_lengths": np.array([[2]], dtype=np.int32)},
+        {"key_lengths": np.array([[-1]], dtype=np.int32)},
+        {"key_bytes": np.zeros(0, dtype=np.uint8)},
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_and_its_series_begin_anew(
+    model: Model, changes: dict[str, AnyArray | None]
+) -> None:
+    places, others = Places(model, 1), Places(model, 1)
+    for at in range(3):
+        feed(places, "a", at)
+    state = {name: array for name, array in {**places.state(), **changes}.items() if array is not None}
+
+    with pytest.raises((KeyError, ValueError)):
+        others.restore(state)
+
+    assert feed(others, "a", 4) == feed(Places(model, 1), "a", 4)

@@ -11,5 +11,7 @@ In the order in which a window passes them:
 - `notices`: what people should know of the data although it is not an anomaly.
 - `results`: the points that are written.
 - `drift`: whether a series still is as training saw it.
+- `places`: the places of series in a model's followers.
+- `packing`, `state_file`: the parts of a state as arrays, and their file.
 - `events`: counts of what happened to windows and points, by reason.
 """

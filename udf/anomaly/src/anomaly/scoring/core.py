@@ -6,7 +6,6 @@ rather than results, so they call the `Scorer` below it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
@@ -14,13 +13,17 @@ from anomaly.scoring.drift import DriftMonitor
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.notices import Notice
+from anomaly.scoring.packing import Arrays, document, part_of, prefixed, text
 from anomaly.scoring.periods import NO_DATA, Period, Rules
 from anomaly.scoring.results import Result, notice_result, period_result, results
 from anomaly.scoring.scorer import ScoredWindow, Scorer
 from anomaly.scoring.silence import JointSilence
-from anomaly.windows.arrays import Key
+from anomaly.windows.arrays import AnyArray, Key
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
+
+# The parts of a state.
+_SCORER, _DRIFT, _JOINT = "scorer_", "drift_", "joint"
 
 
 class ScoringCore:
@@ -181,13 +184,31 @@ class ScoringCore:
         self._scorer.forget(key)
         self._drift.forget(key)
 
-    def state(self, model: Model | None) -> dict[str, Any] | None:
-        """Return the state of all series for JSON; None before the first window. `model` is the one that scores."""
-        series = self._scorer.state()
-        return {"series": series, "drift": self._drift.state(model), "joint": self._joint.state()} if series else None
+    def state(self, model: Model | None) -> dict[str, AnyArray]:
+        """Return the state of all series as arrays by name; none before the first window.
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken. Raises KeyError, TypeError or ValueError for a state of another pipeline."""
-        self._scorer.restore(state["series"])
-        self._drift.restore(state["drift"])
-        self._joint.restore(state["joint"])
+        Args:
+            model: the model that scores.
+        """
+        series = self._scorer.state()
+        if not series:
+            return {}
+        joint = text(self._joint.state())
+        return {**prefixed(_SCORER, series), **prefixed(_DRIFT, self._drift.state(model)), _JOINT: joint}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go on where `state` was taken.
+
+        Args:
+            arrays: what `state` returned, and perhaps others.
+
+        Raises:
+            KeyError: the state is of another pipeline.
+            TypeError: likewise.
+            ValueError: likewise.
+        """
+        series = part_of(arrays, _SCORER)
+        if series:
+            self._scorer.restore(series)
+            self._drift.restore(part_of(arrays, _DRIFT))
+            self._joint.restore(document(arrays[_JOINT]))

@@ -14,7 +14,7 @@ way. Time counts in windows: a gap is not a change. The features come with the v
 detector saw: a field that scoring masked is unknown here, too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,10 @@ from anomaly.models.features import features
 from anomaly.models.model import Model
 from anomaly.models.reference import BINS, UNKNOWN, Reference, bins
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.packing import Arrays, document, text
 from anomaly.scoring.results import Fields, Result, series_tags
 from anomaly.scoring.scorer import ScoredWindow
-from anomaly.windows.arrays import Bools, Floats, Ints, Key
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key
 from kapacitor_udf import Groups
 
 # Calibration promises one in thousands of windows that reach `periods.close`; one in twenty breaks the promise.
@@ -40,6 +41,8 @@ _AT_A_TIME = 16
 _MOST_SERIES = 100_000
 # Chi squared of n degrees of freedom exceeds this once in a hundred, by Wilson and Hilferty's cube.
 _NORMAL_99 = 2.3263
+# The name of the only part of a state.
+_SERIES = "series"
 # Stands for a number of windows where there are none to divide by.
 _NONE = 1e-9
 
@@ -185,24 +188,34 @@ class DriftMonitor:
         """Forget a series."""
         self._series.discard(key)
 
-    def state(self, model: Model | None) -> dict[str, Any]:
-        """Return the drift of all series for JSON; what waits is counted first, if the model that scores is at hand."""
+    def state(self, model: Model | None) -> dict[str, AnyArray]:
+        """Return the drift of all series as arrays by name; what waits is counted first, if the model is at hand."""
         if model is not None and model.version == self._version:
             for _, series in self._series.items():
                 self._count(series, model)
-        return {
-            "version": self._version,
-            "series": [[list(key), series.slot, *series.fading.state()] for key, series in self._series.items()],
-        }
+        saved = [[list(key), series.slot, *series.fading.state()] for key, series in self._series.items()]
+        return {_SERIES: text([self._version, saved])}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken. Raises KeyError, TypeError or ValueError for a state of other features."""
-        restored: Iterable[tuple[Key, _SeriesDrift]] = [
-            (tuple(key), _SeriesDrift(FadingCounts.from_state(fading, self._d), [], slot))
-            for key, slot, *fading in state["series"]
-        ]
-        self._version = state["version"]
-        self._series.replace(restored)
+    def restore(self, arrays: Arrays) -> None:
+        """Go on where `state` was taken; series that it does not name stay as they are, unless it is of another model.
+
+        Args:
+            arrays: what `state` returned, and perhaps others.
+
+        Raises:
+            KeyError: the state is of other features.
+            TypeError: likewise.
+            ValueError: likewise.
+        """
+        version, saved = document(arrays[_SERIES])
+        restored = {
+            tuple(key): _SeriesDrift(FadingCounts.from_state(fading, self._d), [], slot) for key, slot, *fading in saved
+        }
+        kept: list[tuple[Key, _SeriesDrift]] = []
+        if version == self._version:
+            kept = [(key, series) for key, series in self._series.items() if key not in restored]
+        self._version = version
+        self._series.replace([*kept, *restored.items()])
 
 
 def stability(counts: Floats, windows: Floats | float, reference: Reference) -> Floats:

@@ -1,15 +1,15 @@
-"""The places of series in a model's followers, and what is remembered there as JSON for a snapshot."""
+"""The places of series in a model's followers, and what is remembered there, as arrays for the file of a state."""
 
-from base64 import b64decode, b64encode
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from anomaly.detectors.base import Follower, Followers
 from anomaly.models.model import Model
+from anomaly.scoring.packing import Arrays, document, keys_as_arrays, keys_of, part_of, prefixed, text
 from anomaly.windows.arrays import AnyArray, Key
+
+_VERSION, _MEMORY = "version", "memory_"
 
 
 class Places:
@@ -48,56 +48,62 @@ class Places:
         self._place.move_to_end(key)
         return self._place[key]
 
-    def find(self, key: Key, version: str | None) -> Follower | None:
-        """Return the follower of a series if it has a place and follows by this version of the model."""
-        if version != self.version or key not in self._place:
-            return None
-        return Follower(self._followers, self._place[key])
-
     def begin(self, key: Key) -> Follower:
         """Give a series a place, and begin it where training left the series."""
-        if key not in self._place:
-            if self._free:
-                self._place[key] = self._free.pop()
-            elif len(self._place) == self._capacity:
-                self._place[key] = self._place.popitem(last=False)[1]
-            else:
-                self._place[key] = len(self._place)
+        self._take(key)
         self._followers.begin(np.array([self._place[key]]), np.array([self._model.row(key)]))
         return self[key]
+
+    def _take(self, key: Key) -> None:
+        """Give a series a place if it has none."""
+        if key in self._place:
+            return
+        if self._free:
+            self._place[key] = self._free.pop()
+        elif len(self._place) == self._capacity:
+            self._place[key] = self._place.popitem(last=False)[1]
+        else:
+            self._place[key] = len(self._place)
 
     def forget(self, key: Key) -> None:
         """Take its place from a series, if it has one."""
         if key in self._place:
             self._free.append(self._place.pop(key))
 
+    def state(self) -> dict[str, AnyArray]:
+        """Return what is remembered of all series as arrays by name; none where nothing is remembered."""
+        if not self._place or not self._followers.bytes_per_series:
+            return {}
+        place = np.fromiter(self._place.values(), np.intp, len(self._place))
+        return {
+            _VERSION: text(self.version),
+            **keys_as_arrays(list(self._place)),
+            **prefixed(_MEMORY, self._followers.arrays(place)),
+        }
 
-def packed(arrays: Mapping[str, AnyArray]) -> Any:
-    """Return arrays as JSON; None where there are none."""
-    if not arrays:
-        return None
-    return {
-        name: [array.dtype.str, list(array.shape), b64encode(array.tobytes()).decode()]
-        for name, array in arrays.items()
-    }
+    def restore(self, arrays: Arrays) -> None:
+        """Go on where `state` was taken; what is remembered of series that the arrays do not name stays.
+
+        Args:
+            arrays: what `state` returned. What followers of another model remember does not count.
+
+        Raises:
+            KeyError: an array is missing. The series that the arrays name then begin where training left them.
+            ValueError: the arrays do not fit, or there is no room for so many series. Likewise.
+        """
+        if not arrays or document(arrays[_VERSION]) != self.version:
+            return
+        keys = keys_of(arrays)
+        if len(keys) > self._capacity:
+            raise ValueError(f"the pipeline's memory has room for {self._capacity} series instead of {len(keys)}")
+        for key in keys:
+            self._take(key)
+            self._place.move_to_end(key)
+        place = np.array([self._place[key] for key in keys], dtype=np.intp)
+        self._followers.begin(place, np.array([self._model.row(key) for key in keys], dtype=np.intp))
+        self._followers.restore(place, part_of(arrays, _MEMORY))
 
 
-def unpacked(state: Any) -> dict[str, AnyArray]:
-    """Return the arrays that `packed` made JSON of.
-
-    Args:
-        state: the JSON.
-
-    Returns:
-        Arrays by name.
-
-    Raises:
-        TypeError: the JSON is of another form.
-        ValueError: the JSON is of another form.
-    """
-    if not isinstance(state, dict):
-        raise TypeError(f"{type(state).__name__} instead of arrays by name")
-    arrays = {}
-    for name, (dtype, shape, text) in state.items():
-        arrays[name] = np.frombuffer(b64decode(text, validate=True), dtype=np.dtype(dtype)).reshape(shape)
-    return arrays
+def remembered_series(arrays: Arrays) -> int:
+    """Return of how many series the arrays of `Places.state` say what is remembered."""
+    return len(keys_of(arrays)) if arrays else 0

@@ -20,15 +20,18 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.notices import Notice
+from anomaly.scoring.packing import Arrays, document, part_of, prefixed, text
 from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
-from anomaly.scoring.places import Places, packed, unpacked
+from anomaly.scoring.places import Places, remembered_series
 from anomaly.scoring.rate import PointRate, are_as_trained, scorable_at_rate
-from anomaly.windows.arrays import Bools, Ints, Key
+from anomaly.windows.arrays import AnyArray, Bools, Ints, Key
 from anomaly.windows.completeness import Scorable, scorable_windows
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 from kapacitor_udf import Groups
 
+# The parts of a state: periods and rates, and what followers remember.
+_SERIES, _FOLLOWERS = "series", "followers_"
 # State of this many series is kept; beyond, the series that has been quiet longest is forgotten.
 _MOST_SERIES = 100_000
 
@@ -63,7 +66,6 @@ class _SeriesState:
     Attributes:
         tracker: the series' periods.
         version: the model that the follower belongs to.
-        saved: the follower's state in a snapshot, until the series has a place.
         is_silence_told: whether the silence that lasts was told; during maintenance it is not.
         rate: the numbers of points in the last windows.
     """
@@ -71,13 +73,11 @@ class _SeriesState:
     tracker: Tracker
     rate: PointRate
     version: str | None = None
-    saved: Any = None
     is_silence_told: bool = False
 
-    def state(self, follower: Follower | None) -> list[Any]:
-        """Return the state for JSON, with that of the follower if there is one."""
-        saved = self.saved if follower is None else packed(follower.arrays())
-        return [self.tracker.state(), self.rate.state(), self.version, saved, self.is_silence_told]
+    def state(self) -> list[Any]:
+        """Return the state for JSON."""
+        return [self.tracker.state(), self.rate.state(), self.version, self.is_silence_told]
 
 
 class Scorer:
@@ -100,6 +100,8 @@ class Scorer:
         self._rules = rules(pipeline)
         self._events = events
         self._places: Places | None = None
+        # What a restored state says of followers, until there is the model that they belong to.
+        self._saved: Arrays = {}
         self._series: Groups[Key, _SeriesState] = Groups(
             lambda: _SeriesState(Tracker(self._rules, pipeline.fields), PointRate(pipeline.fields)),
             most=_MOST_SERIES,
@@ -266,20 +268,27 @@ class Scorer:
 
     def _follower(self, series: _SeriesState, key: Key, model: Model) -> Follower:
         """Return the series' follower; with another model, one that begins where training left the series."""
+        places = self._places_of(model)
+        if series.version != model.version:
+            series.version = model.version
+        elif key in places:
+            return places[key]
+        return places.begin(key)
+
+    def _places_of(self, model: Model) -> Places:
+        """Return the places of the model's followers; new ones go on from what was saved, if it is of this model."""
         if self._places is None or self._places.version != model.version:
             self._places = Places(model, _MOST_SERIES)
-        if series.version != model.version:
-            series.version, series.saved = model.version, None
-        elif key in self._places:
-            return self._places[key]
-        follower = self._places.begin(key)
-        if series.saved is not None:
-            try:
-                follower.restore(unpacked(series.saved))
-            except (KeyError, TypeError, ValueError) as error:
-                self._events.add("lost memories", 1, f"what was saved of {series_name(key)} does not fit: {error}")
-            series.saved = None
-        return follower
+            saved, self._saved = self._saved, {}
+            self._restore_followers(self._places, saved)
+        return self._places
+
+    def _restore_followers(self, places: Places, saved: Arrays) -> None:
+        try:
+            places.restore(saved)
+        except (KeyError, TypeError, ValueError) as error:
+            lost = remembered_series(saved)
+            self._events.add("lost memories", lost, f"what was saved of the detector's memory does not fit: {error}")
 
     def _track(
         self, key: Key, series: _SeriesState, begin_ns: int, model: Model, verdict: Verdict, feedback: Feedback | None
@@ -343,36 +352,46 @@ class Scorer:
         """Return whether no period of a series is open or about to open, so that its past no longer matters."""
         return self._series[key].tracker.calm
 
-    def state(self) -> list[list[Any]]:
-        """Return the periods and followers of all series for JSON; empty before the first window."""
-        return [
-            [list(key), *series.state(None if self._places is None else self._places.find(key, series.version))]
-            for key, series in self._series.items()
-        ]
+    def state(self) -> dict[str, AnyArray]:
+        """Return the periods and followers of all series as arrays by name; none before the first window."""
+        if not len(self._series):
+            return {}
+        followers = self._saved if self._places is None else self._places.state()
+        series = [[list(key), *series.state()] for key, series in self._series.items()]
+        return {_SERIES: text(series), **prefixed(_FOLLOWERS, followers)}
 
-    def restore(self, state: list[list[Any]]) -> None:
-        """Go on where `state` was taken.
+    def restore(self, arrays: Arrays) -> None:
+        """Go on where `state` was taken; series that it does not name stay as they are.
+
+        Args:
+            arrays: what `state` returned, and perhaps others.
 
         Raises:
             KeyError: the state does not fit the pipeline.
             TypeError: likewise.
             ValueError: likewise.
         """
-        if any(len(key) != len(self._pipeline.group_by) for key, *_ in state):
+        if not arrays:
+            return
+        saved = document(arrays[_SERIES])
+        if any(len(key) != len(self._pipeline.group_by) for key, *_ in saved):
             raise ValueError("the snapshot's series have other tags")
-        self._series.replace(
-            (
-                tuple(key),
-                _SeriesState(
-                    Tracker.from_state(self._rules, self._pipeline.fields, tracker),
-                    PointRate.from_state(self._pipeline.fields, rate),
-                    version,
-                    saved=saved,
-                    is_silence_told=bool(is_silence_told),
-                ),
+        restored = {
+            tuple(key): _SeriesState(
+                Tracker.from_state(self._rules, self._pipeline.fields, tracker),
+                PointRate.from_state(self._pipeline.fields, rate),
+                version,
+                bool(is_silence_told),
             )
-            for key, tracker, rate, version, saved, is_silence_told in state
-        )
+            for key, tracker, rate, version, is_silence_told in saved
+        }
+        kept = [(key, series) for key, series in self._series.items() if key not in restored]
+        self._series.replace([*kept, *restored.items()])
+        followers = part_of(arrays, _FOLLOWERS)
+        if self._places is None:
+            self._saved = followers
+        else:
+            self._restore_followers(self._places, followers)
 
 
 def track(tracker: Tracker, begin_ns: int, verdict: Verdict, suppressed: str | None) -> Transition:

@@ -27,7 +27,7 @@ from anomaly.scoring.periods import Rules
 from anomaly.windows.arrays import AnyArray
 
 # Raised when the meaning or the form of an array changes; files of another layout are refused.
-LAYOUT = 1
+LAYOUT = 2
 _HEADER = "header"
 _SUFFIX = ".npz"
 

@@ -24,6 +24,7 @@ from anomaly.pipeline.state import most_series
 from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback_file import feedback_path
+from anomaly.scoring.packing import document, keys_as_arrays, keys_of, part_of, prefixed, text
 from anomaly.scoring.results import Result, notice_result, series_tags
 from anomaly.scoring.scorer import series_name
 from anomaly.scoring.state_file import StateError, StateFile, StateHeader
@@ -31,7 +32,7 @@ from anomaly.serving.clock_notices import ClockNotices
 from anomaly.serving.feedback_watcher import FeedbackWatcher
 from anomaly.serving.pace import Pace
 from anomaly.serving.shadow import Shadow
-from anomaly.serving.snapshot import is_reference, joined, pack, parted, reference, unpack
+from anomaly.serving.snapshot import is_reference, pack, reference, unpack
 from anomaly.serving.watcher import Watcher
 from anomaly.windows.arrays import AnyArray, Ints, Key
 from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
@@ -52,6 +53,8 @@ _POINTS_SHARE = 0.25
 _FORGET_EVERY = 60.0
 # A state that takes longer is not written when the process ends, which must not take a second.
 _MOST_CLOSING_S = 0.4
+# The parts of a state.
+_WINDOWS, _CORE, _FORGOTTEN = "windows_", "core_", "forgotten_"
 
 
 class AnomalyHandler(RowsHandler):
@@ -63,7 +66,7 @@ class AnomalyHandler(RowsHandler):
         now_ns: the host's clock in nanoseconds since 1970; tests replace it.
     """
 
-    snapshot_version = 5
+    snapshot_version = 6
 
     def __init__(
         self,
@@ -313,26 +316,23 @@ class AnomalyHandler(RowsHandler):
         """Return what is remembered of all series."""
         keys = dict(self.groups)
         numbers = np.array(list(keys.values()), dtype=np.intp)
-        document = {
-            "keys": [list(key) for key in keys],
-            "core": self._core.state(self._watcher.model()),
-            "clock": self._clock_notices.state(),
-            "forgotten": [list(key) for key in sorted(self._forgotten)],
+        return {
+            **keys_as_arrays(list(keys)),
+            "arrived": self._arrived.values[numbers],
+            "clock": text(self._clock_notices.state()),
+            **prefixed(_FORGOTTEN, keys_as_arrays(sorted(self._forgotten))),
+            **prefixed(_WINDOWS, self._assembler.state(numbers)),
+            **prefixed(_CORE, self._core.state(self._watcher.model())),
         }
-        return joined(document, {**self._assembler.state(numbers), "arrived": self._arrived.values[numbers]})
 
     def _restore(self, state: Mapping[str, AnyArray]) -> None:
-        document, arrays = parted(state)
-        numbers = np.array([self.groups.number(tuple(key)) for key in document["keys"]], dtype=np.intp)
-        if not np.array_equal(numbers, np.arange(len(numbers))):
-            raise ValueError("the snapshot names a series twice")
-        self._arrived.values[numbers] = arrays.pop("arrived")
-        self._assembler.restore(arrays)
+        numbers = np.array([self.groups.number(key) for key in keys_of(state)], dtype=np.intp)
+        self._arrived.values[numbers] = state["arrived"]
+        self._assembler.restore(part_of(state, _WINDOWS))
         self._listening_ns = self._assembler.clock_ns
-        if document["core"] is not None:
-            self._core.restore(document["core"])
-        self._clock_notices.restore(document["clock"])
-        self._forgotten = {tuple(key) for key in document["forgotten"]}
+        self._core.restore(part_of(state, _CORE))
+        self._clock_notices.restore(document(state["clock"]))
+        self._forgotten = set(keys_of(part_of(state, _FORGOTTEN)))
 
     def _header(self) -> StateHeader:
         model = self._watcher.model()

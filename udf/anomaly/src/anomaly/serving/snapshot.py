@@ -1,37 +1,17 @@
-"""A snapshot as bytes: arrays, one of which is a document of JSON, compressed; or a reference to a file of them."""
+"""A snapshot as bytes: arrays, compressed; or a reference to a file of them."""
 
 import io
 import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from anomaly.windows.arrays import AnyArray
 
-# The name of the document among the arrays.
-_DOCUMENT = "document"
 # Nothing is scored meanwhile. The library's default takes twice as long, for 6 % fewer bytes.
 _LEVEL = 1
-
-
-def joined(document: Any, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
-    """Return the arrays with the document among them.
-
-    Args:
-        document: what JSON can write.
-        arrays: arrays by name.
-    """
-    text = json.dumps(document, separators=(",", ":")).encode()
-    return {**arrays, _DOCUMENT: np.frombuffer(text, dtype=np.uint8)}
-
-
-def parted(arrays: Mapping[str, AnyArray]) -> tuple[Any, dict[str, AnyArray]]:
-    """Return the document and the other arrays. Raises KeyError or ValueError for arrays without a document."""
-    others = dict(arrays)
-    return json.loads(others.pop(_DOCUMENT).tobytes()), others
 
 
 def pack(arrays: Mapping[str, AnyArray]) -> bytes:

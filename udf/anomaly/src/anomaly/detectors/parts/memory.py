@@ -21,6 +21,8 @@ _LENGTHS, _PLACES = "_lengths", "_places"
 Compact = Mapping[str, AnyArray]
 # Values beyond it, on either side, are taken to be at it: a float32 reaches a little further.
 _MOST_VALUE = 3e38
+# This many series are made compact, or are put back, at once, so that their whole arrays are not there twice.
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,12 @@ class Memory:
             Arrays by name: shape (n, d) or (n, d, width) where all numbers are kept; else the numbers that are, one
             after the other, with their number for each channel, shape (n, d).
         """
+        if len(place) <= _AT_ONCE:
+            return self._kept(place)
+        parts = [self._kept(place[at : at + _AT_ONCE]) for at in range(0, len(place), _AT_ONCE)]
+        return {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+
+    def _kept(self, place: Ints) -> dict[str, AnyArray]:
         arrays: dict[str, AnyArray] = {}
         for field in self._fields:
             if not field.stored:
@@ -154,17 +162,29 @@ class Memory:
             ValueError: an array is of another type, shape or size.
         """
         self.check(place)
-        dense = {}
         for field in self._fields:
             if field.stored:
-                dense[field.name] = self._expanded(field, len(place), arrays)
-        for name, array in self._arrays.items():
-            array[place] = dense.get(name, 0)
+                self._check_stored(field, len(place), arrays)
+        if len(place) <= _AT_ONCE:
+            self._put(place, arrays)
+            return
+        stored = Learnt(self._prefix, self._fields, np.arange(len(place)), arrays)
+        for at in range(0, len(place), _AT_ONCE):
+            some = place[at : at + _AT_ONCE]
+            self._put(some, stored.of(np.arange(at, at + len(some))))
 
-    def _expanded(self, field: Field, count: int, arrays: Compact) -> AnyArray:
+    def _put(self, place: Ints, arrays: Compact) -> None:
+        """Write compact arrays that fit."""
+        for field in self._fields:
+            self._arrays[field.name][place] = self._expanded(field, len(place), arrays) if field.stored else 0
+
+    def _shape(self, field: Field, count: int) -> tuple[int, ...]:
+        return (count, self._features, *([field.width] if field.width else []))
+
+    def _check_stored(self, field: Field, count: int, arrays: Compact) -> None:
+        """Check a field's compact arrays of `count` series. Raises KeyError and ValueError as `restore` says."""
         name = self._prefix + field.name
-        array = arrays[name]
-        shape = (count, self._features, *([field.width] if field.width else []))
+        array, shape = arrays[name], self._shape(field, count)
         if array.dtype != np.dtype(field.dtype):
             raise ValueError(f"{name} is of {array.dtype} instead of {np.dtype(field.dtype)}")
         if field.most is not None and array.size and not 0 <= array.min() <= array.max() <= field.most:
@@ -172,7 +192,7 @@ class Memory:
         if not (field.length or field.sparse):
             if array.shape != shape:
                 raise ValueError(f"{name} has the shape {array.shape} instead of {shape}")
-            return array
+            return
         lengths = arrays[self._prefix + field.length if field.length else name + _LENGTHS]
         if (
             lengths.shape != shape[:2]
@@ -181,15 +201,25 @@ class Memory:
             or lengths.max(initial=0) > field.width
         ):
             raise ValueError(f"{name} has {array.shape} numbers and {lengths.shape} lengths for {shape}")
-        whole = np.zeros(shape, field.dtype)
         if field.length:
-            whole[self._leading(field, lengths)] = array
-            return whole
+            return
         places = arrays[name + _PLACES]
         if places.shape != array.shape or not np.issubdtype(places.dtype, np.unsignedinteger):
             raise ValueError(f"{name} has {array.shape} numbers at {places.shape} places of {places.dtype}")
         if places.max(initial=0) >= field.width:
             raise ValueError(f"{name} has a place {places.max()} of {field.width}")
+
+    def _expanded(self, field: Field, count: int, arrays: Compact) -> AnyArray:
+        """Return the whole array of a field's compact arrays of `count` series."""
+        name = self._prefix + field.name
+        array = arrays[name]
+        if not (field.length or field.sparse):
+            return array
+        whole = np.zeros(self._shape(field, count), field.dtype)
+        if field.length:
+            whole[self._leading(field, arrays[self._prefix + field.length])] = array
+            return whole
+        places, lengths = arrays[name + _PLACES], arrays[name + _LENGTHS]
         channel = np.repeat(np.arange(lengths.size), lengths.astype(np.intp).ravel())
         whole.reshape(-1, field.width)[channel, places] = array
         return whole
