@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import zipfile
 import zipimport
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
+from ansible.executor import module_common
 
 from scripts import ansible_bytecode
 from scripts.ansible_bytecode import PayloadImporter, payload_importer
@@ -103,3 +105,27 @@ def test_other_places_are_left_to_other_importers(tmp_path: Path) -> None:
     for path in (str(tmp_path), str(tmp_path / "other.zip")):
         with pytest.raises(ImportError):
             payload_importer(path)
+
+
+@pytest.mark.parametrize("is_package", [False, True])
+def test_ansible_finds_the_same_imports_in_what_is_kept_of_a_source(is_package: bool) -> None:
+    folder = Path(module_common.__file__).parents[1]
+    sources = [
+        path.read_bytes() for name in ("modules", "module_utils") for path in sorted((folder / name).glob("*.py"))
+    ]
+    assert len(sources) > 50
+    for source in sources:
+        whole, kept_part = (
+            module_common.ModuleDepFinder("a.b.c.d", ast.parse(text), is_package)
+            for text in (source, ansible_bytecode.imports(source))
+        )
+        assert kept_part.submodules == whole.submodules
+        assert kept_part.optional_imports == whole.optional_imports
+
+
+def test_damaged_imports_are_replaced(kept: Path) -> None:
+    source = b"import os\n\ndef late():\n    import sys\n"
+    content = ansible_bytecode.kept_imports(source)
+    (file,) = kept.iterdir()
+    file.write_bytes(content[:5])
+    assert ansible_bytecode.kept_imports(source) == content == file.read_bytes()
