@@ -89,7 +89,7 @@ class Places:
 
         Raises:
             KeyError: an array is missing. The series that the arrays name then begin where training left them.
-            ValueError: the arrays do not fit, or there is no room for so many series. Likewise.
+            ValueError: the arrays do not fit, or there is no room for all of these series. Likewise.
         """
         if not arrays or document(arrays[_VERSION]) != self.version:
             return
