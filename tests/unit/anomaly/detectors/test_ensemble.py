@@ -10,6 +10,7 @@ from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
+from anomaly.windows.arrays import AnyArray
 from tests.unit.anomaly import printers
 
 PIPELINE: Pipeline = normalize([{**printers.PIPELINE.as_dict(), "detector": "ensemble", "parameters": {"trees": 20}}])[
@@ -68,13 +69,22 @@ def test_a_restart_goes_on_with_what_was_remembered(model: Model) -> None:
     assert np.abs(np.array(cold) - [verdict.score for verdict in whole[111:]]).max() > 1e-3
 
 
-def test_a_state_that_does_not_fit_is_counted_and_begun_anew(model: Model) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"followers_memory_gap_after_ns": np.zeros((2, 6), dtype=np.int64)},
+        # What says which series are remembered is damaged, too.
+        {"followers_key_lengths": np.array([[2]], dtype=np.int32)},
+    ],
+    ids=["memory", "keys"],
+)
+def test_a_state_that_does_not_fit_is_counted_and_begun_anew(model: Model, damage: dict[str, AnyArray]) -> None:
     (run,) = printers.runs(printers.windows(printers.clean(8, 300)))
     scorer, events = Scorer(PIPELINE, EventCounter("", print)), EventCounter("", print)
     list(scorer.feed(model, run))
     state = scorer.state()
     again = Scorer(PIPELINE, events)
-    again.restore({**state, "followers_memory_gap_after_ns": np.zeros((2, 6), dtype=np.int64)})
+    again.restore({**state, **damage})
     later = printers.runs(printers.windows(printers.clean(8, 300), begin_ns=300 * 10**9))[0]
     assert len(list(again.feed(model, later))) == 30
     assert events.counts["lost memories"] == 1

@@ -89,7 +89,7 @@ class Places:
 
         Raises:
             KeyError: an array is missing. The series that the arrays name then begin where training left them.
-            ValueError: the arrays do not fit, or there is no room for all of these series. Likewise.
+            ValueError: the arrays do not fit, or there is no room for all of these series, with the same outcome.
         """
         if not arrays or document(arrays[_VERSION]) != self.version:
             return
@@ -102,8 +102,3 @@ class Places:
         place = np.array([self._place[key] for key in keys], dtype=np.intp)
         self._followers.begin(place, np.array([self._model.row(key) for key in keys], dtype=np.intp))
         self._followers.restore(place, part_of(arrays, _MEMORY))
-
-
-def remembered_series(arrays: Arrays) -> int:
-    """Return of how many series the arrays of `Places.state` say what is remembered."""
-    return len(keys_of(arrays)) if arrays else 0

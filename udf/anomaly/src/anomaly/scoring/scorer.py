@@ -22,7 +22,7 @@ from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.notices import Notice
 from anomaly.scoring.packing import Arrays, document, part_of, prefixed, text
 from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
-from anomaly.scoring.places import Places, remembered_series
+from anomaly.scoring.places import Places
 from anomaly.scoring.rate import PointRate, are_as_trained, scorable_at_rate
 from anomaly.windows.arrays import AnyArray, Bools, Ints, Key
 from anomaly.windows.completeness import Scorable, scorable_windows
@@ -287,7 +287,7 @@ class Scorer:
         try:
             places.restore(saved)
         except (KeyError, TypeError, ValueError) as error:
-            lost = remembered_series(saved)
+            lost = sum(series.version == places.version for _, series in self._series.items())
             self._events.add("lost memories", lost, f"what was saved of the detector's memory does not fit: {error}")
 
     def _track(
