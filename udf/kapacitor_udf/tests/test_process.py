@@ -422,6 +422,13 @@ def test_metrics_come_while_nothing_arrives_and_while_the_handler_is_stuck(progr
     assert udf.end() == 0
 
 
+def test_the_first_metrics_come_soon_however_seldom_the_others(program: Start) -> None:
+    udf = program("Stuck", "metrics=3600")
+    udf.start()
+    assert udf.next_data().point.fieldsDouble["uptime_s"] < 3600
+    assert udf.end() == 0
+
+
 # Calls that take long
 
 

@@ -190,7 +190,7 @@ def test_tags_of_one_value_together_are_not_confused(harness: Harness[Any]) -> N
         ({"other": "x"}, 0),
         ({"a": "text"}, 1),
         ({"a": "", "b": ""}, 0),
-        ({"a": True, "b": "x"}, 2),
+        ({"a": "True", "b": "x"}, 2),
         ({"a": math.nan, "b": -math.inf}, 2),
     ],
 )
@@ -200,6 +200,13 @@ def test_a_field_that_is_no_number_is_nan_and_counted(harness: Harness[Any], fie
     assert np.isnan(rows.values).all()
     assert rows.unusable.tolist() == [unusable]
     assert harness.counters.rejected == {}
+
+
+def test_a_boolean_is_zero_or_one(harness: Harness[Any]) -> None:
+    harness.feed([point(1, a=True, b=False), point(2, a=0.5)])
+    (rows,) = harness.handler.seen
+    np.testing.assert_array_equal(rows.values, [[1, 0], [0.5, np.nan]])
+    assert rows.unusable.tolist() == [0, 0]
 
 
 def test_a_string_beside_floats_does_not_cost_the_point(harness: Harness[Any]) -> None:
@@ -243,6 +250,29 @@ def test_no_fields_and_no_tags_make_rows_of_one_group(loops: ModuleType) -> None
         assert out.fields == {"n": 2, "k": 0, "groups": 1}
 
 
+class Rooms(Sums):
+    """As `Sums`, of two measurements."""
+
+    def __init__(self, context: Context) -> None:
+        RowsHandler.__init__(self, context, fields=["a", "b"], tags=["host"], measurements=["°C", "%"])
+        self.seen = []
+        self.gone = []
+
+
+def test_measurements_are_told_apart_and_others_make_no_row(loops: ModuleType) -> None:
+    names = ["°C", "lx", "%", "", "°C", "C", "°"]
+    with Harness(udf(Rooms)) as harness:
+        out = harness.feed([Point(n, {"a": 1}, {"host": "x"}, name) for n, name in enumerate(names)])
+        harness.feed([Point(9, {"a": 1}, {"host": "x"}, "lx")])
+        rows, *more = harness.handler.seen
+        assert more == []
+        assert rows.times.tolist() == [0, 2, 4]
+        assert [harness.handler.groups.key(number) for number in rows.groups] == [("°C", "x"), ("%", "x"), ("°C", "x")]
+        assert out[0].fields == {"sum": 3}
+        assert len(harness.handler.groups) == 2
+        assert harness.counters.points_in == 3
+
+
 # Groups
 
 
@@ -265,7 +295,7 @@ def test_a_handler_that_raises_when_it_is_told_loses_the_groups_nevertheless(loo
 
     with Harness(udf(Clumsy), strict=False) as harness:
         assert len(harness.feed([point(1, f"h{n}", a=1) for n in range(5)])) == 1
-        assert harness.counters.rejected == {"KeyError in forgotten": 1}
+        assert (harness.counters.errors, harness.counters.rejected) == (1, {})
         assert len(harness.handler.groups) == 1
 
 

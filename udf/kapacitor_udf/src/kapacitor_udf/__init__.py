@@ -32,9 +32,10 @@ and `_text` record conversations, replay them, and show them.
 from ._counters import Counters
 from ._data import BATCH, STREAM, Batch, EdgeType, FieldValue, Point
 from ._declaration import BOOL, DOUBLE, DURATION, INT, STRING, UDF, Metrics, Option, ValueType
-from ._errors import DeclarationError, InitError, Rejected, UDFError
+from ._errors import DeclarationError, InitError, Rejected, SnapshotError, UDFError
 from ._groups import Groups
 from ._handlers import BatchHandler, BatchSink, Context, FieldsHandler, Handler, PointSink, RowsHandler, StreamHandler
+from ._identity import identity
 from ._limits import Limits
 from ._loops import compiled
 from ._point_head import PointHead
@@ -75,11 +76,13 @@ __all__ = [
     "Rejected",
     "Rows",
     "RowsHandler",
+    "SnapshotError",
     "StreamHandler",
     "UDFError",
     "ValueType",
     "__version__",
     "compiled",
+    "identity",
     "run",
     "serve",
 ]

@@ -63,6 +63,7 @@ cdef enum:
     LONGEST_LENGTH = 5  # bytes of a frame's length
     LARGEST_VARINT = 10  # bytes of any number
     MOST_TAGS = 64  # of a plain point
+    FOREIGN = 2  # what `plain` says of a point whose measurement is not wanted
     KNOWN = 1024  # texts that a decoder keeps, a power of 2
     LONGEST_KNOWN = 64  # bytes of such a text
 
@@ -347,7 +348,7 @@ cdef class ColumnReader(PointReader):
             memcpy(&value, &bits, sizeof(value))
         elif type != STRING:
             rank = IS_INTEGER if type == INTEGER else IS_BOOLEAN
-            value = <double><int64_t>bits
+            value = <double><int64_t>bits if type == INTEGER else <double>(bits != 0)
         if rank >= self.ranks[column]:
             self.ranks[column] = rank
             self.numbers[column] = value
@@ -417,7 +418,9 @@ cdef class Scanner(ColumnReader):
 cdef class TagScanner(ColumnReader):
     """Finds the wanted fields and tags in plain points; `_uncompiled` explains `scan`."""
 
-    cdef Names tags
+    cdef Names tags, measurements
+    # Where the last message's measurement is.
+    cdef Py_ssize_t name_begin, name_end
     # The tags of the last message: where the values of wanted ones are, hashes of all keys, and the point's identity.
     cdef Py_ssize_t[::1] begins, ends
     cdef uint64_t[::1] keys
@@ -426,9 +429,10 @@ cdef class TagScanner(ColumnReader):
     # A group's name while it is put together.
     cdef uint8_t[::1] name
 
-    def __init__(self, wanted, tags):
+    def __init__(self, wanted, tags, measurements):
         ColumnReader.__init__(self, wanted, [], True)
         self.tags = Names(tags)
+        self.measurements = Names(measurements)
         self.begins = array("q", bytes(8 * (len(tags) + 1)))
         self.ends = array("q", bytes(8 * (len(tags) + 1)))
         self.keys = array("Q", bytes(8 * MOST_TAGS))
@@ -439,8 +443,15 @@ cdef class TagScanner(ColumnReader):
         ColumnReader.begin(self)
         self.count = 0
         self.identity = 0
+        self.name_begin = self.name_end = 0
         for which in range(self.tags.count):
             self.begins[which] = self.ends[which] = 0
+        return 0
+
+    cdef int text(self, const uint8_t[::1] data, uint64_t part, Py_ssize_t start, Py_ssize_t stop) except -1:
+        if part == NAME:
+            self.name_begin = start
+            self.name_end = stop
         return 0
 
     def scan(
@@ -459,12 +470,14 @@ cdef class TagScanner(ColumnReader):
             starts[row] = at
             stops[row] = stop
             plain[row] = self.read(data, at, stop)
-            if plain[row]:
+            if plain[row] and self.is_foreign(data):
+                plain[row] = FOREIGN
+            elif plain[row]:
                 times[row] = self.time
                 identities[row] = self.identity
                 for column in range(self.wanted.count):
                     rank, value = self.ranks[column], self.numbers[column]
-                    if rank != IS_INTEGER and rank != IS_DOUBLE or not isfinite(value):
+                    if rank == MISSING or rank == IS_STRING or not isfinite(value):
                         value = NAN
                         unusable[row] += rank != MISSING
                     values[row, column] = value
@@ -496,29 +509,39 @@ cdef class TagScanner(ColumnReader):
             self.ends[which] = stop
         return True
 
+    cdef bint is_foreign(self, const uint8_t[::1] data) except -1:
+        """Whether the last message is of a measurement that is not wanted."""
+        return self.measurements.count and self.measurements.find(data, self.name_begin, self.name_end) < 0
+
     cdef bytes group(self, const uint8_t[::1] data):
-        """The group's name: of each wanted tag, the length of its value and the value."""
-        cdef Py_ssize_t which, size, needed = 0, at = 0
-        cdef uint64_t number
+        """The group's name: of a wanted measurement and of each wanted tag, the length of its value and the value."""
+        cdef Py_ssize_t which, needed = LARGEST_VARINT + self.name_end - self.name_begin, at = 0
         for which in range(self.tags.count):
             needed += LARGEST_VARINT + self.ends[which] - self.begins[which]
         if needed > self.name.shape[0]:
             self.name = bytearray(2 * needed)
+        if self.measurements.count:
+            at = self.put(data, self.name_begin, self.name_end, at)
         for which in range(self.tags.count):
-            size = self.ends[which] - self.begins[which]
-            number = <uint64_t>size
-            while number > 0x7F:
-                self.name[at] = number & 0x7F | 0x80
-                at += 1
-                number >>= 7
-            self.name[at] = <uint8_t>number
-            at += 1
-            if size:
-                if size > self.name.shape[0] - at or self.ends[which] > data.shape[0]:
-                    raise IndexError("out of bounds")
-                memcpy(&self.name[at], &data[self.begins[which]], size)
-                at += size
+            at = self.put(data, self.begins[which], self.ends[which], at)
         return PyBytes_FromStringAndSize(<const char*>&self.name[0], at)
+
+    cdef Py_ssize_t put(self, const uint8_t[::1] data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t at) except -1:
+        """Put a text and its length into the group's name at a place, and return the place behind it."""
+        cdef Py_ssize_t size = end - begin
+        cdef uint64_t number = <uint64_t>size
+        while number > 0x7F:
+            self.name[at] = number & 0x7F | 0x80
+            at += 1
+            number >>= 7
+        self.name[at] = <uint8_t>number
+        at += 1
+        if size:
+            if size > self.name.shape[0] - at or end > data.shape[0]:
+                raise IndexError("out of bounds")
+            memcpy(&self.name[at], &data[begin], size)
+            at += size
+        return at
 
 
 cdef class PointDecoder(PointReader):

@@ -38,7 +38,8 @@ class Counters:
         points_out: points emitted.
         batches_out: batches emitted.
         rejected: points of a stream, or batches, that were given up, by reason.
-        errors: exceptions of the handler that cost no data: in `tick`, `snapshot`, `restore` and `close`.
+        errors: exceptions of the handler that cost no data: in `tick`, `forgotten`, `snapshot`, `restore` and
+            `close`.
         undecodable: messages that protobuf could not read.
         unexpected: messages that came in a state where they mean nothing.
         oversized: messages over the size limit.

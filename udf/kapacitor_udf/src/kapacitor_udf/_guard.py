@@ -22,8 +22,8 @@ from ._life import Life
 from ._log import Log, place, told
 from ._watch import Calls
 
-_WITH_DATA = {"point", "points", "rows", "add_fields", "batch", "forgotten"}
-_EMITTING = _WITH_DATA | {"tick"}
+_WITH_DATA = {"point", "points", "rows", "add_fields", "batch"}
+_EMITTING = _WITH_DATA | {"forgotten", "tick"}
 # Characters of a reason. Reasons are kept as names of counters, and are part of the metrics.
 _LONGEST_REASON = 100
 

@@ -180,6 +180,9 @@ class Handler(Generic[S]):
 
         Args:
             data: what `snapshot` returned.
+
+        Raises:
+            SnapshotError: the snapshot cannot be used, and nothing has changed; the handler is kept as it is.
         """
 
     def snapshot_key(self) -> str | None:
@@ -304,8 +307,9 @@ class RowsHandler(Handler[PointSink]):
     the wanted tags, whatever Kapacitor groups them by. Nothing of a point is emitted again: what the handler emits, it
     makes. It needs numpy: install kapacitor-udf[numpy].
 
-    A point that lacks a field, or has another type or a value that is not finite there, makes a row like any other: the
-    value is NaN. So only a point that cannot be decoded makes no row.
+    A boolean is the number 0 or 1. A point that lacks a field, or has a text or a value that is not finite there, makes
+    a row like any other: the value is NaN. So only a point that cannot be decoded makes no row, and one of another
+    measurement, if the handler names some.
 
     Attributes:
         most_groups: the most groups that have a number at once; beyond, the longest quiet ones make room.
@@ -323,17 +327,21 @@ class RowsHandler(Handler[PointSink]):
     groups: "TagNumbers"
     codec: "RowDecoder"
 
-    def __init__(self, context: Context, *, fields: Sequence[str], tags: Sequence[str]) -> None:
+    def __init__(
+        self, context: Context, *, fields: Sequence[str], tags: Sequence[str], measurements: Sequence[str] = ()
+    ) -> None:
         """Declare what is read.
 
         Args:
             context: what the handler is made from.
             fields: the k numeric fields that are read of each point.
             tags: the tags whose values make a group.
+            measurements: the measurements whose points are read; a group's key then begins with its measurement. Empty
+                for any measurement, which is not in the key.
 
         Raises:
             InitError: numpy is not installed.
-            DeclarationError: A field or a tag is named twice.
+            DeclarationError: A field, a tag or a measurement is named twice.
         """
         super().__init__(context)
         # This runs at Init: Info has to be answered before numpy is loaded.
@@ -348,7 +356,7 @@ class RowsHandler(Handler[PointSink]):
             ttl=self.group_ttl,
             counters=context.counters,
         )
-        self.codec = RowDecoder(fields, tags, self.groups)
+        self.codec = RowDecoder(fields, tags, self.groups, measurements)
 
     def rows(self, rows: Rows, out: PointSink) -> None:
         """Handle all points that have arrived.

@@ -70,7 +70,7 @@ class HandlingLoop:
             if every is not None and time.monotonic() >= ticked_at + every:
                 ticked_at = time.monotonic()
                 worker.tick()
-            if inbox.empty:
+            if inbox.empty or (len(worker.emitted) and self._is_flush_due()):
                 self._flush()
             if unanswered and not len(worker.emitted):
                 self._count_latency(unanswered)

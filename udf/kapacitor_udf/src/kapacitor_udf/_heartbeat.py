@@ -18,6 +18,9 @@ from ._output import Output
 from ._watch import Long, Watch
 from ._worker import Worker
 
+# How long after the start the first metrics come, or as soon as the handler is there.
+_FIRST_METRICS_S = 1.0
+
 
 class Heartbeat:
     """Beats for one handling loop."""
@@ -76,13 +79,15 @@ class Heartbeat:
         """Beat until it is stopped, until Kapacitor has closed its end, or until the handler hangs."""
         metrics = self._worker.udf.metrics
         metrics_every = math.inf if metrics is None else metrics.every
-        reported_at = time.monotonic()
+        # Whoever watches UDFs learns of a new one soon, not only after a whole interval.
+        soon = math.inf if metrics is None else min(_FIRST_METRICS_S, metrics.every)
+        report_at = time.monotonic() + soon
         often = min(self._every, self._watch.every, self._early.after)
         overdue_in: float | None = None
         while not self._over.is_set():
             with self._changed:
                 if self._asked is None:
-                    report_in = max(0.0, reported_at + metrics_every - time.monotonic())
+                    report_in = max(0.0, report_at - time.monotonic())
                     self._changed.wait(min(often, report_in, often if overdue_in is None else overdue_in))
                 asked, self._asked = self._asked, None
             long = self._watch.look()
@@ -94,9 +99,10 @@ class Heartbeat:
             if asked is not None or self._vouches():
                 self._counters.keepalives += 1
                 frames = _wire.encode_keepalive(asked if asked is not None else time.time_ns())
-            if time.monotonic() >= reported_at + metrics_every:
-                reported_at = time.monotonic()
-                frames += self._worker.metrics()
+            if time.monotonic() >= report_at:
+                own = self._worker.metrics()
+                report_at = time.monotonic() + (metrics_every if own else soon)
+                frames += own
             try:
                 overdue_in = self._early.answer_overdue()
                 if frames:

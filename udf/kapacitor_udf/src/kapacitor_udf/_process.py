@@ -15,6 +15,7 @@ its lock on all tasks while it stops one.
 
 import contextlib
 import faulthandler
+import fcntl
 import io
 import os
 import signal
@@ -30,6 +31,9 @@ from ._declaration import UDF
 from ._limits import Limits
 from ._log import Log
 from ._stderr import LineWriter, Relay, replace_standard_streams
+
+# Bytes. The results of some thousand windows fit in.
+_PIPE_SIZE = 2**20
 
 
 def run(udf: UDF[Any], *, limits: Limits | None = None) -> NoReturn:
@@ -56,6 +60,9 @@ def claim_standard_descriptors() -> tuple[int, int]:
         The descriptors to read from and to write to; nothing else can use them from here on.
     """
     source, sink = os.dup(0), os.dup(1)
+    # The handler goes on while Kapacitor reads. Only Linux can do this, and it may be more than this user may have.
+    with contextlib.suppress(OSError, AttributeError):
+        fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
     divert_standard_descriptors()
     # An interrupt on kapacitord's terminal reaches this process, too; this process obeys the end of input that follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -19,6 +19,9 @@ from ._rows import Rows
 from ._varint import frame
 from ._wire import decode_point
 
+# What `plain` says of a point whose measurement is not wanted.
+_FOREIGN = 2
+
 
 class RowDecoder:
     """Makes rows of a run's frames.
@@ -27,24 +30,28 @@ class RowDecoder:
         groups: the groups that rows belong to, and their numbers.
     """
 
-    def __init__(self, fields: Sequence[str], tags: Sequence[str], groups: TagNumbers) -> None:
+    def __init__(
+        self, fields: Sequence[str], tags: Sequence[str], groups: TagNumbers, measurements: Sequence[str] = ()
+    ) -> None:
         """Prepare the decoder of one handler.
 
         Args:
             fields: the k wanted fields.
             tags: the tags whose values make a group.
             groups: numbers the groups of points.
+            measurements: the wanted measurements, which make a group together with the tags; empty for any measurement.
 
         Raises:
-            DeclarationError: A field or a tag is named twice.
+            DeclarationError: A field, a tag or a measurement is named twice.
         """
-        for what, names in (("fields", fields), ("tags", tags)):
+        for what, names in (("fields", fields), ("tags", tags), ("measurements", measurements)):
             if isinstance(names, str) or len(set(names)) < len(names):
                 raise DeclarationError(f"{what} is {names!r}, expected a list of different names")
         self.groups = groups
         self._fields = list(fields)
         self._tags = list(tags)
-        self._scanner = TagScanner([name.encode() for name in fields], [name.encode() for name in tags])
+        self._measurements = frozenset(measurements)
+        self._scanner = TagScanner(*([name.encode() for name in names] for names in (fields, tags, measurements)))
         self._frames = b""
         self._starts = self._stops = np.zeros(0, np.int64)
 
@@ -56,7 +63,7 @@ class RowDecoder:
             count: how many points they hold.
 
         Returns:
-            The rows, and what is wrong with each of the other points.
+            The rows, and what is wrong with each of the other points. Points of other measurements are in neither.
         """
         times, values = np.zeros(count, np.int64), np.zeros((count, len(self._fields)))
         groups, identities = np.zeros(count, np.int64), np.zeros(count, np.uint64)
@@ -73,25 +80,34 @@ class RowDecoder:
             except MalformedError as error:
                 refused.append(error)
                 continue
+            if self._measurements and point.name not in self._measurements:
+                plain[row] = _FOREIGN
+                continue
             times[row] = point.time
             values[row], unusable[row] = self._numbers(point)
-            groups[row] = self.groups.number(tuple(point.tags.get(tag, "") for tag in self._tags))
+            groups[row] = self.groups.number(self._key(point))
             identities[row] = identity(point.tags)
             plain[row] = True
-        if refused:
-            usable = np.flatnonzero(plain)
+        if refused or (self._measurements and (plain == _FOREIGN).any()):
+            usable = np.flatnonzero(plain == 1)
             times, values, groups = times[usable], values[usable], groups[usable]
             identities, unusable = identities[usable], unusable[usable]
             starts, stops = starts[usable], stops[usable]
         self._frames, self._starts, self._stops = frames, starts, stops
         return Rows(times, values, groups, identities, unusable, np.ones(len(times), bool)), refused
 
+    def _key(self, point: Point) -> tuple[str, ...]:
+        """The key of a point's group."""
+        values = tuple(point.tags.get(tag, "") for tag in self._tags)
+        return (point.name, *values) if self._measurements else values
+
     def _numbers(self, point: Point) -> tuple[list[float], int]:
         """The values of the wanted fields, and how many of them are there and are not finite numbers."""
         values, unusable = [], 0
         for name in self._fields:
+            value = point.fields.get(name)
             try:
-                values.append(point.number(name))
+                values.append(float(value) if isinstance(value, bool) else point.number(name))
             except Rejected:
                 values.append(math.nan)
                 # A TICKscript cannot leave a field out, but make it an empty text.

@@ -56,12 +56,13 @@ class Rows(_Points):
 
     Attributes:
         times: nanoseconds since the epoch, int64, shape (n,).
-        values: the k wanted fields, float64, shape (n, k), NaN where a field is missing, not a number, or not finite.
+        values: the k wanted fields, float64, shape (n, k), a boolean as 0 or 1, NaN where a field is missing, not a
+            number, or not finite.
         groups: the number of each point's group, int64, shape (n,); `RowsHandler.groups` tells which group it is.
         identities: a hash of all tags of each point, uint64, shape (n,); it depends on no order and is equal in all
             processes. To InfluxDB, points of one identity and time are the same point.
-        unusable: how many wanted fields were there and were not finite numbers, int64, shape (n,). An empty text counts
-            as a missing field.
+        unusable: how many wanted fields were there and were neither finite numbers nor booleans, int64, shape (n,). An
+            empty text counts as a missing field.
         rejected: what `reject` gave up, one for each point.
     """
 

@@ -116,7 +116,7 @@ class Scanner:
 class TagScanner:
     """Finds the wanted fields and tags in plain points. This one calls no point plain."""
 
-    def __init__(self, wanted: Sequence[bytes], tags: Sequence[bytes]) -> None:
+    def __init__(self, wanted: Sequence[bytes], tags: Sequence[bytes], measurements: Sequence[bytes]) -> None:
         pass
 
     def scan(
@@ -137,7 +137,7 @@ class TagScanner:
 
         Args:
             frames: whole frames of points.
-            numbers: the number of each known group by its encoded tag values.
+            numbers: the number of each known group by its encoded key.
             number: gives a number to a new group.
             times: gets the time of each plain point, shape (n,).
             values: gets the k wanted fields of each plain point, shape (n, k).
@@ -146,7 +146,8 @@ class TagScanner:
             unusable: gets how many wanted fields of each plain point are not finite numbers, shape (n,).
             starts: gets where each message begins, shape (n,).
             stops: gets where each message ends, shape (n,).
-            plain: gets whether each message is a plain point, shape (n,).
+            plain: gets whether each message is a plain point, shape (n,); 2 for one whose measurement is not wanted, of
+                which the other arrays get nothing.
         """
         for row, (start, stop) in enumerate(positions(frames)):
             starts[row], stops[row] = start, stop
