@@ -1,4 +1,4 @@
-"""The command line: ``python -m ingest printer`` and ``python -m ingest csv``."""
+"""The command line: ``python -m ingest printer`` (or another dummy process) and ``python -m ingest csv``."""
 
 import argparse
 import os
@@ -13,13 +13,15 @@ from ingest.arguments import character, count, duration, speed, start, time, zon
 from ingest.batches import Pacer, batched
 from ingest.csvreplay import EPOCH_UNITS_NS, CsvLayout, CsvReplay, shifted
 from ingest.errors import IngestError
-from ingest.faults import NO_FAULTS, SCHEDULES, load_schedule
+from ingest.faults import Schedule, load_schedule
 from ingest.influx import BatchWriter, WriteTarget
 from ingest.passwords import VARIABLE, read_password
 from ingest.points import SeriesPoint, to_lines
+from ingest.process import Process
+from ingest.processes import PROCESSES
 from ingest.progress import PlainLines, Reporter, reporter
 from ingest.stack import find_writer
-from ingest.stream import PrinterStream
+from ingest.stream import DeviceStream
 from ingest.times import DAY_MS, format_duration, format_time, now_ms
 from ingest.truth import truth_document, write_truth
 
@@ -57,18 +59,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _printer(options: argparse.Namespace) -> int:
-    """Run `ingest printer`."""
+def _process(options: argparse.Namespace) -> int:
+    """Run `ingest printer`, or that of another process."""
+    process: Process = options.process
     start_ms = options.start if options.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS
-    schedule = load_schedule(options.faults) if options.faults else NO_FAULTS
-    schedule.check(options.length, options.printers)
-    stream = PrinterStream(
+    schedule = load_schedule(options.faults, process) if options.faults else Schedule("none", (), process)
+    schedule.check(options.length, options.devices)
+    stream = DeviceStream(
         start_ms=start_ms,
         end_ms=start_ms + options.length,
         step_ms=options.step,
-        printers=options.printers,
+        devices=options.devices,
         seed=options.seed,
-        faults=schedule.place(start_ms, options.printers),
+        faults=schedule.place(start_ms, options.devices),
+        process=process,
     )
     if options.truth:
         try:
@@ -76,8 +80,8 @@ def _printer(options: argparse.Namespace) -> int:
         except OSError as error:
             raise IngestError(f"--truth {options.truth}: {error.strerror}. Fix: a path that can be written") from error
     span = f"{format_time(start_ms)} + {format_duration(options.length)}"
-    title = f"{stream.printers} printers, {span}"
-    return _send(options, stream.points(), stream.precision, title, total=stream.samples * stream.printers)
+    title = f"{stream.devices} {process.title}, {span}"
+    return _send(options, stream.points(), stream.precision, title, total=stream.samples * stream.devices)
 
 
 def _csv(options: argparse.Namespace) -> int:
@@ -209,20 +213,21 @@ def _target(options: argparse.Namespace) -> WriteTarget:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ingest", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_printer(commands)
+    for process in PROCESSES.values():
+        _add_process(commands, process)
     _add_csv(commands)
     return parser
 
 
-def _add_printer(commands: Any) -> None:
-    shipped = ", ".join(sorted(path.name for path in SCHEDULES.glob("*.yml")))
+def _add_process(commands: Any, process: Process) -> None:
+    shipped = ", ".join(sorted(path.name for path in process.schedules.glob("*.yml")))
     command = commands.add_parser(
-        "printer",
+        process.name,
         allow_abbrev=False,
-        help="the dummy printers' stream",
-        description="Writes the temperatures of dummy printers. The same arguments give the same points.",
+        help=f"the dummy {process.title}' stream",
+        description=f"Writes what the sensors of dummy {process.title} show. The same arguments give the same points.",
     )
-    command.set_defaults(run=_printer)
+    command.set_defaults(run=_process, process=process)
     command.add_argument(
         "--start", type=start, metavar="TIME", help="RFC 3339, a date, or now (default: yesterday, 00:00 UTC)"
     )
@@ -230,15 +235,26 @@ def _add_printer(commands: Any) -> None:
         "--length", type=duration, default=DAY_MS, metavar="DURATION", help="of the data (default: 24h)"
     )
     command.add_argument(
-        "--step", type=duration, default=1_000, metavar="DURATION", help="between samples (default: 1s)"
+        "--step",
+        type=duration,
+        default=process.step_ms,
+        metavar="DURATION",
+        help=f"between samples (default: {format_duration(process.step_ms)})",
     )
-    command.add_argument("--printers", type=count(1, 10_000), default=2, metavar="N", help="how many (default: 2)")
+    command.add_argument(
+        f"--{process.name}s",
+        dest="devices",
+        type=count(1, 10_000),
+        default=2,
+        metavar="N",
+        help="how many (default: 2)",
+    )
     command.add_argument("--seed", type=count(0, 2**63), default=1, metavar="N", help="of the noise (default: 1)")
     command.add_argument(
         "--faults", type=Path, metavar="FILE.yml", help=f"what goes wrong; a file, or one of ours: {shipped}"
     )
     command.add_argument("--truth", type=Path, metavar="FILE.json", help="write the faults, in absolute time, there")
-    _add_writing(command, needs_target=False)
+    _add_writing(command, process)
 
 
 def _add_csv(commands: Any) -> None:
@@ -290,10 +306,11 @@ def _add_csv(commands: Any) -> None:
     shift.add_argument(
         "--shift-end-to", type=time, metavar="TIME", help="move all rows so that the last is at TIME, or now"
     )
-    _add_writing(command, needs_target=True)
+    _add_writing(command, None)
 
 
-def _add_writing(command: argparse.ArgumentParser, needs_target: bool) -> None:
+def _add_writing(command: argparse.ArgumentParser, process: Process | None) -> None:
+    """Add the options that say where and how to write; without a process, where has no default."""
     group = command.add_argument_group("writing")
     group.add_argument(
         "--stack",
@@ -305,12 +322,12 @@ def _add_writing(command: argparse.ArgumentParser, needs_target: bool) -> None:
     group.add_argument("--url", help=f"of InfluxDB (default: that of --stack, or {DEFAULT_URL})")
     group.add_argument("--username", help="(default: that of --stack, or none)")
     group.add_argument("--password-file", type=Path, metavar="FILE", help=f"holds the password (default: ${VARIABLE})")
-    if needs_target:
+    if process is None:
         group.add_argument("--database", required=True)
         group.add_argument("--measurement", required=True)
     else:
-        group.add_argument("--database", help="(default: printer)", default="printer")
-        group.add_argument("--measurement", help="(default: temperature)", default="temperature")
+        group.add_argument("--database", help=f"(default: {process.name})", default=process.name)
+        group.add_argument("--measurement", help=f"(default: {process.measurement})", default=process.measurement)
     group.add_argument("--retention-policy", metavar="NAME", help="(default: the database's default one)")
     group.add_argument(
         "--batch", type=count(1, 1_000_000), default=5_000, metavar="N", help="points a request (default: 5000)"

@@ -12,7 +12,7 @@ _PART = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _DURATION = re.compile(r"(?:\d+(?:ms|s|m|h|d|w))+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-DAY_MS = _UNITS_MS["d"]
+MINUTE_MS, HOUR_MS, DAY_MS = (_UNITS_MS[unit] for unit in ("m", "h", "d"))
 
 
 def parse_duration(text: str) -> int:

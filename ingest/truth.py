@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ingest.stream import PrinterStream
+from ingest.stream import DeviceStream
 from ingest.times import format_time
 
 
-def truth_document(stream: PrinterStream, database: str, measurement: str) -> dict[str, Any]:
+def truth_document(stream: DeviceStream, database: str, measurement: str) -> dict[str, Any]:
     """Return the ground truth as plain data; faults are half-open intervals ``[from, to)``.
 
     Args:
@@ -16,12 +16,13 @@ def truth_document(stream: PrinterStream, database: str, measurement: str) -> di
         database: the database that it is written to.
         measurement: the measurement that it is written to.
     """
+    process = stream.process
     return {
         "schema": 1,
         "database": database,
         "measurement": measurement,
-        "tag": "printer",
-        "printers": [f"printer-{number}" for number in range(1, stream.printers + 1)],
+        "tag": process.name,
+        f"{process.name}s": list(process.device_names(stream.devices)),
         "seed": stream.seed,
         "step_ms": stream.step_ms,
         **_interval(stream.start_ms, stream.end_ms),
@@ -29,7 +30,7 @@ def truth_document(stream: PrinterStream, database: str, measurement: str) -> di
             {
                 "id": fault.id,
                 "kind": fault.kind,
-                "printer": f"printer-{fault.printer}",
+                process.name: process.device_name(fault.device),
                 "fields": list(fault.fields),
                 **_interval(fault.begin_ms, fault.end_ms),
                 "strength": fault.strength or None,

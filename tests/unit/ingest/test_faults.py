@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import IngestError
-from ingest.faults import KINDS, SCHEDULES, Schedule, load_schedule
+from ingest.faults import Schedule, load_schedule
 from ingest.printer import FIELD_NAMES
-from ingest.stream import PrinterStream
+from ingest.process import SCHEDULES, SENSOR_KINDS
+from ingest.stream import DeviceStream
 from ingest.times import DAY_MS
 from ingest.truth import truth_document
 
@@ -21,7 +22,7 @@ def write(path: Path, **changes: str | None) -> Path:
 
 def test_an_entry_is_read(tmp_path: Path) -> None:
     entry = load_schedule(write(tmp_path / "f.yml", fields="[air, bed]", printer="all", strength="-3.5")).entries[0]
-    assert (entry.kind, entry.printer, entry.fields) == ("offset", None, ("bed", "air"))
+    assert (entry.kind, entry.device, entry.fields) == ("offset", None, ("bed", "air"))
     assert (entry.at_ms, entry.for_ms, entry.strength) == (3_600_000, 300_000, -3.5)
 
 
@@ -94,11 +95,11 @@ def test_the_day_has_every_kind_spread_over_printers_fields_and_time() -> None:
     schedule = load_schedule(SCHEDULES / "day.yml")
     schedule.check(DAY_MS, 2)
     placed = schedule.place(0, 2)
-    assert {fault.kind for fault in placed} == set(KINDS)
-    assert {fault.printer for fault in placed} == {1, 2}
+    assert {fault.kind for fault in placed} == set(SENSOR_KINDS)
+    assert {fault.device for fault in placed} == {1, 2}
     assert {len(fault.fields) for fault in placed} >= {1, len(FIELD_NAMES)}
     for number in (1, 2):
-        mine = sorted((f.begin_ms, f.end_ms) for f in placed if f.printer == number)
+        mine = sorted((f.begin_ms, f.end_ms) for f in placed if f.device == number)
         pauses = [begin - end for (_, end), (begin, _) in pairwise(mine)]
         assert min(pauses) >= 30 * 60_000
         assert mine[0][0] >= 30 * 60_000
@@ -107,7 +108,7 @@ def test_the_day_has_every_kind_spread_over_printers_fields_and_time() -> None:
 
 def test_the_truth_says_what_was_placed() -> None:
     faults = load_schedule(SCHEDULES / "day.yml").place(DAY_MS, 2)
-    stream = PrinterStream(DAY_MS, 2 * DAY_MS, 1_000, 2, 1, faults)
+    stream = DeviceStream(DAY_MS, 2 * DAY_MS, 1_000, 2, 1, faults)
     document = truth_document(stream, "printer", "temperature")
     assert document["printers"] == ["printer-1", "printer-2"]
     assert (document["from"], document["to"]) == ("1970-01-02T00:00:00Z", "1970-01-03T00:00:00Z")

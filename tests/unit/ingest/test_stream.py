@@ -6,31 +6,32 @@ import pytest
 
 from ingest.batches import batched
 from ingest.faults import Fault
+from ingest.grid import BLOCK, Array, Grid
 from ingest.points import to_lines
-from ingest.printer import BLOCK, FIELD_NAMES, FIELDS, SIGMA, Array, Grid, Printer
-from ingest.stream import PrinterStream, values
+from ingest.printer import FIELD_NAMES, FIELDS, PRINTERS, SIGMA, Printer
+from ingest.stream import DeviceStream, values
 
 START_MS = 1_767_225_600_000
 SECONDS = 3 * BLOCK // 2
 
 
-def stream(begin_s: int = 0, end_s: int = SECONDS, **changes: object) -> PrinterStream:
+def stream(begin_s: int = 0, end_s: int = SECONDS, **changes: object) -> DeviceStream:
     arguments: dict[str, object] = {
         "start_ms": START_MS + begin_s * 1_000,
         "end_ms": START_MS + end_s * 1_000,
         "step_ms": 1_000,
-        "printers": 2,
+        "devices": 2,
         "seed": 7,
         "faults": (),
     }
-    return PrinterStream(**(arguments | changes))  # type: ignore[arg-type]
+    return DeviceStream(**(arguments | changes))  # type: ignore[arg-type]
 
 
-def lines(parts: Sequence[PrinterStream]) -> list[str]:
+def lines(parts: Sequence[DeviceStream]) -> list[str]:
     return to_lines(chain.from_iterable(part.points() for part in parts), "temperature", parts[0].precision)
 
 
-def table(source: PrinterStream, printer: int = 1) -> Array:
+def table(source: DeviceStream, printer: int = 1) -> Array:
     return np.concatenate([blocks[printer - 1] for _, blocks in source.blocks()])
 
 
@@ -71,7 +72,7 @@ def test_the_batch_size_changes_nothing(size: int) -> None:
 
 
 def test_a_printer_does_not_depend_on_how_many_there_are() -> None:
-    assert np.array_equal(table(stream(end_s=100, printers=1)), table(stream(end_s=100, printers=5)))
+    assert np.array_equal(table(stream(end_s=100, devices=1)), table(stream(end_s=100, devices=5)))
     assert not np.array_equal(table(stream(end_s=100), 1), table(stream(end_s=100), 2))
 
 
@@ -177,6 +178,8 @@ class TestFaults:
         faults = [fault("offset", 50, 150, ("bed",), 2.0), fault("offset", 100, 150, ("bed",), 3.0)]
         printer = Printer(1, 7, Grid(1_000, 0))
         begin = START_MS // 1_000
-        shift = values(printer, faults, begin, begin + 200) - values(printer, [], begin, begin + 200)
+        shift = values(PRINTERS, printer, faults, begin, begin + 200) - values(
+            PRINTERS, printer, [], begin, begin + 200
+        )
         assert shift[99, 1] == pytest.approx(1.0, abs=2e-3)
         assert shift[100, 1] == pytest.approx(2.5, abs=2e-3)
