@@ -4,31 +4,46 @@ Each check yields findings: the key, its value, and what is wrong with what to w
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import pairwise
+from typing import Any
 
+from anomaly.pipeline import calendars
 from anomaly.pipeline.detectors import descriptions, seasonal_detectors
 from anomaly.pipeline.duration import DurationError, format_duration, parse_duration
-from anomaly.pipeline.specification import DEFAULT_SEASONALITY, SHAPES, Pipeline, usual_severity
+from anomaly.pipeline.expression import Expression, ExpressionError
+from anomaly.pipeline.filters import TagCondition, problems
+from anomaly.pipeline.hints import hint
+from anomaly.pipeline.result_tags import result_tag
+from anomaly.pipeline.source_keys import is_reserved, reserved_field
+from anomaly.pipeline.specification import (
+    DEFAULT_SEASONALITY,
+    DEFAULT_TIMEZONE,
+    LIMITED,
+    MEASUREMENT,
+    OVERRIDDEN,
+    SHAPES,
+    Field,
+    Pipeline,
+    usual_severity,
+)
 from anomaly.pipeline.state import most_series, series_bytes
+from anomaly.pipeline.timezone import timezones
 
 Finding = tuple[str, object, str]
-
-# A tag and a field with one name cannot be told apart by name in InfluxQL.
-RESULT_FIELDS = frozenset(
-    "score threshold severity label model feedback begin_ms end_ms state peak_score peak_severity points reason psi "
-    "above filled drifted shadow history joint".split()
-)
-RESULT_FIELD_PREFIXES = ("value_", "expected_low_", "expected_high_", "contribution_", "psi_")
 
 # Kapacitor aligns windows to Go's zero time, 0001-01-01 (window.go: time.Truncate), InfluxQL's GROUP BY time() to 1970.
 # Both cut alike only where the window divides the distance between the two.
 _ZERO_TIME_TO_EPOCH_NS = 719_162 * 86_400_000_000_000
+_MAX_SOURCES = 64
 _MIN_WINDOW_NS = 1_000_000
 _MIN_HORIZON_WINDOWS = 24
 _DAY_NS = 86_400_000_000_000
+_WEEK_NS = 7 * _DAY_NS
 _MIN_SEASON_WINDOWS = 4
 _MIN_EVERY_NS = 60_000_000_000
+_LEAST_NEW_LEVEL_WINDOWS = 12
 _MAX_LATENESS_NS = 3_600_000_000_000
 _MIN_FUTURE_NS = 1_000_000_000
 _MAX_FUTURE_NS = _DAY_NS
@@ -40,13 +55,24 @@ _MAX_MEMORY = 2**36
 
 def check(pipeline: Pipeline) -> Iterator[Finding]:
     """Yield all findings of one pipeline."""
+    expressions = list(_expressions(pipeline))
+    yield from expressions
+    if expressions:
+        # Nobody knows which fields such a pipeline reads.
+        return
     yield from _window(pipeline)
     yield from _names(pipeline)
+    yield from _patterns(pipeline)
+    yield from _where(pipeline)
     yield from _fields(pipeline)
+    yield from _overrides(pipeline)
     yield from _parameters(pipeline)
     yield from _seasonality(pipeline)
+    yield from _timezone(pipeline)
+    yield from _calendars(pipeline)
     yield from _training(pipeline)
     yield from _periods(pipeline)
+    yield from _fill(pipeline)
     yield from _clock(pipeline)
     yield from _state(pipeline)
     yield from _drift(pipeline)
@@ -70,46 +96,172 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
     for key, name in (("database", pipeline.database), ("retention_policy", pipeline.retention_policy)):
         if name in (".", "..") or "/" in name or "\\" in name or not name.isprintable():
             yield key, name, "cannot be a name in InfluxDB: write the name of one that exists"
-    for tag in pipeline.group_by:
-        if tag in pipeline.fields:
+    if pipeline.is_by_measurement and MEASUREMENT in pipeline.point_tags:
+        yield (
+            "group_by",
+            MEASUREMENT,
+            "is what series have the name of their measurement under, as there may be several: remove it",
+        )
+    for tag in pipeline.point_tags:
+        if tag in pipeline.fields or tag in pipeline.sources:
             yield (
                 "group_by",
                 tag,
                 "is also in fields: a series is told apart by a tag, not by a field; remove it from one of them",
             )
-        if tag == "pipeline":
+        if result_tag(tag) != tag and result_tag(tag) in pipeline.group_by:
             yield (
                 "group_by",
                 tag,
-                "is the tag that the results carry the pipeline's name in: rename the tag at its source",
+                f"is named {result_tag(tag)} in results, as another tag is: remove one, or rename it at its source",
             )
-        elif tag == "notice":
-            yield "group_by", tag, "is the tag that notices carry their kind in: rename the tag at its source"
-        elif tag in RESULT_FIELDS or tag.startswith(RESULT_FIELD_PREFIXES):
-            yield (
-                "group_by",
-                tag,
-                "is a field of the results, and InfluxQL could not tell the two apart: rename the tag at its source",
-            )
-        elif tag == "time" or tag.startswith("_"):
+        elif is_reserved(tag):
             yield "group_by", tag, "is a name that InfluxDB keeps for itself: name a tag"
-    for field in pipeline.fields:
-        if field == "time":
-            yield "fields", field, "is the point's timestamp, not a field: name a field"
+    for field in dict.fromkeys((*pipeline.fields, *pipeline.sources)):
+        if wrong := reserved_field(field):
+            yield "fields", field, wrong
     for field in sorted({field for field in pipeline.fields if pipeline.fields.count(field) > 1}):
         yield "fields", field, "is there more than once: name each once"
+    if len(pipeline.sources) > _MAX_SOURCES:
+        most = f"at most {_MAX_SOURCES} are possible; split the pipeline"
+        yield "fields", len(pipeline.sources), f"fields of InfluxDB are named by them and their expressions: {most}"
     if "count" in pipeline.aggregate and len(pipeline.aggregate) == 1:
         yield "aggregate", "count", "alone says nothing about the values: add another, such as [count, mean, stddev]"
 
 
+def _patterns(pipeline: Pipeline) -> Iterator[Finding]:
+    if pipeline.patterns.measurement is not None:
+        for _, value, wrong in pipeline.patterns.measurement.problems():
+            yield "measurement", value, wrong
+    for key, patterns in (("fields", pipeline.patterns.fields), ("group_by", pipeline.patterns.tags)):
+        for pattern in patterns:
+            for below, value, wrong in pattern.problems():
+                yield f"{key}.{below}", value, wrong
+            if "expression" in pattern.settings:
+                yield f"{key}.expression", pattern.settings["expression"], "needs one name: write `name` beside it"
+    for pattern in pipeline.patterns.fields:
+        yield from _field(pipeline, "fields", Field("").changed({**pattern.settings, "expression": None}))
+
+
+def _where(pipeline: Pipeline) -> Iterator[Finding]:
+    for condition in pipeline.where.conditions:
+        if condition.tag in pipeline.fields or condition.tag in pipeline.sources:
+            yield "where", condition.tag, "is also in fields: conditions are on tags; remove it from one of them"
+        elif is_reserved(condition.tag):
+            yield "where", condition.tag, "is a name that InfluxDB keeps for itself: name a tag"
+        yield from _condition("where", condition)
+
+
+def _condition(key: str, condition: TagCondition) -> Iterator[Finding]:
+    """Yield what is wrong with a condition of the mapping of tags at a key."""
+    for below, value, wrong in problems(condition):
+        yield f"{key}.{condition.tag}.{below}", value, wrong
+
+
 def _fields(pipeline: Pipeline) -> Iterator[Finding]:
     for index, field in enumerate(pipeline.watched):
-        if field.direction != "both" and SHAPES.issuperset(pipeline.aggregate):
+        yield from _field(pipeline, f"fields[{index}]", field)
+
+
+def _field(pipeline: Pipeline, key: str, field: Field) -> Iterator[Finding]:
+    """Yield what is wrong with a field, or with the fields that a pattern means."""
+    if field.direction != "both" and SHAPES.issuperset(pipeline.aggregate):
+        yield (
+            f"{key}.direction",
+            field.direction,
+            f"cannot be told from {', '.join(pipeline.aggregate)}: add one that says where they are, such as mean",
+        )
+    yield from _rules(pipeline, key, field, dict.fromkeys(OVERRIDDEN))
+    if field.rate is not None:
+        yield from _rate(pipeline, f"{key}.rate", field)
+
+
+def _expressions(pipeline: Pipeline) -> Iterator[Finding]:
+    for index, field in enumerate(pipeline.watched):
+        if field.expression is not None:
+            try:
+                Expression.of(field.expression)
+            except ExpressionError as error:
+                yield f"fields[{index}].expression", field.expression, str(error)
+
+
+def _rules(pipeline: Pipeline, key: str, field: Field, said: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what is wrong with the rules of a field that are `said` at a place."""
+    shapes, limits, valid = ", ".join(pipeline.aggregate), field.limits, field.valid
+    if field.min_share and "min_deviation" in said and SHAPES.issuperset(pipeline.aggregate):
+        yield (
+            f"{key}.min_deviation",
+            field.least,
+            f"is a share of the usual value, which {shapes} does not say: add an aggregate that does, such as mean",
+        )
+    if limits is not None and "limits" in said and LIMITED.isdisjoint(pipeline.aggregate):
+        yield f"{key}.limits", limits.entry(), f"cannot be told from {shapes}: add an aggregate of values, such as max"
+    for name, bounds in (("limits", limits), ("valid", valid)):
+        if bounds is None or name not in said:
+            continue
+        if not bounds.low < bounds.high:
+            yield f"{key}.{name}", bounds.entry(), "has nothing between its ends: write the lower one first"
+        elif math.isinf(bounds.low) and math.isinf(bounds.high):
+            yield f"{key}.{name}", bounds.entry(), "bounds nothing: write a number on one side, or remove it"
+    if valid is not None and "valid" in said and field.expression is not None:
+        yield (
+            f"{key}.valid",
+            valid.entry(),
+            (
+                "is about a field of InfluxDB, not about an expression: name the fields of the expression in `fields`, "
+                "with valid, or write limits"
+            ),
+        )
+    # A rate has other values than the counter whose values are valid.
+    is_said = "limits" in said or "valid" in said
+    if is_said and limits is not None and valid is not None and not field.is_derived and valid.low < valid.high:
+        beyond = [*([limits.low] if -math.inf < limits.low < valid.low else [])]
+        beyond += [limits.high] if valid.high < limits.high < math.inf else []
+        for end in beyond:
             yield (
-                f"fields[{index}].direction",
-                field.direction,
-                f"cannot be told from {', '.join(pipeline.aggregate)}: add one that says where they are, such as mean",
+                f"{key}.limits",
+                limits.entry(),
+                (
+                    f"contradicts valid, {valid.entry()}: a value beyond {end:g} is not a measurement, so it breaks no "
+                    "limit; write limits within valid"
+                ),
             )
+
+
+def _overrides(pipeline: Pipeline) -> Iterator[Finding]:
+    # A name that a pattern may mean is checked when the pattern is resolved.
+    watched = {field.name: field for field in pipeline.watched}
+    for index, override in enumerate(pipeline.overrides):
+        for condition in override.where.conditions:
+            key = f"overrides[{index}].where"
+            if condition.tag not in pipeline.group_by and not pipeline.patterns.tags:
+                known = ", ".join(pipeline.group_by) or "no tag"
+                fix = hint(condition.tag, pipeline.group_by, f"name one of group_by, which has {known}")
+                yield key, condition.tag, f"is no tag that tells the pipeline's series apart: {fix}"
+            yield from _condition(key, condition)
+        for place, entry in enumerate(override.fields):
+            key, name = f"overrides[{index}].fields[{place}]", entry["name"]
+            if name not in watched and pipeline.patterns.fields:
+                continue
+            if name not in watched:
+                fix = hint(name, watched, f"name one of {', '.join(watched)}")
+                yield f"{key}.name", name, f"is no field of the pipeline: {fix}"
+                continue
+            yield from _rules(pipeline, key, watched[name].changed(entry), entry)
+
+
+def _rate(pipeline: Pipeline, key: str, field: Field) -> Iterator[Finding]:
+    if not 0 < (field.rate_ns or 0) <= _DAY_NS:
+        yield key, field.rate, "is no unit of time for a rate: write one of up to 1d, such as 1s"
+    if "sum" in pipeline.aggregate:
+        yield (
+            key,
+            field.rate,
+            (
+                "cannot be summed up over a window's points (aggregate has sum): choose mean, which is the increase of "
+                "the window for each unit of time"
+            ),
+        )
 
 
 def _parameters(pipeline: Pipeline) -> Iterator[Finding]:
@@ -129,9 +281,51 @@ def _seasonality(pipeline: Pipeline) -> Iterator[Finding]:
     if pipeline.detector not in seasonal_detectors():
         able = " or ".join(seasonal_detectors())
         yield "seasonality", seasonality, f"is nothing that {pipeline.detector} looks at: remove it, or choose {able}"
-    elif seasonality != DEFAULT_SEASONALITY and pipeline.season_ns < _MIN_SEASON_WINDOWS * pipeline.window_ns:
+    elif seasonality != DEFAULT_SEASONALITY and pipeline.seasons_ns[0] < _MIN_SEASON_WINDOWS * pipeline.window_ns:
         least = f"{_MIN_SEASON_WINDOWS} windows ({pipeline.window} each)"
-        yield "seasonality", seasonality, f"is shorter than {least}, which show no course of it: write more"
+        yield "seasonality", pipeline.seasons[0], f"is shorter than {least}, which show no course of it: write more"
+    for shorter, longer in pairwise(pipeline.seasons):
+        if parse_duration(longer) % parse_duration(shorter):
+            yield (
+                "seasonality",
+                longer,
+                f"is not a multiple of {shorter}, so neither says what the other leaves open: write such as [1d, 1w]",
+            )
+
+
+def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
+    name = pipeline.timezone
+    if name == DEFAULT_TIMEZONE:
+        return
+    if name not in timezones():
+        fix = hint(name, sorted(timezones()), "write an IANA name, such as Europe/Berlin", cutoff=0.75)
+        yield "timezone", name, f"is not a time zone: {fix}"
+    elif pipeline.window_ns >= _DAY_NS:
+        yield (
+            "timezone",
+            name,
+            (
+                f"does not go with windows of {pipeline.window}, which begin at midnight UTC: write a shorter window, "
+                "such as 6h, or remove the time zone"
+            ),
+        )
+
+
+def _calendars(pipeline: Pipeline) -> Iterator[Finding]:
+    if not pipeline.calendars or pipeline.timezone not in timezones():
+        return
+    week = any(season_ns % _WEEK_NS == 0 for season_ns in pipeline.seasons_ns)
+    week = week or "time_of_week" in pipeline.parameters.get("context", ())
+    for number, calendar in enumerate(pipeline.calendars):
+        key = f"calendars[{number}]"
+        for below, value, wrong in calendars.problems(calendar, pipeline.timezone):
+            yield f"{key}.{below}" if below else key, value, wrong
+        if calendar.means == calendars.HOLIDAY and not week:
+            yield (
+                f"{key}.means",
+                calendar.means,
+                "changes nothing, as nothing tells a Sunday from another day: add seasonality: [1d, 1w]",
+            )
 
 
 def _training(pipeline: Pipeline) -> Iterator[Finding]:
@@ -189,6 +383,30 @@ def _periods(pipeline: Pipeline) -> Iterator[Finding]:
         )
     if periods.merge_ns % pipeline.window_ns:
         yield "periods.merge", periods.merge, f"is not a multiple of the window: write one of {pipeline.window}"
+    least_ns = max(_LEAST_NEW_LEVEL_WINDOWS * pipeline.window_ns, 2 * periods.merge_ns)
+    if periods.new_level_ns < least_ns:
+        yield (
+            "periods.new_level",
+            periods.new_level,
+            f"is too short to tell a new level from a fault: write at least {format_duration(least_ns)}, better 1d",
+        )
+
+
+def _fill(pipeline: Pipeline) -> Iterator[Finding]:
+    fill = pipeline.fill
+    if fill.method == "previous" and fill.bound is None:
+        yield "fill", fill.method, "does not say how long the last values hold: write such as `{previous: 1h}`"
+    elif fill.bound is not None and fill.bound_ns < pipeline.window_ns:
+        yield (
+            "fill.previous",
+            fill.bound,
+            f"is shorter than a window ({pipeline.window}), so it fills none: write at least {pipeline.window}",
+        )
+    counters = [field.name for field in pipeline.watched if field.rate is not None]
+    counters += [str(pattern) for pattern in pipeline.patterns.fields if "rate" in pattern.settings]
+    if fill.bound is not None and counters:
+        why = f'lets the last rate of "{counters[0]}" stand although a counter that is not reported has not counted'
+        yield "fill", fill.entry(), f"{why}: write `fill: none`, or watch the counters in a pipeline of their own"
 
 
 def _clock(pipeline: Pipeline) -> Iterator[Finding]:
@@ -216,15 +434,19 @@ def _clock(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _state(pipeline: Pipeline) -> Iterator[Finding]:
-    periods = pipeline.periods
-    least_ns = 2 * periods.silence_ns
+    least_ns = 2 * max(pipeline.periods.silence_ns, pipeline.fill.bound_ns)
     if pipeline.forget_ns < least_ns:
+        why = (
+            f"periods.silence ({pipeline.periods.silence})"
+            if pipeline.periods.silence_ns >= pipeline.fill.bound_ns
+            else f"fill.previous ({pipeline.fill.bound})"
+        )
         yield (
             "forget",
             pipeline.forget,
             (
-                f"is shorter than twice periods.silence ({periods.silence}), so series that only pause would be "
-                f"dropped: write at least {format_duration(least_ns)}"
+                f"is shorter than twice {why}, so series that only pause would be dropped: write at least "
+                f"{format_duration(least_ns)}"
             ),
         )
     elif pipeline.forget_ns > max(_MAX_FORGET_NS, 2 * least_ns):

@@ -1,11 +1,12 @@
 """From what people wrote to pipelines, or to messages that say what to change."""
 
-import difflib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anomaly.pipeline.checks import check
+from anomaly.pipeline.hints import hint
 from anomaly.pipeline.schema import load_schema
 from anomaly.pipeline.specification import Pipeline, build
 
@@ -19,6 +20,7 @@ _TYPES = {
     "boolean": "true or false",
     "array": "a list",
     "object": "a mapping",
+    "null": "null",
 }
 
 
@@ -60,7 +62,8 @@ def normalize(pipelines: Any) -> list[Pipeline]:
             problems.append(f"{place}: {_show(mapping)} is not a mapping: write `name: ...` and the other keys")
             continue
         # jsonschema reports a list of missing keys once for each of them.
-        found = [f"{place}: {message}" for message in dict.fromkeys(_schema_problems(mapping, schema))]
+        messages = [*_schema_problems(mapping, schema), *_numbers_without_end(mapping)]
+        found = [f"{place}: {message}" for message in dict.fromkeys(messages)]
         if not found:
             pipeline = build(mapping)
             found = [f"{place}: {key}: {_show(value)} {message}" for key, value, message in check(pipeline)]
@@ -88,14 +91,17 @@ def parse(text: str) -> Pipeline:
         text: a specification, as `canonical_json` writes it and the UDF gets it.
 
     Raises:
-        SpecError: the text is not JSON, or the specification is not valid.
+        SpecError: the text is not JSON, or the specification is not valid, or has patterns that are not resolved.
     """
     try:
         mapping = json.loads(text)
     except ValueError as error:
         message = f"{_show(text)} is not JSON ({error}): render it with canonical_json"
         raise SpecError([message]) from None
-    return normalize([mapping])[0]
+    (pipeline,) = normalize([mapping])
+    if pipeline.patterns:
+        raise SpecError([f"pipeline {pipeline.name}: its patterns are not resolved: deploy it by site.yml"])
+    return pipeline
 
 
 def _place(mapping: Any, index: int) -> str:
@@ -131,6 +137,21 @@ def _schema_problems(mapping: Mapping[str, Any], schema: dict[str, Any]) -> Iter
         yield from _explain(error)
 
 
+def _numbers_without_end(value: Any, key: str = "") -> Iterator[str]:
+    """Yield what is wrong with YAML's `.nan` and `.inf`, which pass every bound of the schema or none."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _numbers_without_end(inner, _under(key, str(name)))
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        for place, inner in enumerate(value):
+            yield from _numbers_without_end(inner, f"{key}[{place}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        # A side of bounds that is infinite is one without a bound.
+        is_side = key.rpartition("[")[0].endswith((".limits", ".valid"))
+        if math.isnan(value) or not is_side:
+            yield f"{key}: {_show(value)} is not a finite number: write one, or remove the key for its default"
+
+
 def _explain(error: "ValidationError") -> Iterator[str]:
     key = _key(error)
     rule: Any = error.validator_value
@@ -146,25 +167,31 @@ def _explain(error: "ValidationError") -> Iterator[str]:
     elif error.validator == "additionalProperties":
         known = list(described["properties"])
         for unknown in sorted(set(map(str, instance)) - set(known)):
-            close = difflib.get_close_matches(unknown, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known keys are {', '.join(known)}"
-            yield f"{_under(key, unknown)}: {_show(instance.get(unknown))} is under an unknown key: {hint}"
+            fix = hint(unknown, known, f"known keys are {', '.join(known)}")
+            yield f"{_under(key, unknown)}: {_show(instance.get(unknown))} is under an unknown key: {fix}"
     elif error.validator == "type":
         wanted = _TYPES.get(str(rule), str(rule))
         yield f"{key}: {value} is not {wanted}: write {wanted}{such_as}"
     elif error.validator == "anyOf":
         yield from _none_fits(error, such_as)
     elif error.validator == "enum":
-        close = difflib.get_close_matches(str(instance), [str(choice) for choice in rule], n=1)
-        hint = f"did you mean {close[0]}?" if close else "choose one"
-        yield f"{key}: {value} is none of {', '.join(map(str, rule))}: {hint}"
+        fix = hint(str(instance), map(str, rule), "choose one")
+        yield f"{key}: {value} is none of {', '.join(map(str, rule))}: {fix}"
     elif error.validator == "uniqueItems":
         twice = sorted({str(item) for item in instance if list(instance).count(item) > 1})
         yield f"{key}: {value} has {', '.join(twice)} more than once: name each once"
+    elif error.validator in ("minItems", "maxItems") and described.get("minItems") == described.get("maxItems"):
+        yield f"{key}: {value} has {len(instance)} entries: write {rule}{such_as}"
     elif error.validator == "minItems":
         yield f"{key}: {value} is empty: name at least {rule}{such_as}"
     elif error.validator == "maxItems":
         yield f"{key}: has {len(instance)} entries: at most {rule} are possible; split the pipeline"
+    elif error.validator == "minProperties" and instance:
+        yield f"{key}: {value} says nothing: write what it is for{such_as}"
+    elif error.validator == "minProperties":
+        yield f"{key}: {value} is empty: write what it asks for, or remove it{such_as}"
+    elif error.validator == "maxProperties":
+        yield f"{key}: has {len(instance)} entries: at most {rule} are possible"
     elif error.validator in ("minimum", "maximum"):
         bound = "at least" if error.validator == "minimum" else "at most"
         yield f"{key}: {value} is out of range: write {bound} {rule}{such_as}"
@@ -173,6 +200,8 @@ def _explain(error: "ValidationError") -> Iterator[str]:
         yield f"{key}: {value} is {wrong}: write a name{such_as}"
     elif error.validator == "pattern":
         yield f"{key}: {value} {_PATTERNS.get(_kind(rule), 'does not fit')}{such_as}"
+    elif error.validator is None:
+        yield f"{key}: the name {value} cannot stand beside not, matches or not_matches: remove it, or them"
     else:
         yield f"{key}: {value} {error.message}"
 
@@ -190,7 +219,10 @@ def _none_fits(error: "ValidationError", such_as: str) -> Iterator[str]:
                 yield from _explain(inner)
             return
         wanted += [_TYPES.get(name, name) for name in types]
-    yield f"{_key(error)}: {_show(error.instance)} is not {' or '.join(wanted)}: write one of them{such_as}"
+    value = _show(error.instance)
+    is_bare = "text" in wanted and isinstance(error.instance, (bool, int, float))
+    quotes = f'; with quotes, "{value}", it is text' if is_bare else ""
+    yield f"{_key(error)}: {value} is not {' or '.join(wanted)}: write one of them{such_as}{quotes}"
 
 
 _PATTERNS = {
@@ -200,7 +232,9 @@ _PATTERNS = {
     "and _ . -, at most 63, with .tick at its end",
     "duration": "is not a duration: write an integer and one of ms, s, m, h, d, w",
     "size": "is not a size: write an integer and one of KiB, MiB, GiB",
+    "percentage": "is not a percentage: write a number, or a number and %, without a space",
     "time": "is not a time: write a duration before now or an RFC 3339 time",
+    "regular_expression": "has a control character in it, or a text that is not UTF-8: write \\t or the like instead",
     "unit": "has a control character in it: write what stands behind a number",
     "identifier": "has a control character in it or a backslash at its end, which line protocol cannot carry: "
     "rename it",

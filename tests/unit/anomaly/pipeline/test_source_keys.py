@@ -1,0 +1,108 @@
+"""What a pipeline names is compared with what its source has."""
+
+from typing import Any
+
+import pytest
+
+from anomaly.pipeline import normalize
+from anomaly.pipeline.source_keys import SourceKeys, booleans, source_problems
+
+PLAIN = {"name": "p", "database": "d", "measurement": "m", "fields": ["value"], "window": "10s"}
+KEYS = SourceKeys({"value": ["float"], "id": ["integer"], "text": ["string"], "odd": ["string", "float"]}, ["printer"])
+
+
+def problems(keys: SourceKeys = KEYS, **changed: Any) -> list[str]:
+    (pipeline,) = normalize([PLAIN | changed])
+    return list(source_problems(pipeline, keys))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"group_by": ["printer"]},
+        {"where": {"printer": {"not": "a"}}},
+        {"fields": ["odd"]},
+        {"where": {"test": {"present": False}}},
+    ],
+)
+def test_names_that_are_there_are_no_problem(changed: dict[str, Any]) -> None:
+    assert problems(**changed) == []
+
+
+def test_a_typing_error_in_a_tag_is_told_with_the_tag_that_was_meant() -> None:
+    assert problems(group_by=["prnter"]) == [
+        "no point of measurement 'm' has a tag 'prnter' (it has printer): did you mean 'printer' in `group_by`?"
+    ]
+
+
+def test_a_condition_on_a_tag_that_is_not_there_is_told() -> None:
+    assert problems(where={"room": {"not": "a"}}) == [
+        "no point of measurement 'm' has a tag 'room' (it has printer): check `where`"
+    ]
+
+
+@pytest.mark.parametrize("key", ["group_by", "where"])
+def test_a_field_in_place_of_a_tag_is_told(key: str) -> None:
+    changed: dict[str, Any] = {"group_by": {"group_by": ["id"]}, "where": {"where": {"id": "7"}}}
+    (problem,) = problems(**changed[key])
+    assert f"'id' is a field: write it as a tag at its source, or name a tag in `{key}`" in problem
+
+
+def test_a_source_without_tags_says_so() -> None:
+    (problem,) = problems(SourceKeys({"value": ["float"]}, []), group_by=["printer"])
+    assert "(it has no tags)" in problem
+
+
+def test_every_wrong_name_is_told() -> None:
+    found = problems(fields=["valu", "text"], group_by=["a"], where={"b": "x"})
+    assert [problem.partition(": ")[2] for problem in found] == [
+        "check `fields`",
+        (
+            "remove it from `fields`, or write a number for each of its states at its source, such as by Telegraf's "
+            "processors.enum, and watch that number with `aggregate: [min, max]`"
+        ),
+        "check `group_by`",
+        "check `where`",
+    ]
+
+
+def test_a_boolean_counts_as_zero_and_one() -> None:
+    keys = SourceKeys({"value": ["boolean"], "id": ["integer"], "odd": ["string", "boolean"]}, ["printer"])
+    assert problems(keys) == []
+    (pipeline,) = normalize([PLAIN | {"fields": ["id", "value", "odd"]}])
+    assert booleans(pipeline, keys) == {"value", "odd"}
+
+
+HOME = SourceKeys(
+    measurements={
+        "°C": SourceKeys({"value": ["float"]}, ["entity_id"]),
+        "%": SourceKeys({"value": ["float"], "low": ["boolean"]}, ["entity_id", "room"]),
+        "state": SourceKeys({"value": ["string"]}, ["domain"]),
+    }
+)
+
+
+def test_several_measurements_have_their_names_together() -> None:
+    assert problems(HOME, measurement=["°C", "%"], fields=["value", "low"], group_by=["entity_id", "room"]) == []
+    (pipeline,) = normalize([PLAIN | {"measurement": ["°C", "%"], "fields": ["value", "low"]}])
+    assert booleans(pipeline, HOME) == {"low"}
+    (problem,) = problems(HOME, measurement=["°C", "%"], group_by=["domain"])
+    assert problem == ("no point of measurement '°C, %' has a tag 'domain' (it has entity_id, room): check `group_by`")
+
+
+def test_a_measurement_that_is_not_there_is_told_with_those_that_are() -> None:
+    found = problems(HOME, measurement=["°C", "stat"], group_by=[])
+    assert found == ["d.autogen has no measurement 'stat' (it has %, state, °C): did you mean state?"]
+    found = problems(SourceKeys(), measurement=["°C"], group_by=[])
+    assert found == [
+        "d.autogen has no measurement '°C' (it has none): check `measurement`, and that something writes to it"
+    ]
+
+
+def test_names_out_of_json_are_the_same() -> None:
+    plain = {name: {"fields": keys.fields, "tags": keys.tags} for name, keys in HOME.measurements.items()}
+    assert SourceKeys.of({"measurements": plain}) == HOME
+    assert SourceKeys.of({"fields": KEYS.fields, "tags": KEYS.tags}) == KEYS
+    assert SourceKeys().is_empty
+    assert not HOME.is_empty

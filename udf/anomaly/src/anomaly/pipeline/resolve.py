@@ -1,0 +1,116 @@
+"""Resolves the patterns of a pipeline to the names that its source has."""
+
+from collections.abc import Sequence
+
+from anomaly.pipeline.patterns import NamePattern
+from anomaly.pipeline.schema import load_schema
+from anomaly.pipeline.source_keys import NUMERIC, SourceKeys, is_reserved, is_watched, reserved_field, told
+from anomaly.pipeline.specification import MEASUREMENT, Field, Pipeline
+from anomaly.pipeline.validate import SpecError, normalize
+
+# This many measurements are watched together at most, which is also the bound of a list of them.
+_MOST_MEASUREMENTS = 64
+
+
+def resolve(pipeline: Pipeline, keys: SourceKeys) -> Pipeline:
+    """Return a pipeline without patterns: fields and tags that have names come first, then those that match, by name.
+
+    A field is taken by the first entry that means it. Patterns mean numeric fields, and tags that InfluxQL can tell
+    from a field.
+
+    Args:
+        pipeline: the pipeline; without patterns, it is returned as it is.
+        keys: the names that its source has.
+
+    Raises:
+        SpecError: a pattern means nothing, or all of them together mean too much.
+    """
+    if not pipeline.patterns:
+        return pipeline
+    measurements = list(pipeline.measurements)
+    if pipeline.patterns.measurement is not None:
+        measurements = _measurements(pipeline, pipeline.patterns.measurement, keys)
+    if pipeline.is_by_measurement:
+        keys = keys.of_measurements(measurements)
+    problems = []
+    numeric = sorted(
+        name for name, types in keys.fields.items() if NUMERIC.intersection(types) and not reserved_field(name)
+    )
+    tags = sorted(tag for tag in keys.tags if tag not in keys.fields and not is_reserved(tag))
+    if pipeline.is_by_measurement:
+        # Series have the name of their measurement under it.
+        tags = [tag for tag in tags if tag != MEASUREMENT]
+    fields = {field.name: field.entry() for field in pipeline.watched}
+    grouped = list(pipeline.point_tags)
+    for pattern in pipeline.patterns.fields:
+        meant = [name for name in numeric if pattern.holds(name)]
+        problems += [] if meant else [_nothing("fields", pattern, "numeric fields", numeric)]
+        for name in meant:
+            fields.setdefault(name, Field.of({"name": name, **pattern.settings}).entry())
+    for pattern in pipeline.patterns.tags:
+        meant = [tag for tag in tags if pattern.holds(tag)]
+        problems += [] if meant else [_nothing("group_by", pattern, "tags", tags)]
+        grouped += [tag for tag in meant if tag not in grouped]
+    bounds = load_schema()["properties"]
+    for key, names in (("fields", list(fields)), ("group_by", grouped)):
+        most = bounds[key]["maxItems"]
+        if len(names) > most:
+            problems.append(
+                f"{key}: means {len(names)} names ({told(names)}): at most {most} are possible: leave some out by "
+                "`not` or `not_matches`, or split the pipeline"
+            )
+    if problems:
+        raise SpecError([f"pipeline {pipeline.name}: {problem}" for problem in problems])
+    resolved = {
+        "measurement": measurements or pipeline.measurement,
+        "fields": list(fields.values()),
+        "group_by": grouped,
+    }
+    return normalize([{**pipeline.as_dict(), **resolved}])[0]
+
+
+def _measurements(pipeline: Pipeline, pattern: NamePattern, keys: SourceKeys) -> list[str]:
+    """Return the measurements that a pattern means.
+
+    A measurement that has none of the pipeline's fields is not meant: it would never have a window.
+
+    Raises:
+        SpecError: the pattern means nothing, or too much.
+    """
+    matching = sorted(filter(pattern.holds, keys.measurements))
+    meant = [name for name in matching if is_watched(pipeline, keys.measurements[name])]
+    problem = ""
+    if not matching:
+        known = f"{pipeline.database}.{pipeline.retention_policy} has {told(sorted(keys.measurements)) or 'none'}"
+        problem = f"means nothing ({known}): correct the pattern"
+    elif not meant:
+        problem = f"means {told(matching)}, and none of them has a field of `fields`: correct one of both"
+    elif len(meant) > _MOST_MEASUREMENTS:
+        most = f"at most {_MOST_MEASUREMENTS} are possible"
+        problem = f"means {len(meant)} names ({told(meant)}): {most}: narrow it, or split the pipeline"
+    if problem:
+        raise SpecError([f"pipeline {pipeline.name}: measurement: {pipeline.measured} {problem}"])
+    return meant
+
+
+def changes(before: Pipeline, now: Pipeline) -> list[str]:
+    """Return what the patterns of a pipeline mean now and did not mean before, and the other way round.
+
+    Args:
+        before: the pipeline as it was resolved before.
+        now: the pipeline as it is resolved now.
+    """
+    found = []
+    for key, old, new in (
+        ("measurement", before.measurements, now.measurements),
+        ("fields", before.fields, now.fields),
+        ("group_by", before.group_by, now.group_by),
+    ):
+        found += [f"{key} now means {told(sorted(set(new) - set(old)))} as well"] if set(new) - set(old) else []
+        found += [f"{key} does not mean {told(sorted(set(old) - set(new)))} any more"] if set(old) - set(new) else []
+    return found
+
+
+def _nothing(key: str, pattern: NamePattern, kind: str, names: Sequence[str]) -> str:
+    known = f"the source has {told(names)}" if names else "the source has none"
+    return f"{key}: {pattern} of the {kind} means nothing ({known}): correct the pattern"
