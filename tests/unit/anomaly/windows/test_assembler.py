@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anomaly.windows.arrays import NEVER
 from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
 from anomaly.windows.point_log import bytes_per_point
 from tests.unit.anomaly.windows.reference import aggregate
@@ -353,6 +354,85 @@ def test_an_outage_does_not_close_the_window_that_was_open_at_once() -> None:
     assert wait(assembler, 600, 640) == [(0, 0, 3, 616)]
 
 
+def torn(assembler: Assembler, begin: int, end: int, lag: int = 0) -> list[int]:
+    """The begins of the windows of a writer that may lack points."""
+    found: list[int] = []
+    for second in range(begin, end, 2):
+        add(assembler, 0, second, now=second + lag)
+        closed = assembler.close(NOW + (second + lag) * SECOND)
+        found += ((closed.begin_ns[closed.torn] - NOW) // SECOND).tolist()
+    return found
+
+
+@pytest.mark.parametrize("lag", [0, 12, 120])
+def test_windows_around_an_outage_may_lack_points(lag: int) -> None:
+    assembler = Assembler(SETTINGS)
+    write_live(assembler, -60, 14, lag=lag)
+
+    found = torn(restarted(assembler), 32, 300, lag=lag)
+
+    # Those that were open in the state, and those until the clock, which is `lag` ahead of the points. One has none.
+    assert found == [0, 10, *range(30, 32 + lag + 1, 10)]
+
+
+def test_windows_of_a_process_that_begins_anew_lack_none() -> None:
+    assert torn(Assembler(SETTINGS), 4, 60) == []
+
+
+def test_windows_around_a_pause_in_which_nothing_arrives_may_lack_points() -> None:
+    assembler = Assembler(SETTINGS)
+    assert torn(assembler, 0, 604) == []
+
+    found: list[int] = []
+    for second in range(604, 664):
+        closed = assembler.close(NOW + second * SECOND)
+        found += ((closed.begin_ns[closed.torn] - NOW) // SECOND).tolist()
+    found += torn(assembler, 664, 900)
+
+    # The one that was open when the pause began was closed by the clock, the other one holds the end of the pause.
+    assert found == [600, 660]
+
+
+def test_pauses_of_an_import_say_nothing() -> None:
+    assembler = Assembler(SETTINGS)
+    assert torn(assembler, 0, 604, lag=100_000) == []
+    assert torn(assembler, 664, 900, lag=100_000) == []
+
+
+def test_windows_that_an_earlier_process_has_closed_since_its_state_are_left_out() -> None:
+    assembler = Assembler(SETTINGS)
+    add(assembler, 0, 1, 11, 21, now=22)
+    add(assembler, 1, 1, now=22)
+    again = restarted(assembler)
+
+    left, begins = again.pass_over(np.array([0]), np.array([NOW + 20 * SECOND]))
+
+    assert (left.tolist(), ((begins - NOW) // SECOND).tolist()) == ([0, 0], [0, 10])
+    assert again.closed(np.array([0, 1, 300])).tolist() == [NOW + 20 * SECOND, NEVER, NEVER]
+    assert again.open_points == 2
+    # What comes for them now is late; the others close as they would have.
+    assert len(add(again, 0, 12, 22, now=60).late) == 1
+    assert named(again.close(None, everything=True)) == [(1, 0, 1), (0, 20, 2)]
+
+
+def test_an_older_closing_leaves_nothing_out() -> None:
+    assembler = Assembler(SETTINGS)
+    write_live(assembler, 0, 32)
+
+    left, _ = assembler.pass_over(np.array([0]), np.array([NOW]))
+
+    assert not len(left)
+    assert assembler.closed(np.array([0])).tolist() == [NOW + 20 * SECOND]
+    assert not len(assembler.pass_over(np.array([], dtype=np.intp), np.array([], dtype=np.int64))[0])
+
+
+def test_a_process_whose_state_is_gone_may_lack_points_of_its_first_window() -> None:
+    assembler = Assembler(SETTINGS)
+    assembler.resume()
+
+    assert torn(assembler, 4, 60) == [0]
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -447,6 +527,19 @@ def test_without_a_clock_windows_close_by_points_alone() -> None:
     assert close(assembler, None) == [(0, 0, 1), (0, 10, 1)]
     assert not assembler.is_due(None)
     assert named(assembler.close(None, everything=True)) == [(0, 10_000_000, 1)]
+
+
+def test_windows_of_many_series_close_in_parts_those_that_wait_longest_first() -> None:
+    assembler = Assembler(replace(SETTINGS, series_at_once=2, step_ns=60 * SECOND))
+    for number, begin in enumerate([4, 2, 6, 0, 8]):
+        add(assembler, number, begin, 10, now=10)
+
+    parts = []
+    while assembler.is_due(NOW + 25 * SECOND):
+        parts.append(close(assembler, 25))
+
+    assert parts == [[(1, 0, 1), (3, 0, 1)], [(0, 0, 1), (2, 0, 1)], [(4, 0, 1)]]
+    assert len(close(assembler, 35)) == 2
 
 
 def test_nothing_is_due_before_a_window_can_close() -> None:

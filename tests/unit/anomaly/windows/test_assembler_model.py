@@ -23,6 +23,7 @@ SETTINGS = Settings(
     oldest_ns=400,
     step_ns=40,
 )
+AGGREGATES = ("mean", "stddev", "last", "count")
 CLOCK = 10_000
 
 VALUES = st.tuples(
@@ -74,9 +75,9 @@ def assert_same(closed: Closed, expected: list[ModelWindow]) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(ACTIONS, st.sampled_from([0, 10, 35]))
-def test_windows_close_as_the_model_says(actions: list[tuple[str, Any]], lateness_ns: int) -> None:
-    wanted = replace(SETTINGS, lateness_ns=lateness_ns)
+@given(ACTIONS, st.sampled_from([0, 10, 35]), st.sampled_from([0, 10, 60, 205]))
+def test_windows_close_as_the_model_says(actions: list[tuple[str, Any]], lateness_ns: int, fill_ns: int) -> None:
+    wanted = replace(SETTINGS, lateness_ns=lateness_ns, fill_ns=fill_ns, aggregates=AGGREGATES)
     assembler, model = Assembler(wanted), WindowModel(wanted)
     now, sent = CLOCK, 0
     taken = future = too_old = in_windows = 0
@@ -123,11 +124,11 @@ def test_windows_close_as_the_model_says(actions: list[tuple[str, Any]], latenes
 
 
 @settings(deadline=None)
-@given(ACTIONS, st.integers(0, 20))
+@given(ACTIONS, st.integers(0, 20), st.sampled_from([0, 60]))
 def test_every_point_is_somewhere_while_memory_is_short_and_series_are_forgotten(
-    actions: list[tuple[str, Any]], most_points: int
+    actions: list[tuple[str, Any]], most_points: int, fill_ns: int
 ) -> None:
-    wanted = replace(SETTINGS, points_bytes=most_points * bytes_per_point(SETTINGS.fields))
+    wanted = replace(SETTINGS, points_bytes=most_points * bytes_per_point(SETTINGS.fields), fill_ns=fill_ns)
     assembler, now = Assembler(wanted), CLOCK
     sent = elsewhere = 0
     windows: set[tuple[int, int]] = set()
@@ -142,12 +143,16 @@ def test_every_point_is_somewhere_while_memory_is_short_and_series_are_forgotten
         elif action == "restart":
             elsewhere += assembler.forget(np.array([step % 4]))
             windows = {window for window in windows if window[0] != step % 4}
-        closed = assembler.close(now, everything=action == "everything")
-        keys = list(zip(closed.number.tolist(), closed.begin_ns.tolist(), strict=True))
-        assert windows.isdisjoint(keys)
-        assert len(set(keys)) == len(keys)
-        windows.update(keys)
-        elsewhere += closed.points
+        all_closed = [assembler.close(now, everything=action == "everything")]
+        if fill_ns and all_closed[0].early.any():
+            # What closed early stands in windows that have not been there before.
+            all_closed.append(assembler.close(now))
+        for closed in all_closed:
+            keys = list(zip(closed.number.tolist(), closed.begin_ns.tolist(), strict=True))
+            assert windows.isdisjoint(keys)
+            assert len(set(keys)) == len(keys)
+            windows.update(keys)
+            elsewhere += closed.points
         assert assembler.open_points <= most_points
         assert sent == elsewhere + assembler.open_points
         assert not assembler.is_due(now)

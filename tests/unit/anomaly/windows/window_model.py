@@ -20,6 +20,8 @@ class SeriesModel:
     lag: int | None = None
     arrived: int | None = None
     closed: int | None = None
+    # The last value of each field that has had one, and the begin of its window.
+    standing: dict[int, tuple[int, float]] = field(default_factory=dict)
 
 
 @dataclass
@@ -32,6 +34,8 @@ class ModelWindow:
     counts: list[int]
     points: int
     replaced: int
+    # The last value of each field that has points.
+    last: dict[int, float]
 
 
 class WindowModel:
@@ -55,6 +59,14 @@ class WindowModel:
     def restart(self) -> None:
         """The time until the next call does not count."""
         self.host = None
+
+    def pass_over(self, number: int, end: int) -> None:
+        """An earlier process has closed the windows of a series up to here."""
+        series = self.series[number]
+        if series.closed is None or series.closed < end:
+            series.closed = end
+            series.open = {begin: points for begin, points in series.open.items() if begin >= end}
+            series.held = {begin for begin in series.held if begin >= end}
 
     def add(self, points: list[Arrival], now: int | None) -> None:
         """Points that arrive together are judged by what was known before them."""
@@ -101,26 +113,59 @@ class WindowModel:
         closed = []
         for number, series in self.series.items():
             for begin in sorted(self._due(series, everything)):
-                closed.append(self._window(number, begin, series.open.pop(begin)))
-                series.held.discard(begin)
-                series.closed = begin + self.settings.window_ns
+                if begin in series.open or self._stand(series, begin):
+                    closed.append(self._window(number, begin, series.open.pop(begin, [])))
+                    self._fill(series, closed[-1])
+                    series.held.discard(begin)
+                    series.closed = begin + self.settings.window_ns
         return sorted(closed, key=lambda window: (window.begin, window.number))
 
     def _due(self, series: SeriesModel, everything: bool) -> set[int]:
-        if not series.open or series.newest is None:
+        """The windows whose time has come, with or without points."""
+        if series.newest is None:
             return set()
-        if everything:
-            return set(series.open)
+        last = max(series.open, default=None)
         watermark = series.newest
         if series.lag is not None and series.seen is not None and series.arrived is not None:
             if series.lag <= self.settings.live_ns:
                 watermark += self.clock - series.seen
             elif self.clock - series.arrived >= self.settings.idle_ns:
-                return set(series.open)
-        reached = {
-            begin for begin in series.open if begin + self.settings.window_ns + self.settings.lateness_ns <= watermark
+                everything = True
+        if everything:
+            return set() if last is None else self._up_to(series, last)
+        reached = (watermark - self.settings.lateness_ns) // self.settings.window_ns * self.settings.window_ns
+        due = self._up_to(series, reached - self.settings.window_ns)
+        waiting = series.held | {begin for begin in due if begin not in series.open}
+        is_filled = series.closed in due and self._stand(series, series.closed)
+        return due if due - waiting or is_filled else set()
+
+    def _up_to(self, series: SeriesModel, last: int) -> set[int]:
+        """The windows that have not closed, up to the one that begins at `last`, whether they have points or not."""
+        begins = [begin for begin in series.open if begin <= last]
+        if series.closed is not None and self.settings.fill_ns:
+            begins += range(series.closed, last + 1, self.settings.window_ns)
+        if begins and self.settings.fill_ns:
+            begins += range(min(begins), last + 1, self.settings.window_ns)
+        return set(begins)
+
+    def _stand(self, series: SeriesModel, begin: int) -> dict[int, float]:
+        """The last value of each field that still stands in a window."""
+        return {
+            place: value for place, (since, value) in series.standing.items() if begin - since <= self.settings.fill_ns
         }
-        return reached if reached - series.held else set()
+
+    def _fill(self, series: SeriesModel, window: ModelWindow) -> None:
+        if not self.settings.fill_ns:
+            return
+        names = self.settings.aggregates
+        for place, value in self._stand(series, window.begin).items():
+            if not window.counts[place]:
+                of_standing = {"stddev": 0.0, "spread": 0.0, "count": 1.0}
+                window.values[place * len(names) : (place + 1) * len(names)] = [
+                    of_standing.get(name, value) for name in names
+                ]
+        for place, value in window.last.items():
+            series.standing[place] = (window.begin, value)
 
     def _window(self, number: int, begin: int, points: list[Arrival]) -> ModelWindow:
         fields = [str(place) for place in range(self.settings.fields)]
@@ -141,4 +186,9 @@ class WindowModel:
             [len(window.samples.get(name, [])) for name in fields],
             len(points),
             len(points) - len({(time, tag) for _, time, tag, _ in points}),
+            {
+                place: float(max(window.samples[name])[1])
+                for place, name in enumerate(fields)
+                if window.samples.get(name)
+            },
         )

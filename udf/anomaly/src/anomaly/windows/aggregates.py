@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.windows.arrays import Floats, Ints, Times, changes
-
-# What tells two points of one time apart: a hash of all of a point's tags.
-Identities = NDArray[np.uint64]
+from anomaly.windows.derivation import Derivation, Identities, WindowPoints
+from anomaly.windows.validity import measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,12 @@ class Aggregated:
 
 
 def aggregate_windows(
-    window: Ints, times: Times, identities: Identities, values: Floats, names: Sequence[str]
+    window: Ints,
+    times: Times,
+    identities: Identities,
+    values: Floats,
+    names: Sequence[str],
+    derivation: Derivation | None = None,
 ) -> Aggregated:
     """Compute the aggregates of n windows from their m points.
 
@@ -45,8 +48,10 @@ def aggregate_windows(
         window: each point's window, shape (m,): the numbers 0 to n - 1, each at least once.
         times: the points' times in nanoseconds, shape (m,).
         identities: hashes of the points' tags, shape (m,).
-        values: one row for each field, shape (f, m), in the order of arrival, NaN where a point lacks the field.
+        values: one row for each field, shape (f, m), in the order of arrival, NaN where a point lacks the field and
+            INVALID where it has no measurement of it; with a derivation, one row for each of the fields that it reads.
         names: the aggregates, keys of AGGREGATES.
+        derivation: makes the values of the watched fields; None: they are those of the points.
 
     Returns:
         The aggregates of the windows, in the order of their numbers.
@@ -60,12 +65,18 @@ def aggregate_windows(
         # Sorting by identity is rare: few pipelines merge series that write at the same nanosecond.
         order = np.lexsort((identities, times, window))
         new_point = new_time | changes(identities[order])
-        values = values[:, order]
+        times, identities, values = times[order], identities[order], values[:, order]
         if not new_point.all():
             replaced = int(len(window) - np.count_nonzero(new_point))
             values = _last_known(values, np.flatnonzero(new_point))
-            window, new_time = window[new_point], new_time[new_point]
-    points = _Points(values, np.flatnonzero(changes(window)), np.flatnonzero(new_time))
+            window, times, identities = window[new_point], times[new_point], identities[new_point]
+            new_time = new_time[new_point]
+    values = measured(values)
+    weights = None
+    if derivation is not None:
+        derived = derivation(WindowPoints(window, times, identities, values))
+        values, weights = derived.values, derived.weights
+    points = _Points(values, np.flatnonzero(changes(window)), np.flatnonzero(new_time), weights)
     with np.errstate(all="ignore"):
         columns = np.stack([AGGREGATES[name](points) for name in names], axis=1)
     columns[~np.isfinite(columns)] = np.nan
@@ -88,10 +99,12 @@ class _Points:
         values: one row for each field, shape (f, m), NaN where a point lacks the field.
         begins: each window's first point, shape (n,).
         time_begins: the first point of each run that shares window and time.
+        weights: how much each value counts in a mean, shape (f, m); None: all alike.
     """
 
-    def __init__(self, values: Floats, begins: Ints, time_begins: Ints) -> None:
+    def __init__(self, values: Floats, begins: Ints, time_begins: Ints, weights: Floats | None = None) -> None:
         self.values = values
+        self.weights = weights
         self.begins = begins
         self.time_begins = time_begins
         self.unknown = np.isnan(values)
@@ -144,7 +157,11 @@ class _Points:
 
 
 def _mean(points: _Points) -> Floats:
-    return points.mean
+    if points.weights is None:
+        return points.mean
+    weights = np.where(points.unknown, np.nan, points.weights)
+    weighted = _Points(points.values * weights, points.begins, points.time_begins)
+    return weighted.sum / _Points(weights, points.begins, points.time_begins).sum
 
 
 def _sum(points: _Points) -> Floats:

@@ -21,6 +21,9 @@ AnyInts = NDArray[np.signedinteger[Any]]
 # A series' tag values, in `group_by`'s order.
 Key = tuple[str, ...]
 
+# No time: before any other.
+NEVER = np.iinfo(np.int64).min
+
 
 def changes(*columns: AnyArray) -> Bools:
     """Return which entries differ from the one before in any of some columns, shape (m,); the first one does."""
@@ -35,3 +38,20 @@ def groups(labels: AnyArray) -> list[Ints]:
     """Return the positions of the entries of each label, in their order, by ascending labels."""
     order = np.argsort(labels, kind="stable")
     return np.split(order, np.flatnonzero(changes(labels[order]))[1:]) if len(order) else []
+
+
+def rounds(labels: AnyArray) -> list[Ints]:
+    """Return the positions of all entries in parts: the k-th part has the k-th entry of each label.
+
+    Args:
+        labels: shape (n,).
+
+    Returns:
+        The parts, each ascending.
+    """
+    order = np.argsort(labels, kind="stable")
+    at = np.arange(len(order))
+    first = np.maximum.accumulate(np.where(changes(labels[order]), at, 0)) if len(order) else at
+    rank = np.empty_like(at)
+    rank[order] = at - first
+    return groups(rank)

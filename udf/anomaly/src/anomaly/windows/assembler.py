@@ -23,6 +23,9 @@ A window closes at the first of:
 A window that opens behind the watermark, in a gap that has no closed window behind it (a backlog that follows live
 points, an import with the newest first), is held back until one of the last three: its other points are about to come.
 
+Where values stand in windows without points (`anomaly.windows.fill`), these windows close as others do: by the clock in
+a live series, and in others once the next point of the series is as far past them.
+
 Nothing here is an object of Python for each point, window or series.
 """
 
@@ -31,19 +34,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.windows.aggregates import AGGREGATES, Aggregated, Identities, aggregate_windows
-from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times, changes
+from anomaly.windows.aggregates import AGGREGATES, Aggregated, aggregate_windows
+from anomaly.windows.arrays import NEVER, AnyArray, Bools, Floats, Ints, Times, changes
+from anomaly.windows.derivation import Derivation, Identities
+from anomaly.windows.fill import STANDING_ARRAYS, Filled, Rule, Standing, fill_windows
+from anomaly.windows.interruption import Arrivals, Interruption
 from anomaly.windows.point_log import GONE, PointLog, bytes_per_point, restored
 
 LAYOUT = 1
-# No time: older than any point may be. Sums of times and settings stay within 64 bits between the bounds below.
-NEVER = np.iinfo(np.int64).min
+# Sums of times and settings stay within 64 bits between these bounds.
 _LEAST_NS, _GREATEST_NS = -(1 << 62), 1 << 62
 # After an early closing the log has this share of its bound, so that the next one is not due at once.
 _KEPT_SHARE = 0.75
 _LEAST_SERIES = 64
 # Aggregating needs some hundred bytes for each point at once.
 _POINTS_AT_ONCE = 1 << 16
+# This many windows without points close at once; the others follow with the next call.
+_FILLED_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +61,16 @@ class Settings:
         window_ns: the length of a window.
         lateness_ns: how long a window waits for points that are out of order.
         future_ns: how far ahead of the clock a point may be.
-        fields: the number f of fields.
-        aggregates: the aggregates of each field; d is their number times f.
+        fields: the number k of fields that a point has.
+        aggregates: the aggregates of each watched field; d is their number times f.
         idle_ns: how long a series that is not live has no point before its windows close.
         oldest_ns: how much older than its series' oldest open window (or, without one, its newest closed one) a point
             may be.
         points_bytes: the bound of the points of all open windows.
         step_ns: the most that the clock goes on from one call to the next; the caller calls more often than that.
+        derivation: makes the values of f watched fields; None: they are those of the points.
+        fill_ns: how long a field's last value stands in windows without points of it; 0: not at all.
+        series_at_once: the windows of this many series close in one call at most; those of others are due at once.
     """
 
     window_ns: int
@@ -72,6 +82,9 @@ class Settings:
     oldest_ns: int
     points_bytes: int = 256 << 20
     step_ns: int = 2_000_000_000
+    derivation: Derivation | None = None
+    fill_ns: int = 0
+    series_at_once: int = 1 << 20
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -81,13 +94,27 @@ class Settings:
         """
         if self.window_ns <= 0 or self.fields <= 0:
             raise ValueError(f"windows of {self.window_ns} ns and {self.fields} fields: both must be positive")
-        for name in ("window_ns", "lateness_ns", "future_ns", "idle_ns", "oldest_ns", "points_bytes", "step_ns"):
+        for name in (
+            "window_ns",
+            "lateness_ns",
+            "future_ns",
+            "idle_ns",
+            "oldest_ns",
+            "points_bytes",
+            "step_ns",
+            "fill_ns",
+        ):
             value = getattr(self, name)
             if not 0 <= value < _GREATEST_NS // 4:
                 raise ValueError(f"{name} is {value}: it must be between 0 and {_GREATEST_NS // 4}")
         unknown = [name for name in self.aggregates if name not in AGGREGATES]
         if unknown or not self.aggregates:
             raise ValueError(f"the aggregates {unknown} are unknown: use some of {', '.join(AGGREGATES)}")
+
+    @property
+    def watched(self) -> int:
+        """The number f of watched fields."""
+        return self.fields if self.derivation is None else self.derivation.fields
 
     @property
     def live_ns(self) -> int:
@@ -154,12 +181,15 @@ class Taken:
 class Closed:
     """n closed windows, by begin and then by number; d features, f fields.
 
+    A field that is filled has aggregates and the count 0.
+
     Attributes:
         number: the series' numbers, shape (n,).
         begin_ns: the windows' begins, shape (n,).
         values: aggregates, field by field, shape (n, d), NaN where one is missing.
         counts: points that have the field, shape (n, f).
         early: which windows closed early as the points took too much memory, shape (n,).
+        torn: which windows may lack points that came while nobody took any, shape (n,).
         points: how many points the windows had, replaced ones included.
         replaced: how many of them a later point of the same tags and time replaced.
     """
@@ -169,6 +199,7 @@ class Closed:
     values: Floats
     counts: Floats
     early: Bools
+    torn: Bools
     points: int
     replaced: int
 
@@ -231,11 +262,13 @@ class _Series:
         for name, nothing in _NOTHING.items():
             getattr(self, name)[numbers] = nothing
 
-    def state(self, numbers: Ints | None) -> dict[str, AnyArray]:
-        """Return copies of the columns of some series, shape (n,); None: of all up to the last known one."""
-        if numbers is None:
-            known = np.flatnonzero(self.newest != NEVER)
-            numbers = np.arange(int(known[-1]) + 1 if len(known) else 0)
+    def known(self) -> Ints:
+        """Return the numbers up to the last known series."""
+        known = np.flatnonzero(self.newest != NEVER)
+        return np.arange(int(known[-1]) + 1 if len(known) else 0)
+
+    def state(self, numbers: Ints) -> dict[str, AnyArray]:
+        """Return copies of the columns of some series, shape (n,)."""
         return {f"series_{name}": getattr(self, name)[numbers] for name in _NOTHING}
 
 
@@ -253,12 +286,20 @@ class Assembler:
         self.settings = settings
         self._series = _Series(_LEAST_SERIES)
         self._log = PointLog(settings.fields)
+        self._rule: Rule | None = None
+        if settings.fill_ns:
+            self._rule = Rule.of(settings.window_ns, settings.fill_ns, settings.aggregates)
+        self._standing = Standing(settings.watched, len(self._series) if self._rule else 0)
         self._most_points = settings.points_bytes // bytes_per_point(settings.fields)
         # The host's clock at the last call, and our clock, which does not go on while nobody calls.
         self._host_ns: int | None = None
         self._clock_ns: int | None = None
         # Nothing closes before this time of our clock; it may be too early, as points postpone closings.
         self._next_ns: int = GONE
+        # The last time in which nobody took points: between the state that we go on from and our first call, or while
+        # nothing arrived. None in a process that begins anew.
+        self._interruption: Interruption | None = None
+        self._arrivals = Arrivals()
 
     def _go_on(self, now_ns: int | None) -> None:
         """Let our clock go on to the host's, but by no more than a step, and never back."""
@@ -269,6 +310,8 @@ class Assembler:
         elif self._host_ns is not None:
             self._clock_ns += min(max(now_ns - self._host_ns, 0), self.settings.step_ns)
         self._host_ns = now_ns
+        if self._interruption is not None:
+            self._interruption.look(now_ns)
 
     def is_due(self, now_ns: int | None) -> bool:
         """Return whether `close` may have something to do, in a microsecond.
@@ -285,7 +328,7 @@ class Assembler:
         Args:
             number: the series of each point, shape (n,), small integers from 0.
             times: the points' times in nanoseconds, shape (n,).
-            values: their values, shape (n, f), NaN where a field is missing.
+            values: their values, shape (n, k), NaN where a field is missing.
             identities: hashes of all of their tags, shape (n,); points of equal identity and time replace each other.
             now_ns: the host's clock.
 
@@ -296,8 +339,10 @@ class Assembler:
         number = np.asarray(number, dtype=np.intp)
         if not len(number):
             return Taken(0, _NONE_REFUSED, _NONE_REFUSED, _NONE_LATE)
+        if now_ns is not None and self._arrivals.arrive(now_ns):
+            self._interrupt(now_ns)
         if number.max() >= len(self._series):
-            self._series.grow(max(2 * int(number.max()) + 2, _LEAST_SERIES))
+            self._grow(max(2 * int(number.max()) + 2, _LEAST_SERIES))
         series, settings = self._series, self.settings
         latest = _GREATEST_NS if now_ns is None else min(now_ns + settings.future_ns, _GREATEST_NS)
         closed, oldest = series.closed[number], series.oldest[number]
@@ -321,7 +366,15 @@ class Assembler:
                 series.arrived[taken.late.number] = self._clock_ns
         if len(number):
             self._take(number, times, values, identities, now_ns)
+            if self._interruption is not None:
+                self._interruption.take(number, times, now_ns)
         return taken
+
+    def _grow(self, capacity: int) -> None:
+        """Make place for series with the numbers below `capacity`."""
+        self._series.grow(capacity)
+        if self._rule is not None:
+            self._standing.grow(capacity)
 
     def _late(self, number: Ints, times: Times) -> Late:
         if not len(number):
@@ -410,46 +463,176 @@ class Assembler:
             everything: close all open windows, as at the end of a replay.
 
         Returns:
-            The closed windows, by begin and then by number. Windows without points do not exist.
+            The closed windows, by begin and then by number. Windows without points do not exist, but for those that are
+            filled.
         """
         self._go_on(now_ns)
         series, window_ns = self._series, self.settings.window_ns
         bounds = self._due(everything)
         early = self._early_bounds(bounds)
         limits = bounds if early is None else np.maximum(bounds, early)
+        is_whole = everything or early is not None
+        if not is_whole:
+            is_whole = self._postpone(limits)
+            if self._rule is not None:
+                is_whole &= self._part(self._rule, limits)
         log_numbers, log_times = self._log.numbers, self._log.times
         rows = np.flatnonzero(log_times < limits[log_numbers]) if (limits != NEVER).any() else _NO_INTS
-        if not len(rows):
-            self._next_ns = self._due_clock(np.flatnonzero(series.oldest != GONE))
-            return self._closed_none()
-        number, begins = log_numbers[rows], log_times[rows]
+        windows, last, replaced = self._take_windows(rows)
+        if self._rule is not None:
+            windows = self._fill(self._rule, windows, last, limits)
+        number, begins = windows.number, windows.begin_ns
+        if len(number):
+            np.maximum.at(series.closed, number, begins + window_ns)
+            self._log.compact()
+            self._find_open(np.unique(number))
+        self._next_ns = self._due_clock(self._waiting()) if is_whole else NEVER
+        is_early = windows.has_points & (begins >= bounds[number])
+        torn = self._torn(number, begins)
+        return Closed(number, begins, windows.values, windows.counts, is_early, torn, len(rows), replaced)
+
+    def pass_over(self, number: Ints, ends_ns: Times) -> tuple[Ints, Times]:
+        """Leave out the open windows that an earlier process has closed since the state was taken that we go on from.
+
+        Args:
+            number: the numbers of n different series, shape (n,).
+            ends_ns: up to where their windows are closed, shape (n,).
+
+        Returns:
+            The windows that were left out, by begin and then by number: their series' numbers and their begins.
+        """
+        if not len(number):
+            return _NO_INTS, _NO_TIMES
+        series, window_ns = self._series, self.settings.window_ns
+        limits = np.full(len(series), NEVER)
+        limits[number] = ends_ns - ends_ns % window_ns
+        series.closed[number] = np.maximum(series.closed[number], limits[number])
+        rows = np.flatnonzero(self._log.times < limits[self._log.numbers])
+        left, begins = self._log.numbers[rows].astype(np.intp), self._log.times[rows]
         begins -= begins % window_ns
+        order = np.lexsort((left, begins))
+        left, begins = left[order], begins[order]
+        self._log.take(rows)
+        self._log.compact()
+        self._find_open(number)
+        self._next_ns = self._due_clock(self._waiting())
+        first = np.flatnonzero(changes(left, begins)) if len(left) else _NO_INTS
+        return left[first], begins[first]
+
+    def _torn(self, number: Ints, begins: Times) -> Bools:
+        live = self.live()[number]
+        torn = np.zeros(len(number), dtype=np.bool_)
+        if self._interruption is not None:
+            torn = self._interruption.touches(number, begins, self._series.lag[number], live)
+        if self._host_ns is not None and self._arrivals.are_overdue(self._host_ns):
+            torn = torn | live
+        return torn
+
+    def _take_windows(self, rows: Ints) -> tuple[Filled, Floats, int]:
+        """Take the windows of rows out of the log.
+
+        Args:
+            rows: all rows of some windows, shape (m,).
+
+        Returns:
+            n windows, by begin and then by number; the last value of each of their fields, shape (n, f), with no
+            columns where nothing is filled; and the number of points that a later one replaced.
+        """
+        settings, fields = self.settings, self.settings.watched
+        names = settings.aggregates if self._rule is None else (*settings.aggregates, "last")
+        number, begins = self._log.numbers[rows], self._log.times[rows]
+        begins -= begins % settings.window_ns
         order = np.lexsort((number, begins))
         rows, number, begins = rows[order], number[order], begins[order]
-        first = np.flatnonzero(changes(number, begins))
-        aggregated = self._aggregated(rows, first)
-        windows: Ints = number[first].astype(np.intp)
-        begins = begins[first]
-        np.maximum.at(series.closed, windows, begins + window_ns)
-        self._log.compact()
-        self._find_open(np.unique(windows))
-        self._next_ns = self._due_clock(np.flatnonzero(series.oldest != GONE))
-        return Closed(
-            windows,
-            begins,
-            np.concatenate([part.values for part in aggregated]),
-            np.concatenate([part.counts for part in aggregated]),
-            begins >= bounds[windows],
-            len(rows),
-            sum(part.replaced for part in aggregated),
-        )
+        first = np.flatnonzero(changes(number, begins)) if len(rows) else _NO_INTS
+        aggregated = self._aggregated(rows, first, names)
+        nothing = np.empty((0, fields * len(names)))
+        values = np.concatenate([nothing, *(part.values for part in aggregated)])
+        counts = np.concatenate([np.empty((0, fields)), *(part.counts for part in aggregated)])
+        last = np.empty((len(first), 0))
+        if self._rule is not None:
+            by_field = values.reshape(len(first), fields, len(names))
+            last = by_field[:, :, -1]
+            values = by_field[:, :, :-1].reshape(len(first), fields * len(settings.aggregates))
+        has_points = np.ones(len(first), dtype=np.bool_)
+        windows = Filled(number[first].astype(np.intp), begins[first], values, counts, has_points)
+        return windows, last, sum(part.replaced for part in aggregated)
 
-    def _aggregated(self, rows: Ints, first: Ints) -> list[Aggregated]:
+    def _fill(self, rule: Rule, windows: Filled, last: Floats, limits: Times) -> Filled:
+        """Fill what some closing windows lack, and the windows without points before and between them.
+
+        Args:
+            rule: how windows are filled.
+            windows: n closing windows.
+            last: the last value of each of their fields, shape (n, f).
+            limits: up to where the windows of each series close, shape (series,); NEVER where none does.
+
+        Returns:
+            The windows, by begin and then by number.
+        """
+        concerned = np.flatnonzero(limits != NEVER)
+        first_ns = np.full(len(self._series), GONE)
+        np.minimum.at(first_ns, windows.number, windows.begin_ns)
+        closed = self._series.closed[concerned]
+        from_ns = np.where(closed == NEVER, first_ns[concerned], closed)
+        return fill_windows(rule, self._standing, windows, last, concerned, from_ns, limits[concerned])
+
+    def _postpone(self, limits: Times) -> bool:
+        """Leave series out of `limits`, shape (series,), where too many would close at once.
+
+        Those with the oldest points stay.
+
+        Returns:
+            Whether none was left out.
+        """
+        concerned = np.flatnonzero(limits != NEVER)
+        if len(concerned) <= self.settings.series_at_once:
+            return True
+        order = np.argsort(self._series.oldest[concerned], kind="stable")
+        limits[concerned[order[self.settings.series_at_once :]]] = NEVER
+        return False
+
+    def _part(self, rule: Rule, limits: Times) -> bool:
+        """Bring `limits`, shape (series,), nearer where too many windows would be filled at once.
+
+        Returns:
+            Whether they are as they were, so that nothing that is due is left.
+        """
+        series = self._series
+        concerned = np.flatnonzero(limits != NEVER)
+        next_ns = self._next_fill_ns(rule, concerned)
+        oldest = series.oldest[concerned]
+        begins = np.where(next_ns == GONE, oldest - oldest % rule.window_ns, next_ns)
+        windows = (limits[concerned] - begins) // rule.window_ns
+        if windows.sum() <= _FILLED_AT_ONCE:
+            return True
+        each = max(_FILLED_AT_ONCE // len(concerned), 1)
+        limits[concerned] = np.minimum(limits[concerned], begins + each * rule.window_ns)
+        return bool((windows <= each).all())
+
+    def _next_fill_ns(self, rule: Rule, numbers: Ints) -> Times:
+        """Return the next windows of some series that are filled unless a point comes, shape (n,); GONE for none."""
+        closed = self._series.closed[numbers]
+        stands = (closed != NEVER) & (closed <= self._standing.last_fill_ns(rule, numbers))
+        return np.where(stands, closed, GONE)
+
+    def _next_begins(self, numbers: Ints) -> Times:
+        """Return the next windows of some series that close by the watermark, shape (n,); GONE for none."""
+        regular = self._series.regular[numbers]
+        return regular if self._rule is None else np.minimum(regular, self._next_fill_ns(self._rule, numbers))
+
+    def _waiting(self) -> Ints:
+        """Return the series that have windows to close."""
+        series = self._series
+        return np.flatnonzero((series.oldest != GONE) | (self._next_begins(np.arange(len(series))) != GONE))
+
+    def _aggregated(self, rows: Ints, first: Ints, names: tuple[str, ...]) -> list[Aggregated]:
         """Take the rows of windows out of the log, and aggregate them in parts of limited memory.
 
         Args:
             rows: the rows of the windows, window by window, shape (m,).
             first: the position of each window's first row, shape (n,).
+            names: the aggregates.
 
         Returns:
             The aggregates of the windows, in parts.
@@ -460,30 +643,36 @@ class Assembler:
             end = max(int(np.searchsorted(ends, ends[begin] + _POINTS_AT_ONCE, side="right")) - 1, begin + 1)
             window = np.repeat(np.arange(end - begin), np.diff(ends[begin : end + 1]))
             times, identities, values = self._log.take(rows[ends[begin] : ends[end]])
-            aggregated.append(aggregate_windows(window, times, identities, values, self.settings.aggregates))
+            aggregated.append(aggregate_windows(window, times, identities, values, names, self.settings.derivation))
             begin = end
         return aggregated
-
-    def _closed_none(self) -> Closed:
-        fields = self.settings.fields
-        values, counts = np.empty((0, fields * len(self.settings.aggregates))), np.empty((0, fields))
-        return Closed(_NO_INTS, _NO_TIMES, values, counts, np.empty(0, dtype=np.bool_), 0, 0)
 
     def _due(self, everything: bool) -> Times:
         """Return up to where the windows of each series close, shape (series,); NEVER where none does."""
         series, settings = self._series, self.settings
         open_series = series.oldest != GONE
         if everything:
-            return np.where(open_series, GONE - 1, NEVER)
+            return self._ends(open_series)
         reached = self.watermarks() - settings.lateness_ns
         reached -= reached % settings.window_ns
-        # regular + window overflows for GONE.
-        due = open_series & (series.regular <= reached - settings.window_ns)
+        # The next begin + window overflows for GONE.
+        due = self._next_begins(np.arange(len(series))) <= reached - settings.window_ns
         bounds = np.where(due, reached, NEVER)
         if self._clock_ns is not None:
             is_idle = (series.arrived != NEVER) & (self._clock_ns - settings.idle_ns >= series.arrived)
-            bounds[open_series & ~self.live() & is_idle] = GONE - 1
+            is_over = open_series & ~self.live() & is_idle
+            if is_over.any():
+                bounds = np.where(is_over, self._ends(is_over), bounds)
         return bounds
+
+    def _ends(self, chosen: Bools) -> Times:
+        """Return the end of the newest open window of the chosen series, shape (series,); NEVER for others."""
+        ends = np.full(len(self._series), NEVER)
+        numbers, times = self._log.numbers, self._log.times
+        rows = np.flatnonzero((times != GONE) & chosen[numbers])
+        window_ns = self.settings.window_ns
+        np.maximum.at(ends, numbers[rows], times[rows] - times[rows] % window_ns + window_ns)
+        return ends
 
     def _early_bounds(self, bounds: Times) -> Times | None:
         """Return up to where windows close early, shape (series,), so that the points keep their bound; or None."""
@@ -506,16 +695,17 @@ class Assembler:
         series, settings = self._series, self.settings
         if not len(numbers):
             return GONE
-        regular, newest = series.regular[numbers], series.newest[numbers]
+        begins, newest = self._next_begins(numbers), series.newest[numbers]
         seen, arrived = series.seen[numbers], series.arrived[numbers]
-        has_regular = regular != GONE
+        has_next = begins != GONE
         # How far the watermark has to go on.
-        missing = np.where(has_regular, regular, 0) + (settings.window_ns + settings.lateness_ns) - newest
-        if (missing[has_regular] <= 0).any() or len(self._log) > self._most_points:
+        missing = np.where(has_next, begins, 0) + (settings.window_ns + settings.lateness_ns) - newest
+        if (missing[has_next] <= 0).any() or len(self._log) > self._most_points:
             return NEVER
         live = series.lag[numbers] <= settings.live_ns
-        by_watermark = np.where(live & has_regular, seen + missing, GONE)
-        by_idle = np.where(~live & (arrived != NEVER), arrived + settings.idle_ns, GONE)
+        by_watermark = np.where(live & has_next, seen + missing, GONE)
+        is_open = series.oldest[numbers] != GONE
+        by_idle = np.where(~live & is_open & (arrived != NEVER), arrived + settings.idle_ns, GONE)
         return int(min(by_watermark.min(), by_idle.min()))
 
     def live(self) -> Bools:
@@ -535,6 +725,28 @@ class Assembler:
             live = self.live()
             watermarks[live] += self._clock_ns - series.seen[live]
         return watermarks
+
+    def closed(self, numbers: Ints) -> Times:
+        """Return the end of the newest closed window of some series, shape (n,); NEVER before there is one."""
+        if len(numbers) and int(numbers.max()) >= len(self._series):
+            self._grow(int(numbers.max()) + 1)
+        return self._series.closed[numbers]
+
+    def quiet_until(self) -> Times:
+        """Return up to when all windows of each series are closed, by the points that have come, shape (series,).
+
+        That is the watermark where no window is open. Elsewhere it is before the watermark by the lateness.
+        """
+        watermarks, window_ns = self.watermarks(), self.settings.window_ns
+        is_nothing_open = self._next_begins(np.arange(len(self._series))) >= watermarks - watermarks % window_ns
+        return np.where(is_nothing_open, watermarks, watermarks - self.settings.lateness_ns)
+
+    def quiet(self, longest_ns: int) -> int:
+        """Return how many live series have no window with points for longer than this, and none open."""
+        watermarks, window_ns = self.quiet_until(), self.settings.window_ns
+        newest = np.maximum(self._series.newest, _LEAST_NS)
+        since_ns = watermarks - watermarks % window_ns - (newest - newest % window_ns + window_ns)
+        return int(np.count_nonzero(self.live() & (since_ns > longest_ns)))
 
     @property
     def open_points(self) -> int:
@@ -556,7 +768,26 @@ class Assembler:
         self._log.take(rows)
         self._log.compact()
         self._series.clear(numbers)
+        if self._rule is not None:
+            self._standing.clear(numbers)
+        if self._interruption is not None:
+            self._interruption.forget(numbers)
         return len(rows)
+
+    def resume(self) -> None:
+        """Go on without the state of an earlier process: points that came meanwhile are known to nobody here."""
+        self._interruption = self._interrupted(_NO_TIMES)
+
+    def _interrupt(self, now_ns: int) -> None:
+        """Take note that points of live series before those that arrive now may be lost.
+
+        An import comes as it likes, so its pauses say nothing.
+        """
+        newest = self._series.newest.copy()
+        np.maximum.at(newest, self._log.numbers, self._log.times)
+        newest[~self.live()] = NEVER
+        self._interruption = Interruption(self.settings.window_ns, self.settings.lateness_ns, newest)
+        self._interruption.look(now_ns)
 
     def state(self, numbers: Ints | None = None) -> dict[str, AnyArray]:
         """Return all that is known, as arrays by name.
@@ -570,11 +801,13 @@ class Assembler:
         log = self._log.state()
         if numbers is not None and len(numbers):
             if int(numbers.max()) >= len(self._series):
-                self._series.grow(int(numbers.max()) + 1)
+                self._grow(int(numbers.max()) + 1)
             place = np.zeros(len(self._series), dtype=np.int32)
             place[numbers] = np.arange(len(numbers))
             log["point_number"] = place[log["point_number"]]
-        return {"layout": about, "clock_ns": clock, **self._series.state(numbers), **log}
+        numbers = self._series.known() if numbers is None else numbers
+        standing = {} if self._rule is None else self._standing.state(numbers)
+        return {"layout": about, "clock_ns": clock, **self._series.state(numbers), **standing, **log}
 
     def restore(self, arrays: Mapping[str, AnyArray]) -> None:
         """Go on where `state` was taken.
@@ -586,6 +819,8 @@ class Assembler:
             ValueError: the arrays are of another layout, or of other windows. Nothing has changed then.
         """
         wanted = {"layout", "clock_ns", *(f"series_{name}" for name in _NOTHING), *PointLog(1).state()}
+        if self._rule is not None:
+            wanted.update(STANDING_ARRAYS)
         if set(arrays) != wanted:
             raise ValueError(f"the state has the arrays {sorted(arrays)}, this version reads {sorted(wanted)}")
         expected = [LAYOUT, self.settings.window_ns, self.settings.fields]
@@ -602,14 +837,29 @@ class Assembler:
         if rows and not 0 <= int(arrays["point_number"].min()) <= int(arrays["point_number"].max()) < min(lengths):
             raise ValueError("the state has points of series that it does not have")
         series = _Series(max(min(lengths), _LEAST_SERIES))
+        standing = Standing(self.settings.watched, len(series) if self._rule else 0)
+        if self._rule is not None:
+            shapes = [arrays[name].shape for name in STANDING_ARRAYS]
+            if shapes != 2 * [(min(lengths), self.settings.watched)]:
+                raise ValueError(f"the state has last values of {shapes} for {min(lengths)} series")
+            standing.restore(arrays)
         for name in _NOTHING:
             getattr(series, name)[: min(lengths)] = arrays[f"series_{name}"]
         clock_ns = int(arrays["clock_ns"][0])
         self._log = restored(self.settings.fields, arrays)
         self._series = series
+        self._standing = standing
         self._host_ns = None
         self._clock_ns = None if clock_ns == NEVER else clock_ns
-        self._next_ns = self._due_clock(np.flatnonzero(series.oldest != GONE))
+        self._next_ns = self._due_clock(self._waiting())
+        newest = series.newest[: min(lengths)].copy()
+        np.maximum.at(newest, self._log.numbers, self._log.times)
+        self._interruption = self._interrupted(newest)
+
+    def _interrupted(self, newest_ns: Times) -> Interruption:
+        """Return the time in which nobody took points, after these newest points of each series, shape (n,)."""
+        settings = self.settings
+        return Interruption(settings.window_ns, settings.lateness_ns, newest_ns, settings.idle_ns)
 
 
 def _refused(number: Ints, times: Times, furthest: np.ufunc) -> Refused:

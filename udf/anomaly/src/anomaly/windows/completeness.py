@@ -4,6 +4,7 @@ A field is complete in a window that has all of the field's aggregates and, once
 at least half of them. A window with fewer points is cut off, as at a start or at the edge of an outage. The caller says
 which number is usual: training counts the whole history. Scoring takes the number of training or of the series' last
 windows, whichever is less (`anomaly.scoring.rate`), so a series that reports less often than before is still scored.
+A field that is filled (`anomaly.windows.fill`) has no points, and is complete.
 
 One point has no spread. Training leaves such windows out; scoring takes what they have, with NaN for the spread.
 
@@ -72,13 +73,27 @@ def scorable_windows(
     present = present_fields(windows.values, len(pipeline.fields))
     if allow_single_points and not present.all():
         present = present | _present_points(pipeline, windows)
-    complete = present if usual_points is None else present & (windows.counts >= LEAST_SHARE * usual_points)
+    complete = present
+    if usual_points is not None and pipeline.fill.bound_ns:
+        complete = present & ~are_few_points(windows.counts, usual_points)
+    elif usual_points is not None:
+        complete = present & (windows.counts >= LEAST_SHARE * usual_points)
     lacking, mask = ~_suffices(pipeline, present), _suffices(pipeline, complete)
     kept, complete = windows.where(mask), complete[mask]
     if not complete.all():
         repeated = np.repeat(complete, kept.values.shape[1] // complete.shape[1], axis=1)
         kept = replace(kept, values=np.where(repeated, kept.values, np.nan))
     return Scorable(kept, complete, mask, lacking, ~(mask | lacking))
+
+
+def are_few_points(counts: Floats, usual_points: Floats) -> Bools:
+    """Return which fields, shape (n, f), have some points, but fewer than half of the usual number.
+
+    Args:
+        counts: points in each window and field, shape (n, f).
+        usual_points: the usual number of points in a window of each field, shape (f,) or (n, f).
+    """
+    return np.asarray((counts < LEAST_SHARE * usual_points) & (counts > 0))
 
 
 def present_fields(values: Floats, fields: int) -> Bools:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from anomaly.windows.aggregates import Identities
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Int32s, Ints, Times
+from anomaly.windows.derivation import Identities
 
 # The time of a point that has left: later than any point may be.
 GONE = np.iinfo(np.int64).max

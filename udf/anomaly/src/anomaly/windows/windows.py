@@ -1,7 +1,9 @@
 """The windows of all series as columns: what the training query answers, and what detectors are fitted to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from anomaly.windows.arrays import Bools, Floats, Ints, Key, Times, groups
 from anomaly.windows.series import SeriesWindows
@@ -28,14 +30,29 @@ class Windows:
     values: Floats
     counts: Floats
 
+    @classmethod
+    def of_series(cls, parts: Sequence[SeriesWindows]) -> "Windows":
+        """Return the windows of different series, at least one, part by part; `by_series` takes them apart again."""
+        return cls(
+            tuple(part.key for part in parts),
+            np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
+            np.concatenate([part.begin_ns for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.begin_ns)
+
+    def take(self, at: Ints) -> "Windows":
+        """Return the windows at the given positions, shape (m,), in their order. All keys stay."""
+        return Windows(self.keys, self.series[at], self.begin_ns[at], self.values[at], self.counts[at])
 
     def where(self, mask: Bools) -> "Windows":
         """Return the windows that `mask`, shape (n,), selects. All keys stay, and nothing is copied for a full mask."""
         if mask.all():
             return self
-        return Windows(self.keys, self.series[mask], self.begin_ns[mask], self.values[mask], self.counts[mask])
+        return self.take(np.flatnonzero(mask))
 
     def by_series(self) -> Iterator[SeriesWindows]:
         """Yield the windows of each series that has any, in their order."""

@@ -1,0 +1,100 @@
+"""Civil time: what the clock on the wall shows when a window begins.
+
+Windows, pauses and periods are counted in UTC, which never jumps. What people do follows the clock on the wall, so
+the time of day, the time of week and seasons of whole days are counted by it. When the clock changes, an hour is there
+twice or not at all, and everything else stays at its hour.
+"""
+
+from bisect import bisect_right
+from datetime import UTC, datetime, tzinfo
+
+import numpy as np
+
+from anomaly.pipeline import Pipeline, timezone
+from anomaly.pipeline.calendars import HOLIDAY
+from anomaly.windows.arrays import Times
+from anomaly.windows.calendar_times import CalendarTimes
+
+DAY_NS = 86_400_000_000_000
+_DAY_S = 86_400
+_SECOND_NS = 1_000_000_000
+# A history of ten years; beyond it the days begin to be kept anew.
+_MOST_DAYS = 4_000
+
+
+class CivilTime:
+    """The clock on the wall of one time zone.
+
+    Args:
+        name: the time zone's IANA name.
+        calendars: says which days are holidays, on which the clock shows the Sunday before; None: no day is.
+
+    Raises:
+        ValueError: there is no such time zone.
+    """
+
+    def __init__(self, name: str = timezone.UTC, calendars: CalendarTimes | None = None) -> None:
+        self.name = name
+        self._calendars = calendars
+        self._zone: tzinfo | None = None if name == timezone.UTC else timezone.timezone(name)
+        # By day of UTC: the offset at its begin, the time of a change in it, and the offset after the change.
+        self._days: dict[int, tuple[int, int, int]] = {}
+
+    def wall_ns(self, times_ns: Times) -> Times:
+        """Return what the clock shows, as nanoseconds since 1970-01-01 00:00 by the same clock.
+
+        Args:
+            times_ns: times, shape (n,), nanoseconds since 1970.
+
+        Returns:
+            The clock's times, shape (n,); `times_ns` itself where the clock shows UTC.
+        """
+        if not len(times_ns):
+            return times_ns
+        wall_ns = times_ns if self._zone is None else times_ns + self._offsets(self._zone, times_ns)
+        if self._calendars is None:
+            return wall_ns
+        holiday = self._calendars.meet(HOLIDAY, times_ns, 1)
+        return np.asarray(np.where(holiday, wall_ns - _since_sunday(wall_ns) * DAY_NS, wall_ns))
+
+    def _offsets(self, zone: tzinfo, times_ns: Times) -> Times:
+        days, of_day = np.unique(times_ns // DAY_NS, return_inverse=True)
+        if len(self._days) + len(days) > _MOST_DAYS:
+            self._days.clear()
+        for day in days.tolist():
+            if day not in self._days:
+                self._days[day] = _changes(zone, day)
+        before, change_ns, after = np.array([self._days[day] for day in days.tolist()], dtype=np.int64).T
+        return np.asarray(np.where(times_ns < change_ns[of_day], before[of_day], after[of_day]))
+
+
+PLAIN = CivilTime()
+
+
+def civil_time(pipeline: Pipeline) -> CivilTime:
+    """Return the clock on the wall of a pipeline."""
+    calendars = CalendarTimes(pipeline)
+    if calendars.has(HOLIDAY):
+        return CivilTime(pipeline.timezone, calendars)
+    return PLAIN if pipeline.timezone == timezone.UTC else CivilTime(pipeline.timezone)
+
+
+def _since_sunday(wall_ns: Times) -> Times:
+    """Return how many days each time, shape (n,), is after the last Sunday; 1970 began with a Thursday."""
+    return (wall_ns // DAY_NS + 4) % 7
+
+
+def _changes(zone: tzinfo, day: int) -> tuple[int, int, int]:
+    """Return the offset at the begin of a day of UTC, the time of its change of the clock, and the offset after it."""
+    first, last = day * _DAY_S, (day + 1) * _DAY_S
+    before, after = _offset_s(zone, first), _offset_s(zone, last - 1)
+    if before == after:
+        return before * _SECOND_NS, last * _SECOND_NS, after * _SECOND_NS
+    # No zone changes its clock twice within a day.
+    change = first + bisect_right(range(first, last), False, key=lambda at_s: _offset_s(zone, at_s) != before)
+    return before * _SECOND_NS, change * _SECOND_NS, after * _SECOND_NS
+
+
+def _offset_s(zone: tzinfo, at_s: int) -> int:
+    offset = datetime.fromtimestamp(at_s, UTC).astimezone(zone).utcoffset()
+    return 0 if offset is None else round(offset.total_seconds())
