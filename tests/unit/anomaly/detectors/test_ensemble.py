@@ -42,6 +42,47 @@ def test_levels_are_equally_rare_and_at_least_the_lowest_ones() -> None:
     assert ensemble.levels(HoldOut(1e-6 * scores, 100.0, is_long=False))[3] == 16.0
 
 
+def test_the_forest_says_how_rare_each_window_is_by_itself(model: Model) -> None:
+    (run,) = printers.runs(printers.windows(printers.clean(7, 3_000)))
+    x = model.features(run.key, run.values)
+    place, row = np.zeros(len(x), dtype=np.intp), np.array([model.row(run.key)])
+    followers = model.detector.followers(1)
+    followers.begin(np.array([0]), row)
+    assert isinstance(model.detector, ensemble.Ensemble)
+    assert isinstance(followers, ensemble.EnsembleFollowers)
+    forest = model.detector.members["isolation_forest"].followers(1)
+    forest.begin(np.array([0]), row)
+
+    scores, _, surprises = followers.weigh(place, run.begin_ns, x)
+
+    alone, _ = forest.explain(place, run.begin_ns, x)
+    assert model.detector.alone is not None
+    np.testing.assert_array_equal(surprises, model.detector.alone.surprise(alone))
+    assert 0.2 < surprises.mean() < 2.0, "the surprise of usual windows is 1 on average"
+    judged = model.judge(model.follow(run.key), run.key, run.begin_ns, run.values)
+    np.testing.assert_array_equal([verdict.surprise for verdict in judged], surprises)
+    np.testing.assert_array_equal([verdict.score for verdict in judged], scores)
+
+
+def test_a_model_of_a_release_that_weighed_no_window_alone_scores_as_before(model: Model) -> None:
+    arrays = {name: array for name, array in model.detector.arrays().items() if not name.startswith("ensemble_alone")}
+    (run,) = printers.runs(printers.windows(printers.clean(7, 300)))
+    x = model.features(run.key, run.values)
+    place = np.zeros(len(x), dtype=np.intp)
+
+    both = []
+    for detector in (ensemble.load(model.detector.arrays()), ensemble.load(arrays)):
+        followers = detector.followers(1)
+        followers.begin(np.array([0]), np.array([model.row(run.key)]))
+        both.append(followers.weigh(place, run.begin_ns, x))
+
+    (scores, shares, surprises), (old_scores, old_shares, old_surprises) = both
+    np.testing.assert_array_equal(old_scores, scores)
+    np.testing.assert_array_equal(old_shares, shares)
+    assert surprises.all()
+    assert not old_surprises.any()
+
+
 def test_a_fault_is_found_again_when_it_comes_again(model: Model) -> None:
     samples = printers.clean(7, 6_000)
     for start in (2_000, 4_000):

@@ -16,6 +16,7 @@ from anomaly.detectors.parts.surprise import WARM_UP
 from anomaly.detectors.seasonal import KIND as SEASONAL
 from anomaly.detectors.slow_gap import KIND as SLOW_GAP
 from anomaly.pipeline.season import season_parts
+from anomaly.windows.civil import CivilTime
 
 MINUTE = 60_000_000_000
 DAY = 1440 * MINUTE
@@ -201,6 +202,39 @@ def test_a_week_has_its_hours_and_a_short_season_24_parts() -> None:
     means = weekly.followers.arrays(ONE)["seasonal_means"][0, 0]
     assert len(means) == 168
     assert [round(mean, 2) for mean in means[::24]] == pytest.approx([2.31, 0, 0, 0, 2.31, 2.31, 2.31])
+
+
+def test_with_a_day_and_a_week_an_hour_is_that_of_the_day_until_it_was_seen_in_a_week() -> None:
+    """Saturdays and Sundays rest. In the first week they look odd; in the second one only a working Sunday does."""
+    rng = np.random.default_rng(7)
+    quarter = 15 * MINUTE
+    rests = np.arange(21 * 96) // 96 % 7 >= 5
+    values = np.where(rests, 0.0, 5.0) + rng.normal(0, 0.1, len(rests))
+    # The third Sunday is a working day from noon on.
+    values[20 * 96 + 48 :] += 5.0
+    both = Channel(SEASONAL, Setting(quarter, longer_ns=(7 * DAY,)))
+    residuals = []
+    for number, value in enumerate(values.tolist()):
+        both.feed(number * quarter, value)
+        residuals.append(abs(float(both.followers.memory["residuals"][0, 0, -1])))
+    told = np.array(residuals)
+    assert told[5 * 96 : 5 * 96 + 96].min() > 1.0
+    assert told[7 * 96 : 20 * 96 + 48].max() < 1.0
+    assert told[20 * 96 + 48 :].min() > 1.0
+    assert both.followers.arrays(ONE)["seasonal_means"].shape[-1] == 24 + 168
+
+
+def test_window_by_window_and_together_score_alike_where_the_clock_changes() -> None:
+    quarter, count = 15 * MINUTE, 30 * 96
+    begin_ns = 20_000 * DAY + np.arange(count) * quarter
+    x = np.random.default_rng(9).normal(0, 1, (count, 1))
+    settings, place = [Setting(quarter, longer_ns=(7 * DAY,))], np.zeros(count, dtype=np.intp)
+    together, _ = SEASONAL.followers(settings, 1, civil=CivilTime("Europe/Berlin")).explain(place, begin_ns, x)
+    alone = SEASONAL.followers(settings, 1, civil=CivilTime("Europe/Berlin"))
+    one_by_one = [alone.explain(ONE, begin_ns[at : at + 1], x[at : at + 1])[0][0] for at in range(count)]
+    np.testing.assert_allclose(one_by_one, together, rtol=0, atol=1e-9)
+    plain, _ = SEASONAL.followers(settings, 1).explain(place, begin_ns, x)
+    assert (plain != together).any()
 
 
 @pytest.mark.parametrize("kind", [GAP, SLOW_GAP])

@@ -86,8 +86,10 @@ def test_channels_remember_and_say_the_same_uncompiled(
 
 
 def test_ranks_are_the_same_uncompiled(uncompiled: ModuleType) -> None:
-    numbers = np.random.default_rng(1).exponential(2.0, 1_200)
-    numbers[::100] = [0.0, 1e-9, 1e9, math.inf, *np.linspace(1, 40, 8)]
+    numbers = np.random.default_rng(1).exponential(2.0, 2_100)
+    # Counts beyond a byte, the later ones before the earlier.
+    numbers[1_200:1_500], numbers[1_500:] = 3.0, np.tile([1.0, 5.0], 300)
+    numbers[:1_200:100] = [0.0, 1e-9, 1e9, math.inf, *np.linspace(1, 40, 8)]
     both = []
     for module in (loops, uncompiled):
         memory, surprises = Memory("", surprise.FIELDS, 1, 1), np.zeros(len(numbers))
@@ -95,6 +97,7 @@ def test_ranks_are_the_same_uncompiled(uncompiled: ModuleType) -> None:
         ranks.explain(np.zeros(len(numbers), dtype=np.intp), numbers, surprises)
         both.append((surprises, memory.kept(np.array([0]))))
     (compiled, arrays), (other, other_arrays) = both
+    assert np.greater(arrays["counts"], 255).sum() == 3
     np.testing.assert_allclose(other, compiled, rtol=1e-12)
     for name, array in arrays.items():
         np.testing.assert_array_equal(other_arrays[name], array)

@@ -64,6 +64,24 @@ def test_rows_begin_as_the_stored_series_they_name() -> None:
     assert contents(other, [2, 0, 1]) == contents(memory, [1, 3, 0])
 
 
+def test_places_that_begin_hold_what_training_left_and_nothing_of_before() -> None:
+    memory, other = made(), made(3)
+    learnt = Learnt("a_", FIELDS, np.array([0, 3, 0, 1]), memory.kept(np.arange(4)))
+
+    other.begin(np.array([2, 0]), learnt, np.array([3, 1]))
+
+    assert contents(other, [2, 0]) == contents(memory, [1, 3])
+    assert contents(other, [1]) == contents(made(3), [1])
+    assert not other["computed"][[2, 0]].any()
+
+
+def test_what_training_left_is_refused_where_it_does_not_fit() -> None:
+    memory = made()
+    arrays = {**memory.kept(np.arange(4)), "a_counts_places": np.zeros(1, dtype=np.uint16)}
+    with pytest.raises(ValueError, match="a_counts has"):
+        made(3).begin(np.array([0]), Learnt("a_", FIELDS, np.arange(4), arrays), np.array([1]))
+
+
 @pytest.mark.parametrize(
     ("name", "array"),
     [

@@ -14,6 +14,7 @@ from anomaly.pipeline import load_schema, normalize
 from anomaly.training.fit import train
 from anomaly.windows.arrays import Floats
 from anomaly.windows.blocks import FOLDS, Blocks
+from anomaly.windows.civil import CivilTime
 from tests.unit.anomaly import printers
 
 MINUTE = 60_000_000_000
@@ -168,6 +169,15 @@ def test_columns_are_what_they_are_called() -> None:
             "cos(time_of_week)": 3 * np.cos(2 * np.pi * 39 / 168),
         }
     )
+
+
+def test_the_time_of_day_is_that_of_the_time_zone_before_and_after_a_change_of_the_clock() -> None:
+    hour = 3_600_000_000_000
+    # Noon in Berlin on the days before and after 27 October 2024, when it goes from 10 h to 11 h UTC.
+    noons = (20_022 * 24 + np.array([10, 24 + 11, 48 + 11])) * hour
+    columns = Columns(["time_of_day"], 1, MINUTE)
+    extended, _ = columns.pasts(1, CivilTime("Europe/Berlin")).extend(np.zeros(3, dtype=int), noons, np.zeros((3, 1)))
+    np.testing.assert_allclose(extended[:, 1:], [[0.0, -3.0]] * 3, atol=1e-9)
 
 
 def test_an_unknown_feature_is_at_its_center_in_its_columns_and_hides_no_other() -> None:

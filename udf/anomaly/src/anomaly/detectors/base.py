@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
+from anomaly.windows.civil import DAY_NS, PLAIN, CivilTime
 
 # A history with this many windows of each series tells how rare a score is; a shorter one does not.
 LONG_WINDOWS = 1_000
@@ -36,8 +37,9 @@ class FeatureHistory:
         is_long: whether the whole history, of which this may be a part, has `LONG_WINDOWS` of each series.
         confirmed_usual: windows that feedback confirms as usual although they look odd, shape (n,); None for none.
         sides: for each feature 1 (only greater values count), -1 (only smaller ones) or 0 (both); None: 0 for all.
-        season_ns: length of the season, nanoseconds; None means a day.
+        seasons_ns: lengths of the seasons, nanoseconds, in ascending order.
         per_series: series that get a model for themselves, shape (s,); None for none.
+        civil: the clock on the wall, by which seasons of whole days and times of day go.
     """
 
     x: Floats
@@ -48,8 +50,9 @@ class FeatureHistory:
     is_long: bool
     confirmed_usual: Bools | None = None
     sides: tuple[int, ...] | None = None
-    season_ns: int | None = None
+    seasons_ns: tuple[int, ...] = (DAY_NS,)
     per_series: Bools | None = None
+    civil: CivilTime = PLAIN
 
     @property
     def unconfirmed(self) -> Floats:
@@ -161,6 +164,24 @@ class Followers(Protocol):
         ...
 
 
+class WeighingFollowers(ABC):
+    """Followers whose scores add windows up, and which also tell how rare each window is by itself."""
+
+    @abstractmethod
+    def weigh(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats, Floats]:
+        """Score the next n windows of any series, as `Followers.explain` does.
+
+        Args:
+            place: as for `Followers.explain`, shape (n,).
+            begin_ns: likewise, shape (n,).
+            x: likewise, shape (n, d).
+
+        Returns:
+            Scores, shape (n,), shares, shape (n, d), and surprises, shape (n,): of each window -ln of the probability
+            of such a window by itself, which periods add up.
+        """
+
+
 class Detector(Protocol):
     """A fitted detector, as serving needs it."""
 
@@ -168,12 +189,18 @@ class Detector(Protocol):
     def adds_up(self) -> bool:
         """Whether a score already tells what the last windows tell together.
 
-        Where it does not, periods add up windows with middling scores (`anomaly.scoring.periods`).
+        Where it does not, periods add up windows with middling scores (`anomaly.scoring.periods`). Where it does, they
+        add up what `WeighingFollowers` tell, and nothing of other followers.
         """
         ...
 
-    def followers(self, capacity: int) -> Followers:
-        """Make followers of up to `capacity` series. Places that no series has take no memory."""
+    def followers(self, capacity: int, civil: CivilTime = PLAIN) -> Followers:
+        """Make followers. Places that no series has take no memory.
+
+        Args:
+            capacity: how many series they follow at most.
+            civil: the clock on the wall.
+        """
         ...
 
     def arrays(self) -> dict[str, AnyArray]:
@@ -204,7 +231,7 @@ class Memoryless(ABC):
     def arrays(self) -> dict[str, AnyArray]:
         """Return the detector as plain arrays by name."""
 
-    def followers(self, capacity: int) -> Followers:
+    def followers(self, capacity: int, civil: CivilTime = PLAIN) -> Followers:
         """Make followers, which are alike for all series and remember nothing."""
         return _MemorylessFollowers(self)
 
@@ -262,17 +289,18 @@ class Follower:
         self.followers.restore(self._place, arrays)
 
 
-def follow(detector: Detector, row: int) -> Follower:
+def follow(detector: Detector, row: int, civil: CivilTime = PLAIN) -> Follower:
     """Make a follower of one series alone.
 
     Args:
         detector: the detector.
         row: the series' number in training plus 1, or 0 for a series that training has not seen.
+        civil: the clock on the wall.
 
     Returns:
         The follower, which begins where training left the series.
     """
-    followers = detector.followers(1)
+    followers = detector.followers(1, civil)
     followers.begin(np.array([0]), np.array([row]))
     return Follower(followers, 0)
 

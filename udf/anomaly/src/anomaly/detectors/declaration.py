@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from anomaly.detectors.base import Detector, FeatureHistory
 from anomaly.pipeline.detectors import Description
-from anomaly.windows.arrays import AnyArray, Floats
+from anomaly.windows.arrays import AnyArray, Bools, Floats
 
 # A detector as its model's file keeps it: arrays by name.
 Arrays = Mapping[str, AnyArray]
@@ -55,11 +55,18 @@ class HoldOut:
         scores: shape (n, p), in the order of `Declaration.parts`; n may be 0.
         windows_per_day: how many windows a day has, for one series.
         is_long: whether the history is long (`FeatureHistory.is_long`).
+        calibrating: which of them tell how rare a score is, shape (n,); None: all. The others are only scored.
     """
 
     scores: Floats
     windows_per_day: float
     is_long: bool
+    calibrating: Bools | None = None
+
+    @property
+    def calibrating_scores(self) -> Floats:
+        """The scores of the k windows that tell how rare a score is, shape (k, p)."""
+        return self.scores if self.calibrating is None else self.scores[self.calibrating]
 
 
 def _the_only_one(parts: Sequence[Detector], hold_out: HoldOut) -> tuple[Detector, Floats]:

@@ -9,6 +9,9 @@ A member's level is the score that has the severity `_LEVEL` by the hold-out. It
 the Numenta Anomaly Benchmark, with one set of parameters for all its files: a history in which little is new does not
 tell what is rare.
 
+The forest looks at each window alone, so periods add up its surprises, as they do where it is the detector. Without
+that the ensemble was worse than its part: on heat pumps it covered 13 % of the faults' time, and the forest 44 %.
+
 Reference: Aggarwal and Sathe, "Theoretical Foundations and Algorithms for Outlier Ensembles", SIGKDD Explorations 17
 (1), 2015: the maximum of scores that are made comparable first.
 
@@ -29,17 +32,18 @@ Example:
     [False, True]
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from anomaly.detectors import gap, isolation_forest, seasonal, slow_gap
-from anomaly.detectors.base import Detector, Followers
+from anomaly.detectors.base import Detector, Followers, WeighingFollowers
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted, HoldOut
 from anomaly.pipeline.detectors import Description
-from anomaly.severity.calibration import calibrate
+from anomaly.severity.calibration import Calibration, calibrate
 from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
+from anomaly.windows.civil import PLAIN, CivilTime
 
 # Once in 1,000 days: well beyond where periods open, as the tails that far out decide which member is heard.
 _LEVEL = 87.5
@@ -62,6 +66,8 @@ _MEMBERS = (
     # With a short history the forest's score is a surprise (`anomaly.detectors.wrappers.running_tail`).
     _Member(isolation_forest.DECLARATION, 0.0, 16.0),
 )
+# The arrays of the calibration of the member that looks at each window alone.
+_ALONE = "ensemble_alone_"
 _DECLARATIONS = {member.declaration.name: member.declaration for member in _MEMBERS}
 MEMBERS = tuple(_DECLARATIONS)
 
@@ -78,9 +84,10 @@ def levels(hold_out: HoldOut) -> Floats:
     lowest = np.array(
         [member.lowest_level if hold_out.is_long else member.lowest_level_when_short for member in _MEMBERS]
     )
-    if not len(hold_out.scores):
+    calibrating = hold_out.calibrating_scores
+    if not len(calibrating):
         return lowest
-    rare = [calibrate(scores).score_at(_LEVEL, hold_out.windows_per_day) for scores in hold_out.scores.T]
+    rare = [calibrate(scores).score_at(_LEVEL, hold_out.windows_per_day) for scores in calibrating.T]
     return np.asarray(np.maximum(rare, lowest))
 
 
@@ -90,33 +97,49 @@ class Ensemble:
     Attributes:
         members: fitted detectors by name.
         levels: the members' levels, shape (m,).
+        alone: how rare a score is of the member that looks at each window alone; None where no member does, where there
+            was no hold-out, and in models of a release that did not know it.
     """
 
-    def __init__(self, members: Mapping[str, Detector], levels: Floats) -> None:
+    def __init__(self, members: Mapping[str, Detector], levels: Floats, alone: Calibration | None = None) -> None:
         self.members = members
         self.levels = levels
+        self.alone = alone
 
     @property
     def adds_up(self) -> bool:
         """True: most members add windows up, and find runs of windows themselves."""
         return True
 
-    def followers(self, capacity: int) -> "EnsembleFollowers":
+    def followers(self, capacity: int, civil: CivilTime = PLAIN) -> "EnsembleFollowers":
         """Make followers of each member, as `Detector.followers` says."""
-        return EnsembleFollowers([member.followers(capacity) for member in self.members.values()], self.levels)
+        members = [member.followers(capacity, civil) for member in self.members.values()]
+        return EnsembleFollowers(members, self.levels, _alone(self.members.values()), self.alone)
 
     def arrays(self) -> dict[str, AnyArray]:
-        """Return the members' arrays, their names and their levels."""
+        """Return the members' arrays, their names, their levels, and the calibration of the one that looks alone."""
         arrays = {name: array for member in self.members.values() for name, array in member.arrays().items()}
-        return {**arrays, "ensemble_members": np.array(list(self.members)), "ensemble_levels": self.levels}
+        alone = {} if self.alone is None else self.alone.arrays(_ALONE)
+        return {**arrays, **alone, "ensemble_members": np.array(list(self.members)), "ensemble_levels": self.levels}
 
 
-class EnsembleFollowers:
-    """The members on up to `capacity` series."""
+class EnsembleFollowers(WeighingFollowers):
+    """The members on up to `capacity` series.
 
-    def __init__(self, members: Sequence[Followers], levels: Floats) -> None:
+    Args:
+        members: the members' followers.
+        levels: the members' levels.
+        number: the number of the member that looks at each window alone; None where no member does.
+        alone: how rare that member's scores are; None where nobody knows.
+    """
+
+    def __init__(
+        self, members: Sequence[Followers], levels: Floats, number: int | None, alone: Calibration | None
+    ) -> None:
         self._members = members
         self._levels = levels
+        self._number = number
+        self._alone = alone
 
     @property
     def bytes_per_series(self) -> int:
@@ -125,11 +148,20 @@ class EnsembleFollowers:
 
     def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
         """Score windows; a window's shares are those of the member with the greatest score."""
+        scores, shares, _ = self.weigh(place, begin_ns, x)
+        return scores, shares
+
+    def weigh(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats, Floats]:
+        """Score windows, and say how rare each of them is to the member that looks at each window alone."""
         explained = [member.explain(place, begin_ns, x) for member in self._members]
-        scores = np.stack([score for score, _ in explained], axis=1) / self._levels
+        scores = np.stack([score for score, _ in explained], axis=1)
+        surprises = np.zeros(len(x))
+        if self._number is not None and self._alone is not None:
+            surprises = self._alone.surprise(scores[:, self._number])
+        scores = scores / self._levels
         greatest = scores.argmax(axis=1)
         shares = np.stack([share for _, share in explained])[greatest, np.arange(len(x))]
-        return scores.max(axis=1), shares
+        return scores.max(axis=1), shares, surprises
 
     def begin(self, place: Ints, row: Ints) -> None:
         """Begin places in all members, as `Followers.begin` says."""
@@ -162,8 +194,16 @@ def combine(parts: Sequence[Detector], hold_out: HoldOut) -> tuple[Ensemble, Flo
     Returns:
         The ensemble, and its own scores of the hold-out, shape (n,).
     """
-    chosen = levels(hold_out)
-    return Ensemble(dict(zip(MEMBERS, parts, strict=True)), chosen), (hold_out.scores / chosen).max(axis=1)
+    chosen, number = levels(hold_out), _alone(parts)
+    calibrating = hold_out.calibrating_scores
+    alone = calibrate(calibrating[:, number]) if number is not None and len(calibrating) else None
+    ensemble = Ensemble(dict(zip(MEMBERS, parts, strict=True)), chosen, alone)
+    return ensemble, (hold_out.scores / chosen).max(axis=1)
+
+
+def _alone(members: Iterable[Detector]) -> int | None:
+    """Return the number of the member whose score is about one window; None if there is none."""
+    return next((number for number, member in enumerate(members) if not member.adds_up), None)
 
 
 def fit(request: FitRequest) -> Fitted:
@@ -196,7 +236,8 @@ def load(arrays: Arrays) -> Ensemble:
         KeyError: an array is missing, or a stored member is not one of `MEMBERS`.
     """
     members = {name: _DECLARATIONS[name].load(arrays) for name in arrays["ensemble_members"].tolist()}
-    return Ensemble(members, np.asarray(arrays["ensemble_levels"], dtype=np.float64))
+    alone = Calibration.from_arrays(arrays, _ALONE) if f"{_ALONE}levels" in arrays else None
+    return Ensemble(members, np.asarray(arrays["ensemble_levels"], dtype=np.float64), alone)
 
 
 DECLARATION = Declaration(
@@ -206,8 +247,8 @@ DECLARATION = Declaration(
         sees="what its members see: `gap`, `slow_gap`, `seasonal`, and the forest",
         misses="what all its members miss",
         remembers="what its members remember",
-        series_bytes=3_072,
-        feature_bytes=12_288,
+        series_bytes=2_304,
+        feature_bytes=10_240,
         parameters=isolation_forest.DECLARATION.description.parameters,
         seasonal=True,
     ),

@@ -4,7 +4,9 @@ It finds what never was: values beyond the range, and values between the modes. 
 the usual value at an unusual time, or a fault that comes again.
 
 The sum is leaky: one window later, 0.9 of a window's part is left, and all earlier windows together add at most 0.1. It
-ends where windows are missing. `anomaly.detectors.parts.loops.Gaps` computes it.
+ends where windows are missing. Once a value is back, nearer to the values before than to what was new, the score is at
+most ten times the window's own part: what is over shows no longer.
+`anomaly.detectors.parts.loops.Gaps` computes it.
 
 Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Rastogi and Shim, "Efficient Algorithms
 for Mining Outliers from Large Data Sets", SIGMOD 2000; here of one feature, in units of its range so far.
@@ -20,7 +22,7 @@ Example:
     >>> place, begin_ns = np.zeros(6, dtype=int), np.array([0, 1, 2, 3, 4, 90]) * minute
     >>> scores, _ = followers.explain(place, begin_ns, np.array([[0.0, 1.0, 0.0, 1.0, 4.0, 4.0]]).T)
     >>> scores.round(2).tolist()
-    [0.0, 1.0, 0.1, 0.09, 3.08, 0.0]
+    [0.0, 1.0, 0.0, 0.09, 3.08, 0.0]
 """
 
 import numpy as np
@@ -29,23 +31,29 @@ from anomaly.detectors.parts import featurewise, novelty
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import Gaps
 from anomaly.detectors.parts.memory import Field
-from anomaly.detectors.parts.packed import put_gap
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray
+from anomaly.windows.civil import CivilTime
 
 _MOST_VALUES = 384
 
 
 def _fields(setting: Setting) -> tuple[Field, ...]:
-    return (Field("total", np.float64), *novelty.fields(_MOST_VALUES, forgets=False))
+    return (
+        Field("total", np.float64),
+        # The last value that was new, and the nearest one before it: between the two is what tells that it is over.
+        Field("novel", np.float64),
+        Field("edge", np.float64),
+        *novelty.fields(_MOST_VALUES, forgets=False),
+    )
 
 
-def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int) -> featurewise.Loop:
+def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int, civil: CivilTime) -> featurewise.Loop:
     loop: featurewise.Loop = Gaps(flat, settings, longest_ns)
     return loop
 
 
-KIND = featurewise.ChannelKind("gap", _fields, _loop, put_gap)
+KIND = featurewise.ChannelKind("gap", _fields, _loop)
 DECLARATION = featurewise.declare(
     Description(
         name="gap",

@@ -27,18 +27,16 @@ Example:
     True
 """
 
-from typing import Any
-
 import numpy as np
 
 from anomaly.detectors.base import filled
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted
 from anomaly.detectors.parts.learnt import learn
 from anomaly.detectors.parts.memory import Field, Learnt, Memory
-from anomaly.detectors.parts.packed import unpacked
 from anomaly.detectors.parts.shares import shares
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray, Floats, Ints, Times, groups
+from anomaly.windows.civil import PLAIN, CivilTime
 
 _TREES = 25
 _DEPTH = 8
@@ -82,7 +80,7 @@ class HalfSpaceTrees:
         """False: masses are about the past, but a score is about one window."""
         return False
 
-    def followers(self, capacity: int) -> "HalfSpaceTreesFollowers":
+    def followers(self, capacity: int, civil: CivilTime = PLAIN) -> "HalfSpaceTreesFollowers":
         """Make followers, as `Detector.followers` says."""
         return HalfSpaceTreesFollowers(self, capacity, self._learnt)
 
@@ -116,7 +114,7 @@ class HalfSpaceTrees:
         """Make trees from the arrays of equal ones.
 
         Args:
-            arrays: what `arrays` returned; or those of a model that keeps states as JSON.
+            arrays: what `arrays` returned.
 
         Returns:
             The trees.
@@ -126,11 +124,7 @@ class HalfSpaceTrees:
             ValueError: an array does not fit.
         """
         feature, threshold = arrays["hst_feature"].astype(np.intp), arrays["hst_threshold"]
-        learnt = (
-            _learnt_from_packed(unpacked(arrays["hst_states"]))
-            if "hst_states" in arrays
-            else Learnt.from_arrays(_PREFIX, _FIELDS, arrays)
-        )
+        learnt = Learnt.from_arrays(_PREFIX, _FIELDS, arrays)
         return cls(feature, np.asarray(threshold, dtype=np.float64), learnt)
 
 
@@ -200,7 +194,7 @@ class HalfSpaceTreesFollowers:
         if self._learnt is None:
             self.memory.clear(place)
         else:
-            self.memory.restore(place, self._learnt.of(row))
+            self.memory.begin(place, self._learnt, row)
 
     def arrays(self, place: Ints) -> dict[str, AnyArray]:
         """Return the masses of the series at places."""
@@ -263,19 +257,6 @@ def _tree(generator: np.random.Generator, low: Floats, high: Floats) -> tuple[In
         below[cut] = above[cut] = middle
         ranges += [(low, below), (above, high)]
     return feature.astype(np.intp), threshold
-
-
-def _learnt_from_packed(states: Any) -> Learnt:
-    """Read the states by row of a model that keeps them as JSON: masses as [places, counts] of those that are not 0."""
-    memory = _memory(len(states))
-    for row, (reference, latest, seen) in enumerate(states):
-        memory["ready"][row], memory["seen"][row] = reference is not None, seen
-        for name, sparse in (("reference", reference), ("latest", latest)):
-            if sparse is not None:
-                places, counts = sparse
-                memory[name][row, 0, places] = counts
-    rows = np.arange(len(states))
-    return memory.learnt(rows, rows)
 
 
 DECLARATION = Declaration(

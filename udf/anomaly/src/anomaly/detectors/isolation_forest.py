@@ -153,7 +153,7 @@ DECLARATION = Declaration(
         sees="what training has not seen, all features together, again and again",
         misses="slow shifts within the usual range, the usual value at the wrong time; less so with `context`",
         remembers="with a short history how rare its scores are, with context the last 24 windows; else nothing",
-        series_bytes=3_072,
+        series_bytes=2_304,
         feature_bytes=512,
         parameters={
             "trees": {

@@ -1,10 +1,16 @@
 """Seasonal residual: how far the last six windows are, on average, from the baseline of this hour; as a surprise.
 
-It finds the usual value at the unusual time, in series that follow the day (UTC) or another season, such as a week or
-the cycle of a machine. Up to a day, a season has 24 parts. A longer one is cut into its hours, up to those of a week.
+It finds the usual value at the unusual time, in series that follow the day or another season, such as a week or the
+cycle of a machine. Up to a day, a season has 24 parts. A longer one is cut into its hours, up to those of a week.
+Seasons of whole days follow the clock on the wall of the pipeline's `timezone`; others are counted in UTC.
 The detector needs several seasons: in a part that is seen for the first time, the baseline of the part before holds,
-too, as a fault may be all that the new part has shown. It misses single windows.
+too, as a fault may be all that the new part has shown. It misses single windows. The score is 0 once the last three
+windows are back, and a single far window does not move a baseline far.
 `anomaly.detectors.parts.loops.Seasonals` computes it.
+
+A pipeline may name several seasons, such as a day and a week. An hour is then compared with the same hour of the week
+once it was seen in an earlier week, and with the same hour of the day until then. So one week of history is enough to
+begin, and Sundays are Sundays from the second week on.
 
 Reference: the residual from seasonal means is that of classical decomposition, as in Hyndman and Athanasopoulos,
 "Forecasting: Principles and Practice", 3rd edition, section 3.4; its rarity is a surprise
@@ -32,10 +38,10 @@ from anomaly.detectors.parts import featurewise, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import RESIDUALS, Seasonals
 from anomaly.detectors.parts.memory import Field
-from anomaly.detectors.parts.packed import put_seasonal
 from anomaly.pipeline.detectors import Description
 from anomaly.pipeline.season import season_parts
 from anomaly.windows.arrays import AnyArray
+from anomaly.windows.civil import PLAIN, CivilTime
 
 _HOUR_NS = 3_600_000_000_000
 # A part's baseline is the mean of a fortnight, and of this many seasons at least; then it follows slowly.
@@ -44,7 +50,7 @@ _SEASONS = 4
 
 
 def _fields(setting: Setting) -> tuple[Field, ...]:
-    count = season_parts(setting.season_ns)
+    count = sum(map(season_parts, setting.seasons_ns))
     return (
         # The last residuals, the latest at the end; 0 before the first one after a pause.
         Field("residuals", np.float64, RESIDUALS),
@@ -56,23 +62,28 @@ def _fields(setting: Setting) -> tuple[Field, ...]:
     )
 
 
-def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int) -> featurewise.Loop:
-    setting = settings[0]
-    kept_ns = max(_FORTNIGHT_NS, _SEASONS * setting.season_ns)
-    most = max(1.0, kept_ns / (season_parts(setting.season_ns) * setting.window_ns))
-    loop: featurewise.Loop = Seasonals(flat, settings, longest_ns, most)
+def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int, civil: CivilTime) -> featurewise.Loop:
+    window_ns, seasons_ns = settings[0].window_ns, settings[0].seasons_ns
+    most = [
+        max(1.0, max(_FORTNIGHT_NS, _SEASONS * season_ns) / (season_parts(season_ns) * window_ns))
+        for season_ns in seasons_ns
+    ]
+    longer = [*zip(map(season_parts, seasons_ns), most, strict=True)][1:]
+    # One season of UTC, the default, needs neither of the two.
+    more = () if civil is PLAIN and not longer else (civil.wall_ns, longer)
+    loop: featurewise.Loop = Seasonals(flat, settings, longest_ns, most[0], *more)
     return loop
 
 
-KIND = featurewise.ChannelKind("seasonal", _fields, _loop, put_seasonal)
+KIND = featurewise.ChannelKind("seasonal", _fields, _loop)
 DECLARATION = featurewise.declare(
     Description(
         name="seasonal",
         summary="how far the last six windows are from the baseline of this hour",
-        sees="the usual value at the unusual hour (UTC), or at the wrong time of the pipeline's `seasonality`",
+        sees="the usual value at the unusual hour (UTC or `timezone`), or at the wrong time of the `seasonality`",
         misses="single windows, and much of the first time that it sees an hour",
         remembers="each hour's mean, of 14 days",
-        feature_bytes=4_096,
+        feature_bytes=3_072,
         seasonal=True,
     ),
     KIND,

@@ -4,7 +4,8 @@ It finds shifts and drifts that no single window shows. It misses what is short.
 It scores 0 for the first 48 windows after a pause, and until it knows how rare gaps are.
 
 What is over still shows in the mean. So the score is also 0 once the last eight windows are back, that is, less than
-half as far from the nearest mean as all 48 were lately. `anomaly.detectors.parts.loops.SlowGaps` computes it.
+half as far from the nearest mean as all 48 were lately, or once the last three are less than a quarter as far.
+`anomaly.detectors.parts.loops.SlowGaps` computes it.
 
 Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Rastogi and Shim, "Efficient Algorithms
 for Mining Outliers from Large Data Sets", SIGMOD 2000; here of a moving average, and as a surprise
@@ -26,17 +27,15 @@ Example:
     True
 """
 
-from typing import Any
-
 import numpy as np
 
 from anomaly.detectors.parts import featurewise, novelty, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import MEANS, SlowGaps
-from anomaly.detectors.parts.memory import Field, Memory
-from anomaly.detectors.parts.packed import put_slow_gap
+from anomaly.detectors.parts.memory import Field
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray
+from anomaly.windows.civil import CivilTime
 
 _MOST_MEANS = 384
 _SECOND_NS = 1_000_000_000
@@ -66,16 +65,12 @@ def _fields(setting: Setting) -> tuple[Field, ...]:
     )
 
 
-def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int) -> featurewise.Loop:
+def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int, civil: CivilTime) -> featurewise.Loop:
     loop: featurewise.Loop = SlowGaps(flat, settings, longest_ns, _kept_ns(settings[0]) // _SECOND_NS)
     return loop
 
 
-def _put(memory: Memory, channel: int, setting: Setting, state: Any) -> None:
-    put_slow_gap(memory, channel, _kept_ns(setting), state)
-
-
-KIND = featurewise.ChannelKind("slow_gap", _fields, _loop, _put)
+KIND = featurewise.ChannelKind("slow_gap", _fields, _loop)
 DECLARATION = featurewise.declare(
     Description(
         name="slow_gap",
@@ -83,7 +78,7 @@ DECLARATION = featurewise.declare(
         sees="shifts and drifts that no single window shows",
         misses="what is shorter than some windows; is silent for 48 windows after a pause",
         remembers="means of 48 windows, of 17 days or 5,000 windows",
-        feature_bytes=7_168,
+        feature_bytes=6_144,
     ),
     KIND,
 )

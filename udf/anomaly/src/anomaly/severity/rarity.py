@@ -3,10 +3,19 @@
 `anomaly.severity.calibration` defines the scale.
 """
 
+from typing import TYPE_CHECKING, overload
 
-def days(severity: float) -> float:
+if TYPE_CHECKING:
+    from anomaly.windows.arrays import Floats
+
+
+@overload
+def days(severity: float) -> float: ...
+@overload
+def days(severity: "Floats") -> "Floats": ...
+def days(severity: "float | Floats") -> "float | Floats":
     """Return how many days one series waits for a window of this severity, on average."""
-    return float(10.0 ** ((severity - 50.0) / 12.5))
+    return 10.0 ** ((severity - 50.0) / 12.5)
 
 
 def once_in(severity: float) -> str:

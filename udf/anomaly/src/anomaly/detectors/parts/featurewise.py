@@ -12,19 +12,19 @@ what they learnt.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted
-from anomaly.detectors.parts.channel import DAY_NS, Setting
+from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.learnt import learn
 from anomaly.detectors.parts.loops import MEANS
 from anomaly.detectors.parts.memory import Field, Learnt, Memory, windows
-from anomaly.detectors.parts.packed import unpacked
 from anomaly.detectors.parts.shares import shares
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
+from anomaly.windows.civil import PLAIN, CivilTime
 
 
 class Loop(Protocol):
@@ -46,22 +46,24 @@ class ChannelKind:
     Attributes:
         name: the detector's name.
         fields: what a channel remembers, by what it is told.
-        loop: makes the loop of a memory's flat arrays, the features' settings, and the longest step in time between
-            two windows that belong together, nanoseconds.
-        put: writes a state that an older model keeps as JSON into a memory's channel.
+        loop: makes the loop of a memory's flat arrays, the features' settings, the longest step in time between two
+            windows that belong together, nanoseconds, and the clock on the wall.
     """
 
     name: str
     fields: Callable[[Setting], tuple[Field, ...]]
-    loop: Callable[[dict[str, AnyArray], list[Setting], int], Loop]
-    put: Callable[[Memory, int, Setting, Any], None]
+    loop: Callable[[dict[str, AnyArray], list[Setting], int, CivilTime], Loop]
 
     def memory(self, settings: Sequence[Setting], capacity: int) -> Memory:
         """Make the memory of `capacity` series whose features have these settings."""
         return Memory(f"{self.name}_", self._fields(settings), capacity, len(settings))
 
     def followers(
-        self, settings: Sequence[Setting], capacity: int, learnt: Learnt | None = None
+        self,
+        settings: Sequence[Setting],
+        capacity: int,
+        learnt: Learnt | None = None,
+        civil: CivilTime = PLAIN,
     ) -> "FeaturewiseFollowers":
         """Make followers.
 
@@ -69,11 +71,12 @@ class ChannelKind:
             settings: of each feature's channel.
             capacity: the number of places.
             learnt: what training taught each row; None: nothing.
+            civil: the clock on the wall.
 
         Returns:
             The followers.
         """
-        return FeaturewiseFollowers(self, settings, capacity, learnt)
+        return FeaturewiseFollowers(self, settings, capacity, learnt, civil)
 
     def learnt(self, settings: Sequence[Setting], arrays: Arrays) -> Learnt:
         """Make what training taught of a model's arrays. Raises KeyError where an array is missing."""
@@ -102,15 +105,15 @@ class Featurewise:
         """True: channels add windows up by leaky sums and means."""
         return True
 
-    def followers(self, capacity: int) -> "FeaturewiseFollowers":
+    def followers(self, capacity: int, civil: CivilTime = PLAIN) -> "FeaturewiseFollowers":
         """Make followers, as `Detector.followers` says."""
-        return self._kind.followers(self._settings, capacity, self._learnt)
+        return self._kind.followers(self._settings, capacity, self._learnt, civil)
 
     def arrays(self) -> dict[str, AnyArray]:
         """Return the settings and what training taught."""
         first, name = self._settings[0], self._kind.name
         return {
-            f"{name}_settings": np.array([first.window_ns, first.season_ns], dtype=np.int64),
+            f"{name}_settings": np.array([first.window_ns, *first.seasons_ns], dtype=np.int64),
             f"{name}_sides": np.array([setting.side for setting in self._settings], dtype=np.int8),
             **self._learnt.kept(),
         }
@@ -121,7 +124,7 @@ class Featurewise:
 
         Args:
             kind: the kind of its channels.
-            arrays: what `arrays` returned, and perhaps others; or those of a model that keeps states as JSON.
+            arrays: what `arrays` returned, and perhaps others.
 
         Returns:
             The detector.
@@ -130,25 +133,9 @@ class Featurewise:
             KeyError: an array is missing.
             ValueError: an array is of another layout.
         """
-        if kind.name in arrays:
-            return cls._from_packed(kind, arrays[kind.name])
-        window_ns, season_ns = arrays[f"{kind.name}_settings"].tolist()
-        settings = _settings(window_ns, season_ns, arrays[f"{kind.name}_sides"].tolist())
+        window_ns, *seasons_ns = arrays[f"{kind.name}_settings"].tolist()
+        settings = _settings(window_ns, seasons_ns, arrays[f"{kind.name}_sides"].tolist())
         return cls(kind, settings, kind.learnt(settings, arrays))
-
-    @classmethod
-    def _from_packed(cls, kind: ChannelKind, array: AnyArray) -> "Featurewise":
-        window_ns, states, season_ns, sides = unpacked(array)
-        settings = _settings(window_ns, season_ns, sides)
-        stored = np.array([0, *(0 if state == states[0] else row for row, state in enumerate(states) if row)])
-        rows, stored = np.unique(stored, return_inverse=True)
-        memory = kind.memory(settings, len(rows))
-        for place, row in enumerate(rows.tolist()):
-            last_ns, channels = states[row]
-            for feature, (setting, last, state) in enumerate(zip(settings, last_ns, channels, strict=True)):
-                memory["after_ns"][place, feature] = 0 if last is None else last + 1
-                kind.put(memory, place * len(settings) + feature, setting, state)
-        return cls(kind, settings, memory.learnt(stored, np.arange(len(rows))))
 
 
 class FeaturewiseFollowers:
@@ -159,10 +146,15 @@ class FeaturewiseFollowers:
     """
 
     def __init__(
-        self, kind: ChannelKind, settings: Sequence[Setting], capacity: int, learnt: Learnt | None = None
+        self,
+        kind: ChannelKind,
+        settings: Sequence[Setting],
+        capacity: int,
+        learnt: Learnt | None = None,
+        civil: CivilTime = PLAIN,
     ) -> None:
         self.memory = kind.memory(settings, capacity)
-        self._loop = kind.loop(self.memory.flat, list(settings), MEANS * settings[0].window_ns)
+        self._loop = kind.loop(self.memory.flat, list(settings), MEANS * settings[0].window_ns, civil)
         self._features = len(settings)
         self._learnt = learnt
 
@@ -187,7 +179,8 @@ class FeaturewiseFollowers:
             self.memory.check(place)
             self.memory.clear(place)
         else:
-            self.restore(place, self._learnt.of(row))
+            self.memory.begin(place, self._learnt, row)
+            self._loop.restored(self.memory.channels(place))
 
     def arrays(self, place: Ints) -> dict[str, AnyArray]:
         """Return what the series at places remember."""
@@ -219,9 +212,11 @@ def declare(description: Description, kind: ChannelKind) -> Declaration:
 def _fit(kind: ChannelKind, request: FitRequest) -> Fitted:
     history = request.history
     sides = history.sides or [0] * history.x.shape[1]
-    settings = _settings(history.window_ns, history.season_ns or DAY_NS, sides)
-    return Fitted(Featurewise(kind, settings, learn(history, kind.followers(settings, history.series_count + 1))))
+    settings = _settings(history.window_ns, history.seasons_ns, sides)
+    followers = kind.followers(settings, history.series_count + 1, civil=history.civil)
+    return Fitted(Featurewise(kind, settings, learn(history, followers)))
 
 
-def _settings(window_ns: int, season_ns: int, sides: Sequence[int]) -> list[Setting]:
-    return [Setting(window_ns, side, season_ns) for side in sides]
+def _settings(window_ns: int, seasons_ns: Sequence[int], sides: Sequence[int]) -> list[Setting]:
+    season_ns, *longer_ns = seasons_ns
+    return [Setting(window_ns, side, season_ns, tuple(longer_ns)) for side in sides]

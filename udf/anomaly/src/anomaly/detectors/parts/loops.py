@@ -31,10 +31,13 @@ COMPILED: bool = cython.compiled
 if not COMPILED:
     warnings.warn("the compiled loops of detectors are missing: Python does their work, far slower", stacklevel=2)
 
+_DAY_NS = 86_400_000_000_000
 # What the detectors' modules need to know of the sizes.
 CELLS = 1_401
 EVERY = 100
 MOST_COUNTED = 65_000
+# No more cells than this can hold a number beyond a byte.
+BEYOND = MOST_COUNTED // 256
 SMALLEST, RATIO = 1e-6, 1.02
 MEANS = 48
 RESIDUALS = 6
@@ -48,6 +51,8 @@ _LAST_CELL = cython.declare(cython.Py_ssize_t, CELLS - 1)
 # After this many numbers the tail is fitted anew.
 _EVERY = cython.declare(cython.Py_ssize_t, EVERY)
 _MOST_COUNTED = cython.declare(cython.Py_ssize_t, MOST_COUNTED)
+_BEYOND = cython.declare(cython.Py_ssize_t, BEYOND)
+_WORD = cython.declare(cython.Py_ssize_t, 32)
 _TAIL = cython.declare(cython.double, 0.02)
 _SURPRISE_OF_TAIL = cython.declare(cython.double, -math.log(0.02))
 _SMALLEST_EXCESS = cython.declare(cython.double, 1e-3)
@@ -65,9 +70,14 @@ _GAP_MOST = cython.declare(cython.double, 0.1)
 _MEANS = cython.declare(cython.Py_ssize_t, MEANS)
 _LATEST = cython.declare(cython.Py_ssize_t, 8)
 _BACK = cython.declare(cython.double, 0.5)
+# What is over for good shows in fewer windows, which must then be back farther.
+_LAST = cython.declare(cython.Py_ssize_t, 3)
+_WELL_BACK = cython.declare(cython.double, 0.25)
 _SLOW_KEPT = cython.declare(cython.double, 0.8)
 
 _RESIDUALS = cython.declare(cython.Py_ssize_t, RESIDUALS)
+# A single window's deviation counts as much as this many mean excesses beyond the usual, for the baseline.
+_MOST_TAKEN = cython.declare(cython.double, 16.0)
 
 
 @cython.cfunc
@@ -93,6 +103,19 @@ def _is_pause(begin_ns: cython.longlong, after_ns: cython.longlong, longest_ns: 
     return after_ns != 0 and not 0 < step_ns <= longest_ns
 
 
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def _ones(word: cython.uint) -> cython.Py_ssize_t:
+    """Return how many bits of a word of 32 bits are set."""
+    word = word - ((word >> 1) & 0x55555555)
+    word = (word & 0x33333333) + ((word >> 2) & 0x33333333)
+    word = (word + (word >> 4)) & 0x0F0F0F0F
+    word = word + (word >> 8)
+    return (word + (word >> 16)) & 0x3F
+
+
 @cython.final
 @cython.cclass
 class Surprises:
@@ -100,9 +123,17 @@ class Surprises:
 
     The counts include the numbers since the last fit, whose cells `recent` keeps, so that the counts of the last fit
     are known without a copy of them.
+
+    Most counts are small, and all together are less than MOST_COUNTED. So `low` has a byte for each cell. The few
+    cells beyond it have a bit in `marks`, and their high bytes stand in `high`, in the order of the cells. A fit
+    works on a copy of a channel's counts.
     """
 
-    counts: cython.ushort[:, ::1]
+    low: cython.uchar[:, ::1]
+    marks: cython.uint[:, ::1]
+    high: cython.uchar[:, ::1]
+    marked: cython.uchar[::1]
+    work: cython.int[::1]
     recent: cython.ushort[:, ::1]
     fresh: cython.uchar[::1]
     fitted: cython.int[::1]
@@ -116,7 +147,11 @@ class Surprises:
     most_excess: cython.double
 
     def __init__(self, flat: dict, most_excess: cython.double) -> None:
-        self.counts = memoryview(flat["counts"])
+        self.low = memoryview(flat["counts_low"])
+        self.marks = memoryview(flat["counts_marks"])
+        self.high = memoryview(flat["counts_high"])
+        self.marked = memoryview(flat["counts_marked"])
+        self.work = memoryview(np.zeros(CELLS, dtype=np.int32))
         self.recent = memoryview(flat["recent"])
         self.fresh = memoryview(flat["fresh"])
         self.fitted = memoryview(flat["fitted"])
@@ -142,14 +177,98 @@ class Surprises:
             else:
                 surprise = -log(max(self._at_least(channel, cell), _TAIL))
             cell = min(cell, self.most_cell[channel])
-        self.counts[channel, cell] += 1
+        self._count(channel, cell)
         if (self.fitted[channel] + self.fresh[channel] + 1) % _EVERY == 0:
             self.fresh[channel] = 0
-            self._fit(channel)
+            self._load(channel)
+            if self._fit(channel):
+                self._store(channel)
         else:
             self.recent[channel, self.fresh[channel]] = cell
             self.fresh[channel] += 1
         return surprise
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _marked_before(self, channel: cython.Py_ssize_t, cell: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Return how many cells before a cell are marked, which is where its high byte stands."""
+        at: cython.Py_ssize_t
+        number: cython.Py_ssize_t = 0
+        for at in range(cell // _WORD):
+            number += _ones(self.marks[channel, at])
+        if cell % _WORD > 0:
+            number += _ones(self.marks[channel, cell // _WORD] & (self._bit(cell) - 1))
+        return number
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _bit(self, cell: cython.Py_ssize_t) -> cython.uint:
+        """Return a cell's bit in its word of `marks`."""
+        return cython.cast(cython.uint, 1) << (cell % _WORD)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _count(self, channel: cython.Py_ssize_t, cell: cython.Py_ssize_t) -> cython.void:
+        """Add one to the count of a cell."""
+        at: cython.Py_ssize_t
+        if self.low[channel, cell] < 255:
+            self.low[channel, cell] += 1
+            return
+        place: cython.Py_ssize_t = self._marked_before(channel, cell)
+        if self.marks[channel, cell // _WORD] & self._bit(cell):
+            self.high[channel, place] += 1
+        elif self.marked[channel] < _BEYOND:
+            for at in range(self.marked[channel], place, -1):
+                self.high[channel, at] = self.high[channel, at - 1]
+            self.high[channel, place] = 1
+            self.marked[channel] += 1
+            self.marks[channel, cell // _WORD] |= self._bit(cell)
+        else:
+            # Only counts that nobody counted are as many.
+            return
+        self.low[channel, cell] = 0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _load(self, channel: cython.Py_ssize_t) -> cython.void:
+        """Copy the counts of a channel to `work`."""
+        cell: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        place: cython.Py_ssize_t = 0
+        for cell in range(_CELLS):
+            self.work[cell] = self.low[channel, cell]
+        if self.marked[channel] == 0:
+            return
+        for at in range(self.marks.shape[1]):
+            if self.marks[channel, at] == 0:
+                continue
+            for cell in range(at * _WORD, min((at + 1) * _WORD, _CELLS)):
+                if self.marks[channel, at] & self._bit(cell):
+                    self.work[cell] += 256 * self.high[channel, place]
+                    place += 1
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _store(self, channel: cython.Py_ssize_t) -> cython.void:
+        """Make what is in `work` the counts of a channel."""
+        cell: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        place: cython.Py_ssize_t = 0
+        for at in range(self.marks.shape[1]):
+            self.marks[channel, at] = 0
+        for cell in range(_CELLS):
+            self.low[channel, cell] = self.work[cell] & 255
+            if self.work[cell] > 255 and place < _BEYOND:
+                self.marks[channel, cell // _WORD] |= self._bit(cell)
+                self.high[channel, place] = (self.work[cell] >> 8) & 255
+                place += 1
+        self.marked[channel] = place
 
     @cython.cfunc
     @cython.nogil
@@ -164,7 +283,10 @@ class Surprises:
             return 1.0
         cell = min(cell, top)
         for at in range(cell, top + 1):
-            above += self.counts[channel, at]
+            above += self.low[channel, at]
+        if self.marked[channel] > 0:
+            for at in range(self._marked_before(channel, cell), self._marked_before(channel, top + 1)):
+                above += 256 * self.high[channel, at]
         for at in range(self.fresh[channel]):
             if cell <= self.recent[channel, at] <= top:
                 above -= 1
@@ -173,32 +295,32 @@ class Surprises:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def _fit(self, channel: cython.Py_ssize_t) -> cython.void:
-        """Fit the tail to all counts."""
+    def _fit(self, channel: cython.Py_ssize_t) -> cython.bint:
+        """Fit the tail to all counts in `work`; tell whether they count half from here on."""
         cell: cython.Py_ssize_t
         total: cython.Py_ssize_t = 0
         for cell in range(_CELLS):
-            total += self.counts[channel, cell]
-        if total >= _MOST_COUNTED:
-            # From here on the past counts half.
+            total += self.work[cell]
+        is_half: cython.bint = total >= _MOST_COUNTED
+        if is_half:
             total = 0
             for cell in range(_CELLS):
-                self.counts[channel, cell] //= 2
-                total += self.counts[channel, cell]
+                self.work[cell] //= 2
+                total += self.work[cell]
         self.fitted[channel] = total
         above: cython.Py_ssize_t = total
         top: cython.Py_ssize_t = 0
         for cell in range(_CELLS):
-            if self.counts[channel, cell] > 0:
-                above -= self.counts[channel, cell]
+            if self.work[cell] > 0:
+                above -= self.work[cell]
                 top = cell
                 if above < _TAIL * total:
                     break
         u: cython.double = self.edges[top]
         excess: cython.double = 0.0
         for cell in range(top + 1, _CELLS):
-            if self.counts[channel, cell] > 0:
-                excess += (self.middles[cell] - u) * self.counts[channel, cell]
+            if self.work[cell] > 0:
+                excess += (self.middles[cell] - u) * self.work[cell]
         if above > 0:
             excess /= above
         excess = max(excess, _SMALLEST_EXCESS * u)
@@ -207,6 +329,7 @@ class Surprises:
         self.u[channel] = u
         self.excess[channel] = excess
         self.most_cell[channel] = _cell(u + self.most_excess * excess)
+        return is_half
 
     @cython.cfunc
     @cython.nogil
@@ -215,21 +338,22 @@ class Surprises:
         """Fit the tail of a state that was restored, whose fit is not stored."""
         at: cython.Py_ssize_t
         total: cython.Py_ssize_t = 0
+        self._load(channel)
         for at in range(self.fresh[channel]):
-            self.counts[channel, self.recent[channel, at]] -= 1
+            self.work[self.recent[channel, at]] -= 1
         for at in range(_CELLS):
-            total += self.counts[channel, at]
+            total += self.work[at]
         if self.fresh[channel] > _EVERY - 1 - total % _EVERY:
             # No state that was kept has as many: there would be no room for those until the next fit.
             total += self.fresh[channel]
             for at in range(self.fresh[channel]):
-                self.counts[channel, self.recent[channel, at]] += 1
+                self.work[self.recent[channel, at]] += 1
             self.fresh[channel] = 0
         self.fitted[channel] = 0
-        if total > 0:
-            self._fit(channel)
-        for at in range(self.fresh[channel]):
-            self.counts[channel, self.recent[channel, at]] += 1
+        if total > 0 and self._fit(channel):
+            for at in range(self.fresh[channel]):
+                self.work[self.recent[channel, at]] += 1
+            self._store(channel)
 
     def refit(self, channels: cython.Py_ssize_t[::1]) -> None:
         """Fit the tails of channels whose state was restored."""
@@ -418,6 +542,8 @@ class Gaps:
     novelties: Novelties
     after_ns: cython.longlong[::1]
     total: cython.double[::1]
+    novel: cython.double[::1]
+    edge: cython.double[::1]
     side: cython.int[::1]
     longest_ns: cython.longlong
 
@@ -425,6 +551,8 @@ class Gaps:
         self.novelties = Novelties(flat, 0)
         self.after_ns = memoryview(flat["after_ns"])
         self.total = memoryview(flat["total"])
+        self.novel = memoryview(flat["novel"])
+        self.edge = memoryview(flat["edge"])
         self.side = memoryview(np.array([setting.side for setting in settings], dtype=np.int32))
         self.longest_ns = longest_ns
 
@@ -433,11 +561,17 @@ class Gaps:
     @cython.exceptval(check=False)
     def feed(self, channel: cython.Py_ssize_t, side: cython.int, value: cython.double) -> cython.double:
         """Score the next window, which then belongs to the past."""
-        total: cython.double = min(_GAP_KEPT * self.total[channel], _GAP_MOST)
-        total += self.novelties.gap(channel, value, side)
-        self.total[channel] = total
+        part: cython.double = self.novelties.gap(channel, value, side)
+        before: cython.double = min(_GAP_KEPT * self.total[channel], _GAP_MOST)
+        if part > before:
+            self.novel[channel] = value
+            self.edge[channel] = self.novelties.nearest(channel, value)
+        self.total[channel] = before + part
         self.novelties.add(channel, 0, value)
-        return total
+        if abs(value - self.edge[channel]) < abs(value - self.novel[channel]):
+            # What was new is over. Parts that stay alike sum up to ten of them.
+            return min(before + part, part / (1.0 - _GAP_KEPT))
+        return before + part
 
     def explain(
         self,
@@ -544,11 +678,16 @@ class SlowGaps:
             return False
         nearest: cython.double = self.novelties.nearest(channel, self.means[channel, slot])
         self.deviation[channel] += (1.0 - _SLOW_KEPT) * (mean - nearest - self.deviation[channel])
-        latest: cython.double = 0.0
+        deviation: cython.double = self.deviation[channel]
+        total: cython.double = 0.0
+        last: cython.double = 0.0
         for at in range(_LATEST):
-            latest += self.ring[channel, (self.filled[channel] - 1 - at) % _MEANS]
-        latest /= _LATEST
-        return (latest - nearest) * self.deviation[channel] < _BACK * self.deviation[channel] ** 2
+            total += self.ring[channel, (self.filled[channel] - 1 - at) % _MEANS] - nearest
+            if at == _LAST - 1:
+                last = total
+        return (
+            total * deviation < _BACK * _LATEST * deviation**2 or last * deviation < _WELL_BACK * _LAST * deviation**2
+        )
 
     @cython.cfunc
     @cython.nogil
@@ -599,7 +738,18 @@ class SlowGaps:
 @cython.final
 @cython.cclass
 class Seasonals:
-    """The seasonal residual of c channels, d of each series (`anomaly.detectors.seasonal`)."""
+    """The seasonal residual of c channels, d of each series (`anomaly.detectors.seasonal`).
+
+    A channel's parts are those of its first season, and then those of each longer season.
+
+    Args:
+        flat: the arrays of the channels.
+        settings: what the channels are told, one for each feature.
+        longest_ns: the longest step in time between two windows that belong together, nanoseconds.
+        most: of how many windows a part's baseline is the mean.
+        wall_ns: turns times into those of the clock on the wall, which seasons of whole days follow; None: UTC.
+        longer: of each longer season the number of its parts, and `most` of a part.
+    """
 
     surprises: Surprises
     after_ns: cython.longlong[::1]
@@ -609,12 +759,22 @@ class Seasonals:
     first: cython.int[:, ::1]
     side: cython.int[::1]
     longest_ns: cython.longlong
-    season_ns: cython.longlong
-    parts: cython.Py_ssize_t
-    most: cython.double
-    enough: cython.uint
+    seasons_ns: list
+    parts: list
+    wall_ns: object
+    levels: cython.Py_ssize_t
+    first_parts: cython.Py_ssize_t
+    most: cython.double[::1]
 
-    def __init__(self, flat: dict, settings: list, longest_ns: cython.longlong, most: cython.double) -> None:
+    def __init__(
+        self,
+        flat: dict,
+        settings: list,
+        longest_ns: cython.longlong,
+        most: cython.double,
+        wall_ns: object = None,
+        longer: list | None = None,
+    ) -> None:
         self.surprises = Surprises(flat, math.inf)
         self.after_ns = memoryview(flat["after_ns"])
         self.residuals = memoryview(flat["residuals"])
@@ -623,10 +783,13 @@ class Seasonals:
         self.first = memoryview(flat["first"])
         self.side = memoryview(np.array([setting.side for setting in settings], dtype=np.int32))
         self.longest_ns = longest_ns
-        self.season_ns = settings[0].season_ns
-        self.parts = self.means.shape[1]
-        self.most = most
-        self.enough = math.ceil(most)
+        more = longer or []
+        self.seasons_ns = [*settings[0].seasons_ns]
+        self.first_parts = self.means.shape[1] - sum(count for count, _ in more)
+        self.parts = [self.first_parts, *(count for count, _ in more)]
+        self.wall_ns = wall_ns
+        self.levels = len(self.parts)
+        self.most = memoryview(np.array([most, *(each for _, each in more)], dtype=np.float64))
 
     @cython.cfunc
     @cython.nogil
@@ -635,45 +798,92 @@ class Seasonals:
         self,
         channel: cython.Py_ssize_t,
         side: cython.int,
-        season: cython.int,
-        part: cython.Py_ssize_t,
+        season: cython.int[:, ::1],
+        part: cython.Py_ssize_t[:, ::1],
+        row: cython.Py_ssize_t,
         value: cython.double,
     ) -> cython.double:
         """Score the next window, which then belongs to the past."""
         at: cython.Py_ssize_t
+        level: cython.Py_ssize_t
+        number: cython.double
+        deviation: cython.double
         # A far outlier must not move the baseline far.
         value = asinh(value)
-        if self.numbers[channel, part] == 0:
-            self.first[channel, part] = season
+        for level in range(self.levels):
+            if self.numbers[channel, part[row, level]] == 0:
+                self.first[channel, part[row, level]] = season[row, level]
         for at in range(_RESIDUALS - 1):
             self.residuals[channel, at] = self.residuals[channel, at + 1]
-        self.residuals[channel, _RESIDUALS - 1] = value - self._baseline(channel, season, part, value)
-        number: cython.double = min(self.numbers[channel, part] + 1.0, self.most)
-        if self.numbers[channel, part] < self.enough:
-            self.numbers[channel, part] += 1
-        self.means[channel, part] += (value - self.means[channel, part]) / number
+        self.residuals[channel, _RESIDUALS - 1] = value - self._baseline(channel, season, part, row, value)
+        for level in range(self.levels):
+            at = part[row, level]
+            number = min(self.numbers[channel, at] + 1.0, self.most[level])
+            if self.numbers[channel, at] < self.most[level]:
+                self.numbers[channel, at] += 1
+            deviation = value - self.means[channel, at]
+            # What a part shows first is all that is known of it.
+            self.means[channel, at] += deviation if number <= 1.0 else self._taken(channel, deviation) / number
         residual: cython.double = 0.0
         for at in range(_RESIDUALS):
             residual += self.residuals[channel, at]
         residual /= _RESIDUALS
-        return self.surprises.feed(channel, max(side * residual, 0.0) if side != 0 else abs(residual))
+        surprise: cython.double = self.surprises.feed(
+            channel, max(side * residual, 0.0) if side != 0 else abs(residual)
+        )
+        return 0.0 if self._is_over(channel, residual) else surprise
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _is_over(self, channel: cython.Py_ssize_t, residual: cython.double) -> cython.bint:
+        """Tell whether what still shows in the average of the residuals is over."""
+        at: cython.Py_ssize_t
+        last: cython.double = 0.0
+        for at in range(_RESIDUALS - _LAST, _RESIDUALS):
+            last += self.residuals[channel, at]
+        return last * residual < _WELL_BACK * _LAST * residual**2
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _taken(self, channel: cython.Py_ssize_t, deviation: cython.double) -> cython.double:
+        """Return how much of a deviation the baseline learns: no more than is halfway usual."""
+        most: cython.double
+        if self.surprises.fitted[channel] == 0:
+            return deviation
+        most = self.surprises.u[channel] + _MOST_TAKEN * self.surprises.excess[channel]
+        return max(min(deviation, most), -most)
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
     def _baseline(
-        self, channel: cython.Py_ssize_t, season: cython.int, part: cython.Py_ssize_t, value: cython.double
+        self,
+        channel: cython.Py_ssize_t,
+        season: cython.int[:, ::1],
+        part: cython.Py_ssize_t[:, ::1],
+        row: cython.Py_ssize_t,
+        value: cython.double,
     ) -> cython.double:
-        """Return the baseline of a part, which is the value where nothing was seen.
+        """Return the baseline of a window: that of the longest season whose part was seen in one of them before.
 
-        In the part's first season the part before counts where it is nearer.
+        Where there is none, the first season decides. Its baseline is the value where nothing was seen, and in the
+        part's first season the part before counts where it is nearer.
         """
-        if self.numbers[channel, part] == 0:
+        at: cython.Py_ssize_t
+        level: cython.Py_ssize_t
+        for level in range(self.levels - 1, 0, -1):
+            at = part[row, level]
+            if self.numbers[channel, at] > 0 and self.first[channel, at] != season[row, level]:
+                return self.means[channel, at]
+        at = part[row, 0]
+        if self.numbers[channel, at] == 0:
             return value
-        baseline: cython.double = self.means[channel, part]
-        before: cython.Py_ssize_t = part - 1 if part > 0 else self.parts - 1
+        baseline: cython.double = self.means[channel, at]
+        before: cython.Py_ssize_t = at - 1 if at > 0 else self.first_parts - 1
         if (
-            self.first[channel, part] == season
+            self.first[channel, at] == season[row, 0]
             and self.numbers[channel, before] > 0
             and abs(value - self.means[channel, before]) < abs(value - baseline)
         ):
@@ -700,14 +910,9 @@ class Seasonals:
         row: cython.Py_ssize_t
         feature: cython.Py_ssize_t
         channel: cython.Py_ssize_t
-        numbers, since_ns = np.divmod(np.asarray(begin_ns), self.season_ns)
-        # Seasons are compared only, so they may be counted modulo 2**32.
-        season: cython.int[::1] = memoryview(numbers.astype(np.int32))
-        # Nanoseconds of a season of years would overflow.
-        unit_ns = 1 if self.season_ns < 2**55 else 1_000_000
-        part: cython.Py_ssize_t[::1] = memoryview(
-            np.minimum(since_ns // unit_ns * self.parts // (self.season_ns // unit_ns), self.parts - 1).astype(np.intp)
-        )
+        season: cython.int[:, ::1]
+        part: cython.Py_ssize_t[:, ::1]
+        season, part = self._seasons(np.asarray(begin_ns))
         with cython.nogil:
             for row in range(x.shape[0]):
                 for feature in range(x.shape[1]):
@@ -717,9 +922,24 @@ class Seasonals:
                     if _is_pause(begin_ns[row], self.after_ns[channel], self.longest_ns):
                         self.pause(channel)
                     self.after_ns[channel] = begin_ns[row] + 1
-                    scores[row, feature] = self.feed(
-                        channel, self.side[feature], season[row], part[row], x[row, feature]
-                    )
+                    scores[row, feature] = self.feed(channel, self.side[feature], season, part, row, x[row, feature])
+
+    def _seasons(self, begin_ns: object) -> tuple:
+        """Return the season and the part of windows for each length of a season, shape (n, levels) each."""
+        season = np.empty((len(begin_ns), self.levels), dtype=np.int32)
+        part = np.empty((len(begin_ns), self.levels), dtype=np.intp)
+        wall_ns = begin_ns if self.wall_ns is None else self.wall_ns(begin_ns)
+        offset = 0
+        for level, (season_ns, parts) in enumerate(zip(self.seasons_ns, self.parts, strict=True)):
+            # A machine's cycle does not follow the clock on the wall.
+            numbers, since_ns = np.divmod(wall_ns if season_ns % _DAY_NS == 0 else begin_ns, season_ns)
+            # Seasons are compared only, so they may be counted modulo 2**32.
+            season[:, level] = numbers.astype(np.int32)
+            # Nanoseconds of a season of years would overflow.
+            unit_ns = 1 if season_ns < 2**55 else 1_000_000
+            part[:, level] = offset + np.minimum(since_ns // unit_ns * parts // (season_ns // unit_ns), parts - 1)
+            offset += parts
+        return memoryview(season), memoryview(part)
 
     def restored(self, channels: cython.Py_ssize_t[::1]) -> None:
         """Compute what is not stored of channels."""

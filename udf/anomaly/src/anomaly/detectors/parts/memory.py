@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import DTypeLike
 
+from anomaly.detectors.parts.bytewise import MOST_BYTE, Bytewise
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
 _LENGTHS, _PLACES = "_lengths", "_places"
@@ -35,6 +36,8 @@ class Field:
         width: how many numbers a channel has; 0 is one number without an axis of its own.
         length: the field that says how many of the first numbers are used; empty where all are.
         sparse: whether most numbers are 0.
+        beyond: how many numbers of a channel may be beyond a byte, where a byte of each number is kept, and the high
+            bytes of those few apart (`anomaly.detectors.parts.bytewise`); 0: numbers are kept whole.
         most: the greatest number that is allowed where the loops take it for an index; None allows all.
         stored: whether it is kept in files; what is not can be computed from the rest.
     """
@@ -44,6 +47,7 @@ class Field:
     width: int = 0
     length: str = ""
     sparse: bool = False
+    beyond: int = 0
     most: int | None = None
     stored: bool = True
 
@@ -63,10 +67,18 @@ class Memory:
         self._fields = fields
         self._capacity = capacity
         self._features = features
-        self._arrays = {
-            field.name: np.zeros((capacity, features, *([field.width] if field.width else [])), field.dtype)
-            for field in fields
-        }
+        # What training taught, once it was found to fit.
+        self._checked: Learnt | None = None
+        self._arrays: dict[str, AnyArray] = {}
+        # The numbers of which a byte each is kept.
+        self._bytewise: dict[str, Bytewise] = {}
+        for field in fields:
+            if field.beyond:
+                self._bytewise[field.name] = Bytewise(capacity, features, field.width, field.beyond)
+                self._arrays.update(self._bytewise[field.name].arrays(field.name))
+            else:
+                shape = (capacity, features, *([field.width] if field.width else []))
+                self._arrays[field.name] = np.zeros(shape, field.dtype)
 
     @property
     def bytes_per_series(self) -> int:
@@ -79,8 +91,8 @@ class Memory:
         return {name: array.reshape(-1, *array.shape[2:]) for name, array in self._arrays.items()}
 
     def __getitem__(self, name: str) -> AnyArray:
-        """Return an array, shape (capacity, d) or (capacity, d, width)."""
-        return self._arrays[name]
+        """Return an array, shape (capacity, d) or (capacity, d, width); a copy where a byte is kept of each number."""
+        return self._bytewise[name].of(slice(None)) if name in self._bytewise else self._arrays[name]
 
     def channels(self, place: Ints) -> Ints:
         """Return the numbers of the channels of places, shape (n,), as one array (n * d,)."""
@@ -100,8 +112,69 @@ class Memory:
 
     def clear(self, place: Ints) -> None:
         """Forget what the series at places remember."""
-        for array in self._arrays.values():
-            array[place] = 0
+        for field in self._fields:
+            self._clear(field, place)
+
+    def begin(self, place: Ints, learnt: "Learnt", row: Ints) -> None:
+        """Let the series at places begin with what training taught rows, as `restore` does with `Learnt.of`.
+
+        Args:
+            place: the n places, each of them once.
+            learnt: what training taught.
+            row: the rows, shape (n,).
+
+        Raises:
+            KeyError: an array of `learnt` is missing.
+            ValueError: an array of `learnt` is of another type, shape or size.
+        """
+        self.check(place)
+        if self._checked is not learnt:
+            for field in self._fields:
+                if field.stored:
+                    self._check_stored(field, learnt.count, learnt.arrays)
+            self._checked = learnt
+        stored = learnt.stored[row]
+        for field in self._fields:
+            if field.stored and not (field.length or field.sparse):
+                self._arrays[field.name][place] = learnt.arrays[self._prefix + field.name][stored]
+                continue
+            self._clear(field, place)
+            if field.stored:
+                self._copy(field, place, learnt, stored)
+
+    def _copy(self, field: Field, place: Ints, learnt: "Learnt", stored: Ints) -> None:
+        """Copy the numbers of a field whose lengths differ from stored series to places whose numbers are 0.
+
+        A slice for each channel is faster than the indices of all numbers.
+        """
+        name, bytewise = self._prefix + field.name, self._bytewise.get(field.name)
+        whole = self._arrays[field.name] if bytewise is None else bytewise.low
+        numbers, bounds = learnt.arrays[name], learnt.bounds_of(field)
+        places = learnt.arrays[name + _PLACES] if field.sparse else None
+        for one, series in zip(place.tolist(), stored.tolist(), strict=True):
+            ends = bounds[series * self._features : (series + 1) * self._features + 1].tolist()
+            for channel, begin, end in zip(whole[one], ends, ends[1:], strict=False):
+                if places is None:
+                    channel[: end - begin] = numbers[begin:end]
+                else:
+                    channel[places[begin:end]] = numbers[begin:end]
+        if bytewise is not None and places is not None:
+            self._copy_high(bytewise, place, learnt, field, stored)
+
+    def _copy_high(self, bytewise: Bytewise, place: Ints, learnt: "Learnt", field: Field, stored: Ints) -> None:
+        """Copy the high bytes of numbers beyond a byte to places that have none."""
+        name, beyond = self._prefix + field.name, learnt.beyond_a_byte(field)
+        if not len(beyond):
+            return
+        numbers, places = learnt.arrays[name], learnt.arrays[name + _PLACES]
+        # Where the numbers beyond a byte of each stored channel begin and end.
+        bounds = np.searchsorted(beyond, learnt.bounds_of(field))
+        for one, series in zip(place.tolist(), stored.tolist(), strict=True):
+            for feature in range(self._features):
+                channel = series * self._features + feature
+                at = beyond[bounds[channel] : bounds[channel + 1]]
+                if len(at):
+                    bytewise.put_high(one, feature, places[at], numbers[at])
 
     def kept(self, place: Ints) -> dict[str, AnyArray]:
         """Return what the series at places remember as compact arrays.
@@ -123,13 +196,17 @@ class Memory:
         for field in self._fields:
             if not field.stored:
                 continue
-            name, whole = self._prefix + field.name, self._arrays[field.name][place]
+            bytewise = self._bytewise.get(field.name)
+            whole = self._arrays[field.name][place] if bytewise is None else bytewise.of(place)
+            name = self._prefix + field.name
             if field.length:
                 arrays[name] = whole[self._leading(field, arrays[self._prefix + field.length])]
             elif field.sparse:
                 mask = whole != 0
-                arrays[name] = whole[mask]
-                arrays[name + _PLACES] = np.nonzero(mask)[2].astype(np.uint16)
+                # Positions along one axis are found far faster than along three.
+                at = np.flatnonzero(mask)
+                arrays[name] = whole.ravel()[at]
+                arrays[name + _PLACES] = (at % field.width).astype(np.uint16)
                 arrays[name + _LENGTHS] = mask.sum(axis=2).astype(np.uint16)
             else:
                 arrays[name] = whole
@@ -176,7 +253,19 @@ class Memory:
     def _put(self, place: Ints, arrays: Compact) -> None:
         """Write compact arrays that fit."""
         for field in self._fields:
-            self._arrays[field.name][place] = self._expanded(field, len(place), arrays) if field.stored else 0
+            if not field.stored:
+                self._clear(field, place)
+            elif field.beyond:
+                self._bytewise[field.name].put(place, self._expanded(field, len(place), arrays))
+            else:
+                self._arrays[field.name][place] = self._expanded(field, len(place), arrays)
+
+    def _clear(self, field: Field, place: Ints) -> None:
+        """Make the numbers of a field at places 0."""
+        if field.beyond:
+            self._bytewise[field.name].clear(place)
+        else:
+            self._arrays[field.name][place] = 0
 
     def _shape(self, field: Field, count: int) -> tuple[int, ...]:
         return (count, self._features, *([field.width] if field.width else []))
@@ -208,6 +297,15 @@ class Memory:
             raise ValueError(f"{name} has {array.shape} numbers at {places.shape} places of {places.dtype}")
         if places.max(initial=0) >= field.width:
             raise ValueError(f"{name} has a place {places.max()} of {field.width}")
+        if field.beyond:
+            ends = np.concatenate([[0], np.cumsum(lengths.ravel(), dtype=np.intp)])
+            beyond = np.diff(
+                np.asarray(np.searchsorted(np.flatnonzero(np.greater(array, MOST_BYTE)), ends), dtype=np.int64)
+            )
+            if beyond.max(initial=0) > field.beyond:
+                raise ValueError(
+                    f"{name} has {beyond.max()} numbers beyond {MOST_BYTE}, and {field.beyond} is the most"
+                )
 
     def _expanded(self, field: Field, count: int, arrays: Compact) -> AnyArray:
         """Return the whole array of a field's compact arrays of `count` series."""
@@ -259,7 +357,8 @@ class Learnt:
             if not (field.length or field.sparse):
                 taken[name] = self.arrays[name][stored]
                 continue
-            begins, ends = self._bounds[field.name][stored], self._bounds[field.name][stored + 1]
+            bounds = self.bounds_of(field)[:: self._features(field)]
+            begins, ends = bounds[stored], bounds[stored + 1]
             sizes = ends - begins
             # Positions of the rows' numbers, one row after the other.
             position = np.arange(sizes.sum()) + np.repeat(ends - np.cumsum(sizes), sizes)
@@ -269,15 +368,47 @@ class Learnt:
                 taken[name + _LENGTHS] = self.arrays[name + _LENGTHS][stored]
         return taken
 
+    def _features(self, field: Field) -> int:
+        """Return the number d of features."""
+        return int(self.arrays[self.prefix + (field.length or field.name + _LENGTHS)].shape[1])
+
+    @property
+    def count(self) -> int:
+        """The number of stored series."""
+        whole = next(field for field in self.fields if field.stored and not (field.length or field.sparse))
+        return len(self.arrays[self.prefix + whole.name])
+
+    def bounds_of(self, field: Field) -> Ints:
+        """Return where the numbers of each stored channel begin, and the last one's end, of a field of many lengths.
+
+        Args:
+            field: the field.
+
+        Returns:
+            Positions, shape (stored series * d + 1,).
+        """
+        lengths_name = field.length or field.name + _LENGTHS
+        if lengths_name not in self._bounds:
+            lengths = self.arrays[self.prefix + lengths_name]
+            self._bounds[lengths_name] = np.concatenate([[0], np.cumsum(lengths.ravel(), dtype=np.intp)])
+        return self._bounds[lengths_name]
+
+    def beyond_a_byte(self, field: Field) -> Ints:
+        """Return the positions of a field's stored numbers that are beyond a byte, ascending."""
+        name = self.prefix + field.name
+        if name not in self._beyond:
+            self._beyond[name] = np.flatnonzero(np.greater(self.arrays[name], MOST_BYTE))
+        return self._beyond[name]
+
+    @cached_property
+    def _beyond(self) -> dict[str, Ints]:
+        """What `beyond_a_byte` has returned, by name."""
+        return {}
+
     @cached_property
     def _bounds(self) -> dict[str, Ints]:
-        """By field, where each stored series' numbers begin and the last one's end; for fields whose lengths differ."""
-        bounds = {}
-        for field in self.fields:
-            if field.stored and (field.length or field.sparse):
-                lengths = self.arrays[self.prefix + (field.length or field.name + _LENGTHS)]
-                bounds[field.name] = np.concatenate([[0], np.cumsum(lengths.sum(axis=1, dtype=np.intp))])
-        return bounds
+        """What `bounds_of` has returned, by the name of the lengths."""
+        return {}
 
     def kept(self) -> dict[str, AnyArray]:
         """Return all as arrays by name."""

@@ -16,13 +16,13 @@ Reference: peaks over threshold, Pickands, "Statistical Inference Using Extreme 
 
 import numpy as np
 
-from anomaly.detectors.parts.loops import CELLS, EVERY
+from anomaly.detectors.parts.loops import BEYOND, CELLS, EVERY
 from anomaly.detectors.parts.memory import Field
 
 WARM_UP = 100
-# 3,033 bytes: counts and the cells of the numbers since the last fit; then what the fit computes from them.
+# 2,062 bytes: counts and the cells of the numbers since the last fit; then what the fit computes from them.
 FIELDS = (
-    Field("counts", np.uint16, CELLS, sparse=True),
+    Field("counts", np.uint16, CELLS, sparse=True, beyond=BEYOND),
     Field("fresh", np.uint8, most=EVERY - 1),
     Field("recent", np.uint16, EVERY - 1, length="fresh", most=CELLS - 1),
     Field("fitted", np.int32, stored=False),

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 compiled = False
-double, Py_ssize_t = float, int
+double, Py_ssize_t, uint = float, int, int
 
 
 def _unchanged(decorated: Any) -> Any:

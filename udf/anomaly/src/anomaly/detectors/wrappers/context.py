@@ -9,8 +9,9 @@ For each feature x there are columns from the windows of the same series before:
 
 Two kinds are about the window's begin, as sine and cosine, so that midnight is not an edge:
 
-- *time_of_day* and *time_of_week* (UTC). They show the usual value at the wrong time. They are used only where the
-  history has seen each hour of the day, or of the week, in two of them or more: else all unseen times would look odd.
+- *time_of_day* and *time_of_week*, by the clock on the wall of the pipeline's `timezone`. They show the usual value at
+  the wrong time. They are used only where the history has seen each hour of the day, or of the week, in two of them or
+  more: else all unseen times would look odd.
 
 "Windows before" are those that were scored, with at most five missing between two. They are unknown after a longer
 pause, when time goes back, and for a series that training has not seen. Until enough windows were seen, a second
@@ -19,7 +20,6 @@ detector scores the window, which sees the window alone. Its scores are as great
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -27,12 +27,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from anomaly.detectors.base import Detector, FeatureHistory, Followers, filled
 from anomaly.detectors.declaration import Arrays
 from anomaly.detectors.parts.memory import Field, Learnt, Memory
-from anomaly.detectors.parts.packed import unpacked
 from anomaly.detectors.parts.shares import shares
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
+from anomaly.windows.civil import PLAIN, CivilTime
 
-# What models keep that were trained before models kept arrays.
-_PACKED = "context"
 _PREFIX = "context_"
 _KINDS = f"{_PREFIX}kinds"
 _PLAIN = "plain_"
@@ -80,7 +78,15 @@ class Choice:
     left_out: Mapping[str, str]
 
 
-def choose(asked: Sequence[str], series: Ints, begin_ns: Times, window_ns: int, *, is_long: bool) -> Choice:
+def choose(
+    asked: Sequence[str],
+    series: Ints,
+    begin_ns: Times,
+    window_ns: int,
+    *,
+    is_long: bool,
+    civil: CivilTime = PLAIN,
+) -> Choice:
     """Choose the kinds of context that a history has enough windows for.
 
     Args:
@@ -89,6 +95,7 @@ def choose(asked: Sequence[str], series: Ints, begin_ns: Times, window_ns: int, 
         begin_ns: begins of the windows, shape (n,), nanoseconds since 1970, each series in the order of time.
         window_ns: length of a window, nanoseconds.
         is_long: whether the history is long (`FeatureHistory.is_long`).
+        civil: the clock on the wall.
 
     Returns:
         What to use, and why the rest is left out.
@@ -97,18 +104,18 @@ def choose(asked: Sequence[str], series: Ints, begin_ns: Times, window_ns: int, 
         return Choice((), dict.fromkeys(asked, "the history has less than 1,000 windows of each series"))
     left_out = {}
     for kind in asked:
-        unseen = kind in PERIODS_NS and _unseen(kind, begin_ns, window_ns)
+        unseen = kind in PERIODS_NS and _unseen(kind, civil.wall_ns(begin_ns), window_ns)
         scattered = kind in _REACH and _scattered(kind, series, begin_ns, window_ns)
         if reason := unseen or scattered:
             left_out[kind] = reason
     return Choice(tuple(kind for kind in asked if kind not in left_out), left_out)
 
 
-def _unseen(kind: str, begin_ns: Times, window_ns: int) -> str:
+def _unseen(kind: str, wall_ns: Times, window_ns: int) -> str:
     """Say which hours a history has not seen often enough; return an empty text where it has seen all of them."""
     period_ns, slot_ns = PERIODS_NS[kind], max(_HOUR_NS, window_ns)
     slots = -(-period_ns // slot_ns)
-    seen = np.unique(begin_ns // period_ns * slots + begin_ns % period_ns // slot_ns)
+    seen = np.unique(wall_ns // period_ns * slots + wall_ns % period_ns // slot_ns)
     often = int((np.bincount(seen % slots, minlength=slots) >= 2).sum())
     if often == slots:
         return ""
@@ -175,9 +182,9 @@ class Columns:
         times = 2 * sum(kind in PERIODS_NS for kind in self.kinds)
         self.whose: Floats = np.concatenate([np.tile(np.eye(width), (copies, 1)), np.zeros((times, width))])
 
-    def pasts(self, capacity: int) -> "Pasts":
-        """Return the pasts of `capacity` series of which nothing was seen."""
-        return Pasts(self, capacity)
+    def pasts(self, capacity: int, civil: CivilTime = PLAIN) -> "Pasts":
+        """Return the pasts of `capacity` series of which nothing was seen, by the clock on the wall `civil`."""
+        return Pasts(self, capacity, civil)
 
     def along(self, history: FeatureHistory) -> tuple[Floats, Bools]:
         """Extend all windows of a history.
@@ -188,13 +195,13 @@ class Columns:
         Returns:
             What `Pasts.extend` returns, in the order of the history.
         """
-        return self.pasts(history.series_count).extend(history.series, history.begin_ns, history.x)
+        return self.pasts(history.series_count, history.civil).extend(history.series, history.begin_ns, history.x)
 
-    def __call__(self, begin_ns: Times, rows: Floats, at: Ints) -> Floats:
+    def __call__(self, wall_ns: Times, rows: Floats, at: Ints) -> Floats:
         """Compute the columns of n windows.
 
         Args:
-            begin_ns: begins of these windows, shape (n,), nanoseconds since 1970.
+            wall_ns: begins of these windows by the clock on the wall, shape (n,) (`CivilTime.wall_ns`).
             rows: features of these windows, and of the `reach` windows before each of them, shape (m, d), NaN where
                 unknown.
             at: the windows' places in `rows`, shape (n,), `reach` or greater.
@@ -212,7 +219,7 @@ class Columns:
             elif kind == "lag":
                 parts += [rows[at - lag] for lag in (1, 2)]
             else:
-                angle = begin_ns % PERIODS_NS[kind] / PERIODS_NS[kind] * (2 * np.pi)
+                angle = wall_ns % PERIODS_NS[kind] / PERIODS_NS[kind] * (2 * np.pi)
                 parts.append(_CIRCLE * np.stack([np.sin(angle), np.cos(angle)], axis=1))
         return np.concatenate(parts, axis=1)
 
@@ -245,10 +252,12 @@ class Pasts:
     Args:
         columns: the columns that need them.
         capacity: the number of places.
+        civil: the clock on the wall.
     """
 
-    def __init__(self, columns: Columns, capacity: int) -> None:
+    def __init__(self, columns: Columns, capacity: int, civil: CivilTime = PLAIN) -> None:
         self.columns = columns
+        self._civil = civil
         self.memory = _memory(columns, capacity)
 
     def extend(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Bools]:
@@ -287,7 +296,7 @@ class Pasts:
         goes_on = since_end <= past[:, None]
         lead = at[begins][:, None] - since_end
         laid_out[lead[goes_on]] = rows[place[begins]][goes_on]
-        extended[order] = filled(self.columns(begin_ns, laid_out, at))
+        extended[order] = filled(self.columns(self._civil.wall_ns(begin_ns), laid_out, at))
         number = np.arange(len(x)) - begins[of_stretch] + past[of_stretch]
         known[order] = number >= reach
         last = np.flatnonzero(np.diff(place, append=-1))
@@ -348,10 +357,13 @@ class Contextual:
         """True where columns come from windows before: one odd window shows in the columns of those after it, too."""
         return self.columns.reach > 0
 
-    def followers(self, capacity: int) -> "ContextualFollowers":
+    def followers(self, capacity: int, civil: CivilTime = PLAIN) -> "ContextualFollowers":
         """Make followers, as `Detector.followers` says."""
         return ContextualFollowers(
-            self.columns.pasts(capacity), self.plain.followers(capacity), self.full.followers(capacity), self._learnt
+            self.columns.pasts(capacity, civil),
+            self.plain.followers(capacity, civil),
+            self.full.followers(capacity, civil),
+            self._learnt,
         )
 
     def arrays(self) -> dict[str, AnyArray]:
@@ -394,7 +406,7 @@ class ContextualFollowers:
 
     def begin(self, place: Ints, row: Ints) -> None:
         """Begin places where training left rows, as `Followers.begin` says."""
-        self._pasts.memory.restore(place, self._learnt.of(row))
+        self._pasts.memory.begin(place, self._learnt, row)
         self._plain.begin(place, row)
         self._full.begin(place, row)
 
@@ -417,7 +429,7 @@ def learnt(columns: Columns, history: FeatureHistory) -> Learnt:
     Returns:
         An empty past for a series that training has not seen, then each series'.
     """
-    pasts = columns.pasts(history.series_count + 1)
+    pasts = columns.pasts(history.series_count + 1, history.civil)
     pasts.extend(history.series + 1, history.begin_ns, history.x)
     every = np.arange(history.series_count + 1)
     return pasts.memory.learnt(every, every)
@@ -425,14 +437,14 @@ def learnt(columns: Columns, history: FeatureHistory) -> Learnt:
 
 def is_in(arrays: Arrays) -> bool:
     """Tell whether arrays are those of a detector that sees context."""
-    return _PACKED in arrays or _KINDS in arrays
+    return _KINDS in arrays
 
 
 def load(arrays: Arrays, inner: Callable[[Arrays], Detector]) -> Contextual:
     """Make a detector from the arrays of an equal one.
 
     Args:
-        arrays: what `Contextual.arrays` returned, and perhaps others; or those of a model that keeps states as JSON.
+        arrays: what `Contextual.arrays` returned, and perhaps others.
         inner: makes each of the two detectors from its arrays.
 
     Returns:
@@ -443,24 +455,7 @@ def load(arrays: Arrays, inner: Callable[[Arrays], Detector]) -> Contextual:
         ValueError: an array does not fit.
     """
     plain = {name.removeprefix(_PLAIN): array for name, array in arrays.items() if name.startswith(_PLAIN)}
-    if _PACKED in arrays:
-        kinds, width, window_ns, sides, states = unpacked(arrays[_PACKED])
-        columns = Columns(kinds, width, window_ns, sides)
-        past = _learnt_from_packed(columns, states)
-    else:
-        width, window_ns = arrays[f"{_PREFIX}settings"].tolist()
-        columns = Columns(arrays[_KINDS].tolist(), width, window_ns, arrays[f"{_PREFIX}sides"].tolist())
-        past = Learnt.from_arrays(_PREFIX, _fields(columns), arrays)
+    width, window_ns = arrays[f"{_PREFIX}settings"].tolist()
+    columns = Columns(arrays[_KINDS].tolist(), width, window_ns, arrays[f"{_PREFIX}sides"].tolist())
+    past = Learnt.from_arrays(_PREFIX, _fields(columns), arrays)
     return Contextual(columns, inner(plain), inner(arrays), past)
-
-
-def _learnt_from_packed(columns: Columns, states: Sequence[Any]) -> Learnt:
-    """Read the states by row of a model that keeps them as JSON: [begin of the last window, rows of features]."""
-    memory = _memory(columns, len(states))
-    for place, (last_ns, rows) in enumerate(states):
-        memory["after_ns"][place] = 0 if last_ns is None else last_ns + 1
-        memory["kept"][place] = len(rows)
-        numbers = np.array(rows, dtype=np.float64).ravel()
-        memory["rows"][place, 0, memory["rows"].shape[2] - len(numbers) :] = numbers
-    every = np.arange(len(states))
-    return memory.learnt(every, every)

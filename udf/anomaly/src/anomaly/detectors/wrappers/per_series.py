@@ -17,6 +17,7 @@ import numpy as np
 from anomaly.detectors.base import LONG_WINDOWS, FeatureHistory, Memoryless, filled
 from anomaly.detectors.declaration import Arrays
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times, groups
+from anomaly.windows.civil import PLAIN, CivilTime
 
 # Stored models have these names.
 _ROWS = "own_rows"
@@ -56,7 +57,7 @@ class PerSeries:
         """False: each model looks at one window."""
         return False
 
-    def followers(self, capacity: int) -> "PerSeriesFollowers":
+    def followers(self, capacity: int, civil: CivilTime = PLAIN) -> "PerSeriesFollowers":
         """Make followers, as `Detector.followers` says."""
         return PerSeriesFollowers(self, capacity)
 

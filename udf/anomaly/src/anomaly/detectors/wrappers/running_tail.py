@@ -7,7 +7,6 @@ such faults usual.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -16,12 +15,11 @@ from anomaly.detectors.declaration import Arrays
 from anomaly.detectors.parts.learnt import shown, taught
 from anomaly.detectors.parts.loops import Surprises
 from anomaly.detectors.parts.memory import Learnt, Memory
-from anomaly.detectors.parts.packed import put_surprise, unpacked
 from anomaly.detectors.parts.surprise import FIELDS
 from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
+from anomaly.windows.civil import PLAIN, CivilTime
 
-_NAME = "running_tail"
-_PREFIX = f"{_NAME}_"
+_PREFIX = "running_tail_"
 # How far one score can move the tail, in units of its mean excess (`anomaly.detectors.parts.surprise`).
 _MOST_EXCESS = 32.0
 
@@ -43,7 +41,7 @@ class RunningTail:
         """False: the tail is about the past, but a score is about one window."""
         return False
 
-    def followers(self, capacity: int) -> "RunningTailFollowers":
+    def followers(self, capacity: int, civil: CivilTime = PLAIN) -> "RunningTailFollowers":
         """Make followers, as `Detector.followers` says."""
         return RunningTailFollowers(self.inner, capacity, self._learnt)
 
@@ -72,7 +70,7 @@ class RunningTailFollowers:
 
     def begin(self, place: Ints, row: Ints) -> None:
         """Begin places where training left rows, as `Followers.begin` says."""
-        self.restore(place, self._learnt.of(row))
+        self._tails.begin(place, self._learnt, row)
 
     def arrays(self, place: Ints) -> dict[str, AnyArray]:
         """Return what is known of the scores of the series at places."""
@@ -97,6 +95,11 @@ class _Tails:
         surprises = np.zeros(len(scores))
         self._surprises.explain(place, scores, surprises)
         return surprises
+
+    def begin(self, place: Ints, learnt: Learnt, row: Ints) -> None:
+        """Let the series at places begin with what training taught rows."""
+        self.memory.begin(place, learnt, row)
+        self._surprises.refit(self.memory.channels(place))
 
     def restore(self, place: Ints, arrays: Arrays) -> None:
         """Replace the past of the series at places."""
@@ -131,22 +134,11 @@ def load(inner: Callable[[Arrays], Memoryless], arrays: Arrays) -> RunningTail |
 
     Args:
         inner: makes the detector that gives the scores from its arrays.
-        arrays: what `RunningTail.arrays` returned, and perhaps others; or those of a model that keeps states as JSON.
+        arrays: what `RunningTail.arrays` returned, and perhaps others.
 
     Returns:
         The detector; None where the arrays hold no tail.
     """
-    if _NAME in arrays:
-        return RunningTail(inner(arrays), _learnt_from_packed(unpacked(arrays[_NAME])))
     if f"{_PREFIX}stored" in arrays:
         return RunningTail(inner(arrays), Learnt.from_arrays(_PREFIX, FIELDS, arrays))
     return None
-
-
-def _learnt_from_packed(states: Any) -> Learnt:
-    """Read the states by row of a model that keeps them as JSON."""
-    memory = _Tails(len(states)).memory
-    for row, state in enumerate(states):
-        put_surprise(memory, row, state)
-    rows = np.arange(len(states))
-    return memory.learnt(rows, rows)

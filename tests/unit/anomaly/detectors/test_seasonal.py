@@ -1,0 +1,42 @@
+"""The seasonal residual: it ends with its cause, and one far window does not become usual."""
+
+import numpy as np
+
+from anomaly.detectors.parts.channel import Setting
+from anomaly.detectors.seasonal import KIND
+
+TEN_MINUTES, DAY = 600_000_000_000, 144
+DAYS = 6
+
+
+def scores(values: np.ndarray) -> np.ndarray:
+    followers = KIND.followers([Setting(TEN_MINUTES)], capacity=1)
+    place, begin_ns = np.zeros(len(values), dtype=np.intp), np.arange(len(values)) * TEN_MINUTES
+    return followers.explain(place, begin_ns, values[:, None])[0]
+
+
+def rhythm() -> np.ndarray:
+    number = np.arange(DAYS * DAY)
+    return np.sin(number * 2 * np.pi / DAY) + np.random.default_rng(4).normal(0.0, 0.05, len(number))
+
+
+def test_a_shift_is_over_within_three_windows() -> None:
+    begin, end = 5 * DAY, 5 * DAY + 18
+    values = rhythm()
+    values[begin:end] += 3.0
+
+    found = scores(values)
+
+    usual = found[DAY:begin].max()
+    assert found[begin:end].max() > 2.0 * usual
+    assert found[end + 2 :].max() <= usual
+
+
+def test_a_far_window_does_not_make_the_next_day_look_odd() -> None:
+    # One window of six in its hour; the mean of a day's windows in this hour would move by a seventh of it.
+    values = rhythm()
+    values[4 * DAY] += 1_000.0
+
+    found, calm = scores(values), scores(rhythm())
+
+    assert found[4 * DAY + 6 :].max() <= 1.5 * calm[DAY:].max()
