@@ -9,11 +9,14 @@ from anomaly.models.manifest import (
     CountsRecord,
     Difference,
     FeedbackRecord,
+    KnownPeriodsRecord,
     Manifest,
+    PromiseRecord,
     RangeRecord,
     SeriesModelsRecord,
     StoredFile,
     TrainingRecord,
+    TrendsRecord,
     differences,
 )
 from tests.unit.anomaly.printers import PIPELINE
@@ -67,8 +70,12 @@ def test_a_training_record_writes_the_keys_that_manifests_always_had() -> None:
         counts=CountsRecord(9000, 8640, 360, 2, 86_400),
         pooled=[("a",)],
         context=ContextRecord(("lag",), {"difference": "too short"}, ("lag(bed)",)),
+        trends=TrendsRecord(1, "2024-01-05T00:00:00Z", ((("a",), "mean(bed)", 0.8),)),
         models=SeriesModelsRecord((("a",),), (("b",),)),
+        untrained={"count": 1, "series": {"c": "no point"}},
+        warm_up="1d, and at least 50 windows",
         feedback=FeedbackRecord(("1f",), 12, ("2a",)),
+        known_periods=KnownPeriodsRecord(6, (("b",),)),
         seed=0,
         libraries={"anomaly": "0.1.0"},
         calibration=CalibrationRecord(8640, 0.01, 0.5, 7.0),
@@ -81,10 +88,18 @@ def test_a_training_record_writes_the_keys_that_manifests_always_had() -> None:
         "window": "10s",
         "range": {"from": "2023-12-31T00:00:00Z", "to": "2024-01-01T00:00:00Z", "asked": ["24h", "0s"]},
         "counts": {"read": 9000, "windows": 8640, "left_out": 360, "series": 2, "points": 86_400},
+        "untrained": {"count": 1, "series": {"c": "no point"}},
         "pooled": [["a"]],
         "context": {"used": ["lag"], "left_out": {"difference": "too short"}, "columns": ["lag(bed)"]},
+        "trends": {
+            "count": 1,
+            "until": "2024-01-05T00:00:00Z",
+            "steepest": [{"series": ["a"], "feature": "mean(bed)", "a_day": 0.8}],
+        },
         "models": {"own": [["a"]], "pooled": [["b"]]},
+        "warm_up": "1d, and at least 50 windows",
         "feedback": {"marks": ["1f"], "left_out": 12, "learned": ["2a"]},
+        "known_periods": {"left_out": 6, "kept": [["b"]]},
         "seed": 0,
         "libraries": {"anomaly": "0.1.0"},
         "calibration": {"scores": 8640, "tail": 0.01, "excess": 0.5, "threshold": 7.0},
@@ -92,6 +107,13 @@ def test_a_training_record_writes_the_keys_that_manifests_always_had() -> None:
         "challenge": None,
     }
     assert list(record.to_json()) == list(TrainingRecord.__dataclass_fields__)
+
+
+def test_a_calibration_says_up_to_where_severity_means_what_it_says() -> None:
+    calibration = CalibrationRecord(8640, 0.01, 0.5, 7.0, 0.4, PromiseRecord(62.5, ("it rises",)))
+    section = calibration.to_json()
+    assert section["shape"] == 0.4
+    assert section["promise"] == {"until": 62.5, "doubts": ["it rises"]}
 
 
 def test_a_manifest_reads_what_a_record_wrote() -> None:

@@ -40,4 +40,4 @@ def test_windows_of_several_series_are_judged_as_those_of_each(model: Model) -> 
 
 def test_a_model_says_how_many_bytes_a_series_needs(model: Model) -> None:
     assert model.remembers == (model.bytes_per_series > 0) == (model.pipeline.detector == "ensemble")
-    assert model.bytes_per_series <= 12_000 * len(model.scaling.spread) + 3_100
+    assert model.bytes_per_series <= 10_100 * len(model.scaling.spread) + 2_100

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anomaly.models.features import Scaling, features, fit_scaling
 from anomaly.models.model import Model
-from anomaly.models.relevance import Relevance, relevance, settled, usual_levels
+from anomaly.models.relevance import Relevance, relevance, relevance_of, settled, usual_levels
 from anomaly.pipeline import Field, Pipeline, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
@@ -77,6 +77,20 @@ class TestDeviation:
     def test_what_is_beyond_all_levels_is_as_much_further_as_it_is_too_far(self, beyond: float) -> None:
         found = settled(np.array([-5.0 - beyond, 7.0 + beyond]), np.array([-5.0, 7.0]), 2.0)
         assert found == pytest.approx([-5.0 - beyond + 2.0, 7.0 + beyond - 2.0])
+
+    def test_each_value_may_have_levels_and_a_least_deviation_of_its_own(self) -> None:
+        values = np.array([1.4, 12.0, -3.0, np.nan])
+        levels = np.array([[0.0, 8.0, np.nan], [0.0, 6.0, 16.0], [-2.5, np.nan, np.nan], [1.0, 2.0, 3.0]])
+        least = np.array([1.0, 2.0, 0.1, 0.5])
+
+        found = settled(values, levels, least)
+
+        alone = [
+            settled(values[at : at + 1], levels[at][np.isfinite(levels[at])], float(least[at]))[0] for at in range(4)
+        ]
+        np.testing.assert_array_equal(found, alone)
+        assert found[0] == pytest.approx(8.0 * 0.4 / 6.0)
+        assert found[2] == pytest.approx(-2.9)
 
     def test_the_usual_levels_are_the_center_and_the_other_modes(self) -> None:
         rng = np.random.default_rng(0)
@@ -231,3 +245,59 @@ class TestDetection:
     def test_a_deviation_silences_what_is_smaller_and_nothing_else(self, detector: str) -> None:
         assert reasons(detector, SMALL, min_deviation=4.0) == reasons(detector, -SMALL, min_deviation=4.0) == set()
         assert reasons(detector, LARGE, min_deviation=4.0) == reasons(detector, -LARGE, min_deviation=4.0) == {"hotend"}
+
+
+class TestShare:
+    """A least deviation that is a share of the usual value is one of each series' own."""
+
+    def scaling(self, *overrides: dict[str, Any], **hotend: Any) -> Scaling:
+        """The baselines of three printers, the second of which is ten times as hot as the first."""
+        fields = [{"name": "hotend", **hotend}, "bed", "air"]
+        (wanted,) = normalize([{**printers.PIPELINE.as_dict(), "fields": fields, "overrides": list(overrides)}])
+        scale = np.array([10.0, 1.0] + [1.0] * 4)
+        values = np.concatenate([HISTORY, HISTORY * scale, HISTORY])
+        series = np.repeat(np.arange(3), len(HISTORY))
+        keys = [("p1",), ("p2",), ("p3",)]
+        relevant = relevance_of(wanted, keys)
+        made = fit_scaling(features(wanted), keys, series, values, np.full((len(values), 3), 10.0), relevant)
+        again = Scaling.from_arrays(keys, made.arrays(), relevant)
+        np.testing.assert_array_equal(again.transform(HISTORY, 2), made.transform(HISTORY, 2))
+        return made
+
+    def test_a_share_is_one_of_the_series_own_level_for_its_spread_too(self) -> None:
+        found = self.scaling(min_deviation="20%")
+        assert found.least is not None
+        center = found.center[:, 0]
+        assert center[2] == pytest.approx(10 * center[1])
+        np.testing.assert_allclose(found.least, np.outer(0.2 * center, [1, 1, 0, 0, 0, 0]))
+        for row in (1, 2, 3):
+            near, far = (np.array([[center[row] * share, *HISTORY[0, 1:]]]) for share in (1.19, 1.3))
+            assert found.transform(near, row)[0, 0] == 0.0
+            assert found.transform(far, row)[0, 0] > 5.0
+
+    def test_an_override_is_for_its_series_alone(self) -> None:
+        override = {"where": {"printer": {"not": "p1"}}, "fields": [{"name": "hotend", "min_deviation": 7}]}
+        found = self.scaling(override)
+        assert found.least is not None
+        assert found.least[:, 0].tolist() == [0.0, 0.0, 7.0, 7.0]
+
+    def test_a_model_of_a_release_before_has_the_least_deviation_of_its_pipeline(self) -> None:
+        wanted = pipeline(min_deviation=4.0)
+        made = scaling(wanted, HISTORY)
+        old = {name: array for name, array in made.arrays().items() if name != "scaling_least"}
+        again = Scaling.from_arrays([["p"]], old, relevance(wanted.watched, wanted.aggregate))
+        np.testing.assert_array_equal(again.transform(HISTORY, 1), made.transform(HISTORY, 1))
+
+
+def test_learning_keeps_the_noise_and_sees_the_rest_as_it_is_judged() -> None:
+    made = scaling(pipeline(min_deviation=4.0), HISTORY)
+    values = np.repeat(HISTORY[:1], 4, axis=0)
+    center = float(made.center[1, 0])
+    values[:, 0] = center + np.array([-3.9, 0.5, 6.0, -60.0])
+
+    judged, learnt = made.transform(values, 1), made.with_noise.transform(values, 1)
+
+    np.testing.assert_allclose(judged[:, 0] * made.scale[1, 0], [0.0, 0.0, 2.0, -56.0], atol=1e-9)
+    np.testing.assert_allclose(learnt[:, 0] * made.scale[1, 0], [-3.9, 0.5, 2.0, -56.0], atol=1e-9)
+    np.testing.assert_array_equal(learnt[:, 2:], judged[:, 2:])
+    assert made.with_noise.arrays().keys() == made.arrays().keys()

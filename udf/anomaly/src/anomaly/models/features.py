@@ -13,10 +13,9 @@ Each aggregate of each field is one feature, in three steps:
 The features use the window itself only. What needs earlier windows is the detectors' affair (`anomaly.detectors.base`).
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from typing import Any, overload
 
 import numpy as np
 
@@ -36,9 +35,9 @@ _CONSTANT_SCALE = 1e-3
 _CONSTANT_SPREAD_SCALE = 0.1
 _SMALLEST_SPREAD_SCALE = 1e-2
 _SMALLEST_SCALE = 1e-9
-_MAD_TO_SIGMA = 1.4826
+MAD_TO_SIGMA = 1.4826
 # A series with fewer windows than this is scaled as the others are.
-_ENOUGH_WINDOWS = 50
+ENOUGH_WINDOWS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,10 @@ class Scaling:
         range_high: the high end of 99.8 % of training, in units of scale, shape (d,).
         usual: the median number of points in a window, shape (s + 1, f).
         relevance: which deviations count; None: all.
+        least: the least deviation that counts, in the aggregates' own units, shape (s + 1, d); None: any.
         levels: the usual levels of features with a least deviation, in the aggregates' own units, shape (s + 1, d, m),
             NaN where there are fewer; None: no feature has a least deviation.
+        keeps_noise: whether values that are too near to a usual level to count stay as they are.
     """
 
     keys: tuple[Key, ...]
@@ -88,7 +89,9 @@ class Scaling:
     range_high: Floats
     usual: Floats
     relevance: Relevance | None = None
+    least: Floats | None = None
     levels: Floats | None = None
+    keeps_noise: bool = False
 
     def rows(self) -> dict[Key, int]:
         """Return the array row of each known series."""
@@ -107,47 +110,73 @@ class Scaling:
         x = self.placed(values, row)
         if self.relevance is None:
             return x
-        if self.levels is None:
+        if self.levels is None or self.least is None:
             return self.relevance.directed(x, x)
-        counted = self._settled(values, row, self.relevance.least, self.levels)
+        counted = self._settled(values, row, self.least, self.levels)
         return self.relevance.directed(self.placed(counted, row), x)
+
+    @property
+    def with_noise(self) -> "Scaling":
+        """These baselines with the noise around usual levels, by which detectors learn what is rare.
+
+        With a least deviation wider than the noise they would learn that nothing ever moves, and the least of what is
+        beyond it would be as rare as can be. Values beyond it are as they are judged, so those of training stay known.
+        """
+        return replace(self, keeps_noise=True)
 
     def placed(self, values: Floats, row: Rows) -> Floats:
         """Compute features as `transform` does, as if all deviations counted."""
         return np.asarray((shape(values, self.spread, self.typical[row]) - self.center[row]) / self.scale[row])
 
     def _settled(self, values: Floats, row: Rows, least: Floats, usual: Floats) -> Floats:
-        """Take deviations of less than `least`, shape (d,), from the `usual` levels, shape (s + 1, d, m), back."""
-        values = values.copy()
+        """Take deviations of less than `least`, shape (s + 1, d), from `usual` levels, shape (s + 1, d, m), back."""
+        counted = values.copy()
         rows = np.broadcast_to(row, len(values))
-        for each in np.unique(rows):
-            mine = rows == each
-            for column in np.flatnonzero(least):
-                levels = usual[each, column]
-                found = settled(values[mine, column], levels[np.isfinite(levels)], least[column])
-                if self.spread[column]:
-                    found = np.where(values[mine, column] < self.typical[each, column], values[mine, column], found)
-                values[mine, column] = found
-        return values
+        for column in np.flatnonzero(least.any(axis=0)).tolist():
+            mine = np.flatnonzero(least[rows, column])
+            before, own = values[mine, column], rows[mine]
+            levels = usual[own, column]
+            found = settled(before, levels, least[own, column])
+            if self.keeps_noise:
+                found = np.where((found[:, None] == levels).any(axis=1), before, found)
+            if self.spread[column]:
+                found = np.where(before < self.typical[own, column], before, found)
+            counted[mine, column] = found
+        return counted
 
-    def expected(self, feature: int, row: int) -> tuple[float, float]:
-        """Return the usual range of a feature of a series, in the aggregate's own unit.
+    @overload
+    def expected(self, feature: int, row: int) -> tuple[float, float]: ...
+    @overload
+    def expected(self, feature: Ints, row: slice) -> tuple[Floats, Floats]: ...
+    def expected(self, feature: Ints | int, row: slice | int) -> tuple[Any, Any]:
+        """Return the low and the high end of usual ranges, in the aggregates' own units.
 
-        It holds 99.8 % of training, and the values that are too near to the center to count.
+        A range holds 99.8 % of training, and the values that are too near to the center to count.
+
+        Args:
+            feature: a feature, or several, shape (c,).
+            row: the array row of a series, or a slice of n of them.
+
+        Returns:
+            Both ends: two numbers, or shape (n, c) each.
         """
-        center, scale = float(self.center[row, feature]), float(self.scale[row, feature])
-        low = center + scale * float(self.range_low[feature])
-        high = center + scale * float(self.range_high[feature])
-        least = 0.0 if self.relevance is None else float(self.relevance.least[feature])
-        if not self.spread[feature]:
-            return min(low, center - least), max(high, center + least)
-        typical = float(self.typical[row, feature])
-        return typical * _unshape(low), max(typical * _unshape(high), typical + least)
+        at, spread = (row, feature), self.spread[feature]
+        center, scale, typical = self.center[at], self.scale[at], self.typical[at]
+        least = np.float64(0.0) if self.least is None else self.least[at]
+        low, high = center + scale * self.range_low[feature], center + scale * self.range_high[feature]
+        low, high = (
+            np.where(spread, typical * _unshape(low), np.minimum(low, center - least)),
+            np.where(spread, np.maximum(typical * _unshape(high), typical + least), np.maximum(high, center + least)),
+        )
+        # An array without an axis is a number.
+        return low[()], high[()]
 
     def arrays(self) -> dict[str, AnyArray]:
         """Return everything but `keys` as arrays, for the model's file."""
         arrays: dict[str, AnyArray] = {f"scaling_{name}": getattr(self, name) for name in _ARRAYS}
-        return arrays if self.levels is None else {**arrays, "scaling_levels": self.levels}
+        if self.levels is None or self.least is None:
+            return arrays
+        return {**arrays, "scaling_least": self.least, "scaling_levels": self.levels}
 
     @classmethod
     def from_arrays(
@@ -158,12 +187,17 @@ class Scaling:
     ) -> "Scaling":
         """Return the baselines that `arrays` returned. Raises KeyError where an array is missing."""
         taken = {name: arrays[f"scaling_{name}"] for name in _ARRAYS}
-        if relevance is not None and relevance.least.any():
+        if relevance is not None and relevance.has_least:
+            # Models of a release before have no least deviations, because these were the pipeline's alone.
+            taken["least"] = arrays.get(
+                "scaling_least", relevance.least_of(arrays["scaling_center"].astype(np.float64))
+            )
             taken["levels"] = arrays["scaling_levels"]
         return cls(keys=tuple(tuple(key) for key in keys), relevance=relevance, **taken)  # type: ignore[arg-type]
 
 
-_ARRAYS = tuple(name for name in Scaling.__dataclass_fields__ if name not in ("keys", "relevance", "levels"))
+_NO_ARRAYS = ("keys", "relevance", "least", "levels", "keeps_noise")
+_ARRAYS = tuple(name for name in Scaling.__dataclass_fields__ if name not in _NO_ARRAYS)
 
 
 def shape(values: Floats, spread: Bools, typical: Floats) -> Floats:
@@ -172,8 +206,8 @@ def shape(values: Floats, spread: Bools, typical: Floats) -> Floats:
     return np.where(spread, np.where(ratio > 1.0, ratio - 1.0, np.log(ratio)), values)
 
 
-def _unshape(shaped: float) -> float:
-    return shaped + 1.0 if shaped > 0 else math.exp(shaped)
+def _unshape(shaped: Floats) -> Floats:
+    return np.where(shaped > 0, shaped + 1.0, np.exp(np.minimum(shaped, 0.0)))
 
 
 def fit_scaling(
@@ -214,7 +248,9 @@ def fit_scaling(
     for row, field in np.argwhere(known).tolist():
         mine, columns = of_row(row), of_field[field]
         mine = mine[whole[mine, field]]
-        usual[row, field] = np.median(counts[mine, field])
+        # A field that is filled has no points, and says nothing of their usual number.
+        of_points = counts[mine, field][counts[mine, field] > 0]
+        usual[row, field] = np.median(of_points) if len(of_points) else 0.0
         typical[row, columns] = _typical(wanted[columns], values[mine, columns])
         shaped = shape(values[mine, columns], spread[columns], typical[row, columns])
         for column, place in enumerate(range(d)[columns]):
@@ -229,15 +265,16 @@ def fit_scaling(
     x = scaling.placed(values, series + 1)
     low, high = (np.quantile if whole.all() else np.nanquantile)(x, [0.001, 0.999], axis=0)
     scaling = replace(scaling, range_low=low, range_high=high)
-    if relevance is None or not relevance.least.any():
+    if relevance is None or not relevance.has_least:
         return scaling
+    least = relevance.least_of(center)
     known_values = {
         (row, column): values[mine[whole[mine, field]], column]
         for row, field in np.argwhere(known).tolist()
         for mine in [of_row(row)]
         for column in range(d)[of_field[field]]
     }
-    return replace(scaling, levels=_levels(scaling, relevance.least, known_values))
+    return replace(scaling, least=least, levels=_levels(scaling, least, known_values))
 
 
 def _by_row(series: Ints, rows: int) -> Callable[[int], Ints]:
@@ -251,13 +288,13 @@ def _levels(scaling: Scaling, least: Floats, known: Mapping[tuple[int, int], Flo
     """Return `Scaling.levels` from the known values by row and column; a row without values has its center."""
     bases = np.where(scaling.spread, scaling.typical, scaling.center)
     found = {}
-    for row, column in product(range(len(bases)), np.flatnonzero(least)):
+    for row, column in np.argwhere(least).tolist():
         base = float(bases[row, column])
-        values = known.get((row, int(column)), np.empty(0))
+        values = known.get((row, column), np.empty(0))
         # Less than is typical always counts.
         values = values[values > base] if scaling.spread[column] else values
-        found[row, column] = usual_levels(values, base, float(least[column]))
-    levels = np.full((*bases.shape, max(map(len, found.values()))), np.nan)
+        found[row, column] = usual_levels(values, base, float(least[row, column]))
+    levels = np.full((*bases.shape, max(map(len, found.values()), default=0)), np.nan)
     for (row, column), each in found.items():
         levels[row, column, : len(each)] = each
     return levels
@@ -265,7 +302,7 @@ def _levels(scaling: Scaling, least: Floats, known: Mapping[tuple[int, int], Flo
 
 def enough_windows(lengths: Ints) -> Bools:
     """Return which series have a baseline of their own, by the windows in their histories, shape (s,) or (s, f)."""
-    return np.asarray(lengths >= np.clip(lengths.max(axis=0), 1, _ENOUGH_WINDOWS))
+    return np.asarray(lengths >= np.clip(lengths.max(axis=0), 1, ENOUGH_WINDOWS))
 
 
 def _typical(wanted: Sequence[Feature], values: Floats) -> Floats:
@@ -300,7 +337,7 @@ def _robust(column: Floats, *, spread: bool) -> tuple[float, float]:
     smallest = _SMALLEST_SPREAD_SCALE if spread else max(_SMALLEST_SCALE * abs(center), 1e-300)
     low, high = np.quantile(column, [0.025, 0.975])
     for scale in (
-        _MAD_TO_SIGMA * float(np.median(np.abs(column - center))),
+        MAD_TO_SIGMA * float(np.median(np.abs(column - center))),
         float(high - low) / 3.92,
         float(np.std(column)),
     ):

@@ -21,7 +21,7 @@ import numpy as np
 from anomaly.models.features import Feature, Scaling
 from anomaly.pipeline.specification import SPREADS
 from anomaly.windows.arrays import Floats, Ints
-from anomaly.windows.completeness import LEAST_SHARE
+from anomaly.windows.completeness import are_few_points
 
 _AVERAGES = frozenset({"mean", "median"})
 
@@ -41,7 +41,7 @@ def of_usual_points(
     Returns:
         The aggregates, shape (n, d); `values` itself where no field has so few points.
     """
-    few = counts < LEAST_SHARE * scaling.usual[row]
+    few = are_few_points(counts, scaling.usual[row])
     if not few.any():
         return values
     values = values.copy()

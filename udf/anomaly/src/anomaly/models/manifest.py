@@ -13,7 +13,7 @@ from anomaly import __version__
 from anomaly.pipeline import Pipeline
 
 # Raised when files, features or scores are computed otherwise than before: older models are then refused.
-SCHEMA = 4
+SCHEMA = 5
 # These differ between any two versions, so they are not told as differences.
 _NAMES = frozenset({"version", "created", "parent", "files", "series"})
 _UNKNOWN = "of an unknown version"
@@ -103,6 +103,23 @@ class FeedbackRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownPeriodsRecord:
+    """What training did with the periods that the results held.
+
+    Attributes:
+        left_out: how many windows were left out because they lie in periods.
+        kept: the series most of whose windows lie in periods, and are kept.
+    """
+
+    left_out: int
+    kept: tuple[SeriesKey, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the section for JSON."""
+        return {"left_out": self.left_out, "kept": [list(key) for key in self.kept]}
+
+
+@dataclass(frozen=True, slots=True)
 class ContextRecord:
     """Which kinds of context a model uses.
 
@@ -119,6 +136,26 @@ class ContextRecord:
     def to_json(self) -> dict[str, Any]:
         """Return the section for JSON."""
         return {"used": list(self.used), "left_out": dict(self.left_out), "columns": list(self.columns)}
+
+
+@dataclass(frozen=True, slots=True)
+class TrendsRecord:
+    """Which features rise or fall steadily, so that the model takes that for usual.
+
+    Attributes:
+        count: how many features of series do.
+        until: until when they are expected to, as an RFC 3339 time.
+        steepest: the steepest of them: the series, the feature, and by how much it rises in a day.
+    """
+
+    count: int
+    until: str
+    steepest: tuple[tuple[SeriesKey, str, float], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the section for JSON."""
+        steepest = [{"series": list(key), "feature": feature, "a_day": slope} for key, feature, slope in self.steepest]
+        return {"count": self.count, "until": self.until, "steepest": steepest}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,24 +176,54 @@ class SeriesModelsRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PromiseRecord:
+    """Whether severity means what it says.
+
+    Attributes:
+        until: the severity up to which the history tells how rare a score is; beyond, it is extrapolated.
+        doubts: why it cannot be promised, sentences for people; empty if it can.
+    """
+
+    until: float
+    doubts: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the section for JSON."""
+        return {"until": self.until, "doubts": list(self.doubts)}
+
+
+@dataclass(frozen=True, slots=True)
 class CalibrationRecord:
     """The calibration's figures.
 
     Attributes:
         scores: how many scores it was made from.
         tail: the tail probability from which on it extrapolates.
-        excess: the mean excess beyond that.
+        excess: the scale of the scores beyond that.
+        shape: the shape of their distribution, 0 for an exponential one; None where nobody looked.
         threshold: the score at which a period opens.
+        promise: whether severity means what it says; None where nobody looked.
     """
 
     scores: int
     tail: float
     excess: float
     threshold: float
+    shape: float | None = None
+    promise: PromiseRecord | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the section for JSON."""
-        return {"scores": self.scores, "tail": self.tail, "excess": self.excess, "threshold": self.threshold}
+        return _known(
+            {
+                "scores": self.scores,
+                "tail": self.tail,
+                "excess": self.excess,
+                "shape": self.shape,
+                "threshold": self.threshold,
+                "promise": None if self.promise is None else self.promise.to_json(),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +254,14 @@ class TrainingRecord:
         window: the pipeline's window.
         range: the range of the history.
         counts: how much of it there was.
+        untrained: how many series had no window to train on, and the first of them with their reasons; None if all had.
         pooled: the series with too little history for a baseline of their own.
         context: the context that the detector uses.
+        trends: the features that rise or fall steadily; None if none does.
         models: the series with a detector of their own.
+        warm_up: how long a series warms up of which the model has no baseline.
         feedback: the feedback that the model heeds.
+        known_periods: what became of windows in periods that the results held.
         seed: the seed of everything random.
         libraries: the versions of the libraries that made the model, by name.
         calibration: the calibration's figures.
@@ -203,10 +274,14 @@ class TrainingRecord:
     window: str | None = None
     range: RangeRecord | None = None
     counts: CountsRecord | None = None
+    untrained: Mapping[str, Any] | None = None
     pooled: Sequence[SeriesKey] | None = None
     context: ContextRecord | None = None
+    trends: TrendsRecord | None = None
     models: SeriesModelsRecord | None = None
+    warm_up: str | None = None
     feedback: FeedbackRecord | None = None
+    known_periods: KnownPeriodsRecord | None = None
     seed: int | None = None
     libraries: Mapping[str, str] | None = None
     calibration: CalibrationRecord | None = None
@@ -221,10 +296,14 @@ class TrainingRecord:
             "window": self.window,
             "range": None if self.range is None else self.range.to_json(),
             "counts": None if self.counts is None else self.counts.to_json(),
+            "untrained": None if self.untrained is None else dict(self.untrained),
             "pooled": None if self.pooled is None else [list(key) for key in self.pooled],
             "context": None if self.context is None else self.context.to_json(),
+            "trends": None if self.trends is None else self.trends.to_json(),
             "models": None if self.models is None else self.models.to_json(),
+            "warm_up": self.warm_up,
             "feedback": None if self.feedback is None else self.feedback.to_json(),
+            "known_periods": None if self.known_periods is None else self.known_periods.to_json(),
             "seed": self.seed,
             "libraries": None if self.libraries is None else dict(self.libraries),
             "calibration": None if self.calibration is None else self.calibration.to_json(),
@@ -349,6 +428,12 @@ class Manifest:
                 "files": {name: file.to_json() for name, file in files.items()},
             }
         )
+
+    @property
+    def found(self) -> float | None:
+        """The share of planted offsets that the version found when it was trained; None where nobody looked."""
+        found = _section(self.content, "quality").get("found")
+        return None if found is None else float(found)
 
     def known_series(self) -> tuple[SeriesKey, ...]:
         """Return the series that the model knows. Raises KeyError where the manifest does not say."""

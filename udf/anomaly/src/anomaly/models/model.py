@@ -1,21 +1,24 @@
 """A model in memory: baselines, detector and calibration, and what they say of a window."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from anomaly.detectors.base import Detector, Follower, Followers, follow
+from anomaly.detectors.base import Detector, Follower, Followers, WeighingFollowers, follow
 from anomaly.detectors.parts.shares import shares_of_known
 from anomaly.detectors.registry import load
 from anomaly.models.features import Feature, Scaling, features
 from anomaly.models.few_points import of_usual_points
+from anomaly.models.newcomers import NewcomerRules
 from anomaly.models.reference import Reference
-from anomaly.models.relevance import relevance
+from anomaly.models.relevance import relevance_of
+from anomaly.models.trend import Trend
 from anomaly.pipeline import Pipeline
 from anomaly.severity.calibration import Calibration
-from anomaly.windows.arrays import AnyArray, Floats, Ints, Key, Times
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key, Times
+from anomaly.windows.civil import PLAIN, CivilTime, civil_time
 from anomaly.windows.windows import Windows
 
 
@@ -26,12 +29,14 @@ class Verdict:
     Attributes:
         score: the score, unbounded above.
         severity: how rare the score is, 0 to 100.
-        surprise: -ln of the probability of such a score; 0 where the detector's scores add up windows by themselves,
-            so that periods must not.
+        surprise: -ln of the probability of such a score. Where the detector's scores add up windows by themselves, it
+            is that of the window alone, and 0 where the detector does not tell that.
         value: each field's first aggregate, in its own unit; NaN where the field is incomplete.
         expected_low: the low end of each field's usual range, in the same unit.
         expected_high: the high end of each field's usual range, in the same unit.
         contribution: each field's share of the score, summing to 1; 0 where the field is incomplete.
+        limit: which limit of the pipeline the window is beyond, such as `used_percent above 90`; None for none. A model
+            knows no limits (`anomaly.scoring.limits`).
         features: what the detector saw, shape (d,), NaN where a field is incomplete.
     """
 
@@ -42,6 +47,7 @@ class Verdict:
     expected_low: tuple[float, ...]
     expected_high: tuple[float, ...]
     contribution: tuple[float, ...]
+    limit: str | None = None
     # Arrays have no single truth value, so verdicts are compared without it.
     features: Floats = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
@@ -59,6 +65,7 @@ class Verdicts:
         expected_high: shape (n, f).
         contribution: shape (n, f).
         features: shape (n, d).
+        limit: objects, shape (n,), None for no limit.
     """
 
     score: Floats
@@ -69,10 +76,38 @@ class Verdicts:
     expected_high: Floats
     contribution: Floats
     features: Floats
+    limit: AnyArray
+
+    @property
+    def are_within_limits(self) -> Bools:
+        """Which windows are beyond no limit, shape (n,)."""
+        return np.array([limit is None for limit in self.limit.tolist()], dtype=np.bool_)
+
+    @classmethod
+    def of(cls, verdicts: Sequence[Verdict]) -> "Verdicts":
+        """Return verdicts as arrays."""
+        return cls(*(np.array([getattr(verdict, name) for verdict in verdicts]) for name in cls.__slots__))
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def where(self, mask: Bools) -> "Verdicts":
+        """Return the verdicts that `mask`, shape (n,), selects."""
+        return Verdicts(*(getattr(self, name)[mask] for name in self.__slots__))
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[Ints, "Verdicts"]]) -> "Verdicts":
+        """Return verdicts as one.
+
+        Args:
+            parts: verdicts, at least one, each with their positions, which are 0 to n - 1 together.
+        """
+        order = np.argsort(np.concatenate([at for at, _ in parts]))
+        return cls(*(np.concatenate([getattr(part, name) for _, part in parts])[order] for name in cls.__slots__))
 
     def __iter__(self) -> Iterator[Verdict]:
         """Yield the verdict on each window."""
-        for score, severity, surprise, value, low, high, contribution, seen in zip(
+        for score, severity, surprise, value, low, high, contribution, seen, limit in zip(
             self.score.tolist(),
             self.severity.tolist(),
             self.surprise.tolist(),
@@ -81,9 +116,12 @@ class Verdicts:
             self.expected_high.tolist(),
             self.contribution.tolist(),
             self.features,
+            self.limit.tolist(),
             strict=True,
         ):
-            yield Verdict(score, severity, surprise, tuple(value), tuple(low), tuple(high), tuple(contribution), seen)
+            yield Verdict(
+                score, severity, surprise, tuple(value), tuple(low), tuple(high), tuple(contribution), limit, seen
+            )
 
 
 @dataclass
@@ -99,6 +137,10 @@ class Model:
         reference: the distribution of each feature in training.
         learned: the ids of the false alarms that training has seen, and for which the model opens no period.
         trained_until: where the history ends that it was trained on, as an RFC 3339 time; None where nobody knows.
+        civil: the clock on the wall.
+        newcomers: what holds for series without a baseline; None in models of releases before, which judge them by the
+            baseline of all.
+        trend: how series rise or fall steadily; None where none does.
     """
 
     version: str
@@ -109,6 +151,9 @@ class Model:
     reference: Reference
     learned: frozenset[str] = frozenset()
     trained_until: str | None = None
+    civil: CivilTime = PLAIN
+    newcomers: NewcomerRules | None = None
+    trend: Trend | None = None
     _rows: dict[Key, int] = field(init=False)
     _features: list[Feature] = field(init=False)
     _windows_per_day: float = field(init=False)
@@ -133,6 +178,16 @@ class Model:
         """Return whether the series was in the training data; others are scored with the baseline of all."""
         return key in self._rows
 
+    def is_newcomer(self, key: Key) -> bool:
+        """Return whether the series has no baseline, and has to warm up."""
+        return self.newcomers is not None and bool(self.newcomers.is_newcomer[self.row(key)])
+
+    def are_newcomers(self, keys: Sequence[Key]) -> Bools:
+        """Return which of s series have no baseline, shape (s,)."""
+        if self.newcomers is None:
+            return np.zeros(len(keys), dtype=np.bool_)
+        return np.asarray(self.newcomers.is_newcomer[self.rows(keys)])
+
     def usual_points(self, key: Key) -> Floats:
         """Return the usual number of points in a window of a series, for each field, shape (f,)."""
         return np.asarray(self.scaling.usual[self.row(key)])
@@ -145,14 +200,29 @@ class Model:
         """Return a series' number in training plus 1, or 0 for a series that training has not seen."""
         return self._rows.get(key, 0)
 
+    def rows(self, keys: Sequence[Key]) -> Ints:
+        """Return the `row` of each of s series, shape (s,)."""
+        return np.array([self._rows.get(key, 0) for key in keys], dtype=np.intp)
+
     def follow(self, key: Key) -> Follower:
         """Return the detector on one series alone, which begins where training left the series."""
-        return follow(self.detector, self.row(key))
+        return follow(self.detector, self.row(key), self.civil)
+
+    def followers(self, capacity: int) -> Followers:
+        """Return the detector on up to `capacity` series, by the clock on the wall."""
+        return self.detector.followers(capacity, self.civil)
+
+    def scores(self, windows: Windows) -> Floats:
+        """Score n windows, each series in the order of time, from where training left it; shape (n,)."""
+        if self.trend is not None:
+            row = np.array([self.row(key) for key in windows.keys], dtype=np.intp)[windows.series]
+            windows = replace(windows, values=windows.values - self.trend.risen(row, windows.begin_ns))
+        return score_windows(self.scaling, self.detector, windows, self.civil)
 
     @property
     def bytes_per_series(self) -> int:
         """How many bytes serving needs for what it remembers of a series; 0 where a window's score is its own."""
-        return self.detector.followers(1).bytes_per_series
+        return self.followers(1).bytes_per_series
 
     @property
     def remembers(self) -> bool:
@@ -199,36 +269,42 @@ class Model:
         Returns:
             What the model says of each window.
         """
-        judged = values if counts is None else of_usual_points(self._features, self.scaling, row, values, counts)
+        risen = None if self.trend is None else self.trend.risen(row, begin_ns)
+        judged = values if risen is None else values - risen
+        if counts is not None:
+            judged = of_usual_points(self._features, self.scaling, row, judged, counts)
         x = self.scaling.transform(judged, row)
-        scores, shares = followers.explain(place, begin_ns, x)
+        if isinstance(followers, WeighingFollowers):
+            scores, shares, surprises = followers.weigh(place, begin_ns, x)
+        else:
+            scores, shares = followers.explain(place, begin_ns, x)
+            surprises = np.zeros(len(scores)) if self.detector.adds_up else self.calibration.surprise(scores)
         shares = shares_of_known(shares, ~np.isnan(x))
-        surprises = np.zeros(len(scores)) if self.detector.adds_up else -np.log(self.calibration.probability(scores))
         width = len(self.pipeline.aggregate)
-        low, high = self._expected_ranges
+        low, high = (np.broadcast_to(each[row], (len(x), each.shape[1])) for each in self._expected_ranges)
+        if risen is not None:
+            low, high = low + risen[:, ::width], high + risen[:, ::width]
         return Verdicts(
             score=scores,
             severity=self.severities(scores),
             surprise=surprises,
             value=values[:, ::width],
-            expected_low=np.broadcast_to(low[row], (len(x), low.shape[1])),
-            expected_high=np.broadcast_to(high[row], (len(x), high.shape[1])),
+            expected_low=low,
+            expected_high=high,
             contribution=shares.reshape(len(values), -1, width).sum(axis=2),
             features=x,
+            limit=np.full(len(x), None, dtype=np.object_),
         )
 
     @cached_property
     def _expected_ranges(self) -> tuple[Floats, Floats]:
         """The low and the high ends of the usual ranges by row and field, shape (s + 1, f) each."""
-        first = range(0, len(self._features), len(self.pipeline.aggregate))
-        ranges = [[self.scaling.expected(index, row) for index in first] for row in range(len(self.scaling.center))]
-        low, high = np.moveaxis(np.array(ranges, dtype=np.float64), 2, 0)
-        return low, high
+        return self.scaling.expected(np.arange(0, len(self._features), len(self.pipeline.aggregate)), slice(None))
 
     def arrays(self) -> dict[str, AnyArray]:
         """Return everything but version, pipeline and series' keys as arrays."""
-        parts = (self.scaling, self.detector, self.calibration, self.reference)
-        return {name: array for part in parts for name, array in part.arrays().items()}
+        parts = (self.scaling, self.detector, self.calibration, self.reference, self.newcomers, self.trend)
+        return {name: array for part in parts if part is not None for name, array in part.arrays().items()}
 
     @classmethod
     def from_arrays(
@@ -242,27 +318,31 @@ class Model:
         return cls(
             version,
             pipeline,
-            Scaling.from_arrays(keys, arrays, relevance(pipeline.watched, pipeline.aggregate)),
+            Scaling.from_arrays(keys, arrays, relevance_of(pipeline, keys)),
             load(pipeline.detector, arrays),
             Calibration.from_arrays(arrays),
             Reference.from_arrays(arrays),
+            civil=civil_time(pipeline),
+            newcomers=NewcomerRules.from_arrays(arrays),
+            trend=Trend.from_arrays(arrays),
         )
 
 
-def score_windows(scaling: Scaling, detector: Detector, windows: Windows) -> Floats:
+def score_windows(scaling: Scaling, detector: Detector, windows: Windows, civil: CivilTime = PLAIN) -> Floats:
     """Score windows by a detector that goes on from where training left each series.
 
     Args:
         scaling: the baselines.
         detector: the fitted detector.
         windows: n windows, each series in the order of time.
+        civil: the clock on the wall.
 
     Returns:
         The scores, shape (n,).
     """
     rows = scaling.rows()
     row = np.array([rows.get(key, 0) for key in windows.keys], dtype=np.intp)
-    followers = detector.followers(len(row))
+    followers = detector.followers(len(row), civil)
     followers.begin(np.arange(len(row)), row)
     x = scaling.transform(windows.values, row[windows.series])
     return followers.explain(windows.series, windows.begin_ns, x)[0]

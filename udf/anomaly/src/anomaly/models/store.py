@@ -48,6 +48,10 @@ class ModelMismatch(StoreError):
     """A model that was made for something else; the message names the difference."""
 
 
+class ModelOutdated(ModelMismatch):
+    """A model that another release made, whose features or scores this program computes otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """One stored version.
@@ -138,14 +142,20 @@ class Store:
         """Raises StoreError when this program cannot use a version."""
         problem = self.manifest(version).outdated()
         if problem is not None:
-            raise ModelMismatch(f"model {self.pipeline}/{version} cannot be used: {problem}: train again")
+            raise ModelOutdated(f"model {self.pipeline}/{version} cannot be used: {problem}: train again")
 
     def check(self, version: str, pipeline: Pipeline) -> Manifest:
-        """Return the manifest of a version that fits the pipeline. Raises ModelMismatch, naming the differences."""
+        """Return the manifest of a version that fits the pipeline.
+
+        Raises:
+            ModelOutdated: another release made it.
+            ModelMismatch: it was made for something else; the message names the differences.
+        """
         manifest = self.manifest(version)
         problem = manifest.misfit(pipeline)
         if problem is not None:
-            raise ModelMismatch(f"model {self.pipeline}/{version} does not fit the pipeline: {problem}: train again")
+            error = ModelMismatch if manifest.outdated() is None else ModelOutdated
+            raise error(f"model {self.pipeline}/{version} does not fit the pipeline: {problem}: train again")
         if manifest.version != version:
             raise ModelMismatch(
                 f"model {self.pipeline}/{version} says that it is version {manifest.version!r}: its "
@@ -154,7 +164,7 @@ class Store:
         names = [feature.name for feature in features(pipeline)]
         stored = None if manifest.features is None else list(manifest.features)
         if stored != names:
-            raise ModelMismatch(
+            raise ModelOutdated(
                 f"model {self.pipeline}/{version} does not fit the pipeline: features {stored} "
                 "in the model, "
                 f"{names} in this program: train again"
@@ -170,22 +180,26 @@ class Store:
         """
         manifest = self.check(version, pipeline)
         path = self._version(version) / _ARRAYS
+        expected = manifest.files[_ARRAYS].sha256 if _ARRAYS in manifest.files else None
         try:
-            content = path.read_bytes()
+            # The file of thousands of series is large, so it is never in memory as a whole.
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+                if found != expected:
+                    raise StoreError(
+                        f"{path} is damaged: its SHA-256 is {found}, its manifest says {expected}: train again, or "
+                        "promote another version"
+                    )
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as archive:
+                    arrays = {name: archive[name] for name in archive.files}
         except OSError as error:
             raise store_error("read", path, error) from error
-        expected = manifest.files[_ARRAYS].sha256 if _ARRAYS in manifest.files else None
-        found = hashlib.sha256(content).hexdigest()
-        if found != expected:
-            raise StoreError(
-                f"{path} is damaged: its SHA-256 is {found}, its manifest says {expected}: train again, or promote "
-                "another version"
-            )
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
             model = Model.from_arrays(version, pipeline, manifest.known_series(), arrays)
-        except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
         model.learned = frozenset(manifest.feedback.learned)
         model.trained_until = manifest.range.end
