@@ -1,12 +1,17 @@
 """The scoring core beyond single windows: silence while it lasts, and what it makes of a pipeline."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from anomaly.models.model import Model
+from anomaly.pipeline import normalize
 from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
-from anomaly.scoring.results import Result
+from anomaly.scoring.results import Result, ResultColumns
 from anomaly.windows.arrays import Key
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
@@ -21,20 +26,25 @@ def core() -> ScoringCore:
     return ScoringCore(PIPELINE, EventCounter("", lambda message: None))
 
 
+def flat(results: Iterable[Result | ResultColumns]) -> list[Result]:
+    """Return results, those in columns as objects."""
+    return [one for each in results for one in ([each] if isinstance(each, Result) else each)]
+
+
 def fed(core: ScoringCore, model: Model, begin: int, end: int, keys: list[Key] = LIVE) -> list[Result]:
     """Feed windows [begin, end) of each series."""
     found: list[Result] = []
     for windows in WINDOWS:
         if windows.key in keys:
             number = windows.begin_ns // WINDOW_NS - 1
-            found += core.feed(model, windows.where((number >= begin) & (number < end)), NOBODY_SAID)
+            found += flat(core.feed(model, windows.where((number >= begin) & (number < end)), NOBODY_SAID))
     return found
 
 
 def silent(core: ScoringCore, model: Model | None, window: int, feedback: Feedback = NOBODY_SAID) -> list[Result]:
     """Look after all windows before number `window` are known."""
-    watermarks = dict.fromkeys(LIVE, (window + 1) * WINDOW_NS)
-    return list(core.silent(model, watermarks, feedback, listening_ns=0))
+    watermarks = np.full(len(LIVE), (window + 1) * WINDOW_NS)
+    return list(core.silent(model, LIVE, watermarks, feedback, listening_ns=0))
 
 
 def told(results: list[Result]) -> list[tuple[Any, ...]]:
@@ -92,6 +102,37 @@ def test_without_a_model_nobody_knows_what_is_missing(model: Model) -> None:
     assert silent(core(), None, 50) == []
 
 
+def test_what_becomes_known_at_a_quiet_time_is_marked_and_its_end_is_not(model: Model) -> None:
+    calendar = {"means": "quiet", "begin": "1970-01-01T00:00", "lasts": "1h"}
+    quiet = Feedback(normalize([{**PIPELINE.as_dict(), "calendars": [calendar]}])[0])
+    scoring = core()
+    fed(scoring, model, 0, 2)
+
+    opened = silent(scoring, model, 2 + SILENCE + 1, quiet)
+    windows = WINDOWS[0].where(WINDOWS[0].begin_ns // WINDOW_NS == 16)
+    closed = [each for each in flat(scoring.feed(model, windows, quiet)) if each.measurement in ("period", "notice")]
+
+    assert [each.fields.get("quiet") for each in opened] == [True, True, True]
+    assert [(each.fields["state"], each.fields.get("quiet")) for each in closed] == [("closed", None)] * 2
+
+
+def test_an_anomaly_at_a_quiet_time_is_marked_and_told_when_it_goes_on(model: Model) -> None:
+    # The quiet time ends with the 20th window.
+    calendar = {"means": "quiet", "begin": "1970-01-01T00:00", "lasts": "200s"}
+    quiet = Feedback(normalize([{**PIPELINE.as_dict(), "calendars": [calendar]}])[0])
+    scoring, windows = core(), WINDOWS[0]
+    values = windows.values.copy()
+    values[15:25, 0] += 50.0
+    hot = replace(windows, values=values)
+
+    found = [each for each in flat(scoring.feed(model, hot, quiet)) if each.measurement == "period"]
+
+    ends = [int(str(each.fields["end_ms"])) for each in found if each.fields["state"] == "open"]
+    assert ends == [(window + 2) * 10_000 for window in range(15, 25)]
+    marked = [each.fields.get("quiet", False) for each in found if each.fields["state"] == "open"]
+    assert marked == [end_ms < 200_000 for end_ms in ends]
+
+
 def test_silence_during_maintenance_is_not_told(model: Model) -> None:
     scoring = core()
     fed(scoring, model, 0, 2)
@@ -105,15 +146,110 @@ def test_silence_during_maintenance_is_not_told(model: Model) -> None:
     assert told(closed) == []
 
 
+def test_silence_of_all_series_during_maintenance_is_no_notice(model: Model) -> None:
+    scoring = core()
+    fed(scoring, model, 0, 2)
+    mark = Mark(MAINTENANCE, 3 * WINDOW_NS, 14 * WINDOW_NS, {})
+
+    opened = silent(scoring, model, 10, Feedback(PIPELINE, [mark]))
+    closed = fed(scoring, model, 15, 16)
+    # A silence of one of them later is told by itself.
+    fed(scoring, model, 16, 30, LIVE[1:])
+    later = silent(scoring, model, 29, Feedback(PIPELINE, [mark]))
+
+    assert told(opened) == []
+    assert told(closed) == []
+    assert told(later) == [("period", "printer-1", "open", False)]
+
+
+def test_what_is_open_of_a_forgotten_series_is_closed(model: Model) -> None:
+    scoring, windows = core(), WINDOWS[0].where(WINDOWS[0].begin_ns <= 26 * WINDOW_NS)
+    values, counts = windows.values.copy(), windows.counts.copy()
+    values[-1, 0] += 50.0
+    counts[4:] = np.floor(counts[4:] / 5)
+    found = flat(scoring.feed(model, replace(windows, values=values, counts=counts), NOBODY_SAID))
+
+    closed = flat(scoring.forget(windows.key, model))
+
+    opened = [each for each in found if each.fields.get("state") == "open"]
+    assert sorted(told(opened), key=str) == [
+        ("notice", "printer-1", "open", None),
+        ("period", "printer-1", "open", None),
+    ]
+    assert told(closed) == [("period", "printer-1", "closed", None), ("notice", "printer-1", "closed", None)]
+    assert {(each.measurement, each.time_ns) for each in closed} == {
+        (each.measurement, each.time_ns) for each in opened
+    }
+    assert flat(scoring.forget(windows.key, model)) == []
+
+
+def test_the_notice_of_a_silent_pipeline_ends_with_its_last_series(model: Model) -> None:
+    scoring = core()
+    fed(scoring, model, 0, 2)
+    silent(scoring, model, 2 + SILENCE + 1)
+
+    first, last = (told(flat(scoring.forget(key, model))) for key in LIVE)
+
+    assert first == [("period", "printer-1", "closed", True)]
+    assert last == [("period", "printer-2", "closed", True), ("notice", None, "closed", None)]
+
+
 def test_a_told_silence_goes_on_through_a_restart(model: Model) -> None:
     scoring = core()
     fed(scoring, model, 0, 2)
     silent(scoring, model, 10)
     resumed = core()
-    resumed.restore(scoring.state(model))
+    resumed.restore(scoring.state())
 
     assert silent(resumed, model, 12) == []
     assert told(fed(resumed, model, 15, 16, LIVE[:1])) == [
         ("period", "printer-1", "closed", True),
         ("notice", None, "closed", None),
+    ]
+
+
+def notices(results: Iterable[Result | ResultColumns]) -> list[Any]:
+    return [result.fields["state"] for result in flat(results) if result.measurement == "notice"]
+
+
+def slow(core: ScoringCore, model: Model, begin: int, end: int) -> list[Any]:
+    """Feed windows [begin, end) of the first series with a third of their points; return the states of notices."""
+    windows = WINDOWS[0].where(WINDOWS[0].begin_ns >= (begin + 1) * WINDOW_NS)
+    windows = windows.where(windows.begin_ns < (end + 1) * WINDOW_NS)
+    return notices(core.feed(model, replace(windows, counts=np.floor(windows.counts / 3)), NOBODY_SAID))
+
+
+def test_a_rate_that_people_were_told_of_stays_where_another_core_is_taken_over(model: Model) -> None:
+    here, there = core(), core()
+    assert slow(here, model, 0, 12) == ["open"]
+    fed(there, model, 0, 12, LIVE[:1])
+
+    here.adopt(there, LIVE[:1], [], model)
+
+    assert notices(fed(here, model, 12, 30, LIVE[:1])) == ["closed"]
+
+
+def test_a_core_that_takes_another_one_over_goes_on_as_that_one_would(model: Model) -> None:
+    here, there, other = core(), core(), core()
+    fed(here, model, 0, 3)
+    for whole in (there, other):
+        fed(whole, model, 0, 12)
+
+    here.adopt(there, LIVE[:1], LIVE[:1], model)
+
+    expected, found = (each.state_of(LIVE[:1]) for each in (other, here))
+    assert {name: array.tolist() for name, array in found.items()} == {
+        name: array.tolist() for name, array in expected.items()
+    }
+    # The second series is not taken over.
+    assert told(fed(here, model, 12, 13)) == [("period", "printer-2", "closed", None)]
+
+
+def test_what_a_core_has_taken_over_tells_of_a_silence_since_then(model: Model) -> None:
+    here, there = core(), core()
+    fed(there, model, 0, 3)
+    here.adopt(there, LIVE, [], model)
+    assert told(fed(here, model, 3 + SILENCE + 1, 3 + SILENCE + 2)) == [
+        ("period", "printer-1", "closed", None),
+        ("period", "printer-2", "closed", None),
     ]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.lines import line
 from anomaly.influxdb.marks import read_feedback
 from anomaly.locations import MODELS_VARIABLE
-from anomaly.models.model import Model, Verdict
+from anomaly.models.model import Model, Verdict, Verdicts
 from anomaly.models.store import Store, StoreError
+from anomaly.pipeline import normalize
 from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Appearance, Feedback, Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.scoring.results import Result
 from anomaly.serving.feedback_watcher import FeedbackWatcher
 from anomaly.training.feedback import learned_false_alarms
+from anomaly.windows.arrays import Key
+from anomaly.windows.windows import Windows
 from kapacitor_udf import Point
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
@@ -42,6 +46,14 @@ def verdict(
     return Verdict(score, 80.0, 12.0, value, (218.0, 89.0, 27.5), (222.0, 91.0, 28.5), contribution)
 
 
+def suppressor(
+    feedback: Feedback, key: Key, begin_ns: int, window: Verdict, learned: frozenset[str] = frozenset()
+) -> str | None:
+    """The id of the mark that keeps a window out of periods; None without one."""
+    none = np.zeros(1, dtype=np.intp)
+    return feedback.suppressed((key,), none, np.array([begin_ns]), Verdicts.of([window]), learned).get(0)
+
+
 @pytest.mark.parametrize(
     ("window", "fits"),
     [
@@ -57,26 +69,26 @@ def verdict(
     ],
 )
 def test_a_window_is_like_a_false_alarm_in_loudness_reason_and_place(window: Verdict, fits: bool) -> None:
-    assert LOOK.resembles(window) == fits
-    found = Feedback(PIPELINE, [MARK]).suppressor(KEY, 10**15, window, frozenset())
-    assert (found is MARK) == fits
+    assert LOOK.resemble(Verdicts.of([window])).tolist() == [fits]
+    found = suppressor(Feedback(PIPELINE, [MARK]), KEY, 10**15, window)
+    assert (found == MARK.id) == fits
 
 
 def test_a_mark_is_for_its_series_and_until_it_is_learned() -> None:
     feedback = Feedback(PIPELINE, [MARK])
-    assert feedback.suppressor(("printer-2",), 0, verdict(), frozenset()) is None
-    assert feedback.suppressor(KEY, 0, verdict(), frozenset({MARK.id})) is None
+    assert suppressor(feedback, ("printer-2",), 0, verdict()) is None
+    assert suppressor(feedback, KEY, 0, verdict(), frozenset({MARK.id})) is None
     everywhere = Feedback(PIPELINE, [replace(MARK, series={})])
-    assert everywhere.suppressor(("printer-2",), 0, verdict(), frozenset()) is not None
+    assert suppressor(everywhere, ("printer-2",), 0, verdict()) is not None
 
 
 def test_a_look_of_other_fields_is_none() -> None:
-    assert Feedback(PIPELINE, [MARK]).suppressor(KEY, 0, verdict(contribution=(1.0,)), frozenset()) is None
+    assert suppressor(Feedback(PIPELINE, [MARK]), KEY, 0, verdict(contribution=(1.0,))) is None
 
 
 def test_maintenance_is_every_window_that_it_touches() -> None:
     feedback = Feedback(PIPELINE, [Mark(MAINTENANCE, WINDOW_NS + 1, 3 * WINDOW_NS, {})])
-    touched = [feedback.suppressor(KEY, n * WINDOW_NS, verdict(), frozenset()) is not None for n in range(5)]
+    touched = [suppressor(feedback, KEY, n * WINDOW_NS, verdict()) is not None for n in range(5)]
     assert touched == [False, True, True, False, False]
 
 
@@ -301,3 +313,27 @@ def test_a_pipeline_without_a_model_needs_its_specification(
     (tmp_path / "spec.json").write_text(json.dumps(PIPELINE.as_dict()))
     arguments: list[Any] = command(influxdb, empty, "sync", "--spec", str(tmp_path / "spec.json"))
     assert main(arguments) == 0
+
+
+def test_a_calendar_keeps_windows_out_of_periods_and_of_training_as_maintenance_does() -> None:
+    (pipeline,) = normalize(
+        [
+            {
+                **printers.PIPELINE.as_dict(),
+                "calendars": [
+                    {"means": "maintenance", "begin": "2024-01-07T02:00", "lasts": "20s", "rule": "FREQ=DAILY"}
+                ],
+            }
+        ]
+    )
+    feedback = Feedback(pipeline)
+    second = 1_000_000_000
+    at_ns = int(datetime(2024, 6, 1, 2, tzinfo=UTC).timestamp()) * second
+    begins = at_ns + np.array([-10, 0, 10, 20]) * second
+    windows = Windows((("a",),), np.zeros(4, dtype=np.intp), begins, np.zeros((4, 6)), np.full((4, 3), 10.0))
+    assert feedback.excluded(windows).tolist() == [False, True, True, False]
+    verdicts = Verdicts.of([verdict()] * 4)
+    suppressed = feedback.suppressed((("a",),), windows.series, begins, verdicts, frozenset())
+    assert suppressed == {1: "calendar", 2: "calendar"}
+    assert feedback.in_maintenance(("a",), at_ns - 3600 * second, at_ns + second)
+    assert not feedback.in_maintenance(("a",), at_ns + 20 * second, at_ns + 3600 * second)

@@ -123,6 +123,18 @@ def test_silence_is_told_while_it_lasts_and_closed_when_data_return() -> None:
     assert tracker.silence is None
 
 
+def test_a_source_that_stops_for_a_week_is_one_silence_that_is_told_once() -> None:
+    week = 60_480
+    tracker = Tracker(RULES, FIELDS)
+    run(dict.fromkeys(range(5), 10.0), tracker)
+
+    told = [period for at in range(6, week, 360) for period in tracker.silent(T0 + at * W, listening_ns=0)]
+    ended = feed(tracker, week, 10).periods
+
+    assert [(period.state, period.begin_ns) for period in told] == [("open", T0 + 5 * W)]
+    assert ended == [Period(T0 + 5 * W, T0 + week * W, "closed", 0.0, 0.0, 0, NO_DATA)]
+
+
 def test_the_watermark_closes_the_period_of_a_series_that_falls_silent() -> None:
     tracker = Tracker(RULES, FIELDS)
     feed(tracker, 0, 80)

@@ -12,6 +12,7 @@ from anomaly.pipeline import normalize
 from anomaly.scoring.places import Places
 from anomaly.training.fit import train
 from anomaly.windows.arrays import AnyArray, Ints
+from anomaly.windows.civil import CivilTime
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.detectors.test_ensemble import PIPELINE
 
@@ -115,7 +116,7 @@ def test_a_detector_that_remembers_nothing_has_no_state(model: Model) -> None:
             """There is nothing to begin."""
 
     class Detector:
-        def followers(self, capacity: int) -> Memoryless:
+        def followers(self, capacity: int, civil: CivilTime) -> Memoryless:
             return Memoryless()
 
     places = Places(replace(model, detector=cast(Any, Detector())), 1)
@@ -124,12 +125,29 @@ def test_a_detector_that_remembers_nothing_has_no_state(model: Model) -> None:
     places.restore({})
 
 
-def test_a_state_of_more_series_than_there_is_room_for_is_refused(model: Model) -> None:
-    places = Places(model, 2)
-    for at, key in enumerate("ab"):
+def test_the_parts_of_a_state_of_more_series_than_there_is_room_for_keep_the_newest(model: Model) -> None:
+    places, others = Places(model, 3), Places(model, 2)
+    for at, key in enumerate("abc"):
         feed(places, key, at)
-    with pytest.raises(ValueError, match="memory has room for 1 series instead of 2"):
-        Places(model, 1).restore(state_of(places))
+
+    left_out = [others.restore(places.state([(key,)])) for key in "abc"]
+
+    assert left_out == [[], [], [("a",)]]
+    assert others.keys == [("b",), ("c",)]
+    assert feed(others, "c", 5) == feed(places, "c", 5)
+
+
+def test_a_state_of_more_series_than_there_is_room_for_keeps_the_newest(model: Model) -> None:
+    places, others = Places(model, 3), Places(model, 2)
+    for at, key in enumerate("abc"):
+        feed(places, key, at)
+    feed(places, "a", 3)
+
+    left_out = others.restore(state_of(places))
+
+    assert left_out == [("b",)]
+    assert [(key,) in others for key in "abc"] == [True, False, True]
+    assert [feed(others, key, 9) for key in "ca"] == [feed(places, key, 9) for key in "ca"]
 
 
 @pytest.mark.parametrize(

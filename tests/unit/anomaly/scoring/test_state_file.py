@@ -1,13 +1,17 @@
 """The file of a pipeline's state: whole or not at all, and used only by what it was made for."""
 
 import dataclasses
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from anomaly.scoring.packing import numbered, parts_of
 from anomaly.scoring.periods import rules
 from anomaly.scoring.state_file import StateError, StateFile, StateHeader
+from anomaly.windows.arrays import AnyArray
 from tests.unit.anomaly.printers import PIPELINE
 
 HEADER = StateHeader.of(PIPELINE, rules(PIPELINE), "v1", 5)
@@ -24,7 +28,7 @@ def state(tmp_path: Path) -> StateFile:
 
 
 def test_a_state_is_read_as_it_was_written(state: StateFile) -> None:
-    assert state.write(HEADER, ARRAYS) == state.path.stat().st_size
+    assert state.write(HEADER, [ARRAYS]) == state.path.stat().st_size
     found = state.read(dataclasses.replace(HEADER, model=None, written_ns=9))
     assert found is not None
     header, arrays = found
@@ -42,7 +46,7 @@ def test_without_a_file_there_is_no_state(state: StateFile) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"layout": 3}, "layout: 3 in the file, 2 here"),
+        ({"layout": 5}, "layout: 5 in the file, 4 here"),
         ({"pipeline": "other"}, "pipeline: 'other' in the file, 'printer' here"),
         ({"fingerprint": "0"}, "fingerprint: '0' in the file"),
         ({"rules": "none"}, "rules: 'none' in the file"),
@@ -51,7 +55,7 @@ def test_without_a_file_there_is_no_state(state: StateFile) -> None:
 def test_a_state_of_something_else_is_refused_with_the_difference(
     state: StateFile, change: dict[str, object], named: str
 ) -> None:
-    state.write(dataclasses.replace(HEADER, **change), ARRAYS)  # type: ignore[arg-type]
+    state.write(dataclasses.replace(HEADER, **change), [ARRAYS])  # type: ignore[arg-type]
     with pytest.raises(StateError) as refused:
         state.read(HEADER)
     assert named in str(refused.value)
@@ -59,7 +63,7 @@ def test_a_state_of_something_else_is_refused_with_the_difference(
 
 @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_a_file_that_was_cut_off_is_refused(state: StateFile, part: float) -> None:
-    state.write(HEADER, ARRAYS)
+    state.write(HEADER, [ARRAYS])
     content = state.path.read_bytes()
     state.path.write_bytes(content[: int(len(content) * part)])
     with pytest.raises(StateError, match="is damaged"):
@@ -67,7 +71,7 @@ def test_a_file_that_was_cut_off_is_refused(state: StateFile, part: float) -> No
 
 
 def test_a_changed_byte_of_an_array_is_refused(state: StateFile) -> None:
-    state.write(HEADER, {"values": np.full(1_000, 3.25)})
+    state.write(HEADER, [{"values": np.full(1_000, 3.25)}])
     content = bytearray(state.path.read_bytes())
     place = content.index(np.full(100, 3.25).tobytes())
     content[place + 40] ^= 1
@@ -83,14 +87,14 @@ def test_a_file_of_objects_is_refused(state: StateFile) -> None:
 
 
 def test_a_failed_write_leaves_the_state_before(state: StateFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    state.write(HEADER, ARRAYS)
+    state.write(HEADER, [ARRAYS])
 
     def full(*args: object, **more: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("anomaly.scoring.state_file.np.savez", full)
+    monkeypatch.setattr("anomaly.scoring.state_file.np.lib.format.write_array", full)
     with pytest.raises(StateError, match="No space left on device"):
-        state.write(dataclasses.replace(HEADER, model="v2"), {})
+        state.write(dataclasses.replace(HEADER, model="v2"), [])
     monkeypatch.undo()
     found = state.read(HEADER)
     assert found is not None
@@ -100,4 +104,49 @@ def test_a_failed_write_leaves_the_state_before(state: StateFile, monkeypatch: p
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"missing/printer\.npz cannot be written \(No such file or directory\)"):
-        StateFile(tmp_path / "missing", "printer").write(HEADER, ARRAYS)
+        StateFile(tmp_path / "missing", "printer").write(HEADER, [ARRAYS])
+
+
+def test_parts_are_written_one_after_the_other(state: StateFile) -> None:
+    asked: list[int] = []
+
+    def parts() -> Iterator[dict[str, AnyArray]]:
+        for number in range(3):
+            asked.append(len(list(state.path.parent.glob(".*"))))
+            yield {f"part{number}_values": np.full(4, number)}
+
+    state.write(HEADER, parts())
+
+    found = state.read(HEADER)
+    assert found is not None
+    assert [int(found[1][f"part{number}_values"][0]) for number in range(3)] == [0, 1, 2]
+    assert asked == [1, 1, 1]
+
+
+def test_one_part_is_in_memory_at_a_time(state: StateFile) -> None:
+    megabyte = np.ones(2**17)
+    state.write(HEADER, numbered({"values": megabyte + number} for number in range(40)))
+    tracemalloc.start()
+
+    found = state.read(HEADER)
+    assert found is not None
+    sums = [float(part["values"].sum()) for part in parts_of(found[1])]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert sums == [2.0**17 * (1 + number) for number in range(40)]
+    assert peak < 6 * megabyte.nbytes
+
+
+def test_a_state_is_read_to_its_end_although_another_one_takes_its_place(state: StateFile) -> None:
+    state.write(HEADER, [ARRAYS])
+    found = state.read(HEADER)
+    state.write(HEADER, [{"values": np.zeros(1)}])
+    assert found is not None
+    np.testing.assert_array_equal(found[1]["values"], ARRAYS["values"])
+
+
+def test_what_a_killed_process_left_behind_is_removed(state: StateFile) -> None:
+    (state.path.parent / ".printer.npz-x1y2").write_bytes(b"half a state")
+    state.write(HEADER, [ARRAYS])
+    assert [path.name for path in state.path.parent.iterdir()] == ["printer.npz"]

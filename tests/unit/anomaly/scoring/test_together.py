@@ -13,10 +13,12 @@ from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.results import Result
+from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
+from tests.unit.anomaly.scoring.test_core import flat
 
 SECONDS = 1_200
 FAULTS = (
@@ -77,12 +79,48 @@ def test_together_and_one_by_one_give_the_same_results(model: Model, ends: int) 
     found: list[Result] = []
     expected: list[Result] = []
     for closed in closing_together(windows, ends):
-        found += together.feed_together(model, closed, nobody)
+        found += flat(together.feed_together(model, closed, nobody))
         for one in closed.by_series():
-            expected += alone.feed(model, one, nobody)
+            expected += flat(alone.feed(model, one, nobody))
     assert sorted_results(found) == sorted_results(expected)
     assert events[0].counts == events[1].counts
     assert {result.measurement for result in found} >= {"score", "period", "notice"}
+
+
+def test_a_period_follows_the_score_of_the_window_that_made_it_known(model: Model) -> None:
+    """An alert goes by this order: scores without anomalies after a period end it."""
+    together = core(model, EventCounter("", lambda message: None))
+    results = flat(together.feed_together(model, history(), Feedback(model.pipeline)))
+    own = [result for result in results if result.tags.get("printer") == "printer-1"]
+    opened = next(at for at, result in enumerate(own) if result.fields.get("state") == "open")
+    scores = [result for result in own[:opened] if result.measurement == "score"]
+    assert own[opened].measurement == "period"
+    assert own[opened].fields["end_ms"] == (scores[-1].time_ns + WINDOW_NS) // 1_000_000
+
+
+@pytest.mark.parametrize("missing", ["skip", "usual"])
+def test_windows_at_odd_rates_are_judged_together(model: Model, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (pipeline,) = normalize([{**model.pipeline.as_dict(), "missing": missing}])
+    nobody, windows = Feedback(pipeline), history()
+    windows = windows.where((windows.series < 2) & np.isfinite(windows.values).all(axis=1))
+    points = np.random.default_rng(4).choice([3.0, 10.0, 10.0, 10.0, 11.0, 25.0], (len(windows) // 8 + 1, 3))
+    windows = replace(windows, counts=np.repeat(points, 8, axis=0)[: len(windows)])
+    events = EventCounter("", lambda message: None), EventCounter("", lambda message: None)
+    together, alone = ScoringCore(pipeline, events[0]), ScoringCore(pipeline, events[1])
+    found: list[Result] = []
+    expected: list[Result] = []
+    for closed in closing_together(windows, 2):
+        for one in closed.by_series():
+            expected += flat(alone.feed(model, one, nobody))
+
+    monkeypatch.delattr(Scorer, "feed")
+    for closed in closing_together(windows, 2):
+        found += flat(together.feed_together(model, closed, nobody))
+
+    assert sorted_results(found) == sorted_results(expected)
+    assert events[0].counts == events[1].counts
+    assert events[0].counts["partial windows" if missing == "usual" else "cut-off windows"] > 0
+    assert {result.measurement for result in found} >= {"score", "notice"}
 
 
 def test_a_new_model_and_a_restart_are_noticed(model: Model) -> None:
@@ -94,14 +132,14 @@ def test_a_new_model_and_a_restart_are_noticed(model: Model) -> None:
     expected: list[Result] = []
     for number, closed in enumerate(closing_together(windows)):
         if number == 50:
-            saved = together.state(model)
+            saved = together.state()
             assert saved is not None
             together = core(model, quiet)
             together.restore(saved)
         scoring = model if number < 80 else newer
-        found += together.feed_together(scoring, closed, nobody)
+        found += flat(together.feed_together(scoring, closed, nobody))
         for one in closed.by_series():
-            expected += alone.feed(scoring, one, nobody)
+            expected += flat(alone.feed(scoring, one, nobody))
     assert sorted_results([each for each in found if each.measurement == "score"]) == sorted_results(
         [each for each in expected if each.measurement == "score"]
     )
@@ -133,7 +171,7 @@ def test_a_series_that_cannot_be_scored_costs_only_its_own_windows(
 
     with monkeypatch.context() as patch:
         patch.setattr(Model, "judge_many", failing)
-        scores = list(scoring.feed_together(model, third, nobody))
+        scores = flat(scoring.feed_together(model, third, nobody))
     assert [result.tags["printer"] for result in scores] == ["printer-1", "printer-3", "printer-4"]
     assert events.counts["failures of many series"] == 1
     assert events.counts["failed windows"] == 1

@@ -4,14 +4,20 @@ In the order in which a window passes them:
 
 - `core`: from a series' windows to all of their results.
 - `scorer`: decides which windows can be scored, has the model judge them, and feeds the series' periods.
+- `limits`: what is always anomalous.
 - `feedback`: marks, and which windows they keep out of periods and of training.
 - `feedback_file`: a pipeline's marks on disk, beside its models.
 - `periods`: runs of anomalous windows, and silence.
+- `levels`: what has been going on for long enough to be how a series is now.
 - `silence`: the silence of a whole pipeline, which is told once.
 - `notices`: what people should know of the data although it is not an anomaly.
 - `results`: the points that are written.
 - `drift`: whether a series still is as training saw it.
+- `series_table`: the rows of series in the arrays of what is remembered of each.
+- `trackers`: the periods of many series, those about which nothing is odd as arrays.
 - `places`: the places of series in a model's followers.
+- `newcomers`: series that training has not seen, their warm-ups and their own baselines.
 - `packing`, `state_file`: the parts of a state as arrays, and their file.
+- `hand_over`: what a catch-up hands over to the running UDF.
 - `events`: counts of what happened to windows and points, by reason.
 """

@@ -4,8 +4,9 @@ Serving, and a shadow beside it, hand windows in and write what comes out. A bac
 rather than results, so they call the `Scorer` below it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
@@ -13,12 +14,12 @@ from anomaly.scoring.drift import DriftMonitor
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.notices import Notice
-from anomaly.scoring.packing import Arrays, document, part_of, prefixed, text
+from anomaly.scoring.packing import Arrays, document, numbered, part_of, parts_of, prefixed, text
 from anomaly.scoring.periods import NO_DATA, Period, Rules
-from anomaly.scoring.results import Result, notice_result, period_result, results
-from anomaly.scoring.scorer import ScoredWindow, Scorer
+from anomaly.scoring.results import Result, ResultColumns, late_result, notice_result, period_result, score_columns
+from anomaly.scoring.scorer import ScoredWindows, Scorer, scored_until, series_name
 from anomaly.scoring.silence import JointSilence
-from anomaly.windows.arrays import AnyArray, Key
+from anomaly.windows.arrays import AnyArray, Bools, Key, Times
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 
@@ -47,9 +48,19 @@ class ScoringCore:
         """The rules by which periods open and close."""
         return self._scorer.rules
 
+    @property
+    def scorer(self) -> Scorer:
+        """Scores windows, for those who need verdicts rather than results."""
+        return self._scorer
+
+    def follow_drift(self, scored: ScoredWindows) -> None:
+        """Take windows into account that the scorer was fed with alone, without any result."""
+        for _ in self._drift.feed(scored):
+            """What a result would say was told, or will be."""
+
     def feed(
         self, model: Model | None, windows: SeriesWindows, feedback: Feedback, now_ns: int | None = None
-    ) -> Iterator[Result]:
+    ) -> Iterator[Result | ResultColumns]:
         """Score the next windows of a series.
 
         Args:
@@ -60,15 +71,15 @@ class ScoringCore:
                 no result is history.
 
         Yields:
-            Each scorable window's `score`, the `period`s that it made known, `drift` when it is time for one, and the
-            `notice`s of the windows.
+            The scorable windows' `score`s as columns, the `period`s that they made known, `drift` when it is time for
+            one, and the `notice`s of the windows.
         """
-        scored = ((windows.key, each) for each in self._scorer.feed(model, windows, feedback))
-        yield from self._results(scored, now_ns)
+        scored = self._scorer.feed_series(model, windows, feedback)
+        yield from self._results(iter(() if scored is None else (scored,)), feedback, now_ns)
 
     def feed_together(
         self, model: Model | None, windows: Windows, feedback: Feedback, now_ns: int | None = None
-    ) -> Iterator[Result]:
+    ) -> Iterator[Result | ResultColumns]:
         """Score the next windows of many series at once; a series that cannot be scored costs its own windows only.
 
         Args:
@@ -80,92 +91,136 @@ class ScoringCore:
         Yields:
             What `feed` yields, of all series.
         """
-        yield from self._results(self._scorer.feed_together(model, windows, feedback), now_ns)
+        yield from self._results(self._scorer.feed_together(model, windows, feedback), feedback, now_ns)
 
-    def _results(self, windows: Iterator[tuple[Key, ScoredWindow]], now_ns: int | None) -> Iterator[Result]:
+    def _results(
+        self, scored: Iterator[ScoredWindows], feedback: Feedback, now_ns: int | None
+    ) -> Iterator[Result | ResultColumns]:
         """Yield the results of scored windows, and of what was noticed on the way."""
         old_ns = None if now_ns is None else now_ns - self._pipeline.alerts.age_ns
-        for known_ns, result in self._known(windows):
-            if old_ns is not None and known_ns < old_ns:
-                result.fields["history"] = True
+        for known_ns, result in self._known(scored):
+            if isinstance(result, Result):
+                is_told = result.measurement != "late"
+                if is_told and old_ns is not None and known_ns < old_ns:
+                    result.fields["history"] = True
+                if is_told:
+                    _keep_quiet(result, int(known_ns), feedback)
+            elif old_ns is not None and (are_old := np.asarray(known_ns) < old_ns).any():
+                result.fields["history"] = np.where(are_old, np.array(True, dtype=np.object_), np.array(None))
             yield result
 
-    def _known(self, windows: Iterator[tuple[Key, ScoredWindow]]) -> Iterator[tuple[int, Result]]:
-        """Yield results, each with the end of the window that made it known."""
+    def _known(self, scored: Iterator[ScoredWindows]) -> Iterator[tuple[int | Times, Result | ResultColumns]]:
+        """Yield results, each with the end of the window that made it known; columns with that of each point."""
         window_ns = self._pipeline.window_ns
-        for key, scored in windows:
-            for result in self._of_window(key, scored):
-                yield scored.begin_ns + window_ns, result
-        for key, notice in self._noticed:
-            yield notice.end_ns + window_ns, notice_result(self._pipeline, key, notice)
-        self._noticed.clear()
+        for windows in scored:
+            columns, known_ns, first = score_columns(self._pipeline, windows), windows.begin_ns + window_ns, 0
+            # Alerts go by the order of a series' results: a period comes before the scores of later windows.
+            are_several = len(np.unique(windows.series)) < len(windows)
+            for at in sorted(windows.periods):
+                end = at + 1 if are_several else len(windows)
+                if first < end:
+                    yield known_ns[first:end], columns.part(first, end)
+                    first = end
+                for result in self._of_window(windows, at):
+                    yield int(known_ns[at]), result
+            if first < len(windows):
+                yield known_ns[first:], columns.part(first, len(windows))
+            for begin_ns, drift in self._drift.feed(windows):
+                self._say_drift(drift)
+                yield begin_ns + window_ns, drift
+        for notice, result in self._notices():
+            yield notice.end_ns + window_ns, result
 
-    def _of_window(self, key: Key, scored: ScoredWindow) -> Iterator[Result]:
-        """Yield the results of a scored window."""
-        joint = self._joint.covers(key) if scored.ended_silence else None
-        yield from results(self._pipeline, key, scored, joint=joint)
-        if scored.ended_silence:
-            woken = self._joint.woke(key, scored.begin_ns)
+    def _of_window(self, windows: ScoredWindows, at: int) -> Iterator[Result]:
+        """Yield the periods that a window made known, and the end of the pipeline's silence."""
+        key, ended_silence = windows.key(at), at in windows.ended_silences
+        joint = self._joint.covers(key) if ended_silence else None
+        for period in windows.periods[at]:
+            yield period_result(self._pipeline, key, period, windows.model, joint=joint)
+            if ended_silence and period.reason == NO_DATA and period.end_ns - period.begin_ns <= self.rules.silence_ns:
+                yield from self._withdrawn(key, period)
+        if ended_silence:
+            woken = self._joint.woke(key, int(windows.begin_ns[at]))
             if woken is not None:
                 yield notice_result(self._pipeline, None, woken)
-        for drift in self._drift.feed(key, scored):
-            self._say_drift(drift)
-            yield drift
+
+    def _withdrawn(self, key: Key, silence: Period) -> Iterator[Result]:
+        """Name the windows on both sides of a told silence that is none, as the points that ended it were late.
+
+        A catch-up then scores them again, and removes the period.
+        """
+        window_ns = self.rules.window_ns
+        self._events.add("silences that were none", 1, f"the points of {series_name(key)} were under way for long")
+        for begin_ns in (silence.begin_ns - window_ns, silence.end_ns):
+            yield late_result(self._pipeline, key, begin_ns, 0, silence.end_ns + window_ns)
 
     def silent(
-        self, model: Model | None, watermarks: Mapping[Key, int], feedback: Feedback, *, listening_ns: int
+        self,
+        model: Model | None,
+        keys: Sequence[Key],
+        watermark_ns: Times,
+        feedback: Feedback,
+        *,
+        listening_ns: int,
+        quiet_ns: Times | None = None,
     ) -> Iterator[Result]:
         """Take into account which live series have had no window.
 
         Args:
             model: the model; without one nobody knows what is missing.
-            watermarks: the series whose data are, or were, live, those included that have not had a window yet; each
-                with the time up to which all of its windows are known: its watermark less the pipeline's lateness.
+            keys: the n series whose data are, or were, live, those included that have not had a window yet.
+            watermark_ns: the times up to which all of their windows are known, shape (n,): their watermarks less the
+                pipeline's lateness.
             feedback: the marks; silence that begins during maintenance is not told.
             listening_ns: since when somebody listens.
+            quiet_ns: the times up to which no window of theirs has had a point since the last one, by which silence is
+                told, shape (n,); None: `watermark_ns`.
 
         Yields:
             The `period`s that this made known, and the `notice` of a pipeline all of whose series are silent.
         """
-        if model is None or not watermarks:
+        if model is None or not len(keys):
             return
+        now_ns = int(watermark_ns.max())
+        window_ns = self.rules.window_ns
+        found = self._scorer.silent(keys, watermark_ns, listening_ns, feedback, quiet_ns)
         opened: list[tuple[Key, Period]] = []
-        for key, watermark_ns in watermarks.items():
-            for period in self._scorer.silent(key, watermark_ns, listening_ns, feedback):
-                if period.reason == NO_DATA:
-                    opened.append((key, period))
-                else:
-                    yield period_result(self._pipeline, key, period, model)
-        window_ns, silence_ns = self.rules.window_ns, self.rules.silence_ns
-        next_ns = {key: watermark_ns // window_ns * window_ns for key, watermark_ns in watermarks.items()}
-        lasting = {key: silence for key in watermarks if (silence := self._scorer.silence(key)) is not None}
-        others = [(self._scorer.last_ns(key), next_ns[key]) for key in watermarks if key not in lasting]
+        for key, period in found.periods:
+            if period.reason == NO_DATA:
+                opened.append((key, period))
+            else:
+                yield _keep_quiet(period_result(self._pipeline, key, period, model), now_ns, feedback)
         told = self._joint.look(
             opened,
-            lasting,
-            watermarks,
-            are_others_late=all(last_ns is None or at_ns - last_ns > silence_ns for last_ns, at_ns in others),
-            now_ns=max(next_ns.values()),
+            found.lasting,
+            [key for key in keys if key not in found.untold] if found.untold else keys,
+            are_others_late=found.are_others_late,
+            now_ns=now_ns // window_ns * window_ns,
         )
         for joint, periods in ((False, told.alone), (True, told.joint)):
             for key, period in periods:
-                yield period_result(self._pipeline, key, period, model, joint=joint)
+                result = period_result(self._pipeline, key, period, model, joint=joint)
+                yield _keep_quiet(result, now_ns, feedback)
         if told.notice is not None:
-            yield notice_result(self._pipeline, None, told.notice)
+            yield _keep_quiet(notice_result(self._pipeline, None, told.notice), now_ns, feedback)
 
-    def _say_drift(self, drift: Result) -> None:
-        if drift.fields["drifted"]:
-            series = ", ".join(f"{name}={value}" for name, value in drift.tags.items() if name != "pipeline")
+    def _say_drift(self, drift: ResultColumns) -> None:
+        drifted = np.flatnonzero(drift.fields["drifted"])
+        if len(drifted):
+            first = drifted[0]
+            key = drift.keys[drift.series[first]]
+            series = ", ".join(f"{name}={value}" for name, value in zip(self._pipeline.group_by, key, strict=True))
             self._events.add(
                 "results that say drift",
-                1,
-                f"{series or 'the series'} is no longer as in training: stability index {drift.fields['psi']:.2f}, "
-                f"{drift.fields['above']:.1%} of the windows anomalous: train again if it is as it should be",
+                len(drifted),
+                f"{series or 'the series'} is no longer as in training: stability index "
+                f"{drift.fields['psi'][first]:.2f}, "
+                f"{drift.fields['above'][first]:.1%} of the windows anomalous: train again if it is as it should be",
             )
 
-    def has_scored(self, key: Key) -> bool:
-        """Return whether a window of a series was scored."""
-        return self._scorer.last_ns(key) is not None
+    def have_scored(self, keys: Sequence[Key]) -> Bools:
+        """Return of which series, shape (n,), a window was scored."""
+        return self._scorer.have_scored(keys)
 
     def forget(self, key: Key, model: Model | None) -> Iterator[Result]:
         """Forget a series.
@@ -175,26 +230,82 @@ class ScoringCore:
             model: the model that scores.
 
         Yields:
-            The end of a silence that was told.
+            The ends of the periods and notices that were told and are open.
         """
-        silence, joint = self._scorer.silence(key), self._joint.covers(key)
-        if silence is not None and model is not None and self._scorer.is_silence_told(key):
-            yield period_result(self._pipeline, key, replace(silence, state="closed"), model, joint=joint)
-        self._joint.forget(key)
-        self._scorer.forget(key)
+        joint, ended = self._joint.covers(key), self._scorer.forget(key)
+        for period in ended:
+            if model is not None:
+                yield period_result(self._pipeline, key, period, model, joint=joint)
+        for _, result in self._notices():
+            yield result
+        over = self._joint.forget(key, max((period.end_ns for period in ended), default=0))
+        if over is not None:
+            yield notice_result(self._pipeline, None, over)
         self._drift.forget(key)
 
-    def state(self, model: Model | None) -> dict[str, AnyArray]:
-        """Return the state of all series as arrays by name; none before the first window.
+    def _notices(self) -> Iterator[tuple[Notice, Result]]:
+        """Yield what was noticed since the last call, with the results that tell it."""
+        noticed, self._noticed = self._noticed, []
+        for key, notice in noticed:
+            yield notice, notice_result(self._pipeline, key, notice)
+
+    def state(self) -> dict[str, AnyArray]:
+        """Return the state of all series as arrays by name; none before the first window."""
+        return {name: array for part in numbered(self.state_parts()) for name, array in part.items()}
+
+    def state_parts(self, at_once: int | None = None) -> Iterator[dict[str, AnyArray]]:
+        """Yield the state as parts, each of some series.
+
+        Series may be fed between two parts: each series is as it was when its part was made.
 
         Args:
-            model: the model that scores.
+            at_once: how many series a part has at most; None: all.
         """
-        series = self._scorer.state()
-        if not series:
-            return {}
-        joint = text(self._joint.state())
-        return {**prefixed(_SCORER, series), **prefixed(_DRIFT, self._drift.state(model)), _JOINT: joint}
+        keys = self._scorer.keys
+        for followers in self._scorer.kept_followers:
+            yield prefixed(_SCORER, followers)
+        for begin in range(0, len(keys), at_once or len(keys) or 1):
+            yield self.state_of(keys[begin : begin + (at_once or len(keys))])
+        if keys:
+            yield {_JOINT: text(self._joint.state())}
+
+    def state_of(self, keys: Sequence[Key]) -> dict[str, AnyArray]:
+        """Return the state of some series as a part."""
+        return {**prefixed(_SCORER, self._scorer.state(keys)), **prefixed(_DRIFT, self._drift.state(keys))}
+
+    def are_silent(self, keys: Sequence[Key]) -> Bools:
+        """Return of which series, shape (n,), a silence lasts that was told."""
+        return self._scorer.are_silent(keys)
+
+    @property
+    def drifting(self) -> list[Key]:
+        """The series of which the drift is followed."""
+        return self._drift.keys
+
+    def adopt(
+        self,
+        other: "ScoringCore",
+        keys: Sequence[Key],
+        drifting: Sequence[Key],
+        model: Model,
+        *,
+        resumed: bool = False,
+    ) -> None:
+        """Take over what another core remembers of series, as if this one had been fed with their windows.
+
+        Args:
+            other: the other core.
+            keys: the series.
+            drifting: those whose drift is taken over, too.
+            model: the model that has scored there, and scores here.
+            resumed: whether nobody knows if there were windows since then.
+
+        Raises:
+            ValueError: the other core is of another pipeline.
+        """
+        self._scorer.adopt(other._scorer, keys, model, resumed=resumed)
+        if drifting:
+            self._drift.restore(other._drift.state(drifting))
 
     def restore(self, arrays: Arrays) -> None:
         """Go on where `state` was taken.
@@ -207,8 +318,40 @@ class ScoringCore:
             TypeError: likewise.
             ValueError: likewise.
         """
-        series = part_of(arrays, _SCORER)
-        if series:
-            self._scorer.restore(series)
-            self._drift.restore(part_of(arrays, _DRIFT))
-            self._joint.restore(document(arrays[_JOINT]))
+        for part in parts_of(arrays):
+            self.restore_part(part)
+
+    def restore_part(self, part: Arrays, *, resumed: bool = True) -> None:
+        """Go on where one of `state_parts` was taken, with its series.
+
+        Args:
+            part: the part.
+            resumed: whether nobody knows if there were windows since then.
+
+        Raises:
+            KeyError: the state is of another pipeline.
+            TypeError: likewise.
+            ValueError: likewise.
+        """
+        self._scorer.restore(part_of(part, _SCORER), resumed=resumed)
+        drift = part_of(part, _DRIFT)
+        if drift:
+            self._drift.restore(drift)
+        if _JOINT in part:
+            self._joint.restore(document(part[_JOINT]))
+
+
+def last_windows(part: Arrays) -> tuple[list[Key], Times]:
+    """Return the series of a part of a state, and the begins of the last windows that they scored; 0 before the first.
+
+    Args:
+        part: one of `ScoringCore.state_parts`.
+    """
+    return scored_until(part_of(part, _SCORER))
+
+
+def _keep_quiet(result: Result, known_ns: int, feedback: Feedback) -> Result:
+    """Mark what becomes known at a quiet time, so that it alerts nobody; what is over is told, as it ends an alert."""
+    if result.fields.get("state") != "closed" and feedback.is_quiet(known_ns):
+        result.fields["quiet"] = True
+    return result

@@ -15,7 +15,6 @@ detector saw: a field that scoring masked is unknown here, too.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,99 +23,25 @@ from anomaly.models.features import features
 from anomaly.models.model import Model
 from anomaly.models.reference import BINS, UNKNOWN, Reference, bins
 from anomaly.pipeline import Pipeline
-from anomaly.scoring.packing import Arrays, document, text
-from anomaly.scoring.results import Fields, Result, series_tags
-from anomaly.scoring.scorer import ScoredWindow
-from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key
-from kapacitor_udf import Groups
+from anomaly.scoring.packing import Arrays, document, keys_as_arrays, keys_of, text
+from anomaly.scoring.results import ResultColumns
+from anomaly.scoring.scorer import ScoredWindows
+from anomaly.scoring.series_table import SeriesTable
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key, Times, rounds
 
 # Calibration promises one in thousands of windows that reach `periods.close`; one in twenty breaks the promise.
 _ABOVE = 0.05
 # The share of the horizon's weight that the first judgement needs.
 _FILLED = 0.5
 # The number of results in a horizon.
-_RESULTS = 24
-# Windows are counted in chunks of this many.
-_AT_A_TIME = 16
+RESULTS = 24
 _MOST_SERIES = 100_000
 # Chi squared of n degrees of freedom exceeds this once in a hundred, by Wilson and Hilferty's cube.
 _NORMAL_99 = 2.3263
-# The name of the only part of a state.
-_SERIES = "series"
+# The model that a state is of.
+_VERSION = "version"
 # Stands for a number of windows where there are none to divide by.
 _NONE = 1e-9
-
-
-class FadingCounts:
-    """Fading counts of one series: in which bins its windows fell, and which reached `periods.close`.
-
-    Attributes:
-        counts: the weight of each feature's bins, shape (d, BINS).
-        above: the weight of windows that reached `periods.close`.
-        weight: the weight of all windows.
-        squares: the sum of their squared weights.
-    """
-
-    def __init__(self, d: int) -> None:
-        self.counts: Floats = np.zeros((d, BINS))
-        self.above = 0.0
-        self.weight = 0.0
-        self.squares = 0.0
-
-    def add(self, number: Ints, above: Bools, fade: float) -> None:
-        """Count the next n windows, in the order of time.
-
-        Args:
-            number: the windows' bins, shape (n, d), UNKNOWN where a feature is unknown.
-            above: which windows reached `periods.close`, shape (n,).
-            fade: the factor by which a window's weight falls with each later window.
-        """
-        n, d = number.shape
-        weights = fade ** np.arange(n - 1, -1, -1)
-        flat = (np.arange(d) * BINS + number).ravel()
-        seen = (number != UNKNOWN).ravel()
-        new = np.bincount(flat[seen], np.repeat(weights, d)[seen], minlength=d * BINS).reshape(d, BINS)
-        past = fade**n
-        self.counts = past * self.counts + new
-        self.above = past * self.above + float(weights[above].sum())
-        self.weight = past * self.weight + float(weights.sum())
-        self.squares = past**2 * self.squares + float((weights**2).sum())
-
-    @property
-    def windows(self) -> Floats:
-        """The number of equally weighted windows that would say as much of each feature, shape (d,)."""
-        return np.asarray(self.counts.sum(axis=1) * (self.weight / self.squares))
-
-    def state(self) -> list[Any]:
-        """Return the counts for JSON."""
-        return [self.counts.tolist(), self.above, self.weight, self.squares]
-
-    @classmethod
-    def from_state(cls, state: Sequence[Any], d: int) -> "FadingCounts":
-        """Return the counts that `state` returned. Raises TypeError or ValueError for counts of other features."""
-        fading = cls(d)
-        counts = np.array(state[0], dtype=np.float64)
-        if counts.shape != fading.counts.shape:
-            raise ValueError(f"counts of the shape {counts.shape} for {d} features")
-        fading.counts = counts
-        fading.above, fading.weight, fading.squares = (float(number) for number in state[1:])
-        return fading
-
-
-@dataclass(slots=True)
-class _SeriesDrift:
-    """The drift of one series.
-
-    Attributes:
-        fading: the counts of the windows.
-        waiting: windows that are not counted yet, each with its features, shape (d,), and whether it reached
-            `periods.close`.
-        slot: which of the horizon's results the last window belongs to; None before the first.
-    """
-
-    fading: FadingCounts
-    waiting: list[tuple[Floats, bool]]
-    slot: int | None = None
 
 
 class DriftMonitor:
@@ -125,76 +50,117 @@ class DriftMonitor:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._fade = float(np.exp(-pipeline.window_ns / pipeline.drift.horizon_ns))
-        self._every_ns = max(pipeline.drift.horizon_ns // _RESULTS // pipeline.window_ns, 1) * pipeline.window_ns
+        self._every_ns = max(pipeline.drift.horizon_ns // RESULTS // pipeline.window_ns, 1) * pipeline.window_ns
         self._d = len(features(pipeline))
         self._version: str | None = None
-        self._series: Groups[Key, _SeriesDrift] = Groups(
-            lambda: _SeriesDrift(FadingCounts(self._d), []), most=_MOST_SERIES
-        )
+        self._table = SeriesTable(_MOST_SERIES)
+        # The fading weights of each feature's bins, of the windows that reached `periods.close`, and of all windows;
+        # the sum of their squares; and which of the horizon's results the last window belongs to.
+        self._counts: Floats = self._table.column(np.float64, self._d, BINS)
+        self._above: Floats = self._table.column(np.float64)
+        self._weight: Floats = self._table.column(np.float64)
+        self._squares: Floats = self._table.column(np.float64)
+        self._slot: Times = self._table.column(np.int64)
 
-    def feed(self, key: Key, scored: ScoredWindow) -> Iterator[Result]:
-        """Take the next scored window of a series into account.
+    def feed(self, scored: ScoredWindows) -> Iterator[tuple[Times, ResultColumns]]:
+        """Take the next scored windows into account.
 
         Args:
-            key: the series.
-            scored: the window; a suppressed one does not count.
+            scored: the windows, each series in the order of time; suppressed ones do not count.
 
         Yields:
-            A `drift` result, when it is time for one.
+            `drift` results of the series for which it is time, and the begins of the windows that made them known.
         """
         model = scored.model
         if model.version != self._version:
             self._version = model.version
-            self._series.replace(())
-        if scored.suppressed is not None:
-            return
-        series = self._series[key]
+            self._table.clear()
+        if len(scored.keys) > self._table.most:
+            raise ValueError(f"{len(scored.keys)} series at once, and there may be {self._table.most}")
+        counted = np.ones(len(scored), dtype=np.bool_)
+        counted[list(scored.suppressed)] = False
+        number = bins(model.reference.edges, scored.verdicts.features)
+        above = scored.verdicts.severity >= self._pipeline.periods.close
         slot = scored.begin_ns // self._every_ns
-        if series.slot is not None and slot > series.slot:
-            self._count(series, model)
-            # A snapshot that was taken while no model was at hand has the slot and no windows.
-            if series.fading.weight:
-                tags = series_tags(self._pipeline, key)
-                yield Result("drift", tags, slot * self._every_ns, self._fields(series.fading, model))
-        series.slot = slot
-        series.waiting.append((scored.verdict.features, scored.verdict.severity >= self._pipeline.periods.close))
-        if len(series.waiting) >= _AT_A_TIME:
-            self._count(series, model)
+        every = np.flatnonzero(counted)
+        for part in rounds(scored.series[every]):
+            at = every[part]
+            series = scored.series[at]
+            row = self._table.rows([scored.keys[one] for one in series.tolist()])
+            due = (self._weight[row] > 0) & (slot[at] > self._slot[row])
+            if due.any():
+                times_ns = slot[at[due]] * self._every_ns
+                fields = self._fields(row[due], model)
+                yield (
+                    scored.begin_ns[at[due]],
+                    ResultColumns(self._pipeline, "drift", scored.keys, series[due], times_ns, fields),
+                )
+            self._slot[row] = slot[at]
+            self._count(row, number[at], above[at])
 
-    def _count(self, series: _SeriesDrift, model: Model) -> None:
-        if series.waiting:
-            x = np.array([seen for seen, _ in series.waiting])
-            above = np.array([above for _, above in series.waiting])
-            series.fading.add(bins(model.reference.edges, x), above, self._fade)
-            series.waiting = []
+    def _count(self, row: Ints, number: Ints, above: Bools) -> None:
+        """Count the next window of each of n series, in whose row it is, by its bins, shape (n, d)."""
+        counts = self._counts[row] * self._fade
+        window, feature = np.nonzero(number != UNKNOWN)
+        counts[window, feature, number[window, feature]] += 1.0
+        self._counts[row] = counts
+        self._above[row] = self._above[row] * self._fade + above
+        self._weight[row] = self._weight[row] * self._fade + 1.0
+        self._squares[row] = self._squares[row] * self._fade**2 + 1.0
 
-    def _fields(self, fading: FadingCounts, model: Model) -> Fields:
-        found = stability(fading.counts, fading.windows, model.reference)
-        limits = self._pipeline.drift.psi + chance(fading.windows, model.reference)
-        above = fading.above / fading.weight
-        filled = fading.weight * (1.0 - self._fade)
-        drifted = filled >= _FILLED and (above >= _ABOVE or bool((found >= limits).any()))
-        by_field = found.reshape(len(self._pipeline.fields), -1).max(axis=1)
+    def _fields(self, row: Ints, model: Model) -> dict[str, Any]:
+        """Return the fields of the results of n series, shape (n,) each."""
+        counts, weight = self._counts[row], self._weight[row]
+        # The number of equally weighted windows that would say as much of each feature.
+        windows = counts.sum(axis=2) * (weight / self._squares[row])[:, None]
+        found = stability(counts, windows, model.reference)
+        limits = self._pipeline.drift.psi + chance(windows, model.reference)
+        above = self._above[row] / weight
+        filled = weight * (1.0 - self._fade)
+        drifted = (filled >= _FILLED) & ((above >= _ABOVE) | (found >= limits).any(axis=1))
+        by_field = found.reshape(len(row), len(self._pipeline.fields), -1).max(axis=2)
         return {
-            "psi": float(found.max()),
-            **{f"psi_{name}": float(psi) for name, psi in zip(self._pipeline.fields, by_field, strict=True)},
+            "psi": found.max(axis=1),
+            **{f"psi_{name}": by_field[:, index] for index, name in enumerate(self._pipeline.fields)},
             "above": above,
             "filled": filled,
-            "drifted": int(drifted),
+            "drifted": drifted.astype(np.int64),
             "model": model.version,
         }
 
+    @property
+    def keys(self) -> list[Key]:
+        """The series of which the drift is followed."""
+        return self._table.keys
+
     def forget(self, key: Key) -> None:
         """Forget a series."""
-        self._series.discard(key)
+        self._table.forget(key)
 
-    def state(self, model: Model | None) -> dict[str, AnyArray]:
-        """Return the drift of all series as arrays by name; what waits is counted first, if the model is at hand."""
-        if model is not None and model.version == self._version:
-            for _, series in self._series.items():
-                self._count(series, model)
-        saved = [[list(key), series.slot, *series.fading.state()] for key, series in self._series.items()]
-        return {_SERIES: text([self._version, saved])}
+    def state(self, keys: Sequence[Key] | None = None) -> dict[str, AnyArray]:
+        """Return the drift of series as arrays by name.
+
+        Args:
+            keys: the series, those of which nothing is known are left out; None: all.
+        """
+        keys = self._table.keys if keys is None else [key for key in keys if key in self._table]
+        row = self._table.find(keys)
+        return {
+            _VERSION: text(self._version),
+            **keys_as_arrays(keys),
+            **{name: column[row] for name, column in self._columns.items()},
+        }
+
+    @property
+    def _columns(self) -> dict[str, AnyArray]:
+        """What is remembered of each series, by the names in a state."""
+        return {
+            "counts": self._counts,
+            "above": self._above,
+            "weight": self._weight,
+            "squares": self._squares,
+            "slot": self._slot,
+        }
 
     def restore(self, arrays: Arrays) -> None:
         """Go on where `state` was taken; series that it does not name stay as they are, unless it is of another model.
@@ -207,37 +173,38 @@ class DriftMonitor:
             TypeError: likewise.
             ValueError: likewise.
         """
-        version, saved = document(arrays[_SERIES])
-        restored = {
-            tuple(key): _SeriesDrift(FadingCounts.from_state(fading, self._d), [], slot) for key, slot, *fading in saved
-        }
-        kept: list[tuple[Key, _SeriesDrift]] = []
-        if version == self._version:
-            kept = [(key, series) for key, series in self._series.items() if key not in restored]
-        self._version = version
-        self._series.replace([*kept, *restored.items()])
+        version, keys = document(arrays[_VERSION]), keys_of(arrays)
+        for name, column in self._columns.items():
+            if arrays[name].shape != (len(keys), *column.shape[1:]):
+                raise ValueError(f"{name} of the shape {arrays[name].shape} for {self._d} features")
+        if version != self._version:
+            self._version = version
+            self._table.clear()
+        row = self._table.rows(keys)
+        for name, column in self._columns.items():
+            column[row] = arrays[name]
 
 
 def stability(counts: Floats, windows: Floats | float, reference: Reference) -> Floats:
     """Compute the population stability index of each feature against training.
 
     Args:
-        counts: fading counts, shape (d, BINS).
-        windows: the number of windows that they are worth, shape (d,) or one for all.
+        counts: fading counts, shape (..., d, BINS).
+        windows: the number of windows that they are worth, shape (..., d) or one for all.
         reference: the distribution in training.
 
     Returns:
-        The index, shape (d,); 0 of a feature that no window had.
+        The index, shape (..., d); 0 of a feature that no window had.
     """
     # An empty bin counts as half a window.
-    least = 0.5 / np.maximum(windows, _NONE).reshape(-1, 1)
-    now = np.maximum(counts / np.maximum(counts.sum(axis=1, keepdims=True), _NONE), least)
+    least = 0.5 / np.maximum(windows, _NONE)[..., None]
+    now = np.maximum(counts / np.maximum(counts.sum(axis=-1, keepdims=True), _NONE), least)
     then = np.maximum(reference.shares, least)
-    return np.asarray(((now - then) * np.log(now / then)).sum(axis=1))
+    return np.asarray(((now - then) * np.log(now / then)).sum(axis=-1))
 
 
 def chance(windows: Floats | float, reference: Reference) -> Floats:
-    """Return the stability index that chance alone exceeds once in a hundred, shape (d,)."""
+    """Return the stability index that chance alone exceeds once in a hundred, shape (..., d)."""
     freedom = np.maximum(reference.used - 1.0, 1.0)
     spread = 2.0 / (9.0 * freedom)
     chi_squared = freedom * (1.0 - spread + _NORMAL_99 * np.sqrt(spread)) ** 3

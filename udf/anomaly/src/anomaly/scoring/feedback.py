@@ -13,6 +13,9 @@ and is in the same place: the value of each field that had a tenth of the reason
 windows, give or take a quarter of its expected range. So a false alarm silences its own kind at its own place up to its
 own loudness, and nothing else.
 
+The calendars of a pipeline (`anomaly.pipeline.calendars`) say the same of maintenance without marks, of all series. So
+they hold wherever marks do: in running UDFs, trainings, backtests and catch-ups.
+
 Suppressed windows keep their score and severity; they neither open nor prolong a period.
 """
 
@@ -23,14 +26,17 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.models.model import Verdict
-from anomaly.pipeline import Pipeline, canonical_json
+from anomaly.models.model import Verdicts
+from anomaly.pipeline import Pipeline, calendars, canonical_json
 from anomaly.scoring.periods import NO_DATA, Period
-from anomaly.windows.arrays import Bools, Key
+from anomaly.windows.arrays import Bools, Ints, Key, Times
+from anomaly.windows.calendar_times import CalendarTimes
 from anomaly.windows.windows import Windows
 
 MAINTENANCE, TRUE, FALSE_ALARM = "maintenance", "true", "false_alarm"
 KINDS = (FALSE_ALARM, TRUE, MAINTENANCE)
+# What stands for the id of a mark where a calendar keeps a window out of periods.
+CALENDAR = "calendar"
 
 _LOUDER = 1.1
 _VARIATION = 0.25
@@ -54,26 +60,21 @@ class Appearance:
     low: tuple[float, ...]
     high: tuple[float, ...]
 
-    def resembles(self, verdict: Verdict) -> bool:
-        """Return whether a window is like these."""
-        if verdict.score > _LOUDER * self.score:
-            return False
-        pairs = zip(self.contribution, verdict.contribution, strict=True)
-        if sum(abs(mine - other) for mine, other in pairs) / 2.0 > _VARIATION:
-            return False
-        for share, low, high, value, expected_low, expected_high in zip(
-            self.contribution,
-            self.low,
-            self.high,
-            verdict.value,
-            verdict.expected_low,
-            verdict.expected_high,
-            strict=True,
-        ):
-            margin = _BESIDE * (expected_high - expected_low)
-            if share >= _MATTERS and not low - margin <= value <= high + margin:
-                return False
-        return True
+    def resemble(self, verdicts: Verdicts) -> Bools:
+        """Return which of n windows are like these, shape (n,).
+
+        Args:
+            verdicts: the model's verdicts on the windows.
+        """
+        if verdicts.contribution.shape[1] != len(self.contribution):
+            # A pipeline that had other fields then gives no appearance to compare with.
+            return np.zeros(len(verdicts), dtype=np.bool_)
+        share = np.array(self.contribution)
+        alike = verdicts.score <= _LOUDER * self.score
+        alike &= np.abs(share - verdicts.contribution).sum(axis=1) / 2.0 <= _VARIATION
+        margin = _BESIDE * (verdicts.expected_high - verdicts.expected_low)
+        beside = (np.array(self.low) - margin <= verdicts.value) & (verdicts.value <= np.array(self.high) + margin)
+        return np.asarray(alike & (beside | (share < _MATTERS)).all(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,52 +153,61 @@ class Mark:
 
 
 class Feedback:
-    """All marks of a pipeline.
+    """All marks of a pipeline, and what its calendars say.
 
     Attributes:
         marks: the marks.
     """
 
     def __init__(self, pipeline: Pipeline, marks: Iterable[Mark] = ()) -> None:
-        self._group_by = pipeline.group_by
+        self._result_tags = pipeline.result_tags
         self._window_ns = pipeline.window_ns
+        self._calendars = CalendarTimes(pipeline)
         self.marks: Sequence[Mark] = tuple(marks)
 
-    def suppressor(self, key: Key, begin_ns: int, verdict: Verdict, learned: frozenset[str]) -> Mark | None:
-        """Find the mark that keeps a window out of periods.
+    def suppressed(
+        self, keys: Sequence[Key], series: Ints, begin_ns: Times, verdicts: Verdicts, learned: frozenset[str]
+    ) -> dict[int, str]:
+        """Find the windows that marks keep out of periods.
 
         Args:
-            key: the series.
-            begin_ns: the window's begin.
-            verdict: the model's verdict on it.
+            keys: the tag values of s series.
+            series: each window's series as an index into `keys`, shape (n,).
+            begin_ns: the windows' begins, shape (n,).
+            verdicts: the model's verdicts on them.
             learned: the ids of the false alarms that the model has learned.
 
         Returns:
-            The first such mark; None if the window may open a period.
+            The id of the first such mark of each window, by the window's position.
         """
-        tags = self._tags(key)
+        found: dict[int, str] = {}
         for mark in self.marks:
-            if not mark.concerns(tags):
+            if mark.kind == MAINTENANCE:
+                met = (begin_ns < mark.end_ns) & (begin_ns + self._window_ns > mark.begin_ns)
+            elif mark.kind == FALSE_ALARM and mark.appearance is not None and mark.id not in learned:
+                # What people said of one window changes no limit.
+                met = mark.appearance.resemble(verdicts) & verdicts.are_within_limits
+            else:
                 continue
-            if mark.kind == MAINTENANCE and mark.meets(begin_ns, begin_ns + self._window_ns):
-                return mark
-            if (
-                mark.kind == FALSE_ALARM
-                and mark.id not in learned
-                and mark.appearance is not None
-                # A pipeline that had other fields then gives no appearance to compare with.
-                and len(mark.appearance.contribution) == len(verdict.contribution)
-                and mark.appearance.resembles(verdict)
-            ):
-                return mark
-        return None
+            for at in np.flatnonzero(met).tolist():
+                if at not in found and mark.concerns(self._tags(keys[series[at]])):
+                    found[at] = mark.id
+        for at in np.flatnonzero(self._calendars.meet(calendars.MAINTENANCE, begin_ns, self._window_ns)).tolist():
+            found.setdefault(at, CALENDAR)
+        return found
 
     def in_maintenance(self, key: Key, begin_ns: int, end_ns: int) -> bool:
         """Return whether some of [begin_ns, end_ns) was maintenance of the series."""
         tags = self._tags(key)
-        return any(
+        if any(
             mark.kind == MAINTENANCE and mark.concerns(tags) and mark.meets(begin_ns, end_ns) for mark in self.marks
-        )
+        ):
+            return True
+        return bool(self._calendars.meet(calendars.MAINTENANCE, np.array([begin_ns]), max(end_ns - begin_ns, 1))[0])
+
+    def is_quiet(self, at_ns: int) -> bool:
+        """Return whether a calendar says that nobody is told of what becomes known at a time."""
+        return bool(self._calendars.meet(calendars.QUIET, np.array([at_ns]), 1)[0])
 
     def countable(self, key: Key, periods: Iterable[Period]) -> list[Period]:
         """Return the periods of a series that count: silence during maintenance does not."""
@@ -220,6 +230,8 @@ class Feedback:
         for mark in self.marks:
             if mark.kind in kinds:
                 found |= self.marked(windows, mark)
+        if MAINTENANCE in kinds:
+            found |= self._calendars.meet(calendars.MAINTENANCE, windows.begin_ns, self._window_ns)
         return found
 
     def marked(self, windows: Windows, mark: Mark) -> Bools:
@@ -231,4 +243,4 @@ class Feedback:
         )
 
     def _tags(self, key: Key) -> dict[str, str]:
-        return dict(zip(self._group_by, key, strict=True))
+        return dict(zip(self._result_tags, key, strict=True))

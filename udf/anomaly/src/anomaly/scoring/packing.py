@@ -4,7 +4,7 @@ What followers remember, and the keys of series, are arrays over series. Documen
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +13,8 @@ import numpy as np
 from anomaly.windows.arrays import AnyArray, Key
 
 _BYTES, _LENGTHS = "key_bytes", "key_lengths"
+# Begins the names of the arrays of a numbered part.
+_PART = "part"
 Arrays = Mapping[str, AnyArray]
 
 
@@ -28,7 +30,7 @@ def document(array: AnyArray) -> Any:
         array: the array.
 
     Raises:
-        ValueError: the array is no JSON.
+        ValueError: the array is not JSON.
     """
     return json.loads(array.tobytes())
 
@@ -80,3 +82,28 @@ def prefixed(prefix: str, arrays: Arrays) -> dict[str, AnyArray]:
 def part_of(arrays: Arrays, prefix: str) -> dict[str, AnyArray]:
     """Return the arrays to which `prefixed` gave a prefix, without it."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def numbered(parts: Iterable[Arrays]) -> Iterator[dict[str, AnyArray]]:
+    """Yield the parts of a state with their numbers before their names, so that one file holds all of them.
+
+    Args:
+        parts: the parts, which may have equal names; those without any array are left out.
+    """
+    yield from (prefixed(f"{_PART}{number}_", part) for number, part in enumerate(part for part in parts if part))
+
+
+def parts_of(arrays: Arrays) -> Iterator[dict[str, AnyArray]]:
+    """Yield the parts to which `numbered` gave numbers, in their order.
+
+    Args:
+        arrays: the arrays of all parts, and perhaps others.
+    """
+    parts: dict[int, dict[str, str]] = {}
+    for name in arrays:
+        number, separator, own_name = name.removeprefix(_PART).partition("_")
+        if name.startswith(_PART) and separator and number.isdecimal():
+            parts.setdefault(int(number), {})[own_name] = name
+    # An archive reads an array when it is asked for it, so only one part is in memory.
+    for _, names in sorted(parts.items()):
+        yield {own_name: arrays[name] for own_name, name in names.items()}

@@ -14,6 +14,8 @@ The rules, with W the window's length:
   watermark does so before (`Tracker.silent`), for a series whose data are live. The watermark is the time up to which
   all windows are known. Either way the period's begin is the same. While the period is open, its end is the time up to
   which the silence was certain when it was told.
+- A change that has lasted for `new_level` may be the series' new level (`anomaly.scoring.levels`). The open period then
+  ends with the window that showed it, and the reason NEW_LEVEL.
 - Time that goes backwards closes an open period as it stands, and starts the series anew.
 
 Pure logic on integers of nanoseconds: no clock, no I/O.
@@ -26,8 +28,10 @@ from typing import Any
 
 from anomaly.pipeline import Pipeline
 from anomaly.severity.rarity import days
+from anomaly.windows.arrays import Bools, Floats
 
 NO_DATA = "no data"
+NEW_LEVEL = "new level"
 
 # A surprise above this adds to the evidence; it is that of a probability of 5 %.
 _USUAL = 3.0
@@ -36,6 +40,8 @@ _USUAL = 3.0
 _DECAY = 0.9408
 # Neighbours resemble each other, so evidence is taken to be this much likelier than by chance.
 _TOGETHER = 100.0
+# Longer than any period.
+_NEVER_NS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Rules:
         evidence: the evidence that opens a period.
         merge_ns: how long other windows may last within one period.
         silence_ns: how long a series may have no data.
+        new_level_ns: how long a change lasts until it may be the series' new level.
     """
 
     window_ns: int
@@ -57,6 +64,12 @@ class Rules:
     evidence: float
     merge_ns: int
     silence_ns: int
+    new_level_ns: int = _NEVER_NS
+
+    @property
+    def apart_ns(self) -> int:
+        """How long no window may be anomalous within one change of a level."""
+        return max(self.merge_ns, self.new_level_ns // 4)
 
 
 def rules(pipeline: Pipeline) -> Rules:
@@ -70,7 +83,13 @@ def rules(pipeline: Pipeline) -> Rules:
         evidence=math.log(max(windows, 1.0) * _TOGETHER) / _DECAY,
         merge_ns=periods.merge_ns,
         silence_ns=periods.silence_ns,
+        new_level_ns=periods.new_level_ns,
     )
+
+
+def are_evidence(surprise: Floats) -> Bools:
+    """Return which surprises, shape (n,), are evidence of a period where there was none before."""
+    return surprise > _USUAL
 
 
 @dataclass(slots=True)
@@ -84,7 +103,9 @@ class Period:
         peak_score: its highest score.
         peak_severity: its highest severity.
         points: the number of its anomalous windows.
-        reason: the field with the largest share of the scores, or NO_DATA.
+        reason: the field with the largest share of the scores, the limit that a window was beyond, NO_DATA, or
+            NEW_LEVEL.
+        is_beyond_limit: whether the reason is a limit.
     """
 
     begin_ns: int
@@ -94,6 +115,7 @@ class Period:
     peak_severity: float
     points: int
     reason: str
+    is_beyond_limit: bool = False
 
 
 @dataclass(slots=True)
@@ -107,6 +129,7 @@ class _Candidate:
         peak_score: their highest score.
         peak_severity: their highest severity.
         points: their number.
+        limit: the first limit that one of them was beyond; None if none was.
     """
 
     begin_ns: int
@@ -115,17 +138,30 @@ class _Candidate:
     peak_score: float = 0.0
     peak_severity: float = 0.0
     points: int = 0
+    limit: str | None = None
 
-    def extend(self, end_ns: int, score: float, severity: float, contribution: Sequence[float]) -> None:
+    def extend(
+        self, end_ns: int, score: float, severity: float, contribution: Sequence[float], limit: str | None
+    ) -> None:
         self.end_ns = end_ns
         self.points += 1
         self.peak_score = max(self.peak_score, score)
         self.peak_severity = max(self.peak_severity, severity)
+        self.limit = self.limit or limit
         self.weights = [weight + share * score for weight, share in zip(self.weights, contribution, strict=True)]
 
     def as_period(self, state: str, fields: Sequence[str]) -> Period:
-        reason = fields[max(range(len(fields)), key=lambda index: self.weights[index])]
-        return Period(self.begin_ns, self.end_ns, state, self.peak_score, self.peak_severity, self.points, reason)
+        reason = self.limit or fields[max(range(len(fields)), key=lambda index: self.weights[index])]
+        return Period(
+            self.begin_ns,
+            self.end_ns,
+            state,
+            self.peak_score,
+            self.peak_severity,
+            self.points,
+            reason,
+            is_beyond_limit=self.limit is not None,
+        )
 
 
 @dataclass(slots=True)
@@ -146,12 +182,21 @@ class Transition:
 
 
 class Tracker:
-    """The periods of one series, fed with its complete windows in the order of time."""
+    """The periods of one series, fed with its complete windows in the order of time.
 
-    def __init__(self, rules: Rules, fields: Sequence[str]) -> None:
+    Args:
+        rules: when periods open and close.
+        fields: the names of the fields.
+        last_ns: the begin of the last window, of a series about which nothing else is known; None before the first.
+        resumed: whether a restart came after it.
+    """
+
+    def __init__(
+        self, rules: Rules, fields: Sequence[str], last_ns: int | None = None, *, resumed: bool = False
+    ) -> None:
         self._rules = rules
         self._fields = tuple(fields)
-        self._last_ns: int | None = None
+        self._last_ns = last_ns
         self._open: _Candidate | None = None
         # While no period is open, these windows made the evidence.
         self._run: _Candidate | None = None
@@ -159,7 +204,12 @@ class Tracker:
         # The silence that `silent` has told, until data return.
         self._silence: Period | None = None
         # After a restart nobody knows whether the data or the reader was away.
-        self._resumed = False
+        self._resumed = resumed
+
+    @property
+    def resumed(self) -> bool:
+        """Whether no window has come since a restart."""
+        return self._resumed
 
     @property
     def last_ns(self) -> int | None:
@@ -177,7 +227,13 @@ class Tracker:
         return self._open is None and self._evidence == 0.0
 
     def feed(
-        self, begin_ns: int, score: float, severity: float, surprise: float, contribution: Sequence[float]
+        self,
+        begin_ns: int,
+        score: float,
+        severity: float,
+        surprise: float,
+        contribution: Sequence[float],
+        limit: str | None = None,
     ) -> Transition:
         """Take the next scored window into account.
 
@@ -187,6 +243,7 @@ class Tracker:
             severity: its severity.
             surprise: -ln of the probability of such a score.
             contribution: each field's share of the score.
+            limit: the limit that the window is beyond; None for none.
 
         Returns:
             What the window did to the periods.
@@ -210,11 +267,11 @@ class Tracker:
         proven = self._weigh(surprise)
         if self._open is None and (severity >= self._rules.open or surprise > _USUAL):
             run = self._run or _Candidate(begin_ns, end_ns, [0.0] * len(self._fields))
-            run.extend(end_ns, score, severity, contribution)
+            run.extend(end_ns, score, severity, contribution, limit)
             transition.anomalous = severity >= self._rules.open or proven
             self._open, self._run = (run, None) if transition.anomalous else (None, run)
         elif self._open is not None and (severity >= self._rules.close or proven):
-            self._open.extend(end_ns, score, severity, contribution)
+            self._open.extend(end_ns, score, severity, contribution, limit)
             transition.anomalous = True
         elif self._open is not None and end_ns - self._open.end_ns >= self._rules.merge_ns:
             self._close(transition)
@@ -241,31 +298,57 @@ class Tracker:
         elif silent and not self._resumed:
             transition.periods.append(_silence(last_end_ns, begin_ns, "closed"))
 
-    def silent(self, watermark_ns: int, listening_ns: int) -> list[Period]:
+    def silent(self, watermark_ns: int, listening_ns: int, quiet_ns: int | None = None) -> list[Period]:
         """Take into account that no window has come, for a series whose data are live.
 
-        Whatever is told of this here, the next window would have told as well.
+        Whatever is told of this here, the next window would have told as well, unless its points are late and it begins
+        before `quiet_ns`.
 
         Args:
             watermark_ns: the time up to which all windows are known: the clock less the pipeline's lateness.
             listening_ns: since when somebody listens. Silence that began before counts only from then on, because
                 nobody knows what came before. Its period still begins with the end of the last known window.
+            quiet_ns: the time up to which no window has had a point since the last one, by which silence is told; None:
+                `watermark_ns`.
 
         Returns:
             The periods that this made known, oldest first: the end of an open period, and the begin of a silence.
         """
         window_ns = self._rules.window_ns
-        # The begin of the earliest window that may still come.
+        # The begin of the earliest window that may still come, and of the earliest that has not passed.
         next_ns = watermark_ns // window_ns * window_ns
+        quiet_ns = next_ns if quiet_ns is None else quiet_ns // window_ns * window_ns
         first_ns = -(-listening_ns // window_ns) * window_ns
         last_end_ns = first_ns if self._last_ns is None else self._last_ns + window_ns
-        is_silent = self._silence is None and next_ns - max(last_end_ns, first_ns) > self._rules.silence_ns
+        is_silent = self._silence is None and quiet_ns - max(last_end_ns, first_ns) > self._rules.silence_ns
         transition = Transition()
         if self._open is not None and (is_silent or next_ns - self._open.end_ns >= max(self._rules.merge_ns, 1)):
             self._close(transition)
         if is_silent:
-            self._silence = _silence(last_end_ns, next_ns, "open")
+            self._silence = _silence(last_end_ns, quiet_ns, "open")
             transition.periods.append(self._silence)
+        return transition.periods
+
+    @property
+    def can_settle(self) -> bool:
+        """Whether a period is open that is beyond no limit, so that it may be a new level."""
+        return self._open is not None and self._open.limit is None
+
+    def settle(self, transition: Transition) -> None:
+        """Close the open period after its last window, as that showed a new level.
+
+        Args:
+            transition: what the window did to the periods, which is changed.
+        """
+        transition.periods = [period for period in transition.periods if period.state == "closed"]
+        self._close(transition)
+        transition.periods[-1].reason = NEW_LEVEL
+
+    def end(self) -> list[Period]:
+        """Close the open period and the told silence as they stand, for a series that is forgotten; oldest first."""
+        transition = Transition()
+        self._close(transition)
+        self._end_silence(None, transition)
         return transition.periods
 
     def _end_silence(self, begin_ns: int | None, transition: Transition) -> None:
@@ -292,16 +375,28 @@ class Tracker:
         }
 
     @classmethod
-    def from_state(cls, rules: Rules, fields: Sequence[str], state: dict[str, Any]) -> "Tracker":
-        """Go on where `state` was taken. Raises KeyError, TypeError or ValueError for a state of other fields."""
-        tracker = cls(rules, fields)
-        tracker._last_ns = None if state["last_ns"] is None else int(state["last_ns"])
+    def from_state(
+        cls, rules: Rules, fields: Sequence[str], state: dict[str, Any], *, resumed: bool = True
+    ) -> "Tracker":
+        """Go on where `state` was taken.
+
+        Args:
+            rules: when periods open and close.
+            fields: the names of the fields.
+            state: what `state` returned.
+            resumed: whether nobody knows if there were windows since then.
+
+        Raises:
+            KeyError: the state is of other fields.
+            TypeError: likewise.
+            ValueError: likewise.
+        """
+        tracker = cls(rules, fields, None if state["last_ns"] is None else int(state["last_ns"]), resumed=resumed)
         tracker._evidence = float(state["evidence"])
         tracker._open, tracker._run = (tracker._restored(state[name]) for name in ("open", "run"))
         if state["silence"] is not None:
             begin_ns, end_ns = (int(time_ns) for time_ns in state["silence"])
             tracker._silence = _silence(begin_ns, end_ns, "open")
-        tracker._resumed = True
         return tracker
 
     def _restored(self, state: dict[str, Any] | None) -> _Candidate | None:

@@ -1,13 +1,14 @@
 """The places of series in a model's followers, and what is remembered there, as arrays for the file of a state."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 
 from anomaly.detectors.base import Follower, Followers
 from anomaly.models.model import Model
 from anomaly.scoring.packing import Arrays, document, keys_as_arrays, keys_of, part_of, prefixed, text
-from anomaly.windows.arrays import AnyArray, Key
+from anomaly.windows.arrays import AnyArray, Ints, Key
 
 _VERSION, _MEMORY = "version", "memory_"
 
@@ -25,7 +26,7 @@ class Places:
         self._model = model
         size = model.bytes_per_series
         self._capacity = max(1, min(most, model.pipeline.memory_bytes // size)) if size else most
-        self._followers = model.detector.followers(self._capacity)
+        self._followers = model.followers(self._capacity)
         self._place: OrderedDict[Key, int] = OrderedDict()
         # Places of forgotten series.
         self._free: list[int] = []
@@ -39,6 +40,11 @@ class Places:
         return Follower(self._followers, self.use(key))
 
     @property
+    def model(self) -> Model:
+        """The model."""
+        return self._model
+
+    @property
     def followers(self) -> Followers:
         """The detector on all series."""
         return self._followers
@@ -48,11 +54,40 @@ class Places:
         self._place.move_to_end(key)
         return self._place[key]
 
+    @property
+    def capacity(self) -> int:
+        """How many series there may be."""
+        return self._capacity
+
+    def of(self, keys: Sequence[Key]) -> Ints:
+        """Return the places of series. Those that have none get one, and begin where training left them.
+
+        Args:
+            keys: s different series, at most as many as there may be.
+
+        Returns:
+            Their places, shape (s,).
+        """
+        new = []
+        for key in keys:
+            if key in self._place:
+                self._place.move_to_end(key)
+            else:
+                new.append(key)
+        if new:
+            for key in new:
+                self._take(key)
+            self._followers.begin(self._at(new), self._model.rows(new))
+        return self._at(keys)
+
     def begin(self, key: Key) -> Follower:
-        """Give a series a place, and begin it where training left the series."""
+        """Begin a series where training left it; it gets a place if it has none."""
         self._take(key)
-        self._followers.begin(np.array([self._place[key]]), np.array([self._model.row(key)]))
+        self._followers.begin(self._at((key,)), self._model.rows((key,)))
         return self[key]
+
+    def _at(self, keys: Sequence[Key]) -> Ints:
+        return np.fromiter(map(self._place.__getitem__, keys), np.intp, len(keys))
 
     def _take(self, key: Key) -> None:
         """Give a series a place if it has none."""
@@ -70,35 +105,61 @@ class Places:
         if key in self._place:
             self._free.append(self._place.pop(key))
 
-    def state(self) -> dict[str, AnyArray]:
-        """Return what is remembered of all series as arrays by name; none where nothing is remembered."""
-        if not self._place or not self._followers.bytes_per_series:
+    @property
+    def keys(self) -> list[Key]:
+        """The series that have a place, the one that has been quiet longest first."""
+        return list(self._place)
+
+    def state(self, keys: Sequence[Key] | None = None) -> dict[str, AnyArray]:
+        """Return what is remembered of series as arrays by name; none where nothing is remembered.
+
+        Args:
+            keys: the series, those without a place are left out; None: all, in the order of their use.
+        """
+        keys = self.keys if keys is None else [key for key in keys if key in self._place]
+        if not keys or not self._followers.bytes_per_series:
             return {}
-        place = np.fromiter(self._place.values(), np.intp, len(self._place))
         return {
             _VERSION: text(self.version),
-            **keys_as_arrays(list(self._place)),
-            **prefixed(_MEMORY, self._followers.arrays(place)),
+            **keys_as_arrays(keys),
+            **prefixed(_MEMORY, self._followers.arrays(self._at(keys))),
         }
 
-    def restore(self, arrays: Arrays) -> None:
+    def restore(self, arrays: Arrays) -> list[Key]:
         """Go on where `state` was taken; what is remembered of series that the arrays do not name stays.
 
         Args:
             arrays: what `state` returned. What followers of another model remember does not count.
 
+        Returns:
+            The series for which there is no room: of those that have a place or that the arrays name, the ones that
+            were used longest ago.
+
         Raises:
             KeyError: an array is missing. The series that the arrays name then begin where training left them.
-            ValueError: the arrays do not fit, or there is no room for all of these series, with the same outcome.
+            ValueError: the arrays do not fit, with the same outcome.
         """
         if not arrays or document(arrays[_VERSION]) != self.version:
-            return
+            return []
         keys = keys_of(arrays)
-        if len(keys) > self._capacity:
-            raise ValueError(f"the pipeline's memory has room for {self._capacity} series instead of {len(keys)}")
+        memory = part_of(arrays, _MEMORY)
+        # A state names its series in the order of their use.
+        left_out = max(len(keys) - self._capacity, 0)
+        if left_out:
+            memory = self._newest(memory, len(keys), left_out)
+        forgotten, keys = keys[:left_out], keys[left_out:]
+        before = self.keys
         for key in keys:
             self._take(key)
             self._place.move_to_end(key)
-        place = np.array([self._place[key] for key in keys], dtype=np.intp)
-        self._followers.begin(place, np.array([self._model.row(key) for key in keys], dtype=np.intp))
-        self._followers.restore(place, part_of(arrays, _MEMORY))
+        place = self._at(keys)
+        self._followers.begin(place, self._model.rows(keys))
+        self._followers.restore(place, memory)
+        return [*(key for key in before if key not in self._place), *forgotten]
+
+    def _newest(self, memory: Arrays, series: int, left_out: int) -> dict[str, AnyArray]:
+        """Return what followers remember of the series behind the first `left_out` ones. Raises as `restore`."""
+        followers, place = self._model.detector.followers(series), np.arange(series, dtype=np.intp)
+        followers.begin(place, np.zeros(series, dtype=np.intp))
+        followers.restore(place, memory)
+        return followers.arrays(place[left_out:])

@@ -4,17 +4,23 @@ A result's time is the begin of its window or period, so writing the same result
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from anomaly.models.model import Model
+import numpy as np
+
+from anomaly.models.model import Model, Verdict, Verdicts
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period
-from anomaly.scoring.scorer import ScoredWindow
-from anomaly.windows.arrays import Key
+from anomaly.scoring.scorer import ScoredWindow, ScoredWindows
+from anomaly.windows.arrays import Bools, Ints, Key, Times
 
 Fields = dict[str, float | int | str | bool]
+
+# Whether the reason of a period is a limit; no tag of a pipeline begins with _.
+LIMIT_FIELD = "_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,72 @@ class Result:
     fields: Fields
 
 
+@dataclass(frozen=True, slots=True)
+class ResultColumns:
+    """n points of one measurement as columns.
+
+    Attributes:
+        pipeline: the pipeline.
+        measurement: the measurement.
+        keys: the tag values of s series.
+        series: each point's series as an index into `keys`, shape (n,).
+        times_ns: the points' times, shape (n,).
+        fields: values by field, shape (n,), or one value for all points. NaN and None stand for no value.
+    """
+
+    pipeline: Pipeline
+    measurement: str
+    keys: Sequence[Key]
+    series: Ints
+    times_ns: Times
+    fields: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.times_ns)
+
+    def part(self, begin: int, end: int) -> "ResultColumns":
+        """Return the points from one position up to before another."""
+        fields = {
+            name: value[begin:end] if isinstance(value, np.ndarray) else value for name, value in self.fields.items()
+        }
+        return replace(self, series=self.series[begin:end], times_ns=self.times_ns[begin:end], fields=fields)
+
+    def where(self, mask: Bools) -> "ResultColumns":
+        """Return the points that `mask`, shape (n,), selects."""
+        fields = {name: value[mask] if isinstance(value, np.ndarray) else value for name, value in self.fields.items()}
+        return replace(self, series=self.series[mask], times_ns=self.times_ns[mask], fields=fields)
+
+    def __iter__(self) -> Iterator[Result]:
+        """Yield the points as objects."""
+        columns = [np.broadcast_to(np.asarray(column), len(self)).tolist() for column in self.fields.values()]
+        rows: Iterator[tuple[Any, ...]] = zip(*columns, strict=True)
+        for number, time_ns, values in zip(self.series.tolist(), self.times_ns.tolist(), rows, strict=True):
+            fields = {name: value for name, value in zip(self.fields, values, strict=True) if _is_there(value)}
+            yield Result(self.measurement, series_tags(self.pipeline, self.keys[number]), time_ns, fields)
+
+
+def _is_there(value: Any) -> bool:
+    # InfluxDB has no NaN: a window may lack the field, and a new series has no range yet.
+    return not (value is None or (isinstance(value, float) and math.isnan(value)))
+
+
+def score_columns(pipeline: Pipeline, scored: ScoredWindows, suffix: str = "") -> ResultColumns:
+    """Describe the scores of windows as columns.
+
+    Args:
+        pipeline: the pipeline.
+        scored: the windows.
+        suffix: as for `results`.
+    """
+    feedback = None
+    if scored.suppressed:
+        feedback = np.array([scored.suppressed.get(at) for at in range(len(scored))], dtype=np.object_)
+    fields = _score(pipeline, scored.model, scored.verdicts, scored.anomalous.astype(np.int64), feedback)
+    return ResultColumns(
+        pipeline, f"score{suffix}", scored.keys, scored.series, scored.begin_ns, fields | _shadow(suffix)
+    )
+
+
 def results(
     pipeline: Pipeline, key: Key, scored: ScoredWindow, suffix: str = "", *, joint: bool | None = None
 ) -> Iterator[Result]:
@@ -50,24 +122,33 @@ def results(
         The window's `score`, then the `period`s that it made known.
     """
     tags = series_tags(pipeline, key)
-    # A TICKscript sees fields but not the measurement, so alerts tell a shadow's results by this field.
-    shadow: Fields = {"shadow": True} if suffix else {}
-    yield Result(f"score{suffix}", tags, scored.begin_ns, _score(pipeline, scored) | shadow)
+    fields = _score(pipeline, scored.model, scored.verdict, int(scored.anomalous), scored.suppressed)
+    known = {name: value for name, value in fields.items() if _is_there(value)}
+    yield Result(f"score{suffix}", tags, scored.begin_ns, known | _shadow(suffix))
     for period in scored.periods:
-        yield Result(f"period{suffix}", tags, period.begin_ns, _period(period, scored.model, joint=joint) | shadow)
+        yield period_result(pipeline, key, period, scored.model, suffix, joint=joint)
 
 
-def period_result(pipeline: Pipeline, key: Key, period: Period, model: Model, *, joint: bool = False) -> Result:
-    """Describe a period that no window made known as a result.
+def _shadow(suffix: str) -> Fields:
+    """Return the field by which alerts tell a shadow's results: a TICKscript does not see the measurement."""
+    return {"shadow": True} if suffix else {}
+
+
+def period_result(
+    pipeline: Pipeline, key: Key, period: Period, model: Model, suffix: str = "", *, joint: bool | None = False
+) -> Result:
+    """Describe a period as a result.
 
     Args:
         pipeline: the pipeline.
         key: the series.
         period: the period.
         model: the model that scores.
-        joint: whether a notice of the whole pipeline tells the silence.
+        suffix: as for `results`.
+        joint: whether a notice of the whole pipeline tells the silence; None: nobody told it before.
     """
-    return Result("period", series_tags(pipeline, key), period.begin_ns, _period(period, model, joint=joint))
+    fields = _period(period, model, joint=joint) | _shadow(suffix)
+    return Result(f"period{suffix}", series_tags(pipeline, key), period.begin_ns, fields)
 
 
 def notice_result(pipeline: Pipeline, key: Key | None, notice: Notice) -> Result:
@@ -89,28 +170,51 @@ def notice_result(pipeline: Pipeline, key: Key | None, notice: Notice) -> Result
     return Result("notice", {**tags, "notice": notice.kind}, notice.begin_ns, fields)
 
 
+def late_result(pipeline: Pipeline, key: Key, begin_ns: int, points: int, seen_ns: int) -> Result:
+    """Describe a window that a catch-up is to score again as a point of the measurement `late`.
+
+    Args:
+        pipeline: the pipeline.
+        key: the series.
+        begin_ns: the window's begin.
+        points: how many of its points were late; 0 if nobody knows.
+        seen_ns: when this became known.
+    """
+    fields: Fields = {"points": points, "seen_ms": seen_ns // 1_000_000}
+    return Result("late", series_tags(pipeline, key), begin_ns, fields)
+
+
 def series_tags(pipeline: Pipeline, key: Key) -> dict[str, str]:
     """Return the tags of a series' results."""
-    return {"pipeline": pipeline.name, **dict(zip(pipeline.group_by, key, strict=True))}
+    return {"pipeline": pipeline.name, **dict(zip(pipeline.result_tags, key, strict=True))}
 
 
-def _score(pipeline: Pipeline, scored: ScoredWindow) -> Fields:
-    verdict, model = scored.verdict, scored.model
-    fields: Fields = {
+def _score(pipeline: Pipeline, model: Model, verdict: Verdict | Verdicts, label: Any, feedback: Any) -> dict[str, Any]:
+    """Return the fields of the score of a window, or the columns of those of n windows.
+
+    Args:
+        pipeline: the pipeline.
+        model: the model that judged.
+        verdict: what it says of one window, or of n windows.
+        label: 1 for a window that belongs to a period, 0 for others; or shape (n,).
+        feedback: the id of the mark that keeps the window out of periods; or shape (n,). None: no mark does.
+    """
+    fields = {
         "score": verdict.score,
         "threshold": model.threshold(pipeline.periods.open),
         "severity": verdict.severity,
-        "label": int(scored.anomalous),
+        "label": label,
         "model": model.version,
     }
-    if scored.suppressed is not None:
-        fields["feedback"] = scored.suppressed
-    for index, name in enumerate(pipeline.fields):
-        if not math.isnan(verdict.value[index]):
-            fields[f"value_{name}"] = verdict.value[index]
-        fields[f"expected_low_{name}"] = verdict.expected_low[index]
-        fields[f"expected_high_{name}"] = verdict.expected_high[index]
-        fields[f"contribution_{name}"] = verdict.contribution[index]
+    if feedback is not None:
+        fields["feedback"] = feedback
+    parts = (verdict.value, verdict.expected_low, verdict.expected_high, verdict.contribution)
+    by_field = (part.T if isinstance(part, np.ndarray) else part for part in parts)
+    for name, value, low, high, contribution in zip(pipeline.fields, *by_field, strict=True):
+        fields[f"value_{name}"] = value
+        fields[f"expected_low_{name}"] = low
+        fields[f"expected_high_{name}"] = high
+        fields[f"contribution_{name}"] = contribution
     return fields
 
 
@@ -125,4 +229,7 @@ def _period(period: Period, model: Model, *, joint: bool | None) -> Fields:
         "reason": period.reason,
         "model": model.version,
     }
+    if period.is_beyond_limit:
+        # Limits say nothing of how rare a window is.
+        fields[LIMIT_FIELD] = True
     return fields if joint is None or period.reason != NO_DATA else {**fields, "joint": joint}

@@ -1,39 +1,43 @@
 """The one way from windows to scores and periods, whoever brings the windows.
 
-Kapacitor brings windows one by one, a backtest and a catch-up bring thousands of one series at once; all of them call
-`Scorer.feed`. It decides which windows can be scored, has the model judge them, and feeds the series' tracker. Callers
-read the windows and write the results (`anomaly.serving.handler`, `anomaly.backtest`, `anomaly.catchup`);
-`anomaly.scoring.results` knows what a result looks like.
+A backtest, a training and a catch-up bring thousands of windows of one series at once, and call `Scorer.feed`. Serving
+brings the windows of many series that end together, and calls `Scorer.feed_together`. Both decide which windows can be
+scored, have the model judge them, and feed the series' trackers. Callers read the windows and write the results
+(`anomaly.serving.handler`, `anomaly.backtest`, `anomaly.catchup`); `anomaly.scoring.results` knows what a result looks
+like.
 """
 
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anomaly.detectors.base import Follower
 from anomaly.models.features import features
 from anomaly.models.model import Model, Verdict, Verdicts
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.levels import Levels
+from anomaly.scoring.limits import limits_of
+from anomaly.scoring.newcomers import Newcomers
 from anomaly.scoring.notices import Notice
-from anomaly.scoring.packing import Arrays, document, part_of, prefixed, text
+from anomaly.scoring.packing import Arrays, keys_as_arrays, keys_of, part_of, prefixed
 from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
 from anomaly.scoring.places import Places
-from anomaly.scoring.rate import PointRate, are_as_trained, scorable_at_rate
-from anomaly.windows.arrays import AnyArray, Bools, Ints, Key
+from anomaly.scoring.rate import PointRates, scorable_at_rate
+from anomaly.scoring.series_table import NOWHERE, SeriesTable
+from anomaly.scoring.trackers import LAST_NS, Trackers
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key, Times, changes, rounds
 from anomaly.windows.completeness import Scorable, scorable_windows
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
-from kapacitor_udf import Groups
 
-# The parts of a state: periods and rates, and what followers remember.
-_SERIES, _FOLLOWERS = "series", "followers_"
+# The parts of a state: periods, rates and new levels, what followers remember, and the warm-ups of new series.
+_SERIES, _FOLLOWERS, _NEWCOMERS, _TOLD = "series_", "followers_", "newcomers_", "is_silence_told"
+_LEVELS = "levels_"
 # State of this many series is kept; beyond, the series that has been quiet longest is forgotten.
-_MOST_SERIES = 100_000
+MOST_SERIES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +63,87 @@ class ScoredWindow:
     ended_silence: bool = False
 
 
-@dataclass(slots=True)
-class _SeriesState:
-    """What the scorer remembers of one series.
+@dataclass(frozen=True, slots=True)
+class ScoredWindows:
+    """What became of n windows of some series that one model judged; `ScoredWindow` describes each of them.
 
     Attributes:
-        tracker: the series' periods.
-        version: the model that the follower belongs to.
-        is_silence_told: whether the silence that lasts was told; during maintenance it is not.
-        rate: the numbers of points in the last windows.
+        keys: the tag values of s series.
+        series: each window's series as an index into `keys`, shape (n,).
+        begin_ns: the windows' begins, shape (n,).
+        model: the model that judged them.
+        verdicts: the model's verdicts.
+        anomalous: which windows belong to a period, as far as is known by now, shape (n,).
+        periods: the periods that a window made known, oldest first, by the window's position.
+        suppressed: the ids of the marks of feedback that keep windows out of periods, by the window's position.
+        ended_silences: the positions of windows that ended a silence that was told while it lasted.
     """
 
-    tracker: Tracker
-    rate: PointRate
-    version: str | None = None
-    is_silence_told: bool = False
+    keys: Sequence[Key]
+    series: Ints
+    begin_ns: Times
+    model: Model
+    verdicts: Verdicts
+    anomalous: Bools
+    periods: Mapping[int, list[Period]]
+    suppressed: Mapping[int, str]
+    ended_silences: frozenset[int] = frozenset()
 
-    def state(self) -> list[Any]:
-        """Return the state for JSON."""
-        return [self.tracker.state(), self.rate.state(), self.version, self.is_silence_told]
+    def __len__(self) -> int:
+        return len(self.begin_ns)
+
+    def key(self, at: int) -> Key:
+        """Return the series of a window by its position."""
+        return self.keys[int(self.series[at])]
+
+    @classmethod
+    def one_after_the_other(cls, parts: Sequence["ScoredWindows"]) -> "ScoredWindows":
+        """Return windows of one series, which one model judged, as one; there is at least one part."""
+        begins = np.cumsum([0, *(len(part) for part in parts)]).tolist()
+        at = np.split(np.arange(begins[-1]), begins[1:-1])
+        numbered = list(zip(begins, parts, strict=False))
+        return cls(
+            parts[0].keys,
+            np.concatenate([part.series for part in parts]),
+            np.concatenate([part.begin_ns for part in parts]),
+            parts[0].model,
+            Verdicts.joined(list(zip(at, (part.verdicts for part in parts), strict=True))),
+            np.concatenate([part.anomalous for part in parts]),
+            {begin + at: periods for begin, part in numbered for at, periods in part.periods.items()},
+            {begin + at: mark for begin, part in numbered for at, mark in part.suppressed.items()},
+            frozenset(begin + at for begin, part in numbered for at in part.ended_silences),
+        )
+
+    def __iter__(self) -> Iterator[ScoredWindow]:
+        """Yield the windows one by one."""
+        rows = zip(self.begin_ns.tolist(), self.verdicts, self.anomalous.tolist(), strict=True)
+        for at, (begin_ns, verdict, anomalous) in enumerate(rows):
+            yield ScoredWindow(
+                begin_ns,
+                self.model,
+                verdict,
+                anomalous,
+                self.periods.get(at, []),
+                self.suppressed.get(at),
+                at in self.ended_silences,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Silences:
+    """What a look at live series without windows made known.
+
+    Attributes:
+        periods: the periods that this made known, with their series, oldest first.
+        lasting: the silences that last and were told, by series.
+        untold: the series whose silences last and were not told, as they began during maintenance.
+        are_others_late: whether all other live series will have a silence a window later.
+    """
+
+    periods: list[tuple[Key, Period]]
+    lasting: dict[Key, Period]
+    untold: set[Key]
+    are_others_late: bool
 
 
 class Scorer:
@@ -100,13 +166,17 @@ class Scorer:
         self._rules = rules(pipeline)
         self._events = events
         self._places: Places | None = None
-        # What a restored state says of followers, until there is the model that they belong to.
-        self._saved: Arrays = {}
-        self._series: Groups[Key, _SeriesState] = Groups(
-            lambda: _SeriesState(Tracker(self._rules, pipeline.fields), PointRate(pipeline.fields)),
-            most=_MOST_SERIES,
-        )
+        # What restored states say of followers, and of how many series, until there is the model that they belong to.
+        self._saved: list[tuple[Arrays, int]] = []
+        self._table = SeriesTable(MOST_SERIES)
+        self._trackers = Trackers(self._table, self._rules, pipeline.fields)
+        self._rates = PointRates(self._table, pipeline.fields)
+        self._levels = Levels(self._table, self._rules, self._features, pipeline.memory_bytes)
+        # Whether the silence that lasts was told; during maintenance it is not.
+        self._is_silence_told: Bools = self._table.column(np.bool_)
         self._notice = notice
+        self._limits = limits_of(pipeline)
+        self._newcomers = Newcomers(pipeline, notice)
 
     @property
     def rules(self) -> Rules:
@@ -116,6 +186,18 @@ class Scorer:
     def feed(
         self, model: Model | None, windows: SeriesWindows, feedback: Feedback | None = None
     ) -> Iterator[ScoredWindow]:
+        """Score the next windows of a series, as `feed_series` does.
+
+        Yields:
+            The scorable windows, by time.
+        """
+        scored = self.feed_series(model, windows, feedback)
+        if scored is not None:
+            yield from scored
+
+    def feed_series(
+        self, model: Model | None, windows: SeriesWindows, feedback: Feedback | None = None
+    ) -> ScoredWindows | None:
         """Score the next windows of a series.
 
         Args:
@@ -123,42 +205,90 @@ class Scorer:
             windows: the windows, by time.
             feedback: the marks that keep windows out of periods; None: there are none.
 
-        Yields:
-            The scorable windows, by time.
+        Returns:
+            The scorable windows, by time; None if there is none.
         """
         key = windows.key
         if model is None:
             scorable = scorable_windows(self._pipeline, windows)
-            self._count(windows, scorable)
+            self._count(lambda at: key, windows.values, scorable)
             self._events.add("unscored windows", len(scorable.windows))
-            return
+            return None
         if not len(windows):
-            return
-        series = self._series[key]
-        scorable = self._scorable(series, model, windows)
-        self._count(windows, scorable)
+            return None
+        row = self._table.row(key)
+        scorable = self._scorable(row, model, windows)
+        self._count(lambda at: key, windows.values, scorable)
         windows = scorable.windows
         if not len(windows):
-            return
-        if windows.begin_ns[0] == series.tracker.last_ns:
+            return None
+        last_ns = self._last_ns(row)
+        if windows.begin_ns[0] == last_ns:
             self._events.add("repeated windows", 1, f"a window of {series_name(key)} has been scored already")
             windows = windows.where(np.arange(len(windows)) > 0)
             if not len(windows):
-                return
-        verdicts = model.judge(
-            self._follower(series, key, model), key, windows.begin_ns, windows.values, windows.counts
+                return None
+        parts: list[ScoredWindows] = []
+        number, first = np.arange(len(windows)), 0
+        self._places_of(model)
+        while first < len(windows):
+            # A new level changes how the windows after it are judged.
+            last = first + self._levels.stretch(row, windows.begin_ns[first:])
+            stretch = windows if last - first == len(windows) else windows.where((number >= first) & (number < last))
+            parts.append(self._scored_alone(model, row, stretch, feedback))
+            first = last
+        return parts[0] if len(parts) == 1 else ScoredWindows.one_after_the_other(parts)
+
+    def _scored_alone(self, model: Model, row: int, windows: SeriesWindows, feedback: Feedback | None) -> ScoredWindows:
+        """Score the next scorable windows of a series, of which only the last one may show a new level."""
+        key, begin_ns, series = windows.key, windows.begin_ns, np.zeros(len(windows), dtype=np.intp)
+        last_ns = self._last_ns(row)
+        verdicts = self._limited((key,), series, windows.values, self._judged_alone(model, row, windows))
+        marks = _marks(feedback, model, (key,), series, begin_ns, verdicts)
+        suppressed = np.zeros(len(windows), dtype=np.bool_)
+        suppressed[list(marks)] = True
+        anomalous, transitions = self._trackers.feed_series(row, begin_ns, verdicts, suppressed)
+        flat = _flat(model, model.row(key), begin_ns, windows.values)
+        first = 0 if self._levels.are_followed(np.array([row]))[0] else int(np.append(anomalous, True).argmax())
+        for at in range(first, len(windows)):
+            if self._levels.feed(row, int(begin_ns[at]), flat[at], anomalous=bool(anomalous[at])):
+                self._settle(model, key, row, transitions.setdefault(at, Transition()))
+        periods: dict[int, list[Period]] = {}
+        ended_silences: list[int] = []
+        for at, transition in transitions.items():
+            before_ns = int(begin_ns[at - 1]) if at else last_ns
+            known, ended_silence = self._known(key, row, int(begin_ns[at]), before_ns, transition, feedback)
+            if known:
+                periods[at] = known
+            if ended_silence:
+                ended_silences.append(at)
+        self._events.add("scored windows", len(windows))
+        return ScoredWindows(
+            (key,), series, begin_ns, model, verdicts, anomalous, periods, marks, frozenset(ended_silences)
         )
-        for begin_ns, verdict in zip(windows.begin_ns.tolist(), verdicts, strict=True):
-            yield self._track(key, series, begin_ns, model, verdict, feedback)
-            self._events.add("scored windows", 1)
+
+    def _settle(self, model: Model, key: Key, row: int, transition: Transition) -> None:
+        """Let a series go on from a new level, if its last window showed one, and end its period."""
+        is_newcomer = model.is_newcomer(key)
+        baseline, is_open = None if is_newcomer else model.row(key), self._trackers.can_settle(row)
+        if not self._levels.settle(row, model.scaling, baseline, is_open=is_open):
+            return
+        self._trackers.settle(row, transition)
+        if is_newcomer:
+            self._newcomers.forget(key, "the series has a new level")
+            self._places_of(model).forget(key)
+        else:
+            # What followers learnt of the change is neither of the old level nor of the new one.
+            self._places_of(model).begin(key)
+        self._events.add("new levels", 1, f"{series_name(key)} goes on from a new level")
 
     def feed_together(
         self, model: Model | None, windows: Windows, feedback: Feedback | None = None
-    ) -> Iterator[tuple[Key, ScoredWindow]]:
+    ) -> Iterator[ScoredWindows]:
         """Score the next windows of many series, as `feed` does one series after the other.
 
-        The windows about which nothing is odd are judged together, as arrays over series. A series that cannot be
-        scored does not cost the windows of the others: its own are counted as failed.
+        Windows of known series are judged together, as arrays over series. A series that cannot be scored does
+        not cost the windows of the others: its own are counted as failed.
 
         Args:
             model: the model; without one no window is scored.
@@ -166,138 +296,278 @@ class Scorer:
             feedback: the marks that keep windows out of periods; None: there are none.
 
         Yields:
-            The scorable windows, each with its series; those of one series by time.
+            The scorable windows; those of one series by time.
         """
         plain = np.zeros(len(windows), dtype=np.bool_)
-        if model is not None:
-            rows = np.array([model.row(key) for key in windows.keys], dtype=np.intp)[windows.series]
-            plain, places = self._plain(model, windows, rows)
-            chosen = windows.where(plain)
-            verdicts = self._judged(model, chosen, rows[plain], places[plain])
-            if verdicts is None:
+        if model is not None and len(windows):
+            plain = self._plain(model, windows)
+            scored = self._scored(model, windows.where(plain), feedback)
+            if scored is None:
                 plain[:] = False
             else:
-                for at, (number, begin_ns, verdict) in enumerate(
-                    zip(chosen.series.tolist(), chosen.begin_ns.tolist(), verdicts, strict=True)
-                ):
-                    key = windows.keys[number]
-                    series = self._series[key]
-                    series.rate.remember(chosen.counts[at : at + 1])
-                    yield key, self._track(key, series, begin_ns, model, verdict, feedback)
-                self._events.add("scored windows", len(chosen))
+                yield from scored
         for alone in windows.where(~plain).by_series():
             try:
-                scored = list(self.feed(model, alone, feedback))
+                scored_alone = self.feed_series(model, alone, feedback)
             except Exception as error:
                 self._failed(alone.key, len(alone), error)
                 continue
-            for each in scored:
-                yield alone.key, each
+            if scored_alone is not None:
+                yield scored_alone
 
-    def _plain(self, model: Model, windows: Windows, rows: Ints) -> tuple[Bools, Ints]:
-        """Find the windows about which nothing is odd: whole, as many points as usual, the next of a known series.
+    def _plain(self, model: Model, windows: Windows) -> Bools:
+        """Return which of n windows are plain, shape (n,): of known series, later than those before.
 
-        Args:
-            model: the model.
-            windows: n windows.
-            rows: the model's rows of their series, shape (n,).
-
-        Returns:
-            Which windows these are, shape (n,), and the places of their series, shape (n,); those of others are 0.
+        All windows of a series are plain, or none is.
         """
-        plain = np.isfinite(windows.values).all(axis=1) & are_as_trained(windows.counts, model.scaling.usual[rows])
-        plain &= np.bincount(windows.series, minlength=len(windows.keys))[windows.series] == 1
-        place = np.zeros(len(windows), dtype=np.intp)
-        places = self._places
-        if places is None or places.version != model.version:
-            return np.zeros_like(plain), place
-        for at in np.flatnonzero(plain).tolist():
-            key = windows.keys[windows.series[at]]
-            series = self._series[key] if key in self._series and key in places else None
-            last_ns = None if series is None else series.tracker.last_ns
-            if (
-                series is None
-                or last_ns is None
-                or windows.begin_ns[at] <= last_ns
-                or not series.rate.is_as_trained
-                or series.version != model.version
-            ):
-                plain[at] = False
-            else:
-                place[at] = places.use(key)
-        return plain, place
+        series = windows.series
+        if len(windows.keys) > min(self._table.most, self._places_of(model).capacity):
+            return np.zeros(len(windows), dtype=np.bool_)
+        row = self._table.rows(windows.keys)
+        plain = np.ones(len(windows), dtype=np.bool_)
+        newcomers = model.are_newcomers(windows.keys)
+        if newcomers.sum() > self._newcomers.most:
+            plain &= ~newcomers[series]
+        order = np.argsort(series, kind="stable")
+        series_in_order, begin_ns = series[order], windows.begin_ns[order]
+        before_ns = self._trackers.last_ns(row)[series_in_order]
+        is_first = changes(series_in_order)
+        before_ns[1:] = np.where(is_first[1:], before_ns[1:], begin_ns[:-1])
+        plain[order] &= begin_ns > before_ns
+        first = np.flatnonzero(is_first)
+        last = np.append(first[1:], len(order)) - 1
+        settling = self._levels.may_settle(row[series_in_order[first]], begin_ns[first], begin_ns[last])
+        plain &= ~np.isin(series, series_in_order[first[settling]])
+        odd = np.bincount(series[~plain], minlength=len(windows.keys))
+        return np.asarray(odd[series] == 0)
 
-    def _judged(self, model: Model, windows: Windows, rows: Ints, places: Ints) -> Verdicts | None:
-        """Judge windows together, by their series' rows and places; return None if that fails for some series."""
-        if self._places is None or not len(windows):
-            return None
+    def _scored(self, model: Model, windows: Windows, feedback: Feedback | None) -> list[ScoredWindows] | None:
+        """Score plain windows together; return those that are scorable, and None if that fails for some series."""
+        if not len(windows):
+            return []
+        every, rows = windows, self._table.rows(windows.keys)
+        put_back = self._rates.copy(rows[np.unique(every.series)])
+        scorable, notices = self._scorable_together(model, every, rows)
+        windows = scorable.windows
+        keys: Sequence[Key] = windows.keys
+        series = windows.series
+        if len(present := np.unique(series)) < len(keys):
+            keys, series = [keys[number] for number in present.tolist()], np.searchsorted(present, series)
+            rows = rows[present]
         try:
-            return model.judge_many(self._places.followers, rows, places, windows.begin_ns, windows.values)
+            verdicts = self._judged_together(model, keys, series, rows, windows) if len(windows) else None
         except Exception as error:
             # Each of them is tried alone, so that those are found that cannot be scored.
             self._events.add("failures of many series", 1, f"windows are scored one by one because of {error!r}")
+            put_back()
             return None
+        self._count(lambda at: every.keys[every.series[at]], every.values, scorable)
+        for at, notice in notices:
+            self._tell(every.keys[every.series[at]], (notice,))
+        if verdicts is None:
+            return []
+        verdicts = self._limited(keys, series, windows.values, verdicts)
+        row, parts = rows[series], rounds(series)
+        marks = _marks(feedback, model, keys, series, windows.begin_ns, verdicts)
+        suppressed = np.zeros(len(windows), dtype=np.bool_)
+        suppressed[list(marks)] = True
+        anomalous, transitions = self._trackers.feed_together(row, windows.begin_ns, verdicts, suppressed, parts)
+        flat = _flat(model, model.rows(keys)[series], windows.begin_ns, windows.values)
+        for at in np.flatnonzero(anomalous | self._levels.are_followed(row)).tolist():
+            # Series of which a level may be new are not plain.
+            self._levels.feed(int(row[at]), int(windows.begin_ns[at]), flat[at], anomalous=bool(anomalous[at]))
+        periods: dict[int, list[Period]] = {}
+        ended_silences: list[int] = []
+        for at, transition in transitions.items():
+            if transition.periods:
+                key, begin_ns = keys[series[at]], int(windows.begin_ns[at])
+                # Plain windows come in the order of time, so none of them restarts its series.
+                periods[at], ended_silence = self._known(key, int(row[at]), begin_ns, None, transition, feedback)
+                if ended_silence:
+                    ended_silences.append(at)
+        self._events.add("scored windows", len(windows))
+        return [
+            ScoredWindows(
+                keys,
+                series,
+                windows.begin_ns,
+                model,
+                verdicts,
+                anomalous,
+                periods,
+                marks,
+                frozenset(ended_silences),
+            )
+        ]
+
+    def _scorable_together(
+        self, model: Model, windows: Windows, rows: Ints
+    ) -> tuple[Scorable[Windows], list[tuple[int, Notice]]]:
+        """Return the scorable windows of many series, as `_scorable` does; and notices by the positions of windows.
+
+        Args:
+            model: the model.
+            windows: n plain windows of s series.
+            rows: the series' rows, shape (s,).
+        """
+        series, trained = windows.series, model.rows(windows.keys)
+        measures, notices = self._rates.take(
+            rows[series],
+            windows.begin_ns,
+            windows.counts,
+            model.scaling.usual[trained[series]],
+            (trained > 0)[series],
+            rounds(series),
+        )
+        return scorable_windows(self._pipeline, windows, measures, allow_single_points=True), notices
+
+    def _judged_together(
+        self, model: Model, keys: Sequence[Key], series: Ints, rows: Ints, windows: Windows
+    ) -> Verdicts:
+        """Judge windows of many series, whose keys, rows and each window's index into them are given."""
+        places, row = self._places_of(model), model.rows(keys)
+        are_new = model.are_newcomers(keys)
+        is_new = are_new[series]
+        parts: list[tuple[Ints, Verdicts]] = []
+        if not is_new.all():
+            known = windows if not is_new.any() else windows.where(~is_new)
+            of_known = np.cumsum(~are_new)[series[~is_new]] - 1
+            place = places.of([key for key, new in zip(keys, are_new.tolist(), strict=True) if not new])[of_known]
+            judged = self._judged(model, places, rows[series[~is_new]], row[series[~is_new]], place, known)
+            if not is_new.any():
+                return judged
+            parts.append((np.flatnonzero(~is_new), judged))
+        at = np.flatnonzero(is_new)
+        newcomers = [keys[number] for number in series[at].tolist()]
+        judged, warming = self._newcomers.judge_together(model, places, newcomers, windows.where(is_new))
+        self._say_warming(warming)
+        return Verdicts.joined([*parts, (at, judged)])
+
+    def _judged(
+        self, model: Model, places: Places, rows: Ints, row: Ints | int, place: Ints, windows: SeriesWindows | Windows
+    ) -> Verdicts:
+        """Judge n windows of series with a baseline, as they would be at the levels of training.
+
+        Args:
+            model: the model.
+            places: its followers.
+            rows: the rows of the windows' series in the table, shape (n,).
+            row: the series' rows in the model, shape (n,), or that of all.
+            place: the places of the windows' series, shape (n,).
+            windows: the windows.
+        """
+        begin_ns, values, counts = windows.begin_ns, windows.values, windows.counts
+        if model.trend is None or not (moved := self._levels.have_moved(rows)).any():
+            before = self._levels.as_before(rows, begin_ns, values)
+            verdicts = model.judge_many(places.followers, row, place, begin_ns, before, counts)
+            return self._levels.as_now(rows, begin_ns, values, verdicts)
+        # Levels are those of values without their trend, which the model takes away.
+        flat, risen = _flat(model, row, begin_ns, values), model.trend.risen(row, begin_ns)
+        before = np.where(moved[:, None], self._levels.as_before(rows, begin_ns, flat) + risen, values)
+        verdicts = model.judge_many(places.followers, row, place, begin_ns, before, counts)
+        risen = risen[:, :: len(self._pipeline.aggregate)]
+        now = self._levels.as_now(rows, begin_ns, flat, _raised(verdicts, -risen))
+        return _raised(now, risen)
+
+    def _say_warming(self, keys: Sequence[Key]) -> None:
+        """Count windows of warm-ups, of which the series are given."""
+        if keys:
+            explanation = f"training has not seen {series_name(keys[0])}: it warms up"
+            self._events.add("warm-up windows", len(keys), explanation)
+
+    def _limited(self, keys: Sequence[Key], series: Ints, values: Floats, verdicts: Verdicts) -> Verdicts:
+        """Return verdicts with what the pipeline's limits say of the windows' aggregates, shape (n, d)."""
+        return verdicts if self._limits is None else self._limits(keys, series, values, verdicts)
 
     def _failed(self, key: Key, windows: int, error: Exception) -> None:
         """Count windows that could not be scored; the first failure is logged with its traceback."""
         trace = "".join(traceback.format_exception(error))
         self._events.add("failed windows", windows, f"{series_name(key)} could not be scored: {error!r}\n{trace}")
 
-    def _scorable(self, series: _SeriesState, model: Model, windows: SeriesWindows) -> Scorable[SeriesWindows]:
+    def _scorable(self, row: int, model: Model, windows: SeriesWindows) -> Scorable[SeriesWindows]:
         """Return the scorable windows of a series, which are measured by its rate in training and now."""
-        scorable, notices = scorable_at_rate(self._pipeline, model, series.rate, windows)
-        if self._notice is not None:
-            for notice in notices:
-                self._notice(windows.key, notice)
+        rate = self._rates.of(row)
+        scorable, notices = scorable_at_rate(self._pipeline, model, rate, windows)
+        self._rates.keep(row, rate)
+        self._tell(windows.key, notices)
         return scorable
 
-    def _count(self, windows: SeriesWindows, scorable: Scorable[SeriesWindows]) -> None:
-        """Count the windows that cannot be scored, and those that are scored with some of their fields."""
+    def _tell(self, key: Key, notices: Iterable[Notice]) -> None:
+        if self._notice is not None:
+            for notice in notices:
+                self._notice(key, notice)
+
+    def _count(
+        self, key: Callable[[int], Key], values: Floats, scorable: Scorable[SeriesWindows] | Scorable[Windows]
+    ) -> None:
+        """Count the windows that cannot be scored, and those that are scored with some of their fields.
+
+        Args:
+            key: returns the series of a window by its position.
+            values: aggregates of all n windows, shape (n, d).
+            scorable: which of them can be scored.
+        """
         if scorable.complete.all() and scorable.mask.all():
             return
-        name = series_name(windows.key)
         if scorable.lacking.any():
-            missing = ~np.isfinite(windows.values[scorable.lacking][0])
-            feature = self._features[int(missing.argmax())]
+            first = int(scorable.lacking.argmax())
+            feature = self._features[int((~np.isfinite(values[first])).argmax())]
             lacking = int(scorable.lacking.sum())
-            self._events.add("incomplete windows", lacking, f"{feature.name} of {name} is missing")
-        cut_off = int(scorable.cut_off.sum())
-        self._events.add("cut-off windows", cut_off, f"a window of {name} has less than half of its usual points")
-        partial = int((~scorable.complete).any(axis=1).sum())
-        self._events.add("partial windows", partial, f"a field of {name} is taken to be as usual")
+            self._events.add("incomplete windows", lacking, f"{feature.name} of {series_name(key(first))} is missing")
+        if scorable.cut_off.any():
+            name = series_name(key(int(scorable.cut_off.argmax())))
+            cut_off = int(scorable.cut_off.sum())
+            self._events.add("cut-off windows", cut_off, f"a window of {name} has less than half of its usual points")
+        partial = (~scorable.complete).any(axis=1)
+        if partial.any():
+            name = series_name(key(int(np.flatnonzero(scorable.mask)[partial.argmax()])))
+            self._events.add("partial windows", int(partial.sum()), f"a field of {name} is taken to be as usual")
 
-    def _follower(self, series: _SeriesState, key: Key, model: Model) -> Follower:
-        """Return the series' follower; with another model, one that begins where training left the series."""
-        places = self._places_of(model)
-        if series.version != model.version:
-            series.version = model.version
-        elif key in places:
-            return places[key]
-        return places.begin(key)
+    def _judged_alone(self, model: Model, row: int, windows: SeriesWindows) -> Verdicts:
+        """Judge windows of one series. A series without a place begins where training left it; a new one warms up."""
+        places, key = self._places_of(model), windows.key
+        if model.is_newcomer(key):
+            verdicts, warming = self._newcomers.judge(model, places, windows)
+            self._say_warming([key] * warming)
+            return verdicts
+        place, rows = places.of((key,)).repeat(len(windows)), np.full(len(windows), row)
+        return self._judged(model, places, rows, model.row(key), place, windows)
 
     def _places_of(self, model: Model) -> Places:
         """Return the places of the model's followers; new ones go on from what was saved, if it is of this model."""
         if self._places is None or self._places.version != model.version:
-            self._places = Places(model, _MOST_SERIES)
-            saved, self._saved = self._saved, {}
-            self._restore_followers(self._places, saved)
+            self._places = Places(model, MOST_SERIES)
+            self._newcomers.go_on_with(model)
+            self._levels.go_on_with(model.version)
+            saved, self._saved = self._saved, []
+            for followers, series in saved:
+                self._restore_followers(self._places, followers, series)
         return self._places
 
-    def _restore_followers(self, places: Places, saved: Arrays) -> None:
+    def _restore_followers(self, places: Places, saved: Arrays, series: int) -> None:
         try:
-            places.restore(saved)
+            forgotten = places.restore(saved)
         except (KeyError, TypeError, ValueError) as error:
-            lost = sum(series.version == places.version for _, series in self._series.items())
-            self._events.add("lost memories", lost, f"what was saved of the detector's memory does not fit: {error}")
+            self._events.add("lost memories", series, f"what was saved of the detector's memory does not fit: {error}")
+            return
+        if forgotten:
+            self._events.add(
+                "lost memories",
+                len(forgotten),
+                f"`memory` has no room for all series of the saved state: those that were used longest ago, such as "
+                f"{series_name(forgotten[0])}, begin where training left them: make `memory` larger to keep them",
+            )
 
-    def _track(
-        self, key: Key, series: _SeriesState, begin_ns: int, model: Model, verdict: Verdict, feedback: Feedback | None
-    ) -> ScoredWindow:
-        tracker = series.tracker
-        last_ns = tracker.last_ns
-        mark = None if feedback is None else feedback.suppressor(key, begin_ns, verdict, model.learned)
-        suppressed = None if mark is None else mark.id
-        transition = track(tracker, begin_ns, verdict, suppressed)
+    def _known(
+        self,
+        key: Key,
+        row: int,
+        begin_ns: int,
+        last_ns: int | None,
+        transition: Transition,
+        feedback: Feedback | None,
+    ) -> tuple[list[Period], bool]:
+        """Return the periods that a window made known and that count, and whether it ended a told silence."""
         if transition.restarted:
             self._events.add(
                 "restarts",
@@ -305,66 +575,157 @@ class Scorer:
                 f"time of {series_name(key)} went back from {last_ns} to {begin_ns} ns: its periods start anew",
             )
         if transition.ended_silence:
-            periods = [each for each in transition.periods if each.reason != NO_DATA or series.is_silence_told]
-        else:
-            periods = transition.periods if feedback is None else feedback.countable(key, transition.periods)
-        ended_silence = transition.ended_silence and series.is_silence_told
-        return ScoredWindow(begin_ns, model, verdict, transition.anomalous, periods, suppressed, ended_silence)
+            told = bool(self._is_silence_told[row])
+            return [each for each in transition.periods if each.reason != NO_DATA or told], told
+        return (transition.periods if feedback is None else feedback.countable(key, transition.periods)), False
 
-    def silent(self, key: Key, watermark_ns: int, listening_ns: int, feedback: Feedback | None = None) -> list[Period]:
-        """Take into account that no window of a live series has come.
+    def silent(
+        self,
+        keys: Sequence[Key],
+        watermark_ns: Times,
+        listening_ns: int,
+        feedback: Feedback | None = None,
+        quiet_ns: Times | None = None,
+    ) -> Silences:
+        """Take into account that no windows of live series have come.
 
         Args:
-            key: the series, which need not have had a window.
-            watermark_ns: the time up to which all windows are known.
+            keys: n different series, which need not have had a window.
+            watermark_ns: the times up to which all of their windows are known, shape (n,).
             listening_ns: since when somebody listens.
             feedback: the marks; silence that begins during maintenance is not told. None: there are none.
+            quiet_ns: the times up to which no window of theirs has had a point since the last one, by which silence is
+                told, shape (n,); None: `watermark_ns`.
 
         Returns:
-            The periods that this made known, oldest first.
+            The periods that this made known, and the silences that last.
         """
-        series = self._series[key]
-        periods = series.tracker.silent(watermark_ns, listening_ns)
-        counted = periods if feedback is None else feedback.countable(key, periods)
-        if series.tracker.silence in periods:
-            series.is_silence_told = series.tracker.silence in counted
-        return counted
+        quiet_ns = watermark_ns if quiet_ns is None else quiet_ns
+        row = self._table.find(keys)
+        may_change, late = self._trackers.silent(row, quiet_ns, listening_ns)
+        known: list[tuple[Key, Period]] = []
+        lasting: dict[Key, Period] = {}
+        untold: set[Key] = set()
+        for at in np.flatnonzero(may_change).tolist():
+            key = keys[at]
+            one = self._table.row(key)
+            periods = self._trackers.silent_one(one, int(watermark_ns[at]), listening_ns, int(quiet_ns[at]))
+            counted = periods if feedback is None else feedback.countable(key, periods)
+            silence = self._trackers.silence(one)
+            if silence is not None:
+                late[at] = True
+                if silence in periods:
+                    self._is_silence_told[one] = silence in counted
+                if self._is_silence_told[one]:
+                    lasting[key] = silence
+                else:
+                    untold.add(key)
+            known += ((key, period) for period in counted)
+        return Silences(known, lasting, untold, bool(late.all()))
 
-    def silence(self, key: Key) -> Period | None:
-        """Return the silence of a series that lasts and was made known; None while there is none."""
-        return self._series[key].tracker.silence if key in self._series else None
+    def forget(self, key: Key) -> list[Period]:
+        """Forget a series; the notices that were open are told to be closed.
 
-    def is_silence_told(self, key: Key) -> bool:
-        """Return whether the last silence of a series was told."""
-        return key in self._series and self._series[key].is_silence_told
+        Args:
+            key: the series.
 
-    def forget(self, key: Key) -> None:
-        """Forget a series."""
-        self._series.discard(key)
+        Returns:
+            The ends of its open period and of its silence, as far as these were told.
+        """
+        ended: list[Period] = []
+        if key in self._table:
+            row = self._table.row(key)
+            is_told, last_ns = bool(self._is_silence_told[row]), self._last_ns(row)
+            ended = [period for period in self._trackers.end(row) if period.reason != NO_DATA or is_told]
+            self._tell(key, self._rates.end(row, last_ns or 0))
+            self._table.forget(key)
+        self._newcomers.forget(key)
         if self._places is not None:
             self._places.forget(key)
+        return ended
 
-    def last_ns(self, key: Key) -> int | None:
+    def have_scored(self, keys: Sequence[Key]) -> Bools:
+        """Return of which series, shape (n,), a window was scored."""
+        return self._trackers.has_last(self._table.find(keys))
+
+    def are_silent(self, keys: Sequence[Key]) -> Bools:
+        """Return of which series, shape (n,), a silence lasts that was told."""
+        row = self._table.find(keys)
+        return np.array([one != NOWHERE and self._trackers.silence(one) is not None for one in row.tolist()], np.bool_)
+
+    def prepare(self, model: Model) -> None:
+        """Begin to score with a model, before the first window: states that are restored from here on are of it."""
+        self._places_of(model)
+
+    def adopt(self, other: "Scorer", keys: Sequence[Key], model: Model, *, resumed: bool) -> None:
+        """Take over what another scorer remembers of series, as if this one had been fed with their windows.
+
+        A rate of which either has an open notice stays as it is, because people were told of it.
+
+        Args:
+            other: the other scorer.
+            keys: the series, which the other scorer knows.
+            model: the model that has scored there, and scores here.
+            resumed: whether nobody knows if there were windows since then.
+
+        Raises:
+            ValueError: the other scorer is of another pipeline.
+        """
+        self.prepare(model)
+        known = [key for key in keys if key in self._table]
+        row, row_there = self._table.find(known), other._table.find(known)
+        put_back = self._rates.copy(row[self._rates.have_notice(row) | other._rates.have_notice(row_there)])
+        self.restore(other.state(keys), resumed=resumed)
+        put_back()
+
+    def _last_ns(self, row: int) -> int | None:
         """Return the begin of the last scored window of a series; None before the first."""
-        return self._series[key].tracker.last_ns if key in self._series else None
+        rows = np.array([row])
+        return int(self._trackers.last_ns(rows)[0]) if self._trackers.has_last(rows)[0] else None
 
     def calm(self, key: Key) -> bool:
         """Return whether no period of a series is open or about to open, so that its past no longer matters."""
-        return self._series[key].tracker.calm
+        return self._trackers.is_calm(self._table.row(key))
 
-    def state(self) -> dict[str, AnyArray]:
-        """Return the periods and followers of all series as arrays by name; none before the first window."""
-        if not len(self._series):
+    @property
+    def keys(self) -> list[Key]:
+        """All series, the one that has been quiet longest first where followers remember any."""
+        placed = [] if self._places is None else self._places.keys
+        others = set(placed)
+        return [*(key for key in self._table.keys if key not in others), *(key for key in placed if key in self._table)]
+
+    @property
+    def kept_followers(self) -> list[dict[str, AnyArray]]:
+        """What restored states say of followers, as states, while there is no model that they belong to."""
+        return [prefixed(_FOLLOWERS, followers) for followers, _ in self._saved]
+
+    def state(self, keys: Sequence[Key] | None = None) -> dict[str, AnyArray]:
+        """Return the periods and followers of series as arrays by name; none where there is none of them.
+
+        Args:
+            keys: the series, unknown ones are left out; None: all.
+        """
+        keys = self.keys if keys is None else [key for key in keys if key in self._table]
+        if not keys:
             return {}
-        followers = self._saved if self._places is None else self._places.state()
-        series = [[list(key), *series.state()] for key, series in self._series.items()]
-        return {_SERIES: text(series), **prefixed(_FOLLOWERS, followers)}
+        row = self._table.find(keys)
+        series = {
+            **keys_as_arrays(keys),
+            **self._trackers.state(row),
+            **self._rates.state(row),
+            _TOLD: self._is_silence_told[row],
+        }
+        followers = {} if self._places is None else self._places.state(keys)
+        newcomers = prefixed(_NEWCOMERS, self._newcomers.state(keys))
+        levels = prefixed(_LEVELS, self._levels.state(row))
+        return {**prefixed(_SERIES, series), **levels, **prefixed(_FOLLOWERS, followers), **newcomers}
 
-    def restore(self, arrays: Arrays) -> None:
+    def restore(self, arrays: Arrays, *, resumed: bool = True) -> None:
         """Go on where `state` was taken; series that it does not name stay as they are.
 
         Args:
             arrays: what `state` returned, and perhaps others.
+            resumed: whether nobody knows if there were windows since then.
 
         Raises:
             KeyError: the state does not fit the pipeline.
@@ -373,31 +734,74 @@ class Scorer:
         """
         if not arrays:
             return
-        saved = document(arrays[_SERIES])
-        if any(len(key) != len(self._pipeline.group_by) for key, *_ in saved):
+        series, followers = part_of(arrays, _SERIES), part_of(arrays, _FOLLOWERS)
+        newcomers, levels = part_of(arrays, _NEWCOMERS), part_of(arrays, _LEVELS)
+        self._newcomers.restore(newcomers)
+        if newcomers and self._places is not None:
+            self._newcomers.go_on_with(self._places.model)
+        count = self._restore_series(series, levels, resumed) if series else len(followers.get("key_lengths", ()))
+        if followers and self._places is None:
+            self._saved.append((followers, count))
+        elif followers and self._places is not None:
+            self._restore_followers(self._places, followers, count)
+
+    def _restore_series(self, series: Arrays, levels: Arrays, resumed: bool) -> int:
+        """Go on with series, and return how many they are."""
+        keys = keys_of(series)
+        if any(len(key) != len(self._pipeline.group_by) for key in keys):
             raise ValueError("the snapshot's series have other tags")
-        restored = {
-            tuple(key): _SeriesState(
-                Tracker.from_state(self._rules, self._pipeline.fields, tracker),
-                PointRate.from_state(self._pipeline.fields, rate),
-                version,
-                bool(is_silence_told),
-            )
-            for key, tracker, rate, version, is_silence_told in saved
-        }
-        kept = [(key, series) for key, series in self._series.items() if key not in restored]
-        self._series.replace([*kept, *restored.items()])
-        followers = part_of(arrays, _FOLLOWERS)
-        if self._places is None:
-            self._saved = followers
-        else:
-            self._restore_followers(self._places, followers)
+        trackers, rates = self._trackers.read(series, resumed=resumed), self._rates.read(series)
+        told, courses = series[_TOLD].astype(np.bool_), self._levels.read(levels)
+        row = self._table.rows(keys)
+        self._trackers.restore(row, trackers, resumed=resumed)
+        self._rates.restore(row, rates)
+        self._levels.restore(row, courses)
+        self._is_silence_told[row] = told
+        return len(keys)
+
+
+def scored_until(arrays: Arrays) -> tuple[list[Key], Times]:
+    """Return the series of a state, and the begins of the last windows that they scored; 0 before the first.
+
+    Args:
+        arrays: what `Scorer.state` returned.
+    """
+    series = part_of(arrays, _SERIES)
+    return (keys_of(series), series[LAST_NS].astype(np.int64)) if series else ([], np.empty(0, dtype=np.int64))
 
 
 def track(tracker: Tracker, begin_ns: int, verdict: Verdict, suppressed: str | None) -> Transition:
     """Feed one window's verdict to a tracker; a suppressed window neither opens nor prolongs a period."""
-    severity, surprise = (verdict.severity, verdict.surprise) if suppressed is None else (0.0, 0.0)
-    return tracker.feed(begin_ns, verdict.score, severity, surprise, verdict.contribution)
+    return tracker.feed(begin_ns, *_judgement(verdict, suppressed))
+
+
+def _judgement(verdict: Verdict, suppressed: str | None) -> tuple[float, float, float, Sequence[float], str | None]:
+    """Return what a tracker takes of a verdict: score, severity, surprise, contributions and limit."""
+    if suppressed is not None:
+        return verdict.score, 0.0, 0.0, verdict.contribution, None
+    return verdict.score, verdict.severity, verdict.surprise, verdict.contribution, verdict.limit
+
+
+def _marks(
+    feedback: Feedback | None, model: Model, keys: Sequence[Key], series: Ints, begin_ns: Times, verdicts: Verdicts
+) -> Mapping[int, str]:
+    """Return the ids of the marks that keep windows out of periods, by the windows' positions."""
+    return {} if feedback is None else feedback.suppressed(keys, series, begin_ns, verdicts, model.learned)
+
+
+def _flat(model: Model, row: Ints | int, begin_ns: Times, values: Floats) -> Floats:
+    """Return aggregates of series, whose rows in the model are given, without their trends; both of shape (n, d)."""
+    return values if model.trend is None else values - model.trend.risen(row, begin_ns)
+
+
+def _raised(verdicts: Verdicts, by: Floats) -> Verdicts:
+    """Return verdicts whose values and usual ranges are raised, by shape (n, f)."""
+    return replace(
+        verdicts,
+        value=verdicts.value + by,
+        expected_low=verdicts.expected_low + by,
+        expected_high=verdicts.expected_high + by,
+    )
 
 
 def series_name(key: Key) -> str:

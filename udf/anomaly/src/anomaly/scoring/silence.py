@@ -109,10 +109,23 @@ class JointSilence:
         (silent_ns, count), self._notice, self._ended_ns = self._notice, None, begin_ns
         return _notice(silent_ns, begin_ns, "closed", count)
 
-    def forget(self, key: Key) -> None:
-        """Forget a series."""
+    def forget(self, key: Key, end_ns: int) -> Notice | None:
+        """Forget a series.
+
+        Args:
+            key: the series.
+            end_ns: up to when its silence was certain.
+
+        Returns:
+            The notice of the pipeline's silence that this closes, as it told no other series; None for none.
+        """
+        was_member = key in self._members
         self._held.discard(key)
         self._members.discard(key)
+        if self._notice is None or not was_member or self._members:
+            return None
+        (silent_ns, count), self._notice = self._notice, None
+        return _notice(silent_ns, end_ns, "closed", count)
 
     def state(self) -> list[Any]:
         """Return the state for JSON."""

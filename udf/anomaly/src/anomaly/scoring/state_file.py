@@ -4,7 +4,9 @@
 
 The file is an archive of plain arrays, whose members carry a CRC-32 each; it is never unpickled. A header says for
 which pipeline and rules the state was made, and in which layout. Nothing in it knows the host, so the file may be
-copied to another one. The file is replaced as a whole: a reader finds the one before or the one after.
+copied to another one. The file is replaced as a whole: a reader finds the one before or the one after. It is written in
+parts, and its arrays are read when they are asked for, so that nobody needs a copy of the whole state. Nothing is
+handed out before the checksums of all members were found right.
 
 The file is not flushed to the disk. A host that loses its power may leave a damaged file, which is refused like any
 other one; the process then starts cold, and a catch-up completes what it has not scored.
@@ -15,8 +17,9 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,11 @@ from anomaly.scoring.periods import Rules
 from anomaly.windows.arrays import AnyArray
 
 # Raised when the meaning or the form of an array changes; files of another layout are refused.
-LAYOUT = 2
-_HEADER = "header"
+LAYOUT = 4
+HEADER = "header"
 _SUFFIX = ".npz"
+# What reading a damaged file raises.
+DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 
 
 class StateError(Exception):
@@ -86,12 +91,12 @@ class StateFile:
     def __init__(self, folder: Path | str, pipeline: str) -> None:
         self.path = Path(folder) / f"{pipeline}{_SUFFIX}"
 
-    def write(self, header: StateHeader, arrays: Mapping[str, AnyArray]) -> int:
+    def write(self, header: StateHeader, parts: Iterable[Mapping[str, AnyArray]]) -> int:
         """Replace the file.
 
         Args:
             header: what the state was made for.
-            arrays: the state, by name.
+            parts: the state by name, in parts with different names; each is written before the next one is asked for.
 
         Returns:
             The file's size in bytes.
@@ -100,13 +105,18 @@ class StateFile:
             StateError: the file cannot be written; the file before it stays.
         """
         text = np.frombuffer(json.dumps(asdict(header)).encode(), dtype=np.uint8)
-        members: dict[str, Any] = {_HEADER: text, **arrays}
         temporary: Path | None = None
         try:
+            for left in self.path.parent.glob(f".{self.path.name}-*"):
+                # A process that was killed while it wrote; only one process of a pipeline writes.
+                left.unlink(missing_ok=True)
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
             temporary = Path(name)
             with os.fdopen(handle, "wb") as file:
-                np.savez(file, **members)
+                with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+                    for part in chain([{HEADER: text}], parts):
+                        for member, array in part.items():
+                            _write_array(archive, member, array)
                 size = file.tell()
             temporary.replace(self.path)
             temporary = None
@@ -120,38 +130,87 @@ class StateFile:
                     temporary.unlink()
         return size
 
-    def read(self, wanted: StateHeader) -> tuple[StateHeader, dict[str, AnyArray]] | None:
+    def read(self, wanted: StateHeader) -> tuple[StateHeader, Mapping[str, AnyArray]] | None:
         """Return the state, if it was made for the same pipeline and rules.
+
+        The arrays are those of the file that is there now, also where another one takes its place.
 
         Args:
             wanted: what the state must have been made for; its `model` and `written_ns` do not matter.
 
         Returns:
-            The file's own header and the arrays by name; None without a file.
+            The file's own header and the arrays by name, each read when it is asked for; None without a file.
 
         Raises:
             StateError: the file is damaged, cannot be read, or was made for something else.
         """
         try:
-            with np.load(self.path, allow_pickle=False) as archive:
-                header = _header(archive[_HEADER].tobytes())
+            with contextlib.ExitStack() as opened:
+                archive = opened.enter_context(np.load(self.path, allow_pickle=False))
+                header = header_of(archive[HEADER].tobytes())
                 different = wanted.differences(header)
                 if different:
                     raise StateError(
                         f"the state {self.path} was made for something else ({'; '.join(different)}): "
                         "the pipeline starts without a memory, and the file is replaced"
                     )
-                return header, {name: archive[name] for name in archive.files if name != _HEADER}
+                damaged = archive.zip.testzip()
+                if damaged is not None:
+                    raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
+                # Whoever has the arrays keeps the file open.
+                opened.pop_all()
+                return header, _Arrays(archive)
         except FileNotFoundError:
             return None
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             raise StateError(
                 f"the state {self.path} is damaged ({error}): the pipeline starts without a memory, and a catch-up "
                 "completes what is not scored"
             ) from error
 
 
-def _header(text: bytes) -> StateHeader:
+class _Arrays(Mapping[str, AnyArray]):
+    """The arrays of an archive by name, each read when it is asked for."""
+
+    def __init__(self, archive: Mapping[str, AnyArray]) -> None:
+        self._archive = archive
+
+    def __getitem__(self, name: str) -> AnyArray:
+        """Read an array."""
+        return self._archive[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names, which the header's is not one of."""
+        return (name for name in self._archive if name != HEADER)
+
+    def __len__(self) -> int:
+        return len(self._archive) - 1
+
+
+def read_header(folder: Path | str, pipeline: str) -> StateHeader | None:
+    """Return what a pipeline's state was made for, without reading the state; None without a file.
+
+    Raises:
+        StateError: the file is damaged, or cannot be read.
+    """
+    path = StateFile(folder, pipeline).path
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return header_of(archive[HEADER].tobytes())
+    except FileNotFoundError:
+        return None
+    except DAMAGE as error:
+        raise StateError(f"the state {path} is damaged ({error}): the next snapshot replaces it") from error
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, array: AnyArray) -> None:
+    """Write an array as `numpy.savez` does, into an archive that is open."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def header_of(text: bytes) -> StateHeader:
+    """Return the header of a file by its text. Raises KeyError, TypeError or ValueError for a text that is none."""
     content: dict[str, Any] = json.loads(text)
     # A later layout may say more; it is refused by its number.
     known = {name: content[name] for name in StateHeader.__dataclass_fields__}

@@ -1,0 +1,471 @@
+"""New levels: what has been going on for long enough is how a series is now.
+
+While a series has periods, its windows are kept, thinned. Once that has lasted for the pipeline's `periods.new_level`,
+and most of the windows were anomalous, they are taken for the series' new course: a level, a slope where the windows
+lie on a line, and how far they scatter. The period ends with the reason `new level`, and detectors see later windows as
+they would be at the old level: less the course, in units of the old scatter. So everything that training taught holds
+from there on, and a volume that fills is followed along its line.
+
+A day is long enough by default, so that the medians of a course and of training both are of whole days. What is beyond
+a limit, and a sensor whose values do not differ any more, is not a level. A change in which no feature has moved is not
+a new level, such as one in which fields that belong together have parted.
+
+Everything depends on the windows alone, one after the other. So a catch-up and a backtest find the levels of serving.
+
+Reference: the slope is a median of slopes between pairs of windows, as in Theil, "A rank-invariant method of linear and
+polynomial regression analysis", Proceedings of the KNAW 53, 1950; here of the pairs that are half of the change apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from anomaly.models.features import MAD_TO_SIGMA, Feature, Scaling
+from anomaly.models.model import Verdicts
+from anomaly.pipeline.specification import SPREADS
+from anomaly.scoring.packing import Arrays, document, text
+from anomaly.scoring.periods import Rules
+from anomaly.scoring.series_table import SeriesTable
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
+
+_MOST_KEPT = 128
+# What changes keep may take this share of the pipeline's memory.
+_SHARE = 0.25
+# At least this share of the windows must be anomalous, and at most this share where a line is measured anew.
+_ANOMALOUS, _CALM = 0.5, 0.1
+# A level has moved by at least this many scales, and a scatter has grown or shrunk by at least this factor.
+_MOVED, _WIDER = 1.0, 1.5
+# Windows lie on a line that leaves at most this share of their scatter.
+_LINEAR = 1.0 / 3.0
+# Or, where training knows no rhythm, on one that rises by this many of their deviations from it.
+_PLAIN, _STEEP = 2.0, 2.0
+# Two new levels that follow each other within this many of the stated times are a line.
+_IN_A_ROW = 2.5
+# A spread below this share of the typical one is that of a sensor which is stuck.
+_STUCK = 0.1
+_VERSION, _COURSES, _CHANGES, _KEPT = "version", "courses", "changes", "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a series' values follow now, for d features.
+
+    Attributes:
+        since_ns: the time of `level`.
+        level: the level then, shape (d,), in the aggregates' own units; 0 of spreads.
+        slope: how much the level rises in a nanosecond, shape (d,).
+        wider: the factor by which values scatter more than in training, shape (d,).
+        center: what the level is taken for, shape (d,); 0 of spreads.
+    """
+
+    since_ns: int
+    level: Floats
+    slope: Floats
+    wider: Floats
+    center: Floats
+
+    def as_before(self, begin_ns: Times, values: Floats) -> Floats:
+        """Return aggregates, shape (n, d), of windows with begins of shape (n,) as they would be at the old level."""
+        return (values - self._at(begin_ns)) / self.wider + self.center
+
+    def as_now(self, begin_ns: Times, values: Floats, columns: slice) -> Floats:
+        """Return aggregates of the old level, shape (n, f), which are those of `columns`, as they are now."""
+        return (values - self.center[columns]) * self.wider[columns] + self._at(begin_ns)[:, columns]
+
+    def _at(self, begin_ns: Times) -> Floats:
+        return self.level + self.slope * (begin_ns - self.since_ns)[:, None]
+
+
+@dataclass(slots=True)
+class _Change:
+    """What has been going on in a series since a period began.
+
+    Attributes:
+        begin_ns: the begin of its first anomalous window.
+        anomalous_ns: the end of its last one.
+        last_ns: the begin of its last window.
+        count: how many windows it has.
+        anomalous: how many of them are anomalous.
+        stride: one of this many windows is kept.
+        kept_ns: begins of the windows that are kept.
+        kept: their aggregates, shape (d,) each.
+    """
+
+    begin_ns: int
+    anomalous_ns: int = 0
+    last_ns: int = 0
+    count: int = 0
+    anomalous: int = 0
+    stride: int = 1
+    kept_ns: list[int] = field(default_factory=list)
+    kept: list[Floats] = field(default_factory=list)
+
+    def keep(self, begin_ns: int, values: Floats) -> None:
+        """Count a window, and keep it if it is one in `stride`."""
+        if self.count % self.stride == 0:
+            if len(self.kept_ns) == _MOST_KEPT:
+                self.stride *= 2
+                del self.kept_ns[1::2], self.kept[1::2]
+            if self.count % self.stride == 0:
+                self.kept_ns.append(begin_ns)
+                self.kept.append(values)
+        self.last_ns = begin_ns
+        self.count += 1
+
+
+class Levels:
+    """The levels of the series of a table that have changed.
+
+    Args:
+        table: the series.
+        rules: when periods open and close, and when a level is new.
+        wanted: the d features.
+        memory_bytes: the pipeline's memory. Beyond a share of it, no further series is followed until one is calm.
+    """
+
+    def __init__(self, table: SeriesTable, rules: Rules, wanted: Sequence[Feature], memory_bytes: int) -> None:
+        self._rules = rules
+        self._most = max(1, int(_SHARE * memory_bytes) // (8 * _MOST_KEPT * (1 + len(wanted))))
+        self._spread = np.array([feature.aggregate in SPREADS for feature in wanted])
+        self._width = len(wanted)
+        self._version: str | None = None
+        self._has_moved: Bools = table.column(np.bool_)
+        self._courses: dict[int, Course] = table.objects()
+        self._is_followed: Bools = table.column(np.bool_)
+        self._changes: dict[int, _Change] = table.objects()
+
+    def go_on_with(self, version: str) -> None:
+        """Forget the levels of another model, which has learnt from other data."""
+        if self._version != version:
+            self._version = version
+            self._has_moved[:] = False
+            self._is_followed[:] = False
+            self._courses.clear()
+            self._changes.clear()
+
+    def may_settle(self, row: Ints, first_ns: Times, last_ns: Times) -> Bools:
+        """Return which of s series may get a new level with their next windows, shape (s,).
+
+        Args:
+            row: the rows of the series, shape (s,).
+            first_ns: the begins of their first windows, shape (s,).
+            last_ns: the begins of their last windows, shape (s,).
+        """
+        begin_ns = first_ns.copy()
+        for at in np.flatnonzero(self._is_followed[row]).tolist():
+            change = self._changes.get(int(row[at]))
+            if change is not None:
+                begin_ns[at] = min(begin_ns[at], change.begin_ns)
+        return np.asarray(last_ns + self._rules.window_ns - begin_ns >= self._rules.new_level_ns)
+
+    def stretch(self, row: int, begin_ns: Times) -> int:
+        """Return how many of the next windows, with begins of shape (n,), can be judged before a level may be new."""
+        change = self._changes.get(row)
+        since_ns = int(begin_ns[0]) if change is None else min(change.begin_ns, int(begin_ns[0]))
+        reach = begin_ns + self._rules.window_ns - since_ns >= self._rules.new_level_ns
+        # Where time goes back, a change is over.
+        back = np.flatnonzero(np.diff(begin_ns) <= 0)
+        return int(min([len(begin_ns), *(np.flatnonzero(reach)[:1] + 1).tolist(), *(back[:1] + 1).tolist()]))
+
+    def as_before(self, row: Ints, begin_ns: Times, values: Floats) -> Floats:
+        """Return aggregates as they would be at the old level of each series.
+
+        Args:
+            row: the rows of the windows' series, shape (n,).
+            begin_ns: the windows' begins, shape (n,).
+            values: aggregates, shape (n, d), which stay as they are.
+
+        Returns:
+            Aggregates, shape (n, d).
+        """
+        moved = self._has_moved[row]
+        if not moved.any():
+            return values
+        values = values.copy()
+        for one in np.unique(row[moved]).tolist():
+            mine = row == one
+            values[mine] = self._courses[one].as_before(begin_ns[mine], values[mine])
+        return values
+
+    def as_now(self, row: Ints, begin_ns: Times, values: Floats, verdicts: Verdicts) -> Verdicts:
+        """Return verdicts on windows at the old level with their own values, and the usual ranges of now.
+
+        Args:
+            row: the rows of the windows' series, shape (n,).
+            begin_ns: the windows' begins, shape (n,).
+            values: their aggregates, shape (n, d).
+            verdicts: what the model says of `as_before`.
+        """
+        moved = self._has_moved[row]
+        if not moved.any():
+            return verdicts
+        step = self._width // verdicts.value.shape[1]
+        low, high = verdicts.expected_low.copy(), verdicts.expected_high.copy()
+        for one in np.unique(row[moved]).tolist():
+            mine, course = row == one, self._courses[one]
+            for each in (low, high):
+                each[mine] = course.as_now(begin_ns[mine], each[mine], slice(None, None, step))
+        return replace(verdicts, value=values[:, ::step], expected_low=low, expected_high=high)
+
+    def have_moved(self, row: Ints) -> Bools:
+        """Return which of n windows, whose series' rows are given, shape (n,), are judged as if at an old level."""
+        return np.asarray(self._has_moved[row])
+
+    def are_followed(self, row: Ints) -> Bools:
+        """Return of which series, shape (n,), `feed` wants all windows: those that change, or rise along a line."""
+        return np.asarray(self._is_followed[row])
+
+    def feed(self, row: int, begin_ns: int, values: Floats, *, anomalous: bool) -> bool:
+        """Take the next window of a series into account; those of a calm series that rises on no line may be left out.
+
+        Args:
+            row: the series.
+            begin_ns: the window's begin.
+            values: its aggregates, shape (d,), which are the window's own.
+            anomalous: whether it belongs to a period, as far as is known by then.
+
+        Returns:
+            Whether that has lasted for long enough. Then `settle` says whether there is a new level.
+        """
+        change, end_ns, rises = self._changes.get(row), begin_ns + self._rules.window_ns, self._rises(row)
+        if change is not None:
+            before_ns = change.last_ns if rises else change.anomalous_ns
+            if begin_ns <= change.last_ns or end_ns - before_ns > self._rules.apart_ns:
+                self._end(row)
+                change = None
+        if change is None:
+            if (not anomalous and not rises) or len(self._changes) >= self._most:
+                return False
+            change = self._changes[row] = _Change(begin_ns)
+            self._is_followed[row] = True
+        change.keep(begin_ns, values.copy())
+        if anomalous:
+            change.anomalous += 1
+            change.anomalous_ns = end_ns
+        return (anomalous or rises) and end_ns - change.begin_ns >= self._rules.new_level_ns
+
+    def settle(self, row: int, scaling: Scaling, baseline: int | None, *, is_open: bool) -> bool:
+        """End the change of a series, and begin its new course if there is one.
+
+        A series that rises along a line and is calm has its line measured anew, which is not a new level.
+
+        Args:
+            row: the series.
+            scaling: the model's baselines.
+            baseline: the series' row there; None for a series without a baseline, which learns one anew.
+            is_open: whether the series has a period that may end with a new level.
+
+        Returns:
+            Whether the series has a new level.
+        """
+        change, rises = self._changes[row], self._rises(row)
+        self._end(row)
+        is_change = is_open and change.anomalous >= _ANOMALOUS * change.count
+        is_calm = rises and change.anomalous <= _CALM * change.count
+        if not is_change and not is_calm:
+            return False
+        values, times_ns = np.array(change.kept), np.array(change.kept_ns, dtype=np.int64)
+        if baseline is None:
+            return not self._is_stuck(values, scaling.typical[0])
+        if self._is_stuck(values, scaling.typical[baseline]):
+            return False
+        course = self._course(values, times_ns, scaling, baseline)
+        # A series that has moved may be at the level of training again.
+        before = self._courses.get(row)
+        if is_change and not self._differ(before or self._still(course.since_ns), course, scaling, baseline):
+            return False
+        if before is not None:
+            self._extend(before, course)
+            if is_calm and not (course.slope * before.slope > 0.0).any():
+                return False
+        self._courses[row] = course
+        self._has_moved[row] = True
+        self._is_followed[row] = self._rises(row)
+        return is_change
+
+    def _rises(self, row: int) -> bool:
+        """Return whether a series follows a line."""
+        return row in self._courses and bool(self._courses[row].slope.any())
+
+    def _end(self, row: int) -> None:
+        self._changes.pop(row, None)
+        self._is_followed[row] = self._rises(row)
+
+    def _is_stuck(self, values: Floats, typical: Floats) -> bool:
+        known = values[:, self._spread]
+        enough = np.isfinite(known).mean(axis=0) >= _ANOMALOUS
+        spreads = np.median(np.where(np.isfinite(known), known, 0.0), axis=0)
+        return bool((enough & (spreads < _STUCK * typical[self._spread])).any())
+
+    def _differ(self, before: Course, now: Course, scaling: Scaling, baseline: int) -> bool:
+        """Tell whether one course has moved away from another, in units of the series' scales."""
+        center = np.where(self._spread, 0.0, scaling.center[baseline])[None]
+        scale = np.where(self._spread, np.inf, scaling.scale[baseline])
+        at_ns = np.array([now.since_ns])
+        every = slice(None)
+        away = np.abs(now.as_now(at_ns, center, every) - before.as_now(at_ns, center, every))[0]
+        wider = now.wider / before.wider
+        is_line = (now.slope != 0.0) & (before.slope == 0.0)
+        return bool(((away > _MOVED * scale) | (wider >= _WIDER) | (wider <= 1.0 / _WIDER) | is_line).any())
+
+    def _still(self, since_ns: int) -> Course:
+        """Return the course of a series that has not moved."""
+        d = self._width
+        return Course(since_ns, np.zeros(d), np.zeros(d), np.ones(d), np.zeros(d))
+
+    def _extend(self, before: Course, now: Course) -> None:
+        """Measure slopes over the time between two courses, which is longer than that of one change.
+
+        Two levels in a row are a slope, too: a rhythm of the day may hide the line in a single day. If they are none,
+        the next change says so.
+        """
+        apart_ns = now.since_ns - before.since_ns
+        if apart_ns <= 0:
+            return
+        slope = (now.level - before.level) / apart_ns
+        is_line = (now.slope * slope > 0.0) & (before.slope * slope > 0.0)
+        if apart_ns <= _IN_A_ROW * self._rules.new_level_ns:
+            have_moved = (now.center != 0.0) & (before.center != 0.0)
+            is_line |= have_moved & (now.slope == 0.0) & (before.slope == 0.0)
+        now.slope[is_line] = slope[is_line]
+
+    def _course(self, values: Floats, times_ns: Times, scaling: Scaling, baseline: int) -> Course:
+        """Return the course of kept windows, shape (k, d); features that have not moved stay as they were."""
+        typical, center, scale = (getattr(scaling, name)[baseline] for name in ("typical", "center", "scale"))
+        course = self._still(int(np.median(times_ns)))
+        for column in range(self._width):
+            known = np.isfinite(values[:, column])
+            if known.sum() < max(2.0, _ANOMALOUS * len(values)):
+                continue
+            mine, at_ns = values[known, column], times_ns[known]
+            if self._spread[column]:
+                ratio = float(np.median(mine)) / float(typical[column])
+                if not 1.0 / _WIDER < ratio < _WIDER:
+                    course.wider[column] = ratio
+                continue
+            slope, rest = _line(mine, at_ns - course.since_ns, float(scale[column]))
+            level = float(np.median(rest))
+            wider = _scatter(rest) / float(scale[column])
+            if slope or wider > _WIDER or abs(level - float(center[column])) > _MOVED * float(scale[column]):
+                course.level[column], course.slope[column] = level, slope
+                course.wider[column] = wider if wider > _WIDER else 1.0
+                course.center[column] = center[column]
+        return course
+
+    def state(self, row: Ints) -> dict[str, AnyArray]:
+        """Return what is remembered of the series of some rows, shape (n,), as arrays by name."""
+        rows = row.tolist()
+        moved = [at for at, one in enumerate(rows) if one in self._courses]
+        changing = [at for at, one in enumerate(rows) if one in self._changes]
+        if not moved and not changing:
+            return {}
+        courses = [self._courses[rows[at]] for at in moved]
+        changes = [self._changes[rows[at]] for at in changing]
+        maps = [[each.level, each.slope, each.wider, each.center] for each in courses]
+        return {
+            _VERSION: text([self._version, moved, [each.since_ns for each in courses], changing]),
+            _COURSES: np.array(maps).reshape(-1, 4, self._width),
+            _CHANGES: np.array(
+                [
+                    [
+                        each.begin_ns,
+                        each.anomalous_ns,
+                        each.last_ns,
+                        each.count,
+                        each.anomalous,
+                        each.stride,
+                        len(each.kept_ns),
+                    ]
+                    for each in changes
+                ],
+                dtype=np.int64,
+            ).reshape(-1, 7),
+            _KEPT: np.array([values for each in changes for values in each.kept]).reshape(-1, self._width),
+            f"{_KEPT}_ns": np.array([at_ns for each in changes for at_ns in each.kept_ns], dtype=np.int64),
+        }
+
+    def read(self, arrays: Arrays) -> "tuple[str | None, dict[int, Course], dict[int, _Change]]":
+        """Return what `state` remembers of series by their positions, for `restore`.
+
+        Args:
+            arrays: what `state` returned, and perhaps others.
+
+        Raises:
+            KeyError: the state does not fit the pipeline.
+            TypeError: likewise.
+            ValueError: likewise.
+        """
+        if _VERSION not in arrays:
+            return None, {}, {}
+        version, moved, since_ns, changing = document(arrays[_VERSION])
+        maps, numbers, kept, kept_ns = (arrays[name] for name in (_COURSES, _CHANGES, _KEPT, f"{_KEPT}_ns"))
+        if maps.shape != (len(moved), 4, self._width) or kept.shape != (len(kept_ns), self._width):
+            raise ValueError(f"levels of the shapes {maps.shape} and {kept.shape} for {self._width} features")
+        courses = {
+            at: Course(int(at_ns), *(np.array(part, dtype=np.float64) for part in each))
+            for at, at_ns, each in zip(moved, since_ns, maps, strict=True)
+        }
+        changes: dict[int, _Change] = {}
+        begin = 0
+        for at, numbered in zip(changing, numbers.tolist(), strict=True):
+            begin_ns, anomalous_ns, last_ns, count, anomalous, stride, length = numbered
+            times_ns, rows = kept_ns[begin : begin + length].tolist(), list(kept[begin : begin + length])
+            changes[at] = _Change(begin_ns, anomalous_ns, last_ns, count, anomalous, stride, times_ns, rows)
+            begin += length
+        return version, courses, changes
+
+    def restore(self, row: Ints, read: "tuple[str | None, dict[int, Course], dict[int, _Change]]") -> None:
+        """Go on where `state` was taken.
+
+        Args:
+            row: the rows of its n series, shape (n,).
+            read: what `read` returned.
+        """
+        version, courses, changes = read
+        for one in row.tolist():
+            self._courses.pop(one, None)
+            self._end(one)
+        self._has_moved[row] = False
+        if version is None:
+            return
+        if self._version is None:
+            self._version = version
+        if self._version != version:
+            return
+        for at, course in courses.items():
+            self._courses[int(row[at])] = course
+            self._has_moved[row[at]] = True
+            self._is_followed[row[at]] = self._rises(int(row[at]))
+        for at, change in changes.items():
+            self._changes[int(row[at])] = change
+            self._is_followed[row[at]] = True
+
+
+def _line(values: Floats, at_ns: Times, scale: float) -> tuple[float, Floats]:
+    """Find the line of values.
+
+    Args:
+        values: the values, shape (k,), by time.
+        at_ns: their times, shape (k,).
+        scale: how far values scatter in training.
+
+    Returns:
+        The slope, and the values less it, shape (k,); 0 and the values where they lie on no line.
+    """
+    half = len(values) // 2
+    rise, run_ns = values[half:] - values[: len(values) - half], at_ns[half:] - at_ns[: len(values) - half]
+    slope = float(np.median(rise / run_ns))
+    rest = values - slope * at_ns
+    left, noise = _scatter(rest), _scatter(np.diff(values)) / np.sqrt(2.0)
+    # Where training scattered like noise, it had no rhythm, of which a part could be taken for a line.
+    is_plain = scale <= _PLAIN * noise and left <= _WIDER * scale
+    is_steep = abs(slope) * float(at_ns[-1] - at_ns[0]) >= _STEEP * left
+    if slope and (left <= _LINEAR * _scatter(values) or (is_plain and is_steep)):
+        return slope, rest
+    return 0.0, values
+
+
+def _scatter(values: Floats) -> float:
+    """Return the standard deviation of values, shape (k,), by their median deviation from the median."""
+    return MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
