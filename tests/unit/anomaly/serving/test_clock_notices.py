@@ -49,7 +49,10 @@ def test_a_state_goes_on_and_a_forgotten_series_is_gone() -> None:
     notices = ClockNotices(PIPELINE)
     notices.ahead(KEY, 1, NOW + 3_600 * SECOND, NOW)
     notices.ahead(("gone",), 1, NOW + 3_600 * SECOND, NOW)
-    notices.forget(("gone",))
+    closed = notices.forget(("gone",))
+    assert closed is not None
+    assert (closed.state, closed.begin_ns) == ("closed", NOW)
+    assert notices.forget(("gone",)) is None
     resumed = ClockNotices(PIPELINE)
 
     resumed.restore(json.loads(json.dumps(notices.state())))

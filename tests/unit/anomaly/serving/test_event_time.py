@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.pipeline import normalize
+from anomaly.pipeline import Pipeline, normalize
 from kapacitor_udf import Point
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS
@@ -66,6 +67,58 @@ def test_silence_is_told_while_it_lasts() -> None:
     assert named(back, "period")[0].time == opened.time
 
 
+DUE_S = (PIPELINE.periods.silence_ns + WINDOW_NS) // SECOND_NS
+
+
+@pytest.mark.parametrize("behind_s", [0, 3, 9])
+def test_silence_does_not_wait_for_the_lateness_of_windows_without_points(behind_s: int) -> None:
+    assert PIPELINE.lateness_ns == WINDOW_NS
+    with harness(now_ns=after(behind_s), waits=True) as udf:
+        # A writer that is steadily late is silent as much later.
+        for point in points(0, 30):
+            udf.at(point.time + behind_s * SECOND_NS)
+            udf.feed_points([point])
+        early = udf.at(after(30 + DUE_S + behind_s - 2))
+        found = udf.at(after(30 + DUE_S + behind_s + 1))
+    assert told(early) == []
+    assert told(found) == [("printer-1", "open", False)]
+    assert named(found, "period")[0].time == after(30)
+
+
+def test_points_that_come_out_of_order_within_the_lateness_are_no_silence() -> None:
+    short = normalize([{**PIPELINE.as_dict(), "periods": {"silence": "20s"}}])[0]
+    # Each point is under way for up to 9 s, and the sensor rests for as long as it may now and then.
+    arriving = sorted(
+        (point.time + (7 * number % 10) * SECOND_NS, number, point)
+        for number, point in enumerate(points(0, 300))
+        if number % 80 >= 20
+    )
+    with harness(short, waits=True) as udf:
+        found = []
+        for arrival_ns, _, point in arriving:
+            found += udf.at(arrival_ns) + udf.feed_points([point])
+        assert udf.handler.events.counts.get("late points", 0) == 0
+    assert told(found) == []
+    assert len(named(found, "score")) >= 20
+
+
+def test_a_silence_that_late_points_contradict_is_named_for_a_catch_up() -> None:
+    # The points of the window after as long as a series may be silent are under way when that window is over.
+    back_s = 30 + DUE_S - 10
+    arriving = [(point.time, point) for point in points(0, 30) + points(0, 150, "printer-2") + points(back_s + 10, 150)]
+    arriving += [(after(back_s + 13), point) for point in points(back_s, back_s + 10)]
+    with harness(waits=True) as udf:
+        found = []
+        for arrival_ns, point in sorted(arriving, key=lambda pair: pair[0]):
+            found += udf.at(arrival_ns) + udf.feed_points([point])
+        assert udf.handler.events.counts["silences that were none"] == 1
+    assert told(found) == [("printer-1", "open", False), ("printer-1", "closed", False)]
+    assert [(point.tags["printer"], point.time) for point in named(found, "late")] == [
+        ("printer-1", after(20)),
+        ("printer-1", after(back_s)),
+    ]
+
+
 def test_a_pipeline_that_is_silent_is_one_notice() -> None:
     both = sorted(points(0, 30) + points(0, 30, "printer-2"), key=lambda point: point.time)
     with harness() as udf:
@@ -78,12 +131,40 @@ def test_a_pipeline_that_is_silent_is_one_notice() -> None:
     assert notice.fields["text"] == "all 2 series"
 
 
+def test_series_that_stop_a_window_apart_are_one_notice_although_windows_wait() -> None:
+    both = sorted(points(0, 30) + points(0, 40, "printer-2"), key=lambda point: point.time)
+    with harness(waits=True) as udf:
+        udf.points(both)
+        found = udf.at(after(40 + DUE_S + 1))
+    assert told(found) == [("printer-1", "open", True), ("printer-2", "open", True)]
+    assert [notice.fields["text"] for notice in named(found, "notice")] == ["all 2 series"]
+
+
 def test_a_trained_series_that_never_comes_is_silent(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = replace(model, trained_until="2023-11-14T22:00:00Z")
     monkeypatch.setattr(Store, "load", lambda *arguments: trained)
     with harness() as udf:
         found = udf.points(points(0, 120)) + udf.at(after(122))
     assert told(found) == [(key[0], "open", False) for key in model.scaling.keys if key != ("printer-1",)]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_history_that_is_imported_after_a_silence_tells_nothing_of_it_again(*, is_restarted: bool) -> None:
+    """The points of a new series and of the one that was silent are an hour behind, and come in the order of time."""
+    hour_ns = 3_600 * SECOND_NS
+    old = points(0, 60) + points(0, 60, "printer-2")
+    history = [replace(point, time=point.time - hour_ns) for point in sorted(old, key=lambda point: point.time)]
+    with harness(waits=True) as udf:
+        before = udf.points(points(0, 30)) + udf.at(after(130)) + udf.points(points(130, 200))
+        assert told(before) == [("printer-1", "open", False), ("printer-1", "closed", False)]
+        saved, now_ns = udf.snapshot(), udf.now_ns
+        if not is_restarted:
+            found = udf.feed_points(history) + udf.points(points(200, 300)) + udf.at(after(500))
+    if is_restarted:
+        with harness(now_ns=now_ns + SECOND_NS, restore=saved, waits=True) as udf:
+            found = udf.feed_points(history) + udf.points(points(202, 300)) + udf.at(after(500))
+    # Only the silence that begins with the end of all of it.
+    assert [(row.time, row.fields["state"]) for row in named(found, "period")] == [(after(300), "open")]
 
 
 def test_a_series_without_complete_windows_is_not_silent() -> None:
@@ -160,6 +241,63 @@ def test_a_restart_at_any_point_of_a_window_changes_nothing(cut: int) -> None:
     assert periods(found) == periods(whole)
 
 
+def scored(found: list[Point]) -> dict[int, dict[str, Any]]:
+    """The last score of each window."""
+    return {point.time: dict(point.fields) for point in named(found, "score")}
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize(("killed", "back"), [(104, 107), (108, 113), (119, 121), (112, 148), (123, 190)])
+def test_windows_that_a_kill_leaves_with_another_score_are_named(killed: int, back: int, *, silent: bool) -> None:
+    # The state is of the second 97; a series that is silent later has its last points while nobody listens.
+    end = back if silent else 300
+    with harness() as udf:
+        whole = udf.points(points(0, end)) + udf.at(after(400))
+    with harness() as udf:
+        found = udf.points(points(0, 97))
+        saved = udf.snapshot()
+        found += udf.points(points(97, killed))
+    with harness(now_ns=after(back), restore=saved) as udf:
+        later = udf.points(points(back, end)) + udf.at(after(400))
+        assert udf.handler.events.counts["torn windows"] == len(named(later, "late"))
+    expected, actual = scored(whole), scored(found + later)
+    wrong = {time for time in actual if actual[time] != expected[time]}
+    late = named(later, "late")
+    assert wrong
+    assert wrong <= {point.time for point in late}
+    # Each is named once, and none of those that were closed in the state or came after.
+    assert [point.time for point in late] == sorted({point.time for point in late})
+    assert all(after(90) <= point.time <= after(back) for point in late)
+    assert {point.fields["points"] for point in late} == {0}
+    assert all(int(point.fields["seen_ms"]) > point.time // 1_000_000 for point in late)
+
+
+def test_the_window_in_which_an_import_was_interrupted_at_its_begin_is_named() -> None:
+    hour_ns = 3_600 * SECOND_NS
+    history = [replace(point, time=point.time - hour_ns) for point in points(13, 40, "printer-2")]
+    with harness() as udf:
+        udf.points(points(0, 9))
+        saved = udf.snapshot()
+    # The first three of its points came while nobody listened.
+    with harness(now_ns=after(13), restore=saved) as udf:
+        found = []
+        for point in history:
+            found += udf.at(point.time + hour_ns) + udf.feed_points([point])
+        found += udf.at(after(60))
+    mine = [point for point in found if point.tags["printer"] == "printer-2"]
+    assert [point.time + hour_ns for point in named(mine, "score")] == [after(10), after(20), after(30)]
+    assert [point.time + hour_ns for point in named(mine, "late")] == [after(10)]
+
+
+def test_no_window_is_named_while_there_is_no_model(models: Store) -> None:
+    with harness() as udf:
+        udf.points(points(0, 35))
+        saved = udf.snapshot()
+    (models.path / "current").unlink()
+    with harness(now_ns=after(52), restore=saved) as udf:
+        assert named(udf.points(points(52, 100)), "late") == []
+
+
 def test_a_quiet_series_is_forgotten_and_its_silence_ends() -> None:
     pipeline = normalize([{**PIPELINE.as_dict(), "forget": "2m"}])[0]
     with harness(pipeline) as udf:
@@ -171,6 +309,18 @@ def test_a_quiet_series_is_forgotten_and_its_silence_ends() -> None:
         assert udf.snapshot() == b""
         again = udf.points(points(250, 270)) + udf.at(after(272))
     assert len(named(again, "score")) == 2
+
+
+def test_a_forgotten_series_leaves_no_open_notice() -> None:
+    pipeline = normalize([{**PIPELINE.as_dict(), "forget": "2m"}])[0]
+    with harness(pipeline) as udf:
+        found = udf.points(points(0, 100)) + udf.points(points(100, 300, every=3))
+        found += udf.at(after(600))
+    assert udf.handler.events.counts["forgotten series"] == 1
+    assert [(notice.tags["notice"], notice.fields["state"]) for notice in named(found, "notice")] == [
+        ("rate", "open"),
+        ("rate", "closed"),
+    ]
 
 
 def test_series_beyond_the_memory_are_evicted_counted_and_told() -> None:
@@ -185,14 +335,14 @@ def test_series_beyond_the_memory_are_evicted_counted_and_told() -> None:
 
 
 def test_a_series_that_cannot_be_scored_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = Model.judge
+    judge_many = Model.judge_many
 
-    def fails(self: Model, follower: Any, key: Any, *more: Any) -> Any:
-        if key == ("printer-2",):
+    def fails(self: Model, followers: Any, row: Any, *more: Any) -> Any:
+        if self.row(("printer-2",)) in np.atleast_1d(row):
             raise FloatingPointError("no way")
-        return judge(self, follower, key, *more)
+        return judge_many(self, followers, row, *more)
 
-    monkeypatch.setattr(Model, "judge", fails)
+    monkeypatch.setattr(Model, "judge_many", fails)
     both = sorted(points(0, 30) + points(0, 30, "printer-2"), key=lambda point: point.time)
     with harness() as udf:
         found = udf.points(both) + udf.at(after(31))
@@ -217,3 +367,80 @@ def test_a_damaged_snapshot_starts_cold() -> None:
         saved = udf.snapshot()
     with Served(now_ns=T0, restore=saved[:-20] + bytes(20)) as udf:
         assert udf.handler.snapshot() == b""
+
+
+class TestInvalidValues:
+    """A broken sensor's codes: neither scored nor silent about."""
+
+    FIELDS = ("hotend", {"name": "bed", "valid": [0, 120]}, "air")
+
+    @pytest.fixture
+    def pipeline(self, models: Store, model: Model) -> Pipeline:
+        """A pipeline whose bed has valid values, with a model of that kind."""
+        (pipeline,) = normalize([{**PIPELINE.as_dict(), "fields": list(self.FIELDS)}])
+        models.write(replace(model, pipeline=pipeline, version="valid"))
+        models.promote("valid")
+        return pipeline
+
+    def test_they_are_counted_and_not_scored_and_told_when_they_last(self, pipeline: Pipeline) -> None:
+        with harness(pipeline) as udf:
+            before = udf.points(points(0, 40))
+            found = udf.points(points(40, 80, bed=850.0))
+            after_it = udf.points(points(80, 140))
+            assert udf.handler.events.counts["invalid values"] == 40
+            assert udf.handler.events.counts["incomplete windows"] == 4
+        scores = [point.time for point in named(before + found + after_it, "score")]
+        assert scores == [after(second) for second in (*range(0, 40, 10), *range(80, 130, 10))]
+        (notice,) = named(found, "notice")
+        assert notice.tags == {"pipeline": "printer", "printer": "printer-1", "notice": "invalid"}
+        assert notice.time == after(40)
+        assert notice.fields["text"] == "bed is 850, which is not a measurement (valid is 0 to 120)"
+        assert [(each.time, each.fields["state"]) for each in named(after_it, "notice")] == [(after(40), "closed")]
+        assert named(found + after_it, "period") == []
+
+    def test_a_window_with_one_is_scored_by_its_other_points(self, pipeline: Pipeline) -> None:
+        whole, spoilt = points(0, 10), points(0, 10)
+        whole[4] = replace(whole[4], fields={name: whole[4].fields[name] for name in ("hotend", "air")})
+        spoilt[4] = replace(spoilt[4], fields={**spoilt[4].fields, "bed": -127.0})
+        values = []
+        for arriving in (whole, spoilt):
+            with harness(pipeline) as udf:
+                (score,) = named(udf.points(arriving) + udf.at(after(11)), "score")
+                values.append({name: value for name, value in score.fields.items() if name != "model"})
+        assert values[0] == values[1]
+
+    def test_one_replaces_the_value_that_its_point_had_and_is_replaced_as_in_influxdb(self, pipeline: Pipeline) -> None:
+        lacking, whole, spoilt = points(0, 10), points(0, 10), points(4, 5, bed=-127.0)
+        lacking[4] = replace(lacking[4], fields={name: lacking[4].fields[name] for name in ("hotend", "air")})
+        values = []
+        for arriving in (lacking, whole + spoilt, whole, whole[:4] + spoilt + whole[4:]):
+            with harness(pipeline) as udf:
+                (score,) = named(udf.feed_points(arriving) + udf.at(after(11)), "score")
+                values.append({name: value for name, value in score.fields.items() if name != "model"})
+        assert values[0] == values[1] != values[2]
+        assert values[2] == values[3]
+
+    def test_a_point_from_far_ahead_keeps_no_values_quiet_that_last(self, pipeline: Pipeline) -> None:
+        stray = replace(points(5, 6, bed=850.0)[0], time=T0 + 10 * 365 * 86_400 * SECOND_NS)
+        with harness(pipeline) as udf:
+            udf.feed_points([stray])
+            found = udf.points(points(0, 40, bed=850.0))
+        assert [each.time for each in named(found, "notice") if each.tags["notice"] == "invalid"] == [after(0)]
+
+    def test_a_forgotten_series_leaves_no_open_notice(self, pipeline: Pipeline) -> None:
+        (short,) = normalize([{**pipeline.as_dict(), "forget": "2m"}])
+        with harness(short) as udf:
+            opened = named(udf.points(points(0, 60, bed=-127.0)), "notice")
+            closed = named(udf.at(after(400)), "notice")
+            assert udf.handler.events.counts["forgotten series"] == 1
+        assert [each.fields["state"] for each in opened] == ["open"]
+        told = [(each.time, each.fields["state"]) for each in closed if each.tags["notice"] == "invalid"]
+        assert told == [(after(0), "closed")]
+
+    def test_a_restart_goes_on(self, pipeline: Pipeline) -> None:
+        with harness(pipeline) as udf:
+            udf.points(points(0, 60, bed=-127.0))
+            saved, now_ns = udf.snapshot(), udf.now_ns
+        with harness(pipeline, now_ns=now_ns, restore=saved) as udf:
+            closed = named(udf.points(points(60, 110)), "notice")
+        assert [(each.time, each.fields["state"]) for each in closed] == [(after(0), "closed")]

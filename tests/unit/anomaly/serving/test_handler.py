@@ -14,6 +14,7 @@ from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model, score_windows
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, canonical_json, normalize
+from anomaly.serving import handler
 from anomaly.serving.udf import declaration
 from kapacitor_udf import Batch, Point
 from kapacitor_udf.testing import Harness
@@ -80,6 +81,20 @@ def test_metrics_tell_the_model_and_the_counts(models: Store, model: Model) -> N
     assert (metrics.name, metrics.tags["udf"]) == ("udf", "anomaly")
     assert metrics.fields["model"] == model.version
     assert (metrics.fields["scored_windows"], metrics.fields["groups"]) == (3, 1)
+
+
+def test_windows_of_many_series_are_scored_in_parts(models: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "_CLOSING_AT_ONCE", 2)
+    names = [f"printer-{number}" for number in range(5)]
+    with harness() as udf:
+        every = udf.handler.tick_seconds
+        block = next(blocks(CLEAN))
+        at_once = named(udf.feed([batch(0, block, {"printer": name}) for name in names]), "score")
+        soon, parts = udf.handler.tick_seconds, [len(at_once)]
+        while udf.handler.tick_seconds != every:
+            parts.append(len(named(udf.tick(), "score")))
+    assert soon < every
+    assert parts == [2, 2, 1]
 
 
 def test_a_score_is_what_the_contract_says(models: Store, model: Model) -> None:
@@ -165,7 +180,7 @@ def test_integers_are_numbers_and_text_is_not(models: Store) -> None:
     whole = batch(0, np.round(CLEAN[:10]))
     for point in whole.points:
         point.fields["hotend"] = int(point.fields["hotend"])
-    whole.points.append(Point(time=T0 + 1, fields={"bed": "hot", "air": True}))
+    whole.points.append(Point(time=T0 + 1, fields={"bed": "hot", "air": "true"}))
     with harness() as udf:
         (score,) = named(udf.batch(whole), "score")
         assert udf.handler.events.counts["values that are not numbers"] == 2
@@ -185,6 +200,10 @@ def test_a_cut_off_window_is_counted_and_not_scored(models: Store) -> None:
     with harness() as udf:
         assert udf.batch(batch(0, CLEAN[:4])) == []
         assert udf.handler.events.counts == {"cut-off windows": 1}
+        udf.tick()
+        (metrics,) = udf.metrics()
+    # docs/architecture.md names the field so.
+    assert metrics.fields["cut_off_windows"] == 1
 
 
 def test_silence_is_a_period_when_data_returns(models: Store) -> None:
@@ -256,8 +275,11 @@ def test_a_snapshot_of_another_pipeline_starts_cold(models: Store) -> None:
 
 def test_a_series_without_the_tag_keeps_it_empty(models: Store) -> None:
     with harness() as udf:
-        (score,) = udf.batch(batch(0, CLEAN[:10], {"printer": ""}))
+        found = udf.batch(batch(0, CLEAN[:10], {"printer": ""}))
+    (score,), (notice,) = named(found, "score"), named(found, "notice")
+    assert len(found) == 2
     assert score.tags == {"pipeline": "printer", "printer": ""}
+    assert notice.tags == {"pipeline": "printer", "printer": "", "notice": "warm_up"}
     assert list(score.dimensions) == ["pipeline", "printer"]
 
 

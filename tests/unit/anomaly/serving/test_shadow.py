@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from anomaly.influxdb.client import InfluxClient, SeriesChunk
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
+from anomaly.pipeline import Pipeline
+from anomaly.serving import watcher
 from anomaly.severity.calibration import Calibration
 from kapacitor_udf import Point
 from tests.unit.anomaly import printers, served
@@ -70,6 +73,38 @@ def test_a_swap_under_way_loses_no_window_and_mixes_no_versions(models: Store, m
         assert point.fields["severity"] == pytest.approx(verdict.severity, abs=1e-9)
     # A period that is open goes on, and is one.
     assert {point.time for point in named(points, "period")} == {T0 + 28 * printers.WINDOW_NS}
+
+
+def test_windows_are_scored_while_a_large_model_is_loaded(
+    models: Store, model: Model, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "_MOST_AT_ONCE", 0)
+    may_load, load = Event(), Store.load
+
+    def slow(store: Store, version: str, pipeline: Pipeline) -> Model:
+        if version == "v2":
+            assert may_load.wait(60)
+        return load(store, version, pipeline)
+
+    monkeypatch.setattr(Store, "load", slow)
+    points: list[Point] = []
+    with harness() as udf:
+        for number, block in enumerate(blocks(SAMPLES)):
+            if number == 20:
+                models.promote("v2")
+            if number == 40:
+                may_load.set()
+                udf.handler._watcher.wait()
+            clock.now += 1
+            points += udf.feed([batch(number, block)])
+
+    scores = named(points, "score")
+    assert [point.time for point in scores] == [T0 + number * printers.WINDOW_NS for number in range(60)]
+    assert [point.fields["model"] for point in scores] == [model.version] * 40 + ["v2"] * 20
+    severities = printers.judge(stricter(model, "v2"), ("printer-1",), printers.windows(SAMPLES).values)
+    assert [point.fields["severity"] for point in scores[40:]] == pytest.approx(
+        [verdict.severity for verdict in severities][40:], abs=1e-9
+    )
 
 
 def test_a_shadow_scores_beside_and_changes_nothing(models: Store, model: Model, clock: Clock) -> None:

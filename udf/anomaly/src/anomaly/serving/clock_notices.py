@@ -78,11 +78,12 @@ class ClockNotices:
         for key, series in list(self._series.items()):
             if now_ns - series.last_ns > self._quiet_ns:
                 del self._series[key]
-                yield key, Notice(CLOCK, series.begin_ns, series.last_ns, "closed", series.text, series.points)
+                yield key, _closed(series)
 
-    def forget(self, key: Key) -> None:
-        """Forget a series."""
-        self._series.pop(key, None)
+    def forget(self, key: Key) -> Notice | None:
+        """Forget a series; return its open notice, which closes."""
+        series = self._series.pop(key, None)
+        return None if series is None else _closed(series)
 
     def state(self) -> list[list[Any]]:
         """Return the open notices for JSON."""
@@ -97,6 +98,11 @@ class ClockNotices:
             tuple(key): _Ahead(int(begin_ns), int(last_ns), int(points), str(text))
             for key, begin_ns, last_ns, points, text in state
         }
+
+
+def _closed(series: _Ahead) -> Notice:
+    """Return the end of a notice."""
+    return Notice(CLOCK, series.begin_ns, series.last_ns, "closed", series.text, series.points)
 
 
 def _written(time_ns: int) -> str:

@@ -11,7 +11,7 @@ from anomaly.models.store import SHADOW, Store
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
-from anomaly.scoring.results import Result, results
+from anomaly.scoring.results import Result, ResultColumns, period_result, score_columns
 from anomaly.scoring.scorer import Scorer
 from anomaly.serving.watcher import Watcher
 from anomaly.windows.arrays import Key
@@ -36,7 +36,7 @@ class Shadow:
         """Notice a candidate that has come or gone."""
         self._watcher.model()
 
-    def feed(self, windows: Windows, feedback: Feedback) -> Iterator[Result]:
+    def feed(self, windows: Windows, feedback: Feedback) -> Iterator[Result | ResultColumns]:
         """Score the next windows with the candidate; without a candidate nothing comes out."""
         model = self._watcher.model()
         if model is None:
@@ -44,8 +44,11 @@ class Shadow:
             return
         if self._scorer is None or self._scorer[0] != model.version:
             self._scorer = model.version, Scorer(self._pipeline, self._events)
-        for key, scored in self._scorer[1].feed_together(model, windows, feedback):
-            yield from results(self._pipeline, key, scored, SUFFIX)
+        for scored in self._scorer[1].feed_together(model, windows, feedback):
+            yield score_columns(self._pipeline, scored, SUFFIX)
+            for at, periods in scored.periods.items():
+                for period in periods:
+                    yield period_result(self._pipeline, scored.key(at), period, model, SUFFIX, joint=None)
 
     def forget(self, key: Key) -> None:
         """Forget a series."""
