@@ -20,7 +20,7 @@ from anomaly.cli import main
 from anomaly.influxdb.times import RequestedRange
 from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.pipeline import SpecError, canonical_json
+from anomaly.pipeline import SpecError, canonical_json, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
 from anomaly.scoring.periods import NO_DATA, Period
@@ -138,12 +138,20 @@ def test_where_not_all_is_known_only_known_false_alarms_are_false() -> None:
         Mark(MAINTENANCE, 500 * W, 510 * W, {}),
     ]
     periods = [found(at, at + 2) for at in (100, 200, 300, 400)] + [found(600, 620, reason=NO_DATA)]
-    result = evaluated(of_marks(marks), periods)
+    result = evaluated(of_marks(marks, PIPELINE), periods)
     assert [bool(outcome.found) for outcome in result.outcomes] == [True, False]
     assert (len(result.alarms), result.repeated) == (2, 1)
     counts = [len(those) for those in (result.true, result.false, result.unjudged, result.silent)]
     assert counts == [1, 1, 2, 1]
     assert (result.recall, result.precision, result.false_per_day, result.unjudged_per_day) == (0.5, 0.5, 1.0, 2.0)
+
+
+def test_marks_name_tags_as_results_do_and_labels_as_the_source_does() -> None:
+    (pipeline,) = normalize([{**PIPELINE.as_dict(), "group_by": ["printer", "state"]}])
+    marks = [Mark(TRUE, 100 * W, 110 * W, {"printer": "printer-1", "tag_state": "on"})]
+    (label,) = of_marks(marks, pipeline).labels
+    assert label.tags == {"printer": "printer-1", "state": "on"}
+    assert label.means(pipeline.group_by, ("printer-1", "on"))
 
 
 def test_labels_are_read_from_csv_and_json(tmp_path: Path) -> None:
@@ -183,7 +191,7 @@ def test_labels_that_cannot_be_read_are_refused(tmp_path: Path, name: str, text:
         read_labels(tmp_path / name, PIPELINE)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def broken() -> Windows:
     """Two printers, the first of which breaks down twice."""
     samples = printers.clean(21, 6000)
@@ -334,6 +342,22 @@ def test_what_cannot_be_done_is_said(
     assert re.search(message, err), err
 
 
+def test_a_series_without_a_scored_window_is_named(
+    run: Callable[..., tuple[int, str, str]], broken: Windows, tmp_path: Path
+) -> None:
+    broken.values[broken.series == 1, 1] = np.nan
+
+    _, out, err = run("--json", "--report", str(tmp_path / "r.md"))
+
+    (unscored,) = json.loads(out)["unscored"]["series"]
+    assert unscored == {"series": ["printer-2"], "windows": 600, "reason": "no window has the stddev of hotend"}
+    assert "warning: 1 of 2 series have no window that could be scored: printer-2 (600 windows: no window" in err
+    assert (
+        "No window could be scored of printer-2 (no window has the stddev of hotend)."
+        in (tmp_path / "r.md").read_text()
+    )
+
+
 def test_a_label_of_a_series_without_windows_is_warned_of(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
@@ -389,7 +413,7 @@ def test_names_at_the_ends_of_lines_are_apart() -> None:
 def test_long_tables_are_cut_off_for_people(model: Model) -> None:
     periods = [found(n * 10, n * 10 + 1) for n in range(1, 300)]
     content = report.document(
-        PIPELINE, model, RequestedRange(0, W, ("", "")), 1, {}, {75.0: judged([], periods)}, "anomaly"
+        PIPELINE, model, RequestedRange(0, W, ("", "")), 1, [], {}, {75.0: judged([], periods)}, "anomaly"
     )
     assert len(content["periods"]) == 299
     assert "99 more are in the JSON." in report.text(content)

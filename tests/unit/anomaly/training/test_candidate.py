@@ -69,6 +69,21 @@ def test_a_model_of_a_history_with_a_fault_is_refused_for_what_it_no_longer_sees
     assert reason.startswith("it misses offsets")
 
 
+def test_a_candidate_that_finds_less_is_refused_however_loud_the_current_model_is(model: Model) -> None:
+    moved = history(21, FAULT)
+    moved.values[:, 0] += 20.0
+    candidate = train(PIPELINE, moved, "new", 0)
+
+    blind, unknown = (
+        compare_candidate(model, SEEN, candidate, moved, [], found_before=before) for before in (0.95, None)
+    )
+
+    assert blind.loud_per_day.current > 8_000
+    (reason,) = blind.worse
+    assert reason.startswith("it misses offsets such as the current one found when it was trained (")
+    assert unknown.worse == ()
+
+
 @pytest.mark.parametrize("change", ["level", "noise"])
 def test_after_a_drift_the_candidate_is_better(model: Model, change: str) -> None:
     moved = history(41)

@@ -8,7 +8,7 @@ import pytest
 
 from anomaly.influxdb.times import resolve_range
 from anomaly.models.model import score_windows
-from anomaly.pipeline import SpecError, normalize
+from anomaly.pipeline import Pipeline, SpecError, normalize
 from anomaly.refusal import Refused
 from anomaly.training.fit import TrainedModel, train
 from anomaly.training.gate import MIN_WINDOWS, check_quality
@@ -92,6 +92,86 @@ def test_a_history_that_changes_too_much_is_refused(odd: int, refused: bool) -> 
         assert check_quality(PIPELINE, begin, held_back, block).odd_blocks == odd / 50
 
 
+def of_one_field(**more: Any) -> Pipeline:
+    return normalize(
+        [{"name": "x", "database": "d", "measurement": "m", "fields": ["bed"], "aggregate": ["mean"], **more}]
+    )[0]
+
+
+ONE = of_one_field(window="10s", detector="robust_z")
+
+
+def moved(levels: list[float], windows: int = 80) -> Windows:
+    """A history of one series in blocks of windows, each at another level."""
+    level = np.repeat(levels, windows)
+    values = level + np.random.default_rng(0).normal(0.0, 1.0, len(level))
+    begin_ns = np.arange(len(level)) * ONE.window_ns
+    return Windows(((),), np.zeros(len(level), dtype=np.intp), begin_ns, values[:, None], np.ones((len(level), 1)))
+
+
+@pytest.mark.parametrize(
+    ("levels", "windows", "done"),
+    [
+        (
+            [200.0] * 20 + [10.0] * 30,
+            2_000,
+            "so the model was trained on the newest 50% of it, since 1970-01-01T05:33:2",
+        ),
+        (
+            [10.0, 10.0, 200.0] * 16 + [10.0, 10.0],
+            4_000,
+            "the model was trained on all of it, and finds only what is odder",
+        ),
+    ],
+    ids=["the begin differs", "it goes to and fro"],
+)
+def test_a_history_that_looks_like_no_rest_is_trained_on_and_told(levels: list[float], windows: int, done: str) -> None:
+    trained = train(ONE, moved(levels), "v", 0)
+    (said,) = trained.quality.done
+    assert "% of the history looks like nothing in the rest of it, first at 1970-01-01T" in said
+    assert done in said
+    assert trained.windows == windows
+
+
+def test_a_history_that_is_as_it_was_needs_no_treatment() -> None:
+    assert train(ONE, moved([10.0] * 48), "v", 0).quality.done == ()
+
+
+def test_busy_hours_among_silent_ones_are_not_odd() -> None:
+    """A third of the blocks is above what is typical, and below what is rare."""
+    block = np.repeat(np.arange(48), 60)
+    noise = np.random.default_rng(0).exponential(1.0, len(block))
+    held_back = np.where(block % 3 == 0, 0.5 * noise + 0.6, 0.02 * noise)
+    held_back[::97] += 2.0
+    assert check_quality(PIPELINE, block * 10**12, held_back, block).odd_blocks == 0.0
+
+
+def test_a_disk_that_fills_is_not_anomalous_for_ever() -> None:
+    hour = 3_600_000_000_000
+    pipeline = of_one_field(window="1h", parameters={"trees": 10})
+    begin_ns = np.arange(24 * 20) * hour
+    values = 20.0 + 0.8 * begin_ns / (24 * hour) + np.random.default_rng(0).normal(0.0, 0.1, len(begin_ns))
+    ones = np.ones((len(begin_ns), 1))
+    windows = Windows(((),), np.zeros(len(begin_ns), dtype=np.intp), begin_ns, values[:, None], ones)
+    ahead = begin_ns >= 14 * 24 * hour
+
+    trained = train(pipeline, windows.where(~ahead), "v", 0)
+
+    model = trained.model
+    ((_, feature, slope),) = trained.plan.trends
+    assert feature == "mean(bed)"
+    assert slope == pytest.approx(0.8, rel=0.02)
+    assert "mean(bed) of the only series by 0.805 a day: the model takes that for usual, for 8w " in "".join(
+        trained.plan.lines()
+    )
+    verdicts = model.judge(model.follow(()), (), begin_ns[ahead], windows.values[ahead])
+    assert max(verdict.severity for verdict in verdicts) < 75
+    assert verdicts[-1].expected_low[0] < values[-1] < verdicts[-1].expected_high[0]
+    # Two days' worth at once is not the trend.
+    (jump,) = model.judge(model.follow(()), (), begin_ns[ahead][:1], windows.values[ahead][:1] + 1.6)
+    assert jump.severity > 75
+
+
 def test_a_history_with_a_fault_in_it_is_trained_on_with_a_warning() -> None:
     samples = printers.clean(5, 20_000)
     printers.break_down(samples, printers.Fault("offset", (1,), 8_850, 300, 9))
@@ -168,3 +248,33 @@ def test_threads_change_nothing_and_two_models_are_equal_byte_by_byte() -> None:
     assert {name: array.tobytes() for name, array in one.items()} == {
         name: array.tobytes() for name, array in other.items()
     }
+
+
+@pytest.mark.parametrize("detector", ["ensemble", "isolation_forest", "robust_z", "gap"])
+def test_a_least_deviation_wider_than_the_noise_does_not_make_what_is_just_beyond_it_as_rare_as_can_be(
+    detector: str,
+) -> None:
+    # The means of windows have a standard deviation of 0.03, and those of a history never come near to the least one.
+    points = np.random.default_rng(3).normal(20.0, 0.1, (2_960, 10))
+    values = np.stack([points.mean(axis=1), points.std(axis=1, ddof=1)], axis=1)
+    begin_ns = 1_700_000_040_000_000_000 + np.arange(len(values)) * 60_000_000_000
+    specification = {
+        "name": "narrow",
+        "database": "narrow",
+        "measurement": "narrow",
+        "fields": [{"name": "value", "min_deviation": 2}],
+        "window": "1m",
+        "detector": detector,
+    }
+    (made,) = normalize([specification])
+    series, counts = np.zeros(2_880, dtype=np.intp), np.full((2_880, 1), 10.0)
+    model = train(made, Windows(((),), series, begin_ns[:2_880], values[:2_880], counts), "v", 0).model
+    later = values[2_880:].copy()
+    later[20, 0], later[40, 0] = 22.02, 25.0
+
+    verdicts = model.judge(model.follow(()), (), begin_ns[2_880:], later)
+
+    severities = np.array([verdict.severity for verdict in verdicts])
+    assert severities[20] < made.periods.open
+    assert severities[40] == 100.0
+    assert severities[:20].max() < made.periods.open

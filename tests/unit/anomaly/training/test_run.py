@@ -20,7 +20,7 @@ from anomaly.training.run import (
     train_pipeline,
 )
 from tests.unit.anomaly.influxdb_double import InfluxDB
-from tests.unit.anomaly.models.test_store import outdate
+from tests.unit.anomaly.models.test_store import changed, outdate
 from tests.unit.anomaly.printers import PIPELINE
 
 BEGIN, END = "1970-01-01T00:00:00Z", "1970-01-01T00:50:00Z"
@@ -72,6 +72,25 @@ def test_a_training_stores_and_promotes_a_version(desk: Desk) -> None:
     )
 
 
+def test_series_without_a_window_to_train_on_are_named(desk: Desk, influxdb: InfluxDB) -> None:
+    windows = influxdb.windows
+    on_change = windows.series == 1
+    windows.values[on_change, 1::2] = float("nan")
+    windows.counts[on_change] = 1
+
+    outcome = desk.train()
+
+    reason = "each window has at most one point of hotend, which has no stddev"
+    (warned,) = [line for line in desk.said if "no window to train on" in line]
+    assert warned.startswith(
+        "warning: 1 of 2 series have no window to train on, so they have no baseline of their own: "
+    )
+    assert f"printer-2 (300 windows: {reason}): for series that report on change write" in warned
+    content = desk.store.manifest(str(outcome.version)).content
+    listed = {"series": ["printer-2"], "windows": 300, "reason": reason}
+    assert content["untrained"] == {"count": 1, "series": [listed]}
+
+
 def test_without_promotion_the_current_version_stays(desk: Desk) -> None:
     first = desk.train()
     second = desk.train(promote=False, seed=1)
@@ -109,6 +128,30 @@ def test_whatever_would_change_the_model_is_a_reason_to_train(desk: Desk, change
     assert any(re.match(f"training again: .*{reason}", line) for line in desk.said), desk.said
 
 
+@pytest.mark.parametrize("change", [{"schema": 1}, {"features": ["hotend_median"]}])
+def test_a_model_of_another_release_is_made_again_with_its_range_and_its_seed(
+    desk: Desk, change: dict[str, Any]
+) -> None:
+    first = desk.train(seed=5)
+    changed(desk.store, str(first.version), **change)
+
+    again = desk.train(if_outdated=True, begin=None, end=None)
+
+    assert (again.status, again.windows) == (TRAINED, first.windows)
+    assert (again.begin_ns, again.end_ns) == (first.begin_ns, first.end_ns)
+    assert desk.store.current() == again.version != first.version
+    assert desk.store.manifest(str(again.version)).seed == 5
+
+
+def test_only_a_model_of_another_release_is_outdated(desk: Desk) -> None:
+    without = desk.train(if_outdated=True)
+    first = desk.train()
+    fits = desk.train(if_outdated=True)
+    other = desk.train(if_outdated=True, pipeline={"window": "20s"})
+    assert [outcome.status for outcome in (without, fits, other)] == 3 * [UNCHANGED]
+    assert desk.store.current() == first.version
+
+
 def test_a_new_mark_is_a_reason_to_train_and_leaves_its_windows_out(desk: Desk, influxdb: InfluxDB) -> None:
     first = desk.train()
     influxdb.write('feedback,pipeline=printer kind="maintenance",end_ms=60000i 0')
@@ -119,6 +162,37 @@ def test_a_new_mark_is_a_reason_to_train_and_leaves_its_windows_out(desk: Desk, 
         "\n".join(desk.said)
     )
     assert desk.store.manifest(str(again.version)).to_json()["feedback"]["left_out"] == 12
+
+
+def test_windows_in_known_periods_are_left_out_and_told(desk: Desk, influxdb: InfluxDB) -> None:
+    first = desk.train()
+    influxdb.write('period,pipeline=printer,printer=printer-1 end_ms=160000i,reason="bed",state="closed" 100000000000')
+    influxdb.write('period,pipeline=printer,printer=printer-2 end_ms=900000i,reason="no data",state="closed" 1000000')
+    influxdb.write('period,pipeline=other,printer=printer-1 end_ms=900000i,reason="bed",state="closed" 1000000')
+
+    again = desk.train(force=True)
+
+    assert again.windows == first.windows - 6
+    assert any(line.startswith("6 windows are left out: they lie in periods that nobody") for line in desk.said)
+    content = desk.store.manifest(str(again.version)).content
+    assert content["known_periods"] == {"left_out": 6, "kept": []}
+
+
+def test_windows_in_periods_that_are_false_alarms_are_trained_on(desk: Desk, influxdb: InfluxDB) -> None:
+    first = desk.train()
+    influxdb.write('period,pipeline=printer,printer=printer-1 end_ms=160000i,reason="bed",state="closed" 100000000000')
+    influxdb.write('feedback,pipeline=printer,printer=printer-1 kind="false_alarm",end_ms=160000i 100000000000')
+
+    again = desk.train(force=True)
+
+    assert again.windows == first.windows
+
+
+def test_a_version_says_which_share_of_planted_offsets_it_finds(desk: Desk) -> None:
+    outcome = desk.train()
+    found = desk.store.manifest(str(outcome.version)).found
+    assert found is not None
+    assert 0.0 < found <= 1.0
 
 
 def test_a_version_that_cannot_be_used_is_replaced_and_not_compared(desk: Desk) -> None:

@@ -75,6 +75,8 @@ class Endless(InfluxClient):
             yield SeriesChunk("databases", {}, ["name"], [["printer"]])
         elif text.startswith("SHOW FIELD KEYS"):
             yield SeriesChunk("temperature", {}, ["fieldKey", "fieldType"], [[field, "float"] for field in FIELDS])
+        elif text.startswith("SHOW TAG KEYS"):
+            yield SeriesChunk("temperature", {}, ["tagKey"], [["printer"]])
         else:
             begin, end = (int(word) for word in text.split() if word.isdecimal())
             for start in range(begin, end, 1_000 * WINDOW_NS):

@@ -1,4 +1,4 @@
-"""When the trainer trains a pipeline again."""
+"""When the keeper trains a pipeline again."""
 
 from typing import Any
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from anomaly.influxdb.marks import mark_line
 from anomaly.influxdb.times import parse_time
+from anomaly.pipeline.result_tags import result_tag
 from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
 
 _NAMES = {"": "…", FALSE_ALARM: "false alarm", TRUE: "true anomaly", MAINTENANCE: "maintenance"}
@@ -26,8 +27,9 @@ def choice(pipeline: str, period: Mapping[str, Any]) -> str:
         period: one of the document's periods.
     """
     begin_ns, end_ns = (parse_time(period[key], key) for key in ("from", "to"))
+    series = {result_tag(tag): value for tag, value in period["tags"].items()}
     options = (
-        (mark_line(pipeline, Mark(kind, begin_ns, end_ns, period["tags"], _NOTE)) if kind else "", name)
+        (mark_line(pipeline, Mark(kind, begin_ns, end_ns, series, _NOTE)) if kind else "", name)
         for kind, name in _NAMES.items()
     )
     listed = "".join(f'<option value="{escape(line)}">{name}</option>' for line, name in options)

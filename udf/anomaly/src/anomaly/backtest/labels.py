@@ -79,18 +79,24 @@ class Truth:
         return len(self.labels) + len(self.false_alarms)
 
 
-def of_marks(marks: Iterable[Mark]) -> Truth:
+def of_marks(marks: Iterable[Mark], pipeline: Pipeline) -> Truth:
     """Make labels of confirmed periods and of false alarms; marks of maintenance do not count.
 
     Args:
         marks: marks of feedback, oldest first.
+        pipeline: the pipeline; marks name the series' tags as results do, and labels as the source does.
     """
     marks = list(marks)
+    names = dict(zip(pipeline.result_tags, pipeline.group_by, strict=True))
     labels, false_alarms = (
-        tuple(Label(mark.begin_ns, mark.end_ns, mark.series) for mark in marks if mark.kind == kind)
+        tuple(Label(mark.begin_ns, mark.end_ns, _renamed(mark.series, names)) for mark in marks if mark.kind == kind)
         for kind in (TRUE, FALSE_ALARM)
     )
     return Truth(labels, false_alarms, complete=False)
+
+
+def _renamed(tags: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    return {names.get(tag, tag): value for tag, value in tags.items()}
 
 
 def read_labels(path: Path, pipeline: Pipeline) -> Truth:

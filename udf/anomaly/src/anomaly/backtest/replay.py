@@ -13,6 +13,7 @@ from anomaly.scoring.periods import Period, Tracker, rules
 from anomaly.scoring.scorer import ScoredWindow, Scorer, track
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
+from anomaly.windows.unscored import UnscoredSeries, ranked, reason_of
 
 # The opening severities of a sweep; severities that are not above the pipeline's `close` are left out.
 SWEEP = (55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0)
@@ -58,6 +59,9 @@ class BacktestReplay:
             severity: {} for severity in sorted((*self._others, pipeline.periods.open))
         }
         self.series: set[Key] = set()
+        self._scored: set[Key] = set()
+        # The series of which no window was scored yet.
+        self._unscored: dict[Key, UnscoredSeries] = {}
 
     def feed(self, windows: SeriesWindows) -> None:
         """Score the next windows of a series.
@@ -65,13 +69,26 @@ class BacktestReplay:
         Args:
             windows: windows in the order of time, later than all before of their series.
         """
-        self.series.add(windows.key)
+        key = windows.key
+        self.series.add(key)
         for scored in self._scorer.feed(self._model, windows, self._feedback):
+            self._scored.add(key)
             self._left_out += scored.suppressed is not None
             end_ns = scored.begin_ns + self._pipeline.window_ns
             self._keep(self._pipeline.periods.open, windows.key, end_ns, scored.periods)
             for severity in self._others:
                 self._keep(severity, windows.key, end_ns, self._periods(severity, windows.key, scored))
+        if key in self._scored:
+            self._unscored.pop(key, None)
+        elif len(windows):
+            before = self._unscored[key].windows if key in self._unscored else 0
+            reason = reason_of(self._pipeline, windows.values, windows.counts)
+            self._unscored[key] = UnscoredSeries(key, before + len(windows), reason)
+
+    @property
+    def unscored(self) -> list[UnscoredSeries]:
+        """The series of which no window was scored, those with most windows first."""
+        return ranked(self._unscored.values())
 
     @property
     def counts(self) -> Mapping[str, int]:

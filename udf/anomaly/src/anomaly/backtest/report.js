@@ -28,7 +28,7 @@ form.addEventListener("submit", async (event) => {
       headers: credentials(user, password),
     });
     output.value = answer.ok
-      ? `Written: ${chosen.length}. Running tasks notice once the trainer, or anomaly feedback sync, has handed it on.`
+      ? `Written: ${chosen.length}. Running tasks notice once the keeper, or anomaly feedback sync, has handed it on.`
       : `Nothing was written, InfluxDB says ${answer.status}: ${(await answer.text()).trim()}`;
   } catch (error) {
     output.value = `Nothing was written, ${address} does not answer this page (${error.message}): is it the right address, `

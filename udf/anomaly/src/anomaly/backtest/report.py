@@ -4,7 +4,7 @@ All three forms share their tables, and HTML has pictures, too. HTML shares its 
 This module does without a template library, as the image that scores also serves, and gets no dependency for a page.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from importlib import resources
@@ -18,6 +18,7 @@ from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA
 from anomaly.severity.rarity import once_in
+from anomaly.windows.unscored import UnscoredSeries, listed
 
 # The most rows of labels and of false periods that a page shows; the document has all of them.
 _MOST_ROWS = 200
@@ -30,6 +31,7 @@ def document(
     model: Model,
     asked: RequestedRange,
     series: int,
+    unscored: Sequence[UnscoredSeries],
     counts: Mapping[str, int],
     evaluations: Mapping[float, Evaluation],
     results_database: str,
@@ -41,6 +43,7 @@ def document(
         model: the model that scored.
         asked: the range of the backtest.
         series: how many series have windows.
+        unscored: the series of which no window was scored.
         counts: how many windows were scored, and how many were not, by reason.
         evaluations: the evaluation of each opening severity, the pipeline's own among them.
         results_database: the name of the results database, to which the page writes feedback.
@@ -58,8 +61,12 @@ def document(
         "from": rfc3339(asked.begin_ns),
         "to": rfc3339(asked.end_ns),
         "window": pipeline.window,
-        "counting": [str(field) for field in pipeline.watched if field.direction != "both" or field.min_deviation],
+        "counting": [
+            *(str(field) for field in pipeline.watched if field.entry(unit=False) != field.name),
+            *map(str, pipeline.overrides),
+        ],
         "series": series,
+        "unscored": listed(unscored),
         "windows": dict(counts),
         "days": chosen.days,
         "complete": chosen.complete,
@@ -175,16 +182,27 @@ def text(content: Mapping[str, Any]) -> str:
     """
     parts = [headline(content), *_facts(content)]
     for table in _tables(content):
-        widths = [max(len(name), *(len(row[index]) for row in table.rows)) for index, name in enumerate(table.columns)]
-        parts += ["", table.title]
-        for row in (table.columns, *table.rows):
-            cells = (
-                cell.rjust(width) if name in table.numbers else cell.ljust(width)
-                for cell, width, name in zip(row, widths, table.columns, strict=True)
-            )
-            parts.append("  ".join(cells).rstrip())
+        right = {index for index, name in enumerate(table.columns) if name in table.numbers}
+        parts += aligned([table.columns, *table.rows], right)
         parts += _rest(table)
     return "\n".join(parts)
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Return rows as lines of text, with columns two spaces apart.
+
+    Args:
+        rows: the cells, with as many in each row.
+        right: the numbers of the columns that are aligned to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def markdown(content: Mapping[str, Any]) -> str:
@@ -289,6 +307,12 @@ def _facts(content: Mapping[str, Any]) -> list[str]:
     facts = [
         f"Model {content['model']} on {content['series']} series from {content['from']} to {content['to']}: {windows}."
     ]
+    if content["unscored"]["count"]:
+        rows = content["unscored"]["series"]
+        more = content["unscored"]["count"] - len(rows)
+        names = [f"{', '.join(row['series'])} ({row['reason']})" for row in rows]
+        names += [f"and {more} more"] if more else []
+        facts.append(f"No window could be scored of {'; '.join(names)}.")
     facts += [f"Of {rule}." for rule in content["counting"]]
     if content["judged"] and not content["complete"]:
         facts.append("A period of which nobody has said anything is unjudged, and in neither precision nor F1.")

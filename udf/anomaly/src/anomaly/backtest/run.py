@@ -15,7 +15,8 @@ from anomaly.backtest.labels import Truth, of_marks, read_labels
 from anomaly.backtest.replay import SWEEP, BacktestReplay
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.marks import read_feedback
-from anomaly.influxdb.source import check_fields, read_series_windows, split_range
+from anomaly.influxdb.point_source import InvalidValues
+from anomaly.influxdb.source import check_source, read_series_windows, resolved, split_range
 from anomaly.influxdb.times import RequestedRange, resolve_range, rfc3339
 from anomaly.models.model import Model
 from anomaly.models.store import Store, StoreError
@@ -24,6 +25,7 @@ from anomaly.refusal import Refused
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
 from anomaly.windows.arrays import Key
+from anomaly.windows.unscored import advice, named
 
 # The labels of a backtest that takes the marks of feedback for labels.
 FEEDBACK = "feedback"
@@ -74,20 +76,22 @@ def run_backtest(
         StoreError: the model cannot be read, or there is none.
         Refused: a field is missing, or no window of the range could be scored.
     """
-    pipeline = request.pipeline
-    asked = resolve_range(pipeline, request.begin, request.end, time.time_ns())
     influx = connect()
+    pipeline = resolved(lambda: influx, request.pipeline)
+    asked = resolve_range(pipeline, request.begin, request.end, time.time_ns())
     marks = read_feedback(influx, request.results_database, pipeline) if request.labels == FEEDBACK else []
     truth = _truth(request.labels, marks, pipeline, asked, say)
     model = _model(Store(request.models, pipeline.name), pipeline, request.version)
     # False alarms are not suppressed, as the backtest shows whether the model raises them again.
     maintenance = Feedback(pipeline, [mark for mark in marks if mark.kind == MAINTENANCE])
-    replay = BacktestReplay(pipeline, model, EventCounter(f"pipeline {pipeline.name}", say), request.sweep, maintenance)
-    check_fields(influx, pipeline)
+    events, invalid = EventCounter(f"pipeline {pipeline.name}", say), InvalidValues()
+    replay = BacktestReplay(pipeline, model, events, request.sweep, maintenance)
+    pipeline = check_source(influx, pipeline)
     for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, pipeline.window_ns):
         say(f"scoring {rfc3339(begin_ns)} to {rfc3339(end_ns)}")
-        for series in read_series_windows(influx, pipeline, begin_ns, end_ns):
+        for series in read_series_windows(influx, pipeline, begin_ns, end_ns, invalid=invalid):
             replay.feed(series)
+    events.add("invalid values", invalid.total())
     if not replay.scored_windows:
         raise Refused(
             f"pipeline {pipeline.name}: no window from {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} could be "
@@ -96,11 +100,17 @@ def run_backtest(
         )
     for warning in _warnings(pipeline, truth, replay.series):
         say(f"warning: {warning}")
+    if replay.unscored:
+        say(
+            f"warning: {len(replay.unscored)} of {len(replay.series)} series have no window that could be scored: "
+            f"{named(replay.unscored)}: {advice(pipeline)}"
+        )
     return report.document(
         pipeline,
         model,
         asked,
         len(replay.series),
+        replay.unscored,
         replay.counts,
         replay.evaluations(truth),
         request.results_database,
@@ -120,7 +130,7 @@ def _truth(
     """Return the labels in the asked range: those of a file, of the marks of feedback, or none."""
     if labels is None:
         return Truth(complete=False)
-    known = of_marks(marks) if labels == FEEDBACK else read_labels(Path(labels), pipeline)
+    known = of_marks(marks, pipeline) if labels == FEEDBACK else read_labels(Path(labels), pipeline)
     inside = known.within(asked.begin_ns, asked.end_ns)
     if len(inside) < len(known):
         say(f"{len(known) - len(inside)} of {len(known)} labels lie outside of the range, and are left out")

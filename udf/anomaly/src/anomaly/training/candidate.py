@@ -15,9 +15,9 @@ Not every window has a label, so the comparison checks three things that both mo
   alarm that the current model does not raise. Each mark is a fact, so this needs no test.
 
 After a drift the current model is loud, and loud models find every offset. So the share of windows that are loud
-without an offset is subtracted from what the current model finds. Where the candidate is calmer beyond chance, or has
-learned a false alarm, only a big loss counts against it. Where the current model is loud most of the time, confirmed
-periods do not count.
+without an offset is subtracted from what the current model finds, and the candidate is also compared with what the
+current model found in its own hold-out when it was trained. Where the candidate has learned a false alarm, only a big
+loss counts against it. Where the current model is loud most of the time, confirmed periods do not count.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.models.features import features
-from anomaly.models.model import Model, score_windows
+from anomaly.models.model import Model
 from anomaly.pipeline.specification import SHAPES
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Feedback, Mark
 from anomaly.training.feedback import opens_period
@@ -104,8 +104,20 @@ class CandidateComparison:
         )
 
 
+def found_offsets(trained: TrainedModel) -> float | None:
+    """Return which share of offsets a new model finds, planted into its own hold-out; None where none is planted."""
+    calibration_set = trained.calibration_set
+    planted = _plant(trained.model, calibration_set.windows, np.flatnonzero(calibration_set.scored))
+    return float(np.mean([_finds(trained.model, one) for one in planted])) if planted else None
+
+
 def compare_candidate(
-    current: Model, seen: tuple[int, int], candidate: TrainedModel, history: Windows, marks: Sequence[Mark]
+    current: Model,
+    seen: tuple[int, int],
+    candidate: TrainedModel,
+    history: Windows,
+    marks: Sequence[Mark],
+    found_before: float | None = None,
 ) -> CandidateComparison:
     """Compare a candidate with the current model of its pipeline.
 
@@ -115,6 +127,7 @@ def compare_candidate(
         candidate: the new model.
         history: all windows that were read, also the windows that marks of feedback exclude from training.
         marks: all marks of the pipeline.
+        found_before: the share of planted offsets that the current model found when it was trained; None if unknown.
     """
     calibration_set, pipeline = candidate.calibration_set, current.pipeline
     begin_ns = calibration_set.windows.begin_ns
@@ -134,7 +147,9 @@ def compare_candidate(
     raised = marked.wrong_alone(FALSE_ALARM, right=False)
     # A candidate that has learned a false alarm does not find offsets like it any more.
     learned = marked.right_alone(FALSE_ALARM, right=False)
-    blinder = _blinder(planted, found, float(loud[0].mean()), excused=calmer or bool(learned))
+    blinder = _blinder(planted, found, float(loud[0].mean()), excused=bool(learned))
+    if not blinder and not learned:
+        blinder = _blinder_than_before(shares[1], len(planted), found_before)
     worse = (
         (louder, "it would open more periods in usual data"),
         (blinder, blinder),
@@ -159,7 +174,7 @@ def _severities(current: Model, candidate: TrainedModel, compared: NDArray[np.bo
     """Return both models' severities, shape (2, k), of the k compared windows; compared: shape (n,)."""
     calibration_set = candidate.calibration_set
     led_in = calibration_set.windows.with_lead_in(compared)
-    scores = score_windows(current.scaling, current.detector, calibration_set.windows.where(led_in))[compared[led_in]]
+    scores = current.scores(calibration_set.windows.where(led_in))[compared[led_in]]
     candidate_scores = calibration_set.scores[compared[calibration_set.scored]]
     return np.stack([current.severities(scores), candidate.model.severities(candidate_scores)])
 
@@ -235,8 +250,9 @@ def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_Pl
         if np.isnan(values[-1, columns]).any():
             # The window lacks the field.
             continue
-        scale = model.scaling.scale[rows[windows.keys[series]], columns]
-        values[-1, columns] += sign * (size * scale + field.min_deviation)
+        row, least = rows[windows.keys[series]], model.scaling.least
+        scale = model.scaling.scale[row, columns]
+        values[-1, columns] += sign * (size * scale + (0.0 if least is None else least[row, columns]))
         planted.append(_PlantedOffset((field.name, way), windows.keys[series], windows.begin_ns[before], values))
     return planted
 
@@ -276,6 +292,24 @@ def _blinder(planted: Sequence[_PlantedOffset], found: NDArray[np.bool_], loud: 
                 f"{current.mean():.0%})"
             )
     return ""
+
+
+def _blinder_than_before(found: float, planted: int, before: float | None) -> str:
+    """Return that a candidate finds fewer offsets than the current model did on its own history, as a sentence.
+
+    A current model that is loud now finds every offset of now, so only what it found then tells how well it saw.
+
+    Args:
+        found: the share of planted offsets that the candidate finds.
+        planted: how many offsets were planted.
+        before: the share that the current model found when it was trained; None if unknown.
+
+    Returns:
+        The sentence; empty where the loss is small, or nothing was planted.
+    """
+    if before is None or not planted or found >= before - _MARGIN:
+        return ""
+    return f"it misses offsets such as the current one found when it was trained ({found:.0%} instead of {before:.0%})"
 
 
 def _stretches(begin_ns: NDArray[np.int64], loud: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -9,32 +9,38 @@ compute, and windows need not be copied to other processes. Each fold has a seed
 depend on the number of threads.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.base import LONG_WINDOWS, Detector, FeatureHistory
 from anomaly.detectors.declaration import FitRequest, HoldOut
 from anomaly.detectors.registry import declaration
+from anomaly.influxdb.times import rfc3339
 from anomaly.models.features import Scaling, features, fit_scaling
 from anomaly.models.model import Model, score_windows
+from anomaly.models.newcomers import fit_newcomers
 from anomaly.models.reference import reference
-from anomaly.models.relevance import relevance
+from anomaly.models.relevance import relevance_of
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.severity.calibration import calibrate
-from anomaly.training.gate import MIN_WINDOWS, Quality, check_quality, check_windows
+from anomaly.training.gate import MIN_WINDOWS, OddHistory, Quality, check_quality, check_windows
 from anomaly.training.plan import TrainingPlan, plan
 from anomaly.training.progress import Progress, SilentProgress
+from anomaly.training.promise import Promise, promise
 from anomaly.windows.arrays import Floats
 from anomaly.windows.blocks import FOLDS, Blocks
+from anomaly.windows.civil import CivilTime, civil_time
 from anomaly.windows.completeness import scorable_windows
 from anomaly.windows.windows import Windows
 
 # Scoring costs some 10 us a window or more, and calibration gains little from more windows than this. In longer
 # histories only the begin of each block is scored.
 _MOST_CALIBRATED = 200_000
+# These newest shares of a history that looks like no rest are tried one after the other.
+_NEWEST_PARTS = (0.5, 0.25)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class CalibrationSet:
     Attributes:
         windows: the n windows that the model was trained on.
         scored: which windows were scored by a detector of another fold, shape (n,).
-        scores: the scores of these k windows, shape (k,).
+        scores: the scores of these k windows as they are judged, shape (k,).
     """
 
     windows: Windows
@@ -63,6 +69,7 @@ class TrainedModel:
         left_out: how many windows could not be used.
         quality: the figures of the quality gate.
         plan: the decisions that the whole history made.
+        promise: up to where severity means what it says.
     """
 
     model: Model
@@ -71,6 +78,7 @@ class TrainedModel:
     left_out: int
     quality: Quality
     plan: TrainingPlan
+    promise: Promise
 
     @property
     def windows(self) -> int:
@@ -99,49 +107,142 @@ def train(
         feedback: the marks that confirm windows as usual.
 
     Raises:
-        Refused: the windows are too few, incomplete or too odd.
+        Refused: the windows are too few or incomplete.
     """
-    # Imported here, as joblib is not part of serving.
-    from joblib import Parallel, delayed
-
     progress = progress or SilentProgress()
+    feedback = feedback or Feedback(pipeline)
     usable = _usable(pipeline, windows)
     left_out = len(windows) - len(usable)
     progress.say(
         f"{len(usable)} windows of {len(windows.keys)} series" + (f", {left_out} left out" if left_out else "")
     )
-    planned = plan(pipeline, usable)
+
+    def on(part: Windows) -> tuple[TrainedModel, OddHistory | None]:
+        return _train_on(pipeline, part, version, seed, progress, jobs, feedback, left_out)
+
+    trained, odd = on(usable)
+    if odd is None:
+        return trained
+    for share in _NEWEST_PARTS:
+        newest = _newest(usable, share)
+        if not _is_enough(newest):
+            break
+        progress.say(f"{odd.what}: its newest {share:.0%} is tried")
+        of_newest, still_odd = on(newest)
+        if still_odd is None:
+            since = rfc3339(int(newest.begin_ns.min()))
+            return _with(
+                of_newest, f"{odd.what}, so the model was trained on the newest {share:.0%} of it, since {since}"
+            )
+    return _with(
+        trained,
+        f"{odd.what}, and so do newer parts of it: the model was trained on all of it, and finds only what is odder",
+    )
+
+
+def _with(trained: TrainedModel, done: str) -> TrainedModel:
+    """Return a trained model that says what was done about its history."""
+    return replace(trained, quality=replace(trained.quality, done=(done,)))
+
+
+def _newest(windows: Windows, share: float) -> Windows:
+    """Return the windows of the newest share of the time that a history covers."""
+    begin_ns, end_ns = int(windows.begin_ns.min()), int(windows.begin_ns.max())
+    return windows.where(windows.begin_ns >= end_ns - share * (end_ns - begin_ns))
+
+
+def _is_enough(windows: Windows) -> bool:
+    """Return whether a part of a history is enough for a model, and to tell how rare scores are."""
+    return len(windows) >= max(MIN_WINDOWS, LONG_WINDOWS // 2 * len(np.unique(windows.series)))
+
+
+def _train_on(
+    pipeline: Pipeline,
+    usable: Windows,
+    version: str,
+    seed: int,
+    progress: Progress,
+    jobs: int,
+    feedback: Feedback,
+    left_out: int,
+) -> tuple[TrainedModel, OddHistory | None]:
+    """Train on scorable windows, and return the model, and why its history holds no baseline; None if it does."""
+    # Imported here, as joblib is not part of serving.
+    from joblib import Parallel, delayed
+
+    civil = civil_time(pipeline)
+    planned = plan(pipeline, usable, civil)
     for line in planned.lines():
         progress.say(line)
+    # Everything but the model itself sees the windows without their trends.
+    flat = usable if planned.trend is None else planned.trend.removed(usable)
     blocks = Blocks(usable.begin_ns, planned.periods_ns)
-    confirmed_usual = (feedback or Feedback(pipeline)).confirmed_usual(usable)
+    confirmed_usual = feedback.confirmed_usual(usable)
     scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), confirmed_usual)
     detector_declaration = declaration(pipeline.detector)
-    parts = np.empty((len(usable), len(detector_declaration.parts)))
+    # As windows are judged, and with the noise that a least deviation takes away, which tells how rare a score is.
+    judged = np.empty((len(usable), len(detector_declaration.parts)))
+    noisy = np.empty_like(judged)
 
-    def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats]:
+    def calibrated(fold: int) -> tuple[NDArray[np.bool_], Floats, Floats]:
         others = blocks.trained_on(fold)
-        scaling, fitted, _ = _fit(pipeline, planned, usable.where(others), confirmed_usual[others], seed + 1 + fold)
+        known = flat.where(others)
+        scaling, fitted, _ = _fit(pipeline, planned, known, confirmed_usual[others], civil, seed + 1 + fold)
         held_out = blocks.held_back(fold) & scored
         led_in = usable.with_lead_in(held_out)
-        windows, kept = usable.where(led_in), held_out[led_in]
-        return held_out, np.stack([score_windows(scaling, detector, windows)[kept] for detector in fitted], axis=1)
+        windows, kept = flat.where(led_in), held_out[led_in]
+
+        def scores(scaling: Scaling) -> Floats:
+            return np.stack([score_windows(scaling, each, windows, civil)[kept] for each in fitted], axis=1)
+
+        of_fold = scores(scaling)
+        return held_out, of_fold, of_fold if scaling.least is None else scores(scaling.with_noise)
 
     steps = FOLDS + 1
     folds = Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(
         delayed(calibrated)(fold) for fold in range(FOLDS)
     )
-    for done, (held_out, scores) in enumerate(folds, 1):
-        parts[held_out] = scores
+    for done, (held_out, *of_fold) in enumerate(folds, 1):
+        judged[held_out], noisy[held_out] = of_fold
         progress.at(done / steps, "of the forests fitted, those for the calibration first")
-    scaling, fitted, estimator = _fit(pipeline, planned, usable, confirmed_usual, seed, keep=True, jobs=jobs)
-    hold_out = HoldOut(parts[scored], pipeline.windows_per_day, planned.long)
-    detector, held_back = detector_declaration.combine(fitted, hold_out)
-    quality = check_quality(pipeline, usable.begin_ns[scored], held_back, blocks.number[scored])
+    scaling, fitted, estimator = _fit(pipeline, planned, flat, confirmed_usual, civil, seed, keep=True, jobs=jobs)
+    calibrating = np.repeat([True, False], scored.sum())
+    scores = np.concatenate([noisy[scored], judged[scored]])
+    hold_out = HoldOut(scores, pipeline.windows_per_day, planned.long, calibrating)
+    detector, own_scores = detector_declaration.combine(fitted, hold_out)
+    held_back = own_scores[~calibrating]
+    odd = None
+    try:
+        try:
+            quality = check_quality(pipeline, usable.begin_ns[scored], held_back, blocks.number[scored])
+        except OddHistory:
+            # Windows that are all at a usual level differ by next to nothing, so their noise has to be odd, too.
+            quality = check_quality(pipeline, usable.begin_ns[scored], own_scores[calibrating], blocks.number[scored])
+    except OddHistory as error:
+        quality, odd = error.quality, error
     progress.at(1.0, "of the forests fitted")
-    x = scaling.transform(usable.values[scored], usable.series[scored] + 1)
-    model = Model(version, pipeline, scaling, detector, calibrate(held_back), reference(x))
-    return TrainedModel(model, estimator, CalibrationSet(usable, scored, held_back), left_out, quality, planned)
+    x = scaling.transform(flat.values[scored], flat.series[scored] + 1)
+    newcomers = fit_newcomers(scaling, flat, pipeline.window_ns)
+    progress.say(f"a series that this history does not hold will warm up for {newcomers.length}")
+    calibration = calibrate(own_scores[calibrating])
+    model = Model(
+        version,
+        pipeline,
+        scaling,
+        detector,
+        calibration,
+        reference(x),
+        civil=civil,
+        newcomers=newcomers,
+        trend=planned.trend,
+    )
+    doubts = [] if odd is None else [odd.what]
+    doubts += ["some features rise or fall steadily, and may not go on"] if planned.trend is not None else []
+    promised = promise(
+        flat, np.flatnonzero(scored), own_scores[calibrating], pipeline.windows_per_day, features(pipeline), doubts
+    )
+    calibration_set = CalibrationSet(usable, scored, held_back)
+    return TrainedModel(model, estimator, calibration_set, left_out, quality, planned, promised), odd
 
 
 def _fit(
@@ -149,6 +250,7 @@ def _fit(
     planned: TrainingPlan,
     windows: Windows,
     confirmed_usual: NDArray[np.bool_],
+    civil: CivilTime,
     seed: int,
     *,
     keep: bool = False,
@@ -161,9 +263,9 @@ def _fit(
         windows.series,
         windows.values,
         windows.counts,
-        relevance(pipeline.watched, pipeline.aggregate),
+        relevance_of(pipeline, windows.keys),
     )
-    x = scaling.transform(windows.values, windows.series + 1)
+    x = scaling.with_noise.transform(windows.values, windows.series + 1)
     history = FeatureHistory(
         x,
         windows.series,
@@ -173,8 +275,9 @@ def _fit(
         planned.long,
         confirmed_usual=confirmed_usual if confirmed_usual.any() else None,
         sides=None if scaling.relevance is None else scaling.relevance.sides,
-        season_ns=pipeline.season_ns,
+        seasons_ns=pipeline.seasons_ns,
         per_series=planned.own,
+        civil=civil,
     )
     request = FitRequest(history, planned.parameters, seed, keep_estimator=keep, jobs=jobs)
     fitted = [part.fit(request) for part in declaration(pipeline.detector).parts]

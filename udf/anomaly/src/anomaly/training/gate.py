@@ -1,4 +1,9 @@
-"""The quality gate: refuses history that is too short, too odd or too incomplete to become a model."""
+"""The quality gate: refuses history that is too short or too incomplete, and tells how much of it looks like no rest.
+
+A block of the history is odd where a model of the rest takes most of it for anomalous, and more so than the noise of
+the rest explains. Where more than a fifth of the blocks are odd, `anomaly.training.fit` looks for a part of the
+history that is not, and says what it did.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,12 +39,31 @@ class Quality:
         observed_per_day: windows of one series a day beyond `periods.open`, in the hold-out.
         odd_blocks: the share of blocks of history that do not resemble the others.
         warnings: sentences for people.
+        done: what training did about a history that looks like no rest, sentences for people.
     """
 
     expected_per_day: float
     observed_per_day: float
     odd_blocks: float
     warnings: tuple[str, ...]
+    done: tuple[str, ...] = ()
+
+
+class OddHistory(Refused):
+    """A history of which too many blocks look like nothing in the rest.
+
+    Attributes:
+        what: how much of it, and since when, for people.
+        quality: the figures all the same.
+    """
+
+    def __init__(self, pipeline: Pipeline, what: str, quality: Quality) -> None:
+        super().__init__(
+            f"pipeline {pipeline.name}: {what}: choose a range (training.from, training.to, --from, --to) that shows "
+            "what is usual"
+        )
+        self.what = what
+        self.quality = quality
 
 
 def check_windows(pipeline: Pipeline, windows: Windows, whole: NDArray[np.bool_]) -> None:
@@ -91,34 +115,43 @@ def check_quality(
         block: the block of each window, shape (n,).
 
     Raises:
-        Refused: history changes too much to hold a baseline.
+        OddHistory: history changes too much to hold a baseline.
     """
     limit = pipeline.periods.open
     block = block // -(-_LEAST_WINDOWS * len(np.unique(block)) // len(block))
-    odd = _odd_blocks(held_back, block)
+    odd = _odd_blocks(held_back, block, pipeline.windows_per_day, limit)
     loud = _loud(held_back, np.isin(block, odd), pipeline.windows_per_day, limit)
     odd_share, loud_share = len(odd) / len(np.unique(block)), float(loud.mean())
     warnings = []
-    if odd_share > _ODD_BLOCKS:
-        raise Refused(
-            f"pipeline {pipeline.name}: {odd_share:.0%} of the history looks like nothing in the rest of it, first at "
-            f"{_time(begin_ns[np.isin(block, odd)].min())}: choose a range (training.from, training.to, --from, --to) "
-            "that shows what is usual"
-        )
     if loud_share > _WARN_LOUD:
         warnings.append(
             f"{loud_share:.1%} of the history would be anomalous to a model of the rest of it, first at "
             f"{_time(begin_ns[loud].min())}: the model takes it as usual; if it is not, train on another range"
         )
     expected = 1.0 / days(limit)
-    return Quality(expected, loud_share * pipeline.windows_per_day, odd_share, tuple(warnings))
+    quality = Quality(expected, loud_share * pipeline.windows_per_day, odd_share, tuple(warnings))
+    if odd_share > _ODD_BLOCKS:
+        what = (
+            f"{odd_share:.0%} of the history looks like nothing in the rest of it, first at "
+            f"{_time(begin_ns[np.isin(block, odd)].min())}"
+        )
+        raise OddHistory(pipeline, what, quality)
+    return quality
 
 
-def _odd_blocks(held_back: Floats, block: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the odd blocks, whose median score is above the 90th percentile of a typical block."""
+def _odd_blocks(held_back: Floats, block: NDArray[np.intp], windows_per_day: float, limit: float) -> NDArray[np.intp]:
+    """Return the odd blocks.
+
+    Their median score is above the 90th percentile of a typical block, and would open a period by a calibration of the
+    others. The first alone holds for the busy hours of every series whose other hours are silent.
+    """
     numbers = np.unique(block)
     medians, rare = np.array([np.quantile(held_back[block == number], [0.5, 0.9]) for number in numbers]).T
-    return np.asarray(numbers[medians > np.median(rare)])
+    higher = medians > np.median(rare)
+    if not higher.any():
+        return np.asarray(numbers[:0])
+    calm = calibrate(held_back[~np.isin(block, numbers[higher])])
+    return np.asarray(numbers[higher & (medians >= calm.score_at(limit, windows_per_day))])
 
 
 def _loud(held_back: Floats, odd: NDArray[np.bool_], windows_per_day: float, limit: float) -> NDArray[np.bool_]:

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from anomaly.influxdb.client import InfluxClient
-from anomaly.influxdb.influxql import extent_query, training_query
-from anomaly.influxdb.source import check_fields, read_series_windows, split_range
+from anomaly.influxdb.influxql import extent_query, windows_query
+from anomaly.influxdb.point_source import InvalidValues
+from anomaly.influxdb.source import check_source, read_series_windows, split_range
 from anomaly.influxdb.times import RequestedRange, rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.refusal import Refused
 from anomaly.training.progress import Progress, SilentProgress
+from anomaly.training.rules import rule_warnings
 from anomaly.training.sample import Sample
 from anomaly.windows.windows import Windows
 
@@ -52,15 +54,18 @@ def read_history(
         Refused: there is no data in the range, or a field is missing or does not hold numbers.
     """
     progress = progress or SilentProgress()
-    check_fields(influx, pipeline)
+    pipeline = check_source(influx, pipeline)
     sample = Sample(asked.begin_ns, asked.end_ns, pipeline.window_ns, most_bytes)
-    query = training_query(pipeline, asked.begin_ns, asked.end_ns)
-    progress.say(f"reading {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} of {pipeline.measurement}: {query}")
+    query = windows_query(pipeline, asked.begin_ns, asked.end_ns)
+    progress.say(f"reading {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} of {pipeline.measured}: {query}")
+    invalid = InvalidValues()
     for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, pipeline.window_ns):
-        for series in read_series_windows(influx, pipeline, begin_ns, end_ns):
+        for series in read_series_windows(influx, pipeline, begin_ns, end_ns, invalid=invalid):
             sample.add(series)
         share = (end_ns - asked.begin_ns) / (asked.end_ns - asked.begin_ns)
         progress.at(share, f"of the history read: {sample.read} windows of {sample.series} series")
+    for warning in rule_warnings(pipeline, sample.keys, invalid):
+        progress.say(f"warning: {warning}")
     if not sample.read:
         raise Refused(_no_data(influx, pipeline, asked, query))
     if sample.share < 1.0:
@@ -76,10 +81,12 @@ def _no_data(influx: InfluxClient, pipeline: Pipeline, asked: RequestedRange, qu
     for newest in (False, True):
         rows = [
             row
-            for chunk in influx.query(extent_query(pipeline, pipeline.fields, newest=newest), pipeline.database)
+            for chunk in influx.query(extent_query(pipeline, pipeline.sources, newest=newest), pipeline.database)
             for row in chunk.rows
         ]
-        ends += [rfc3339(rows[0][0])] if rows else []
+        # Each measurement answers for itself.
+        times = [row[0] for row in rows]
+        ends += [rfc3339(max(times) if newest else min(times))] if times else []
     advice = (
         f"there is data from {ends[0]} to {ends[1]}: choose a range (training.from, training.to, --from, --to) in it"
         if len(ends) == 2

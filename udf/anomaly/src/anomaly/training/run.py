@@ -1,11 +1,12 @@
 """The use case "train a model" of one pipeline, from a typed request to a typed outcome.
 
-The order is: read the history, leave out what marks of feedback exclude, fit and calibrate, pass the quality gate,
-compare the candidate with the current version, store it, and promote it. Whoever asks (the command line, a test)
-builds a `TrainingRequest`, and prints or maps the `TrainingOutcome`; this module does not print or know exit codes.
+The order is: read the history, leave out what marks of feedback exclude and what lies in known periods, fit and
+calibrate, pass the quality gate, compare the candidate with the current version, store it, and promote it. Whoever asks
+(the command line, a test) builds a `TrainingRequest`, and prints or maps the `TrainingOutcome`; this module does not
+print or know exit codes.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomaly.influxdb.client import InfluxClient
+from anomaly.influxdb.source import resolved
 from anomaly.influxdb.times import resolve_range, rfc3339, trained_on
 from anomaly.models.features import enough_windows
 from anomaly.models.libraries import installed
@@ -24,21 +26,27 @@ from anomaly.models.manifest import (
     RangeRecord,
     TrainingRecord,
 )
-from anomaly.models.store import Store, StoreError
+from anomaly.models.store import ModelMismatch, ModelOutdated, Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.state import described
 from anomaly.refusal import Refused
 from anomaly.scoring.feedback import Feedback, Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
+from anomaly.training.counters import counter_warnings
 from anomaly.training.progress import Progress
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import scorable_windows
+from anomaly.windows.unscored import advice, listed, named, unscored_series
 from anomaly.windows.windows import Windows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anomaly.training.candidate import CandidateComparison
     from anomaly.training.fit import TrainedModel
     from anomaly.training.history import ReadHistory
+    from anomaly.training.known_periods import KnownPeriods
+    from anomaly.windows.unscored import UnscoredSeries
 
 TRAINED = "trained"
 UNCHANGED = "unchanged"
@@ -58,6 +66,8 @@ class TrainingRequest:
         seed: the seed of everything random.
         jobs: how many threads the training may use.
         if_needed: whether to do nothing where training would make the current model again.
+        if_outdated: whether to do nothing unless another release made the current model; the new one then has the range
+            and the seed of that one.
         promote: whether to make the new version current.
         force: whether to promote it even if it does worse than the current one.
     """
@@ -70,6 +80,7 @@ class TrainingRequest:
     seed: int = 0
     jobs: int = 1
     if_needed: bool = False
+    if_outdated: bool = False
     promote: bool = True
     force: bool = False
 
@@ -119,7 +130,11 @@ def train_pipeline(influx: InfluxClient, request: TrainingRequest, progress: Pro
         InfluxClientError: InfluxDB cannot be asked, or refused.
         StoreError: the models cannot be read or written.
     """
-    return _Training(influx, request, progress).run()
+    try:
+        pipeline = resolved(lambda: influx, request.pipeline)
+    except Refused as error:
+        return _Training(influx, request, progress).refused(error)
+    return _Training(influx, replace(request, pipeline=pipeline), progress).run()
 
 
 class _Training:
@@ -131,11 +146,20 @@ class _Training:
         self._progress = progress
         self._pipeline = request.pipeline
         self._now_ns = time_ns()
-        self._range = resolve_range(request.pipeline, request.begin, request.end, self._now_ns)
         self._store = Store(request.models, request.pipeline.name)
+        self._outdated = self._outdated_manifest() if request.if_outdated else None
+        begin, end = request.begin, request.end
+        if self._outdated is not None:
+            asked = self._outdated.range.asked
+            begin, end = asked if asked is not None and len(asked) == 2 else (begin, end)
+            self._request = replace(request, seed=int(self._outdated.seed or 0))
+        self._range = resolve_range(request.pipeline, begin, end, self._now_ns)
 
     def run(self) -> TrainingOutcome:
         """Train if that is asked for or needed; a refusal becomes an outcome."""
+        if self._request.if_outdated and self._outdated is None:
+            self._progress.say(f"pipeline {self._pipeline.name}: its model is not of another release: nothing to do")
+            return self._unchanged()
         marks = self._marks()
         if self._request.if_needed:
             manifest = self._manifest_if_unchanged(marks)
@@ -147,19 +171,43 @@ class _Training:
         try:
             return self._train(marks)
         except Refused as error:
-            self._progress.say(f"anomaly: {error}")
-            return TrainingOutcome(
-                REFUSED,
-                self._pipeline.name,
-                self._pipeline.fingerprint,
-                self._range.begin_ns,
-                self._range.end_ns,
-                message=str(error),
-            )
+            return self.refused(error)
+
+    def _outdated_manifest(self) -> Manifest | None:
+        """Return the current model's manifest if another release made the model; None otherwise."""
+        version = self._store.current()
+        if version is None:
+            return None
+        try:
+            self._store.check(version, self._pipeline)
+        except ModelOutdated as error:
+            self._progress.say(f"training again: {error}")
+            return self._store.manifest(version)
+        except ModelMismatch:
+            return None
+        return None
+
+    def _unchanged(self) -> TrainingOutcome:
+        """Return the outcome of a training that has nothing to do."""
+        asked = self._range
+        return TrainingOutcome(UNCHANGED, self._pipeline.name, self._pipeline.fingerprint, asked.begin_ns, asked.end_ns)
+
+    def refused(self, error: Refused) -> TrainingOutcome:
+        """Tell people why the training is refused, and return the outcome."""
+        self._progress.say(f"anomaly: {error}")
+        return TrainingOutcome(
+            REFUSED,
+            self._pipeline.name,
+            self._pipeline.fingerprint,
+            self._range.begin_ns,
+            self._range.end_ns,
+            message=str(error),
+        )
 
     def _train(self, marks: list[Mark]) -> TrainingOutcome:
         """Read, fit, pass the gate, compare, store and promote. Raises Refused."""
         # Imported here, so that a training that is not needed does not wait for scikit-learn.
+        from anomaly.training.candidate import found_offsets
         from anomaly.training.fit import train
         from anomaly.training.history import read_history
 
@@ -170,8 +218,13 @@ class _Training:
             self._progress.say(
                 f"{int(excluded.sum())} windows are left out: they are marked as maintenance or as true anomalies"
             )
-        windows = history.windows.where(~excluded)
+        known = self._known_periods(history.windows.where(~excluded), feedback)
+        for line in known.lines():
+            self._progress.say(line)
+        windows = history.windows.where(~excluded).where(~known.excluded)
         self._progress.say(described(self._pipeline, len(windows.keys)))
+        for warning in counter_warnings(self._pipeline, windows):
+            self._progress.say(f"warning: {warning}")
         trained = train(
             self._pipeline,
             windows,
@@ -181,12 +234,23 @@ class _Training:
             self._request.jobs,
             feedback,
         )
-        for warning in trained.quality.warnings:
+        untrained = unscored_series(self._pipeline, windows, trained.calibration_set.windows)
+        if untrained:
+            self._progress.say(
+                f"warning: {len(untrained)} of {len(windows.keys)} series have no window to train on, so they have no "
+                f"baseline of their own: {named(untrained)}: {advice(self._pipeline)}"
+            )
+        for warning in (*trained.quality.done, *trained.quality.warnings):
             self._progress.say(f"warning: {warning}")
+        for line in trained.promise.lines(self._pipeline.periods.open):
+            self._progress.say(line)
+        found = found_offsets(trained)
         comparison = self._compare(trained, history.windows, marks)
         if comparison is not None:
             self._judge(comparison)
-        record = self._record(history, windows, trained, marks, int(excluded.sum()), comparison)
+        record = self._record(
+            history, windows, trained, marks, int(excluded.sum()), known, found, comparison, untrained
+        )
         path = self._store.write(trained.model, record, trained.estimator)
         if self._request.promote:
             self._store.promote(trained.model.version)
@@ -208,6 +272,16 @@ class _Training:
         if marks or path.exists():
             write_marks(path, marks)
         return marks
+
+    def _known_periods(self, windows: Windows, feedback: Feedback) -> "KnownPeriods":
+        """Find the windows that lie in periods of the results; none without a results database."""
+        from anomaly.influxdb.known_periods import known_periods
+        from anomaly.training.known_periods import in_known_periods
+
+        database, pipeline = self._request.results_database, self._pipeline
+        has_results = database in self._influx.databases()
+        periods = known_periods(self._influx, database, pipeline, self._range) if has_results else ()
+        return in_known_periods(windows, pipeline.window_ns, periods, feedback.confirmed_usual(windows))
 
     def _manifest_if_unchanged(self, marks: list[Mark]) -> Manifest | None:
         """Return the current model's manifest if training would make the same model; None otherwise.
@@ -262,7 +336,8 @@ class _Training:
         except StoreError as error:
             self._progress.say(f"the new model is not compared with the current one: {error}")
             return None
-        return compare_candidate(current, trained_on(self._store.manifest(version)), trained, history, marks)
+        manifest = self._store.manifest(version)
+        return compare_candidate(current, trained_on(manifest), trained, history, marks, manifest.found)
 
     def _judge(self, comparison: "CandidateComparison") -> None:
         """Say the result of the comparison. Raises Refused if a worse model would replace the current one."""
@@ -285,7 +360,10 @@ class _Training:
         trained: "TrainedModel",
         marks: list[Mark],
         excluded: int,
+        known: "KnownPeriods",
+        found: float | None,
         comparison: "CandidateComparison | None",
+        untrained: "Sequence[UnscoredSeries]",
     ) -> TrainingRecord:
         """Return the training's figures for the manifest."""
         from anomaly.training.feedback import learned_false_alarms
@@ -303,23 +381,29 @@ class _Training:
                 series=len(windows.keys),
                 points=history.points,
             ),
+            untrained=listed(untrained) if untrained else None,
             pooled=_series_without_own_scale(self._pipeline, windows),
             context=trained.plan.context_record(),
+            trends=trained.plan.trends_record(),
             models=trained.plan.series_models_record(),
+            warm_up=None if model.newcomers is None else model.newcomers.length,
             feedback=FeedbackRecord(
                 marks=tuple(mark.id for mark in marks),
                 left_out=excluded,
                 learned=tuple(learned_false_alarms(model, windows, marks)),
             ),
+            known_periods=known.record,
             seed=self._request.seed,
             libraries=installed(),
             calibration=CalibrationRecord(
                 scores=model.calibration.count,
                 tail=model.calibration.tail,
                 excess=model.calibration.excess,
+                shape=model.calibration.shape,
+                promise=trained.promise.record,
                 threshold=model.threshold(self._pipeline.periods.open),
             ),
-            quality=asdict(trained.quality),
+            quality=asdict(trained.quality) | ({} if found is None else {"found": found}),
             challenge=None if comparison is None else asdict(comparison),
         )
 

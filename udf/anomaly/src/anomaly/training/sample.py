@@ -52,6 +52,11 @@ class Sample:
         return float(2.0**-self._level)
 
     @property
+    def keys(self) -> tuple[Key, ...]:
+        """The series that have windows in the range."""
+        return tuple(self._keys)
+
+    @property
     def series(self) -> int:
         """How many series have windows in the range."""
         return len(self._keys)

@@ -1,10 +1,10 @@
-"""Decides when the trainer trains a pipeline again. The logic is pure: it reads no clock and does no I/O."""
+"""Decides when the keeper trains a pipeline again. The logic is pure: it reads no clock and does no I/O."""
 
 from dataclasses import dataclass
 
 from anomaly.pipeline import Pipeline, format_duration
 
-# How long the trainer waits before it repeats a training that failed or was refused, and how long it gathers marks.
+# How long the keeper waits before it repeats a training that failed or was refused, and how long it gathers marks.
 _AGAIN_NS = 3_600_000_000_000
 _SECOND_NS = 1_000_000_000
 

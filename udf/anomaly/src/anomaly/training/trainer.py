@@ -1,14 +1,10 @@
-"""Runs the trainer: a loop that trains pipelines when they are due, and hands marks of feedback to running UDFs.
+"""Looks after the models of one pipeline: hands marks of feedback to running UDFs, and says when it is to be trained.
 
-Trainings run one after the other, each in a process of its own: its memory is free afterwards, and a training that
-fails does not harm the trainer. `anomaly.training.schedule` decides when a pipeline is due.
+`anomaly.training.schedule` decides when a pipeline is due. The keeper runs the training.
 """
 
-import subprocess
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
@@ -27,100 +23,75 @@ _DRIFT_RESULTS = 24
 _NEWEST = 3
 
 
-@dataclass(frozen=True, slots=True)
-class TrainerRequest:
-    """A request to look after pipelines.
-
-    Attributes:
-        pipelines: the pipelines to look after.
-        models: the directory of all models.
-        results_database: the database that holds drift and marks of feedback.
-        train_command: the command that trains one pipeline, without `--pipeline NAME`, which the trainer appends.
-        poll_seconds: how long to wait between two looks at all pipelines.
-        heartbeat: a file that the trainer touches at each look and while it trains; None: no file.
-        keep: how many versions of each pipeline are kept.
-    """
-
-    pipelines: tuple[Pipeline, ...]
-    models: Path | str
-    results_database: str
-    train_command: tuple[str, ...]
-    poll_seconds: float
-    heartbeat: Path | None
-    keep: int
-
-
-def run_trainer(
-    request: TrainerRequest, connect: Callable[[], InfluxClient], ended: threading.Event, say: Callable[[str], None]
-) -> None:
-    """Look after the pipelines until `ended` is set.
+class PipelineTrainer:
+    """Looks after the models of one pipeline.
 
     Args:
-        request: the pipelines and the options.
-        connect: opens a connection to InfluxDB, one for each pipeline.
-        ended: ends the trainer, and a training that runs.
+        pipeline: the pipeline.
+        influx: InfluxDB, as a user who may read the results.
+        models: the directory of all models.
+        results_database: the database that holds drift and marks of feedback.
+        keep: how many versions are kept.
         say: gets each line for people.
-
-    Raises:
-        InfluxClientError: the address of InfluxDB is not an address.
     """
-    trainers = [_PipelineTrainer(pipeline, connect(), request, ended, say) for pipeline in request.pipelines]
-    say(f"trainer of {', '.join(pipeline.name for pipeline in request.pipelines) or 'nothing'}")
-    while not ended.is_set():
-        _beat(request.heartbeat)
-        for trainer in trainers:
-            trainer.look()
-        ended.wait(request.poll_seconds)
-    say("trainer ends")
-
-
-def _beat(heartbeat: Path | None) -> None:
-    """Show whoever watches the heartbeat's file that the trainer goes on."""
-    if heartbeat is not None:
-        heartbeat.touch()
-
-
-class _PipelineTrainer:
-    """Looks after one pipeline."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         influx: InfluxClient,
-        request: TrainerRequest,
-        ended: threading.Event,
+        models: Path | str,
+        results_database: str,
+        keep: int,
         say: Callable[[str], None],
     ) -> None:
         self._pipeline = pipeline
         self._influx = influx
-        self._request = request
-        self._ended = ended
+        self._models = models
+        self._results_database = results_database
+        self._keep = keep
         self._say = say
-        self._store = Store(request.models, pipeline.name)
+        self._store = Store(models, pipeline.name)
         self._failed_ns: int | None = None
         self._last_error = ""
 
-    def look(self) -> None:
-        """Hand feedback on, and train if the pipeline is due. It says an error once, and the next look tries again."""
+    def look(self) -> str | None:
+        """Hand feedback on. An error is said once, and the next look tries again.
+
+        Returns:
+            Why the pipeline is to be trained now; None if it is not.
+        """
         try:
-            has_results = self._request.results_database in self._influx.databases()
+            has_results = self._results_database in self._influx.databases()
             marks = self._hand_on() if has_results else []
             now_ns = time.time_ns()
-            reason = due(self._pipeline, self._state(marks, now_ns, has_results=has_results), now_ns)
+            reason = None
+            if self._pipeline.trains_itself:
+                reason = due(self._pipeline, self._state(marks, now_ns, has_results=has_results), now_ns)
             self._last_error = ""
         except (InfluxClientError, StoreError) as error:
             if str(error) != self._last_error:
                 self._last_error = str(error)
                 self._say(f"anomaly: {error}")
+            return None
+        return reason
+
+    def trained(self, *, has_model: bool) -> None:
+        """Record the end of a training, and remove old versions.
+
+        Args:
+            has_model: whether the training made a model.
+        """
+        self._failed_ns = None if has_model else time.time_ns()
+        if not has_model:
             return
-        if reason is not None and not self._ended.is_set():
-            self._say(f"training {self._pipeline.name}: {reason}")
-            self._failed_ns = None if self._train() else time.time_ns()
+        removed = self._store.prune(self._keep)
+        if removed:
+            self._say(f"{self._pipeline.name}: removed {', '.join(removed)}, more than {self._keep} versions ago")
 
     def _hand_on(self) -> list[Mark]:
         """Read all marks of feedback, and hand them to running UDFs if they are new."""
-        path = feedback_path(self._request.models, self._pipeline.name)
-        marks = read_feedback(self._influx, self._request.results_database, self._pipeline)
+        path = feedback_path(self._models, self._pipeline.name)
+        marks = read_feedback(self._influx, self._results_database, self._pipeline)
         try:
             handed_on = read_marks(path)
         except StoreError:
@@ -157,23 +128,5 @@ class _PipelineTrainer:
             f'SELECT last("drifted") FROM "drift" WHERE "pipeline" = {literal(self._pipeline.name)}'
             f' AND "model" = {literal(version)} AND time > {since_ns} GROUP BY *'
         )
-        parts = self._influx.query(query, self._request.results_database)
+        parts = self._influx.query(query, self._results_database)
         return any(row[1] == 1 for part in parts for row in part.rows)
-
-    def _train(self) -> bool:
-        """Train in a process of its own, prune old versions, and return whether the training made a model."""
-        command = [*self._request.train_command, "--pipeline", self._pipeline.name]
-        with subprocess.Popen(command) as process:  # noqa: S603 (our own program and arguments)
-            while process.poll() is None:
-                _beat(self._request.heartbeat)
-                if self._ended.wait(0.2):
-                    process.terminate()
-                    process.wait()
-        if process.returncode != 0:
-            return False
-        removed = self._store.prune(self._request.keep)
-        if removed:
-            self._say(
-                f"{self._pipeline.name}: removed {', '.join(removed)}, more than {self._request.keep} versions ago"
-            )
-        return True

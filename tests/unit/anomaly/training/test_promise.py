@@ -1,0 +1,71 @@
+"""Up to where severity means what it says, and what speaks against it."""
+
+import numpy as np
+import pytest
+
+from anomaly.models.features import Feature
+from anomaly.training.promise import promise
+from anomaly.windows.arrays import Floats
+from anomaly.windows.windows import Windows
+
+HOUR = 3_600_000_000_000
+MEAN = [Feature("used", "mean")]
+RNG = np.random.default_rng(0)
+
+
+def history(values: Floats) -> Windows:
+    count = len(values)
+    begin_ns = np.arange(count) * HOUR
+    return Windows((("a",),), np.zeros(count, dtype=np.intp), begin_ns, values[:, None], np.ones((count, 1)))
+
+
+def doubts(values: Floats, scores: Floats) -> tuple[str, ...]:
+    return promise(history(values), np.arange(len(values)), scores, 24.0, MEAN).doubts
+
+
+def test_a_history_tells_of_ten_times_its_length() -> None:
+    calm = RNG.normal(0.0, 1.0, 240)
+
+    promised = promise(history(calm), np.arange(240), RNG.exponential(1.0, 240), 24.0, MEAN)
+
+    assert promised.until == pytest.approx(75.0)
+    assert [*promised.lines(75.0)] == []
+    (line,) = promised.lines(87.5)
+    assert line == (
+        "this history tells how rare a score is up to severity 75, once in 100 days of a series; periods open at 87.5, "
+        "once in 2.7 years, which is extrapolated"
+    )
+    assert promised.record.to_json() == {"until": 75.0, "doubts": []}
+
+
+def test_a_level_that_changed_for_good_is_a_doubt() -> None:
+    level = np.repeat([20.0, 24.0], [24 * 6, 24 * 8])
+    (doubt,) = doubts(level + RNG.normal(0.0, 0.1, len(level)), RNG.exponential(1.0, len(level)))
+    assert doubt == "the level of mean(used) of a changed for good about 1970-01-07T00:00Z"
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        np.repeat([5.0, 5.0, 5.0, 5.0, 5.0, 1.0, 1.0] * 2, 24),
+        10.0 * np.sin(np.arange(24 * 14) * 2 * np.pi / 24),
+        np.zeros(24 * 14),
+    ],
+    ids=["a week", "a rhythm", "noise"],
+)
+def test_what_comes_again_is_none(level: Floats) -> None:
+    assert doubts(level + RNG.normal(0.0, 0.1, len(level)), RNG.exponential(1.0, len(level))) == ()
+
+
+def test_halves_of_a_history_that_differ_are_a_doubt() -> None:
+    scores = RNG.exponential(1.0, 24 * 14)
+    scores[24 * 7 :] *= 4.0
+    (doubt,) = doubts(RNG.normal(0.0, 1.0, len(scores)), scores)
+    assert doubt.startswith("scores that came 20 times in one half of the history came ")
+    assert doubt.endswith(" times in the second half")
+
+
+def test_what_is_known_already_is_said_first() -> None:
+    calm = RNG.normal(0.0, 1.0, 240)
+    promised = promise(history(calm), np.arange(240), RNG.exponential(1.0, 240), 24.0, MEAN, ["it rises"])
+    assert [*promised.lines(50.0)] == ["severity cannot be promised to mean what it says: it rises"]
