@@ -30,6 +30,7 @@ def test_buckets_with_fewer_scores_than_windows_are_looked_at() -> None:
     assert found(FULL, b100=9) == {A: [TimeRange(100, 200)]}
     assert found(FULL, b0=4, b400=4) == {A: [TimeRange(50, 100), TimeRange(400, 450)]}
     assert found(FULL, b100=0, b200=0) == {A: [TimeRange(100, 300)]}
+    assert found(FULL, b0=4, b100=0, b400=4) == {A: [TimeRange(50, 200), TimeRange(400, 450)]}
 
 
 def test_where_there_are_no_points_there_is_nothing_to_score() -> None:
@@ -43,6 +44,11 @@ def test_what_lies_behind_the_newest_window_is_not_looked_at() -> None:
     assert suspect_ranges(SPAN, BUCKET, W, FULL, {}, {}) == {}
 
 
+def test_a_single_window_without_any_score_is_looked_at() -> None:
+    assert suspect_ranges(TimeRange(50, 60), BUCKET, W, {(A, 0): 1}, {}, {A: 60}) == {A: [TimeRange(50, 60)]}
+
+
 @pytest.mark.parametrize(("windows", "bucket"), [(1, 360), (60_480, 360), (604_800, 3024)])
 def test_buckets_are_coarse_and_few(windows: int, bucket: int) -> None:
     assert bucket_length(TimeRange(0, windows * W), W) == bucket * W
+    assert bucket_length(TimeRange(10**9, 10**9 + windows * W), W) == bucket * W

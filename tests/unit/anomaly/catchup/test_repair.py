@@ -1,21 +1,25 @@
 """The repair of one series, on a database in memory; `tests/conformance` repeats the whole on a real InfluxDB."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pytest
 
 from anomaly.catchup.database import NEVER_NS, PipelineDatabase, WrittenScore
-from anomaly.catchup.queries import PERIOD_FIELDS
+from anomaly.catchup.queries import COMPARED_FIELDS
 from anomaly.catchup.repair import PERIOD_LEAD_IN_WINDOWS, RepairCounts, RepairOrder, SeriesRepair
 from anomaly.influxdb.client import InfluxClientError
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.hand_over import HandOver
 from anomaly.scoring.periods import NO_DATA
-from anomaly.scoring.results import Result, results
+from anomaly.scoring.results import Result, ResultColumns, results
 from anomaly.scoring.scorer import Scorer
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
@@ -40,11 +44,14 @@ class DatabaseDouble(PipelineDatabase):
         read: the stretches whose windows were read, in order.
         last: what `last_period` answers, by the time that it is asked for.
         first_ns: what `first_score_of_ns` answers.
+        new_level: what `has_new_level` answers.
+        asked_last: the times that `last_period` was asked for.
+        seen: when windows were named as late, by their begins.
         done: what was recorded of windows that got late points, by their begins.
         writes_left: how many writes succeed before InfluxDB is away.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, pipeline: Pipeline = PIPELINE) -> None:
         samples = printers.clean(31, COUNT * printers.WINDOW)
         printers.break_down(samples, FAULT)
         (self.series,) = printers.runs(printers.windows(samples, begin_ns=BEGIN))
@@ -53,11 +60,14 @@ class DatabaseDouble(PipelineDatabase):
         self.read: list[TimeRange] = []
         self.last: list[TimeRange] = []
         self.first_ns: int | None = None
+        self.new_level = False
         self.done: dict[int, Any] = {}
+        self.seen: dict[int, Any] = {}
+        self.asked_last: list[int] = []
         self.writes_left = 10**6
-        scorer = Scorer(PIPELINE, EventCounter("", lambda message: None))
+        scorer = Scorer(pipeline, EventCounter("", lambda message: None))
         for scored in scorer.feed(model, self.series):
-            self.write(results(PIPELINE, KEY, scored))
+            self.write(results(pipeline, KEY, scored))
 
     def windows(self, key: Key | None, span: TimeRange) -> Iterator[SeriesWindows]:
         self.read.append(span)
@@ -82,22 +92,29 @@ class DatabaseDouble(PipelineDatabase):
         return {begin: fields for begin, fields in self.stored_periods.items() if span.begin_ns <= begin < span.end_ns}
 
     def last_period(self, key: Key, end_ns: int) -> TimeRange | None:
+        self.asked_last.append(end_ns)
         return max((span for span in self.last if span.begin_ns < end_ns), key=lambda span: span.begin_ns, default=None)
 
-    def first_score_of_ns(self, key: Key, model: str, end_ns: int) -> int | None:
+    def first_score_of_ns(self, key: Key, model: str | None, end_ns: int) -> int | None:
         return self.first_ns
 
-    def write(self, results: Iterable[Result]) -> None:
+    def has_new_level(self, key: Key, model: str, end_ns: int) -> bool:
+        return self.new_level
+
+    def write(self, results: Iterable[Result | ResultColumns]) -> None:
         if self.writes_left == 0:
             raise InfluxClientError("InfluxDB is away")
         self.writes_left -= 1
-        for result in results:
+        for result in chain.from_iterable([each] if isinstance(each, Result) else each for each in results):
             if result.measurement == "score":
                 self.scored[result.time_ns] = {**self.scored.get(result.time_ns, {}), **result.fields}
-            elif result.measurement == "late":
+            elif result.measurement == "late" and "done_ms" in result.fields:
                 self.done[result.time_ns] = result.fields["done_ms"]
+            elif result.measurement == "late":
+                self.seen[result.time_ns] = result.fields["seen_ms"]
             else:
-                self.stored_periods[result.time_ns] = {name: result.fields[name] for name in PERIOD_FIELDS}
+                known = result.fields
+                self.stored_periods[result.time_ns] = {name: known[name] for name in COMPARED_FIELDS if name in known}
 
     def remove_period(self, key: Key, begin_ns: int) -> None:
         del self.stored_periods[begin_ns]
@@ -133,12 +150,23 @@ def repair(
     reach: int = 10_000,
     said: list[str] | None = None,
     dry_run: bool = False,
+    pipeline: Pipeline = PIPELINE,
+    progress: Callable[[float], None] = lambda share: None,
+    hand_over: HandOver | None = None,
 ) -> RepairCounts:
     """Runs a repair of what is missing, came late, or was left open."""
     order = RepairOrder(KEY, set(missing), dict(late or {}), opened, end_ns, reach)
     say = (said if said is not None else []).append
     return SeriesRepair(
-        PIPELINE, database, lambda version: model, Feedback(PIPELINE), order, say, dry_run=dry_run
+        pipeline,
+        database,
+        lambda version: model,
+        Feedback(pipeline),
+        order,
+        say,
+        dry_run=dry_run,
+        hand_over=hand_over,
+        progress=progress,
     ).run()
 
 
@@ -165,10 +193,27 @@ def test_a_finished_repair_changes_nothing_when_it_is_repeated(model: Model, dat
     assert repair(model, database, lost) == RepairCounts()
 
 
+def test_a_period_whose_reason_is_a_limit_stays_as_it_is(model: Model, database: DatabaseDouble) -> None:
+    usual = database.series.values[:1_500, 2 * PIPELINE.fields.index("bed")]
+    bed = {"name": "bed", "limits": [None, float(usual.max())]}
+    fields = [bed if name == "bed" else name for name in PIPELINE.fields]
+    (pipeline,) = normalize([{**PIPELINE.as_dict(), "fields": fields}])
+    limited = replace(model, pipeline=pipeline)
+    database = DatabaseDouble(limited, pipeline)
+    periods = dict(database.stored_periods)
+    assert any(stored.get("_limit") for stored in periods.values())
+
+    lost = lose(database, 1_510, 1_520)
+
+    assert repair(limited, database, lost, pipeline=pipeline) == RepairCounts(scores=10)
+    assert database.stored_periods == periods
+
+
 def test_an_interrupted_repair_is_resumed(model: Model, database: DatabaseDouble) -> None:
     whole, periods = dict(database.scored), dict(database.stored_periods)
     lost = [*lose(database, 1_100, 1_110), *lose(database, 2_150, 2_160)]
-    database.writes_left = 1
+    # One write names what the repair is about, the next one has the scores of the first piece.
+    database.writes_left = 2
     with pytest.raises(InfluxClientError):
         repair(model, database, lost)
     still_missing = [begin for begin in lost if begin not in database.scored]
@@ -176,6 +221,88 @@ def test_an_interrupted_repair_is_resumed(model: Model, database: DatabaseDouble
     database.writes_left = 10**6
     assert repair(model, database, still_missing).scores == 10
     assert (database.scored, database.stored_periods) == (whole, periods)
+
+
+@pytest.mark.parametrize("writes", range(5))
+def test_a_repair_that_is_killed_between_any_two_writes_is_made_good_by_the_next(
+    model: Model, database: DatabaseDouble, writes: int
+) -> None:
+    whole, periods = dict(database.scored), dict(database.stored_periods)
+    # The whole fault was missed, and what remains may be scored by the time of the kill: its periods are not.
+    lost = lose(database, 1_490, 2_520)
+    database.stored_periods.clear()
+    database.writes_left = writes
+
+    with pytest.raises(InfluxClientError):
+        repair(model, database, lost)
+    missing = [begin for begin in lost if begin not in database.scored]
+    late = {begin: seen_ms for begin, seen_ms in database.seen.items() if database.done.get(begin) != seen_ms}
+    database.writes_left = 10**6
+    repair(model, database, missing, late=late)
+
+    assert (database.scored, database.stored_periods) == (whole, periods)
+    assert database.done.keys() == database.seen.keys()
+
+
+def test_a_repair_leaves_no_window_to_be_scored_again(model: Model, database: DatabaseDouble) -> None:
+    lost = lose(database, 1_490, 1_520)
+    repair(model, database, lost)
+    assert database.done == database.seen
+    assert database.seen.keys() == {min(lost), max(lost)}
+
+
+def test_a_replay_reads_pieces_that_grow_and_tells_how_far_it_is(
+    model: Model, database: DatabaseDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anomaly.catchup.repair._PIECE_WINDOWS", 100)
+    monkeypatch.setattr("anomaly.catchup.repair._MOST_PIECE_WINDOWS", 300)
+    lost = lose(database, 1_600, 2_500)
+    shares: list[float] = []
+
+    assert repair(model, database, lost, progress=shares.append).scores == 900
+
+    lengths = [(span.end_ns - span.begin_ns) // W for span in database.read]
+    assert lengths[:5] == [PERIOD_LEAD_IN_WINDOWS, 100, 200, 300, 300]
+    assert shares == sorted(shares)
+    assert shares[0] == pytest.approx(1_000 / 1_899, abs=0.01)
+    assert shares[-1] == 1
+
+
+def test_the_last_period_is_not_asked_for_again_where_the_answer_tells_it(
+    model: Model, database: DatabaseDouble
+) -> None:
+    lost = lose(database, 1_700, 1_710)
+    repair(model, database, lost)
+    assert database.asked_last == [min(lost)]
+    # An answer that begins later than the time that is asked for tells nothing.
+    database.last = [TimeRange(BEGIN + 1_300 * W, BEGIN + 1_310 * W)]
+    repair(model, database, lost)
+    assert database.asked_last[1:] == [
+        min(lost),
+        min(lost) - PERIOD_LEAD_IN_WINDOWS * W,
+    ]
+
+
+def test_a_memory_takes_in_the_windows_since_its_begin_that_have_no_score(
+    model: Model, database: DatabaseDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = lose(database, 1_700, 1_710)
+    # Nobody ordered these: they may be older than what a catch-up looks at. Those before the begin are history.
+    lose(database, 1_300, 1_310)
+    lose(database, 1_000, 1_010)
+    database.first_ns = BEGIN + 1_200 * W
+    fed: list[int] = []
+    feed_series = Scorer.feed_series
+
+    def spy(self: Scorer, model: Model | None, windows: SeriesWindows, *more: Any) -> Any:
+        fed.extend(windows.begin_ns.tolist())
+        return feed_series(self, model, windows, *more)
+
+    monkeypatch.setattr(Scorer, "feed_series", spy)
+    repair(remembering(model), database, lost)
+
+    assert set(range(BEGIN + 1_300 * W, BEGIN + 1_310 * W, W)) <= set(fed)
+    assert not set(range(BEGIN + 1_000 * W, BEGIN + 1_010 * W, W)) & set(fed)
 
 
 def test_a_dry_run_counts_and_writes_nothing(model: Model, database: DatabaseDouble) -> None:
@@ -235,6 +362,16 @@ def test_a_detector_that_remembers_is_led_in_by_what_it_has_learnt(
     assert database.read[0].begin_ns == min(lost) - begins * W
     assert bool(said) is warned
     assert all("further back than 1500 windows" in message for message in said)
+
+
+def test_a_series_with_a_new_level_is_led_in_by_its_periods_whatever_its_detector_remembers(
+    model: Model, database: DatabaseDouble
+) -> None:
+    lost = lose(database, 1_600, 1_610)
+    database.first_ns = min(lost) - 1_500 * W
+    database.new_level = True
+    repair(model, database, lost)
+    assert database.read[0].begin_ns == min(lost) - 1_500 * W
 
 
 @pytest.mark.parametrize(
@@ -454,6 +591,18 @@ def test_a_silence_is_cut_to_the_part_that_is_empty(
     assert database.stored_periods == periods | expected
 
 
+def test_a_told_silence_that_was_none_is_removed(model: Model, database: DatabaseDouble) -> None:
+    """It is as long as a series may be silent, and the UDF has named the windows on both sides of it."""
+    periods = dict(database.stored_periods)
+    empty(database, 1_700, 1_706)
+    told = TimeRange(BEGIN + 1_700 * W, BEGIN + 1_706 * W)
+    database.stored_periods[told.begin_ns] = silence(1_700, 1_706, "closed")
+    database.last = [told]
+    counts = repair(model, database, late={told.begin_ns - W: 1, told.end_ns: 1})
+    assert database.stored_periods == periods
+    assert (counts.corrected, counts.labels, counts.removed) == (0, 0, 1)
+
+
 def test_a_period_that_late_points_disprove_is_removed(model: Model, database: DatabaseDouble) -> None:
     """It had begun before the first window that got late points."""
     periods = dict(database.stored_periods)
@@ -468,3 +617,124 @@ def test_a_period_that_late_points_disprove_is_removed(model: Model, database: D
     counts = repair(model, database, late={begin: 1})
     assert database.stored_periods == periods
     assert (counts.corrected, counts.labels, counts.removed) == (1, 4, 1)
+
+
+def handed(model: Model, hand_over: HandOver) -> tuple[int, dict[str, Any]] | None:
+    """The horizon of the series that was handed over, and its periods, rates and levels; None if it was not."""
+    if not len(hand_over):
+        return None
+    part = hand_over.part()
+    (end_ns,) = part["end_ns"].tolist()
+    names = ("core_scorer_series_", "core_scorer_levels_")
+    series = {name: array.tolist() for name, array in part.items() if name.startswith(names)}
+    return end_ns, series
+
+
+def test_what_is_handed_over_is_the_state_after_the_newest_window_that_had_a_score(
+    model: Model, database: DatabaseDouble
+) -> None:
+    expected = Scorer(PIPELINE, EventCounter("", lambda message: None))
+    list(expected.feed(model, database.series.where(np.arange(COUNT) < COUNT - 5)))
+    # It is over, and may still become a new level.
+    database.last = [TimeRange(FAULT_BEGIN, FAULT_BEGIN + 30 * W)]
+    lost = lose(database, 2_500, 2_510)
+    # The UDF has not closed these windows yet.
+    lose(database, COUNT - 5, COUNT)
+    hand_over = HandOver(PIPELINE, model)
+
+    repair(model, database, lost, hand_over=hand_over)
+
+    state = {f"core_scorer_{name}": array.tolist() for name, array in expected.state().items()}
+    assert "core_scorer_levels_kept" in state
+    assert handed(model, hand_over) == (END - 5 * W, state)
+
+
+def test_nothing_is_handed_over_while_the_newest_windows_are_missing(model: Model, database: DatabaseDouble) -> None:
+    lost = lose(database, COUNT - 5, COUNT)
+    hand_over = HandOver(PIPELINE, model)
+    repair(model, database, lost, hand_over=hand_over)
+    assert handed(model, hand_over) is None
+
+
+def test_what_a_detector_has_forgotten_since_is_not_handed_over(model: Model, database: DatabaseDouble) -> None:
+    hand_over = HandOver(PIPELINE, model)
+    repair(model, database, lose(database, 1_200, 1_210), hand_over=hand_over)
+    assert handed(model, hand_over) is None
+    assert max(span.end_ns for span in database.read) < END
+
+
+def test_a_detector_that_remembers_is_replayed_to_the_end_and_handed_over(
+    model: Model, database: DatabaseDouble
+) -> None:
+    hand_over = HandOver(PIPELINE, remembering(model))
+    database.first_ns = BEGIN
+    repair(remembering(model), database, lose(database, 1_200, 1_210), hand_over=hand_over)
+    assert max(span.end_ns for span in database.read) == END
+    found = handed(model, hand_over)
+    assert found is not None
+    assert found[0] == END
+
+
+def test_a_memory_that_is_not_read_as_a_whole_is_not_handed_over(model: Model, database: DatabaseDouble) -> None:
+    hand_over = HandOver(PIPELINE, remembering(model))
+    database.first_ns = BEGIN
+    repair(remembering(model), database, lose(database, 1_200, 1_210), reach=1_100, hand_over=hand_over)
+    assert handed(model, hand_over) is None
+
+
+def test_a_memory_of_which_the_source_has_lost_points_is_not_handed_over(
+    model: Model, database: DatabaseDouble
+) -> None:
+    lost = lose(database, 2_500, 2_510)
+    database.series = database.series.where(np.arange(COUNT) != 2_400)
+    hand_over = HandOver(PIPELINE, model)
+    repair(model, database, lost, hand_over=hand_over)
+    assert handed(model, hand_over) is None
+
+
+def test_the_state_of_a_model_that_is_not_current_is_not_handed_over(model: Model, database: DatabaseDouble) -> None:
+    lost = lose(database, 2_500, 2_510)
+    hand_over = HandOver(PIPELINE, replace(model, version="another"))
+    repair(model, database, lost, hand_over=hand_over)
+    assert handed(model, hand_over) is None
+
+
+def test_history_that_nobody_has_scored_is_not_learnt_from(model: Model, database: DatabaseDouble) -> None:
+    # The pipeline begins within the fault.
+    lose(database, 0, 1_510)
+    database.first_ns = BEGIN + 1_510 * W
+    database.stored_periods.clear()
+    repair(remembering(model), database, lose(database, 1_512, 1_514))
+    assert min(database.stored_periods) == BEGIN + 1_510 * W
+
+
+def test_a_range_of_which_retention_has_removed_the_begin_is_scored_as_far_as_it_is_there(
+    model: Model, database: DatabaseDouble
+) -> None:
+    whole, periods = dict(database.scored), dict(database.stored_periods)
+    lost = lose(database, 2_300, 2_320)
+    database.series = database.series.where(np.arange(COUNT) >= 2_310)
+    counts = repair(model, database, lost)
+    assert counts.scores == 10
+    assert whole.keys() - database.scored.keys() == set(range(BEGIN + 2_300 * W, BEGIN + 2_310 * W, W))
+    assert all(_equal_fields(whole[begin], fields) for begin, fields in database.scored.items())
+    # What was scored before, and the fault's period, is not taken back.
+    assert database.stored_periods == periods
+
+
+def test_results_that_were_dropped_are_refilled_as_they_were(model: Model, database: DatabaseDouble) -> None:
+    whole, periods = dict(database.scored), dict(database.stored_periods)
+    lost = lose(database, 0, COUNT)
+    database.stored_periods.clear()
+    counts = repair(model, database, lost)
+    assert counts.scores == len(whole)
+    assert database.scored.keys() == whole.keys()
+    assert all(_equal_fields(whole[begin], fields) for begin, fields in database.scored.items())
+    assert database.stored_periods == periods
+
+
+def _equal_fields(expected: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    return fields.keys() == expected.keys() and all(
+        value == pytest.approx(expected[name], rel=1e-9) if isinstance(value, float) else value == expected[name]
+        for name, value in fields.items()
+    )

@@ -9,14 +9,18 @@ import pytest
 from anomaly.catchup.database import NEVER_NS, LateWindow, PipelineDatabase
 from anomaly.catchup.gaps import BucketCounts
 from anomaly.catchup.repair import RepairCounts, RepairOrder
-from anomaly.catchup.run import CaughtUp, default_lag_ns, repair_span
+from anomaly.catchup.run import CatchUpRequest, CaughtUp, catch_up, default_lag_ns, refilled_begins, repair_span
+from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
+from anomaly.models.store import Store
 from anomaly.pipeline import normalize
 from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.hand_over import HandOver
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
+from tests.unit.anomaly.models.test_store import outdate
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
 
 W = WINDOW_NS
@@ -38,6 +42,7 @@ class DatabaseDouble(PipelineDatabase):
         late: the windows that got late points.
         opened: the open periods, and whether each is a silence.
         closed: the closed silences.
+        second: the closed periods that begin within another one.
         joint: the notices that all series are silent, and whether each is open.
         asked: the series whose windows were read; None where all were.
         ended: the ends of notices that were written, by their begins.
@@ -52,6 +57,7 @@ class DatabaseDouble(PipelineDatabase):
         self.late: list[LateWindow] = []
         self.opened: list[tuple[Key, TimeRange, bool]] = []
         self.closed: list[tuple[Key, TimeRange]] = []
+        self.second: list[tuple[Key, TimeRange]] = []
         self.joint: list[tuple[TimeRange, bool]] = []
         self.asked: list[Key | None] = []
         self.ended: dict[int, int] = {}
@@ -78,6 +84,8 @@ class DatabaseDouble(PipelineDatabase):
                     np.asarray((series.begin_ns >= span.begin_ns) & (series.begin_ns < last_ns))
                 )
 
+    counted_windows = windows
+
     def is_scored(self, key: Key, span: TimeRange) -> bool:
         return any(span.begin_ns <= begin < span.end_ns for begin in self.begins[key])
 
@@ -92,6 +100,9 @@ class DatabaseDouble(PipelineDatabase):
 
     def closed_silences(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
         yield from self.closed
+
+    def second_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
+        yield from self.second
 
     def joint_silences(self, span: TimeRange) -> Iterator[tuple[TimeRange, bool]]:
         yield from self.joint
@@ -116,9 +127,12 @@ def ordered(
     orders: dict[Key, RepairOrder] = {}
 
     class RepairDouble:
-        def __init__(self, *arguments: Any, dry_run: bool) -> None:
+        def __init__(
+            self, *arguments: Any, dry_run: bool, hand_over: HandOver | None, progress: Callable[[float], None]
+        ) -> None:
             order: RepairOrder = arguments[4]
             orders[order.key] = order
+            progress(0.5)
 
         def run(self) -> RepairCounts:
             return RepairCounts()
@@ -148,6 +162,26 @@ def test_nothing_is_ordered_where_every_window_has_its_score(
 ) -> None:
     assert ordered() == {}
     assert database.asked == []
+
+
+def test_progress_is_told_over_all_series_up_to_the_end(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    lose(database, 1, 20, 30)
+    lose(database, 3, 20, 30)
+    told: list[tuple[float, str]] = []
+
+    ordered(progress=lambda share, what: told.append((share, what)))
+
+    assert told == [(0.25, "of 2 series"), (0.75, "of 2 series"), (1.0, "of 2 series")]
+
+
+def test_nothing_is_told_of_progress_where_nothing_is_missing(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    told: list[float] = []
+    ordered(progress=lambda share, what: told.append(share))
+    assert told == []
 
 
 def test_missing_windows_of_one_series_are_looked_for_in_that_series(
@@ -239,6 +273,15 @@ def test_a_closed_silence_is_doubtful_when_late_windows_in_it_have_scores(
     assert {each: order.doubtful for each, order in ordered().items()} == {key(0): (silence,)}
 
 
+@pytest.mark.parametrize(("end", "is_ordered"), [(COUNT - 7, True), (COUNT - 6, False)])
+def test_a_second_period_within_a_first_one_is_doubtful_when_it_is_over(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]], end: int, is_ordered: bool
+) -> None:
+    period = TimeRange(40 * W, end * W)
+    database.second = [(key(0), period)]
+    assert {each: order.doubtful for each, order in ordered().items()} == ({key(0): (period,)} if is_ordered else {})
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_notice_that_all_are_silent_ends_with_the_first_window(
     model: Model, database: DatabaseDouble, dry_run: bool
@@ -273,3 +316,28 @@ def test_a_catch_up_leaves_what_the_udf_may_still_score(window: str, lateness: s
         [{**PIPELINE.as_dict(), "window": window, "lateness": lateness, "alerts": {}, "periods": {}}]
     )
     assert default_lag_ns(pipeline) == seconds * 1_000_000_000
+
+
+def test_windows_after_a_late_one_may_have_been_filled_with_another_value() -> None:
+    assert refilled_begins([20, 40], window_ns=10, fill_ns=30, end_ns=1_000) == {30, 50, 60, 70}
+    assert refilled_begins([20], window_ns=10, fill_ns=30, end_ns=40) == {30}
+    assert refilled_begins([20], window_ns=10, fill_ns=0, end_ns=1_000) == set()
+
+
+@pytest.mark.parametrize(("training", "is_outdated"), [({}, True), ({"every": "1d"}, False)])
+def test_a_model_of_another_release_is_told_unless_the_keeper_trains(
+    store: Store, model: Model, training: dict[str, Any], is_outdated: bool
+) -> None:
+    (pipeline,) = normalize([{**model.pipeline.as_dict(), "training": training}])
+    request = CatchUpRequest(pipeline, store.models, "anomaly")
+    outdate(store, model.version)
+
+    outcome = catch_up(request, never, lambda message: None)
+
+    assert (outcome.is_outdated, outcome.changed) == (is_outdated, False)
+    assert "made by anomaly 0.0.9" in outcome.message
+
+
+def never() -> InfluxClient:
+    """Open no connection: nothing is asked without a model."""
+    raise AssertionError("InfluxDB is asked")

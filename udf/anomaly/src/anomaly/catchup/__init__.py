@@ -15,11 +15,16 @@ while there was no model, and points that came after their window had been close
   on through the gap.
 
 Other existing scores are never changed. The UDF writes each window that got late points to the measurement `late`, with
-the time at which it saw the last one (`seen_ms`). A catch-up that has scored the window again writes this time to the
-same point (`done_ms`). So a point that comes later still, even while the catch-up runs, makes the window a candidate of
-the next catch-up.
+the time at which it saw the last one (`seen_ms`). So it does with windows that may lack points, because these came
+while there was no UDF. A catch-up that has scored the window again writes this time to the same point (`done_ms`). So a
+point that comes later still, even while the catch-up runs, makes the window a candidate of the next catch-up.
+A repair names its own first and last missing window there until it is whole: if it is killed when scores are written
+and their periods are not, the next catch-up replays all of it, and writes what is lacking.
 
 Windows that the UDF may still score are left alone: those that end less than the pipeline's lateness and two windows
 before now. A period that is running then belongs to the UDF. If it began in the gap, the next catch-up corrects it, as
 a catch-up also looks at periods that were left open. A silence that is open stays so while its series has no data.
+
+What each repaired series would remember without the outage is handed over to the UDF (`anomaly.scoring.hand_over`), so
+that later scores and periods are those of a UDF that missed nothing.
 """

@@ -1,22 +1,26 @@
 """What a catch-up reads and writes of one pipeline: each method is one query."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from anomaly.catchup import queries
 from anomaly.catchup.gaps import BucketCounts
-from anomaly.influxdb.client import InfluxClient
-from anomaly.influxdb.lines import line
-from anomaly.influxdb.source import read_series_windows, series_key
+from anomaly.influxdb.client import InfluxClient, SeriesChunk
+from anomaly.influxdb.lines import lines
+from anomaly.influxdb.point_source import source_key
+from anomaly.influxdb.source import read_series_windows, read_window_counts, series_key, with_booleans
 from anomaly.influxdb.times import TimeRange
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.notices import SILENCE
-from anomaly.scoring.periods import NO_DATA
-from anomaly.scoring.results import Result
+from anomaly.scoring.periods import NEW_LEVEL, NO_DATA
+from anomaly.scoring.results import Result, ResultColumns
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 
+# As many lines as InfluxDB takes well at once.
+_LINES_AT_ONCE = 5_000
 # The end of what has none: after every time that InfluxDB can hold.
 NEVER_NS = 2**63 - 1
 
@@ -73,30 +77,50 @@ class PipelineDatabase:
         """Return the begin of the oldest scored window since `begin_ns`; None if there is none."""
         return self._first_ns(queries.first_score(self._pipeline, begin_ns))
 
-    def first_score_of_ns(self, key: Key, model: str, end_ns: int) -> int | None:
-        """Return the begin of the oldest window of a series that a model scored before `end_ns`; None without one."""
+    def first_score_of_ns(self, key: Key, model: str | None, end_ns: int) -> int | None:
+        """Return the begin of the oldest window of a series that a model scored before `end_ns`; None without one.
+
+        Args:
+            key: the series.
+            model: the model's version; None: any model.
+            end_ns: where to look no further.
+        """
         return self._first_ns(queries.first_score_of(self._pipeline, key, model, end_ns))
+
+    def has_new_level(self, key: Key, model: str, end_ns: int) -> bool:
+        """Check whether a model found a new level of a series that began before `end_ns`."""
+        return self._first_ns(queries.first_new_level(self._pipeline, key, model, end_ns)) is not None
 
     def point_counts(self, span: TimeRange, bucket_ns: int) -> BucketCounts:
         """Count points by series and bucket."""
         query = queries.source_counts(self._pipeline, span.begin_ns, span.end_ns, bucket_ns)
-        return self._counts(query, self._pipeline.database)
+        return self._counts(query, self._pipeline.database, lambda chunk: source_key(self._pipeline, chunk))
 
     def score_counts(self, span: TimeRange, bucket_ns: int) -> BucketCounts:
         """Count scores by series and bucket."""
-        return self._counts(queries.score_counts(self._pipeline, span.begin_ns, span.end_ns, bucket_ns), self._results)
+        query = queries.score_counts(self._pipeline, span.begin_ns, span.end_ns, bucket_ns)
+        return self._counts(query, self._results, lambda chunk: series_key(self._pipeline.result_tags, chunk))
 
     def newest_ns(self, begin_ns: int) -> Mapping[Key, int]:
         """Return the time of each series' newest point since `begin_ns`."""
         query = queries.newest(self._pipeline, begin_ns)
         return {
-            series_key(self._pipeline, chunk): int(chunk.rows[0][0])
+            source_key(self._pipeline, chunk): int(chunk.rows[0][0])
             for chunk in self._influx.query(query, self._pipeline.database)
         }
 
     def windows(self, key: Key | None, span: TimeRange) -> Iterator[SeriesWindows]:
         """Read the windows of one series, or of all series for None, each series' in the order of time."""
-        return read_series_windows(self._influx, self._pipeline, span.begin_ns, span.end_ns, key)
+        return read_series_windows(self._influx, self._typed, span.begin_ns, span.end_ns, key)
+
+    def counted_windows(self, key: Key | None, span: TimeRange) -> Iterator[SeriesWindows]:
+        """Read what `windows` reads, as far as it tells which windows can be scored: values are 0 or NaN."""
+        return read_window_counts(self._influx, self._typed, span.begin_ns, span.end_ns, key)
+
+    @cached_property
+    def _typed(self) -> Pipeline:
+        """The pipeline, which knows which of its fields hold booleans."""
+        return with_booleans(self._influx, self._pipeline)
 
     def scored_begins(self, key: Key | None, span: TimeRange) -> Mapping[Key, set[int]]:
         """Return the begins of the scored windows of one series, or of all series for None."""
@@ -104,7 +128,9 @@ class PipelineDatabase:
         for chunk in self._influx.query(
             queries.scored_begins(self._pipeline, key, span.begin_ns, span.end_ns), self._results
         ):
-            begins.setdefault(series_key(self._pipeline, chunk), set()).update(int(row[0]) for row in chunk.rows)
+            begins.setdefault(series_key(self._pipeline.result_tags, chunk), set()).update(
+                int(row[0]) for row in chunk.rows
+            )
         return begins
 
     def scores(self, key: Key, span: TimeRange) -> Mapping[int, WrittenScore]:
@@ -133,7 +159,7 @@ class PipelineDatabase:
         """Yield the windows of the span that got late points, series by series."""
         query = queries.late_windows(self._pipeline, span.begin_ns, span.end_ns)
         for chunk in self._influx.query(query, self._results):
-            key = series_key(self._pipeline, chunk)
+            key = series_key(self._pipeline.result_tags, chunk)
             for begin_ns, points, seen_ms, done_ms in chunk.rows:
                 if points is not None:
                     yield LateWindow(key, int(begin_ns), int(seen_ms or 0), None if done_ms is None else int(done_ms))
@@ -148,14 +174,32 @@ class PipelineDatabase:
             for begin_ns, end_ms, reason in chunk.rows:
                 is_silence = reason == NO_DATA
                 end_ns = NEVER_NS if is_silence else int(end_ms) * 1_000_000
-                yield series_key(self._pipeline, chunk), TimeRange(int(begin_ns), end_ns), is_silence
+                yield series_key(self._pipeline.result_tags, chunk), TimeRange(int(begin_ns), end_ns), is_silence
 
     def closed_silences(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
         """Yield the series of each closed silence that begins in the span, and the silence."""
         query = queries.closed_silences(self._pipeline, span.begin_ns, span.end_ns)
         for chunk in self._influx.query(query, self._results):
             for begin_ns, end_ms in chunk.rows:
-                yield series_key(self._pipeline, chunk), TimeRange(int(begin_ns), int(end_ms) * 1_000_000)
+                yield series_key(self._pipeline.result_tags, chunk), TimeRange(int(begin_ns), int(end_ms) * 1_000_000)
+
+    def second_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
+        """Yield each closed period that begins in the span before an earlier period of its series can be over.
+
+        One that ends with a new level is over at once. A UDF that was ended within a period may open a second one,
+        while a catch-up goes on with the first.
+        """
+        query = queries.other_periods(self._pipeline, span.begin_ns, span.end_ns)
+        # When the last period of each series can be over.
+        earlier: dict[Key, int] = {}
+        for chunk in self._influx.query(query, self._results):
+            key = series_key(self._pipeline.result_tags, chunk)
+            for begin_ns, end_ms, state, *reason in chunk.rows:
+                end_ns = int(end_ms) * 1_000_000
+                if begin_ns < earlier.get(key, 0) and state == "closed":
+                    yield key, TimeRange(int(begin_ns), end_ns)
+                over_ns = end_ns + (0 if NEW_LEVEL in reason else self._pipeline.periods.merge_ns)
+                earlier[key] = max(earlier.get(key, 0), over_ns)
 
     def joint_silences(self, span: TimeRange) -> Iterator[tuple[TimeRange, bool]]:
         """Yield the notices that all series are silent, and whether each is open.
@@ -167,10 +211,10 @@ class PipelineDatabase:
                 yield TimeRange(int(begin_ns), int(end_ms) * 1_000_000), state == "open"
 
     def periods(self, key: Key, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
-        """Return the fields of each period of one series that begins in the span, by its begin."""
+        """Return the COMPARED_FIELDS of each period of one series that begins in the span, by its begin."""
         query = queries.periods(self._pipeline, key, span.begin_ns, span.end_ns)
         return {
-            int(begin_ns): dict(zip(queries.PERIOD_FIELDS, fields, strict=True))
+            int(begin_ns): dict(zip(queries.COMPARED_FIELDS, fields, strict=True))
             for begin_ns, *fields in self._rows(query)
         }
 
@@ -184,9 +228,11 @@ class PipelineDatabase:
             return TimeRange(int(begin_ns), NEVER_NS if is_lasting else int(end_ms) * 1_000_000)
         return None
 
-    def write(self, results: Iterable[Result]) -> None:
+    def write(self, results: Iterable[Result | ResultColumns]) -> None:
         """Write results; writing the same ones again changes nothing."""
-        self._influx.write([line(result) for result in results], self._results)
+        written = list(lines(results))
+        for first in range(0, len(written), _LINES_AT_ONCE):
+            self._influx.write(written[first : first + _LINES_AT_ONCE], self._results)
 
     def end_joint_silence(self, begin_ns: int, end_ns: int) -> None:
         """Close the notice that all series are silent since `begin_ns`."""
@@ -216,9 +262,9 @@ class PipelineDatabase:
         for chunk in self._influx.query(query, self._results):
             yield from chunk.rows
 
-    def _counts(self, query: str, database: str) -> BucketCounts:
+    def _counts(self, query: str, database: str, key_of: Callable[[SeriesChunk], Key]) -> BucketCounts:
         return {
-            (series_key(self._pipeline, chunk), int(bucket)): max(int(count or 0) for count in counts)
+            (key_of(chunk), int(bucket)): max(int(count or 0) for count in counts)
             for chunk in self._influx.query(query, database)
             for bucket, *counts in chunk.rows
         }

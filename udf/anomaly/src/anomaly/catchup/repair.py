@@ -1,34 +1,58 @@
 """Repairs one series: replays it over what is missing, and writes what makes it look as if nothing had happened.
 
 A detector that remembers has learnt from every window since its model became current. Its replay therefore begins with
-the first window that the model scored, unless that is further back than the order's `reach`.
+the first window that the model scored, unless that is further back than the order's `reach`. Windows before it that
+have no score are history: nobody has learnt from them. Where the detector remembers nothing, the replay goes back for
+the sake of the drift, if enough of the drift's horizon was missed.
+
+A replay that is handed over (`anomaly.scoring.hand_over`) goes on until nothing of the series is missing. It hands over
+the state after the newest window that had its score before the replay read it: whoever scored this window had closed
+it, so all of its points were there.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Set
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, pairwise, starmap
 from typing import Any
 
 import numpy as np
 
-from anomaly.catchup.database import PipelineDatabase, WrittenScore
+from anomaly.catchup.database import NEVER_NS, PipelineDatabase, WrittenScore
 from anomaly.influxdb.source import split_range
 from anomaly.influxdb.times import TimeRange, rfc3339
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.core import ScoringCore
+from anomaly.scoring.drift import RESULTS
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.hand_over import HandOver
 from anomaly.scoring.periods import NO_DATA
-from anomaly.scoring.results import Fields, Result, period_result, results, series_tags
-from anomaly.scoring.scorer import Scorer, series_name
+from anomaly.scoring.results import (
+    Fields,
+    Result,
+    ResultColumns,
+    late_result,
+    period_result,
+    score_columns,
+    series_tags,
+)
+from anomaly.scoring.scorer import ScoredWindows, series_name
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 
 # The replay begins this many windows before what is missing, with no period running. By then the evidence of a tracker
 # that begins anew has been at 0 as often as that of one that never stopped.
 PERIOD_LEAD_IN_WINDOWS = 1_000
+# The first piece is short, as most repairs are; InfluxDB takes longest for the many pieces of a long one.
 _PIECE_WINDOWS = 1_000
+_MOST_PIECE_WINDOWS = 10_000
+# A drift is replayed where this share of its horizon was missed: there is a result for each.
+_DRIFT_SHARE = 1 / RESULTS
+# What is further back than this many horizons counts less than a hundredth.
+_DRIFT_HORIZONS = 5
 
 # Gives the model of a version, and the current one for None or a version that is gone.
 ModelOfVersion = Callable[[str | None], Model]
@@ -42,9 +66,11 @@ class RepairOrder:
         key: the series.
         missing: begins of the windows that could be scored and have no score.
         late: the windows that got points after they had been closed, by their begins: when the last point was seen.
-        doubtful: periods that were left open, and silences in which there are windows. Open silences have no end.
+        doubtful: periods that were left open or begin within another one, and silences in which there are windows.
+            Open silences have no end.
         end_ns: where the windows end that the repair may touch; all windows before are known.
         reach: how many windows before the repair may be read for what the detector remembers.
+        refilled: begins of the windows after late ones, which may be filled with other values than they were scored by.
     """
 
     key: Key
@@ -53,6 +79,7 @@ class RepairOrder:
     doubtful: tuple[TimeRange, ...]
     end_ns: int
     reach: int
+    refilled: Set[int] = frozenset()
 
     @property
     def begin_ns(self) -> int:
@@ -92,6 +119,8 @@ class SeriesRepair:
         say: Callable[[str], None],
         *,
         dry_run: bool = False,
+        hand_over: HandOver | None = None,
+        progress: Callable[[float], None] = lambda share: None,
     ) -> None:
         """Prepare the repair; nothing is read yet.
 
@@ -103,20 +132,34 @@ class SeriesRepair:
             order: what the series needs.
             say: is told what cannot be exact.
             dry_run: whether to count only, and to write nothing.
+            hand_over: takes the state that the series has where the UDF goes on; None: nobody wants it.
+            progress: is told which share of the repair is done, 0 to 1.
         """
+        self._progress = progress
         self._pipeline = pipeline
+        self._hand_over = hand_over
         self._database = database
         self._models = models
         self._feedback = feedback
         self._order = order
         self._say = say
         self._dry_run = dry_run
-        self._scorer = Scorer(pipeline, EventCounter(f"pipeline {pipeline.name}", lambda message: None))
+        self._core = ScoringCore(pipeline, EventCounter(f"pipeline {pipeline.name}", lambda message: None))
+        self._scorer = self._core.scorer
         self._merge_ns = pipeline.periods.merge_ns + pipeline.window_ns
         self._begin_ns = order.begin_ns
+        self._missing_ns = np.array([*sorted(order.missing), NEVER_NS], dtype=np.int64)
+        # Only a state that is newer than all of these lacks nothing.
+        self._newest_needed_ns = max([*order.missing, *order.late], default=0)
         # The begin of the newest window that was replayed; before 1970 while there is none.
         self._newest_ns = -1
         self._newest_model: Model | None = None
+        # Since when what has no score was missed; before, it is history.
+        self._since_ns = 0
+        # Whether the replay begins where the detector began to learn, and has read every window that was scored.
+        self._is_whole = self._knows_begin = True
+        # Whether it goes back for the sake of the drift alone.
+        self._replays_drift = False
         # The last answer of `last_period`, and the time that it was asked for.
         self._last_answer: tuple[int, TimeRange | None] | None = None
         # The silence that lasts where the replay ends.
@@ -130,27 +173,78 @@ class SeriesRepair:
             InfluxClientError: InfluxDB cannot be asked, or refused.
         """
         order, key, end_ns = self._order, self._order.key, self._order.end_ns
+        begun = self._mark_begun()
         running = self._running()
         self._begin_ns = begin_ns = min([order.begin_ns, *(period.begin_ns for period in running)])
         # The repair is over when everything to repair has passed and no period runs that it may have changed.
         changing = [*order.doubtful, *running]
-        over_ns = max([*order.missing, *order.late, *(period.end_ns + self._merge_ns for period in changing)])
+        over_ns = max(
+            [*order.missing, *order.late, *order.refilled, *(period.end_ns + self._merge_ns for period in changing)]
+        )
         periods: dict[int, Result] = {}
         until_ns = begin_ns
         window_ns = self._pipeline.window_ns
-        lead_in = split_range(self._lead_in_ns(), begin_ns, window_ns)
-        for piece in chain(lead_in, split_range(begin_ns, end_ns, window_ns, least_windows=_PIECE_WINDOWS)):
-            span = TimeRange(*piece)
+        first_ns = self._lead_in_ns()
+        # What a detector has forgotten since then does not matter to the UDF either.
+        must_go_on = self._hand_over is not None and (self._has_memory or self._replays_drift)
+        last_ns = end_ns if must_go_on else min(over_ns, end_ns)
+        lead_in = starmap(TimeRange, split_range(first_ns, begin_ns, window_ns))
+        for span in chain(lead_in, _growing_pieces(begin_ns, end_ns, window_ns)):
+            asked_ns = time.time_ns()
             existing = self._database.scores(key, span)
-            self._write(list(self._replayed(span, existing, periods)))
+            self._write(list(self._replayed(span, existing, periods, asked_ns)))
             until_ns = span.end_ns
-            if over_ns < until_ns < end_ns and self._scorer.calm(key):
+            self._progress(min((until_ns - first_ns) / max(last_ns - first_ns, 1), 1.0))
+            if over_ns < until_ns < end_ns and self._scorer.calm(key) and not must_go_on:
+                self._keep_own()
                 break
         else:
             self._end_by_clock(periods)
         self._write_periods(periods, TimeRange(begin_ns, max(until_ns, begin_ns)))
-        self._mark_late()
+        self._mark_done(self._settled({**begun, **order.late}))
         return self._done
+
+    @property
+    def _has_memory(self) -> bool:
+        """Whether scores of the series depend on windows before them."""
+        model = self._models(None)
+        return model.remembers or model.is_newcomer(self._order.key)
+
+    def _settled(self, late: Mapping[int, int]) -> Mapping[int, int]:
+        """Leave out the window that the next catch-up is to replay for the sake of its hand-over.
+
+        Where the last window of the span is among those to repair, no later one shows where the UDF goes on.
+
+        Args:
+            late: the windows that are named in `late`, by their begins.
+        """
+        last_ns = self._order.end_ns - self._pipeline.window_ns
+        if self._hand_over is None or not self._is_whole or self._newest_needed_ns < last_ns:
+            return late
+        return {begin_ns: seen_ms for begin_ns, seen_ms in late.items() if begin_ns < last_ns}
+
+    def _hand_state_over(self, last_ns: int, asked_ns: int) -> None:
+        """Hand the series' state over, if nothing of it is missing.
+
+        Args:
+            last_ns: the begin of the newest window in it that had a score.
+            asked_ns: the clock when this was asked for.
+        """
+        if self._hand_over is None or self._newest_model is None:
+            return
+        is_complete = last_ns >= self._newest_needed_ns
+        is_current = self._newest_model.version == self._hand_over.model.version
+        if is_complete and is_current and self._is_whole:
+            end_ns = last_ns + self._pipeline.window_ns
+            is_drift_whole = self._knows_begin and (self._has_memory or self._replays_drift)
+            self._hand_over.take(self._order.key, end_ns, asked_ns, self._core, is_drift_whole=is_drift_whole)
+        else:
+            self._keep_own()
+
+    def _keep_own(self) -> None:
+        """Leave the UDF what it remembers of the series."""
+        if self._hand_over is not None:
+            self._hand_over.discard(self._order.key)
 
     def _end_by_clock(self, periods: dict[int, Result]) -> None:
         """Take into account that no more windows have come.
@@ -160,7 +254,7 @@ class SeriesRepair:
         if self._newest_model is None:
             return
         key = self._order.key
-        for period in self._scorer.silent(key, self._order.end_ns, 0, self._feedback):
+        for _, period in self._scorer.silent((key,), np.array([self._order.end_ns]), 0, self._feedback).periods:
             result = period_result(self._pipeline, key, period, self._newest_model)
             if period.reason == NO_DATA:
                 self._lasting = result
@@ -184,25 +278,36 @@ class SeriesRepair:
         return period
 
     def _lead_in_ns(self) -> int:
-        """Return where to begin: before the repair, before every period that was running, and where memory begins."""
+        """Return where to begin: before the repair, before every change of level that went on, where memory begins."""
         length_ns = PERIOD_LEAD_IN_WINDOWS * self._pipeline.window_ns
         begin_ns = self._begin_ns - length_ns
+        # Periods with less than this between them may be one change, which is a new level once it has lasted.
+        apart_ns = max(self._merge_ns, self._scorer.rules.apart_ns) if self._hand_over is not None else self._merge_ns
         while (period := self._last_period(begin_ns)) is not None:
-            if period.end_ns + self._merge_ns <= begin_ns:
+            if period.end_ns + apart_ns <= begin_ns:
                 break
             begin_ns = period.begin_ns - length_ns
         return max(min(begin_ns, self._memory_ns()), 0)
 
     def _memory_ns(self) -> int:
-        """Return since when the current model's detector has learnt; at most `reach` windows before the repair."""
+        """Return since when the current model's detector has learnt; at most `reach` windows before the repair.
+
+        A detector that remembers nothing has nothing to learn, but a new level of the series counts from its period on.
+        A series that training has not seen has warmed up since its first score, whichever model that was of.
+        """
         model, begin_ns = self._models(None), self._begin_ns
-        if not model.remembers:
-            return begin_ns
-        first_ns = self._database.first_score_of_ns(self._order.key, model.version, begin_ns)
+        is_newcomer = model.is_newcomer(self._order.key)
+        goes_on = model.remembers or is_newcomer
+        if not goes_on and not self._database.has_new_level(self._order.key, model.version, begin_ns):
+            return self._drift_ns(model)
+        version = None if is_newcomer else model.version
+        first_ns = self._database.first_score_of_ns(self._order.key, version, begin_ns)
+        self._since_ns = begin_ns if first_ns is None else first_ns
         if first_ns is None:
             return begin_ns
         earliest_ns = begin_ns - self._order.reach * self._pipeline.window_ns
         if first_ns < earliest_ns:
+            self._is_whole = self._knows_begin = False
             self._say(
                 f"series {series_name(self._order.key)}: {self._pipeline.detector} has learnt since "
                 f"{rfc3339(first_ns)}, which is further back than {self._order.reach} windows: it is led in by those, "
@@ -210,20 +315,79 @@ class SeriesRepair:
             )
         return max(first_ns, earliest_ns)
 
+    def _drift_ns(self, model: Model) -> int:
+        """Return since when windows count for the drift of a series of which nothing else is remembered.
+
+        They are replayed where enough were missed for the drift to show it: a few windows of a long horizon are not
+        worth reading all of it. Where they are not replayed, or are out of reach, it is the begin of the repair.
+        """
+        begin_ns, window_ns, horizon_ns = self._begin_ns, self._pipeline.window_ns, self._pipeline.drift.horizon_ns
+        self._knows_begin = False
+        if self._hand_over is None or len(self._order.missing) * window_ns < _DRIFT_SHARE * horizon_ns:
+            return begin_ns
+        first_ns = self._database.first_score_of_ns(self._order.key, model.version, begin_ns)
+        since_ns = max(begin_ns if first_ns is None else first_ns, begin_ns - _DRIFT_HORIZONS * horizon_ns)
+        if since_ns < begin_ns - self._order.reach * window_ns:
+            return begin_ns
+        self._since_ns = begin_ns if first_ns is None else first_ns
+        self._knows_begin = self._replays_drift = True
+        return since_ns
+
     def _replayed(
-        self, span: TimeRange, existing: Mapping[int, WrittenScore], periods: dict[int, Result]
-    ) -> Iterator[Result]:
-        """Yield the scores to write, and put the periods that become known into `periods`, by their begins."""
+        self, span: TimeRange, existing: Mapping[int, WrittenScore], periods: dict[int, Result], asked_ns: int
+    ) -> Iterator[Result | ResultColumns]:
+        """Yield the scores to write, and put the periods that become known into `periods`, by their begins.
+
+        Args:
+            span: the stretch to replay.
+            existing: its scores, by the begins of their windows.
+            periods: takes the periods.
+            asked_ns: the clock when the scores were asked for.
+        """
         stored = self._stored_late(span)
+        last_ns = max(existing, default=span.end_ns)
+        read: set[int] = set()
         for series in self._database.windows(self._order.key, span):
-            for part, model, feedback in self._alike(series, existing):
-                for scored in self._scorer.feed(model, part, feedback):
-                    self._newest_ns, self._newest_model = scored.begin_ns, model
-                    if scored.begin_ns < self._begin_ns:
-                        continue
-                    score, *known = results(self._pipeline, self._order.key, scored)
-                    periods.update((period.time_ns, period) for period in known if self._counts(period))
-                    yield from self._score(score, existing, stored)
+            read.update(series.begin_ns.tolist())
+            is_known = series.begin_ns >= self._since_ns
+            is_known |= np.isin(series.begin_ns, list(existing))
+            is_before = series.begin_ns <= last_ns
+            if last_ns in read and not is_before.all():
+                before, after = series.where(is_known & is_before), series.where(is_known & ~is_before)
+                yield from self._fed(before, existing, stored, periods)
+                self._is_whole &= existing.keys() <= read
+                self._hand_state_over(last_ns, asked_ns)
+                last_ns = span.end_ns
+                yield from self._fed(after, existing, stored, periods)
+            else:
+                yield from self._fed(series.where(is_known), existing, stored, periods)
+        self._is_whole &= existing.keys() <= read
+        if existing and last_ns < span.end_ns:
+            self._hand_state_over(last_ns, asked_ns)
+
+    def _fed(
+        self,
+        series: SeriesWindows,
+        existing: Mapping[int, WrittenScore],
+        stored: Mapping[int, Mapping[str, Any]],
+        periods: dict[int, Result],
+    ) -> Iterator[Result | ResultColumns]:
+        """Yield the scores to write of the next windows, as `_replayed` does."""
+        for part, model, feedback in self._alike(series, existing) if len(series) else ():
+            scored = self._scorer.feed_series(model, part, feedback)
+            if scored is None:
+                continue
+            self._newest_ns, self._newest_model = int(scored.begin_ns[-1]), model
+            for at in sorted(scored.periods):
+                if scored.begin_ns[at] >= self._begin_ns:
+                    found = (
+                        period_result(self._pipeline, self._order.key, period, model, joint=None)
+                        for period in scored.periods[at]
+                    )
+                    periods.update((period.time_ns, period) for period in found if self._counts(period))
+            yield from self._scores(scored, existing, stored)
+            if self._hand_over is not None:
+                self._core.follow_drift(scored)
 
     def _counts(self, period: Result) -> bool:
         """Check whether a period counts: silence during maintenance does not, whichever marks the next window heeds."""
@@ -232,12 +396,29 @@ class SeriesRepair:
         )
 
     def _stored_late(self, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
-        """Return what is stored of the windows of a stretch that got late points, by their begins."""
-        late = [begin_ns for begin_ns in self._order.late if span.begin_ns <= begin_ns < span.end_ns]
+        """Return what is stored of a stretch's windows that got late points, or may be filled anew, by their begins."""
+        changed = chain(self._order.late, self._order.refilled)
+        late = [begin_ns for begin_ns in changed if span.begin_ns <= begin_ns < span.end_ns]
         if not late:
             return {}
         stored = self._database.whole_scores(self._order.key, TimeRange(min(late), max(late) + 1))
         return {begin_ns: stored[begin_ns] for begin_ns in late if begin_ns in stored}
+
+    def _scores(
+        self,
+        scored: ScoredWindows,
+        existing: Mapping[int, WrittenScore],
+        stored: Mapping[int, Mapping[str, Any]],
+    ) -> Iterator[Result | ResultColumns]:
+        """Yield what is to be written of windows' scores, and count it: missing ones together, others one by one."""
+        begin_ns, scores = scored.begin_ns, score_columns(self._pipeline, scored)
+        is_missing = self._missing_ns[np.searchsorted(self._missing_ns, begin_ns)] == begin_ns
+        is_missing &= ~np.isin(begin_ns, [*existing, *stored])
+        if is_missing.any():
+            self._done.scores += int(np.count_nonzero(is_missing))
+            yield scores.where(is_missing)
+        for score in scores.where((begin_ns >= self._begin_ns) & ~is_missing):
+            yield from self._score(score, existing, stored)
 
     def _score(
         self, score: Result, existing: Mapping[int, WrittenScore], stored: Mapping[int, Mapping[str, Any]]
@@ -255,7 +436,7 @@ class SeriesRepair:
             if existing[begin_ns].label != score.fields["label"]:
                 self._done.labels += 1
                 yield self._result("score", begin_ns, {"label": score.fields["label"]})
-        elif begin_ns in self._order.missing or begin_ns in self._order.late:
+        elif begin_ns in self._order.missing or begin_ns in self._order.late or begin_ns in self._order.refilled:
             self._done.scores += 1
             yield score
 
@@ -304,23 +485,45 @@ class SeriesRepair:
             return self._newest_ns >= begin_ns
         return bool(fields["end_ms"] * 1_000_000 + self._merge_ns <= self._order.end_ns)
 
-    def _mark_late(self) -> None:
-        """Record up to which points the late windows are scored now."""
-        late = self._order.late.items()
-        self._write([self._result("late", begin_ns, {"done_ms": seen_ms}) for begin_ns, seen_ms in late])
+    def _mark_begun(self) -> Mapping[int, int]:
+        """Name the first and the last missing window as late, as a repair that is killed may leave periods undone.
+
+        Returns:
+            The windows that were named, by their begins: the clock.
+        """
+        order, now_ns = self._order, time.time_ns()
+        if not order.missing:
+            return {}
+        begun = sorted({min(order.missing), max(order.missing)} - order.late.keys())
+        self._write([late_result(self._pipeline, order.key, begin_ns, 0, now_ns) for begin_ns in begun])
+        return dict.fromkeys(begun, now_ns // 1_000_000)
+
+    def _mark_done(self, late: Mapping[int, int]) -> None:
+        """Record up to which points late windows, by their begins, are scored now."""
+        self._write([self._result("late", begin_ns, {"done_ms": seen_ms}) for begin_ns, seen_ms in late.items()])
 
     def _result(self, measurement: str, time_ns: int, fields: Fields) -> Result:
         return Result(measurement, series_tags(self._pipeline, self._order.key), time_ns, fields)
 
-    def _write(self, results: list[Result]) -> None:
+    def _write(self, results: Sequence[Result | ResultColumns]) -> None:
         if results and not self._dry_run:
             self._database.write(results)
 
 
+def _growing_pieces(begin_ns: int, end_ns: int, window_ns: int) -> Iterator[TimeRange]:
+    """Yield the pieces of a replay, each twice as long as the one before, up to a limit."""
+    windows = _PIECE_WINDOWS
+    while begin_ns < end_ns:
+        until_ns = min(begin_ns + windows * window_ns, end_ns)
+        yield TimeRange(begin_ns, until_ns)
+        begin_ns, windows = until_ns, min(2 * windows, _MOST_PIECE_WINDOWS)
+
+
 def _same(before: Mapping[str, Any] | None, fields: Fields) -> bool:
-    return before is not None and all(
-        math.isclose(before[name], value, rel_tol=1e-9)
-        if isinstance(value, float) and isinstance(before[name], int | float)
-        else before[name] == value
-        for name, value in fields.items()
-    )
+    return before is not None and all(_equal(before.get(name), value) for name, value in fields.items())
+
+
+def _equal(stored: Any, value: Any) -> bool:
+    if isinstance(value, float) and isinstance(stored, int | float):
+        return math.isclose(stored, value, rel_tol=1e-9)
+    return bool(stored == value)

@@ -6,25 +6,32 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import numpy as np
 
 from anomaly.catchup.database import PipelineDatabase
 from anomaly.catchup.gaps import bucket_length, suspect_ranges
 from anomaly.catchup.repair import ModelOfVersion, RepairCounts, RepairOrder, SeriesRepair
 from anomaly.influxdb.client import InfluxClient
-from anomaly.influxdb.source import split_range
+from anomaly.influxdb.source import resolved, split_range
 from anomaly.influxdb.times import TimeRange, resolve_range
 from anomaly.models.model import Model
-from anomaly.models.store import ModelMismatch, Store, StoreError
+from anomaly.models.store import ModelMismatch, ModelOutdated, Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.feedback_file import feedback_path, read_marks
+from anomaly.scoring.hand_over import SERIES_AT_ONCE, HandOver, HandOverFolder
+from anomaly.scoring.periods import rules
 from anomaly.scoring.rate import LAST_WINDOWS, PointRate, scorable_at_rate
 from anomaly.scoring.scorer import series_name
-from anomaly.windows.arrays import Key
+from anomaly.scoring.state_file import StateError, StateHeader
+from anomaly.windows.arrays import Key, Times
 
+# Takes a share of the work, 0 to 1, and what it is a share of.
+TellProgress = Callable[[float, str], None]
 # How far back a catch-up looks when nobody says: 7 days, and at least this many windows.
 _REACH_NS = 7 * 86_400_000_000_000
 _REACH_WINDOWS = 100
@@ -54,6 +61,7 @@ class CatchUpRequest:
             the last 7 days.
         lag_ns: how long before now to end; None: `default_lag_ns`.
         dry_run: whether to count only, and to write nothing.
+        hand_over: the folder of what is handed over to running UDFs; None: nothing is.
     """
 
     pipeline: Pipeline
@@ -62,6 +70,7 @@ class CatchUpRequest:
     begin: str | None = None
     lag_ns: int | None = None
     dry_run: bool = False
+    hand_over: Path | None = None
 
 
 @dataclass(slots=True)
@@ -73,12 +82,16 @@ class CaughtUp:
         series: how many series were repaired.
         repaired: how much was written and removed.
         message: why nothing was looked at or written; empty otherwise.
+        handed_over: how many series were handed over to the running UDF.
+        is_outdated: whether the current model is one of another release, which nobody but a deployment replaces.
     """
 
     span: TimeRange
     series: int
     repaired: RepairCounts
     message: str = ""
+    handed_over: int = 0
+    is_outdated: bool = False
 
     @property
     def changed(self) -> bool:
@@ -86,20 +99,27 @@ class CaughtUp:
         return any(asdict(self.repaired).values())
 
 
-def catch_up(request: CatchUpRequest, connect: Callable[[], InfluxClient], say: Callable[[str], None]) -> CaughtUp:
+def catch_up(
+    request: CatchUpRequest,
+    connect: Callable[[], InfluxClient],
+    say: Callable[[str], None],
+    progress: TellProgress = lambda share, what: None,
+) -> CaughtUp:
     """Complete the scores and periods of one pipeline.
 
     Args:
         request: what is asked for.
         connect: opens a connection to InfluxDB; called only if there is a model to score with.
         say: is told a line for people.
+        progress: is told how much is done: a share, 0 to 1, and the work that it is a share of.
 
     Raises:
         SpecError: a time of the request is not a time, or no whole window lies in its range.
         InfluxClientError: InfluxDB cannot be asked, or refused.
         StoreError: the models cannot be read.
+        Refused: a pattern of the pipeline means nothing, or too much.
     """
-    pipeline = request.pipeline
+    pipeline = resolved(connect, request.pipeline)
     lag_ns = request.lag_ns
     if lag_ns is None:
         lag_ns = default_lag_ns(pipeline)
@@ -109,7 +129,9 @@ def catch_up(request: CatchUpRequest, connect: Callable[[], InfluxClient], say: 
     try:
         models = _models(Store(request.models, pipeline.name), pipeline, say)
     except ModelMismatch as error:
-        return CaughtUp(span, 0, RepairCounts(), str(error))
+        # The keeper trains a pipeline that trains itself.
+        is_outdated = isinstance(error, ModelOutdated) and not pipeline.trains_itself
+        return CaughtUp(span, 0, RepairCounts(), str(error), is_outdated=is_outdated)
     if models is None:
         return CaughtUp(span, 0, RepairCounts(), "there is no model yet")
     database = PipelineDatabase(connect(), pipeline, request.results_database)
@@ -122,8 +144,20 @@ def catch_up(request: CatchUpRequest, connect: Callable[[], InfluxClient], say: 
         # Windows before the pipeline's first score were not missed: they are history.
         span = TimeRange(first_ns, span.end_ns)
     feedback = Feedback(pipeline, read_marks(feedback_path(request.models, pipeline.name)))
+    gathered = None
+    if request.hand_over is not None and not request.dry_run:
+        gathered = GatheredStates(pipeline, models(None), HandOverFolder(request.hand_over, pipeline.name), say)
     caught_up = repair_span(
-        pipeline, database, models, feedback, span, say, late_since_ns=asked.begin_ns, dry_run=request.dry_run
+        pipeline,
+        database,
+        models,
+        feedback,
+        span,
+        say,
+        late_since_ns=asked.begin_ns,
+        dry_run=request.dry_run,
+        gathered=gathered,
+        progress=progress,
     )
     if request.dry_run:
         caught_up.message = "nothing was written"
@@ -148,6 +182,8 @@ def repair_span(
     *,
     late_since_ns: int | None = None,
     dry_run: bool = False,
+    gathered: "GatheredStates | None" = None,
+    progress: TellProgress = lambda share, what: None,
 ) -> CaughtUp:
     """Repair every series that lacks scores in a stretch of time, or whose results are not what they should be.
 
@@ -160,23 +196,89 @@ def repair_span(
         say: is told a line for people.
         late_since_ns: since when windows that got late points are scored again; None: since the span's begin.
         dry_run: whether to count only, and to write nothing.
+        gathered: takes and hands over the states of the repaired series; None: nothing is handed over.
+        progress: is told how much is done.
 
     Raises:
         InfluxClientError: InfluxDB cannot be asked, or refused.
     """
     caught_up = CaughtUp(span, 0, RepairCounts())
     since_ns = span.begin_ns if late_since_ns is None else min(late_since_ns, span.begin_ns)
-    for repair in _orders(pipeline, database, models, span, since_ns):
+    series, orders = _orders(pipeline, database, models, span, since_ns)
+    for number, repair in enumerate(orders):
         say(
             f"series {series_name(repair.key)}: {len(repair.missing)} windows without a score, "
             f"{len(repair.late)} with late points, {len(repair.doubtful)} periods left open"
         )
-        done = SeriesRepair(pipeline, database, models, feedback, repair, say, dry_run=dry_run).run()
+        hand_over = None if gathered is None else gathered.states
+        done = SeriesRepair(
+            pipeline,
+            database,
+            models,
+            feedback,
+            repair,
+            say,
+            dry_run=dry_run,
+            hand_over=hand_over,
+            progress=_within(progress, number, series),
+        ).run()
+        if gathered is not None:
+            gathered.look()
         caught_up.series += 1
         for name, count in asdict(done).items():
             setattr(caught_up.repaired, name, getattr(caught_up.repaired, name) + count)
+    if series:
+        progress(1.0, f"of {series} series")
+    if gathered is not None:
+        gathered.end()
+        caught_up.handed_over = gathered.series
     _correct_joint_silences(database, span, caught_up.repaired, dry_run=dry_run)
     return caught_up
+
+
+def _within(progress: TellProgress, number: int, series: int) -> Callable[[float], None]:
+    """Return what tells the progress of one of many series as that of all of them; only their end is 1."""
+    return lambda share: progress(min((number + share) / series, 0.99), f"of {series} series")
+
+
+class GatheredStates:
+    """Gathers the states of repaired series, and hands some over at a time, so that few are in memory.
+
+    Args:
+        pipeline: the pipeline of the series.
+        model: the current model.
+        folder: takes the hand-overs.
+        say: is told what cannot be handed over.
+
+    Attributes:
+        states: what was gathered and not handed over yet.
+        series: how many series were handed over.
+    """
+
+    def __init__(self, pipeline: Pipeline, model: Model, folder: HandOverFolder, say: Callable[[str], None]) -> None:
+        self.states = HandOver(pipeline, model)
+        self.series = 0
+        self._pipeline = pipeline
+        self._folder = folder
+        self._say = say
+
+    def look(self) -> None:
+        """Hand over what was gathered, if that is enough."""
+        if len(self.states) >= SERIES_AT_ONCE:
+            self.end()
+
+    def end(self) -> None:
+        """Hand over what was gathered; what cannot be written is said, as scores are worth more."""
+        count = len(self.states)
+        if not count:
+            return
+        header = StateHeader.of(self._pipeline, rules(self._pipeline), self.states.model.version, time.time_ns())
+        try:
+            self._folder.write(header, [self.states.part()])
+        except StateError as error:
+            self._say(str(error))
+            return
+        self.series += count
 
 
 def _correct_joint_silences(
@@ -233,8 +335,8 @@ def _models(store: Store, pipeline: Pipeline, say: Callable[[str], None]) -> Mod
 
 def _orders(
     pipeline: Pipeline, database: PipelineDatabase, models: ModelOfVersion, span: TimeRange, since_ns: int
-) -> Iterator[RepairOrder]:
-    """Yield what each series needs that needs anything.
+) -> tuple[int, Iterator[RepairOrder]]:
+    """Return how many series need anything, and what each of them needs.
 
     Args:
         pipeline: the pipeline of the series.
@@ -244,8 +346,11 @@ def _orders(
         since_ns: since when windows that got late points are scored again; at most the span's begin.
     """
     window_ns = pipeline.window_ns
-    newest = database.newest_ns(since_ns)
-    ends = {key: min(span.end_ns, time_ns // window_ns * window_ns + window_ns) for key, time_ns in newest.items()}
+    fill_ns = _fill_ns(pipeline)
+    newest = database.newest_ns(max(since_ns - fill_ns, 0))
+    ends = {
+        key: min(span.end_ns, time_ns // window_ns * window_ns + window_ns + fill_ns) for key, time_ns in newest.items()
+    }
     late: dict[Key, dict[int, int]] = {}
     repaired: dict[Key, list[int]] = {}
     for window in database.late_windows(TimeRange(since_ns, span.end_ns)):
@@ -256,23 +361,50 @@ def _orders(
     missing = _missing(pipeline, database, models, _suspects(pipeline, database, span, ends), len(newest))
     doubtful = _doubtful(pipeline, database, span, ends, repaired)
     keys = sorted({*missing, *late, *doubtful})
-    for key in keys:
-        yield RepairOrder(
+
+    def order(key: Key) -> RepairOrder:
+        return RepairOrder(
             key,
-            missing.get(key, set()),
+            set(missing[key].tolist()) if key in missing else set(),
             late.get(key, {}),
             tuple(doubtful.get(key, ())),
             span.end_ns,
             _MOST_LEAD_IN // len(keys),
+            refilled_begins(late.get(key, {}), window_ns, fill_ns, span.end_ns),
         )
+
+    return len(keys), map(order, keys)
+
+
+def _fill_ns(pipeline: Pipeline) -> int:
+    """Return how long after the window of a value others may be filled with it, in whole windows; 0: never."""
+    return pipeline.fill.bound_ns // pipeline.window_ns * pipeline.window_ns
+
+
+def refilled_begins(late: Iterable[int], window_ns: int, fill_ns: int, end_ns: int) -> set[int]:
+    """Return the begins of the windows after late ones that may have been filled by what was known before."""
+    refilled: set[int] = set()
+    for begin_ns in late:
+        refilled.update(range(begin_ns + window_ns, min(begin_ns + fill_ns + 1, end_ns), window_ns))
+    return refilled.difference(late)
 
 
 def _suspects(
     pipeline: Pipeline, database: PipelineDatabase, span: TimeRange, ends: Mapping[Key, int]
 ) -> dict[TimeRange, list[Key]]:
     """Return the stretches in which series have fewer scores than windows, with these series."""
-    bucket_ns = bucket_length(span, pipeline.window_ns)
-    points, scores = database.point_counts(span, bucket_ns), database.score_counts(span, bucket_ns)
+    bucket_ns, fill_ns = bucket_length(span, pipeline.window_ns), _fill_ns(pipeline)
+    points = database.point_counts(TimeRange(max(span.begin_ns - fill_ns, 0), span.end_ns), bucket_ns)
+    # Buckets without points have windows, too, where values stand.
+    points = dict.fromkeys(
+        (
+            (key, later_ns)
+            for key, bucket in points
+            for later_ns in range(bucket, min(bucket + bucket_ns + fill_ns, span.end_ns), bucket_ns)
+        ),
+        1,
+    )
+    scores = database.score_counts(span, bucket_ns)
     suspects: dict[TimeRange, list[Key]] = {}
     for key, stretches in suspect_ranges(span, bucket_ns, pipeline.window_ns, points, scores, ends).items():
         for stretch in stretches:
@@ -286,8 +418,8 @@ def _missing(
     models: ModelOfVersion,
     suspects: Mapping[TimeRange, Sequence[Key]],
     series: int,
-) -> dict[Key, set[int]]:
-    """Return the begins of each series' windows that could be scored and have no score.
+) -> dict[Key, Times]:
+    """Return the begins of each series' windows that could be scored and have no score, ascending, shape (n,).
 
     Args:
         pipeline: the pipeline of the series.
@@ -297,27 +429,29 @@ def _missing(
         series: how many series the pipeline has.
     """
     model = models(None)
-    missing: dict[Key, set[int]] = {}
+    # Arrays, because after an outage of a day they may be millions.
+    missing: dict[Key, list[Times]] = {}
     for stretch, keys in suspects.items():
         wanted = set(keys)
         # One query for all series takes less than one for each where most of them are looked at, as after an outage.
         asked: Sequence[Key | None] = (None,) if len(keys) > 1 and 2 * len(keys) >= series else keys
         piece_windows = max(_LEAST_PIECE_WINDOWS, _PIECE_WINDOWS // (series if asked == (None,) else 1))
         # Whether a window is whole depends on those before it.
-        begin_ns = max(stretch.begin_ns - _RATE_LEAD_IN_WINDOWS * pipeline.window_ns, 0)
+        lead_in_ns = max(stretch.begin_ns - _RATE_LEAD_IN_WINDOWS * pipeline.window_ns, 0)
         rates: defaultdict[Key, PointRate] = defaultdict(lambda: PointRate(pipeline.fields))
-        for piece in split_range(begin_ns, stretch.end_ns, pipeline.window_ns, least_windows=piece_windows):
+        for piece in split_range(lead_in_ns, stretch.end_ns, pipeline.window_ns, least_windows=piece_windows):
             for key in asked:
                 existing = database.scored_begins(key, TimeRange(*piece))
-                for windows in database.windows(key, TimeRange(*piece)):
+                for windows in database.counted_windows(key, TimeRange(*piece)):
                     if windows.key not in wanted:
                         continue
                     scorable, _ = scorable_at_rate(pipeline, model, rates[windows.key], windows)
-                    begins = {begin for begin in scorable.windows.begin_ns.tolist() if begin >= stretch.begin_ns}
-                    lacking = begins - existing.get(windows.key, set())
-                    if lacking:
-                        missing.setdefault(windows.key, set()).update(lacking)
-    return missing
+                    begin_ns = scorable.windows.begin_ns
+                    is_lacking = begin_ns >= stretch.begin_ns
+                    is_lacking &= ~np.isin(begin_ns, list(existing.get(windows.key, ())))
+                    if is_lacking.any():
+                        missing.setdefault(windows.key, []).append(begin_ns[is_lacking])
+    return {key: np.unique(np.concatenate(parts)) for key, parts in missing.items()}
 
 
 def _doubtful(
@@ -327,7 +461,9 @@ def _doubtful(
     ends: Mapping[Key, int],
     repaired: Mapping[Key, Sequence[int]],
 ) -> dict[Key, list[TimeRange]]:
-    """Return the periods of each series that were left open, and its silences in which there are windows.
+    """Return each series' periods that cannot be true.
+
+    They were left open, are silences in which there are windows, or begin within an earlier period.
 
     Args:
         pipeline: the pipeline of the series.
@@ -353,4 +489,7 @@ def _doubtful(
         inside = any(silence.begin_ns <= begin_ns < silence.end_ns for begin_ns in repaired.get(key, ()))
         if inside and database.is_scored(key, silence):
             doubtful.setdefault(key, []).append(silence)
+    for key, period in database.second_periods(span):
+        if period.end_ns + pipeline.periods.merge_ns + pipeline.window_ns <= span.end_ns:
+            doubtful.setdefault(key, []).append(period)
     return doubtful

@@ -5,8 +5,10 @@ In the order in which a query passes them:
 - `times`: from what people ask for ("24h", an RFC 3339 time) to window edges.
 - `influxql`: the text of queries.
 - `client`: sends queries and writes over HTTP, and answers chunk by chunk.
+- `point_source`: windows of fields that are made of single points, such as rates of counters.
 - `source`: the source of a pipeline: its fields, and its windows, out of answers.
 - `marks`: marks of feedback, read and written.
+- `known_periods`: the periods that results hold, read.
 - `lines`: results as line protocol.
 
 This room knows scores and marks as data only: what training makes of marks is in `anomaly.training.feedback`.

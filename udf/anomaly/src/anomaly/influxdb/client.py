@@ -7,6 +7,8 @@ dictionary of each row.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,7 +43,15 @@ class SeriesChunk:
 class InfluxClient:
     """A connection to one server as one user."""
 
-    def __init__(self, url: str, username: str | None, password: str | None, ca_file: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        username: str | None,
+        password: str | None,
+        ca_file: str | None = None,
+        *,
+        read_seconds: float = _READ_SECONDS,
+    ) -> None:
         """Prepare the connection; nothing is sent yet.
 
         Args:
@@ -49,6 +59,7 @@ class InfluxClient:
             username: the user; None: an unnamed user.
             password: the user's password.
             ca_file: a CA bundle for https; None: the system's.
+            read_seconds: how long to wait for each part of an answer.
 
         Raises:
             InfluxClientError: the address is not an address, or has a user in it.
@@ -65,6 +76,7 @@ class InfluxClient:
             )
         self._url = url.rstrip("/")
         self._user = username
+        self._timeout = (_CONNECT_SECONDS, read_seconds)
         self._session = requests.Session()
         # Credentials come from the arguments only, never from a .netrc; proxies are not for databases.
         self._session.trust_env = False
@@ -93,7 +105,7 @@ class InfluxClient:
                 params=parameters,
                 data={"q": text},
                 stream=True,
-                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                timeout=self._timeout,
             ) as response:
                 if response.status_code != 200:
                     raise self._refused(response, text, database)
@@ -122,7 +134,7 @@ class InfluxClient:
                 f"{self._url}/write",
                 params={"db": database, "precision": "ns"},
                 data="\n".join(lines).encode(),
-                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                timeout=self._timeout,
             )
         except requests.exceptions.RequestException as error:
             raise self._unreachable(error) from error
@@ -136,6 +148,21 @@ class InfluxClient:
             InfluxClientError: the server cannot be reached, or refused.
         """
         return [row[0] for chunk in self.query("SHOW DATABASES", "") for row in chunk.rows]
+
+    def clock(self) -> datetime | None:
+        """Return what the server's clock says, to the second; None where the answer does not tell it.
+
+        Raises:
+            InfluxClientError: the server cannot be reached.
+        """
+        try:
+            response = self._session.get(f"{self._url}/ping", timeout=self._timeout)
+        except requests.exceptions.RequestException as error:
+            raise self._unreachable(error) from error
+        try:
+            return parsedate_to_datetime(response.headers.get("Date", ""))
+        except ValueError:
+            return None
 
     def _chunks(self, answer: dict[str, Any], text: str, database: str) -> Iterator[SeriesChunk]:
         if "error" in answer:

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anomaly.pipeline import Pipeline
+from anomaly.pipeline.filters import portable
+
+# How the aliases of the numbers of points begin.
+_COUNT = "c"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,33 @@ def literal(text: str) -> str:
 def columns(pipeline: Pipeline) -> list[Column]:
     """Return the columns of `training_query`: every aggregate of every field, then the points of every field.
 
-    Aliases are numbers (`a0`, `c0`), so that a field of any name cannot collide with another's alias. The counts serve
-    to leave out windows that are cut off (`anomaly.windows.completeness`).
+    A pipeline that fills windows has the last value of every field, too. Aliases are numbers (`a0`, `c0`), so that a
+    field of any name cannot collide with another's alias. The counts serve to leave out windows that are cut off
+    (`anomaly.windows.completeness`).
     """
     pairs = [(field, aggregate) for field in pipeline.fields for aggregate in pipeline.aggregate]
     selected = [Column(field, aggregate, f"a{index}") for index, (field, aggregate) in enumerate(pairs)]
-    return selected + [Column(field, "count", f"c{index}") for index, field in enumerate(pipeline.fields)]
+    selected += [Column(field, "count", f"{_COUNT}{index}") for index, field in enumerate(pipeline.fields)]
+    if pipeline.fill.bound_ns:
+        selected += [Column(field, "last", f"l{index}") for index, field in enumerate(pipeline.fields)]
+    return selected
 
 
-def source(pipeline: Pipeline) -> str:
-    """Return the pipeline's measurement with its database and retention policy."""
-    return ".".join(map(identifier, (pipeline.database, pipeline.retention_policy, pipeline.measurement)))
+def source(pipeline: Pipeline, key: Sequence[str] | None = None) -> str:
+    """Return the pipeline's measurements with their database and retention policy.
+
+    Args:
+        pipeline: the pipeline.
+        key: the only series that is asked for; None: all series.
+    """
+    if pipeline.patterns.measurement is not None:
+        place = ".".join(map(identifier, (pipeline.database, pipeline.retention_policy)))
+        return f"{place}./{portable(pipeline.patterns.measurement.condition.matches or '')}/"
+    names = pipeline.measurements if key is None else key[:1]
+    return ", ".join(
+        ".".join(map(identifier, (pipeline.database, pipeline.retention_policy, name)))
+        for name in (names if pipeline.measurements else (pipeline.measurement,))
+    )
 
 
 def training_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence[str] | None = None) -> str:
@@ -69,21 +89,86 @@ def training_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence
     Raises:
         ValueError: a bound is not a window edge; the first or last window would be cut off.
     """
+    return _by_windows(pipeline, columns(pipeline), begin_ns, end_ns, key)
+
+
+def counts_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence[str] | None = None) -> str:
+    """Return the query for the points of every field in each non-empty window, as `training_query` does."""
+    counts = [column for column in columns(pipeline) if column.alias.startswith(_COUNT)]
+    return _by_windows(pipeline, counts, begin_ns, end_ns, key)
+
+
+def _by_windows(
+    pipeline: Pipeline, wanted: Sequence[Column], begin_ns: int, end_ns: int, key: Sequence[str] | None
+) -> str:
     for name, bound in (("begin", begin_ns), ("end", end_ns)):
         if bound % pipeline.window_ns:
             raise ValueError(f"{name} {bound} is not an edge of a {pipeline.window} window")
-    selected = ", ".join(f"{c.aggregate}({identifier(c.field)}) AS {identifier(c.alias)}" for c in columns(pipeline))
+    selected = ", ".join(f"{c.aggregate}({identifier(c.field)}) AS {identifier(c.alias)}" for c in wanted)
     return (
-        f"SELECT {selected} FROM {source(pipeline)} WHERE {between(begin_ns, end_ns)}{of_series(pipeline, key)}"
-        f" GROUP BY time({pipeline.window}){by_tags(pipeline)} fill(none)"
+        f"SELECT {selected} FROM {source(pipeline, key)}"
+        f" WHERE {between(begin_ns, end_ns)}{watched(pipeline)}{of_source_series(pipeline, key)}"
+        f" GROUP BY time({pipeline.window}){by_tags(pipeline.point_tags)} fill(none)"
+    )
+
+
+def windows_query(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
+    """Return the query by which the windows of a range are read, of all series, for people."""
+    return (points_query if pipeline.needs_points else training_query)(pipeline, begin_ns, end_ns)
+
+
+def points_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence[str] | None = None) -> str:
+    """Return the query for the points of a range, source by source, rows in the order of time.
+
+    Args:
+        pipeline: the pipeline.
+        begin_ns: where the range begins.
+        end_ns: where it ends.
+        key: the only series to ask for; None: all series.
+    """
+    selected = ", ".join(map(identifier, pipeline.sources))
+    return (
+        f"SELECT {selected} FROM {source(pipeline, key)} WHERE {between(begin_ns, end_ns)}{watched(pipeline)}"
+        f"{of_source_series(pipeline, key)} GROUP BY *"
+    )
+
+
+def last_value_query(
+    pipeline: Pipeline, field: str, begin_ns: int, end_ns: int, key: Sequence[str] | None = None
+) -> str:
+    """Return the query for time and value of the last point of a field in a range, series by series.
+
+    Args:
+        pipeline: the pipeline.
+        field: the field.
+        begin_ns: where the range begins.
+        end_ns: where it ends.
+        key: the only series to ask for; None: all series.
+    """
+    grouped = f" GROUP BY {', '.join(map(identifier, pipeline.point_tags))}" if pipeline.point_tags else ""
+    return (
+        f"SELECT last({identifier(field)}) FROM {source(pipeline, key)} WHERE {between(begin_ns, end_ns)}"
+        f"{watched(pipeline)}{of_source_series(pipeline, key)}{grouped}"
     )
 
 
 def field_keys_query(pipeline: Pipeline) -> str:
     """Return the query for the source's fields and their types."""
-    # SHOW FIELD KEYS takes a database by ON and a measurement without one.
-    measurement = f"{identifier(pipeline.retention_policy)}.{identifier(pipeline.measurement)}"
-    return f"SHOW FIELD KEYS ON {identifier(pipeline.database)} FROM {measurement}"
+    return f"SHOW FIELD KEYS {_on_source(pipeline)}"
+
+
+def tag_keys_query(pipeline: Pipeline) -> str:
+    """Return the query for the source's tags."""
+    return f"SHOW TAG KEYS {_on_source(pipeline)}"
+
+
+def _on_source(pipeline: Pipeline) -> str:
+    """Return the source as SHOW ... KEYS takes it: the database by ON, and the measurement without it.
+
+    Where there may be several measurements, it is all those of the retention policy, as what is not there is told, too.
+    """
+    measurement = "/.*/" if pipeline.is_by_measurement else identifier(pipeline.measurement)
+    return f"ON {identifier(pipeline.database)} FROM {identifier(pipeline.retention_policy)}.{measurement}"
 
 
 def results_query(
@@ -110,7 +195,8 @@ def results_query(
 def extent_query(pipeline: Pipeline, fields: Sequence[str], *, newest: bool) -> str:
     """Return the query for the newest point, or the oldest, that has any of the fields."""
     selected = ", ".join(map(identifier, fields))
-    return f"SELECT {selected} FROM {source(pipeline)} ORDER BY time {'DESC' if newest else 'ASC'} LIMIT 1"
+    where = watched(pipeline).replace(" AND ", " WHERE ", 1)
+    return f"SELECT {selected} FROM {source(pipeline)}{where} ORDER BY time {'DESC' if newest else 'ASC'} LIMIT 1"
 
 
 def between(begin_ns: int, end_ns: int) -> str:
@@ -118,13 +204,37 @@ def between(begin_ns: int, end_ns: int) -> str:
     return f"time >= {begin_ns} AND time < {end_ns}"
 
 
-def of_series(pipeline: Pipeline, key: Sequence[str] | None) -> str:
-    """Return the conditions that select one series, each led by AND; empty if `key` is None."""
+def watched(pipeline: Pipeline) -> str:
+    """Return the conditions of the pipeline's `where`, each led by AND; empty without any."""
+    # The cast keeps a field of the same name out of it. A tag that a point lacks equals ''.
+    return "".join(
+        f" AND {expression}"
+        for condition in pipeline.where.conditions
+        for expression in condition.expressions(f"{identifier(condition.tag)}::tag", literal, "=")
+    )
+
+
+def of_source_series(pipeline: Pipeline, key: Sequence[str] | None) -> str:
+    """Return the conditions that select one series in the source, as `of_series` does; `source` has its measurement."""
+    return of_series(pipeline.point_tags, key[1:] if key is not None and pipeline.measurements else key)
+
+
+def of_series(tags: Sequence[str], key: Sequence[str] | None) -> str:
+    """Return the conditions that select one series, each led by AND; empty if `key` is None.
+
+    Args:
+        tags: the names of the series' tags: a pipeline's `point_tags` in its source, its `result_tags` in results.
+        key: the values of these tags.
+    """
     # A tag that a series does not have equals ''.
-    pairs = () if key is None else zip(pipeline.group_by, key, strict=True)
+    pairs = () if key is None else zip(tags, key, strict=True)
     return "".join(f" AND {identifier(tag)} = {literal(value)}" for tag, value in pairs)
 
 
-def by_tags(pipeline: Pipeline) -> str:
-    """Return what follows `GROUP BY time()`, so that the answer has each series by itself."""
-    return "".join(f", {identifier(tag)}" for tag in pipeline.group_by)
+def by_tags(tags: Sequence[str]) -> str:
+    """Return what follows `GROUP BY time()`, so that the answer has each series by itself.
+
+    Args:
+        tags: the names of the series' tags, as `of_series` takes them.
+    """
+    return "".join(f", {identifier(tag)}" for tag in tags)
