@@ -22,10 +22,13 @@ class InfluxDB:
         self.windows = windows
         self.fields = fields
         self.rows_a_chunk = rows_a_chunk
+        self.tags = ["printer"]
         self.databases = ["printer"]
         self.users = {"reader": "secret"}
         self.queries: list[str] = []
         self.refused = 0
+        # What UDFs wrote of themselves: time, uptime_s and points_in.
+        self.beats: list[list[float]] = []
         # What was written: measurement, tags and time, then the fields.
         self.points: dict[tuple[str, tuple[tuple[str, str], ...], int], dict[str, Any]] = {}
         self.url = ""
@@ -39,9 +42,19 @@ class InfluxDB:
             return 200, [{"results": [{"error": f"database not found: {database}"}]}]
         if query.startswith("SHOW FIELD KEYS"):
             return 200, [series("temperature", ["fieldKey", "fieldType"], [list(item) for item in self.fields.items()])]
+        if query.startswith("SHOW TAG KEYS"):
+            return 200, [series("temperature", ["tagKey"], [[tag] for tag in self.tags])]
+        if query.startswith('SELECT "ok" FROM "health"'):
+            (time,) = re.findall(r"time = (\d+)", query)
+            kept = [list(point) for point in self.points if point[0] == "health" and point[2] == int(time)]
+            return 200, [series("health", ["time", "ok"], [[int(time), 1]])] if kept else [{"results": [{}]}]
+        if 'FROM "udf"' in query:
+            return 200, [series("udf", ["time", "uptime_s", "points_in"], self.beats, {"task": "printer"})]
         if "ORDER BY time" in query:
-            at = self.windows.begin_ns.max() if "DESC" in query else self.windows.begin_ns.min()
-            return 200, [series("temperature", ["time", "x"], [[int(at), 1.0]])] if len(self.windows) else [
+            end = re.search(r"time < (\d+)", query)
+            times = self.windows.begin_ns[self.windows.begin_ns < int(end[1])] if end else self.windows.begin_ns
+            at = (times.max() if "DESC" in query else times.min()) if len(times) else None
+            return 200, [series("temperature", ["time", "x"], [[int(at), 1.0]])] if at is not None else [
                 {"results": [{}]}
             ]
         written = re.search(r'FROM "(\w+)" WHERE "pipeline"', query)
@@ -54,7 +67,11 @@ class InfluxDB:
     def write(self, body: str) -> None:
         """Line protocol without escapes."""
         for line in body.splitlines():
-            head, fields, time = line.split(" ")
+            head, _, rest = line.partition(" ")
+            fields, _, time = rest.rpartition(" ")
+            if "text=" in fields:
+                # A sentence for people may hold anything.
+                fields = fields.partition(",text=")[0]
             measurement, *tags = head.split(",")
             pairs = tuple(sorted((name, value) for name, _, value in (tag.partition("=") for tag in tags)))
             self.points[measurement, pairs, int(time)] = {
@@ -68,7 +85,8 @@ class InfluxDB:
         marked, _, rest = marked.partition(")")
         query += rest
         conditions = dict(re.findall(r"\"(\w+)\" = '([^']*)'", query))
-        after, before = [int(bound) for bound in re.findall(r"time [>=<]+ (\d+)", query)] or (-1, 2**63)
+        after = max([-1, *(int(bound) for bound in re.findall(r"time >=? (\d+)", query))])
+        before = min([2**63, *(int(bound) for bound in re.findall(r"time < (\d+)", query))])
         for (name, tags, time), fields in self.points.items():
             if name != measurement or not conditions.items() <= dict(tags).items() or not after < time < before:
                 continue
@@ -105,6 +123,9 @@ def serve(database: InfluxDB) -> Iterator[InfluxDB]:
     """Serves on a free port of the loopback interface."""
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._send(204, [])
+
         def do_POST(self) -> None:
             asked = parse_qs(urlsplit(self.path).query)
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()

@@ -24,18 +24,24 @@ def punctual(pipeline: Pipeline) -> Pipeline:
 class Served(Harness[Any]):
     """The UDF of a pipeline.
 
+    Args:
+        pipeline: the pipeline.
+        now_ns: the host's clock when it begins.
+        waits: whether its windows wait for the pipeline's lateness.
+        more: what the library's harness takes.
+
     Attributes:
         now_ns: the host's clock.
     """
 
-    def __init__(self, pipeline: Pipeline = PIPELINE, now_ns: int = 0, **more: Any) -> None:
+    def __init__(self, pipeline: Pipeline = PIPELINE, now_ns: int = 0, *, waits: bool = False, **more: Any) -> None:
         self.now_ns = now_ns
         self._window_ns = pipeline.window_ns
         served = declaration()
         served.handler = lambda context: AnomalyHandler(
             context, pace_clock or (lambda: self.now_ns / 1e9), lambda: self.now_ns
         )
-        super().__init__(served, options={"spec": canonical_json(punctual(pipeline))}, **more)
+        super().__init__(served, options={"spec": canonical_json(pipeline if waits else punctual(pipeline))}, **more)
 
     def windows(self, batches: Iterable[Batch]) -> list[Any]:
         """What comes of whole windows: those that end together arrive together, each point at its own time."""

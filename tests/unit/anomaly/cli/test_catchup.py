@@ -26,12 +26,17 @@ class Double:
         self.requests: list[CatchUpRequest] = []
 
     def __call__(
-        self, request: CatchUpRequest, connect: Callable[[], InfluxClient], say: Callable[[str], None]
+        self,
+        request: CatchUpRequest,
+        connect: Callable[[], InfluxClient],
+        say: Callable[[str], None],
+        progress: Callable[[float, str], None],
     ) -> CaughtUp:
         self.requests.append(request)
         if request.pipeline.name == "broken":
             raise InfluxClientError("InfluxDB is away")
         say("series printer-1: 3 windows without a score")
+        progress(1.0, "of 1 series")
         return CaughtUp(TimeRange(0, 10**10), 1, RepairCounts(scores=3))
 
 
@@ -68,8 +73,10 @@ def test_whatever_becomes_of_one_pipeline_the_others_are_caught_up_with(
     assert (results[0]["scores"], results[1]["message"]) == (3, "InfluxDB is away")
     assert captured.err.splitlines() == [
         "a: series printer-1: 3 windows without a score",
+        "a: 100% of 1 series",
         "broken: anomaly: InfluxDB is away",
         "b: series printer-1: 3 windows without a score",
+        "b: 100% of 1 series",
     ]
 
 
@@ -85,7 +92,7 @@ def test_the_only_pipeline_needs_no_name_enabled_or_not(
     assert catching_up(tmp_path, [named("a", enabled=False)], "--lag", "30s", "--from", "2h", "--dry-run") == 0
     (request,) = double.requests
     assert (request.lag_ns, request.begin, request.dry_run) == (30_000_000_000, "2h", True)
-    assert capsys.readouterr().err == "series printer-1: 3 windows without a score\n"
+    assert capsys.readouterr().err == "series printer-1: 3 windows without a score\n100% of 1 series\n"
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,15 @@ from anomaly.models.libraries import installed
 from anomaly.models.manifest import CountsRecord, TrainingRecord
 from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.pipeline import canonical_json
+from anomaly.pipeline import canonical_json, normalize
 from anomaly.training.history import read_history
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
 from tests.unit.anomaly.models.test_store import another, outdate
-from tests.unit.anomaly.printers import PIPELINE
 
+# As few trees as find a clear anomaly: these tests are about the command line, and most of them train.
+(PIPELINE,) = normalize([{**printers.PIPELINE.as_dict(), "parameters": {"trees": 10}}])
 FIELDS = {"hotend": "float", "bed": "float", "air": "integer"}
 HISTORY = printers.windows(printers.clean(3, 6000), printers.clean(4, 6000))
 HISTORY_ENDS = "1970-01-01T01:40:00Z"
@@ -306,6 +307,45 @@ def test_a_field_of_text(train: Run, influxdb: InfluxDB) -> None:
     failed(train(), 3, "refused", "field 'bed' holds string, not numbers: remove it from `fields`")
 
 
+def test_a_tag_that_no_point_has(train: Run, influxdb: InfluxDB) -> None:
+    influxdb.tags = ["printer_id", "site"]
+    failed(
+        train(),
+        3,
+        "refused",
+        "no point of measurement 'temperature' has a tag 'printer' (it has printer_id, site): did you mean "
+        "'printer_id' in `group_by`?",
+    )
+
+
+def test_patterns_are_resolved_and_the_manifest_has_the_names(
+    train: Run, run: Run, influxdb: InfluxDB, spec: Path, tmp_path: Path
+) -> None:
+    described = json.loads(spec.read_text()) | {"fields": ["*"], "group_by": [{"matches": "^print"}]}
+    spec.write_text(json.dumps(described))
+    influxdb.fields = {**FIELDS, "job": "string"}
+    ran = train("--no-promote")
+    assert ran.code == 0, ran.err
+    manifest = Store(tmp_path / "models", "printer").manifest(ran.last["version"])
+    assert manifest.specification["fields"] == sorted(FIELDS)
+    assert manifest.specification["group_by"] == ["printer"]
+
+    unresolved = run("explain", "--spec", str(spec)).out
+    assert "patterns     each of the numeric fields" in unresolved
+    assert "             each whose name matches ^print of the tags tells series apart" in unresolved
+    assert "series       one for each combination of what the patterns mean" in unresolved
+    (tmp_path / "password").write_text("secret\n")
+    server = "--influxdb-url", influxdb.url, "--username", "reader", "--password-file", str(tmp_path / "password")
+    assert "series       one for each combination of printer" in run("explain", "--spec", str(spec), *server).out
+
+
+def test_a_pattern_that_means_nothing(train: Run, influxdb: InfluxDB, spec: Path) -> None:
+    spec.write_text(json.dumps(json.loads(spec.read_text()) | {"fields": [{"matches": "^x"}]}))
+    failed(train(), 3, "refused", "fields: each whose name matches ^x of the numeric fields means nothing")
+    influxdb.fields = {}
+    failed(train(), 3, "refused", "measurement 'temperature' has no fields in printer.autogen")
+
+
 def test_a_measurement_without_fields(train: Run, influxdb: InfluxDB) -> None:
     influxdb.fields = {}
     failed(train(), 3, "refused", "measurement 'temperature' has no fields in printer.autogen")
@@ -395,17 +435,19 @@ def test_what_counts_is_explained(run: Run, spec: Path) -> None:
 
 
 def test_the_memory_of_the_series_is_explained(run: Run, spec: Path) -> None:
-    mapping = {**PIPELINE.as_dict(), "detector": "ensemble", "fields": ["a", "b", "c"], "memory": "512MiB"}
+    fields, fill = ["a", "b", "c"], {"previous": "1h"}
+    mapping = {**PIPELINE.as_dict(), "detector": "ensemble", "fields": fields, "fill": fill, "memory": "512MiB"}
     del mapping["parameters"]
     spec.write_text(json.dumps(mapping))
     out = run("explain", "--spec", str(spec)).out
     start = next(number for number, line in enumerate(out) if line.startswith("memory"))
     assert out[start : start + 4] == [
-        "memory       512MiB: the state of about 6,168 series",
-        "             about 85 KiB for each series; 100: 9 MiB, 1,000: 84 MiB, 10,000: 831 MiB",
+        "memory       512MiB: the state of about 7,256 series",
+        "             about 73 KiB for each series; 100: 8 MiB, 1,000: 71 MiB, 10,000: 706 MiB",
         "             with a model its process needs at most some 640 MiB",
         "             a series without points for 1w is forgotten",
     ]
+    assert "             without points the last values hold for 1h" in out
     assert "             of nothing that is older than 1h when it becomes known" in out
 
 
@@ -445,6 +487,16 @@ def test_a_custom_tickscript_is_explained(run: Run, tmp_path: Path) -> None:
         "    var window duration",
         "    var mine = 1",
     ]
+
+
+def test_models_list_counts_the_series_without_a_window_to_train_on(run: Run, store: Store, model: Model) -> None:
+    unscored = {"count": 7, "series": []}
+    store.write(another(model, "v2"), TrainingRecord(counts=CountsRecord(series=10), untrained=unscored))
+
+    listed = run("models", "list", "--models", str(store.models)).out
+
+    assert "windows of 10 series, 7 of them without a window to train on" in listed[-1]
+    assert "without a window" not in listed[0]
 
 
 def test_models_list_promote_rollback_prune(run: Run, store: Store, model: Model) -> None:

@@ -13,6 +13,7 @@ from anomaly.kapacitor.tickscript import (
     declarations,
     declared,
     find_script,
+    misfits,
     script_problems,
 )
 from anomaly.kapacitor.variables import VARIABLES
@@ -52,7 +53,10 @@ def test_no_node_before_the_udf_makes_a_value_that_a_udf_cannot_take() -> None:
     assert [values[name] for name in read.kept] == [
         '"hotend"',
         '"bed"',
-        "!strContainsAny(\"printer\", '\ufffd') AND !strContainsAny(\"the hall\", '\ufffd')",
+        " AND ".join(
+            f"!strContainsAny({text}, '\ufffd')"
+            for text in ('"printer"', '"the hall"', 'string("hotend")', 'string("bed")')
+        ),
     ]
 
 
@@ -64,8 +68,9 @@ def test_each_kind_of_alert_has_an_id() -> None:
         "silence",
         "clock",
         "rate",
+        "invalid",
     ]
-    assert re.findall(r"\.topic\((.*)\)", script()) == ["topic"] * 6
+    assert re.findall(r"\.topic\((.*)\)", script()) == ["topic"] * 7
 
 
 def test_silence_has_the_reason_that_the_scorer_gives() -> None:
@@ -108,6 +113,7 @@ def test_a_custom_script_that_is_not_text_is_told(tmp_path: Path) -> None:
         ("var window", "var windows duration\nvar window", "declares the var windows.*rename it to window"),
         ("var window", "var xyz string\nvar window", "declares the var xyz.*use one of pipeline, database"),
         ("|from()\n    @anomaly", "|from()\n    |window()\n    @anomaly", "hands the UDF windows.*remove .window"),
+        ("@anomaly", "|alert().exec('/bin/true')\n    @anomaly", "starts a program.*post to a service"),
         ("window duration", "window string", "declares window as string, and it is a duration"),
     ],
 )
@@ -122,3 +128,12 @@ def test_the_key_does_not_change_the_fingerprint() -> None:
     assert custom.fingerprint == plain.fingerprint
     assert "tickscript" not in plain.as_dict()
     assert custom.as_dict()["tickscript"] == "mine.tick"
+
+
+def test_a_script_that_hands_on_every_point_does_not_fit_a_pipeline_that_leaves_some_out() -> None:
+    plain = {"name": "p", "database": "d", "measurement": "m", "fields": ["a"], "window": "10s"}
+    all_points, some = normalize([plain, {**plain, "name": "q", "where": {"t": "x"}}])
+    assert list(misfits(CUSTOM, all_points)) == list(misfits(script(), some)) == []
+    ((wrong, fix),) = misfits(CUSTOM, some)
+    assert "`where` leaves some out" in wrong
+    assert "|eval(reads)" in fix

@@ -84,10 +84,10 @@ def test_alerts_go_to_the_topic_of_the_stack_unless_the_pipeline_names_another()
     assert document(alerts={"topic": "workshop"})["topic"]["value"] == "workshop"
 
 
-@pytest.mark.parametrize("kinds", [[], ["drift"], ["silence"], ["period", "drift"], ["clock"], ["rate"]])
+@pytest.mark.parametrize("kinds", [[], ["drift"], ["silence"], ["period", "drift"], ["clock"], ["rate"], ["invalid"]])
 def test_each_kind_of_alert_has_a_switch(kinds: list[str]) -> None:
     switches = {name.removeprefix("alert_on_"): var["value"] for name, var in document(alerts={"kinds": kinds}).items()}
-    assert [kind for kind in ("period", "silence", "drift", "clock", "rate") if switches[kind]] == kinds
+    assert [kind for kind in ("period", "silence", "drift", "clock", "rate", "invalid") if switches[kind]] == kinds
 
 
 def test_a_var_that_the_script_does_not_declare_is_left_out() -> None:

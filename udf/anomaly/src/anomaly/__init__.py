@@ -14,6 +14,7 @@ The rooms, in the order in which data pass them:
 - `training`: from history to a new version, through the gate.
 - `backtest`: what a model would have found in history.
 - `catchup`: scores what was missed.
+- `keeper`: watches detection, repairs it, and runs what is due.
 - `cli`: the command `anomaly`.
 
 Nothing imports upwards: a room uses the rooms above it in this list. `serving`, `training`, `backtest` and `catchup` do

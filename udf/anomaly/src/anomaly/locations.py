@@ -6,5 +6,7 @@ MODELS_VARIABLE = "ANOMALY_MODELS"
 # The directory of all states, and the environment variable that names another one. Without the variable a state
 # lasts as long as its process and Kapacitor's snapshot.
 STATE_VARIABLE = "ANOMALY_STATE"
+# The environment variable that names the directory of what catch-ups hand over. Without it a UDF takes nothing over.
+HAND_OVER_VARIABLE = "ANOMALY_HAND_OVER"
 # The measurement of the UDF's own metrics.
 METRICS = "udf"

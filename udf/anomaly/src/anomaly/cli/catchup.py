@@ -7,14 +7,16 @@ is done.
 import argparse
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from anomaly.catchup.run import CatchUpRequest
 from anomaly.catchup.run import catch_up as run
 from anomaly.cli import codes
-from anomaly.cli.common import UsageError, choose_several, connect, read_pipelines, result, say
+from anomaly.cli.common import UsageError, choose_several, connect, read_pipelines, result
 from anomaly.cli.failure import failed
 from anomaly.influxdb.times import rfc3339
 from anomaly.pipeline import DurationError, Pipeline, parse_duration
+from anomaly.training.progress import progress
 
 
 def catch_up(options: argparse.Namespace) -> int:
@@ -38,11 +40,7 @@ def catch_up(options: argparse.Namespace) -> int:
 def _catch_up_one(pipeline: Pipeline, options: argparse.Namespace, one_of_several: str) -> int:
     """Catch up with one pipeline, print its result, and return its exit code."""
     started = time.monotonic()
-    prefix = f"{one_of_several}: " if one_of_several else ""
-
-    def tell(message: str) -> None:
-        say(f"{prefix}{message}")
-
+    shown = progress(one_of_several=one_of_several)
     try:
         request = CatchUpRequest(
             pipeline=pipeline,
@@ -51,8 +49,9 @@ def _catch_up_one(pipeline: Pipeline, options: argparse.Namespace, one_of_severa
             begin=options.begin,
             lag_ns=None if options.lag is None else _lag_ns(options.lag, pipeline),
             dry_run=options.dry_run,
+            hand_over=None if options.hand_over is None else Path(options.hand_over),
         )
-        caught_up = run(request, lambda: connect(options), tell)
+        caught_up = run(request, lambda: connect(options), shown.say, shown.at)
         result(
             {
                 "status": "caught up" if caught_up.changed else "unchanged",
@@ -61,6 +60,8 @@ def _catch_up_one(pipeline: Pipeline, options: argparse.Namespace, one_of_severa
                 "to": rfc3339(caught_up.span.end_ns),
                 "series": caught_up.series,
                 **asdict(caught_up.repaired),
+                "handed_over": caught_up.handed_over,
+                "outdated": caught_up.is_outdated,
                 "seconds": round(time.monotonic() - started, 1),
                 "message": caught_up.message,
             }
@@ -68,7 +69,7 @@ def _catch_up_one(pipeline: Pipeline, options: argparse.Namespace, one_of_severa
     except BrokenPipeError:
         raise
     except Exception as error:
-        return failed(error, pipeline.name, tell)
+        return failed(error, pipeline.name, shown.say)
     return codes.DONE
 
 

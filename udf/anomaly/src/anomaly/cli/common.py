@@ -14,7 +14,14 @@ from anomaly.pipeline import Pipeline, SpecError, normalize
 if TYPE_CHECKING:
     from anomaly.influxdb.client import InfluxClient
 
-_PASSWORD_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD"  # noqa: S105 (a variable's name)
+# Variables of the process that stand for options which are not given. The keeper's container has them.
+SPEC_VARIABLE = "ANOMALY_SPEC"
+URL_VARIABLE = "ANOMALY_INFLUXDB_URL"
+USERNAME_VARIABLE = "ANOMALY_INFLUXDB_USERNAME"
+PASSWORD_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD"  # noqa: S105 (a variable's name)
+PASSWORD_FILE_VARIABLE = "ANOMALY_INFLUXDB_PASSWORD_FILE"  # noqa: S105 (a variable's name)
+CA_FILE_VARIABLE = "ANOMALY_INFLUXDB_CA_FILE"
+RESULTS_VARIABLE = "ANOMALY_RESULTS_DATABASE"
 
 
 class UsageError(Exception):
@@ -116,8 +123,12 @@ def _parse(name: str, text: str) -> Any:
         raise SpecError([f"{name} is neither JSON nor YAML: {' '.join(str(error).split())}"]) from None
 
 
-def connect(options: argparse.Namespace) -> "InfluxClient":
+def connect(options: argparse.Namespace, read_seconds: float | None = None) -> "InfluxClient":
     """Open a connection to the InfluxDB that the arguments name.
+
+    Args:
+        options: the arguments.
+        read_seconds: how long to wait for each part of an answer; None: as long as a large query may take.
 
     Raises:
         UsageError: the password's file cannot be read.
@@ -126,18 +137,30 @@ def connect(options: argparse.Namespace) -> "InfluxClient":
     # Imported here, so that reading a specification does not wait for requests.
     from anomaly.influxdb.client import InfluxClient
 
-    return InfluxClient(options.influxdb_url, options.username, _password(options), options.ca_file)
+    password = read_password(options.password_file, "--password-file")
+    if options.password_file is None:
+        password = os.environ.get(PASSWORD_VARIABLE)
+    waiting = {} if read_seconds is None else {"read_seconds": read_seconds}
+    return InfluxClient(options.influxdb_url, options.username, password, options.ca_file, **waiting)
 
 
-def _password(options: argparse.Namespace) -> str | None:
-    """Return the first line of the password's file, or without a file the value of the environment's variable."""
-    if options.password_file is not None:
-        try:
-            lines = Path(options.password_file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise UsageError(f"--password-file: {options.password_file} cannot be read: {reason}") from None
-        if not lines or not lines[0]:
-            raise UsageError(f"--password-file: {options.password_file} is empty: its first line is the password")
-        return lines[0]
-    return os.environ.get(_PASSWORD_VARIABLE)
+def read_password(name: str | None, option: str) -> str | None:
+    """Return the first line of a password's file; None without a file.
+
+    Args:
+        name: the file.
+        option: the option that names it, for messages.
+
+    Raises:
+        UsageError: the file cannot be read, or is empty.
+    """
+    if name is None:
+        return None
+    try:
+        lines = Path(name).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"{option}: {name} cannot be read: {reason}") from None
+    if not lines or not lines[0]:
+        raise UsageError(f"{option}: {name} is empty: its first line is the password")
+    return lines[0]

@@ -1,4 +1,7 @@
-"""`anomaly explain`: tells people what follows from a pipeline. It reads files and asks no service."""
+"""`anomaly explain`: tells people what follows from a pipeline.
+
+It reads files. Only if it gets the address of InfluxDB, it asks there which names a pipeline's patterns mean.
+"""
 
 import argparse
 import json
@@ -7,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from anomaly.cli import codes
-from anomaly.cli.common import UsageError, choose, out, read_pipelines
+from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines
 from anomaly.detectors.base import LONG_WINDOWS
 from anomaly.detectors.wrappers.context import column_names
-from anomaly.influxdb.influxql import source, training_query
+from anomaly.influxdb.influxql import source, windows_query
 from anomaly.influxdb.times import resolve_range, rfc3339
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
@@ -18,6 +21,7 @@ from anomaly.pipeline import Alerts, Pipeline
 from anomaly.pipeline.season import season_parts
 from anomaly.pipeline.state import mebibytes, most_series, process_bytes, series_bytes
 from anomaly.severity.rarity import once_in
+from anomaly.windows.civil import DAY_NS
 
 _MISSING = {
     "skip": "a window that lacks a field, or half of its usual points, is not scored",
@@ -37,12 +41,19 @@ def explain(options: argparse.Namespace) -> int:
     Raises:
         UsageError: the pipeline cannot be chosen, or its TICKscript is not there.
         SpecError: the specification is not valid.
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+        Refused: a pattern of the pipeline means nothing, or too much.
     """
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
     try:
         script = find_script(pipeline, Path(options.tickscripts))
     except TickscriptError as error:
         raise UsageError(f'tickscript: "{pipeline.tickscript}" {error}; --tickscripts names another folder') from error
+    if pipeline.patterns and options.influxdb_url:
+        # Imported here, because the other pipelines need no numpy.
+        from anomaly.influxdb.source import resolved
+
+        pipeline = resolved(lambda: connect(options), pipeline)
     settings = TaskSettings(pipeline, options.results_database, options.topic)
     for line in [*describe(pipeline, options.topic, time.time_ns()), *_task(settings, script)]:
         out(line)
@@ -59,7 +70,8 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
     """
     asked = resolve_range(pipeline, None, None, now_ns)
     periods = pipeline.periods
-    series = f"one for each combination of {', '.join(pipeline.group_by)}" if pipeline.group_by else "one"
+    tags = [*pipeline.group_by, *(["what the patterns mean"] if pipeline.patterns.tags else [])]
+    series = f"one for each combination of {', '.join(tags)}" if tags else "one"
     features = [f"{function}({field})" for field in pipeline.fields for function in pipeline.aggregate]
     windows = (asked.end_ns - asked.begin_ns) // pipeline.window_ns
     return [
@@ -67,23 +79,28 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
         f"fingerprint  {pipeline.fingerprint}",
         f"source       {source(pipeline)}",
         f"series       {series}",
-        *_memory(pipeline),
+        *_listed("where", map(str, pipeline.where.conditions)),
+        *([] if pipeline.patterns.fields else _memory(pipeline)),
         *_listed("fields", map(str, pipeline.watched)),
+        *_listed("overrides", map(str, pipeline.overrides)),
+        *_patterns(pipeline),
         f"windows      {pipeline.window}, aligned, {pipeline.windows_per_day:g} a day for each series",
         f"             each is scored when a point, or the clock, is {pipeline.lateness} past its end",
         f"             points more than {pipeline.future} ahead of the clock are refused",
+        *_fill(pipeline),
         *_points(pipeline),
-        f"features     {', '.join(features)}",
+        *_listed("features", [", ".join(features)] if features else []),
         *_context(pipeline, features),
         f"missing      {_MISSING[pipeline.missing]}",
         *_models(pipeline),
         f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
         *_season(pipeline, asked.end_ns - asked.begin_ns),
         f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
-        f"query        {training_query(pipeline, asked.begin_ns, asked.end_ns)}",
+        *_listed("query", [windows_query(pipeline, asked.begin_ns, asked.end_ns)] if pipeline.fields else []),
         f"periods      open at severity {periods.open:g}, once in {once_in(periods.open)} for each series",
         "             or by several windows that are as rare together",
         f"             end after {periods.merge} below {periods.close:g}, once in {once_in(periods.close)}",
+        f"             a change that lasts for {periods.new_level} is a new level, which ends its period",
         f"silence      more than {periods.silence} without complete windows is a period `no data`, told while it lasts",
         f"drift        a stability index above {pipeline.drift.psi:g}, over {pipeline.drift.horizon}",
         f"retraining   {_retraining(pipeline)}",
@@ -113,6 +130,16 @@ def _shown(value: object) -> str:
     return json.dumps(plain, ensure_ascii=False)
 
 
+def _patterns(pipeline: Pipeline) -> list[str]:
+    """Return lines about what the pipeline describes by patterns."""
+    several = pipeline.patterns.measurement
+    lines = [] if several is None else [f"{several} of the measurements that have such fields"]
+    lines += [f"{pattern} of the numeric fields" for pattern in pipeline.patterns.fields]
+    lines += [f"{pattern} of the tags tells series apart" for pattern in pipeline.patterns.tags]
+    lines += ["site.yml resolves this to names; --influxdb-url shows which"] if lines else []
+    return _listed("patterns", lines)
+
+
 def _context(pipeline: Pipeline, features: Sequence[str]) -> list[str]:
     asked = pipeline.parameters.get("context")
     return [f"context      {', '.join(column_names(asked, features))}; what the history is enough for"] if asked else []
@@ -130,6 +157,12 @@ def _memory(pipeline: Pipeline) -> list[str]:
     ]
 
 
+def _fill(pipeline: Pipeline) -> list[str]:
+    if pipeline.fill.bound is None:
+        return []
+    return [f"             without points the last values hold for {pipeline.fill.bound}"]
+
+
 def _points(pipeline: Pipeline) -> list[str]:
     notes = {
         "stddev": "stddev needs two points of a window: where each has one, write aggregate: [last]",
@@ -139,13 +172,15 @@ def _points(pipeline: Pipeline) -> list[str]:
 
 
 def _season(pipeline: Pipeline, history_ns: int) -> list[str]:
-    if pipeline.seasonality is None:
-        return []
-    number = season_parts(pipeline.season_ns)
-    lines = [f"seasonality  {pipeline.seasonality}, in {number} parts (UTC): what is usual in each"]
-    if history_ns < 2 * pipeline.season_ns:
-        less = "the training range holds it less than twice: a new part is compared with the one before"
-        lines.append(f"{'':12} {less}")
+    lines = []
+    for number, (season, season_ns) in enumerate(zip(pipeline.seasons, pipeline.seasons_ns, strict=False)):
+        title = "" if number else "seasonality"
+        clock = pipeline.timezone if season_ns % DAY_NS == 0 else "UTC"
+        lines.append(f"{title:12} {season}, in {season_parts(season_ns)} parts ({clock}): what is usual in each")
+        if history_ns < 2 * season_ns:
+            instead = f"hour's {pipeline.seasons[number - 1]}" if number else "one before"
+            less = f"the training range holds it less than twice: a new part is compared with the {instead}"
+            lines.append(f"{'':12} {less}")
     return lines
 
 
@@ -163,7 +198,7 @@ def _models(pipeline: Pipeline) -> list[str]:
 def _retraining(pipeline: Pipeline) -> str:
     reasons = [f"when the model is {pipeline.training.every} old"] if pipeline.training.every else []
     reasons += ["on drift"] if pipeline.training.on_drift else []
-    return f"again by the trainer {' or '.join(reasons)}" if reasons else "again only when asked for"
+    return f"again by the keeper {' or '.join(reasons)}" if reasons else "again only when asked for"
 
 
 def _alerts(alerts: Alerts, topic: str) -> str:

@@ -9,6 +9,7 @@ from anomaly.influxdb.marks import REMOVED, read_feedback, write_feedback
 from anomaly.influxdb.times import parse_time_or_age, rfc3339
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.pipeline.result_tags import result_tag
 from anomaly.scoring.feedback import FALSE_ALARM, Mark
 from anomaly.scoring.feedback_file import feedback_path, write_marks
 
@@ -79,12 +80,14 @@ def _mark(options: argparse.Namespace, pipeline: Pipeline) -> Mark:
 
 
 def _tag(text: str, pipeline: Pipeline) -> tuple[str, str]:
-    """Split TAG=VALUE. Raises UsageError if it is not a tag of the pipeline's `group_by`."""
+    """Split TAG=VALUE, with the tag as results name it. Raises UsageError if the pipeline's series have no such tag."""
     name, equals, value = text.partition("=")
+    if name in pipeline.result_tags and value:
+        return name, value
     if not equals or not value or name not in pipeline.group_by:
         known = ", ".join(f"{tag}=..." for tag in pipeline.group_by) or "nothing, as the pipeline has one series"
         raise UsageError(f"--series: {text!r} is no tag of the pipeline's series: write {known}")
-    return name, value
+    return result_tag(name), value
 
 
 def _find(marks: list[Mark], mark_id: str) -> Mark:

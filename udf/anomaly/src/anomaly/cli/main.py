@@ -5,12 +5,22 @@ numpy, and Kapacitor's first request is answered at once.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 from anomaly import __version__
 from anomaly.cli import codes
-from anomaly.cli.common import default_models
+from anomaly.cli.common import (
+    CA_FILE_VARIABLE,
+    PASSWORD_FILE_VARIABLE,
+    PASSWORD_VARIABLE,
+    RESULTS_VARIABLE,
+    SPEC_VARIABLE,
+    URL_VARIABLE,
+    USERNAME_VARIABLE,
+    default_models,
+)
 from anomaly.cli.failure import failed
 
 Command = Callable[[argparse.Namespace], int]
@@ -67,21 +77,70 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--if-needed", action="store_true", help="do nothing when the current model is what would be trained"
     )
+    train.add_argument(
+        "--if-outdated",
+        action="store_true",
+        help="do nothing unless another release made the current model; train with its range and its seed",
+    )
     train.add_argument("--no-promote", action="store_true", help="store the version, leave the current one")
     train.add_argument(
         "--force", action="store_true", help="make it current even if it does worse than the current model"
     )
     train.set_defaults(command=_train)
 
-    trainer = commands.add_parser("trainer", help="train pipelines again when it is time, until it is ended")
-    _file(trainer)
-    _models(trainer)
-    _influxdb(trainer)
-    _results(trainer)
-    trainer.add_argument("--poll", type=float, default=60.0, metavar="S", help="seconds between looks; default 60")
-    trainer.add_argument("--heartbeat", metavar="FILE", help="touch it while all goes on, for a health check")
-    trainer.add_argument("--keep", type=int, default=10, metavar="N", help="versions to keep; default 10")
-    trainer.set_defaults(command=_trainer)
+    keeper = commands.add_parser("keeper", help="watch detection, repair it, train what is due, until it is ended")
+    _file(keeper)
+    _models(keeper)
+    _influxdb(keeper)
+    _results(keeper)
+    keeper.add_argument("--kapacitor-url", required=True, metavar="URL", help="such as http://127.0.0.1:9092")
+    keeper.add_argument("--kapacitor-username", metavar="U")
+    keeper.add_argument("--kapacitor-password-file", metavar="F", help="its first line")
+    keeper.add_argument("--messengers", metavar="FILE", help="who is told that detection is down, as JSON")
+    keeper.add_argument("--state", metavar="FILE", help="keeps what was told, over restarts")
+    keeper.add_argument(
+        "--tell-after", type=float, default=60.0, metavar="S", help="an outage that lasts this long is told; default 60"
+    )
+    keeper.add_argument(
+        "--tell-back-after", type=float, default=90.0, metavar="S", help="its end is told so long after it; default 90"
+    )
+    keeper.add_argument("--poll", type=float, default=5.0, metavar="S", help="seconds between looks; default 5")
+    keeper.add_argument(
+        "--training-poll", type=float, default=60.0, metavar="S", help="seconds between looks at models; default 60"
+    )
+    keeper.add_argument("--metrics-port", type=int, metavar="N", help="serve metrics for Prometheus there")
+    keeper.add_argument("--metrics-address", default="127.0.0.1", metavar="A", help="default: %(default)s")
+    keeper.add_argument("--heartbeat", metavar="FILE", help="say there after each look how it went, for keeper-health")
+    _hand_over(keeper)
+    keeper.add_argument("--udf-state", metavar="DIR", help="look at the UDFs' state files there")
+    keeper.add_argument(
+        "--disk",
+        dest="disks",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="a folder whose volume must have free space; may be repeated",
+    )
+    keeper.add_argument("--least-free", default="1GiB", metavar="SIZE", help="of each volume; default: %(default)s")
+    keeper.add_argument("--restart-file", metavar="FILE", help="ask there for a restart of Kapacitor (supervise)")
+    keeper.add_argument("--influxdb-restart-file", metavar="FILE", help="ask there for a restart of InfluxDB")
+    keeper.add_argument("--keep", type=int, default=10, metavar="N", help="versions to keep; default 10")
+    keeper.set_defaults(command=_keeper)
+
+    health = commands.add_parser("keeper-health", help="say whether the keeper looks, and whether detection is up")
+    health.add_argument("--heartbeat", required=True, metavar="FILE", help="of the keeper")
+    health.add_argument(
+        "--patience", type=float, default=150.0, metavar="S", help="the oldest look in seconds; default 150"
+    )
+    health.set_defaults(command=_keeper_health)
+
+    supervise = commands.add_parser("supervise", help="run a program, and restart it when the keeper asks for that")
+    supervise.add_argument("--restart-file", required=True, metavar="FILE", help="of the keeper")
+    supervise.add_argument(
+        "--pause", type=float, default=600.0, metavar="S", help="seconds between two restarts; default 600"
+    )
+    supervise.add_argument("words", nargs=argparse.REMAINDER, metavar="-- PROGRAM ...")
+    supervise.set_defaults(command=_supervise)
 
     backtest = commands.add_parser("backtest", help="score history as serving would, and compare with labels")
     _spec(backtest)
@@ -106,9 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     _several(catch_up)
     _models(catch_up)
     _influxdb(catch_up)
-    catch_up.add_argument(
-        "--results-database", default="anomaly", metavar="NAME", help="where scores and periods are; default: anomaly"
-    )
+    _results(catch_up)
     catch_up.add_argument(
         "--from",
         dest="begin",
@@ -121,7 +178,17 @@ def _parser() -> argparse.ArgumentParser:
         help="leave the windows of so long before now alone; default: lateness and 2 windows, at least 1m",
     )
     catch_up.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
+    _hand_over(catch_up)
     catch_up.set_defaults(command=_catch_up)
+
+    status = commands.add_parser("status", help="say of each pipeline how many series are scored, and what is open")
+    _several(status)
+    _models(status)
+    _influxdb(status)
+    _results(status)
+    status.add_argument("--most", type=int, default=20, metavar="N", help="rows of a table; default: %(default)s")
+    status.add_argument("--watch", type=float, metavar="S", help="show it again every S seconds, until Ctrl-C")
+    status.set_defaults(command=_status)
 
     explain = commands.add_parser("explain", help="say what follows from a pipeline")
     _spec(explain)
@@ -130,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--tickscripts", default="tickscripts", metavar="DIR", help="folder of custom scripts; default: %(default)s"
     )
+    _influxdb(explain, required=False)
     explain.set_defaults(command=_explain)
 
     validate = commands.add_parser("validate", help="check pipelines")
@@ -208,7 +276,14 @@ def _models_actions(models: argparse.ArgumentParser) -> None:
 
 
 def _file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--spec", required=True, metavar="FILE", help="pipeline(s) as JSON (or YAML), - for stdin")
+    spec = os.environ.get(SPEC_VARIABLE)
+    parser.add_argument(
+        "--spec",
+        required=spec is None,
+        default=spec,
+        metavar="FILE",
+        help=f"pipeline(s) as JSON (or YAML), - for stdin; default: ${SPEC_VARIABLE}",
+    )
 
 
 def _spec(parser: argparse.ArgumentParser) -> None:
@@ -227,11 +302,31 @@ def _several(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _influxdb(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--influxdb-url", required=True, metavar="URL", help="such as http://127.0.0.1:8086")
-    parser.add_argument("--username", metavar="U")
-    parser.add_argument("--password-file", metavar="F", help="its first line; or $ANOMALY_INFLUXDB_PASSWORD")
-    parser.add_argument("--ca-file", metavar="F", help="CA bundle for an https address")
+def _influxdb(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Declare how InfluxDB is reached; variables of the process are the defaults, as in the keeper's container."""
+    url = os.environ.get(URL_VARIABLE)
+    parser.add_argument(
+        "--influxdb-url",
+        required=required and url is None,
+        default=url,
+        metavar="URL",
+        help=f"such as http://127.0.0.1:8086; default: ${URL_VARIABLE}",
+    )
+    parser.add_argument(
+        "--username", default=os.environ.get(USERNAME_VARIABLE), metavar="U", help=f"default: ${USERNAME_VARIABLE}"
+    )
+    parser.add_argument(
+        "--password-file",
+        default=os.environ.get(PASSWORD_FILE_VARIABLE),
+        metavar="F",
+        help=f"its first line; default: ${PASSWORD_FILE_VARIABLE}, or the password ${PASSWORD_VARIABLE}",
+    )
+    parser.add_argument(
+        "--ca-file",
+        default=os.environ.get(CA_FILE_VARIABLE),
+        metavar="F",
+        help=f"CA bundle for an https address; default: ${CA_FILE_VARIABLE}",
+    )
 
 
 def _range(parser: argparse.ArgumentParser) -> None:
@@ -244,7 +339,12 @@ def _models(parser: argparse.ArgumentParser) -> None:
 
 
 def _results(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--results-database", default="anomaly", metavar="DB", help="default: %(default)s")
+    parser.add_argument(
+        "--results-database",
+        default=os.environ.get(RESULTS_VARIABLE) or "anomaly",
+        metavar="DB",
+        help="default: %(default)s",
+    )
 
 
 def _udf(options: argparse.Namespace) -> int:
@@ -266,16 +366,40 @@ def _backtest(options: argparse.Namespace) -> int:
     return backtest(options)
 
 
+def _hand_over(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--hand-over", metavar="DIR", help="hand the state of series that were caught up with to the running UDF there"
+    )
+
+
 def _catch_up(options: argparse.Namespace) -> int:
     from anomaly.cli.catchup import catch_up
 
     return catch_up(options)
 
 
-def _trainer(options: argparse.Namespace) -> int:
-    from anomaly.cli.trainer import trainer
+def _keeper(options: argparse.Namespace) -> int:
+    from anomaly.cli.keeper import keeper
 
-    return trainer(options)
+    return keeper(options)
+
+
+def _keeper_health(options: argparse.Namespace) -> int:
+    from anomaly.cli.keeper_health import keeper_health
+
+    return keeper_health(options)
+
+
+def _supervise(options: argparse.Namespace) -> int:
+    from anomaly.cli.supervise import supervise
+
+    return supervise(options)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from anomaly.cli.status import status
+
+    return status(options)
 
 
 def _explain(options: argparse.Namespace) -> int:

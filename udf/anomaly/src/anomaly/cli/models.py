@@ -147,7 +147,11 @@ def _list(options: argparse.Namespace) -> int:
         mark = "*" if row["current"] else "s" if row["shadow"] else " "
         out(
             f"{mark} {row['pipeline']}  {row['version']}  {row['from']} to {row['to']}  {row['windows']} windows "
-            f"of {row['series']} series" + (f"; cannot be used: {row['problem']}" if row["problem"] else "")
+            f"of {row['series']} series"
+            + (f", {row['untrained']} of them without a window to train on" if row["untrained"] else "")
+            + (f", {row['trends']} steady trends" if row["trends"] else "")
+            + (", severity without promise" if row["doubts"] else "")
+            + (f"; cannot be used: {row['problem']}" if row["problem"] else "")
         )
     return codes.DONE
 
@@ -165,6 +169,9 @@ def _row(pipeline: str, version: Version) -> dict[str, Any]:
         "to": manifest.range.end,
         "windows": manifest.counts.windows,
         "series": manifest.counts.series,
+        "untrained": (manifest.content.get("untrained") or {}).get("count", 0),
+        "doubts": ((manifest.content.get("calibration") or {}).get("promise") or {}).get("doubts", []),
+        "trends": (manifest.content.get("trends") or {}).get("count", 0),
         "problem": version.problem,
     }
 

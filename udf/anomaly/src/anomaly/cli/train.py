@@ -59,6 +59,7 @@ def _train_one(pipeline: Pipeline, options: argparse.Namespace, jobs: int, one_o
             seed=options.seed,
             jobs=jobs,
             if_needed=options.if_needed,
+            if_outdated=options.if_outdated,
             promote=not options.no_promote,
             force=options.force,
         )

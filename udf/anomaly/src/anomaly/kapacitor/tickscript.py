@@ -22,6 +22,7 @@ _TOKENS = re.compile(
     r"|(?P<udf>@anomaly\s*\()"
     r"|(?P<window>\|\s*window\s*\()"
     r"|(?P<stream>\bstream\b)"
+    r"|(?P<exec>\.\s*exec\s*\()"
     r"|(?P<option>\.\s*spec\s*\()"
     r"|\bvar\s+(?P<name>\w+)(?:\s*=|\s+(?P<type>\w+))",
     re.DOTALL,
@@ -101,6 +102,8 @@ def script_problems(script: str) -> Iterator[tuple[str, str]]:
         yield "it does not tell the UDF which pipeline it serves", "add .spec(specification) to @anomaly()"
     if _hands_windows(tokens):
         yield "it hands the UDF windows, and the UDF cuts them itself", "remove |window() before @anomaly()"
+    if any(match["exec"] for match in tokens):
+        yield "it starts a program, and Kapacitor runs with the handler exec disabled", "post to a service with .post()"
     for name, kind in ((declaration.name, declaration.type) for declaration in declarations(script)):
         offered = VARIABLES.get(name)
         if offered is None and kind is not None:
@@ -109,6 +112,18 @@ def script_problems(script: str) -> Iterator[tuple[str, str]]:
             yield f"it declares the var {name} without a value, and no pipeline has it", f"give it a value, or {known}"
         elif offered is not None and kind not in (None, offered.type):
             yield f"it declares {name} as {kind}, and it is a {offered.type}", f"write `var {name} {offered.type}`"
+
+
+def misfits(script: str, pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Yield what keeps a script from being this pipeline's, each with what to do."""
+    if pipeline.where and "reads" not in declared(script):
+        yield (
+            "it hands the UDF every point, and the pipeline's `where` leaves some out",
+            (
+                "declare reads, read_names and handed, and put |eval(reads).as(read_names).keep(handed) and "
+                '|where(lambda: "_readable") before @anomaly(), or remove `where`'
+            ),
+        )
 
 
 def _hands_windows(tokens: Sequence[re.Match[str]]) -> bool:

@@ -1,0 +1,144 @@
+"""`anomaly keeper`: watches detection, repairs it, trains what is due and tells when it is down, until it is ended."""
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from prometheus_client import start_http_server
+
+from anomaly.cli import codes
+from anomaly.cli.common import UsageError, connect, read_password, read_pipelines, say
+from anomaly.keeper.kapacitor import KapacitorClient
+from anomaly.keeper.messengers import MessengerError, read_messengers
+from anomaly.keeper.run import Keeper, KeeperRequest
+from anomaly.pipeline import Pipeline, SizeError, SpecError, parse_size
+
+# The keeper asks for little; an InfluxDB that does not answer that within this time is away.
+_READ_SECONDS = 20.0
+
+
+class _Specification:
+    """The enabled pipelines of a file that may be replaced at any time.
+
+    Args:
+        name: the file.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._signature = self._sign()
+        self._pipelines = self._read()
+        self._error = ""
+
+    def __call__(self) -> tuple[Pipeline, ...]:
+        """Return the pipelines; those before where the file cannot be used, which is said once."""
+        signature = self._sign()
+        if signature != self._signature:
+            try:
+                self._pipelines = self._read()
+                self._signature = signature
+                self._error = ""
+            except (SpecError, UsageError) as error:
+                if str(error) != self._error:
+                    self._error = str(error)
+                    say(f"anomaly: {error}; the keeper goes on with the pipelines before")
+        return self._pipelines
+
+    def _sign(self) -> tuple[int, int, int] | None:
+        try:
+            status = Path(self._name).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino, status.st_size
+
+    def _read(self) -> tuple[Pipeline, ...]:
+        return tuple(pipeline for pipeline in read_pipelines(self._name) if pipeline.enabled)
+
+
+def keeper(options: argparse.Namespace) -> int:
+    """Run the keeper until SIGTERM or SIGINT.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SpecError: the specification is not valid.
+        UsageError: a file cannot be read, an option is not one, or the metrics' port is taken.
+        InfluxClientError: the address of InfluxDB is not an address.
+    """
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    try:
+        messengers = {} if options.messengers is None else read_messengers(Path(options.messengers))
+    except MessengerError as error:
+        raise UsageError(f"--messengers: {error}") from None
+    request = KeeperRequest(
+        pipelines=_Specification(options.spec),
+        models=options.models,
+        results_database=options.results_database,
+        train_command=_command("train", options),
+        catch_up_command=(
+            *_command("catch-up", options),
+            *(() if options.hand_over is None else ("--hand-over", options.hand_over)),
+        ),
+        messengers=messengers,
+        state=None if options.state is None else Path(options.state),
+        heartbeat=None if options.heartbeat is None else Path(options.heartbeat),
+        restart_file=None if options.restart_file is None else Path(options.restart_file),
+        influxdb_restart_file=None if options.influxdb_restart_file is None else Path(options.influxdb_restart_file),
+        udf_state=None if options.udf_state is None else Path(options.udf_state),
+        disks=dict(_disk(text) for text in options.disks),
+        least_free=_size(options.least_free),
+        poll_seconds=options.poll,
+        training_seconds=options.training_poll,
+        keep=options.keep,
+        patience_seconds=options.tell_after,
+        calm_seconds=options.tell_back_after,
+    )
+    password = read_password(options.kapacitor_password_file, "--kapacitor-password-file")
+    kapacitor = KapacitorClient(options.kapacitor_url, options.kapacitor_username, password)
+    watching = Keeper(request, connect(options, _READ_SECONDS), kapacitor, say)
+    if options.metrics_port is not None:
+        try:
+            start_http_server(options.metrics_port, options.metrics_address, watching.metrics.registry)
+        except OSError as error:
+            raise UsageError(f"--metrics-port: {options.metrics_port} cannot be used: {error.strerror}") from None
+    watching.run(ended)
+    say("keeper ends")
+    return codes.DONE
+
+
+def _disk(text: str) -> tuple[str, Path]:
+    name, is_pair, folder = text.partition("=")
+    if not is_pair or not name or not folder:
+        raise UsageError(f"--disk: {text!r} is not NAME=FOLDER: write such as data=/disks/data")
+    return name, Path(folder)
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except SizeError as error:
+        raise UsageError(f"--least-free: {error}") from None
+
+
+def _command(name: str, options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the command line of another command of `anomaly`, with the keeper's own options."""
+    command = [sys.executable, "-m", "anomaly", name, "--spec", options.spec]
+    command += ["--models", str(options.models), "--influxdb-url", options.influxdb_url]
+    command += ["--results-database", options.results_database]
+    for option, value in (
+        ("--username", options.username),
+        ("--password-file", options.password_file),
+        ("--ca-file", options.ca_file),
+    ):
+        command += [option, value] if value is not None else []
+    return tuple(command)

@@ -1,0 +1,194 @@
+"""Judges what the keeper saw. The logic is pure: it reads no clock and does no I/O."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from anomaly.keeper.watch import PipelineSight, StackSight
+from anomaly.pipeline import Pipeline
+
+_SECOND_NS = 1_000_000_000
+# A UDF writes its metrics every 10 s.
+_BEAT_NS = 35 * _SECOND_NS
+
+# The names of checks, in the order of causes: what fails first explains the others.
+INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES = "influxdb", "kapacitor", "task", "udf", "model", "fed", "scores"
+# What does not stop detection yet.
+STATE, DISK, CLOCK = "state", "disk", "clock"
+
+# Points that are stored reach the UDF within a second; two comparisons of the watcher's show that they do not.
+_UNFED_NS = 60 * _SECOND_NS
+# A state is written once a minute.
+_STATE_NS = 300 * _SECOND_NS
+# InfluxDB tells its clock to the second.
+_SKEW_NS = 10 * _SECOND_NS
+# How long a catch-up that found nothing to score tells that points cannot be scored; recovery repeats it sooner.
+_UNSCORABLE_NS = 900 * _SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+        check: the check's name.
+        pipeline: the pipeline that it is about; empty if it is about the whole stack.
+        ok: whether all is well; None if that cannot be known, because another check fails.
+        text: a sentence for people; empty if all is well.
+    """
+
+    check: str
+    pipeline: str
+    ok: bool | None
+    text: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong."""
+        return self.ok is False
+
+
+@dataclass(frozen=True, slots=True)
+class LastCatchUp:
+    """What the last catch-up of a pipeline did.
+
+    Attributes:
+        end_ns: up to which time it scored all that can be scored.
+        changed: whether it wrote anything.
+    """
+
+    end_ns: int
+    changed: bool
+
+
+def findings(pipelines: tuple[Pipeline, ...], sight: StackSight, catch_ups: Mapping[str, LastCatchUp]) -> list[Finding]:
+    """Judge one look.
+
+    Args:
+        pipelines: the pipelines that were looked at.
+        sight: what was seen.
+        catch_ups: the last catch-up of each pipeline that had one, by name.
+
+    Returns:
+        The findings of the stack, then those of each pipeline.
+    """
+    result = [
+        Finding(INFLUXDB, "", sight.influxdb_error is None, sight.influxdb_error or ""),
+        Finding(KAPACITOR, "", sight.kapacitor_error is None, sight.kapacitor_error or ""),
+        _judged(CLOCK, "", None if sight.skew_ns is None else _clock(sight.skew_ns)),
+    ]
+    if sight.disks:
+        result.append(_judged(DISK, "", _disks(sight)))
+    for pipeline in pipelines:
+        seen = sight.pipelines[pipeline.name]
+        result += _of_pipeline(pipeline, seen, sight, catch_ups.get(pipeline.name))
+    return result
+
+
+def _of_pipeline(
+    pipeline: Pipeline, seen: PipelineSight, sight: StackSight, catch_up: LastCatchUp | None
+) -> Iterator[Finding]:
+    name = pipeline.name
+    # What Kapacitor's and InfluxDB's own findings explain is not known.
+    has_task = sight.kapacitor_error is None and not seen.is_new
+    is_known = has_task and sight.influxdb_error is None
+    yield _judged(TASK, name, _task(name, seen) if has_task else None)
+    yield _judged(MODEL, name, seen.misfit or "")
+    beat = _judged(UDF, name, _beat(name, seen, sight) if is_known else None)
+    yield beat
+    yield _judged(FED, name, _fed(name, seen) if beat.ok else None)
+    is_scored = is_known and seen.has_model and seen.misfit is None
+    yield _judged(SCORES, name, _scores(pipeline, seen, sight.steady_ns, catch_up) if is_scored else None)
+    yield _judged(STATE, name, _state(name, seen, sight.time_ns))
+
+
+def _judged(check: str, pipeline: str, text: str | None) -> Finding:
+    """Return the finding of a check that says what is wrong: an empty text if all is well, None if it cannot know."""
+    return Finding(check, pipeline, None if text is None else not text, text or "")
+
+
+def _task(name: str, seen: PipelineSight) -> str:
+    if seen.task is None:
+        return f"Kapacitor has no task {name}: run site.yml"
+    if not seen.task.enabled:
+        return f"the task {name} is disabled: run site.yml, or set `enabled: false` in the inventory"
+    if not seen.task.executing:
+        return f"the task {name} has ended: {seen.task.error or 'Kapacitor gives no reason'}"
+    return ""
+
+
+def _beat(name: str, seen: PipelineSight, sight: StackSight) -> str:
+    # Metrics are due a while after the task has started, and after what was away is back.
+    if sight.time_ns - max(sight.steady_ns, seen.executing_ns) <= _BEAT_NS:
+        return ""
+    if seen.beat_ns is None:
+        return f"the UDF of {name} has written no metrics for five minutes"
+    silent_ns = sight.time_ns - seen.beat_ns
+    if silent_ns > _BEAT_NS:
+        return f"the UDF of {name} has written no metrics for {silent_ns // _SECOND_NS} s"
+    return ""
+
+
+def _fed(name: str, seen: PipelineSight) -> str:
+    if seen.unfed_ns <= _UNFED_NS:
+        return ""
+    return (
+        f"{seen.unfed_ns // _SECOND_NS} s of points of {name} are stored and did not reach its UDF: InfluxDB's "
+        "subscription does not work, which a restart of Kapacitor renews"
+    )
+
+
+def _state(name: str, seen: PipelineSight, now_ns: int) -> str:
+    if seen.state_error is not None:
+        return seen.state_error
+    if seen.state_ns is None or seen.started_ns is None or now_ns - seen.started_ns < _STATE_NS:
+        return ""
+    if now_ns - seen.state_ns > _STATE_NS:
+        return (
+            f"the state of {name} was written {(now_ns - seen.state_ns) // _SECOND_NS} s ago, and should be once a "
+            "minute: see Kapacitor's log, and the space of its volume"
+        )
+    return ""
+
+
+def _disks(sight: StackSight) -> str:
+    full = []
+    for disk in sight.disks:
+        if disk.free is None:
+            full.append(disk.error)
+        elif disk.free < sight.least_free:
+            full.append(
+                f"the volume of {disk.name} has {disk.free // 2**20} MiB left, of at least {sight.least_free // 2**20}"
+                " MiB: make room, or shorten retention"
+            )
+    return "; ".join(full)
+
+
+def _clock(skew_ns: int) -> str:
+    if abs(skew_ns) <= _SKEW_NS:
+        return ""
+    side = "ahead of" if skew_ns > 0 else "behind"
+    return (
+        f"InfluxDB's clock is {abs(skew_ns) // _SECOND_NS} s {side} this host's: set both by NTP, as points are judged "
+        "late or too early by this host's clock"
+    )
+
+
+def _scores(pipeline: Pipeline, seen: PipelineSight, steady_ns: int, catch_up: LastCatchUp | None) -> str:
+    # Where a catch-up finds nothing to score, the points cannot be scored: a field is missing, or too many points are.
+    if seen.point_ns is None:
+        return ""
+    if catch_up is not None and not catch_up.changed and seen.point_ns - catch_up.end_ns < _UNSCORABLE_NS:
+        return ""
+    begin_ns = seen.point_ns // pipeline.window_ns * pipeline.window_ns
+    if begin_ns < steady_ns:
+        # These points came while something was away, which has a finding of its own; a catch-up scores them.
+        return ""
+    score_ns = -1 if seen.score_ns is None else seen.score_ns
+    if max(score_ns, -1 if catch_up is None else catch_up.end_ns - pipeline.window_ns) >= begin_ns:
+        return ""
+    since = (
+        ""
+        if seen.score_ns is None
+        else f", the newest {(seen.point_ns - score_ns) // _SECOND_NS} s after its last score"
+    )
+    return f"points of {pipeline.name} are stored and not scored{since}"

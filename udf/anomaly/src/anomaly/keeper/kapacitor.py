@@ -1,0 +1,114 @@
+"""The part of Kapacitor's HTTP API that the keeper uses: the states of tasks, and starting one again.
+
+Source: Kapacitor's documentation, "HTTP API reference", and `services/task_store/service.go` of Kapacitor 1.8.6.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+_TIMEOUT_S = (3.05, 15.0)
+# Kapacitor answers a change of a task only after its UDF has ended, or was killed.
+_CHANGE_TIMEOUT_S = (3.05, 60.0)
+# Kapacitor's own limit is 100, after which it silently stops.
+_PAGE = 100
+
+
+class KapacitorClientError(Exception):
+    """Kapacitor cannot be asked, or refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What Kapacitor says of a task.
+
+    Attributes:
+        enabled: whether it is meant to run.
+        executing: whether it runs.
+        error: why it does not; empty if it does.
+        lost_writes: how many of its writes to InfluxDB have failed since it was started; their points are lost.
+    """
+
+    enabled: bool
+    executing: bool
+    error: str
+    lost_writes: int = 0
+
+
+def _lost_writes(task: Mapping[str, Any]) -> int:
+    """Return how many writes of the nodes of a task have failed; a task that does not run has no statistics."""
+    nodes = (task.get("stats") or {}).get("node-stats") or {}
+    return sum(int(node.get("write_errors") or 0) for node in nodes.values())
+
+
+class KapacitorClient:
+    """Sends requests to one Kapacitor.
+
+    Args:
+        url: its address, such as `http://127.0.0.1:9092`.
+        username: a user who may change tasks; None asks without credentials.
+        password: the user's password.
+    """
+
+    def __init__(self, url: str, username: str | None = None, password: str | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        # Credentials come from the arguments only, never from a .netrc; proxies are not for the stack's own services.
+        self._session.trust_env = False
+        if username is not None:
+            self._session.auth = (username, password or "")
+
+    def tasks(self) -> dict[str, TaskState]:
+        """Return the states of all tasks by their ids.
+
+        Raises:
+            KapacitorClientError: Kapacitor cannot be asked, or refused.
+        """
+        states: dict[str, TaskState] = {}
+        while True:
+            fields = [("fields", name) for name in ("status", "executing", "error", "stats")]
+            answer = self._request("GET", "/tasks", params=[("offset", len(states)), ("limit", _PAGE), *fields])
+            page = answer.get("tasks") or []
+            for task in page:
+                is_enabled = task["status"] == "enabled"
+                states[task["id"]] = TaskState(is_enabled, task["executing"], task["error"], _lost_writes(task))
+            if len(page) < _PAGE:
+                return states
+
+    def start_again(self, task: str) -> None:
+        """End a task that may be running, and start it.
+
+        Raises:
+            KapacitorClientError: Kapacitor cannot be asked, or refused, or the task is not a pipeline's, as it does not
+                use the UDF.
+        """
+        path = f"/tasks/{quote(task, safe='')}"
+        if "@anomaly(" not in self._request("GET", path).get("script", ""):
+            raise KapacitorClientError(
+                f"Kapacitor at {self._url} has a task {task} that is none of a pipeline's: rename one of them"
+            )
+        self._request("PATCH", path, json={"status": "disabled"})
+        self._request("PATCH", path, json={"status": "enabled"})
+
+    def _request(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            timeout = _TIMEOUT_S if method == "GET" else _CHANGE_TIMEOUT_S
+            response = self._session.request(method, f"{self._url}/kapacitor/v1{path}", timeout=timeout, **arguments)
+            answer = response.json() if response.content else {}
+        except requests.exceptions.JSONDecodeError as error:
+            raise KapacitorClientError(
+                f"Kapacitor at {self._url} answered something else than JSON: check --kapacitor-url"
+            ) from error
+        except requests.exceptions.RequestException as error:
+            raise KapacitorClientError(
+                f"Kapacitor at {self._url} is not reachable ({type(error).__name__}): check that it is running"
+            ) from error
+        if response.status_code >= 400:
+            reason = answer.get("error") or response.reason
+            raise KapacitorClientError(
+                f"Kapacitor at {self._url} refused {method} {path} ({response.status_code} {reason})"
+            )
+        return dict(answer)

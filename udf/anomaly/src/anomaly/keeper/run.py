@@ -1,0 +1,363 @@
+"""The loop of the keeper: look, repair, run what is due, write down how things are, and tell."""
+
+import json
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from anomaly.influxdb.client import InfluxClient, InfluxClientError
+from anomaly.influxdb.times import parse_time
+from anomaly.keeper.alarms import Alarms
+from anomaly.keeper.checks import INFLUXDB, KAPACITOR, TASK, UDF, Finding, LastCatchUp, findings
+from anomaly.keeper.health import HealthLines, Metrics
+from anomaly.keeper.heartbeat import write_heartbeat
+from anomaly.keeper.jobs import Job, Jobs
+from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
+from anomaly.keeper.messengers import Outbox, Send
+from anomaly.keeper.recovery import InfluxdbRestarts, Recovery, Restarts
+from anomaly.keeper.supervisor import ask_restart
+from anomaly.keeper.watch import PipelineSight, StackSight, Watcher, settled_ns
+from anomaly.pipeline import Pipeline
+from anomaly.training.trainer import PipelineTrainer
+
+# How often the keeper looks whether a pipeline is to be trained, and hands feedback on.
+_TRAINING_S = 60.0
+# How long one look starts tasks, and how long it looks at models. Kapacitor may take a minute to end a UDF.
+# The next look goes on with the rest.
+_PART_S = 30.0
+# Looks follow each other this closely for a while after one of these has failed or works again, and while a catch-up
+# waits.
+_HURRIED_S = 1.0
+_HURRY_S = 60.0
+_URGENT = (INFLUXDB, KAPACITOR, TASK, UDF)
+# How long a training and a catch-up may take. The next catch-up goes on where one was ended: what is written stays.
+_TRAINING_LIMIT_S = 6 * 3600.0
+_CATCH_UP_LIMIT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperRequest:
+    """A request to look after the pipelines of one Kapacitor.
+
+    Attributes:
+        pipelines: gives the enabled pipelines; asked at each look, as they may have changed.
+        models: the directory of all models.
+        results_database: the database of the results.
+        train_command: the command that trains one pipeline, without `--pipeline NAME`, which the keeper appends.
+        catch_up_command: the command that catches up with one pipeline, likewise.
+        messengers: who sends what is told, by name.
+        state: a file that keeps what was told, over restarts; None: it is forgotten.
+        heartbeat: a file that says after each look how it went; None: no file.
+        restart_file: a file by which the supervisor of Kapacitor's container is asked for a restart; None: nobody is.
+        influxdb_restart_file: a file by which the container of InfluxDB is asked for a restart; None: it is not.
+        udf_state: the directory of the UDFs' state files; None: they are not looked at.
+        disks: the folders whose volumes are looked at, by name.
+        least_free: how many bytes of each volume must be free.
+        poll_seconds: how long to wait between two looks.
+        training_seconds: how long to wait between two looks at models and feedback.
+        keep: how many versions of each pipeline's model are kept.
+        patience_seconds: how long an outage must last to be told while it lasts.
+        calm_seconds: how long all must be well before the end of an outage is told.
+    """
+
+    pipelines: Callable[[], tuple[Pipeline, ...]]
+    models: Path | str
+    results_database: str
+    train_command: tuple[str, ...]
+    catch_up_command: tuple[str, ...]
+    messengers: Mapping[str, Send] = field(default_factory=dict)
+    state: Path | None = None
+    heartbeat: Path | None = None
+    restart_file: Path | None = None
+    influxdb_restart_file: Path | None = None
+    udf_state: Path | None = None
+    disks: Mapping[str, Path] = field(default_factory=dict)
+    least_free: int = 0
+    poll_seconds: float = 5.0
+    training_seconds: float = _TRAINING_S
+    keep: int = 10
+    patience_seconds: float = 60.0
+    calm_seconds: float = 90.0
+
+
+class Keeper:
+    """Looks after the pipelines.
+
+    Args:
+        request: the pipelines and the options.
+        influx: InfluxDB, as a user who may read sources and write results.
+        kapacitor: Kapacitor, as a user who may change tasks.
+        say: gets each line for people.
+
+    Attributes:
+        metrics: the keeper's metrics.
+    """
+
+    def __init__(
+        self, request: KeeperRequest, influx: InfluxClient, kapacitor: KapacitorClient, say: Callable[[str], None]
+    ) -> None:
+        self.metrics = Metrics()
+        self._request = request
+        self._influx = influx
+        self._kapacitor = kapacitor
+        self._say = say
+        self._watcher = Watcher(
+            (),
+            influx,
+            kapacitor,
+            request.models,
+            request.results_database,
+            request.udf_state,
+            request.disks,
+            request.least_free,
+        )
+        self._recoveries: dict[str, Recovery] = {}
+        self._trainers: dict[str, PipelineTrainer] = {}
+        self._restarts = Restarts()
+        self._influxdb_restarts = InfluxdbRestarts()
+        self._started_ns = time.time_ns()
+        self._has_begun = False
+        # A catch-up does not wait for a training.
+        self._trainings = Jobs(_TRAINING_LIMIT_S, say)
+        self._catch_ups = Jobs(_CATCH_UP_LIMIT_S, say)
+        self._health = HealthLines()
+        self._alarms = Alarms(int(request.patience_seconds * 1e9), int(request.calm_seconds * 1e9))
+        self._outbox = Outbox(request.messengers, say)
+        self._kept = ""
+        self._failure = ""
+        self._failing: set[tuple[str, str]] = set()
+        self._unwell: set[tuple[str, str]] = set()
+        self._hurried_until = 0.0
+        self._trained_at = -request.training_seconds
+        self._repairing_at = 0.0
+        # The pipelines whose models are to be looked at.
+        self._unseen: list[str] = []
+        self._restore()
+
+    def run(self, ended: threading.Event) -> None:
+        """Look again and again until `ended` is set."""
+        try:
+            while not ended.is_set():
+                self._look_on()
+                pause_s = self._request.poll_seconds
+                ended.wait(min(_HURRIED_S, pause_s) if self._watcher.is_hurried else pause_s)
+        finally:
+            self._trainings.end()
+            self._catch_ups.end()
+
+    def _look_on(self) -> None:
+        """Look once; an exception that nobody foresaw is said once, and the next look tries again.
+
+        A keeper that ends would begin anew with a catch-up of every pipeline, again and again.
+        """
+        try:
+            self.look()
+            self._failure = ""
+        except Exception as error:
+            if repr(error) != self._failure:
+                self._failure = repr(error)
+                self._say(f"the look has failed, and is repeated: {traceback.format_exc()}")
+
+    def look(self) -> None:
+        """Look once, and do what is to be done."""
+        started = time.monotonic()
+        self._take_over(self._request.pipelines())
+        sight = self._watcher.look()
+        last = {name: recovery.last for name, recovery in self._recoveries.items() if recovery.last is not None}
+        found = findings(self._watcher.pipelines, sight, last)
+        self._tell(found, sight.time_ns)
+        self._repairing_at = time.monotonic()
+        for name, recovery in self._recoveries.items():
+            mine = [finding for finding in found if finding.pipeline in ("", name)]
+            self._repair(name, recovery, sight.pipelines[name], mine, sight.time_ns)
+        self._hurry(found, sight.time_ns)
+        self._restart(found, sight)
+        self._train()
+        self._trainings.look()
+        self._catch_ups.look()
+        self._write(found, sight.time_ns)
+        self.metrics.look(
+            found, {name: done.end_ns for name, done in last.items()}, sight.time_ns, time.monotonic() - started
+        )
+        self._beat(found, sight.time_ns)
+
+    def _hurry(self, found: Sequence[Finding], now_ns: int) -> None:
+        """Look more often for a while after something has failed or works again, and while a catch-up waits."""
+        unwell = {(each.check, each.pipeline) for each in found if each.failed and each.check in _URGENT}
+        unwell |= {("", name) for name, recovery in self._recoveries.items() if recovery.waits(now_ns)}
+        if unwell != self._unwell:
+            self._hurried_until = time.monotonic() + _HURRY_S
+        self._unwell = unwell
+        self._watcher.is_hurried = time.monotonic() < self._hurried_until
+
+    def _take_over(self, pipelines: tuple[Pipeline, ...]) -> None:
+        """Look after these pipelines from now on; what is known of unchanged ones stays."""
+        if pipelines == self._watcher.pipelines and self._has_begun:
+            return
+        self._has_begun = True
+        unchanged = {pipeline.name for pipeline in pipelines if pipeline in self._watcher.pipelines}
+        self._watcher.take_over(pipelines, unchanged)
+        self._recoveries = {
+            pipeline.name: self._recoveries[pipeline.name] if pipeline.name in unchanged else Recovery(pipeline)
+            for pipeline in pipelines
+        }
+        request = self._request
+        self._trainers = {
+            pipeline.name: self._trainers[pipeline.name]
+            if pipeline.name in unchanged
+            else PipelineTrainer(
+                pipeline, self._influx, request.models, request.results_database, request.keep, self._say
+            )
+            for pipeline in pipelines
+        }
+        self._say(f"keeper of {', '.join(pipeline.name for pipeline in pipelines) or 'nothing'}")
+
+    def _restart(self, found: Sequence[Finding], sight: StackSight) -> None:
+        """Ask for a restart of Kapacitor or of InfluxDB, if nothing else heals."""
+        request = self._request
+        if request.restart_file is not None:
+            self._ask("Kapacitor", request.restart_file, self._restarts.look(found, sight.time_ns), sight.time_ns)
+        if request.influxdb_restart_file is not None:
+            self._ask("InfluxDB", request.influxdb_restart_file, self._influxdb_restarts.look(sight), sight.time_ns)
+
+    def _ask(self, service: str, path: Path, reason: str, now_ns: int) -> None:
+        """Ask for a restart of a service, if there is a reason."""
+        if not reason:
+            return
+        self._say(f"{reason}; a restart of {service} is asked for")
+        try:
+            ask_restart(path, reason, now_ns)
+        except OSError as error:
+            self._say(f"{path} cannot be written: {error.strerror}")
+
+    def _beat(self, found: Sequence[Finding], now_ns: int) -> None:
+        """Say how the look went, for the container's health check."""
+        if self._request.heartbeat is None:
+            return
+        try:
+            write_heartbeat(self._request.heartbeat, found, self._alarms.down, self._started_ns, now_ns)
+        except OSError as error:
+            self._say(f"{self._request.heartbeat} cannot be written: {error.strerror}")
+
+    def _repair(
+        self, name: str, recovery: Recovery, sight: PipelineSight, found: Sequence[Finding], now_ns: int
+    ) -> None:
+        """Start a pipeline's task again, or catch up, if that is due."""
+        must_start = recovery.look(sight, found, now_ns)
+        # What both rest on is down: nothing can be repaired, and nothing is known.
+        if any(finding.failed for finding in found if finding.check in (INFLUXDB, KAPACITOR)):
+            return
+        if must_start and time.monotonic() - self._repairing_at > _PART_S:
+            return
+        if must_start:
+            why = next(finding.text for finding in found if finding.failed and finding.check in (TASK, UDF))
+            self._say(f"{name}: {why}; its task is started again")
+            try:
+                self._kapacitor.start_again(name)
+            except KapacitorClientError as error:
+                self._say(f"{name}: {error}")
+            recovery.started(now_ns)
+            self.metrics.started(name)
+        elif recovery.catch_up_due(now_ns):
+            lag = f"{settled_ns(recovery.pipeline)}ns"
+            words = (*self._request.catch_up_command, "--pipeline", name, "--lag", lag)
+            self._catch_ups.add(Job(name, words, partial(self._caught_up, name)))
+
+    def _train(self) -> None:
+        """Hand feedback on, and train what is due."""
+        begun = time.monotonic()
+        if not self._unseen and begun - self._trained_at >= self._request.training_seconds:
+            self._trained_at = begun
+            self._unseen = list(self._trainers)
+        while self._unseen and time.monotonic() - begun < _PART_S:
+            name = self._unseen.pop(0)
+            # While it is trained, it is due.
+            is_idle = name in self._trainers and name not in self._trainings.names
+            reason = self._trainers[name].look() if is_idle else None
+            if reason is not None:
+                self._say(f"training {name}: {reason}")
+                words = (*self._request.train_command, "--pipeline", name)
+                self._trainings.add(Job(name, words, partial(self._trained, name)))
+
+    def _trained(self, name: str, code: int, answer: dict[str, Any], seconds: float) -> None:
+        """Say and record the outcome of a training: its exit code, and its line for programs."""
+        self._say(json.dumps(answer, ensure_ascii=False))
+        if name in self._trainers:
+            self._trainers[name].trained(has_model=code == 0)
+
+    def _caught_up(self, name: str, code: int, answer: dict[str, Any], seconds: float) -> None:
+        """Record the outcome of a catch-up: its exit code, and its line for programs."""
+        outcome = None
+        if name not in self._recoveries:
+            return
+        if code == 0 and "to" in answer:
+            windows = answer["scores"] + answer["corrected"]
+            outcome = LastCatchUp(parse_time(answer["to"], "to"), answer["status"] == "caught up")
+            self.metrics.caught_up(name, windows)
+            if outcome.changed:
+                self._say(f"{name}: caught up to {answer['to']}, {windows} windows")
+        self._recoveries[name].caught_up(outcome, time.time_ns(), int(seconds * 1e9))
+
+    def _tell(self, found: Sequence[Finding], now_ns: int) -> None:
+        """Say what has changed, and send what is to be told."""
+        failing = {(finding.check, finding.pipeline): finding.text for finding in found if finding.failed}
+        # One cause may fail the checks of many pipelines with one text.
+        for text in dict.fromkeys(text for check, text in failing.items() if check not in self._failing):
+            self._say(text)
+        self._failing = set(failing)
+        messages = self._alarms.look(found, now_ns)
+        for message in messages:
+            self._say(f"{message.level} {message.text}")
+        self._outbox.add(messages)
+        # Kept before it is sent: a message may arrive twice, and is never lost.
+        self._keep()
+        self._outbox.send(now_ns)
+        self._keep()
+
+    def _write(self, found: Sequence[Finding], now_ns: int) -> None:
+        """Write the findings into the results."""
+        lines = self._health.lines(found, now_ns)
+        if not lines:
+            return
+        try:
+            self._influx.write(lines, self._request.results_database)
+        except InfluxClientError as error:
+            # The next look says it, and tries again.
+            self._health = HealthLines()
+            self._watcher.write_error = str(error)
+            return
+        self._watcher.written_ns = now_ns
+        self._watcher.write_error = None
+
+    def _keep(self) -> None:
+        """Write what must outlive the process."""
+        if self._request.state is None:
+            return
+        text = json.dumps({"outages": self._alarms.state(), "waiting": self._outbox.state()})
+        if text == self._kept:
+            return
+        try:
+            draft = self._request.state.with_suffix(".new")
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(self._request.state)
+        except OSError as error:
+            self._say(f"{self._request.state} cannot be written: {error.strerror}")
+            return
+        self._kept = text
+
+    def _restore(self) -> None:
+        """Go on with what an earlier process left."""
+        path = self._request.state
+        if path is None or not path.exists():
+            return
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            self._alarms.restore(kept["outages"])
+            self._outbox.restore(kept["waiting"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self._say(f"{path} cannot be used, what was told before is forgotten: {error}")
