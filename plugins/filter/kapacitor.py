@@ -1,4 +1,4 @@
-"""Filters of the roles kapacitor and pipelines: findings for verify.yml, handlers, sources, and kapacitor.conf.
+"""Filters of the roles kapacitor, pipelines and keeper: findings for verify.yml, handlers, sources, and kapacitor.conf.
 
 A finding has `what` was checked, `ok`, and the `problem` if it is not. It comes from what a module would change in
 check mode.
@@ -6,6 +6,7 @@ check mode.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,15 +19,22 @@ short_description: Findings about Kapacitor's tasks and handlers, and sections o
 """
 
 
+def task_changes(tasks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each task that kapacitor_tasks changed."""
+    return [f"{task['id']}: {', '.join(task['actions'])}" for task in tasks if task.get("actions")]
+
+
 def task_findings(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a finding for each task.
 
     Args:
-        results: results of a loop of kapacitor_task in check mode, whose items have `name` and `enabled`.
+        results: what was found of each task in check mode: the results of a loop of kapacitor_task, whose items have
+            `name` and `enabled`, or what kapacitor_tasks returns of its tasks.
     """
     findings = []
     for result in results:
-        item, actions = result["item"], result.get("actions")
+        item = result.get("item") or {"name": result["id"], "enabled": result["state"] == "enabled"}
+        actions = result.get("actions")
         task = result.get("task") or {}
         state = "executes without an error" if item["enabled"] else "is there and stopped"
         problem = result.get("msg") or f"{task.get('error') or ''} site.yml would do: {actions or []}"
@@ -51,6 +59,44 @@ def handler_findings(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def keeper_findings(result: Mapping[str, Any], names: Iterable[str], patience_s: int | str) -> list[dict[str, Any]]:
+    """Return what the keeper found at its last look, and whether it can tell anybody that detection is down.
+
+    Args:
+        result: result of the command that prints the host's time, in seconds, and the keeper's heartbeat.
+        names: the names of the keeper's messengers.
+        patience_s: how old the last look may be, in seconds.
+    """
+    told = sorted(names)
+    findings = [
+        {
+            "what": f"The keeper tells when detection is down ({', '.join(told) or 'nobody'})",
+            "ok": bool(told),
+            "note": True,
+            "problem": (
+                "no handler of kapacitor_alert_handlers has the kind post or smtp. "
+                "Fix: add one, or set keeper_messengers"
+            ),
+        }
+    ]
+    try:
+        now, _, heartbeat = str(result.get("stdout") or "").partition("\n")
+        look = json.loads(heartbeat)
+        found, age_s = look["findings"], int(now) - int(look["time_ns"]) // 1_000_000_000
+    except (ValueError, KeyError, TypeError):
+        problem = f"it has not looked yet. {result.get('stderr') or result.get('msg') or ''}".strip()
+        return [*findings, {"what": "The keeper finds all well", "ok": False, "problem": problem}]
+    if age_s > int(patience_s):
+        problem = (
+            f"it looked {age_s} s ago, which is more than {patience_s} s. Fix: see the log of its container, restart it"
+        )
+        return [*findings, {"what": "The keeper finds all well", "ok": False, "problem": problem}]
+    failed = [str(finding["text"]) for finding in found if finding["ok"] is False]
+    pipelines = {finding["pipeline"] for finding in found} - {""}
+    what = f"The keeper finds all well ({len(found)} checks, pipelines: {len(pipelines)})"
+    return [*findings, {"what": what, "ok": not failed, "problem": "; ".join(failed)}]
+
+
 def handlers(listed: Iterable[Mapping[str, Any]], topic: str) -> list[dict[str, Any]]:
     """Return the alert handlers as the module kapacitor_handlers takes them.
 
@@ -61,6 +107,78 @@ def handlers(listed: Iterable[Mapping[str, Any]], topic: str) -> list[dict[str, 
         topic: the topic of handlers that name none.
     """
     return [{"topic": topic, **handler, "options": to_json(handler.get("options") or {})} for handler in listed]
+
+
+def messengers(listed: Any, services: Any) -> dict[str, dict[str, Any]]:
+    """Return the alert handlers by which the keeper can tell by itself that detection is down: name to messenger.
+
+    These are handlers of the kinds `post` and `smtp`. A handler that renders a template for its receiver is left out,
+    as is one that lacks what it needs; the preflight, which reads this before it has checked the lists, reports that.
+
+    Args:
+        listed: the inventory's `kapacitor_alert_handlers`.
+        services: the inventory's `kapacitor_alert_services`.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    sections_by_name = services if isinstance(services, Mapping) else {}
+    for handler in listed if isinstance(listed, list) else []:
+        if not isinstance(handler, Mapping) or "id" not in handler:
+            continue
+        options = handler.get("options") or {}
+        options = options if isinstance(options, Mapping) else {}
+        messenger = _MESSENGERS.get(str(handler.get("kind")), _nothing)(options, sections_by_name)
+        if messenger and messenger not in found.values():
+            name = str(handler["id"])
+            # Handlers of two topics may have the same id.
+            found[name if name not in found else f"{name} of {handler.get('topic')}"] = messenger
+    return found
+
+
+def _nothing(options: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def _post(options: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the messenger of a `post` handler, whose address is an option or that of an endpoint."""
+    listed = services.get("httppost") or []
+    endpoints = [each for each in (listed if isinstance(listed, list) else [listed]) if isinstance(each, Mapping)]
+    wanted = options.get("endpoint")
+    endpoint = next((each for each in endpoints if wanted and each.get("endpoint") == wanted), {})
+    url = options.get("url") or endpoint.get("url")
+    if not url or {"alert-template", "alert-template-file"} & endpoint.keys():
+        return {}
+    login = endpoint.get("basic-auth") or {}
+    headers = {**(endpoint.get("headers") or {}), **(options.get("headers") or {})}
+    return {
+        "kind": "post",
+        "url": url,
+        **({"headers": headers} if headers else {}),
+        **{key: login[key] for key in ("username", "password") if login.get(key)},
+        **({"verify": False} if options.get("skip-ssl-verification") else {}),
+    }
+
+
+def _smtp(options: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the messenger of an `smtp` handler: the section's server, and the handler's receivers."""
+    section = services.get("smtp")
+    section = section if isinstance(section, Mapping) else {}
+    receivers = options.get("to") or section.get("to")
+    if not section.get("enabled", True) or not section.get("from") or not receivers:
+        return {}
+    return {
+        "kind": "smtp",
+        "host": section.get("host") or "localhost",
+        "from": section["from"],
+        "to": [receivers] if isinstance(receivers, str) else list(receivers),
+        **{key: section[key] for key in ("port", "username", "password") if section.get(key)},
+        **({"verify": False} if section.get("no-verify") else {}),
+    }
+
+
+_MESSENGERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]] = {
+    "post": _post,
+    "smtp": _smtp,
+}
 
 
 def sources(readers: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -83,9 +201,12 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return each filter's function by its name."""
         return {
+            "kapacitor_task_changes": task_changes,
             "kapacitor_task_findings": task_findings,
             "kapacitor_handler_findings": handler_findings,
             "kapacitor_handlers": handlers,
+            "keeper_findings": keeper_findings,
+            "keeper_messengers": messengers,
             "kapacitor_sections": sections,
             "kapacitor_sources": sources,
         }

@@ -22,6 +22,9 @@ from anomaly import pipeline as specification
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.models.manifest import Manifest
+from anomaly.pipeline.resolve import changes, resolve
+from anomaly.pipeline.result_tags import result_tag
+from anomaly.pipeline.source_keys import SourceKeys, source_problems
 from anomaly.pipeline.state import PROCESS_BYTES, process_bytes
 
 DOCUMENTATION = """
@@ -42,9 +45,82 @@ def _normalize(pipelines: Any) -> list[specification.Pipeline]:
         raise AnsibleFilterError("; ".join(error.problems)) from None
 
 
-def normalize(pipelines: Any) -> list[dict[str, Any]]:
-    """Return all pipelines with every default filled in, in the given order, disabled ones included."""
-    return [pipeline.as_dict() for pipeline in _normalize(pipelines)]
+def normalize(pipelines: Any, sources: Mapping[str, Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
+    """Return all pipelines with every default filled in, in the given order, disabled ones included.
+
+    Args:
+        pipelines: the inventory's list.
+        sources: what `source_keys` returns. The patterns of these pipelines are resolved, unless they mean nothing or
+            too much; those of others stay patterns.
+    """
+    return [_resolved(pipeline, sources or {}).as_dict() for pipeline in _normalize(pipelines)]
+
+
+def _resolved(pipeline: specification.Pipeline, sources: Mapping[str, Mapping[str, Any]]) -> specification.Pipeline:
+    if pipeline.name not in sources:
+        return pipeline
+    try:
+        return resolve(pipeline, SourceKeys.of(sources[pipeline.name]))
+    except specification.SpecError:
+        return pipeline
+
+
+def described(pipelines: Any) -> list[dict[str, str]]:
+    """Return the sources of the pipelines with patterns, as influxdb_source_info takes them."""
+    return [_source(pipeline) for pipeline in _normalize(pipelines) if pipeline.patterns]
+
+
+def sources(pipelines: Any) -> list[dict[str, str]]:
+    """Return the sources of all pipelines, as influxdb_source_info takes them."""
+    return list(map(_source, _normalize(pipelines)))
+
+
+def _source(pipeline: specification.Pipeline) -> dict[str, str]:
+    """Return the source of a pipeline: its measurement, or all of the retention policy where there may be several."""
+    place = {"database": pipeline.database, "retention_policy": pipeline.retention_policy}
+    return place if pipeline.is_by_measurement else {**place, "measurement": pipeline.measurement}
+
+
+def source_keys(pipelines: Any, answer: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return what the sources of the pipelines with patterns have, by the pipelines' names.
+
+    Args:
+        pipelines: the inventory's list.
+        answer: the sources that influxdb_source_info read, in the order of `described`.
+    """
+    return {
+        name: {key: source[key] for key in ("fields", "tags", "measurements") if key in source}
+        for name, source in zip(waiting(pipelines), answer, strict=True)
+        if not SourceKeys.of(source).is_empty
+    }
+
+
+def pattern_problems(pipelines: Any, sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each pattern that means nothing or too much.
+
+    Args:
+        pipelines: the inventory's list.
+        sources: what `source_keys` returns.
+    """
+    problems: list[str] = []
+    for pipeline in _normalize(pipelines):
+        if pipeline.name not in sources:
+            continue
+        try:
+            resolve(pipeline, SourceKeys.of(sources[pipeline.name]))
+        except specification.SpecError as error:
+            problems += error.problems
+    return problems
+
+
+def waiting(pipelines: Any) -> list[str]:
+    """Return the names of the pipelines whose patterns are not resolved."""
+    return [pipeline.name for pipeline in _normalize(pipelines) if pipeline.patterns]
+
+
+def running(pipelines: Any) -> list[dict[str, Any]]:
+    """Return the pipelines that can run, which are those without patterns that are not resolved."""
+    return [pipeline.as_dict() for pipeline in _normalize(pipelines) if not pipeline.patterns]
 
 
 def kapacitor_memory(pipelines: Any) -> str:
@@ -60,11 +136,6 @@ def kapacitor_memory(pipelines: Any) -> str:
         count = len(pipelines) if isinstance(pipelines, list) else 0
         needs = [PROCESS_BYTES + specification.parse_size(specification.DEFAULT_MEMORY)] * count
     return f"{_KAPACITORD_MIB + -(-sum(needs) // 2**20)}m"
-
-
-def self_training(pipelines: Any) -> list[dict[str, Any]]:
-    """Return the pipelines whose models the trainer trains, with every default filled in."""
-    return [pipeline.as_dict() for pipeline in _normalize(pipelines) if pipeline.trains_itself]
 
 
 def misfit(manifest: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
@@ -93,6 +164,62 @@ def model_findings(results: Iterable[Mapping[str, Any]], every: bool) -> list[di
             }
         )
     return findings
+
+
+def source_findings(
+    pipelines: Iterable[Mapping[str, Any]],
+    result: Mapping[str, Any],
+    described: Any = (),
+    deployed: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the findings on each pipeline: whether its source has the fields and tags that it names or describes.
+
+    Args:
+        pipelines: the pipelines as they are deployed.
+        result: result of influxdb_source_info for their measurements, in the same order.
+        described: the inventory's list, with the patterns.
+        deployed: what `source_keys` returned when they were deployed.
+    """
+    with_patterns = {pipeline.name: pipeline for pipeline in _normalize(described) if pipeline.patterns}
+    if "sources" not in result:
+        what = "InfluxDB tells which fields and tags the pipelines' sources have"
+        return [{"what": what, "ok": False, "problem": result.get("msg", "it was not asked")}]
+    findings = []
+    for pipeline, source in zip(pipelines, result["sources"], strict=True):
+        keys = SourceKeys.of(source)
+        problems = list(source_problems(_normalize([pipeline])[0], keys))
+        findings.append(
+            {
+                "what": f"The source of pipeline {pipeline['name']} has the fields and tags that it names",
+                "ok": not problems,
+                # Nothing has been written yet.
+                "note": keys.is_empty,
+                "problem": "; ".join(problems),
+            }
+        )
+        if pipeline["name"] in with_patterns:
+            before = (deployed or {}).get(pipeline["name"])
+            findings.append(_pattern_finding(with_patterns[pipeline["name"]], before, keys))
+    return findings
+
+
+def _pattern_finding(
+    pipeline: specification.Pipeline, deployed: Mapping[str, Any] | None, keys: SourceKeys
+) -> dict[str, Any]:
+    """Return the finding on a pipeline with patterns: whether they mean what they meant when it was deployed."""
+    try:
+        now = resolve(pipeline, keys)
+        found = ["they are not resolved yet, and mean names now"]
+        if deployed is not None:
+            found = changes(resolve(pipeline, SourceKeys.of(deployed)), now)
+    except specification.SpecError as error:
+        found = error.problems
+    return {
+        "what": f"The patterns of pipeline {pipeline.name} mean what they meant when it was deployed",
+        "ok": not found,
+        "note": True,
+        "problem": f"{'; '.join(found)}. Fix: run site.yml, then train.yml",
+    }
 
 
 def canonical_json(pipeline: Mapping[str, Any]) -> str:
@@ -124,6 +251,21 @@ def task(
         "script": headed,
         "vars": vars_document(TaskSettings(complete, results_database, topic), declared(script)),
     }
+
+
+def tasks(
+    pipelines: Iterable[Mapping[str, Any]], results_database: str, topic: str, directory: str, comment: str
+) -> list[dict[str, Any]]:
+    """Return the tasks of pipelines as the module kapacitor_tasks takes them; the arguments are those of `task`."""
+    return [
+        {
+            "id": pipeline["name"],
+            "state": "enabled" if pipeline["enabled"] else "disabled",
+            "dbrps": [{"database": pipeline["database"], "retention_policy": pipeline["retention_policy"]}],
+            **task(pipeline, results_database, topic, directory, comment),
+        }
+        for pipeline in pipelines
+    ]
 
 
 def _weight(host: str, pipeline: str) -> bytes:
@@ -196,11 +338,19 @@ class FilterModule:
         return {
             "anomaly_validate": pipeline_problems,
             "anomaly_normalize": normalize,
+            "anomaly_described": described,
+            "anomaly_sources": sources,
+            "anomaly_source_keys": source_keys,
+            "anomaly_pattern_problems": pattern_problems,
+            "anomaly_waiting": waiting,
+            "anomaly_running": running,
             "anomaly_kapacitor_memory": kapacitor_memory,
-            "anomaly_self_training": self_training,
+            "anomaly_result_tag": result_tag,
+            "anomaly_source_findings": source_findings,
             "anomaly_misfit": misfit,
             "anomaly_model_findings": model_findings,
             "anomaly_canonical_json": canonical_json,
             "anomaly_task": task,
+            "anomaly_tasks": tasks,
             "anomaly_assign": assign,
         }

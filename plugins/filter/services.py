@@ -6,6 +6,7 @@ service, so that a new row is all that a new service needs here.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,48 @@ def _place(service: str, row: Row, host: str, variables: Mapping[str, Any], bind
     }
 
 
+def summary_hosts(
+    services: Table, groups: Groups, variables: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return how a person at the controller reaches each host of the stack, for scripts/stack.
+
+    Args:
+        services: the table.
+        groups: group name to its hosts.
+        variables: what the inventory says of each host.
+
+    Returns:
+        Host to `services` (those of its groups) and `reach` (the words that begin a command there: none on the
+        controller, those of ssh on other hosts; None where Ansible connects in another way).
+    """
+    return {
+        host: {
+            "services": [name for name, row in services.items() if host in groups.get(row["group"], [])],
+            "reach": _reach(host, variables[host]),
+        }
+        for host in stack_hosts(groups, services)
+    }
+
+
+def _reach(host: str, variables: Mapping[str, Any]) -> list[str] | None:
+    connection = str(_get(variables, "ansible_connection", "ssh")).rpartition(".")[2]
+    if connection == "local":
+        return []
+    if connection not in ("ssh", "smart", "paramiko"):
+        return None
+    words = ["ssh"]
+    for option, names in (
+        ("-p", ("ansible_port", "ansible_ssh_port")),
+        ("-i", ("ansible_private_key_file", "ansible_ssh_private_key_file")),
+        ("-l", ("ansible_user", "ansible_ssh_user")),
+    ):
+        value = next((str(variables[name]) for name in names if variables.get(name)), "")
+        words += [option, value] if value else []
+    for name in ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"):
+        words += shlex.split(str(_get(variables, name, "") or ""))
+    return [*words, str(_get(variables, "ansible_host", "") or host)]
+
+
 def summary_reasons(services: Table, groups: Groups, variables: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return why each optional service is not there; empty for one that is.
 
@@ -372,6 +415,7 @@ class FilterModule:
             "services_secrets": services_secrets,
             "stack_hosts": stack_hosts,
             "summary_files": summary_files,
+            "summary_hosts": summary_hosts,
             "summary_images": summary_images,
             "summary_lines": summary_lines,
             "summary_pipelines": summary_pipelines,

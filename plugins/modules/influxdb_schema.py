@@ -13,7 +13,8 @@ description:
     retention policies and users outside of the description alone, and never drops anything.
   - While InfluxDB has no users at all, it accepts a single statement, the creation of an admin. The module then creates
     O(username) with O(password).
-  - The module checks a password by logging in, and sets it if the login fails.
+  - The module checks a password by logging in. If the login fails, the account is somebody else's unless O(take_over)
+    names it, and the module fails before it changes anything.
   - The module needs only Python's standard library and supports InfluxDB 1.8 to 1.12.
 extends_documentation_fragment: [influx_anomaly.stack.connection, influx_anomaly.stack.connection.state]
 options:
@@ -82,6 +83,13 @@ options:
             O(databases), and leaves privileges on any other database alone. An admin needs no grants.
         type: dict
         default: {}
+  take_over:
+    description:
+      - Names of O(users) that may exist with another password. The module sets the described password, and changes the
+        rights. Other accounts with another password are refused, as whoever uses them would be locked out.
+    type: list
+    elements: str
+    default: []
 notes:
   - In check mode the module only reads.
 author:
@@ -130,6 +138,11 @@ admin_created:
   description: Whether InfluxDB had no users, and O(username) was created.
   type: bool
   returned: success
+foreign:
+  description: The users that exist with another password and that O(take_over) does not name.
+  type: list
+  elements: str
+  returned: when there are such users
 status:
   description: HTTP status of the answer that the module failed on; null if no answer came.
   type: int
@@ -188,6 +201,23 @@ class State:
 NOTHING = State({}, {}, {}, frozenset())
 
 
+class ForeignAccountsError(Exception):
+    """InfluxDB has users of the described names with other passwords.
+
+    Attributes:
+        names: the users.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        listed = ", ".join(repr(name) for name in names)
+        super().__init__(
+            f"InfluxDB has {listed} already, and their passwords are not the described ones: whoever uses these accounts "
+            "would be locked out. Nothing was changed. Fix: describe other names, describe the passwords that they "
+            "have, or name in take_over the accounts that may be changed."
+        )
+
+
 def plain(text: str) -> Statement:
     """Return a statement without secrets."""
     return Statement(text, text)
@@ -224,6 +254,18 @@ def read_state(influx: InfluxApi, databases: Sequence[Mapping[str, Any]], users:
             user["name"] for user in known_users if influx.as_user(user["name"], user["password"]).accepts()
         ),
     )
+
+
+def foreign_accounts(state: State, users: Sequence[Mapping[str, Any]], take_over: Sequence[str]) -> list[str]:
+    """Return the described users that exist with another password and must not be changed.
+
+    Args:
+        state: InfluxDB's state.
+        users: the described users.
+        take_over: the users whose accounts may be changed all the same.
+    """
+    there = [str(user["name"]) for user in users if user["name"] in state.users]
+    return [name for name in there if name not in state.welcome and name not in take_over]
 
 
 def plan(state: State, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> list[Statement]:
@@ -307,6 +349,11 @@ def problems(params: Mapping[str, Any]) -> list[str]:
                 except ValueError as error:
                     found.append(f"database {database['name']!r}, retention policy {policy['name']!r}: {key}: {error}")
     names = [user["name"] for user in params["users"]]
+    found += [
+        f"take_over: {name!r} is none of users, which are {', '.join(names) or 'none'}. Fix: correct the name, or remove it."
+        for name in params["take_over"]
+        if name not in names
+    ]
     found += [f"users: {name!r} is there twice." for name in sorted({name for name in names if names.count(name) > 1})]
     if params["username"] in names:
         found.append(f"users: {params['username']!r} is username as well, which needs no entry.")
@@ -329,6 +376,7 @@ def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[
 
     Raises:
         InfluxApiError: a request or a statement failed.
+        ForeignAccountsError: accounts of the described names are somebody else's.
     """
     databases, users = params["databases"], params["users"]
     version = influx.version()
@@ -345,6 +393,8 @@ def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[
         if not check_mode:
             influx.query(first.text)
     state = NOTHING if admin_created and check_mode else read_state(influx, databases, users)
+    if foreign := foreign_accounts(state, users, params["take_over"]):
+        raise ForeignAccountsError(foreign)
     rest = plan(state, databases, users)
     if not check_mode:
         for statement in rest:
@@ -384,6 +434,7 @@ def main() -> None:
             "password": {"type": "str", "required": True, "no_log": True},
             "databases": {"type": "list", "elements": "dict", "default": [], "options": database},
             "users": {"type": "list", "elements": "dict", "default": [], "options": user},
+            "take_over": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -394,6 +445,8 @@ def main() -> None:
         result = run(InfluxApi.from_params(module.params), module.params, module.check_mode)
     except InfluxApiError as error:
         module.fail_json(msg=str(error), status=error.status)
+    except ForeignAccountsError as error:
+        module.fail_json(msg=str(error), foreign=list(error.names))
     module.exit_json(**result)
 
 

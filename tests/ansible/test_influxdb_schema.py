@@ -5,6 +5,7 @@ What InfluxDB then makes of it is tested with real ones in tests/integration.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ class TestPlan:
 
 class TestProblems:
     def problems(self, **more: Any) -> str:
-        found: list[str] = SCHEMA.problems({"username": "admin", "databases": [], "users": [], **more})
+        nothing: dict[str, Any] = {"username": "admin", "databases": [], "users": [], "take_over": []}
+        found: list[str] = SCHEMA.problems({**nothing, **more})
         return " ".join(found)
 
     def test_a_sound_description_has_no_problems(self) -> None:
@@ -126,6 +128,7 @@ class TestProblems:
             ({"users": [user("u", grants={"db": "read"})]}, ["'u'", "'db'", "'read'", "READ"]),
             ({"users": [user("u"), user("u")]}, ["'u'", "twice"]),
             ({"users": [user("admin")]}, ["'admin'", "username"]),
+            ({"users": [user("u")], "take_over": ["v"]}, ["take_over", "'v'", "which are u. Fix: "]),
         ],
     )
     def test_each_problem_names_the_thing_and_the_fix(self, more: dict[str, Any], words: list[str]) -> None:
@@ -185,7 +188,9 @@ class Told(InfluxApi):
 
 
 class TestFirstAdmin:
-    PARAMETERS: dict[str, Any] = {"username": "admin", "password": "secret", "databases": [], "users": []}  # noqa: RUF012
+    PARAMETERS: dict[str, Any] = {  # noqa: RUF012
+        "username": "admin", "password": "secret", "databases": [], "users": [], "take_over": [],
+    }  # fmt: skip
 
     def influx(self) -> Told:
         refusal = InfluxApiError("create admin user first or disable authentication", status=403)
@@ -214,6 +219,54 @@ class TestFirstAdmin:
         influx = Told({"SHOW DATABASES": [InfluxApiError("authorization failed", status=401)]})
         with pytest.raises(InfluxApiError, match="authorization failed"):
             SCHEMA.run(influx, self.PARAMETERS, check_mode=False)
+
+
+class TestForeignAccounts:
+    """An InfluxDB in which `reader` is somebody else's account, and an admin."""
+
+    def influx(self, monkeypatch: pytest.MonkeyPatch, *, welcome: bool) -> Told:
+        monkeypatch.setattr(Told, "as_user", lambda self, *login: self)
+        monkeypatch.setattr(Told, "accepts", lambda self: welcome)
+        users = {"columns": ["user", "admin"], "values": [["admin", True], ["reader", True]]}
+        return Told({"SHOW USERS": [users]})
+
+    def parameters(self, **more: Any) -> dict[str, Any]:
+        wanted = [user("writer"), user("reader")]
+        return {"username": "admin", "password": "secret", "databases": [database("db")], "users": wanted, **more}
+
+    def test_are_refused_before_anything_changes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        influx = self.influx(monkeypatch, welcome=False)
+        with pytest.raises(
+            SCHEMA.ForeignAccountsError, match=r"'reader'.*Nothing was changed.*Fix: .*take_over"
+        ) as refused:
+            SCHEMA.run(influx, self.parameters(take_over=[]), check_mode=False)
+        assert refused.value.names == ("reader",)
+        assert [statement for statement in influx.asked if not statement.startswith("SHOW ")] == []
+
+    def test_change_when_they_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        influx = self.influx(monkeypatch, welcome=False)
+        SCHEMA.run(influx, self.parameters(take_over=["reader"]), check_mode=False)
+        assert "SET PASSWORD FOR \"reader\" = 'pass\\'word'" in influx.asked
+        assert 'REVOKE ALL PRIVILEGES FROM "reader"' in influx.asked
+
+    def test_an_account_with_the_described_password_is_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        influx = self.influx(monkeypatch, welcome=True)
+        SCHEMA.run(influx, self.parameters(take_over=[]), check_mode=False)
+        assert 'REVOKE ALL PRIVILEGES FROM "reader"' in influx.asked
+        assert not [statement for statement in influx.asked if "SET PASSWORD" in statement]
+
+    def test_the_module_names_them(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        influx = self.influx(monkeypatch, welcome=False)
+        monkeypatch.setattr(SCHEMA.InfluxApi, "from_params", lambda params: influx)
+        given = {
+            "url": "http://x",
+            "username": "admin",
+            "password": "secret",
+            "users": [{"name": "reader", "password": "p"}],
+        }
+        with patch_module_args(given), pytest.raises(SystemExit):
+            SCHEMA.main()
+        assert json.loads(capsys.readouterr().out)["foreign"] == ["reader"]
 
 
 def subscription(name: str, destination: str, policy: str = "autogen") -> list[Any]:

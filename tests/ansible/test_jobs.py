@@ -97,3 +97,14 @@ def test_a_pipeline_by_itself_has_a_container_and_a_page_of_its_own() -> None:
     assert job("__job_title", **alone) == "train-a"
     assert job("__job_command", **alone)[3:5] == ["--pipeline", "a"]
     assert job("__job_command", **alone)[-2:] == ["--report", "/run/reports/a.html"]
+
+
+def test_a_catch_up_names_the_pipelines_whose_models_another_release_made() -> None:
+    outputs = {name: f"a line\n{line('unchanged', name, outdated=name != 'b')}" for name in "abc"}
+    assert value("__catch_up_outdated", "catch_up", job_outputs=outputs) == ["a", "c"]
+
+
+def test_only_these_are_trained_after_an_upgrade() -> None:
+    common = {"results_database": "anomaly"}
+    assert "--if-outdated" in value("__train_arguments", "train", train_if_outdated=True, **common)
+    assert "--if-outdated" not in value("__train_arguments", "train", **common)

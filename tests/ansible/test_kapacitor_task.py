@@ -1,4 +1,4 @@
-"""The module kapacitor_task: against a real kapacitord, and against answers that a healthy one never gives."""
+"""The modules kapacitor_task and kapacitor_tasks: with a real kapacitord, and answers that a sound one never gives."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.influx_anomaly.stack.plugins.module_utils import kapacitor_api
+from ansible_collections.influx_anomaly.stack.plugins.module_utils import kapacitor_api, kapacitor_tasks
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import (
     Kapacitor,
     KapacitorError,
     script_excerpt,
     script_position,
 )
-from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_task, kapacitor_task_info
+from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_task_info
 
 from daemons.binaries import binary
 from daemons.kapacitord import Kapacitord, wait_until
 from tests.ansible.test_templates import ALL, normalized, task
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULE: Any = kapacitor_task
+MODULE: Any = kapacitor_tasks
 INFO: Any = kapacitor_task_info
 
 MARK = "managed by the tests"
@@ -397,3 +397,67 @@ class TestAgainstKapacitor:
         )
         assert refused.returncode != 0
         assert "script" in refused.stdout
+
+
+def several(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
+    """Parameters of several tasks, each with an id."""
+    given = {"state": "enabled", "script": COUNT, "dbrps": [{"database": "db", "retention_policy": "autogen"}]}
+    return [{**given, **task} for task in tasks]
+
+
+@pytest.fixture
+def run_all(kapacitord: Kapacitord, run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, dict[str, Any]]]:
+    """Calls what kapacitor_tasks calls; returns the result of each task by its id."""
+    api = Kapacitor(kapacitord.url.removesuffix("/kapacitor/v1"))
+
+    def call(
+        *tasks: dict[str, Any], kept: list[str] | None = None, watch: float = 0.5, check_mode: bool = False
+    ) -> dict[str, Any]:
+        result = MODULE.run_all(api, several(*tasks), kept, MARK, watch, check_mode)
+        return {task["id"]: task for task in result["tasks"]}
+
+    return call
+
+
+@pytest.mark.containers
+class TestSeveralAgainstKapacitor:
+    def test_each_is_as_it_is_alone(self, run_all: Callable[..., Any]) -> None:
+        made = run_all({"id": "a"}, {"id": "b", "state": "disabled"})
+        assert {name: task["actions"] for name, task in made.items()} == {"a": ["created", "enabled"], "b": ["created"]}
+        assert made["a"]["task"]["executing"] is True
+        again = run_all({"id": "a"}, {"id": "b", "state": "disabled"})
+        assert [task["changed"] for task in again.values()] == [False, False]
+
+    def test_others_of_the_owner_are_removed_first(self, run_all: Callable[..., Any], kapacitord: Kapacitord) -> None:
+        kapacitord.define("mine", "stream|from()|log()")
+        run_all({"id": "a"}, {"id": "b"}, {"id": "c"})
+        assert set(run_all({"id": "c"})) == {"c"}, "nobody asked for a removal"
+        assert list(run_all({"id": "d"}, kept=["c"], check_mode=True)) == ["a", "b", "d"]
+
+        done = run_all({"id": "d"}, kept=["c"])
+
+        assert [(name, task["state"], task["actions"]) for name, task in done.items()] == [
+            ("a", "absent", ["removed"]), ("b", "absent", ["removed"]), ("d", "enabled", ["created", "enabled"]),
+        ]  # fmt: skip
+        assert {task["id"] for task in kapacitord.call("GET", "/tasks").json["tasks"]} == {"c", "d", "mine"}
+
+    def test_one_that_fails_keeps_no_other_from_its_state(
+        self, run_all: Callable[..., Any], kapacitord: Kapacitord
+    ) -> None:
+        kapacitord.define("mine", "stream|from()|log()")
+        specification = json.dumps({"name": "broken"})
+        dies = f"// {MARK}\nstream|from()@anomaly().spec('''{specification}''')"
+
+        done = run_all(
+            {"id": "wrong", "script": f"{COUNT}|nosuchnode()"},
+            {"id": "mine"},
+            {"id": "dies", "script": dies},
+            {"id": "a"},
+            watch=5,
+        )
+
+        assert "line" in done["wrong"]["msg"]
+        assert "somebody else" in done["mine"]["msg"]
+        assert "this pipeline is broken" in done["dies"]["msg"]
+        assert [name for name, task in done.items() if task.get("failed")] == ["wrong", "mine", "dies"]
+        assert kapacitord.task("a")["executing"] is True

@@ -15,12 +15,18 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import (
     FilterModule,
     assign,
     canonical_json,
+    described,
     kapacitor_memory,
     misfit,
     model_findings,
     normalize,
-    self_training,
+    pattern_problems,
+    running,
+    source_findings,
+    source_keys,
+    sources,
     task,
+    waiting,
 )
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
 from hypothesis import given
@@ -106,10 +112,102 @@ def test_a_pipeline_without_a_model_is_a_problem_where_every_pipeline_needs_one(
     assert finding["problem"] == "it has none yet. Fix: run train.yml"
 
 
-def test_the_trainer_trains_enabled_pipelines_that_ask_for_it() -> None:
-    asking = {"training": {"on_drift": True}}
-    pipelines = [*named("a"), *named("b", **asking), *named("c", enabled=False, **asking)]
-    assert [pipeline["name"] for pipeline in self_training(pipelines)] == ["b"]
+def test_a_source_that_lacks_a_tag_is_a_finding() -> None:
+    pipeline = {**PIPELINE, "fields": ["value"], "group_by": ["prnter"]}
+    result = {"sources": [{"fields": {"value": ["float"]}, "tags": ["printer"]}]}
+    (finding,) = source_findings([pipeline], result)
+    assert not finding["ok"]
+    assert not finding["note"]
+    assert "has a tag 'prnter' (it has printer): did you mean 'printer'" in finding["problem"]
+    (finding,) = source_findings([{**pipeline, "group_by": ["printer"]}], result)
+    assert finding["ok"]
+
+
+PATTERNS = {**PIPELINE, "fields": ["*"], "group_by": ["*"]}
+SOURCE = {"fields": {"value": ["float"]}, "tags": ["printer"]}
+
+
+def test_patterns_are_resolved_to_what_the_sources_have() -> None:
+    assert described([PATTERNS, {**PIPELINE, "name": "plain"}]) == [
+        {key: normalize([PIPELINE])[0][key] for key in ("database", "retention_policy", "measurement")}
+    ]
+    sources = source_keys([PATTERNS], [{**described([PATTERNS])[0], **SOURCE}])
+    assert sources == {PIPELINE["name"]: SOURCE}
+    (pipeline,) = normalize([PATTERNS], sources)
+    assert (pipeline["fields"], pipeline["group_by"]) == (["value"], ["printer"])
+    assert running([pipeline]) == [pipeline]
+    assert pattern_problems([PATTERNS], sources) == []
+
+
+def test_a_pipeline_whose_source_has_no_data_waits() -> None:
+    sources = source_keys([PATTERNS], [{"fields": {}, "tags": []}])
+    (pipeline,) = normalize([PATTERNS], sources)
+    assert waiting([pipeline]) == [PIPELINE["name"]]
+    assert running([pipeline]) == []
+    assert pattern_problems([PATTERNS], sources) == []
+
+
+def test_a_pattern_that_means_nothing_is_a_problem_and_leaves_the_pipeline_as_it_is() -> None:
+    wrong = {**PATTERNS, "group_by": [{"matches": "room"}]}
+    sources = {PIPELINE["name"]: SOURCE}
+    (problem,) = pattern_problems([wrong], sources)
+    assert "means nothing (the source has printer): correct the pattern" in problem
+    assert waiting(normalize([wrong], sources)) == [PIPELINE["name"]]
+
+
+def test_what_patterns_mean_since_the_deployment_is_a_note() -> None:
+    deployed = {PIPELINE["name"]: SOURCE}
+    now = {"sources": [{"fields": {"value": ["float"], "new": ["integer"]}, "tags": ["printer"]}]}
+    pipelines = normalize([PATTERNS], deployed)
+    names, patterns = source_findings(pipelines, now, [PATTERNS], deployed)
+    assert names["ok"]
+    assert (patterns["ok"], patterns["note"]) == (False, True)
+    assert patterns["problem"] == "fields now means new as well. Fix: run site.yml, then train.yml"
+    *_, patterns = source_findings(pipelines, {"sources": [SOURCE]}, [PATTERNS], deployed)
+    assert patterns["ok"]
+    *_, patterns = source_findings(normalize([PATTERNS]), {"sources": [SOURCE]}, [PATTERNS], {})
+    assert "not resolved yet, and mean names now" in patterns["problem"]
+
+
+SEVERAL = {**PIPELINE, "measurement": "/C|%/", "fields": ["value"], "group_by": ["room"]}
+HOME: dict[str, Any] = {
+    "fields": {},
+    "tags": [],
+    "measurements": {name: {"fields": {"value": ["float"]}, "tags": ["room"]} for name in ("°C", "lx")},
+}
+
+
+def test_a_pattern_of_measurements_is_resolved_to_those_there_are() -> None:
+    place = {key: normalize([PIPELINE])[0][key] for key in ("database", "retention_policy")}
+    assert described([SEVERAL]) == [place]
+    assert sources([SEVERAL, {**PIPELINE, "name": "plain"}]) == [
+        place,
+        {**place, "measurement": PIPELINE["measurement"]},
+    ]
+    known = source_keys([SEVERAL], [{**place, "measurement": None, **HOME}])
+    (pipeline,) = normalize([SEVERAL], known)
+    assert (pipeline["measurement"], pipeline["group_by"]) == (["°C"], ["room"])
+    assert source_keys([SEVERAL], [{"fields": {}, "tags": [], "measurements": {}}]) == {}
+    (problem,) = pattern_problems([{**SEVERAL, "measurement": "/K/"}], known)
+    assert "measurement: /K/ means nothing (printer.autogen has lx, °C): correct the pattern" in problem
+
+
+def test_a_measurement_that_is_new_since_the_deployment_is_a_note() -> None:
+    deployed = {PIPELINE["name"]: HOME}
+    pipelines = normalize([SEVERAL], deployed)
+    now = {**HOME, "measurements": {**HOME["measurements"], "%": HOME["measurements"]["lx"]}}
+    names, patterns = source_findings(pipelines, {"sources": [now]}, [SEVERAL], deployed)
+    assert names["ok"]
+    assert patterns["problem"] == "measurement now means % as well. Fix: run site.yml, then train.yml"
+    (gone,) = source_findings(pipelines, {"sources": [{**HOME, "measurements": {"lx": HOME["measurements"]["lx"]}}]})
+    assert "has no measurement '°C' (it has lx)" in gone["problem"]
+
+
+def test_a_source_without_data_is_a_note_and_an_answer_that_did_not_come_a_problem() -> None:
+    (finding,) = source_findings([PIPELINE], {"sources": [{"fields": {}, "tags": []}]})
+    assert (finding["ok"], finding["note"]) == (False, True)
+    (finding,) = source_findings([PIPELINE], {"failed": True, "msg": "InfluxDB refuses user trainer."})
+    assert (finding["ok"], finding["problem"]) == (False, "InfluxDB refuses user trainer.")
 
 
 def test_a_missing_tickscript_names_the_pipeline(tmp_path: Path) -> None:
@@ -124,11 +222,19 @@ def test_all_filters_are_offered() -> None:
         "anomaly_validate",
         "anomaly_normalize",
         "anomaly_kapacitor_memory",
-        "anomaly_self_training",
         "anomaly_misfit",
         "anomaly_model_findings",
+        "anomaly_source_findings",
+        "anomaly_result_tag",
+        "anomaly_described",
+        "anomaly_source_keys",
+        "anomaly_sources",
+        "anomaly_pattern_problems",
+        "anomaly_waiting",
+        "anomaly_running",
         "anomaly_canonical_json",
         "anomaly_task",
+        "anomaly_tasks",
         "anomaly_assign",
     }
 

@@ -17,6 +17,9 @@ def with_handlers(*handlers: Any, **more: Any) -> dict[str, Any]:
     return {"kapacitor_alert_handlers": list(handlers), **more}
 
 
+MAIL: dict[str, Any] = {"kind": "smtp", "host": "h", "from": "a@x", "to": ["b@x"]}
+
+
 @pytest.mark.parametrize(
     ("handler", "more"),
     [
@@ -91,11 +94,51 @@ def test_a_handler_that_would_not_work(handlers: list[Any], wrong: str, fix: str
         ({"slack": ["T0KEN"]}, "is not a mapping", "the section's options"),
         ({"slack": {"channel": "#T0KEN"}}, "Kapacitor needs url to start", "add url"),
         ({"smtp": {"host": "T0KEN"}}, "Kapacitor needs from to start", "add from"),
+        ({"telegram": {"token": "T0KEN", "parse-mode": "HTML"}}, "parse-mode = HTML: Telegram refuses", "plain text"),
     ],
 )
-def test_a_section_that_kapacitor_would_not_take(services: dict[str, Any], wrong: str, fix: str) -> None:
+def test_a_section_that_would_not_work(services: dict[str, Any], wrong: str, fix: str) -> None:
     problem = the_problem(inventory(each={"kapacitor_alert_services": services}))
     assert problem.startswith("kapacitor_alert_services.")
     assert wrong in problem
     assert fix in problem
     assert "T0KEN" not in problem
+
+
+def test_a_handler_of_telegram_sends_plain_text() -> None:
+    chat = {"id": "chat", "kind": "telegram", "options": {"chat-id": "1"}}
+    section = {"telegram": {"token": "T0KEN"}}
+    assert problems(inventory(each=with_handlers(chat, kapacitor_alert_services=section))) == []
+    formatted = {**chat, "options": {"parse-mode": "Markdown"}}
+    problem = the_problem(inventory(each=with_handlers(formatted, kapacitor_alert_services=section)))
+    assert problem.startswith("kapacitor_alert_handlers.chat.options.parse-mode = Markdown: Telegram refuses a message")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"kind": "slack"}, "the keeper has no such kind of messenger. Fix: one of post, smtp"),
+        ("http://x", "the keeper has no such kind of messenger"),
+        ({"kind": "post"}, "a messenger of the kind post needs url"),
+        ({"kind": "smtp", "host": "h", "from": "a@x"}, "a messenger of the kind smtp needs to"),
+        ({"kind": "smtp", "host": "h", "from": "a@x", "to": "b@x"}, "write [b@x]"),
+        (MAIL | {"tls": "ssl"}, "oncall.tls = ssl: the keeper has no such way to encrypt. Fix: "),
+        (MAIL | {"tls": False}, "oncall.tls = false"),
+        (MAIL | {"port": 0}, "oncall.port = 0: is not a port. Fix: a number from 1 to 65535, such as 25"),
+        (MAIL | {"port": 70_000}, "oncall.port = 70000"),
+        (MAIL | {"port": "smtp"}, "oncall.port = smtp"),
+        (MAIL | {"port": None}, "oncall.port = null"),
+    ],
+)
+def test_a_messenger_that_cannot_send_is_told(entry: Any, said: str) -> None:
+    assert said in the_problem(inventory(each={"keeper_messengers": {"oncall": entry}}))
+
+
+def test_messengers_in_order() -> None:
+    given = {
+        "a": {"kind": "post", "url": "http://h"},
+        "b": MAIL,
+        "c": MAIL | {"tls": "starttls", "port": 587},
+        "d": MAIL | {"tls": "tls", "port": "465"},
+    }
+    assert problems(inventory(each={"keeper_messengers": given})) == []

@@ -367,3 +367,25 @@ def test_an_old_name_is_told_with_the_new_one() -> None:
     assert the_problem(inventory(each={"stack_secrets_file": "/secrets"})) == (
         "stack_secrets_file = /secrets: has another name now. Fix: rename it: stack_secrets_file -> secrets_dir"
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("trainer_enabled", "keeper_enabled"),
+        ("trainer_keep", "keeper_keep"),
+        ("trainer_memory", "keeper_memory"),
+        ("trainer_cpus", "keeper_cpus"),
+        ("trainer_poll_seconds", "keeper_training_poll_seconds"),
+    ],
+)
+def test_the_variables_of_the_trainer_are_the_keepers(old: str, new: str) -> None:
+    assert new in OPTIONS
+    assert the_problem(inventory(each={old: 7})).endswith(f"Fix: rename it: {old} -> {new}")
+
+
+def test_a_port_for_metrics_is_checked_where_it_is_published() -> None:
+    assert problems(inventory(each={"keeper_metrics_port": 0})) == []
+    assert problems(inventory(each={"keeper_metrics_port": 9100})) == []
+    assert "kapacitor_port is the same" in the_problem(inventory(each={"keeper_metrics_port": 9092}))
+    assert "is no port" in the_problem(inventory(each={"keeper_metrics_port": 70000}))

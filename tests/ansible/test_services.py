@@ -18,6 +18,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.services import (
     services_of,
     services_running,
     stack_hosts,
+    summary_hosts,
 )
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.checks import inventory_problems
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.host import ports as port_problems
@@ -200,8 +201,8 @@ class TestTheTable:
                 assert (ROOT / "roles" / role / "tasks" / "verify.yml").is_file()
 
     def test_only_a_wanted_row_is_looked_into(self) -> None:
-        """A trainer's row asks pipelines, which may be wrong on a host that has none of them."""
-        found = see("stack_services | services_running(['grafana'])", "stack", pipelines="wrong")
+        """A row may ask what is wrong on a host that has none of its group."""
+        found = see("stack_services | services_running(['grafana'])", "stack", influxdb_external_url="{{ wrong }}")
         assert list(found) == ["grafana"]
 
 
@@ -226,7 +227,7 @@ class TestHosts:
 
 class TestRows:
     def test_a_host_has_the_rows_of_its_groups(self) -> None:
-        assert list(services_of(TABLE, ["kapacitor", "other"])) == ["kapacitor", "trainer"]
+        assert list(services_of(TABLE, ["kapacitor", "other"])) == ["kapacitor", "keeper"]
 
     def test_what_is_switched_off_does_not_run(self) -> None:
         table: dict[str, dict[str, Any]] = {
@@ -244,12 +245,13 @@ class TestRows:
 
     def test_data_is_what_lies_below_data(self) -> None:
         assert services_data(TABLE) == [
-            "data/influxdb", "data/kapacitor", "data/models", "data/state", "data/grafana", "data/chronograf",
+            "data/influxdb", "data/influxdb/volume", "data/kapacitor", "data/models", "data/state", "data/keeper",
+            "data/grafana", "data/chronograf",
         ]  # fmt: skip
 
     def test_checks_come_in_the_order_of_the_services(self) -> None:
-        assert services_checks(TABLE, ["influxdb", "kapacitor", "trainer"]) == [
-            "influxdb", "kapacitor", "pipelines", "train",
+        assert services_checks(TABLE, ["influxdb", "kapacitor", "keeper"]) == [
+            "influxdb", "kapacitor", "pipelines", "train", "keeper",
         ]  # fmt: skip
 
 
@@ -315,3 +317,26 @@ def test_a_service_that_only_its_host_reaches_says_so() -> None:
     lines = value("__summary_lines", "summary", groups=groups, inventory_dir="/inventory")
     assert lines[0].startswith("InfluxDB    http://127.0.0.1:8086  (only on there itself; user writer writes")
     assert "Grafana     left out: no host is in the group grafana" in lines
+
+
+@pytest.mark.parametrize(
+    ("variables", "reach"),
+    [
+        ({"ansible_connection": "local"}, []),
+        ({}, ["ssh", "edge"]),
+        (
+            {
+                "ansible_host": "10.0.0.2",
+                "ansible_port": 2222,
+                "ansible_user": "admin",
+                "ansible_ssh_private_key_file": "/keys/edge",
+                "ansible_ssh_common_args": "-o ProxyJump='a b'",
+            },
+            ["ssh", "-p", "2222", "-i", "/keys/edge", "-l", "admin", "-o", "ProxyJump=a b", "10.0.0.2"],
+        ),
+        ({"ansible_connection": "community.docker.docker"}, None),
+    ],
+)
+def test_the_summary_tells_how_a_host_is_reached(variables: dict[str, Any], reach: list[str] | None) -> None:
+    hosts = summary_hosts(load_table(), {"kapacitor": ["edge"], "influxdb": []}, {"edge": variables})
+    assert hosts == {"edge": {"services": ["kapacitor", "keeper"], "reach": reach}}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-from importlib.machinery import SourceFileLoader
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from ansible._internal._datatag._tags import Origin
+from ansible.module_utils._internal import _datatag
+from ansible.parsing.dataloader import DataLoader
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.unit.scripts import ROOT, load_script
+
 # What Ansible needs of a checkout to list a playbook's tasks.
 PARTS = ("collections", "galaxy.yml", "inventory", "meta", "playbooks", "plugins", "roles")
 
@@ -33,12 +36,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def script() -> ModuleType:
-    loader = SourceFileLoader("start_ansible", str(ROOT / "scripts" / "ansible"))
-    specification = importlib.util.spec_from_loader("start_ansible", loader)
-    assert specification is not None
-    module = importlib.util.module_from_spec(specification)
-    loader.exec_module(module)
-    return module
+    return load_script("ansible")
 
 
 def list_tasks(checkout: Path, directory: Path, playbook: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -167,3 +165,25 @@ def test_root_is_not_asked_and_neither_is_a_run_without_a_terminal(
         assert not script.needs_password("ansible-playbook", ["site.yml"], {})
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert not script.needs_password("ansible-playbook", ["site.yml"], {})
+
+
+@pytest.fixture
+def shared(script: ModuleType) -> Iterator[None]:
+    """What Ansible reads is copied as `scripts/ansible` lets it be copied."""
+    script.share_values()
+    yield
+    for name in script.SHARED:
+        del getattr(_datatag, name).__deepcopy__
+
+
+def test_copies_of_what_was_read_share_texts_and_nothing_that_changes(shared: None, tmp_path: Path) -> None:
+    (tmp_path / "tasks.yml").write_text("- {name: one, args: {list: [text, 1, 2.5]}}\n")
+    loader = DataLoader()
+
+    first, second = (loader.load_from_file(str(tmp_path / "tasks.yml")) for _ in range(2))
+
+    assert first[0]["args"]["list"][0] is second[0]["args"]["list"][0]
+    first[0]["args"]["list"].append("more")
+    assert second == [{"name": "one", "args": {"list": ["text", 1, 2.5]}}]
+    origins = [Origin.get_tag(value) for value in (second, second[0], second[0]["args"]["list"], second[0]["name"])]
+    assert [origin and origin.path for origin in origins] == [str(tmp_path / "tasks.yml")] * 4

@@ -51,9 +51,9 @@ def normalized(pipeline: dict[str, Any]) -> dict[str, Any]:
 
 def task(pipeline: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Template, script and vars of a pipeline's task."""
-    found = value("__pipelines_task", "pipelines", item=normalized(pipeline), **more)
+    (found,) = value("__pipelines_tasks", "pipelines", pipelines=[pipeline], **more)
     assert isinstance(found, dict)
-    return found
+    return {key: found[key] for key in ("template", "script", "vars")}
 
 
 def dashboard(pipeline: dict[str, Any]) -> dict[str, Any]:
@@ -240,35 +240,119 @@ class TestInfluxdbSchema:
         assert grants["trainer"] == {"printer": "READ", "anomaly": "ALL"}
 
 
-class TestTrainer:
-    def test_runs_where_a_pipeline_asks_for_it(self) -> None:
-        asks = {**PLAIN, "name": "asks", "training": {"every": "7d"}}
-        assert value("__trainer_wanted", "trainer", pipelines=[PLAIN, asks]) is True
-        assert [pipeline["name"] for pipeline in value("__trainer_here", "trainer", pipelines=[PLAIN, asks])] == [
-            "asks"
-        ]
-        for pipelines in ([], [PLAIN], [{**asks, "enabled": False}]):
-            assert value("__trainer_wanted", "trainer", pipelines=pipelines) is False
-        for off in ("trainer_enabled", "kapacitor_enabled"):
-            assert value("__trainer_wanted", "trainer", pipelines=[asks], **{off: False}) is False
+class TestKeeper:
+    def test_runs_beside_each_kapacitor(self) -> None:
+        for pipelines in ([], [PLAIN], [{**PLAIN, "training": {"every": "7d"}}]):
+            assert value("__keeper_enabled", "keeper", pipelines=pipelines) is True
+        for off in ("keeper_enabled", "kapacitor_enabled"):
+            assert value("__keeper_enabled", "keeper", pipelines=[PLAIN], **{off: False}) is False
 
-    def test_runs_on_the_host_of_the_pipeline(self) -> None:
+    def test_gets_the_pipelines_of_its_host(self) -> None:
         groups = {name: [HOST, "there"] for name in ("influxdb", "kapacitor", "grafana", "chronograf", "all")}
-        asks = {**PLAIN, "training": {"on_drift": True}}
-        for host, runs in ((HOST, True), ("there", False)):
-            found = value("__trainer_wanted", "trainer", pipelines=[{**asks, "kapacitor": host}], groups=groups)
-            assert found is runs
+        here, there = {**PLAIN, "kapacitor": HOST}, {**PLAIN, "name": "other", "kapacitor": "there"}
+        found = value("__pipelines_here", "pipelines", pipelines=[here, there], groups=groups)
+        assert [pipeline["name"] for pipeline in found] == [PLAIN["name"]]
 
     def test_no_secret_is_in_its_command(self) -> None:
-        command = value("__trainer_command", "trainer", pipelines=[{**PLAIN, "training": {"every": "7d"}}])
-        assert command[0] == "trainer"
-        assert command[-2:] == ["--heartbeat", value("__trainer_heartbeat", "trainer")]
-        assert not set(command) & set(SECRETS.values())
+        command = value("__keeper_command", "keeper", pipelines=[PLAIN])
+        assert command[0] == "keeper"
+        assert not set(" ".join(command).split()) & set(SECRETS.values())
+
+    def test_its_metrics_are_published_on_request_and_on_loopback(self) -> None:
+        assert value("__keeper_ports", "keeper") == []
+        assert "--metrics-port" not in value("__keeper_command", "keeper")
+        assert value("__keeper_ports", "keeper", keeper_metrics_port=9100) == ["127.0.0.1:9100:9095"]
+        assert "--metrics-port" in value("__keeper_command", "keeper", keeper_metrics_port=9100)
+
+    def test_can_write_models_and_what_it_keeps(self) -> None:
+        writable = [volume for volume in value("__keeper_volumes", "keeper") if volume.endswith(":rw")]
+        assert [volume.split(":")[1] for volume in writable] == ["/var/lib/keeper", "/var/lib/anomaly/models"]
 
     def test_verify_looks_for_it_where_it_runs(self) -> None:
-        asks = {**PLAIN, "training": {"every": "7d"}}
-        assert "trainer" in value("__verify_wanted", "verify", pipelines=[asks])
-        assert "trainer" not in value("__verify_wanted", "verify", pipelines=[PLAIN])
+        assert "keeper" in value("__verify_wanted", "verify", pipelines=[PLAIN])
+        assert "keeper" not in value("__verify_wanted", "verify", pipelines=[PLAIN], keeper_enabled=False)
+
+
+class TestMessengers:
+    """Whom the keeper tells follows from the handlers of alerts."""
+
+    def messengers(self, *handlers: Any, **services: Any) -> dict[str, Any]:
+        found: dict[str, Any] = value(
+            "keeper_messengers", "keeper", kapacitor_alert_handlers=list(handlers), kapacitor_alert_services=services
+        )
+        return found
+
+    def test_nobody_is_told_without_handlers(self) -> None:
+        assert self.messengers() == {}
+        assert (
+            self.messengers({"id": "file", "kind": "log", "options": {"path": "/x"}}, {"id": "c", "kind": "slack"})
+            == {}
+        )
+
+    def test_a_post_goes_to_the_handlers_address(self) -> None:
+        options = {"url": "http://h/a", "headers": {"A": "b"}, "timeout": 10, "skip-ssl-verification": True}
+        assert self.messengers({"id": "web", "kind": "post", "options": options}) == {
+            "web": {"kind": "post", "url": "http://h/a", "headers": {"A": "b"}, "verify": False}
+        }
+
+    def test_a_post_goes_to_the_address_of_its_endpoint_and_logs_in_there(self) -> None:
+        endpoint = {
+            "endpoint": "e",
+            "url": "http://h/e",
+            "headers": {"A": "b"},
+            "basic-auth": {"username": "u", "password": "p"},
+        }
+        handler = {"id": "web", "kind": "post", "options": {"endpoint": "e"}}
+        expected = {"kind": "post", "url": "http://h/e", "headers": {"A": "b"}, "username": "u", "password": "p"}
+        assert self.messengers(handler, httppost=endpoint) == {"web": expected}
+        assert self.messengers(handler, httppost=[{"endpoint": "d", "url": "http://h/d"}, endpoint]) == {
+            "web": expected
+        }
+
+    def test_a_receiver_that_expects_a_template_is_left_out(self) -> None:
+        endpoint = {"endpoint": "e", "url": "http://h/e", "alert-template": "{{ '{{' }}.Message}}"}
+        assert self.messengers({"id": "web", "kind": "post", "options": {"endpoint": "e"}}, httppost=endpoint) == {}
+
+    def test_mail_goes_by_the_sections_server_to_the_handlers_receivers(self) -> None:
+        smtp = {
+            "host": "m",
+            "port": 587,
+            "username": "u",
+            "password": "p",
+            "from": "k@x",
+            "to": ["a@x"],
+            "no-verify": True,
+        }
+        server = {
+            "kind": "smtp",
+            "host": "m",
+            "from": "k@x",
+            "port": 587,
+            "username": "u",
+            "password": "p",
+            "verify": False,
+        }
+        assert self.messengers(
+            {"id": "own", "kind": "smtp", "options": {"to": ["b@x"]}}, {"id": "section", "kind": "smtp"}, smtp=smtp
+        ) == {"own": {**server, "to": ["b@x"]}, "section": {**server, "to": ["a@x"]}}
+
+    def test_handlers_of_two_topics_may_share_an_id_and_one_receiver_is_told_once(self) -> None:
+        one, two = ({"id": "web", "kind": "post", "options": {"url": f"http://h/{path}"}} for path in "ab")
+        found = self.messengers(one, {**two, "topic": "t"}, {**one, "id": "again"})
+        assert {name: entry["url"] for name, entry in found.items()} == {"web": "http://h/a", "web of t": "http://h/b"}
+
+    def test_wrong_handlers_are_left_to_the_preflight(self) -> None:
+        listed: list[Any] = [
+            "x",
+            [],
+            {"kind": "post"},
+            {"id": "a", "kind": "post"},
+            {"id": "a", "kind": "post", "options": "x"},
+        ]
+        for wrong in listed:
+            assert self.messengers(wrong) == {}
+        assert self.messengers({"id": "mail", "kind": "smtp"}, smtp={"enabled": False, "from": "a", "to": ["b"]}) == {}
+        assert value("keeper_messengers", "keeper", kapacitor_alert_handlers="x", kapacitor_alert_services=["y"]) == {}
 
 
 class TestBacktest:

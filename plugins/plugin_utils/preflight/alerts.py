@@ -37,6 +37,13 @@ _CONFIGURED = (
 )  # fmt: skip
 # Options without which Kapacitor does not start.
 _NEEDED = {"smtp": "from", "slack": "url", "httppost": "url"}
+# With it Telegram refuses a message whose tag values hold an unpaired `_` or `<`, and Kapacitor does not send it again.
+_PARSE_MODE = "parse-mode"
+_MESSENGERS = "keeper_messengers"
+# Kinds of the keeper's messengers, each with what it needs.
+_MESSENGER_KINDS = {"post": ("url",), "smtp": ("host", "from", "to")}
+_TLS = ("auto", "tls", "starttls", "none")
+_MOST_PORT = 65_535
 
 
 def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
@@ -47,6 +54,7 @@ def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
         root: folder that the folders of UDFs start from.
     """
     for host in inventory.members("kapacitor"):
+        yield from _messengers(host)
         services, handlers = host.effective.get(_SERVICES), host.effective.get(_HANDLERS)
         if not isinstance(services, Mapping) or not isinstance(handlers, list):
             continue
@@ -96,6 +104,54 @@ def _sections(host: Host, services: Mapping[str, Any]) -> Iterator[Problem]:
             for entry in entries:
                 if entry.get("enabled", True) and not entry.get(needed):
                     yield _problem(host, place, "(hidden)", f"Kapacitor needs {needed} to start", f"add {needed}")
+        elif name == "telegram":
+            for entry in entries:
+                yield from _parse_mode(host, place, entry)
+
+
+def _parse_mode(host: Host, place: str, options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problem of a section or a handler of Telegram whose messages would be read as Markdown or HTML."""
+    if options.get(_PARSE_MODE):
+        yield _problem(
+            host, f"{place}.{_PARSE_MODE}", show(options[_PARSE_MODE]),
+            "Telegram refuses a message whose tag values do not fit it, such as printer_1, and the alert is lost",
+            f"remove {_PARSE_MODE}; alerts are plain text",
+        )  # fmt: skip
+
+
+def _messengers(host: Host) -> Iterator[Problem]:
+    """Yield the problems of the messengers that an inventory gives the keeper."""
+    messengers = host.supplied.get(_MESSENGERS)
+    for name, entry in messengers.items() if isinstance(messengers, Mapping) else ():
+        place = f"{_MESSENGERS}.{name}"
+        kind = entry.get("kind") if isinstance(entry, Mapping) else None
+        if kind not in _MESSENGER_KINDS:
+            yield _problem(
+                host, f"{place}.kind", show(kind), "the keeper has no such kind of messenger",
+                f"one of {', '.join(_MESSENGER_KINDS)}",
+            )  # fmt: skip
+            continue
+        for option in _MESSENGER_KINDS[kind]:
+            if not entry.get(option):
+                yield _problem(
+                    host, place, "(hidden)", f"a messenger of the kind {kind} needs {option}", f"add {option}"
+                )
+        if kind == "smtp":
+            yield from _mail(host, place, entry)
+
+
+def _mail(host: Host, place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problems of what a messenger of the kind smtp says beside what it needs."""
+    if entry.get("to") and not isinstance(entry["to"], list):
+        yield _problem(host, f"{place}.to", show(entry["to"]), "is not a list", f"write [{entry['to']}]")
+    tls, port = entry.get("tls", "auto"), entry.get("port", 25)
+    if tls not in _TLS:
+        yield _problem(host, f"{place}.tls", show(tls), "the keeper has no such way to encrypt", one_of(tls, _TLS))
+    is_number = isinstance(port, int) and not isinstance(port, bool)
+    if not (is_number or (isinstance(port, str) and port.isdecimal())) or not 1 <= int(port) <= _MOST_PORT:
+        yield _problem(
+            host, f"{place}.port", show(port), "is not a port", f"a number from 1 to {_MOST_PORT}, such as 25"
+        )
 
 
 def _topics(host: Host, entries: list[Mapping[str, Any]], root: Path) -> set[str]:
@@ -160,6 +216,8 @@ def _kind(host: Host, place: str, entry: Mapping[str, Any], services: Mapping[st
                 host, f"{place}.options.endpoint", show(options["endpoint"]), "there is no such endpoint",
                 f"add it to {_SERVICES}.httppost, or give a url",
             )  # fmt: skip
+    elif kind == "telegram":
+        yield from _parse_mode(host, f"{place}.options", options)
     elif kind in _PLAIN and not options.get(_PLAIN[kind][0]):
         option, example = _PLAIN[kind]
         yield _problem(

@@ -78,6 +78,22 @@ class Inventory:
             if "image" in row and host.name in self.groups.get(row["group"], [])
         ]
 
+    def port_variables(self, host: Host) -> dict[str, str]:
+        """Return service to the variable of the port that it publishes on a host.
+
+        A service has one published port: its own, or one for metrics, which is left out where it is 0.
+        """
+        variables = {}
+        for service, row in self.table.items():
+            metrics = f"{service}_metrics_port"
+            if host.name not in self.groups.get(row["group"], []):
+                continue
+            if "port" in row:
+                variables[service] = f"{service}_port"
+            elif "metrics" in row and host.text(metrics) not in ("", "0"):
+                variables[service] = metrics
+        return variables
+
     def service_groups(self) -> list[str]:
         """Return the groups of services, each once."""
         return list(dict.fromkeys(row["group"] for row in self.table.values()))

@@ -9,6 +9,11 @@ from .problem import Problem
 
 RENAMED = {
     "stack_secrets_file": "secrets_dir",
+    "trainer_cpus": "keeper_cpus",
+    "trainer_enabled": "keeper_enabled",
+    "trainer_keep": "keeper_keep",
+    "trainer_memory": "keeper_memory",
+    "trainer_poll_seconds": "keeper_training_poll_seconds",
 }
 """Old name to new name. Remove nothing from it: inventories live longer than names."""
 

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from anomaly.kapacitor.tickscript import TickscriptError, find_script, script_problems
+from anomaly.kapacitor.tickscript import TickscriptError, find_script, misfits, script_problems
 from anomaly.pipeline import Pipeline, SpecError, normalize
 
 from .inventory import Host, Inventory
@@ -60,3 +60,4 @@ def _script_problems(pipeline: Pipeline, directory: Path) -> Iterator[tuple[str,
         yield error.wrong, error.fix
         return
     yield from script_problems(script)
+    yield from misfits(script, pipeline)

@@ -55,10 +55,7 @@ def _stack(host: Host) -> Iterator[Problem]:
 
 def _ports(inventory: Inventory, host: Host) -> Iterator[Problem]:
     used: dict[int, str] = {}
-    for service in inventory.services(host):
-        if "port" not in inventory.table[service]:
-            continue
-        variable = f"{service}_port"
+    for variable in inventory.port_variables(host).values():
         try:
             port = int(host.text(variable))
         except ValueError:

@@ -24,9 +24,9 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
     """
     services = [service for service in inventory.services(host) if _is_true(host, f"{service}_enabled")]
     ports = {
-        f"{service}_port": port
-        for service in services
-        if "port" in inventory.table[service] and (port := _number(host, f"{service}_port"))
+        variable: port
+        for service, variable in inventory.port_variables(host).items()
+        if _is_true(host, f"{service}_enabled") and (port := _number(host, variable))
     }
     needed, fixes = ({}, {}) if has_images else _registries(host)
     return {
