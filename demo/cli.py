@@ -5,18 +5,24 @@ import getpass
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from demo.errors import DemoError
+from demo.pipelines import added_pipelines
 from demo.run import ROOT, DemoOptions, run
 from demo.steps import Steps
 from ingest.arguments import count, duration, speed, start
 from ingest.errors import IngestError
-from ingest.faults import SCHEDULES, load_schedule
+from ingest.faults import load_schedule
+from ingest.processes import PROCESSES
 from ingest.times import DAY_MS, format_duration, now_ms
 
 INTERRUPTED = 130
+
+_SHOWN = {name: PROCESSES[name] for name in ("printer", "heatpump")}
+"""The processes that have a day of faults, and a pipeline in `inventory/local` or in `demo/brought`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,22 +59,33 @@ def _options(parsed: argparse.Namespace, console: Console) -> DemoOptions:
         inventory = ROOT / parsed.inventory
     if not inventory.exists():
         raise DemoError(f"--inventory {parsed.inventory}: is not there. Fix: a folder such as inventory/local")
-    whole = load_schedule(parsed.faults)
-    schedule = whole.clipped(parsed.length, parsed.printers)
+    process = _SHOWN[parsed.process]
+    whole = load_schedule(parsed.faults or process.schedules / "day.yml", process)
+    schedule = whole.clipped(parsed.length, parsed.devices)
     left_out = len(whole.entries) - len(schedule.entries)
     if left_out:
         console.print(
-            f"{left_out} of {len(whole.entries)} faults of {whole.source} do not fit into {parsed.printers} printers "
-            f"and {format_duration(parsed.length)}: they are left out",
+            f"{left_out} of {len(whole.entries)} faults of {whole.source} do not fit into {parsed.devices} "
+            f"{process.title} and {format_duration(parsed.length)}: they are left out",
+            highlight=False,
+        )
+    pipeline = parsed.pipeline or process.name
+    variables: dict[str, Any] = dict(parsed.extra_vars)
+    added = None if "pipelines" in variables else added_pipelines(inventory, pipeline)
+    if added is not None:
+        variables["pipelines"] = added
+        console.print(
+            f"The inventory has no pipeline '{pipeline}': the demonstration deploys its own beside those of the "
+            "inventory, and the next site.yml takes it away",
             highlight=False,
         )
     return DemoOptions(
         inventory=inventory,
-        pipeline=parsed.pipeline,
+        pipeline=pipeline,
         start_ms=parsed.start if parsed.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS,
         length_ms=parsed.length,
-        history_ms=parsed.history,
-        printers=parsed.printers,
+        history_ms=parsed.history if parsed.history is not None else process.history_ms,
+        devices=parsed.devices,
         seed=parsed.seed,
         schedule=schedule,
         speed_up=parsed.speed_up,
@@ -76,7 +93,7 @@ def _options(parsed: argparse.Namespace, console: Console) -> DemoOptions:
         deploy=parsed.deploy,
         verbose=parsed.verbose,
         become_password=getpass.getpass("sudo password: ") if parsed.ask_become_pass else None,
-        variables=dict(parsed.extra_vars),
+        variables=variables,
     )
 
 
@@ -89,18 +106,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("-i", "--inventory", type=Path, default=Path("inventory/local"), help="(default: inventory/local)")
-    add("--pipeline", default="printer", help="the pipeline that watches the printers (default: printer)")
+    add("--process", choices=_SHOWN, default="printer", help="what is watched (default: printer)")
+    add("--pipeline", metavar="NAME", help="the pipeline that watches it (default: the process's name)")
     add("--start", type=start, metavar="TIME", help="of the day: RFC 3339 or a date (default: yesterday, 00:00 UTC)")
     add("--length", type=duration, default=DAY_MS, metavar="DURATION", help="of the day (default: 24h)")
-    add("--history", type=duration, default=DAY_MS, metavar="DURATION", help="before it, to train on (default: 24h)")
-    add("--printers", type=count(1, 1_000), default=2, metavar="N", help="how many (default: 2)")
+    histories = ", ".join(f"{format_duration(each.history_ms)} of a {each.name}" for each in _SHOWN.values())
+    add("--history", type=duration, metavar="DURATION", help=f"before it, to train on (default: {histories})")
+    many = [f"--{name}s" for name in _SHOWN]
+    add(*many, dest="devices", type=count(1, 1_000), default=2, metavar="N", help="how many (default: 2)")
     add("--seed", type=count(0, 2**63), default=1, metavar="N", help="of their noise (default: 1)")
     add(
         "--faults",
         type=Path,
-        default=SCHEDULES / "day.yml",
         metavar="FILE.yml",
-        help="what goes wrong (default: day.yml)",
+        help="what goes wrong (default: day.yml of the process)",
     )
     add("--speed-up", type=speed, metavar="N", help="data runs N times as fast as the clock, or max (default: max)")
     add("--allowed-false", type=count(0, 1_000_000), default=1, metavar="N", help="false periods forgiven (default: 1)")

@@ -28,14 +28,16 @@ class Backlog:
     Args:
         window_ms: the pipeline's window.
         ahead: how many points may be written before their scores are seen.
+        tag: the tag whose values tell the devices apart.
     """
 
-    def __init__(self, window_ms: int, ahead: int = AHEAD_POINTS) -> None:
+    def __init__(self, window_ms: int, ahead: int = AHEAD_POINTS, tag: str = "printer") -> None:
         self._window_ms = window_ms
+        self._tag = tag
         self._ahead = ahead
         self._written = 0
         self._last: dict[str, int] = {}
-        # For each batch: the points written until then, and by printer the begin of the last window that must have a
+        # For each batch: the points written until then, and by device the begin of the last window that must have a
         # score by then.
         self._marks: deque[tuple[int, dict[str, int]]] = deque()
 
@@ -43,14 +45,14 @@ class Backlog:
         """Record that a batch was written."""
         self._written += len(batch)
         for point in batch:
-            self._last[point.tags["printer"]] = point.time_ns // 1_000_000
+            self._last[point.tags[self._tag]] = point.time_ns // 1_000_000
         self._marks.append((self._written, {name: self._due(last) for name, last in self._last.items()}))
 
     def may_write(self, latest: Mapping[str, int]) -> bool:
         """Check whether the scores have come far enough for more points.
 
         Args:
-            latest: the begin of the last scored window, by printer.
+            latest: the begin of the last scored window, by device.
         """
         due: dict[str, int] = {}
         while self._marks and self._marks[0][0] <= self._written - self._ahead:
@@ -77,7 +79,7 @@ def wait_for_scores(
     """Wait until the scores have come far enough.
 
     Args:
-        latest_scores: returns the begin of the last scored window, by printer.
+        latest_scores: returns the begin of the last scored window, by device.
         enough: decides from these whether to return.
         seen: gets them after each look.
         trouble: returns a sentence on what may be wrong.

@@ -5,24 +5,24 @@ import math
 import numpy as np
 
 from demo.database import Totals
-from ingest.stream import PrinterStream
+from ingest.stream import DeviceStream
 
 
-def expected_totals(stream: PrinterStream) -> dict[str, Totals]:
-    """Return the totals of each printer if InfluxDB holds this stream and nothing else.
+def expected_totals(stream: DeviceStream) -> dict[str, Totals]:
+    """Return the totals of each device if InfluxDB holds this stream and nothing else.
 
     Args:
         stream: the stream.
     """
-    counts = np.zeros((stream.printers, 3), dtype=np.int64)
-    sums = np.zeros((stream.printers, 3))
+    counts = np.zeros((stream.devices, len(stream.process.fields)), dtype=np.int64)
+    sums = np.zeros(counts.shape)
     for _, blocks in stream.blocks():
         for index, block in enumerate(blocks):
             counts[index] += np.isfinite(block).sum(axis=0)
             sums[index] += np.nansum(block, axis=0)
     return {
-        f"printer-{index + 1}": Totals(tuple(counts[index].tolist()), tuple(sums[index].tolist()))
-        for index in range(stream.printers)
+        name: Totals(tuple(counts[index].tolist()), tuple(sums[index].tolist()))
+        for index, name in enumerate(stream.process.device_names(stream.devices))
     }
 
 

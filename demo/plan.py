@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from ingest.faults import Fault, Schedule
-from ingest.stream import PrinterStream
-
-STEP_MS = 1_000
+from ingest.process import Process
+from ingest.stream import DeviceStream
 
 TAIL_WINDOWS = 12
 """Clean windows after the day: a later point completes the day's last window, and periods need windows to close."""
@@ -19,19 +18,24 @@ class DemoPlan:
         start_ms: the day's begin.
         length_ms: the day's length.
         history_ms: the length of the clean history right before the day.
-        printers: how many printers there are.
+        devices: how many devices there are.
         seed: the seed of their noise.
-        schedule: the faults of the day, all of which fit into it.
+        schedule: the faults of the day, all of which fit into it, and the process whose devices they are of.
         window_ms: the pipeline's window.
     """
 
     start_ms: int
     length_ms: int
     history_ms: int
-    printers: int
+    devices: int
     seed: int
     schedule: Schedule
     window_ms: int
+
+    @property
+    def process(self) -> Process:
+        """The process that is demonstrated."""
+        return self.schedule.process
 
     @property
     def end_ms(self) -> int:
@@ -50,25 +54,28 @@ class DemoPlan:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The printers' tag values."""
-        return tuple(f"printer-{number}" for number in range(1, self.printers + 1))
+        """The devices' tag values."""
+        return self.process.device_names(self.devices)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         """The injected faults in absolute time."""
-        return self.schedule.place(self.start_ms, self.printers)
+        return self.schedule.place(self.start_ms, self.devices)
 
     @property
-    def history(self) -> PrinterStream:
+    def history(self) -> DeviceStream:
         """The clean stream to train on."""
-        return PrinterStream(self.history_start_ms, self.start_ms, STEP_MS, self.printers, self.seed)
+        return self._stream(self.history_start_ms, self.start_ms)
 
     @property
-    def day(self) -> PrinterStream:
+    def day(self) -> DeviceStream:
         """The faulty stream, with the clean tail."""
-        return PrinterStream(self.start_ms, self.tail_end_ms, STEP_MS, self.printers, self.seed, self.faults)
+        return self._stream(self.start_ms, self.tail_end_ms, self.faults)
+
+    def _stream(self, begin_ms: int, end_ms: int, faults: tuple[Fault, ...] = ()) -> DeviceStream:
+        return DeviceStream(begin_ms, end_ms, self.process.step_ms, self.devices, self.seed, faults, self.process)
 
     def last_window_ms(self) -> int:
-        """Return the begin of the last window that the day's stream completes, the same for each printer."""
-        last_point_ms = self.tail_end_ms - STEP_MS
+        """Return the begin of the last window that the day's stream completes, the same for each device."""
+        last_point_ms = self.tail_end_ms - self.process.step_ms
         return last_point_ms // self.window_ms * self.window_ms - self.window_ms

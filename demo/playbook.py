@@ -76,6 +76,23 @@ def inventory_stack_name(root: Path, inventory: Path) -> str | None:
     Raises:
         DemoError: the inventory cannot be read, or sets several names.
     """
+    names = {str(variables["stack_name"]) for variables in _hosts(root, inventory) if "stack_name" in variables}
+    if len(names) > 1:
+        raise DemoError(f"--inventory {inventory}: holds several stacks: {', '.join(sorted(names))}. Fix: one of them")
+    return names.pop() if names else None
+
+
+def inventory_variable(root: Path, inventory: Path, name: str) -> Any:
+    """Return a variable of the inventory as its first host has it, without templates replaced; None if no host has it.
+
+    Raises:
+        DemoError: the inventory cannot be read.
+    """
+    return next((variables[name] for variables in _hosts(root, inventory) if name in variables), None)
+
+
+def _hosts(root: Path, inventory: Path) -> list[dict[str, Any]]:
+    """Return the variables of each host of an inventory. Raises DemoError if the inventory cannot be read."""
     listed = subprocess.run(  # noqa: S603 (our own program and arguments)
         [ansible("ansible-inventory"), "-i", str(inventory), "--list"],
         cwd=root,
@@ -85,11 +102,7 @@ def inventory_stack_name(root: Path, inventory: Path) -> str | None:
     )
     if listed.returncode != 0:
         raise DemoError(f"--inventory {inventory}: {listed.stderr.strip()}")
-    hosts = json.loads(listed.stdout).get("_meta", {}).get("hostvars", {})
-    names = {variables["stack_name"] for variables in hosts.values() if "stack_name" in variables}
-    if len(names) > 1:
-        raise DemoError(f"--inventory {inventory}: holds several stacks: {', '.join(sorted(names))}. Fix: one of them")
-    return names.pop() if names else None
+    return list(json.loads(listed.stdout).get("_meta", {}).get("hostvars", {}).values())
 
 
 def run_playbook(

@@ -11,9 +11,11 @@ from markupsafe import Markup
 from anomaly.backtest import evaluate
 from anomaly.backtest.chart import timeline
 from anomaly.backtest.evaluate import FoundPeriod
+from demo.live import LiveSilence
 from demo.plan import DemoPlan
 from demo.stack import DeployedStack
 from demo.verdict import DemoVerdict, FaultOutcome
+from ingest.process import Process
 from ingest.times import format_duration, format_time
 
 # The folder of the style sheet, which this report shares with the report of `anomaly backtest`.
@@ -42,7 +44,8 @@ def document(
         "pipeline": stack.pipeline.name,
         "window_ms": plan.window_ms,
         "open_severity": stack.pipeline.open_severity,
-        "printers": list(plan.names),
+        "tag": plan.process.name,
+        f"{plan.process.name}s": list(plan.names),
         "seed": plan.seed,
         "schedule": plan.schedule.source,
         "history": _interval(plan.history_start_ms, plan.start_ms),
@@ -52,8 +55,9 @@ def document(
         "complete_windows": verdict.complete,
         "unscored_windows": verdict.unscored,
         "false_periods_per_day": round(verdict.false_per_day, 3),
-        "faults": [_outcome(outcome) for outcome in verdict.outcomes],
-        "false_periods": [_period(period) for period in verdict.false],
+        "faults": [_outcome(plan.process, outcome) for outcome in verdict.outcomes],
+        "false_periods": [_period(plan.process, period) for period in verdict.false],
+        "live_silence": None if verdict.live is None else _live(plan.process, verdict.live),
         "elapsed_s": {step: round(seconds, 1) for step, seconds in elapsed_s.items()},
         "addresses": {
             "InfluxDB": stack.influxdb_url,
@@ -89,15 +93,16 @@ def write_html(path: Path, content: Mapping[str, Any]) -> None:
 
 def timeline_content(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the report as `anomaly.backtest.chart.timeline` draws it: faults are labels."""
+    tag = content["tag"]
 
     def event(entry: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-        return {"from": entry["from"], "to": entry["to"], "tags": {"printer": entry["printer"]}, **more}
+        return {"from": entry["from"], "to": entry["to"], "tags": {tag: entry[tag]}, **more}
 
     def period(entry: Mapping[str, Any], verdict: str) -> dict[str, Any]:
         return event(entry, verdict=verdict, reason=entry["reason"], peak_severity=entry["peak_severity"])
 
     true = {
-        (entry["printer"], entry["from_ms"]): period(entry, "true")
+        (entry[tag], entry["from_ms"]): period(entry, "true")
         for fault in content["faults"]
         for entry in fault["periods"]
     }
@@ -117,10 +122,10 @@ def _interval(begin_ms: int, end_ms: int) -> dict[str, Any]:
     return {"from": format_time(begin_ms), "to": format_time(end_ms), "from_ms": begin_ms, "to_ms": end_ms}
 
 
-def _period(found_period: FoundPeriod) -> dict[str, Any]:
-    (printer,), period = found_period.key, found_period.period
+def _period(process: Process, found_period: FoundPeriod) -> dict[str, Any]:
+    (device,), period = found_period.key, found_period.period
     return {
-        "printer": printer,
+        process.name: device,
         **_interval(period.begin_ns // _NS_PER_MS, period.end_ns // _NS_PER_MS),
         "state": period.state,
         "peak_severity": period.peak_severity,
@@ -130,12 +135,22 @@ def _period(found_period: FoundPeriod) -> dict[str, Any]:
     }
 
 
-def _outcome(outcome: FaultOutcome) -> dict[str, Any]:
+def _live(process: Process, live: LiveSilence) -> dict[str, Any]:
+    return {
+        process.name: live.device,
+        "from": format_time(live.begin_ms),
+        "from_ms": live.begin_ms,
+        "within_ms": live.within_ms,
+        "delay_ms": live.delay_ms,
+    }
+
+
+def _outcome(process: Process, outcome: FaultOutcome) -> dict[str, Any]:
     fault = outcome.fault
     return {
         "id": fault.id,
         "kind": fault.kind,
-        "printer": f"printer-{fault.printer}",
+        process.name: process.device_name(fault.device),
         "fields": list(fault.fields),
         **_interval(fault.begin_ms, fault.end_ms),
         "strength": fault.strength or None,
@@ -144,5 +159,5 @@ def _outcome(outcome: FaultOutcome) -> dict[str, Any]:
         "coverage": outcome.outcome.coverage,
         "peak_severity": outcome.worst.period.peak_severity if outcome.worst else None,
         "reason": outcome.worst.period.reason if outcome.worst else None,
-        "periods": [_period(period) for period in outcome.periods],
+        "periods": [_period(process, period) for period in outcome.periods],
     }

@@ -14,6 +14,7 @@ from demo.errors import DemoError
 from demo.feed import BATCH_POINTS, Backlog, wait_for_scores
 from demo.history import expected_totals, matches
 from demo.kapacitor import PipelineTask
+from demo.live import LONGEST_MS, LiveGap, device_name, told_within_ms
 from demo.plan import DemoPlan
 from demo.playbook import inventory_stack_name, run_playbook
 from demo.report import document, write_html, write_json
@@ -28,8 +29,8 @@ from ingest.influx import BatchWriter, WriteTarget
 from ingest.points import to_lines
 from ingest.progress import reporter
 from ingest.stack import record_folder
-from ingest.stream import PrinterStream
-from ingest.times import format_duration, format_time
+from ingest.stream import DeviceStream
+from ingest.times import DAY_MS, format_duration, format_time, now_ms
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_STACK_NAME = "anomaly"
@@ -37,7 +38,7 @@ DEFAULT_STACK_NAME = "anomaly"
 _BATCH = 5_000
 _RETRY_MS = 120_000
 _SUBSCRIBED_WITHIN_S = 90
-"""Kapacitor looks for new databases once a minute, so its subscription may take this long."""
+"""Kapacitor looks for new databases every 10 s by default; an inventory may have it look once a minute."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ class DemoOptions:
 
     Attributes:
         inventory: the inventory to deploy.
-        pipeline: the name of the pipeline that watches the printers.
+        pipeline: the name of the pipeline that watches the devices.
         start_ms: the day's begin, in milliseconds since 1970.
         length_ms: the day's length.
         history_ms: the length of the clean history.
-        printers: how many printers there are.
+        devices: how many devices there are.
         seed: the seed of their noise.
-        schedule: the faults of the day.
+        schedule: the faults of the day, and the process whose devices they are of.
         speed_up: how many times as fast as the clock data run; None: as fast as the stack takes them.
         allowed_false: how many false periods are forgiven.
         deploy: whether to run playbooks/site.yml first.
@@ -66,7 +67,7 @@ class DemoOptions:
     start_ms: int
     length_ms: int
     history_ms: int
-    printers: int
+    devices: int
     seed: int
     schedule: Schedule
     speed_up: float | None
@@ -74,7 +75,7 @@ class DemoOptions:
     deploy: bool
     verbose: bool
     become_password: str | None = field(repr=False)
-    variables: Mapping[str, str]
+    variables: Mapping[str, Any]
 
 
 def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
@@ -100,11 +101,11 @@ def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
             "up to 15 min when images are to be built, else about a minute",
         ):
             _playbook(console, options, "site", {})
-    stack = read_stack(_summary_path(options), options.pipeline, ROOT)
+    stack = read_stack(_summary_path(options), options.pipeline, ROOT, options.schedule.process)
     plan = _plan(options, stack)
 
     reader, admin = DemoDatabase(stack, stack.reader), DemoDatabase(stack, stack.admin)
-    title = f"Write clean history of {plan.printers} printers, {_span(plan.history)}"
+    title = f"Write clean history of {plan.devices} {plan.process.title}, {_span(plan.history)}"
     with steps.step("history", title, "some 10 s a day of data, nothing if it is there"):
         _write_history(console, stack, plan, reader)
 
@@ -128,19 +129,36 @@ def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
     ):
         _wait_for_subscription(stack, admin)
         task.restart(lambda: _forget(stack, plan, admin))
+    live = _live_gap(stack, plan)
+    if live is not None:
+        live.start()
 
     title = f"Stream {_span(plan.day)} with {len(plan.faults)} faults"
     with steps.step("stream", title, _pace(options)):
         _stream_day(options, stack, plan, reader, task)
 
-    with steps.step("wait", f"Wait until all is scored up to {format_time(plan.last_window_ms())}", "half a minute"):
+    title = f"Wait until all is scored up to {format_time(plan.last_window_ms())}"
+    if live is not None:
+        title += f", and the silence of {live.device} is told, which wrote live and stopped"
+    with steps.step("wait", title, "half a minute" if live is None else "about a minute"):
         _wait_for_the_end(stack, plan, reader, task)
+        silence = None if live is None else live.result()
 
     with steps.step("compare", "Compare what was found with what was injected", "a few seconds"):
         periods = reader.periods(stack.pipeline, plan.names, plan.start_ms, plan.tail_end_ms)
         complete = complete_windows(plan.day, plan.window_ms, plan.end_ms)
         scored = {name: reader.count_scores(stack.pipeline, name, plan.start_ms, plan.end_ms) for name in plan.names}
-        verdict = compare(plan.faults, periods, plan.window_ms, plan.length_ms, complete, scored, options.allowed_false)
+        verdict = compare(
+            plan.faults,
+            periods,
+            plan.window_ms,
+            plan.length_ms,
+            complete,
+            scored,
+            options.allowed_false,
+            plan.process,
+            silence,
+        )
         reports = _write_reports(stack, plan, verdict, steps.elapsed_s)
 
     console.print()
@@ -188,7 +206,7 @@ def _plan(options: DemoOptions, stack: DeployedStack) -> DemoPlan:
         options.start_ms,
         options.length_ms,
         options.history_ms,
-        options.printers,
+        options.devices,
         options.seed,
         options.schedule,
         window_ms,
@@ -215,7 +233,7 @@ def _write_history(console: Console, stack: DeployedStack, plan: DemoPlan, reade
     if all(matches(present[name], expected[name]) for name in expected):
         console.print("    it is there, complete and unchanged", highlight=False)
         return
-    with reporter("history", stream.samples * stream.printers, sys.stdout) as progress:
+    with reporter("history", stream.samples * stream.devices, sys.stdout) as progress:
         writer = BatchWriter(_target(stack), stream.precision, _RETRY_MS, progress.note)
         for batch in batched(stream.points(), _BATCH):
             writer.write(to_lines(batch, measurement, stream.precision))
@@ -226,7 +244,8 @@ def _write_history(console: Console, stack: DeployedStack, plan: DemoPlan, reade
         if not matches(written, totals):
             raise DemoError(
                 f"{measurement} of {name} in database '{stack.pipeline.database}' holds {written.counts} values where "
-                f"{totals.counts} were written. Fix: see that nobody else writes printers of that name; another --start"
+                f"{totals.counts} were written. Fix: see that nobody else writes {plan.process.title} of that name; "
+                "another --start"
             )
 
 
@@ -247,6 +266,33 @@ def _forget(stack: DeployedStack, plan: DemoPlan, admin: DemoDatabase) -> None:
     for name in plan.names:
         admin.delete_results(stack.pipeline, name, plan.history_start_ms, plan.tail_end_ms)
         admin.delete_points(stack.pipeline, name, plan.start_ms, plan.tail_end_ms)
+    if _live_within_ms(stack) is not None:
+        live, until_ms = device_name(plan.process), now_ms() + DAY_MS
+        admin.delete_results(stack.pipeline, live, 0, until_ms)
+        admin.delete_points(stack.pipeline, live, 0, until_ms)
+
+
+def _live_within_ms(stack: DeployedStack) -> int | None:
+    """Return how soon the silence of a live device is to be told; None if it is not demonstrated."""
+    within_ms = told_within_ms(stack.pipeline)
+    return None if within_ms is None or within_ms > LONGEST_MS else within_ms
+
+
+def _live_gap(stack: DeployedStack, plan: DemoPlan) -> LiveGap | None:
+    """Return a device that writes live and falls silent, with connections of its own; None where it would take long."""
+    within_ms, measurement = _live_within_ms(stack), stack.pipeline.measurement
+    if within_ms is None:
+        return None
+    writer = BatchWriter(_target(stack), "ms", _RETRY_MS, lambda line: None)
+    reader = DemoDatabase(stack, stack.reader)
+    return LiveGap(
+        stack.pipeline,
+        plan.process,
+        plan.seed,
+        within_ms,
+        lambda points: writer.write(to_lines(points, measurement, "ms")),
+        lambda device, since_ms: reader.silence_state(stack.pipeline, device, since_ms),
+    )
 
 
 def _stream_day(
@@ -254,9 +300,9 @@ def _stream_day(
 ) -> None:
     """Write the day's stream, paced by the clock if asked for, and always by the scores."""
     stream = plan.day
-    backlog = Backlog(plan.window_ms)
+    backlog = Backlog(plan.window_ms, tag=plan.process.name)
     pacer = Pacer(options.speed_up) if options.speed_up else None
-    with reporter("day", stream.samples * stream.printers, sys.stdout) as progress:
+    with reporter("day", stream.samples * stream.devices, sys.stdout) as progress:
         writer = BatchWriter(_target(stack), stream.precision, _RETRY_MS, progress.note)
         for batch in batched(stream.points(), BATCH_POINTS, pacer.span_ns if pacer else None):
             wait_for_scores(
@@ -274,11 +320,11 @@ def _stream_day(
 
 
 def _wait_for_the_end(stack: DeployedStack, plan: DemoPlan, reader: DemoDatabase, task: PipelineTask) -> None:
-    """Wait until the last window of each printer has a score."""
+    """Wait until the last window of each device has a score."""
     last_ms = plan.last_window_ms()
     windows = (last_ms - plan.start_ms) // plan.window_ms + 1
     done = 0
-    with reporter("scored", windows * plan.printers, sys.stdout, unit="windows") as progress:
+    with reporter("scored", windows * plan.devices, sys.stdout, unit="windows") as progress:
 
         def seen(latest: Mapping[str, int]) -> None:
             nonlocal done
@@ -310,7 +356,7 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
-def _span(stream: PrinterStream) -> str:
+def _span(stream: DeviceStream) -> str:
     return f"{format_time(stream.start_ms)} to {format_time(stream.end_ms)}"
 
 

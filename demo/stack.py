@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anomaly.pipeline.duration import DurationError
+from anomaly.pipeline.duration import parse_duration as duration_ns
 from demo.errors import DemoError
-from ingest.printer import FIELD_NAMES
+from ingest.printer import PRINTERS
+from ingest.process import Process
 from ingest.times import parse_duration
 
 
@@ -51,6 +54,9 @@ class DemoPipeline:
         measurement: the measurement of its source.
         window_ms: the length of a window.
         open_severity: the severity that opens a period; None if the specification leaves the default.
+        process: the process that it watches.
+        silence_ms: how long a device may have no data; None if the specification does not say it.
+        lateness_ms: how long a window waits for late points; None likewise.
     """
 
     name: str
@@ -59,6 +65,9 @@ class DemoPipeline:
     measurement: str
     window_ms: int
     open_severity: float | None
+    process: Process = PRINTERS
+    silence_ms: int | None = None
+    lateness_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,13 +120,14 @@ class DeployedStack:
     folder: Path = field(compare=False)
 
 
-def read_stack(path: Path, pipeline: str, root: Path) -> DeployedStack:
+def read_stack(path: Path, pipeline: str, root: Path, process: Process = PRINTERS) -> DeployedStack:
     """Read a ``summary.json``.
 
     Args:
         path: the file.
         pipeline: the name of the pipeline.
         root: the directory to which paths in the file are relative.
+        process: the process that the pipeline watches.
 
     Raises:
         DemoError: the file is not there, lacks a key, or has no such pipeline.
@@ -139,7 +149,7 @@ def read_stack(path: Path, pipeline: str, root: Path) -> DeployedStack:
         kapacitor_urls=tuple(summary.list("kapacitor", "urls")),
         kapacitor=summary.login("kapacitor"),
         pages=(summary.page("Grafana", "grafana"), summary.page("Chronograf", "chronograf")),
-        pipeline=_pipeline(summary, pipeline),
+        pipeline=_pipeline(summary, pipeline, process),
         secrets_dir=summary.text("secrets_dir"),
         folder=path.parent,
     )
@@ -187,7 +197,7 @@ class _Document:
         return Page(name, str(given["url"]), self.login(key) if given.get("username") else None, "")
 
 
-def _pipeline(summary: _Document, name: str) -> DemoPipeline:
+def _pipeline(summary: _Document, name: str, process: Process) -> DemoPipeline:
     """Return a pipeline of the summary. Raises DemoError if the demonstration cannot use it."""
     pipelines = summary.list("pipelines")
     for given in pipelines:
@@ -199,16 +209,17 @@ def _pipeline(summary: _Document, name: str) -> DemoPipeline:
     where = f"The pipeline '{name}'"
     if not given.get("enabled", True):
         raise DemoError(f"{where} is disabled. Fix: enabled: true, and deploy")
-    if given.get("group_by") != ["printer"]:
-        raise DemoError(f"{where}: group_by is {given.get('group_by')}. Fix: the demonstration needs [printer]")
+    if given.get("group_by") != [process.name]:
+        raise DemoError(f"{where}: group_by is {given.get('group_by')}. Fix: the demonstration needs [{process.name}]")
     fields = [field["name"] if isinstance(field, Mapping) else field for field in given.get("fields", [])]
-    if sorted(fields) != sorted(FIELD_NAMES):
-        raise DemoError(f"{where}: fields is {fields}. Fix: the demonstration needs {list(FIELD_NAMES)}")
+    if sorted(fields) != sorted(process.fields):
+        raise DemoError(f"{where}: fields is {fields}. Fix: the demonstration needs {list(process.fields)}")
     try:
         window_ms = parse_duration(given["window"])
     except (KeyError, ValueError) as error:
         raise DemoError(f"{where}: window: {error}") from error
-    opens = (given.get("periods") or {}).get("open")
+    periods = given.get("periods") or {}
+    opens = periods.get("open")
     return DemoPipeline(
         name=name,
         database=str(given["database"]),
@@ -216,4 +227,15 @@ def _pipeline(summary: _Document, name: str) -> DemoPipeline:
         measurement=str(given["measurement"]),
         window_ms=window_ms,
         open_severity=None if opens is None else float(opens),
+        process=process,
+        silence_ms=_milliseconds(periods.get("silence")),
+        lateness_ms=_milliseconds(given.get("lateness")),
     )
+
+
+def _milliseconds(duration: str | None) -> int | None:
+    """Return a duration of a pipeline; None if it is not a duration."""
+    try:
+        return None if duration is None else duration_ns(duration) // 1_000_000
+    except DurationError:
+        return None

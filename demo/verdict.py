@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from anomaly.backtest.evaluate import Evaluation, FoundPeriod, LabelOutcome, evaluate
 from anomaly.backtest.labels import Label, Truth
+from demo.live import LiveSilence
 from ingest.faults import Fault
-
-GROUP_BY = ("printer",)
-"""The tags whose values make a series."""
+from ingest.printer import PRINTERS
+from ingest.process import Process
 
 _NS_PER_MS = 1_000_000
 _DAY_MS = 86_400_000
@@ -59,9 +59,11 @@ class DemoVerdict:
         outcomes: one for each fault, in the order of the faults.
         false: periods that find no fault, by begin.
         days: the length of the streamed data, in days.
-        complete: how many windows of the day have all of their samples, of all printers.
+        complete: how many windows of the day have all of their samples, of all devices.
         unscored: how many of these windows have no score.
         allowed_false: how many false periods are forgiven.
+        process: the process that was streamed.
+        live: what became of the silence of a live device; None where none was demonstrated.
     """
 
     outcomes: tuple[FaultOutcome, ...]
@@ -70,6 +72,8 @@ class DemoVerdict:
     complete: int
     unscored: int
     allowed_false: int
+    process: Process = PRINTERS
+    live: LiveSilence | None = None
 
     @property
     def found(self) -> int:
@@ -78,14 +82,14 @@ class DemoVerdict:
 
     @property
     def false_per_day(self) -> float:
-        """False periods a day of data, of all printers together."""
+        """False periods a day of data, of all devices together."""
         return len(self.false) / self.days
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Why the demonstration failed; empty if it did not."""
         problems = [
-            f"{o.fault.id} ({o.fault.kind} on printer-{o.fault.printer}) was missed"
+            f"{o.fault.id} ({o.fault.kind} on {self.process.device_name(o.fault.device)}) was missed"
             for o in self.outcomes
             if not o.found
         ]
@@ -96,6 +100,8 @@ class DemoVerdict:
                 f"{self.unscored:,} of {self.complete:,} complete windows have no score: "
                 "points were lost on the way, or the task was not running"
             )
+        if self.live is not None and self.live.problem is not None:
+            problems.append(self.live.problem)
         return tuple(problems)
 
 
@@ -107,26 +113,30 @@ def compare(
     complete: Mapping[str, int],
     scored: Mapping[str, int],
     allowed_false: int = 1,
+    process: Process = PRINTERS,
+    live: LiveSilence | None = None,
 ) -> DemoVerdict:
     """Compare the periods with the injected faults.
 
     Args:
         faults: the injected faults.
-        periods: the found periods; their keys are the printers' names.
+        periods: the found periods; their keys are the devices' names.
         window_ms: the pipeline's window.
         length_ms: the length of the streamed data.
-        complete: for each printer, how many windows must have a score.
-        scored: for each printer, how many windows have a score; these may include incomplete windows.
+        complete: for each device, how many windows must have a score.
+        scored: for each device, how many windows have a score; these may include incomplete windows.
         allowed_false: how many false periods are forgiven.
+        process: the process that was streamed.
+        live: what became of the silence of a live device; None where none was demonstrated.
     """
     evaluation = evaluate(
-        Truth(tuple(_label(fault) for fault in faults)),
+        Truth(tuple(_label(process, fault) for fault in faults)),
         periods,
         sum(scored.values()),
-        group_by=GROUP_BY,
+        group_by=(process.name,),
         window_ns=window_ms * _NS_PER_MS,
     )
-    unscored = sum(max(count - scored.get(printer, 0), 0) for printer, count in complete.items())
+    unscored = sum(max(count - scored.get(device, 0), 0) for device, count in complete.items())
     return DemoVerdict(
         tuple(FaultOutcome(fault, outcome) for fault, outcome in zip(faults, evaluation.outcomes, strict=True)),
         _false(evaluation),
@@ -134,13 +144,14 @@ def compare(
         sum(complete.values()),
         unscored,
         allowed_false,
+        process,
+        live,
     )
 
 
-def _label(fault: Fault) -> Label:
-    return Label(
-        fault.begin_ms * _NS_PER_MS, fault.end_ms * _NS_PER_MS, {"printer": f"printer-{fault.printer}"}, fault.kind
-    )
+def _label(process: Process, fault: Fault) -> Label:
+    tags = {process.name: process.device_name(fault.device)}
+    return Label(fault.begin_ms * _NS_PER_MS, fault.end_ms * _NS_PER_MS, tags, fault.kind)
 
 
 def _false(evaluation: Evaluation) -> tuple[FoundPeriod, ...]:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ingest.stream import PrinterStream
+from ingest.stream import DeviceStream
 
 
-def complete_windows(stream: PrinterStream, window_ms: int, end_ms: int) -> dict[str, int]:
-    """Return how many windows before ``end_ms`` lack no sample of any field, for each printer.
+def complete_windows(stream: DeviceStream, window_ms: int, end_ms: int) -> dict[str, int]:
+    """Return how many windows before ``end_ms`` lack no sample of any field, for each device.
 
     A detector must score these windows; it may or may not score windows with fewer samples.
 
@@ -16,7 +16,7 @@ def complete_windows(stream: PrinterStream, window_ms: int, end_ms: int) -> dict
         end_ms: the day's end.
     """
     begin_ms = stream.start_ms // window_ms * window_ms
-    per_window = np.zeros((stream.printers, -(-(stream.end_ms - begin_ms) // window_ms)), dtype=np.int64)
+    per_window = np.zeros((stream.devices, -(-(stream.end_ms - begin_ms) // window_ms)), dtype=np.int64)
     for first, blocks in stream.blocks():
         for index, block in enumerate(blocks):
             times = stream.grid.times_ms(first, first + len(block))
@@ -24,4 +24,4 @@ def complete_windows(stream: PrinterStream, window_ms: int, end_ms: int) -> dict
             np.add.at(per_window[index], (times[whole] - begin_ms) // window_ms, 1)
     before_end = per_window[:, : (end_ms - begin_ms) // window_ms]
     full = (before_end == window_ms // stream.step_ms).sum(axis=1)
-    return {f"printer-{index + 1}": int(full[index]) for index in range(stream.printers)}
+    return {name: int(full[index]) for index, name in enumerate(stream.process.device_names(stream.devices))}

@@ -8,6 +8,7 @@ from demo import cli
 from demo.errors import DemoError
 from demo.run import DemoOptions
 from demo.steps import Steps, human
+from ingest.heatpump import HEAT_PUMPS
 from ingest.times import DAY_MS, now_ms
 
 INVENTORY = ["--inventory", str(Path(__file__).parent)]
@@ -28,6 +29,9 @@ def outcome(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool | BaseException],
             return bool(as_told)
 
         monkeypatch.setattr(cli, "run", run)
+        monkeypatch.setattr(
+            cli, "added_pipelines", lambda inventory, name: None if name != "heatpump" else [{"name": name}]
+        )
         return got
 
     return ends
@@ -56,9 +60,22 @@ def test_defaults_are_yesterday_and_our_day(outcome: Outcome) -> None:
     options = got[0]
     assert options.start_ms % DAY_MS == 0
     assert DAY_MS <= now_ms() - options.start_ms < 2 * DAY_MS
-    assert (options.length_ms, options.history_ms, options.printers) == (DAY_MS, DAY_MS, 2)
+    assert (options.length_ms, options.history_ms, options.devices) == (DAY_MS, DAY_MS, 2)
     assert len(options.schedule.entries) >= 12
     assert options.speed_up is None
+
+
+def test_the_second_demonstration_watches_heat_pumps(outcome: Outcome) -> None:
+    got = outcome(True)
+    cli.main([*INVENTORY, "--process", "heatpump"])
+    options = got[0]
+    assert (options.pipeline, options.devices, options.history_ms) == ("heatpump", 2, 14 * DAY_MS)
+    assert options.schedule.process is HEAT_PUMPS
+    assert {entry.kind for entry in options.schedule.entries} == set(HEAT_PUMPS.kinds)
+    assert options.variables == {"pipelines": [{"name": "heatpump"}]}
+    cli.main([*INVENTORY, "--process", "heatpump", "--heatpumps", "3", "--history", "7d", "--pipeline", "mine"])
+    assert (got[1].pipeline, got[1].devices, got[1].history_ms) == ("mine", 3, 7 * DAY_MS)
+    assert got[1].variables == {}
 
 
 def test_faults_that_do_not_fit_are_left_out_and_that_is_said(
@@ -66,7 +83,7 @@ def test_faults_that_do_not_fit_are_left_out_and_that_is_said(
 ) -> None:
     got = outcome(True)
     cli.main([*INVENTORY, "--length", "6h", "--printers", "1", "-e", "stack_name=mine"])
-    assert {entry.printer for entry in got[0].schedule.entries} == {1}
+    assert {entry.device for entry in got[0].schedule.entries} == {1}
     assert all(entry.at_ms + entry.for_ms <= DAY_MS // 4 for entry in got[0].schedule.entries)
     assert got[0].variables == {"stack_name": "mine"}
     assert "do not fit into 1 printers and 6h" in capsys.readouterr().out

@@ -90,6 +90,18 @@ def test_only_this_printers_points_of_that_time_are_deleted(api: FakeAPI, stack:
     ]
 
 
+def test_the_silence_of_a_live_printer_is_looked_for_since_its_begin(api: FakeAPI, stack: DeployedStack) -> None:
+    api.answer = asked = InfluxDB({"name": "period", "columns": ["time", "state"], "values": [[50_000, "open"]]})
+    assert DemoDatabase(stack, stack.reader).silence_state(stack.pipeline, "printer-live", 50_000) == "open"
+    database, statement = asked.asked[0]
+    assert database == "anomaly"
+    assert "time >= 50000ms" in statement
+    assert "\"printer\" = 'printer-live'" in statement
+    assert "reason = 'no data'" in statement
+    api.answer = InfluxDB()
+    assert DemoDatabase(stack, stack.reader).silence_state(stack.pipeline, "printer-live", 50_000) is None
+
+
 def test_subscriptions_of_the_source_are_counted(api: FakeAPI, stack: DeployedStack) -> None:
     columns = ["retention_policy", "name", "mode", "destinations"]
     api.answer = InfluxDB(

@@ -3,12 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomaly.pipeline import normalize
+from bench.pipelines import shipped
 from demo.database import Totals
 from demo.history import expected_totals, matches
 from demo.plan import TAIL_WINDOWS, DemoPlan
 from demo.windows import complete_windows
-from ingest.faults import Fault, load_schedule
-from ingest.stream import PrinterStream
+from ingest.faults import Fault, Schedule, load_schedule
+from ingest.heatpump import HEAT_PUMPS
+from ingest.stream import DeviceStream
 
 START_MS = 1_767_225_600_000
 HOUR_MS = 3_600_000
@@ -38,17 +41,25 @@ def test_the_last_window_is_one_that_a_later_point_completes(window_ms: int) -> 
     assert last_ms >= it.end_ms
 
 
+def test_the_heat_pumps_last_window_need_not_wait_for_the_clock() -> None:
+    (pipeline,) = normalize([shipped("heatpump")])
+    window_ms = pipeline.window_ns // 1_000_000
+    it = DemoPlan(START_MS, 2 * HOUR_MS, HOUR_MS, 2, 1, Schedule("none", (), HEAT_PUMPS), window_ms)
+    last_point_ms = it.day.grid.time_ms(it.day.grid.at_or_after(it.day.end_ms) - 1)
+    assert it.last_window_ms() + window_ms + pipeline.lateness_ns // 1_000_000 <= last_point_ms
+
+
 def test_totals_tell_a_clean_history_from_any_other() -> None:
     def totals(**changes: object) -> Totals:
-        stream = PrinterStream(**({"start_ms": START_MS, "end_ms": START_MS + 2 * HOUR_MS, "step_ms": 1_000} | changes))  # type: ignore[arg-type]
+        stream = DeviceStream(**({"start_ms": START_MS, "end_ms": START_MS + 2 * HOUR_MS, "step_ms": 1_000} | changes))  # type: ignore[arg-type]
         return expected_totals(stream)["printer-1"]
 
-    clean = totals(printers=2, seed=1)
+    clean = totals(devices=2, seed=1)
     assert clean.counts == (7_200, 7_200, 7_200)
     assert matches(clean, Totals(clean.counts, tuple(np.nextafter(clean.sums, np.inf).tolist())))
-    assert not matches(clean, totals(printers=2, seed=2))
-    assert not matches(clean, totals(printers=2, seed=1, faults=plan(3 * HOUR_MS).faults))
-    assert not matches(clean, totals(printers=2, seed=1, end_ms=START_MS + HOUR_MS))
+    assert not matches(clean, totals(devices=2, seed=2))
+    assert not matches(clean, totals(devices=2, seed=1, faults=plan(3 * HOUR_MS).faults))
+    assert not matches(clean, totals(devices=2, seed=1, end_ms=START_MS + HOUR_MS))
 
 
 def test_windows_that_a_gap_touches_need_no_score() -> None:
@@ -56,6 +67,6 @@ def test_windows_that_a_gap_touches_need_no_score() -> None:
         return Fault("F01", "gap", 1, fields, START_MS + begin_s * 1_000, START_MS + end_s * 1_000, 0.0)
 
     faults = (gap(65, 95, "hotend", "bed", "air"), gap(200, 201, "bed"))
-    stream = PrinterStream(START_MS, START_MS + 320_000, 1_000, 2, 1, faults)
+    stream = DeviceStream(START_MS, START_MS + 320_000, 1_000, 2, 1, faults)
     # The gaps touch five of 30 windows, those that begin at 60, 70, 80, 90 and 200 s; what comes later does not count.
     assert complete_windows(stream, 10_000, START_MS + 300_000) == {"printer-1": 25, "printer-2": 30}

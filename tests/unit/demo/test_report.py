@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,12 +12,14 @@ from rich.console import Console
 from anomaly.backtest.chart import timeline
 from anomaly.backtest.evaluate import FoundPeriod
 from anomaly.scoring.periods import NO_DATA, Period
+from demo.live import LiveSilence
 from demo.plan import DemoPlan
 from demo.report import document, timeline_content, write_html, write_json
 from demo.stack import DeployedStack, read_stack
 from demo.table import print_addresses, print_verdict
 from demo.verdict import DemoVerdict, compare
 from ingest.faults import load_schedule
+from ingest.heatpump import HEAT_PUMPS
 
 START_MS = 1_767_225_600_000
 DAY_MS = 86_400_000
@@ -31,7 +34,7 @@ def found(printer: int, begin_ms: int, end_ms: int, severity: float, reason: str
 
 def period_of(index: int, reason: str | None = None) -> FoundPeriod:
     fault = PLAN.faults[index]
-    return found(fault.printer, fault.begin_ms, fault.end_ms, 88.4, reason or fault.fields[0])
+    return found(fault.device, fault.begin_ms, fault.end_ms, 88.4, reason or fault.fields[0])
 
 
 @pytest.fixture
@@ -62,9 +65,40 @@ def test_the_table_tells_found_missed_and_false(verdict: DemoVerdict, stack: Dep
     assert "missed" in rows[-1]
     assert sum("yes" in row for row in rows) == len(rows) - 1
     assert re.search(r"F04 gap .* 5m +no data", text), "without data there is no severity"
+    assert (
+        "F04: the day is replayed, so its clock is that of the points, and silence is known when data return." in text
+    )
     assert f"{len(rows) - 1} of {len(rows)} faults found, 1 false period (1 a day), 8,640 of 8,640" in text
     assert "none: no image" in text
     assert "secret-of" not in text
+
+
+LIVE = LiveSilence("printer-live", START_MS, 80_000, 81_300)
+
+
+@pytest.mark.parametrize(
+    ("live", "row", "said"),
+    [
+        (LIVE, "yes .* 1m22s +no data", "told 1m22s after its last window, and lasts"),
+        (replace(LIVE, delay_ms=None), "missed", "here 1m20s. It was not."),
+    ],
+)
+def test_the_silence_of_a_live_device_has_a_row_with_its_measured_delay(
+    verdict: DemoVerdict, stack: DeployedStack, live: LiveSilence, row: str, said: str
+) -> None:
+    console = Console(width=140)
+    with console.capture() as capture:
+        print_verdict(console, replace(verdict, live=live))
+    text = capture.get()
+    assert re.search(f"live gap +printer-live +all +{row}".replace("all +", "all .* "), text), text
+    assert said in text
+    assert document(stack, PLAN, replace(verdict, live=live), {})["live_silence"]["delay_ms"] == live.delay_ms
+
+
+def test_a_live_silence_that_nobody_told_is_a_problem(verdict: DemoVerdict) -> None:
+    problems = replace(verdict, live=replace(LIVE, delay_ms=None)).problems
+    assert problems[:-1] == verdict.problems
+    assert problems[-1] == "printer-live wrote live and fell silent, and that was not told while it lasted"
 
 
 def test_the_document_has_what_the_table_has_and_no_secret(
@@ -79,6 +113,7 @@ def test_the_document_has_what_the_table_has_and_no_secret(
     assert content["faults"][-1]["peak_severity"] is None
     assert content["false_periods"][0]["reason"] == "<air>"
     assert content["elapsed_s"] == {"stream": 12.3}
+    assert content["live_silence"] is None
     assert "secret-of" not in text
 
 
@@ -112,3 +147,22 @@ def test_a_day_without_anything_can_be_drawn(stack: DeployedStack, tmp_path: Pat
     assert drawn(stack, empty) == ""
     write_html(tmp_path / "demo.html", document(stack, PLAN, empty, {}))
     assert "None." in (tmp_path / "demo.html").read_text(encoding="utf-8")
+
+
+def test_heat_pumps_are_named_in_table_and_page(summary: dict[str, Any], write_summary: Any, tmp_path: Path) -> None:
+    plan = DemoPlan(START_MS, DAY_MS, 14 * DAY_MS, 2, 1, load_schedule(Path("day.yml"), HEAT_PUMPS), 60_000)
+    pipeline = summary["pipelines"][0] | {"name": "heatpump", "group_by": ["heatpump"]}
+    summary["pipelines"] = [pipeline | {"fields": list(HEAT_PUMPS.fields), "window": "1m"}]
+    stack = read_stack(write_summary(summary), "heatpump", tmp_path, HEAT_PUMPS)
+    verdict = compare(plan.faults, [], 60_000, DAY_MS, {}, {}, process=HEAT_PUMPS)
+
+    content = document(stack, plan, verdict, {})
+    write_html(tmp_path / "demo.html", content)
+    console = Console(width=200)
+    with console.capture() as capture:
+        print_verdict(console, verdict)
+
+    assert (content["tag"], content["heatpumps"]) == ("heatpump", ["heatpump-1", "heatpump-2"])
+    assert "<th>heatpump</th>" in (tmp_path / "demo.html").read_text(encoding="utf-8")
+    assert re.search(r"F\d\d leak +heatpump-2 +all ", capture.get())
+    assert "F01 (filter on heatpump-1) was missed" in verdict.problems

@@ -6,6 +6,7 @@ import pytest
 
 from demo.errors import DemoError
 from demo.stack import read_stack
+from ingest.heatpump import HEAT_PUMPS
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -49,6 +50,26 @@ def test_a_pipeline_that_cannot_watch_the_printers_is_refused(
     summary["pipelines"][0] |= changes
     with pytest.raises(DemoError, match=part):
         read_stack(write_summary(summary), "printer", tmp_path)
+
+
+def test_a_pipeline_of_printers_does_not_watch_heat_pumps(
+    summary: dict[str, Any], write_summary: Write, tmp_path: Path
+) -> None:
+    with pytest.raises(DemoError, match=r"group_by is \['printer'\]. Fix: the demonstration needs \[heatpump\]"):
+        read_stack(write_summary(summary), "printer", tmp_path, HEAT_PUMPS)
+    heatpump = summary["pipelines"][0] | {"group_by": ["heatpump"], "fields": list(HEAT_PUMPS.fields)}
+    summary["pipelines"] = [heatpump | {"name": "heatpump"}]
+    assert read_stack(write_summary(summary), "heatpump", tmp_path, HEAT_PUMPS).pipeline.process is HEAT_PUMPS
+
+
+def test_how_long_silence_and_lateness_are_is_known_where_the_summary_says_it(
+    summary: dict[str, Any], write_summary: Write, tmp_path: Path
+) -> None:
+    pipeline = read_stack(write_summary(summary), "printer", tmp_path).pipeline
+    assert (pipeline.silence_ms, pipeline.lateness_ms) == (None, None)
+    summary["pipelines"][0] |= {"periods": {"silence": "1w"}, "lateness": "10s"}
+    pipeline = read_stack(write_summary(summary), "printer", tmp_path).pipeline
+    assert (pipeline.silence_ms, pipeline.lateness_ms) == (604_800_000, 10_000)
 
 
 def test_fields_may_say_more_than_their_names(summary: dict[str, Any], write_summary: Write, tmp_path: Path) -> None:
