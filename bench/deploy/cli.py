@@ -18,15 +18,17 @@ from bench.udf.errors import BenchError
 _WIDTH = 120
 _OUTPUT = ROOT / "build" / "bench-deploy.json"
 _LOGS = ROOT / "build" / "logs" / "bench-deploy"
+# How many pipelines the stack has after the rows `more` and `fewer`.
+MANY_PIPELINES, FEW_PIPELINES = 26, 5
 # What a changed pipeline changes: its own task, and the controller's record of what is deployed.
 PIPELINE_CHANGES = (
-    "pipelines : tasks | Ensure the task of each pipeline",
+    "pipelines : tasks | Ensure the task of each pipeline, and no others of this stack",
     "summary : Record the summary on the controller",
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0 when everything was measured, whether or not the target is reached."""
+    """Return the exit status: 0 when everything was measured, whether or not the targets are reached."""
     options = _parser().parse_args(arguments)
     console = make_console(_WIDTH)
     try:
@@ -88,6 +90,14 @@ def measure(stack: Stack, runs: int, console: Console) -> dict[str, list[Run]]:
         for _ in range(runs):
             stack.change_pipeline()
             _check_changes(site("pipeline"), "site.yml with one changed pipeline", PIPELINE_CHANGES, logs)
+        for _ in range(runs):
+            stack.set_pipelines(MANY_PIPELINES)
+            site("more")
+            stack.set_pipelines(FEW_PIPELINES)
+            site("fewer")
+            stack.set_pipelines(1)
+            if len(measured["more"]) < runs:
+                run_playbook("site", stack.inventory, logs / "one-pipeline-again.log")
     finally:
         console.print("bench: removing the stack", style="dim", highlight=False)
         run_playbook("teardown", stack.inventory, logs / "teardown.log", confirmations)

@@ -47,6 +47,13 @@ class Stack:
         pipelines[0]["periods"] = {**pipelines[0].get("periods", {}), "open": opens + 1}
         self._write("pipelines.yml", {"pipelines": pipelines})
 
+    def set_pipelines(self, count: int) -> None:
+        """Have this many pipelines: the first one, and others like it under names of their own."""
+        path = self.inventory / "group_vars" / "all" / "pipelines.yml"
+        first = yaml.safe_load(path.read_text(encoding="utf-8"))["pipelines"][0]
+        others = [{**first, "name": f"{first['name']}-{number:02}"} for number in range(1, count)]
+        self._write("pipelines.yml", {"pipelines": [first, *others]})
+
     def _write(self, name: str, variables: dict[str, Any]) -> None:
         text = "---\n" + yaml.safe_dump(variables, sort_keys=False)
         (self.inventory / "group_vars" / "all" / name).write_text(text, encoding="utf-8")

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from anomaly.backtest.evaluate import KindFigures, LabelOutcome
 from anomaly.pipeline import Pipeline, normalize
+from bench.pipelines import ROOT, shipped
 from bench.printer import seeds
 from bench.printer.faults import CERTAIN
 
-ROOT = Path(__file__).parents[2]
-INVENTORY = ROOT / "inventory" / "local" / "group_vars" / "all" / "pipelines.yml"
 MOST_FALSE_PER_DAY = 0.2
 MOST_DELAY_WINDOWS = 2.0
 
@@ -161,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--detector", metavar="NAME", help="another than the default pipeline's")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench" / "printer.json", metavar="FILE")
     options = parser.parse_args(arguments)
-    (specification,) = yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))["pipelines"]
+    specification = shipped("printer")
     if options.detector:
         specification = {**specification, "detector": options.detector, "parameters": {}}
     (pipeline,) = normalize([specification])

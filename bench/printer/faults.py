@@ -5,8 +5,10 @@ Each seed has them in another order.
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ingest.faults import Entry, Fault, Schedule
+from bench.dealing import deal
+from ingest.faults import Fault, Schedule
 from ingest.printer import FIELD_NAMES
 from ingest.times import parse_duration
 
@@ -36,18 +38,10 @@ def schedule(seed: int, printers: int) -> Schedule:
         The schedule.
     """
     rng = random.Random(seed)  # noqa: S311 -- a benchmark's, not a secret's
-    faults = list(_faults())
-    rng.shuffle(faults)
-    at_ms = [_APART_MS] * printers
-    entries = []
-    for number, (kind, fields, length, strength) in enumerate(faults):
-        printer = number % printers
-        # Faults begin at any second, not with a window.
-        at_ms[printer] += 1_000 * rng.randrange(1, 30)
-        signed = strength if kind == "sigma" else strength * rng.choice((-1, 1))
-        for_ms = parse_duration(length)
-        entries.append(Entry(number + 1, kind, printer + 1, fields, at_ms[printer], for_ms, signed))
-        at_ms[printer] += for_ms + _APART_MS
+    entries = (
+        entry if entry.kind == "sigma" else replace(entry, strength=entry.strength * rng.choice((-1, 1)))
+        for entry in deal(rng, _faults(), printers, _APART_MS, 30)
+    )
     return Schedule("benchmark", tuple(entries))
 
 

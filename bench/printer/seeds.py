@@ -12,10 +12,11 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
 from anomaly.windows.series import SeriesWindows
+from anomaly.windows.windows import Windows
 from bench.printer.faults import name, schedule
-from bench.printer.windows import runs, together
+from bench.windows import runs
 from ingest.faults import Fault
-from ingest.stream import PrinterStream
+from ingest.stream import DeviceStream
 from ingest.times import DAY_MS
 
 PRINTERS = 2
@@ -60,9 +61,9 @@ def run(pipeline: Pipeline, seed: int) -> SeedResult:
     history = _stream(seed, START_MS, 1)
     broken = _stream(seed, begin_ms, broken_days, faults)
     clean = _stream(seed, begin_ms + broken_days * DAY_MS, CLEAN_DAYS)
-    model = train(pipeline, together(list(runs(pipeline, history))), "benchmark", 0).model
+    model = train(pipeline, Windows.of_series(list(runs(pipeline, history))), "benchmark", 0).model
     labels = tuple(
-        Label(1_000_000 * each.begin_ms, 1_000_000 * each.end_ms, {"printer": f"printer-{each.printer}"}, name(each))
+        Label(1_000_000 * each.begin_ms, 1_000_000 * each.end_ms, {"printer": f"printer-{each.device}"}, name(each))
         for each in faults
     )
     quiet, batch_us = _replay(pipeline, model, clean, Truth())
@@ -71,11 +72,11 @@ def run(pipeline: Pipeline, seed: int) -> SeedResult:
     )
 
 
-def _stream(seed: int, start_ms: int, days: int, faults: tuple[Fault, ...] = ()) -> PrinterStream:
-    return PrinterStream(start_ms, start_ms + days * DAY_MS, STEP_MS, PRINTERS, seed, faults)
+def _stream(seed: int, start_ms: int, days: int, faults: tuple[Fault, ...] = ()) -> DeviceStream:
+    return DeviceStream(start_ms, start_ms + days * DAY_MS, STEP_MS, PRINTERS, seed, faults)
 
 
-def _replay(pipeline: Pipeline, model: Model, stream: PrinterStream, truth: Truth) -> tuple[Evaluation, float]:
+def _replay(pipeline: Pipeline, model: Model, stream: DeviceStream, truth: Truth) -> tuple[Evaluation, float]:
     replay = BacktestReplay(pipeline, model, EventCounter("", lambda message: None), sweep=())
     windows = list(runs(pipeline, stream))
     began = time.perf_counter()
@@ -85,7 +86,7 @@ def _replay(pipeline: Pipeline, model: Model, stream: PrinterStream, truth: Trut
     return replay.evaluations(truth)[pipeline.periods.open], 1e6 * seconds / replay.scored_windows
 
 
-def _single(pipeline: Pipeline, model: Model, stream: PrinterStream) -> float:
+def _single(pipeline: Pipeline, model: Model, stream: DeviceStream) -> float:
     run = next(runs(pipeline, stream))
     scorer = Scorer(pipeline, EventCounter("", lambda message: None))
     one_by_one = [

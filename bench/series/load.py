@@ -11,6 +11,8 @@ TAG = "host"
 FIELDS = {"load": (40.0, 4.0), "temperature": (60.0, 0.5), "queue": (12.0, 2.0)}
 STEP_NS = 2_000_000_000
 _BODY_LINES = 1_000
+# A write of points as they fall due holds no more than this: what waits for the rest of a write is late.
+LIVE_NS = 50_000_000
 # Noise is drawn once, and points take it in turn: drawing it costs more than sending it.
 _NOISE = 4_099
 
@@ -30,7 +32,7 @@ class Body:
     points: int
 
 
-def bodies(series: int, begin_ns: int, end_ns: int) -> Iterator[Body]:
+def bodies(series: int, begin_ns: int, end_ns: int, most_ns: int = STEP_NS, *, incomplete: int = 0) -> Iterator[Body]:
     """Yield writes of all points in [begin_ns, end_ns), in the order of time.
 
     The hosts' points are spread evenly over the two seconds, as those of real hosts are.
@@ -39,6 +41,8 @@ def bodies(series: int, begin_ns: int, end_ns: int) -> Iterator[Body]:
         series: the number of hosts.
         begin_ns: the time of the first point of the first host.
         end_ns: where the points end.
+        most_ns: the times of a write's points are less than this apart.
+        incomplete: the points of this many hosts, the first ones, lack the last field.
     """
     noise = np.random.default_rng(series).standard_normal((_NOISE, len(FIELDS)))
     texts = [
@@ -49,11 +53,18 @@ def bodies(series: int, begin_ns: int, end_ns: int) -> Iterator[Body]:
         for row in noise.tolist()
     ]
     each_ns = STEP_NS // series
+    # What is left of a text without its last field.
+    lacking = [text.rpartition(",")[0] for text in texts]
+    lines_of_body = min(_BODY_LINES, max(most_ns // each_ns, 1))
     heads = [f"{MEASUREMENT},{TAG}=h{host:05}" for host in range(series)]
     at = 0
     for step_ns in range(begin_ns, end_ns, STEP_NS):
-        for first in range(0, series, _BODY_LINES):
-            hosts = range(first, min(first + _BODY_LINES, series))
-            lines = [f"{heads[host]} {texts[(at + host) % _NOISE]} {step_ns + host * each_ns}" for host in hosts]
+        for first in range(0, series, lines_of_body):
+            hosts = range(first, min(first + lines_of_body, series))
+            lines = [
+                f"{heads[host]} {(lacking if host < incomplete else texts)[(at + host) % _NOISE]} "
+                f"{step_ns + host * each_ns}"
+                for host in hosts
+            ]
             yield Body(step_ns + hosts[-1] * each_ns, "\n".join(lines).encode(), len(lines))
         at += 1_009

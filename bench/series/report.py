@@ -22,6 +22,8 @@ _COLUMNS = (
     ("kapacitord_busy", "kapacitord", ".2f"),
     ("udf_mb", "UDF, MB", ",.0f"),
     ("kapacitord_mb", "kapacitord", ",.0f"),
+    ("feature_kb", "KB a feature", ".1f"),
+    ("feature_kb_estimated", "estimated", ".1f"),
     ("state_s", "state, s", ".2f"),
     ("state_bytes", "bytes", ",.0f"),
 )
@@ -45,6 +47,11 @@ def targets(figures: Mapping[Row, RowFigures]) -> list[Target]:
     if most is not None:
         found.append(Target("10,000 series, 10s: p99, ms", most.p99_ms, "<=", 2_000))
         found.append(Target("10,000 series, 10s: UDF, MB", most.udf_mb, "<=", 1_500))
+        found.append(Target("10,000 series, 10s: KB a feature and series", most.feature_kb, "<=", 12))
+        # With fewer series, what the process keeps for itself is too large a part of it.
+        share = most.feature_kb / most.feature_kb_estimated
+        found.append(Target("10,000 series, 10s: memory by its estimate", share, ">=", 0.75))
+        found.append(Target("10,000 series, 10s: memory by its estimate", share, "<=", 1.25))
     return found
 
 
@@ -55,8 +62,15 @@ def print_report(console: Console, figures: Mapping[Row, RowFigures]) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for row, found in figures.items():
         values = asdict(found)
-        table.add_row(f"{row.series:,}", row.window, *(f"{values[name]:{form}}" for name, _, form in _COLUMNS))
+        table.add_row(_name(row), row.window, *(f"{values[name]:{form}}" for name, _, form in _COLUMNS))
     console.print(table)
     for target in targets(figures):
         verdict = Text("reached", "green") if target.reached else Text("missed", "bold red")
-        console.print(f"{target.what} {target.relation} {target.limit:g}: {target.value:,.0f},", verdict)
+        value = f"{target.value:,.0f}" if target.value >= 100 else f"{target.value:.3g}"
+        console.print(f"{target.what} {target.relation} {target.limit:g}: {value},", verdict)
+
+
+def _name(row: Row) -> str:
+    """Return the number of series, and how many of them are incomplete or new."""
+    others = [f"{number:,} {what}" for number, what in ((row.incomplete, "incomplete"), (row.new, "new")) if number]
+    return ", ".join([f"{row.series:,}", *others])

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ class Session:
     Attributes:
         sink: keeps, of each score, the nanoseconds from the end of its window to its arrival.
         metrics: the UDF's own numbers, as they came last.
+        measured_from_ns: windows that begin before it do not count as scores.
     """
 
     def __init__(self, pipeline: Pipeline, models: Path, kapacitord: Path, directory: Path) -> None:
@@ -43,6 +45,8 @@ class Session:
         """
         self._window_ns = pipeline.window_ns
         self.metrics: dict[str, float] = {}
+        self._has_model = threading.Event()
+        self.measured_from_ns = 0
         self.sink = Sink(directory / "sink", time.time_ns, self._delay)
         state = directory / "state"
         state.mkdir()
@@ -79,14 +83,27 @@ class Session:
     def _delay(self, point: wire.Point, now_ns: int) -> int | None:
         if point.name == METRICS:
             self.metrics = {**point.fieldsDouble, **point.fieldsInt}
-        return now_ns - point.time - self._window_ns if point.name == "score" else None
+            if "model" in point.fieldsString:
+                self._has_model.set()
+        if point.name != "score" or point.time < self.measured_from_ns:
+            return None
+        return now_ns - point.time - self._window_ns
 
     def write(self, body: Body) -> None:
         """Write points, and wait until Kapacitor has put them into its stream."""
         self._writer.write(body.lines)
 
+    def wait_for_model(self, patience_s: float) -> None:
+        """Wait until the UDF says that it has loaded the model.
+
+        Raises:
+            BenchError: it has not within `patience_s` seconds.
+        """
+        if not self._has_model.wait(patience_s):
+            raise BenchError(f"the UDF has not loaded the model within {patience_s:g} s; it says {self.metrics}")
+
     def wait_for_scores(self, count: int, patience_s: float) -> None:
-        """Wait for this many scores since the last `sink.take`.
+        """Wait for this many scores since the last `sink.take`, those before `measured_from_ns` left out.
 
         Raises:
             BenchError: none has come for `patience_s` seconds.

@@ -4,7 +4,7 @@ Apart from `kapacitor_udf`, which is under test.
 """
 
 import io
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from google.protobuf import proto
 from google.protobuf.message import Message
@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 M = TypeVar("M", bound=Message)
 
 
-def read(kind: type[M], stream: io.BufferedReader) -> M | None:
+def read(kind: type[M], stream: "io.BufferedReader[Any]") -> M | None:
     """The next message; None at the end."""
     # Any buffered stream will do; only its type says otherwise.
     return cast(M | None, proto.parse_length_prefixed(kind, cast(io.BytesIO, stream)))

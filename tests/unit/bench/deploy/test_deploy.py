@@ -23,7 +23,7 @@ OUTPUT = """
 TASK [say : no recap : ok=9] ****
 ok: [host-a]
 
-TASK [pipelines : tasks | Ensure the task of each pipeline] ***
+TASK [pipelines : tasks | Ensure the task of each pipeline, and no others of this stack] ***
 changed: [host-a] => (item=printer)
 
 TASK [summary : Record the summary on the controller] ***
@@ -108,6 +108,15 @@ def test_a_number_is_the_median_of_its_runs() -> None:
     assert len(result["samples"]["no_op"]) == 3
 
 
+def test_the_target_of_many_new_pipelines_is_told_where_they_were_measured() -> None:
+    slow = Run(90.5, 16.0, 100, 50, 0)
+    result = report({"no_op": [NO_OP], "more": [slow]}, {})
+    assert [(target["what"], target["reached"]) for target in result["targets"]] == [
+        ("no_op: wall_s", True),
+        ("more: wall_s", False),
+    ]
+
+
 @pytest.mark.parametrize(("wall_s", "verdict"), [(25.0, "reached"), (25.1, "missed")])
 def test_the_target_is_told(wall_s: float, verdict: str) -> None:
     result = report({"no_op": [Run(wall_s, 16.0, 100, 50, 0)]}, {})
@@ -135,23 +144,37 @@ def test_a_number_of_runs_that_is_none_is_refused(runs: str, capsys: pytest.Capt
 
 
 class Playbooks:
-    """Stands in for Ansible: `results` are those of site.yml, in order."""
+    """Stands in for Ansible: `results` are those of site.yml, in order; it keeps with how many pipelines."""
 
     def __init__(self, results: list[Run]) -> None:
         self.results = results
         self.called: list[str] = []
+        self.pipelines: list[int] = []
 
     def __call__(self, playbook: str, inventory: Path, log: Path, arguments: object = ()) -> Run:
         self.called.append(playbook)
+        if playbook == "site":
+            text = (inventory / "group_vars" / "all" / "pipelines.yml").read_text(encoding="utf-8")
+            pipelines = yaml.safe_load(text)["pipelines"]
+            assert len({pipeline["name"] for pipeline in pipelines}) == len(pipelines)
+            self.pipelines.append(len(pipelines))
         return self.results.pop(0) if playbook == "site" else NO_OP
 
 
 def test_the_stack_is_deployed_changed_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    playbooks = Playbooks([CHANGE, NO_OP, NO_OP, CHANGE, CHANGE])
+    playbooks = Playbooks([CHANGE, NO_OP, NO_OP, *[CHANGE] * 7])
     monkeypatch.setattr(cli, "run_playbook", playbooks)
     measured = cli.measure(Stack(tmp_path, TEMPLATE), 2, Console())
-    assert {row: len(runs) for row, runs in measured.items()} == {"first": 1, "no_op": 2, "pipeline": 2}
-    assert playbooks.called == ["images", *["site"] * 5, "teardown"]
+    assert {row: len(runs) for row, runs in measured.items()} == {
+        "first": 1,
+        "no_op": 2,
+        "pipeline": 2,
+        "more": 2,
+        "fewer": 2,
+    }
+    # Between the two runs of `more` the stack has one pipeline again.
+    assert playbooks.called == ["images", *["site"] * 10, "teardown"]
+    assert playbooks.pipelines == [1, 1, 1, 1, 1, 26, 5, 1, 26, 5]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,17 @@ def test_latency_is_from_a_points_own_time(sink: Sink, connection: socket.socket
     assert sink.take() == [5, 7]
     assert sink.count == 0
     assert sink.fields == {"score", "bed"}
+
+
+def test_points_that_come_at_once_arrive_at_once_however_long_decoding_takes(tmp_path: Path) -> None:
+    sink = Sink(tmp_path / "counting", count(1_000).__next__)
+    points = b"".join(frames.frame(wire.Request(point=wire.Point(time=time))) for time in (1, 2, 3))
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(sink.path))
+        connection.sendall(points)
+        sink.wait_for(3, patience_s=20)
+    sink.close()
+    assert sink.take() == [999, 998, 997]
 
 
 def test_it_does_not_wait_for_ever(sink: Sink) -> None:

@@ -7,13 +7,14 @@ import numpy as np
 from anomaly.backtest.evaluate import Evaluation, FoundPeriod, LabelOutcome
 from anomaly.backtest.labels import Label
 from anomaly.scoring.periods import Period
+from anomaly.windows.windows import Windows
 from bench.printer import seeds
 from bench.printer.__main__ import figures
 from bench.printer.faults import name, schedule
-from bench.printer.windows import runs, together
-from ingest.faults import KINDS
+from bench.windows import runs
 from ingest.printer import FIELD_NAMES
-from ingest.stream import PrinterStream
+from ingest.process import SENSOR_KINDS
+from ingest.stream import DeviceStream
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
 from tests.unit.anomaly.windows.reference import aggregate
 
@@ -23,7 +24,7 @@ HOUR_MS = 3_600_000
 
 def test_every_kind_is_there_on_each_field_and_on_all_short_and_long() -> None:
     faults = schedule(3, 2).place(START_MS, 2)
-    for kind in KINDS:
+    for kind in SENSOR_KINDS:
         mine = [fault for fault in faults if fault.kind == kind]
         lengths = {fault.end_ms - fault.begin_ms for fault in mine}
         assert len(lengths) == 2
@@ -34,7 +35,7 @@ def test_every_kind_is_there_on_each_field_and_on_all_short_and_long() -> None:
 
 def test_faults_of_a_printer_are_apart_and_another_seed_deals_them_otherwise() -> None:
     for printer in (1, 2):
-        mine = [fault for fault in schedule(3, 2).place(START_MS, 2) if fault.printer == printer]
+        mine = [fault for fault in schedule(3, 2).place(START_MS, 2) if fault.device == printer]
         assert all(after.begin_ms - before.end_ms >= 20 * 60_000 for before, after in pairwise(mine))
     assert schedule(3, 2) == schedule(3, 2)
     assert schedule(3, 2) != schedule(4, 2)
@@ -49,7 +50,7 @@ def test_a_fault_is_named_by_its_row() -> None:
 def test_windows_are_those_of_the_points() -> None:
     faults = [fault for fault in schedule(3, 1).place(START_MS, 1) if fault.kind == "gap"][:1]
     begin_ms = faults[0].begin_ms // HOUR_MS * HOUR_MS
-    stream = PrinterStream(begin_ms, begin_ms + HOUR_MS, 1_000, 2, 5, tuple(faults))
+    stream = DeviceStream(begin_ms, begin_ms + HOUR_MS, 1_000, 2, 5, tuple(faults))
     one, other = runs(PIPELINE, stream)
     assert len(other) == 360
     points: dict[int, list[dict[str, float]]] = {}
@@ -66,7 +67,7 @@ def test_windows_are_those_of_the_points() -> None:
             np.testing.assert_allclose(
                 values[2 * index : 2 * index + 2], np.array(expected, dtype=np.float64), rtol=1e-12, strict=True
             )
-    assert together([one, other]).keys == (("printer-1",), ("printer-2",))
+    assert Windows.of_series([one, other]).keys == (("printer-1",), ("printer-2",))
 
 
 def evaluation(found: bool, false: int) -> Evaluation:
