@@ -7,10 +7,16 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def built_image(component: str) -> str:
+OLD_INFLUXDB = "1.8.10"
+"""The other version of InfluxDB that is supported, and tested beside the default one."""
+
+
+def built_image(component: str, *options: str) -> str:
     """Return the reference of a component's image, whether it is built or not.
 
-    `images/build.py` knows the components, such as `influxdb`.
+    Args:
+        component: one that `images/build.py` knows, such as `influxdb`.
+        options: more words of its command line, such as `--influxdb-version`, `OLD_INFLUXDB`.
     """
-    command = [sys.executable, str(_ROOT / "images" / "build.py"), "tag", component]
+    command = [sys.executable, str(_ROOT / "images" / "build.py"), "tag", component, *options]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

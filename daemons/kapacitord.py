@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from daemons.daemon import WAIT, Daemon
+from daemons.waiting import attempts
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ skip-config-overrides = true
 default-retention-policy = "autogen"
 
 [http]
-  bind-address = "127.0.0.1:0"
+  bind-address = "127.0.0.1:{port}"
   log-enabled = false
 
 [replay]
@@ -97,7 +98,8 @@ class Kapacitord(Daemon):
     """kapacitord as a process.
 
     `functions` has each UDF's [prog, arg, ...] by name, or the path of its socket. `influxdb` is the address of an
-    InfluxDB to write to, and `more` holds further sections of the configuration.
+    InfluxDB to write to, `port` one that a restart keeps (0: any), and `more` holds further sections of the
+    configuration.
     """
 
     def __init__(
@@ -111,12 +113,14 @@ class Kapacitord(Daemon):
         snapshot_interval: str = "60s",
         log_level: str = "DEBUG",
         influxdb: str | None = None,
+        port: int = 0,
         more: str = "",
     ) -> None:
         self._directory = directory
         directory.mkdir(exist_ok=True)
         config = _CONFIG.format(
             directory=directory,
+            port=port,
             snapshot_interval=snapshot_interval,
             log_level=log_level,
             has_influxdb="true" if influxdb else "false",
@@ -203,17 +207,10 @@ class Kapacitord(Daemon):
 
 def wait_until(condition: Callable[[], T], what: str = "") -> T:
     """Ask again and again until the answer is true."""
-    ends = threading.Event()
-    timer = threading.Timer(WAIT, ends.set)
-    timer.start()
-    try:
-        while True:
-            answer = condition()
-            if answer:
-                return answer
-            assert not ends.wait(0.02), f"waited in vain: {what}"
-    finally:
-        timer.cancel()
+    for _ in attempts(WAIT):
+        if answer := condition():
+            return answer
+    raise AssertionError(f"waited in vain: {what}")
 
 
 class Receiver:

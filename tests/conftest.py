@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.durations import PROCESSOR, Durations, ProcessorClock
 from tests.integration.playbook import RUN_TIMES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
 # Whatever the user's locale is, and whether it is installed, the programs that tests start write English in UTF-8.
 os.environ["LC_ALL"] = "C.UTF-8"
+# Workers share the processors already: further threads of numpy's would mostly wait for each other, which is work too.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Imported here, as Ansible reads its configuration when it is imported.
 from ansible.plugins.loader import init_plugin_loader  # noqa: E402
@@ -30,9 +34,16 @@ settings.load_profile("untimed")
 
 INTEGRATION = "tests/integration"
 # Modules that deploy stacks of their own only.
-APART = tuple(f"{INTEGRATION}/test_{name}.py" for name in ("own_udf", "external_influxdb", "pull", "cluster"))
+APART = tuple(f"{INTEGRATION}/test_{name}.py" for name in ("faults", "own_udf", "external_influxdb", "pull", "cluster"))
 # A real daemon comes out of an image, so tests that want one need an engine.
 DAEMONS = frozenset({"kapacitord", "kapacitord_binary", "influxd_binary"})
+
+# Groups of tests, some of which need containers. The processes of others give way by this much (man 2 nice).
+WITH_CONTAINERS: set[str] = set()
+POLITENESS = 5
+
+CLOCK = ProcessorClock()
+DURATIONS = Durations()
 
 
 def deploys(nodeid: str) -> bool:
@@ -51,6 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     while those are still there."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: (not deploys(item.nodeid), item.get_closest_marker("containers") is None))
+        WITH_CONTAINERS.update(group(item.nodeid) for item in items if item.get_closest_marker("containers"))
 
 
 def group(nodeid: str) -> str:
@@ -71,6 +83,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return scheduling
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Lets a worker give way to deployments, which end a run, once it has only modules left that need no containers.
+
+    It stays polite: only root could take that back.
+    """
+    if hasattr(item.config, "workerinput") and group(item.nodeid) not in WITH_CONTAINERS:
+        os.setpriority(os.PRIO_PROCESS, 0, max(POLITENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes in each report how much a test worked."""
+    report = yield
+    setattr(report, PROCESSOR, CLOCK.lap_s())
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Adds up what the tests of each module took; with workers, all reports come to their controller."""
+    node = getattr(report, "node", None)
+    DURATIONS.add(report, node.gateway.id if node else "this process")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hands over what a worker cannot print."""
     if hasattr(session.config, "workeroutput"):
@@ -84,8 +119,9 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says how long each playbook ran: that is where the time goes."""
-    if RUN_TIMES:
-        terminalreporter.section("playbooks")
-        for line in RUN_TIMES:
+    """Says how long each playbook, the slowest modules and the workers took: that is where the time goes."""
+    for title, lines in (("playbooks", RUN_TIMES), ("slowest modules, and workers", list(DURATIONS.lines()))):
+        if lines:
+            terminalreporter.section(title)
+        for line in lines:
             terminalreporter.write_line(line)

@@ -5,18 +5,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from daemons.binaries import binary
 from daemons.influxd import Influxd
-from daemons.kapacitord import Collector, Kapacitord
+from daemons.kapacitord import Collector
 from daemons.server import Server
-
-ROOT = Path(__file__).parents[2]
-PROGRAMS = Path(__file__).parent / "programs"
-EXAMPLES = ROOT / "udf" / "kapacitor_udf" / "examples"
+from tests.conformance.starting import Start, environment_of_udfs, program, starting
 
 
 @pytest.fixture(scope="session")
@@ -45,31 +41,13 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """What UDF programs need."""
-    return {
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "udf" / "kapacitor_udf" / "src"), str(PROGRAMS)]),
-        "SCRATCH": str(tmp_path),
-    }
+    return environment_of_udfs(tmp_path)
 
 
 @pytest.fixture
-def kapacitord(
-    kapacitord_binary: Path, tmp_path: Path, environment: dict[str, str]
-) -> Iterator[Callable[..., Kapacitord]]:
-    """Start a kapacitord with UDFs: handlers of programs/handlers.py by name, example programs, commands, sockets."""
-    with ExitStack() as stack:
-
-        def start(
-            *names: str,
-            sockets: dict[str, Path] | None = None,
-            commands: dict[str, list[str]] | None = None,
-            **more: Any,
-        ) -> Kapacitord:
-            functions: dict[str, list[str] | Path] = {**(sockets or {}), **(commands or {})}
-            for name in names:
-                functions[name] = [sys.executable, *program(name)]
-            more["environment"] = {**environment, **more.pop("environment", {})}
-            return stack.enter_context(Kapacitord(kapacitord_binary, tmp_path / "kapacitor", functions, **more))
-
+def kapacitord(kapacitord_binary: Path, tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
+    """Start a kapacitord with UDFs, as `starting` does."""
+    with starting(kapacitord_binary, tmp_path, environment) as start:
         yield start
 
 
@@ -84,9 +62,3 @@ def server(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...
             return stack.enter_context(Server(command, path, {**os.environ, **environment}))
 
         yield start
-
-
-def program(name: str) -> list[str]:
-    """The arguments that Python is started with to be this UDF."""
-    example = EXAMPLES / f"{name}.py"
-    return [str(example)] if example.exists() else [str(PROGRAMS / "program.py"), name]

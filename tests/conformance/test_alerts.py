@@ -34,7 +34,19 @@ PIPELINE: dict[str, Any] = {
     "database": "db",
     "measurement": "temperature",
     # What the UDF of these tests is told; a point need not have each of them.
-    "fields": ["severity", "shadow", "drifted", "silent", "joint", "clock", "rate", "mute", "history"],
+    "fields": [
+        "severity",
+        "shadow",
+        "drifted",
+        "silent",
+        "joint",
+        "clock",
+        "rate",
+        "mute",
+        "history",
+        "invalid",
+        "limit",
+    ],
     "group_by": ["printer"],
     "window": "10s",
     "periods": {"merge": "20s", "silence": "1m"},
@@ -199,7 +211,11 @@ def test_silence_that_a_restart_forgot_is_over_with_the_second_window(start: Sta
 
 @pytest.mark.parametrize(
     ("kind", "level", "text"),
-    [("clock", "WARNING", "2 points are ahead of the clock"), ("rate", "INFO", "2 points a window, training saw 6")],
+    [
+        ("clock", "WARNING", "2 points are ahead of the clock"),
+        ("rate", "INFO", "2 points a window, training saw 6"),
+        ("invalid", "WARNING", "bed is 850, which is not a measurement"),
+    ],
 )
 def test_a_notice_is_told_when_it_opens_and_when_it_is_over(
     start: Start, receiver: Receiver, kind: str, level: str, text: str
@@ -214,9 +230,22 @@ def test_a_notice_is_told_when_it_opens_and_when_it_is_over(
     ]
 
 
+def test_a_limit_is_told_as_such_and_not_as_rare(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines({0: 10}), *lines({1: 100}, limit=1), *lines(windows(2, 10, 10, 10, 10)))
+    expect(receiver, period_p1=["CRITICAL", "OK"])
+    since = "2024-01-01 00:00:10 UTC"
+    assert [body["message"] for body in receiver.bodies] == [
+        f"CRITICAL {P1}: anomalous since {since}, because of severity above 90, a limit",
+        f"OK {P1}: anomalous from {since} for 10s, because of severity above 90, a limit",
+    ]
+
+
 def test_history_alerts_nobody(start: Start, receiver: Receiver) -> None:
     kapacitor = start()
-    kapacitor.write(*lines(windows(0, 10, 100, 100), history=1, drifted=1, clock=1, rate=1, mute=1, silent=70))
+    kapacitor.write(
+        *lines(windows(0, 10, 100, 100), history=1, drifted=1, clock=1, rate=1, invalid=1, mute=1, silent=70)
+    )
     kapacitor.write(*lines(windows(40, 10, 90, 10)))
     expect(receiver, period_p1=["WARNING"])
 

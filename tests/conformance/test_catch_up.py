@@ -15,6 +15,7 @@ from anomaly.catchup.database import PipelineDatabase
 from anomaly.catchup.run import CaughtUp, repair_span
 from anomaly.cli import main
 from anomaly.influxdb.lines import line
+from anomaly.influxdb.marks import read_feedback
 from anomaly.influxdb.source import read_series_windows
 from anomaly.influxdb.times import TimeRange, rfc3339
 from anomaly.kapacitor.tickscript import declared, find_script
@@ -25,12 +26,13 @@ from anomaly.pipeline import Pipeline, canonical_json, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
 from anomaly.scoring.periods import NO_DATA, Period
-from anomaly.scoring.results import Fields, Result, period_result, results
+from anomaly.scoring.results import Fields, Result, period_result, results, series_tags
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
 from anomaly.windows.series import SeriesWindows
 from daemons.influxd import Influxd
 from daemons.kapacitord import Kapacitord, wait_until
+from tests.conformance.closeness import is_close
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS, Fault
 
@@ -164,8 +166,7 @@ def assert_equal(one: Any, other: Any) -> None:
         for key, fields in one[measurement].items():
             for name, value in fields.items():
                 wanted = other[measurement][key][name]
-                close = pytest.approx(wanted, rel=1e-9, abs=1e-9) if isinstance(wanted, float) else wanted
-                assert value == close, (measurement, key, name)
+                assert is_close(value, wanted), (measurement, key, name, value, wanted)
 
 
 OUTAGES = {
@@ -535,8 +536,15 @@ def live(
     kapacitord: Callable[..., Kapacitord], influxd: Influxd, model: Model, tmp_path: Path
 ) -> tuple[Kapacitord, Model]:
     """A kapacitord with the pipeline's task, whose results go to the database `broken`, and the model that it loads."""
+    return serving(kapacitord, influxd, model, tmp_path)
+
+
+def serving(
+    kapacitord: Callable[..., Kapacitord], influxd: Influxd, model: Model, tmp_path: Path, **changed: Any
+) -> tuple[Kapacitord, Model]:
+    """What `live` returns, of a pipeline with other keys."""
     influxd.create("db", "broken", "whole")
-    (pipeline,) = normalize([{**PIPELINE.as_dict(), "database": "db"}])
+    (pipeline,) = normalize([{**PIPELINE.as_dict(), "database": "db", **changed}])
     served = Model(model.version, pipeline, model.scaling, model.detector, model.calibration, model.reference)
     store = Store(tmp_path / "models", pipeline.name)
     store.write(served)
@@ -618,6 +626,51 @@ def test_history_that_is_imported_newest_first_ends_scored(live: tuple[Kapacitor
     assert caught_up(influxd, lambda version: model, span).changed
     assert_scored_as_one(influxd, model, 100)
     assert not caught_up(influxd, lambda version: model, span).changed
+
+
+@pytest.mark.containers
+def test_tags_that_are_named_like_those_of_results_are_renamed(
+    kapacitord: Callable[..., Kapacitord], influxd: Influxd, model: Model, tmp_path: Path
+) -> None:
+    """The UDF and a catch-up agree on the names, and so does feedback on a single series."""
+    kapacitor, served = serving(kapacitord, influxd, model, tmp_path, group_by=["pipeline", "state", "model"])
+    samples = printers.clean(31, 1_100)
+    printers.break_down(samples, Fault("offset", (1,), 500, 200, 9.0))
+    tags = "pipeline=line-1,state=on,model=mk3"
+    lines = [text.replace("printer=x", tags) for text in _lines("x", samples)]
+
+    def scores() -> dict[int, dict[str, Any]]:
+        query = """SELECT * FROM "score" WHERE "tag_pipeline" = 'line-1' AND "tag_state" = 'on'"""
+        return {
+            row[0]: dict(zip(part.columns, row, strict=True))
+            for part in influxd.client.query(query, "broken")
+            for row in part.rows
+        }
+
+    arrive(kapacitor, influxd, lines)
+    wait_until(lambda: BEGIN_NS + 107 * WINDOW_NS in scores(), "the score of window 107")
+    before, span = scores(), TimeRange(BEGIN_NS, BEGIN_NS + 100 * WINDOW_NS)
+    assert {(score["pipeline"], score["tag_model"], score["model"]) for score in before.values()} == {
+        (served.pipeline.name, "mk3", served.version)
+    }
+    assert not caught_up(influxd, lambda version: served, span).changed
+
+    missed = BEGIN_NS + 40 * WINDOW_NS, BEGIN_NS + 60 * WINDOW_NS
+    removal = f'DELETE FROM "score" WHERE time >= {missed[0]} AND time < {missed[1]}'
+    assert list(influxd.client.query(removal, "broken")) == []
+    assert len(scores()) == len(before) - 20
+    assert caught_up(influxd, lambda version: served, span).repaired.scores == 20
+    assert scores().keys() == before.keys()
+
+    arguments = ["--spec", str(tmp_path / "spec.json"), "--models", str(tmp_path / "models")]
+    (tmp_path / "spec.json").write_text(canonical_json(served.pipeline))
+    mark = ["--kind", "false_alarm", "--series", "state=on", "--from", rfc3339(BEGIN_NS), "--to", rfc3339(span.end_ns)]
+    connection = ["--influxdb-url", influxd.url, "--results-database", "broken"]
+    assert main(["feedback", "add", *arguments, *connection, *mark]) == 0
+    (read,) = read_feedback(influxd.client, "broken", served.pipeline)
+    assert read.series == {"tag_state": "on"}
+    assert read.appearance is not None
+    assert Feedback(served.pipeline, [read]).marks[0].concerns(series_tags(served.pipeline, ("line-1", "on", "mk3")))
 
 
 def test_the_command(influxdb: Influxd, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

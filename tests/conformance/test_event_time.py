@@ -16,6 +16,7 @@ import pytest
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.pipeline.state import most_series
 from anomaly.training.fit import train
 from daemons.influxd import Influxd
 from daemons.kapacitord import Kapacitord, wait_until
@@ -158,19 +159,22 @@ def test_a_host_that_is_ahead_beside_a_right_one_leaves_windows_whole(
 ) -> None:
     pipeline, model = made("1s", group_by=[])
     kapacitor = start(pipeline, model)
+    # Points wait for a process that is still starting, which then names each window that these may be lost of.
+    kapacitor.wait_for_log("scoring with model")
     live = Live(kapacitor)
     live.ahead_ns = {"right": 0, "ahead": 250 * SECOND}
     with live.writing():
         wait_until(lambda: len(rows(influxd, "score")) >= 6, "scores of the merged series")
         (notice,) = rows(influxd, "notice", notice="clock")
     assert "ahead of this host's clock: taken" in notice["text"]
-    assert not rows(influxd, "late")
+    # No point was late; the process may name the one window that it began in, as every process does.
+    assert [row["points"] for row in rows(influxd, "late")] in ([], [0])
     assert not rows(influxd, "period")
     kapacitor.assert_healthy()
 
 
 def test_a_writer_that_slows_down_is_scored_and_told(start: Callable[..., Kapacitord], influxd: Influxd) -> None:
-    pipeline, model = made("10s")
+    pipeline, model = made("10s", memory="8MiB")
     kapacitor = start(pipeline, model)
     begin_ns = 1_704_067_200 * SECOND
     usual = [point("printer-1", begin_ns, n, SECOND) for n in range(300)]
@@ -185,4 +189,11 @@ def test_a_writer_that_slows_down_is_scored_and_told(start: Callable[..., Kapaci
     found = rows(influxd, "period", printer="printer-1")
     assert [row["reason"] for row in found] == ["bed"]
     assert np.isclose(found[0]["begin_ms"] * 1_000_000, begin_ns + 900 * SECOND)
+
+    # Beside it come more series than the memory is enough for: those without a point for longest are forgotten.
+    most = most_series(pipeline)
+    kapacitor.write(*[point(f"pod-{number}", begin_ns, 1_200, SECOND) for number in range(most + 100)])
+    kapacitor.wait_for_log(f"`memory` is enough for {most} series: those without a point for longest are forgotten")
+    kapacitor.write(*[point(f"pod-{most + 99}", begin_ns, number, SECOND) for number in range(1_200, 1_221)])
+    wait_until(lambda: scores(influxd, f"pod-{most + 99}") >= 1, "a score of the newest of them")
     kapacitor.assert_healthy()

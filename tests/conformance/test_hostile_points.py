@@ -92,6 +92,23 @@ def test_a_field_that_is_missing_or_of_another_type_costs_no_point_and_no_error(
     assert not [line for line in kapacitor.log if "lvl=error" in line]
 
 
+def test_a_text_that_is_not_utf8_in_a_watched_field_costs_its_point_only(start: Callable[..., Kapacitord]) -> None:
+    kapacitor = start(group_by=["t"])
+    write(
+        kapacitor,
+        b"m,t=x a=1.5,b=2i 1",
+        b'm,t=x a="l\xe4uft",b=2i 2',
+        b'm,t=x a=true,b="K\xfcche" 3',
+        b'm,t=x a="text",b=2i 4',
+        b"m,t=x a=-1e300,b=3i 5",
+    )
+    kapacitor.wait_for_log("point 5: t=x a=-1e[+]300 b=3")
+    points = [line.split("point ")[1].rstrip('"') for line in kapacitor.log if "point " in line and "t=" in line]
+    assert points == ["1: t=x a=1.5 b=2", "4: t=x a=text b=2", "5: t=x a=-1e+300 b=3"]
+    assert kapacitor.task("p")["executing"]
+    assert not [line for line in kapacitor.log if "lvl=error" in line]
+
+
 def test_tags_that_tell_points_apart_arrive(start: Callable[..., Kapacitord]) -> None:
     kapacitor = start(group_by=["t"])
     write(kapacitor, b"m,t=x,cpu=0 a=1 1", b"m,t=x,cpu=1 a=2 1")

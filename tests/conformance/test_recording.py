@@ -10,7 +10,7 @@ import pytest
 
 from daemons.daemon import WAIT
 from daemons.kapacitord import Collector, Kapacitord
-from tests.conformance.conftest import program
+from tests.conformance.starting import program
 
 pytestmark = pytest.mark.containers
 

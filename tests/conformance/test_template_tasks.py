@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import task as task_of
+from ansible_collections.influx_anomaly.stack.plugins.module_utils import kapacitor_tasks
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor, KapacitorError
-from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_task
 
 from anomaly.kapacitor.tickscript import script_problems
 from daemons.influxd import Influxd
@@ -70,7 +70,7 @@ def send(kapacitor: Kapacitord, task: str, definition: dict[str, Any], check_mod
         "vars": None,
         **definition,
     }
-    result = kapacitor_task.run(client(kapacitor), wanted, check_mode)
+    result = kapacitor_tasks.run(client(kapacitor), wanted, check_mode)
     assert isinstance(result, dict)
     return result
 
@@ -212,7 +212,7 @@ def test_a_refused_script_leaves_the_old_task_and_no_template(kapacitor: Kapacit
     broken = {**good, "template": "broken", "script": good["script"] + "\nresults\n    |nosuchnode()\n"}
     lacking = {**good, "template": "lacking", "script": good["script"] + "\nvar silence duration\n"}
     for definition in (broken, lacking):
-        with pytest.raises((kapacitor_task.TaskError, KapacitorError)):
+        with pytest.raises((kapacitor_tasks.TaskError, KapacitorError)):
             send(kapacitor, TASK, definition)
     assert [template["id"] for template in kapacitor.call("GET", "/templates").json["templates"]] == [good["template"]]
     after = kapacitor.task(TASK)
@@ -248,7 +248,7 @@ def test_a_script_that_does_not_parse_takes_no_task_out_of_its_template(kapacito
     send(kapacitor, TASK, pipeline_task())
     before = kapacitor.task(TASK)
 
-    with pytest.raises(kapacitor_task.TaskError, match="line 4"):
+    with pytest.raises(kapacitor_tasks.TaskError, match="line 4"):
         send(kapacitor, TASK, {"script": f"// {MARK}\n\nstream\n    |frm()\n"})
 
     after = kapacitor.task(TASK)

@@ -342,7 +342,8 @@ def test_a_handler_that_hangs_fails_its_task_after_the_stated_time(
     wait_until(lambda: not kapacitor.children(), "the process has not ended")
     # Kapacitor finds out with the next point.
     kapacitor.write(cpu(1))
-    task = kapacitor.wait_for_task("stuck", lambda task: not task["executing"])
+    # Kapacitor notes the error a moment after it has stopped the task.
+    task = kapacitor.wait_for_task("stuck", lambda task: not task["executing"] and task["error"])
     assert f"{method}() has not returned for 3 s" in task["error"]
     kapacitor.assert_healthy()
 

@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import pytest
 
-from daemons.images import built_image
+from daemons.images import OLD_INFLUXDB, built_image
 from tests.integration.hosts import LABEL
 from tests.integration.pipelines import ROOMS, SELF_TRAINING
 from tests.integration.playbook import PlayResult
@@ -28,9 +28,10 @@ ORDER = [
     "test_data_path",
     "test_hardening",
     "test_bad_input",
-    "test_trainer",
+    "test_keeper",
     "test_changes",
     "test_two_stacks",
+    "test_faults",
     "test_own_udf",
     "test_external_influxdb",
     "test_pull",
@@ -61,10 +62,14 @@ def kept_images(engine: docker.DockerClient) -> Iterator[None]:
     """The images are kept from the teardown of stacks, by containers that never run: building them takes minutes, and
     other workers need them, too."""
     name = f"it-{secrets.token_hex(3)}x-keeper"
+    images = {
+        component: built_image(component) for component in ("debian", "influxdb", "kapacitor", "kapacitor-python")
+    }
+    images["old-influxdb"] = built_image("influxdb", "--influxdb-version", OLD_INFLUXDB)
     with ExitStack() as keepers:
-        for component in ("debian", "influxdb", "kapacitor", "kapacitor-python"):
+        for component, image in images.items():
             keeper = engine.containers.create(
-                built_image(component), ["true"], name=f"{name}-{component}", labels={LABEL: "keeper"}, entrypoint=[]
+                image, ["true"], name=f"{name}-{component}", labels={LABEL: "keeper"}, entrypoint=[]
             )
             keepers.callback(keeper.remove, v=True)
         yield

@@ -31,7 +31,7 @@ PRINTER: Pipeline = _shipped("printer") | {"training": {"from": HISTORY[0], "to"
 """The pipeline that everyone starts with; only its training range is other, and what is history."""
 
 SELF_TRAINING: Pipeline = PRINTER | {"training": PRINTER["training"] | {"every": "30d"}}
-"""The same, which a trainer looks after; not so often that it would be trained twice."""
+"""The same, whose models the keeper looks after; not so often that it would be trained twice."""
 
 ROOMS: Pipeline = {
     "name": "rooms",

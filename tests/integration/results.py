@@ -94,8 +94,8 @@ def read(influx: Influx, measurement: str, pipeline: str, **tags: str) -> list[R
 def produce(stack: Stack, folder: Path) -> Results:
     """Writes the history, trains twice, writes the stream, and waits until its last window has come out."""
     influx = stack.influx("reader")
-    # What it could not do, it tries again in an hour: from here on the trainer leaves the printers to train.yml.
-    wait_for(lambda: b'"status": "refused"' in stack.container("trainer").logs(), "the trainer", explain=stack.logs)
+    # What it could not do, it tries again in an hour: from here on the keeper leaves the printers to train.yml.
+    wait_for(lambda: b'"status": "refused"' in stack.container("keeper").logs(), "the keeper", explain=stack.logs)
     write_printers(stack, HISTORY_BEGIN, "4h")
     write_rooms(stack, HISTORY_BEGIN, HISTORY_END, folder)
     log = stack.kapacitor_log

@@ -108,7 +108,7 @@ class Stack:
         self.write()
         variables = ["-e", json.dumps(extra)] if extra else []
         log = LOGS / self.name / f"{len(self.results):02d}-{Path(playbook).stem}.log"
-        with _images_stay(unless=playbook == "teardown"):
+        with _images_stay(unless=playbook == "teardown" and "--check" not in args):
             result = run_playbook(playbook, self.inventory, log, *args, *variables)
         self.results.append(result)
         return result
@@ -128,7 +128,8 @@ class Stack:
 
     def user(self, name: str) -> tuple[str, str]:
         """User name and password of one of InfluxDB's users: admin, kapacitor, trainer, writer or reader."""
-        return name, self.secrets()[f"influxdb_{name}_password"]
+        external = "influxdb_external_url" in self.variables and name != "admin"
+        return f"{self.name}_{name}" if external else name, self.secrets()[f"influxdb_{name}_password"]
 
     @property
     def kapacitor_url(self) -> str:

@@ -192,7 +192,8 @@ def test_drift_is_judged_from_half_a_horizon_on(results: Results) -> None:
 
 
 def test_results_go_to_their_own_database_only(results: Results) -> None:
-    assert sorted(results.influx.column("SHOW MEASUREMENTS", "anomaly")) == ["drift", "period", "score", "udf"]
+    measurements = ["drift", "health", "period", "score", "udf"]
+    assert sorted(results.influx.column("SHOW MEASUREMENTS", "anomaly")) == measurements
     for pipeline in (PRINTER, ROOMS):
         measurements = results.influx.column("SHOW MEASUREMENTS", pipeline["database"])
         assert measurements == [pipeline["measurement"]]

@@ -19,6 +19,10 @@ from tests.integration.ports import free_port
 from tests.integration.stack import Stack
 from tests.integration.waiting import wait_for
 
+# Users that others have made there, with names that a stack with an InfluxDB of its own uses.
+THEIRS = {"writer": "", "reader": " WITH ALL PRIVILEGES", "kapacitor": "", "trainer": ""}
+THEIR_PASSWORD = secrets.token_hex(16)
+
 
 @dataclass(frozen=True)
 class External:
@@ -63,6 +67,8 @@ def external(engine: docker.DockerClient, kept_images: None) -> Iterator[Externa
 def guest(external: External, new_stack: Callable[..., Stack]) -> Stack:
     """A stack without an InfluxDB of its own."""
     external.admin.query("CREATE DATABASE other")
+    for name, rights in THEIRS.items():
+        external.admin.query(f"CREATE USER {name} WITH PASSWORD '{THEIR_PASSWORD}'{rights}")
     guest = new_stack(
         variables={
             "influxdb_external_url": external.url,
@@ -80,14 +86,30 @@ def guest(external: External, new_stack: Callable[..., Stack]) -> Stack:
 
 
 def test_no_influxdb_of_ours_is_started(guest: Stack) -> None:
-    assert set(guest.containers()) == {"kapacitor"}
+    assert set(guest.containers()) == {"kapacitor", "keeper"}
 
 
 def test_it_gets_the_databases_users_and_subscriptions(guest: Stack, external: External) -> None:
     databases = external.admin.column("SHOW DATABASES")
     assert {"printer", "anomaly", "other"} <= set(databases)
-    assert set(external.admin.column("SHOW USERS")) >= {"admin", "kapacitor", "reader", "trainer", "writer"}
+    ours = {f"{guest.name}_{name}" for name in ("kapacitor", "reader", "trainer", "writer")}
+    assert set(external.admin.column("SHOW USERS")) == {"admin", *THEIRS, *ours}
     assert set(guest.subscription_places()) == {"printer"}, "databases that no pipeline reads are left alone"
+
+
+def test_the_accounts_of_others_are_left_alone(guest: Stack, external: External) -> None:
+    theirs_are_unchanged(external)
+
+
+def test_an_account_of_others_is_refused_before_anything_changes(guest: Stack, external: External) -> None:
+    guest.variables["influxdb_reader_username"] = "reader"
+    try:
+        result = guest.play("site")
+    finally:
+        del guest.variables["influxdb_reader_username"]
+    result.refused("than the stack's: reader.", external.url, "locked out", "fix", "influxdb_take_over_users")
+    assert result.changed == 0
+    theirs_are_unchanged(external)
 
 
 def test_a_second_run_changes_nothing(guest: Stack) -> None:
@@ -108,6 +130,14 @@ def test_a_wrong_password_is_refused(guest: Stack, external: External) -> None:
         guest.variables["secrets_given"] = right
     result.refused("influxdb_admin_password", external.url, "fix")
     assert "not-the-right-one" not in result.output
+
+
+def theirs_are_unchanged(external: External) -> None:
+    """Check that the accounts of others have their passwords and rights."""
+    admins = {row["user"]: row["admin"] for row in external.admin.rows("SHOW USERS")}
+    assert {name: admins[name] for name in THEIRS} == {name: bool(rights) for name, rights in THEIRS.items()}
+    for name in THEIRS:
+        Influx(external.url, name, THEIR_PASSWORD).query("SHOW DATABASES")  # raises where the password is refused
 
 
 def test_one_that_is_not_reached_is_refused(guest: Stack, external: External) -> None:

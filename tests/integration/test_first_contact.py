@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -28,7 +29,7 @@ def test_deploys(deployment: Deployment) -> None:
 
 
 def test_every_wanted_service_runs_and_is_healthy(stack: Stack) -> None:
-    for service in ("influxdb", "kapacitor", "trainer"):
+    for service in ("influxdb", "kapacitor", "keeper"):
         state = stack.container(service).attrs["State"]
         assert state["Running"], (service, state)
         assert state["Health"]["Status"] == "healthy", (service, state)
@@ -62,6 +63,19 @@ def test_summary_tells_which_services_are_not_there_and_why(deployment: Deployme
     for service in ("grafana", "chronograf"):
         if service not in stack.containers():
             assert re.search(rf"{service}.{{0,200}}(not|skip|without)", text, re.IGNORECASE), deployment.site.tail()
+
+
+def test_a_person_in_the_keepers_container_needs_no_options(deployment: Deployment, stack: Stack) -> None:
+    """What `make status` runs."""
+    summary = json.loads((stack.records / "summary.json").read_text())
+    (reached,) = summary["hosts"].values()
+    assert reached["reach"] == []
+    assert {"influxdb", "kapacitor", "keeper"} <= set(reached["services"])
+    code, said = stack.container("keeper").exec_run(["anomaly", "status"])
+    assert isinstance(said, bytes)
+    assert code == 0, said
+    for pipeline in stack.pipelines:
+        assert re.search(rf"^{pipeline['name']} +\d+ ", said.decode(), re.MULTILINE), said
 
 
 def test_verify_passes_and_changes_nothing_that_stays(stack: Stack) -> None:

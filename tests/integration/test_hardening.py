@@ -85,7 +85,7 @@ def test_ports_are_published_on_loopback_only(stack: Stack) -> None:
             for binding in bindings:
                 assert binding["HostIp"] == "127.0.0.1", (service, binding)
                 published[int(binding["HostPort"])] = service
-    assert published == {stack.ports[service]: service for service in stack.containers() if service != "trainer"}
+    assert published == {stack.ports[service]: service for service in stack.containers() if service != "keeper"}
 
 
 def test_containers_see_nothing_of_the_host_but_their_folders(stack: Stack) -> None:
@@ -106,10 +106,18 @@ def test_kapacitor_cannot_change_models_or_configuration(stack: Stack) -> None:
     assert mounts["/etc/kapacitor"] is False
 
 
-def test_the_trainer_can_change_models_and_nothing_else(stack: Stack) -> None:
-    mounts = stack.container("trainer").attrs["Mounts"]
+def test_the_keeper_can_change_models_and_nothing_that_others_made(stack: Stack) -> None:
+    mounts = stack.container("keeper").attrs["Mounts"]
     writable = [mount["Destination"] for mount in mounts if mount["RW"]]
-    assert writable == ["/var/lib/anomaly/models"]
+    assert sorted(writable) == ["/var/lib/anomaly/models", "/var/lib/keeper"]
+
+
+def test_the_keeper_has_no_way_to_the_engine(stack: Stack) -> None:
+    """Its socket would be root on the host."""
+    for mount in stack.container("keeper").attrs["Mounts"]:
+        assert not Path(mount["Source"]).is_socket(), mount
+    code, output = stack.container("keeper").exec_run(["sh", "-c", "find / -xdev -type s 2>/dev/null | grep docker"])
+    assert (code, output) == (1, b"")
 
 
 # Secrets
@@ -272,6 +280,19 @@ def test_kapacitor_refuses_tokens_that_are_signed_with_nothing(stack: Stack) -> 
             timeout=10,
         )  # fmt: skip
         assert answer.status_code in (401, 403), answer.text
+
+
+def test_kapacitor_runs_no_program_for_its_admin(stack: Stack) -> None:
+    kapacitor = stack.kapacitor()
+    script = "stream|from().measurement('intruder')|alert().crit(lambda: TRUE).exec('/bin/true')"
+    task = {"id": "intruder", "type": "stream", "script": script, "dbrps": [{"db": "printer", "rp": "autogen"}]}
+    try:
+        kapacitor.request("POST", "/tasks", {**task, "status": "enabled"})
+        found = kapacitor.tasks()["intruder"]
+    finally:
+        kapacitor.request("DELETE", "/tasks/intruder")
+    assert not found["executing"]
+    assert "exec alert handler is disabled" in found["error"]
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,9 @@ def test_data_is_not_removed_without_the_right_confirmation(second: Stack, memor
     before = second.on_engine(), second.files().keys()
     for extra in ({"teardown_data": True}, {"teardown_data": True, "teardown_confirm": "anomaly"}):
         second.play("teardown", **extra).refused("teardown_confirm", second.name, "fix")
-    assert (second.on_engine(), second.files().keys()) == before
+    # Its processes go on and may write new files meanwhile.
+    assert second.on_engine() == before[0]
+    assert second.files().keys() >= before[1]
 
 
 @pytest.fixture(scope="module")

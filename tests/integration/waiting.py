@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
-T = TypeVar("T")
+from daemons.waiting import attempts
 
-_POLL_SECONDS = 0.25
+T = TypeVar("T")
 
 
 def wait_for(condition: Callable[[], T], what: str, seconds: float = 60, explain: Callable[[], str] = lambda: "") -> T:
@@ -20,9 +19,8 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = 60, explain
         seconds: generous; only a failure takes that long.
         explain: what else to say when it never came.
     """
-    deadline = time.monotonic() + seconds
     last: object = None
-    while True:
+    for _ in attempts(seconds):
         try:
             value = condition()
         except OSError as error:
@@ -31,7 +29,5 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = 60, explain
             if value:
                 return value
             last = value
-        if time.monotonic() > deadline:
-            message = f"waited {seconds:.0f} s in vain for {what}; last seen: {last!r}"
-            raise AssertionError("\n".join(filter(None, [message, explain()])))
-        time.sleep(_POLL_SECONDS)
+    message = f"waited {seconds:.0f} s in vain for {what}; last seen: {last!r}"
+    raise AssertionError("\n".join(filter(None, [message, explain()])))

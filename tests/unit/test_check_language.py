@@ -1,23 +1,16 @@
 """scripts/check-language finds what docs/style.md forbids, and only in prose."""
 
-import importlib.machinery
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "check-language"
+from tests.unit.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def check_language() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("check_language", str(SCRIPT))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return load_script("check-language")
 
 
 @pytest.mark.parametrize(

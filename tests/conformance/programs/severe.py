@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import parse
-from anomaly.scoring.notices import CLOCK, RATE, SILENCE, Notice
+from anomaly.scoring.notices import CLOCK, INVALID, RATE, SILENCE, Notice
 from anomaly.scoring.periods import Rules, Tracker, rules
 from anomaly.scoring.results import Fields, Result, notice_result, period_result, results, series_tags
 from anomaly.scoring.scorer import ScoredWindow
@@ -28,6 +28,7 @@ NOTICES = {
     SILENCE: ("mute", "all 2 series"),
     CLOCK: ("clock", "2 points are ahead of the clock"),
     RATE: ("rate", "2 points a window, training saw 6"),
+    INVALID: ("invalid", "bed is 850, which is not a measurement"),
 }
 
 
@@ -59,7 +60,8 @@ class Severe(StreamHandler[PointSink]):
 
     def _found(self, key: Key, begin_ns: int, fields: Mapping[str, Any]) -> Iterator[Result]:
         history: Fields = {"history": True} if "history" in fields else {}
-        for result in self._results(key, begin_ns, float(fields["severity"]), ""):
+        limit = "severity above 90" if "limit" in fields else None
+        for result in self._results(key, begin_ns, float(fields["severity"]), "", limit):
             yield replace(result, fields=result.fields | history)
         if "shadow" in fields:
             yield from self._results(key, begin_ns, float(fields["shadow"]), SUFFIX)
@@ -81,8 +83,10 @@ class Severe(StreamHandler[PointSink]):
     def _tracker(self, key: Key, suffix: str) -> Tracker:
         return self._trackers.setdefault((key, suffix), Tracker(self._rules, self._pipeline.fields))
 
-    def _results(self, key: Key, begin_ns: int, severity: float, suffix: str) -> Iterator[Result]:
-        step = self._tracker(key, suffix).feed(begin_ns, severity, severity, 0.0, (1.0,))
+    def _results(
+        self, key: Key, begin_ns: int, severity: float, suffix: str, limit: str | None = None
+    ) -> Iterator[Result]:
+        step = self._tracker(key, suffix).feed(begin_ns, severity, severity, 0.0, (1.0,), limit)
         verdict = Verdict(severity, severity, 0.0, (severity,), (0.0,), (50.0,), (1.0,))
         scored = ScoredWindow(begin_ns, MODEL, verdict, step.anomalous, step.periods)
         yield from results(self._pipeline, key, scored, suffix, joint=False if step.ended_silence else None)

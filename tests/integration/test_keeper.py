@@ -1,4 +1,4 @@
-"""Models that nobody asked for, and the way back: the trainer, a refused training among others, a rollback.
+"""What nobody asked for: the keeper heals and trains. And the way back: a refused training among others, a rollback.
 
 The tests of this module tell one story, so they depend on their order. At the end the stack is as it was.
 """
@@ -6,6 +6,7 @@ The tests of this module tell one story, so they depend on their order. At the e
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -35,7 +36,7 @@ def others(stack: Stack) -> Files:
 
 @pytest.fixture(scope="module")
 def addition(stack: Stack, others: Files) -> Iterator[PlayResult]:
-    """A deployment with one more pipeline, which the trainer is to look after; it is gone again at the end."""
+    """A deployment with one more pipeline, whose models the keeper is to look after; it is gone again at the end."""
     pipeline = stack.pipelines[0] | {"name": "untrained"}
     stack.pipelines.append(pipeline)
     try:
@@ -57,9 +58,10 @@ def test_a_model_that_is_not_there_yet_is_no_error(stack: Stack, addition: PlayR
 
 
 @pytest.mark.usefixtures("addition")
-def test_the_trainer_trains_a_pipeline_that_has_no_model(stack: Stack, versions: list[str], others: Files) -> None:
+def test_the_keeper_trains_a_pipeline_that_has_no_model(stack: Stack, versions: list[str], others: Files) -> None:
     versions.append(wait_for(lambda: _current(stack), "a model", explain=stack.logs))
-    said = stack.container("trainer").logs().decode()
+    # Before there were data, the keeper tried to train the others, too.
+    said = stack.container("keeper").logs().decode().rpartition("keeper of printer, rooms, untrained\n")[2]
     assert "training untrained: it has no model" in said
     assert "training printer" not in said, "it has one"
     assert _others(stack) == others
@@ -101,6 +103,39 @@ def test_a_rollback_takes_running_udfs_back(stack: Stack, versions: list[str]) -
     assert json.loads(output) == {"pipeline": "untrained", "status": "rolled back", "version": versions[0]}
     versions.append(versions[0])
     assert _models_of_new_scores(stack, versions, 2) == {versions[0]}
+
+
+@pytest.mark.usefixtures("addition")
+def test_a_udf_that_dies_is_started_again_by_the_keeper(stack: Stack, versions: list[str]) -> None:
+    """Kapacitor leaves it dead, and calls its task executing until the next point comes."""
+    tasks, dead = set(stack.kapacitor().tasks()), _udfs(stack)
+    assert len(dead) == len(tasks)
+
+    stack.container("kapacitor").exec_run(["sh", "-c", f"kill -KILL {' '.join(dead)}"])
+
+    wait_for(
+        lambda: len(_udfs(stack) - dead) == len(tasks) and not dead & _udfs(stack), "new UDFs", seconds=180,
+        explain=stack.logs,
+    )  # fmt: skip
+    said = stack.container("keeper").logs().decode()
+    for task in tasks:
+        assert re.search(rf"^{task}: .*; its task is started again$", said, re.MULTILINE), said
+    versions.append(versions[-1])
+    assert _models_of_new_scores(stack, versions, 3) == {versions[-1]}
+    wait_for(lambda: _health(stack) == "healthy", "a healthy keeper", explain=stack.logs)
+
+
+def _udfs(stack: Stack) -> set[str]:
+    """Process ids of the UDFs, as Kapacitor's container numbers them."""
+    # The brackets keep the search from finding itself.
+    _, output = stack.container("kapacitor").exec_run(["sh", "-c", 'grep -lzx "[u]df" /proc/[0-9]*/cmdline'])
+    assert isinstance(output, bytes)
+    return set(re.findall(r"/proc/(\d+)/", output.decode()))
+
+
+def _health(stack: Stack) -> str:
+    """What `docker inspect` says of the keeper's health."""
+    return str(stack.container("keeper").attrs["State"]["Health"]["Status"])
 
 
 def _current(stack: Stack) -> str:

@@ -1,0 +1,230 @@
+"""One fault after the other: break, wait until every stored point has its right score, and note how long that took."""
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import docker.errors
+
+from anomaly.influxdb.client import InfluxClientError
+from anomaly.influxdb.times import TimeRange
+from anomaly.keeper.watch import settled_ns
+from tests.faults.alerts import Alert, calm, on_its_way, read_alerts, told_twice, under_way, untold
+from tests.faults.breaking import FAULTS
+from tests.faults.deployed import PIPELINE, RESULTS, Deployed
+from tests.faults.schedule import Event
+from tests.faults.stream import SERIES, Stream
+from tests.faults.undisturbed import Place, Undisturbed
+from tests.integration.waiting import wait_for
+
+SECOND_NS = 1_000_000_000
+# Recovery that takes longer than this does not come without a person.
+MOST_S = 180.0
+_POLL_S = 0.5
+# How many windows after a fault's end must have their scores before it counts as over.
+_WINDOWS_AFTER = 2
+_NEVER = TimeRange(0, 0)
+# Without the keeper, losses show within this time after the fault.
+_LOSSES_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one event did.
+
+    Attributes:
+        event: the event.
+        windows: the most windows that lacked their right score at one time, though they were due.
+        recovered_s: how long after the fault's end the last window got its right score; None: not within `MOST_S`.
+        wrong: the windows that never got it, and others whose score became wrong.
+        span: from the event's begin until all was right again.
+    """
+
+    event: Event
+    windows: int
+    recovered_s: float | None
+    wrong: int
+    span: TimeRange = _NEVER
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every point has its right score."""
+        return self.recovered_s is not None and not self.wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How the periods that are over, and what was told of them, differ from an undisturbed run.
+
+    Attributes:
+        count: how many there are in an undisturbed run.
+        wrong: those that differ.
+        calm: how many of them ran while no window was late or wrong.
+        untold: those of them that nobody was told of.
+        told_twice: the periods that were told more than once at one level, although Kapacitor had kept that.
+    """
+
+    count: int
+    wrong: set[Place]
+    calm: int
+    untold: set[Place]
+    told_twice: set[Place]
+
+
+class Run:
+    """The events of one schedule on one stack.
+
+    Args:
+        deployed: the stack.
+        say: gets each line for people.
+
+    Attributes:
+        stream: the points, which are written as long as the run lasts.
+        truth: the undisturbed run.
+        outcomes: what the events did so far.
+    """
+
+    def __init__(self, deployed: Deployed, say: Callable[[str], None]) -> None:
+        stack = deployed.stack
+        self.stream = Stream(stack.influxdb_url, stack.user("writer"), PIPELINE.database)
+        self.truth = Undisturbed(PIPELINE, deployed.model, deployed.influx, RESULTS, len(SERIES), self.stream.begin_ns)
+        self.outcomes: list[Outcome] = []
+        self._deployed = deployed
+        self._alerts = stack.dir / "log" / "kapacitor" / "alerts.log"
+        # The alerts that Kapacitor may tell once more, as it was killed before it had kept their levels.
+        self._unkept: list[Alert] = []
+        self._say = say
+        # Nobody waits for it to be set: it waits without being a sleep that nothing can end.
+        self._calm = threading.Event()
+
+    def events(self, events: Sequence[Event]) -> list[Outcome]:
+        """Let each event happen, the next one when the last one is over."""
+        self._settle()
+        for number, event in enumerate(events, 1):
+            begun_ns = time.time_ns()
+            try:
+                outcome = self._event(event)
+            except (AssertionError, OSError, subprocess.CalledProcessError, docker.errors.APIError) as error:
+                # One fault that cannot begin or end must not hide what the others do.
+                self._say(f"{event.fault} could not be done: {error!r:.500}")
+                outcome = Outcome(event, 0, None, 0, TimeRange(begun_ns, time.time_ns()))
+            self.outcomes.append(outcome)
+            recovered = "not recovered" if outcome.recovered_s is None else f"recovered in {outcome.recovered_s:.0f} s"
+            self._say(
+                f"{number}/{len(events)} {event.fault}: {outcome.windows} windows late, {recovered}, "
+                f"{outcome.wrong} wrong"
+            )
+        return self.outcomes
+
+    def end(self) -> None:
+        """End the stream."""
+        self.stream.end()
+
+    def judge_periods(self) -> Periods:
+        """Compare the periods that are over, and what was told of them, with the undisturbed run."""
+        margin_ns = PIPELINE.periods.merge_ns + settled_ns(PIPELINE)
+        alerts = read_alerts(self._alerts)
+        broken = [outcome.span for outcome in self.outcomes if outcome.windows or outcome.wrong]
+        over = {
+            place: fields
+            for place, fields in self.truth.periods.items()
+            if int(fields["end_ms"]) * 1_000_000 + margin_ns < self.truth.until_ns
+        }
+        calm_ones = calm(over, broken, margin_ns)
+        return Periods(
+            len(over),
+            self.truth.wrong_periods(self.truth.until_ns - margin_ns),
+            len(calm_ones),
+            untold(alerts, calm_ones),
+            told_twice(alerts, self._unkept),
+        )
+
+    def _settle(self) -> None:
+        """Wait until the UDF scores the stream, and the keeper has seen that and written its state."""
+
+        def has_scores() -> bool:
+            self._go_on()
+            return bool(self.truth.scores) and not self.truth.look()
+
+        wait_for(has_scores, "the first scores", seconds=MOST_S, explain=self._deployed.stack.logs)
+        state = self._deployed.data("state") / f"{PIPELINE.name}.npz"
+        # A UDF that is killed before its first state file is not promised anything.
+        wait_for(state.exists, "the first state file", seconds=MOST_S, explain=self._deployed.stack.logs)
+
+    def _event(self, event: Event) -> Outcome:
+        fault = FAULTS[event.fault]
+        seconds = fault.seconds if event.seconds is None else event.seconds
+        keeper = self._deployed.stack.container("keeper")
+        self._calm.wait(event.wait)
+        if not event.keeper:
+            keeper.stop()
+        begun_ns = time.time_ns()
+        with fault.begin(self._deployed):
+            if fault.loses_levels:
+                self._unkept += under_way(read_alerts(self._alerts))
+            elif fault.kills_kapacitor:
+                self._unkept += on_its_way(self._alerts, begun_ns)
+            if fault.seconds is not None:
+                self._calm.wait(seconds)
+        ended_s = time.monotonic()
+        windows = 0
+        if not event.keeper:
+            windows = self._losses(ended_s)
+            keeper.start()
+            ended_s = time.monotonic()
+        return self._recovery(event, begun_ns, ended_s, windows)
+
+    def _losses(self, ended_s: float) -> int:
+        """Return how many windows lack their scores while nobody repairs them, as soon as there are any."""
+        while time.monotonic() - ended_s < _LOSSES_S:
+            self._calm.wait(_POLL_S)
+            self._go_on()
+            if self._pending():
+                break
+        return len(self._pending())
+
+    def _recovery(self, event: Event, begun_ns: int, ended_s: float, windows: int) -> Outcome:
+        """Wait until all is right again, and look at all scores since the event began.
+
+        Args:
+            event: the event.
+            begun_ns: when it began.
+            ended_s: when it ended, by a clock that never jumps.
+            windows: how many windows were seen without their scores before it ended.
+        """
+        wrong_s = ended_s
+        whole_ns = time.time_ns() + _WINDOWS_AFTER * PIPELINE.window_ns
+        while True:
+            has_seen = self._go_on()
+            pending = self._pending()
+            windows = max(windows, len(pending))
+            now_s = time.monotonic()
+            if pending or not has_seen:
+                wrong_s = now_s
+            elif self.truth.until_ns >= whole_ns:
+                break
+            if now_s - ended_s > MOST_S:
+                self._say(self._deployed.stack.logs())
+                self.truth.pending.clear()
+                return Outcome(event, windows, None, len(pending), TimeRange(begun_ns, time.time_ns()))
+            self._calm.wait(_POLL_S)
+        # What was right before may have become wrong.
+        since_ns = begun_ns - 60 * SECOND_NS
+        wrong = len(self.truth.wrong_scores(since_ns))
+        return Outcome(event, windows, wrong_s - ended_s, wrong, TimeRange(begun_ns, time.time_ns()))
+
+    def _go_on(self) -> bool:
+        """Let the undisturbed run score what is due by now; return whether InfluxDB had all of it."""
+        due_ns = min(time.time_ns() - settled_ns(PIPELINE), self.stream.stored_ns)
+        try:
+            return self.truth.go_on(due_ns)
+        except InfluxClientError:
+            return False
+
+    def _pending(self) -> set[Place]:
+        try:
+            return self.truth.look()
+        except InfluxClientError:
+            return set(self.truth.pending)

@@ -1,0 +1,46 @@
+"""Some faults of `make test-faults`, one after the other, on a stack of their own under 2,000 points a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.deployed import deployed
+from tests.faults.report import summary, table
+from tests.faults.run import Run
+from tests.faults.schedule import Event
+
+EVENTS = [
+    Event("udf_killed", keeper=False),
+    Event("kapacitord_killed"),
+    Event("influxdb_503", seconds=8.0),
+    Event("keeper_and_udf_killed"),
+]
+
+
+@pytest.fixture(scope="module")
+def run(kept_images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with deployed(tmp_path_factory.mktemp("faults")) as stack:
+        run = Run(stack, print)
+        try:
+            run.events(EVENTS)
+            yield run
+        finally:
+            run.end()
+
+
+def test_without_the_keeper_windows_are_lost_and_found_when_it_is_back(run: Run) -> None:
+    assert run.outcomes[0].windows > 0
+    assert run.outcomes[0].is_whole
+
+
+def test_every_point_has_its_score_once_after_each_fault(run: Run) -> None:
+    print(table(run.outcomes))
+    print(summary(run.outcomes))
+    assert [outcome.event for outcome in run.outcomes] == EVENTS
+    assert [outcome.is_whole for outcome in run.outcomes] == [True] * len(EVENTS)
+
+
+def test_no_period_is_told_twice(run: Run) -> None:
+    assert not run.judge_periods().told_twice

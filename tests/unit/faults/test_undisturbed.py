@@ -1,0 +1,114 @@
+"""Results of a broken run against those of an undisturbed one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomaly.influxdb.client import SeriesChunk
+from anomaly.models.model import Model
+from anomaly.pipeline import Pipeline, normalize
+from anomaly.training.fit import train
+from tests.faults.undisturbed import Undisturbed
+from tests.unit.anomaly import printers
+
+PIPELINE: Pipeline = normalize([{**printers.PIPELINE.as_dict(), "parameters": {"trees": 10}}])[0]
+WINDOW_NS = PIPELINE.window_ns
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    windows = printers.windows(printers.clean(1, 20_000))
+    return train(PIPELINE, windows, "first", seed=0).model
+
+
+@dataclass
+class Influx:
+    """Answers queries of results, and of the windows of one printer's samples."""
+
+    samples: Any
+    stored: list[tuple[dict[str, str], int, dict[str, float]]] = field(default_factory=list)
+
+    def query(self, text: str, database: str) -> Iterator[SeriesChunk]:
+        begin_ns, end_ns = (int(word) for word in text.split() if word.isdigit())
+        if '"score"' in text:
+            for tags, time_ns, fields in self.stored:
+                if begin_ns <= time_ns < end_ns:
+                    yield SeriesChunk("score", tags, ["time", *fields], [[time_ns, *fields.values()]])
+
+
+@pytest.fixture
+def truth(model: Model, monkeypatch: pytest.MonkeyPatch) -> Undisturbed:
+    """An undisturbed run that has scored fifty windows, all of which are stored as they should be."""
+    samples = printers.clean(5, 500)
+    (series,) = printers.runs(printers.windows(samples))
+    monkeypatch.setattr(
+        "tests.faults.undisturbed.read_series_windows",
+        lambda influx, pipeline, begin_ns, end_ns: [
+            series.where((series.begin_ns >= begin_ns) & (series.begin_ns < end_ns))
+        ],
+    )
+    influx = Influx(samples)
+    truth = Undisturbed(PIPELINE, model, influx, "anomaly", 1, 0)  # type: ignore[arg-type]
+    for end_ns in (20 * WINDOW_NS, 50 * WINDOW_NS + 1):
+        assert truth.go_on(end_ns)
+    for (name, begin_ns), (score, severity) in truth.scores.items():
+        influx.stored.append(({"printer": name}, begin_ns, {"score": score, "severity": severity}))
+    return truth
+
+
+def stored(truth: Undisturbed) -> list[tuple[dict[str, str], int, dict[str, float]]]:
+    influx: Any = truth.influx
+    rows: list[tuple[dict[str, str], int, dict[str, float]]] = influx.stored
+    return rows
+
+
+def test_equal_scores_are_right(truth: Undisturbed) -> None:
+    assert len(truth.scores) == 50
+    assert truth.until_ns == 50 * WINDOW_NS
+    assert not truth.look()
+    assert not truth.wrong_scores(0)
+
+
+def test_windows_that_influxdb_has_no_points_of_are_waited_for(truth: Undisturbed) -> None:
+    assert not truth.go_on(51 * WINDOW_NS)
+    assert truth.until_ns == 50 * WINDOW_NS
+    assert len(truth.scores) == 50
+
+
+def test_a_missing_score_is_pending_until_it_is_there(truth: Undisturbed) -> None:
+    row = stored(truth).pop(7)
+    assert truth.look() == {("printer-1", row[1])}
+    assert truth.wrong_scores(0) == {("printer-1", row[1])}
+    stored(truth).append(row)
+    assert not truth.look()
+
+
+def test_a_score_that_differs_by_more_than_the_tolerance_is_wrong(truth: Undisturbed) -> None:
+    fields = stored(truth)[7][2]
+    fields["score"] *= 1 + 1e-12
+    assert not truth.wrong_scores(0)
+    fields["score"] *= 1 + 1e-7
+    assert truth.look() == truth.wrong_scores(0) == {("printer-1", stored(truth)[7][1])}
+
+
+def test_a_score_that_is_there_twice_is_wrong(truth: Undisturbed) -> None:
+    tags, begin_ns, fields = stored(truth)[7]
+    stored(truth).append(({**tags, "host": "b"}, begin_ns, fields))
+    assert truth.look() == {("printer-1", begin_ns)}
+
+
+def test_a_score_of_a_window_without_points_is_wrong(truth: Undisturbed) -> None:
+    stored(truth).append(({"printer": "printer-9"}, 0, {"score": 1.0, "severity": 1.0}))
+    assert truth.wrong_scores(0) == {("printer-9", 0)}
+    assert not truth.wrong_scores(1)
+
+
+def test_what_was_right_and_is_gone_is_wrong(truth: Undisturbed) -> None:
+    assert not truth.look()
+    stored(truth).pop(7)
+    assert not truth.look()
+    assert len(truth.wrong_scores(0)) == 1
+    assert np.isfinite(list(truth.scores.values())).all()
