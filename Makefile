@@ -8,7 +8,8 @@ BIN := .venv/bin
 INVENTORY ?= inventory/local
 ARGS ?=
 # How many processes tests run in, shared out by tests/conftest.py. With 0 a debugger works: make test WORKERS=0
-WORKERS ?= 2
+# Two of them deploy stacks and wait for those half of the time; the third uses what they leave of two cores.
+WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 PLAY = $(BIN)/ansible-playbook -i $(INVENTORY)
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -26,19 +27,30 @@ demo: tools ## Deploy on this machine, train, stream a day with faults, and say 
 	@$(BIN)/python -m demo -i $(INVENTORY) $(ARGS)
 
 .PHONY: test
-test: dev engine lint test-images ## All tests: lint, units, and the stack in real containers
+# Linters use one processor, and the images of a fresh machine are minutes of waiting: so neither waits for the other.
+test: dev ## All tests: lint, units, and the stack in real containers
+	@$(MAKE) -j 2 lint test-images
 	@$(PYTEST) $(ARGS)
 
 .PHONY: test-fast
 test-fast: dev ## The tests that need no containers
 	@$(PYTEST) -m 'not containers' $(ARGS)
 
-.PHONY: bench bench-printer bench-nab bench-deploy bench-series
+.PHONY: bench bench-catchup bench-printer bench-heatpump bench-kinds bench-nab bench-deploy bench-series
 bench: dev engine test-images ## How fast UDFs are behind a real kapacitord, and the forest alone; build/bench.json
 	@$(BIN)/python -m bench.udf $(ARGS)
 
+bench-catchup: dev engine test-images ## How fast a catch-up is, on a real InfluxDB; figures in build/bench-catchup.json
+	@PYTHONPATH=.:udf/anomaly/src:udf/kapacitor_udf/src OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.catchup $(ARGS)
+
 bench-printer: dev ## What the default pipeline finds of known faults, ten seeds; figures in build/bench
 	@PYTHONPATH=.:udf/anomaly/src $(BIN)/python -m bench.printer $(ARGS)
+
+bench-heatpump: dev ## The default and its members on heat pumps with known faults, four seeds; figures in build/bench
+	@PYTHONPATH=.:udf/anomaly/src $(BIN)/python -m bench.heatpump $(ARGS)
+
+bench-kinds: dev ## The default and its members on series of seven kinds (rhythms, growth, counts, ...); figures in build/bench
+	@PYTHONPATH=.:udf/anomaly/src $(BIN)/python -m bench.kinds $(ARGS)
 
 # Another place for the corpus: make bench-nab NAB=~/NAB. Single detectors: ARGS='--detectors ensemble'.
 NAB ?= ../shared/data/nab
@@ -50,6 +62,16 @@ bench-series: dev engine test-images ## How many series a pipeline follows, on a
 
 bench-deploy: dev engine test-images ## How long site.yml takes, with nothing to do and with something; build/bench-deploy.json
 	@$(BIN)/python -m bench.deploy $(ARGS)
+
+.PHONY: test-faults
+test-faults: dev engine test-images ## A stack broken on purpose, one fault at a time and at random; an hour and a half (ARGS='--schedule FILE')
+	@PYTHONPATH=.:udf/anomaly/src:udf/kapacitor_udf/src OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.faults $(ARGS)
+
+.PHONY: mutation
+mutation: dev ## Mutants of what exactly-once rests on, against its unit tests; some two hours (ARGS='--sample 5 catchup/repair.py')
+	@[ -x build/mutation/venv/bin/cosmic-ray ] || { $(BIN)/uv venv --quiet --python $(BIN)/python build/mutation/venv && \
+		$(BIN)/uv pip install --quiet --python build/mutation/venv/bin/python --require-hashes -r requirements/mutation.txt; }
+	@$(BIN)/python scripts/mutation --tool build/mutation/venv/bin/cosmic-ray $(ARGS)
 
 .PHONY: lint
 lint: dev ## Every linter and type checker
@@ -74,6 +96,23 @@ export-images: tools ## playbooks/export-images.yml: write the images to archive
 teardown: tools ## playbooks/teardown.yml: remove the stack, keep its data
 	@$(PLAY) playbooks/teardown.yml $(ARGS)
 
+.PHONY: status watch logs shell delete-data
+STACK = @$(BIN)/python scripts/stack -i $(INVENTORY)
+status: tools ## What each pipeline scores, which periods are open, and what the keeper finds wrong
+	$(STACK) status -- $(ARGS)
+
+watch: tools ## The same, again every five seconds
+	$(STACK) watch -- $(ARGS)
+
+logs: tools ## The log of SERVICE (default kapacitor), as it grows: make logs SERVICE=influxdb
+	$(STACK) $(ARGS) logs $(SERVICE)
+
+shell: tools ## A shell in the container of SERVICE (default keeper), where `anomaly` knows the stack
+	$(STACK) $(ARGS) shell $(SERVICE)
+
+delete-data: tools ## Remove the stack with all its data, once you have typed its name
+	$(STACK) $(ARGS) delete-data
+
 .PHONY: docs
 docs: dev ## Write the roles' README.md, the detectors' part of the pipeline's schema, and their table
 	@$(BIN)/python scripts/role-docs
@@ -84,6 +123,7 @@ lock: dev ## Resolve requirements/*.in anew into the locked, hashed *.txt (LOCK_
 	@$(LOCK) requirements/tools.in -o requirements/tools.txt
 	@$(LOCK) -c requirements/tools.txt requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
+	@$(LOCK) requirements/mutation.in -o requirements/mutation.txt
 
 .PHONY: clean
 clean: ## Remove what tests and builds left in the work tree, .venv too; deployed stacks stay
