@@ -151,7 +151,11 @@ class Kapacitord(Daemon):
         assert not [line for line in self.log if line.startswith("panic")]
 
     def call(self, method: str, path: str, body: Any = None) -> Answer:
-        """One request of its HTTP API; a dict is sent as JSON."""
+        """One request of its HTTP API; a dict is sent as JSON.
+
+        Raises:
+            ConnectionError: it closed the connection without an answer, as it does when it panics; with the log's end.
+        """
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         request = urllib.request.Request(self.url + path, data=data, method=method)  # noqa: S310 - http, to ourselves
         try:
@@ -159,6 +163,8 @@ class Kapacitord(Daemon):
                 return Answer(response.status, response.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read())
+        except ConnectionError as error:
+            raise ConnectionError("\n".join([f"{method} {path}: {error}; its log:", *self.log[-100:]])) from error
 
     def define(self, task: str, script: str, kind: str = "stream", document: Mapping[str, Any] | None = None) -> None:
         """Define and enable a task on the database db.

@@ -258,6 +258,12 @@ def written(influxd: Influxd, measurement: str) -> dict[Point, dict[str, Any]]:
     }
 
 
+def points_written(task: Any) -> int:
+    """How many results of a task InfluxDB has taken."""
+    nodes = task["stats"]["node-stats"]
+    return sum(int(node.get("points_written", 0)) for name, node in nodes.items() if name.startswith("influxdb_out"))
+
+
 def scores(influxd: Influxd) -> int:
     """How many scores are in the results database."""
     counted = influxd.client.query('SELECT count("score") FROM "score"', "anomaly")
@@ -306,7 +312,10 @@ def assert_stream_and_batch_are_one(
     cut = next(index for index, (time_ns, _) in enumerate(sent) if restart_ns <= time_ns < restart_ns + WINDOW_NS)
     kapacitor.write(*[text for _, text in sent[:cut]])
     # The second snapshot with all points is asked for after the first was saved.
-    kapacitor.wait_for_log(f"snapshot after {cut} points", times=2)
+    snapshot = kapacitor.wait_for_log(rf"snapshot after {cut} points, \d+ results", times=2)
+    made = int(re.findall(r"(\d+) results", snapshot)[0])
+    # When it is stopped, Kapacitor drops results that are on their way to InfluxDB.
+    kapacitor.wait_for_task(pipeline.name, lambda task: points_written(task) >= made)
     kapacitor.stop()
     kapacitor.start()
     kapacitor.write(*[text for _, text in sent[cut:]])

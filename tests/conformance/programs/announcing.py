@@ -6,7 +6,8 @@ from kapacitor_udf import STREAM, STRING, UDF, Option, run
 
 class Announcing(AnomalyHandler):
     def snapshot(self) -> bytes:
-        self.context.log(f"snapshot after {self.context.counters.points_in} points")
+        counters = self.context.counters
+        self.context.log(f"snapshot after {counters.points_in} points, {counters.points_out} results")
         return super().snapshot()
 
 
