@@ -6,6 +6,7 @@ the end everything runs again.
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,11 @@ def test_an_enabled_service_goes_on_where_it_was(stack: Stack, tmp_path: Path) -
     before = stack.incarnations()
     # Nothing scores what comes meanwhile.
     write_rooms(stack, STREAM_END + timedelta(minutes=10), STREAM_END + timedelta(minutes=30), tmp_path)
+    _let_another_release_have_made_the_model_of_rooms(stack)
     del stack.variables["kapacitor_enabled"]
-    stack.play("site", **CATCH_UP).succeeded()
+    enabled = stack.play("site", **CATCH_UP).succeeded()
+    assert "rooms: trained; model" in enabled.text
+    assert "printer: trained; model" not in enabled.text, "this release made its model"
     after = stack.incarnations()
     assert after["kapacitor"][0] == before["kapacitor"][0]
     assert after["influxdb"] == before["influxdb"]
@@ -181,6 +185,12 @@ def _kept(stack: Stack) -> tuple[Any, ...]:
         # Only this pipeline's: others train by themselves.
         {path: state for path, state in model_files(stack).items() if path.startswith("stack/data/models/rooms/")},
     )
+
+
+def _let_another_release_have_made_the_model_of_rooms(stack: Stack) -> None:
+    manifest = stack.dir / "data" / "models" / "rooms" / "current" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(content | {"schema": content["schema"] - 1}))
 
 
 def _scores_from(stack: Stack, time: int) -> int:
