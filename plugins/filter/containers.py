@@ -1,4 +1,4 @@
-"""Filters of the role container: its checks, the mounts for the engine, and the explanation of a failure."""
+"""Filters of the roles container and network: checks, mounts for the engine, and the explanation of a failure."""
 
 from __future__ import annotations
 
@@ -91,6 +91,36 @@ def container_verdict(inspected: Mapping[str, Any] | None) -> str:
     return "ready" if state["Running"] and health in ("healthy", "none") else "waiting"
 
 
+def network_cause(cause: str) -> str:
+    """Return the fix of a failure whose cause is the host's packet filter; empty for other causes."""
+    if "No chain/target/match by that name" in cause or "Unable to enable DNAT rule" in cause:
+        return (
+            "restart the engine (systemctl restart docker): a reload of nftables, iptables or firewalld has taken its "
+            "chains away, which it makes at its start; docs/operations.md#firewalls keeps a reload from doing so"
+        )
+    return ""
+
+
+def network_explanation(cause: str, network: str, subnet: str) -> str:
+    """Return an error's text for a network that the engine refuses to make.
+
+    Args:
+        cause: the engine's message.
+        network: name of the network.
+        subnet: stack_network_subnet; empty for the engine's choice.
+    """
+    fix = network_cause(cause) or "mend the cause, and run the playbook again"
+    if "non-overlapping" in cause or "all predefined address pools" in cause:
+        fix = (
+            "remove networks that nobody uses (docker network prune), set stack_network_subnet to a free subnet, "
+            "such as 10.213.7.0/24, or give the engine more pools (default-address-pools in its daemon.json)"
+        )
+    elif "overlaps" in cause:
+        fix = "set stack_network_subnet to a subnet that no other network has (docker network inspect, ip route)"
+    asked = f" with the subnet {subnet}" if subnet else ""
+    return f"The engine does not make the network {network}{asked}: {cause.strip().rstrip('.')}. Fix: {fix}"
+
+
 def _fix(cause: str, state: Mapping[str, Any], memory: str, whole_log: str) -> str:
     if "port is already allocated" in cause or "address already in use" in cause:
         return "stop what listens on the port (ss -ltnp), or choose another with the service's port variable"
@@ -98,6 +128,8 @@ def _fix(cause: str, state: Mapping[str, Any], memory: str, whole_log: str) -> s
         return "make the host path first; the role directories makes those of the stack"
     if "No such image" in cause or "Cannot find image" in cause:
         return "run playbooks/images.yml, which builds, pulls or loads the image"
+    if reason := network_cause(cause):
+        return reason
     if state.get("OOMKilled"):
         return f"raise the service's memory limit (container_memory is {memory})"
     if state.get("ExitCode") in (126, 127):
@@ -152,4 +184,5 @@ class FilterModule:
             "container_mounts": container_mounts,
             "container_problems": container_problems,
             "container_verdict": container_verdict,
+            "network_explanation": network_explanation,
         }

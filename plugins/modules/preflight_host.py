@@ -33,7 +33,14 @@ options:
     type: path
     default: /var/run/docker.sock
   urls:
-    description: URLs to try. Any answer counts, including a refusal by the server.
+    description: >-
+      URLs that processes of the host must reach. Any answer counts, including a refusal by the server. Proxies of the
+      environment apply.
+    type: list
+    elements: str
+    default: []
+  engine_urls:
+    description: URLs that the engine itself must reach, by its own proxies where it has any.
     type: list
     elements: str
     default: []
@@ -71,7 +78,9 @@ listeners:
 engine:
   description: >-
     C(answers), and C(reason) of an engine that does not answer, else C(name), C(version), C(api), C(root) (its folder),
-    C(free_mb) and C(containers).
+    C(free_mb), C(security) (names of its security options, such as C(rootless)), C(limits_memory) (whether memory
+    limits of containers hold), C(architecture), C(proxies) (C(http), C(https), C(no), without credentials) and
+    C(containers).
   type: dict
   returned: always
 urls:
@@ -91,7 +100,10 @@ import ssl
 import struct
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -219,7 +231,7 @@ class _Engine(http.client.HTTPConnection):
         return json.loads(body)
 
 
-def engine(path: str) -> dict[str, object]:
+def engine(path: str) -> dict[str, Any]:
     """Return what the engine behind a socket is and its containers, or why it does not answer."""
     connection = _Engine(path)
     try:
@@ -234,6 +246,7 @@ def engine(path: str) -> dict[str, object]:
         return {"answers": False, "reason": "it doesn't speak the Docker Engine API"}
     components = version.get("Components") or [{}]
     root = str(information.get("DockerRootDir") or "/var/lib/docker")
+    options = [str(option) for option in information.get("SecurityOptions") or []]
     return {
         "answers": True,
         "name": components[0].get("Name") or "Engine",
@@ -241,6 +254,14 @@ def engine(path: str) -> dict[str, object]:
         "api": version.get("ApiVersion", ""),
         "root": root,
         "free_mb": disk(root)["free_mb"],
+        # An option is name=NAME, with its own settings behind commas.
+        "security": [option.split(",")[0].replace("name=", "", 1) for option in options],
+        "limits_memory": bool(information.get("MemoryLimit", True)),
+        "architecture": str(information.get("Architecture") or ""),
+        "proxies": {
+            kind: _without_credentials(str(information.get(key) or ""))
+            for kind, key in (("http", "HttpProxy"), ("https", "HttpsProxy"), ("no", "NoProxy"))
+        },
         "containers": [
             {
                 "names": [name.lstrip("/") for name in container.get("Names") or []],
@@ -254,30 +275,69 @@ def engine(path: str) -> dict[str, object]:
     }
 
 
-def reach(url: str, timeout: int) -> str:
-    """Return an empty text if a server answers at the URL, else the reason. Proxies of the environment apply."""
+def _without_credentials(proxy: str) -> str:
+    scheme, separator, rest = proxy.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _opener(url: str, proxies: Mapping[str, str]) -> urllib.request.OpenerDirector:
+    """Return what opens a URL by the engine's proxies; without any, proxies of the environment apply."""
+    by_kind = {kind: proxies[kind] for kind in ("http", "https") if proxies.get(kind)}
+    if not by_kind:
+        return urllib.request.build_opener()
+    place = urlsplit(url)
+    # The engine, as every program in Go, reaches loopback addresses without a proxy.
+    bypass = _is_loopback(place.hostname or "") or urllib.request.proxy_bypass_environment(
+        place.netloc, {"no": proxies.get("no", "")}
+    )
+    return urllib.request.build_opener(urllib.request.ProxyHandler({} if bypass else by_kind))
+
+
+def reach(url: str, timeout: int, proxies: Mapping[str, str]) -> str:
+    """Return an empty text if a server answers at the URL, else the reason.
+
+    Args:
+        url: the URL.
+        timeout: seconds to wait.
+        proxies: the engine's proxies, for a URL that the engine itself must reach.
+    """
     if not url.startswith(("https://", "http://")):
         return "it is no http or https URL"
     request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "influx-anomaly-preflight"})  # noqa: S310  checked above
     try:
-        with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
+        with _opener(url, proxies).open(request, timeout=timeout):
             return ""
     except urllib.error.HTTPError:
         return ""  # a server that refuses is a server that answers
     except urllib.error.URLError as error:
-        if isinstance(error.reason, ssl.SSLError):
-            return ""  # it answers; which CAs and which registries without TLS the engine trusts is its own affair
+        if isinstance(error.reason, ssl.SSLError) or (proxies and "Tunnel connection failed: 407" in str(error.reason)):
+            # It answers. Which authorities and registries without TLS the engine trusts is its own affair, and so are
+            # its credentials for a proxy, which it tells nobody.
+            return ""
         return str(error.reason) or type(error.reason).__name__
     except (OSError, ValueError, http.client.HTTPException) as error:
         return str(error) or type(error).__name__
 
 
-def reach_all(urls: list[str], timeout: int) -> dict[str, str]:
-    """Return for each URL an empty text or the reason, with all tried in parallel."""
+def reach_all(urls: Mapping[str, Mapping[str, str]], timeout: int) -> dict[str, str]:
+    """Return for each URL an empty text or the reason, with all tried in parallel.
+
+    Args:
+        urls: the engine's proxies that apply, by URL.
+        timeout: seconds for each.
+    """
     if not urls:
         return {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(urls)) as pool:
-        return dict(zip(urls, pool.map(lambda url: reach(url, timeout), urls), strict=False))
+        answers = pool.map(lambda url: reach(url, timeout, urls[url]), urls)
+        return dict(zip(urls, answers, strict=False))
 
 
 def main() -> None:
@@ -289,19 +349,23 @@ def main() -> None:
             "ports": {"type": "list", "elements": "int", "default": []},
             "socket": {"type": "path", "default": "/var/run/docker.sock"},
             "urls": {"type": "list", "elements": "str", "default": []},
+            "engine_urls": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 10},
         },
         supports_check_mode=True,
     )
     parameters = module.params
+    found = engine(parameters["socket"])
+    urls = {url: {} for url in parameters["urls"]}
+    urls.update(dict.fromkeys(parameters["engine_urls"], found.get("proxies") or {}))
     module.exit_json(
         changed=False,
         memory_mb=memory_mb(),
         disks={path: disk(path) for path in parameters["paths"]},
         address_is_own=is_own(parameters["address"]),
         listeners=listeners(parameters["ports"]),
-        engine=engine(parameters["socket"]),
-        urls=reach_all(parameters["urls"], parameters["timeout"]),
+        engine=found,
+        urls=reach_all(urls, parameters["timeout"]),
     )
 
 

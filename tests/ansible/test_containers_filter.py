@@ -10,6 +10,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.containers import (
     container_mounts,
     container_problems,
     container_verdict,
+    network_explanation,
 )
 
 REQUEST: dict[str, Any] = {
@@ -139,6 +140,12 @@ def test_secrets_in_a_log_are_blanked() -> None:
         ("Bind for 127.0.0.1:8086 failed: port is already allocated", None, "stop what listens on the port"),
         ("bind source path does not exist: /srv/x", None, "make the host path"),
         ("Cannot find image with name x:1, and pull=never", None, "playbooks/images.yml"),
+        # What Docker says when a reload of nftables has taken its chains away.
+        (
+            "(iptables failed: iptables --wait -t nat -A DOCKER -p tcp: iptables: No chain/target/match by that name.",
+            None,
+            "restart the engine (systemctl restart docker): a reload of nftables",
+        ),
         ("it is crashing", state("restarting", OOMKilled=True), "memory limit (container_memory is 1g)"),
         ("it is exited", state("exited", ExitCode=127), "not in the image or not executable"),
         ("it was not done after 5 s (container_run_timeout)", state(), "container_run_timeout"),
@@ -148,3 +155,29 @@ def test_secrets_in_a_log_are_blanked() -> None:
 def test_the_fix_fits_the_cause(cause: str, inspected: dict[str, Any] | None, fix: str) -> None:
     (line,) = [line for line in explanation(cause, inspected).splitlines() if line.startswith("Fix: ")]
     assert fix in line
+
+
+@pytest.mark.parametrize(
+    ("cause", "subnet", "fix"),
+    [
+        (
+            "could not find an available, non-overlapping IPv4 address pool among the defaults",
+            "",
+            "set stack_network_subnet to a free subnet",
+        ),
+        (
+            "Error response from daemon: all predefined address pools have been fully subnetted",
+            "",
+            "set stack_network_subnet to a free subnet",
+        ),
+        ("Pool overlaps with other one on this address space", "10.0.0.0/24", "a subnet that no other network has"),
+        ("iptables: No chain/target/match by that name.", "", "restart the engine"),
+        ("out of luck", "", "mend the cause"),
+    ],
+)
+def test_a_network_that_the_engine_refuses_is_explained(cause: str, subnet: str, fix: str) -> None:
+    text = network_explanation(cause, "anomaly", subnet)
+    assert text.startswith("The engine does not make the network anomaly")
+    assert (f"with the subnet {subnet}" in text) is bool(subnet)
+    assert cause.rstrip(".") in text
+    assert fix in text.split(". Fix: ")[1]

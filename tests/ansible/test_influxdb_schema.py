@@ -6,8 +6,9 @@ What InfluxDB then makes of it is tested with real ones in tests/integration.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -20,6 +21,8 @@ from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api 
     string,
 )
 from ansible_collections.influx_anomaly.stack.plugins.modules import influxdb_schema, kapacitor_subscriptions
+
+from tests.ansible.rendering import value
 
 SCHEMA: Any = influxdb_schema
 SUBSCRIPTIONS: Any = kapacitor_subscriptions
@@ -106,6 +109,50 @@ class TestPlan:
         described = [user("a"), user("b", admin=True), user("reader")]
         state = SCHEMA.State(THERE.policies, THERE.users, THERE.grants, frozenset())
         assert not [line for line in statements(state, [database("db")], described) if "word" in line]
+
+
+class TestTwoStacks:
+    """Two stacks of the same defaults on one InfluxDB, which others use, too."""
+
+    THEIRS: ClassVar[dict[str, bool]] = {"writer": False, "reader": True, "kapacitor": False, "trainer": False}
+
+    def described(self, stack: str) -> list[dict[str, Any]]:
+        url = "http://influx.example:8086"
+        users = value("__influxdb_stack_users", "influxdb", stack_name=stack, influxdb_external_url=url)
+        return [{"admin": False, "grants": {}, **each} for each in users]
+
+    def state(self, *stacks: list[dict[str, Any]]) -> Any:
+        """As the stacks have left it."""
+        ours = [each for users in stacks for each in users]
+        return SCHEMA.State(
+            policies={"anomaly": {"autogen": AUTOGEN}},
+            users=self.THEIRS | {each["name"]: each["admin"] for each in ours},
+            grants={each["name"]: each["grants"] for each in ours},
+            welcome=frozenset(each["name"] for each in ours),
+        )
+
+    def test_a_stack_names_its_accounts_by_itself(self) -> None:
+        assert {each["name"] for each in self.described("north")} == {
+            f"north_{name}" for name in ("kapacitor", "trainer", "writer", "reader")
+        }
+
+    def test_the_second_changes_no_account_of_the_first_or_of_others(self) -> None:
+        first, second = self.described("north"), self.described("south")
+        found = statements(self.state(first), [database("anomaly")], second)
+        assert found
+        for line in found:
+            names = re.findall(r'(?:USER|TO|FROM|FOR) "([^"]+)"', line)
+            assert [name.split("_")[0] for name in names] == ["south"], line
+
+    def test_neither_undoes_the_other(self) -> None:
+        first, second = self.described("north"), self.described("south")
+        both = self.state(first, second)
+        for users in (first, second):
+            assert statements(both, [database("anomaly")], users) == []
+
+    def test_an_own_influxdb_keeps_its_names(self) -> None:
+        users = value("__influxdb_stack_users", "influxdb", stack_name="north")
+        assert [each["name"] for each in users] == ["kapacitor", "trainer", "writer", "reader"]
 
 
 class TestProblems:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.host import host_problems, numbers
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.host import host_problems
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.limits import host_warnings
 
 HUB = "https://registry.example/v2/"
 PYPI = "https://packages.example/simple/"
@@ -20,6 +21,10 @@ def engine(**change: Any) -> dict[str, Any]:
         "root": "/var/lib/docker",
         "free_mb": 9000,
         "containers": [],
+        "security": ["seccomp"],
+        "limits_memory": True,
+        "architecture": "x86_64",
+        "proxies": {"http": "", "https": "", "no": ""},
         **change,
     }
 
@@ -36,43 +41,53 @@ def listener(*addresses: str, process: str = "") -> dict[str, Any]:
     return {"addresses": list(addresses), "process": process}
 
 
-def problems(
-    wanted: dict[str, Any] | None = None, distribution: str = "Debian", version: str = "12", **host: Any
-) -> list[str]:
-    return host_problems(
-        {
-            "distribution": distribution,
-            "version": version,
-            "addresses": ["192.0.2.1"],
-            "host": {
-                "memory_mb": 4000,
-                "disks": {
-                    "/srv/a": {"existing": "/srv", "free_mb": 9000, "writable": True},
-                    "/var/lib/docker": {"existing": "/var/lib", "free_mb": 9000, "writable": True},
-                },
-                "listeners": {},
-                "address_is_own": True,
-                "engine": engine(),
-                "urls": {},
-                **host,
+def facts_of(distribution: str = "Debian", version: str = "12", family: str = "Debian", **host: Any) -> dict[str, Any]:
+    return {
+        "distribution": distribution,
+        "version": version,
+        "family": family,
+        "addresses": ["192.0.2.1"],
+        "host": {
+            "memory_mb": 4000,
+            "disks": {
+                "/srv/a": {"existing": "/srv", "free_mb": 9000, "writable": True},
+                "/var/lib/docker": {"existing": "/var/lib", "free_mb": 9000, "writable": True},
             },
+            "listeners": {},
+            "address_is_own": True,
+            "engine": engine(),
+            "urls": {},
+            **host,
         },
-        {
-            "host": "",
-            "any_os": False,
-            "memory_mb": 1800,
-            "disks": {"/srv/a": 2000, "/var/lib/docker": 6000},
-            "docker_manage": True,
-            "ports": {"influxdb_port": 8086},
-            "address": "127.0.0.1",
-            "stack": "anomaly",
-            "containers": ["anomaly-influxdb"],
-            "source": "auto",
-            "needed": {},
-            "fixes": {HUB: "image_registry", PYPI: "images_pip_index"},
-            **(wanted or {}),
-        },
-    )
+    }
+
+
+def requirements(wanted: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "host": "",
+        "any_os": False,
+        "memory_mb": 1800,
+        "disks": {"/srv/a": 2000, "/var/lib/docker": 6000},
+        "docker_manage": True,
+        "ports": {"influxdb_port": 8086},
+        "address": "127.0.0.1",
+        "stack": "anomaly",
+        "stack_dir": "/srv/a",
+        "limits": {},
+        "containers": ["anomaly-influxdb"],
+        "source": "auto",
+        "needed": {},
+        "fixes": {HUB: "image_registry", PYPI: "images_pip_index"},
+        **(wanted or {}),
+    }
+
+
+def problems(wanted: dict[str, Any] | None = None, **facts: Any) -> list[str]:
+    return host_problems(facts_of(**facts), requirements(wanted))
+
+
+def warnings(wanted: dict[str, Any] | None = None, **facts: Any) -> list[str]:
+    return host_warnings(facts_of(**facts), requirements(wanted))
 
 
 def the_problem(*arguments: Any, **host: Any) -> str:
@@ -103,6 +118,15 @@ def test_other_systems(distribution: str, version: str) -> None:
         f"operating system = {distribution} {version}: is none of those this is made for (Debian 12"
     )
     assert problems({"any_os": True}, distribution=distribution, version=version) == []
+
+
+def test_a_host_without_apt_is_told_what_it_has_to_bring() -> None:
+    message = the_problem(distribution="Rocky", version="9.4", family="RedHat")
+    assert message.startswith("operating system = Rocky 9.4: is none of those this is made for (Debian 12")
+    fix = message.split(". Fix: ")[1]
+    for word in ("python3-requests", "docker_manage to false", "preflight_any_os to true", "nobody has tested"):
+        assert word in fix
+    assert problems({"any_os": True}, distribution="Rocky", version="9.4", family="RedHat") == []
 
 
 def test_memory() -> None:
@@ -217,8 +241,25 @@ def test_a_registry_that_is_out_of_reach() -> None:
     wanted = {"source": "pull", "needed": {"pull": [HUB]}}
     message = the_problem(wanted, urls={HUB: "timed out"})
     assert message.startswith(f"image_source = pull: to pull images, {HUB} must be reachable, and is not: timed out")
+    assert "(the engine has no proxy)" in message
+    assert "give the engine a proxy" in message
     assert "set image_registry to a mirror" in message
     assert problems(wanted, urls={HUB: ""}) == []
+
+
+def test_a_registry_behind_the_engines_proxy_is_told_with_it() -> None:
+    behind = engine(proxies={"http": "", "https": "http://proxy.example:3128", "no": ""})
+    message = the_problem({"source": "pull", "needed": {"pull": [HUB]}}, urls={HUB: "timed out"}, engine=behind)
+    assert (
+        f"{HUB} must be reachable, and is not: timed out (by the engine's proxy http://proxy.example:3128)" in message
+    )
+
+
+def test_builds_do_not_use_the_engines_proxy() -> None:
+    behind = engine(proxies={"http": "", "https": "http://proxy.example:3128", "no": ""})
+    message = the_problem({"source": "build", "needed": {"build": [PYPI]}}, urls={PYPI: "timed out"}, engine=behind)
+    assert "proxy.example" not in message
+    assert "name a proxy in /root/.docker/config.json" in message
 
 
 def test_auto_needs_one_way_only() -> None:
@@ -237,6 +278,78 @@ def test_everything_is_told_at_once() -> None:
     assert len(found) == 4
 
 
-def test_numbers() -> None:
-    assert numbers("20.10.24+dfsg1") == (20, 10, 24)
-    assert numbers("dev") == ()
+# What `docker info` of such engines says, as the module returns it.
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "fix"),
+    [
+        (
+            {"security": ["seccomp", "rootless", "cgroupns"], "root": "/home/me/.local/share/docker"},
+            "rootless: maps the users of containers to others",
+            "docker_socket",
+        ),
+        (
+            {"security": ["apparmor", "seccomp", "userns"], "root": "/var/lib/docker/100000.100000"},
+            "userns-remap: maps the users of containers to others",
+            "userns-remap",
+        ),
+        (
+            {"root": "/var/snap/docker/common/var-lib-docker"},
+            "snap: sees no folders but those below /home, and stack_dir is /srv/a",
+            "snap remove docker",
+        ),
+    ],
+)
+def test_an_engine_that_does_not_see_the_stacks_folders_is_refused(change: dict[str, Any], kind: str, fix: str) -> None:
+    message = the_problem(engine=engine(**change))
+    assert message.startswith(f"container engine = {kind}")
+    assert fix in message.split(". Fix: ")[1]
+
+
+def test_a_snap_will_do_for_a_stack_below_home() -> None:
+    snap = engine(root="/var/snap/docker/common/var-lib-docker")
+    assert problems({"stack_dir": "/home/me/anomaly"}, engine=snap) == []
+
+
+def test_an_address_for_all_interfaces_is_proposed_with_its_danger() -> None:
+    message = the_problem({"address": "192.0.2.9"}, address_is_own=False)
+    assert "published ports pass ufw and firewalld by: docs/operations.md#firewalls" in message
+
+
+# Warnings
+
+
+def test_a_host_in_order_has_no_warnings() -> None:
+    assert warnings({"limits": {"influxdb_memory": 1024, "keeper_memory": 2048}}) == []
+
+
+def test_a_limit_beyond_the_hosts_memory_is_named() -> None:
+    (message,) = warnings({"limits": {"influxdb_memory": 51200, "grafana_memory": 512}}, memory_mb=24108)
+    assert message.startswith(
+        "Warning: influxdb_memory = 51200 MiB: is more than the host's memory (24108 MiB), so it limits nothing. Fix: "
+    )
+
+
+def test_limits_that_do_not_fit_together_are_summed_and_named() -> None:
+    limits = {"influxdb_memory": 1024, "kapacitor_memory": 26000, "keeper_memory": 2048}
+    (message,) = warnings({"limits": limits, "host": "kap1"}, memory_mb=28000)
+    assert message.startswith("Warning: kap1: memory limits = 29072 MiB: are together more than the host's memory")
+    assert "influxdb_memory 1024, kapacitor_memory 26000, keeper_memory 2048" in message
+    assert "follows from the number of pipelines" in message
+
+
+def test_a_kernel_without_a_memory_cgroup_is_named() -> None:
+    """As Raspberry Pi OS has it."""
+    (message,) = warnings(engine=engine(limits_memory=False))
+    assert message.startswith("Warning: memory limits: do not hold, because the kernel has no memory cgroup. Fix: ")
+    assert "cgroup_enable=memory" in message
+
+
+def test_an_architecture_without_tests_is_named() -> None:
+    (message,) = warnings(engine=engine(architecture="aarch64"))
+    assert message.startswith("Warning: architecture = aarch64: is not tested")
+
+
+def test_no_engine_yet_is_no_reason_for_a_warning() -> None:
+    assert warnings(engine={"answers": False, "reason": "No such file or directory"}) == []

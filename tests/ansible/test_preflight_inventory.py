@@ -69,6 +69,19 @@ def test_several_hosts_are_in_order() -> None:
         ("stack_dir", "/srv", "is no folder that a stack may have", "at least two levels"),
         ("stack_dir", "/srv/x/../..", "is no folder that a stack may have", "absolute path"),
         ("stack_bind_address", "eth0", "is not an IP address", "127.0.0.1"),
+        ("stack_bind_address", "::1", "is an IPv6 address, and the stack's network and ports are IPv4", "127.0.0.1"),
+        ("stack_bind_address", "::", "is an IPv6 address", "pass ufw and firewalld by"),
+        ("stack_bind_address", "[::1]", "is an IPv6 address", "127.0.0.1"),
+        (
+            "stack_network_subnet",
+            "10.0.0.1/24",
+            "is not an IPv4 network (10.0.0.1/24 has host bits set)",
+            "10.213.7.0/24",
+        ),
+        ("stack_network_subnet", "fd00::/64", "is not an IPv4 network", "10.213.7.0/24"),
+        ("stack_network_subnet", "10.0.0.0/29", "has too few addresses", "10.213.7.0/24"),
+        ("influxdb_memory", "1 gig", "is not a size of memory", "such as 512m or 2g"),
+        ("keeper_memory", "lots", "is not a size of memory", "such as 512m or 2g"),
         ("influxdb_version", "latest", "is not an exact version", "three numbers"),
         ("influxdb_version", "1.12", "is not an exact version", "three numbers"),
         ("influxdb_version", "2.7.1", "is not a 1.x version", "1.x"),
@@ -277,6 +290,32 @@ def test_services_that_others_cannot_reach_are_refused() -> None:
 def test_an_address_that_leads_back_is_refused() -> None:
     found = problems(reachable_four(influx1={"stack_address": "localhost"}))
     assert found[0].startswith("influx1: stack_address = localhost: leads every other host back to itself")
+
+
+@pytest.mark.parametrize("address", ["2001:db8::7", "[2001:db8::7]"])
+def test_an_ipv6_address_for_other_hosts_is_refused(address: str) -> None:
+    found = problems(reachable_four(influx1={"stack_address": address}))
+    assert len(found) == 1, found
+    assert found[0].startswith(f"influx1: stack_address = {address}: is an IPv6 address, and kap1")
+    assert "a name or an IPv4 address" in found[0]
+
+
+def test_an_external_influxdb_by_its_ipv6_address_is_refused() -> None:
+    groups = {name: members for name, members in ONE.items() if name != "influxdb"}
+    url = "http://[2001:db8::7]:8086"
+    given = {"influxdb_external_url": url, "stack_bind_address": "192.0.2.1"}
+    given["secrets_given"] = {"influxdb_admin_password": "long enough and random"}
+    found = [line for line in problems(inventory(groups, each=given)) if "IPv6" in line]
+    assert len(found) == 1, found
+    assert found[0].startswith(
+        f"influxdb_external_url = {url}: is an IPv6 address, which the stack's containers cannot"
+    )
+
+
+def test_an_ipv6_address_for_metrics_is_refused_where_there_are_metrics() -> None:
+    assert problems(inventory(each={"keeper_metrics_address": "::1"})) == []
+    message = the_problem(inventory(each={"keeper_metrics_address": "::1", "keeper_metrics_port": 9095}))
+    assert message.startswith("keeper_metrics_address = ::1: is an IPv6 address")
 
 
 def test_a_machine_that_is_listed_twice_is_refused() -> None:

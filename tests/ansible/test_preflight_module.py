@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -81,7 +81,16 @@ def engine_socket(tmp_path: Path) -> Iterator[Path]:
     """An engine with one container."""
     answers = {
         "/version": {"Version": "26.1.5", "ApiVersion": "1.45", "Components": [{"Name": "Engine"}]},
-        "/info": {"DockerRootDir": str(tmp_path)},
+        "/info": {
+            "DockerRootDir": str(tmp_path),
+            "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"],
+            "MemoryLimit": False,
+            "Architecture": "aarch64",
+            # The engine hides credentials itself; what it does not hide must not end in a log either.
+            "HttpProxy": "http://user:word@proxy.example:3128",
+            "HttpsProxy": "proxy.example:3129",
+            "NoProxy": "localhost,.example",
+        },
         "/containers/json?all=1": [
             {
                 "Names": ["/anomaly-influxdb"],
@@ -118,6 +127,11 @@ def test_an_engine_is_read_with_its_containers(module: ModuleType, engine_socket
     assert found["answers"] is True
     assert (found["name"], found["version"], found["api"]) == ("Engine", "26.1.5", "1.45")
     assert found["root"] == str(engine_socket.parent)
+    assert found["security"] == ["seccomp", "rootless"]
+    assert found["limits_memory"] is False
+    assert found["architecture"] == "aarch64"
+    proxies = {"http": "http://proxy.example:3128", "https": "proxy.example:3129", "no": "localhost,.example"}
+    assert found["proxies"] == proxies
     assert found["free_mb"] > 0
     assert found["containers"] == [
         {"names": ["anomaly-influxdb"], "labels": {"influx-anomaly.stack": "anomaly"}, "ports": [8086]}
@@ -152,7 +166,7 @@ def test_any_answer_counts_as_reached(module: ModuleType, refusing_server: str) 
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-        found = module.reach_all([refusing_server, closed, "file:///etc/passwd"], timeout=5)
+        found = module.reach_all({refusing_server: {}, closed: {}, "file:///etc/passwd": {}}, timeout=5)
     assert found[refusing_server] == ""
     assert "refused" in found[closed]
     assert found["file:///etc/passwd"] == "it is no http or https URL"
@@ -161,4 +175,37 @@ def test_any_answer_counts_as_reached(module: ModuleType, refusing_server: str) 
 def test_a_registry_without_tls_answers(module: ModuleType, refusing_server: str) -> None:
     """The engine trusts one on the loopback address, and those it was told of."""
     url = refusing_server.replace("http:", "https:")
-    assert module.reach_all([url], timeout=5) == {url: ""}
+    assert module.reach_all({url: {}}, timeout=5) == {url: ""}
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """Asks for credentials; keeps what it was asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(407)
+        self.end_headers()
+
+    do_CONNECT = do_HEAD
+
+    def log_message(self, *_: Any) -> None:
+        """Not into the tests' output."""
+
+
+def test_the_engines_proxies_are_used_except_where_it_uses_none(module: ModuleType, refusing_server: str) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        proxies = {"http": address, "https": address, "no": ".here.invalid"}
+        urls = ["http://there.invalid/v2/", "https://there.invalid/v2/", "http://registry.here.invalid/v2/"]
+        found = module.reach_all(dict.fromkeys([*urls, refusing_server], proxies), timeout=5)
+        server.shutdown()
+        thread.join()
+    # A proxy that asks for credentials answers: the engine has them.
+    assert [found[url] for url in urls[:2]] == ["", ""]
+    assert found[urls[2]], "it must be tried without the proxy"
+    assert found[refusing_server] == "", "the engine uses no proxy for loopback addresses"
+    assert sorted(Proxy.asked) == ["http://there.invalid/v2/", "there.invalid:443"]

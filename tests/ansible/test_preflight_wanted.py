@@ -83,3 +83,17 @@ def test_texts_of_the_command_line_count_as_booleans(value: object, managed: boo
 
 def test_texts_that_are_not_booleans_are_false() -> None:
     assert of(preflight_any_os=["perhaps"])["any_os"] is False
+
+
+def test_the_memory_limits_of_what_runs_on_a_host() -> None:
+    limits = {"influxdb_memory": "50g", "kapacitor_memory": "26368m", "chronograf_enabled": False}
+    assert of(**limits)["limits"] == {
+        "influxdb_memory": 51200,
+        "kapacitor_memory": 26368,
+        "keeper_memory": 2048,
+        "grafana_memory": 512,
+    }
+
+
+def test_limits_that_are_no_sizes_are_left_out() -> None:
+    assert "influxdb_memory" not in of(influxdb_memory="lots")["limits"]

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .problem import Problem
+from .engine import engine
+from .problem import BEYOND_FIREWALLS, Problem
 from .wanted import ENGINE_ROOT
 
 SUPPORTED = {"Debian": ("12", "13"), "Ubuntu": ("22.04", "24.04")}
-OLDEST_ENGINE = (20, 10)
-OLDEST_API = (1, 41)
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
+# How the engine, and what builds images, get to know a proxy.
+PROXY_FIX = {
+    "pull": ", give the engine a proxy (HTTPS_PROXY of its service, or proxies in its daemon.json)",
+    "build": ", name a proxy in /root/.docker/config.json (proxies.default)",
+}
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version: (20, 10, 24) for `20.10.24+dfsg1`."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in match.group().split(".")) if match else ()
-
-
-def operating_system(distribution: str, version: str, allowed: bool) -> Iterator[Problem]:
+def operating_system(distribution: str, version: str, family: str, allowed: bool) -> Iterator[Problem]:
     """Check that the distribution is a supported one.
 
     Args:
         distribution: name of the distribution.
         version: its version.
+        family: the family of distributions that it belongs to.
         allowed: whether the user takes the risk of another distribution.
     """
-    if allowed or any(version == known or version.startswith(f"{known}.") for known in SUPPORTED.get(distribution, ())):
+    if allowed:
+        return
+    if any(version == known or version.startswith(f"{known}.") for known in SUPPORTED.get(distribution, ())):
         return
     supported = ", ".join(f"{name} {' and '.join(versions)}" for name, versions in SUPPORTED.items())
+    fix = "use one of them, or set preflight_any_os to true and see"
+    if family == "RedHat":
+        # The role docker installs by apt, and this family has no engine of Docker's in its own repositories.
+        fix = (
+            "use one of them, or install Docker Engine and Python's requests (python3-requests) yourself, and set "
+            "docker_manage to false and preflight_any_os to true; nobody has tested that"
+        )
     yield Problem(
-        "operating system",
-        f"{distribution} {version}",
-        f"is none of those this is made for ({supported})",
-        "use one of them, or set preflight_any_os to true and see",
+        "operating system", f"{distribution} {version}", f"is none of those this is made for ({supported})", fix
     )
 
 
@@ -80,37 +84,6 @@ def _mover(path: str) -> str:
     return "the engine's folder (data-root in its daemon.json)" if path == ENGINE_ROOT else "the stack with stack_dir"
 
 
-def engine(found: Mapping[str, Any], managed: bool) -> Iterator[Problem]:
-    """Check the engine.
-
-    Args:
-        found: the module's result.
-        managed: whether the role docker may install or start an engine.
-    """
-    if not found["answers"]:
-        if not managed:
-            yield Problem(
-                "container engine",
-                None,
-                f"doesn't answer ({found['reason']}), and docker_manage is false",
-                "start it, or set docker_manage to true",
-            )
-        return
-    if "podman" in found["name"].casefold():
-        yield Problem(
-            "container engine",
-            f"{found['name']} {found['version']}",
-            "is not Docker",
-            "install Docker Engine beside it",
-        )
-    elif numbers(found["version"]) < OLDEST_ENGINE:
-        oldest = ".".join(map(str, OLDEST_ENGINE))
-        yield Problem("Docker Engine", found["version"], f"is older than {oldest}", f"upgrade it to {oldest} or newer")
-    elif numbers(found["api"]) < OLDEST_API:
-        oldest = ".".join(map(str, OLDEST_API))
-        yield Problem("Docker Engine API", found["api"], f"is older than {oldest}", "upgrade the engine")
-
-
 def _overlap(address: str, listening: list[str]) -> bool:
     return address in ANY_ADDRESS or address in listening or any(one in ANY_ADDRESS for one in listening)
 
@@ -128,7 +101,7 @@ def bind_address(address: str, is_own: bool, known: list[str]) -> Iterator[Probl
             "stack_bind_address",
             address,
             "is no address of this host",
-            f"{', '.join([*known, '127.0.0.1'])}, or 0.0.0.0 for all of its interfaces",
+            f"{', '.join([*known, '127.0.0.1'])}, or 0.0.0.0 for all of its interfaces ({BEYOND_FIREWALLS})",
         )
 
 
@@ -180,7 +153,11 @@ def names(wanted: list[str], containers: list[Any], stack: str) -> Iterator[Prob
 
 
 def reachable(
-    source: str, needed: Mapping[str, list[str]], answers: Mapping[str, str], fixes: Mapping[str, str]
+    source: str,
+    needed: Mapping[str, list[str]],
+    answers: Mapping[str, str],
+    fixes: Mapping[str, str],
+    proxies: Mapping[str, str],
 ) -> Iterator[Problem]:
     """Check that the URLs which `image_source` needs can be reached.
 
@@ -189,25 +166,36 @@ def reachable(
         needed: required URLs by way (`pull`, `build`); with `auto` one complete way is enough.
         answers: an empty text or the reason of the failure, by URL.
         fixes: the variable that names another server, by URL.
+        proxies: the engine's proxies by scheme, which it pulls by.
     """
     failed = {way: [url for url in urls if answers.get(url)] for way, urls in needed.items()}
     if not needed or (source == "auto" and any(not urls for urls in failed.values())):
         return
     for way, urls in failed.items():
         for url in urls:
+            reason = answers[url] + _by_proxy(way, url, proxies)
             yield Problem(
                 "image_source",
                 source,
-                f"to {way} images, {url} must be reachable, and is not: {answers[url]}",
-                f"open the way to it, set {fixes[url]} to a mirror, or use archives (image_source: archive)",
+                f"to {way} images, {url} must be reachable, and is not: {reason}",
+                f"open the way to it{PROXY_FIX[way]}, set {fixes[url]} to a mirror, or use archives "
+                "(image_source: archive)",
             )
+
+
+def _by_proxy(way: str, url: str, proxies: Mapping[str, str]) -> str:
+    """Return how a URL was tried, where that is up to the engine."""
+    if way != "pull":
+        return ""
+    proxy = proxies.get(url.partition(":")[0], "")
+    return f" (by the engine's proxy {proxy})" if proxy else " (the engine has no proxy)"
 
 
 def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Return every problem of one host, one line each.
 
     Args:
-        facts: distribution, version, addresses, and the result of preflight_host as `host`.
+        facts: distribution, version, family, addresses, and the result of preflight_host as `host`.
         wanted: the host's requirements, as `preflight.wanted` returns them.
     """
     host = facts["host"]
@@ -216,10 +204,10 @@ def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
     # A deployed stack needs no space to build images and no registries.
     deployed = any(_is_ours(container, stack) for container in containers)
     found = [
-        *operating_system(facts["distribution"], str(facts["version"]), bool(wanted["any_os"])),
+        *operating_system(facts["distribution"], str(facts["version"]), str(facts["family"]), bool(wanted["any_os"])),
         *memory(int(host["memory_mb"]), int(wanted["memory_mb"])),
         *disks(_with_engine(host), {path: 0 if deployed else int(least) for path, least in wanted["disks"].items()}),
-        *engine(host["engine"], bool(wanted["docker_manage"])),
+        *engine(host["engine"], bool(wanted["docker_manage"]), str(wanted["stack_dir"])),
         *bind_address(str(wanted["address"]), bool(host["address_is_own"]), list(facts["addresses"])),
         *ports(
             {variable: int(port) for variable, port in wanted["ports"].items()},
@@ -229,7 +217,13 @@ def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
             stack,
         ),
         *names(list(wanted["containers"]), containers, stack),
-        *reachable(str(wanted["source"]), {} if deployed else wanted["needed"], host["urls"], wanted["fixes"]),
+        *reachable(
+            str(wanted["source"]),
+            {} if deployed else wanted["needed"],
+            host["urls"],
+            wanted["fixes"],
+            host["engine"].get("proxies", {}),
+        ),
     ]
     prefix = f"{wanted['host']}: " if wanted["host"] else ""
     return [prefix + problem.text() for problem in found]

@@ -94,6 +94,15 @@ class Inventory:
                 variables[service] = metrics
         return variables
 
+    def memory_variables(self, host: Host) -> dict[str, str]:
+        """Return service to the variable of its memory limit, for the services that run on a host and have one."""
+        variables = {
+            service: f"{service}_memory"
+            for service, row in self.table.items()
+            if host.name in self.groups.get(row["group"], [])
+        }
+        return {service: variable for service, variable in variables.items() if host.text(variable)}
+
     def service_groups(self) -> list[str]:
         """Return the groups of services, each once."""
         return list(dict.fromkeys(row["group"] for row in self.table.values()))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 LONGEST_VALUE = 120
+# What whoever opens a port to other hosts must know.
+BEYOND_FIREWALLS = "published ports pass ufw and firewalld by: docs/operations.md#firewalls"
 
 
 def show(value: Any) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from .inventory import PARENT, Host, Inventory
-from .problem import Problem, one_of, show
+from .problem import BEYOND_FIREWALLS, Problem, one_of, show
+from .values import is_ipv6
 
 
 def check(inventory: Inventory) -> Iterator[Problem]:
@@ -137,9 +138,15 @@ def _listens(host: Host, service: str, others: list[Host], why: str) -> Iterator
         yield host.problem(
             "stack_bind_address",
             f"{service} listens on {host.name} alone, but {names} {why}",
-            f"the address of {host.name} on the network between the hosts, or 0.0.0.0 behind a firewall",
+            f"the address of {host.name} on the network between the hosts, or 0.0.0.0 for all ({BEYOND_FIREWALLS})",
         )
-    if _is_loopback(host.text("stack_address")):
+    if is_ipv6(host.text("stack_address")):
+        yield host.problem(
+            "stack_address",
+            f"is an IPv6 address, and {names} {why} from a network of containers that has IPv4 only",
+            f"set stack_address of {host.name} to a name or an IPv4 address that the others can reach",
+        )
+    elif _is_loopback(host.text("stack_address")):
         yield host.problem(
             "stack_address",
             f"leads every other host back to itself, but {names} {why}",
@@ -174,7 +181,8 @@ def _all_reachable(inventory: Inventory) -> Iterator[Problem]:
             yield kapacitor.problem(
                 "stack_bind_address",
                 f"Kapacitor listens on {kapacitor.name} alone, but the InfluxDB at {external} sends it points",
-                f"the address of {kapacitor.name} on the network between the two, or 0.0.0.0 behind a firewall",
+                f"the address of {kapacitor.name} on the network between the two, or 0.0.0.0 for all "
+                f"({BEYOND_FIREWALLS})",
             )
         watchers = [
             host

@@ -7,14 +7,20 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from ansible.module_utils.common.text.formatters import human_to_bytes
+
 from .inventory import Host, Inventory
-from .problem import Problem
+from .problem import BEYOND_FIREWALLS, Problem
 
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]|[a-z]")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Docker's grammar of a registry and a path below it.
 _REGISTRY = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+
+
+# The prefix of the smallest subnet for a stack's network.
+SMALLEST_SUBNET = 27
 
 
 def check(inventory: Inventory) -> Iterator[Problem]:
@@ -26,6 +32,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _images(host)
         yield from _results(host)
         yield from _external(host)
+        yield from _memory(inventory, host)
     yield from _one_stack(inventory)
 
 
@@ -43,14 +50,49 @@ def _stack(host: Host) -> Iterator[Problem]:
             "is no folder that a stack may have to itself",
             "an absolute path of at least two levels, such as /srv/influx-anomaly/anomaly",
         )
+    fix = f"127.0.0.1 for this host only, an IPv4 address of the host, or 0.0.0.0 for all ({BEYOND_FIREWALLS})"
+    yield from _address(host, "stack_bind_address", fix)
+    if host.text("keeper_metrics_port") not in ("", "0"):
+        yield from _address(host, "keeper_metrics_address", fix)
+    yield from _subnet(host)
+
+
+def _address(host: Host, variable: str, fix: str) -> Iterator[Problem]:
+    """Check an address that ports are published on: the stack's network and its URLs are IPv4."""
+    address = host.text(variable)
+    if is_ipv6(address):
+        yield host.problem(variable, "is an IPv6 address, and the stack's network and ports are IPv4", fix)
+        return
     try:
-        ipaddress.ip_address(host.text("stack_bind_address"))
+        ipaddress.IPv4Address(address)
     except ValueError:
+        yield host.problem(variable, "is not an IP address", fix)
+
+
+def _subnet(host: Host) -> Iterator[Problem]:
+    subnet = host.text("stack_network_subnet")
+    if not subnet:
+        return
+    fix = "a private IPv4 network that nothing else on the host uses, such as 10.213.7.0/24; empty: the engine's choice"
+    try:
+        network = ipaddress.IPv4Network(subnet)
+    except ValueError as error:
+        yield host.problem("stack_network_subnet", f"is not an IPv4 network ({error})", fix)
+        return
+    if network.prefixlen > SMALLEST_SUBNET:
         yield host.problem(
-            "stack_bind_address",
-            "is not an IP address",
-            "127.0.0.1 for this host only, an address of the host, or 0.0.0.0 for all of its interfaces",
+            "stack_network_subnet",
+            f"has too few addresses for the stack's containers and its jobs (/{network.prefixlen})",
+            fix,
         )
+
+
+def is_ipv6(address: str) -> bool:
+    """Return whether a text is an IPv6 address, with or without the brackets of a URL."""
+    try:
+        return ipaddress.ip_address(address.removeprefix("[").removesuffix("]")).version == 6
+    except ValueError:
+        return False
 
 
 def _ports(inventory: Inventory, host: Host) -> Iterator[Problem]:
@@ -154,6 +196,12 @@ def _external(host: Host) -> Iterator[Problem]:
         yield host.problem(
             "influxdb_external_url", "is not the URL of an InfluxDB", "such as http://influx.example:8086"
         )
+    elif is_ipv6(parts.hostname):
+        yield host.problem(
+            "influxdb_external_url",
+            "is an IPv6 address, which the stack's containers cannot reach, as their network has IPv4 only",
+            "a name or an IPv4 address of that InfluxDB",
+        )
     elif parts.username or parts.password:
         yield host.problem(
             "influxdb_external_url",
@@ -161,6 +209,14 @@ def _external(host: Host) -> Iterator[Problem]:
             "take them out of the URL, and give them as the secrets of InfluxDB's admin",
             value=f"{parts.scheme}://(hidden)@{parts.hostname}",
         )
+
+
+def _memory(inventory: Inventory, host: Host) -> Iterator[Problem]:
+    for variable in inventory.memory_variables(host).values():
+        try:
+            human_to_bytes(host.text(variable))
+        except ValueError:
+            yield host.problem(variable, "is not a size of memory", "a number and a unit, such as 512m or 2g")
 
 
 def _one_stack(inventory: Inventory) -> Iterator[Problem]:

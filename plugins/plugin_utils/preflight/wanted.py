@@ -6,6 +6,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from .inventory import Host, Inventory
@@ -38,11 +39,13 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
             **({directory: _number(host, "preflight_min_disk_mb")} if (directory := host.text("stack_dir")) else {}),
             ENGINE_ROOT: _number(host, "preflight_min_images_mb"),
         },
+        "limits": _limits(inventory, host),
         "docker_manage": _is_true(host, "docker_manage"),
         "socket": host.text("docker_socket") or "/var/run/docker.sock",
         "ports": ports,
         "address": host.text("stack_bind_address"),
         "stack": host.text("stack_name"),
+        "stack_dir": host.text("stack_dir"),
         "containers": [f"{host.text('stack_name')}-{service}" for service in services],
         "source": host.text("image_source"),
         "needed": needed,
@@ -61,6 +64,19 @@ def _number(host: Host, variable: str) -> int:
         return max(0, int(host.text(variable)))
     except ValueError:
         return 0
+
+
+def _limits(inventory: Inventory, host: Host) -> dict[str, int]:
+    """Return the memory limit in MiB of each service that runs on a host, by its variable."""
+    limits = {}
+    for service, variable in inventory.memory_variables(host).items():
+        if not _is_true(host, f"{service}_enabled"):
+            continue
+        try:
+            limits[variable] = human_to_bytes(host.text(variable)) // 2**20
+        except ValueError:  # another check reports it
+            continue
+    return limits
 
 
 def _registries(host: Host) -> tuple[dict[str, list[str]], dict[str, str]]:
