@@ -287,6 +287,20 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _has_no_proxy(host: str, listed: str) -> bool:
+    """Return whether a list such as `example.org,.local,10.0.0.0/8` names a host, as Go's programs read it."""
+    for entry in (part.strip().lower() for part in listed.split(",")):
+        try:
+            if ipaddress.ip_address(host) in ipaddress.ip_network(entry):
+                return True
+            continue
+        except ValueError:  # the host or the entry is a name
+            name = entry.rsplit(":", 1)[0].removeprefix("*").removeprefix(".")
+        if entry == "*" or (name and (host == name or host.endswith(f".{name}"))):
+            return True
+    return False
+
+
 def _opener(url: str, proxies: Mapping[str, str]) -> urllib.request.OpenerDirector:
     """Return what opens a URL by the engine's proxies; without any, proxies of the environment apply."""
     by_kind = {kind: proxies[kind] for kind in ("http", "https") if proxies.get(kind)}
@@ -294,9 +308,7 @@ def _opener(url: str, proxies: Mapping[str, str]) -> urllib.request.OpenerDirect
         return urllib.request.build_opener()
     place = urlsplit(url)
     # The engine, as every program in Go, reaches loopback addresses without a proxy.
-    bypass = _is_loopback(place.hostname or "") or urllib.request.proxy_bypass_environment(
-        place.netloc, {"no": proxies.get("no", "")}
-    )
+    bypass = _is_loopback(place.hostname or "") or _has_no_proxy(place.hostname or "", proxies.get("no", ""))
     return urllib.request.build_opener(urllib.request.ProxyHandler({} if bypass else by_kind))
 
 
@@ -356,7 +368,7 @@ def main() -> None:
     )
     parameters = module.params
     found = engine(parameters["socket"])
-    urls = {url: {} for url in parameters["urls"]}
+    urls: dict[str, Mapping[str, str]] = {url: {} for url in parameters["urls"]}
     urls.update(dict.fromkeys(parameters["engine_urls"], found.get("proxies") or {}))
     module.exit_json(
         changed=False,

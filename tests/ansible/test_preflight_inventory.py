@@ -303,7 +303,7 @@ def test_an_ipv6_address_for_other_hosts_is_refused(address: str) -> None:
 def test_an_external_influxdb_by_its_ipv6_address_is_refused() -> None:
     groups = {name: members for name, members in ONE.items() if name != "influxdb"}
     url = "http://[2001:db8::7]:8086"
-    given = {"influxdb_external_url": url, "stack_bind_address": "192.0.2.1"}
+    given: dict[str, Any] = {"influxdb_external_url": url, "stack_bind_address": "192.0.2.1"}
     given["secrets_given"] = {"influxdb_admin_password": "long enough and random"}
     found = [line for line in problems(inventory(groups, each=given)) if "IPv6" in line]
     assert len(found) == 1, found

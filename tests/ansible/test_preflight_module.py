@@ -178,6 +178,28 @@ def test_a_registry_without_tls_answers(module: ModuleType, refusing_server: str
     assert module.reach_all({url: {}}, timeout=5) == {url: ""}
 
 
+@pytest.mark.parametrize(
+    ("host", "listed", "has_none"),
+    [
+        ("registry.example", "", False),
+        ("registry.example", "localhost, registry.example", True),
+        ("registry.example", ".example", True),
+        ("registry.example", "example", True),
+        ("registry.example", "*.example", True),
+        ("registry.example", "registry.example:5000", True),
+        ("registry.example", "ample", False),
+        ("registry.example", "*", True),
+        ("10.1.2.3", "10.0.0.0/8", True),
+        ("10.1.2.3", "192.168.0.0/16,10.1.2.3", True),
+        ("10.1.2.3", "192.168.0.0/16", False),
+    ],
+)
+def test_hosts_that_the_engine_reaches_without_a_proxy(
+    module: ModuleType, host: str, listed: str, has_none: bool
+) -> None:
+    assert module._has_no_proxy(host, listed) is has_none
+
+
 class Proxy(http.server.BaseHTTPRequestHandler):
     """Asks for credentials; keeps what it was asked for."""
 
