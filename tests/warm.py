@@ -1,0 +1,139 @@
+"""A process in which pytest and the libraries are loaded already, and which runs tests in forks of itself.
+
+`scripts/mutation` runs the same tests hundreds of times. A process that starts anew takes longer for its imports and
+for the models that its tests train than for the tests. Here both happen once: what the first run imported of others'
+is imported into the server, and what it trained is kept by what it was trained with. Later runs train only what the
+first one did not, and keep nothing, as they may run on changed code.
+
+`python -m tests.warm serve SOCKET` serves one run at a time; `python tests/warm.py ask SOCKET TEST ...` asks for a run,
+prints its output, and ends as it ended. Who asked and died has its run killed.
+"""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+# What the tests of mutants must load from their files.
+OURS = ("anomaly", "tests", "kapacitor_udf", "udf", "conftest", "__main__")
+# A run may take this much processor time: some seconds, and this many times what the first one took.
+LEAST_CPU_S = 20
+CPU_FACTOR = 10
+# A mutant that fills its memory without an end must not take the machine's.
+MEMORY_BYTES = 8 << 30
+
+
+def ask(path: str, tests: list[str]) -> int:
+    """Run tests in the server at a socket, and return pytest's exit code."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall("\0".join(tests).encode() + b"\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    output, _, code = answer.rpartition(b"\n")
+    sys.stdout.buffer.write(output)
+    return int(code)
+
+
+def serve(path: str) -> None:
+    """Run the tests that are asked for, one after the other, until the process is ended."""
+    import pickle
+    import resource
+    import select
+    import signal
+    import tempfile
+
+    limit_s = 0
+    models: dict[str, bytes] = {}
+    with socket.socket(socket.AF_UNIX) as listener, tempfile.TemporaryDirectory() as folder:
+        listener.bind(path)
+        listener.listen()
+        learnt = Path(folder, "learnt")
+        while True:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as lines:
+                tests = lines.readline().decode().rstrip("\n").split("\0")
+                process = os.fork()
+                if not process:
+                    listener.close()
+                    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+                    if limit_s:
+                        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
+                    os.dup2(connection.fileno(), 1)
+                    os.dup2(connection.fileno(), 2)
+                    try:
+                        code = run(tests, models, None if limit_s else learnt)
+                    except BaseException as error:  # noqa: BLE001 - a fork must never go on as the server
+                        print(f"{type(error).__name__}: {error}", flush=True)
+                        code = 1
+                    os._exit(code)
+                descriptor = os.pidfd_open(process)
+                readable, _, _ = select.select([connection, descriptor], [], [])
+                if descriptor not in readable:
+                    os.kill(process, signal.SIGKILL)
+                os.close(descriptor)
+                _, status, usage = os.wait4(process, 0)
+                code = os.waitstatus_to_exitcode(status)
+                if not limit_s and code == 0:
+                    limit_s = LEAST_CPU_S + int(CPU_FACTOR * (usage.ru_utime + usage.ru_stime))
+                    names, models = pickle.loads(learnt.read_bytes())
+                    load(names)
+                if descriptor in readable:
+                    connection.sendall(f"\n{code if code >= 0 else 1}".encode())
+
+
+def run(tests: list[str], models: dict[str, bytes], learnt: Path | None) -> int:
+    """Run tests, and return pytest's exit code.
+
+    Args:
+        tests: what pytest is asked for.
+        models: the models that earlier runs trained, by what they were trained with.
+        learnt: takes the names of the modules that were imported, and the models; None: nothing is kept.
+    """
+    import hashlib
+    import pickle
+    from functools import wraps
+    from typing import Any
+
+    import pytest
+
+    from anomaly.training import fit
+
+    train = fit.train
+
+    @wraps(train)
+    def train_once(*arguments: Any, **more: Any) -> Any:
+        try:
+            key = hashlib.sha256(pickle.dumps((arguments, sorted(more.items())))).hexdigest()
+        except (AttributeError, TypeError, pickle.PicklingError):
+            return train(*arguments, **more)
+        if key in models:
+            return pickle.loads(models[key])
+        trained = train(*arguments, **more)
+        if learnt is not None:
+            models[key] = pickle.dumps(trained)
+        return trained
+
+    fit.train = train_once
+    code = int(pytest.main(["-q", "-x", *tests]))
+    if learnt is not None and code == 0:
+        learnt.write_bytes(pickle.dumps((sorted(sys.modules), models)))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def load(names: list[str]) -> None:
+    """Import others' modules, so that forks need not."""
+    import contextlib
+    import importlib
+
+    for name in names:
+        if name.partition(".")[0] not in OURS:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "ask":
+        sys.exit(ask(sys.argv[2], sys.argv[3:]))
+    serve(sys.argv[2])
