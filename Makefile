@@ -68,7 +68,7 @@ test-faults: dev engine test-images ## A stack broken on purpose, one fault at a
 	@PYTHONPATH=.:udf/anomaly/src:udf/kapacitor_udf/src OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.faults $(ARGS)
 
 .PHONY: mutation
-mutation: dev ## Mutants of what exactly-once rests on, against its unit tests; some two hours (ARGS='--sample 5 catchup/repair.py')
+mutation: dev ## Mutants of what exactly-once rests on, 20 a module, against its unit tests (ARGS='--sample 0 catchup/repair.py')
 	@[ -x build/mutation/venv/bin/cosmic-ray ] || { $(BIN)/uv venv --quiet --python $(BIN)/python build/mutation/venv && \
 		$(BIN)/uv pip install --quiet --python build/mutation/venv/bin/python --require-hashes -r requirements/mutation.txt; }
 	@$(BIN)/python scripts/mutation --tool build/mutation/venv/bin/cosmic-ray $(ARGS)

@@ -9,6 +9,7 @@ first one did not, and keep nothing, as they may run on changed code.
 prints its output, and ends as it ended. Who asked and died has its run killed.
 """
 
+import contextlib
 import os
 import socket
 import sys
@@ -62,13 +63,14 @@ def serve(path: str) -> None:
                     os.dup2(connection.fileno(), 2)
                     try:
                         code = run(tests, models, None if limit_s else learnt)
-                    except BaseException as error:  # noqa: BLE001 - a fork must never go on as the server
+                    # A fork must never go on as the server.
+                    except BaseException as error:
                         print(f"{type(error).__name__}: {error}", flush=True)
                         code = 1
                     os._exit(code)
                 descriptor = os.pidfd_open(process)
-                readable, _, _ = select.select([connection, descriptor], [], [])
-                if descriptor not in readable:
+                is_over = descriptor in select.select([connection.fileno(), descriptor], [], [])[0]
+                if not is_over:
                     os.kill(process, signal.SIGKILL)
                 os.close(descriptor)
                 _, status, usage = os.wait4(process, 0)
@@ -77,7 +79,8 @@ def serve(path: str) -> None:
                     limit_s = LEAST_CPU_S + int(CPU_FACTOR * (usage.ru_utime + usage.ru_stime))
                     names, models = pickle.loads(learnt.read_bytes())
                     load(names)
-                if descriptor in readable:
+                # Who asked may have gone meanwhile.
+                with contextlib.suppress(OSError):
                     connection.sendall(f"\n{code if code >= 0 else 1}".encode())
 
 
@@ -124,7 +127,6 @@ def run(tests: list[str], models: dict[str, bytes], learnt: Path | None) -> int:
 
 def load(names: list[str]) -> None:
     """Import others' modules, so that forks need not."""
-    import contextlib
     import importlib
 
     for name in names:

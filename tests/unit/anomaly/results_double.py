@@ -115,10 +115,10 @@ class ResultsDouble(PipelineDatabase):
                 is_silence = fields["reason"] == NO_DATA
                 yield key, TimeRange(period.begin_ns, NEVER_NS) if is_silence else period, is_silence
 
-    def closed_silences(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
+    def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
         for key, period, fields in list(self._periods(span)):
-            if fields["state"] == "closed" and fields["reason"] == NO_DATA:
-                yield key, period
+            if fields["state"] == "closed":
+                yield key, period, fields["reason"] == NO_DATA
 
     def second_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
         earlier: dict[Key, int] = {}

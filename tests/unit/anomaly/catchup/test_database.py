@@ -72,6 +72,20 @@ def test_a_new_level_is_asked_for_by_series_and_model() -> None:
     assert "\"model\" = 'v1' AND \"reason\" = 'new level' AND time < 1000 AND \"printer\" = 'a'" in query
 
 
+def test_a_closed_period_is_told_by_its_reason_whether_it_is_a_silence() -> None:
+    values: list[list[Any]] = [[0, 10, "no data"], [20_000_000, 30, "bed"]]
+    influx = Influx(SeriesChunk("period", {"printer": "a"}, ["time", "end_ms", "reason"], values))
+
+    closed = list(PipelineDatabase(influx, PIPELINE, "anomaly").closed_periods(SPAN))  # type: ignore[arg-type]
+
+    assert closed == [
+        (("a",), TimeRange(0, 10_000_000), True),
+        (("a",), TimeRange(20_000_000, 30_000_000), False),
+    ]
+    (query,) = influx.queries
+    assert '"state" = \'closed\' AND time >= 0 AND time < 100000000 GROUP BY "printer"' in query
+
+
 def test_silences_are_not_asked_for() -> None:
     influx = Influx()
     list(PipelineDatabase(influx, PIPELINE, "anomaly").second_periods(SPAN))  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ catch-up is over the scores and periods are those of an undisturbed run.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -105,7 +106,7 @@ class Outages(RuleBasedStateMachine):
             self.scorer.restore(state)
 
     @precondition(lambda self: self.now < COUNT - CALM)
-    @rule(error=st.sampled_from([-0.2, 0.0, 0.2]))
+    @rule(error=st.sampled_from([-12.0, -0.2, 0.0, 0.2]))
     def score_before_all_points_are_there(self, error: float) -> None:
         at, self.seen = self.now, self.seen + 1
         self._score_next(self.scorer, error)
@@ -159,6 +160,25 @@ class Outages(RuleBasedStateMachine):
         self.database.until_ns = self.now * W
         span = TimeRange(0, max(self.now - LAG, 0) * W)
         return repair_span(PIPELINE, self.database, lambda version: self.model, Feedback(PIPELINE), span)
+
+
+@pytest.mark.parametrize("away", [4, 8])
+@pytest.mark.parametrize("memory", ["kept", "blind"])
+def test_a_period_that_the_udf_closes_after_its_correction_is_removed(model: Model, memory: str, away: int) -> None:
+    outages = Outages()
+    outages.model = model
+    outages.begin()
+    outages.score(30)
+    outages.score_before_all_points_are_there(12.0)
+    outages.be_away(away, memory)
+    outages.catch_up()
+    outages.score(10)
+    before = outages.database.points["period"][KEY, 30 * W]
+
+    outages.catch_up()
+
+    assert (before["state"], before["points"]) == ("closed", 1)
+    assert outages.database.points["period"] == {}
 
 
 def test_outages_and_catch_ups_in_any_order_end_as_if_nothing_had_happened(model: Model) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomaly.catchup.database import NEVER_NS, LateWindow, PipelineDatabase
+from anomaly.catchup.database import NEVER_NS, LateWindow, PipelineDatabase, WrittenScore
 from anomaly.catchup.gaps import BucketCounts
 from anomaly.catchup.repair import RepairCounts, RepairOrder
 from anomaly.catchup.run import CatchUpRequest, CaughtUp, catch_up, default_lag_ns, refilled_begins, repair_span
@@ -41,7 +41,8 @@ class DatabaseDouble(PipelineDatabase):
         ends: how many windows each series has.
         late: the windows that got late points.
         opened: the open periods, and whether each is a silence.
-        closed: the closed silences.
+        closed: the closed periods, and whether each is a silence.
+        anomalous: the series and begins of the windows whose scores say so.
         second: the closed periods that begin within another one.
         joint: the notices that all series are silent, and whether each is open.
         asked: the series whose windows were read; None where all were.
@@ -56,7 +57,8 @@ class DatabaseDouble(PipelineDatabase):
         self.ends = dict.fromkeys(self.series, COUNT)
         self.late: list[LateWindow] = []
         self.opened: list[tuple[Key, TimeRange, bool]] = []
-        self.closed: list[tuple[Key, TimeRange]] = []
+        self.closed: list[tuple[Key, TimeRange, bool]] = []
+        self.anomalous: set[tuple[Key, int]] = set()
         self.second: list[tuple[Key, TimeRange]] = []
         self.joint: list[tuple[TimeRange, bool]] = []
         self.asked: list[Key | None] = []
@@ -98,8 +100,15 @@ class DatabaseDouble(PipelineDatabase):
     def open_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
         yield from self.opened
 
-    def closed_silences(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
+    def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
         yield from self.closed
+
+    def scores(self, key: Key, span: TimeRange) -> Mapping[int, WrittenScore]:
+        return {
+            begin: WrittenScore(int((key, begin) in self.anomalous), "v1", suppressed=False)
+            for begin in sorted(self.begins[key])
+            if span.begin_ns <= begin < span.end_ns
+        }
 
     def second_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
         yield from self.second
@@ -267,10 +276,58 @@ def test_a_closed_silence_is_doubtful_when_late_windows_in_it_have_scores(
     database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
 ) -> None:
     silence = TimeRange(40 * W, 60 * W)
-    database.closed = [(key(0), silence), (key(1), silence)]
+    database.closed = [(key(0), silence, True), (key(1), silence, True)]
     assert ordered() == {}
     database.late = [LateWindow(key(0), 50 * W, 5, 5), LateWindow(key(1), 60 * W, 5, 5)]
     assert {each: order.doubtful for each, order in ordered().items()} == {key(0): (silence,)}
+
+
+@pytest.mark.parametrize("late", [40, 59])
+@pytest.mark.parametrize(
+    ("anomalous", "is_ordered"),
+    [
+        pytest.param(59, False, id="its last window is anomalous"),
+        pytest.param(58, True, id="a window before is"),
+        pytest.param(60, True, id="a window after is"),
+    ],
+)
+def test_a_closed_period_is_doubtful_when_a_correction_took_its_last_window_away(
+    database: DatabaseDouble,
+    ordered: Callable[..., dict[Key, RepairOrder]],
+    late: int,
+    anomalous: int,
+    is_ordered: bool,
+) -> None:
+    period = TimeRange(40 * W, 60 * W)
+    database.closed = [(key(0), period, False)]
+    database.anomalous = {(key(0), anomalous * W)}
+    database.late = [LateWindow(key(0), late * W, 5, 5)]
+    assert {each: order.doubtful for each, order in ordered().items()} == ({key(0): (period,)} if is_ordered else {})
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "late"),
+    [
+        pytest.param(40, 60, 39, id="no window of it was corrected, but one before"),
+        pytest.param(40, 60, 60, id="no window of it was corrected, but one after"),
+        pytest.param(40, COUNT - 6, 50, id="it may go on"),
+    ],
+)
+def test_other_closed_periods_are_true(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]], first: int, end: int, late: int
+) -> None:
+    database.closed = [(key(0), TimeRange(first * W, end * W), False)]
+    database.late = [LateWindow(key(0), late * W, 5, 5)]
+    assert ordered() == {}
+
+
+def test_a_period_of_which_retention_has_removed_the_scores_is_left_alone(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    database.closed = [(key(0), TimeRange(40 * W, 60 * W), False)]
+    database.late = [LateWindow(key(0), 50 * W, 5, 5)]
+    lost = lose(database, 0, 59, 60)
+    assert {each: (order.missing, order.doubtful) for each, order in ordered().items()} == {key(0): (lost, ())}
 
 
 @pytest.mark.parametrize(("end", "is_ordered"), [(COUNT - 7, True), (COUNT - 6, False)])

@@ -176,12 +176,13 @@ class PipelineDatabase:
                 end_ns = NEVER_NS if is_silence else int(end_ms) * 1_000_000
                 yield series_key(self._pipeline.result_tags, chunk), TimeRange(int(begin_ns), end_ns), is_silence
 
-    def closed_silences(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
-        """Yield the series of each closed silence that begins in the span, and the silence."""
-        query = queries.closed_silences(self._pipeline, span.begin_ns, span.end_ns)
+    def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
+        """Yield each closed period that begins in the span: its series, itself, and whether it is a silence."""
+        query = queries.closed_periods(self._pipeline, span.begin_ns, span.end_ns)
         for chunk in self._influx.query(query, self._results):
-            for begin_ns, end_ms in chunk.rows:
-                yield series_key(self._pipeline.result_tags, chunk), TimeRange(int(begin_ns), int(end_ms) * 1_000_000)
+            key = series_key(self._pipeline.result_tags, chunk)
+            for begin_ns, end_ms, reason in chunk.rows:
+                yield key, TimeRange(int(begin_ns), int(end_ms) * 1_000_000), reason == NO_DATA
 
     def second_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
         """Yield each closed period that begins in the span before an earlier period of its series can be over.

@@ -121,11 +121,11 @@ def open_periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
     )
 
 
-def closed_silences(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
-    """Return the query for the ends of the closed silences that begin in [begin_ns, end_ns), series by series."""
+def closed_periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
+    """Return the query for end and reason of the closed periods that begin in [begin_ns, end_ns), series by series."""
     return (
-        f'SELECT "end_ms" FROM "period" WHERE {_mine(pipeline)} AND "state" = \'closed\''
-        f' AND "reason" = {literal(NO_DATA)} AND {between(begin_ns, end_ns)}{_grouped(pipeline.result_tags)}'
+        f'SELECT "end_ms", "reason" FROM "period" WHERE {_mine(pipeline)} AND "state" = \'closed\''
+        f" AND {between(begin_ns, end_ns)}{_grouped(pipeline.result_tags)}"
     )
 
 

@@ -463,7 +463,8 @@ def _doubtful(
 ) -> dict[Key, list[TimeRange]]:
     """Return each series' periods that cannot be true.
 
-    They were left open, are silences in which there are windows, or begin within an earlier period.
+    They were left open, are silences in which there are windows, end with a window whose score was corrected to a usual
+    one, or begin within an earlier period.
 
     Args:
         pipeline: the pipeline of the series.
@@ -473,6 +474,8 @@ def _doubtful(
         repaired: begins of the windows that a catch-up has scored again after points had been late.
     """
     doubtful: dict[Key, list[TimeRange]] = {}
+    # A period that ends after this may go on.
+    over_ns = span.end_ns - pipeline.periods.merge_ns - pipeline.window_ns
     # A silence may have begun long ago, and ends with the first window after it.
     for key, period, is_silence in database.open_periods(TimeRange(0, span.end_ns)):
         if is_silence:
@@ -480,16 +483,22 @@ def _doubtful(
                 key, TimeRange(period.begin_ns, span.end_ns)
             )
         else:
-            over_ns = period.end_ns + pipeline.periods.merge_ns + pipeline.window_ns
-            is_over = period.begin_ns >= span.begin_ns and over_ns <= span.end_ns
+            is_over = period.begin_ns >= span.begin_ns and period.end_ns <= over_ns
         if is_over:
             doubtful.setdefault(key, []).append(period)
-    # A UDF that told a silence closes it as it was told, although a catch-up has found windows in it meanwhile.
-    for key, silence in database.closed_silences(span):
-        inside = any(silence.begin_ns <= begin_ns < silence.end_ns for begin_ns in repaired.get(key, ()))
-        if inside and database.is_scored(key, silence):
-            doubtful.setdefault(key, []).append(silence)
+    # A UDF closes a silence or a period as it remembers it, although a catch-up has found windows in the silence, or
+    # corrected the scores that opened the period, meanwhile.
+    for key, period, is_silence in database.closed_periods(span):
+        if not any(period.begin_ns <= begin_ns < period.end_ns for begin_ns in repaired.get(key, ())):
+            continue
+        if is_silence:
+            is_false = database.is_scored(key, period)
+        else:
+            last = database.scores(key, TimeRange(period.end_ns - pipeline.window_ns, period.end_ns))
+            is_false = period.end_ns <= over_ns and any(not score.label for score in last.values())
+        if is_false:
+            doubtful.setdefault(key, []).append(period)
     for key, period in database.second_periods(span):
-        if period.end_ns + pipeline.periods.merge_ns + pipeline.window_ns <= span.end_ns:
+        if period.end_ns <= over_ns:
             doubtful.setdefault(key, []).append(period)
     return doubtful
