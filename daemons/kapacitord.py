@@ -166,14 +166,22 @@ class Kapacitord(Daemon):
         except ConnectionError as error:
             raise ConnectionError("\n".join([f"{method} {path}: {error}; its log:", *self.log[-100:]])) from error
 
-    def define(self, task: str, script: str, kind: str = "stream", document: Mapping[str, Any] | None = None) -> None:
-        """Define and enable a task on the database db.
+    def define(
+        self,
+        task: str,
+        script: str,
+        kind: str = "stream",
+        document: Mapping[str, Any] | None = None,
+        status: str = "enabled",
+    ) -> None:
+        """Define a task on the database db.
 
         Args:
             task: the task's id.
             script: its TICKscript.
             kind: stream or batch.
             document: the vars document; None if the script has no vars.
+            status: enabled or disabled. A task that is disabled before its UDF has started makes the request panic.
         """
         body = {
             "vars": document or {},
@@ -181,7 +189,7 @@ class Kapacitord(Daemon):
             "type": kind,
             "dbrps": [{"db": "db", "rp": "autogen"}],
             "script": script,
-            "status": "enabled",
+            "status": status,
         }
         answer = self.call("POST", "/tasks", body)
         assert answer.status == 200, answer.body.decode()

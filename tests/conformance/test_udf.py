@@ -351,8 +351,7 @@ def test_a_handler_that_hangs_fails_its_task_after_the_stated_time(
 def test_a_replay_waits_for_a_patient_udf_and_loses_nothing(kapacitord: Start) -> None:
     """A replay has queues of its own, so nobody else waits. Reading pauses for most of the time here."""
     kapacitor = kapacitord("Patient", timeout=SHORT, environment={"LIMITS": "patience=600 drain=600 heartbeat=1"})
-    kapacitor.define("t", "stream|from().measurement('cpu') @Patient() |log()")
-    assert kapacitor.call("PATCH", "/tasks/t", {"status": "disabled"}).status == 200
+    kapacitor.define("t", "stream|from().measurement('cpu') @Patient() |log()", status="disabled")
     # A recording ends with the first point after its stop.
     recording = {"id": "r", "task": "t", "stop": "1970-01-02T00:00:00Z"}
     assert kapacitor.call("POST", "/recordings/stream", recording).status == 201
