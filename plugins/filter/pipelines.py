@@ -228,7 +228,7 @@ def canonical_json(pipeline: Mapping[str, Any]) -> str:
 
 
 def task(
-    pipeline: Mapping[str, Any], results_database: str, topic: str, directory: str, comment: str
+    pipeline: Mapping[str, Any], results_database: str, topic: str, directory: str, comment: str, grafana_url: str = ""
 ) -> dict[str, Any]:
     """Return what defines a pipeline's task: `template` (its id), `script` (the template's) and `vars`.
 
@@ -238,6 +238,7 @@ def task(
         topic: the topic of alerts, unless the pipeline names another.
         directory: the folder of custom scripts.
         comment: what stands above the script.
+        grafana_url: the address under which browsers reach Grafana, for links in messages; empty: no links.
     """
     (complete,) = _normalize([pipeline])
     try:
@@ -249,12 +250,17 @@ def task(
     return {
         "template": f"{Path(complete.tickscript or DEFAULT_NAME).stem}-{digest}",
         "script": headed,
-        "vars": vars_document(TaskSettings(complete, results_database, topic), declared(script)),
+        "vars": vars_document(TaskSettings(complete, results_database, topic, grafana_url), declared(script)),
     }
 
 
 def tasks(
-    pipelines: Iterable[Mapping[str, Any]], results_database: str, topic: str, directory: str, comment: str
+    pipelines: Iterable[Mapping[str, Any]],
+    results_database: str,
+    topic: str,
+    directory: str,
+    comment: str,
+    grafana_url: str = "",
 ) -> list[dict[str, Any]]:
     """Return the tasks of pipelines as the module kapacitor_tasks takes them; the arguments are those of `task`."""
     return [
@@ -262,7 +268,7 @@ def tasks(
             "id": pipeline["name"],
             "state": "enabled" if pipeline["enabled"] else "disabled",
             "dbrps": [{"database": pipeline["database"], "retention_policy": pipeline["retention_policy"]}],
-            **task(pipeline, results_database, topic, directory, comment),
+            **task(pipeline, results_database, topic, directory, comment, grafana_url),
         }
         for pipeline in pipelines
     ]

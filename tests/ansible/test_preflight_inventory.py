@@ -256,6 +256,13 @@ def test_an_external_influxdb_without_a_url_is_refused(url: str) -> None:
     assert f"influxdb_external_url = {url}: is not the URL of an InfluxDB" in found[0]
 
 
+@pytest.mark.parametrize("url", ["grafana.example", "ftp://grafana.example", "https://", "https://grafana.example/?orgId=1"])
+def test_the_address_of_grafana_is_one_that_links_can_begin_with(url: str) -> None:
+    (found,) = problems(inventory(each={"grafana_root_url": url}))
+    assert found.startswith(f"grafana_root_url = {url}: is not an address that browsers reach Grafana at")
+    assert problems(inventory(each={"grafana_root_url": "https://example.org/grafana/"})) == []
+
+
 def test_credentials_in_a_url_are_not_repeated() -> None:
     url = "http://admin:b7c1e09d54@influx.example:8086"
     found = problems(inventory({**ONE, "influxdb": []}, each={"influxdb_external_url": url}))

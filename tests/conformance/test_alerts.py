@@ -1,5 +1,6 @@
 """What a handler on a pipeline's topic is told by a real kapacitord: once when a period opens, again when it gets
 worse, once when it is over; of silence and drift likewise; and nothing twice over a restart or a new definition.
+Each message is the one that `anomaly alerts preview` makes of the same point.
 
 The TICKscript is the product's. The UDF in it is told by the data how severe a window is.
 """
@@ -8,17 +9,26 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.header import decode_header, make_header
+from email.message import Message
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message as MailHandler
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.kapacitor_conf import sections
 
+from anomaly.cli.alerts import message
 from anomaly.kapacitor.tickscript import declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.pipeline import normalize
+from anomaly.pipeline.dashboard import dashboard_uid
 from daemons.influxd import Influxd
-from daemons.kapacitord import Kapacitord, Receiver
+from daemons.kapacitord import Kapacitord, Receiver, wait_until
 
 pytestmark = pytest.mark.containers
 
@@ -51,6 +61,7 @@ PIPELINE: dict[str, Any] = {
     "window": "10s",
     "periods": {"merge": "20s", "silence": "1m"},
 }
+GRAFANA = "https://grafana.example/sub"
 P1 = "pipeline=printer,printer=p1"
 # The begin of the third window.
 SINCE = "2024-01-01 00:00:20 UTC"
@@ -67,7 +78,7 @@ def definition(**changes: Any) -> tuple[str, dict[str, Any]]:
     """The script and the vars document of the task."""
     (pipeline,) = normalize([{**PIPELINE, **changes}])
     script = find_script(pipeline, Path())
-    return script, vars_document(TaskSettings(pipeline, "anomaly", TOPIC), declared(script))
+    return script, vars_document(TaskSettings(pipeline, "anomaly", TOPIC, GRAFANA), declared(script))
 
 
 @pytest.fixture
@@ -108,6 +119,20 @@ def lines(windows: Mapping[int, float], printer: str = "p1", **more: float) -> l
     ]
 
 
+def told(body: Mapping[str, Any]) -> str:
+    """Return an alert's message without the link to the dashboard, after it was compared with the preview's."""
+    (series,) = body["data"]["series"]
+    fields = {
+        name: value for name, value in zip(series["columns"], series["values"][0], strict=True) if value is not None
+    }
+    moment = datetime.fromisoformat(fields.pop("time")).astimezone(UTC)
+    tags = {tag: value for tag, value in series["tags"].items() if tag != "notice"}
+    pipeline, time_ns = normalize([PIPELINE])[0], int(moment.timestamp()) * SECOND
+    previewed = message(body["id"].rpartition(" ")[2], body["level"], tags, time_ns, fields, pipeline, GRAFANA)
+    assert body["message"] == previewed
+    return str(body["message"]).partition(f" {GRAFANA}/d/anomaly-")[0]
+
+
 def windows(first: int, *severities: float) -> dict[int, float]:
     return dict(enumerate(severities, first))
 
@@ -115,11 +140,12 @@ def windows(first: int, *severities: float) -> dict[int, float]:
 def expect(receiver: Receiver, **levels: list[str]) -> None:
     """Wait for these levels of each alert, by its kind and series, and no others. Those of one alert come in order."""
     receiver.wait_until(lambda: len(receiver.bodies) >= sum(map(len, levels.values())))
-    told: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for body in receiver.bodies:
+        told(body)
         series, kind = body["id"].removeprefix("pipeline=printer,printer=").split()
-        told.setdefault(f"{kind}_{series}", []).append(body["level"])
-    assert told == levels
+        found.setdefault(f"{kind}_{series}", []).append(body["level"])
+    assert found == levels
 
 
 def test_a_period_is_told_when_it_opens_when_it_gets_worse_and_when_it_is_over(
@@ -128,10 +154,15 @@ def test_a_period_is_told_when_it_opens_when_it_gets_worse_and_when_it_is_over(
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10, 10, 80, 80, 60, 90, 100, 100, 80, 10, 10, 10, 10, 10, 10, 10, 80, 10)))
     expect(receiver, period_p1=["INFO", "WARNING", "CRITICAL", "OK", "INFO"])
-    worst = "because of severity, peak severity 100.0: once in 10000.0 days or rarer"
-    assert [body["message"] for body in receiver.bodies[:4]] == [
-        f"INFO {P1}: anomalous since {SINCE}, because of severity, peak severity 80.0: once in 251.2 days",
-        f"WARNING {P1}: anomalous since {SINCE}, because of severity, peak severity 90.0: once in 1584.9 days",
+    since = f"anomalous since {SINCE}, because of severity, peak severity"
+    worst = (
+        "because of severity, peak severity 100.0: once in 27 years or more rarely; "
+        "at 2024-01-01 00:01:00 UTC severity was 100, above the expected 0 to 50"
+    )
+    assert [told(body) for body in receiver.bodies[:4]] == [
+        f"INFO {P1}: {since} 80.0: once in 251 days; at {SINCE} severity was 80, above the expected 0 to 50",
+        f"WARNING {P1}: {since} 90.0: once in 4.3 years; "
+        "at 2024-01-01 00:00:50 UTC severity was 90, above the expected 0 to 50",
         f"CRITICAL {P1}: anomalous since {SINCE}, {worst}",
         f"OK {P1}: anomalous from {SINCE} for 1m10s, {worst}",
     ]
@@ -157,13 +188,13 @@ def test_silence_that_nobody_told_is_told_once_when_data_return(start: Start, re
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10, 90)), *lines(windows(20, 10, 10, 10, 10)), *lines(windows(40, 10, 10)))
     expect(receiver, period_p1=["WARNING", "OK"], silence_p1=["WARNING", "OK", "WARNING"])
-    messages = [body["message"] for body in receiver.bodies if body["id"].endswith("silence")]
+    messages = silences(receiver)
     assert messages[:2] == [f"WARNING {P1}: no data from {SINCE} for 3m0s", f"OK {P1}: data arrive"]
 
 
 def silences(receiver: Receiver) -> list[str]:
     """The messages of alerts on silence, in the order they came."""
-    return [body["message"] for body in receiver.bodies if body["id"].endswith("silence")]
+    return [told(body) for body in receiver.bodies if body["id"].endswith("silence")]
 
 
 def test_silence_is_told_when_it_begins_and_when_it_is_over(start: Start, receiver: Receiver) -> None:
@@ -192,7 +223,7 @@ def test_the_silence_of_all_series_is_one_alert(start: Start, receiver: Receiver
         *lines(windows(21, 10, 10)),
     )
     receiver.wait_until(lambda: len(receiver.bodies) >= 2)
-    assert [(body["id"], body["message"]) for body in receiver.bodies] == [
+    assert [(body["id"], told(body)) for body in receiver.bodies] == [
         ("pipeline=printer silence", "WARNING pipeline=printer: no data since 2024-01-01 00:00:00 UTC, all 2 series"),
         ("pipeline=printer silence", "OK pipeline=printer: data arrive, silent for 1m0s, all 2 series"),
     ]
@@ -224,7 +255,7 @@ def test_a_notice_is_told_when_it_opens_and_when_it_is_over(
     for window, state in enumerate((1, 1, 0, 0, 0)):
         kapacitor.write(*lines({window: 10}, "p1", **{kind: state}))
     expect(receiver, **{f"{kind}_p1": [level, "OK"]})
-    assert [body["message"] for body in receiver.bodies] == [
+    assert [told(body) for body in receiver.bodies] == [
         f"{level} {P1}: {text}",
         f"OK {P1}: over after 1m0s: {text}",
     ]
@@ -235,9 +266,10 @@ def test_a_limit_is_told_as_such_and_not_as_rare(start: Start, receiver: Receive
     kapacitor.write(*lines({0: 10}), *lines({1: 100}, limit=1), *lines(windows(2, 10, 10, 10, 10)))
     expect(receiver, period_p1=["CRITICAL", "OK"])
     since = "2024-01-01 00:00:10 UTC"
-    assert [body["message"] for body in receiver.bodies] == [
-        f"CRITICAL {P1}: anomalous since {since}, because of severity above 90, a limit",
-        f"OK {P1}: anomalous from {since} for 10s, because of severity above 90, a limit",
+    limit = f"because of severity above 90, a limit; at {since} severity was 100, above the expected 0 to 50"
+    assert [told(body) for body in receiver.bodies] == [
+        f"CRITICAL {P1}: anomalous since {since}, {limit}",
+        f"OK {P1}: anomalous from {since} for 10s, {limit}",
     ]
 
 
@@ -255,7 +287,7 @@ def test_drift_is_told_when_it_is_there_and_when_it_is_over(start: Start, receiv
     for window, drifted in enumerate((0, 1, 1, 0, 0)):
         kapacitor.write(*lines({window: 10}, drifted=drifted))
     expect(receiver, drift_p1=["INFO", "OK"])
-    assert receiver.bodies[0]["message"] == (
+    assert told(receiver.bodies[0]) == (
         f"INFO {P1}: no longer as in training, stability index 0.40, share of anomalous windows 0.010"
     )
 
@@ -292,7 +324,7 @@ def test_an_interruption_tells_nothing_twice(interrupted: Kapacitord, receiver: 
 def test_a_period_that_ended_while_nobody_looked_is_over(interrupted: Kapacitord, receiver: Receiver) -> None:
     interrupted.write(*lines(windows(4, 10, 10, 10, 10, 10, 10, 10, 90, 90, 10)))
     expect(receiver, period_p1=["WARNING", "OK", "WARNING"])
-    assert receiver.bodies[1]["message"] == f"OK {P1}: no longer anomalous"
+    assert told(receiver.bodies[1]) == f"OK {P1}: no longer anomalous"
 
 
 def test_what_is_told_and_where_is_the_pipelines(start: Start, receiver: Receiver) -> None:
@@ -311,3 +343,80 @@ def test_a_service_that_has_a_section_is_told(start: Start, receiver: Receiver) 
     (body,) = receiver.bodies
     assert body["channel"] == "#machines"
     assert f"CRITICAL {P1}: anomalous since" in json.dumps(body)
+
+
+HOSTILE = "<!channel>&\x1b[31m\u202e" + "x" * 80
+
+
+def test_a_series_name_is_no_markup_in_a_chat(start: Start, receiver: Receiver) -> None:
+    kapacitor = start(sections({"slack": {"url": receiver.url, "channel": "#machines"}}))
+    answer = kapacitor.call("POST", f"/alerts/topics/{TOPIC}/handlers", {"id": "chat", "kind": "slack"})
+    assert answer.status == 200, answer.body.decode()
+    kapacitor.write(*lines(windows(0, 10, 100, 10), HOSTILE), *lines(windows(3, 10, 10, 10), HOSTILE))
+    receiver.wait_until(lambda: len(receiver.bodies) == 4)
+
+    posted = [body for body in receiver.bodies if "attachments" not in body]
+    chats = [body["attachments"][0]["text"] for body in receiver.bodies if "attachments" in body]
+    assert [body["level"] for body in posted] == ["CRITICAL", "OK"]
+    for text in (*map(told, posted), *chats):
+        assert "pipeline=printer,printer=‹!channel›&?[31m?xxx" in text
+        assert not set("<>\x1b\u202e") & set(text)
+    assert posted[0]["data"]["series"][0]["tags"]["printer"] == HOSTILE
+
+
+def test_a_link_shows_the_series_at_that_time(start: Start, receiver: Receiver) -> None:
+    kapacitor = start()
+    kapacitor.write(*lines(windows(0, 10, 90), "a+b&c ü"))
+    receiver.wait_until(lambda: len(receiver.bodies) == 1)
+
+    (body,) = receiver.bodies
+    said = told(body)
+    begin_ms = (BEGIN_S + 10) * 1000
+    query = f"from={begin_ms - 3_600_000}&to={begin_ms + 10_000 + 3_600_000}&var-tag1=a%2Bb%26c+%C3%BC"
+    assert body["message"] == f"{said} {GRAFANA}/d/{dashboard_uid(TASK)}/?{query}"
+
+
+class Mails(MailHandler):
+    """Keeps the mails that come, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: list[Message] = []
+
+    def handle_message(self, message: Message) -> None:
+        self.received.append(message)
+
+
+@pytest.fixture
+def mails() -> Iterator[tuple[Mails, int]]:
+    handler = Mails()
+    controller = Controller(handler, hostname="127.0.0.1", port=0)
+    controller.start()
+    yield handler, controller.server.sockets[0].getsockname()[1]
+    with suppress(Exception):
+        controller.stop()
+
+
+def test_the_life_of_a_period_arrives_by_http_and_by_mail_over_a_restart(
+    start: Start, receiver: Receiver, mails: tuple[Mails, int]
+) -> None:
+    handler, port = mails
+    section = {"host": "127.0.0.1", "port": port, "from": "kapacitor@example.org"}
+    kapacitor = start(sections({"smtp": section}))
+    options = {"to": ["ops@example.org"]}
+    mail = {"id": "mail", "kind": "smtp", "options": options}
+    answer = kapacitor.call("POST", f"/alerts/topics/{TOPIC}/handlers", mail)
+    assert answer.status == 200, answer.body.decode()
+    kapacitor.write(*lines(windows(0, 10, 80, 80, 90)))
+    expect(receiver, period_p1=["INFO", "WARNING"])
+    wait_until(lambda: len(handler.received) == 2, "two mails")
+    restart(kapacitor)
+    kapacitor.write(*lines(windows(4, 100, 80, 10, 10, 10, 10)))
+    expect(receiver, period_p1=["INFO", "WARNING", "CRITICAL", "OK"])
+    wait_until(lambda: len(handler.received) == 4, "four mails")
+
+    assert "for 20s, because of severity, peak severity 100.0" in told(receiver.bodies[3])
+    subjects = [str(make_header(decode_header(mail["Subject"]))) for mail in handler.received]
+    assert [" ".join(subject.split()) for subject in subjects] == [body["message"] for body in receiver.bodies]
+    bodies = [unescape(mail.get_payload(decode=True).decode()) for mail in handler.received]  # type: ignore[union-attr]
+    assert [body.strip() for body in bodies] == [body["message"] for body in receiver.bodies]

@@ -86,7 +86,7 @@ def test_score_fields_have_the_promised_types(results: Results) -> None:
 def test_period_fields_have_the_promised_types(results: Results) -> None:
     assert results.field_types("period") == {
         "begin_ms": "integer", "end_ms": "integer", "state": "string", "peak_score": "float", "peak_severity": "float",
-        "points": "integer", "reason": "string", "model": "string",
+        "points": "integer", "reason": "string", "model": "string", "text": "string",
     }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _images(host)
         yield from _results(host)
         yield from _external(host)
+        yield from _grafana_root(host)
         yield from _memory(inventory, host)
     yield from _one_stack(inventory)
 
@@ -217,6 +218,15 @@ def _memory(inventory: Inventory, host: Host) -> Iterator[Problem]:
             human_to_bytes(host.text(variable))
         except ValueError:
             yield host.problem(variable, "is not a size of memory", "a number and a unit, such as 512m or 2g")
+
+
+def _grafana_root(host: Host) -> Iterator[Problem]:
+    url = host.text("grafana_root_url")
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+        yield host.problem(
+            "grafana_root_url", "is not an address that browsers reach Grafana at", "such as https://grafana.example/"
+        )
 
 
 def _one_stack(inventory: Inventory) -> Iterator[Problem]:

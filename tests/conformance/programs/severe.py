@@ -14,7 +14,7 @@ from typing import Any, cast
 from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import parse
 from anomaly.scoring.notices import CLOCK, INVALID, RATE, SILENCE, Notice
-from anomaly.scoring.periods import Rules, Tracker, rules
+from anomaly.scoring.periods import Moment, Rules, Tracker, rules
 from anomaly.scoring.results import Fields, Result, notice_result, period_result, results, series_tags
 from anomaly.scoring.scorer import ScoredWindow
 from anomaly.serving.shadow import SUFFIX
@@ -86,8 +86,12 @@ class Severe(StreamHandler[PointSink]):
     def _results(
         self, key: Key, begin_ns: int, severity: float, suffix: str, limit: str | None = None
     ) -> Iterator[Result]:
-        step = self._tracker(key, suffix).feed(begin_ns, severity, severity, 0.0, (1.0,), limit)
         verdict = Verdict(severity, severity, 0.0, (severity,), (0.0,), (50.0,), (1.0,))
+
+        def moment() -> Moment:
+            return Moment.of(begin_ns, self._pipeline.fields, (severity,), (0.0,), (50.0,), (1.0,))
+
+        step = self._tracker(key, suffix).feed(begin_ns, severity, severity, 0.0, (1.0,), limit, moment)
         scored = ScoredWindow(begin_ns, MODEL, verdict, step.anomalous, step.periods)
         yield from results(self._pipeline, key, scored, suffix, joint=False if step.ended_silence else None)
 

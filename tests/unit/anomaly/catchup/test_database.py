@@ -96,7 +96,9 @@ def test_silences_are_not_asked_for() -> None:
 
 def test_a_stored_period_can_be_compared_by_all_that_a_replay_knows_of_it(model: Model) -> None:
     period = Period(0, WINDOW_NS, "closed", 1.0, 100.0, 3, "bed above 90", is_beyond_limit=True)
-    known = period_result(PIPELINE, ("printer-1",), period, model).fields
+    known = dict(period_result(PIPELINE, ("printer-1",), period, model).fields)
+    # The sentence for people follows from the rest.
+    known.pop("text")
     asked = Influx()
     list(PipelineDatabase(asked, PIPELINE, "anomaly").periods(("printer-1",), SPAN))  # type: ignore[arg-type]
     columns = re.findall(r'"(\w+)"', asked.queries[0].partition(" FROM ")[0])

@@ -61,8 +61,8 @@ def test_stopping_moving_and_training_a_pipeline_do_not_change_its_task() -> Non
         assert document(**changed) == document()
 
 
-def test_a_unit_does_not_concern_the_udf_and_a_direction_does() -> None:
-    assert document(fields=[{"name": "hotend", "unit": "°C"}, "bed"]) == document()
+def test_a_unit_and_a_direction_concern_the_udf() -> None:
+    assert document(fields=[{"name": "hotend", "unit": "°C"}, "bed"]) != document()
     assert document(fields=[{"name": "hotend", "direction": "high"}, "bed"]) != document()
 
 

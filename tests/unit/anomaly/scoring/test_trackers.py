@@ -1,6 +1,7 @@
 """The periods of many series as arrays are those of a tracker for each of them."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly.models.model import Verdict, Verdicts
-from anomaly.scoring.periods import Period, Rules, Tracker, Transition
+from anomaly.scoring.periods import Moment, Period, Rules, Tracker, Transition
 from anomaly.scoring.series_table import NOWHERE, SeriesTable
 from anomaly.scoring.trackers import Trackers
 from anomaly.windows.arrays import rounds
@@ -32,6 +33,10 @@ def verdict(severity: float, surprise: float) -> Verdict:
     return Verdict(severity / 10, severity, surprise, (1.0, 2.0), (0.0, 0.0), (3.0, 3.0), (0.7, 0.3))
 
 
+def moment(begin_ns: int) -> Moment:
+    return Moment.of(begin_ns, FIELDS, (1.0, 2.0), (0.0, 0.0), (3.0, 3.0), (0.7, 0.3))
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(WINDOW, min_size=1, max_size=8), min_size=1, max_size=12), st.data())
 def test_together_they_say_what_each_says_alone(
@@ -51,7 +56,9 @@ def test_together_they_say_what_each_says_alone(
             begins[series] += later * W
             begin_ns.append(begins[series])
             seen = (0.0, 0.0) if is_marked else (severity, surprise)
-            transition = alone[series].feed(begins[series], severity / 10, *seen, (0.7, 0.3))
+            transition = alone[series].feed(
+                begins[series], severity / 10, *seen, (0.7, 0.3), moment=partial(moment, begins[series])
+            )
             flags.append(transition.anomalous)
             expected.update({at: transition.periods} if transition.periods else {})
         numbers = np.array([each[0] for each in step])
@@ -99,7 +106,9 @@ def test_many_windows_of_one_series_say_what_each_says_alone(
             begin += later * W if series else -W * (later // 3)
             begins.append(begin)
             seen = (0.0, 0.0) if is_marked else (severity, surprise)
-            transitions.append(alone.feed(begin, severity / 10, *seen, (0.7, 0.3)))
+            transitions.append(
+                alone.feed(begin, severity / 10, *seen, (0.7, 0.3), moment=partial(moment, begin))
+            )
 
         anomalous, found = trackers.feed_series(
             row,

@@ -1,6 +1,7 @@
 """The UDF through kapacitor_udf's harness: encoded and decoded as Kapacitor would."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -146,7 +147,13 @@ def test_a_period_is_one_point_that_is_updated(models: Store, model: Model) -> N
         "points": 5,
         "reason": "bed",
         "model": model.version,
+        "text": period["text"],
     }
+    assert re.fullmatch(
+        r"anomalous from 2023-11-14 \d\d:\d\d:\d\d UTC for 50s, because of bed, peak severity 100\.0: once in 27 years or "
+        r"more rarely; at 2023-11-14 \d\d:\d\d:\d\d UTC bed was [\d.]+, above the expected [\d.]+ to [\d.]+.*",
+        str(period["text"]),
+    )
     assert [point.fields["label"] for point in named(points, "score")] == [0] * 10 + [1] * 5 + [0] * 45
     assert all(type(period[name]) is int for name in ("begin_ms", "end_ms", "points"))
 

@@ -468,7 +468,7 @@ class SeriesRepair:
         if self._lasting is not None and any(fields["state"] == "open" for fields in gone.values()):
             # The UDF tells silences; a catch-up only moves the begin of one that lasts.
             periods = {**periods, self._lasting.time_ns: self._lasting}
-        changed = [result for begin, result in periods.items() if not _same(before.get(begin), result.fields)]
+        changed = [result for begin, result in periods.items() if not _same(before.get(begin), _compared(result))]
         self._done.periods += len(changed)
         self._write(changed)
         self._done.removed += len(gone)
@@ -517,6 +517,11 @@ def _growing_pieces(begin_ns: int, end_ns: int, window_ns: int) -> Iterator[Time
         until_ns = min(begin_ns + windows * window_ns, end_ns)
         yield TimeRange(begin_ns, until_ns)
         begin_ns, windows = until_ns, min(2 * windows, _MOST_PIECE_WINDOWS)
+
+
+def _compared(period: Result) -> Fields:
+    """Return the fields that a stored period is compared by; its sentence follows from them."""
+    return {name: value for name, value in period.fields.items() if name in queries.COMPARED_FIELDS}
 
 
 def _same(before: Mapping[str, Any] | None, fields: Fields) -> bool:

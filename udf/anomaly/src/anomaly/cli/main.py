@@ -200,6 +200,17 @@ def _parser() -> argparse.ArgumentParser:
     _influxdb(explain, required=False)
     explain.set_defaults(command=_explain)
 
+    alerts = commands.add_parser("alerts", help="preview the messages of a pipeline's alerts")
+    preview = alerts.add_subparsers(required=True, metavar="ACTION").add_parser(
+        "preview", help="print the message of each kind, with numbers that are made up"
+    )
+    preview.add_argument("pipeline", metavar="PIPELINE", nargs="?", help="which, if there are several")
+    _file(preview)
+    preview.add_argument(
+        "--grafana-url", default="", metavar="URL", help="the inventory's grafana_root_url; default: no link"
+    )
+    preview.set_defaults(command=_alerts_preview)
+
     validate = commands.add_parser("validate", help="check pipelines")
     validate.add_argument("file", metavar="FILE", help="JSON (or YAML), - for stdin")
     validate.set_defaults(command=_validate)
@@ -406,6 +417,12 @@ def _explain(options: argparse.Namespace) -> int:
     from anomaly.cli.explain import explain
 
     return explain(options)
+
+
+def _alerts_preview(options: argparse.Namespace) -> int:
+    from anomaly.cli.alerts import preview
+
+    return preview(options)
 
 
 def _validate(options: argparse.Namespace) -> int:

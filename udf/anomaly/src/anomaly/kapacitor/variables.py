@@ -11,10 +11,10 @@ from typing import Any
 
 from anomaly.kapacitor.points import reading
 from anomaly.pipeline import Pipeline, canonical_json
-from anomaly.pipeline.specification import unitless
+from anomaly.pipeline.dashboard import link
 
-# Whether and where a task runs is its own state; its script, training, units and alerts but for their `age` do not
-# concern the UDF. A changed specification is a changed option of the UDF, which then refuses its snapshot.
+# Whether and where a task runs is its own state; its script, training and alerts but for their `age` do not concern the
+# UDF. A changed specification is a changed option of the UDF, which then refuses its snapshot.
 _NOT_SERVED = frozenset({"enabled", "kapacitor", "tickscript", "training", "alerts"})
 
 
@@ -26,11 +26,13 @@ class TaskSettings:
         pipeline: the pipeline of the task.
         results_database: the database that the results go to.
         default_topic: the topic of alerts, unless the pipeline names another.
+        grafana_url: the address under which browsers reach Grafana; empty where there is none.
     """
 
     pipeline: Pipeline
     results_database: str
     default_topic: str
+    grafana_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Variable:
 def specification_for_udf(pipeline: Pipeline) -> str:
     """Return the canonical JSON of what the UDF has to know of a pipeline."""
     served = {key: value for key, value in pipeline.as_dict().items() if key not in _NOT_SERVED}
-    return canonical_json({**served, "fields": unitless(served["fields"]), "alerts": {"age": pipeline.alerts.age}})
+    return canonical_json({**served, "alerts": {"age": pipeline.alerts.age}})
 
 
 def _strings(texts: tuple[str, ...], kind: str = "string") -> list[dict[str, str]]:
@@ -79,6 +81,7 @@ VARIABLES = {
     "info": Variable("float", lambda task: task.pipeline.alerts.info),
     "warning": Variable("float", lambda task: task.pipeline.alerts.warning),
     "critical": Variable("float", lambda task: task.pipeline.alerts.critical),
+    "link": Variable("string", lambda task: link(task.pipeline, task.grafana_url)),
     "merge": Variable("duration", lambda task: task.pipeline.periods.merge),
     "silence": Variable("duration", lambda task: task.pipeline.periods.silence),
 }

@@ -605,7 +605,7 @@ def _fingerprinted(mapping: Mapping[str, Any]) -> dict[str, Any]:
         key: mapping[key] for key in _FINGERPRINTED if key in mapping and mapping[key] != _FINGERPRINTED_UNLESS.get(key)
     }
     if "fields" in part:
-        part["fields"] = [_without(entry, limits=False) for entry in part["fields"]]
+        part["fields"] = [_scored(entry) for entry in part["fields"]]
     # Only the holidays among the calendars change scores.
     holidays = [entry for entry in part.pop("calendars", ()) if entry["means"] == HOLIDAY]
     if holidays:
@@ -614,18 +614,12 @@ def _fingerprinted(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {**part, "overrides": kept} if (kept := [each for each in overrides if each is not None]) else part
 
 
-def unitless(fields: Iterable[str | Mapping[str, Any]]) -> list[str | dict[str, Any]]:
-    """Return a specification's `fields` without their units."""
-    return [_without(entry, limits=True) for entry in fields]
-
-
-def _without(entry: str | Mapping[str, Any], *, limits: bool) -> str | dict[str, Any]:
-    """Return an entry of `fields` without its unit, and with its limits only if they are asked for."""
+def _scored(entry: str | Mapping[str, Any]) -> str | dict[str, Any]:
+    """Return an entry of `fields` without its unit and its limits, which change no score."""
     pattern = NamePattern.of(entry)
     if pattern is None:
-        return Field.of(entry).entry(unit=False, limits=limits)
-    left_out = {"unit"} if limits else {"unit", "limits"}
-    settings = {key: value for key, value in pattern.settings.items() if key not in left_out}
+        return Field.of(entry).entry(unit=False, limits=False)
+    settings = {key: value for key, value in pattern.settings.items() if key not in {"unit", "limits"}}
     return replace(pattern, settings=settings).entry()
 
 

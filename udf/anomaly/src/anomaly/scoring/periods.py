@@ -21,8 +21,9 @@ The rules, with W the window's length:
 Pure logic on integers of nanoseconds: no clock, no I/O.
 """
 
+import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -42,6 +43,8 @@ _DECAY = 0.9408
 _TOGETHER = 100.0
 # Longer than any period.
 _NEVER_NS = 2**63 - 1
+# So many fields are remembered of a period's most severe window.
+_MOST_FIELDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,69 @@ def are_evidence(surprise: Floats) -> Bools:
     return surprise > _USUAL
 
 
+@dataclass(frozen=True, slots=True)
+class FieldMoment:
+    """What a field was in a window.
+
+    Attributes:
+        name: the field's name.
+        value: its first aggregate, in its own unit; NaN where the field is incomplete.
+        low: the low end of its expected range, in the same unit; NaN where nobody knows.
+        high: the high end, likewise.
+        share: its share of the score.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the fields were in the most severe window of a period.
+
+    Attributes:
+        begin_ns: the window's begin.
+        fields: the fields with the largest shares of the score, the largest first.
+    """
+
+    begin_ns: int
+    fields: tuple[FieldMoment, ...]
+
+    @classmethod
+    def of(
+        cls,
+        begin_ns: int,
+        names: Sequence[str],
+        value: Sequence[float],
+        low: Sequence[float],
+        high: Sequence[float],
+        contribution: Sequence[float],
+    ) -> "Moment":
+        """Return the moment of a window with f fields.
+
+        Args:
+            begin_ns: the window's begin.
+            names: the names of the fields.
+            value: each field's first aggregate.
+            low: the low end of each field's expected range.
+            high: the high end of each field's expected range.
+            contribution: each field's share of the score.
+        """
+        largest = heapq.nlargest(_MOST_FIELDS, range(len(names)), key=lambda at: contribution[at])
+        return cls(
+            begin_ns,
+            tuple(FieldMoment(names[at], value[at], low[at], high[at], contribution[at]) for at in largest),
+        )
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Moment":
+        """Return the moment that `asdict` made a mapping of."""
+        return cls(int(state["begin_ns"]), tuple(FieldMoment(**each) for each in state["fields"]))
+
+
 @dataclass(slots=True)
 class Period:
     """One period, as it is known so far.
@@ -106,6 +172,7 @@ class Period:
         reason: the field with the largest share of the scores, the limit that a window was beyond, NO_DATA, or
             NEW_LEVEL.
         is_beyond_limit: whether the reason is a limit.
+        moment: what the fields were in its most severe window; None where nobody knows.
     """
 
     begin_ns: int
@@ -116,6 +183,7 @@ class Period:
     points: int
     reason: str
     is_beyond_limit: bool = False
+    moment: Moment | None = None
 
 
 @dataclass(slots=True)
@@ -130,6 +198,8 @@ class _Candidate:
         peak_severity: their highest severity.
         points: their number.
         limit: the first limit that one of them was beyond; None if none was.
+        moment: what the fields were in the first window that was beyond a limit, else in the most severe one; None
+            where nobody knows.
     """
 
     begin_ns: int
@@ -139,10 +209,20 @@ class _Candidate:
     peak_severity: float = 0.0
     points: int = 0
     limit: str | None = None
+    moment: Moment | None = None
 
     def extend(
-        self, end_ns: int, score: float, severity: float, contribution: Sequence[float], limit: str | None
+        self,
+        end_ns: int,
+        score: float,
+        severity: float,
+        contribution: Sequence[float],
+        limit: str | None,
+        moment: Callable[[], Moment] | None,
     ) -> None:
+        is_worst = self.points == 0 or (severity > self.peak_severity and self.limit is None)
+        if moment is not None and (is_worst or (limit is not None and self.limit is None)):
+            self.moment = moment()
         self.end_ns = end_ns
         self.points += 1
         self.peak_score = max(self.peak_score, score)
@@ -161,6 +241,7 @@ class _Candidate:
             self.points,
             reason,
             is_beyond_limit=self.limit is not None,
+            moment=self.moment,
         )
 
 
@@ -234,6 +315,7 @@ class Tracker:
         surprise: float,
         contribution: Sequence[float],
         limit: str | None = None,
+        moment: Callable[[], Moment] | None = None,
     ) -> Transition:
         """Take the next scored window into account.
 
@@ -244,6 +326,7 @@ class Tracker:
             surprise: -ln of the probability of such a score.
             contribution: each field's share of the score.
             limit: the limit that the window is beyond; None for none.
+            moment: returns what the fields were in the window; None where nobody needs it.
 
         Returns:
             What the window did to the periods.
@@ -267,11 +350,11 @@ class Tracker:
         proven = self._weigh(surprise)
         if self._open is None and (severity >= self._rules.open or surprise > _USUAL):
             run = self._run or _Candidate(begin_ns, end_ns, [0.0] * len(self._fields))
-            run.extend(end_ns, score, severity, contribution, limit)
+            run.extend(end_ns, score, severity, contribution, limit, moment)
             transition.anomalous = severity >= self._rules.open or proven
             self._open, self._run = (run, None) if transition.anomalous else (None, run)
         elif self._open is not None and (severity >= self._rules.close or proven):
-            self._open.extend(end_ns, score, severity, contribution, limit)
+            self._open.extend(end_ns, score, severity, contribution, limit, moment)
             transition.anomalous = True
         elif self._open is not None and end_ns - self._open.end_ns >= self._rules.merge_ns:
             self._close(transition)
@@ -402,7 +485,9 @@ class Tracker:
     def _restored(self, state: dict[str, Any] | None) -> _Candidate | None:
         if state is None:
             return None
-        run = _Candidate(**state)
+        # A state of a release before has no moment.
+        moment = state.get("moment")
+        run = _Candidate(**{**state, "moment": None if moment is None else Moment.from_state(moment)})
         if len(run.weights) != len(self._fields):
             raise ValueError(f"{len(run.weights)} weights for {len(self._fields)} fields")
         return run

@@ -15,12 +15,15 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period
 from anomaly.scoring.scorer import ScoredWindow, ScoredWindows
+from anomaly.scoring.wording import period_text, plain, safe_series
 from anomaly.windows.arrays import Bools, Ints, Key, Times
 
 Fields = dict[str, float | int | str | bool]
 
 # Whether the reason of a period is a limit; no tag of a pipeline begins with _.
 LIMIT_FIELD = "_limit"
+# How an alert names a series whose own name has markup or control characters, or is very long.
+SERIES_FIELD = "_series"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +150,14 @@ def period_result(
         suffix: as for `results`.
         joint: whether a notice of the whole pipeline tells the silence; None: nobody told it before.
     """
-    fields = _period(period, model, joint=joint) | _shadow(suffix)
+    fields = period_fields(pipeline, key, period, joint=joint) | {"model": model.version} | _shadow(suffix)
     return Result(f"period{suffix}", series_tags(pipeline, key), period.begin_ns, fields)
+
+
+def _named(tags: dict[str, str]) -> Fields:
+    """Return the field by which alerts name a series that they cannot name by its tags."""
+    name = safe_series(tags)
+    return {} if name is None else {SERIES_FIELD: name}
 
 
 def notice_result(pipeline: Pipeline, key: Key | None, notice: Notice) -> Result:
@@ -160,14 +169,24 @@ def notice_result(pipeline: Pipeline, key: Key | None, notice: Notice) -> Result
         notice: the notice.
     """
     tags = {"pipeline": pipeline.name} if key is None else series_tags(pipeline, key)
-    fields: Fields = {
+    return Result("notice", {**tags, "notice": notice.kind}, notice.begin_ns, notice_fields(tags, notice))
+
+
+def notice_fields(tags: dict[str, str], notice: Notice) -> Fields:
+    """Return the fields of a notice.
+
+    Args:
+        tags: the tags of its series, or of the pipeline.
+        notice: the notice.
+    """
+    return {
         "begin_ms": notice.begin_ns // 1_000_000,
         "end_ms": notice.end_ns // 1_000_000,
         "state": notice.state,
-        "text": notice.text,
+        "text": plain(notice.text),
         "count": notice.count,
+        **_named(tags),
     }
-    return Result("notice", {**tags, "notice": notice.kind}, notice.begin_ns, fields)
 
 
 def late_result(pipeline: Pipeline, key: Key, begin_ns: int, points: int, seen_ns: int) -> Result:
@@ -218,7 +237,15 @@ def _score(pipeline: Pipeline, model: Model, verdict: Verdict | Verdicts, label:
     return fields
 
 
-def _period(period: Period, model: Model, *, joint: bool | None) -> Fields:
+def period_fields(pipeline: Pipeline, key: Key, period: Period, *, joint: bool | None = False) -> Fields:
+    """Return the fields of a period but for the model.
+
+    Args:
+        pipeline: the pipeline.
+        key: the series.
+        period: the period.
+        joint: as for `period_result`.
+    """
     fields: Fields = {
         "begin_ms": period.begin_ns // 1_000_000,
         "end_ms": period.end_ns // 1_000_000,
@@ -227,7 +254,8 @@ def _period(period: Period, model: Model, *, joint: bool | None) -> Fields:
         "peak_severity": period.peak_severity,
         "points": period.points,
         "reason": period.reason,
-        "model": model.version,
+        "text": period_text(pipeline, period, joint=joint),
+        **_named(series_tags(pipeline, key)),
     }
     if period.is_beyond_limit:
         # Limits say nothing of how rare a window is.

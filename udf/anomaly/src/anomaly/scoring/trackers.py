@@ -5,14 +5,14 @@ when its last window began. A window that keeps it calm is usual: it only moves 
 series are looked at together, and a tracker is made where a window may begin something.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from anomaly.models.model import Verdicts
 from anomaly.scoring.packing import Arrays, document, text
-from anomaly.scoring.periods import Period, Rules, Tracker, Transition, are_evidence
+from anomaly.scoring.periods import Moment, Period, Rules, Tracker, Transition, are_evidence
 from anomaly.scoring.series_table import NOWHERE, SeriesTable
 from anomaly.windows.arrays import NEVER, AnyArray, Bools, Floats, Ints, Times
 
@@ -64,10 +64,11 @@ class Trackers:
         surprise: float,
         contribution: Sequence[float],
         limit: str | None = None,
+        moment: Callable[[], Moment] | None = None,
     ) -> Transition:
         """Take the next scored window of a series into account, as `Tracker.feed` does."""
         tracker = self._tracker(row)
-        transition = tracker.feed(begin_ns, score, severity, surprise, contribution, limit)
+        transition = tracker.feed(begin_ns, score, severity, surprise, contribution, limit, moment)
         self._keep(row, tracker)
         return transition
 
@@ -112,6 +113,11 @@ class Trackers:
     def _feed_one(self, row: int, begin_ns: Times, verdicts: Verdicts, suppressed: Bools, at: int) -> Transition:
         """Take the window at a position of many into account; `feed_together` describes the arguments."""
         is_suppressed = bool(suppressed[at])
+
+        def moment() -> Moment:
+            parts = (verdicts.value, verdicts.expected_low, verdicts.expected_high, verdicts.contribution)
+            return Moment.of(int(begin_ns[at]), self._fields, *(part[at].tolist() for part in parts))
+
         return self.feed(
             row,
             int(begin_ns[at]),
@@ -120,6 +126,7 @@ class Trackers:
             0.0 if is_suppressed else float(verdicts.surprise[at]),
             verdicts.contribution[at].tolist(),
             None if is_suppressed else verdicts.limit[at],
+            moment,
         )
 
     def feed_together(
