@@ -256,7 +256,9 @@ def test_an_external_influxdb_without_a_url_is_refused(url: str) -> None:
     assert f"influxdb_external_url = {url}: is not the URL of an InfluxDB" in found[0]
 
 
-@pytest.mark.parametrize("url", ["grafana.example", "ftp://grafana.example", "https://", "https://grafana.example/?orgId=1"])
+@pytest.mark.parametrize(
+    "url", ["grafana.example", "ftp://grafana.example", "https://", "https://grafana.example/?orgId=1"]
+)
 def test_the_address_of_grafana_is_one_that_links_can_begin_with(url: str) -> None:
     (found,) = problems(inventory(each={"grafana_root_url": url}))
     assert found.startswith(f"grafana_root_url = {url}: is not an address that browsers reach Grafana at")

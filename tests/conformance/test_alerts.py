@@ -155,14 +155,14 @@ def test_a_period_is_told_when_it_opens_when_it_gets_worse_and_when_it_is_over(
     kapacitor.write(*lines(windows(0, 10, 10, 80, 80, 60, 90, 100, 100, 80, 10, 10, 10, 10, 10, 10, 10, 80, 10)))
     expect(receiver, period_p1=["INFO", "WARNING", "CRITICAL", "OK", "INFO"])
     since = f"anomalous since {SINCE}, because of severity, peak severity"
+    worse = "once in 4.3 years; at 2024-01-01 00:00:50 UTC severity was 90, above the expected 0 to 50"
     worst = (
         "because of severity, peak severity 100.0: once in 27 years or more rarely; "
         "at 2024-01-01 00:01:00 UTC severity was 100, above the expected 0 to 50"
     )
     assert [told(body) for body in receiver.bodies[:4]] == [
         f"INFO {P1}: {since} 80.0: once in 251 days; at {SINCE} severity was 80, above the expected 0 to 50",
-        f"WARNING {P1}: {since} 90.0: once in 4.3 years; "
-        "at 2024-01-01 00:00:50 UTC severity was 90, above the expected 0 to 50",
+        f"WARNING {P1}: {since} 90.0: {worse}",
         f"CRITICAL {P1}: anomalous since {SINCE}, {worst}",
         f"OK {P1}: anomalous from {SINCE} for 1m10s, {worst}",
     ]
@@ -392,7 +392,8 @@ def mails() -> Iterator[tuple[Mails, int]]:
     handler = Mails()
     controller = Controller(handler, hostname="127.0.0.1", port=0)
     controller.start()
-    yield handler, controller.server.sockets[0].getsockname()[1]
+    assert controller.server is not None
+    yield handler, controller.server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
     with suppress(Exception):
         controller.stop()
 

@@ -106,9 +106,7 @@ def test_many_windows_of_one_series_say_what_each_says_alone(
             begin += later * W if series else -W * (later // 3)
             begins.append(begin)
             seen = (0.0, 0.0) if is_marked else (severity, surprise)
-            transitions.append(
-                alone.feed(begin, severity / 10, *seen, (0.7, 0.3), moment=partial(moment, begin))
-            )
+            transitions.append(alone.feed(begin, severity / 10, *seen, (0.7, 0.3), moment=partial(moment, begin)))
 
         anomalous, found = trackers.feed_series(
             row,

@@ -150,8 +150,9 @@ def test_a_period_is_one_point_that_is_updated(models: Store, model: Model) -> N
         "text": period["text"],
     }
     assert re.fullmatch(
-        r"anomalous from 2023-11-14 \d\d:\d\d:\d\d UTC for 50s, because of bed, peak severity 100\.0: once in 27 years or "
-        r"more rarely; at 2023-11-14 \d\d:\d\d:\d\d UTC bed was [\d.]+, above the expected [\d.]+ to [\d.]+.*",
+        r"anomalous from 2023-11-14 \d\d:\d\d:\d\d UTC for 50s, because of bed, peak severity 100\.0: "
+        r"once in 27 years or more rarely; at 2023-11-14 \d\d:\d\d:\d\d UTC bed was [\d.]+, "
+        r"above the expected [\d.]+ to [\d.]+.*",
         str(period["text"]),
     )
     assert [point.fields["label"] for point in named(points, "score")] == [0] * 10 + [1] * 5 + [0] * 45

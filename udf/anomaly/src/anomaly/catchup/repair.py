@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from anomaly.catchup.database import NEVER_NS, PipelineDatabase, WrittenScore
+from anomaly.catchup.queries import COMPARED_FIELDS
 from anomaly.influxdb.source import split_range
 from anomaly.influxdb.times import TimeRange, rfc3339
 from anomaly.models.model import Model
@@ -521,7 +522,7 @@ def _growing_pieces(begin_ns: int, end_ns: int, window_ns: int) -> Iterator[Time
 
 def _compared(period: Result) -> Fields:
     """Return the fields that a stored period is compared by; its sentence follows from them."""
-    return {name: value for name, value in period.fields.items() if name in queries.COMPARED_FIELDS}
+    return {name: value for name, value in period.fields.items() if name in COMPARED_FIELDS}
 
 
 def _same(before: Mapping[str, Any] | None, fields: Fields) -> bool:

@@ -44,8 +44,8 @@ def preview(options: argparse.Namespace) -> int:
     pipeline = choose(read_pipelines(options.spec), options.pipeline)
     if pipeline.tickscript is not None:
         raise UsageError(
-            f'tickscript: "{pipeline.tickscript}" words the messages of {pipeline.name}: read its .message(…), or remove '
-            "the key to preview those of pipeline.tick"
+            f'tickscript: "{pipeline.tickscript}" words the messages of {pipeline.name}: read its .message(…), or '
+            "remove the key to preview those of pipeline.tick"
         )
     if not pipeline.alerts.kinds:
         out(f"{pipeline.name} alerts nobody: its alerts.kinds is empty")
@@ -103,7 +103,8 @@ def _periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[s
     moment = Moment(begin_ns + 2 * pipeline.window_ns, fields)
     levels = {"INFO": max(alerts.info, pipeline.periods.open), "WARNING": alerts.warning, "CRITICAL": alerts.critical}
     # A level that begins where a higher one does is never told.
-    ordered = [level for level, least in levels.items() if list(levels.values()).count(least) == 1 or level == "CRITICAL"]
+    told = {least: level for level, least in levels.items()}
+    ordered = list(told.values())
     for number, level in enumerate(ordered):
         period = Period(begin_ns, end_ns, "open", 1.0, levels[level], 1 + number, names[0], moment=moment)
         yield ("it gets worse" if number else "a period opens"), level, period
@@ -149,8 +150,8 @@ def _said(kind: str, level: str, time_ns: int, fields: Fields, lasted: str) -> s
         return text if fields.get("reason", "") not in ("", NO_DATA) else "no longer anomalous"
     if kind == _DRIFT:
         return (
-            f"{'as in training again' if is_over else 'no longer as in training'}, stability index {fields['psi']:.2f}, "
-            f"share of anomalous windows {fields['above']:.3f}"
+            f"{'as in training again' if is_over else 'no longer as in training'}, "
+            f"stability index {fields['psi']:.2f}, share of anomalous windows {fields['above']:.3f}"
         )
     if kind == SILENCE and is_notice and text:
         return f"{f'data arrive, silent for {lasted}' if is_over else f'no data since {moment_text(time_ns)}'}, {text}"

@@ -39,8 +39,8 @@ def link(pipeline: Pipeline, grafana_url: str) -> str:
     beside_ns = _beside_ns(pipeline)
     # A template knows Go's strings, which are those of JSON here.
     series = "".join(
-        f"{{{{ with index .Tags {json.dumps(tag, ensure_ascii=False)} }}}}&var-{tag_variable(number)}={{{{ urlquery . }}}}"
-        "{{ end }}"
+        f"{{{{ with index .Tags {json.dumps(tag, ensure_ascii=False)} }}}}"
+        f"&var-{tag_variable(number)}={{{{ urlquery . }}}}{{{{ end }}}}"
         for number, tag in enumerate(pipeline.result_tags)
     )
     return (
