@@ -7,7 +7,6 @@ The TICKscript is the product's. The UDF in it is told by the data how severe a 
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -30,6 +29,7 @@ from anomaly.pipeline import normalize
 from anomaly.pipeline.dashboard import dashboard_uid
 from daemons.influxd import Influxd
 from daemons.kapacitord import Kapacitord, Receiver, wait_until
+from tests.integration.ports import free_port
 
 pytestmark = pytest.mark.containers
 
@@ -391,13 +391,9 @@ class Mails(MailHandler):
 @pytest.fixture
 def mails() -> Iterator[tuple[Mails, int]]:
     handler = Mails()
-    # The controller connects to the port that it was given.
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller = Controller(handler, hostname="127.0.0.1", port=free_port())
     controller.start()
-    yield handler, port
+    yield handler, controller.port
     with suppress(Exception):
         controller.stop()
 
