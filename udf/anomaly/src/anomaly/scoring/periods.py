@@ -43,7 +43,7 @@ _DECAY = 0.9408
 _TOGETHER = 100.0
 # Longer than any period.
 _NEVER_NS = 2**63 - 1
-# So many fields are remembered of a period's most severe window.
+# This many fields are remembered of a period's most severe window.
 _MOST_FIELDS = 3
 
 
