@@ -86,11 +86,13 @@ def influxdb(server: Influxd) -> Iterator[Influxd]:
     assert list(server.client.query('DROP DATABASE "broken"', "")) == []
 
 
-def _lines(printer: str, samples: np.ndarray, begin_ns: int = BEGIN_NS) -> Iterator[str]:
-    for second, row in enumerate(samples.tolist()):
+def _lines(
+    printer: str, samples: np.ndarray, begin_ns: int = BEGIN_NS, step_ns: int = 1_000_000_000
+) -> Iterator[str]:
+    for number, row in enumerate(samples.tolist()):
         fields = ",".join(f"{name}={value}" for name, value in zip(FIELDS, row, strict=True) if np.isfinite(value))
         if fields:
-            yield f"temperature,printer={printer} {fields} {begin_ns + second * 1_000_000_000}"
+            yield f"temperature,printer={printer} {fields} {begin_ns + number * step_ns}"
 
 
 @dataclass(frozen=True)
@@ -459,6 +461,26 @@ def test_history_that_came_newest_first_is_scored(influxd: Influxd, model: Model
     whole = content(influxd, "whole")
     whole["score"] = {key: fields for key, fields in whole["score"].items() if key[1] < BEGIN_NS + 290 * WINDOW_NS}
     assert_equal(content(influxd, "broken"), whole)
+
+
+def test_a_year_of_history_is_scored_by_a_catch_up_that_is_told_to_look_back_so_far(
+    influxd: Influxd, model: Model
+) -> None:
+    """In windows of six hours, each of ten points; InfluxDB keeps a year in 53 shards."""
+    mapping = {key: PIPELINE.as_dict()[key] for key in ("name", "database", "measurement", "fields", "group_by")}
+    (pipeline,) = normalize([{**mapping, "window": "6h", "detector": "isolation_forest"}])
+    yearly = Model(model.version, pipeline, model.scaling, model.detector, model.calibration, model.reference)
+    windows = 365 * 4
+    samples = printers.clean(31, windows * 10)
+    printers.break_down(samples, Fault("offset", (1,), 7_000, 300, 9.0))
+    influxd.create("printer", "broken", "whole")
+    influxd.client.write(list(_lines("printer-1", samples, step_ns=pipeline.window_ns // 10)), "printer")
+    year = TimeRange(BEGIN_NS, BEGIN_NS + windows * pipeline.window_ns)
+    stream(influxd, yearly, "whole", stretch=year)
+
+    assert caught_up(influxd, lambda version: yearly, year).repaired.scores == windows
+    assert_equal(without_telling(content(influxd, "broken")), without_telling(content(influxd, "whole")))
+    assert not caught_up(influxd, lambda version: yearly, year).changed
 
 
 def test_a_silence_that_was_told_while_it_lasted_ends_with_the_data(influxdb: Influxd, model: Model) -> None:

@@ -227,6 +227,96 @@ def test_history_is_scored_and_marked() -> None:
     assert all(point.fields["history"] is True for point in named(found, "score"))
 
 
+# A year in windows of six hours, each of ten points.
+YEARLY: Pipeline = normalize(
+    [
+        {
+            "name": PIPELINE.name,
+            "database": PIPELINE.database,
+            "measurement": PIPELINE.measurement,
+            "fields": list(FIELDS),
+            "group_by": ["printer"],
+            "window": "6h",
+            "detector": "isolation_forest",
+        }
+    ]
+)[0]
+YEAR_WINDOWS = 365 * 4
+YEAR_BEGIN_NS = (T0 // YEARLY.window_ns - YEAR_WINDOWS) * YEARLY.window_ns
+
+
+@pytest.fixture
+def yearly(model: Model, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """A pipeline whose current model is that of the printers, of whom it knows windows of ten points."""
+    trained = Model(model.version, YEARLY, model.scaling, model.detector, model.calibration, model.reference)
+    monkeypatch.setattr(Store, "load", lambda *arguments: trained)
+    return YEARLY
+
+
+def a_year(printer: str) -> list[Point]:
+    samples = printers.clean(7, YEAR_WINDOWS * 10)
+    printers.break_down(samples, printers.Fault("offset", (1,), 7_000, 300, 9.0))
+    return [
+        Point(
+            time=YEAR_BEGIN_NS + number * YEARLY.window_ns // 10,
+            fields=dict(zip(FIELDS, row, strict=True)),
+            tags={"printer": printer},
+            name="temperature",
+        )
+        for number, row in enumerate(samples.tolist())
+    ]
+
+
+def imported(udf: Served, arriving: list[Point]) -> list[Point]:
+    """What comes of points that are written 500 at a time, a second after each other."""
+    found = []
+    for at in range(0, len(arriving), 500):
+        found += udf.feed_points(arriving[at : at + 500]) + udf.at(udf.now_ns + SECOND_NS)
+    return found
+
+
+def test_a_year_of_history_of_a_new_series_is_scored_once_whatever_its_order(yearly: Pipeline) -> None:
+    year = a_year("printer-9")
+
+    with harness(yearly, waits=True) as udf:
+        in_order = imported(udf, year)
+    with harness(yearly, waits=True) as udf:
+        newest_first = imported(udf, year[::-1])
+        # An older window could still come, until none has come for a window and the lateness.
+        assert named(newest_first, "score") == []
+        newest_first = udf.at(udf.now_ns + YEARLY.window_ns + YEARLY.lateness_ns + 60 * SECOND_NS)
+
+    # The last window in order is still open.
+    scores = named(in_order, "score")
+    begins = [YEAR_BEGIN_NS + number * YEARLY.window_ns for number in range(YEAR_WINDOWS)]
+    assert [score.time for score in scores] == begins[:-1]
+    assert [score.time for score in named(newest_first, "score")] == begins
+    assert named(newest_first, "score")[:-1] == scores
+    assert periods(newest_first) == periods(in_order)
+    # The newest window of the others is no older than what people are told of.
+    assert all(score.fields["history"] for score in scores[:-1])
+    assert 0 < len(periods(in_order)) < 20
+
+
+def test_a_year_of_history_of_a_live_series_is_counted_and_changes_none_of_its_windows(yearly: Pipeline) -> None:
+    year = a_year("printer-1")
+    recent = [point for point in year if point.time >= year[-1].time - 3 * YEARLY.window_ns]
+    now_ns = year[-1].time
+
+    with harness(yearly, now_ns=now_ns, waits=True) as udf:
+        undisturbed = imported(udf, recent)
+    with harness(yearly, now_ns=now_ns, waits=True) as udf:
+        found = udf.feed_points(recent) + imported(udf, year[: -len(recent)])
+        counts = dict(udf.handler.events.counts)
+
+    assert named(found, "score") == named(undisturbed, "score") != []
+    # What a catch-up covers by itself, 100 windows here, is named for it; it must be told to look further back.
+    covered = {window.time for window in named(found, "late") if window.fields["points"]}
+    assert (recent[0].time - min(covered)) // YEARLY.window_ns in range(97, 101)
+    assert counts["late points"] + counts["too old points"] == len(year) - len(recent)
+    assert counts["too old points"] > len(year) - 102 * 10
+
+
 @pytest.mark.parametrize("cut", range(100, 111))
 def test_a_restart_at_any_point_of_a_window_changes_nothing(cut: int) -> None:
     broken = points(0, 100) + points(100, 150, bed=95.0) + points(150, 300)
