@@ -1,6 +1,7 @@
 """python -m tests.faults: deploy a stack, break it, compare what it says with an undisturbed run, print the table."""
 
 import argparse
+import math
 import signal
 import sys
 import tempfile
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"faults: {len(events)} events, seed {options.seed}")
         run = Run(stack, say)
         try:
-            run.events(events)
+            run.events(events, options.minutes * 60)
         finally:
             run.end()
             if run.outcomes:
@@ -54,17 +55,31 @@ def _events(options: argparse.Namespace) -> list[Event]:
     if options.schedule is not None:
         events = read_schedule(options.schedule, LENGTHS)
     else:
-        events = one_by_one(LENGTHS) + at_random(LENGTHS, options.events, options.seed)
+        events = [] if options.only_random else one_by_one(LENGTHS)
+        events += at_random(LENGTHS, options.events, options.seed)
     if not options.without_keeper:
         return events
     # What breaks the keeper breaks nothing without one.
     return [replace(event, keeper=False) for event in events if "keeper" not in event.fault]
 
 
+def minutes(text: str) -> float:
+    """Return a number of minutes for argparse, which names this function where `text` is none."""
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes above 0")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--schedule", type=Path, help="a file with events; docs/reliability.md has its format")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--schedule", type=Path, help="a file with events; docs/reliability.md has its format")
+    which.add_argument("--only-random", action="store_true", help="only the events at random, not each fault once before")
     parser.add_argument("--events", type=int, default=_RANDOM_EVENTS, help="how many events at random (50)")
     parser.add_argument("--seed", type=int, default=1, help="another seed is another random schedule (1)")
+    parser.add_argument(
+        "--minutes", type=minutes, default=math.inf, help="begin no further event after this time (no limit)"
+    )
     parser.add_argument("--without-keeper", action="store_true", help="without the keeper: must find losses")
     return parser

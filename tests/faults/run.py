@@ -1,5 +1,6 @@
 """One fault after the other: break, wait until every stored point has its right score, and note how long that took."""
 
+import math
 import subprocess
 import threading
 import time
@@ -99,10 +100,19 @@ class Run:
         # Nobody waits for it to be set: it waits without being a sleep that nothing can end.
         self._calm = threading.Event()
 
-    def events(self, events: Sequence[Event]) -> list[Outcome]:
-        """Let each event happen, the next one when the last one is over."""
+    def events(self, events: Sequence[Event], most_s: float = math.inf) -> list[Outcome]:
+        """Let each event happen, the next one when the last one is over.
+
+        Args:
+            events: the events.
+            most_s: after so many seconds no further event begins.
+        """
         self._settle()
+        end_s = time.monotonic() + most_s
         for number, event in enumerate(events, 1):
+            if time.monotonic() > end_s:
+                self._say(f"the time is over before event {number} of {len(events)}")
+                break
             begun_ns = time.time_ns()
             try:
                 outcome = self._event(event)
