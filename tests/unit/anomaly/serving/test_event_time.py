@@ -227,6 +227,23 @@ def test_history_is_scored_and_marked() -> None:
     assert all(point.fields["history"] is True for point in named(found, "score"))
 
 
+def test_a_clock_that_jumps_forward_closes_no_window_before_its_points_are_there() -> None:
+    arriving = points(0, 160)
+    with harness(waits=True) as udf:
+        undisturbed = udf.points(arriving) + udf.at(after(190))
+    with harness(waits=True) as udf:
+        found = udf.points(arriving[:103])
+        udf.now_ns += 600 * SECOND_NS
+        for point in arriving[103:]:
+            found += udf.at(udf.now_ns + SECOND_NS) + udf.feed_points([point])
+        found += udf.at(udf.now_ns + 30 * SECOND_NS)
+        assert udf.handler.events.counts.get("late points", 0) == 0
+    assert named(found, "score") == named(undisturbed, "score")
+    assert told(found) == []
+    # Nobody can tell this jump from a pause in which points were lost, so a catch-up looks at the windows since.
+    assert after(100) in {window.time for window in named(found, "late")}
+
+
 # A year in windows of six hours, each of ten points.
 YEARLY: Pipeline = normalize(
     [
