@@ -86,9 +86,7 @@ def influxdb(server: Influxd) -> Iterator[Influxd]:
     assert list(server.client.query('DROP DATABASE "broken"', "")) == []
 
 
-def _lines(
-    printer: str, samples: np.ndarray, begin_ns: int = BEGIN_NS, step_ns: int = 1_000_000_000
-) -> Iterator[str]:
+def _lines(printer: str, samples: np.ndarray, begin_ns: int = BEGIN_NS, step_ns: int = 1_000_000_000) -> Iterator[str]:
     for number, row in enumerate(samples.tolist()):
         fields = ",".join(f"{name}={value}" for name, value in zip(FIELDS, row, strict=True) if np.isfinite(value))
         if fields:

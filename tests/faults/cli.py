@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--schedule", type=Path, help="a file with events; docs/reliability.md has its format")
-    which.add_argument("--only-random", action="store_true", help="only the events at random, not each fault once before")
+    which.add_argument("--only-random", action="store_true", help="the events at random alone, not each fault before")
     parser.add_argument("--events", type=int, default=_RANDOM_EVENTS, help="how many events at random (50)")
     parser.add_argument("--seed", type=int, default=1, help="another seed is another random schedule (1)")
     parser.add_argument(
