@@ -105,7 +105,7 @@ class Run:
 
         Args:
             events: the events.
-            most_s: after so many seconds no further event begins.
+            most_s: after this many seconds no further event begins.
         """
         self._settle()
         end_s = time.monotonic() + most_s
