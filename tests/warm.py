@@ -20,6 +20,8 @@ OURS = ("anomaly", "tests", "kapacitor_udf", "udf", "conftest", "__main__")
 # A run may take this much processor time: some seconds, and this many times what the first one took.
 LEAST_CPU_S = 20
 CPU_FACTOR = 10
+# How many examples hypothesis tries where a test does not say.
+EXAMPLES = 25
 # A mutant that fills its memory without an end must not take the machine's.
 MEMORY_BYTES = 8 << 30
 
@@ -117,12 +119,22 @@ def run(tests: list[str], models: dict[str, bytes], learnt: Path | None) -> int:
         return trained
 
     fit.train = train_once
-    code = int(pytest.main(["-q", "-x", *tests]))
+    code = int(pytest.main(["-q", "-x", *tests], plugins=[FewExamples()]))
     if learnt is not None and code == 0:
         learnt.write_bytes(pickle.dumps((sorted(sys.modules), models)))
     sys.stdout.flush()
     sys.stderr.flush()
     return code
+
+
+class FewExamples:
+    """Has hypothesis try a few examples, the same ones in each run, after what loaded a profile of its own."""
+
+    def pytest_collection(self) -> None:
+        from hypothesis import settings
+
+        settings.register_profile("mutants", settings(), max_examples=EXAMPLES, derandomize=True, database=None)
+        settings.load_profile("mutants")
 
 
 def load(names: list[str]) -> None:

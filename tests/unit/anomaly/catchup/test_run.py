@@ -1,6 +1,9 @@
 """What a catch-up orders for which series, on a database in memory."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,22 +12,37 @@ import pytest
 from anomaly.catchup.database import NEVER_NS, LateWindow, PipelineDatabase, WrittenScore
 from anomaly.catchup.gaps import BucketCounts
 from anomaly.catchup.repair import RepairCounts, RepairOrder
-from anomaly.catchup.run import CatchUpRequest, CaughtUp, catch_up, default_lag_ns, refilled_begins, repair_span
+from anomaly.catchup.run import (
+    CatchUpRequest,
+    CaughtUp,
+    GatheredStates,
+    _models,
+    catch_up,
+    default_lag_ns,
+    refilled_begins,
+    repair_span,
+)
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import normalize
+from anomaly.scoring.core import ScoringCore
+from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
-from anomaly.scoring.hand_over import HandOver
-from anomaly.windows.arrays import Key
+from anomaly.scoring.hand_over import HandOver, HandOverFolder
+from anomaly.scoring.state_file import StateError, StateHeader
+from anomaly.windows.arrays import AnyArray, Key
 from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.models.test_store import outdate
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
+from tests.unit.anomaly.served import SECOND_NS
 
 W = WINDOW_NS
 COUNT = 100
+DAY_NS = 86_400_000_000_000
+NO_EVENTS = EventCounter("", lambda message: None)
 SPAN = TimeRange(0, COUNT * W)
 SERIES = 4
 
@@ -72,7 +90,12 @@ class DatabaseDouble(PipelineDatabase):
         return dict.fromkeys(((each, 0) for each in self.series), COUNT)
 
     def score_counts(self, span: TimeRange, bucket_ns: int) -> BucketCounts:
-        return {(each, 0): len(begins) for each, begins in self.begins.items()}
+        return Counter(
+            (each, begin // bucket_ns * bucket_ns)
+            for each, begins in self.begins.items()
+            for begin in begins
+            if span.begin_ns <= begin < span.end_ns
+        )
 
     def scored_begins(self, key: Key | None, span: TimeRange) -> Mapping[Key, set[int]]:
         return {each: begins for each, begins in self.begins.items() if key in (None, each)}
@@ -98,7 +121,7 @@ class DatabaseDouble(PipelineDatabase):
         yield from (each for each in self.late if span.begin_ns <= each.begin_ns < span.end_ns)
 
     def open_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
-        yield from self.opened
+        yield from (each for each in self.opened if span.begin_ns <= each[1].begin_ns < span.end_ns)
 
     def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
         yield from self.closed
@@ -142,9 +165,12 @@ def ordered(
             order: RepairOrder = arguments[4]
             orders[order.key] = order
             progress(0.5)
+            self.takes_over, self.number = hand_over, len(orders)
 
         def run(self) -> RepairCounts:
-            return RepairCounts()
+            if self.takes_over is not None:
+                self.takes_over.take(("printer-1",), W, 0, ScoringCore(PIPELINE, NO_EVENTS), is_drift_whole=False)
+            return RepairCounts(scores=self.number, removed=10)
 
     monkeypatch.setattr("anomaly.catchup.run.SeriesRepair", RepairDouble)
 
@@ -155,8 +181,8 @@ def ordered(
     return run
 
 
-def repaired(model: Model, database: DatabaseDouble, **more: Any) -> CaughtUp:
-    return repair_span(PIPELINE, database, lambda version: model, Feedback(PIPELINE), SPAN, **more)
+def repaired(model: Model, database: DatabaseDouble, span: TimeRange = SPAN, **more: Any) -> CaughtUp:
+    return repair_span(PIPELINE, database, lambda version: model, Feedback(PIPELINE), span, **more)
 
 
 def lose(database: DatabaseDouble, number: int, first: int, last: int) -> set[int]:
@@ -242,7 +268,7 @@ def test_windows_with_late_points_before_the_first_score_are_scored(
     [
         pytest.param(50, 50, True, id="data are back"),
         pytest.param(50, COUNT, False, id="it lasts"),
-        pytest.param(-9_000, 50, True, id="it began before the stretch that is looked at"),
+        pytest.param(0, 50, True, id="it began in 1970, before all windows"),
     ],
 )
 def test_an_open_silence_is_doubtful_when_there_are_windows_after_its_begin(
@@ -352,7 +378,10 @@ def test_a_notice_that_all_are_silent_ends_with_the_first_window(
         (TimeRange(36 * W, 50 * W), False),
         (TimeRange(60 * W, 70 * W), True),
         (TimeRange(COUNT * W, COUNT * W), True),
+        (TimeRange((COUNT + 1) * W, (COUNT + 1) * W), True),
     ]
+    # The first window after the last notice is one that the running UDF has scored.
+    database.begins[key(0)].add((COUNT + 2) * W)
     counts = repaired(model, database, dry_run=dry_run).repaired
     assert (counts.periods, counts.removed) == (2, 1)
     assert database.ended == ({} if dry_run else {30 * W: 50 * W, 35 * W: 50 * W})
@@ -398,3 +427,212 @@ def test_a_model_of_another_release_is_told_unless_the_keeper_trains(
 def never() -> InfluxClient:
     """Open no connection: nothing is asked without a model."""
     raise AssertionError("InfluxDB is asked")
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Set the clock that a catch-up asks, in nanoseconds."""
+
+    def set_clock(time_ns: int) -> None:
+        monkeypatch.setattr("anomaly.catchup.run.time", SimpleNamespace(time_ns=lambda: time_ns))
+
+    set_clock(COUNT * W + 60 * SECOND_NS)
+    return set_clock
+
+
+@pytest.fixture
+def caught_up(
+    store: Store,
+    database: DatabaseDouble,
+    ordered: Callable[..., dict[Key, RepairOrder]],
+    now: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., CaughtUp]:
+    """Catch up on the database in memory, with repairs that write nothing."""
+    monkeypatch.setattr("anomaly.catchup.run.PipelineDatabase", lambda client, pipeline, results: database)
+
+    def run(**more: Any) -> CaughtUp:
+        request = CatchUpRequest(PIPELINE, store.models, "anomaly", **more)
+        return catch_up(request, lambda: InfluxClient("http://nowhere.invalid", None, None), lambda message: None)
+
+    return run
+
+
+def test_a_catch_up_looks_from_the_given_time_to_a_minute_ago(caught_up: Callable[..., CaughtUp]) -> None:
+    outcome = caught_up(begin="500s")
+    assert (outcome.span, outcome.series, outcome.message) == (TimeRange(56 * W, COUNT * W), 0, "")
+
+
+def test_a_catch_up_ends_as_long_before_now_as_it_is_told(caught_up: Callable[..., CaughtUp]) -> None:
+    assert caught_up(begin="500s", lag_ns=0).span == TimeRange(56 * W, (COUNT + 6) * W)
+
+
+def test_a_catch_up_begins_with_the_first_score_of_the_last_week(
+    caught_up: Callable[..., CaughtUp], database: DatabaseDouble, now: Callable[[int], None]
+) -> None:
+    now(7 * DAY_NS + 10 * W)
+    assert caught_up().span == TimeRange(10 * W, 7 * DAY_NS + 4 * W)
+    for number in range(SERIES):
+        lose(database, number, 5, 13)
+    outcome = caught_up()
+    assert outcome.span.begin_ns == 13 * W
+    # What was never scored before is history.
+    assert (outcome.series, outcome.message) == (0, "")
+
+
+def test_a_catch_up_of_a_pipeline_without_scores_says_so(
+    caught_up: Callable[..., CaughtUp], database: DatabaseDouble
+) -> None:
+    for number in range(SERIES):
+        lose(database, number, 0, COUNT)
+    database.late = [LateWindow(key(0), 5 * W, 5, 5)]
+    for begins in ((), (COUNT + 1,), (COUNT,)):
+        database.begins[key(0)].update(begin * W for begin in begins)
+        outcome = caught_up(begin=None, lag_ns=None)
+        assert (outcome.message, outcome.series) == ("there is no score in reach yet", 0)
+
+
+def test_late_windows_are_scored_even_where_there_is_no_other_score(
+    caught_up: Callable[..., CaughtUp], database: DatabaseDouble
+) -> None:
+    for number in range(SERIES):
+        lose(database, number, 0, COUNT)
+    database.late = [LateWindow(key(0), 5 * W, 5, 5), LateWindow(key(0), 6 * W, 5, None)]
+    outcome = caught_up()
+    assert (outcome.message, outcome.series) == ("", 1)
+    assert outcome.span == TimeRange(COUNT * W, COUNT * W)
+
+
+def test_counts_of_all_series_are_added_up(caught_up: Callable[..., CaughtUp], database: DatabaseDouble) -> None:
+    lose(database, 1, 70, 80)
+    lose(database, 3, 70, 80)
+    outcome = caught_up(begin="500s")
+    assert (outcome.series, outcome.repaired.scores, outcome.repaired.removed) == (2, 3, 20)
+    assert outcome.changed
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "folder", "handed_over", "message"),
+    [(False, True, 1, ""), (False, False, 0, ""), (True, True, 0, "nothing was written")],
+)
+def test_states_are_handed_over_unless_it_is_a_dry_run(
+    caught_up: Callable[..., CaughtUp],
+    database: DatabaseDouble,
+    tmp_path: Path,
+    dry_run: bool,
+    folder: bool,
+    handed_over: int,
+    message: str,
+) -> None:
+    lose(database, 1, 70, 80)
+    hand_over = tmp_path / "hand_over"
+    outcome = caught_up(begin="500s", dry_run=dry_run, hand_over=hand_over if folder else None)
+    assert (outcome.handed_over, outcome.message) == (handed_over, message)
+    assert len(list(hand_over.glob("**/*.npz"))) == handed_over
+
+
+def test_without_a_model_nothing_is_looked_at(tmp_path: Path) -> None:
+    outcome = catch_up(CatchUpRequest(PIPELINE, tmp_path, "anomaly"), never, lambda message: None)
+    assert (outcome.message, outcome.series, outcome.is_outdated) == ("there is no model yet", 0, False)
+
+
+class FolderDouble(HandOverFolder):
+    """Keeps how many series each hand-over has.
+
+    Attributes:
+        written: these numbers.
+        is_full: whether nothing can be written.
+    """
+
+    def __init__(self) -> None:
+        self.written: list[int] = []
+        self.is_full = False
+
+    def write(self, header: StateHeader, parts: Iterable[Mapping[str, AnyArray]]) -> int:
+        counts = [len(part["end_ns"]) for part in parts]
+        if self.is_full:
+            raise StateError("no space left")
+        self.written += counts
+        return 1
+
+
+def test_states_are_handed_over_some_at_a_time_and_the_rest_at_the_end(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anomaly.catchup.run.SERIES_AT_ONCE", 2)
+    folder, said = FolderDouble(), list[str]()
+    gathered = GatheredStates(PIPELINE, model, folder, said.append)
+    written = []
+    for number in range(5):
+        core = ScoringCore(PIPELINE, NO_EVENTS)
+        gathered.states.take(key(number), W, 0, core, is_drift_whole=False)
+        gathered.look()
+        written.append(list(folder.written))
+    gathered.end()
+    gathered.end()
+
+    assert written == [[], [2], [2], [2, 2], [2, 2]]
+    assert (folder.written, gathered.series, said) == ([2, 2, 1], 5, [])
+
+
+def test_a_hand_over_that_cannot_be_written_is_said_and_not_counted(model: Model) -> None:
+    folder, said = FolderDouble(), list[str]()
+    folder.is_full = True
+    gathered = GatheredStates(PIPELINE, model, folder, said.append)
+    gathered.states.take(key(0), W, 0, ScoringCore(PIPELINE, NO_EVENTS), is_drift_whole=False)
+
+    gathered.end()
+
+    assert (said, gathered.series) == (["no space left"], 0)
+
+
+def test_the_reach_into_the_past_is_shared_by_the_series_that_need_it(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    lose(database, 1, 20, 30)
+    assert [order.reach for order in ordered().values()] == [500_000]
+    lose(database, 2, 20, 30)
+    assert [order.reach for order in ordered().values()] == [250_000, 250_000]
+
+
+def test_windows_before_what_is_looked_at_are_not_missing(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    lose(database, 1, 20, 30)
+    orders = ordered(span=TimeRange(25 * W, COUNT * W))
+    assert {each: order.missing for each, order in orders.items()} == {key(1): set(range(25 * W, 30 * W, W))}
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_repair_that_writes_nothing_is_asked_for_in_a_dry_run(
+    model: Model, database: DatabaseDouble, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    asked: list[bool] = []
+
+    class RepairDouble:
+        def __init__(self, *arguments: Any, dry_run: bool, **more: Any) -> None:
+            asked.append(dry_run)
+
+        def run(self) -> RepairCounts:
+            return RepairCounts()
+
+    monkeypatch.setattr("anomaly.catchup.run.SeriesRepair", RepairDouble)
+    lose(database, 1, 20, 30)
+
+    repaired(model, database, dry_run=dry_run)
+
+    assert asked == [dry_run]
+
+
+def test_a_version_that_is_gone_is_told_once_and_the_current_model_is_used(store: Store, model: Model) -> None:
+    said: list[str] = []
+    models = _models(store, PIPELINE, said.append)
+    assert models is not None
+
+    given = [models(version) for version in (None, model.version, "gone", "gone")]
+
+    assert [each.version for each in given] == [model.version] * 4
+    assert given[0] is given[2] is given[3]
+    (message,) = said
+    assert "gone" in message
+    assert "(the current model is used instead)" in message

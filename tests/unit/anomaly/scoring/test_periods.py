@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly.scoring.periods import NO_DATA, Period, Rules, Tracker, Transition, rules
+from anomaly.scoring.periods import NEW_LEVEL, NO_DATA, Period, Rules, Tracker, Transition, rules
 from tests.unit.anomaly import printers
 
 W = 10
@@ -89,6 +89,117 @@ def test_the_reason_is_the_field_that_contributed_most_over_all() -> None:
     feed(tracker, 0, 80, (0.6, 0.4))
     step = feed(tracker, 1, 100, (0.1, 0.9))
     assert step.periods[0].reason == "b"
+
+
+def test_the_highest_score_of_a_period_may_be_that_of_any_window() -> None:
+    found = periods(run({0: 80, 1: 95, 2: 72}))
+    assert [(p.peak_score, p.peak_severity) for p in found] == [(9.5, 95)]
+
+
+def test_a_window_at_the_limits_counts() -> None:
+    steps = run({0: 70, 1: 50, 2: 49.9})
+    assert [step.anomalous for step in steps] == [True, True, False]
+
+
+def test_the_first_limit_that_a_window_of_a_period_was_beyond_is_its_reason() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    told = [
+        tracker.feed(T0 + W * n, 8.0, 80, 0.0, (0.9, 0.1), limit).periods[0]
+        for n, limit in enumerate([None, "b above 9", "a below 1", None])
+    ]
+    assert [(p.reason, p.is_beyond_limit) for p in told] == [("a", False), *[("b above 9", True)] * 3]
+
+
+def test_a_gap_of_exactly_the_silence_is_none_and_merge_without_length_ends_at_any_gap() -> None:
+    assert periods(run({0: 10, 7: 10})) == []
+    short = replace(RULES, merge_ns=0)
+    apart = periods(run({0: 80, 2: 80}, Tracker(short, FIELDS)))
+    joined = periods(run({0: 80, 1: 80}, Tracker(short, FIELDS)))
+    assert [(p.begin_ns, p.end_ns) for p in apart] == [(T0, T0 + W), (T0 + 2 * W, T0 + 3 * W)]
+    assert [(p.begin_ns, p.end_ns) for p in joined] == [(T0, T0 + 2 * W)]
+
+
+def test_silence_is_told_by_when_points_stopped_and_periods_are_closed_by_the_clock() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    feed(tracker, 0, 80)
+    late = tracker.silent(T0 + 20 * W, 0, T0 + 7 * W + 9)
+    told = tracker.silent(T0 + 20 * W, 0, T0 + 8 * W + 9)
+    assert [(p.begin_ns, p.end_ns, p.state, p.reason) for p in late] == [(T0, T0 + W, "closed", "a")]
+    assert [(p.begin_ns, p.end_ns, p.state, p.reason) for p in told] == [(T0 + W, T0 + 8 * W, "open", NO_DATA)]
+    assert tracker.silence == told[0]
+
+
+def test_silence_ends_an_open_period_that_merge_would_let_go_on() -> None:
+    patient = replace(RULES, merge_ns=30 * W)
+    tracker = Tracker(patient, FIELDS)
+    feed(tracker, 0, 80)
+    told = tracker.silent(T0 + 8 * W, 0)
+    assert [(p.state, p.reason) for p in told] == [("closed", "a"), ("open", NO_DATA)]
+    by_window = periods(run({0: 80, 8: 10}, Tracker(patient, FIELDS)))
+    assert [(p.state, p.reason) for p in by_window] == [("closed", "a"), ("closed", NO_DATA)]
+
+
+def test_a_silence_that_the_next_window_contradicts_has_no_length() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    tracker.silent(T0 + 8 * W, listening_ns=T0 + 3)
+    step = feed(tracker, 0, 10)
+    assert step.periods == [Period(T0 + W, T0 + W, "closed", 0.0, 0.0, 0, NO_DATA)]
+
+
+def test_a_new_level_closes_the_period_with_the_window_that_showed_it() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    assert not tracker.can_settle
+    # The gap has closed a period, which stays as it was told.
+    run({0: 80}, tracker)
+    step = feed(tracker, 5, 90)
+    assert tracker.can_settle
+
+    tracker.settle(step)
+
+    assert [(p.begin_ns, p.end_ns, p.state, p.reason) for p in step.periods] == [
+        (T0, T0 + W, "closed", "a"),
+        (T0 + 5 * W, T0 + 6 * W, "closed", NEW_LEVEL),
+    ]
+    assert tracker.calm
+    assert not tracker.can_settle
+
+
+def test_a_period_beyond_a_limit_is_no_new_level() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    tracker.feed(T0, 8.0, 80, 0.0, (0.9, 0.1), "a above 9")
+    assert not tracker.can_settle
+
+
+def test_a_series_that_is_forgotten_ends_its_period_and_its_silence() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    feed(tracker, 0, 80)
+    assert [(p.begin_ns, p.state) for p in tracker.end()] == [(T0, "closed")]
+    tracker.silent(T0 + 8 * W, 0)
+    assert tracker.end() == [Period(T0 + W, T0 + 8 * W, "closed", 0.0, 0.0, 0, NO_DATA)]
+    assert tracker.end() == []
+
+
+def test_a_series_is_calm_without_a_period_and_without_evidence() -> None:
+    tracker = Tracker(EVIDENCE, FIELDS)
+    calm = []
+    for number, surprise in enumerate((1.0, 3.5, 3.0, 2.0, 1.0)):
+        tracker.feed(T0 + W * number, 5.0, 40, surprise, (0.9, 0.1))
+        calm.append(tracker.calm)
+    assert calm == [True, False, False, True, True]
+    feed(tracker, 5, 80)
+    assert not tracker.calm
+
+
+def test_a_change_may_pause_for_a_quarter_of_a_new_level_or_for_merge() -> None:
+    assert replace(RULES, new_level_ns=100 * W).apart_ns == 25 * W
+    assert replace(RULES, new_level_ns=8 * W).apart_ns == 3 * W
+
+
+def test_a_restart_is_over_with_the_first_window() -> None:
+    tracker = Tracker(RULES, FIELDS, T0, resumed=True)
+    assert tracker.resumed
+    assert feed(tracker, 50, 10).periods == []
+    assert not tracker.resumed
 
 
 def test_silence_is_a_period_of_its_own_when_data_returns() -> None:
