@@ -12,7 +12,7 @@ from anomaly.models.model import Model
 from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
-from anomaly.scoring.hand_over import HandedSeries, HandOver, HandOverFolder
+from anomaly.scoring.hand_over import HandedSeries, HandOver, HandOverFolder, moved_series
 from anomaly.scoring.periods import rules
 from anomaly.scoring.state_file import StateError, StateHeader
 from tests.unit.anomaly import printers
@@ -156,3 +156,35 @@ def test_part_after_part_is_read(folder: HandOverFolder, model: Model) -> None:
     folder.write(header(model), parts)
     handed: list[HandedSeries] = list(folder.read(NOW_NS, header(model)))
     assert [list(each.keys) for each in handed] == [[series.key] for series in WINDOWS]
+
+
+def test_a_hand_over_of_an_hour_ago_a_new_draft_and_other_files_stay(
+    folder: HandOverFolder, model: Model, tmp_path: Path
+) -> None:
+    written(folder, model, NOW_NS - HOUR_NS)
+    others = [file(tmp_path).with_name(name) for name in (".2.npz-x", "notes.npz")]
+    for other in others:
+        other.touch()
+
+    written(folder, model)
+
+    assert folder.newer(0) == [NOW_NS - HOUR_NS, NOW_NS]
+    assert all(other.exists() for other in others)
+
+
+def test_a_hand_over_of_a_clock_that_was_ahead_is_removed(folder: HandOverFolder, model: Model) -> None:
+    written(folder, model, NOW_NS + HOUR_NS + 1)
+    written(folder, model)
+    assert folder.newer(0) == [NOW_NS]
+
+
+def test_series_that_another_process_left_end_with_their_last_windows(model: Model) -> None:
+    assert moved_series(PIPELINE, ScoringCore(PIPELINE, EventCounter("", lambda message: None)).state_of([])) is None
+    keys = [series.key for series in WINDOWS]
+
+    moved = moved_series(PIPELINE, core(model, 10).state_of(keys))
+
+    assert moved is not None
+    assert (list(moved.keys), moved.end_ns.tolist(), moved.is_moved) == (keys, [10 * WINDOW_NS] * 2, True)
+    # When the last window was asked for is unknown, so any window since may be missing.
+    assert (moved.asked_ns > 2**62).all()

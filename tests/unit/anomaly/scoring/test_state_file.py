@@ -1,6 +1,7 @@
 """The file of a pipeline's state: whole or not at all, and used only by what it was made for."""
 
 import dataclasses
+import json
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from anomaly.scoring.packing import numbered, parts_of
 from anomaly.scoring.periods import rules
-from anomaly.scoring.state_file import StateError, StateFile, StateHeader
+from anomaly.scoring.state_file import StateError, StateFile, StateHeader, header_of, read_header
 from anomaly.windows.arrays import AnyArray
 from tests.unit.anomaly.printers import PIPELINE
 
@@ -150,3 +151,39 @@ def test_what_a_killed_process_left_behind_is_removed(state: StateFile) -> None:
     (state.path.parent / ".printer.npz-x1y2").write_bytes(b"half a state")
     state.write(HEADER, [ARRAYS])
     assert [path.name for path in state.path.parent.iterdir()] == ["printer.npz"]
+
+
+def test_the_header_of_a_state_is_read_alone(state: StateFile) -> None:
+    assert read_header(state.path.parent, "printer") is None
+    state.write(HEADER, [ARRAYS])
+    assert read_header(state.path.parent, "printer") == HEADER
+    state.path.write_bytes(b"no archive")
+    with pytest.raises(StateError, match=r"printer\.npz is damaged \(.*\): the next snapshot replaces it"):
+        read_header(state.path.parent, "printer")
+
+
+def test_what_a_later_release_adds_to_a_header_does_not_hide_its_layout() -> None:
+    text = json.dumps({**dataclasses.asdict(HEADER), "layout": 9, "more": 1})
+    assert header_of(text.encode()) == dataclasses.replace(HEADER, layout=9)
+
+
+def test_a_state_has_as_many_arrays_as_were_written(state: StateFile) -> None:
+    state.write(HEADER, [ARRAYS])
+    found = state.read(HEADER)
+    assert found is not None
+    assert len(found[1]) == len(list(found[1])) == 3
+
+
+def test_what_another_pipeline_is_writing_is_left_alone(state: StateFile) -> None:
+    others = state.path.parent / ".printer-2.npz-x1y2"
+    others.write_bytes(b"half a state")
+    state.write(HEADER, [ARRAYS])
+    assert others.exists()
+
+
+def test_states_are_exchangeable_within_a_pipeline_its_rules_and_its_lateness() -> None:
+    later = dataclasses.replace(HEADER, model="v2", written_ns=9)
+    patient = StateHeader.of(dataclasses.replace(PIPELINE, lateness="99s"), rules(PIPELINE), "v1", 5)
+    assert HEADER.made_for == later.made_for
+    assert HEADER.differences(later) == []
+    assert HEADER.rules != patient.rules

@@ -1,5 +1,6 @@
 """The file of closings: what was closed last is read again, whatever else is in the file."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,36 @@ def test_a_file_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytes
 def test_series_have_different_signs_which_are_never_nothing() -> None:
     keys = [("a", "b"), ("ab",), ("a", "b", ""), ("b", "a"), ()]
     assert len({sign(key) for key in keys} - {0}) == len(keys)
+
+
+def test_a_closing_of_this_moment_counts(tmp_path: Path) -> None:
+    written(tmp_path)
+    file = ClosingFile(tmp_path, "printer")
+    assert [file.read([A], latest_ns).tolist() for latest_ns in (300, 299)] == [[300], [200]]
+
+
+def test_each_series_is_found_alone_whatever_other_series_the_file_has(tmp_path: Path) -> None:
+    written(tmp_path)
+    file = ClosingFile(tmp_path, "printer")
+    assert [file.read([one], LATEST_NS).tolist() for one in (A, B, C)] == [[300], [150], [NEVER]]
+
+
+def test_a_file_is_long_beyond_eight_records_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closing_file, "_LEAST_RECORDS", 3)
+    file = ClosingFile(tmp_path, "printer")
+    file.rewrite(np.array([A] * 3, dtype=np.uint64), np.arange(3))
+    at_least = file.is_long(0)
+    file.append(np.array([A] * 13, dtype=np.uint64), np.arange(13))
+    assert (at_least, file.is_long(2), file.is_long(1)) == (False, False, True)
+
+
+def test_what_a_disk_takes_in_parts_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr("anomaly.serving.closing_file.os.write", lambda handle, content: write(handle, content[:7]))
+    written(tmp_path)
+    assert ClosingFile(tmp_path, "printer").read([B, A], LATEST_NS).tolist() == [150, 300]
+
+
+def test_nothing_is_appended_before_the_file_was_written_anew(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="append before rewrite"):
+        ClosingFile(tmp_path, "printer").append(np.array([A], dtype=np.uint64), np.array([1]))

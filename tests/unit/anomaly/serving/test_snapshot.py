@@ -1,11 +1,13 @@
 """A snapshot is arrays, and nothing else is read as one."""
 
+import json
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from anomaly.serving.snapshot import pack, unpack
+from anomaly.serving.snapshot import is_reference, pack, reference, unpack
 
 
 def test_a_snapshot_is_what_was_packed() -> None:
@@ -22,3 +24,13 @@ def test_a_snapshot_is_what_was_packed() -> None:
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises((ValueError, zlib.error, EOFError, OSError)):
         unpack(data)
+
+
+def test_a_snapshot_is_small() -> None:
+    assert len(pack({"zeros": np.zeros(10_000)})) < 2_000
+
+
+def test_a_reference_names_the_file_of_a_state_and_is_told_from_arrays() -> None:
+    data = reference(Path("/somewhere/printer.npz"))
+    assert json.loads(data) == {"state": "printer.npz"}
+    assert [is_reference(each) for each in (data, pack({"a": np.zeros(3)}), b"")] == [True, False, False]

@@ -157,3 +157,43 @@ def test_the_end_of_a_process_gives_up_what_is_being_written(file: StateFile) ->
 
     assert writer.outcomes() == []
     assert list(file.path.parent.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_told_by_the_thread(tmp_path: Path) -> None:
+    writer = StateWriter(StateFile(tmp_path / "missing", "printer"), Lock())
+
+    writer.begin(HEADER, iter([part(0)]))
+    writer.wait()
+
+    (outcome,) = writer.outcomes()
+    assert isinstance(outcome, StateError)
+    assert "cannot be written (No such file or directory)" in str(outcome)
+
+
+def test_a_writer_that_has_nothing_to_write_ends_at_once(file: StateFile) -> None:
+    writer = StateWriter(file, Lock())
+    before = (writer.is_stopping, writer.may_go_on.is_set())
+
+    writer.wait()
+    writer.stop()
+
+    assert before == (False, True)
+    assert (writer.is_stopping, writer.may_go_on.is_set()) == (True, True)
+    assert writer.outcomes() == []
+
+
+def test_states_are_written_one_after_the_other(file: StateFile) -> None:
+    writer = StateWriter(file, Lock())
+    for number in range(2):
+        writer.begin(HEADER, iter([part(number)]))
+        writer.wait()
+    assert len(writer.outcomes()) == 2
+    found = file.read(HEADER)
+    assert found is not None
+    assert list(found[1]) == ["part1_values"]
+
+
+def test_a_state_that_is_written_at_once_tells_its_size_and_how_long_it_took(file: StateFile) -> None:
+    written = StateWriter(file, Lock()).write(HEADER, iter([part(0)]))
+    assert written.size == file.path.stat().st_size
+    assert 0 <= written.seconds < 600
