@@ -56,25 +56,6 @@ def task(pipeline: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {key: found[key] for key in ("template", "script", "vars")}
 
 
-def dashboard(pipeline: dict[str, Any]) -> dict[str, Any]:
-    extra = {"pipeline": normalized(pipeline), "datasource_uid": "anomaly-results"}
-    found = json.loads(render("grafana/dashboard.json.j2", "grafana", extra, pipelines=[pipeline]))
-    assert isinstance(found, dict)
-    return found
-
-
-def queries(node: Any) -> Iterator[str]:
-    """Every InfluxQL query in a dashboard."""
-    if isinstance(node, dict):
-        for key, entry in node.items():
-            if key == "query" and isinstance(entry, str):
-                yield entry
-            yield from queries(entry)
-    elif isinstance(node, list):
-        for entry in node:
-            yield from queries(entry)
-
-
 class TestTask:
     @each
     def test_the_script_is_the_repositorys_and_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
@@ -377,124 +358,18 @@ class TestBacktest:
             assert value("__backtest_labels_file", "backtest", backtest_labels=given) == meant
 
 
-class TestDashboard:
-    @each
-    def test_names_arrive_whole(self, pipeline: dict[str, Any]) -> None:
-        found = dashboard(pipeline)
-        assert [panel["title"] for panel in found["panels"] if panel["title"] in pipeline["fields"]] == pipeline[
-            "fields"
-        ]
-        assert [variable["label"] for variable in found["templating"]["list"]] == pipeline["group_by"]
-        assert found["title"] == pipeline["name"]
-
-    @each
-    def test_identifiers_are_quoted(self, pipeline: dict[str, Any]) -> None:
-        text = "\n".join(queries(dashboard(pipeline)))
-        for field in pipeline["fields"]:
-            quoted = f"value_{field}".replace("\\", "\\\\").replace('"', '\\"')
-            assert f'mean("{quoted}") AS "value"' in text
-        assert f"\"pipeline\" = '{pipeline['name']}'" in text
-
-    def test_a_field_may_say_more_than_its_name(self) -> None:
-        hotend = {"name": "hotend", "unit": "°C", "direction": "high", "min_deviation": 2}
-        plain, found = dashboard(PLAIN), dashboard({**PLAIN, "fields": [hotend, "bed", "air"]})
-        panels = {panel["title"]: panel for panel in found["panels"]}
-        assert panels["hotend"]["fieldConfig"]["defaults"]["unit"] == "suffix:°C"
-        assert "unit" not in panels["bed"]["fieldConfig"]["defaults"]
-        assert panels["hotend"]["description"].endswith(
-            "Only what is higher than usual counts. What is at most 2 °C from the usual is usual."
-        )
-        assert list(queries(found)) == list(queries(plain))
-
-    @each
-    def test_is_stable_and_found_again(self, pipeline: dict[str, Any]) -> None:
-        found = dashboard(pipeline)
-        assert found == dashboard(pipeline)
-        assert found["schemaVersion"] == 39
-        assert len(found["uid"]) <= 40
-        assert len({panel["id"] for panel in found["panels"]}) == len(found["panels"])
-
-    def test_dashboards_of_two_pipelines_are_two(self) -> None:
-        assert dashboard(PLAIN)["uid"] != dashboard(LONELY)["uid"]
-
-    @each
-    def test_panels_do_not_overlap(self, pipeline: dict[str, Any]) -> None:
-        taken: set[tuple[int, int]] = set()
-        for panel in dashboard(pipeline)["panels"]:
-            place = panel["gridPos"]
-            cells = {
-                (x, y)
-                for x in range(place["x"], place["x"] + place["w"])
-                for y in range(place["y"], place["y"] + place["h"])
-            }
-            assert max(x for x, _ in cells) < 24
-            assert not cells & taken, panel["title"]
-            taken |= cells
-
-    def test_every_query_keeps_to_its_pipeline_time_and_series(self) -> None:
-        found = dashboard(PLAIN)
-        everything = queries({"panels": found["panels"], "annotations": found["annotations"]})
-        asked = [query for query in everything if 'FROM "udf"' not in query]
-        assert len(asked) >= 8
-        for query in asked:
-            assert "\"pipeline\" = 'printer'" in query
-            assert "$timeFilter" in query
-            assert '"printer" =~ /^$tag1$/' in query
-
-    @each
-    def test_the_udfs_queries_keep_to_its_pipeline_and_time(self, pipeline: dict[str, Any]) -> None:
-        asked = [query for query in queries(dashboard(pipeline)["panels"]) if 'FROM "udf"' in query]
-        assert len(asked) == 6
-        for query in asked:
-            assert f"WHERE \"udf\" = 'anomaly' AND \"task\" = '{pipeline['name']}' AND $timeFilter" in query
-
-    def test_the_udfs_queries_ask_for_fields_that_it_writes(self) -> None:
-        with Harness(declaration(), options={"spec": canonical_json(normalize([PLAIN])[0])}) as harness:
-            for what in ("scored windows", "unscored windows", "future points", "late points", "too old points"):
-                harness.handler.events.add(what, 1)
-            harness.tick()
-            (metrics,) = harness.metrics()
-        # Strings come with the first model and the first error.
-        written = {*metrics.fields, "model", "last_error"}
-        asked = " ".join(query for query in queries(dashboard(PLAIN)["panels"]) if 'FROM "udf"' in query)
-        assert set(re.findall(r'(?:last|max)\("(\w+)"\)', asked)) <= written
-
-    def test_periods_are_annotations_with_an_end(self) -> None:
-        (periods,) = [a for a in dashboard(PLAIN)["annotations"]["list"] if a["name"] == "Periods"]
-        assert periods["timeEndColumn"] == periods["target"]["timeEndColumn"] == "end_ms"
-        assert '"end_ms"' in periods["target"]["query"]
-
-    @each
-    def test_notices_are_a_table_and_annotations(self, pipeline: dict[str, Any]) -> None:
-        found = dashboard(pipeline)
-        (annotation,) = [a for a in found["annotations"]["list"] if a["name"] == "Notices"]
-        (panel,) = [panel for panel in found["panels"] if panel["title"] == "Notices"]
-        for query in (annotation["query"], panel["targets"][0]["query"]):
-            assert 'FROM "notice"' in query
-            assert '"text"' in query
-            assert '"notice"' in query.split(" FROM ")[0]
-
-    def test_silence_that_lasts_is_a_table_and_late_points_are_counted(self) -> None:
-        panels = {panel["title"]: panel for panel in dashboard(PLAIN)["panels"]}
-        (silent,) = queries(panels["Silent now"])
-        assert 'FROM "period"' in silent
-        assert "\"reason\" = 'no data' AND \"state\" = 'open'" in silent
-        (late,) = queries(panels["Late points"])
-        assert late.startswith('SELECT sum("points") FROM "late"')
-
-    def test_severity_shows_the_pipelines_own_thresholds(self) -> None:
-        found = dashboard({**PLAIN, "periods": {"open": 88, "close": 44}})
-        (panel,) = [panel for panel in found["panels"] if panel["title"] == "Severity"]
-        steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
-        assert [step["value"] for step in steps] == [None, 44, 88]
+class TestDashboards:
+    def test_there_are_those_of_the_stack_and_one_for_each_pipeline(self) -> None:
+        found = value("__grafana_dashboards_wanted", "grafana", pipelines=ALL)
+        assert list(found) == ["_overview.json", "_health.json", *(f"{pipeline['name']}.json" for pipeline in ALL)]
+        assert len({each["uid"] for each in found.values()}) == len(found)
 
     def test_every_source_is_the_one_that_is_provisioned(self) -> None:
         source = yaml.safe_load(render("roles/grafana/templates/datasource.yml.j2", "grafana"))["datasources"][0]
-        found = dashboard(PLAIN)
-        panels = [panel for panel in found["panels"] if panel["type"] != "row"]
-        used = {panel["datasource"]["uid"] for panel in panels}
-        used |= {target["datasource"]["uid"] for panel in panels for target in panel["targets"]}
-        assert used == {source["uid"]}
+        for found in value("__grafana_dashboards_wanted", "grafana", pipelines=ALL).values():
+            used = {panel["datasource"]["uid"] for panel in found["panels"]}
+            used |= {target["datasource"]["uid"] for panel in found["panels"] for target in panel["targets"]}
+            assert used == {source["uid"]}
 
 
 class TestGrafanaProvisioning:

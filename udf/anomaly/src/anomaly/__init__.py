@@ -10,6 +10,7 @@ The rooms, in the order in which data pass them:
 - `scoring`: from windows to scores, periods, feedback and drift; nobody else scores.
 - `influxdb`: queries, answers, marks and line protocol.
 - `kapacitor`: the script of a pipeline's task, and the values of its vars.
+- `grafana`: the dashboards of pipelines and of the stack.
 - `serving`: the Kapacitor UDF, which scores windows as they end.
 - `training`: from history to a new version, through the gate.
 - `backtest`: what a model would have found in history.
@@ -17,8 +18,8 @@ The rooms, in the order in which data pass them:
 - `keeper`: watches detection, repairs it, and runs what is due.
 - `cli`: the command `anomaly`.
 
-Nothing imports upwards: a room uses the rooms above it in this list. `serving`, `training`, `backtest` and `catchup` do
-not know each other, nor do `influxdb` and `kapacitor`. `make lint` holds these rules (`[tool.importlinter]` in
+Nothing imports upwards: a room uses the rooms above it in this list. `serving`, `training`, `backtest`, `catchup` and
+`grafana` do not know each other, nor do `influxdb` and `kapacitor`. `make lint` holds these rules (`[tool.importlinter]` in
 pyproject.toml).
 
 Nothing is imported here: `anomaly.pipeline` must stay importable with jsonschema alone, and the UDF must answer

@@ -1,0 +1,312 @@
+"""Panels of Grafana as values, their places in a dashboard, and the dashboard around them.
+
+The keys are those of schema version 39, which Grafana 11 and 12 read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from anomaly.grafana.queries import Query
+
+Json = dict[str, Any]
+
+# The data source that the role grafana provisions. It is equal in all stacks, so that dashboards can be copied.
+DATASOURCE_UID = "anomaly-results"
+DATASOURCE = {"type": "influxdb", "uid": DATASOURCE_UID}
+# The width of a dashboard.
+WIDTH = 24
+TAG = "influx-anomaly"
+# Of a status history, which shows a box for each point.
+_MOST_BOXES = 60
+_LEGEND = {"displayMode": "list", "placement": "bottom", "showLegend": True}
+# The columns of results that are times in milliseconds, and their titles.
+_TIMES = {"begin_ms": "begin", "end_ms": "end"}
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A panel without its place.
+
+    Attributes:
+        title: its title.
+        kind: Grafana's type of panel.
+        description: what it shows, for people.
+        queries: its queries.
+        width: its width, of WIDTH.
+        height: its height.
+        defaults: what holds for all of its fields.
+        overrides: what holds for some of them.
+        options: the options of its kind.
+        more: other keys of the panel.
+    """
+
+    title: str
+    kind: str
+    description: str
+    queries: Sequence[Query]
+    width: int
+    height: int
+    defaults: Json = field(default_factory=dict)
+    overrides: Sequence[Json] = ()
+    options: Json = field(default_factory=dict)
+    more: Json = field(default_factory=dict)
+
+    def placed(self, number: int, x: int, y: int) -> Json:
+        """Return the panel as Grafana reads it.
+
+        Args:
+            number: its identifier in the dashboard.
+            x: how far it is from the left.
+            y: how far it is from the top.
+        """
+        return {
+            "id": number,
+            "title": self.title,
+            "type": self.kind,
+            "description": self.description,
+            "datasource": DATASOURCE,
+            "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
+            "targets": [_target(query, chr(ord("A") + at)) for at, query in enumerate(self.queries)],
+            "fieldConfig": {"defaults": self.defaults, "overrides": list(self.overrides)},
+            "options": self.options,
+            **self.more,
+        }
+
+
+def _target(query: Query, reference: str) -> Json:
+    return {
+        "refId": reference,
+        "datasource": DATASOURCE,
+        "rawQuery": True,
+        "query": query.text,
+        "alias": query.alias,
+        "resultFormat": "table" if query.is_table else "time_series",
+    }
+
+
+def thresholds(*steps: tuple[float, str]) -> Json:
+    """Return thresholds: green, and each color from its value on."""
+    return {
+        "mode": "absolute",
+        "steps": [{"color": "green", "value": None}, *({"color": color, "value": value} for value, color in steps)],
+    }
+
+
+def named(name: str, **properties: Any) -> Json:
+    """Return an override of the field of a name.
+
+    Args:
+        name: the field's name.
+        properties: values by key; `__` stands for the point in a key, as in `custom__lineWidth`.
+    """
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": key.replace("__", "."), "value": value} for key, value in properties.items()],
+    }
+
+
+def time_series(
+    title: str,
+    description: str,
+    queries: Sequence[Query],
+    width: int = 12,
+    *,
+    custom: Mapping[str, Any] | None = None,
+    overrides: Sequence[Json] = (),
+    interval: str = "",
+    **defaults: Any,
+) -> Panel:
+    """Return a chart over time.
+
+    Args:
+        title: its title.
+        description: what it shows.
+        queries: its queries.
+        width: its width.
+        custom: how it is drawn, where that is not a thin line.
+        overrides: what holds for some of its fields.
+        interval: the shortest interval between two points; empty: Grafana's.
+        defaults: what holds for all of its fields, such as `unit` and `min`.
+    """
+    drawn = {"drawStyle": "line", "lineWidth": 1, "showPoints": "auto", "pointSize": 4, "spanNulls": False}
+    return Panel(
+        title,
+        "timeseries",
+        description,
+        queries,
+        width,
+        8,
+        {"color": {"mode": "palette-classic"}, "custom": {**drawn, **(custom or {})}, **defaults},
+        overrides,
+        {"legend": _LEGEND, "tooltip": {"mode": "multi", "sort": "desc"}},
+        {"interval": interval} if interval else {},
+    )
+
+
+BARS = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0}
+
+
+def boxes(title: str, description: str, query: Query, width: int, steps: Json, interval: str = "") -> Panel:
+    """Return a row of boxes for each series, colored by thresholds: a heat map of series and time."""
+    return Panel(
+        title,
+        "status-history",
+        description,
+        [query],
+        width,
+        8,
+        {"min": 0, "thresholds": steps, "color": {"mode": "thresholds"}, "custom": {"fillOpacity": 80, "lineWidth": 0}},
+        (),
+        {"showValue": "never", "rowHeight": 0.9, "legend": {**_LEGEND, "showLegend": False}},
+        {"maxDataPoints": _MOST_BOXES, **({"interval": interval} if interval else {})},
+    )
+
+
+def table(
+    title: str,
+    description: str,
+    query: Query,
+    width: int = WIDTH,
+    *,
+    overrides: Sequence[Json] = (),
+    hides_time: bool = True,
+    height: int = 8,
+) -> Panel:
+    """Return a table; columns of times in milliseconds are shown as times."""
+    times = [named(name, displayName=title, unit="dateTimeAsIso") for name, title in _TIMES.items()]
+    hidden = {"excludeByName": {"Time": True, "time": True}}
+    return Panel(
+        title,
+        "table",
+        description,
+        [query],
+        width,
+        height,
+        {"custom": {"align": "auto", "filterable": True}},
+        [*times, *overrides],
+        {"showHeader": True, "cellHeight": "sm"},
+        {"transformations": [{"id": "organize", "options": hidden}]} if hides_time else {},
+    )
+
+
+def stat(title: str, description: str, queries: Sequence[Query], width: int, height: int = 4, **defaults: Any) -> Panel:
+    """Return numbers, each the last one of its series."""
+    return Panel(
+        title,
+        "stat",
+        description,
+        queries,
+        width,
+        height,
+        {"unit": "short", "noValue": "0", "color": {"mode": "thresholds"}, "thresholds": thresholds(), **defaults},
+        (),
+        {
+            "colorMode": "value",
+            "graphMode": "none",
+            "textMode": "value_and_name",
+            "orientation": "auto",
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        },
+    )
+
+
+def dashboard(
+    uid: str,
+    title: str,
+    description: str,
+    stack_name: str,
+    rows: Sequence[Sequence[Panel]],
+    variables: Sequence[Json] = (),
+    annotations: Sequence[Json] = (),
+) -> Json:
+    """Return a dashboard.
+
+    Args:
+        uid: its identifier.
+        title: its title.
+        description: what it shows.
+        stack_name: the stack's name, which becomes a tag.
+        rows: its panels, row by row from the top, each from the left.
+        variables: what can be chosen above the panels.
+        annotations: what is marked in all charts.
+    """
+    placed, y = [], 0
+    for row in rows:
+        x = 0
+        for panel in row:
+            placed.append(panel.placed(len(placed) + 1, x, y))
+            x += panel.width
+        y += max(panel.height for panel in row)
+    own = {"builtIn": 1, "datasource": {"type": "grafana", "uid": "-- Grafana --"}, "enable": True, "hide": True}
+    own |= {"iconColor": "rgba(0, 211, 255, 1)", "name": "Annotations & Alerts", "type": "dashboard"}
+    links = {"type": "dashboards", "title": "Dashboards", "tags": [TAG, stack_name], "asDropdown": True, "url": ""}
+    links |= {"includeVars": False, "keepTime": True, "targetBlank": False, "icon": "external link", "tooltip": ""}
+    return {
+        "uid": uid,
+        "title": title,
+        "description": f"{description} Written by Ansible; changes belong into the inventory.",
+        "tags": [TAG, stack_name],
+        "schemaVersion": 39,
+        "version": 1,
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-24h", "to": "now"},
+        "timezone": "browser",
+        "timepicker": {},
+        "fiscalYearStartMonth": 0,
+        "weekStart": "",
+        "links": [links],
+        "annotations": {"list": [own, *annotations]},
+        "templating": {"list": list(variables)},
+        "panels": placed,
+    }
+
+
+def variable(name: str, label: str, **more: Any) -> Json:
+    """Return a variable that is one value or all.
+
+    Args:
+        name: its name, letters, digits and `_`.
+        label: what people read.
+        more: where its values come from.
+    """
+    everything = {"selected": True, "text": ["All"], "value": ["$__all"]}
+    return {
+        "name": name,
+        "label": label,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "current": everything,
+        "options": [],
+        "hide": 0,
+        "skipUrlSync": False,
+        **more,
+    }
+
+
+def regions(name: str, color: str, query: Query, text: str, tags: Sequence[str]) -> Json:
+    """Return an annotation that shades from a point's time to its `end_ms`.
+
+    Args:
+        name: its name.
+        color: its color.
+        query: the query for points with the columns.
+        text: the column with the text.
+        tags: the columns that stand below the text.
+    """
+    # Grafana reads the columns from `target`, and its editor from the annotation itself.
+    columns = {"textColumn": text, "tagsColumn": ",".join(tags), "timeEndColumn": "end_ms", "titleColumn": ""}
+    target = {"refId": "Anno", "query": query.text, "rawQuery": True, "queryType": "tags", "fromAnnotations": True}
+    return {
+        "name": name,
+        "datasource": DATASOURCE,
+        "enable": True,
+        "hide": False,
+        "iconColor": color,
+        "query": query.text,
+        "target": {**target, "name": name, **columns},
+        **columns,
+    }
