@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ import pytest
 import yaml
 
 from anomaly.kapacitor.tickscript import find_script
-from anomaly.pipeline import canonical_json, normalize
-from anomaly.serving.udf import declaration
-from kapacitor_udf.testing import Harness
+from anomaly.pipeline import normalize
 from tests.ansible.rendering import HOST, SECRETS, render, value
 
 PLAIN: dict[str, Any] = {

@@ -68,7 +68,9 @@ def stored(pipeline: Pipeline, now_ns: int) -> Iterator[Result]:
             begin_ns = now_ns - age * SECOND_NS
             period = Period(begin_ns, begin_ns + 60 * SECOND_NS, state, 9.0, 90.0, 2, reason)
             yield period_result(pipeline, key, period, MODEL)
-        yield notice_result(pipeline, key, Notice(CLOCK, now_ns - 60 * SECOND_NS, now_ns, "open", "2 points are ahead", 2))
+        yield notice_result(
+            pipeline, key, Notice(CLOCK, now_ns - 60 * SECOND_NS, now_ns, "open", "2 points are ahead", 2)
+        )
     for minute in range(MINUTES):
         counted = {
             name: value + MINUTES - minute if isinstance(value, int | float) and not isinstance(value, bool) else value

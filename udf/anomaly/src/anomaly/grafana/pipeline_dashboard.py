@@ -201,9 +201,7 @@ def _score(pipeline: Pipeline) -> Panel:
 
 
 def _contributions(pipeline: Pipeline) -> Panel:
-    shares = ", ".join(
-        f"mean({identifier(f'contribution_{name}')}) AS {identifier(name)}" for name in pipeline.fields
-    )
+    shares = ", ".join(f"mean({identifier(f'contribution_{name}')}) AS {identifier(name)}" for name in pipeline.fields)
     return time_series(
         "Reasons",
         "The share of each field in the score of anomalous windows of the chosen series.",
@@ -302,7 +300,9 @@ def _notices(pipeline: Pipeline) -> Panel:
 def _annotations(pipeline: Pipeline) -> list[Json]:
     tags, where = pipeline.result_tags, of_chosen(pipeline)
     return [
-        regions("Periods", "red", newest(["end_ms", "reason", "state", *tags], "period", where), "reason", [*tags, "state"]),
+        regions(
+            "Periods", "red", newest(["end_ms", "reason", "state", *tags], "period", where), "reason", [*tags, "state"]
+        ),
         # A notice of all series has no tags of a series, which `=~ /^.*$/` lets through.
         regions(
             "Notices",

@@ -64,9 +64,7 @@ def over_time(
     )
 
 
-def newest(
-    columns: Sequence[str], measurement: str, conditions: Sequence[str] = (), most: int = MOST_ROWS
-) -> Query:
+def newest(columns: Sequence[str], measurement: str, conditions: Sequence[str] = (), most: int = MOST_ROWS) -> Query:
     """Return a query for the newest points as rows.
 
     Args:
@@ -97,9 +95,7 @@ def for_each(select: str, measurement: str, tags: Sequence[str], conditions: Seq
 
 def worst_series(pipeline: Pipeline) -> Query:
     """Return a query for the series with the highest severities."""
-    inner = (
-        f'SELECT max("severity") AS "worst" FROM "score"{_where([of_pipeline(pipeline.name)])}'
-    )
+    inner = f'SELECT max("severity") AS "worst" FROM "score"{_where([of_pipeline(pipeline.name)])}'
     if not pipeline.result_tags:
         return Query(inner, is_table=True)
     tags = by_tags(pipeline.result_tags)

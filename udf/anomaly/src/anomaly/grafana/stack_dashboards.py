@@ -219,7 +219,10 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 "Handled",
                 "What the UDFs get and score, each second.",
                 [
-                    udf(changes("non_negative_derivative", points_in="points in", scored_windows="windows scored"), "$col")
+                    udf(
+                        changes("non_negative_derivative", points_in="points in", scored_windows="windows scored"),
+                        "$col",
+                    )
                 ],
                 interval="10s",
                 unit="cps",
