@@ -19,8 +19,8 @@ The rooms, in the order in which data pass them:
 - `cli`: the command `anomaly`.
 
 Nothing imports upwards: a room uses the rooms above it in this list. `serving`, `training`, `backtest`, `catchup` and
-`grafana` do not know each other, nor do `influxdb` and `kapacitor`. `make lint` holds these rules (`[tool.importlinter]` in
-pyproject.toml).
+`grafana` do not know each other, nor do `influxdb` and `kapacitor`. `make lint` holds these rules
+(`[tool.importlinter]` in pyproject.toml).
 
 Nothing is imported here: `anomaly.pipeline` must stay importable with jsonschema alone, and the UDF must answer
 Kapacitor's Info request before numpy is loaded.

@@ -17,7 +17,7 @@ DATASOURCE = {"type": "influxdb", "uid": DATASOURCE_UID}
 # The width of a dashboard.
 WIDTH = 24
 TAG = "influx-anomaly"
-# Of a status history, which shows a box for each point.
+# A status history shows a box for each point.
 _MOST_BOXES = 60
 _LEGEND = {"displayMode": "list", "placement": "bottom", "showLegend": True}
 # The columns of results that are times in milliseconds, and their titles.

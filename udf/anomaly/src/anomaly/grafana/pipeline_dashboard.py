@@ -219,8 +219,8 @@ def _periods(pipeline: Pipeline) -> Panel:
     link = {"title": "Look at this period", "url": f"{_address(pipeline)}&from={begin}&to={end}"}
     return table(
         "Periods",
-        "Runs of anomalous windows of all series that begin in the time shown, the newest first. One that is open goes on. "
-        "A click on a peak shows the period.",
+        "Runs of anomalous windows of all series that begin in the time shown, the newest first. One that is open goes "
+        "on. A click on a peak shows the period.",
         newest(
             [
                 *pipeline.result_tags,
@@ -261,8 +261,8 @@ def _drift(pipeline: Pipeline) -> Panel:
 def _late(pipeline: Pipeline) -> Panel:
     return time_series(
         "Late points",
-        f"Points of the chosen series that came more than {pipeline.lateness} after the end of their window. A catch-up "
-        "scores these windows again.",
+        f"Points of the chosen series that came more than {pipeline.lateness} after the end of their window. A "
+        "catch-up scores these windows again.",
         [_of_series(pipeline, 'sum("points")', "late")],
         custom=BARS,
         interval=pipeline.window,

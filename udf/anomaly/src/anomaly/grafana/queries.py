@@ -11,7 +11,7 @@ from anomaly.influxdb.influxql import by_tags, identifier, literal
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.dashboard import tag_variable
 
-# A chart has at most so many lines, a table so many rows, and a list of choices so many entries.
+# The most lines of a chart, rows of a table, and entries of a list of choices.
 MOST_LINES = 20
 MOST_ROWS = 200
 MOST_CHOICES = 1_000

@@ -70,7 +70,7 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
             ),
             stat(
                 "Checks that fail",
-                "What the keeper finds wrong, of its checks in the last five minutes; the dashboard of health says what.",
+                "Checks of the keeper whose last finding in the time shown is bad. The dashboard of health names them.",
                 [
                     Query(
                         'SELECT count("ok") AS "failing" FROM (SELECT last("ok") AS "ok" FROM "health" WHERE '
@@ -193,8 +193,8 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
         [
             table(
                 "UDFs now",
-                "The model of each pipeline's UDF, how long the UDF runs, and its last exception. A model's name begins with "
-                "the time of its training.",
+                "The model of each pipeline's UDF, how long the UDF runs, and its last exception. A model's name says "
+                "when it was trained.",
                 for_each(
                     'last("uptime_s") AS "running", "model", "last_error" AS "last error"', "udf", ("task",), of_udf
                 ),
@@ -230,9 +230,9 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
             ),
             time_series(
                 "Given up",
-                "Rejected: points with something wrong in them. Shed: what came faster than it was handled, and was not "
-                "kept. Future: points too far ahead of the clock. Late and too old: points of windows that had been closed. "
-                "Unscored: windows without a model that fits.",
+                "Rejected: points with something wrong in them. Shed: what came faster than it was handled, and was "
+                "not kept. Future: points too far ahead of the clock. Late and too old: points of windows that had "
+                "been closed. Unscored: windows without a model that fits.",
                 [
                     udf(
                         changes(
@@ -257,11 +257,11 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
         [
             time_series(
                 "Latency",
-                "From the arrival of a point until it is handled and its results are written: the mean, and the longest.",
+                "From the arrival of a point until it is handled and its results are written: mean and longest.",
                 [
                     udf(
-                        'non_negative_difference(last("latency_sum_s")) / non_negative_difference(last("latency_count"))'
-                        ' AS "mean"',
+                        'non_negative_difference(last("latency_sum_s")) / '
+                        'non_negative_difference(last("latency_count")) AS "mean"',
                         "$col",
                     ),
                     udf('max("latency_max_s") AS "longest"', "$col"),
