@@ -19,7 +19,7 @@ from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import Pipeline, canonical_json
 from anomaly.scoring.notices import CLOCK, Notice
 from anomaly.scoring.periods import NO_DATA, Period
-from anomaly.scoring.results import Result, late_result, notice_result, period_result, results, series_tags
+from anomaly.scoring.results import Fields, Result, late_result, notice_result, period_result, results, series_tags
 from anomaly.scoring.scorer import ScoredWindow
 from anomaly.serving.udf import declaration
 from daemons.influxd import Influxd
@@ -61,7 +61,7 @@ def stored(pipeline: Pipeline, now_ns: int) -> Iterator[Result]:
             begin_ns = now_ns - minute * 60 * SECOND_NS
             verdict = Verdict(7.0, 80.0, 1.0, (5.0,) * fields, (1.0,) * fields, (4.0,) * fields, (1 / fields,) * fields)
             yield from results(pipeline, key, ScoredWindow(begin_ns, MODEL, verdict, anomalous=True, periods=[]))
-            drift = {"psi": 0.3, "above": 0.1, "filled": 0.9, "drifted": 1, "model": MODEL.version}
+            drift: Fields = {"psi": 0.3, "above": 0.1, "filled": 0.9, "drifted": 1, "model": MODEL.version}
             yield Result("drift", series_tags(pipeline, key), begin_ns, drift)
             yield late_result(pipeline, key, begin_ns, 3, now_ns)
         for age, state, reason in ((300, "closed", "a field"), (200, "open", "a field"), (100, "open", NO_DATA)):

@@ -21,6 +21,7 @@ each_pipeline = pytest.mark.parametrize("pipeline", PIPELINES, ids=[pipeline.nam
 
 
 def panel(title: str, **changes: Any) -> Json:
+    found: Json
     (found,) = (
         panel
         for panel in pipeline_dashboard(normalize([{**PLAIN, **changes}])[0], "stack")["panels"]

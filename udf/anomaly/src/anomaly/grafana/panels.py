@@ -231,7 +231,8 @@ def dashboard(
         variables: what can be chosen above the panels.
         annotations: what is marked in all charts.
     """
-    placed, y = [], 0
+    placed: list[Json] = []
+    y = 0
     for row in rows:
         x = 0
         for panel in row:

@@ -4,6 +4,8 @@ The variables choose a series. The severity by series and the tables of series a
 there is something to choose from, and link to the one that is meant.
 """
 
+from typing import Any
+
 from anomaly.grafana.panels import (
     BARS,
     Json,
@@ -159,6 +161,7 @@ def _field(pipeline: Pipeline, field: Field) -> Panel:
     unit = f" {field.unit}" if field.unit is not None else ""
     counting = f" Only what is {field.direction}er than usual counts." if field.direction != "both" else ""
     counting += f" What is at most {field.least}{unit} from the usual is usual." if field.least else ""
+    shown: dict[str, Any] = {"unit": f"suffix: {field.unit}"} if field.unit is not None else {}
     selected = f'min({low}) AS "{_LOW}", max({high}) AS "{_HIGH}"'
     edge = {"custom__lineWidth": 0, "color": {"mode": "fixed", "fixedColor": "semi-dark-blue"}}
     edge |= {"custom__hideFrom": {"legend": True, "tooltip": False, "viz": False}, "custom__showPoints": "never"}
@@ -175,7 +178,7 @@ def _field(pipeline: Pipeline, field: Field) -> Panel:
             named(_LOW, **edge),
             named(_HIGH, **edge, custom__fillBelowTo=_LOW, custom__fillOpacity=20),
         ],
-        **({"unit": f"suffix: {field.unit}"} if field.unit is not None else {}),
+        **shown,
     )
 
 
