@@ -218,10 +218,22 @@ class Stack:
         """Path below `folder` to mode, owner and kind of every file and folder that is there."""
         found = {}
         for path in sorted(self.folder.rglob("*")):
-            status = path.lstat()
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                # A service has removed it meanwhile.
+                continue
             kind = "link" if path.is_symlink() else "folder" if path.is_dir() else "file"
             found[str(path.relative_to(self.folder))] = (status.st_mode & 0o7777, status.st_uid, kind)
         return found
+
+    def settled_files(self) -> Files:
+        """The files without those that services write while they run, which are inside the folders of stack/data."""
+        return {
+            path: state
+            for path, state in self.files().items()
+            if not path.startswith("stack/data/") or len(Path(path).parts) <= len(("stack", "data", "service"))
+        }
 
     def image(self, name: str) -> str:
         """Reference of one of the images that this stack runs from, or of one that they were built on.

@@ -45,9 +45,9 @@ def test_dry_run_after_deployment_finds_nothing_to_do(second_dry_run: PlayResult
 
 
 def test_second_run_changes_nothing(stack: Stack, second_dry_run: PlayResult) -> None:
-    before = stack.incarnations(), stack.files()
+    before = stack.incarnations(), stack.settled_files()
     stack.play("site").unchanged()
-    assert (stack.incarnations(), stack.files()) == before
+    assert (stack.incarnations(), stack.settled_files()) == before
 
 
 def test_summary_tells_addresses_and_where_the_credentials_are(deployment: Deployment, stack: Stack) -> None:
@@ -87,9 +87,9 @@ def test_verify_passes_and_changes_nothing_that_stays(stack: Stack) -> None:
 
 @pytest.mark.parametrize("playbook", ["images", "train", "verify", "teardown"])
 def test_every_playbook_has_a_dry_run(stack: Stack, playbook: str) -> None:
-    before = stack.on_engine(), stack.incarnations(), stack.files()
+    before = stack.on_engine(), stack.incarnations(), stack.settled_files()
     stack.play(playbook, "--check", "--diff").succeeded()
-    assert (stack.on_engine(), stack.incarnations(), stack.files()) == before
+    assert (stack.on_engine(), stack.incarnations(), stack.settled_files()) == before
 
 
 def test_one_service_can_be_deployed_by_its_tag(stack: Stack) -> None:
