@@ -1,11 +1,13 @@
-"""The filter that makes Grafana's dashboards; `anomaly.grafana` has all knowledge of them."""
+"""Filters for Grafana's dashboards: `anomaly.grafana` makes those of the stack, and the user's own are files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.own_dashboards import own_dashboards
 
 from anomaly import pipeline as specification
 from anomaly.grafana.pipeline_dashboard import pipeline_dashboard
@@ -36,9 +38,22 @@ def dashboards(pipelines: Iterable[Mapping[str, Any]], stack_name: str) -> dict[
     }
 
 
+def from_folder(folder: str) -> dict[str, dict[str, Any]]:
+    """Return the user's own dashboards by the names of their files.
+
+    Args:
+        folder: the folder on the controller.
+    """
+    found, problems = own_dashboards(Path(folder))
+    if problems:
+        lines = [f"{problem.path} {problem.wrong}. Fix: {problem.fix}" for problem in problems]
+        raise AnsibleFilterError("; ".join(lines))
+    return found
+
+
 class FilterModule:
     """What Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return each filter's function by its name."""
-        return {"anomaly_dashboards": dashboards}
+        return {"anomaly_dashboards": dashboards, "own_dashboards": from_folder}

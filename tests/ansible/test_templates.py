@@ -356,9 +356,10 @@ class TestBacktest:
 
 
 class TestDashboards:
-    def test_there_are_those_of_the_stack_and_one_for_each_pipeline(self) -> None:
+    def test_there_are_those_of_the_stack_one_for_each_pipeline_and_the_users_own(self) -> None:
         found = value("__grafana_dashboards_wanted", "grafana", pipelines=ALL)
-        assert list(found) == ["_overview.json", "_health.json", *(f"{pipeline['name']}.json" for pipeline in ALL)]
+        pipelines = [f"{pipeline['name']}.json" for pipeline in ALL]
+        assert list(found) == ["_overview.json", "_health.json", *pipelines, "_own_weekly_review.json"]
         assert len({each["uid"] for each in found.values()}) == len(found)
 
     def test_every_source_is_the_one_that_is_provisioned(self) -> None:

@@ -6,6 +6,6 @@ In the order in which data pass them:
 - `variables`, `secret`, `values`: names and types, secrets, and values of single variables.
 - `topology`, `archive`, `udfs`, `alerts`: groups and addresses, image archives, custom UDFs, handlers of alerts.
 - `checks`: all checks of an inventory in their order.
-- `renamed`, `tickscripts`: old names of variables, and the scripts of pipelines.
+- `renamed`, `tickscripts`, `dashboards`: old names of variables, scripts of pipelines, and the user's own dashboards.
 - `wanted`: a host's requirements, out of its variables; `host`: the checks of a host against its requirements.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import alerts, archive, renamed, secret, tickscripts, topology, udfs, values, variables
+from . import alerts, archive, dashboards, renamed, secret, tickscripts, topology, udfs, values, variables
 from .inventory import Inventory
 from .problem import Problem, report
 from .variables import Options
@@ -47,6 +47,7 @@ def inventory_problems(
             *udfs.check(inventory, root),
             *alerts.check(inventory, root),
             *tickscripts.check(inventory, root),
+            *dashboards.check(inventory, root),
         )
         if (problem.host, problem.thing) not in told
     ]

@@ -1,6 +1,8 @@
 """Pipelines whose dashboards are tested, and the queries of a dashboard."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from anomaly.grafana.panels import Json
@@ -27,15 +29,17 @@ AWKWARD: dict[str, Any] = {
 }
 LONELY: dict[str, Any] = {**PLAIN, "name": "lonely", "group_by": [], "fields": ["only"], "retention_policy": "month"}
 PIPELINES: list[Pipeline] = normalize([PLAIN, AWKWARD, LONELY])
+FILES = Path(__file__).parents[4] / "grafana"
 
 
 def dashboards(pipelines: list[Pipeline] | None = None) -> dict[str, Json]:
-    """Return the dashboards of a stack by name."""
+    """Return the dashboards of a stack by name, those that are files among them."""
     known = PIPELINES if pipelines is None else pipelines
     return {
         "overview": overview_dashboard(known, "stack"),
         "health": health_dashboard(known, "stack"),
         **{pipeline.name: pipeline_dashboard(pipeline, "stack") for pipeline in known},
+        **{path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES.glob("*.json")},
     }
 
 
