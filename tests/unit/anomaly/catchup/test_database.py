@@ -4,12 +4,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from anomaly.catchup.database import PipelineDatabase
+import pytest
+
+from anomaly.catchup import queries
+from anomaly.catchup.database import NEVER_NS, PipelineDatabase, WrittenScore
 from anomaly.influxdb.client import SeriesChunk
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
+from anomaly.pipeline import normalize
 from anomaly.scoring.periods import Period
-from anomaly.scoring.results import period_result
+from anomaly.scoring.results import Result, period_result
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
 
 SPAN = TimeRange(0, 100_000_000)
@@ -18,15 +22,32 @@ MERGE = PIPELINE.periods.merge_ns // 1_000_000
 
 
 class Influx:
-    """Answers every query with the same chunks, and keeps the queries."""
+    """Answers every query with the same chunks, and keeps the queries, the databases asked, and what is written."""
 
     def __init__(self, *chunks: SeriesChunk) -> None:
         self.chunks = chunks
         self.queries: list[str] = []
+        self.databases: list[str] = []
+        self.written: list[list[str]] = []
 
     def query(self, text: str, database: str) -> Iterator[SeriesChunk]:
         self.queries.append(text)
+        self.databases.append(database)
         yield from self.chunks
+
+    def write(self, lines: list[str], database: str) -> None:
+        self.written.append(lines)
+        self.databases.append(database)
+
+
+def rows(columns: str, *values: list[Any], printer: str = "a") -> SeriesChunk:
+    """A series' answer, whose first column is the time."""
+    return SeriesChunk("any", {"printer": printer}, ["time", *columns.split()], list(values))
+
+
+def asked(*chunks: SeriesChunk) -> tuple[Influx, PipelineDatabase]:
+    influx = Influx(*chunks)
+    return influx, PipelineDatabase(influx, PIPELINE, "results")  # type: ignore[arg-type]
 
 
 def chunk(printer: str, *rows: tuple[int, int, str]) -> SeriesChunk:
@@ -99,11 +120,142 @@ def test_a_stored_period_can_be_compared_by_all_that_a_replay_knows_of_it(model:
     known = dict(period_result(PIPELINE, ("printer-1",), period, model).fields)
     # The sentence for people follows from the rest.
     known.pop("text")
-    asked = Influx()
-    list(PipelineDatabase(asked, PIPELINE, "anomaly").periods(("printer-1",), SPAN))  # type: ignore[arg-type]
-    columns = re.findall(r'"(\w+)"', asked.queries[0].partition(" FROM ")[0])
+    known_by = Influx()
+    list(PipelineDatabase(known_by, PIPELINE, "anomaly").periods(("printer-1",), SPAN))  # type: ignore[arg-type]
+    columns = re.findall(r'"(\w+)"', known_by.queries[0].partition(" FROM ")[0])
     influx = Influx(SeriesChunk("period", {}, ["time", *columns], [[0, *(known[name] for name in columns)]]))
 
     stored = PipelineDatabase(influx, PIPELINE, "anomaly").periods(("printer-1",), SPAN)  # type: ignore[arg-type]
 
     assert stored == {0: known}
+
+
+def test_a_late_window_is_done_when_no_point_has_come_since_it_was_scored() -> None:
+    influx, database = asked(
+        rows(
+            "points seen_ms done_ms", [10, 1, 5, None], [20, 1, 6, 5], [30, 1, 5, 5], [40, None, None, 5], [50, 0, 0, 0]
+        )
+    )
+    late = list(database.late_windows(SPAN))
+    assert [(each.key, each.begin_ns, each.seen_ms, each.done_ms, each.is_done) for each in late] == [
+        (("a",), 10, 5, None, False),
+        (("a",), 20, 6, 5, False),
+        (("a",), 30, 5, 5, True),
+        (("a",), 50, 0, 0, True),
+    ]
+    assert influx.databases == ["results"]
+
+
+def test_open_periods_end_where_they_were_last_seen_and_open_silences_never() -> None:
+    _, database = asked(rows("end_ms reason", [10, 20, "bed"], [30, 40, "no data"]))
+    assert list(database.open_periods(SPAN)) == [
+        (("a",), TimeRange(10, 20_000_000), False),
+        (("a",), TimeRange(30, NEVER_NS), True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "period"),
+    [
+        ([10, 20, "closed", "no data"], TimeRange(10, 20_000_000)),
+        ([10, 20, "open", "bed"], TimeRange(10, 20_000_000)),
+        ([10, 20, "open", "no data"], TimeRange(10, NEVER_NS)),
+    ],
+)
+def test_the_last_period_of_a_series_has_no_end_only_as_a_lasting_silence(row: list[Any], period: TimeRange) -> None:
+    influx, database = asked(rows("end_ms state reason", row))
+    assert database.last_period(("a",), 50) == period
+    assert influx.queries[0].endswith("AND time < 50 AND \"printer\" = 'a' ORDER BY time DESC LIMIT 1")
+    assert asked()[1].last_period(("a",), 50) is None
+
+
+def test_joint_silences_are_open_ones_and_those_that_begin_in_the_span() -> None:
+    _, database = asked(rows("end_ms state", [1, 5, "open"], [2, 6, "closed"], [3, 7, "closed"], [4, 8, "open"]))
+    assert list(database.joint_silences(TimeRange(3, 100))) == [
+        (TimeRange(1, 5_000_000), True),
+        (TimeRange(3, 7_000_000), False),
+        (TimeRange(4, 8_000_000), True),
+    ]
+
+
+def test_points_are_counted_by_their_most_frequent_field_in_the_source() -> None:
+    influx, database = asked(rows("count count_1", [0, 3, 5], [10, None, 2], [20, None, None]))
+    assert database.point_counts(SPAN, 10) == {(("a",), 0): 5, (("a",), 10): 2, (("a",), 20): 0}
+    assert database.score_counts(SPAN, 10)[("a",), 0] == 5
+    assert influx.databases == [PIPELINE.database, "results"]
+    assert all('GROUP BY time(10ns), "printer" fill(none)' in query for query in influx.queries)
+
+
+def test_a_score_is_suppressed_where_a_mark_is_named() -> None:
+    _, database = asked(rows("label model feedback", [10, 1, "v1", None], [20, 0, "v2", "mark-1"]))
+    assert database.scores(("a",), SPAN) == {
+        10: WrittenScore(1, "v1", suppressed=False),
+        20: WrittenScore(0, "v2", suppressed=True),
+    }
+
+
+def test_scored_begins_are_those_of_each_series_in_all_parts_of_the_answer() -> None:
+    influx, database = asked(
+        rows("severity", [10, 1.0]), rows("severity", [20, 2.0], printer="b"), rows("severity", [30, 0.0])
+    )
+    assert database.scored_begins(None, SPAN) == {("a",): {10, 30}, ("b",): {20}}
+    assert influx.queries[0].endswith('time >= 0 AND time < 100000000 GROUP BY "printer"')
+
+
+def test_the_first_score_is_the_time_of_the_answer_and_none_without_one() -> None:
+    _, database = asked(rows("first", [70, 3.0]))
+    assert (database.first_score_ns(5), database.first_score_of_ns(("a",), None, 9)) == (70, 70)
+    assert database.is_scored(("a",), SPAN)
+    _, empty = asked()
+    assert empty.first_score_ns(5) is None
+    assert not empty.is_scored(("a",), SPAN)
+    assert not empty.has_new_level(("a",), "v1", 5)
+
+
+@pytest.mark.parametrize(("model", "named"), [(None, False), ("v1", True)])
+def test_the_first_score_of_any_model_is_asked_for_without_a_model(model: str | None, named: bool) -> None:
+    influx, database = asked()
+    database.first_score_of_ns(("a",), model, 9)
+    assert ("\"model\" = 'v1'" in influx.queries[0]) is named
+    assert "time < 9" in influx.queries[0]
+
+
+def test_what_is_removed_is_one_moment_of_one_series() -> None:
+    influx, database = asked()
+    database.remove_score(("a",), 10)
+    database.remove_period(("a",), 20)
+    database.remove_joint_silence(30)
+    mine = "\"pipeline\" = 'printer'"
+    assert influx.queries == [
+        f'DELETE FROM "score" WHERE {mine} AND time >= 10 AND time < 11 AND "printer" = \'a\'',
+        f'DELETE FROM "period" WHERE {mine} AND time >= 20 AND time < 21 AND "printer" = \'a\'',
+        f'DELETE FROM "notice" WHERE {mine} AND "notice" = \'silence\' AND time >= 30 AND time < 31',
+    ]
+
+
+def test_results_are_written_as_many_at_once_as_influxdb_takes_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomaly.catchup.database._LINES_AT_ONCE", 2)
+    influx, database = asked()
+    database.write(Result("late", {"printer": "a"}, time_ns, {"done_ms": 1}) for time_ns in range(5))
+    assert [len(lines) for lines in influx.written] == [2, 2, 1]
+    assert len({line for lines in influx.written for line in lines}) == 5
+    assert set(influx.databases) == {"results"}
+
+
+def test_a_joint_silence_is_ended_in_milliseconds() -> None:
+    influx, database = asked()
+    database.end_joint_silence(30, 7_999_999)
+    ((line,),) = influx.written
+    assert "end_ms=7i" in line
+    assert line.endswith(" 30")
+
+
+def test_a_field_tells_a_scored_window_where_windows_need_all_fields() -> None:
+    (any_field,) = normalize([{**PIPELINE.as_dict(), "missing": "usual"}])
+    counted = [queries.source_counts(each, 0, 9, 3).partition(" FROM ")[0] for each in (PIPELINE, any_field)]
+    assert counted == ['SELECT count("hotend")', 'SELECT count("hotend"), count("bed"), count("air")']
+
+
+def test_results_of_a_pipeline_without_tags_are_not_grouped() -> None:
+    (single,) = normalize([{**PIPELINE.as_dict(), "group_by": []}])
+    assert "GROUP BY" not in queries.late_windows(single, 0, 9)
