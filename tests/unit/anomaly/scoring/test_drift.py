@@ -72,6 +72,62 @@ def test_a_value_that_never_changed_is_seen_to_move_either_way(moved: float) -> 
     assert stability(counted(known, np.full((100, 1), 7.0 + moved)), 100, known)[0] > 1
 
 
+def of_shares(*shares: float, windows: float = 1_000.0) -> Reference:
+    """Return the distribution of one feature by the shares of its first bins."""
+    padded = [*shares, *[0.0] * (BINS - len(shares))]
+    return Reference(np.zeros((1, 9)), np.array([padded]), np.array([windows]))
+
+
+def in_bins(*counts: float) -> np.ndarray:
+    return np.array([[*counts, *[0.0] * (BINS - len(counts))]])
+
+
+def test_the_index_is_the_sum_of_differences_times_logarithms_of_ratios() -> None:
+    # (0.75 - 0.5) ln(0.75 / 0.5) + (0.25 - 0.5) ln(0.25 / 0.5); bins that are empty in both do not count.
+    moved = stability(in_bins(75, 25), 100, of_shares(0.5, 0.5))
+    assert moved == pytest.approx([0.25 * np.log(3)])
+    assert stability(in_bins(30, 30), 60, of_shares(0.5, 0.5)) == pytest.approx([0.0])
+
+
+def test_a_bin_that_is_empty_now_counts_as_half_a_window() -> None:
+    index = stability(in_bins(100, 0), 100, of_shares(0.5, 0.5))
+    assert index == pytest.approx([0.5 * np.log(2) + (0.005 - 0.5) * np.log(0.005 / 0.5)])
+
+
+def test_a_feature_that_no_window_had_has_not_moved() -> None:
+    assert stability(in_bins(), 0, of_shares(0.5, 0.5)) == pytest.approx([0.0])
+
+
+@pytest.mark.parametrize(("used", "chi_squared"), [(10, 21.666), (4, 11.345), (2, 6.635), (1, 6.635)])
+def test_chance_is_the_99th_percentile_of_chi_squared_over_the_windows(used: int, chi_squared: float) -> None:
+    known = of_shares(*[1 / used] * used, windows=1_000.0)
+    assert chance(200, known) == pytest.approx([chi_squared * (1 / 200 + 1 / 1_000)], rel=0.02)
+
+
+def test_a_result_comes_with_the_first_window_of_each_24th_of_the_horizon(model: Model) -> None:
+    stream = Stream(model)
+    samples = calm(9, 400)
+    first = stream.feed(samples[:90])
+    last_of_the_24th = stream.feed(samples[90:100])
+    first_of_the_next = stream.feed(samples[100:110])
+    assert (first, last_of_the_24th) == ([], [])
+    assert [result.time_ns for result in first_of_the_next] == [10 * WINDOW_NS]
+    # A gap of several results' length is one result, of the time at which the series goes on.
+    stream.at = 45 * WINDOW_NS
+    assert [result.time_ns for result in stream.feed(samples[:20])] == [40 * WINDOW_NS]
+
+
+def test_drift_is_that_of_each_series_until_it_is_forgotten(model: Model) -> None:
+    stream = Stream(model)
+    stream.feed(calm(9, 300))
+    assert stream.drift.keys == [KEY]
+    assert stream.drift.state([("stranger",)])["weight"].shape == (0,)
+    assert stream.drift.state([KEY])["weight"].shape == (1,)
+    stream.drift.forget(KEY)
+    assert stream.drift.keys == []
+    assert stream.feed(calm(9, 100)) == []
+
+
 class Stream:
     """Windows of one printer through scorer and drift."""
 
