@@ -1,12 +1,13 @@
 """A process in which pytest and the libraries are loaded already, and which runs tests in forks of itself.
 
 `scripts/mutation` runs the same tests hundreds of times. A process that starts anew takes longer for its imports and
-for the models that its tests train than for the tests. Here both happen once: what the first run imported of others'
-is imported into the server, and what it trained is kept by what it was trained with. Later runs train only what the
-first one did not, and keep nothing, as they may run on changed code.
+for the models that its tests train than for the tests. Here both happen once. A run that learns is one on code as it
+is: what it imported of others' is imported into the server, what it trained is kept by what it was trained with, and
+how long it took limits later runs. Those keep nothing, as they may be on changed code.
 
-`python -m tests.warm serve SOCKET` serves one run at a time; `python tests/warm.py ask SOCKET TEST ...` asks for a run,
-prints its output, and ends as it ended. Who asked and died has its run killed.
+`python tests/warm.py serve SOCKET` serves one run at a time. `python tests/warm.py learn SOCKET TEST ...` and
+`python tests/warm.py run SOCKET TEST ...` ask for one, print its output, and end as it ended. Who asked and died has
+the run killed.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from pathlib import Path
 
 # What the tests of mutants must load from their files.
 OURS = ("anomaly", "tests", "kapacitor_udf", "udf", "conftest", "__main__")
-# A run may take this much processor time: some seconds, and this many times what the first one took.
+# A run may take this much processor time: some seconds, and this many times what the last one took that learnt.
 LEAST_CPU_S = 20
 CPU_FACTOR = 10
 # How many examples hypothesis tries where a test does not say.
@@ -26,11 +27,11 @@ EXAMPLES = 25
 MEMORY_BYTES = 8 << 30
 
 
-def ask(path: str, tests: list[str]) -> int:
-    """Run tests in the server at a socket, and return pytest's exit code."""
+def ask(path: str, words: list[str]) -> int:
+    """Have the server at a socket learn or run tests, the first word says which, and return pytest's exit code."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
-        connection.sendall("\0".join(tests).encode() + b"\n")
+        connection.sendall("\0".join(words).encode() + b"\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     output, _, code = answer.rpartition(b"\n")
     sys.stdout.buffer.write(output)
@@ -54,17 +55,18 @@ def serve(path: str) -> None:
         while True:
             connection, _ = listener.accept()
             with connection, connection.makefile("rb") as lines:
-                tests = lines.readline().decode().rstrip("\n").split("\0")
+                mode, *tests = lines.readline().decode().rstrip("\n").split("\0")
+                learns = mode == "learn"
                 process = os.fork()
                 if not process:
                     listener.close()
                     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-                    if limit_s:
+                    if limit_s and not learns:
                         resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
                     os.dup2(connection.fileno(), 1)
                     os.dup2(connection.fileno(), 2)
                     try:
-                        code = run(tests, models, None if limit_s else learnt)
+                        code = run(tests, models, learnt if learns else None)
                     # A fork must never go on as the server.
                     except BaseException as error:
                         print(f"{type(error).__name__}: {error}", flush=True)
@@ -77,7 +79,7 @@ def serve(path: str) -> None:
                 os.close(descriptor)
                 _, status, usage = os.wait4(process, 0)
                 code = os.waitstatus_to_exitcode(status)
-                if not limit_s and code == 0:
+                if learns and code == 0:
                     limit_s = LEAST_CPU_S + int(CPU_FACTOR * (usage.ru_utime + usage.ru_stime))
                     names, models = pickle.loads(learnt.read_bytes())
                     load(names)
@@ -148,6 +150,8 @@ def load(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "ask":
-        sys.exit(ask(sys.argv[2], sys.argv[3:]))
-    serve(sys.argv[2])
+    command, address, *names = sys.argv[1:]
+    if command == "serve":
+        serve(address)
+    else:
+        sys.exit(ask(address, [command, *names]))

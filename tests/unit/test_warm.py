@@ -39,18 +39,18 @@ def socket(tmp_path: Path) -> Iterator[str]:
         server.wait()
 
 
-def ask(socket: str, content: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+def ask(socket: str, mode: str, content: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
     folder = Path(socket).parent
     (folder / "content").write_text(content)
-    words = [sys.executable, "-S", WARM, "ask", socket, str(folder / "test_content.py")]
+    words = [sys.executable, "-S", WARM, mode, socket, str(folder / "test_content.py")]
     return subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def test_each_run_sees_the_files_as_they_are_and_none_outlives_its_asker(socket: str) -> None:
-    passed, failed = ask(socket, "right"), ask(socket, "wrong")
+    passed, failed = ask(socket, "learn", "right"), ask(socket, "run", "wrong")
     with pytest.raises(subprocess.TimeoutExpired):
-        ask(socket, "endless", timeout=0.5)
-    again = ask(socket, "right")
+        ask(socket, "run", "endless", timeout=0.5)
+    again = ask(socket, "run", "right")
 
     assert [run.returncode for run in (passed, failed, again)] == [0, 1, 0]
     assert "1 passed" in passed.stdout

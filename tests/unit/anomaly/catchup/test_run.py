@@ -31,6 +31,7 @@ from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.hand_over import HandOver, HandOverFolder
+from anomaly.scoring.rate import LAST_WINDOWS
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.windows.arrays import AnyArray, Key
 from anomaly.windows.series import SeriesWindows
@@ -64,6 +65,7 @@ class DatabaseDouble(PipelineDatabase):
         second: the closed periods that begin within another one.
         joint: the notices that all series are silent, and whether each is open.
         asked: the series whose windows were read; None where all were.
+        read: the stretches of which windows were read.
         ended: the ends of notices that were written, by their begins.
         withdrawn: the begins of notices that were removed.
     """
@@ -80,6 +82,7 @@ class DatabaseDouble(PipelineDatabase):
         self.second: list[tuple[Key, TimeRange]] = []
         self.joint: list[tuple[TimeRange, bool]] = []
         self.asked: list[Key | None] = []
+        self.read: list[TimeRange] = []
         self.ended: dict[int, int] = {}
         self.withdrawn: list[int] = []
 
@@ -102,6 +105,7 @@ class DatabaseDouble(PipelineDatabase):
 
     def windows(self, key: Key | None, span: TimeRange) -> Iterator[SeriesWindows]:
         self.asked.append(key)
+        self.read.append(span)
         for each, series in self.series.items():
             if key in (None, each):
                 last_ns = min(span.end_ns, self.ends[each] * W)
@@ -573,6 +577,49 @@ def test_states_are_handed_over_some_at_a_time_and_the_rest_at_the_end(
 
     assert written == [[], [2], [2], [2, 2], [2, 2]]
     assert (folder.written, gathered.series, said) == ([2, 2, 1], 5, [])
+
+
+def test_more_states_than_are_enough_are_handed_over_together(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomaly.catchup.run.SERIES_AT_ONCE", 2)
+    folder = FolderDouble()
+    gathered = GatheredStates(PIPELINE, model, folder, print)
+    for number in range(3):
+        gathered.states.take(key(number), W, 0, ScoringCore(PIPELINE, NO_EVENTS), is_drift_whole=False)
+
+    gathered.look()
+
+    assert folder.written == [3]
+
+
+def test_windows_before_what_is_looked_at_are_read_for_the_rate_of_points(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    lose(database, 1, 95, 97)
+    ordered(span=TimeRange(90 * W, COUNT * W))
+    assert [(span.begin_ns, span.end_ns) for span in database.read] == [((90 - 2 * LAST_WINDOWS) * W, COUNT * W)]
+
+
+@pytest.mark.parametrize(
+    ("series", "windows"),
+    [
+        pytest.param((1,), 40, id="of one series as many as are well read at once"),
+        pytest.param((0, 1, 2, 3), 10, id="of all series as many together"),
+    ],
+)
+def test_windows_are_read_in_pieces(
+    database: DatabaseDouble,
+    ordered: Callable[..., dict[Key, RepairOrder]],
+    monkeypatch: pytest.MonkeyPatch,
+    series: tuple[int, ...],
+    windows: int,
+) -> None:
+    monkeypatch.setattr("anomaly.catchup.run._PIECE_WINDOWS", 40)
+    monkeypatch.setattr("anomaly.catchup.run._LEAST_PIECE_WINDOWS", 5)
+    for number in series:
+        lose(database, number, 20, 30)
+    ordered()
+    assert {(span.end_ns - span.begin_ns) // W for span in database.read[:-1]} == {windows}
+    assert database.read[-1].end_ns == COUNT * W
 
 
 def test_a_hand_over_that_cannot_be_written_is_said_and_not_counted(model: Model) -> None:
