@@ -1,0 +1,227 @@
+"""When a change is a new level: the edges of each rule, on a mean and a spread without a model."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomaly.models.features import features
+from anomaly.pipeline import normalize
+from anomaly.scoring.levels import Levels
+from anomaly.scoring.packing import keys_as_arrays
+from anomaly.scoring.periods import Rules
+from anomaly.scoring.series_table import SeriesTable
+
+W = 10
+# A change is a new level after 10 windows, and may pause for 3.
+RULES = Rules(window_ns=W, open=70, close=50, evidence=1e9, merge_ns=3 * W, silence_ns=9 * W, new_level_ns=10 * W)
+(PIPELINE,) = normalize(
+    [{"name": "p", "database": "d", "measurement": "m", "fields": ["a"], "group_by": ["host"], "window": "10s"}]
+)
+FEATURES = features(PIPELINE)
+# A baseline at 10 that scatters by 1, whose windows have a spread of 1.
+SCALING: Any = SimpleNamespace(
+    center=np.array([[10.0, 1.0]]), scale=np.array([[1.0, 0.1]]), typical=np.array([[np.nan, 1.0]])
+)
+# Without a slope over five windows, so that a level is one.
+SWING = (-1.0, 0.5, 0.0, -0.5, 1.0)
+A, B = 0, 1
+
+
+def made(memory_bytes: int = 1 << 20) -> Levels:
+    """Return the levels of the series a and b, in the rows A and B."""
+    table = SeriesTable(100)
+    levels = Levels(table, RULES, FEATURES, memory_bytes)
+    levels.go_on_with("v1")
+    table.rows([("a",), ("b",)])
+    return levels
+
+
+def feed(levels: Levels, number: int, *, anomalous: bool = True, row: int = A, value: float = 0.0) -> bool:
+    return levels.feed(row, number * W, np.array([value, 1.0]), anomalous=anomalous)
+
+
+def begin_of_the_change(levels: Levels) -> int | None:
+    """Return the number of the change's first window, by when it will have lasted; None while there is none."""
+    if not levels.are_followed(np.array([A])).any():
+        return None
+    return levels.stretch(A, np.arange(8, 1_000) * W) - 2
+
+
+def changed(
+    level: float = 20.0, swing: float = 1.0, spread: float = 1.0, calm: tuple[int, ...] = (), slope: float = 0.0
+) -> Levels:
+    """Return the levels of a series that had ten windows of a change, of which those of some numbers were calm."""
+    levels = made()
+    for number in range(10):
+        value = level + swing * SWING[number % 5] + slope * number
+        levels.feed(A, number * W, np.array([value, spread]), anomalous=number not in calm)
+    return levels
+
+
+def settled(levels: Levels, baseline: int | None = 0, *, is_open: bool = True) -> bool:
+    return levels.settle(A, SCALING, baseline, is_open=is_open)
+
+
+def test_a_change_has_lasted_with_the_window_that_ends_after_the_stated_time() -> None:
+    levels = made()
+    assert [feed(levels, number) for number in range(5, 16)] == [False] * 9 + [True, True]
+
+
+def test_a_calm_window_begins_no_change_and_ends_none() -> None:
+    levels = made()
+    assert not feed(levels, 0, anomalous=False)
+    assert begin_of_the_change(levels) is None
+    feed(levels, 1)
+    feed(levels, 2, anomalous=False)
+    assert begin_of_the_change(levels) == 1
+
+
+def test_a_calm_window_does_not_show_a_level() -> None:
+    levels = made()
+    for number in range(9):
+        feed(levels, number)
+    assert not feed(levels, 9, anomalous=False)
+    assert feed(levels, 10)
+
+
+@pytest.mark.parametrize(("next_number", "begin"), [(3, 0), (4, 4)])
+def test_a_change_pauses_for_three_windows_and_begins_anew_after_more(next_number: int, begin: int) -> None:
+    levels = made()
+    feed(levels, 0)
+    feed(levels, next_number)
+    assert begin_of_the_change(levels) == begin
+
+
+@pytest.mark.parametrize("number", [5, 6])
+def test_a_change_begins_anew_where_time_does_not_go_on(number: int) -> None:
+    levels = made()
+    feed(levels, 4)
+    feed(levels, 6)
+    feed(levels, number)
+    assert begin_of_the_change(levels) == number
+
+
+def test_windows_are_judged_up_to_the_one_that_may_show_a_level_or_to_where_time_goes_back() -> None:
+    levels = made()
+    assert levels.stretch(A, np.arange(5) * W) == 5
+    assert levels.stretch(A, np.arange(50) * W) == 10
+    assert levels.stretch(A, np.array([0, 1, 2, 2, 3]) * W) == 3
+    feed(levels, 0)
+    assert levels.stretch(A, np.arange(4, 50) * W) == 6
+
+
+def test_a_series_may_settle_when_its_change_will_have_lasted() -> None:
+    levels = made()
+    feed(levels, 0)
+    rows = np.array([A, B])
+    first, last = np.array([4, 4]) * W, np.array([9, 13]) * W
+    assert levels.may_settle(rows, first, last).tolist() == [True, True]
+    assert levels.may_settle(rows, first, last - W).tolist() == [False, False]
+
+
+def test_no_more_series_are_followed_than_memory_allows_until_one_is_calm() -> None:
+    levels = made(memory_bytes=1)
+    feed(levels, 0)
+    feed(levels, 0, row=B)
+    assert levels.are_followed(np.array([A, B])).tolist() == [True, False]
+    feed(levels, 9, anomalous=False)
+    feed(levels, 9, row=B)
+    assert levels.are_followed(np.array([A, B])).tolist() == [False, True]
+
+
+def test_a_long_change_keeps_windows_that_are_equally_far_apart() -> None:
+    levels = made()
+    for number in range(300):
+        feed(levels, number, value=float(number))
+    state = levels.state(np.array([A]))
+    assert state["kept_ns"].tolist() == [number * W for number in range(0, 300, 4)]
+    assert state["kept"][:, 0].tolist() == [float(number) for number in range(0, 300, 4)]
+
+
+def test_later_values_are_judged_as_they_would_be_at_the_old_level() -> None:
+    levels = changed()
+    values, rows, begins = np.array([[20.0, 1.0], [23.0, 2.0]]), np.array([A, A]), np.array([20, 21]) * W
+    assert levels.as_before(rows, begins, values) is values
+
+    assert settled(levels)
+
+    assert levels.have_moved(np.array([A, B])).tolist() == [True, False]
+    np.testing.assert_allclose(levels.as_before(rows, begins, values), [[10.0, 1.0], [13.0, 2.0]])
+    np.testing.assert_allclose(levels.as_before(np.array([A, B]), begins, values), [[10.0, 1.0], [23.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("change", "is_new"),
+    [
+        pytest.param({"level": 11.1}, True, id="a level more than one scale above"),
+        pytest.param({"level": 10.9}, False, id="a level less than one scale above"),
+        pytest.param({"level": 8.9}, True, id="a level more than one scale below"),
+        pytest.param({"level": 10.0, "swing": 2.5}, True, id="values that scatter much more"),
+        pytest.param({"level": 10.0, "spread": 1.6}, True, id="spreads that are much larger"),
+        pytest.param({"level": 10.0, "spread": 0.6}, True, id="spreads that are much smaller"),
+        pytest.param({"level": 10.0, "spread": 1.4}, False, id="spreads that are a little larger"),
+        pytest.param({"spread": 0.09}, False, id="a sensor that is stuck"),
+        pytest.param({"spread": 0.11}, True, id="a sensor that is almost stuck"),
+        pytest.param({"calm": (1, 2, 4, 5, 7)}, True, id="half of the windows anomalous"),
+        pytest.param({"calm": (1, 2, 4, 5, 7, 8)}, False, id="fewer than half of the windows anomalous"),
+    ],
+)
+def test_a_change_is_a_new_level_when_it_has_moved_far_enough(change: dict[str, Any], is_new: bool) -> None:
+    levels = changed(**change)
+    assert settled(levels) is is_new
+    assert levels.have_moved(np.array([A])).tolist() == [is_new]
+    # Whether or not it was one, the change is over.
+    assert begin_of_the_change(levels) is None
+
+
+def test_without_an_open_period_there_is_no_new_level() -> None:
+    assert not settled(changed(), is_open=False)
+
+
+def test_a_series_without_a_baseline_learns_its_new_level_itself() -> None:
+    levels = changed()
+    assert settled(levels, baseline=None)
+    assert not levels.have_moved(np.array([A])).any()
+    assert not settled(changed(spread=0.0), baseline=None)
+
+
+def test_values_on_a_line_are_followed_along_it() -> None:
+    levels = changed(level=20.0, swing=0.1, slope=2.0)
+    assert settled(levels)
+    later = levels.as_before(np.array([A]), np.array([30 * W]), np.array([[80.0, 1.0]]))
+    assert later[0, 0] == pytest.approx(10.0, abs=0.5)
+    assert levels.are_followed(np.array([A])).all()
+
+
+def test_levels_of_another_model_are_forgotten() -> None:
+    levels = changed()
+    settled(levels)
+    feed(levels, 20)
+    levels.go_on_with("v1")
+    assert levels.have_moved(np.array([A])).all()
+    levels.go_on_with("v2")
+    assert not levels.have_moved(np.array([A])).any()
+    assert begin_of_the_change(levels) is None
+
+
+def test_levels_and_changes_outlive_a_restart() -> None:
+    before = changed()
+    settled(before)
+    for number in range(20, 25):
+        feed(before, number, row=B, value=7.0)
+    rows = np.array([A, B])
+    state = {**before.state(rows), **keys_as_arrays([("a",), ("b",)])}
+
+    after = made()
+    after.restore(rows, after.read(state))
+
+    values, begins = np.array([[20.0, 1.0]]), np.array([30 * W])
+    np.testing.assert_array_equal(
+        after.as_before(np.array([A]), begins, values), before.as_before(np.array([A]), begins, values)
+    )
+    assert after.have_moved(rows).tolist() == [True, False]
+    assert after.are_followed(rows).tolist() == [False, True]
+    assert [feed(after, number, row=B) for number in range(25, 31)] == [False] * 4 + [True] * 2
+    assert made().state(rows) == {}
