@@ -1,0 +1,433 @@
+"""Backups of a stack on the controller: assembling one archive, and checking one before anything is touched.
+
+An archive holds the parts that the hosts wrote (module `backup_part`), the stack's secrets and the inventory. What may
+hold a password is encrypted with Ansible Vault: `ansible-vault decrypt` opens it without this project. The format, for
+the archive and for each of its parts, is that of module_utils/backup_archive.py.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import (
+    ArchiveError,
+    VanishedError,
+    Writer,
+    check,
+    contents,
+)
+
+SECRETS = "secrets.vault"
+INVENTORY = "inventory.vault"
+KIND = "influx-anomaly stack"
+SHORTEST_PASSPHRASE = 12
+# Parts whose files may hold a password or a token: handlers of alerts, data sources.
+SENSITIVE = ("kapacitor", "grafana")
+_STAMP = r"\d{8}T\d{6}Z"
+
+
+class BackupError(Exception):
+    """A backup that cannot be made or used; the message says why, and the fix."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One host's share of a backup.
+
+    Attributes:
+        host: its name in the inventory.
+        name: what it holds: `influxdb`, `kapacitor`, `detection` or `grafana`.
+        path: the file on the controller.
+    """
+
+    host: str
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An archive that passed every check.
+
+    Attributes:
+        about: what it is of: `stack`, `created`, `services` (name to version).
+        parts: host to the names of its parts.
+        secrets: name to value.
+    """
+
+    about: Mapping[str, Any]
+    parts: Mapping[str, Sequence[str]]
+    secrets: Mapping[str, str]
+
+
+def vault(passphrase: bytes, source: str) -> VaultLib:
+    """Return what encrypts and decrypts with a passphrase.
+
+    Args:
+        passphrase: as the file has it.
+        source: where it came from, for messages.
+
+    Raises:
+        BackupError: it is too short.
+    """
+    if len(passphrase.strip()) < SHORTEST_PASSPHRASE:
+        raise BackupError(
+            f"backup_passphrase_file = {source} has fewer than {SHORTEST_PASSPHRASE} characters. "
+            "Fix: write a longer passphrase into it, and keep a copy away from the backups"
+        )
+    return VaultLib([("default", VaultSecret(passphrase.strip()))])
+
+
+def member(part: Part) -> str:
+    """Return a part's path in the archive."""
+    return f"parts/{part.host}/{part.name}.part{'.vault' if part.name in SENSITIVE else ''}"
+
+
+def archive_name(stack: str, stamp: str) -> str:
+    """Return the name of an archive.
+
+    Args:
+        stack: the stack's name.
+        stamp: the time of the backup in UTC, such as 20261129T211500Z.
+    """
+    return f"{stack}-{stamp}.tar"
+
+
+def assemble(
+    path: Path,
+    parts: Iterable[Part],
+    secrets: Mapping[str, str],
+    inventory: Mapping[str, Path],
+    left_out: Sequence[Path],
+    about: Mapping[str, Any],
+    opener: VaultLib,
+) -> int:
+    """Write one archive, check it, and give it its name. The parts stay.
+
+    Args:
+        path: the archive; made with its folder for the user alone.
+        parts: what the hosts wrote.
+        secrets: the stack's secrets, name to value.
+        inventory: name in the archive to a file or folder of the inventory.
+        left_out: folders that are not part of the inventory, such as those of secrets and of backups.
+        about: what the archive is of.
+        opener: encrypts.
+
+    Returns:
+        The archive's size in bytes.
+
+    Raises:
+        BackupError: it could not be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.partial")
+    draft.unlink(missing_ok=True)
+    try:
+        with Writer(draft) as writer:
+            writer.add_bytes(SECRETS, opener.encrypt(json.dumps(dict(secrets), sort_keys=True).encode()))
+            writer.add_bytes(INVENTORY, opener.encrypt(pack_inventory(inventory, left_out, path.parent)))
+            for part in parts:
+                if part.name in SENSITIVE:
+                    writer.add_bytes(member(part), opener.encrypt(part.path.read_bytes()))
+                else:
+                    writer.add_file(member(part), part.path)
+            writer.finish({"kind": KIND, **about})
+        read(draft, opener)
+        size = draft.stat().st_size
+        draft.replace(path)
+    except (ArchiveError, VanishedError, OSError) as error:
+        draft.unlink(missing_ok=True)
+        raise BackupError(f"{path} could not be written: {error}") from None
+    except BackupError:
+        draft.unlink(missing_ok=True)
+        raise
+    return size
+
+
+def pack_inventory(sources: Mapping[str, Path], left_out: Sequence[Path], scratch: Path) -> bytes:
+    """Return an archive of the inventory's files, in the folder `inventory` of it.
+
+    Args:
+        sources: name in that folder to a file or folder; the name is empty for a folder that is all of the inventory.
+        left_out: folders to leave out.
+        scratch: a folder for the files meanwhile.
+    """
+    away = {folder.resolve() for folder in left_out}
+
+    def unwanted(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if name.startswith(".git") or (Path(folder) / name).resolve() in away]
+
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=".inventory-") as temporary:
+        copy = Path(temporary) / "inventory"
+        copy.mkdir()
+        for name, source in sources.items():
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=unwanted, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+            elif source.is_file():
+                shutil.copy2(source, copy / name)
+        archive = Path(temporary) / "inventory.tar"
+        with Writer(archive) as writer:
+            writer.add_tree("inventory", copy)
+            writer.finish({})
+        return archive.read_bytes()
+
+
+def inventory_sources(sources: Sequence[str]) -> dict[str, Path]:
+    """Return what an inventory consists of, as name to path.
+
+    Args:
+        sources: what `-i` names. Lists of hosts (`a,b,`) are no files and have nothing to keep.
+    """
+    found: dict[str, Path] = {}
+    paths = [Path(source) for source in sources if "," not in source]
+    for path in paths:
+        if path.is_dir():
+            found["" if len(paths) == 1 else path.name] = path
+        elif path.is_file():
+            found[path.name] = path
+            for name in ("group_vars", "host_vars"):
+                if (path.parent / name).is_dir():
+                    found[name] = path.parent / name
+    return found
+
+
+def read(path: Path, opener: VaultLib) -> Checked:
+    """Check an archive as a whole: its own sums, the passphrase, and the format of each part.
+
+    Args:
+        path: the archive.
+        opener: decrypts.
+
+    Raises:
+        BackupError: anything about it is wrong. Nothing was written.
+    """
+    manifest = _manifest(path)
+    about = manifest["about"]
+    if about.get("kind") != KIND or not isinstance(about.get("services"), dict):
+        raise BackupError(
+            f"{path} cannot be used: it is one part of a backup, or of something else. Fix: name a whole one"
+        )
+    secrets: dict[str, str] | None = None
+    parts: dict[str, list[str]] = {}
+    for name, content in contents(path):
+        if name == SECRETS:
+            secrets = _secrets(path, decrypt(content.read(), opener, path))
+        elif name == INVENTORY:
+            _check_part(path, name, io.BytesIO(decrypt(content.read(), opener, path)))
+        else:
+            part = _part(path, name)
+            plain = io.BytesIO(decrypt(content.read(), opener, path)) if part.name in SENSITIVE else content
+            _check_part(path, name, plain)
+            parts.setdefault(part.host, []).append(part.name)
+    if secrets is None:
+        raise BackupError(f"{path} cannot be used: it has no {SECRETS}")
+    return Checked(about, parts, secrets)
+
+
+def unpack_parts(path: Path, folder: Path, opener: VaultLib, wanted: Mapping[str, Mapping[str, str]]) -> None:
+    """Write parts of an archive, decrypted, as `<folder>/<host>/<part>.part`, and its secrets as they are in it.
+
+    Args:
+        path: the archive, which `read` has passed.
+        folder: where they go; removed first, and made for the user alone.
+        opener: decrypts.
+        wanted: host of the inventory to the name of each part that it gets, and to the host that wrote it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    targets = {
+        member(Part(origin, name, Path())): (host, name)
+        for host, parts in wanted.items()
+        for name, origin in parts.items()
+    }
+    for path_in_archive, content in contents(path):
+        if path_in_archive == SECRETS:
+            (folder / SECRETS).write_bytes(content.read())
+        elif path_in_archive in targets:
+            host, name = targets[path_in_archive]
+            (folder / host).mkdir(mode=0o700, exist_ok=True)
+            with (folder / host / f"{name}.part").open("xb") as file:
+                if name in SENSITIVE:
+                    file.write(decrypt(content.read(), opener, path))
+                else:
+                    shutil.copyfileobj(content, file, 2**20)
+
+
+def decrypt(content: bytes, opener: VaultLib, archive: Path) -> bytes:
+    """Return the plain content of an encrypted file of an archive.
+
+    Args:
+        content: the encrypted one.
+        opener: decrypts.
+        archive: where it is from, for messages.
+
+    Raises:
+        BackupError: the passphrase is another one.
+    """
+    try:
+        return bytes(opener.decrypt(content))
+    except AnsibleError:
+        raise BackupError(
+            f"{archive} cannot be opened: backup_passphrase_file has another passphrase than the one that it was "
+            "written with. Fix: name the file with that passphrase"
+        ) from None
+
+
+def match_hosts(
+    archived: Mapping[str, Sequence[str]], wanted: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, str]]:
+    """Decide which host gets which part.
+
+    A part goes to the host of its name. Where only one host wrote it and only one wants it, the names may differ: the
+    stack moves to another host.
+
+    Args:
+        archived: host to its parts, of an archive.
+        wanted: host of the inventory to the parts that it can take.
+
+    Returns:
+        Host of the inventory to the name of each part, and to the host that wrote it.
+
+    Raises:
+        BackupError: the names do not tell which host is which.
+    """
+    matched: dict[str, dict[str, str]] = {host: {} for host in wanted}
+    for name in sorted({part for parts in archived.values() for part in parts}):
+        sources = sorted(host for host, parts in archived.items() if name in parts)
+        targets = sorted(host for host, parts in wanted.items() if name in parts)
+        if not targets:
+            continue
+        if len(sources) == len(targets) == 1:
+            matched[targets[0]][name] = sources[0]
+        elif sources == targets:
+            for host in targets:
+                matched[host][name] = host
+        else:
+            raise BackupError(
+                f"the archive has {name} of the hosts {', '.join(sources)}, the inventory has {', '.join(targets)}. "
+                "Fix: give the hosts of the inventory the names that the archive has"
+            )
+    return matched
+
+
+def problems(checked: Checked, stack: str, versions: Mapping[str, str], given: Mapping[str, Any]) -> list[str]:
+    """Return why an archive does not fit what is to be deployed, one sentence each.
+
+    Args:
+        checked: the archive.
+        stack: the stack's name.
+        versions: service to the version that the inventory deploys.
+        given: the secrets that the inventory gives.
+    """
+    found = []
+    if checked.about["stack"] != stack:
+        found.append(
+            f"it is of the stack {checked.about['stack']!r}, and stack_name is {stack!r}. "
+            f"Fix: -e stack_name={checked.about['stack']}"
+        )
+    for service, version in sorted(checked.about["services"].items()):
+        wanted = versions.get(service, "")
+        if wanted and _numbers(version) > _numbers(wanted):
+            found.append(
+                f"{service} {version} wrote it, and {service}_version is {wanted}, which may not read what a newer one "
+                f"wrote. Fix: {service}_version: {version}"
+            )
+    found.extend(
+        f"secrets_given has another {name} than the archive, and the restored data need that of the archive. "
+        f"Fix: put the old value into secrets_given, or take the entry out of it"
+        for name, value in sorted(checked.secrets.items())
+        if name in given and str(given[name]) != value
+    )
+    return found
+
+
+def expired(folder: Path, stack: str, keep: int) -> list[Path]:
+    """Return the archives of a stack beyond the newest `keep`, the oldest last.
+
+    Args:
+        folder: where archives lie.
+        stack: the stack's name.
+        keep: how many stay; 0 for all.
+    """
+    pattern = re.compile(rf"{re.escape(stack)}-{_STAMP}\.tar")
+    archives = sorted((path for path in folder.iterdir() if pattern.fullmatch(path.name)), reverse=True)
+    return archives[keep:] if keep else []
+
+
+def write_secrets(folder: Path, unpacked: Path, opener: VaultLib, given: Iterable[str]) -> None:
+    """Put restored secrets into a folder; the folder that was there is kept with the suffix `.replaced`.
+
+    Args:
+        folder: `secrets_dir`. Files of other names stay in it.
+        unpacked: where `unpack_parts` put the archive's secrets.
+        opener: decrypts.
+        given: names of the secrets that the inventory gives, which are in no file.
+    """
+    content = _secrets(unpacked, decrypt((unpacked / SECRETS).read_bytes(), opener, unpacked))
+    secrets = {name: value for name, value in content.items() if name not in given}
+    former = folder.with_name(f"{folder.name}.replaced")
+    fresh = folder.with_name(f".{folder.name}.restored")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.is_dir():
+        shutil.copytree(folder, fresh)
+    else:
+        fresh.mkdir(mode=0o700)
+    for name, text in {".gitignore": "*", **secrets}.items():
+        file = fresh / name
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(f"{text}\n", encoding="utf-8")
+    if folder.is_dir():
+        if former.exists():
+            shutil.rmtree(folder)
+        else:
+            folder.rename(former)
+    fresh.rename(folder)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        return check(path)
+    except ArchiveError as error:
+        raise BackupError(f"{path} cannot be used: {error}") from None
+
+
+def _part(path: Path, name: str) -> Part:
+    """Return the part that a path in an archive is of."""
+    pieces = name.split("/")
+    part = Part(pieces[1], pieces[2].partition(".part")[0], path) if len(pieces) == 3 else Part("", "", path)
+    if member(part) != name:
+        raise BackupError(f"{path} cannot be used: {name!r} in it is not a part of a backup")
+    return part
+
+
+def _check_part(path: Path, name: str, content: IO[bytes]) -> None:
+    try:
+        check(content)
+    except ArchiveError as error:
+        raise BackupError(f"{path} cannot be used: {name} in it: {error}") from None
+
+
+def _secrets(path: Path, text: bytes) -> dict[str, str]:
+    content = json.loads(text)
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise BackupError(f"{path} cannot be used: {SECRETS} in it is not a list of secrets")
+    bad = [name for name in content if not re.fullmatch(r"\w+", name)]
+    if bad:
+        raise BackupError(f"{path} cannot be used: {SECRETS} in it has the name {bad[0]!r}")
+    return content
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
