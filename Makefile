@@ -77,7 +77,7 @@ mutation: dev ## Mutants of what exactly-once rests on, 20 a module, against its
 lint: dev ## Every linter and type checker
 	@scripts/lint $(ARGS)
 
-.PHONY: site images train verify export-images teardown
+.PHONY: site images train verify export-images backup restore teardown
 site: tools ## playbooks/site.yml: deploy INVENTORY
 	@$(PLAY) playbooks/site.yml $(ARGS)
 
@@ -92,6 +92,12 @@ verify: tools ## playbooks/verify.yml: check that the deployed stack works
 
 export-images: tools ## playbooks/export-images.yml: write the images to archives
 	@$(PLAY) playbooks/export-images.yml $(ARGS)
+
+backup: tools ## playbooks/backup.yml: one archive of the running stack (ARGS='-e backup_passphrase_file=FILE')
+	@$(PLAY) playbooks/backup.yml $(ARGS)
+
+restore: tools ## playbooks/restore.yml: a backup onto empty hosts, or over a stack (ARGS='-e restore_archive=FILE ...')
+	@$(PLAY) playbooks/restore.yml $(ARGS)
 
 teardown: tools ## playbooks/teardown.yml: remove the stack, keep its data
 	@$(PLAY) playbooks/teardown.yml $(ARGS)

@@ -186,7 +186,7 @@ def inventory_sources(sources: Sequence[str]) -> dict[str, Path]:
     """Return what an inventory consists of, as name to path.
 
     Args:
-        sources: what `-i` names. Lists of hosts (`a,b,`) are no files and have nothing to keep.
+        sources: what `-i` names. Lists of hosts (`a,b,`) have nothing to keep.
     """
     found: dict[str, Path] = {}
     paths = [Path(source) for source in sources if "," not in source]
