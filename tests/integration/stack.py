@@ -280,4 +280,4 @@ def _images_stay(*, unless: bool) -> Iterator[None]:
 
 def _ignore_generated(folder: str, names: list[str]) -> list[str]:
     """What a deployment by hand left in `inventory/local` must not come along."""
-    return [name for name in names if name == "secrets"]
+    return [name for name in names if name in ("secrets", "backups")]
