@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from ansible.playbook.task import Task
 from ansible.template import Templar
 from ansible_collections.influx_anomaly.stack.plugins.action import backup_check, backup_create, restore_secrets
 from ansible_collections.influx_anomaly.stack.plugins.filter.backup import backup_files, backup_parts, backup_versions
-from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import Writer, check
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import VanishedError, Writer, check
 from ansible_collections.influx_anomaly.stack.plugins.modules import backup_part, restore_part
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup
 
@@ -393,7 +394,7 @@ class TestParts:
     def test_a_part_without_room_touches_nothing(
         self, tmp_path: Path, archive: Path, module: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(restore_part.shutil, "disk_usage", lambda path: Mock(free=10))
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: Mock(free=10))
         found = module(restore_part, path=str(archive), folders=self.folders(tmp_path / "data"))
         assert "has 10 left. Fix: make room" in found["msg"]
         assert not (tmp_path / "data").exists()
@@ -430,7 +431,7 @@ class TestParts:
 
         def vanish(*arguments: Any, **more: Any) -> None:
             attempts.append(arguments)
-            raise backup_part.VanishedError("models/printer/v0")
+            raise VanishedError("models/printer/v0")
 
         monkeypatch.setattr(Writer, "add_tree", vanish)
         folders = [{"name": "models", "path": str(source / "models")}]

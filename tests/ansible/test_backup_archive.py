@@ -68,7 +68,7 @@ def rewrite(path: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], 
 def no_disk() -> Iterator[None]:
     """Hundreds of archives need not reach the disk."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backup_archive.os, "fsync", lambda descriptor: None)
+        patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 
 

@@ -29,7 +29,7 @@ from tests.integration.waiting import wait_for
 
 HOT = HISTORY_END + timedelta(minutes=15)
 """When the backup's printer becomes hot, after all other data."""
-ALERT = "pipeline=printer,printer=printer-1"
+ALERT = "pipeline=printer,printer=printer-1 period"
 """The alert of its period."""
 
 NOTHING: dict[str, list[str]] = {"containers": [], "networks": [], "volumes": [], "images": []}
