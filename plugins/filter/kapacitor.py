@@ -1,4 +1,4 @@
-"""Filters of the roles kapacitor, pipelines and keeper: findings for verify.yml, handlers, sources, and kapacitor.conf.
+"""Filters of the roles kapacitor, pipelines and keeper: findings, handlers, sources, kapacitor.conf, and a token.
 
 A finding has `what` was checked, `ok`, and the `problem` if it is not. It comes from what a module would change in
 check mode.
@@ -6,7 +6,11 @@ check mode.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -195,6 +199,28 @@ def sources(readers: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     return found
 
 
+# The clocks of the controller and of the host may differ by less than this.
+_TOKEN_SECONDS = 600
+
+
+def token(username: str, secret: str) -> str:
+    """Return a token that lets a user of Kapacitor in without a password, for ten minutes.
+
+    It is a JSON Web Token (RFC 7519) with the claims that Kapacitor reads.
+
+    Args:
+        username: the user, who must exist.
+        secret: the `shared-secret` of Kapacitor's section `http`.
+    """
+    claims = {"username": username, "exp": int(time.time()) + _TOKEN_SECONDS}
+    signed = ".".join(_base64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{signed}.{_base64(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
 class FilterModule:
     """Register the filters with Ansible."""
 
@@ -209,4 +235,5 @@ class FilterModule:
             "keeper_messengers": messengers,
             "kapacitor_sections": sections,
             "kapacitor_sources": sources,
+            "kapacitor_token": token,
         }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
+import time
 from typing import Any
 
 import pytest
@@ -49,6 +53,20 @@ def test_a_stopped_task_is_meant_to_be_stopped() -> None:
     result = {"item": {**TASK, "enabled": False}, "actions": [], "task": {}}
     (finding,) = value("results | kapacitor_task_findings", "kapacitor", results=[result])
     assert finding["what"] == "Task load is there and stopped"
+
+
+def test_a_token_is_signed_and_holds_for_minutes() -> None:
+    def decoded(part: str) -> bytes:
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+    token = value("'admin' | kapacitor_token('secret')", "kapacitor")
+
+    header, claims, signature = token.split(".")
+    assert json.loads(decoded(header)) == {"alg": "HS256", "typ": "JWT"}
+    said = json.loads(decoded(claims))
+    assert said["username"] == "admin"
+    assert 0 < said["exp"] - time.time() <= 600
+    assert decoded(signature) == hmac.digest(b"secret", f"{header}.{claims}".encode(), hashlib.sha256)
 
 
 def test_each_retention_policy_of_a_source_is_named_once() -> None:

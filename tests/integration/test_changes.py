@@ -127,8 +127,16 @@ def test_a_disabled_service_stops_and_keeps_everything(stack: Stack) -> None:
     stack.play("site").unchanged()
 
 
-def test_an_enabled_service_goes_on_where_it_was(stack: Stack, tmp_path: Path) -> None:
+def test_an_enabled_service_goes_on_although_its_database_was_lost(stack: Stack, tmp_path: Path) -> None:
+    """Kapacitor makes an empty database when it is started, without its admin and tasks."""
     before = stack.incarnations()
+    (stack.dir / "data" / "kapacitor" / "kapacitor.db").unlink()
+    kapacitor = stack.container("kapacitor")
+    kapacitor.start()
+    wait_for(
+        lambda: stack.container("kapacitor").attrs["State"]["Health"]["Status"] == "healthy", "an empty Kapacitor",
+        explain=stack.logs,
+    )  # fmt: skip
     # Nothing scores what comes meanwhile.
     write_rooms(stack, STREAM_END + timedelta(minutes=10), STREAM_END + timedelta(minutes=30), tmp_path)
     _let_another_release_have_made_the_model_of_rooms(stack)
@@ -136,6 +144,7 @@ def test_an_enabled_service_goes_on_where_it_was(stack: Stack, tmp_path: Path) -
     enabled = stack.play("site", **CATCH_UP).succeeded()
     assert "rooms: trained; model" in enabled.text
     assert "printer: trained; model" not in enabled.text, "this release made its model"
+    assert "has no admin, so it was lost" in enabled.text
     after = stack.incarnations()
     assert after["kapacitor"][0] == before["kapacitor"][0]
     assert after["influxdb"] == before["influxdb"]

@@ -166,6 +166,11 @@ def test_what_cannot_be_asked_is_unknown() -> None:
     assert without_influxdb[TASK].ok
 
 
+def test_a_kapacitor_that_does_not_let_the_keeper_in_is_left_to_people() -> None:
+    shut = found(WELL, kapacitor_error="refused", is_shut_out=True)[KAPACITOR]
+    assert shut == Finding(KAPACITOR, "", ok=False, text="refused", is_for_people=True)
+
+
 def test_a_task_that_a_deployment_is_about_to_make_is_waited_for() -> None:
     new = found(replace(WELL, task=None, is_new=True, beat_ns=None))
     assert [new[check].ok for check in (TASK, UDF, FED, SCORES)] == [None] * 4

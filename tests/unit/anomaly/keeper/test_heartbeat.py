@@ -44,4 +44,5 @@ def test_a_file_that_is_missing_or_damaged_is_unhealthy(tmp_path: Path) -> None:
 def test_the_findings_are_there_for_programs(tmp_path: Path) -> None:
     said(tmp_path / "heartbeat", second=1_000)
     content = json.loads((tmp_path / "heartbeat").read_text())
-    assert content["findings"] == [{"check": "kapacitor", "pipeline": "", "ok": False, "text": "gone"}]
+    gone = {"check": "kapacitor", "pipeline": "", "ok": False, "text": "gone", "is_for_people": False}
+    assert content["findings"] == [gone]

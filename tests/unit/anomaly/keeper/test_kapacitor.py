@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError, TaskState
+from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError, KapacitorLoginError, TaskState
 from tests.unit.anomaly.keeper.kapacitor_double import Kapacitor, serve, task
 
 
@@ -54,7 +54,7 @@ def test_a_task_of_the_users_is_left_alone(api: Kapacitor) -> None:
     ("status", "body", "message"),
     [
         (404, b'{"error": "no task exists"}', r"refused GET /tasks/a \(404 no task exists\)"),
-        (401, b"{}", r"refused GET /tasks/a \(401 Unauthorized\)"),
+        (403, b"{}", r"refused GET /tasks/a \(403 Forbidden\)"),
         (200, b"<html>", "answered something else than JSON: check --kapacitor-url"),
     ],
 )
@@ -62,6 +62,12 @@ def test_a_refusal_names_what_was_asked(api: Kapacitor, status: int, body: bytes
     api.status, api.body = status, body
     with pytest.raises(KapacitorClientError, match=message):
         KapacitorClient(api.url).start_again("a")
+
+
+def test_a_kapacitor_that_does_not_let_the_keeper_in_says_what_to_run(api: Kapacitor) -> None:
+    api.status, api.body = 401, b'{"error": "authorization failed"}'
+    with pytest.raises(KapacitorLoginError, match=r"does not let the keeper in \(401\): run site.yml"):
+        KapacitorClient(api.url).tasks()
 
 
 def test_a_kapacitor_that_is_away_is_an_error() -> None:

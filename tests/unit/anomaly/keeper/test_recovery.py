@@ -234,6 +234,8 @@ def test_kapacitor_is_not_restarted_for_what_a_restart_does_not_heal() -> None:
     assert restarts_at(others, range(0, 1_000, 5)) == []
     away = [Finding(check, "", ok=False, text="gone") for check in (KAPACITOR, INFLUXDB)]
     assert restarts_at(away, range(0, 1_000, 5)) == []
+    shut = [Finding(KAPACITOR, "", ok=False, text="refused", is_for_people=True)]
+    assert restarts_at(shut, range(0, 1_000, 5)) == []
 
 
 def test_what_was_well_for_a_moment_begins_anew() -> None:

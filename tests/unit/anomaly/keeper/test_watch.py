@@ -10,7 +10,7 @@ import pytest
 
 from anomaly.influxdb.client import InfluxClient
 from anomaly.keeper import watch
-from anomaly.keeper.kapacitor import KapacitorClientError, TaskState
+from anomaly.keeper.kapacitor import KapacitorClientError, KapacitorLoginError, TaskState
 from anomaly.keeper.watch import PipelineSight, Watcher, settled_ns
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
@@ -30,8 +30,11 @@ class Kapacitor:
     def __init__(self) -> None:
         self.states = {PIPELINE.name: RUNNING}
         self.error = ""
+        self.is_shut = False
 
     def tasks(self) -> dict[str, TaskState]:
+        if self.is_shut:
+            raise KapacitorLoginError(self.error)
         if self.error:
             raise KapacitorClientError(self.error)
         return self.states
@@ -228,7 +231,14 @@ def test_whatever_cannot_be_asked_is_said(watcher: Watcher, influxdb: InfluxDB, 
     kapacitor.error = "gone"
     sight = watcher.look()
     assert sight.kapacitor_error == "gone"
+    assert not sight.is_shut_out
     assert "does not let in user 'reader'" in (sight.influxdb_error or "")
+
+
+def test_a_kapacitor_that_does_not_let_the_keeper_in_is_told_apart(watcher: Watcher, kapacitor: Kapacitor) -> None:
+    kapacitor.error, kapacitor.is_shut = "refused", True
+    sight = watcher.look()
+    assert (sight.kapacitor_error, sight.is_shut_out) == ("refused", True)
 
 
 def test_a_state_file_is_read_as_far_as_its_header(watcher: Watcher, tmp_path: Path) -> None:

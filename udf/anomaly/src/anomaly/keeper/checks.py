@@ -34,12 +34,14 @@ class Finding:
         pipeline: the pipeline that it is about; empty if it is about the whole stack.
         ok: whether all is well; None if that cannot be known, because another check fails.
         text: a sentence for people; empty if all is well.
+        is_for_people: whether only a person can mend it, so that the keeper does not try.
     """
 
     check: str
     pipeline: str
     ok: bool | None
     text: str = ""
+    is_for_people: bool = False
 
     @property
     def failed(self) -> bool:
@@ -73,7 +75,7 @@ def findings(pipelines: tuple[Pipeline, ...], sight: StackSight, catch_ups: Mapp
     """
     result = [
         Finding(INFLUXDB, "", sight.influxdb_error is None, sight.influxdb_error or ""),
-        Finding(KAPACITOR, "", sight.kapacitor_error is None, sight.kapacitor_error or ""),
+        Finding(KAPACITOR, "", sight.kapacitor_error is None, sight.kapacitor_error or "", sight.is_shut_out),
         _judged(CLOCK, "", None if sight.skew_ns is None else _clock(sight.skew_ns)),
     ]
     if sight.disks:

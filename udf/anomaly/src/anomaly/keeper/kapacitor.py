@@ -21,6 +21,10 @@ class KapacitorClientError(Exception):
     """Kapacitor cannot be asked, or refused."""
 
 
+class KapacitorLoginError(KapacitorClientError):
+    """Kapacitor does not let the user in."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskState:
     """What Kapacitor says of a task.
@@ -106,6 +110,11 @@ class KapacitorClient:
             raise KapacitorClientError(
                 f"Kapacitor at {self._url} is not reachable ({type(error).__name__}): check that it is running"
             ) from error
+        if response.status_code == requests.codes.unauthorized:
+            raise KapacitorLoginError(
+                f"Kapacitor at {self._url} does not let the keeper in (401): run site.yml, which makes its admin anew if "
+                "its database is lost, and names the password if that is another one"
+            )
         if response.status_code >= 400:
             reason = answer.get("error") or response.reason
             raise KapacitorClientError(

@@ -87,7 +87,9 @@ class Restarts:
             now_ns: when.
         """
         failed = [finding for finding in findings if finding.failed]
-        reasons = [finding.text for finding in failed if finding.check in (KAPACITOR, FED)]
+        # A restart that cannot help would use up the only one that Kapacitor's container allows in ten minutes.
+        mendable = [finding for finding in failed if not finding.is_for_people]
+        reasons = [finding.text for finding in mendable if finding.check in (KAPACITOR, FED)]
         if not reasons:
             self._since_ns = None
             self._well_ns = min(self._well_ns or now_ns, now_ns)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.influxql import between, identifier, literal, source, watched
-from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError, TaskState
+from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError, KapacitorLoginError, TaskState
 from anomaly.locations import METRICS
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
@@ -108,6 +108,7 @@ class StackSight:
         least_free: how many bytes of each volume must be free.
         forgets: why InfluxDB, which answers queries, keeps nothing that is written, as after a full disk; empty if it
             keeps it.
+        is_shut_out: whether Kapacitor answers, but does not let the keeper in.
     """
 
     time_ns: int
@@ -119,6 +120,7 @@ class StackSight:
     disks: tuple[DiskSight, ...] = ()
     least_free: int = 0
     forgets: str = ""
+    is_shut_out: bool = False
 
 
 @dataclass(slots=True)
@@ -202,10 +204,12 @@ class Watcher:
         now_ns = time.time_ns()
         tasks: Mapping[str, TaskState] = {}
         kapacitor_error = influxdb_error = None
+        is_shut_out = False
         try:
             tasks = self.kapacitor.tasks()
         except KapacitorClientError as error:
             kapacitor_error = str(error)
+            is_shut_out = isinstance(error, KapacitorLoginError)
         beats: Mapping[str, _Beat] = {}
         skew_ns = None
         forgets = ""
@@ -236,6 +240,7 @@ class Watcher:
             tuple(_disk(name, path) for name, path in self.disks.items()),
             self.least_free,
             forgets,
+            is_shut_out,
         )
 
     def _mark_steady(self, now_ns: int, *, is_answered: bool) -> None:
