@@ -20,7 +20,7 @@ GONE = "no user exists"
 
 
 def token(username: str, secret: str = SECRET) -> str:
-    return str(value("name | kapacitor_token(secret)", "kapacitor", name=username, secret=secret))
+    return str(value("username | kapacitor_token(secret)", "kapacitor", username=username, secret=secret))
 
 
 def ping(kapacitor: Kapacitord, username: str, secret: str = SECRET) -> tuple[int, str]:

@@ -112,8 +112,8 @@ class KapacitorClient:
             ) from error
         if response.status_code == requests.codes.unauthorized:
             raise KapacitorLoginError(
-                f"Kapacitor at {self._url} does not let the keeper in (401): run site.yml, which makes its admin anew if "
-                "its database is lost, and names the password if that is another one"
+                f"Kapacitor at {self._url} does not let the keeper in (401): run site.yml, which makes its admin anew "
+                "if its database is lost, and names the password if that is another one"
             )
         if response.status_code >= 400:
             reason = answer.get("error") or response.reason
