@@ -152,16 +152,13 @@ class Run:
         )
 
     def _settle(self) -> None:
-        """Wait until the UDF scores the stream, and the keeper has seen that and written its state."""
+        """Wait until the UDF scores the stream. It need not have written its state yet."""
 
         def has_scores() -> bool:
             self._go_on()
             return bool(self.truth.scores) and not self.truth.look()
 
         wait_for(has_scores, "the first scores", seconds=MOST_S, explain=self._deployed.stack.logs)
-        state = self._deployed.data("state") / f"{PIPELINE.name}.npz"
-        # A UDF that is killed before its first state file is not promised anything.
-        wait_for(state.exists, "the first state file", seconds=MOST_S, explain=self._deployed.stack.logs)
 
     def _event(self, event: Event) -> Outcome:
         fault = FAULTS[event.fault]

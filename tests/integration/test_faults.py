@@ -11,12 +11,9 @@ from tests.faults.report import summary, table
 from tests.faults.run import Run
 from tests.faults.schedule import Event
 
-EVENTS = [
-    Event("udf_killed", keeper=False),
-    Event("kapacitord_killed"),
-    Event("influxdb_503", seconds=8.0),
-    Event("keeper_and_udf_killed"),
-]
+# The first one proves that losses are seen, and that a keeper that is started makes them good; the second one that all
+# in Kapacitor's container heals while the keeper runs. The long run breaks the other parts.
+EVENTS = [Event("udf_killed", keeper=False), Event("kapacitord_killed")]
 
 
 @pytest.fixture(scope="module")
