@@ -84,3 +84,24 @@ def test_a_period_ends_within_three_windows_after_its_cause(length: int) -> None
     first, last = ((at_ns - BEGIN_NS) / MINUTE - 3 * DAY for at_ns in (found[0].begin_ns, found[-1].end_ns))
     assert 600 <= first <= 601
     assert 600 + length - 1 <= last <= 600 + length + 3
+
+
+@pytest.mark.parametrize("hour", [2, 9, 15])
+def test_six_hours_of_a_daily_rhythm_are_one_period_and_the_days_after_are_calm(hour: int) -> None:
+    number = np.arange(28 * 24 * 12)
+    points = 20.0 + 5.0 * np.sin(number * 2 * np.pi / (24 * 12))
+    points = (points + np.random.default_rng(1).normal(0.0, 0.5, len(points))).reshape(-1, 12)
+    trained_hours = 22 * 24
+    made = pipeline("1h", 22)
+    model = trained(made, windows(points[:trained_hours], step=60))
+    raised = points[trained_hours:].copy()
+    raised[24 + hour : 24 + hour + 6] += 15.0
+
+    found = periods(made, model, windows(raised, step=60, first=trained_hours))
+
+    hours = [
+        [(at_ns - BEGIN_NS) / (60 * MINUTE) - trained_hours - 24 - hour for at_ns in (period.begin_ns, period.end_ns)]
+        for period in found
+    ]
+    assert [begin for begin, _ in hours] == [0]
+    assert 6 <= hours[0][1] <= 7

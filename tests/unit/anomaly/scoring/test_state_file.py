@@ -47,7 +47,7 @@ def test_without_a_file_there_is_no_state(state: StateFile) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"layout": 5}, "layout: 5 in the file, 4 here"),
+        ({"layout": 4}, "layout: 4 in the file, 5 here"),
         ({"pipeline": "other"}, "pipeline: 'other' in the file, 'printer' here"),
         ({"fingerprint": "0"}, "fingerprint: '0' in the file"),
         ({"rules": "none"}, "rules: 'none' in the file"),

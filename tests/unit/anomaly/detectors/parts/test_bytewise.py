@@ -42,7 +42,10 @@ def test_a_channel_takes_a_third_less() -> None:
 def fed(numbers: NDArray[np.float64]) -> Memory:
     """Return the memory of a channel after these numbers."""
     memory = Memory("", surprise.FIELDS, 1, 1)
-    Surprises(memory.flat, np.inf).explain(np.zeros(len(numbers), dtype=np.intp), numbers, np.zeros(len(numbers)))
+    count = len(numbers)
+    surprises, waiting = Surprises(memory.flat, np.inf), np.zeros(1)
+    surprises.explain(np.zeros(count, dtype=np.intp), numbers, np.zeros(count), waiting, np.zeros(count, dtype=np.uint8))
+    surprises.learn(0, waiting[0])
     return memory
 
 

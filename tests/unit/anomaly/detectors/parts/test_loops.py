@@ -58,10 +58,11 @@ def run(kind: ChannelKind) -> tuple[np.ndarray, Mapping[str, NDArray[Any]]]:
     followers = kind.followers(settings, SERIES)
     place, begin_ns, x = windows()
     half = len(x) // 2
-    first, _ = followers.explain(place[:half], begin_ns[:half], x[:half])
+    unlearnt = np.isin(np.arange(len(x)) // 60, (3, 11, 17))
+    first, _ = followers.explain(place[:half], begin_ns[:half], x[:half], unlearnt[:half])
     # The fit of a tail that was restored is computed anew.
     followers.restore(np.arange(SERIES), followers.arrays(np.arange(SERIES)))
-    second, _ = followers.explain(place[half:], begin_ns[half:], x[half:])
+    second, _ = followers.explain(place[half:], begin_ns[half:], x[half:], unlearnt[half:])
     arrays: dict[str, Any] = {**followers.arrays(np.arange(SERIES))}
     return np.concatenate([first, second]), arrays
 
@@ -94,7 +95,9 @@ def test_ranks_are_the_same_uncompiled(uncompiled: ModuleType) -> None:
     for module in (loops, uncompiled):
         memory, surprises = Memory("", surprise.FIELDS, 1, 1), np.zeros(len(numbers))
         ranks = module.Surprises(memory.flat, 32.0)
-        ranks.explain(np.zeros(len(numbers), dtype=np.intp), numbers, surprises)
+        unlearnt = np.zeros(len(numbers), dtype=np.uint8)
+        unlearnt[700:720] = 1
+        ranks.explain(np.zeros(len(numbers), dtype=np.intp), numbers, surprises, np.zeros(1), unlearnt)
         both.append((surprises, memory.kept(np.array([0]))))
     (compiled, arrays), (other, other_arrays) = both
     assert np.greater(arrays["counts"], 255).sum() == 3

@@ -104,20 +104,28 @@ class FeatureHistory:
 
 
 class Followers(Protocol):
-    """A detector on up to `capacity` series, whose states are arrays; a place is the index of a series."""
+    """A detector on up to `capacity` series, whose states are arrays; a place is the index of a series.
+
+    A follower that learns takes a window into account when the next one of its series comes, because only then somebody
+    knows whether the window belongs to an open period, from which nothing is learnt.
+    """
 
     @property
     def bytes_per_series(self) -> int:
         """How many bytes a series takes; 0 where nothing is remembered."""
         ...
 
-    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+    def explain(
+        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
+    ) -> tuple[Floats, Floats]:
         """Score the next n windows of any series.
 
         Args:
             place: places of the windows' series, shape (n,). A series may have many windows, in the order of time.
             begin_ns: begins of the windows, shape (n,), nanoseconds since 1970.
             x: features, shape (n, d), NaN where a feature is unknown.
+            unlearnt: before which windows the series' window before is not to be learnt, shape (n,); None: all are
+                learnt.
 
         Returns:
             Scores, shape (n,), from 0 on and unbounded above; and each feature's share of its window's score, shape
@@ -168,13 +176,16 @@ class WeighingFollowers(ABC):
     """Followers whose scores add windows up, and which also tell how rare each window is by itself."""
 
     @abstractmethod
-    def weigh(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats, Floats]:
+    def weigh(
+        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
+    ) -> tuple[Floats, Floats, Floats]:
         """Score the next n windows of any series, as `Followers.explain` does.
 
         Args:
             place: as for `Followers.explain`, shape (n,).
             begin_ns: likewise, shape (n,).
             x: likewise, shape (n, d).
+            unlearnt: likewise, shape (n,).
 
         Returns:
             Scores, shape (n,), shares, shape (n, d), and surprises, shape (n,): of each window -ln of the probability
@@ -244,7 +255,9 @@ class _MemorylessFollowers:
     def bytes_per_series(self) -> int:
         return 0
 
-    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+    def explain(
+        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
+    ) -> tuple[Floats, Floats]:
         return self._detector.explain(filled(x))
 
     def begin(self, place: Ints, row: Ints) -> None:

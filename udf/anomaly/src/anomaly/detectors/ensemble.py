@@ -42,7 +42,7 @@ from anomaly.detectors.base import Detector, Followers, WeighingFollowers
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted, HoldOut
 from anomaly.pipeline.detectors import Description
 from anomaly.severity.calibration import Calibration, calibrate
-from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.civil import PLAIN, CivilTime
 
 # Once in 1,000 days: well beyond where periods open, as the tails that far out decide which member is heard.
@@ -146,14 +146,18 @@ class EnsembleFollowers(WeighingFollowers):
         """How many bytes a series takes in all members."""
         return sum(member.bytes_per_series for member in self._members)
 
-    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+    def explain(
+        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
+    ) -> tuple[Floats, Floats]:
         """Score windows; a window's shares are those of the member with the greatest score."""
-        scores, shares, _ = self.weigh(place, begin_ns, x)
+        scores, shares, _ = self.weigh(place, begin_ns, x, unlearnt)
         return scores, shares
 
-    def weigh(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats, Floats]:
+    def weigh(
+        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
+    ) -> tuple[Floats, Floats, Floats]:
         """Score windows, and say how rare each of them is to the member that looks at each window alone."""
-        explained = [member.explain(place, begin_ns, x) for member in self._members]
+        explained = [member.explain(place, begin_ns, x, unlearnt) for member in self._members]
         scores = np.stack([score for score, _ in explained], axis=1)
         surprises = np.zeros(len(x))
         if self._number is not None and self._alone is not None:

@@ -44,6 +44,8 @@ def _fields(setting: Setting) -> tuple[Field, ...]:
         # The last value that was new, and the nearest one before it: between the two is what tells that it is over.
         Field("novel", np.float64),
         Field("edge", np.float64),
+        # The last value, which waits to be learnt.
+        Field("last", np.float64),
         *novelty.fields(_MOST_VALUES, forgets=False),
     )
 

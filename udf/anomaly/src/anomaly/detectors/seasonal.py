@@ -5,7 +5,7 @@ cycle of a machine. Up to a day, a season has 24 parts. A longer one is cut into
 Seasons of whole days follow the clock on the wall of the pipeline's `timezone`; others are counted in UTC.
 The detector needs several seasons: in a part that is seen for the first time, the baseline of the part before holds,
 too, as a fault may be all that the new part has shown. It misses single windows. The score is 0 once the last three
-windows are back, and a single far window does not move a baseline far.
+windows are back, or the last two after a plain deviation, and a single far window does not move a baseline far.
 `anomaly.detectors.parts.loops.Seasonals` computes it.
 
 A pipeline may name several seasons, such as a day and a week. An hour is then compared with the same hour of the week
@@ -58,6 +58,12 @@ def _fields(setting: Setting) -> tuple[Field, ...]:
         Field("means", np.float64, count),
         Field("numbers", np.uint32, count),
         Field("first", np.int32, count),
+        # The last window, which waits to be learnt: its value, and its part and season for each length of a season.
+        Field("last", np.float64),
+        Field("last_parts", np.int32, len(setting.seasons_ns), most=count - 1),
+        Field("last_seasons", np.int32, len(setting.seasons_ns)),
+        # How many of the next averages hold a window that is not to be learnt.
+        Field("stained", np.uint8, most=RESIDUALS),
         *surprise.FIELDS,
     )
 

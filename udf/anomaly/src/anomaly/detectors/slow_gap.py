@@ -4,7 +4,8 @@ It finds shifts and drifts that no single window shows. It misses what is short.
 It scores 0 for the first 48 windows after a pause, and until it knows how rare gaps are.
 
 What is over still shows in the mean. So the score is also 0 once the last eight windows are back, that is, less than
-half as far from the nearest mean as all 48 were lately, or once the last three are less than a quarter as far.
+half as far from the nearest mean as all 48 were lately, or once the last three are less than a quarter as far. Where
+windows of a period are most of what shows, it is 0 once the last three are nearer to the other windows than to those.
 `anomaly.detectors.parts.loops.SlowGaps` computes it.
 
 Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Rastogi and Shim, "Efficient Algorithms
@@ -60,6 +61,9 @@ def _fields(setting: Setting) -> tuple[Field, ...]:
         Field("gaps", np.float64),
         # How far the means were lately from the nearest earlier ones.
         Field("deviation", np.float64),
+        # How many of the next means hold a value that is not to be learnt; 1 for each of the last values that is one.
+        Field("stained", np.uint8, most=MEANS),
+        Field("apart", np.uint8, MEANS),
         *novelty.fields(_MOST_MEANS, forgets=True),
         *surprise.FIELDS,
     )

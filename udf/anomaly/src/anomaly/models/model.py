@@ -255,6 +255,7 @@ class Model:
         begin_ns: Times,
         values: Floats,
         counts: Floats | None = None,
+        unlearnt: Bools | None = None,
     ) -> Verdicts:
         """Judge the next n windows of any series.
 
@@ -265,6 +266,7 @@ class Model:
             begin_ns: the windows' begins, shape (n,).
             values: aggregates in the order of `features`, shape (n, d), NaN in incomplete fields.
             counts: as for `judge`, shape (n, f).
+            unlearnt: as for `Followers.explain`, shape (n,).
 
         Returns:
             What the model says of each window.
@@ -275,9 +277,9 @@ class Model:
             judged = of_usual_points(self._features, self.scaling, row, judged, counts)
         x = self.scaling.transform(judged, row)
         if isinstance(followers, WeighingFollowers):
-            scores, shares, surprises = followers.weigh(place, begin_ns, x)
+            scores, shares, surprises = followers.weigh(place, begin_ns, x, unlearnt)
         else:
-            scores, shares = followers.explain(place, begin_ns, x)
+            scores, shares = followers.explain(place, begin_ns, x, unlearnt)
             surprises = np.zeros(len(scores)) if self.detector.adds_up else self.calibration.surprise(scores)
         shares = shares_of_known(shares, ~np.isnan(x))
         width = len(self.pipeline.aggregate)

@@ -412,6 +412,24 @@ class Tracker:
             transition.periods.append(self._silence)
         return transition.periods
 
+    def keeps_unlearnt(self, begin_ns: int) -> bool:
+        """Return whether detectors do not learn the last window, as an open period goes on with the next one.
+
+        A period keeps its windows unlearnt for `new_level` at most.
+
+        Args:
+            begin_ns: the begin of the next window.
+        """
+        if self._open is None or self._last_ns is None:
+            return False
+        last_end_ns = self._last_ns + self._rules.window_ns
+        return (
+            begin_ns > self._last_ns
+            and begin_ns - last_end_ns <= self._rules.silence_ns
+            and begin_ns - self._open.end_ns < max(self._rules.merge_ns, 1)
+            and begin_ns - self._open.begin_ns < self._rules.new_level_ns
+        )
+
     @property
     def can_settle(self) -> bool:
         """Whether a period is open that is beyond no limit, so that it may be a new level."""

@@ -55,6 +55,11 @@ class Places:
         return self._place[key]
 
     @property
+    def remembers(self) -> bool:
+        """Whether followers remember what a series has shown."""
+        return self._followers.bytes_per_series > 0
+
+    @property
     def capacity(self) -> int:
         """How many series there may be."""
         return self._capacity
@@ -85,6 +90,18 @@ class Places:
         self._take(key)
         self._followers.begin(self._at((key,)), self._model.rows((key,)))
         return self[key]
+
+    def go_back(self, key: Key, before: Arrays) -> None:
+        """Let a series remember what it did at a time.
+
+        Args:
+            key: the series, which has a place.
+            before: what `state` returned of it then; nothing where it had no place.
+        """
+        if before:
+            self._followers.restore(self._at((key,)), part_of(before, _MEMORY))
+        else:
+            self.begin(key)
 
     def _at(self, keys: Sequence[Key]) -> Ints:
         return np.fromiter(map(self._place.__getitem__, keys), np.intp, len(keys))

@@ -38,6 +38,10 @@ _SERIES, _FOLLOWERS, _NEWCOMERS, _TOLD = "series_", "followers_", "newcomers_", 
 _LEVELS = "levels_"
 # State of this many series is kept; beyond, the series that has been quiet longest is forgotten.
 MOST_SERIES = 100_000
+# This many windows of a series are judged at once at first, and at most, before it is known whether one opens a period.
+_FEWEST_AHEAD, _MOST_AHEAD = 16, 16_384
+# Series that bring more windows than this at once are scored one after the other.
+_MOST_ROUNDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,24 +234,55 @@ class Scorer:
                 return None
         parts: list[ScoredWindows] = []
         number, first = np.arange(len(windows)), 0
-        self._places_of(model)
+        learns = self._places_of(model).remembers and not model.is_newcomer(key)
+        ahead = _FEWEST_AHEAD if learns else len(windows)
         while first < len(windows):
             # A new level changes how the windows after it are judged.
-            last = first + self._levels.stretch(row, windows.begin_ns[first:])
+            last = first + min(self._levels.stretch(row, windows.begin_ns[first:]), ahead)
             stretch = windows if last - first == len(windows) else windows.where((number >= first) & (number < last))
-            parts.append(self._scored_alone(model, row, stretch, feedback))
-            first = last
+            parts.append(self._scored_alone(model, row, stretch, feedback, learns=learns))
+            first += len(parts[-1])
+            if learns:
+                ahead = min(4 * ahead, _MOST_AHEAD) if first == last else _FEWEST_AHEAD
         return parts[0] if len(parts) == 1 else ScoredWindows.one_after_the_other(parts)
 
-    def _scored_alone(self, model: Model, row: int, windows: SeriesWindows, feedback: Feedback | None) -> ScoredWindows:
-        """Score the next scorable windows of a series, of which only the last one may show a new level."""
-        key, begin_ns, series = windows.key, windows.begin_ns, np.zeros(len(windows), dtype=np.intp)
+    def _scored_alone(
+        self, model: Model, row: int, windows: SeriesWindows, feedback: Feedback | None, *, learns: bool
+    ) -> ScoredWindows:
+        """Score the next scorable windows of a series, of which only the last one may show a new level.
+
+        All of them are judged as if what is learnt went on as it is. Where a period begins or ends, which changes it,
+        followers go back to where they were, and the windows from there on are left to the next call.
+
+        Args:
+            model: the model.
+            row: the series' row.
+            windows: the windows, at least one.
+            feedback: as for `feed_series`.
+            learns: whether followers learn from windows that belong to no period.
+
+        Returns:
+            The first of the windows, at least one.
+        """
+        key, places = windows.key, self._places_of(model)
         last_ns = self._last_ns(row)
-        verdicts = self._limited((key,), series, windows.values, self._judged_alone(model, row, windows))
-        marks = _marks(feedback, model, (key,), series, begin_ns, verdicts)
+        unlearnt = learns and bool(self._trackers.keep_unlearnt(np.array([row]), windows.begin_ns[:1])[0])
+        before = places.state((key,)) if learns and len(windows) > 1 else {}
+        verdicts = self._judged_alone(model, row, windows, unlearnt)
+        verdicts = self._limited((key,), np.zeros(len(windows), dtype=np.intp), windows.values, verdicts)
+        marks = _marks(feedback, model, (key,), np.zeros(len(windows), dtype=np.intp), windows.begin_ns, verdicts)
         suppressed = np.zeros(len(windows), dtype=np.bool_)
         suppressed[list(marks)] = True
-        anomalous, transitions = self._trackers.feed_series(row, begin_ns, verdicts, suppressed)
+        anomalous, transitions = self._trackers.feed_series(
+            row, windows.begin_ns, verdicts, suppressed, unlearnt=unlearnt if learns else None
+        )
+        if (taken := len(anomalous)) < len(windows):
+            is_taken = np.arange(len(windows)) < taken
+            windows, verdicts = windows.where(is_taken), verdicts.where(is_taken)
+            marks = {at: mark for at, mark in marks.items() if at < taken}
+            places.go_back(key, before)
+            self._judged_alone(model, row, windows, unlearnt)
+        begin_ns, series = windows.begin_ns, np.zeros(taken, dtype=np.intp)
         flat = _flat(model, model.row(key), begin_ns, windows.values)
         first = 0 if self._levels.are_followed(np.array([row]))[0] else int(np.append(anomalous, True).argmax())
         for at in range(first, len(windows)):
@@ -298,6 +333,20 @@ class Scorer:
         Yields:
             The scorable windows; those of one series by time.
         """
+        if model is None or not self._places_of(model).remembers:
+            yield from self._fed_together(model, windows, feedback)
+            return
+        # What is learnt of a window depends on the one before it, so windows of one series are judged in turn.
+        is_one_of_many = np.bincount(windows.series, minlength=len(windows.keys))[windows.series] > _MOST_ROUNDS
+        yield from self._each_alone(model, windows.where(is_one_of_many), feedback)
+        others = windows.where(~is_one_of_many)
+        for part in rounds(others.series):
+            yield from self._fed_together(model, others.take(part), feedback)
+
+    def _fed_together(
+        self, model: Model | None, windows: Windows, feedback: Feedback | None
+    ) -> Iterator[ScoredWindows]:
+        """Score windows as `feed_together` does, together where they are plain."""
         plain = np.zeros(len(windows), dtype=np.bool_)
         if model is not None and len(windows):
             plain = self._plain(model, windows)
@@ -306,7 +355,11 @@ class Scorer:
                 plain[:] = False
             else:
                 yield from scored
-        for alone in windows.where(~plain).by_series():
+        yield from self._each_alone(model, windows.where(~plain), feedback)
+
+    def _each_alone(self, model: Model | None, windows: Windows, feedback: Feedback | None) -> Iterator[ScoredWindows]:
+        """Score windows one series after the other; those of a series that cannot be scored are counted as failed."""
+        for alone in windows.by_series():
             try:
                 scored_alone = self.feed_series(model, alone, feedback)
             except Exception as error:
@@ -433,7 +486,10 @@ class Scorer:
             known = windows if not is_new.any() else windows.where(~is_new)
             of_known = np.cumsum(~are_new)[series[~is_new]] - 1
             place = places.of([key for key, new in zip(keys, are_new.tolist(), strict=True) if not new])[of_known]
-            judged = self._judged(model, places, rows[series[~is_new]], row[series[~is_new]], place, known)
+            known_rows = rows[series[~is_new]]
+            # Where detectors learn, there is one window of each series.
+            unlearnt = self._trackers.keep_unlearnt(known_rows, known.begin_ns) if places.remembers else None
+            judged = self._judged(model, places, known_rows, row[series[~is_new]], place, known, unlearnt)
             if not is_new.any():
                 return judged
             parts.append((np.flatnonzero(~is_new), judged))
@@ -444,7 +500,14 @@ class Scorer:
         return Verdicts.joined([*parts, (at, judged)])
 
     def _judged(
-        self, model: Model, places: Places, rows: Ints, row: Ints | int, place: Ints, windows: SeriesWindows | Windows
+        self,
+        model: Model,
+        places: Places,
+        rows: Ints,
+        row: Ints | int,
+        place: Ints,
+        windows: SeriesWindows | Windows,
+        unlearnt: Bools | None,
     ) -> Verdicts:
         """Judge n windows of series with a baseline, as they would be at the levels of training.
 
@@ -455,16 +518,17 @@ class Scorer:
             row: the series' rows in the model, shape (n,), or that of all.
             place: the places of the windows' series, shape (n,).
             windows: the windows.
+            unlearnt: before which windows the one before is not to be learnt, shape (n,); None: all are learnt.
         """
         begin_ns, values, counts = windows.begin_ns, windows.values, windows.counts
         if model.trend is None or not (moved := self._levels.have_moved(rows)).any():
             before = self._levels.as_before(rows, begin_ns, values)
-            verdicts = model.judge_many(places.followers, row, place, begin_ns, before, counts)
+            verdicts = model.judge_many(places.followers, row, place, begin_ns, before, counts, unlearnt)
             return self._levels.as_now(rows, begin_ns, values, verdicts)
         # Levels are those of values without their trend, which the model takes away.
         flat, risen = _flat(model, row, begin_ns, values), model.trend.risen(row, begin_ns)
         before = np.where(moved[:, None], self._levels.as_before(rows, begin_ns, flat) + risen, values)
-        verdicts = model.judge_many(places.followers, row, place, begin_ns, before, counts)
+        verdicts = model.judge_many(places.followers, row, place, begin_ns, before, counts, unlearnt)
         risen = risen[:, :: len(self._pipeline.aggregate)]
         now = self._levels.as_now(rows, begin_ns, flat, _raised(verdicts, -risen))
         return _raised(now, risen)
@@ -523,7 +587,7 @@ class Scorer:
             name = series_name(key(int(np.flatnonzero(scorable.mask)[partial.argmax()])))
             self._events.add("partial windows", int(partial.sum()), f"a field of {name} is taken to be as usual")
 
-    def _judged_alone(self, model: Model, row: int, windows: SeriesWindows) -> Verdicts:
+    def _judged_alone(self, model: Model, row: int, windows: SeriesWindows, unlearnt: bool) -> Verdicts:
         """Judge windows of one series. A series without a place begins where training left it; a new one warms up."""
         places, key = self._places_of(model), windows.key
         if model.is_newcomer(key):
@@ -531,7 +595,7 @@ class Scorer:
             self._say_warming([key] * warming)
             return verdicts
         place, rows = places.of((key,)).repeat(len(windows)), np.full(len(windows), row)
-        return self._judged(model, places, rows, model.row(key), place, windows)
+        return self._judged(model, places, rows, model.row(key), place, windows, np.full(len(windows), unlearnt))
 
     def _places_of(self, model: Model) -> Places:
         """Return the places of the model's followers; new ones go on from what was saved, if it is of this model."""

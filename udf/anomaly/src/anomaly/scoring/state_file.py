@@ -30,7 +30,7 @@ from anomaly.scoring.periods import Rules
 from anomaly.windows.arrays import AnyArray
 
 # Raised when the meaning or the form of an array changes; files of another layout are refused.
-LAYOUT = 4
+LAYOUT = 5
 HEADER = "header"
 _SUFFIX = ".npz"
 # What reading a damaged file raises.

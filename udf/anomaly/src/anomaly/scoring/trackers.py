@@ -51,6 +51,18 @@ class Trackers:
         """Return whether no period of a series is open, and there is no evidence of one."""
         return row not in self._busy or self._busy[row].calm
 
+    def keep_unlearnt(self, row: Ints, begin_ns: Times) -> Bools:
+        """Return of which series detectors do not learn the last window, as `Tracker.keeps_unlearnt` says.
+
+        Args:
+            row: the rows of the series, shape (n,).
+            begin_ns: the begins of their next windows, shape (n,).
+        """
+        kept = np.zeros(len(row), dtype=np.bool_)
+        for at in np.flatnonzero(self._is_busy[row]).tolist():
+            kept[at] = self._busy[int(row[at])].keeps_unlearnt(int(begin_ns[at]))
+        return kept
+
     def silence(self, row: int) -> Period | None:
         """Return the silence of a series that was told and still lasts; None while there is none."""
         return self._busy[row].silence if row in self._busy else None
@@ -73,20 +85,23 @@ class Trackers:
         return transition
 
     def feed_series(
-        self, row: int, begin_ns: Times, verdicts: Verdicts, suppressed: Bools
+        self, row: int, begin_ns: Times, verdicts: Verdicts, suppressed: Bools, *, unlearnt: bool | None = None
     ) -> tuple[Bools, dict[int, Transition]]:
         """Take the next n scored windows of one series into account, in the order of time.
 
-        Windows that leave the series calm are passed over at once, however many they are.
+        Windows that leave the series calm are passed over at once, however many they are. Verdicts depend on what
+        detectors have learnt. So those on later windows are void where a window decides otherwise whether it is learnt
+        than the verdicts took for granted; the windows after it are then left out.
 
         Args:
             row: the series' row.
             begin_ns: the windows' begins, shape (n,).
             verdicts: the model's verdicts on them.
             suppressed: which of them neither open nor prolong a period, shape (n,).
+            unlearnt: whether detectors were told not to learn these windows; None: they learn from no window.
 
         Returns:
-            What `feed_together` returns.
+            What `feed_together` returns, of the k windows that were taken into account, which are the first ones.
         """
         anomalous = np.zeros(len(begin_ns), dtype=np.bool_)
         transitions: dict[int, Transition] = {}
@@ -108,6 +123,10 @@ class Trackers:
             transitions[at] = self._feed_one(row, begin_ns, verdicts, suppressed, at)
             anomalous[at] = transitions[at].anomalous
             at += 1
+            if unlearnt is not None and at < len(begin_ns):
+                tracker = self._busy.get(row)
+                if unlearnt != (tracker is not None and tracker.keeps_unlearnt(int(begin_ns[at]))):
+                    return anomalous[:at], transitions
         return anomalous, transitions
 
     def _feed_one(self, row: int, begin_ns: Times, verdicts: Verdicts, suppressed: Bools, at: int) -> Transition:

@@ -4,7 +4,8 @@ A window's score is that of its most anomalous feature. A feature that is unknow
 and its channel does not see the window.
 
 What is remembered of one feature of one series is a channel: a row in the arrays of a `Memory`. Training runs the
-channels over the history, and the model's file keeps what they then remember, so serving begins warm. After a break of
+channels over the history, and the model's file keeps what they then remember, so serving begins warm. A window within an
+open period is not learnt. After a break of
 more than 48 windows, or when time goes back, the channels begin anew with what they hold of the last windows, and keep
 what they learnt.
 """
@@ -20,18 +21,18 @@ from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitte
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.learnt import learn
 from anomaly.detectors.parts.loops import MEANS
-from anomaly.detectors.parts.memory import Field, Learnt, Memory, windows
+from anomaly.detectors.parts.memory import Field, Learnt, Marks, Memory, marks, windows
 from anomaly.detectors.parts.shares import shares
 from anomaly.pipeline.detectors import Description
-from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.civil import PLAIN, CivilTime
 
 
 class Loop(Protocol):
     """A loop of `anomaly.detectors.parts.loops` over the channels of a memory."""
 
-    def explain(self, place: Ints, begin_ns: Times, x: Floats, scores: Floats) -> None:
-        """Write the channels' scores of windows, shape (n, d)."""
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, scores: Floats, unlearnt: Marks) -> None:
+        """Write the channels' scores of windows, shape (n, d); 1 in `unlearnt` is before what is not to be learnt."""
         ...
 
     def restored(self, channels: Ints) -> None:
@@ -163,14 +164,16 @@ class FeaturewiseFollowers:
         """How many bytes a series takes."""
         return self.memory.bytes_per_series
 
-    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+    def explain(
+        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
+    ) -> tuple[Floats, Floats]:
         """Score windows; a share is the feature's part in the sum of all features' scores."""
         if x.shape[1] != self._features:
             raise ValueError(f"{x.shape[1]} features instead of {self._features}")
         place, begin_ns, x = windows(place, begin_ns, x)
         self.memory.check(place)
         scores = np.zeros(x.shape)
-        self._loop.explain(place, begin_ns, x, scores)
+        self._loop.explain(place, begin_ns, x, scores, marks(unlearnt, len(x)))
         return scores.max(axis=1), shares(scores)
 
     def begin(self, place: Ints, row: Ints) -> None:

@@ -4,6 +4,9 @@
 A channel is one feature of one series. Its state is a row in some arrays, and a channel of zeros has seen nothing. A
 loop takes n windows of any series, and each of them changes the state that the next window of its series meets.
 
+A channel learns a window when the next one comes, because only then somebody knows whether the window belongs to an
+open period. So loops are told before which windows the one before is not to be learnt: `unlearnt`, shape (n,).
+
 The file is Python. Cython compiles it, with the types that the annotations name; where that was not done, Python runs
 the same lines, some hundred times slower. Arrays are handled as memoryviews, whose items are plain numbers both ways.
 Nothing checks indices on the way: callers check the numbers of channels (`anomaly.detectors.parts.memory`), and every
@@ -73,7 +76,13 @@ _BACK = cython.declare(cython.double, 0.5)
 # What is over for good shows in fewer windows, which must then be back farther.
 _LAST = cython.declare(cython.Py_ssize_t, 3)
 _WELL_BACK = cython.declare(cython.double, 0.25)
+# Windows of a period tell its level where that is this many deviations of the others away from them.
+_APART = cython.declare(cython.double, 2.0)
+_FEWEST_OTHERS = cython.declare(cython.Py_ssize_t, 8)
+# Two windows are enough where the average is this many times the usual.
+_PLAIN = cython.declare(cython.double, 4.0)
 _SLOW_KEPT = cython.declare(cython.double, 0.8)
+_NAN = cython.declare(cython.double, math.nan)
 
 _RESIDUALS = cython.declare(cython.Py_ssize_t, RESIDUALS)
 # A single window's deviation counts as much as this many mean excesses beyond the usual, for the baseline.
@@ -167,15 +176,21 @@ class Surprises:
     @cython.ccall
     @cython.nogil
     @cython.exceptval(check=False)
-    def feed(self, channel: cython.Py_ssize_t, number: cython.double) -> cython.double:
-        """Take the next number, which then belongs to the past, and return its surprise."""
+    def rank(self, channel: cython.Py_ssize_t, number: cython.double) -> cython.double:
+        """Return the surprise of a number."""
+        if self.fitted[channel] == 0:
+            return 0.0
+        if number > self.u[channel]:
+            return _SURPRISE_OF_TAIL + (number - self.u[channel]) / self.excess[channel]
+        return -log(max(self._at_least(channel, _cell(number)), _TAIL))
+
+    @cython.ccall
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def learn(self, channel: cython.Py_ssize_t, number: cython.double) -> cython.void:
+        """Take a number into account, which then belongs to the past."""
         cell: cython.Py_ssize_t = _cell(number)
-        surprise: cython.double = 0.0
         if self.fitted[channel] > 0:
-            if number > self.u[channel]:
-                surprise = _SURPRISE_OF_TAIL + (number - self.u[channel]) / self.excess[channel]
-            else:
-                surprise = -log(max(self._at_least(channel, cell), _TAIL))
             cell = min(cell, self.most_cell[channel])
         self._count(channel, cell)
         if (self.fitted[channel] + self.fresh[channel] + 1) % _EVERY == 0:
@@ -186,7 +201,6 @@ class Surprises:
         else:
             self.recent[channel, self.fresh[channel]] = cell
             self.fresh[channel] += 1
-        return surprise
 
     @cython.cfunc
     @cython.nogil
@@ -363,13 +377,24 @@ class Surprises:
                 self._refit(channels[at])
 
     def explain(
-        self, channels: cython.Py_ssize_t[::1], numbers: cython.double[::1], surprises: cython.double[::1]
+        self,
+        channels: cython.Py_ssize_t[::1],
+        numbers: cython.double[::1],
+        surprises: cython.double[::1],
+        waiting: cython.double[::1],
+        unlearnt: cython.uchar[::1],
     ) -> None:
-        """Write the surprises of numbers, each of which then belongs to its channel's past."""
+        """Write the surprises of numbers, each of which waits to be learnt; `waiting` is 0 where no number does."""
         at: cython.Py_ssize_t
+        channel: cython.Py_ssize_t
         with cython.nogil:
             for at in range(channels.shape[0]):
-                surprises[at] = self.feed(channels[at], numbers[at])
+                channel = channels[at]
+                if waiting[channel] > 0.0 and not unlearnt[at]:
+                    self.learn(channel, waiting[channel])
+                surprises[at] = self.rank(channel, numbers[at])
+                # All numbers up to the smallest are one.
+                waiting[channel] = max(numbers[at], 0.5 * _SMALLEST)
 
 
 @cython.final
@@ -544,11 +569,13 @@ class Gaps:
     total: cython.double[::1]
     novel: cython.double[::1]
     edge: cython.double[::1]
+    last: cython.double[::1]
     side: cython.int[::1]
     longest_ns: cython.longlong
 
     def __init__(self, flat: dict, settings: list, longest_ns: cython.longlong) -> None:
         self.novelties = Novelties(flat, 0)
+        self.last = memoryview(flat["last"])
         self.after_ns = memoryview(flat["after_ns"])
         self.total = memoryview(flat["total"])
         self.novel = memoryview(flat["novel"])
@@ -560,14 +587,14 @@ class Gaps:
     @cython.nogil
     @cython.exceptval(check=False)
     def feed(self, channel: cython.Py_ssize_t, side: cython.int, value: cython.double) -> cython.double:
-        """Score the next window, which then belongs to the past."""
+        """Score the next window, which then waits to be learnt."""
         part: cython.double = self.novelties.gap(channel, value, side)
         before: cython.double = min(_GAP_KEPT * self.total[channel], _GAP_MOST)
         if part > before:
             self.novel[channel] = value
             self.edge[channel] = self.novelties.nearest(channel, value)
         self.total[channel] = before + part
-        self.novelties.add(channel, 0, value)
+        self.last[channel] = value
         if abs(value - self.edge[channel]) < abs(value - self.novel[channel]):
             # What was new is over. Parts that stay alike sum up to ten of them.
             return min(before + part, part / (1.0 - _GAP_KEPT))
@@ -579,6 +606,7 @@ class Gaps:
         begin_ns: cython.longlong[::1],
         x: cython.double[:, ::1],
         scores: cython.double[:, ::1],
+        unlearnt: cython.uchar[::1],
     ) -> None:
         """Write the scores of windows, shape (n, d), of which x has the features as a float32 can hold them."""
         row: cython.Py_ssize_t
@@ -590,6 +618,8 @@ class Gaps:
                     if x[row, feature] != x[row, feature]:
                         continue
                     channel = place[row] * x.shape[1] + feature
+                    if self.after_ns[channel] != 0 and not unlearnt[row]:
+                        self.novelties.add(channel, 0, self.last[channel])
                     if _is_pause(begin_ns[row], self.after_ns[channel], self.longest_ns):
                         # Windows before and after the missing ones do not belong together.
                         self.total[channel] = 0.0
@@ -605,7 +635,9 @@ class Gaps:
 class SlowGaps:
     """The slow gap of c channels, d of each series (`anomaly.detectors.slow_gap`).
 
-    `filled` counts the values since the last pause, so it says where the rings of values and of means are.
+    `filled` counts the values since the last pause, so it says where the rings of values and of means are. `stained` is
+    how many of the next means hold a value that is not to be learnt, which is marked in `apart`; such means are NaN once
+    they have been scored.
     """
 
     novelties: Novelties
@@ -618,6 +650,8 @@ class SlowGaps:
     total: cython.double[::1]
     gaps: cython.double[::1]
     deviation: cython.double[::1]
+    stained: cython.uchar[::1]
+    apart: cython.uchar[:, ::1]
     side: cython.int[::1]
     longest_ns: cython.longlong
 
@@ -632,6 +666,8 @@ class SlowGaps:
         self.total = memoryview(flat["total"])
         self.gaps = memoryview(flat["gaps"])
         self.deviation = memoryview(flat["deviation"])
+        self.stained = memoryview(flat["stained"])
+        self.apart = memoryview(flat["apart"])
         self.side = memoryview(np.array([setting.side for setting in settings], dtype=np.int32))
         self.longest_ns = longest_ns
 
@@ -641,10 +677,11 @@ class SlowGaps:
     def feed(
         self, channel: cython.Py_ssize_t, side: cython.int, time_s: cython.longlong, value: cython.double
     ) -> cython.double:
-        """Score the next window, which then belongs to the past."""
+        """Score the next window, which then waits to be learnt."""
         number: cython.longlong = self.filled[channel]
         oldest: cython.double = self.ring[channel, number % _MEANS]
         self.ring[channel, number % _MEANS] = value
+        self.apart[channel, number % _MEANS] = 0
         self.total[channel] += value
         self.filled[channel] = number + 1
         # Number of the mean that ends with this window.
@@ -663,10 +700,37 @@ class SlowGaps:
         is_over: cython.bint = self._is_over(channel, mean, slot)
         if number >= _MEANS:
             # The first mean that does not overlap with the next one.
-            slot = (number - _MEANS) % (_MEANS + 1)
-            self.novelties.add(channel, self.times_s[channel, slot], self.means[channel, slot])
-        surprise: cython.double = self.surprises.feed(channel, self.gaps[channel])
-        return 0.0 if is_over else surprise
+            self._add(channel, (number - _MEANS) % (_MEANS + 1))
+        return 0.0 if is_over else self.surprises.rank(channel, self.gaps[channel])
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def learn(self, channel: cython.Py_ssize_t, is_unlearnt: cython.bint) -> cython.void:
+        """Learn the last window, or note that the means which hold it are not to be learnt."""
+        number: cython.longlong = self.filled[channel] - _MEANS
+        if is_unlearnt and self.filled[channel] > 0:
+            self.stained[channel] = _MEANS
+            self.apart[channel, (self.filled[channel] - 1) % _MEANS] = 1
+        if self.stained[channel] > 0:
+            self.stained[channel] -= 1
+            if self.stained[channel] == 0:
+                # What the means have shown of periods is not heard of once these have left them.
+                self.gaps[channel] = 0.0
+                self.deviation[channel] = 0.0
+            if number >= 0:
+                self.means[channel, number % (_MEANS + 1)] = _NAN
+        elif number >= 0:
+            self.surprises.learn(channel, self.gaps[channel])
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _add(self, channel: cython.Py_ssize_t, slot: cython.Py_ssize_t) -> cython.void:
+        """Remember a mean, unless it is not to be learnt."""
+        mean: cython.double = self.means[channel, slot]
+        if mean == mean:
+            self.novelties.add(channel, self.times_s[channel, slot], mean)
 
     @cython.cfunc
     @cython.nogil
@@ -685,8 +749,51 @@ class SlowGaps:
             total += self.ring[channel, (self.filled[channel] - 1 - at) % _MEANS] - nearest
             if at == _LAST - 1:
                 last = total
-        return (
-            total * deviation < _BACK * _LATEST * deviation**2 or last * deviation < _WELL_BACK * _LAST * deviation**2
+        if total * deviation < _BACK * _LATEST * deviation**2 or last * deviation < _WELL_BACK * _LAST * deviation**2:
+            return True
+        if self.stained[channel] > 0 and self._is_period_over(channel, mean - nearest, last / _LAST + nearest):
+            self.gaps[channel] = 0.0
+            self.deviation[channel] = 0.0
+            return True
+        return False
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _is_period_over(
+        self, channel: cython.Py_ssize_t, deviation: cython.double, latest: cython.double
+    ) -> cython.bint:
+        """Tell whether a mean deviates because of a period that is over: the latest windows are like those outside it.
+
+        A rhythm shorter than the mean takes windows away from the mean and back, so the mean does not tell it.
+        """
+        at: cython.Py_ssize_t
+        others: cython.Py_ssize_t = 0
+        center: cython.double = 0.0
+        square: cython.double = 0.0
+        away: cython.double
+        weight: cython.double = 0.0
+        level: cython.double = 0.0
+        for at in range(_MEANS):
+            if self.apart[channel, at] == 0:
+                others += 1
+                center += self.ring[channel, at]
+                square += self.ring[channel, at] ** 2
+        if others < _FEWEST_OTHERS:
+            return False
+        center /= others
+        for at in range(_MEANS):
+            if self.apart[channel, at] != 0:
+                away = self.ring[channel, at] - center
+                # A period may hold windows that are not away, so those that are farther away tell the level.
+                if away * deviation > 0.0:
+                    weight += abs(away)
+                    level += away**2
+        if weight == 0.0 or weight < _BACK * _MEANS * abs(deviation):
+            return False
+        level /= weight
+        return level**2 >= _APART**2 * max(square / others - center**2, 0.0) and (
+            (latest - center if deviation > 0.0 else center - latest) < _BACK * level
         )
 
     @cython.cfunc
@@ -695,12 +802,11 @@ class SlowGaps:
     def pause(self, channel: cython.Py_ssize_t) -> cython.void:
         """Begin the mean anew: windows before and after the missing ones do not belong together."""
         number: cython.longlong
-        slot: cython.Py_ssize_t
         means: cython.longlong = self.filled[channel] - (_MEANS - 1)
         for number in range(max(means - _MEANS, 0), means):
-            slot = number % (_MEANS + 1)
-            self.novelties.add(channel, self.times_s[channel, slot], self.means[channel, slot])
+            self._add(channel, number % (_MEANS + 1))
         self.filled[channel] = 0
+        self.stained[channel] = 0
         self.total[channel] = 0.0
         self.gaps[channel] = 0.0
         self.deviation[channel] = 0.0
@@ -711,6 +817,7 @@ class SlowGaps:
         begin_ns: cython.longlong[::1],
         x: cython.double[:, ::1],
         scores: cython.double[:, ::1],
+        unlearnt: cython.uchar[::1],
     ) -> None:
         """Write the scores of windows, shape (n, d), of which x has the features."""
         row: cython.Py_ssize_t
@@ -725,6 +832,8 @@ class SlowGaps:
                     if x[row, feature] != x[row, feature]:
                         continue
                     channel = place[row] * x.shape[1] + feature
+                    if self.after_ns[channel] != 0:
+                        self.learn(channel, unlearnt[row])
                     if _is_pause(begin_ns[row], self.after_ns[channel], self.longest_ns):
                         self.pause(channel)
                     self.after_ns[channel] = begin_ns[row] + 1
@@ -757,6 +866,10 @@ class Seasonals:
     means: cython.double[:, ::1]
     numbers: cython.uint[:, ::1]
     first: cython.int[:, ::1]
+    last: cython.double[::1]
+    last_parts: cython.int[:, ::1]
+    last_seasons: cython.int[:, ::1]
+    stained: cython.uchar[::1]
     side: cython.int[::1]
     longest_ns: cython.longlong
     seasons_ns: list
@@ -781,6 +894,10 @@ class Seasonals:
         self.means = memoryview(flat["means"])
         self.numbers = memoryview(flat["numbers"])
         self.first = memoryview(flat["first"])
+        self.last = memoryview(flat["last"])
+        self.last_parts = memoryview(flat["last_parts"])
+        self.last_seasons = memoryview(flat["last_seasons"])
+        self.stained = memoryview(flat["stained"])
         self.side = memoryview(np.array([setting.side for setting in settings], dtype=np.int32))
         self.longest_ns = longest_ns
         more = longer or []
@@ -803,35 +920,69 @@ class Seasonals:
         row: cython.Py_ssize_t,
         value: cython.double,
     ) -> cython.double:
-        """Score the next window, which then belongs to the past."""
+        """Score the next window, which then waits to be learnt."""
+        at: cython.Py_ssize_t
+        level: cython.Py_ssize_t
+        # A far outlier must not move the baseline far.
+        value = asinh(value)
+        for at in range(_RESIDUALS - 1):
+            self.residuals[channel, at] = self.residuals[channel, at + 1]
+        self.residuals[channel, _RESIDUALS - 1] = value - self._baseline(channel, season, part, row, value)
+        self.last[channel] = value
+        for level in range(self.levels):
+            self.last_parts[channel, level] = part[row, level]
+            self.last_seasons[channel, level] = season[row, level]
+        residual: cython.double = self._residual(channel)
+        if self._is_over(channel, residual):
+            return 0.0
+        return self.surprises.rank(channel, self._counting(side, residual))
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def learn(self, channel: cython.Py_ssize_t, side: cython.int, is_unlearnt: cython.bint) -> cython.void:
+        """Learn the last window; averages that hold a window which is not to be learnt are not counted."""
         at: cython.Py_ssize_t
         level: cython.Py_ssize_t
         number: cython.double
         deviation: cython.double
-        # A far outlier must not move the baseline far.
-        value = asinh(value)
-        for level in range(self.levels):
-            if self.numbers[channel, part[row, level]] == 0:
-                self.first[channel, part[row, level]] = season[row, level]
-        for at in range(_RESIDUALS - 1):
-            self.residuals[channel, at] = self.residuals[channel, at + 1]
-        self.residuals[channel, _RESIDUALS - 1] = value - self._baseline(channel, season, part, row, value)
-        for level in range(self.levels):
-            at = part[row, level]
-            number = min(self.numbers[channel, at] + 1.0, self.most[level])
-            if self.numbers[channel, at] < self.most[level]:
-                self.numbers[channel, at] += 1
-            deviation = value - self.means[channel, at]
-            # What a part shows first is all that is known of it.
-            self.means[channel, at] += deviation if number <= 1.0 else self._taken(channel, deviation) / number
+        if is_unlearnt:
+            self.stained[channel] = _RESIDUALS
+        else:
+            for level in range(self.levels):
+                at = self.last_parts[channel, level]
+                if self.numbers[channel, at] == 0:
+                    self.first[channel, at] = self.last_seasons[channel, level]
+                number = min(self.numbers[channel, at] + 1.0, self.most[level])
+                if self.numbers[channel, at] < self.most[level]:
+                    self.numbers[channel, at] += 1
+                deviation = self.last[channel] - self.means[channel, at]
+                # What a part shows first is all that is known of it.
+                self.means[channel, at] += deviation if number <= 1.0 else self._taken(channel, deviation) / number
+        if self.stained[channel] > 0:
+            self.stained[channel] -= 1
+        else:
+            self.surprises.learn(channel, self._counting(side, self._residual(channel)))
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _residual(self, channel: cython.Py_ssize_t) -> cython.double:
+        """Return the average of the last residuals."""
+        at: cython.Py_ssize_t
         residual: cython.double = 0.0
         for at in range(_RESIDUALS):
             residual += self.residuals[channel, at]
-        residual /= _RESIDUALS
-        surprise: cython.double = self.surprises.feed(
-            channel, max(side * residual, 0.0) if side != 0 else abs(residual)
-        )
-        return 0.0 if self._is_over(channel, residual) else surprise
+        return residual / _RESIDUALS
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _counting(self, side: cython.int, residual: cython.double) -> cython.double:
+        """Return how much of a residual counts."""
+        return max(side * residual, 0.0) if side != 0 else abs(residual)
 
     @cython.cfunc
     @cython.nogil
@@ -840,8 +991,15 @@ class Seasonals:
         """Tell whether what still shows in the average of the residuals is over."""
         at: cython.Py_ssize_t
         last: cython.double = 0.0
-        for at in range(_RESIDUALS - _LAST, _RESIDUALS):
+        for at in range(_RESIDUALS - _LAST + 1, _RESIDUALS):
             last += self.residuals[channel, at]
+        if (
+            last * residual < _WELL_BACK * (_LAST - 1) * residual**2
+            and self.surprises.fitted[channel] > 0
+            and abs(residual) > _PLAIN * self.surprises.u[channel]
+        ):
+            return True
+        last += self.residuals[channel, _RESIDUALS - _LAST]
         return last * residual < _WELL_BACK * _LAST * residual**2
 
     @cython.cfunc
@@ -898,6 +1056,7 @@ class Seasonals:
         at: cython.Py_ssize_t
         for at in range(_RESIDUALS):
             self.residuals[channel, at] = 0.0
+        self.stained[channel] = 0
 
     def explain(
         self,
@@ -905,6 +1064,7 @@ class Seasonals:
         begin_ns: cython.longlong[::1],
         x: cython.double[:, ::1],
         scores: cython.double[:, ::1],
+        unlearnt: cython.uchar[::1],
     ) -> None:
         """Write the scores of windows, shape (n, d), of which x has the features."""
         row: cython.Py_ssize_t
@@ -919,6 +1079,8 @@ class Seasonals:
                     if x[row, feature] != x[row, feature]:
                         continue
                     channel = place[row] * x.shape[1] + feature
+                    if self.after_ns[channel] != 0:
+                        self.learn(channel, self.side[feature], unlearnt[row])
                     if _is_pause(begin_ns[row], self.after_ns[channel], self.longest_ns):
                         self.pause(channel)
                     self.after_ns[channel] = begin_ns[row] + 1

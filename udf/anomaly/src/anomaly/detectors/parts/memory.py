@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from anomaly.detectors.parts.bytewise import MOST_BYTE, Bytewise
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
 _LENGTHS, _PLACES = "_lengths", "_places"
 Compact = Mapping[str, AnyArray]
+Marks = NDArray[np.uint8]
 # Values beyond it, on either side, are taken to be at it: a float32 reaches a little further.
 _MOST_VALUE = 3e38
 # This many series are made compact, or are put back, at once, so that their whole arrays are not there twice.
@@ -459,6 +460,11 @@ def windows(place: Ints, begin_ns: Times, x: Floats) -> tuple[Ints, Times, Float
         np.array(begin_ns, dtype=np.int64, order="C"),
         np.ascontiguousarray(within_float32(x), dtype=np.float64),
     )
+
+
+def marks(mask: Bools | None, count: int) -> Marks:
+    """Return a mask, shape (n,), as the compiled loops take it; `count` zeros for None."""
+    return np.zeros(count, dtype=np.uint8) if mask is None else np.array(mask, dtype=np.uint8, order="C")
 
 
 def within_float32(values: Floats) -> Floats:

@@ -14,14 +14,16 @@ from anomaly.detectors.base import FeatureHistory, Memoryless, filled
 from anomaly.detectors.declaration import Arrays
 from anomaly.detectors.parts.learnt import shown, taught
 from anomaly.detectors.parts.loops import Surprises
-from anomaly.detectors.parts.memory import Learnt, Memory
+from anomaly.detectors.parts.memory import Field, Learnt, Memory, marks
 from anomaly.detectors.parts.surprise import FIELDS
-from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.civil import PLAIN, CivilTime
 
 _PREFIX = "running_tail_"
 # How far one score can move the tail, in units of its mean excess (`anomaly.detectors.parts.surprise`).
 _MOST_EXCESS = 32.0
+# The last score waits until the next one tells whether it is to be learnt.
+_FIELDS = (Field("waiting", np.float64), *FIELDS)
 
 
 class RunningTail:
@@ -63,10 +65,12 @@ class RunningTailFollowers:
         """How many bytes a series takes."""
         return self._tails.memory.bytes_per_series
 
-    def explain(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Floats]:
+    def explain(
+        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
+    ) -> tuple[Floats, Floats]:
         """Score windows; a score is a surprise, -ln of a probability."""
         scores, shares = self._inner.explain(filled(x))
-        return self._tails.rank(place, scores), shares
+        return self._tails.rank(place, scores, unlearnt), shares
 
     def begin(self, place: Ints, row: Ints) -> None:
         """Begin places where training left rows, as `Followers.begin` says."""
@@ -85,15 +89,22 @@ class _Tails:
     """The scores so far of up to `capacity` series."""
 
     def __init__(self, capacity: int) -> None:
-        self.memory = Memory(_PREFIX, FIELDS, capacity, 1)
+        self.memory = Memory(_PREFIX, _FIELDS, capacity, 1)
+        self._waiting = self.memory.flat["waiting"]
         self._surprises = Surprises(self.memory.flat, _MOST_EXCESS)
 
-    def rank(self, place: Ints, scores: Floats) -> Floats:
-        """Return the surprises of scores, both of shape (n,), which then belong to the past of their series."""
+    def rank(self, place: Ints, scores: Floats, unlearnt: Bools | None = None) -> Floats:
+        """Return the surprises of scores, both of shape (n,), which then wait to belong to the past of their series.
+
+        Args:
+            place: the places of the series, shape (n,).
+            scores: the scores.
+            unlearnt: before which of them the one before is not to be learnt, shape (n,); None: all are learnt.
+        """
         place, scores = np.array(place, dtype=np.intp), np.array(scores, dtype=np.float64)
         self.memory.check(place)
         surprises = np.zeros(len(scores))
-        self._surprises.explain(place, scores, surprises)
+        self._surprises.explain(place, scores, surprises, self._waiting, marks(unlearnt, len(scores)))
         return surprises
 
     def begin(self, place: Ints, learnt: Learnt, row: Ints) -> None:
@@ -140,5 +151,5 @@ def load(inner: Callable[[Arrays], Memoryless], arrays: Arrays) -> RunningTail |
         The detector; None where the arrays hold no tail.
     """
     if f"{_PREFIX}stored" in arrays:
-        return RunningTail(inner(arrays), Learnt.from_arrays(_PREFIX, FIELDS, arrays))
+        return RunningTail(inner(arrays), Learnt.from_arrays(_PREFIX, _FIELDS, arrays))
     return None
