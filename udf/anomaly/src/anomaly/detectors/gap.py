@@ -1,7 +1,7 @@
 """Value gap: how far a value lies from all values before, summed over the last minutes.
 
 It finds what never was: values beyond the range, and values between the modes. It misses what was there once, such as
-the usual value at an unusual time, or a fault that comes again.
+the usual value at an unusual time, or a fault that comes again and opened no period when it came first.
 
 The sum is leaky: one window later, 0.9 of a window's part is left, and all earlier windows together add at most 0.1. It
 ends where windows are missing. Once a value is back, nearer to the values before than to what was new, the score is at
@@ -12,7 +12,7 @@ Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Ra
 for Mining Outliers from Large Data Sets", SIGMOD 2000; here of one feature, in units of its range so far.
 
 Example:
-    A value that was never seen scores high once; when it comes again, it is usual.
+    A value that was never seen scores high once; when it comes again outside of a period, it is usual.
 
     >>> import numpy as np
     >>> from anomaly.detectors.gap import KIND
@@ -61,7 +61,7 @@ DECLARATION = featurewise.declare(
         name="gap",
         summary="how far a value lies from all values before",
         sees="values that never were, beyond the range and between the modes",
-        misses="a fault that comes again",
+        misses="the usual value at the wrong time; what came before and opened no period",
         remembers="all values, thinned",
         feature_bytes=2_048,
     ),
