@@ -79,10 +79,11 @@ def row(each: ScoredWindow) -> tuple[int, float, bool, list[tuple[int, int, str]
     return each.begin_ns, each.verdict.score, each.anomalous, periods
 
 
-def in_parts(series: SeriesWindows, lengths: Iterator[int]) -> Iterator[SeriesWindows]:
-    first, number = 0, np.arange(len(series))
+def in_parts(series: SeriesWindows, lengths: tuple[int, ...], seed: int) -> Iterator[SeriesWindows]:
+    """Yield parts of windows, whose lengths are drawn."""
+    first, number, rng = 0, np.arange(len(series)), np.random.default_rng(seed)
     while first < len(series):
-        last = first + next(lengths)
+        last = first + int(rng.choice(lengths))
         yield series.where((number >= first) & (number < last))
         first = last
 
@@ -92,12 +93,11 @@ def test_windows_get_equal_scores_and_periods_however_they_arrive(detector: str)
     every = [windows(faulty(seed), TRAINED, key) for seed, key in enumerate(KEYS)]
     whole = scorer(detector)
     expected = {each.key: [row(one) for one in whole.feed(model(detector), each)] for each in every}
-    rng = np.random.default_rng(0)
 
     for lengths in ((1,), (1, 2, 3, 5), (40, 1, 100, 17)):
         together, alone = scorer(detector), scorer(detector)
         got: dict[tuple[str, ...], list[object]] = {key: [] for key in KEYS}
-        parts = [list(in_parts(each, iter(lambda: int(rng.choice(lengths)), 0))) for each in every]
+        parts = [list(in_parts(each, lengths, seed)) for seed, each in enumerate(every)]
         for number in range(max(map(len, parts))):
             arriving = Windows.of_series([part[number] for part in parts if number < len(part)])
             for scored in together.feed_together(model(detector), arriving):

@@ -42,9 +42,10 @@ def test_a_channel_takes_a_third_less() -> None:
 def fed(numbers: NDArray[np.float64]) -> Memory:
     """Return the memory of a channel after these numbers."""
     memory = Memory("", surprise.FIELDS, 1, 1)
-    count = len(numbers)
-    surprises, waiting = Surprises(memory.flat, np.inf), np.zeros(1)
-    surprises.explain(np.zeros(count, dtype=np.intp), numbers, np.zeros(count), waiting, np.zeros(count, dtype=np.uint8))
+    count, waiting = len(numbers), np.zeros(1)
+    channels, unlearnt = np.zeros(count, dtype=np.intp), np.zeros(count, dtype=np.uint8)
+    surprises = Surprises(memory.flat, np.inf)
+    surprises.explain(channels, numbers, np.zeros(count), waiting, unlearnt)
     surprises.learn(0, waiting[0])
     return memory
 

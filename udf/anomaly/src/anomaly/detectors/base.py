@@ -115,9 +115,7 @@ class Followers(Protocol):
         """How many bytes a series takes; 0 where nothing is remembered."""
         ...
 
-    def explain(
-        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
-    ) -> tuple[Floats, Floats]:
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score the next n windows of any series.
 
         Args:
@@ -255,9 +253,7 @@ class _MemorylessFollowers:
     def bytes_per_series(self) -> int:
         return 0
 
-    def explain(
-        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
-    ) -> tuple[Floats, Floats]:
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         return self._detector.explain(filled(x))
 
     def begin(self, place: Ints, row: Ints) -> None:

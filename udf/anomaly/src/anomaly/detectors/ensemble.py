@@ -146,9 +146,7 @@ class EnsembleFollowers(WeighingFollowers):
         """How many bytes a series takes in all members."""
         return sum(member.bytes_per_series for member in self._members)
 
-    def explain(
-        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
-    ) -> tuple[Floats, Floats]:
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score windows; a window's shares are those of the member with the greatest score."""
         scores, shares, _ = self.weigh(place, begin_ns, x, unlearnt)
         return scores, shares

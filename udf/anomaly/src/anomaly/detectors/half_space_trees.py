@@ -5,9 +5,9 @@ windows that fell into it in the last complete stretch of windows of the series.
 anomalous. The score is the mean over the trees of log2(mass expected if windows were spread evenly / actual mass), at
 the first node into which fewer than a few windows fell, or at the leaf; it is at least 0.
 
-It finds windows in sparse places and goes along with change, within periods, too: a shift is usual after two stretches. It misses small
-deviations, as cells are coarse. Scores are bounded, and what lies beyond the range is taken to be at its edge. Ranges
-are those of training, widened by half of them to both sides.
+It finds windows in sparse places and goes along with change, within periods, too: a shift is usual after two
+stretches. It misses small deviations, as cells are coarse. Scores are bounded, and what lies beyond the range is taken
+to be at its edge. Ranges are those of training, widened by half of them to both sides.
 
 Reference: Tan, Ting and Liu, "Fast Anomaly Detection for Streaming Data", IJCAI 2011.
 
@@ -145,9 +145,7 @@ class HalfSpaceTreesFollowers:
         """How many bytes a series takes."""
         return self.memory.bytes_per_series
 
-    def explain(
-        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
-    ) -> tuple[Floats, Floats]:
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score windows; a share is what a feature's cuts isolated more than an even split would have."""
         self.memory.check(place)
         x = filled(x)

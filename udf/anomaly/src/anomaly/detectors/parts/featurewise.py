@@ -4,10 +4,9 @@ A window's score is that of its most anomalous feature. A feature that is unknow
 and its channel does not see the window.
 
 What is remembered of one feature of one series is a channel: a row in the arrays of a `Memory`. Training runs the
-channels over the history, and the model's file keeps what they then remember, so serving begins warm. A window within an
-open period is not learnt. After a break of
-more than 48 windows, or when time goes back, the channels begin anew with what they hold of the last windows, and keep
-what they learnt.
+channels over the history, and the model's file keeps what they then remember, so serving begins warm. A window within
+an open period is not learnt. After a break of more than 48 windows, or when time goes back, the channels begin anew
+with what they hold of the last windows, and keep what they learnt.
 """
 
 from collections.abc import Callable, Sequence
@@ -164,9 +163,7 @@ class FeaturewiseFollowers:
         """How many bytes a series takes."""
         return self.memory.bytes_per_series
 
-    def explain(
-        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
-    ) -> tuple[Floats, Floats]:
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score windows; a share is the feature's part in the sum of all features' scores."""
         if x.shape[1] != self._features:
             raise ValueError(f"{x.shape[1]} features instead of {self._features}")

@@ -636,8 +636,8 @@ class SlowGaps:
     """The slow gap of c channels, d of each series (`anomaly.detectors.slow_gap`).
 
     `filled` counts the values since the last pause, so it says where the rings of values and of means are. `stained` is
-    how many of the next means hold a value that is not to be learnt, which is marked in `apart`; such means are NaN once
-    they have been scored.
+    how many of the next means hold a value that is not to be learnt, which is marked in `apart`. Such means are NaN
+    once they have been scored.
     """
 
     novelties: Novelties
@@ -728,9 +728,9 @@ class SlowGaps:
     @cython.exceptval(check=False)
     def _add(self, channel: cython.Py_ssize_t, slot: cython.Py_ssize_t) -> cython.void:
         """Remember a mean, unless it is not to be learnt."""
-        mean: cython.double = self.means[channel, slot]
-        if mean == mean:
-            self.novelties.add(channel, self.times_s[channel, slot], mean)
+        # NaN differs from itself.
+        if self.means[channel, slot] == self.means[channel, slot]:
+            self.novelties.add(channel, self.times_s[channel, slot], self.means[channel, slot])
 
     @cython.cfunc
     @cython.nogil

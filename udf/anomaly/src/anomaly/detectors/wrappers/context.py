@@ -393,9 +393,7 @@ class ContextualFollowers:
         """How many bytes a series' past takes."""
         return self._pasts.memory.bytes_per_series
 
-    def explain(
-        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
-    ) -> tuple[Floats, Floats]:
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score windows; a feature's share includes its columns', and time's share is spread as the rest."""
         whose = self._pasts.columns.whose
         extended, known = self._pasts.extend(place, begin_ns, x)

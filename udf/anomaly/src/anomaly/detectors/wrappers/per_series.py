@@ -86,9 +86,7 @@ class PerSeriesFollowers:
         """0: nothing is remembered."""
         return 0
 
-    def explain(
-        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
-    ) -> tuple[Floats, Floats]:
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score windows by their series' models, and the rest by the pooled one."""
         x, row = filled(x), self._row[place]
         row = np.where(self._has_model[row], row, 0)

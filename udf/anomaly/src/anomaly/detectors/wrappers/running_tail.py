@@ -65,9 +65,7 @@ class RunningTailFollowers:
         """How many bytes a series takes."""
         return self._tails.memory.bytes_per_series
 
-    def explain(
-        self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None
-    ) -> tuple[Floats, Floats]:
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score windows; a score is a surprise, -ln of a probability."""
         scores, shares = self._inner.explain(filled(x))
         return self._tails.rank(place, scores, unlearnt), shares
