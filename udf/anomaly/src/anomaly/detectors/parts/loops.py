@@ -79,7 +79,7 @@ _WELL_BACK = cython.declare(cython.double, 0.25)
 # Windows of a period tell its level where that is this many deviations of the others away from them.
 _APART = cython.declare(cython.double, 2.0)
 _FEWEST_OTHERS = cython.declare(cython.Py_ssize_t, 8)
-# Two windows are enough where the average is this many times the usual.
+# Two windows are enough after windows of a period, where the average is this many times the usual.
 _PLAIN = cython.declare(cython.double, 4.0)
 _SLOW_KEPT = cython.declare(cython.double, 0.8)
 _NAN = cython.declare(cython.double, math.nan)
@@ -994,7 +994,8 @@ class Seasonals:
         for at in range(_RESIDUALS - _LAST + 1, _RESIDUALS):
             last += self.residuals[channel, at]
         if (
-            last * residual < _WELL_BACK * (_LAST - 1) * residual**2
+            self.stained[channel] > 0
+            and last * residual < _WELL_BACK * (_LAST - 1) * residual**2
             and self.surprises.fitted[channel] > 0
             and abs(residual) > _PLAIN * self.surprises.u[channel]
         ):
