@@ -54,6 +54,14 @@ class Outcome:
         """Whether every point has its right score."""
         return self.recovered_s is not None and not self.wrong
 
+    @property
+    def kept_detection_from_telling(self) -> bool:
+        """Whether periods of its time may have been found by a catch-up, which tells nobody.
+
+        A person who repairs a fault may take so long that every window has its score by then.
+        """
+        return bool(self.windows or self.wrong or FAULTS[self.event.fault].by_hand)
+
 
 @dataclass(frozen=True, slots=True)
 class Periods:
@@ -136,7 +144,7 @@ class Run:
         """Compare the periods that are over, and what was told of them, with the undisturbed run."""
         margin_ns = PIPELINE.periods.merge_ns + settled_ns(PIPELINE)
         alerts = read_alerts(self._alerts)
-        broken = [outcome.span for outcome in self.outcomes if outcome.windows or outcome.wrong]
+        broken = [outcome.span for outcome in self.outcomes if outcome.kept_detection_from_telling]
         over = {
             place: fields
             for place, fields in self.truth.periods.items()

@@ -33,6 +33,17 @@ def test_a_slow_median_is_a_failure() -> None:
     assert list(failures([Outcome(KILLED, 300, 31.0, 0)])) == ["half of the recoveries took longer than 30 s"]
 
 
+def test_periods_need_not_be_told_while_windows_were_late_or_a_person_repaired() -> None:
+    lost = Event("kapacitor_database_lost")
+    outcomes = [
+        Outcome(KILLED, 0, 0.0, 0),
+        Outcome(KILLED, 1, 9.0, 0),
+        Outcome(KILLED, 0, 0.0, 2),
+        Outcome(lost, 0, 0.0, 0),
+    ]
+    assert [outcome.kept_detection_from_telling for outcome in outcomes] == [False, True, True, True]
+
+
 def test_each_difference_of_periods_is_a_failure() -> None:
     assert not list(period_failures(Periods(9, set(), 4, set(), set())))
     said = list(period_failures(Periods(9, {("b", 2), ("a", 1)}, 4, {("c", 3)}, {("d", 4)})))
