@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight import values
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.checks import inventory_problems
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.inventory import Inventory
 
 from anomaly import pipeline as specification
+from anomaly.influxdb import retention
 from tests.ansible.inventories import FOUR, ONE, OPTIONS, PIPELINE, ROLES, inventory
 
 ROLE_NAMES = [path.name for path in ROLES.iterdir()]
@@ -81,6 +83,8 @@ def test_several_hosts_are_in_order() -> None:
         ("stack_network_subnet", "fd00::/64", "is not an IPv4 network", "10.213.7.0/24"),
         ("stack_network_subnet", "10.0.0.0/29", "has too few addresses", "10.213.7.0/24"),
         ("influxdb_memory", "1 gig", "is not a size of memory", "such as 512m or 2g"),
+        ("keeper_score_days", 13, "is less than 14 days", "0 to keep scores for ever"),
+        ("keeper_score_days", -1, "is less than 14 days", "0 to keep scores for ever"),
         ("keeper_memory", "lots", "is not a size of memory", "such as 512m or 2g"),
         ("influxdb_version", "latest", "is not an exact version", "three numbers"),
         ("influxdb_version", "1.12", "is not an exact version", "three numbers"),
@@ -98,6 +102,10 @@ def test_a_wrong_variable(name: str, value: Any, wrong: str, fix: str) -> None:
     before, after = message.split(". Fix: ")
     assert wrong in before
     assert fix in after
+
+
+def test_the_least_days_are_those_of_the_program() -> None:
+    assert values.LEAST_SCORE_DAYS == retention.LEAST_DAYS
 
 
 def test_a_wrong_value_is_shown() -> None:

@@ -19,6 +19,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REGISTRY = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 
 
+# As `anomaly expire` has it.
+LEAST_SCORE_DAYS = 14
 # The prefix of the smallest subnet for a stack's network.
 SMALLEST_SUBNET = 27
 
@@ -34,6 +36,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _external(host)
         yield from _grafana_root(host)
         yield from _memory(inventory, host)
+        yield from _score_days(host)
     yield from _one_stack(inventory)
 
 
@@ -226,6 +229,19 @@ def _grafana_root(host: Host) -> Iterator[Problem]:
     if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
         yield host.problem(
             "grafana_root_url", "is not an address that browsers reach Grafana at", "such as https://grafana.example/"
+        )
+
+
+def _score_days(host: Host) -> Iterator[Problem]:
+    try:
+        days = int(host.text("keeper_score_days"))
+    except ValueError:
+        return  # another check reports the wrong type
+    if days != 0 and days < LEAST_SCORE_DAYS:
+        yield host.problem(
+            "keeper_score_days",
+            f"is less than {LEAST_SCORE_DAYS} days, which catch-ups and reports look back to",
+            f"{LEAST_SCORE_DAYS} or more, or 0 to keep scores for ever",
         )
 
 

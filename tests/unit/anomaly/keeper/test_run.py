@@ -76,13 +76,14 @@ class Stand:
         self._influxdb = influxdb
         self._clock = clock
 
-    def keeper(self, catch_up: tuple[str, ...] = ("false",)) -> Keeper:
+    def keeper(self, catch_up: tuple[str, ...] = ("false",), expire: tuple[str, ...] = ()) -> Keeper:
         request = KeeperRequest(
             pipelines=lambda: self.pipelines,
             models=self.directory / "models",
             results_database="anomaly",
             train_command=("false",),
             catch_up_command=catch_up,
+            expire_command=expire,
             messengers={"oncall": self.told.append},
             state=self.directory / "state.json",
             heartbeat=self.directory / "heartbeat",
@@ -269,3 +270,41 @@ def test_the_outcome_of_a_catch_up_of_a_pipeline_that_is_gone_is_nobodys(stand: 
     until(keeper, stand, lambda: not keeper._catch_ups.names)
     assert "keeper of nothing" in stand.said
     assert not any("caught up" in line for line in stand.said)
+
+
+def expire(directory: Path, answer: str) -> tuple[str, ...]:
+    """A command that notes its last word, and answers."""
+    program = f"import sys; open({str(directory / 'expired')!r}, 'a').write(sys.argv[-1] + ' '); print({answer!r})"
+    return sys.executable, "-c", program
+
+
+def test_old_results_are_deleted_at_the_start_and_every_six_hours(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monotonic, ahead = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + ahead[0])
+    answer = {"status": "expired", "before": "2024-01-01T00:00:00Z", "measurements": ["score", "udf"]}
+    keeper = stand.keeper(expire=expire(tmp_path, json.dumps(answer)))
+    for rounds in (1, 2):
+        begun = monotonic()
+        while sum("deleted results" in line for line in stand.said) < rounds:
+            assert monotonic() - begun < WAIT, stand.said
+            stand.look(keeper, 1)
+        assert (tmp_path / "expired").read_text() == "printer " * rounds
+        ahead[0] += 6 * 3600
+    assert next(line for line in stand.said if "deleted results" in line).startswith(
+        "printer: deleted results from before 2024-01-01T00:00:00Z (score, udf) in "
+    )
+
+
+def test_results_stay_for_ever_without_the_command_and_while_influxdb_is_down(
+    stand: Stand, influxdb: InfluxDB, tmp_path: Path
+) -> None:
+    stand.look(stand.keeper(), 1)
+    influxdb.users.clear()
+    keeper = stand.keeper(expire=expire(tmp_path, "{}"))
+    stand.look(keeper, 1)
+    assert keeper._expiries.names == set()
+    influxdb.users["reader"] = "secret"
+    stand.look(keeper, 10)
+    assert keeper._expiries.names == {"printer"}

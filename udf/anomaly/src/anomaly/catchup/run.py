@@ -99,6 +99,11 @@ class CaughtUp:
         return any(asdict(self.repaired).values())
 
 
+def reach_ns(pipeline: Pipeline) -> int:
+    """Return how far back a catch-up looks that is not told from when on, in nanoseconds."""
+    return max(_REACH_NS, _REACH_WINDOWS * pipeline.window_ns)
+
+
 def catch_up(
     request: CatchUpRequest,
     connect: Callable[[], InfluxClient],
@@ -123,8 +128,7 @@ def catch_up(
     lag_ns = request.lag_ns
     if lag_ns is None:
         lag_ns = default_lag_ns(pipeline)
-    reach_ns = max(_REACH_NS, _REACH_WINDOWS * pipeline.window_ns)
-    asked = resolve_range(pipeline, request.begin or f"{reach_ns}ns", f"{lag_ns}ns", time.time_ns())
+    asked = resolve_range(pipeline, request.begin or f"{reach_ns(pipeline)}ns", f"{lag_ns}ns", time.time_ns())
     span = TimeRange(asked.begin_ns, asked.end_ns)
     try:
         models = _models(Store(request.models, pipeline.name), pipeline, say)

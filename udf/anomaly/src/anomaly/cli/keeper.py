@@ -11,6 +11,7 @@ from prometheus_client import start_http_server
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, connect, read_password, read_pipelines, say
+from anomaly.influxdb.retention import LEAST_DAYS
 from anomaly.keeper.kapacitor import KapacitorClient
 from anomaly.keeper.messengers import MessengerError, read_messengers
 from anomaly.keeper.run import Keeper, KeeperRequest
@@ -80,6 +81,10 @@ def keeper(options: argparse.Namespace) -> int:
         messengers = {} if options.messengers is None else read_messengers(Path(options.messengers))
     except MessengerError as error:
         raise UsageError(f"--messengers: {error}") from None
+    if 0 < options.score_days < LEAST_DAYS or options.score_days < 0:
+        raise UsageError(
+            f"--score-days: {options.score_days} is neither 0 nor {LEAST_DAYS} or more: write one of these"
+        )
     request = KeeperRequest(
         pipelines=_Specification(options.spec),
         models=options.models,
@@ -88,6 +93,11 @@ def keeper(options: argparse.Namespace) -> int:
         catch_up_command=(
             *_command("catch-up", options),
             *(() if options.hand_over is None else ("--hand-over", options.hand_over)),
+        ),
+        expire_command=(
+            (*_command("expire", options, has_models=False), "--days", str(options.score_days))
+            if options.score_days
+            else ()
         ),
         messengers=messengers,
         state=None if options.state is None else Path(options.state),
@@ -130,10 +140,11 @@ def _size(text: str) -> int:
         raise UsageError(f"--least-free: {error}") from None
 
 
-def _command(name: str, options: argparse.Namespace) -> tuple[str, ...]:
+def _command(name: str, options: argparse.Namespace, *, has_models: bool = True) -> tuple[str, ...]:
     """Return the command line of another command of `anomaly`, with the keeper's own options."""
     command = [sys.executable, "-m", "anomaly", name, "--spec", options.spec]
-    command += ["--models", str(options.models), "--influxdb-url", options.influxdb_url]
+    command += ["--models", str(options.models)] if has_models else []
+    command += ["--influxdb-url", options.influxdb_url]
     command += ["--results-database", options.results_database]
     for option, value in (
         ("--username", options.username),

@@ -125,7 +125,23 @@ def _parser() -> argparse.ArgumentParser:
     keeper.add_argument("--restart-file", metavar="FILE", help="ask there for a restart of Kapacitor (supervise)")
     keeper.add_argument("--influxdb-restart-file", metavar="FILE", help="ask there for a restart of InfluxDB")
     keeper.add_argument("--keep", type=int, default=10, metavar="N", help="versions to keep; default 10")
+    keeper.add_argument(
+        "--score-days",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many days scores are kept at least; default 0: for ever",
+    )
     keeper.set_defaults(command=_keeper)
+
+    expire = commands.add_parser("expire", help="delete a pipeline's old scores and figures, and keep its periods")
+    _spec(expire)
+    _influxdb(expire)
+    _results(expire)
+    expire.add_argument(
+        "--days", type=int, required=True, metavar="N", help="how many days they are kept at least, 14 or more"
+    )
+    expire.set_defaults(command=_expire)
 
     health = commands.add_parser("keeper-health", help="say whether the keeper looks, and whether detection is up")
     health.add_argument("--heartbeat", required=True, metavar="FILE", help="of the keeper")
@@ -393,6 +409,12 @@ def _keeper(options: argparse.Namespace) -> int:
     from anomaly.cli.keeper import keeper
 
     return keeper(options)
+
+
+def _expire(options: argparse.Namespace) -> int:
+    from anomaly.cli.expire import expire
+
+    return expire(options)
 
 
 def _keeper_health(options: argparse.Namespace) -> int:

@@ -38,6 +38,9 @@ _URGENT = (INFLUXDB, KAPACITOR, TASK, UDF)
 # How long a training and a catch-up may take. The next catch-up goes on where one was ended: what is written stays.
 _TRAINING_LIMIT_S = 6 * 3600.0
 _CATCH_UP_LIMIT_S = 3600.0
+# How often old results are looked for, and how long deleting those of one pipeline may take.
+_EXPIRY_S = 6 * 3600.0
+_EXPIRY_LIMIT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class KeeperRequest:
         results_database: the database of the results.
         train_command: the command that trains one pipeline, without `--pipeline NAME`, which the keeper appends.
         catch_up_command: the command that catches up with one pipeline, likewise.
+        expire_command: the command that deletes old results of one pipeline, likewise; empty: they stay for ever.
         messengers: who sends what is told, by name.
         state: a file that keeps what was told, over restarts; None: it is forgotten.
         heartbeat: a file that says after each look how it went; None: no file.
@@ -70,6 +74,7 @@ class KeeperRequest:
     results_database: str
     train_command: tuple[str, ...]
     catch_up_command: tuple[str, ...]
+    expire_command: tuple[str, ...] = ()
     messengers: Mapping[str, Send] = field(default_factory=dict)
     state: Path | None = None
     heartbeat: Path | None = None
@@ -125,6 +130,7 @@ class Keeper:
         # A catch-up does not wait for a training.
         self._trainings = Jobs(_TRAINING_LIMIT_S, say)
         self._catch_ups = Jobs(_CATCH_UP_LIMIT_S, say)
+        self._expiries = Jobs(_EXPIRY_LIMIT_S, say)
         self._health = HealthLines()
         self._alarms = Alarms(int(request.patience_seconds * 1e9), int(request.calm_seconds * 1e9))
         self._outbox = Outbox(request.messengers, say)
@@ -134,6 +140,7 @@ class Keeper:
         self._unwell: set[tuple[str, str]] = set()
         self._hurried_until = 0.0
         self._trained_at = -request.training_seconds
+        self._expired_at = -_EXPIRY_S
         self._repairing_at = 0.0
         # The pipelines whose models are to be looked at.
         self._unseen: list[str] = []
@@ -149,6 +156,7 @@ class Keeper:
         finally:
             self._trainings.end()
             self._catch_ups.end()
+            self._expiries.end()
 
     def _look_on(self) -> None:
         """Look once; an exception that nobody foresaw is said once, and the next look tries again.
@@ -178,8 +186,10 @@ class Keeper:
         self._hurry(found, sight.time_ns)
         self._restart(found, sight)
         self._train()
+        self._expire(found)
         self._trainings.look()
         self._catch_ups.look()
+        self._expiries.look()
         self._write(found, sight.time_ns)
         self.metrics.look(
             found, {name: done.end_ns for name, done in last.items()}, sight.time_ns, time.monotonic() - started
@@ -283,6 +293,22 @@ class Keeper:
                 self._say(f"training {name}: {reason}")
                 words = (*self._request.train_command, "--pipeline", name)
                 self._trainings.add(Job(name, words, partial(self._trained, name)))
+
+    def _expire(self, found: Sequence[Finding]) -> None:
+        """Delete old results, if that is due and InfluxDB answers."""
+        is_down = any(finding.failed for finding in found if finding.check == INFLUXDB)
+        if not self._request.expire_command or is_down or time.monotonic() - self._expired_at < _EXPIRY_S:
+            return
+        self._expired_at = time.monotonic()
+        for name in self._recoveries:
+            words = (*self._request.expire_command, "--pipeline", name)
+            self._expiries.add(Job(name, words, partial(self._expired, name)))
+
+    def _expired(self, name: str, code: int, answer: dict[str, Any], seconds: float) -> None:
+        """Say the outcome of deleting old results."""
+        if answer.get("status") == "expired":
+            listed = ", ".join(answer["measurements"])
+            self._say(f"{name}: deleted results from before {answer['before']} ({listed}) in {seconds:.0f} s")
 
     def _trained(self, name: str, code: int, answer: dict[str, Any], seconds: float) -> None:
         """Say and record the outcome of a training: its exit code, and its line for programs."""
