@@ -335,6 +335,15 @@ def test_a_closed_period_is_doubtful_when_a_correction_took_its_last_window_away
     assert {each: order.doubtful for each, order in ordered().items()} == ({key(0): (period,)} if is_ordered else {})
 
 
+def test_a_closed_period_is_doubtful_as_soon_as_it_is_over(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
+) -> None:
+    period = TimeRange(40 * W, (COUNT - 7) * W)
+    database.closed = [(key(0), period, False)]
+    database.late = [LateWindow(key(0), 50 * W, 5, 5)]
+    assert {each: order.doubtful for each, order in ordered().items()} == {key(0): (period,)}
+
+
 @pytest.mark.parametrize(
     ("first", "end", "late"),
     [
