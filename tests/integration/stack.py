@@ -93,6 +93,8 @@ class Stack:
             "stack_dir": str(self.dir),
             "stack_record_dir": str(self.records),
             **{f"{service}_port": port for service, port in self.ports.items()},
+            # The data are of 2024.
+            "keeper_score_days": 0,
         }
         write_yaml(folder / "stack.yml", place | self.variables)
         write_yaml(folder / "pipelines.yml", {"pipelines": self.pipelines})
