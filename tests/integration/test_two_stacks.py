@@ -1,4 +1,5 @@
-"""A second stack on the same engine, with the other supported InfluxDB; then it is torn down, beside the first.
+"""A second stack on the same engine, with the other supported InfluxDB; then it is torn down, beside the first, and
+brought back by its backup.
 
 The tests of this module tell one story, so they depend on their order.
 """
@@ -6,20 +7,30 @@ The tests of this module tell one story, so they depend on their order.
 from __future__ import annotations
 
 import io
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
+import yaml
 
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, ns, write_printers
 from tests.integration.hosts import LABEL
 from tests.integration.pipelines import PRINTER
+from tests.integration.playbook import PlayResult
 from tests.integration.results import Row, model_files, read
 from tests.integration.stack import IMAGE_LABEL, Stack
 from tests.integration.waiting import wait_for
+
+HOT = HISTORY_END + timedelta(minutes=15)
+"""When the backup's printer becomes hot, after all other data."""
+ALERT = "pipeline=printer,printer=printer-1 period"
+"""The alert of its period."""
 
 NOTHING: dict[str, list[str]] = {"containers": [], "networks": [], "volumes": [], "images": []}
 
@@ -190,12 +201,125 @@ def test_a_deployment_on_kept_data_goes_on_where_it_ended(second: Stack, memory:
     assert sorted(new) == sorted(_windows(begin, 5))
 
 
+@dataclass(frozen=True)
+class Backup:
+    """A backup of the second stack.
+
+    Attributes:
+        archive: the one file.
+        passphrase: the file that opens it.
+        content: what was in the stack then.
+    """
+
+    archive: Path
+    passphrase: Path
+    content: dict[str, Any]
+
+    def restore(self, stack: Stack, archive: Path | None = None, **more: str) -> PlayResult:
+        """Runs the playbook, by default with this backup's archive."""
+        return stack.play(
+            "restore", restore_archive=str(archive or self.archive), backup_passphrase_file=str(self.passphrase), **more
+        )
+
+
+@pytest.fixture(scope="module")
+def backup(second: Stack, memory: Memory, tmp_path_factory: pytest.TempPathFactory) -> Backup:
+    """A backup that is made while a period is open, and told."""
+    folder = tmp_path_factory.mktemp("backup")
+    fault = {"kind": "offset", "printer": 1, "fields": ["bed"], "at": "30s", "for": "90s", "strength": 10}
+    (folder / "faults.yml").write_text(yaml.safe_dump([fault]))
+    write_printers(second, HOT, "2m", "--faults", str(folder / "faults.yml"))
+    wait_for(lambda: _begins(second) >= _windows(HOT, 2), "scores of two minutes", explain=second.logs)
+    wait_for(lambda: _alerts(second).get(ALERT, "OK") != "OK", "an alert of the open period", explain=second.logs)
+    # What the pipeline remembers is written once a minute.
+    told, state = time.time(), second.dir / "data" / "state" / "printer.npz"
+    wait_for(lambda: state.stat().st_mtime > told, "the next snapshot", seconds=300, explain=second.logs)
+    passphrase = folder / "passphrase"
+    passphrase.write_text(secrets.token_hex(16))
+    content = _content(second)
+    before = second.incarnations()
+    second.play("backup", backup_passphrase_file=str(passphrase)).succeeded()
+    assert second.incarnations() == before
+    (archive,) = (second.inventory / "backups" / second.name).iterdir()
+    return Backup(archive, passphrase, content)
+
+
+def test_a_backup_has_no_secret_in_clear(second: Stack, backup: Backup) -> None:
+    content = backup.archive.read_bytes()
+    for name, secret in second.secrets().items():
+        assert secret.encode() not in content, name
+    assert backup.archive.stat().st_mode & 0o077 == 0
+    assert "backup" not in {path.name for path in second.dir.iterdir()}
+    assert not (second.dir / "data" / "influxdb" / "backup").exists()
+
+
+def test_a_restore_over_data_needs_the_stacks_name(second: Stack, backup: Backup) -> None:
+    before = second.incarnations()
+    backup.restore(second).refused("restore_confirm", second.name, "nothing was touched", "fix")
+    assert second.incarnations() == before
+
+
+def test_a_damaged_backup_is_refused_untouched(second: Stack, backup: Backup, tmp_path: Path) -> None:
+    before = second.incarnations(), second.secrets()
+    damaged = tmp_path / "damaged.tar"
+    damaged.write_bytes(backup.archive.read_bytes()[:-20_000])
+    backup.restore(second, damaged, restore_confirm=second.name).refused("nothing was touched", str(damaged))
+    assert (second.incarnations(), second.secrets()) == before
+    assert _content(second) == backup.content
+
+
 def test_teardown_with_both_confirmations_removes_the_data_too(second: Stack) -> None:
     second.play("teardown", teardown_data=True, teardown_confirm=second.name).succeeded()
     assert second.on_engine() == NOTHING
     assert not second.dir.exists()
     assert not second.secrets_dir.exists()
     second.play("teardown", teardown_data=True, teardown_confirm=second.name).unchanged()
+
+
+def test_a_backup_brings_back_a_stack_that_is_gone(second: Stack, backup: Backup) -> None:
+    backup.restore(second).succeeded()
+    assert _content(second) == backup.content
+    assert not list(second.dir.rglob("*.replaced"))
+    begin = HOT + timedelta(minutes=2)
+    write_printers(second, begin, "5m")
+    wait_for(lambda: _begins(second) >= _windows(begin, 5), "scores of the next minutes", explain=second.logs)
+    new = [(str(row["printer"]), int(row["time"])) for row in _scores(second)[len(backup.content["scores"]) :]]
+    assert sorted(new) == sorted(_windows(begin, 5))
+    # The period that was open goes on where it was, and ends.
+    wait_for(lambda: _alerts(second)[ALERT] == "OK", "the end of the period", explain=second.logs)
+    ended = {(row["printer"], row["begin_ms"]) for row in read(second.influx("reader"), "period", "printer")}
+    assert ended >= {(row["printer"], row["begin_ms"]) for row in backup.content["periods"]}
+    for container in second.containers().values():
+        container.remove(force=True, v=True)
+
+
+def _alerts(stack: Stack) -> dict[str, str]:
+    """The level of each alert that the stack's topic keeps."""
+    answer = stack.kapacitor().request("GET", f"/alerts/topics/{stack.name}/events?min-level=OK").json()
+    return {event["id"]: event["state"]["level"] for event in answer["events"]}
+
+
+def _content(stack: Stack) -> dict[str, Any]:
+    """What a backup must bring back."""
+    influx = stack.influx()
+    return {
+        "points": influx.rows("SELECT * FROM temperature", "printer"),
+        "scores": _scores(stack),
+        "periods": read(influx, "period", "printer"),
+        "tasks": {
+            name: {key: task[key] for key in ("script", "vars", "dbrps", "status", "executing", "template-id")}
+            for name, task in stack.kapacitor().tasks().items()
+        },
+        "alerts": _alerts(stack),
+        "models": {
+            path: (stack.folder / path).read_bytes()
+            for path, (_, _, kind) in model_files(stack).items()
+            if kind == "file"
+        },
+        "current": (stack.dir / "data" / "models" / "printer" / "current").readlink(),
+        "places": stack.subscription_places(),
+        "secrets": stack.secrets(),
+    }
 
 
 def _scores(stack: Stack) -> list[Row]:
