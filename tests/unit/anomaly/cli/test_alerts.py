@@ -1,11 +1,15 @@
 """`anomaly alerts preview`; tests/conformance/test_alerts.py compares its messages with those of a kapacitord."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import anomaly
 from anomaly.cli.main import main
 
 PIPELINE: dict[str, Any] = {
@@ -70,3 +74,13 @@ def test_a_script_of_its_own_words_its_messages(preview: Any) -> None:
 
     assert code != 0
     assert 'tickscript: "mine.tick" words the messages of printer' in error
+
+
+def test_a_preview_loads_nothing_that_a_deployment_does_not_install() -> None:
+    code = (
+        "import sys, anomaly.cli.alerts; "
+        "print(sorted({'google', 'kapacitor_udf', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(anomaly.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "[]\n"

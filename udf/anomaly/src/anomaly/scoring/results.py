@@ -6,7 +6,7 @@ A result's time is the begin of its window or period, so writing the same result
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,12 @@ from anomaly.models.model import Model, Verdict, Verdicts
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period
-from anomaly.scoring.scorer import ScoredWindow, ScoredWindows
 from anomaly.scoring.wording import period_text, plain, safe_series
 from anomaly.windows.arrays import Bools, Ints, Key, Times
+
+if TYPE_CHECKING:
+    # A preview of messages, which needs no UDF, does not load the scorer.
+    from anomaly.scoring.scorer import ScoredWindow, ScoredWindows
 
 Fields = dict[str, float | int | str | bool]
 
@@ -92,7 +95,7 @@ def _is_there(value: Any) -> bool:
     return not (value is None or (isinstance(value, float) and math.isnan(value)))
 
 
-def score_columns(pipeline: Pipeline, scored: ScoredWindows, suffix: str = "") -> ResultColumns:
+def score_columns(pipeline: Pipeline, scored: "ScoredWindows", suffix: str = "") -> ResultColumns:
     """Describe the scores of windows as columns.
 
     Args:
@@ -110,7 +113,7 @@ def score_columns(pipeline: Pipeline, scored: ScoredWindows, suffix: str = "") -
 
 
 def results(
-    pipeline: Pipeline, key: Key, scored: ScoredWindow, suffix: str = "", *, joint: bool | None = None
+    pipeline: Pipeline, key: Key, scored: "ScoredWindow", suffix: str = "", *, joint: bool | None = None
 ) -> Iterator[Result]:
     """Describe a scored window as results.
 
