@@ -523,6 +523,23 @@ def test_a_restore_that_raises_does_not_fail_the_task(kapacitord: Start, collect
     assert kapacitor.task("t")["executing"]
 
 
+def test_metrics_and_ticks_wait_until_a_restore_is_answered(kapacitord: Start, collector: Collector) -> None:
+    """Kapacitor forwards nothing before that, so data would be stuck in front of the answer, and so would all points."""
+    kapacitor = kapacitord("MeasuredRestored", timeout="1h", snapshot_interval="100ms")
+    kapacitor.define("t", stream("MeasuredRestored", collector))
+    kapacitor.wait_for_log("a snapshot", times=2)
+    kapacitor.stop()
+    before = len(collector.points)
+    kapacitor.start()
+    kapacitor.wait_for_log("restored")
+    kapacitor.write(cpu(3))
+    wait_until(
+        lambda: {"cpu", "tick", "udf"} <= {point["name"] for point in collector.points[before:]},
+        "the point, a tick and metrics",
+    )
+    kapacitor.assert_healthy()
+
+
 def test_metrics_are_split_off_in_the_task_and_come_while_nothing_arrives(
     kapacitord: Start, collector: Collector
 ) -> None:

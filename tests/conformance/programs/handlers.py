@@ -129,6 +129,26 @@ class HangsInRestore(StreamHandler[PointSink]):
             threading.Event().wait()
 
 
+class MeasuredRestored(StreamHandler[PointSink]):
+    """With metrics, and a point for each of its many ticks; takes most of the time for a restore that is not overdue."""
+
+    tick_seconds = 0.02
+
+    def point(self, point: Point, out: PointSink) -> None:
+        out.point(point)
+
+    def tick(self, out: PointSink) -> None:
+        out.point(Point(1, {"tick": True}, name="tick"))
+
+    def snapshot(self) -> bytes:
+        self.context.log("a snapshot")
+        return b"state"
+
+    def restore(self, data: bytes) -> None:
+        threading.Event().wait(1.5)
+        self.context.log("restored")
+
+
 class Patient(StreamHandler[PointSink]):
     """Needs a millisecond for each point."""
 

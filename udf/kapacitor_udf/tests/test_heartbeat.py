@@ -33,7 +33,8 @@ def beating(every: float) -> Iterator[tuple[Heartbeat, HandlingLoop, int]]:
     counters, log, output = Counters(), Log(lambda line: None), Output(sink)
     worker = Worker(UDF(wants=STREAM, provides=STREAM, handler=Silent), counters, log)
     inbox = Inbox(counters, points=1, octets=1, on_half_empty=lambda: None)
-    loop = HandlingLoop(worker, inbox, output, Countdown(1.0), counters, log)
+    early = EarlyAnswers(output, after=3600.0)
+    loop = HandlingLoop(worker, inbox, output, Countdown(1.0), counters, log, early)
     heartbeat = Heartbeat(
         loop,
         worker,
@@ -41,7 +42,7 @@ def beating(every: float) -> Iterator[tuple[Heartbeat, HandlingLoop, int]]:
         counters,
         every=every,
         watch=Watch(worker.calls, Limits()),
-        early=EarlyAnswers(output, after=3600.0),
+        early=early,
         on_long=lambda call: None,
     )
     thread = threading.Thread(target=heartbeat.run)

@@ -93,7 +93,7 @@ class Conversation:
             octets=limits.queue_bytes,
             on_half_empty=self._wake,
         )
-        self._loop = HandlingLoop(self._worker, self._inbox, self._output, self._countdown, counters, log)
+        self._loop = HandlingLoop(self._worker, self._inbox, self._output, self._countdown, counters, log, self._early)
         self._heartbeat = Heartbeat(
             self._loop,
             self._worker,

@@ -1,4 +1,4 @@
-"""Early answers: what Kapacitor is told while a handler is still being made or restored.
+"""Early answers: what Kapacitor is told while a handler is still being made or restored, and from when it takes data.
 
 From Init to the answer, and likewise for Restore, Kapacitor takes points for the task but hands none over. A thousand
 points later, every write of every database stands still, and so do all questions about tasks. A model may well take
@@ -10,8 +10,14 @@ Snapshot that waits for long behind a slow or stuck call is answered empty: Kapa
 
 If it turns out later that the handler cannot be made, the process says so in an error message, and ends. That fails the
 task with the same text as a failed Init. A restore never fails, so nothing about it can turn out later.
+
+Kapacitor reads answers and data from one descriptor, and forwards no data before Init and Restore are answered. Data that
+come before the answer to Restore are stuck in front of it, so that both sides wait until Kapacitor gives the process up.
+Results follow points, which come later. What nobody has asked for, metrics and the results of ticks, waits until it is
+certain that no Restore follows. Source: udf.go (runUDF) and udf/server.go (readData) of Kapacitor 1.8.6.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -27,6 +33,9 @@ _ANSWERS = {
 }
 # Data that wait before a snapshot are an ordinary thing, so it may take this many times as long.
 _PATIENCE = {_wire.SNAPSHOT: 5}
+# Kapacitor asks for a restore as soon as it has read the answer to Init, or never: this many seconds are for a machine
+# that is very busy.
+_RESTORE_FOLLOWS_S = 3.0
 
 
 @dataclass(slots=True)
@@ -55,6 +64,10 @@ class EarlyAnswers:
         self._output = output
         self.after = after
         self._open: deque[_Question] = deque()
+        # What is closed, but whose answer has not been written yet.
+        self._unwritten: list[int] = []
+        # From when on Kapacitor takes data (monotonic seconds), if no question is open.
+        self._takes_data_at = math.inf
         self._lock = threading.Lock()
 
     def ask(self, kind: int) -> None:
@@ -87,6 +100,7 @@ class EarlyAnswers:
                     continue
                 question.is_answered = True
                 self._output.write(_ANSWERS[question.kind])
+                self._answered(question.kind)
         return min(waits, default=None)
 
     def close(self, kind: int) -> bool:
@@ -96,7 +110,38 @@ class EarlyAnswers:
             kind: what it is.
 
         Returns:
-            Whether it was answered already.
+            Whether it was answered already. If not, the answer has to be written, and `written` to be called.
         """
         with self._lock:
-            return bool(self._open) and self._open[0].kind == kind and self._open.popleft().is_answered
+            is_answered = bool(self._open) and self._open[0].kind == kind and self._open.popleft().is_answered
+            if not is_answered:
+                self._unwritten.append(kind)
+            return is_answered
+
+    def written(self) -> None:
+        """Note that the answers to all closed questions are written; the handling loop's thread calls this."""
+        with self._lock:
+            for kind in self._unwritten:
+                self._answered(kind)
+            self._unwritten.clear()
+
+    def data_came(self) -> None:
+        """Note that Kapacitor has sent data, so that it asks for no restore any more."""
+        with self._lock:
+            self._takes_data_at = 0.0
+
+    def takes_data(self) -> bool:
+        """Whether Kapacitor takes data that it has not asked for; any thread may ask."""
+        with self._lock:
+            waited_for = [question.kind for question in self._open if not question.is_answered]
+            return (
+                not {_wire.INIT, _wire.RESTORE}.intersection(waited_for + self._unwritten)
+                and time.monotonic() >= self._takes_data_at
+            )
+
+    def _answered(self, kind: int) -> None:
+        """Take into account what Kapacitor does after an answer."""
+        if kind == _wire.INIT:
+            self._takes_data_at = min(self._takes_data_at, time.monotonic() + _RESTORE_FOLLOWS_S)
+        elif kind == _wire.RESTORE:
+            self._takes_data_at = 0.0

@@ -18,7 +18,7 @@ from ._output import Output
 from ._watch import Long, Watch
 from ._worker import Worker
 
-# How long after the start the first metrics come, or as soon as the handler is there.
+# How long after the start the first metrics come, or as soon as the handler is there and Kapacitor takes them.
 _FIRST_METRICS_S = 1.0
 
 
@@ -46,7 +46,7 @@ class Heartbeat:
             counters: where life signs are counted.
             every: seconds without a write after which a busy handler is vouched for.
             watch: looks at the handler's calls.
-            early: answers for a handler that is not ready yet.
+            early: answers for a handler that is not ready yet, and knows whether Kapacitor takes metrics.
             on_long: called with a call that takes long; after one that has hung, the heart stops.
         """
         self._loop = loop
@@ -100,7 +100,7 @@ class Heartbeat:
                 self._counters.keepalives += 1
                 frames = _wire.encode_keepalive(asked if asked is not None else time.time_ns())
             if time.monotonic() >= report_at:
-                own = self._worker.metrics()
+                own = self._worker.metrics() if self._early.takes_data() else b""
                 report_at = time.monotonic() + (metrics_every if own else soon)
                 frames += own
             try:
