@@ -524,7 +524,7 @@ def test_a_restore_that_raises_does_not_fail_the_task(kapacitord: Start, collect
 
 
 def test_metrics_and_ticks_wait_until_a_restore_is_answered(kapacitord: Start, collector: Collector) -> None:
-    """Kapacitor forwards nothing before that, so data would be stuck in front of the answer, and so would all points."""
+    """Kapacitor forwards nothing before that, so data would be stuck in front of the answer, as would all points."""
     kapacitor = kapacitord("MeasuredRestored", timeout="1h", snapshot_interval="100ms")
     kapacitor.define("t", stream("MeasuredRestored", collector))
     kapacitor.wait_for_log("a snapshot", times=2)

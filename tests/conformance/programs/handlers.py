@@ -130,7 +130,7 @@ class HangsInRestore(StreamHandler[PointSink]):
 
 
 class MeasuredRestored(StreamHandler[PointSink]):
-    """With metrics, and a point for each of its many ticks; takes most of the time for a restore that is not overdue."""
+    """With metrics, and a point for each of its many ticks; takes as long as a restore may that is not overdue."""
 
     tick_seconds = 0.02
 

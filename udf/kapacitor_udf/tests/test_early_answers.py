@@ -106,5 +106,3 @@ def test_an_early_answer_to_restore_lets_data_through(clock: Clock, answers: tup
     assert early.takes_data()
     kinds = [response.WhichOneof("message") for response in peer.responses(os.read(source, 4096))]
     assert kinds == ["init", "restore"]
-
-

@@ -324,3 +324,23 @@ def test_only_points_that_the_pipeline_watches_count(watcher: Watcher, influxdb:
     watcher.look()
     (query,) = [query for query in influxdb.queries if query.startswith('SELECT "hotend", "bed", "air" FROM')]
     assert "\"site\"::tag = 'north'" in query
+
+
+@pytest.mark.parametrize(
+    ("noted", "is_due"),
+    [
+        ({"seen_ms": 5}, True),
+        ({"seen_ms": 5, "done_ms": 4}, True),
+        ({"seen_ms": 5, "done_ms": 5}, False),
+        # What an InfluxDB has left that was killed.
+        ({"done_ms": 5}, False),
+    ],
+)
+def test_a_late_window_is_due_until_a_catch_up_has_scored_it(
+    watcher: Watcher, influxdb: InfluxDB, noted: dict[str, int], is_due: bool
+) -> None:
+    influxdb.databases.append("anomaly")
+    fields = ",".join(f"{name}={value}i" for name, value in noted.items())
+    influxdb.write(f"late,pipeline=printer,printer=mk3 {fields} {NOW_NS - 60 * SECOND}")
+    seen_ns = watcher.look().pipelines[PIPELINE.name].late_seen_ns
+    assert seen_ns == (5_000_000 if is_due else None)

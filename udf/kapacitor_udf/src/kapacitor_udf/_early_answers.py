@@ -11,10 +11,10 @@ Snapshot that waits for long behind a slow or stuck call is answered empty: Kapa
 If it turns out later that the handler cannot be made, the process says so in an error message, and ends. That fails the
 task with the same text as a failed Init. A restore never fails, so nothing about it can turn out later.
 
-Kapacitor reads answers and data from one descriptor, and forwards no data before Init and Restore are answered. Data that
-come before the answer to Restore are stuck in front of it, so that both sides wait until Kapacitor gives the process up.
-Results follow points, which come later. What nobody has asked for, metrics and the results of ticks, waits until it is
-certain that no Restore follows. Source: udf.go (runUDF) and udf/server.go (readData) of Kapacitor 1.8.6.
+Kapacitor reads answers and data from one descriptor, and forwards no data before Init and Restore are answered. Data
+that come before the answer to Restore are stuck in front of it, so that both sides wait until Kapacitor gives the
+process up. Results follow points, which come later. What nobody has asked for, metrics and the results of ticks, waits
+until it is certain that no Restore follows. Source: udf.go (runUDF) and udf/server.go (readData) of Kapacitor 1.8.6.
 """
 
 import math

@@ -378,7 +378,8 @@ class Watcher:
             int(seen_ms)
             for chunk in self.influx.query(query, self.results_database)
             for _, seen_ms, done_ms in chunk.rows
-            if done_ms is None or done_ms < seen_ms
+            # An InfluxDB that is killed may forget what the UDF noted, and keep what a catch-up noted after it.
+            if seen_ms is not None and (done_ms is None or done_ms < seen_ms)
         ]
         return max(seen) * 1_000_000 if seen else None
 
