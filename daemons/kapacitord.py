@@ -6,6 +6,7 @@ It has a port, a data directory and a log of its own, configured UDFs, and an In
 import json
 import re
 import shutil
+import ssl
 import threading
 import urllib.error
 import urllib.parse
@@ -254,6 +255,10 @@ class Receiver:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Speak TLS with those who connect from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     @property
     def bodies(self) -> list[dict[str, Any]]:

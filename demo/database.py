@@ -37,7 +37,9 @@ class DemoDatabase:
         self._url = stack.influxdb_url
         self._login = login
         self._stack = stack
-        self._client: InfluxDBClient = open_client(stack.influxdb_url, login.username, login.password, None)
+        self._client: InfluxDBClient = open_client(
+            stack.influxdb_url, login.username, login.password, None, stack.ca_file
+        )
 
     def subscriptions(self, pipeline: DemoPipeline) -> int:
         """Return how many subscriptions the pipeline's source has; only an admin may ask."""

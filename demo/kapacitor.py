@@ -21,6 +21,7 @@ class PipelineTask:
     def __init__(self, stack: DeployedStack) -> None:
         self._id = stack.pipeline.name
         self._auth = (stack.kapacitor.username, stack.kapacitor.password)
+        self._verify: str | bool = stack.ca_file or True
         self._url = self._find(stack)
 
     def restart(self, while_removed: Callable[[], None]) -> None:
@@ -86,7 +87,7 @@ class PipelineTask:
         self, method: Callable[..., requests.Response], url: str, missing_ok: bool = False, **arguments: Any
     ) -> dict[str, Any]:
         try:
-            answer = method(url, auth=self._auth, timeout=TIMEOUT_S, **arguments)
+            answer = method(url, auth=self._auth, timeout=TIMEOUT_S, verify=self._verify, **arguments)
         except requests.exceptions.RequestException as error:
             raise DemoError(f"{url}: {error}. Fix: see docker ps whether Kapacitor runs; deploy again") from error
         if answer.status_code == requests.codes.not_found and missing_ok:

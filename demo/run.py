@@ -222,6 +222,7 @@ def _target(stack: DeployedStack) -> WriteTarget:
         pipeline.database,
         pipeline.retention_policy,
         pipeline.measurement,
+        stack.ca_file,
     )
 
 

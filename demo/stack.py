@@ -104,6 +104,7 @@ class DeployedStack:
         pipeline: the pipeline of the demonstration.
         secrets_dir: the directory of the secrets, for people.
         folder: the directory of the summary.
+        ca_file: the file with the authorities of the stack's certificates; None: the usual ones.
     """
 
     name: str
@@ -118,6 +119,7 @@ class DeployedStack:
     pipeline: DemoPipeline
     secrets_dir: str
     folder: Path = field(compare=False)
+    ca_file: str | None = None
 
 
 def read_stack(path: Path, pipeline: str, root: Path, process: Process = PRINTERS) -> DeployedStack:
@@ -152,6 +154,7 @@ def read_stack(path: Path, pipeline: str, root: Path, process: Process = PRINTER
         pipeline=_pipeline(summary, pipeline, process),
         secrets_dir=summary.text("secrets_dir"),
         folder=path.parent,
+        ca_file=summary.file("ca_file"),
     )
 
 
@@ -184,6 +187,11 @@ class _Document:
         if not isinstance(value, list) or not value:
             raise DemoError(f"{self.path}: '{'.'.join(keys)}' is {value!r}, not a list. Fix: run playbooks/site.yml")
         return value
+
+    def file(self, key: str) -> str | None:
+        """Return the path of a file that may be left out."""
+        value = self._document.get(key) if isinstance(self._document, Mapping) else None
+        return str(self._root / value) if value else None
 
     def login(self, *keys: str) -> Login:
         file = self.get(*keys, "password_file")

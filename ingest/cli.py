@@ -197,16 +197,27 @@ def _print_lines(lines: list[str]) -> None:
 def _target(options: argparse.Namespace) -> WriteTarget:
     """Return where to write. Raises IngestError if a user has no password, or the stack is not known."""
     url, username, password_file = options.url, options.username, options.password_file
+    ca_file = options.ca_file
     if options.stack:
         writer = find_writer(options.stack)
+        # An address that is given may be another server's.
+        ca_file = ca_file or (writer.ca_file if not url else None)
         url = url or writer.url
         if username is None:
             username, password_file = writer.username, password_file or writer.password_file
     password = read_password(password_file)
     if username and password is None:
         raise IngestError(f"--username {username} has no password. Fix: --password-file, or set {VARIABLE}")
+    if ca_file and not ca_file.is_file():
+        raise IngestError(f"--ca-file {ca_file}: is not a file. Fix: name the file with the authorities, in PEM")
     return WriteTarget(
-        url or DEFAULT_URL, username, password, options.database, options.retention_policy, options.measurement
+        url or DEFAULT_URL,
+        username,
+        password,
+        options.database,
+        options.retention_policy,
+        options.measurement,
+        str(ca_file) if ca_file else None,
     )
 
 
@@ -320,6 +331,12 @@ def _add_writing(command: argparse.ArgumentParser, process: Process | None) -> N
         "summary.json",
     )
     group.add_argument("--url", help=f"of InfluxDB (default: that of --stack, or {DEFAULT_URL})")
+    group.add_argument(
+        "--ca-file",
+        type=Path,
+        metavar="FILE",
+        help="authorities of an https address (default: those of --stack, or the usual ones)",
+    )
     group.add_argument("--username", help="(default: that of --stack, or none)")
     group.add_argument("--password-file", type=Path, metavar="FILE", help=f"holds the password (default: ${VARIABLE})")
     if process is None:

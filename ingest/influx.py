@@ -32,6 +32,7 @@ class WriteTarget:
         database: the database.
         retention_policy: the retention policy; None: the database's default one.
         measurement: the measurement.
+        ca_file: the file with the authorities that may have signed an https server's certificate; None: the usual ones.
     """
 
     url: str
@@ -40,6 +41,7 @@ class WriteTarget:
     database: str
     retention_policy: str | None
     measurement: str
+    ca_file: str | None = None
 
     def __str__(self) -> str:
         return f"database '{self.database}' at {self.url} as {self.user}"
@@ -50,7 +52,9 @@ class WriteTarget:
         return f"user '{self.username}'" if self.username else "nobody (no --username)"
 
 
-def open_client(url: str, username: str | None, password: str | None, database: str | None) -> InfluxDBClient:
+def open_client(
+    url: str, username: str | None, password: str | None, database: str | None, ca_file: str | None = None
+) -> InfluxDBClient:
     """Return a client that tries each request once, and checks certificates.
 
     Args:
@@ -58,6 +62,7 @@ def open_client(url: str, username: str | None, password: str | None, database: 
         username: the user; None for none.
         password: the user's password.
         database: the database; None: each request names its own.
+        ca_file: the file with the authorities that may have signed an https server's certificate; None: the usual ones.
 
     Raises:
         IngestError: the URL is not an HTTP address, or holds a login.
@@ -76,7 +81,7 @@ def open_client(url: str, username: str | None, password: str | None, database: 
         port=port,
         path=parts.path.rstrip("/"),
         ssl=parts.scheme == "https",
-        verify_ssl=True,
+        verify_ssl=ca_file or True,
         username=username,
         password=password,
         database=database,
@@ -111,7 +116,7 @@ class BatchWriter:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.target = target
-        self._client = open_client(target.url, target.username, target.password, target.database)
+        self._client = open_client(target.url, target.username, target.password, target.database, target.ca_file)
         self._params = {"db": target.database, "precision": precision}
         if target.retention_policy:
             self._params["rp"] = target.retention_policy
@@ -144,7 +149,7 @@ class BatchWriter:
             except requests.exceptions.SSLError as error:
                 raise IngestError(
                     f"{self.target.url}: TLS failed: {connection_message(error)}. Fix: the file of the server's CA "
-                    "in the environment variable REQUESTS_CA_BUNDLE, or http:// if the server has no TLS"
+                    "with --ca-file, or http:// if the server has no TLS"
                 ) from error
             except (requests.exceptions.RequestException, OSError) as error:
                 reason, cause = connection_message(error), error

@@ -19,11 +19,13 @@ class Writer:
         url: the address of InfluxDB.
         username: the user for writers.
         password_file: the file with the user's password; None if the inventory gives the password.
+        ca_file: the file with the authorities of the stack's certificates; None: the system's.
     """
 
     url: str
     username: str
     password_file: Path | None
+    ca_file: Path | None = None
 
 
 def find_writer(place: Path, root: Path = ROOT) -> Writer:
@@ -38,9 +40,12 @@ def find_writer(place: Path, root: Path = ROOT) -> Writer:
     """
     path = place if place.is_file() and place.suffix == ".json" else _summary_of(place, root)
     try:
-        influxdb: Any = json.loads(path.read_text(encoding="utf-8"))["influxdb"]
+        summary: Any = json.loads(path.read_text(encoding="utf-8"))
+        influxdb = summary["influxdb"]
         url, username = influxdb["url"], influxdb["writer"]["username"]
         file = influxdb["writer"]["password_file"]
+        # Summaries of earlier releases have none.
+        ca_file = summary.get("ca_file")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IngestError(
             f"--stack {place}: {path} does not say where InfluxDB is ({error!r}). Fix: run playbooks/site.yml, "
@@ -48,7 +53,7 @@ def find_writer(place: Path, root: Path = ROOT) -> Writer:
         ) from error
     if not url:
         raise IngestError(f"--stack {place}: {path} has no address of InfluxDB. Fix: give --url")
-    return Writer(url, username, root / file if file else None)
+    return Writer(url, username, root / file if file else None, root / ca_file if ca_file else None)
 
 
 def record_folder(inventory: Path, root: Path = ROOT) -> Path:

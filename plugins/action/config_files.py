@@ -21,13 +21,16 @@ _OPTIONS = {
     "group": {"type": "int", "required": True},
     "mode": {"type": "str", "default": "0640"},
     "secret": {"type": "list", "elements": "str", "default": []},
+    "private": {"type": "list", "elements": "str", "default": []},
 }
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Takes `folder`, `files` (name to content), `group` (its number), `mode`, and `secret`: names without a diff.
 
-    Returns `sha256`, the hash of all contents in the order given. The files belong to root.
+    Returns `sha256`, the hash of all contents in the order given. The files belong to root, except those that `private`
+    names: these have no diff and the mode 0600, and belong to the user who has the group's number, as some programs
+    refuse a key that a group may read.
     """
 
     # Only copies need a temporary folder on the host; ansible.builtin.copy makes its own.
@@ -50,10 +53,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         diffs: list[dict[str, Any]] = []
         for name, content in files.items():
             path = folder / name
-            if existing.get(str(path)) == wanted(content, options["group"], options["mode"]):
+            is_private = name in options["private"]
+            owner, mode = (options["group"], "0600") if is_private else (0, options["mode"])
+            if existing.get(str(path)) == wanted(content, options["group"], mode, owner):
                 continue
-            is_shown = self._task.diff and name not in options["secret"]
-            copied = self._copy(path, content, options, is_shown, task_vars)
+            is_shown = self._task.diff and name not in options["secret"] and not is_private
+            access = {"owner": str(owner) if owner else "root", "group": str(options["group"]), "mode": mode}
+            copied = self._copy(path, content, access, is_shown, task_vars)
             if copied.get("failed"):
                 raise AnsibleActionFail(f"{path}: {copied.get('msg', 'no reason given')}")
             result["changed"] = result.get("changed", False) or copied["changed"]
@@ -82,19 +88,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self,
         path: PurePosixPath,
         content: str,
-        options: Mapping[str, Any],
+        access: Mapping[str, str],
         is_shown: bool,
         task_vars: dict[str, Any] | None,
     ) -> dict[str, Any]:
         """Run `ansible.builtin.copy` for one file, and return its result."""
         task = self._task.copy()
-        task.args = {
-            "content": content,
-            "dest": str(path),
-            "owner": "root",
-            "group": str(options["group"]),
-            "mode": options["mode"],
-        }
+        task.args = {"content": content, "dest": str(path), **access}
         task.diff = is_shown
         copy = self._shared_loader_obj.action_loader.get(
             "ansible.builtin.copy",
@@ -109,6 +109,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
 
-def wanted(content: str, group: int, mode: str) -> tuple[Any, ...]:
+def wanted(content: str, group: int, mode: str, owner: int = 0) -> tuple[Any, ...]:
     """Return checksum, owner, group and mode that a file must have."""
-    return hashlib.sha256(content.encode()).hexdigest(), 0, group, mode
+    return hashlib.sha256(content.encode()).hexdigest(), owner, group, mode

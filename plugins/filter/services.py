@@ -149,7 +149,12 @@ def services_checks(services: Table, names: Iterable[str]) -> list[str]:
 
 
 def service_urls(
-    hosts: Iterable[str], variables: Mapping[str, Mapping[str, Any]], service: str, port: int, here: Mapping[str, str]
+    hosts: Iterable[str],
+    variables: Mapping[str, Mapping[str, Any]],
+    service: str,
+    port: int,
+    here: Mapping[str, str],
+    scheme: str = "http",
 ) -> dict[str, str]:
     """Return inventory host to URL of a service that runs on several hosts.
 
@@ -159,10 +164,11 @@ def service_urls(
         service: its name.
         port: its port where a host has none of its own.
         here: URLs that differ because they lead to this host.
+        scheme: http or https.
     """
     return {
         host: here.get(host)
-        or f"http://{_address(host, variables[host])}:{_get(variables[host], f'{service}_port', port)}"
+        or f"{scheme}://{_address(host, variables[host])}:{_get(variables[host], f'{service}_port', port)}"
         for host in hosts
     }
 
@@ -178,7 +184,11 @@ def _address(host: str, variables: Mapping[str, Any]) -> str:
 
 
 def summary_places(
-    services: Table, groups: Groups, variables: Mapping[str, Mapping[str, Any]], bind_address: str
+    services: Table,
+    groups: Groups,
+    variables: Mapping[str, Mapping[str, Any]],
+    bind_address: str,
+    scheme: str = "http",
 ) -> dict[str, list[dict[str, str]]]:
     """Return where each published service is, as seen from the controller where that reaches it.
 
@@ -190,18 +200,21 @@ def summary_places(
         groups: group name to its hosts.
         variables: what the inventory says of each host.
         bind_address: `stack_bind_address` where a host has none of its own.
+        scheme: http or https.
 
     Returns:
         Service to `url` and `note` for each of its hosts.
     """
     return {
-        name: [_place(name, row, host, variables[host], bind_address) for host in groups.get(row["group"], [])]
+        name: [_place(name, row, host, variables[host], bind_address, scheme) for host in groups.get(row["group"], [])]
         for name, row in services.items()
         if "port" in row
     }
 
 
-def _place(service: str, row: Row, host: str, variables: Mapping[str, Any], bind_address: str) -> dict[str, str]:
+def _place(
+    service: str, row: Row, host: str, variables: Mapping[str, Any], bind_address: str, scheme: str
+) -> dict[str, str]:
     bind = str(_get(variables, "stack_bind_address", bind_address))
     is_local = _get(variables, "ansible_connection", "") == "local"
     is_loopback = bind.startswith("127.")
@@ -210,7 +223,7 @@ def _place(service: str, row: Row, host: str, variables: Mapping[str, Any], bind
         address = "127.0.0.1" if bind in _ANY_ADDRESS else bind
     port = _get(variables, f"{service}_port", row["port"])
     return {
-        "url": f"http://{address}:{port}",
+        "url": f"{scheme}://{address}:{port}",
         "note": f"only on {host} itself" if is_loopback and not is_local else "",
     }
 

@@ -95,6 +95,16 @@ def test_a_file_that_differs_is_copied_and_no_other(host: Host, other: dict[str,
     assert host.copies == ["/etc/x/a.conf"]
 
 
+@pytest.mark.parametrize(("owner", "mode", "copies"), [(7, "0600", 0), (0, "0600", 1), (7, "0640", 1)])
+def test_a_private_file_belongs_to_its_service_alone_and_is_not_shown(
+    host: Host, owner: int, mode: str, copies: int
+) -> None:
+    host.files = [there("a.conf"), there("sub/b.conf", uid=owner, mode=mode)]
+    result = host.run(diff=True, private=["sub/b.conf"])
+    assert host.copies == ["/etc/x/sub/b.conf"] * copies
+    assert "diff" not in result
+
+
 def test_a_missing_file_is_copied(host: Host) -> None:
     host.files = [there("a.conf")]
     assert host.run()["changed"] is True

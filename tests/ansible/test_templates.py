@@ -405,6 +405,73 @@ class TestGrafanaProvisioning:
         assert environment["GF_SECURITY_ADMIN_PASSWORD__FILE"].startswith("/")
 
 
+class TestTls:
+    """With `stack_tls`; tests/conformance/test_tls.py runs the two daemons with what the templates make of it."""
+
+    def test_is_off_unless_asked_for(self) -> None:
+        influxdb = tomllib.loads(render("roles/influxdb/templates/influxdb.conf.j2", "influxdb"))
+        kapacitor = tomllib.loads(render("roles/kapacitor/templates/kapacitor.conf.j2", "kapacitor"))
+        assert "https-enabled" not in {**influxdb["http"], **kapacitor["http"]}
+        assert "ca-certs" not in influxdb["subscriber"]
+        assert kapacitor["influxdb"][0]["subscription-protocol"] == "http"
+        assert "ca" not in " ".join(value("__keeper_command", "keeper")).split("-")
+        assert value("__influxdb_env", "influxdb") == value("__kapacitor_env", "kapacitor") == {}
+        assert value("__grafana_tls_env", "grafana") == value("__chronograf_tls_env", "chronograf") == {}
+
+    def test_addresses_are_https_on_one_host_and_on_several(self) -> None:
+        here = {"stack_tls": True, "stack_name": "s"}
+        assert value("stack_influxdb_url", "keeper", **here) == "https://s-influxdb:8086"
+        assert value("stack_influxdb_url_from_host", "keeper", **here) == "https://127.0.0.1:8086"
+        assert value("stack_kapacitor_urls", "keeper", **here) == {HOST: "https://s-kapacitor:9092"}
+        assert value("__grafana_url", "grafana", **here) == "https://127.0.0.1:3000"
+        groups = {"influxdb": ["there"], "kapacitor": [HOST]}
+        apart = {**here, "groups": groups, "group_names": ["kapacitor"]}
+        assert value("stack_influxdb_url", "keeper", **apart) == "https://there:8086"
+
+    def test_an_own_change_of_influxdbs_configuration_outranks_it(self) -> None:
+        own = {"subscriber": {"ca-certs": "/mine.pem"}}
+        text = render("roles/influxdb/templates/influxdb.conf.j2", "influxdb", stack_tls=True, influxdb_config=own)
+        conf = tomllib.loads(text)
+        assert conf["subscriber"]["ca-certs"] == "/mine.pem"
+        assert conf["http"]["https-certificate"] == "/etc/influxdb/certificate.pem"
+
+    def test_every_client_is_given_the_authority(self) -> None:
+        file = "/srv/influx-anomaly/anomaly/config/tls/ca.pem"
+        assert f"{file}:/etc/ssl/influxdb-ca.pem:ro" in value("__kapacitor_volumes", "kapacitor", stack_tls=True)
+        assert f"{file}:/etc/ssl/influxdb-ca.pem:ro" in value("__keeper_volumes", "keeper", stack_tls=True)
+        assert value("__keeper_env", "keeper", stack_tls=True)["ANOMALY_INFLUXDB_CA_FILE"] == "/etc/ssl/influxdb-ca.pem"
+        command = value("__keeper_command", "keeper", stack_tls=True)
+        assert command[command.index("--kapacitor-ca-file") + 1] == "/run/keeper/ca.pem"
+        source = yaml.safe_load(render("roles/grafana/templates/datasource.yml.j2", "grafana", stack_tls=True))
+        assert source["datasources"][0]["jsonData"]["tlsAuthWithCACert"] is True
+        assert value("__chronograf_tls_env", "chronograf", stack_tls=True)["SSL_CERT_FILE"] == "/etc/chronograf/ca.pem"
+
+    def test_an_external_influxdb_has_an_authority_of_its_own(self) -> None:
+        external = {"stack_tls": True, "influxdb_external_url": "https://influx.example:8086"}
+        assert value("stack_influxdb_ca_file", "keeper", **external) == ""
+        external["influxdb_ca_file"] = "/etc/company.pem"
+        assert value("stack_influxdb_ca_file", "keeper", **external) == "/etc/company.pem"
+        assert "SSL_CERT_FILE" not in value("__chronograf_tls_env", "chronograf", **external)
+
+    def test_the_keepers_metrics_have_the_certificate(self) -> None:
+        assert "--metrics-certificate" not in value("__keeper_command", "keeper", stack_tls=True)
+        command = value("__keeper_command", "keeper", stack_tls=True, keeper_metrics_port=9100)
+        assert command[command.index("--metrics-certificate") + 1] == "/run/keeper/certificate.pem"
+
+    def test_alerts_and_mail_trust_a_private_authority(self) -> None:
+        private = {"kapacitor_alert_ca_file": "/etc/company.pem"}
+        for role, name in (("kapacitor", "__kapacitor_volumes"), ("keeper", "__keeper_volumes")):
+            assert "/etc/company.pem:/etc/ssl/alerts/ca.pem:ro" in value(name, role, **private)
+        assert value("__kapacitor_env", "kapacitor", **private) == {"SSL_CERT_DIR": "/etc/ssl/alerts"}
+        command = value("__keeper_command", "keeper", **private)
+        assert command[command.index("--messengers-ca-file") + 1] == "/etc/ssl/alerts/ca.pem"
+
+    def test_a_certificate_has_the_names_that_clients_use(self) -> None:
+        names = value("__certificates_names", "certificates", stack_name="s", stack_bind_address="192.0.2.9")
+        assert names[:4] == ["192.0.2.1", "192.0.2.9", "127.0.0.1", "localhost"]
+        assert set(names[4:]) == {"s-influxdb", "s-kapacitor", "s-grafana", "s-chronograf"}
+
+
 class TestChronograf:
     def test_source_and_password_file(self) -> None:
         source = json.loads(render("roles/chronograf/templates/influxdb.src.j2", "chronograf"))

@@ -14,6 +14,8 @@ from .problem import BEYOND_FIREWALLS, Problem
 
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]|[a-z]")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+# A host name, which may begin with a wildcard.
+_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Docker's grammar of a registry and a path below it.
 _REGISTRY = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
@@ -37,6 +39,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _grafana_root(host)
         yield from _memory(inventory, host)
         yield from _score_days(host)
+        yield from _certificates(host)
     yield from _one_stack(inventory)
 
 
@@ -245,9 +248,39 @@ def _score_days(host: Host) -> Iterator[Problem]:
         )
 
 
+def _certificates(host: Host) -> Iterator[Problem]:
+    try:
+        days, renew_days = int(host.text("stack_tls_days")), int(host.text("stack_tls_renew_days"))
+    except ValueError:
+        return  # another check reports the wrong type
+    if not 0 < renew_days < days:
+        yield host.problem(
+            "stack_tls_renew_days",
+            f"is not between 0 and stack_tls_days ({days}), so every run would make a new certificate, or none would",
+            "such as 30, with certificates of 397 days",
+        )
+    names = host.effective.get("stack_tls_names")
+    for name in names if isinstance(names, list) else ():
+        if not _NAME.fullmatch(str(name)) and not _is_address(str(name)):
+            yield host.problem(
+                "stack_tls_names",
+                "is neither a host name nor an IP address",
+                "a name without scheme, port and path, such as grafana.example.org",
+                value=str(name),
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _one_stack(inventory: Inventory) -> Iterator[Problem]:
     """Check the variables that all hosts of a stack must agree on."""
-    for variable in ("stack_name", "results_database", "influxdb_external_url", "pipelines"):
+    for variable in ("stack_name", "results_database", "influxdb_external_url", "pipelines", "stack_tls"):
         values: dict[str, list[str]] = {}
         for host in inventory.stack_hosts():
             values.setdefault(repr(host.effective.get(variable)), []).append(host.name)

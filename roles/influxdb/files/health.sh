@@ -23,4 +23,4 @@ if [ "$text" != "$(cat "$seen")" ] && [ -z "$(find "$restarted" -mmin -2 2>/dev/
     kill -TERM "$process"
   fi
 fi
-exec curl -fsS http://127.0.0.1:8086/ping
+exec curl -fsS "${HEALTH_URL:-http://127.0.0.1:8086/ping}"

@@ -85,6 +85,13 @@ def test_points_go_to_the_stack_as_its_writer(
     assert influxdb.authorizations[0] is not None
 
 
+def test_the_stacks_authority_is_that_of_the_summary(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    assert find_writer(path, tmp_path).ca_file is None
+    path.write_text(json.dumps({**json.loads(path.read_text()), "ca_file": "secrets/tls/ca.pem"}))
+    assert find_writer(path, tmp_path).ca_file == tmp_path / "secrets/tls/ca.pem"
+
+
 def test_what_is_given_beside_the_stack_counts(influxdb: FakeInfluxDB, tmp_path: Path) -> None:
     (tmp_path / "pw").write_text("secret-1\n", encoding="utf-8")
     path = record(tmp_path, url="http://127.0.0.1:1", file=str(tmp_path / "pw"))

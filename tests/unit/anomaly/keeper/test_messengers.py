@@ -56,9 +56,10 @@ def mails() -> Iterator[tuple[Mails, int]]:
 @pytest.fixture
 def mails_with_tls(tmp_path: Path) -> Iterator[tuple[Mails, int]]:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    names = ["-subj", "/CN=127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
     kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
-    subprocess.run(["openssl", "req", "-x509", *kind, *names], check=True, capture_output=True)
+    subprocess.run(["openssl", "req", "-x509", *kind, *names, *files], check=True, capture_output=True)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     mails = Mails()
@@ -105,6 +106,36 @@ def test_tls_is_used_where_the_server_offers_it_and_a_false_certificate_is_refus
     assert [(mail["X-Peer"] is not None, mail["Subject"]) for mail in arrived.mails] == [
         (True, "CRITICAL: detection is down (kapacitor): gone")
     ] * 2
+
+
+def test_a_private_authority_is_trusted_beside_the_public_ones(
+    mails_with_tls: tuple[Mails, int], tmp_path: Path, receiver: Receiver
+) -> None:
+    """For mail and for HTTP; a name that the certificate lacks stays refused."""
+    arrived, port = mails_with_tls
+    entry = {"kind": "smtp", "host": "127.0.0.1", "port": port, "from": "a@example.org", "to": ["b@example.org"]}
+    ca_file = str(tmp_path / "certificate.pem")
+    messenger(entry, ca_file)(DOWN)
+    assert len(arrived.mails) == 1
+    with pytest.raises(MessengerError, match="certificate verify failed"):
+        messenger({**entry, "host": "localhost"}, ca_file)(DOWN)
+    messenger({"kind": "post", "url": receiver.url}, ca_file)(DOWN)
+    secured = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    secured.load_cert_chain(ca_file, tmp_path / "key.pem")
+    receiver.secure(secured)
+    url = receiver.url.replace("http://", "https://")
+    with pytest.raises(MessengerError, match="SSLError"):
+        messenger({"kind": "post", "url": url})(DOWN)
+    messenger({"kind": "post", "url": url}, ca_file)(DOWN)
+    assert len(receiver.bodies) == 2
+
+
+def test_a_ca_file_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "messengers.json").write_text("{}")
+    (tmp_path / "empty.pem").write_text("")
+    for name in ("missing.pem", "empty.pem"):
+        with pytest.raises(MessengerError, match=f"the CA file .*{name} cannot be used"):
+            read_messengers(tmp_path / "messengers.json", str(tmp_path / name))
 
 
 def test_a_mail_server_without_tls_is_refused_if_tls_is_asked_for(mails: tuple[Mails, int]) -> None:

@@ -78,7 +78,9 @@ def keeper(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     try:
-        messengers = {} if options.messengers is None else read_messengers(Path(options.messengers))
+        messengers = (
+            {} if options.messengers is None else read_messengers(Path(options.messengers), options.messengers_ca_file)
+        )
     except MessengerError as error:
         raise UsageError(f"--messengers: {error}") from None
     if 0 < options.score_days < LEAST_DAYS or options.score_days < 0:
@@ -114,13 +116,21 @@ def keeper(options: argparse.Namespace) -> int:
         calm_seconds=options.tell_back_after,
     )
     password = read_password(options.kapacitor_password_file, "--kapacitor-password-file")
-    kapacitor = KapacitorClient(options.kapacitor_url, options.kapacitor_username, password)
+    kapacitor = KapacitorClient(options.kapacitor_url, options.kapacitor_username, password, options.kapacitor_ca_file)
     watching = Keeper(request, connect(options, _READ_SECONDS), kapacitor, say)
     if options.metrics_port is not None:
         try:
-            start_http_server(options.metrics_port, options.metrics_address, watching.metrics.registry)
+            start_http_server(
+                options.metrics_port,
+                options.metrics_address,
+                watching.metrics.registry,
+                certfile=options.metrics_certificate,
+                keyfile=options.metrics_key,
+            )
         except OSError as error:
-            raise UsageError(f"--metrics-port: {options.metrics_port} cannot be used: {error.strerror}") from None
+            raise UsageError(
+                f"--metrics-port: {options.metrics_port} cannot be used: {error.strerror or error}"
+            ) from None
     watching.run(ended)
     say("keeper ends")
     return codes.DONE

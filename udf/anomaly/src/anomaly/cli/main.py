@@ -96,7 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     keeper.add_argument("--kapacitor-url", required=True, metavar="URL", help="such as http://127.0.0.1:9092")
     keeper.add_argument("--kapacitor-username", metavar="U")
     keeper.add_argument("--kapacitor-password-file", metavar="F", help="its first line")
+    keeper.add_argument("--kapacitor-ca-file", metavar="F", help="CA bundle for an https address of Kapacitor")
     keeper.add_argument("--messengers", metavar="FILE", help="who is told that detection is down, as JSON")
+    keeper.add_argument(
+        "--messengers-ca-file", metavar="F", help="a CA that messengers trust beside the public ones, such as your own"
+    )
     keeper.add_argument("--state", metavar="FILE", help="keeps what was told, over restarts")
     keeper.add_argument(
         "--tell-after", type=float, default=60.0, metavar="S", help="an outage that lasts this long is told; default 60"
@@ -110,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     keeper.add_argument("--metrics-port", type=int, metavar="N", help="serve metrics for Prometheus there")
     keeper.add_argument("--metrics-address", default="127.0.0.1", metavar="A", help="default: %(default)s")
+    keeper.add_argument("--metrics-certificate", metavar="F", help="serve metrics by https with this certificate")
+    keeper.add_argument("--metrics-key", metavar="F", help="the certificate's key")
     keeper.add_argument("--heartbeat", metavar="FILE", help="say there after each look how it went, for keeper-health")
     _hand_over(keeper)
     keeper.add_argument("--udf-state", metavar="DIR", help="look at the UDFs' state files there")

@@ -55,15 +55,20 @@ class KapacitorClient:
         url: its address, such as `http://127.0.0.1:9092`.
         username: a user who may change tasks; None asks without credentials.
         password: the user's password.
+        ca_file: a CA bundle for https; None: the system's.
     """
 
-    def __init__(self, url: str, username: str | None = None, password: str | None = None) -> None:
+    def __init__(
+        self, url: str, username: str | None = None, password: str | None = None, ca_file: str | None = None
+    ) -> None:
         self._url = url.rstrip("/")
         self._session = requests.Session()
         # Credentials come from the arguments only, never from a .netrc; proxies are not for the stack's own services.
         self._session.trust_env = False
         if username is not None:
             self._session.auth = (username, password or "")
+        if ca_file is not None:
+            self._session.verify = ca_file
 
     def tasks(self) -> dict[str, TaskState]:
         """Return the states of all tasks by their ids.
@@ -106,7 +111,13 @@ class KapacitorClient:
             raise KapacitorClientError(
                 f"Kapacitor at {self._url} answered something else than JSON: check --kapacitor-url"
             ) from error
-        except requests.exceptions.RequestException as error:
+        except requests.exceptions.SSLError as error:
+            raise KapacitorClientError(
+                f"Kapacitor at {self._url}: TLS failed ({getattr(error.args[0], 'reason', error)}): give its CA with "
+                "--kapacitor-ca-file"
+            ) from error
+        except OSError as error:
+            # Among them a CA file that cannot be read.
             raise KapacitorClientError(
                 f"Kapacitor at {self._url} is not reachable ({type(error).__name__}): check that it is running"
             ) from error

@@ -36,7 +36,7 @@ class MessengerError(Exception):
     """A messenger's entry is not one, or what it sends did not arrive."""
 
 
-def messenger(entry: Mapping[str, Any]) -> Send:
+def messenger(entry: Mapping[str, Any], ca_file: str | None = None) -> Send:
     """Return what sends a message.
 
     Args:
@@ -44,6 +44,7 @@ def messenger(entry: Mapping[str, Any]) -> Send:
             certificate will do); or `kind: smtp` with `host`, `to` (a list) and `from`, and optionally `port` (25),
             `username`, `password`, `verify` and `tls`: `tls`, `starttls`, `none`, or `auto`, which is TLS on port 465,
             and elsewhere STARTTLS if the server offers it.
+        ca_file: a CA that is trusted beside the public ones; None: only these.
 
     Raises:
         MessengerError: the entry is not one of these.
@@ -51,25 +52,39 @@ def messenger(entry: Mapping[str, Any]) -> Send:
     kind = entry.get("kind") if isinstance(entry, dict) else None
     tls = entry.get("tls", "auto") if isinstance(entry, dict) else None
     if kind == "post" and entry.get("url"):
-        return lambda message: _post(entry, message)
+        return lambda message: _post(entry, message, ca_file)
     if kind == "smtp" and entry.get("host") and isinstance(entry.get("to"), list) and entry.get("from"):
         if tls not in _TLS:
             raise MessengerError(f"`tls: {tls}` of a messenger is none of {', '.join(_TLS)}: write one of these")
-        return lambda message: _mail(entry, message)
+        return lambda message: _mail(entry, message, ca_file)
     raise MessengerError(
         f"a messenger of the kind {kind!r} cannot be used: write `kind: post` with `url`, or `kind: smtp` with `host`, "
         "`from` and `to` (a list)"
     )
 
 
-def _named(name: str, entry: Mapping[str, Any]) -> Send:
+def _named(name: str, entry: Mapping[str, Any], ca_file: str | None) -> Send:
     try:
-        return messenger(entry)
+        return messenger(entry, ca_file)
     except MessengerError as error:
         raise MessengerError(f"{name}: {error}") from None
 
 
-def _post(entry: Mapping[str, Any], message: Message) -> None:
+class _PrivateAuthority(requests.adapters.HTTPAdapter):
+    """Trusts a CA beside those that requests knows."""
+
+    def __init__(self, ca_file: str) -> None:
+        self._ca_file = ca_file
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        """Give the connections a context that has the CA; requests adds the public ones."""
+        context = ssl.create_default_context()
+        context.load_verify_locations(self._ca_file)
+        super().init_poolmanager(*arguments, ssl_context=context, **more)
+
+
+def _post(entry: Mapping[str, Any], message: Message, ca_file: str | None) -> None:
     alert = {
         "id": message.id,
         "message": message.text,
@@ -81,12 +96,15 @@ def _post(entry: Mapping[str, Any], message: Message) -> None:
     try:
         with requests.Session() as session:
             session.trust_env = False
+            verify = entry.get("verify", True)
+            if ca_file is not None and verify:
+                session.mount("https://", _PrivateAuthority(ca_file))
             response = session.post(
                 entry["url"],
                 json=alert,
                 headers=entry.get("headers"),
                 auth=(entry["username"], entry.get("password", "")) if entry.get("username") else None,
-                verify=entry.get("verify", True),
+                verify=verify,
                 timeout=_TIMEOUT_S,
                 # A body that does not end would be waited for.
                 stream=True,
@@ -97,7 +115,7 @@ def _post(entry: Mapping[str, Any], message: Message) -> None:
         raise MessengerError(f"{response.status_code} {response.reason}")
 
 
-def _mail(entry: Mapping[str, Any], message: Message) -> None:
+def _mail(entry: Mapping[str, Any], message: Message, ca_file: str | None) -> None:
     mail = EmailMessage()
     mail["Subject"] = f"{message.level}: {message.text.splitlines()[0][:150]}"
     mail["From"] = entry["from"]
@@ -106,6 +124,8 @@ def _mail(entry: Mapping[str, Any], message: Message) -> None:
     mail.set_content(f"{message.text}\n\nsince {rfc3339(message.time_ns)}\n")
     tls, port = entry.get("tls", "auto"), int(entry.get("port", 25))
     context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
     if not entry.get("verify", True):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -181,14 +201,23 @@ class Outbox:
         }
 
 
-def read_messengers(path: Path) -> dict[str, Send]:
+def read_messengers(path: Path, ca_file: str | None = None) -> dict[str, Send]:
     """Read the messengers of a file: JSON, name to entry.
 
+    Args:
+        path: the file.
+        ca_file: a CA that is trusted beside the public ones; None: only these.
+
     Raises:
-        MessengerError: the file cannot be read, or an entry is not one.
+        MessengerError: a file cannot be read, or an entry is not one.
     """
+    if ca_file is not None:
+        try:
+            ssl.create_default_context().load_verify_locations(ca_file)
+        except OSError as error:
+            raise MessengerError(f"the CA file {ca_file} cannot be used: {error}") from error
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        return {name: _named(name, entry) for name, entry in entries.items()}
+        return {name: _named(name, entry, ca_file) for name, entry in entries.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise MessengerError(f"{path} cannot be read: {error}") from error
