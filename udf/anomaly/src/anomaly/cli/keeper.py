@@ -114,6 +114,9 @@ def keeper(options: argparse.Namespace) -> int:
         keep=options.keep,
         patience_seconds=options.tell_after,
         calm_seconds=options.tell_back_after,
+        incident_topic=options.incident_topic,
+        stack_name=options.stack_name,
+        grafana_url=options.grafana_url,
     )
     password = read_password(options.kapacitor_password_file, "--kapacitor-password-file")
     kapacitor = KapacitorClient(options.kapacitor_url, options.kapacitor_username, password, options.kapacitor_ca_file)

@@ -103,6 +103,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     keeper.add_argument("--state", metavar="FILE", help="keeps what was told, over restarts")
     keeper.add_argument(
+        "--incident-topic",
+        default="",
+        metavar="TOPIC",
+        help="have Kapacitor tell incidents on this topic (default: they are written into the results only)",
+    )
+    keeper.add_argument(
+        "--stack-name", default="anomaly", metavar="NAME", help="the stack, and the topic of its alerts (default: anomaly)"
+    )
+    keeper.add_argument(
+        "--grafana-url", default="", metavar="URL", help="where browsers reach Grafana, for the links of incidents"
+    )
+    keeper.add_argument(
         "--tell-after", type=float, default=60.0, metavar="S", help="an outage that lasts this long is told; default 60"
     )
     keeper.add_argument(

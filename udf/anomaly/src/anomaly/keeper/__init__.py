@@ -9,11 +9,13 @@ In the order of one look:
 - `jobs`: trainings or catch-ups, one at a time, each in a process of its own.
 - `health`: findings as the measurement `health`, and as metrics for Prometheus.
 - `alarms`: which findings are told, once when they begin and once when they end.
+- `incidents`: periods that belong together, as one incident.
+- `incident_watch`: reads periods, writes incidents, and has Kapacitor tell them.
 - `messengers`: send what is told by HTTP and by mail, until it has arrived.
 - `heartbeat`: how the last look went, for the health check of the keeper's container.
 - `run`: the loop.
 
 Beside them, `supervisor` runs Kapacitor in its own container, and restarts it when the keeper asks for that.
 
-`checks`, `recovery` and `alarms` read no clock and do no I/O.
+`checks`, `recovery`, `alarms` and `incidents` read no clock and do no I/O.
 """

@@ -1,9 +1,9 @@
-"""The part of Kapacitor's HTTP API that the keeper uses: the states of tasks, and starting one again.
+"""The part of Kapacitor's HTTP API that the keeper uses: tasks, the alerts of a topic, and points for a task.
 
 Source: Kapacitor's documentation, "HTTP API reference", and `services/task_store/service.go` of Kapacitor 1.8.6.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -101,6 +101,36 @@ class KapacitorClient:
             )
         self._request("PATCH", path, json={"status": "disabled"})
         self._request("PATCH", path, json={"status": "enabled"})
+
+    def levels(self, topic: str) -> dict[str, str]:
+        """Return the levels of the alerts of a topic that are not OK, by the alerts' ids.
+
+        Raises:
+            KapacitorClientError: Kapacitor cannot be asked, or refused.
+        """
+        path = f"/alerts/topics/{quote(topic, safe='')}/events"
+        try:
+            answer = self._request("GET", path, params=[("min-level", "INFO")])
+        except KapacitorClientError as error:
+            # A topic is there from its first alert, or from its first handler on.
+            if "unknown topic" in str(error):
+                return {}
+            raise
+        return {event["id"]: event["state"]["level"] for event in answer.get("events") or []}
+
+    def write(self, lines: Sequence[str], database: str, retention_policy: str) -> None:
+        """Hand points to the tasks that read a database and a retention policy; InfluxDB does not get them.
+
+        Args:
+            lines: the points in line protocol, with times in nanoseconds.
+            database: the database that the tasks name.
+            retention_policy: the retention policy that they name.
+
+        Raises:
+            KapacitorClientError: Kapacitor cannot be asked, or refused.
+        """
+        parameters = {"db": database, "rp": retention_policy, "precision": "ns"}
+        self._request("POST", "/write", params=parameters, data="\n".join(lines).encode())
 
     def _request(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         try:

@@ -13,9 +13,10 @@ from typing import Any
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.times import parse_time
 from anomaly.keeper.alarms import Alarms
-from anomaly.keeper.checks import INFLUXDB, KAPACITOR, TASK, UDF, Finding, LastCatchUp, findings
+from anomaly.keeper.checks import FED, INFLUXDB, KAPACITOR, SCORES, TASK, UDF, Finding, LastCatchUp, findings
 from anomaly.keeper.health import HealthLines, Metrics
 from anomaly.keeper.heartbeat import write_heartbeat
+from anomaly.keeper.incident_watch import IncidentSettings, IncidentWatch
 from anomaly.keeper.jobs import Job, Jobs
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
 from anomaly.keeper.messengers import Outbox, Send
@@ -35,6 +36,8 @@ _PART_S = 30.0
 _HURRIED_S = 1.0
 _HURRY_S = 60.0
 _URGENT = (INFLUXDB, KAPACITOR, TASK, UDF)
+# While one of these fails, nobody knows whether a pipeline's open periods go on.
+_BLINDING = (KAPACITOR, TASK, UDF, FED, SCORES)
 # How long a training and a catch-up may take. The next catch-up goes on where one was ended: what is written stays.
 _TRAINING_LIMIT_S = 6 * 3600.0
 _CATCH_UP_LIMIT_S = 3600.0
@@ -67,6 +70,9 @@ class KeeperRequest:
         keep: how many versions of each pipeline's model are kept.
         patience_seconds: how long an outage must last to be told while it lasts.
         calm_seconds: how long all must be well before the end of an outage is told.
+        incident_topic: the topic of Kapacitor's on which incidents are told; empty: they are written only.
+        stack_name: the name of the stack, which is the topic of pipelines that name none.
+        grafana_url: the address under which browsers reach Grafana; empty where there is none.
     """
 
     pipelines: Callable[[], tuple[Pipeline, ...]]
@@ -88,6 +94,9 @@ class KeeperRequest:
     keep: int = 10
     patience_seconds: float = 60.0
     calm_seconds: float = 90.0
+    incident_topic: str = ""
+    stack_name: str = "anomaly"
+    grafana_url: str = ""
 
 
 class Keeper:
@@ -134,6 +143,11 @@ class Keeper:
         self._health = HealthLines()
         self._alarms = Alarms(int(request.patience_seconds * 1e9), int(request.calm_seconds * 1e9))
         self._outbox = Outbox(request.messengers, say)
+        settings = IncidentSettings(
+            request.stack_name, request.results_database, request.incident_topic, request.grafana_url
+        )
+        self._incidents = IncidentWatch(influx, kapacitor, settings, say)
+        self._incidents_error = ""
         self._kept = ""
         self._failure = ""
         self._failing: set[tuple[str, str]] = set()
@@ -191,6 +205,7 @@ class Keeper:
         self._catch_ups.look()
         self._expiries.look()
         self._write(found, sight.time_ns)
+        self._gather(found, sight.time_ns)
         self.metrics.look(
             found, {name: done.end_ns for name, done in last.items()}, sight.time_ns, time.monotonic() - started
         )
@@ -244,6 +259,24 @@ class Keeper:
             ask_restart(path, reason, now_ns)
         except OSError as error:
             self._say(f"{path} cannot be written: {error.strerror}")
+
+    def _gather(self, found: Sequence[Finding], now_ns: int) -> None:
+        """Make incidents of periods, and have them told; why that fails is said once."""
+        # Its own finding says what is wrong.
+        if any(finding.failed for finding in found if finding.check == INFLUXDB):
+            return
+        failing = [finding for finding in found if finding.failed and finding.check in _BLINDING]
+        names = {pipeline.name for pipeline in self._watcher.pipelines}
+        is_all = any(not finding.pipeline for finding in failing)
+        unknown = names if is_all else {finding.pipeline for finding in failing}
+        try:
+            self._incidents.look(self._watcher.pipelines, unknown, now_ns)
+            self._incidents_error = ""
+        except (InfluxClientError, KapacitorClientError) as error:
+            if str(error) != self._incidents_error:
+                self._incidents_error = str(error)
+                self._say(f"incidents: {error}; it is tried again")
+        self._keep()
 
     def _beat(self, found: Sequence[Finding], now_ns: int) -> None:
         """Say how the look went, for the container's health check."""
@@ -364,7 +397,13 @@ class Keeper:
         """Write what must outlive the process."""
         if self._request.state is None:
             return
-        text = json.dumps({"outages": self._alarms.state(), "waiting": self._outbox.state()})
+        text = json.dumps(
+            {
+                "outages": self._alarms.state(),
+                "waiting": self._outbox.state(),
+                "incidents": self._incidents.state(),
+            }
+        )
         if text == self._kept:
             return
         try:
@@ -385,5 +424,7 @@ class Keeper:
             kept = json.loads(path.read_text(encoding="utf-8"))
             self._alarms.restore(kept["outages"])
             self._outbox.restore(kept["waiting"])
+            # A release before this one knew no incidents.
+            self._incidents.restore(kept.get("incidents", []))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._say(f"{path} cannot be used, what was told before is forgotten: {error}")
