@@ -23,6 +23,10 @@ short_description: Findings about Kapacitor's tasks and handlers, and sections o
 """
 
 
+# What a handler listens to beside the stack's topic, by its `notify`: the endings of the topics' names.
+_NOTIFY = {"periods": ("periods",), "incidents": ("incidents",), "both": ("periods", "incidents")}
+
+
 def task_changes(tasks: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a line for each task that kapacitor_tasks changed."""
     return [f"{task['id']}: {', '.join(task['actions'])}" for task in tasks if task.get("actions")]
@@ -104,13 +108,51 @@ def keeper_findings(result: Mapping[str, Any], names: Iterable[str], patience_s:
 def handlers(listed: Iterable[Mapping[str, Any]], topic: str) -> list[dict[str, Any]]:
     """Return the alert handlers as the module kapacitor_handlers takes them.
 
-    Ansible's own `to_json` writes the options, because it knows values out of a vault.
+    Ansible's own `to_json` writes the options, because it knows values out of a vault. A handler's `notify` chooses the
+    topics of periods and incidents that it listens to beside the stack's, which has all other alerts. Where all handlers
+    are told of periods only, there are no such topics.
 
     Args:
         listed: the inventory's `kapacitor_alert_handlers`.
-        topic: the topic of handlers that name none.
+        topic: the topic of handlers that name none, which is the stack's.
     """
-    return [{"topic": topic, **handler, "options": to_json(handler.get("options") or {})} for handler in listed]
+    entries = list(listed)
+    are_split = bool(incident_topic(entries, topic))
+    found = []
+    for entry in entries:
+        handler = {name: value for name, value in entry.items() if name != "notify"}
+        handler = {"topic": topic, **handler, "options": to_json(entry.get("options") or {})}
+        found.append(handler)
+        if are_split and handler["topic"] == topic:
+            endings = _NOTIFY[entry.get("notify") or "periods"]
+            found += [{**handler, "topic": f"{topic}-{ending}"} for ending in endings]
+    return found
+
+
+def incident_topic(listed: Any, topic: str) -> str:
+    """Return the topic of incidents; empty if no handler chooses it.
+
+    Args:
+        listed: the inventory's `kapacitor_alert_handlers`.
+        topic: the stack's topic.
+    """
+    return f"{topic}-incidents" if _has_incidents(listed) else ""
+
+
+def period_topic(listed: Any, topic: str) -> str:
+    """Return the topic of the alerts of periods: the stack's, or one of their own where a handler chooses incidents.
+
+    Args:
+        listed: the inventory's `kapacitor_alert_handlers`.
+        topic: the stack's topic.
+    """
+    return f"{topic}-periods" if _has_incidents(listed) else topic
+
+
+def _has_incidents(listed: Any) -> bool:
+    # The preflight reads this before it has checked the list.
+    entries = listed if isinstance(listed, list) else []
+    return any(isinstance(entry, Mapping) and entry.get("notify") in ("incidents", "both") for entry in entries)
 
 
 def messengers(listed: Any, services: Any) -> dict[str, dict[str, Any]]:
@@ -231,6 +273,8 @@ class FilterModule:
             "kapacitor_task_findings": task_findings,
             "kapacitor_handler_findings": handler_findings,
             "kapacitor_handlers": handlers,
+            "kapacitor_incident_topic": incident_topic,
+            "kapacitor_period_topic": period_topic,
             "keeper_findings": keeper_findings,
             "keeper_messengers": messengers,
             "kapacitor_sections": sections,

@@ -228,7 +228,13 @@ def canonical_json(pipeline: Mapping[str, Any]) -> str:
 
 
 def task(
-    pipeline: Mapping[str, Any], results_database: str, topic: str, directory: str, comment: str, grafana_url: str = ""
+    pipeline: Mapping[str, Any],
+    results_database: str,
+    topic: str,
+    directory: str,
+    comment: str,
+    grafana_url: str = "",
+    period_topic: str = "",
 ) -> dict[str, Any]:
     """Return what defines a pipeline's task: `template` (its id), `script` (the template's) and `vars`.
 
@@ -239,18 +245,20 @@ def task(
         directory: the folder of custom scripts.
         comment: what stands above the script.
         grafana_url: the address under which browsers reach Grafana, for links in messages; empty: no links.
+        period_topic: the topic of the alerts of periods, unless the pipeline names a topic; empty: `topic`.
     """
     (complete,) = _normalize([pipeline])
     try:
         script = find_script(complete, Path(directory))
     except TickscriptError as error:
         raise AnsibleFilterError(f'{complete.name}: tickscript: "{complete.tickscript}" {error}') from None
+    settings = TaskSettings(complete, results_database, topic, grafana_url, period_topic)
     headed = f"// {comment}\n\n{script}"
     digest = hashlib.sha256(headed.encode()).hexdigest()[:_TEMPLATE_DIGITS]
     return {
         "template": f"{Path(complete.tickscript or DEFAULT_NAME).stem}-{digest}",
         "script": headed,
-        "vars": vars_document(TaskSettings(complete, results_database, topic, grafana_url), declared(script)),
+        "vars": vars_document(settings, declared(script)),
     }
 
 
@@ -261,6 +269,7 @@ def tasks(
     directory: str,
     comment: str,
     grafana_url: str = "",
+    period_topic: str = "",
 ) -> list[dict[str, Any]]:
     """Return the tasks of pipelines as the module kapacitor_tasks takes them; the arguments are those of `task`."""
     return [
@@ -268,7 +277,7 @@ def tasks(
             "id": pipeline["name"],
             "state": "enabled" if pipeline["enabled"] else "disabled",
             "dbrps": [{"database": pipeline["database"], "retention_policy": pipeline["retention_policy"]}],
-            **task(pipeline, results_database, topic, directory, comment, grafana_url),
+            **task(pipeline, results_database, topic, directory, comment, grafana_url, period_topic),
         }
         for pipeline in pipelines
     ]

@@ -15,6 +15,8 @@ import pytest
 from anomaly.grafana.panels import Json
 from anomaly.influxdb.client import SeriesChunk
 from anomaly.influxdb.lines import line
+from anomaly.keeper.incident_watch import IncidentSettings, IncidentWatch
+from anomaly.keeper.kapacitor import KapacitorClient
 from anomaly.models.model import Model, Verdict
 from anomaly.pipeline import Pipeline, canonical_json
 from anomaly.scoring.notices import CLOCK, Notice
@@ -93,6 +95,8 @@ def database(influxd_binary: Any, tmp_path_factory: pytest.TempPathFactory, now_
     with Influxd(influxd_binary, tmp_path_factory.mktemp("dashboards") / "influxdb") as influxd:
         influxd.create("anomaly")
         influxd.client.write([line(each) for pipeline in PIPELINES for each in stored(pipeline, now_ns)], "anomaly")
+        settings = IncidentSettings("stack", "anomaly")
+        IncidentWatch(influxd.client, cast("KapacitorClient", None), settings, print).look(PIPELINES, set(), now_ns)
         yield influxd
 
 

@@ -39,6 +39,7 @@ _CONFIGURED = (
 _NEEDED = {"smtp": "from", "slack": "url", "httppost": "url"}
 # With it Telegram refuses a message whose tag values hold an unpaired `_` or `<`, and Kapacitor does not send it again.
 _PARSE_MODE = "parse-mode"
+_NOTIFY = ("periods", "incidents", "both")
 _MESSENGERS = "keeper_messengers"
 # Kinds of the keeper's messengers, each with what it needs.
 _MESSENGER_KINDS = {"post": ("url",), "smtp": ("host", "from", "to")}
@@ -81,6 +82,23 @@ def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
                 fix = f"one of {', '.join(sorted(topics))}, or set alerts.topic of a pipeline"
                 yield _problem(host, f"{place}.topic", show(topic), "nothing alerts on this topic", fix)
             yield from _kind(host, place, entry, services)
+            yield from _notify(host, place, entry)
+
+
+def _notify(host: Host, place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    notify, topic, stack = entry.get("notify", "periods"), entry.get("topic"), host.text("stack_name")
+    if notify not in _NOTIFY:
+        yield _problem(host, f"{place}.notify", show(notify), "is not a choice", one_of(str(notify), _NOTIFY))
+    elif notify != "periods" and topic and str(topic) != stack:
+        yield _problem(
+            host, f"{place}.notify", str(notify), f"incidents are told on the topic of the stack, and not on {topic}",
+            "remove topic, or notify",
+        )  # fmt: skip
+    elif notify != "periods" and not host.effective.get("keeper_enabled", True):
+        yield _problem(
+            host, f"{place}.notify", str(notify), "the keeper makes incidents, and keeper_enabled is false",
+            "enable the keeper, or remove notify",
+        )  # fmt: skip
 
 
 def _problem(host: Host, thing: str, value: str, wrong: str, fix: str) -> Problem:

@@ -15,6 +15,7 @@ class Kapacitor:
     Attributes:
         tasks: what it says of each task, by the task's id.
         script: the script of each task.
+        levels: the levels of the alerts of every topic, by the alerts' ids.
         status: the status of every answer.
         body: what every answer says; None: what was asked for.
         asked: method, path and the page or the body of each request.
@@ -25,6 +26,7 @@ class Kapacitor:
     def __init__(self) -> None:
         self.tasks: dict[str, dict[str, Any]] = {}
         self.script = "stream|from() @anomaly() |influxDBOut()"
+        self.levels: dict[str, str] = {}
         self.status = 200
         self.body: bytes | None = None
         self.asked: list[tuple[str, str, Any]] = []
@@ -55,10 +57,17 @@ def serve(kapacitor: Kapacitor) -> Iterator[Kapacitor]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked = parse_qs(urlsplit(self.path).query)
+            if self.path.partition("?")[0].endswith("/events"):
+                events = [{"id": name, "state": {"level": level}} for name, level in kapacitor.levels.items()]
+                return self._answer("GET", asked["min-level"], {"events": events})
             if not asked:
                 return self._answer("GET", None, {"script": kapacitor.script})
             page = kapacitor.page(int(asked["offset"][0]), int(asked["limit"][0]))
             return self._answer("GET", asked["offset"], {"tasks": page})
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            self._answer("POST", (parse_qs(urlsplit(self.path).query), body), {})
 
         def do_PATCH(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

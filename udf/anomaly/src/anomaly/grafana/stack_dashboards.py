@@ -20,6 +20,8 @@ from anomaly.pipeline import Pipeline
 
 # How many columns for tags of series a table of all pipelines has.
 _MOST_TAGS = 8
+# How many incidents are open at once, at most, for each topic.
+_MOST_INCIDENTS = 50
 _TASK = '"task" =~ /^$pipeline$/'
 _PIPELINE = '"pipeline" =~ /^$pipeline$/'
 _IS_UDF = "\"udf\" = 'anomaly'"
@@ -108,6 +110,24 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 over_time('max("severity")', "score", (), ("pipeline",), "[[tag_pipeline]]"),
                 24,
                 _SEVERITIES,
+            )
+        ],
+        [
+            table(
+                "Open incidents",
+                "Periods of several series that belong together and go on, the newest first, if they began in the time "
+                "shown.",
+                newest(
+                    ["begin_ms", "end_ms", "level", "peak_severity", "series", "pipelines", "began", "shared"],
+                    "incident",
+                    [_OPEN],
+                    _MOST_INCIDENTS,
+                ),
+                overrides=[
+                    peak,
+                    named("began", displayName="begun by"),
+                    named("shared", displayName="over-represented", custom__width=300),
+                ],
             )
         ],
         [

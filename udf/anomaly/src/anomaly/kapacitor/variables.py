@@ -27,12 +27,14 @@ class TaskSettings:
         results_database: the database that the results go to.
         default_topic: the topic of alerts, unless the pipeline names another.
         grafana_url: the address under which browsers reach Grafana; empty where there is none.
+        period_topic: the topic of the alerts of periods, unless the pipeline names a topic; empty: the default topic.
     """
 
     pipeline: Pipeline
     results_database: str
     default_topic: str
     grafana_url: str = ""
+    period_topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,9 @@ VARIABLES = {
     "specification": Variable("string", lambda task: specification_for_udf(task.pipeline)),
     "results_database": Variable("string", lambda task: task.results_database),
     "topic": Variable("string", lambda task: task.pipeline.alerts.topic or task.default_topic),
+    "period_topic": Variable(
+        "string", lambda task: task.pipeline.alerts.topic or task.period_topic or task.default_topic
+    ),
     "alert_on_period": Variable("bool", lambda task: "period" in task.pipeline.alerts.kinds),
     "alert_on_silence": Variable("bool", lambda task: "silence" in task.pipeline.alerts.kinds),
     "alert_on_drift": Variable("bool", lambda task: "drift" in task.pipeline.alerts.kinds),

@@ -1,0 +1,166 @@
+"""The life of an incident through a real InfluxDB and a real kapacitord, over restarts of the keeper and of Kapacitor."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomaly.influxdb.lines import line
+from anomaly.keeper.incident_watch import POLICY, IncidentSettings, IncidentWatch
+from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
+from anomaly.pipeline import normalize
+from anomaly.scoring.results import Result
+from daemons.influxd import Influxd
+from daemons.kapacitord import Kapacitord, Receiver, wait_until
+from tests.integration.ports import free_port
+
+pytestmark = pytest.mark.containers
+
+ROOT = Path(__file__).parents[2]
+SECOND = 1_000_000_000
+BEGIN_NS = 1_704_067_200 * SECOND
+TOPIC = "stack-incidents"
+PIPELINE = normalize(
+    [
+        {
+            "name": "printer",
+            "database": "db",
+            "measurement": "temperature",
+            "fields": ["hotend"],
+            "group_by": ["printer", "switch"],
+            "window": "10s",
+        }
+    ]
+)[0]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+class Stack:
+    """InfluxDB, Kapacitor with the task of incidents, and a keeper's watch that can be started anew.
+
+    Attributes:
+        kapacitor: Kapacitor.
+        watch: what the keeper has of incidents.
+    """
+
+    def __init__(self, influxd: Influxd, kapacitor: Kapacitord, receiver: Receiver) -> None:
+        influxd.create("anomaly")
+        self.kapacitor = kapacitor
+        self._influxd = influxd
+        self._seconds = itertools.count(600, 10)
+        task = {
+            "id": "stack-incidents",
+            "type": "stream",
+            "dbrps": [{"db": "anomaly", "rp": POLICY}],
+            "script": (ROOT / "roles" / "kapacitor" / "files" / "incidents.tick").read_text(),
+            "vars": {"topic": {"type": "string", "value": TOPIC}},
+            "status": "enabled",
+        }
+        handler = {"id": "web", "kind": "post", "options": {"url": receiver.url}}
+        for path, body in ((f"/alerts/topics/{TOPIC}/handlers", handler), ("/tasks", task)):
+            answer = kapacitor.call("POST", path, body)
+            assert answer.status == 200, answer.body.decode()
+        self.watch = self._new_watch()
+
+    def _new_watch(self) -> IncidentWatch:
+        kapacitor = KapacitorClient(self.kapacitor.url.removesuffix("/kapacitor/v1"))
+        settings = IncidentSettings("stack", "anomaly", TOPIC, "https://grafana.example/")
+        return IncidentWatch(self._influxd.client, kapacitor, settings, print)
+
+    def restart_keeper(self) -> None:
+        """Go on with what the keeper's file would hold."""
+        state = json.loads(json.dumps(self.watch.state()))
+        self.watch = self._new_watch()
+        self.watch.restore(state)
+
+    def store(self, count: int, severity: float, state: str = "open") -> None:
+        """Write the period of each of some series, all but two of which are at the switch sw3, and a score of all."""
+        points = []
+        for number in range(40):
+            switch = "sw3" if number < count - 2 or number >= 38 else "sw1"
+            tags = {"pipeline": "printer", "printer": f"p{number:02}", "switch": switch}
+            points.append(Result("score", tags, BEGIN_NS, {"severity": severity}))
+            if number < count:
+                fields: Any = {"end_ms": BEGIN_NS // 1_000_000 + 590_000, "state": state, "reason": "hotend"}
+                fields |= {"peak_severity": severity}
+                points.append(Result("period", tags, BEGIN_NS + number * SECOND, fields))
+        self._influxd.client.write([line(point) for point in points], "anomaly")
+
+    def look(self, seconds: int = 0) -> None:
+        """Look ten seconds after the last time, or this much later."""
+        self.watch.look([PIPELINE], set(), BEGIN_NS + (next(self._seconds) + seconds) * SECOND)
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """Return the points of the measurement."""
+        return [
+            {**dict(zip(chunk.columns, row, strict=True)), **chunk.tags}
+            for chunk in self._influxd.client.query('SELECT * FROM "incident" GROUP BY "incident", "topic"', "anomaly")
+            for row in chunk.rows
+        ]
+
+
+@pytest.fixture
+def stack(kapacitord: Callable[..., Kapacitord], influxd: Influxd, receiver: Receiver) -> Stack:
+    return Stack(influxd, kapacitord(port=free_port()), receiver)
+
+
+def test_forty_periods_are_told_once_when_it_gets_worse_and_when_it_is_over(stack: Stack, receiver: Receiver) -> None:
+    def told(count: int, seconds: int = 0) -> None:
+        # A task that has just started misses what is handed to it, and the next look repeats that.
+        def looked() -> bool:
+            stack.look(seconds)
+            return len(receiver.bodies) >= count
+
+        wait_until(looked, f"{count} messages")
+
+    stack.store(11, 80.0)
+    told(1)
+    stack.restart_keeper()
+    stack.store(11, 90.0)
+    told(2)
+    stack.kapacitor.stop()
+    stack.store(11, 100.0)
+    with pytest.raises(KapacitorClientError):
+        stack.look()
+    stack.restart_keeper()
+    stack.kapacitor.start()
+    told(3)
+    stack.kapacitor.stop()
+    stack.store(11, 100.0, "closed")
+    with pytest.raises(KapacitorClientError):
+        stack.look(600)
+    stack.kapacitor.start()
+    told(4, 600)
+    stack.look(600)
+
+    assert [body["level"] for body in receiver.bodies] == ["INFO", "WARNING", "CRITICAL", "OK"]
+    assert {body["id"] for body in receiver.bodies} == {"pipeline=printer,printer=p00,switch=sw3 incident"}
+    begun = "begun by pipeline=printer,printer=p00,switch=sw3 because of hotend: 11 series of printer (11)"
+    first, *_, last = [body["message"] for body in receiver.bodies]
+    assert first.startswith(
+        f"INFO incident since 2024-01-01 00:00:00 UTC, {begun}, peak severity 80.0: once in 251 days; "
+        "switch=sw3 in 9 of 11 series https://grafana.example/d/anomaly-overview-"
+    )
+    assert last.startswith(
+        f"OK incident over, from 2024-01-01 00:00:00 UTC for 9m50s, {begun}, peak severity 100.0: once in 27 years; "
+    )
+    (point,) = stack.incidents()
+    assert {name: point[name] for name in ("time", "incident", "topic", "state", "level", "series", "shared")} == {
+        "time": BEGIN_NS,
+        "incident": "pipeline=printer,printer=p00,switch=sw3",
+        "topic": "stack",
+        "state": "closed",
+        "level": "CRITICAL",
+        "series": 11,
+        "shared": "switch=sw3 in 9 of 11 series",
+    }
+    stack.kapacitor.assert_healthy()
