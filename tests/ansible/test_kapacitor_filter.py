@@ -140,3 +140,36 @@ def test_a_keeper_that_looks_no_more_is_a_problem() -> None:
 
 def test_a_clock_that_was_set_back_makes_no_look_old() -> None:
     assert keeper_findings(LOOK, {"web": {}}, age_s=-5_000)[1]["ok"]
+
+
+def listening(*handlers: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the topics that each handler listens to."""
+    found: dict[str, list[str]] = {}
+    for each in value("listed | kapacitor_handlers('stack')", "kapacitor", listed=list(handlers)):
+        assert set(each) == {"id", "kind", "topic", "options"}
+        found.setdefault(each["id"], []).append(each["topic"])
+    return found
+
+
+def test_handlers_that_choose_no_incidents_listen_to_one_topic() -> None:
+    oncall = {"id": "oncall", "kind": "post", "options": {"url": "http://x"}}
+    assert listening(oncall, {**oncall, "id": "chat", "notify": "periods"}) == {"oncall": ["stack"], "chat": ["stack"]}
+    for name in ("kapacitor_incident_topic", "kapacitor_period_topic"):
+        expected = "" if name == "kapacitor_incident_topic" else "stack"
+        assert value(f"listed | {name}('stack')", "kapacitor", listed=[oncall]) == expected
+
+
+def test_a_handler_chooses_periods_incidents_or_both() -> None:
+    chosen = [
+        {"id": notify, "kind": "post", "options": {"url": "http://x"}, "notify": notify}
+        for notify in ("periods", "incidents", "both")
+    ]
+    own = {"id": "own", "kind": "post", "options": {"url": "http://x"}, "topic": "workshop"}
+    assert listening(*chosen, own) == {
+        "periods": ["stack", "stack-periods"],
+        "incidents": ["stack", "stack-incidents"],
+        "both": ["stack", "stack-periods", "stack-incidents"],
+        "own": ["workshop"],
+    }
+    assert value("listed | kapacitor_incident_topic('stack')", "kapacitor", listed=chosen) == "stack-incidents"
+    assert value("listed | kapacitor_period_topic('stack')", "kapacitor", listed=chosen) == "stack-periods"

@@ -24,6 +24,8 @@ MAIL: dict[str, Any] = {"kind": "smtp", "host": "h", "from": "a@x", "to": ["b@x"
     ("handler", "more"),
     [
         (POST, {}),
+        ({**POST, "notify": "incidents"}, {}),
+        ({**POST, "notify": "both", "topic": "anomaly"}, {}),
         ({"id": "file", "kind": "log", "options": {"path": "/var/log/kapacitor/alerts.log"}}, {}),
         ({"id": "all", "kind": "publish", "options": {"topics": ["all"]}}, {}),
         ({**POST, "topic": "workshop"}, {"pipelines": [{**PIPELINE, "alerts": {"topic": "workshop"}}]}),
@@ -58,6 +60,11 @@ def test_a_handler_may_listen_to_a_tickscript_of_ones_own(tmp_path: Path) -> Non
     ("handlers", "wrong", "fix"),
     [
         ([{**POST, "topic": "anomly"}], "nothing alerts on this topic", "one of anomaly, or set alerts.topic"),
+        ([{**POST, "notify": "incident"}], "value of notify must be one of: periods, incidents, both", "correct that part of it"),
+        (
+            [{"id": "all", "kind": "publish", "options": {"topics": ["all"]}}, {**POST, "topic": "all", "notify": "both"}],
+            "incidents are told on the topic of the stack, and not on all", "remove topic, or notify",
+        ),
         ([POST, POST], "another handler of the topic has this id", "an id of its own"),
         ([{**POST, "id": "a b"}], "Kapacitor takes no such id", "letters, digits"),
         ([{**POST, "kind": "exec"}], "would run a program inside Kapacitor's container", "post to a service"),

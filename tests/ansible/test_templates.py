@@ -242,6 +242,14 @@ class TestKeeper:
         assert value("__keeper_ports", "keeper", keeper_metrics_port=9100) == ["127.0.0.1:9100:9095"]
         assert "--metrics-port" in value("__keeper_command", "keeper", keeper_metrics_port=9100)
 
+    def test_tells_incidents_where_a_handler_chooses_them(self) -> None:
+        handler = {"id": "oncall", "kind": "post", "options": {"url": "http://x"}}
+        assert "--incident-topic" not in value("__keeper_command", "keeper", kapacitor_alert_handlers=[handler])
+        chosen = [{**handler, "notify": "incidents"}]
+        command = value("__keeper_command", "keeper", kapacitor_alert_handlers=chosen, stack_name="shop")
+        assert command[command.index("--incident-topic") + 1] == "shop-incidents"
+        assert command[command.index("--stack-name") + 1] == "shop"
+
     def test_can_write_models_and_what_it_keeps(self) -> None:
         writable = [volume for volume in value("__keeper_volumes", "keeper") if volume.endswith(":rw")]
         assert [volume.split(":")[1] for volume in writable] == ["/var/lib/keeper", "/var/lib/anomaly/models"]

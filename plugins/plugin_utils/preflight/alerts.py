@@ -39,7 +39,6 @@ _CONFIGURED = (
 _NEEDED = {"smtp": "from", "slack": "url", "httppost": "url"}
 # With it Telegram refuses a message whose tag values hold an unpaired `_` or `<`, and Kapacitor does not send it again.
 _PARSE_MODE = "parse-mode"
-_NOTIFY = ("periods", "incidents", "both")
 _MESSENGERS = "keeper_messengers"
 # Kinds of the keeper's messengers, each with what it needs.
 _MESSENGER_KINDS = {"post": ("url",), "smtp": ("host", "from", "to")}
@@ -87,14 +86,15 @@ def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
 
 def _notify(host: Host, place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
     notify, topic, stack = entry.get("notify", "periods"), entry.get("topic"), host.text("stack_name")
-    if notify not in _NOTIFY:
-        yield _problem(host, f"{place}.notify", show(notify), "is not a choice", one_of(str(notify), _NOTIFY))
-    elif notify != "periods" and topic and str(topic) != stack:
+    # Another check reports what is not a choice.
+    if notify not in ("incidents", "both"):
+        return
+    if topic and str(topic) != stack:
         yield _problem(
             host, f"{place}.notify", str(notify), f"incidents are told on the topic of the stack, and not on {topic}",
             "remove topic, or notify",
         )  # fmt: skip
-    elif notify != "periods" and not host.effective.get("keeper_enabled", True):
+    elif not host.effective.get("keeper_enabled", True):
         yield _problem(
             host, f"{place}.notify", str(notify), "the keeper makes incidents, and keeper_enabled is false",
             "enable the keeper, or remove notify",

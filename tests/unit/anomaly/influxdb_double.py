@@ -76,11 +76,11 @@ class InfluxDB:
             if "text=" in fields:
                 # A sentence for people may hold anything.
                 fields = fields.partition(",text=")[0]
-            measurement, *tags = head.split(",")
+            measurement, *tags = re.split(r"(?<!\\),", head)
             pairs = tuple(sorted((name, value) for name, _, value in (tag.partition("=") for tag in tags)))
             self.points[measurement, pairs, int(time)] = {
                 name: json.loads(value.removesuffix("i"))
-                for name, _, value in (field.partition("=") for field in fields.split(","))
+                for name, value in re.findall(r'([^,=]+)=("[^"]*"|[^,]*)', fields)
             }
 
     def _written(self, measurement: str, query: str) -> Iterator[dict[str, Any]]:

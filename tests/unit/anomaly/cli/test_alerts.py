@@ -37,13 +37,16 @@ def test_every_kind_of_alert_is_shown(preview: Any) -> None:
     code, messages, _ = preview("printer")
 
     assert code == 0
-    heads = [message.partition(" pipeline=printer")[0] for message in messages]
+    heads = [message.partition(" ")[0] for message in messages]
     opened = ["INFO", "WARNING", "CRITICAL", "OK", "CRITICAL"]
     noticed = [*["WARNING", "OK"] * 2, *["INFO", "OK"], *["WARNING", "OK"], *["INFO", "OK"], *["WARNING", "OK"]]
-    assert heads == [*opened, *noticed]
+    assert heads == [*opened, "WARNING", "OK", *noticed]
     assert "hotend was 35 °C, above the expected 10 to 20 °C; bed was 35, above" in messages[0]
     assert "peak severity 87.5: once in 2.7 years" in messages[1]
     assert "because of hotend above 300, a limit" in messages[4]
+    begun = "begun by pipeline=printer,printer=example0 because of hotend: 3 series of printer (3)"
+    assert messages[5].startswith("WARNING incident since ")
+    assert all(begun in message for message in messages[5:7])
     assert not any("https" in message for message in messages)
 
 

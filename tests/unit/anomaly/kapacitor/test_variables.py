@@ -47,6 +47,16 @@ def test_a_custom_script_gets_the_tags_of_the_series() -> None:
         assert vars_document(settings, frozenset({"group_by"})) == {"group_by": {"type": "list", "value": value}}
 
 
+def test_periods_are_told_on_a_topic_of_their_own_where_that_is_wanted() -> None:
+    def topic(period_topic: str, **changed: Any) -> Any:
+        settings = TaskSettings(normalize([PLAIN | changed])[0], "results", "stack", period_topic=period_topic)
+        return vars_document(settings, frozenset({"period_topic"}))["period_topic"]["value"]
+
+    assert topic("") == "stack"
+    assert topic("stack-periods") == "stack-periods"
+    assert topic("stack-periods", alerts={"topic": "workshop"}) == "workshop"
+
+
 def test_the_udf_gets_the_specification() -> None:
     awkward = {"measurement": "m'''e\"a\\'s $tag1 數", "fields": ["a'po", "back\\slash", "{{ field }}"]}
     assert parse(document(**awkward)["specification"]["value"]) == normalize([PLAIN | awkward])[0]

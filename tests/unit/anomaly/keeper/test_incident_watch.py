@@ -35,7 +35,7 @@ class Stand:
         self.influxdb = influxdb
         self.api = api
         self.said: list[str] = []
-        influxdb.databases.append("anomaly")
+        influxdb.databases = ["anomaly"]
         settings = IncidentSettings("stack", "anomaly", "stack-incidents")
         influx = InfluxClient(influxdb.url, "reader", "secret")
         self.watch = IncidentWatch(influx, KapacitorClient(api.url), settings, self.said.append)
@@ -133,10 +133,10 @@ def test_too_many_periods_are_said_once(stand: Stand, monkeypatch: pytest.Monkey
 
 def test_what_influxdb_does_not_take_is_written_again(stand: Stand) -> None:
     stand.store(row())
-    stand.influxdb.databases.remove("anomaly")
+    stand.influxdb.databases = []
     with pytest.raises(InfluxClientError):
         stand.look()
-    stand.influxdb.databases.append("anomaly")
+    stand.influxdb.databases = ["anomaly"]
     stand.look()
     assert len(stand.incidents) == 1
 

@@ -8,9 +8,11 @@ import argparse
 import math
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, out, read_pipelines
+from anomaly.keeper.incidents import LEVELS, Incidents, SeenPeriod, incident_text
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.dashboard import address
 from anomaly.scoring.notices import CLOCK, INVALID, RATE, SILENCE, Notice
@@ -74,6 +76,7 @@ def previewed(pipeline: Pipeline, grafana_url: str, now_ns: int) -> Iterator[tup
     if "period" in kinds:
         for title, level, period in _periods(pipeline, begin_ns, end_ns):
             yield title, said(_PERIOD, level, period_fields(pipeline, key, period))
+        yield from _incident(pipeline, begin_ns, end_ns)
     if "silence" in kinds:
         silence = Period(begin_ns, end_ns, "open", 0.0, 0.0, 0, NO_DATA)
         yield "a series is silent", said(SILENCE, "WARNING", period_fields(pipeline, key, silence))
@@ -116,6 +119,29 @@ def _periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[s
         reason = f"{limited.name} above {high:g}" if math.isfinite(high) else f"{limited.name} below {low:g}"
         limit = Period(begin_ns, end_ns, "open", 1.0, 100.0, 1, reason, is_beyond_limit=True, moment=moment)
         yield "a limit is broken", ordered[-1], limit
+
+
+def _incident(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[str, str]]:
+    """Yield the messages of an incident of three series, for handlers that choose incidents, without the link."""
+    periods = [
+        SeenPeriod(
+            pipeline=pipeline.name,
+            tags=tuple((tag, f"{_TAG_VALUE}{number}") for tag in pipeline.result_tags),
+            topic="",
+            begin_ns=begin_ns + number * pipeline.window_ns,
+            end_ns=end_ns,
+            is_open=True,
+            severity=pipeline.alerts.warning,
+            reason=_fields(pipeline)[0],
+            level=LEVELS.index("WARNING"),
+        )
+        for number in range(3 if pipeline.result_tags else 1)
+    ]
+    incidents = Incidents()
+    for title, level, is_open in (("an incident begins", "WARNING", True), ("it is over", "OK", False)):
+        seen = [replace(period, is_open=is_open) for period in periods]
+        (report,) = incidents.look(seen, end_ns if is_open else end_ns + _HOUR_NS)
+        yield title, f"{level} {incident_text(report, '')}"
 
 
 def _fields(pipeline: Pipeline) -> tuple[str, ...]:
