@@ -109,8 +109,8 @@ def handlers(listed: Iterable[Mapping[str, Any]], topic: str) -> list[dict[str, 
     """Return the alert handlers as the module kapacitor_handlers takes them.
 
     Ansible's own `to_json` writes the options, because it knows values out of a vault. A handler's `notify` chooses the
-    topics of periods and incidents that it listens to beside the stack's, which has all other alerts. Where all handlers
-    are told of periods only, there are no such topics.
+    topics of periods and incidents that it listens to beside the stack's, which has all other alerts. Where all
+    handlers are told of periods only, there are no such topics.
 
     Args:
         listed: the inventory's `kapacitor_alert_handlers`.

@@ -60,10 +60,10 @@ def test_a_handler_may_listen_to_a_tickscript_of_ones_own(tmp_path: Path) -> Non
     ("handlers", "wrong", "fix"),
     [
         ([{**POST, "topic": "anomly"}], "nothing alerts on this topic", "one of anomaly, or set alerts.topic"),
-        ([{**POST, "notify": "incident"}], "value of notify must be one of: periods, incidents, both", "correct that part of it"),
+        ([{**POST, "notify": "incident"}], "value of notify must be one of: periods, incidents, both", "correct that"),
         (
-            [{"id": "all", "kind": "publish", "options": {"topics": ["all"]}}, {**POST, "topic": "all", "notify": "both"}],
-            "incidents are told on the topic of the stack, and not on all", "remove topic, or notify",
+            [{"id": "all", "kind": "publish", "options": {"topics": ["a"]}}, {**POST, "topic": "a", "notify": "both"}],
+            "incidents are told on the topic of the stack, and not on a", "remove topic, or notify",
         ),
         ([POST, POST], "another handler of the topic has this id", "an id of its own"),
         ([{**POST, "id": "a b"}], "Kapacitor takes no such id", "letters, digits"),

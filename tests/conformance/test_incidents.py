@@ -1,4 +1,4 @@
-"""The life of an incident through a real InfluxDB and a real kapacitord, over restarts of the keeper and of Kapacitor."""
+"""The life of an incident through a real InfluxDB and a real kapacitord, over restarts of both Kapacitor and keeper."""
 
 import itertools
 import json
@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.influx_anomaly.stack.plugins.module_utils import kapacitor_tasks
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor
 
 from anomaly.influxdb.lines import line
-from anomaly.keeper.incident_watch import POLICY, IncidentSettings, IncidentWatch
+from anomaly.keeper.incident_watch import IncidentSettings, IncidentWatch
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
 from anomaly.pipeline import normalize
 from anomaly.scoring.results import Result
 from daemons.influxd import Influxd
 from daemons.kapacitord import Kapacitord, Receiver, wait_until
+from tests.ansible.rendering import value
 from tests.integration.ports import free_port
 
 pytestmark = pytest.mark.containers
@@ -57,19 +61,21 @@ class Stack:
         self.kapacitor = kapacitor
         self._influxd = influxd
         self._seconds = itertools.count(600, 10)
-        task = {
-            "id": "stack-incidents",
-            "type": "stream",
-            "dbrps": [{"db": "anomaly", "rp": POLICY}],
-            "script": (ROOT / "roles" / "kapacitor" / "files" / "incidents.tick").read_text(),
-            "vars": {"topic": {"type": "string", "value": TOPIC}},
-            "status": "enabled",
-        }
+        for actions in (["created", "started"], []):
+            assert self._deploy() == actions
         handler = {"id": "web", "kind": "post", "options": {"url": receiver.url}}
-        for path, body in ((f"/alerts/topics/{TOPIC}/handlers", handler), ("/tasks", task)):
-            answer = kapacitor.call("POST", path, body)
-            assert answer.status == 200, answer.body.decode()
+        answer = kapacitor.call("POST", f"/alerts/topics/{TOPIC}/handlers", handler)
+        assert answer.status == 200, answer.body.decode()
         self.watch = self._new_watch()
+
+    def _deploy(self) -> list[str]:
+        """Ensure the task as the role does it; return what was done."""
+        (named,) = yaml.safe_load((ROOT / "roles" / "kapacitor" / "tasks" / "incidents.yml").read_text())
+        given = {"stack_name": "stack", "kapacitor_alert_handlers": [{"id": "web", "kind": "post", "notify": "both"}]}
+        wanted = {name: value(text, "kapacitor", **given) for name, text in named["kapacitor_task"].items()}
+        client = Kapacitor(self.kapacitor.url.removesuffix("/kapacitor/v1"))
+        done = kapacitor_tasks.run(client, {**wanted, "template": None, "watch": 0}, False)
+        return list(done["actions"])
 
     def _new_watch(self) -> IncidentWatch:
         kapacitor = KapacitorClient(self.kapacitor.url.removesuffix("/kapacitor/v1"))

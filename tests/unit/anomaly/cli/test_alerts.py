@@ -62,7 +62,7 @@ def test_only_the_kinds_of_the_pipeline_are_shown_and_with_the_link(preview: Any
 def test_levels_that_begin_together_are_one(preview: Any) -> None:
     _, messages, _ = preview(alerts={"kinds": ["period"], "warning": 90, "critical": 90})
 
-    assert [message.split()[0] for message in messages] == ["INFO", "CRITICAL", "OK", "CRITICAL"]
+    assert [message.split()[0] for message in messages] == ["INFO", "CRITICAL", "OK", "CRITICAL", "CRITICAL", "OK"]
 
 
 def test_a_pipeline_that_is_not_there_is_named(preview: Any) -> None:

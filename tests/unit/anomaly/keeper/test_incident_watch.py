@@ -45,7 +45,9 @@ class Stand:
         tags = {"pipeline": PIPELINE.name, "printer": "p1", "rack": "", **tags}
         self.influxdb.periods.append(series("period", COLUMNS, list(periods), tags))
 
-    def look(self, pipeline: Pipeline = PIPELINE, now_ns: int = NOW, unknown: frozenset[str] = frozenset()) -> list[str]:
+    def look(
+        self, pipeline: Pipeline = PIPELINE, now_ns: int = NOW, unknown: frozenset[str] = frozenset()
+    ) -> list[str]:
         """Look; return the points that Kapacitor got."""
         before = len(self.api.asked)
         self.watch.look([pipeline], unknown, now_ns)
@@ -69,7 +71,7 @@ def row(severity: float = 90.0, state: str = "open", reason: str = "hotend", ago
 def test_an_incident_is_written_and_handed_to_kapacitor_until_its_topic_has_the_level(stand: Stand) -> None:
     stand.store(row())
     (point,) = stand.look()
-    assert point.startswith("incident,incident=pipeline\\=printer\\,printer\\=p1 level=2i,text=\"incident since ")
+    assert point.startswith('incident,incident=pipeline\\=printer\\,printer\\=p1 level=2i,text="incident since ')
     (parameters, _) = stand.api.asked[-1][2]
     assert parameters == {"db": ["anomaly"], "rp": ["incidents"], "precision": ["ns"]}
     (fields,) = stand.incidents

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, out, read_pipelines
-from anomaly.keeper.incidents import LEVELS, Incidents, SeenPeriod, incident_text
+from anomaly.keeper.incidents import Incidents, SeenPeriod, incident_text
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.dashboard import address
 from anomaly.scoring.notices import CLOCK, INVALID, RATE, SILENCE, Notice
@@ -123,6 +123,8 @@ def _periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[s
 
 def _incident(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[str, str]]:
     """Yield the messages of an incident of three series, for handlers that choose incidents, without the link."""
+    alerts = pipeline.alerts
+    level = sum(alerts.warning >= least for least in (alerts.info, alerts.warning, alerts.critical))
     periods = [
         SeenPeriod(
             pipeline=pipeline.name,
@@ -131,17 +133,17 @@ def _incident(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[
             begin_ns=begin_ns + number * pipeline.window_ns,
             end_ns=end_ns,
             is_open=True,
-            severity=pipeline.alerts.warning,
+            severity=alerts.warning,
             reason=_fields(pipeline)[0],
-            level=LEVELS.index("WARNING"),
+            level=level,
         )
         for number in range(3 if pipeline.result_tags else 1)
     ]
     incidents = Incidents()
-    for title, level, is_open in (("an incident begins", "WARNING", True), ("it is over", "OK", False)):
+    for title, is_open in (("an incident begins", True), ("it is over", False)):
         seen = [replace(period, is_open=is_open) for period in periods]
         (report,) = incidents.look(seen, end_ns if is_open else end_ns + _HOUR_NS)
-        yield title, f"{level} {incident_text(report, '')}"
+        yield title, f"{report.incident.told_level} {incident_text(report, '')}"
 
 
 def _fields(pipeline: Pipeline) -> tuple[str, ...]:

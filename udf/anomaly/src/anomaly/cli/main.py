@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         help="have Kapacitor tell incidents on this topic (default: they are written into the results only)",
     )
     keeper.add_argument(
-        "--stack-name", default="anomaly", metavar="NAME", help="the stack, and the topic of its alerts (default: anomaly)"
+        "--stack-name", default="anomaly", metavar="NAME", help="the stack, which is the topic of its alerts, too"
     )
     keeper.add_argument(
         "--grafana-url", default="", metavar="URL", help="where browsers reach Grafana, for the links of incidents"

@@ -54,7 +54,7 @@ _SCORED_WINDOWS = 20
 # A link shows this much beside the incident.
 _BESIDE_NS = 3600 * _SECOND_NS
 MEASUREMENT = "incident"
-# The retention policy that the points for Kapacitor name. InfluxDB has none of this name, so nothing else feeds the task.
+# The retention policy that the points for Kapacitor name. InfluxDB has none of this name, so nothing else feeds them.
 POLICY = "incidents"
 
 

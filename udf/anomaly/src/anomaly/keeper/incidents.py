@@ -208,7 +208,7 @@ class Incidents:
         """
         gatherings = [
             _Gathering(incident, frozenset(incident.members), incident.begin_ns, incident.begin_ns)
-            for incident in sorted(self.kept, key=lambda incident: (incident.begin_ns, incident.topic, incident.founder))
+            for incident in sorted(self.kept, key=lambda kept: (kept.begin_ns, kept.topic, kept.founder))
         ]
         homes = {key: gathering for gathering in gatherings for key in gathering.known}
         ordered = sorted(set(periods), key=lambda period: (period.begin_ns, period.series, period.end_ns))
@@ -344,7 +344,7 @@ def _tail(count: int, drawn: int, having: int, everybody: int) -> float:
 
 
 def shared_text(report: Report, populations: Mapping[str, Population]) -> str:
-    """Return the over-represented values for people, such as `switch=sw3 in 9 of 11 series`; empty if there are none."""
+    """Return the over-represented values for people, such as `switch=sw3 in 9 of 11 series`; empty without any."""
     total = len(report.series)
     return ", ".join(
         f"{plain(value, _MOST_OF_A_NAME)} in {count} of {total} series"
