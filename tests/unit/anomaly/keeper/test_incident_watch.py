@@ -19,7 +19,7 @@ SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 # A Monday, 12:00 UTC.
 NOW = 1_704_110_400 * SECOND
-COLUMNS = ["time", "end_ms", "state", "peak_severity", "reason"]
+COLUMNS = ["time", "end_ms", "state", "peak_severity", "reason", "_limit"]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def stand(influxdb: InfluxDB, api: Kapacitor) -> Stand:
 
 
 def row(severity: float = 90.0, state: str = "open", reason: str = "hotend", ago_s: int = 60) -> list[Any]:
-    return [NOW - ago_s * SECOND, (NOW - 10 * SECOND) // 1_000_000, state, severity, reason]
+    return [NOW - ago_s * SECOND, (NOW - 10 * SECOND) // 1_000_000, state, severity, reason, None]
 
 
 def test_an_incident_is_written_and_handed_to_kapacitor_until_its_topic_has_the_level(stand: Stand) -> None:
@@ -88,6 +88,24 @@ def test_an_alert_of_an_incident_that_nobody_knows_any_more_is_ended(stand: Stan
     stand.api.levels = {"pipeline=gone incident": "CRITICAL"}
     (point,) = stand.look()
     assert 'level=0i,text="incident over: pipeline=gone is not followed any more"' in point
+
+
+def test_where_a_series_has_founded_two_incidents_the_open_one_is_told(stand: Stand) -> None:
+    stand.store(row(100.0, ago_s=7 * 3600))
+    stand.store(row(80.0), printer="p2")
+    stand.look()
+    first, second = stand.watch.incidents.kept
+    second.founder, second.is_open, second.level = first.founder, False, 3
+    stand.api.levels = {f"{first.founder} incident": "CRITICAL"}
+
+    assert stand.look(now_ns=NOW + 10 * SECOND) == []
+
+
+def test_nobody_is_told_while_kapacitor_is_away(stand: Stand) -> None:
+    stand.store(row())
+    stand.watch.look([PIPELINE], frozenset(), NOW, can_tell=False)
+    assert stand.api.asked == []
+    assert len(stand.incidents) == 1
 
 
 def test_silences_and_other_peoples_pipelines_are_no_incidents(stand: Stand) -> None:

@@ -178,6 +178,11 @@ def test_an_incident_says_what_began_it_how_large_and_how_bad_it_is() -> None:
     assert incident_text(report, "").startswith("incident over, from 2023-12-31 23:50:00 UTC for 10m0s, begun by ")
 
 
+def test_a_limit_says_nothing_of_how_rare_it_is() -> None:
+    (report,) = Incidents().look([period(MINUTE, severity=100.0, is_beyond_limit=True)], NOW)
+    assert incident_text(report, "").endswith("1 series of printer (1), peak severity 100.0")
+
+
 def test_a_hostile_name_is_a_tag_that_line_protocol_can_hold() -> None:
     (report,) = Incidents().look([period(MINUTE, printer="<!channel>\\" + "x" * 300)], NOW)
 

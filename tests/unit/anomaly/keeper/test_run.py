@@ -13,12 +13,13 @@ import pytest
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.keeper import watch
 from anomaly.keeper.alarms import Message
+from anomaly.keeper.incident_watch import IncidentWatch
 from anomaly.keeper.kapacitor import KapacitorClientError, TaskState
 from anomaly.keeper.run import Keeper, KeeperRequest
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.training.trainer import PipelineTrainer
-from tests.unit.anomaly.influxdb_double import InfluxDB
+from tests.unit.anomaly.influxdb_double import InfluxDB, series
 from tests.unit.anomaly.printers import PIPELINE
 
 SECOND = 1_000_000_000
@@ -308,3 +309,31 @@ def test_results_stay_for_ever_without_the_command_and_while_influxdb_is_down(
     influxdb.users["reader"] = "secret"
     stand.look(keeper, 10)
     assert keeper._expiries.names == {"printer"}
+
+
+def test_incidents_are_written_kept_and_gone_on_with_after_a_restart(stand: Stand, influxdb: InfluxDB) -> None:
+    now_ns = time.time_ns()
+    columns = ["time", "end_ms", "state", "peak_severity", "reason", "_limit"]
+    rows = [[now_ns - 60 * SECOND, now_ns // 1_000_000, "open", 90.0, "hotend", None]]
+    influxdb.periods = [series("period", columns, rows, {"pipeline": PIPELINE.name, "printer": "p1"})]
+
+    stand.look(stand.keeper(), 0)
+
+    (kept,) = json.loads((stand.directory / "state.json").read_text())["incidents"]
+    assert kept["founder"] == f"pipeline={PIPELINE.name},printer=p1"
+    assert [point for point in influxdb.points if point[0] == "incident"]
+    influxdb.periods = []
+    stand.look(stand.keeper(), 20)
+    (over,) = json.loads((stand.directory / "state.json").read_text())["incidents"]
+    assert (over["begin_ns"], over["is_open"]) == (kept["begin_ns"], False)
+
+
+def test_why_incidents_are_not_made_is_said_once(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise InfluxClientError("it refuses")
+
+    monkeypatch.setattr(IncidentWatch, "look", refuse)
+    keeper = stand.keeper()
+    for _ in range(2):
+        stand.look(keeper, 20)
+    assert stand.said.count("incidents: it refuses; it is tried again") == 1

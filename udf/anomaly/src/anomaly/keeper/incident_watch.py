@@ -98,13 +98,14 @@ class IncidentWatch:
     _calendars: dict[str, tuple[Pipeline, CalendarTimes]] = field(default_factory=dict)
     _is_full: bool = False
 
-    def look(self, pipelines: Sequence[Pipeline], unknown: Set[str], now_ns: int) -> None:
+    def look(self, pipelines: Sequence[Pipeline], unknown: Set[str], now_ns: int, *, can_tell: bool = True) -> None:
         """Look once, if that is due.
 
         Args:
             pipelines: the pipelines of this Kapacitor.
             unknown: the names of pipelines of which nobody knows how they are: their open periods stay open.
             now_ns: the time now.
+            can_tell: whether Kapacitor answers, as far as is known.
 
         Raises:
             InfluxClientError: InfluxDB cannot be asked, or refused.
@@ -137,7 +138,8 @@ class IncidentWatch:
                 raise
         kept = {incident.identity for incident in self.incidents.kept}
         self._written = {identity: text for identity, text in self._written.items() if identity in kept}
-        self._tell(texts, now_ns)
+        if can_tell:
+            self._tell(texts, now_ns)
         self._looked_ns = now_ns
 
     def _periods(
@@ -145,7 +147,7 @@ class IncidentWatch:
     ) -> Iterator[SeenPeriod]:
         first_ns = max(self.incidents.begin_ns(now_ns, reach_ns), now_ns - _LONGEST_NS)
         query = (
-            'SELECT "end_ms", "state", "peak_severity", "reason" FROM "period"'
+            'SELECT "end_ms", "state", "peak_severity", "reason", "_limit" FROM "period"'
             f" WHERE time >= {first_ns} AND time <= {now_ns} GROUP BY *"
         )
         read = 0
@@ -155,7 +157,7 @@ class IncidentWatch:
                 continue
             forgotten_ns = _lasting_ns(pipeline) + _FORGOTTEN_NS
             tags = tuple(sorted((tag, value) for tag, value in chunk.tags.items() if value and tag != "pipeline"))
-            for begin_ns, end_ms, state, severity, reason in chunk.rows:
+            for begin_ns, end_ms, state, severity, reason, is_beyond_limit in chunk.rows:
                 # Silences have alerts of their own.
                 if end_ms is None or severity is None or reason in (None, NO_DATA):
                     continue
@@ -174,6 +176,7 @@ class IncidentWatch:
                     severity=float(severity),
                     reason=str(reason),
                     level=self._level(pipeline, float(severity), end_ns, now_ns),
+                    is_beyond_limit=bool(is_beyond_limit),
                 )
         self._is_full = False
 
@@ -255,8 +258,9 @@ class IncidentWatch:
         told = self.kapacitor.levels(self.settings.topic)
         lines = []
         known = set()
-        # Where a series has founded several, the last one counts.
-        for incident in {each.founder: each for each in self.incidents.kept if self._is_told(each.topic)}.values():
+        # Where a series has founded several, an open one counts, and the worst of these.
+        ordered = sorted(self.incidents.kept, key=lambda kept: (kept.is_open, kept.level, kept.begin_ns))
+        for incident in {each.founder: each for each in ordered if self._is_told(each.topic)}.values():
             alert = f"{incident.founder} incident"
             known.add(alert)
             before, after = LEVELS.index(told.get(alert, "OK")), LEVELS.index(incident.told_level)

@@ -59,6 +59,7 @@ class SeenPeriod:
         severity: its peak severity, 0 to 100.
         reason: why it was opened.
         level: the rank in LEVELS of what people may be told of it now; 0 if they are told nothing.
+        is_beyond_limit: whether the reason is a limit, which says nothing of how rare it is.
     """
 
     pipeline: str
@@ -70,6 +71,7 @@ class SeenPeriod:
     severity: float
     reason: str
     level: int
+    is_beyond_limit: bool = False
 
     @property
     def series(self) -> str:
@@ -368,6 +370,9 @@ def incident_text(report: Report, shared: str) -> str:
     if len(counts) > _MOST_PIPELINES:
         named.append(f"{len(counts) - _MOST_PIPELINES} other pipelines")
     begun = f"begun by {plain(first.series, 80)} because of {plain(first.reason, 60)}"
-    rare = f"peak severity {incident.peak:.1f}: once in {once_in(incident.peak)}"
+    worst = max(report.periods, key=lambda period: period.severity)
+    rare = f"peak severity {incident.peak:.1f}"
+    if not worst.is_beyond_limit:
+        rare += f": once in {once_in(incident.peak)}{' or more rarely' if incident.peak >= 100.0 else ''}"
     text = f"incident {when}, {begun}: {len(report.series)} series of {', '.join(named)}, {rare}"
     return plain(f"{text}; {shared}" if shared else text)

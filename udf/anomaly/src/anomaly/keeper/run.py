@@ -270,7 +270,8 @@ class Keeper:
         is_all = any(not finding.pipeline for finding in failing)
         unknown = names if is_all else {finding.pipeline for finding in failing}
         try:
-            self._incidents.look(self._watcher.pipelines, unknown, now_ns)
+            can_tell = not any(finding.check == KAPACITOR for finding in failing)
+            self._incidents.look(self._watcher.pipelines, unknown, now_ns, can_tell=can_tell)
             self._incidents_error = ""
         except (InfluxClientError, KapacitorClientError) as error:
             if str(error) != self._incidents_error:
