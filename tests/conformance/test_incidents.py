@@ -3,11 +3,9 @@
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.influx_anomaly.stack.plugins.module_utils import kapacitor_tasks
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.kapacitor_api import Kapacitor
 
@@ -23,7 +21,6 @@ from tests.integration.ports import free_port
 
 pytestmark = pytest.mark.containers
 
-ROOT = Path(__file__).parents[2]
 SECOND = 1_000_000_000
 BEGIN_NS = 1_704_067_200 * SECOND
 TOPIC = "stack-incidents"
@@ -60,8 +57,9 @@ class Stack:
         influxd.create("anomaly")
         self.kapacitor = kapacitor
         self._influxd = influxd
-        self._seconds = itertools.count(600, 10)
-        for actions in (["created", "started"], []):
+        # However often a test looks, time does not go on.
+        self._seconds = itertools.cycle((600, 610))
+        for actions in (["created", "enabled"], []):
             assert self._deploy() == actions
         handler = {"id": "web", "kind": "post", "options": {"url": receiver.url}}
         answer = kapacitor.call("POST", f"/alerts/topics/{TOPIC}/handlers", handler)
@@ -70,11 +68,21 @@ class Stack:
 
     def _deploy(self) -> list[str]:
         """Ensure the task as the role does it; return what was done."""
-        (named,) = yaml.safe_load((ROOT / "roles" / "kapacitor" / "tasks" / "incidents.yml").read_text())
         given = {"stack_name": "stack", "kapacitor_alert_handlers": [{"id": "web", "kind": "post", "notify": "both"}]}
-        wanted = {name: value(text, "kapacitor", **given) for name, text in named["kapacitor_task"].items()}
+        task = value("__kapacitor_incidents", "kapacitor", **given)
+        places = {"database": task["database"], "retention_policy": task["retention_policy"]}
+        wanted = {
+            "id": task["id"],
+            "state": "enabled",
+            "dbrps": [places],
+            "script": value("__kapacitor_incidents_script", "kapacitor", **given),
+            "vars": {"topic": {"type": "string", "value": value("__kapacitor_incident_topic", "kapacitor", **given)}},
+            "owner_marker": task["marker"],
+            "template": None,
+            "watch": 0,
+        }
         client = Kapacitor(self.kapacitor.url.removesuffix("/kapacitor/v1"))
-        done = kapacitor_tasks.run(client, {**wanted, "template": None, "watch": 0}, False)
+        done = kapacitor_tasks.run(client, wanted, check_mode=False)
         return list(done["actions"])
 
     def _new_watch(self) -> IncidentWatch:
@@ -102,7 +110,7 @@ class Stack:
         self._influxd.client.write([line(point) for point in points], "anomaly")
 
     def look(self, seconds: int = 0) -> None:
-        """Look ten seconds after the last time, or this much later."""
+        """Look ten minutes after the begin, or this much later."""
         self.watch.look([PIPELINE], set(), BEGIN_NS + (next(self._seconds) + seconds) * SECOND)
 
     def incidents(self) -> list[dict[str, Any]]:
