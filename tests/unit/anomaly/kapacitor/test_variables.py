@@ -55,6 +55,7 @@ def test_periods_are_told_on_a_topic_of_their_own_where_that_is_wanted() -> None
     assert topic("") == "stack"
     assert topic("stack-periods") == "stack-periods"
     assert topic("stack-periods", alerts={"topic": "workshop"}) == "workshop"
+    assert topic("stack-periods", alerts={"topic": "stack"}) == "stack-periods"
 
 
 def test_the_udf_gets_the_specification() -> None:

@@ -61,6 +61,12 @@ def _strings(texts: tuple[str, ...], kind: str = "string") -> list[dict[str, str
     return [{"type": kind, "value": text} for text in texts]
 
 
+def _period_topic(task: TaskSettings) -> str:
+    """Return the topic of the alerts of periods: that which the pipeline names, or that of the stack's periods."""
+    topic = task.pipeline.alerts.topic or task.default_topic
+    return task.period_topic or topic if topic == task.default_topic else topic
+
+
 VARIABLES = {
     "pipeline": Variable("string", lambda task: task.pipeline.name),
     "database": Variable("string", lambda task: task.pipeline.database),
@@ -74,9 +80,7 @@ VARIABLES = {
     "specification": Variable("string", lambda task: specification_for_udf(task.pipeline)),
     "results_database": Variable("string", lambda task: task.results_database),
     "topic": Variable("string", lambda task: task.pipeline.alerts.topic or task.default_topic),
-    "period_topic": Variable(
-        "string", lambda task: task.pipeline.alerts.topic or task.period_topic or task.default_topic
-    ),
+    "period_topic": Variable("string", lambda task: _period_topic(task)),
     "alert_on_period": Variable("bool", lambda task: "period" in task.pipeline.alerts.kinds),
     "alert_on_silence": Variable("bool", lambda task: "silence" in task.pipeline.alerts.kinds),
     "alert_on_drift": Variable("bool", lambda task: "drift" in task.pipeline.alerts.kinds),
