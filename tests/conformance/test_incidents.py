@@ -81,6 +81,7 @@ class Stack:
             "template": None,
             "watch": 0,
         }
+        assert wanted["script"].splitlines()[0] == f"// {task['marker']}"
         client = Kapacitor(self.kapacitor.url.removesuffix("/kapacitor/v1"))
         done = kapacitor_tasks.run(client, wanted, check_mode=False)
         return list(done["actions"])
