@@ -210,7 +210,7 @@ seen = st.builds(
 several = st.lists(seen, max_size=25, unique_by=lambda each: each.key)
 
 
-def shown(reports: list[Report]) -> list[tuple[object, ...]]:
+def shown(reports: list[Report]) -> list[tuple[tuple[str, str, int], bool, str, tuple[SeenPeriod, ...]]]:
     return [
         (report.incident.identity, report.incident.is_open, report.incident.told_level, tuple(report.periods))
         for report in reports
@@ -228,7 +228,7 @@ def test_the_order_of_periods_does_not_matter(periods: list[SeenPeriod], random:
 def test_each_period_is_in_one_incident_and_another_look_changes_nothing(periods: list[SeenPeriod]) -> None:
     incidents = Incidents()
     first = shown(incidents.look(periods, NOW))
-    assert sorted(each.key for *_, members in first for each in members) == sorted(each.key for each in periods)
+    assert sorted(each.key for _, _, _, members in first for each in members) == sorted(each.key for each in periods)
     assert sorted(shown(incidents.look(periods, NOW))) == sorted(first)
 
 
