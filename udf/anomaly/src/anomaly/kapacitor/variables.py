@@ -80,7 +80,7 @@ VARIABLES = {
     "specification": Variable("string", lambda task: specification_for_udf(task.pipeline)),
     "results_database": Variable("string", lambda task: task.results_database),
     "topic": Variable("string", lambda task: task.pipeline.alerts.topic or task.default_topic),
-    "period_topic": Variable("string", lambda task: _period_topic(task)),
+    "period_topic": Variable("string", _period_topic),
     "alert_on_period": Variable("bool", lambda task: "period" in task.pipeline.alerts.kinds),
     "alert_on_silence": Variable("bool", lambda task: "silence" in task.pipeline.alerts.kinds),
     "alert_on_drift": Variable("bool", lambda task: "drift" in task.pipeline.alerts.kinds),
