@@ -304,9 +304,9 @@ def _name(series: str) -> str:
 def shared_values(report: Report, populations: Mapping[str, Population]) -> list[tuple[str, int]]:
     """Return the values of tags that are over-represented among the series of an incident, the rarest first.
 
-    A value is over-represented if by chance so many series with it would be among as many of the pipelines' series in
-    less than one of a hundred cases (the tail of the hypergeometric distribution, Bonferroni's correction for the
-    number of values).
+    A value is over-represented if as many of the pipelines' series, drawn by chance, would have it that often in less
+    than one of a hundred cases (the tail of the hypergeometric distribution, Bonferroni's correction for the number of
+    values).
 
     Args:
         report: the incident.
