@@ -145,7 +145,8 @@ class TestGiven:
         return {name: str(tmp_path / name) for name in texts}
 
     def read(self, files: dict[str, str], folder: Path, **more: Any) -> dict[str, Any]:
-        return TestOfTheStacksAuthority().make(folder / "none", **files, **more)
+        arguments: dict[str, Any] = {**files, **more}
+        return TestOfTheStacksAuthority().make(folder / "none", **arguments)
 
     def test_are_taken_as_they_are(self, files: dict[str, str], tmp_path: Path) -> None:
         result = self.read(files, tmp_path, names=[*NAMES, "grafana.example.org"])
@@ -240,7 +241,11 @@ def test_servers_are_those_that_publish_a_port() -> None:
 
 def test_a_certificate_that_ends_soon_is_a_problem_and_so_is_one_that_nobody_trusts() -> None:
     item = {"title": "InfluxDB"}
-    results = [{"item": item, "days_left": 30}, {"item": item, "days_left": 29}, {"item": item, "msg": "expired"}]
+    results: list[dict[str, Any]] = [
+        {"item": item, "days_left": 30},
+        {"item": item, "days_left": 29},
+        {"item": item, "msg": "expired"},
+    ]
     findings = certificate_findings(results, 30)
     assert [finding["ok"] for finding in findings] == [True, False, False]
     assert findings[1]["problem"] == "it ends in 29 days. Fix: run site.yml, which renews it, or give another one"
