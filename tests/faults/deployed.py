@@ -19,7 +19,7 @@ from tests.integration.playbook import ROOT
 from tests.integration.results import ALERTS_IN_A_FILE
 from tests.integration.small_disk import small_disk
 from tests.integration.stack import Stack
-from tests.integration.waiting import wait_for
+from tests.integration.waiting import PATIENCE_S, wait_for
 from tests.unit.anomaly import printers
 
 __all__ = ["PIPELINE", "RESULTS", "ROOT", "VOLUMES", "Deployed", "deployed"]
@@ -119,7 +119,8 @@ def deployed(folder: Path) -> Iterator[Deployed]:
     Args:
         folder: an existing folder, below which everything of the stack lies.
     """
-    client = docker.from_env()
+    # An engine that is busy answers late.
+    client = docker.from_env(timeout=round(PATIENCE_S))
     stack = Stack(
         client,
         folder,

@@ -27,8 +27,8 @@ _POLL_S = 0.5
 # How many windows after a fault's end must have their scores before it counts as over.
 _WINDOWS_AFTER = 2
 _NEVER = TimeRange(0, 0)
-# Without the keeper, losses show within this time after the fault.
-_LOSSES_S = 40.0
+# Without the keeper, losses show some 15 s after the fault, and on a host that is slow and busy within this time.
+_LOSSES_S = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class Run:
     Args:
         deployed: the stack.
         say: gets each line for people.
+        most_s: how long a recovery may take, in seconds.
 
     Attributes:
         stream: the points, which are written as long as the run lasts.
@@ -95,12 +96,13 @@ class Run:
         outcomes: what the events did so far.
     """
 
-    def __init__(self, deployed: Deployed, say: Callable[[str], None]) -> None:
+    def __init__(self, deployed: Deployed, say: Callable[[str], None], most_s: float = MOST_S) -> None:
         stack = deployed.stack
         self.stream = Stream(stack.influxdb_url, stack.user("writer"), PIPELINE.database)
         self.truth = Undisturbed(PIPELINE, deployed.model, deployed.influx, RESULTS, len(SERIES), self.stream.begin_ns)
         self.outcomes: list[Outcome] = []
         self._deployed = deployed
+        self._most_s = most_s
         self._alerts = stack.dir / "log" / "kapacitor" / "alerts.log"
         # The alerts that Kapacitor may tell once more, as it was killed before it had kept their levels.
         self._unkept: list[Alert] = []
@@ -166,7 +168,7 @@ class Run:
             self._go_on()
             return bool(self.truth.scores) and not self.truth.look()
 
-        wait_for(has_scores, "the first scores", seconds=MOST_S, explain=self._deployed.stack.logs)
+        wait_for(has_scores, "the first scores", seconds=self._most_s, explain=self._deployed.stack.logs)
 
     def _event(self, event: Event) -> Outcome:
         fault = FAULTS[event.fault]
@@ -220,7 +222,7 @@ class Run:
                 wrong_s = now_s
             elif self.truth.until_ns >= whole_ns:
                 break
-            if now_s - ended_s > MOST_S:
+            if now_s - ended_s > self._most_s:
                 self._say(self._deployed.stack.logs())
                 self.truth.pending.clear()
                 return Outcome(event, windows, None, len(pending), TimeRange(begun_ns, time.time_ns()))

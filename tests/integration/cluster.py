@@ -15,7 +15,9 @@ from tests.integration.influx import Influx
 from tests.integration.kapacitor import Kapacitor
 from tests.integration.pipelines import HISTORY
 from tests.integration.playbook import ROOT, PlayResult, run_playbook
+from tests.integration.settling import SETTLING_S, idle, time_ns, troubled, unhealthy
 from tests.integration.stack import LOGS, write_yaml
+from tests.integration.waiting import wait_for
 
 NAMES = ("influx1", "kap1", "kap2", "graf1")
 
@@ -88,6 +90,38 @@ class Cluster:
     def containers(self, host: str) -> list[str]:
         """Names of all containers on a host."""
         return sorted(self.hosts[host].run("docker", "ps", "--all", "--format", "{{.Names}}").split())
+
+    def settled(self) -> Cluster:
+        """Itself, as soon as nothing is on its way that would change it, see `Stack.settled`."""
+        wait_for(
+            lambda: self.unsettled() == "", "the cluster to be at rest", seconds=SETTLING_S,
+            explain=lambda: f"{self.unsettled()}\n{self.logs()}",
+        )  # fmt: skip
+        return self
+
+    def unsettled(self) -> str:
+        """What is on its way, or wrong; empty if the cluster is at rest."""
+        for host in self.hosts:
+            containers = self._inspect(host)
+            states = {container["Name"].lstrip("/"): container["State"] for container in containers}
+            found = unhealthy({name: state.get("Health", {}).get("Status", "") for name, state in states.items()})
+            if not found and "anomaly-kapacitor" in states:
+                started_ns = time_ns(states["anomaly-kapacitor"]["StartedAt"])
+                beats_ns = self.influx("admin").beats_ns(started_ns)
+                found = idle(self.kapacitor(host).tasks(), beats_ns, started_ns)
+            if not found and "anomaly-keeper" in states:
+                heartbeat = "docker exec anomaly-keeper cat /tmp/heartbeat || true"
+                found = troubled(self.hosts[host].run("sh", "-c", heartbeat))
+            if found:
+                return f"{host}: {found}"
+        return ""
+
+    def _inspect(self, host: str) -> list[dict[str, Any]]:
+        """What a host's engine says of the containers that run."""
+        found: list[dict[str, Any]] = json.loads(
+            self.hosts[host].run("sh", "-c", "ids=$(docker ps -q); [ -z \"$ids\" ] && echo '[]' || docker inspect $ids")
+        )
+        return found
 
     def logs(self) -> str:
         """The ends of the Kapacitors' logs, for an error."""

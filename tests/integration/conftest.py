@@ -18,6 +18,7 @@ from tests.integration.pipelines import ROOMS, SELF_TRAINING
 from tests.integration.playbook import PlayResult
 from tests.integration.results import ALERTS_IN_A_FILE, Results, produce
 from tests.integration.stack import Files, Stack
+from tests.integration.waiting import PATIENCE_S
 
 HERE = Path(__file__).parent
 
@@ -51,7 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
     """This machine's container engine; `make test` sees to it that there is one."""
-    client = docker.from_env()
+    # An engine that is busy answers late.
+    client = docker.from_env(timeout=round(PATIENCE_S))
     client.ping()
     yield client
     client.close()

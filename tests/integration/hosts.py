@@ -167,8 +167,9 @@ class Hosts:
         return ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
 
     def _logs_in(self, host: Host) -> bool:
+        options = [*self._ssh_options, "-oBatchMode=yes", "-oConnectTimeout=10"]
         login = subprocess.run(
-            ["ssh", "-i", str(self.key), *self._ssh_options, "-oBatchMode=yes", f"{USER}@{host.address}", "true"],
+            ["ssh", "-i", str(self.key), *options, f"{USER}@{host.address}", "true"],
             stdin=subprocess.DEVNULL, capture_output=True, check=False,
         )  # fmt: skip
         return login.returncode == 0

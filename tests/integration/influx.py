@@ -7,6 +7,8 @@ from typing import Any
 
 import requests
 
+from tests.integration.waiting import PATIENCE_S
+
 
 class InfluxError(Exception):
     """InfluxDB answered with an error; `status` is HTTP's, 200 for an error of a statement."""
@@ -32,7 +34,10 @@ class Influx:
     def query(self, statement: str, database: str = "") -> list[dict[str, Any]]:
         """Series of the first statement: dicts with `name`, `tags`, `columns`, `values`; times are nanoseconds."""
         response = requests.post(
-            f"{self.url}/query", auth=self._auth, timeout=60, data={"q": statement, "db": database, "epoch": "ns"}
+            f"{self.url}/query",
+            auth=self._auth,
+            timeout=PATIENCE_S,
+            data={"q": statement, "db": database, "epoch": "ns"},
         )
         answer = response.json()
         error = answer.get("error") or next(
@@ -58,7 +63,11 @@ class Influx:
     def write(self, database: str, lines: Sequence[str]) -> None:
         """Writes line protocol, times in nanoseconds."""
         response = requests.post(
-            f"{self.url}/write", auth=self._auth, timeout=60, params={"db": database}, data="\n".join(lines).encode()
+            f"{self.url}/write",
+            auth=self._auth,
+            timeout=PATIENCE_S,
+            params={"db": database},
+            data="\n".join(lines).encode(),
         )
         if response.status_code != 204:
             raise InfluxError(response.status_code, response.text)
@@ -69,3 +78,11 @@ class Influx:
             series["name"]: [dict(zip(series["columns"], row, strict=True)) for row in series["values"]]
             for series in self.query("SHOW SUBSCRIPTIONS")
         }
+
+    def beats_ns(self, since_ns: int, results_database: str = "anomaly") -> dict[str, int]:
+        """Task to when its UDF last wrote its metrics, in nanoseconds; without those that wrote none since a time."""
+        query = f'SELECT "uptime_s" FROM "udf" WHERE "udf" = \'anomaly\' AND time > {since_ns} GROUP BY "task"'
+        if results_database not in self.column("SHOW DATABASES"):
+            return {}
+        found = self.query(f"{query} ORDER BY time DESC LIMIT 1", results_database)
+        return {series["tags"]["task"]: series["values"][0][0] for series in found}

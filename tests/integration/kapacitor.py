@@ -6,6 +6,8 @@ from typing import Any
 
 import requests
 
+from tests.integration.waiting import PATIENCE_S
+
 
 class Kapacitor:
     """One user's view.
@@ -22,7 +24,9 @@ class Kapacitor:
 
     def request(self, method: str, path: str, body: Any = None) -> requests.Response:
         """One request below `/kapacitor/v1`, whatever the answer."""
-        return requests.request(method, f"{self.url}/kapacitor/v1{path}", json=body, auth=self._auth, timeout=60)
+        return requests.request(
+            method, f"{self.url}/kapacitor/v1{path}", json=body, auth=self._auth, timeout=PATIENCE_S
+        )
 
     def tasks(self) -> dict[str, dict[str, Any]]:
         """Task ID to what Kapacitor says of it."""

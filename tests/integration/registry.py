@@ -12,7 +12,8 @@ import requests
 
 from tests.integration.hosts import LABEL, built
 from tests.integration.ports import free_port
-from tests.integration.waiting import wait_for
+from tests.integration.stack import image_tags
+from tests.integration.waiting import PATIENCE_S, wait_for
 
 CONTEXT = Path(__file__).with_name("registry")
 
@@ -53,10 +54,9 @@ class Registry:
     ) -> None:
         self._container.remove(force=True, v=True)
         # What was pushed from here, and what was pulled by others.
-        for image in self._client.images.list():
-            for reference in image.tags:
-                if reference.startswith(f"{self.address}/"):
-                    self._client.images.remove(reference, force=True, noprune=True)
+        for reference in image_tags(self._client):
+            if reference.startswith(f"{self.address}/"):
+                self._client.images.remove(reference, force=True, noprune=True)
 
     def push(self, source: str, repository: str, tag: str) -> str:
         """Stores a local image under `repository:tag`; returns its digest."""
@@ -80,7 +80,7 @@ class Registry:
 
     def _get(self, path: str) -> requests.Response:
         return requests.get(
-            f"http://{self.address}{path}", auth=(self.username, self.password), timeout=10,
+            f"http://{self.address}{path}", auth=(self.username, self.password), timeout=PATIENCE_S,
             headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
         )  # fmt: skip
 

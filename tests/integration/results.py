@@ -41,7 +41,7 @@ class Results:
         second_training: the run after it.
         models: files of the models after the first run.
         models_after_second_training: likewise.
-        training_containers: what the engine said of the containers that trained.
+        training_containers: what the engine said of the containers that trained, or found nothing to train.
         incarnations_before: containers before the training.
         incarnations_after: containers after the stream.
     """
@@ -103,12 +103,13 @@ def produce(stack: Stack, folder: Path) -> Results:
         lambda: log.read_text().count("no model yet") >= 2, "both UDFs to have seen the history", explain=stack.logs
     )
     scores_before, log_before = influx.rows("SELECT * FROM score", "anomaly"), log.read_text()
-    incarnations = stack.incarnations()
+    incarnations = stack.settled().incarnations()
     with Watch(stack) as watch:
         training = stack.play("train")
-    models = model_files(stack)
-    second_training = stack.play("train", train_if_needed=True)
+        models = model_files(stack)
+        second_training = stack.play("train", train_if_needed=True)
     models_again = model_files(stack)
+    stack.settled()
     truth = write_printer_stream(stack, folder)
     write_rooms(stack, HISTORY_END, STREAM_END, folder)
     # The last windows, which end when no point has come for a while.
@@ -119,7 +120,6 @@ def produce(stack: Stack, folder: Path) -> Results:
                 sum(row["time"] >= last for row in read(influx, "score", pipeline)) >= series
             ),  # type: ignore[misc]
             f"the last scores of {pipeline}",
-            seconds=180,
             explain=stack.logs,
         )
     return Results(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import secrets
 import shutil
@@ -21,6 +22,8 @@ from tests.integration.influx import Influx
 from tests.integration.kapacitor import Kapacitor
 from tests.integration.playbook import ROOT, PlayResult, run_playbook
 from tests.integration.ports import free_port
+from tests.integration.settling import SETTLING_S, idle, starts, time_ns, troubled, unhealthy
+from tests.integration.waiting import wait_for
 
 LOGS = ROOT / "build" / "logs" / "integration"
 STACK_LABEL = "influx-anomaly.stack"
@@ -31,6 +34,15 @@ SERVICES = ("influxdb", "kapacitor", "grafana", "chronograf")
 Variables = Mapping[str, Any]
 # Path to mode, owner and kind.
 Files = Mapping[str, tuple[int, int, str]]
+# Task to what Kapacitor says of it.
+Definitions = Mapping[str, Mapping[str, Any]]
+
+# What changes when a task is touched; its other keys are counters. Only a task of a template has a `template-id`.
+_DEFINITION = ("script", "vars", "template-id", "dbrps", "created")
+# What changes, too, when the keeper starts a task again.
+_START = ("status", "executing", "error", "modified", "last-enabled")
+# How often it has done that.
+_STARTS = "starts by the keeper"
 
 
 class Stack:
@@ -182,6 +194,41 @@ class Stack:
             for service, container in self.containers().items()
         }
 
+    def settled(self) -> Stack:
+        """Itself, as soon as nothing is on its way that would change it.
+
+        All containers that run are healthy, all enabled tasks execute and their UDFs write metrics, and the keeper
+        finds nothing to repair. Whoever compares the stack before and after something begins with this.
+        """
+        wait_for(
+            lambda: self.unsettled() == "", f"{self.name} to be at rest", seconds=SETTLING_S,
+            explain=lambda: f"{self.unsettled()}\n{self.logs()}",
+        )  # fmt: skip
+        return self
+
+    def unsettled(self) -> str:
+        """What is on its way, or wrong; empty if the stack is at rest."""
+        running = {name: each for name, each in self.containers().items() if each.status == "running"}
+        states = {name: container.attrs["State"] for name, container in running.items()}
+        found = unhealthy({name: state.get("Health", {}).get("Status", "") for name, state in states.items()})
+        if not found and "kapacitor" in running:
+            started_ns = time_ns(states["kapacitor"]["StartedAt"])
+            found = idle(self.kapacitor().tasks(), self.influx().beats_ns(started_ns), started_ns)
+        if not found and "keeper" in running:
+            _, heartbeat = running["keeper"].exec_run(["cat", "/tmp/heartbeat"])  # noqa: S108 - in its container
+            assert isinstance(heartbeat, bytes)
+            found = troubled(heartbeat.decode())
+        return found
+
+    def definitions(self) -> Definitions:
+        """What of each task changes when somebody touches it, and how often the keeper has started it again."""
+        keeper = self.containers().get("keeper")
+        said = keeper.logs().decode(errors="replace") if keeper else ""
+        return {
+            name: {key: task.get(key) for key in (*_DEFINITION, *_START)} | {_STARTS: starts(said, name)}
+            for name, task in self.kapacitor().tasks().items()
+        }
+
     def subscription_places(self) -> dict[str, list[tuple[str, str, tuple[str, ...]]]]:
         """Database to (retention policy, name, addresses) of its subscriptions, without the tokens in the addresses."""
         return {
@@ -207,8 +254,7 @@ class Stack:
         networks |= {network.name for network in self.client.networks.list() if ours(str(network.name))}
         volumes = {volume.name for volume in self.client.volumes.list(filters=label)}
         volumes |= {volume.name for volume in self.client.volumes.list() if ours(str(volume.name))}
-        images = {tag for image in self.client.images.list(filters=label) for tag in image.tags or [str(image.id)]}
-        images |= {tag for image in self.client.images.list() for tag in image.tags if ours(tag)}
+        images = {*image_tags(self.client, label), *filter(ours, image_tags(self.client))}
         return {
             "containers": sorted(str(container.name) for container in self.containers().values()),
             "networks": sorted(map(str, networks)),
@@ -219,7 +265,7 @@ class Stack:
     def files(self) -> Files:
         """Path below `folder` to mode, owner and kind of every file and folder that is there."""
         found = {}
-        for path in sorted(self.folder.rglob("*")):
+        for path in below(self.folder):
             try:
                 status = path.lstat()
             except FileNotFoundError:
@@ -228,6 +274,15 @@ class Stack:
             kind = "link" if path.is_symlink() else "folder" if path.is_dir() else "file"
             found[str(path.relative_to(self.folder))] = (status.st_mode & 0o7777, status.st_uid, kind)
         return found
+
+    def contents(self) -> Iterator[tuple[Path, bytes]]:
+        """Each file of the stack and of its records with its content; what a service removes meanwhile is left out."""
+        for path in [*below(self.dir), *below(self.records)]:
+            try:
+                if path.is_file() and not path.is_symlink():
+                    yield path, path.read_bytes()
+            except FileNotFoundError:
+                continue
 
     def settled_files(self) -> Files:
         """The files without those that services write while they run, which are inside the folders of stack/data."""
@@ -247,10 +302,10 @@ class Stack:
             image = container.image
             if image and image.labels.get(IMAGE_LABEL) == name:
                 return str(container.attrs["Config"]["Image"])
-        images = [image for image in self.client.images.list(filters={"label": f"{IMAGE_LABEL}={name}"}) if image.tags]
-        tags = [tag for image in images for tag in image.tags if tag.startswith(f"influx-anomaly/{name}:")]
-        assert tags, f"no image {name} is on the engine"
-        return tags[0]
+        tags = image_tags(self.client, {"label": f"{IMAGE_LABEL}={name}"})
+        ours = [tag for tag in tags if tag.startswith(f"influx-anomaly/{name}:")]
+        assert ours, f"no image {name} is on the engine"
+        return ours[0]
 
     def destroy(self) -> None:
         """Removes all of it, however far a test got. Only what carries the stack's label or name is touched."""
@@ -264,6 +319,35 @@ class Stack:
         for image in left["images"]:
             self.client.images.remove(image, force=True, noprune=True)
         shutil.rmtree(self.folder)
+
+
+def touched(before: Definitions, after: Definitions) -> set[str]:
+    """The tasks that are new, gone, or not as they were, but for those that the keeper has started again meanwhile."""
+    names = {name for name in before.keys() & after.keys() if not _is_equal(before[name], after[name])}
+    return names | (before.keys() ^ after.keys())
+
+
+def _is_equal(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    keys = _DEFINITION if before[_STARTS] != after[_STARTS] else (*_DEFINITION, *_START)
+    return all(before[key] == after[key] for key in keys)
+
+
+def below(folder: Path) -> list[Path]:
+    """All files and folders below a folder, sorted; what services remove meanwhile is no error, as in `Path.rglob`."""
+    return sorted(Path(root, name) for root, folders, files in os.walk(folder) for name in (*folders, *files))
+
+
+def image_tags(client: docker.DockerClient, filters: Mapping[str, str] | None = None) -> list[str]:
+    """The names of images, the newest first, and the IDs of those without one.
+
+    The SDK's own list looks at one image after the other, and fails where another worker removes one meanwhile.
+    """
+    images = client.api.images(filters=dict(filters or {}))
+    return [tag for image in images for tag in _names(image) or [image["Id"]]]
+
+
+def _names(image: Mapping[str, Any]) -> list[str]:
+    return [tag for tag in image["RepoTags"] or () if tag != "<none>:<none>"]
 
 
 def write_yaml(path: Path, content: Any) -> None:

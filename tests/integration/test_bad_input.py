@@ -15,28 +15,34 @@ import yaml
 from tests.integration.old_engine import OldEngine
 from tests.integration.playbook import PlayResult
 from tests.integration.small_disk import small_disk
-from tests.integration.stack import Stack
+from tests.integration.stack import Stack, touched
 
 
-def _state(stack: Stack) -> Any:
-    tasks = stack.kapacitor().tasks()
-    definitions = {name: (task["script"], task["modified"], task["last-enabled"]) for name, task in tasks.items()}
-    # Logs and data go on by themselves.
-    files = {path: kind for path, kind in stack.files().items() if path.startswith(("inventory", "stack/config"))}
-    return stack.incarnations(), definitions, files, stack.on_engine()
+@contextmanager
+def untouched(stack: Stack) -> Iterator[None]:
+    """Nothing of the stack may change inside."""
+
+    def state() -> Any:
+        # Logs and data go on by themselves.
+        files = {path: kind for path, kind in stack.files().items() if path.startswith(("inventory", "stack/config"))}
+        return stack.incarnations(), files, stack.on_engine()
+
+    definitions, before = stack.settled().definitions(), state()
+    yield
+    assert state() == before
+    assert not touched(definitions, stack.definitions())
 
 
 @contextmanager
 def changed_inventory(stack: Stack) -> Iterator[None]:
     """The inventory may be changed inside; it is put back, and nothing of the stack may have changed."""
     variables, pipelines = json.dumps(stack.variables), json.dumps(stack.pipelines)
-    before = _state(stack)
-    try:
-        yield
-    finally:
-        stack.variables, stack.pipelines = json.loads(variables), json.loads(pipelines)
-        stack.write()
-    assert _state(stack) == before
+    with untouched(stack):
+        try:
+            yield
+        finally:
+            stack.variables, stack.pipelines = json.loads(variables), json.loads(pipelines)
+            stack.write()
 
 
 SPOILT_VARIABLES: dict[str, Any] = {
@@ -126,15 +132,14 @@ def _assert_untouched(stack: Stack) -> None:
 def test_a_wrong_password_is_refused(stack: Stack, name: str) -> None:
     secret = stack.secrets_dir / name
     right = secret.read_text()
-    before = _state(stack)
-    secret.write_text("not-the-right-one-but-long-enough\n")
-    try:
-        result = stack.play("site")
-    finally:
-        secret.write_text(right)
+    with untouched(stack):
+        secret.write_text("not-the-right-one-but-long-enough\n")
+        try:
+            result = stack.play("site")
+        finally:
+            secret.write_text(right)
     result.refused(name, str(stack.secrets_dir), "fix")
     assert "not-the-right-one" not in result.output
-    assert _state(stack) == before
 
 
 def test_a_tickscript_that_does_not_parse_is_refused_with_line_and_column(stack: Stack, tmp_path: Path) -> None:
@@ -143,10 +148,8 @@ def test_a_tickscript_that_does_not_parse_is_refused_with_line_and_column(stack:
         "script": "stream\n    |frm()\n",
         "dbrps": [{"database": "printer", "retention_policy": "autogen"}],
     }
-    before = _state(stack)
-    result = _define(stack, tmp_path, task)
-    result.refused("printer", "line 2", "frm")
-    assert _state(stack) == before, "the task that runs must go on as it is"
+    with untouched(stack):
+        _define(stack, tmp_path, task).refused("printer", "line 2", "frm")
 
 
 def _define(stack: Stack, folder: Path, task: dict[str, Any]) -> PlayResult:

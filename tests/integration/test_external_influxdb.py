@@ -113,7 +113,7 @@ def test_an_account_of_others_is_refused_before_anything_changes(guest: Stack, e
 
 
 def test_a_second_run_changes_nothing(guest: Stack) -> None:
-    guest.play("site").unchanged()
+    guest.settled().play("site").unchanged()
 
 
 def test_its_data_reach_the_udf(guest: Stack) -> None:

@@ -29,6 +29,7 @@ def test_deploys(deployment: Deployment) -> None:
 
 
 def test_every_wanted_service_runs_and_is_healthy(stack: Stack) -> None:
+    stack.settled()
     for service in ("influxdb", "kapacitor", "keeper"):
         state = stack.container(service).attrs["State"]
         assert state["Running"], (service, state)
@@ -45,7 +46,7 @@ def test_dry_run_after_deployment_finds_nothing_to_do(second_dry_run: PlayResult
 
 
 def test_second_run_changes_nothing(stack: Stack, second_dry_run: PlayResult) -> None:
-    before = stack.incarnations(), stack.settled_files()
+    before = stack.settled().incarnations(), stack.settled_files()
     stack.play("site").unchanged()
     assert (stack.incarnations(), stack.settled_files()) == before
 
@@ -79,7 +80,7 @@ def test_a_person_in_the_keepers_container_needs_no_options(deployment: Deployme
 
 
 def test_verify_passes_and_changes_nothing_that_stays(stack: Stack) -> None:
-    before = stack.incarnations()
+    before = stack.settled().incarnations()
     verified = stack.play("verify").succeeded()
     assert f"(topics: {stack.name}: influx-anomaly.file)" in verified.text
     assert stack.incarnations() == before
@@ -93,7 +94,7 @@ def test_every_playbook_has_a_dry_run(stack: Stack, playbook: str) -> None:
 
 
 def test_one_service_can_be_deployed_by_its_tag(stack: Stack) -> None:
-    result = stack.play("site", "--tags", "influxdb").unchanged()
+    result = stack.settled().play("site", "--tags", "influxdb").unchanged()
     tasks = [
         task for task, status, _ in result.outcomes() if status != "skipping" and "Validating arguments" not in task
     ]
@@ -102,4 +103,4 @@ def test_one_service_can_be_deployed_by_its_tag(stack: Stack) -> None:
 
 
 def test_a_host_can_be_chosen_by_limit(stack: Stack) -> None:
-    stack.play("site", "--limit", "localhost", "--tags", "pipelines").unchanged()
+    stack.settled().play("site", "--limit", "localhost", "--tags", "pipelines").unchanged()

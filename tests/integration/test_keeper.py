@@ -54,7 +54,7 @@ def versions() -> list[str]:
 
 def test_a_model_that_is_not_there_yet_is_no_error(stack: Stack, addition: PlayResult) -> None:
     addition.succeeded()
-    assert stack.kapacitor().tasks()["untrained"]["executing"]
+    wait_for(lambda: stack.kapacitor().tasks()["untrained"]["executing"], "its task", explain=stack.logs)
 
 
 @pytest.mark.usefixtures("addition")
@@ -72,7 +72,7 @@ def test_the_keeper_trains_a_pipeline_that_has_no_model(stack: Stack, versions: 
 def test_a_refused_training_keeps_no_other_pipeline_from_its_own(
     stack: Stack, versions: list[str], others: Files
 ) -> None:
-    before = stack.incarnations()
+    before = stack.settled().incarnations()
     stack.pipelines.append(stack.pipelines[0] | {"name": "nothing", "training": YEARS_AGO})
     try:
         result = stack.play("train", train_pipelines=["nothing", "untrained"])
@@ -108,21 +108,23 @@ def test_a_rollback_takes_running_udfs_back(stack: Stack, versions: list[str]) -
 @pytest.mark.usefixtures("addition")
 def test_a_udf_that_dies_is_started_again_by_the_keeper(stack: Stack, versions: list[str]) -> None:
     """Kapacitor leaves it dead, and calls its task executing until the next point comes."""
-    tasks, dead = set(stack.kapacitor().tasks()), _udfs(stack)
-    assert len(dead) == len(tasks)
+    tasks = set(stack.settled().kapacitor().tasks())
+    wait_for(lambda: len(_udfs(stack)) == len(tasks), "a UDF of each task", explain=stack.logs)
+    dead, before = _udfs(stack), _notices(stack)
 
     stack.container("kapacitor").exec_run(["sh", "-c", f"kill -KILL {' '.join(dead)}"])
 
     wait_for(
-        lambda: len(_udfs(stack) - dead) == len(tasks) and not dead & _udfs(stack), "new UDFs", seconds=180,
+        lambda: len(_udfs(stack) - dead) == len(tasks) and not dead & _udfs(stack), "new UDFs", seconds=900,
         explain=stack.logs,
     )  # fmt: skip
+    wait_for(lambda: len(_notices(stack)) > len(before), "the model in the new UDF", explain=stack.logs)
+    stack.settled()
     said = stack.container("keeper").logs().decode()
     for task in tasks:
         assert re.search(rf"^{task}: .*; its task is started again$", said, re.MULTILINE), said
     versions.append(versions[-1])
     assert _models_of_new_scores(stack, versions, 3) == {versions[-1]}
-    wait_for(lambda: _health(stack) == "healthy", "a healthy keeper", explain=stack.logs)
 
 
 def _udfs(stack: Stack) -> set[str]:
@@ -133,9 +135,9 @@ def _udfs(stack: Stack) -> set[str]:
     return set(re.findall(r"/proc/(\d+)/", output.decode()))
 
 
-def _health(stack: Stack) -> str:
-    """What `docker inspect` says of the keeper's health."""
-    return str(stack.container("keeper").attrs["State"]["Health"]["Status"])
+def _notices(stack: Stack) -> list[str]:
+    """The versions of the model that UDFs said they score with, one after the other."""
+    return re.findall(r"pipeline untrained: scoring with model (\w+)", stack.kapacitor_log.read_text())
 
 
 def _current(stack: Stack) -> str:
@@ -156,9 +158,7 @@ def _others(stack: Stack) -> Files:
 
 def _models_of_new_scores(stack: Stack, versions: list[str], part: int) -> set[str]:
     """Writes the next minutes once the UDF has noticed the last of `versions`; returns which models scored them."""
-    notice = f"pipeline untrained: scoring with model {versions[-1]}"
-    times = versions.count(versions[-1])
-    wait_for(lambda: stack.kapacitor_log.read_text().count(notice) == times, notice, explain=stack.logs)
+    wait_for(lambda: _notices(stack)[-1:] == versions[-1:], f"the model {versions[-1]} in the UDF", explain=stack.logs)
     begin = STREAM_END + part * timedelta(minutes=MINUTES)
     # The last window ends with the first point after it.
     end = begin + timedelta(minutes=MINUTES) - WINDOW

@@ -59,7 +59,7 @@ def packed(stack: Stack) -> list[str]:
 
 def test_one_folder_and_one_entry_are_enough(stack: Stack) -> None:
     stack.play("site").succeeded()
-    assert stack.kapacitor().tasks()["smooth-air"]["executing"]
+    wait_for(lambda: stack.kapacitor().tasks()["smooth-air"]["executing"], "its task", explain=stack.logs)
     assert smoothed(stack, START, [400.0, 500.0, 500.0]) == [400.0, 450.0, 475.0]
 
 
@@ -71,12 +71,12 @@ def test_its_metrics_are_written_beside_its_results(stack: Stack) -> None:
 
 
 def test_a_second_run_changes_nothing_and_verify_looks_at_its_task(stack: Stack) -> None:
-    stack.play("site").unchanged()
+    stack.settled().play("site").unchanged()
     assert "Task smooth-air executes without an error" in stack.play("verify").succeeded().text
 
 
 def test_a_changed_tickscript_restarts_its_task_and_nothing_else(stack: Stack, folder: Path) -> None:
-    before, digests = stack.incarnations(), packed(stack)
+    before, digests = stack.settled().incarnations(), packed(stack)
     script = folder / "smooth-air.tick"
     script.write_text(script.read_text().replace(".weight(0.5)", ".weight(1.0)"))
     stack.play("site").succeeded()
@@ -85,7 +85,7 @@ def test_a_changed_tickscript_restarts_its_task_and_nothing_else(stack: Stack, f
 
 
 def test_a_module_that_cannot_be_imported_is_refused_before_kapacitor_hears_of_it(stack: Stack, folder: Path) -> None:
-    before = stack.incarnations()
+    before = stack.settled().incarnations()
     module = folder / "smooth.py"
     good = module.read_text()
     module.write_text(good + "\nimport no_such_package\n")
@@ -98,9 +98,10 @@ def test_a_module_that_cannot_be_imported_is_refused_before_kapacitor_hears_of_i
 def test_socket_mode_serves_the_same(stack: Stack) -> None:
     stack.variables["kapacitor_udfs"]["smooth"]["mode"] = "socket"
     stack.play("site").succeeded()
-    assert "smooth listens on /tmp/udf-smooth.sock" in stack.kapacitor_log.read_text()
+    said = "smooth listens on /tmp/udf-smooth.sock"
+    wait_for(lambda: said in stack.kapacitor_log.read_text(), said, explain=stack.logs)
     assert smoothed(stack, START + 2 * 10**12, [300.0, 400.0])[1] == 400.0
-    stack.play("site").unchanged()
+    stack.settled().play("site").unchanged()
 
 
 def test_what_is_taken_out_is_removed_and_its_results_stay(stack: Stack) -> None:

@@ -126,16 +126,14 @@ def test_what_the_registry_lacks_is_left_out_and_said(deployed: Stack) -> None:
 
 
 def test_the_second_run_changes_nothing(deployed: Stack) -> None:
-    deployed.play("site").unchanged()
+    deployed.settled().play("site").unchanged()
 
 
 def test_credentials_stay_nowhere(deployed: Stack, pushed: Pushed, client_config: str) -> None:
     assert (DOCKER_CONFIG.read_text() if DOCKER_CONFIG.exists() else "") == client_config
     for result in deployed.results:
         assert pushed.registry.password not in result.output, result.log
-    for folder in (deployed.dir, deployed.records):
-        for path in folder.rglob("*"):
-            if path.is_file():
-                assert pushed.registry.password.encode() not in path.read_bytes(), path
+    for path, content in deployed.contents():
+        assert pushed.registry.password.encode() not in content, path
     for container in deployed.containers().values():
         assert pushed.registry.password not in json.dumps(container.attrs)

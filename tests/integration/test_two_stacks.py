@@ -24,7 +24,7 @@ from tests.integration.hosts import LABEL
 from tests.integration.pipelines import PRINTER
 from tests.integration.playbook import PlayResult
 from tests.integration.results import Row, model_files, read
-from tests.integration.stack import IMAGE_LABEL, Stack
+from tests.integration.stack import IMAGE_LABEL, Stack, image_tags
 from tests.integration.waiting import wait_for
 
 HOT = HISTORY_END + timedelta(minutes=15)
@@ -77,7 +77,7 @@ def unused_before(engine: docker.DockerClient) -> set[str]:
 @pytest.fixture(scope="module")
 def second(unused_before: set[str], stack: Stack, new_stack: Callable[..., Stack]) -> Stack:
     """The second stack, deployed while the first one runs."""
-    before = stack.incarnations()
+    before = stack.settled().incarnations()
     second = new_stack(variables={"influxdb_version": "1.8.10"}, pipelines=[PRINTER])
     second.play("site").succeeded()
     assert stack.incarnations() == before, "deploying one stack touched the other"
@@ -89,6 +89,7 @@ def memory(second: Stack) -> Memory:
     """Data, a model and scores in the second stack."""
     write_printers(second, HISTORY_BEGIN, "4h")
     second.play("train").succeeded()
+    second.settled()
     write_printers(second, HISTORY_END, "10m")
     wait_for(lambda: _begins(second) >= _windows(HISTORY_END, 10), "scores of ten minutes", explain=second.logs)
     return Memory(_scores(second), second.secrets(), model_files(second), second.subscription_places())
@@ -100,11 +101,11 @@ def test_influxdb_1_8_is_what_runs(second: Stack) -> None:
 
 
 def test_the_second_run_changes_nothing_with_influxdb_1_8(second: Stack) -> None:
-    second.play("site").unchanged()
+    second.settled().play("site").unchanged()
 
 
 def test_verify_passes_with_influxdb_1_8(second: Stack) -> None:
-    second.play("verify").succeeded()
+    second.settled().play("verify").succeeded()
 
 
 def test_data_is_scored_with_influxdb_1_8(memory: Memory) -> None:
@@ -171,7 +172,7 @@ def test_teardown_leaves_nothing_but_data(
 
 def test_teardown_removes_the_images_that_nobody_needs(second: Stack, stack: Stack, images: Images) -> None:
     """And no others: neither the other stack's, nor what somebody built on one of ours."""
-    tags = {tag for image in second.client.images.list() for tag in image.tags}
+    tags = image_tags(second.client)
     assert images.orphan not in tags
     assert images.derived in tags
     for service, container in stack.containers().items():
@@ -184,7 +185,7 @@ def test_teardown_can_run_again(second: Stack) -> None:
 
 
 def test_the_other_stack_still_works(stack: Stack) -> None:
-    stack.play("site").unchanged()
+    stack.settled().play("site").unchanged()
     stack.play("verify").succeeded()
 
 
@@ -195,6 +196,7 @@ def test_a_deployment_on_kept_data_goes_on_where_it_ended(second: Stack, memory:
     assert _scores(second) == memory.scores
     assert second.subscription_places() == memory.places
     begin = HISTORY_END + timedelta(minutes=10)
+    second.settled()
     write_printers(second, begin, "5m")
     wait_for(lambda: _begins(second) >= _windows(begin, 5), "scores of the next minutes", explain=second.logs)
     new = [(str(row["printer"]), int(row["time"])) for row in _scores(second)[len(memory.scores) :]]
@@ -228,15 +230,16 @@ def backup(second: Stack, memory: Memory, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("backup")
     fault = {"kind": "offset", "printer": 1, "fields": ["bed"], "at": "30s", "for": "90s", "strength": 10}
     (folder / "faults.yml").write_text(yaml.safe_dump([fault]))
+    second.settled()
     write_printers(second, HOT, "2m", "--faults", str(folder / "faults.yml"))
     wait_for(lambda: _begins(second) >= _windows(HOT, 2), "scores of two minutes", explain=second.logs)
     wait_for(lambda: _alerts(second).get(ALERT, "OK") != "OK", "an alert of the open period", explain=second.logs)
     # What the pipeline remembers is written once a minute.
     told, state = time.time(), second.dir / "data" / "state" / "printer.npz"
-    wait_for(lambda: state.stat().st_mtime > told, "the next snapshot", seconds=300, explain=second.logs)
+    wait_for(lambda: state.stat().st_mtime > told, "the next snapshot", seconds=900, explain=second.logs)
     passphrase = folder / "passphrase"
     passphrase.write_text(secrets.token_hex(16))
-    content = _content(second)
+    content = _content(second.settled())
     before = second.incarnations()
     second.play("backup", backup_passphrase_file=str(passphrase)).succeeded()
     assert second.incarnations() == before
@@ -265,7 +268,7 @@ def test_a_damaged_backup_is_refused_untouched(second: Stack, backup: Backup, tm
     damaged.write_bytes(backup.archive.read_bytes()[:-20_000])
     backup.restore(second, damaged, restore_confirm=second.name).refused("nothing was touched", str(damaged))
     assert (second.incarnations(), second.secrets()) == before
-    assert _content(second) == backup.content
+    assert _content(second.settled()) == backup.content
 
 
 def test_teardown_with_both_confirmations_removes_the_data_too(second: Stack) -> None:
@@ -278,7 +281,7 @@ def test_teardown_with_both_confirmations_removes_the_data_too(second: Stack) ->
 
 def test_a_backup_brings_back_a_stack_that_is_gone(second: Stack, backup: Backup) -> None:
     backup.restore(second).succeeded()
-    assert _content(second) == backup.content
+    assert _content(second.settled()) == backup.content
     assert not list(second.dir.rglob("*.replaced"))
     begin = HOT + timedelta(minutes=2)
     write_printers(second, begin, "5m")

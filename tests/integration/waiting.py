@@ -9,14 +9,19 @@ from daemons.waiting import attempts
 
 T = TypeVar("T")
 
+PATIENCE_S = 300.0
+"""Far longer than what tests wait for takes on a machine that is slow and busy: only a failure takes that long."""
 
-def wait_for(condition: Callable[[], T], what: str, seconds: float = 60, explain: Callable[[], str] = lambda: "") -> T:
+
+def wait_for(
+    condition: Callable[[], T], what: str, seconds: float = PATIENCE_S, explain: Callable[[], str] = lambda: ""
+) -> T:
     """The first truthy value of `condition`.
 
     Args:
         condition: asked again and again. An OSError (nothing listens yet) counts as "not yet".
         what: completes "waited for".
-        seconds: generous; only a failure takes that long.
+        seconds: only a failure takes that long.
         explain: what else to say when it never came.
     """
     last: object = None
