@@ -22,6 +22,10 @@ from daemons.waiting import attempts
 
 T = TypeVar("T")
 
+# Kapacitor's patience with a UDF, which has to start and to answer within it however busy the machine is. Kapacitor
+# notices the end of a process at half of it.
+TIMEOUT = "30s"
+
 _CONFIG = """\
 hostname = "localhost"
 data_dir = "{directory}"
@@ -110,7 +114,7 @@ class Kapacitord(Daemon):
         functions: Mapping[str, Sequence[str] | Path],
         *,
         environment: Mapping[str, str],
-        timeout: str = "10s",
+        timeout: str = TIMEOUT,
         snapshot_interval: str = "60s",
         log_level: str = "DEBUG",
         influxdb: str | None = None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.durations import PROCESSOR, Durations, ProcessorClock
 from tests.integration.playbook import RUN_TIMES
@@ -28,8 +28,8 @@ from ansible.plugins.loader import init_plugin_loader  # noqa: E402
 # Tests import plugins as Ansible does, by the name of the collection that this checkout is.
 init_plugin_loader()
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("untimed", deadline=None)
+# How long an example takes, or its data take to be drawn, says how busy the machine is.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 INTEGRATION = "tests/integration"

@@ -166,7 +166,7 @@ def test_any_answer_counts_as_reached(module: ModuleType, refusing_server: str) 
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-        found = module.reach_all({refusing_server: {}, closed: {}, "file:///etc/passwd": {}}, timeout=5)
+        found = module.reach_all({refusing_server: {}, closed: {}, "file:///etc/passwd": {}}, timeout=60)
     assert found[refusing_server] == ""
     assert "refused" in found[closed]
     assert found["file:///etc/passwd"] == "it is no http or https URL"
@@ -175,7 +175,7 @@ def test_any_answer_counts_as_reached(module: ModuleType, refusing_server: str) 
 def test_a_registry_without_tls_answers(module: ModuleType, refusing_server: str) -> None:
     """The engine trusts one on the loopback address, and those it was told of."""
     url = refusing_server.replace("http:", "https:")
-    assert module.reach_all({url: {}}, timeout=5) == {url: ""}
+    assert module.reach_all({url: {}}, timeout=60) == {url: ""}
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_the_engines_proxies_are_used_except_where_it_uses_none(module: ModuleTy
         address = f"http://127.0.0.1:{server.server_port}"
         proxies = {"http": address, "https": address, "no": ".here.invalid"}
         urls = ["http://there.invalid/v2/", "https://there.invalid/v2/", "http://registry.here.invalid/v2/"]
-        found = module.reach_all(dict.fromkeys([*urls, refusing_server], proxies), timeout=5)
+        found = module.reach_all(dict.fromkeys([*urls, refusing_server], proxies), timeout=60)
         server.shutdown()
         thread.join()
     # A proxy that asks for credentials answers: the engine has them.

@@ -27,6 +27,7 @@ from anomaly.kapacitor.tickscript import declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.pipeline import normalize
 from anomaly.pipeline.dashboard import dashboard_uid
+from daemons.daemon import WAIT
 from daemons.influxd import Influxd
 from daemons.kapacitord import Kapacitord, Receiver, wait_until
 from tests.integration.ports import free_port
@@ -391,7 +392,7 @@ class Mails(MailHandler):
 @pytest.fixture
 def mails() -> Iterator[tuple[Mails, int]]:
     handler = Mails()
-    controller = Controller(handler, hostname="127.0.0.1", port=free_port())
+    controller = Controller(handler, hostname="127.0.0.1", port=free_port(), ready_timeout=WAIT)
     controller.start()
     yield handler, controller.port
     with suppress(Exception):

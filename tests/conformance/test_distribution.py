@@ -33,7 +33,7 @@ NEEDED = ("numpy", "protobuf")
 NEEDED_BY_TESTS = ("hypothesis", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "sortedcontainers")
 # These are the library's own tests: its interface, its examples, its command line, and what is compiled.
 SELECTION = ("command", "data_steps", "examples", "framing", "questions", "readme", "worker")
-PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries=10", "--timeout=60"]
 OFFLINE = ["--quiet", "--no-deps", "--no-index"]
 
 

@@ -112,7 +112,8 @@ def silences(influxd: Influxd, printer: str, state: str) -> list[Row]:
 def test_live_series_fall_silent_and_meet_points_from_the_future(
     start: Callable[..., Kapacitord], influxd: Influxd
 ) -> None:
-    pipeline, model = made("1s", periods={"silence": "3s"})
+    # A writer that the machine stops for some seconds is not silent.
+    pipeline, model = made("1s", periods={"silence": "12s"})
     kapacitor = start(pipeline, model)
     live = Live(kapacitor)
     with live.writing():
@@ -139,6 +140,7 @@ def test_live_series_fall_silent_and_meet_points_from_the_future(
         wait_until(lambda: rows(influxd, "notice", notice="silence"), "the notice of a silent pipeline")
         (notice,) = rows(influxd, "notice", notice="silence")
         assert (notice["state"], notice["count"], notice["text"]) == ("open", 2, "all 2 series")
+        wait_until(lambda: all(silences(influxd, name, "open") for name in "ab"), "silence of both series")
         assert [row["joint"] for name in "ab" for row in silences(influxd, name, "open")] == [True, True]
 
         # History of a year ago for a new series is scored meanwhile, and marked.
@@ -157,7 +159,8 @@ def test_live_series_fall_silent_and_meet_points_from_the_future(
 def test_a_host_that_is_ahead_beside_a_right_one_leaves_windows_whole(
     start: Callable[..., Kapacitord], influxd: Influxd
 ) -> None:
-    pipeline, model = made("1s", group_by=[])
+    # A writer that the machine stops for some seconds writes no late points, and is not silent.
+    pipeline, model = made("1s", group_by=[], lateness="12s", periods={"silence": "1m"})
     kapacitor = start(pipeline, model)
     # Points wait for a process that is still starting, which then names each window that these may be lost of.
     kapacitor.wait_for_log("scoring with model")

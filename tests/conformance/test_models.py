@@ -12,20 +12,23 @@ from anomaly.cli import main
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.pipeline import canonical_json
+from anomaly.pipeline import canonical_json, normalize
 from anomaly.scoring.feedback import MAINTENANCE, Mark
 from anomaly.scoring.feedback_file import feedback_path, write_marks
 from anomaly.training.fit import train
 from daemons.kapacitord import Collector, Kapacitord
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS
-from tests.unit.anomaly.served import punctual
 
 pytestmark = pytest.mark.containers
 
 Start = Callable[..., Kapacitord]
 BEGIN_NS = 1_704_067_200_000_000_000
 SECONDS = 900
+# How long a window waits for points. So none closes while a model is loaded, as if its points had ended.
+LATENESS = 60
+# The models' pipeline, of which a test reads a window when it is over by so many seconds of points.
+(PATIENT,) = normalize([{**PIPELINE.as_dict(), "lateness": f"{LATENESS}s"}])
 ROOT = Path(__file__).parents[2]
 
 
@@ -54,7 +57,7 @@ def running(kapacitord: Start, collector: Collector, store: Store) -> Kapacitord
     kapacitor.define(
         "printer",
         "stream|from().measurement('temperature')"
-        f"@anomaly().spec('''{canonical_json(punctual(PIPELINE))}''')"
+        f"@anomaly().spec('''{canonical_json(PATIENT)}''')"
         # One post for each point that the UDF emits; its own numbers are another test's.
         f'|where(lambda: isPresent("model") AND (isPresent("label") OR isPresent("state")))'
         f"|httpPost('{collector.url}')",
@@ -72,16 +75,16 @@ def test_a_model_is_swapped_and_rolled_back_without_losing_a_window(
     kapacitord: Start, collector: Collector, store: Store
 ) -> None:
     kapacitor = running(kapacitord, collector, store)
-    samples = printers.clean(7, SECONDS)
-    kapacitor.write(*lines(samples, 0, 305))
+    samples = printers.clean(7, SECONDS + LATENESS + 5)
+    kapacitor.write(*lines(samples, 0, 305 + LATENESS))
     collector.wait_for(30)
     store.promote("v2")
     kapacitor.wait_for_log("scoring with model v2")
-    kapacitor.write(*lines(samples, 305, 605))
+    kapacitor.write(*lines(samples, 305 + LATENESS, 605 + LATENESS))
     collector.wait_for(60)
     assert main(["models", "rollback", "--models", str(store.models), "--pipeline", PIPELINE.name]) == 0
     kapacitor.wait_for_log("scoring with model v1", times=2)
-    kapacitor.write(*lines(samples, 605, SECONDS))
+    kapacitor.write(*lines(samples, 605 + LATENESS, len(samples)))
     points = collector.wait_for(SECONDS // 10)
     scores = sorted(points, key=lambda point: str(point["time"]))
     assert [point["model"] for point in scores] == ["v1"] * 30 + ["v2"] * 30 + ["v1"] * 30
@@ -91,16 +94,16 @@ def test_a_model_is_swapped_and_rolled_back_without_losing_a_window(
 
 def test_a_shadow_and_marks_come_into_a_running_task(kapacitord: Start, collector: Collector, store: Store) -> None:
     kapacitor = running(kapacitord, collector, store)
-    samples = printers.clean(7, SECONDS)
+    samples = printers.clean(7, SECONDS + LATENESS + 5)
     samples[600:700, 1] += 20
-    kapacitor.write(*lines(samples, 0, 305))
+    kapacitor.write(*lines(samples, 0, 305 + LATENESS))
     collector.wait_for(30)
     store.set_shadow("v2")
     mark = Mark(MAINTENANCE, BEGIN_NS + 55 * WINDOW_NS, BEGIN_NS + 75 * WINDOW_NS, {"printer": "printer-1"})
     write_marks(feedback_path(store.models, PIPELINE.name), [mark])
     kapacitor.wait_for_log("scoring with model v2, beside the current one")
     kapacitor.wait_for_log("1 marks of feedback")
-    kapacitor.write(*lines(samples, 305, SECONDS))
+    kapacitor.write(*lines(samples, 305 + LATENESS, len(samples)))
     points = collector.wait_for(90 + 60)
     by_name = {name: [point for point in points if point["name"] == name] for name in ("score", "score_shadow")}
     assert {point["model"] for point in by_name["score"]} == {"v1"}

@@ -32,8 +32,10 @@ from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Result, results
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
+from daemons.daemon import WAIT
 from daemons.influxd import Influxd
 from daemons.kapacitord import Kapacitord, wait_until
+from daemons.waiting import attempts
 from tests.conformance.closeness import is_close
 from tests.conformance.starting import Start, environment_of_udfs, starting
 from tests.unit.anomaly import printers
@@ -321,6 +323,11 @@ def assert_stream_and_batch_are_one(
     kapacitor.write(*[text for _, text in sent[cut:]])
     # The last windows end when no point comes for a while, as nothing here is live.
     wait_until(lambda: scores(influxd) >= len(expected["score"]), f"{len(expected['score'])} scores")
+    # A period comes after the score that ends it, perhaps with another write.
+    ends = {point: fields["end_ms"] for point, fields in expected["period"].items()}
+    for _ in attempts(WAIT):
+        if {point: fields["end_ms"] for point, fields in written(influxd, "period").items()} == ends:
+            break
 
     assert_one(written(influxd, "score"), expected["score"])
     assert_one(written(influxd, "period"), expected["period"])

@@ -91,7 +91,7 @@ def test_a_stuck_handler_holds_up_no_other_connection(kapacitord: Start, server:
 
 def test_a_connection_that_crashes_costs_its_task_only(kapacitord: Start, server: Serve, collector: Collector) -> None:
     echo = server("Raising")
-    kapacitor = kapacitord(sockets={"Raising": echo.path})
+    kapacitor = kapacitord(sockets={"Raising": echo.path}, timeout="10s")
     kapacitor.define("one", task("Raising", "one", collector))
     (first,) = connections(echo, 1)
     kapacitor.define("two", task("Raising", "two", collector))
@@ -109,7 +109,7 @@ def test_a_connection_that_crashes_costs_its_task_only(kapacitord: Start, server
 
 def test_a_failed_init_ends_its_connection_and_says_why(kapacitord: Start, server: Serve, collector: Collector) -> None:
     unwilling = server("Unwilling")
-    kapacitor = kapacitord(sockets={"Unwilling": unwilling.path}, timeout="3s")
+    kapacitor = kapacitord(sockets={"Unwilling": unwilling.path}, timeout="10s")
     kapacitor.define("t", task("Unwilling", "one", collector))
     unwilling.wait_for_log("connection .*: Init failed: Unwilling: there is no model, train one")
     wait_until(lambda: not unwilling.connections(), "the connection has not ended")
@@ -158,7 +158,7 @@ def test_a_server_that_is_stopped_drains_and_its_tasks_can_be_started_again(
     kapacitord: Start, server: Serve, collector: Collector
 ) -> None:
     counting = server("Counting")
-    kapacitor = kapacitord(sockets={"Counting": counting.path}, timeout="3s")
+    kapacitor = kapacitord(sockets={"Counting": counting.path}, timeout="10s")
     kapacitor.define("one", task("Counting", "one", collector))
     kapacitor.write(*[f"one n=1 {time}" for time in range(100)])
     collector.wait_for(100)

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.containers
 Start = Callable[..., Kapacitord]
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
+# What starts a task.
+STARTS = {"enabled", "restarted", "template_updated"}
 MARK = "Managed by influx-anomaly (stack anomaly)"
 DBRPS = [{"database": "db", "retention_policy": "autogen"}]
 AWKWARD = "quote ' \" ''' back\\slash {{ .Group }} $x Ünïcödé 数\nsecond line"
@@ -59,7 +61,12 @@ stream
 
 
 def send(kapacitor: Kapacitord, task: str, definition: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
-    """Define and enable a task as the role does, by the module."""
+    """Define and enable a task as the role does, by the module, and wait for the UDF that this has started.
+
+    Kapacitor does not answer who ends a task whose UDF has not started yet.
+    """
+    made = "made cold"
+    before = sum(made in line for line in kapacitor.log)
     wanted = {
         "id": task,
         "state": "enabled",
@@ -72,6 +79,8 @@ def send(kapacitor: Kapacitord, task: str, definition: dict[str, Any], check_mod
     }
     result = kapacitor_tasks.run(client(kapacitor), wanted, check_mode)
     assert isinstance(result, dict)
+    if not check_mode and "@anomaly(" in (wanted["script"] or "") and STARTS & set(result["actions"]):
+        kapacitor.wait_for_log(made, before + 1)
     return result
 
 

@@ -18,12 +18,12 @@ from daemons.kapacitord import Collector, Kapacitord, wait_until
 # The binary comes out of an image, unless KAPACITORD is set.
 pytestmark = pytest.mark.containers
 
-# Kapacitor's patience with a UDF. It also has to last from the start of the process to its answer to Info, with all of
-# these tests running at once on two cores; Kapacitor notices the end of a process at half of it.
-SHORT = "3s"
+# Kapacitor's patience with a UDF where a test waits for its end. It also has to last from the start of the process to
+# its answer to Info, with all of these tests running at once on two cores.
+SHORT = "10s"
 
-# Seconds: ten times the contract, for a machine that is busy with something else.
-DOES_NOT_HANG = 20.0
+# Seconds: far more than the contract, for a machine that is busy with something else, and far less than the backlog.
+DOES_NOT_HANG = 120.0
 
 Start = Callable[..., Kapacitord]
 
@@ -251,7 +251,7 @@ def test_a_child_that_lives_on_does_not_hold_up_kapacitor(
     kapacitord: Start, collector: Collector, tmp_path: Path, way: str
 ) -> None:
     """Kapacitor waits for the end of the stderr that a UDF has, and that its children would inherit."""
-    kapacitor = kapacitord("Spawning")
+    kapacitor = kapacitord("Spawning", timeout=SHORT)
     kapacitor.define("t", stream("Spawning", collector))
     kapacitor.wait_for_log("the child lives")
     (udf,) = kapacitor.children()
@@ -333,18 +333,19 @@ def test_writes_and_other_tasks_go_on_while_a_handler_hangs(
 def test_a_handler_that_hangs_fails_its_task_after_the_stated_time(
     kapacitord: Start, tmp_path: Path, udf: str, method: str
 ) -> None:
-    limits = {"LIMITS": "slow=1 longest_init=3 longest_restore=3 longest_data=3"}
-    kapacitor = kapacitord(udf, snapshot_interval="100ms", environment=limits)
+    # Nothing else may run into a limit, however slow the machine is.
+    limits = {"LIMITS": f"slow=1 longest_{'data' if method == 'point' else method}=8"}
+    kapacitor = kapacitord(udf, snapshot_interval="100ms", timeout=SHORT, environment=limits)
     hang(kapacitor, udf, tmp_path)
-    kapacitor.wait_for_log(rf"{method}\(\) has been running for \d s, since .* it is in File ")
-    kapacitor.wait_for_log(rf"{method}\(\) has not returned for 3 s, .* The process ends with code 3")
+    kapacitor.wait_for_log(rf"{method}\(\) has been running for \d+ s, since .* it is in File ")
+    kapacitor.wait_for_log(rf"{method}\(\) has not returned for 8 s, .* The process ends with code 3")
     kapacitor.wait_for_log(r"handlers.py\\?\", line \d+, in ")
     wait_until(lambda: not kapacitor.children(), "the process has not ended")
     # Kapacitor finds out with the next point.
     kapacitor.write(cpu(1))
     # Kapacitor notes the error a moment after it has stopped the task.
     task = kapacitor.wait_for_task("stuck", lambda task: not task["executing"] and task["error"])
-    assert f"{method}() has not returned for 3 s" in task["error"]
+    assert f"{method}() has not returned for 8 s" in task["error"]
     kapacitor.assert_healthy()
 
 
@@ -373,7 +374,8 @@ def test_a_replay_waits_for_a_patient_udf_and_loses_nothing(kapacitord: Start) -
 
 
 def test_a_handler_that_is_busy_for_long_is_not_timed_out(kapacitord: Start, collector: Collector) -> None:
-    kapacitor = kapacitord("Busy", timeout=SHORT)
+    # The handler is busy for twice this time, with each point.
+    kapacitor = kapacitord("Busy", timeout="5s")
     kapacitor.define("t", stream("Busy", collector))
     kapacitor.write(cpu(1), cpu(2))
     assert len(collector.wait_for(2)) == 2
@@ -559,8 +561,10 @@ def test_metrics_are_split_off_in_the_task_and_come_while_nothing_arrives(
     )[-1]
     assert (found["points_out"], found["rejected"], found["rejected_KeyError_in_point"]) == (2, 1, 1)
     assert found["last_error"].startswith("KeyError in point()")
-    assert (found["latency_count"], found["latency_le_10000ms"]) == (3, 3)
-    assert sum(1 for point in collector.points if "is_data" in point) == 2
+    # A machine may stop for longer than the longest latency that is counted apart.
+    assert found["latency_count"] == 3 >= found["latency_le_10000ms"]
+    # Data and metrics come by nodes of their own.
+    wait_until(lambda: sum(1 for point in collector.points if "is_data" in point) == 2, "the points")
     kapacitor.assert_healthy()
 
 

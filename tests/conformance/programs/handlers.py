@@ -150,10 +150,10 @@ class MeasuredRestored(StreamHandler[PointSink]):
 
 
 class Patient(StreamHandler[PointSink]):
-    """Needs a millisecond for each point."""
+    """Needs two milliseconds for each point."""
 
     def point(self, point: Point, out: PointSink) -> None:
-        threading.Event().wait(0.001)
+        threading.Event().wait(0.002)
         out.point(point)
 
 

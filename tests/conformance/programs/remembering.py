@@ -48,6 +48,10 @@ class Remembering(StreamHandler[PointSink]):
 
 
 class Earlier(BatchHandler[PointSink]):
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        context.log("made cold")
+
     def batch(self, batch: Batch, out: PointSink) -> None:
         pass
 

@@ -28,7 +28,7 @@ def standing_in(answer: str) -> Iterator[str]:
 
 def test_every_request_gets_the_answer() -> None:
     with standing_in("503") as url:
-        asked = (requests.get(f"{url}/ping", timeout=10), requests.post(f"{url}/write", data="a b=1", timeout=10))
+        asked = (requests.get(f"{url}/ping", timeout=60), requests.post(f"{url}/write", data="a b=1", timeout=60))
     assert [(answer.status_code, answer.json()) for answer in asked] == [(503, {"error": "out of order"})] * 2
 
 

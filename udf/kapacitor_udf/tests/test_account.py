@@ -31,7 +31,7 @@ from kapacitor_udf._framing import FrameReader, apart
 from kapacitor_udf._log import Log
 from kapacitor_udf._varint import frame
 
-WAIT = 60
+WAIT = 240
 DOES = ["answer", "slow", "reject", "raise", "hang"]
 UNDECODABLE = frame(b"\x8a\x01\x02\x12\x05")
 

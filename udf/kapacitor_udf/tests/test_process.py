@@ -24,7 +24,7 @@ from kapacitor_udf._framing import FrameReader, apart
 from kapacitor_udf._varint import frame
 from kapacitor_udf.testing import Harness
 
-WAIT = 60
+WAIT = 240
 HERE = Path(__file__).parent
 SOURCE = Path(kapacitor_udf.__file__).parents[1]
 

@@ -21,7 +21,7 @@ from kapacitor_udf._errors import ListenError
 from kapacitor_udf._framing import FrameReader, apart
 from kapacitor_udf._listener import Listener
 
-WAIT = 60
+WAIT = 240
 HERE = Path(__file__).parent
 SOURCE = Path(kapacitor_udf.__file__).parents[1]
 

@@ -19,6 +19,7 @@ from aiosmtpd.handlers import Message as MailHandler
 
 from anomaly.keeper.alarms import Message
 from anomaly.keeper.messengers import MessengerError, Outbox, messenger, read_messengers
+from daemons.daemon import WAIT
 from daemons.kapacitord import Receiver
 from tests.integration.ports import free_port
 
@@ -47,7 +48,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def mails() -> Iterator[tuple[Mails, int]]:
     mails = Mails()
-    controller = Controller(mails, hostname="127.0.0.1", port=free_port())
+    controller = Controller(mails, hostname="127.0.0.1", port=free_port(), ready_timeout=WAIT)
     controller.start()
     yield mails, controller.port
     controller.stop()
@@ -63,7 +64,9 @@ def mails_with_tls(tmp_path: Path) -> Iterator[tuple[Mails, int]]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     mails = Mails()
-    controller = Controller(mails, hostname="127.0.0.1", port=free_port(), tls_context=context, require_starttls=True)
+    controller = Controller(
+        mails, hostname="127.0.0.1", port=free_port(), ready_timeout=WAIT, tls_context=context, require_starttls=True
+    )
     controller.start()
     yield mails, controller.port
     controller.stop()
@@ -249,7 +252,7 @@ def test_the_answer_to_a_post_is_not_waited_for() -> None:
             with connection:
                 connection.recv(65_536)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-                late.append(not ended.wait(5))
+                late.append(not ended.wait(60))
 
         thread = threading.Thread(target=answer)
         thread.start()

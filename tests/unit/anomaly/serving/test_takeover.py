@@ -270,7 +270,12 @@ def schedules(draw: st.DrawFn) -> tuple[list[tuple[int, int]], list[int]]:
     return lives, [*draw(st.lists(st.integers(40, last), max_size=2)), last]
 
 
-@settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(schedule=schedules())
 @example(schedule=([(0, 5), (6, 18), (35, 98), (166, 300)], [198]))
 @example(schedule=([(0, 5), (119, 300)], [140, 151]))
