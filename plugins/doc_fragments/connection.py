@@ -27,9 +27,11 @@ options:
     type: bool
     default: true
   timeout:
-    description: Timeout of one request, in seconds.
+    description:
+      - Timeout of one request, in seconds.
+      - A busy host takes long, as Kapacitor ends the UDF of a task before it answers a request that stops the task.
     type: int
-    default: 30
+    default: 120
 """
 
     STATE = r"""

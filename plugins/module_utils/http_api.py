@@ -19,7 +19,7 @@ CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
     "password": {"type": "str", "no_log": True},
     "ca_path": {"type": "path"},
     "validate_certs": {"type": "bool", "default": True},
-    "timeout": {"type": "int", "default": 30},
+    "timeout": {"type": "int", "default": 120},
 }
 
 
@@ -60,7 +60,7 @@ class HttpApi:
         password: str | None = None,
         ca_path: str | None = None,
         validate_certs: bool = True,
-        timeout: int = 30,
+        timeout: int = 120,
     ) -> None:
         self.url = url.rstrip("/")
         self.username = username

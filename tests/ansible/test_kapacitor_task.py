@@ -36,6 +36,10 @@ MARK = "managed by the tests"
 COUNT = f"// {MARK}\nstream\n    |from().measurement('m')\n    |window().period(10s).every(10s)\n    |count('value')\n"
 AVERAGE = COUNT.replace("count", "mean")
 # Takes the place of the anomaly UDF: the same declaration, and it fails when a pipeline says so.
+# Kapacitor notices the end of a UDF that it hands nothing at half of this.
+TIMEOUT = "10s"
+# Seconds in which it has noticed that, on a machine that is busy, too.
+NOTICED = 25
 UDF = """
 import json
 from kapacitor_udf import STREAM, STRING, UDF, Option, StreamHandler, run
@@ -203,7 +207,7 @@ def kapacitord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kapacitord]
     environment = {"PYTHONPATH": str(ROOT / "udf" / "kapacitor_udf" / "src")}
     functions = {"anomaly": [sys.executable, str(directory / "udf.py")]}
     program = binary("kapacitord", "kapacitor", directory)
-    with Kapacitord(program, directory / "data", functions, environment=environment) as running:
+    with Kapacitord(program, directory / "data", functions, environment=environment, timeout=TIMEOUT) as running:
         yield running
 
 
@@ -315,7 +319,7 @@ class TestAgainstKapacitor:
         specification = json.dumps({"name": "broken"})
         script = f"// {MARK}\nstream|from()@anomaly().spec('''{specification}''')"
         with pytest.raises(MODULE.TaskError, match="this pipeline is broken"):
-            run(script=script, watch=60)
+            run(script=script, watch=120)
 
     def test_a_task_that_died_is_started_again(
         self, run: Callable[..., dict[str, Any]], kapacitord: Kapacitord
@@ -327,7 +331,7 @@ class TestAgainstKapacitor:
         definition["script"] = definition["script"].split("    |influxDBOut")[0]
         others = set(kapacitord.children())
         run(**definition, dbrps=dbrps)
-        (udf,) = set(kapacitord.children()) - others
+        (udf,) = wait_until(lambda: set(kapacitord.children()) - others, "the UDF")
         os.kill(udf, 9)
         seconds = itertools.count(1, 11)
 
@@ -453,7 +457,7 @@ class TestSeveralAgainstKapacitor:
             {"id": "mine"},
             {"id": "dies", "script": dies},
             {"id": "a"},
-            watch=5,
+            watch=NOTICED,
         )
 
         assert "line" in done["wrong"]["msg"]

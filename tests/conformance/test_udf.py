@@ -1,6 +1,6 @@
 """kapacitor_udf against a real kapacitord: every trap of the protocol that this library promises to avoid.
 
-Waits end when what is waited for is there, and fail after two minutes. One test asserts how long something takes, since
+Waits end when what is waited for is there, and fail after four minutes. One test asserts how long something takes, as
 that is its contract: the end of a task.
 """
 
