@@ -15,9 +15,8 @@ from tests.integration.influx import Influx
 from tests.integration.kapacitor import Kapacitor
 from tests.integration.pipelines import HISTORY
 from tests.integration.playbook import ROOT, PlayResult, run_playbook
-from tests.integration.settling import SETTLING_S, idle, time_ns, troubled, unhealthy
+from tests.integration.settling import idle, time_ns, troubled, unhealthy, wait_until_settled
 from tests.integration.stack import LOGS, write_yaml
-from tests.integration.waiting import wait_for
 
 NAMES = ("influx1", "kap1", "kap2", "graf1")
 
@@ -93,10 +92,7 @@ class Cluster:
 
     def settled(self) -> Cluster:
         """Itself, as soon as nothing is on its way that would change it, see `Stack.settled`."""
-        wait_for(
-            lambda: self.unsettled() == "", "the cluster to be at rest", seconds=SETTLING_S,
-            explain=lambda: f"{self.unsettled()}\n{self.logs()}",
-        )  # fmt: skip
+        wait_until_settled(self.unsettled, "the cluster", self.logs)
         return self
 
     def unsettled(self) -> str:

@@ -9,20 +9,39 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+
+from tests.integration.waiting import wait_for
 
 # The checks of the keeper whose failure makes it act, or makes it unhealthy.
 URGENT = ("influxdb", "kapacitor", "task", "udf", "fed")
 # An outage that the keeper has told is over a minute and a half after it has ended, and its health follows later.
-SETTLING_S = 900.0
+_SETTLING_S = 900.0
 # A keeper looks every five seconds; what it found longer ago says nothing of now.
 _FRESH_S = 30.0
 # How a script calls the UDF of pipelines, which writes metrics.
 _CALL = "@anomaly("
 
 Tasks = Mapping[str, Mapping[str, Any]]
+
+
+def wait_until_settled(unsettled: Callable[[], str], what: str, logs: Callable[[], str]) -> None:
+    """Wait until nothing is on its way.
+
+    Args:
+        unsettled: says what is on its way; empty if nothing is.
+        what: the name of the stack.
+        logs: what else to say when it never is at rest.
+    """
+    seen = [""]
+
+    def is_settled() -> bool:
+        seen[:] = [unsettled()]
+        return seen == [""]
+
+    wait_for(is_settled, f"{what} to be at rest", _SETTLING_S, lambda: f"{seen[0]}\n{logs()}")
 
 
 def time_ns(text: str) -> int:

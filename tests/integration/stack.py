@@ -22,8 +22,7 @@ from tests.integration.influx import Influx
 from tests.integration.kapacitor import Kapacitor
 from tests.integration.playbook import ROOT, PlayResult, run_playbook
 from tests.integration.ports import free_port
-from tests.integration.settling import SETTLING_S, idle, starts, time_ns, troubled, unhealthy
-from tests.integration.waiting import wait_for
+from tests.integration.settling import idle, starts, time_ns, troubled, unhealthy, wait_until_settled
 
 LOGS = ROOT / "build" / "logs" / "integration"
 STACK_LABEL = "influx-anomaly.stack"
@@ -200,10 +199,7 @@ class Stack:
         All containers that run are healthy, all enabled tasks execute and their UDFs write metrics, and the keeper
         finds nothing to repair. Whoever compares the stack before and after something begins with this.
         """
-        wait_for(
-            lambda: self.unsettled() == "", f"{self.name} to be at rest", seconds=SETTLING_S,
-            explain=lambda: f"{self.unsettled()}\n{self.logs()}",
-        )  # fmt: skip
+        wait_until_settled(self.unsettled, self.name, self.logs)
         return self
 
     def unsettled(self) -> str:
