@@ -137,7 +137,7 @@ def _udfs(stack: Stack) -> set[str]:
 
 def _notices(stack: Stack) -> list[str]:
     """The versions of the model that UDFs said they score with, one after the other."""
-    return re.findall(r"pipeline untrained: scoring with model (\w+)", stack.kapacitor_log.read_text())
+    return re.findall(r"pipeline untrained: scoring with model ([\w.-]+)", stack.kapacitor_log.read_text())
 
 
 def _current(stack: Stack) -> str:
