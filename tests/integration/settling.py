@@ -19,8 +19,8 @@ from tests.integration.waiting import wait_for
 URGENT = ("influxdb", "kapacitor", "task", "udf", "fed")
 # An outage that the keeper has told is over a minute and a half after it has ended, and its health follows later.
 _SETTLING_S = 900.0
-# A keeper looks every five seconds; what it found longer ago says nothing of now.
-_FRESH_S = 30.0
+# A keeper looks every five seconds, and takes longer on a busy host; what it found longer ago says nothing of now.
+_FRESH_S = 60.0
 # How a script calls the UDF of pipelines, which writes metrics.
 _CALL = "@anomaly("
 

@@ -62,7 +62,7 @@ def finding(check: str, ok: bool | None) -> dict[str, Any]:
         ([], [finding("udf", False)], 5, "udf fails"),
         ([], [finding("disk", False)], 5, ""),
         (["detection is down"], [], 5, "detection is down"),
-        ([], [], 60, "looked 60 s ago"),
+        ([], [], 90, "looked 90 s ago"),
     ],
     ids=["well", "failing", "not-urgent", "told", "old"],
 )
