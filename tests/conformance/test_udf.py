@@ -193,7 +193,7 @@ def test_a_failed_init_ends_the_process_and_says_why(kapacitord: Start, collecto
 
 
 def test_a_wrong_option_is_told(kapacitord: Start, collector: Collector) -> None:
-    kapacitor = kapacitord("moving_average", timeout=SHORT)
+    kapacitor = kapacitord("moving_average")
     kapacitor.define("t", stream("moving_average", collector, options=".field('usage').size(0)"))
     kapacitor.define("u", stream("moving_average", collector))
     kapacitor.wait_for_log("option 'size': 0 is too small, expected at least 1")
