@@ -27,7 +27,7 @@ BEGIN_NS = 1_704_067_200_000_000_000
 SECONDS = 900
 # How long a window waits for points. So none closes while a model is loaded, as if its points had ended.
 LATENESS = 60
-# The models' pipeline, of which a test reads a window when it is over by so many seconds of points.
+# The pipeline of the models: a window has its score when points that are this much later have come.
 (PATIENT,) = normalize([{**PIPELINE.as_dict(), "lateness": f"{LATENESS}s"}])
 ROOT = Path(__file__).parents[2]
 
