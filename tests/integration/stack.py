@@ -329,7 +329,7 @@ def _is_equal(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def below(folder: Path) -> list[Path]:
-    """All files and folders below a folder, sorted. What a service removes meanwhile is left out; `Path.rglob` fails."""
+    """All files and folders below a folder, sorted. What a service removes meanwhile is left out, and fails nothing."""
     return sorted(Path(root, name) for root, folders, files in os.walk(folder) for name in (*folders, *files))
 
 
