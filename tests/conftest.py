@@ -38,9 +38,11 @@ APART = tuple(f"{INTEGRATION}/test_{name}.py" for name in ("faults", "own_udf", 
 # A real daemon comes out of an image, so tests that want one need an engine.
 DAEMONS = frozenset({"kapacitord", "kapacitord_binary", "influxd_binary"})
 
-# Groups of tests, some of which need containers. The processes of others give way by this much (man 2 nice).
+# Groups of tests that need containers.
 WITH_CONTAINERS: set[str] = set()
-POLITENESS = 5
+# By how much processes give way (man 2 nice). The stack that most tests share decides when a run ends, so its group
+# never does; other groups with containers give way to it, and groups without to both.
+POLITENESS_WITH_CONTAINERS, POLITENESS = 3, 6
 
 CLOCK = ProcessorClock()
 DURATIONS = Durations()
@@ -84,12 +86,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Lets a worker give way to deployments, which end a run, once it has only modules left that need no containers.
+    """Lets a worker give way to those whose tests end a run.
 
-    It stays polite: only root could take that back.
+    Groups come in the order of their politeness, and a worker stays polite: only root could take that back.
     """
-    if hasattr(item.config, "workerinput") and group(item.nodeid) not in WITH_CONTAINERS:
-        os.setpriority(os.PRIO_PROCESS, 0, max(POLITENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    if hasattr(item.config, "workerinput"):
+        least = politeness(group(item.nodeid))
+        os.setpriority(os.PRIO_PROCESS, 0, max(least, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def politeness(name: str) -> int:
+    """By how much the tests of a group give way to others."""
+    if name == INTEGRATION:
+        return 0
+    return POLITENESS_WITH_CONTAINERS if name in WITH_CONTAINERS else POLITENESS
 
 
 @pytest.hookimpl(wrapper=True)
