@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,21 +77,29 @@ def kept_images(engine: docker.DockerClient) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def new_stack(
-    engine: docker.DockerClient, kept_images: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., Stack]]:
-    """Makes stacks (arguments of `Stack`), and removes whatever is left of them at the end of the session."""
-    folder = tmp_path_factory.mktemp("stacks")
+@contextmanager
+def stacks(client: docker.DockerClient, folder: Path) -> Iterator[Callable[..., Stack]]:
+    """Make stacks (arguments of `Stack`), and remove whatever is left of them at the end."""
     made: list[Stack] = []
 
     def make(**arguments: Any) -> Stack:
-        made.append(Stack(engine, folder, **arguments))
+        made.append(Stack(client, folder, **arguments))
         return made[-1]
 
-    yield make
-    for stack in made:
-        stack.destroy()
+    try:
+        yield make
+    finally:
+        for stack in made:
+            stack.destroy()
+
+
+@pytest.fixture(scope="module")
+def new_stack(
+    engine: docker.DockerClient, kept_images: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Stack]]:
+    """Makes stacks, and removes what is left of them after the module: idle stacks work, too, and delay the others."""
+    with stacks(engine, tmp_path_factory.mktemp("stacks")) as make:
+        yield make
 
 
 @dataclass(frozen=True)
@@ -116,13 +124,16 @@ class Deployment:
 
 
 @pytest.fixture(scope="session")
-def deployment(new_stack: Callable[..., Stack]) -> Deployment:
+def deployment(
+    engine: docker.DockerClient, kept_images: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     """A dry run on nothing, then the deployment; neither has been looked at yet."""
-    stack = new_stack(pipelines=[SELF_TRAINING, ROOMS], variables={"kapacitor_alert_handlers": [ALERTS_IN_A_FILE]})
-    files_before = stack.files()
-    dry_run = stack.play("site", "--check", "--diff")
-    files_after, engine_after = stack.files(), stack.on_engine()
-    return Deployment(stack, files_before, dry_run, files_after, engine_after, stack.play("site"))
+    with stacks(engine, tmp_path_factory.mktemp("shared")) as make:
+        stack = make(pipelines=[SELF_TRAINING, ROOMS], variables={"kapacitor_alert_handlers": [ALERTS_IN_A_FILE]})
+        files_before = stack.files()
+        dry_run = stack.play("site", "--check", "--diff")
+        files_after, engine_after = stack.files(), stack.on_engine()
+        yield Deployment(stack, files_before, dry_run, files_after, engine_after, stack.play("site"))
 
 
 @pytest.fixture(scope="session")
