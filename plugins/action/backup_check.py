@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.influx_anomaly.stack.plugins.action.backup_create import load_passphrase
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup
 
 
@@ -36,7 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     "restore_archive is empty. Fix: -e restore_archive=FILE, an archive that playbooks/backup.yml wrote"
                 )
             path = Path(given["path"]).expanduser().absolute()
-            opener = load_passphrase(self._loader, given["passphrase_file"])
+            opener = backup.load_passphrase(self._loader, given["passphrase_file"])
             checked = backup.read(path, opener)
             found = backup.problems(checked, given["stack"], given["versions"], given["given"])
             if found:

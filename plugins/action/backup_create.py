@@ -9,35 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.parsing.vault import VaultLib, get_file_vault_secret
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup
-
-
-def load_passphrase(loader: Any, file: str) -> VaultLib:
-    """Return what encrypts and decrypts with the passphrase of a file, as `--vault-password-file` takes it.
-
-    Args:
-        loader: Ansible's.
-        file: path of the file, or of a program that prints the passphrase.
-
-    Raises:
-        backup.BackupError: there is no usable passphrase.
-    """
-    if not file:
-        raise backup.BackupError(
-            "backup_passphrase_file is empty: a backup holds the stack's secrets, which are never written unencrypted. "
-            "Fix: -e backup_passphrase_file=FILE, with a passphrase that you keep a copy of elsewhere"
-        )
-    try:
-        secret = get_file_vault_secret(filename=str(Path(file).expanduser().absolute()), loader=loader)
-        secret.load()
-    except AnsibleError as error:
-        raise backup.BackupError(
-            f"backup_passphrase_file = {file} cannot be used: {error}. Fix: name a file with the passphrase"
-        ) from None
-    return backup.vault(secret.bytes, file)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -57,7 +31,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         given = self._task.args
         try:
-            opener = load_passphrase(self._loader, given["passphrase_file"])
+            opener = backup.load_passphrase(self._loader, given["passphrase_file"])
             if not given.get("path") or self._task.check_mode:
                 return {**result, "changed": bool(given.get("path"))}
             path = Path(given["path"]).expanduser().absolute()

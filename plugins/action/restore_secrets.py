@@ -7,7 +7,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.influx_anomaly.stack.plugins.action.backup_create import load_passphrase
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup
 
 
@@ -29,7 +28,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         folder = Path(given["folder"])
         try:
             if not self._task.check_mode:
-                opener = load_passphrase(self._loader, given["passphrase_file"])
+                opener = backup.load_passphrase(self._loader, given["passphrase_file"])
                 backup.write_secrets(folder, Path(given["unpacked"]), opener, given["given"])
         except (backup.BackupError, OSError) as error:
             raise AnsibleActionFail(f"The secrets could not be restored: {error}") from None

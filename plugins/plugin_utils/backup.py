@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible.parsing.vault import VaultLib, VaultSecret, get_file_vault_secret
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import (
     ArchiveError,
     VanishedError,
@@ -68,6 +68,31 @@ class Checked:
     about: Mapping[str, Any]
     parts: Mapping[str, Sequence[str]]
     secrets: Mapping[str, str]
+
+
+def load_passphrase(loader: Any, file: str) -> VaultLib:
+    """Return what encrypts and decrypts with the passphrase of a file, as `--vault-password-file` takes it.
+
+    Args:
+        loader: Ansible's.
+        file: path of the file, or of a program that prints the passphrase.
+
+    Raises:
+        BackupError: there is no usable passphrase.
+    """
+    if not file:
+        raise BackupError(
+            "backup_passphrase_file is empty: a backup holds the stack's secrets, which are never written unencrypted. "
+            "Fix: -e backup_passphrase_file=FILE, with a passphrase that you keep a copy of elsewhere"
+        )
+    try:
+        secret = get_file_vault_secret(filename=str(Path(file).expanduser().absolute()), loader=loader)
+        secret.load()
+    except AnsibleError as error:
+        raise BackupError(
+            f"backup_passphrase_file = {file} cannot be used: {error}. Fix: name a file with the passphrase"
+        ) from None
+    return vault(secret.bytes, file)
 
 
 def vault(passphrase: bytes, source: str) -> VaultLib:
