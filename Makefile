@@ -77,7 +77,7 @@ mutation: dev ## Mutants of what exactly-once rests on, 20 a module, against its
 lint: dev ## Every linter and type checker
 	@scripts/lint $(ARGS)
 
-.PHONY: site images train verify export-images backup restore teardown
+.PHONY: site images train verify export-images backup restore rotate-secrets teardown
 site: tools ## playbooks/site.yml: deploy INVENTORY
 	@$(PLAY) playbooks/site.yml $(ARGS)
 
@@ -98,6 +98,9 @@ backup: tools ## playbooks/backup.yml: one archive of the running stack (ARGS='-
 
 restore: tools ## playbooks/restore.yml: a backup onto empty hosts, or over a stack (ARGS='-e restore_archive=FILE ...')
 	@$(PLAY) playbooks/restore.yml $(ARGS)
+
+rotate-secrets: tools ## playbooks/rotate-secrets.yml: new secrets; the old ones are refused (ARGS='-e rotate_secrets=NAME,...')
+	@$(PLAY) playbooks/rotate-secrets.yml $(ARGS)
 
 teardown: tools ## playbooks/teardown.yml: remove the stack, keep its data
 	@$(PLAY) playbooks/teardown.yml $(ARGS)

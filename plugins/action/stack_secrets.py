@@ -7,87 +7,27 @@ hosts may run it at the same time: a secret that is there is never replaced.
 from __future__ import annotations
 
 import contextlib
-import os
-import random
-import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-
-LETTERS = string.ascii_letters + string.digits
-
-
-def generate(length: int) -> str:
-    """Return a new secret of letters and digits."""
-    source = random.SystemRandom()
-    return "".join(source.choice(LETTERS) for _ in range(length))
-
-
-def missing(folder: Path, names: Iterable[str], given: Mapping[str, Any]) -> list[str]:
-    """Return the names of secrets that are neither given nor in a file.
-
-    Args:
-        folder: where the files lie.
-        names: the secrets of a stack.
-        given: name to value of those that the inventory gives.
-    """
-    return [name for name in names if name not in given and not (folder / name).is_file()]
-
-
-def write(folder: Path, name: str, value: str) -> None:
-    """Write a secret into a file of its own unless another run has done it meanwhile.
-
-    Args:
-        folder: where it lies; made with its parents for the user alone, and hidden from Git.
-        name: the file's name.
-        value: what is written.
-    """
-    for parent in (*reversed(folder.parents), folder):
-        parent.mkdir(exist_ok=True, mode=0o700)
-    # Whatever repository the inventory lies in.
-    for file, text in ((folder / ".gitignore", "*\n"), (folder / name, f"{value}\n")):
-        # Linked into its place whole, so that another run reads all of it or finds nothing.
-        draft = folder / f".{file.name}.{os.getpid()}"
-        draft.touch(mode=0o600)
-        draft.write_text(text, encoding="utf-8")
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-
-
-def too_open(folder: Path) -> list[tuple[Path, int]]:
-    """Return what others than the owner may read, or the owner may not, with the mode that it is to have.
-
-    Args:
-        folder: where the files lie.
-    """
-    found = []
-    for path in (folder, *sorted(folder.rglob("*"))):
-        if path.is_symlink():
-            continue
-        try:
-            mode = path.stat().st_mode & 0o7777
-        except FileNotFoundError:
-            # Another host's run has put its draft into place meanwhile.
-            continue
-        # As chmod u=rwX,g=,o= has it.
-        executable = path.is_dir() or mode & 0o111
-        wanted = 0o700 if executable else 0o600
-        if mode != wanted:
-            found.append((path, wanted))
-    return found
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.secret_files import (
+    PREVIOUS,
+    generate,
+    missing,
+    rotating,
+    too_open,
+    write,
+)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Takes `folder`, `names`, `given` (name to value), `length`, and `generate` (false: write nothing).
 
-    Returns `secrets`, name to value, and `missing`, the names that were neither given nor in a file before the run.
+    Returns `secrets`, name to value; `missing`, the names that were neither given nor in a file before the run; and
+    `previous`, name to the old value of each secret whose rotation is not done.
     A secret that is not written, in check mode or without `generate`, gets a throw-away value, so that a dry run goes
     on as the real run would.
     """
@@ -115,6 +55,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     "Fix: make it writable for the user who runs Ansible, or set secrets_dir to another folder"
                 ) from None
         result["secrets"] = {name: self._value(folder, name, given, length) for name in names}
+        result["previous"] = {name: self._read(folder / PREVIOUS / name) for name in rotating(folder, names)}
         result["changed"] = changed
         return result
 
@@ -134,6 +75,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if name in given:
             return given[name]
         if (folder / name).is_file():
-            # Through Ansible's loader, as the files may be encrypted with Ansible Vault.
-            return str(self._loader.get_text_file_contents(str(folder / name))).rstrip()
+            return self._read(folder / name)
         return generate(length)
+
+    def _read(self, file: Path) -> str:
+        """Return a secret, through Ansible's loader, as the files may be encrypted with Ansible Vault."""
+        return str(self._loader.get_text_file_contents(str(file))).rstrip()

@@ -13,8 +13,8 @@ description:
     retention policies and users outside of the description alone, and never drops anything.
   - While InfluxDB has no users at all, it accepts a single statement, the creation of an admin. The module then creates
     O(username) with O(password).
-  - The module checks a password by logging in. If the login fails, the account is somebody else's unless O(take_over)
-    names it, and the module fails before it changes anything.
+  - The module checks a password by logging in. If the login fails, the account is somebody else's unless it has the
+    user's C(previous_password) or O(take_over) names it, and the module fails before it changes anything.
   - The module needs only Python's standard library and supports InfluxDB 1.8 to 1.12.
 extends_documentation_fragment: [influx_anomaly.stack.connection, influx_anomaly.stack.connection.state]
 options:
@@ -26,6 +26,11 @@ options:
     description: Password of O(username).
     type: str
     required: true
+  previous_password:
+    description:
+      - Password that O(username) may still have. If InfluxDB refuses O(password), the module logs in with this one, and
+        sets O(password).
+    type: str
   databases:
     description: The databases that must exist.
     type: list
@@ -73,6 +78,9 @@ options:
         description: Password of the user.
         type: str
         required: true
+      previous_password:
+        description: Password that the user may still have. An account that has it is not somebody else's.
+        type: str
       admin:
         description: Whether the user is an admin.
         type: bool
@@ -190,12 +198,14 @@ class State:
         users: whether each user is an admin.
         grants: privileges by user and database.
         welcome: users whose password is the described one.
+        former: users whose password is the one that the description calls their previous one.
     """
 
     policies: Mapping[str, Mapping[str, Mapping[str, Any]]]
     users: Mapping[str, bool]
     grants: Mapping[str, Mapping[str, str]]
     welcome: frozenset[str]
+    former: frozenset[str] = frozenset()
 
 
 NOTHING = State({}, {}, {}, frozenset())
@@ -232,11 +242,26 @@ def create_user(name: str, password: str, admin: bool) -> Statement:
     )
 
 
+def set_password(name: str, password: str) -> Statement:
+    """Return the statement that sets a user's password."""
+    return Statement(
+        f"SET PASSWORD FOR {identifier(name)} = {string(password)}", f"SET PASSWORD FOR {identifier(name)} = '…'"
+    )
+
+
 def read_state(influx: InfluxApi, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> State:
     """Read InfluxDB's state of the described databases and users."""
     there = {str(row["name"]) for row in influx.rows("SHOW DATABASES")}
     admins = {str(row["user"]): bool(row["admin"]) for row in influx.rows("SHOW USERS")}
     known_users = [user for user in users if user["name"] in admins]
+    welcome = frozenset(user["name"] for user in known_users if influx.as_user(user["name"], user["password"]).accepts())
+    former = frozenset(
+        user["name"]
+        for user in known_users
+        if user["name"] not in welcome
+        and user.get("previous_password")
+        and influx.as_user(user["name"], user["previous_password"]).accepts()
+    )
     return State(
         policies={
             database["name"]: {
@@ -250,9 +275,8 @@ def read_state(influx: InfluxApi, databases: Sequence[Mapping[str, Any]], users:
         grants={
             user["name"]: privileges(influx.rows(f"SHOW GRANTS FOR {identifier(user['name'])}")) for user in known_users
         },
-        welcome=frozenset(
-            user["name"] for user in known_users if influx.as_user(user["name"], user["password"]).accepts()
-        ),
+        welcome=welcome,
+        former=former,
     )
 
 
@@ -265,7 +289,7 @@ def foreign_accounts(state: State, users: Sequence[Mapping[str, Any]], take_over
         take_over: the users whose accounts may be changed all the same.
     """
     there = [str(user["name"]) for user in users if user["name"] in state.users]
-    return [name for name in there if name not in state.welcome and name not in take_over]
+    return [name for name in there if name not in state.welcome | state.former and name not in take_over]
 
 
 def plan(state: State, databases: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]) -> list[Statement]:
@@ -318,10 +342,7 @@ def _plan_user(user: Mapping[str, Any], state: State, databases: Sequence[str]) 
         yield create_user(name, user["password"], user["admin"])
     else:
         if name not in state.welcome:
-            yield Statement(
-                f"SET PASSWORD FOR {identifier(name)} = {string(user['password'])}",
-                f"SET PASSWORD FOR {identifier(name)} = '…'",
-            )
+            yield set_password(name, user["password"])
         if user["admin"] and not state.users[name]:
             yield plain(f"GRANT ALL PRIVILEGES TO {identifier(name)}")
         elif not user["admin"] and state.users[name]:
@@ -385,13 +406,22 @@ def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[
     try:
         influx.query("SHOW DATABASES")
     except InfluxApiError as error:
-        if error.status != 403 or NO_ADMIN_YET not in str(error):
+        if error.status == 403 and NO_ADMIN_YET in str(error):
+            admin_created = True
+            first = create_user(params["username"], params["password"], admin=True)
+            may_change = influx
+        elif error.status == 401 and params.get("previous_password"):
+            first = set_password(params["username"], params["password"])
+            may_change = influx.as_user(params["username"], params["previous_password"])
+            if not may_change.accepts():
+                raise
+        else:
             raise
-        admin_created = True
-        first = create_user(params["username"], params["password"], admin=True)
         statements.append(first)
-        if not check_mode:
-            influx.query(first.text)
+        if check_mode:
+            influx = may_change
+        else:
+            may_change.query(first.text)
     state = NOTHING if admin_created and check_mode else read_state(influx, databases, users)
     if foreign := foreign_accounts(state, users, params["take_over"]):
         raise ForeignAccountsError(foreign)
@@ -424,6 +454,7 @@ def main() -> None:
     user = {
         "name": {"type": "str", "required": True},
         "password": {"type": "str", "required": True, "no_log": True},
+        "previous_password": {"type": "str", "no_log": True},
         "admin": {"type": "bool", "default": False},
         "grants": {"type": "dict", "default": {}},
     }
@@ -432,6 +463,7 @@ def main() -> None:
             **CONNECTION_ARGUMENTS,
             "username": {"type": "str", "required": True},
             "password": {"type": "str", "required": True, "no_log": True},
+            "previous_password": {"type": "str", "no_log": True},
             "databases": {"type": "list", "elements": "dict", "default": [], "options": database},
             "users": {"type": "list", "elements": "dict", "default": [], "options": user},
             "take_over": {"type": "list", "elements": "str", "default": []},

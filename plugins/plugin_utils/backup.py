@@ -26,6 +26,7 @@ from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archiv
     check,
     contents,
 )
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.secret_files import PREVIOUS
 
 SECRETS = "secrets.vault"
 INVENTORY = "inventory.vault"
@@ -405,7 +406,8 @@ def write_secrets(folder: Path, unpacked: Path, opener: VaultLib, given: Iterabl
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.is_dir():
-        shutil.copytree(folder, fresh)
+        # What a rotation kept is of the services that the restored ones replace.
+        shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns(PREVIOUS))
     else:
         fresh.mkdir(mode=0o700)
     for name, text in {".gitignore": "*", **secrets}.items():
