@@ -77,7 +77,7 @@ mutation: dev ## Mutants of what exactly-once rests on, 20 a module, against its
 lint: dev ## Every linter and type checker
 	@scripts/lint $(ARGS)
 
-.PHONY: site images train verify export-images backup restore rotate-secrets teardown
+.PHONY: site images train verify export-images backup restore rotate-secrets diagnose teardown
 site: tools ## playbooks/site.yml: deploy INVENTORY
 	@$(PLAY) playbooks/site.yml $(ARGS)
 
@@ -101,6 +101,9 @@ restore: tools ## playbooks/restore.yml: a backup onto empty hosts, or over a st
 
 rotate-secrets: tools ## playbooks/rotate-secrets.yml: new secrets; the old ones are refused (ARGS='-e rotate_secrets=NAME,...')
 	@$(PLAY) playbooks/rotate-secrets.yml $(ARGS)
+
+diagnose: tools ## playbooks/diagnose.yml: one archive of versions, configuration, logs and states, without secrets
+	@$(PLAY) playbooks/diagnose.yml $(ARGS)
 
 teardown: tools ## playbooks/teardown.yml: remove the stack, keep its data
 	@$(PLAY) playbooks/teardown.yml $(ARGS)

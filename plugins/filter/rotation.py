@@ -188,7 +188,7 @@ def rotation_lines(names: Iterable[str], services: Table, folder: str) -> list[s
     """
     rotated = set(names)
     return [
-        f"{row['title']}'s user {account['username']}: {folder}/{account['secret']}"
+        f"{row['title']}, user {account['username']}: {folder}/{account['secret']}"
         f" ({_OUTSIDE.get(account['secret'], 'people and programs that log in with it')})"
         for row in services.values()
         for account in row.get("accounts", {}).values()

@@ -1,0 +1,67 @@
+"""Filters of the role diagnose: what is asked of containers and services, and what the hosts told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+DOCUMENTATION = """
+name: diagnosis
+short_description: What a diagnosis of a stack asks and collects
+"""
+
+LOG_LINES = 5000
+
+
+def diagnose_containers(services: Iterable[str], names: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the commands that tell of containers, by the names of their outputs in the archive.
+
+    Args:
+        services: the services that a host runs.
+        names: service to the name of its container.
+    """
+    commands = {}
+    for service in services:
+        container = names[service]
+        commands[f"{service}/container.json"] = ["docker", "inspect", container]
+        commands[f"{service}/container.log"] = ["docker", "logs", "--tail", str(LOG_LINES), "--timestamps", container]
+    return commands
+
+
+def diagnose_requests(requests: Mapping[str, Mapping[str, Any]], user: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return requests, each with the user who asks."""
+    return {name: {**request, **user} for name, request in requests.items()}
+
+
+def diagnose_told(
+    hosts: Iterable[str], variables: Mapping[str, Mapping[str, Any]], name: str
+) -> dict[str, dict[str, Any] | None]:
+    """Return host to the `texts` and the `missing` that it told; None for a host that was not reached.
+
+    Args:
+        hosts: the stack's hosts.
+        variables: the hosts' variables.
+        name: of the variable with the result of `diagnose_host`.
+    """
+    told: dict[str, dict[str, Any] | None] = {}
+    for host in hosts:
+        result = variables[host].get(name) or {}
+        if "texts" in result:
+            told[host] = {"texts": result["texts"], "missing": result["missing"]}
+        elif result.get("failed"):
+            told[host] = {"texts": {}, "missing": {"everything": str(result.get("msg", "no reason given"))}}
+        else:
+            told[host] = None
+    return told
+
+
+class FilterModule:
+    """Register the filters with Ansible."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return each filter's function by its name."""
+        return {
+            "diagnose_containers": diagnose_containers,
+            "diagnose_requests": diagnose_requests,
+            "diagnose_told": diagnose_told,
+        }
