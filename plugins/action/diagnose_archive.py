@@ -78,7 +78,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         ]
         redactor = Redactor([*secrets, *sensitive_values(given.get("sensitive") or {})])
         files = contents(given["told"], given["about"], redactor)
-        leaking = [name for name, text in files.items() if redactor.leaks(text.encode()) or redactor.leaks(name.encode())]
+        leaking = [name for name, text in files.items() if redactor.leaks(f"{name}\n{text}".encode())]
         if leaking:
             raise AnsibleActionFail(
                 f"Nothing was written, because a secret would be in {', '.join(leaking)}. Fix: report this with the "

@@ -14,8 +14,8 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.secret_files 
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Takes `folder`, `names` (secrets that have a file there) and `length` of the new secrets.
 
-    Each file gets a new secret, and the old one stays in the folder's `.previous`. A file that Ansible Vault encrypted is
-    encrypted again. Returns `begun`, the names of those whose rotation this run has begun.
+    Each file gets a new secret, and the old one stays in the folder's `.previous`. A file that Ansible Vault encrypted
+    is encrypted again. Returns `begun`, the names of those whose rotation this run has begun.
     """
 
     TRANSFERS_FILES = False
@@ -37,8 +37,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     begun.append(name)
         except (OSError, AnsibleError) as error:
             raise AnsibleActionFail(
-                f"secrets_dir is '{folder}', and a new secret cannot be written there: {error}. Services have their old "
-                "secrets. Fix: make the folder writable for the user who runs Ansible, and run this again"
+                f"secrets_dir is '{folder}', and a new secret cannot be written there: {error}. Services have their "
+                "old secrets. Fix: make the folder writable for the user who runs Ansible, and run this again"
             ) from None
         return {**result, "changed": bool(begun), "begun": begun}
 
@@ -49,5 +49,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             encrypted = is_encrypted_file(stream)
         if encrypted:
             # The loader has no other way to the passphrases that Ansible was started with.
-            return str(self._loader._vault.encrypt(secret).decode())  # noqa: SLF001
+            return str(self._loader._vault.encrypt(secret).decode())
         return f"{secret}\n"

@@ -16,6 +16,8 @@ Row = Mapping[str, Any]
 Table = Mapping[str, Row]
 
 # What else than its own service logs in with an InfluxDB user's password is in the stack, and gets it from site.yml.
+# Secrets that sign tokens, and are not passwords.
+_SIGNING = ("kapacitor_http_shared_secret",)
 _TITLES = {"influxdb": "InfluxDB", "kapacitor": "Kapacitor", "grafana": "Grafana"}
 # What each service answers to a user who is let in, whatever the user's rights are.
 _PATHS = {"influxdb": "/query?q=SHOW%20DATABASES", "kapacitor": "/kapacitor/v1/ping", "grafana": "/api/user"}
@@ -60,7 +62,9 @@ def rotation_plan(
         if name not in owners
     ]
     reasons = {
-        secret: _given(secret, given) or _external(secret, owner, external, manage) or _away(owner, services, groups, told)
+        secret: _given(secret, given)
+        or _external(secret, owner, external, manage)
+        or _away(owner, services, groups, told)
         for secret, owner in owners.items()
     }
     chosen = [secret for secret in owners if secret in (names or owners) and secret not in pending]
@@ -94,8 +98,8 @@ def _given(secret: str, given: Iterable[str]) -> str:
     if secret not in set(given):
         return ""
     return (
-        "it is in secrets_given, so it is yours. Fix: set the new one in the service and in secrets_given, or take it out "
-        "of secrets_given and put its present value into the file of its name in secrets_dir"
+        "it is in secrets_given, so it is yours. Fix: set the new one in the service and in secrets_given, or take it "
+        "out of secrets_given and put its present value into the file of its name in secrets_dir"
     )
 
 
@@ -103,11 +107,11 @@ def _external(secret: str, owner: str, external: str, manage: bool) -> str:
     if owner != "influxdb" or not external:
         return ""
     if secret == "influxdb_admin_password":  # noqa: S105  the secret's name
-        return f"the admin of your InfluxDB {external} is not the stack's. Fix: set the password there and in secrets_given"
+        return f"the admin of your InfluxDB {external} is yours. Fix: set the password there and in secrets_given"
     if not manage:
         return (
-            f"influxdb_manage is false, so the users of your InfluxDB {external} are yours. Fix: set the password there "
-            "and in secrets_dir"
+            f"influxdb_manage is false, so the users of your InfluxDB {external} are yours. Fix: set the password "
+            "there and in secrets_dir"
         )
     return ""
 
@@ -125,7 +129,7 @@ def _away(
         return f"no host is in the group {row['group']}, so there is no {title}"
     disabled = [host for host in hosts if owner not in told[host]["enabled"]]
     if disabled:
-        return f"{title} is switched off on {', '.join(disabled)} ({owner}_enabled), and would not get to know a new one"
+        return f"{title} is switched off on {', '.join(disabled)} ({owner}_enabled), and would not learn a new one"
     down = [host for host in hosts if owner not in told[host]["running"]]
     if down:
         return (
@@ -170,7 +174,7 @@ def rotation_checks(
     return [
         {
             "secret": secret, "is_old": is_old, "who": _TITLES[service], "url": urls[service] + _PATHS[service],
-            "username": users[secret], "value": value, "is_token": secret == "kapacitor_http_shared_secret",
+            "username": users[secret], "value": value, "is_token": secret in _SIGNING,
         }
         for secret, old in previous.items()
         if secret in users and (service := secret.partition("_")[0]) in urls
@@ -208,7 +212,7 @@ def rotation_findings(results: Iterable[Mapping[str, Any]]) -> list[str]:
         status = int(result.get("status", -1))
         if status == -1:
             reason = str(result.get("msg", "no reason given"))[:200]
-            problems.append(f"{item['who']} does not answer, so nobody knows whether it takes {item['secret']}: {reason}")
+            problems.append(f"{item['who']} does not answer, so it may take either {item['secret']}: {reason}")
         elif item["is_old"] and status != 401:
             problems.append(f"{item['who']} still takes the old {item['secret']} (HTTP {status})")
         elif not item["is_old"] and status not in (200, 204):

@@ -254,7 +254,9 @@ def read_state(influx: InfluxApi, databases: Sequence[Mapping[str, Any]], users:
     there = {str(row["name"]) for row in influx.rows("SHOW DATABASES")}
     admins = {str(row["user"]): bool(row["admin"]) for row in influx.rows("SHOW USERS")}
     known_users = [user for user in users if user["name"] in admins]
-    welcome = frozenset(user["name"] for user in known_users if influx.as_user(user["name"], user["password"]).accepts())
+    welcome = frozenset(
+        user["name"] for user in known_users if influx.as_user(user["name"], user["password"]).accepts()
+    )
     former = frozenset(
         user["name"]
         for user in known_users

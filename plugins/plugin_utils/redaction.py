@@ -18,9 +18,11 @@ REDACTED = "<redacted>"
 SHORTEST = 6
 """A shorter value is not looked for, as it would be found in words and numbers that are no secrets."""
 
-_KEYS = r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|routing[_-]?key|private[_-]?key|credential)[\w.-]*"
+_KEYS = (
+    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|routing[_-]?key|private[_-]?key|credential)[\w.-]*"
+)
 _SURROUNDED = (
-    # password = "x", "password": "x", password: x, --password x, PASSWORD=x. Paths of files are no secrets.
+    # password = "x", "password": "x", password: x, PASSWORD=x. The path of a file is left.
     re.compile(rf"""(?i)(\b{_KEYS}["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;}}\]"']+)"""),
     re.compile(rf"(?i)(--{_KEYS}[ =])()(?!/)\S+"),
     re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token)\s+)()[\w.~+/=-]+"),
@@ -30,7 +32,7 @@ _SENSITIVE = re.compile(r"(?i)passw|passphrase|secret|token|key|credential|auth|
 
 
 def forms(value: str) -> list[str]:
-    """Return the texts by which a secret may be in a file: itself, URL-encoded, in JSON, HTML, hexadecimal and base64.
+    """Return the texts by which a secret may be in a file: itself, and as in URLs, JSON, HTML, hexadecimal, base64.
 
     Base64 of a longer text, such as `user:password`, has the secret in it at one of three offsets to its groups of three
     bytes. For each offset the characters that depend on the secret alone are returned.

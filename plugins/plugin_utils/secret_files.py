@@ -1,7 +1,7 @@
 """The files of a stack's secrets on the controller, one each, and the rotation of secrets in them.
 
-A rotation replaces a secret's file by a new secret, and keeps the old one in the folder PREVIOUS until every service has
-the new one. The old one is written first, so that an interruption at any point leaves both at hand.
+A rotation replaces a secret's file by a new secret, and keeps the old one in the folder PREVIOUS until every service
+has the new one. The old one is written first, so that an interruption at any point leaves both at hand.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def rotate(folder: Path, name: str, make: Callable[[], str]) -> bool:
 
 
 def _replace(file: Path, content: bytes) -> None:
-    """Write a file whole and onto the disk: if both of a rotation's secrets were lost, so would be the service's data."""
+    """Write a file whole and onto the disk: with both secrets of a rotation, a service's data would be lost."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         draft.touch(mode=0o600)

@@ -54,7 +54,9 @@ class TestForms:
         assert found.endswith(" after")
 
     @given(
-        secret=st.text("abcXYZ0189+/=&%", min_size=8, max_size=40), before=st.text(max_size=7), after=st.text(max_size=7)
+        secret=st.text("abcXYZ0189+/=&%", min_size=8, max_size=40),
+        before=st.text(max_size=7),
+        after=st.text(max_size=7),
     )
     def test_a_secret_inside_of_encoded_text_cannot_be_read(self, secret: str, before: str, after: str) -> None:
         encoded = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
@@ -89,7 +91,13 @@ class TestSurroundings:
 
     @pytest.mark.parametrize(
         "line",
-        ["password_file: /run/keeper/password", "mode = 0640", "http://kapacitor:9092/write?db=printer", "tokens", 'a = ""'],
+        [
+            "password_file: /run/keeper/password",
+            "mode = 0640",
+            "http://kapacitor:9092/write?db=printer",
+            "tokens",
+            'a = ""',
+        ],
     )
     def test_the_rest_stays(self, line: str) -> None:
         assert redact(line) == line
@@ -103,7 +111,8 @@ class TestSurroundings:
 
 
 def test_secrets_inside_of_handlers_are_known_by_their_keys() -> None:
-    handlers = [{"id": "hook", "kind": "post", "options": {"url": "https://hooks.example/T0/token", "headers": {"X": "abcdef1"}}}]
+    options = {"url": "https://hooks.example/T0/token", "headers": {"X": "abcdef1"}}
+    handlers = [{"id": "hook", "kind": "post", "options": options}]
     assert sorted(redaction.sensitive_values(handlers)) == ["abcdef1", "https://hooks.example/T0/token"]
 
 
@@ -150,7 +159,8 @@ class TestArchive:
         loader = DataLoader()
         action = diagnose_archive.ActionModule(task, Mock(), None, loader, Templar(loader), None)
         variables = {
-            "stack_secrets": {"one_password": "generated-one"}, "stack_secrets_previous": {"one_password": "previous-one"},
+            "stack_secrets": {"one_password": "generated-one"},
+            "stack_secrets_previous": {"one_password": "previous-one"},
             "secrets_given": {"two_password": "given-secret"},
         }  # fmt: skip
         return action.run(task_vars=variables)
@@ -193,7 +203,11 @@ class TestArchive:
 
 
 def test_a_host_that_was_not_reached_is_told_from_one_that_failed() -> None:
-    variables = {"a": {"told": {"texts": {"x": "y"}, "missing": {}}}, "b": {"told": {"failed": True, "msg": "why"}}, "c": {}}
+    variables: dict[str, dict[str, Any]] = {
+        "a": {"told": {"texts": {"x": "y"}, "missing": {}}},
+        "b": {"told": {"failed": True, "msg": "why"}},
+        "c": {},
+    }
     assert diagnosis.diagnose_told("abc", variables, "told") == {
         "a": {"texts": {"x": "y"}, "missing": {}}, "b": {"texts": {}, "missing": {"everything": "why"}}, "c": None,
     }  # fmt: skip

@@ -63,7 +63,8 @@ class TestFiles:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
     ) -> None:
         old = run(stack_secrets, tmp_path)["secrets"][NAMES[0]]
-        replace, done = Path.replace, []
+        replace = Path.replace
+        done: list[Path] = []
 
         def interrupted(draft: Path, target: Path) -> Path:
             if len(done) == writes:

@@ -14,6 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
 from ansible_collections.influx_anomaly.stack.plugins.action import controller_record, stack_secrets
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import secret_files
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["one_password", "two_password"]
@@ -70,8 +71,8 @@ class TestSecrets:
         assert [mode(tmp_path), mode(tmp_path / NAMES[0])] == ["0700", "0600"]
 
     def test_are_not_replaced_by_a_run_at_the_same_time(self, tmp_path: Path) -> None:
-        stack_secrets.write(tmp_path, "one_password", "first")
-        stack_secrets.write(tmp_path, "one_password", "second")
+        secret_files.write(tmp_path, "one_password", "first")
+        secret_files.write(tmp_path, "one_password", "second")
         assert (tmp_path / "one_password").read_text() == "first\n"
 
     def test_drafts_of_a_run_at_the_same_time_may_vanish(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +80,7 @@ class TestSecrets:
         vanished = tmp_path / ".one_password.4711"
         found = Path.rglob
         monkeypatch.setattr(Path, "rglob", lambda self, pattern: [vanished, *found(self, pattern)])
-        assert stack_secrets.too_open(tmp_path) == []
+        assert secret_files.too_open(tmp_path) == []
 
     def test_a_dry_run_writes_none_and_goes_on(self, tmp_path: Path) -> None:
         found = self.read(tmp_path / "new", check=True)
