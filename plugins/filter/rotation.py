@@ -168,18 +168,24 @@ def rotation_checks(
         urls: service to its URL, of those that are asked from here.
 
     Returns:
-        For each request `secret`, `is_old`, `who` answers, `url`, `username`, `value` and `is_token` (whether the value
-        signs a token, and is not a password).
+        For each request `secret`, `is_old`, `service`, `who` answers, `url`, `username`, `value` and `is_token`
+        (whether the value signs a token, and is not a password).
     """
     return [
         {
-            "secret": secret, "is_old": is_old, "who": _TITLES[service], "url": urls[service] + _PATHS[service],
-            "username": users[secret], "value": value, "is_token": secret in _SIGNING,
+            "secret": secret,
+            "is_old": is_old,
+            "service": service,
+            "who": _TITLES[service],
+            "url": urls[service] + _PATHS[service],
+            "username": users[secret],
+            "value": value,
+            "is_token": secret in _SIGNING,
         }
         for secret, old in previous.items()
         if secret in users and (service := secret.partition("_")[0]) in urls
         for is_old, value in ((False, current[secret]), (True, old))
-    ]  # fmt: skip
+    ]
 
 
 def rotation_lines(names: Iterable[str], services: Table, folder: str) -> list[str]:

@@ -26,16 +26,17 @@ _SURROUNDED = (
     re.compile(rf"""(?i)(\b{_KEYS}["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;}}\]"']+)"""),
     re.compile(rf"(?i)(--{_KEYS}[ =])()(?!/)\S+"),
     re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token)\s+)()[\w.~+/=-]+"),
+    re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)()[\s\S]*?(?=-----END |\Z)"),
     re.compile(r"(://[^\s/:@\"']*:)()[^\s/@\"']+(?=@)"),
 )
 _SENSITIVE = re.compile(r"(?i)passw|passphrase|secret|token|key|credential|auth|url|webhook|header|env")
 
 
 def forms(value: str) -> list[str]:
-    """Return the texts by which a secret may be in a file: itself, and as in URLs, JSON, HTML, hexadecimal, base64.
+    """Return the texts by which a secret may be in a file: itself, as in URLs, JSON, HTML, hexadecimal, base64.
 
-    Base64 of a longer text, such as `user:password`, has the secret in it at one of three offsets to its groups of three
-    bytes. For each offset the characters that depend on the secret alone are returned.
+    Base64 of a longer text, such as `user:password`, has the secret in it at one of three offsets to its groups of
+    three bytes. For each offset the characters that depend on the secret alone are returned.
     """
     raw = value.encode()
     found = [

@@ -84,6 +84,8 @@ class TestSurroundings:
             "--password hidden-value",
             "GF_SMTP_PASSWORD=hidden-value",
             "shared-secret = 'hidden-value'",
+            "-----BEGIN PRIVATE KEY-----\nhidden-value\nhidden-value\n-----END PRIVATE KEY-----",
+            "-----BEGIN EC PRIVATE KEY-----\nhidden-value",
         ],
     )
     def test_what_is_named_a_secret_is_taken_out(self, line: str) -> None:
