@@ -77,7 +77,7 @@ mutation: dev ## Mutants of what exactly-once rests on, 20 a module, against its
 lint: dev ## Every linter and type checker
 	@scripts/lint $(ARGS)
 
-.PHONY: site images train verify export-images backup restore rotate-secrets diagnose teardown
+.PHONY: site images train verify report export-images backup restore rotate-secrets diagnose teardown
 site: tools ## playbooks/site.yml: deploy INVENTORY
 	@$(PLAY) playbooks/site.yml $(ARGS)
 
@@ -89,6 +89,9 @@ train: tools ## playbooks/train.yml: train the pipelines' models
 
 verify: tools ## playbooks/verify.yml: check that the deployed stack works
 	@$(PLAY) playbooks/verify.yml $(ARGS)
+
+report: tools ## playbooks/report.yml: what was found, as one page with plots (ARGS='-e report_from=7d')
+	@$(PLAY) playbooks/report.yml $(ARGS)
 
 export-images: tools ## playbooks/export-images.yml: write the images to archives
 	@$(PLAY) playbooks/export-images.yml $(ARGS)

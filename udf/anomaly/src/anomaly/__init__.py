@@ -15,6 +15,7 @@ The rooms, in the order in which data pass them:
 - `training`: from history to a new version, through the gate.
 - `backtest`: what a model would have found in history.
 - `catchup`: scores what was missed.
+- `report`: what the results say of a range, as a page.
 - `keeper`: watches detection, repairs it, and runs what is due.
 - `cli`: the command `anomaly`.
 

@@ -7,6 +7,7 @@
 - `evaluate`: compares periods with labels, on intervals alone.
 - `report`: makes one document of the figures, and text, Markdown and HTML of the document.
 - `chart` and `feedback_form`: the pictures of the HTML page, and its form for feedback.
+- `drawing` and `page`: shapes, and the begin and tables of pages, which the report and the demonstration use, too.
 
 Beside them, `comparison` compares the results of two models, for `anomaly models compare`.
 """

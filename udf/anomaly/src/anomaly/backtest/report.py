@@ -5,14 +5,14 @@ This module does without a template library, as the image that scores also serve
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
-from importlib import resources
-from itertools import compress, zip_longest
+from itertools import zip_longest
 from typing import Any
 
 from anomaly.backtest import chart, feedback_form
 from anomaly.backtest.evaluate import Evaluation, FoundPeriod, LabelOutcome
+from anomaly.backtest.page import END, MOST_ROWS, NOTHING, Table, begin, make_table, table_row
 from anomaly.influxdb.times import RequestedRange, rfc3339
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
@@ -20,9 +20,6 @@ from anomaly.scoring.periods import NO_DATA
 from anomaly.severity.rarity import once_in
 from anomaly.windows.unscored import UnscoredSeries, listed
 
-# The most rows of labels and of false periods that a page shows; the document has all of them.
-_MOST_ROWS = 200
-_NOTHING = "-"
 _SEVERITIES = "By the severity that opens a period (*: the pipeline's own)"
 
 
@@ -153,27 +150,6 @@ def _period(group_by: Sequence[str], found_period: FoundPeriod, verdict: str) ->
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of a report, with cells as text.
-
-    Attributes:
-        title: the heading.
-        columns: the names of the columns.
-        numbers: the columns that are aligned to the right.
-        rows: the cells.
-        left_out: how many rows are not shown.
-        periods: the periods of the rows, if a reader may mark them.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    numbers: frozenset[str]
-    rows: list[tuple[str, ...]]
-    left_out: int = 0
-    periods: tuple[Mapping[str, Any], ...] = ()
-
-
 def text(content: Mapping[str, Any]) -> str:
     """Return the report as text for a terminal.
 
@@ -227,14 +203,7 @@ def html(content: Mapping[str, Any]) -> str:
     Args:
         content: the document.
     """
-    style = resources.files("anomaly.backtest").joinpath("report.css").read_text(encoding="utf-8")
-    title = escape(headline(content))
-    parts = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<h1>{title}</h1>",
-        *(f'<p class="soft">{escape(fact)}</p>' for fact in _facts(content)),
-    ]
+    parts = [begin(headline(content)), *(f'<p class="soft">{escape(fact)}</p>' for fact in _facts(content))]
     if picture := chart.timeline(content):
         parts.append(f'<h2>Over time</h2>\n<p>{_legend(content)}</p>\n<div class="scroll">{picture}</div>')
     pictures = {_SEVERITIES: chart.by_severity(content)}
@@ -245,23 +214,15 @@ def html(content: Mapping[str, Any]) -> str:
         parts += ["</table></div>", *(f'<p class="soft">{escape(line)}</p>' for line in _rest(table))]
     if any(table.periods for table in tables):
         parts.append(feedback_form.form(content["results_database"]))
-    return "\n".join([*parts, "</body>\n</html>\n"])
+    return "\n".join([*parts, END])
 
 
-def _rows(table: _Table, pipeline: str) -> Iterator[str]:
+def _rows(table: Table, pipeline: str) -> Iterator[str]:
     """Yield the rows of an HTML table, with a control in each row whose period a reader may mark."""
     choices = [feedback_form.choice(pipeline, period) for period in table.periods]
-    yield _row("th", table, table.columns, '<th class="judge" hidden="hidden">it was</th>' if choices else "")
+    yield table_row("th", table, table.columns, '<th class="judge" hidden="hidden">it was</th>' if choices else "")
     for row, choice in zip_longest(table.rows, choices):
-        yield _row("td", table, row, f"<td>{choice}</td>" if choice else "")
-
-
-def _row(tag: str, table: _Table, row: tuple[str, ...], more: str) -> str:
-    cells = (
-        f'<{tag} class="number">{escape(cell)}</{tag}>' if name in table.numbers else f"<{tag}>{escape(cell)}</{tag}>"
-        for cell, name in zip(row, table.columns, strict=True)
-    )
-    return f"<tr>{''.join(cells)}{more}</tr>"
+        yield table_row("td", table, row, f"<td>{choice}</td>" if choice else "")
 
 
 def _legend(content: Mapping[str, Any]) -> str:
@@ -319,7 +280,7 @@ def _facts(content: Mapping[str, Any]) -> list[str]:
     return facts
 
 
-def _tables(content: Mapping[str, Any]) -> list[_Table]:
+def _tables(content: Mapping[str, Any]) -> list[Table]:
     """Return the tables that have rows, in their order."""
     return [
         table
@@ -335,7 +296,7 @@ def _tables(content: Mapping[str, Any]) -> list[_Table]:
     ]
 
 
-def _by_severity(content: Mapping[str, Any]) -> _Table:
+def _by_severity(content: Mapping[str, Any]) -> Table:
     columns = [
         ("recall", "recall", 3),
         ("precision", "precision", 3),
@@ -350,7 +311,7 @@ def _by_severity(content: Mapping[str, Any]) -> _Table:
     if not content["complete"]:
         name = "unjudged" if content["judged"] else "periods"
         columns += [(name, "unjudged", 0), (f"{name} a day", "unjudged_per_day", 3)]
-    return _table(
+    return make_table(
         _SEVERITIES,
         ("open", "once in", *(name for name, _, _ in columns)),
         (
@@ -365,13 +326,13 @@ def _by_severity(content: Mapping[str, Any]) -> _Table:
     )
 
 
-def _by_kind(content: Mapping[str, Any]) -> _Table:
-    return _table(
+def _by_kind(content: Mapping[str, Any]) -> Table:
+    return make_table(
         "By kind",
         ("kind", "labels", "found", "delay, windows", "overrun, windows", "coverage"),
         (
             (
-                row["kind"] or _NOTHING,
+                row["kind"] or NOTHING,
                 str(row["labels"]),
                 str(row["found"]),
                 _number(row["delay_windows"], 1),
@@ -384,22 +345,22 @@ def _by_kind(content: Mapping[str, Any]) -> _Table:
     )
 
 
-def _labels(title: str, labels: Iterable[Mapping[str, Any]], found: str, missed: str) -> _Table:
-    return _table(
+def _labels(title: str, labels: Iterable[Mapping[str, Any]], found: str, missed: str) -> Table:
+    return make_table(
         title,
         ("from", "to", "kind", "series", "found", "delay, s", "overrun, s", "coverage", "severity", "reasons"),
         (
             (
                 row["from"],
                 row["to"],
-                row["kind"] or _NOTHING,
+                row["kind"] or NOTHING,
                 _series(row["tags"]),
                 found if row["found"] else missed,
                 _number(row["delay_seconds"], 0),
                 _number(row["overrun_seconds"], 0),
                 _number(row["coverage"], 3),
                 _number(row["peak_severity"], 0),
-                ", ".join(row["reasons"]) or _NOTHING,
+                ", ".join(row["reasons"]) or NOTHING,
             )
             for row in labels
         ),
@@ -407,9 +368,9 @@ def _labels(title: str, labels: Iterable[Mapping[str, Any]], found: str, missed:
     )
 
 
-def _periods(title: str, content: Mapping[str, Any], verdict: str) -> _Table:
+def _periods(title: str, content: Mapping[str, Any], verdict: str) -> Table:
     periods = [row for row in content["periods"] if row["verdict"] == verdict]
-    table = _table(
+    table = make_table(
         title,
         ("from", "to", "series", "severity", "reason"),
         (
@@ -418,25 +379,16 @@ def _periods(title: str, content: Mapping[str, Any], verdict: str) -> _Table:
         ),
         words=("from", "to", "series", "reason"),
     )
-    return replace(table, periods=tuple(periods[:_MOST_ROWS]))
+    return replace(table, periods=tuple(periods[:MOST_ROWS]))
 
 
-def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], words: tuple[str, ...]) -> _Table:
-    """Make a table, without columns that are empty in all rows; words: the columns that are aligned to the left."""
-    cells = list(rows)
-    filled = [any(row[index] != _NOTHING for row in cells) for index in range(len(columns))]
-    columns = tuple(compress(columns, filled))
-    shown = [tuple(compress(row, filled)) for row in cells[:_MOST_ROWS]]
-    return _Table(title, columns, frozenset(columns) - set(words), shown, len(cells[_MOST_ROWS:]))
-
-
-def _rest(table: _Table) -> list[str]:
+def _rest(table: Table) -> list[str]:
     """Return the sentence about the rows that are not shown."""
     return [f"{table.left_out} more are in the JSON."] if table.left_out else []
 
 
 def _number(value: float | None, digits: int) -> str:
-    return _NOTHING if value is None else f"{value:.{digits}f}"
+    return NOTHING if value is None else f"{value:.{digits}f}"
 
 
 def _series(tags: Mapping[str, str]) -> str:

@@ -195,6 +195,22 @@ def _parser() -> argparse.ArgumentParser:
     backtest.add_argument("--report", metavar="FILE", help="write it as .html or .md, too")
     backtest.set_defaults(command=_backtest)
 
+    report = commands.add_parser("report", help="write what the results say of a range, as one page for people")
+    _several(report)
+    _influxdb(report)
+    report.add_argument(
+        "--from", dest="begin", metavar="T", help="a duration before now or an RFC 3339 time; default: 24h"
+    )
+    report.add_argument("--to", dest="end", metavar="T", help="likewise; default: now")
+    _results(report)
+    report.add_argument(
+        "--report",
+        default="report.html",
+        metavar="FILE",
+        help="the page; .png and .csv files are written beside it; default: %(default)s",
+    )
+    report.set_defaults(command=_report)
+
     catch_up = commands.add_parser("catch-up", help="score what could not be scored in time, from InfluxDB")
     _several(catch_up)
     _models(catch_up)
@@ -409,6 +425,12 @@ def _backtest(options: argparse.Namespace) -> int:
     from anomaly.cli.backtest import backtest
 
     return backtest(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from anomaly.cli.report import report
+
+    return report(options)
 
 
 def _hand_over(command: argparse.ArgumentParser) -> None:

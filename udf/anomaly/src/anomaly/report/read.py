@@ -1,0 +1,265 @@
+"""Reads the results of a pipeline in a range: totals, periods, the worst series, and what is plotted of a series.
+
+InfluxDB makes at most `MOST_STEPS` steps of the range, each with its lowest and its highest value, so that no peak gets
+lost. So what is read does not grow with the range, nor with the number of series.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anomaly.influxdb.client import InfluxClient
+from anomaly.influxdb.influxql import between, by_tags, identifier, literal, of_series
+from anomaly.influxdb.times import TimeRange
+from anomaly.pipeline import Pipeline
+from anomaly.windows.arrays import Key
+
+# The most steps of a plot, periods of a pipeline, plotted series and plotted fields of a series.
+MOST_STEPS = 480
+MOST_PERIODS = 2_000
+MOST_SERIES = 8
+MOST_FIELDS = 6
+# A period that began before the range is looked for so far back.
+_BACK_NS = 90 * 86_400 * 1_000_000_000
+_MS = 1_000_000
+_PERIOD_FIELDS = ("end_ms", "state", "peak_severity", "points", "reason", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedPeriod:
+    """A period that lies on some of the range.
+
+    Attributes:
+        key: the values of the series' tags.
+        begin_ns: its begin.
+        end_ns: its end; of an open one the end of the range.
+        is_open: whether it was open when it was read.
+        peak_severity: its highest severity, 0 to 100.
+        windows: how many windows it has.
+        reason: the field with the largest share, a limit, or `no data`.
+        text: the sentence of its alert.
+    """
+
+    key: Key
+    begin_ns: int
+    end_ns: int
+    is_open: bool
+    peak_severity: float
+    windows: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedSeries:
+    """A series with the highest severity that it had in the range.
+
+    Attributes:
+        key: the values of its tags.
+        worst: the severity; None if the series has no score in the range.
+    """
+
+    key: Key
+    worst: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the results say of a pipeline, all series together.
+
+    Attributes:
+        pipeline: the pipeline.
+        span: the range.
+        windows: how many windows were scored.
+        anomalous: how many of them belonged to a period.
+        series: how many series have a score.
+        worst: the highest severity; None without scores.
+        periods: the newest MOST_PERIODS periods, the worst first.
+        all_periods: how many periods there are.
+        worst_series: up to MOST_SERIES series, the worst first.
+    """
+
+    pipeline: Pipeline
+    span: TimeRange
+    windows: int
+    anomalous: int
+    series: int
+    worst: float | None
+    periods: tuple[ReportedPeriod, ...]
+    all_periods: int
+    worst_series: tuple[ReportedSeries, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are neither scores nor periods."""
+        return not self.windows and not self.all_periods
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a plot.
+
+    Attributes:
+        begin_ns: its begin.
+        severity: the highest severity; None without scores.
+        values: of each field the lowest and the highest value, and the mean of both ends of its expected range; None
+            where the results have none.
+    """
+
+    begin_ns: int
+    severity: float | None
+    values: Mapping[str, tuple[float | None, float | None, float | None, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPlot:
+    """What is plotted of a series.
+
+    Attributes:
+        series: the series.
+        fields: the plotted fields.
+        left_out: how many fields are not plotted.
+        step_ns: the length of a step.
+        steps: the steps that have scores, by time.
+        periods: its periods.
+    """
+
+    series: ReportedSeries
+    fields: tuple[str, ...]
+    left_out: int
+    step_ns: int
+    steps: tuple[Step, ...]
+    periods: tuple[ReportedPeriod, ...]
+
+
+def read_overview(influx: InfluxClient, database: str, pipeline: Pipeline, span: TimeRange) -> Overview:
+    """Read what the results say of a pipeline.
+
+    Args:
+        influx: the server that holds the results.
+        database: the results database.
+        pipeline: the pipeline, its patterns resolved.
+        span: the range, window edges.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+    """
+    where = f'"pipeline" = {literal(pipeline.name)} AND {between(span.begin_ns, span.end_ns)}'
+    totals = f'SELECT count("severity"), sum("label"), max("severity") FROM "score" WHERE {where}'
+    windows, anomalous, worst = next(_rows(influx, database, totals), (0, None, 0, None))[1:]
+    series, worst_series = 0, list[ReportedSeries]()
+    if windows:
+        series, worst_series = _series(influx, database, pipeline, where)
+    all_periods, periods = _periods(influx, database, pipeline, span)
+    ranked = {period.key: None for period in periods} | {each.key: None for each in worst_series}
+    severities = {each.key: each.worst for each in worst_series}
+    return Overview(
+        pipeline,
+        span,
+        int(windows or 0),
+        int(anomalous or 0),
+        series,
+        worst,
+        tuple(periods),
+        all_periods,
+        tuple(ReportedSeries(key, severities.get(key)) for key in list(ranked)[:MOST_SERIES]),
+    )
+
+
+def _series(influx: InfluxClient, database: str, pipeline: Pipeline, where: str) -> tuple[int, list[ReportedSeries]]:
+    """Return how many series have a score, and the worst of them, the worst first."""
+    tags = pipeline.result_tags
+    inner = f'SELECT max("severity") AS "worst" FROM "score" WHERE {where}'
+    if not tags:
+        (row,) = _rows(influx, database, inner)
+        return 1, [ReportedSeries((), row[1])]
+    inner = f"({inner} GROUP BY {by_tags(tags).removeprefix(', ')})"
+    count = next(_rows(influx, database, f'SELECT count("worst") FROM {inner}'), (0, 0))[1]
+    top = f'SELECT top("worst"{by_tags(tags)}, {MOST_SERIES}) FROM {inner}'
+    found = [ReportedSeries(tuple(value or "" for value in row[2:]), row[1]) for row in _rows(influx, database, top)]
+    return int(count or 0), sorted(found, key=lambda each: (-(each.worst or 0.0), each.key))
+
+
+def _periods(
+    influx: InfluxClient, database: str, pipeline: Pipeline, span: TimeRange
+) -> tuple[int, list[ReportedPeriod]]:
+    """Return how many periods lie on the range, and the newest of them, the worst first."""
+    where = (
+        f'"pipeline" = {literal(pipeline.name)} AND {between(span.begin_ns - _BACK_NS, span.end_ns)}'
+        f' AND ("end_ms" > {span.begin_ns // _MS} OR "state" = \'open\')'
+    )
+    count = next(_rows(influx, database, f'SELECT count("end_ms") FROM "period" WHERE {where}'), (0, 0))[1]
+    selected = ", ".join(
+        [*map(identifier, _PERIOD_FIELDS), *(f"{identifier(tag)}::tag" for tag in pipeline.result_tags)]
+    )
+    query = f'SELECT {selected} FROM "period" WHERE {where} ORDER BY time DESC LIMIT {MOST_PERIODS}'
+    found = []
+    for begin_ns, end_ms, state, peak, points, reason, text, *key in _rows(influx, database, query):
+        is_open = state == "open"
+        end_ns = span.end_ns if is_open else int(end_ms) * _MS
+        found.append(
+            ReportedPeriod(
+                tuple(value or "" for value in key),
+                begin_ns,
+                end_ns,
+                is_open,
+                float(peak or 0.0),
+                int(points or 0),
+                reason or "",
+                text or "",
+            )
+        )
+    found.sort(key=lambda period: (-period.peak_severity, period.begin_ns - period.end_ns, period.begin_ns, period.key))
+    return int(count or 0), found
+
+
+def read_plot(influx: InfluxClient, database: str, overview: Overview, series: ReportedSeries) -> SeriesPlot:
+    """Read what is plotted of a series.
+
+    Args:
+        influx: the server that holds the results.
+        database: the results database.
+        overview: the pipeline's overview.
+        series: the series.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+    """
+    pipeline, span = overview.pipeline, overview.span
+    periods = tuple(period for period in overview.periods if period.key == series.key)
+    fields = chosen_fields(pipeline.fields, [period.reason for period in periods])
+    windows = (span.end_ns - span.begin_ns) // pipeline.window_ns
+    step_ns = -(-windows // MOST_STEPS) * pipeline.window_ns
+    selected = ['max("severity")']
+    for field in fields:
+        value, low, high = (identifier(f"{part}_{field}") for part in ("value", "expected_low", "expected_high"))
+        selected += [f"min({value})", f"max({value})", f"mean({low})", f"mean({high})"]
+    query = (
+        f'SELECT {", ".join(selected)} FROM "score" WHERE "pipeline" = {literal(pipeline.name)}'
+        f" AND {between(span.begin_ns, span.end_ns)}{of_series(pipeline.result_tags, series.key)}"
+        f" GROUP BY time({step_ns}ns, {span.begin_ns % step_ns}ns) fill(none)"
+    )
+    steps = []
+    for begin_ns, severity, *numbers in _rows(influx, database, query):
+        by_field = [tuple(numbers[at : at + 4]) for at in range(0, len(numbers), 4)]
+        steps.append(Step(begin_ns, severity, dict(zip(fields, by_field, strict=True))))
+    return SeriesPlot(series, fields, len(pipeline.fields) - len(fields), step_ns, tuple(steps), periods)
+
+
+def chosen_fields(fields: Sequence[str], reasons: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that are plotted: those that were the reason of a period first, then the others.
+
+    Args:
+        fields: the fields of the pipeline.
+        reasons: the reasons of periods, the worst first; a limit's begins with its field.
+    """
+    # The longest name first: `bed` is not the reason of `bed_left above 95`.
+    by_length = sorted(fields, key=len, reverse=True)
+    named = [next((field for field in by_length if reason.startswith(field)), None) for reason in reasons]
+    ordered = dict.fromkeys([*(field for field in named if field is not None), *fields])
+    return tuple(list(ordered)[:MOST_FIELDS])
+
+
+def _rows(influx: InfluxClient, database: str, query: str) -> Iterator[Sequence[Any]]:
+    for chunk in influx.query(query, database):
+        yield from chunk.rows
