@@ -6,7 +6,7 @@ and the silence of a live device is told while it lasts.
 In the order in which a demonstration passes the modules:
 
 - ``cli``: reads the arguments.
-- ``run``: runs the seven steps; ``steps`` prints their headings.
+- ``run``: runs the eight steps; ``steps`` prints their headings.
 - ``playbook``: runs Ansible.
 - ``stack``: reads what was deployed, and ``plan`` decides when which data are streamed.
 - ``history``: checks the clean history.

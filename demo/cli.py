@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     # A file or a pipe has no width, and the lines of a log may be long.
     console = Console() if sys.stdout.isatty() else Console(width=140)
-    steps = Steps(console, total=7 if parsed.deploy else 6)
+    steps = Steps(console, total=8 if parsed.deploy else 7)
     errors = Console(stderr=True, soft_wrap=True)
     try:
         options = _options(parsed, console)

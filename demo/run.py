@@ -1,4 +1,4 @@
-"""Runs the demonstration in seven steps, from no stack to a verdict."""
+"""Runs the demonstration in eight steps, from no stack to a verdict and a report."""
 
 import sys
 import time
@@ -163,6 +163,10 @@ def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
 
     console.print()
     print_verdict(console, verdict)
+
+    with steps.step("report", "Plot the day: playbooks/report.yml", "about half a minute"):
+        reports.insert(0, ("Report", _shown(_plot_day(console, options, stack, plan))))
+
     console.print()
     print_addresses(console, stack, reports)
     console.print()
@@ -184,6 +188,36 @@ def _playbook(console: Console, options: DemoOptions, name: str, variables: Mapp
         verbose=options.verbose,
     )
     console.print(f"    {changed} changed", highlight=False)
+
+
+def _plot_day(console: Console, options: DemoOptions, stack: DeployedStack, plan: DemoPlan) -> Path:
+    """Write the report of the streamed day, and return the path of its page. Raises DemoError if there is none."""
+    _playbook(
+        console,
+        options,
+        "report",
+        {
+            "report_pipelines": [stack.pipeline.name],
+            "report_from": format_time(plan.start_ms),
+            "report_to": format_time(plan.end_ms),
+        },
+    )
+    return newest_report(stack.folder)
+
+
+def newest_report(folder: Path) -> Path:
+    """Return the page that playbooks/report.yml wrote last.
+
+    Args:
+        folder: the stack's folder on the controller; with several Kapacitors it has a page of each host.
+
+    Raises:
+        DemoError: there is none.
+    """
+    pages = sorted(folder.glob("report*.html"), key=lambda path: path.stat().st_mtime_ns)
+    if not pages:
+        raise DemoError(f"playbooks/report.yml wrote no page into {folder}. Fix: see build/logs/demo-report.log")
+    return pages[-1]
 
 
 def _summary_path(options: DemoOptions) -> Path:
@@ -350,7 +384,7 @@ def _write_reports(
     as_json, as_html = stack.folder / "demo.json", stack.folder / "demo.html"
     write_json(as_json, content)
     write_html(as_html, content)
-    return [("Report", _shown(as_html)), ("as JSON", _shown(as_json))]
+    return [("Verdict", _shown(as_html)), ("as JSON", _shown(as_json))]
 
 
 def _shown(path: Path) -> str:

@@ -51,7 +51,7 @@ def test_exit_codes(outcome: Outcome, as_told: bool | BaseException, code: int) 
 def test_an_error_names_the_step(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
     outcome(DemoError("it broke [x]"))
     cli.main(INVENTORY)
-    assert "step 1 of 7: Deploy\nit broke [x]" in capsys.readouterr().err
+    assert "step 1 of 8: Deploy\nit broke [x]" in capsys.readouterr().err
 
 
 def test_defaults_are_yesterday_and_our_day(outcome: Outcome) -> None:

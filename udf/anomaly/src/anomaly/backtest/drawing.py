@@ -224,9 +224,7 @@ def time_axis(x: Axis, top: float, bottom: float) -> Iterator[Shape]:
     shown = "%b %d" if step >= 24 * _HOUR else "%b %d, %H:%M" if step >= 60 else "%H:%M:%S"
     for at in range(math.ceil(x.low / step) * step, math.floor(x.high) + 1, step):
         yield Stroke("grid", x(at), x(at), top, bottom)
-        # A text at the very edge would be cut off.
-        anchor = "end" if x(at) > x.end - 20 and x.end - x.start > 100 else "middle"
-        yield Text(f"{datetime.fromtimestamp(at, UTC):{shown}}", x(at), bottom + 16, anchor)
+        yield Text(f"{datetime.fromtimestamp(at, UTC):{shown}}", x(at), bottom + 16, "middle")
 
 
 def round_step(most: float, steps: int) -> float:

@@ -1,26 +1,32 @@
-"""`anomaly status`: says of each pipeline how many series are scored, how bad it is, and what is open."""
+"""`anomaly status`: says of each pipeline how many series are scored, how bad it is, and what is open.
+
+With `--watch` it fills a terminal, and writes what has changed over what was there. Elsewhere it prints once, whatever
+`--watch` says, as a log or a pipe has no use for the same lines again and again.
+"""
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from anomaly.backtest.report import aligned
 from anomaly.cli import codes
+from anomaly.cli.columns import fitted, shortened
 from anomaly.cli.common import UsageError, choose_several, connect, out, read_pipelines
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.overview import Open, Overview, Problem, read_overview, read_problems, urgency
 from anomaly.influxdb.times import rfc3339
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.wording import plain
 
 _SECOND_NS = 1_000_000_000
 # An overview asks for little.
 _READ_SECONDS = 20.0
 _NOTHING = "-"
-# Clears a terminal and goes to its first line.
-_CLEAR = "\x1b[2J\x1b[H"
+# Goes to the first line of a terminal; clears what follows on a line; clears the lines below.
+_HOME, _LINE_END, _BELOW = "\x1b[H", "\x1b[K\n", "\x1b[J"
 # An age in seconds is shown in the largest unit of which there are at least two.
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
@@ -44,29 +50,54 @@ def status(options: argparse.Namespace) -> int:
         SpecError: the specification is not valid.
         UsageError: a file cannot be read, or an option is not one.
         StoreError: the models cannot be read.
-        InfluxClientError: InfluxDB cannot be asked, or refused; with --watch this is shown, and asked again.
+        InfluxClientError: InfluxDB cannot be asked, or refused; on a terminal with --watch this is shown, and asked
+            again.
     """
     if options.most < 1:
         raise UsageError(f"--most: {options.most} is too few: show at least 1 row")
     if options.watch is not None and options.watch <= 0:
         raise UsageError(f"--watch: {options.watch:g} is not a time: write seconds, such as 5")
     influx = connect(options, _READ_SECONDS)
-    if options.watch is None:
-        out("\n".join(_lines(options, influx)))
+    if options.watch is None or not sys.stdout.isatty():
+        out("\n".join(_lines(options, influx, _width())))
         return codes.DONE
     try:
         while True:
+            # The window may be made larger or smaller meanwhile.
+            columns, rows = shutil.get_terminal_size()
             try:
-                lines = _lines(options, influx)
+                lines = _lines(options, influx, columns)
             except InfluxClientError as error:
                 lines = [f"{rfc3339(time.time_ns())}  {error}"]
-            out((_CLEAR if sys.stdout.isatty() else "") + "\n".join(lines))
+            sys.stdout.write(screen(lines, columns, rows))
+            sys.stdout.flush()
             time.sleep(options.watch)
     except KeyboardInterrupt:
         return codes.DONE
 
 
-def _lines(options: argparse.Namespace, influx: InfluxClient) -> list[str]:
+def screen(lines: Sequence[str], columns: int, rows: int) -> str:
+    """Return what makes a terminal show lines, and nothing else.
+
+    Args:
+        lines: the lines; those that are too long are cut off, and so are those for which there is no room.
+        columns: the width of the terminal.
+        rows: its height.
+    """
+    # The cursor stays in the last row.
+    room = max(rows - 1, 2)
+    shown = list(lines)
+    if len(shown) > room:
+        shown = [*shown[: room - 1], f"… {len(shown) - room + 1} more lines: make the window larger"]
+    return _HOME + "".join(shortened(line, columns) + _LINE_END for line in shown) + _BELOW
+
+
+def _width() -> int | None:
+    """Return how wide lines may be; None: as wide as they are."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _lines(options: argparse.Namespace, influx: InfluxClient, width: int | None) -> list[str]:
     now_ns = time.time_ns()
     database = options.results_database
     # The file may be replaced while it is watched.
@@ -81,12 +112,12 @@ def _lines(options: argparse.Namespace, influx: InfluxClient) -> list[str]:
     ]
     problems = read_problems(influx, database, now_ns)
     lines = [f"{rfc3339(now_ns)}  {_verdict(problems)}"]
-    lines += [f"  {_about(problem)}{problem.text}" for problem in problems or []]
-    lines += ["", *_pipelines(seen, now_ns)]
+    lines += [f"  {_about(problem)}{plain(problem.text)}" for problem in problems or []]
+    lines += ["", *_pipelines(seen, now_ns, width)]
     periods = [(each.pipeline.name, period) for each in seen for period in each.overview.periods]
     notices = [(each.pipeline.name, notice) for each in seen for notice in each.overview.notices]
-    lines += _opened("Open periods, the worst first", periods, now_ns, options.most)
-    lines += _opened("Open notices, the newest first", notices, now_ns, options.most)
+    lines += _opened("Open periods, the worst first", periods, now_ns, options.most, width)
+    lines += _opened("Open notices, the newest first", notices, now_ns, options.most, width)
     return lines
 
 
@@ -102,7 +133,7 @@ def _about(problem: Problem) -> str:
     return f"{problem.check}: " if not problem.pipeline else f"{problem.check} of {problem.pipeline}: "
 
 
-def _pipelines(seen: Sequence[_Seen], now_ns: int) -> list[str]:
+def _pipelines(seen: Sequence[_Seen], now_ns: int, width: int | None) -> list[str]:
     rows = [("pipeline", "series", "last score", "severity now", "open periods", "notices", "model")]
     rows += [
         (
@@ -116,10 +147,10 @@ def _pipelines(seen: Sequence[_Seen], now_ns: int) -> list[str]:
         )
         for each in seen
     ]
-    return aligned(rows, right={1, 2, 3, 4, 5})
+    return fitted(rows, width, right={1, 2, 3, 4, 5})
 
 
-def _opened(title: str, found: Sequence[tuple[str, Open]], now_ns: int, most: int) -> list[str]:
+def _opened(title: str, found: Sequence[tuple[str, Open]], now_ns: int, most: int, width: int | None) -> list[str]:
     """Return a table of what is open in pipelines, which are named, or nothing if nothing is."""
     if not found:
         return []
@@ -131,16 +162,17 @@ def _opened(title: str, found: Sequence[tuple[str, Open]], now_ns: int, most: in
             _severity(entry.severity),
             name,
             _series(entry.series),
-            entry.text,
+            plain(entry.text),
         )
         for name, entry in sorted(found, key=lambda pair: urgency(pair[1]))[:most]
     ]
     rest = [f"{len(found) - most} more: --most shows more rows."] if len(found) > most else []
-    return ["", title, *aligned(rows, right={1, 2}), *rest]
+    return ["", title, *fitted(rows, width, right={1, 2}), *rest]
 
 
 def _series(tags: Mapping[str, str]) -> str:
-    return ",".join(f"{name}={value}" for name, value in sorted(tags.items())) or _NOTHING
+    # Whoever may write points could else write to the terminal.
+    return plain(",".join(f"{name}={value}" for name, value in sorted(tags.items()))) or _NOTHING
 
 
 def _severity(value: float | None) -> str:

@@ -12,9 +12,9 @@ _MARGIN, _HEADING = 16.0, 24.0
 _PAGE = "#fbfbfa"
 _INK, _SOFT, _LINE = "#1d232b", "#5d6773", "#dfe2e6"
 _FILLS = {
-    "band": "#d5e2ef",
+    "band": "#2f6fb32e",
     "severity": "#2f6fb3",
-    "period": "#f6ddd9",
+    "period": "#c0392b29",
     "lane-found": "#2f6fb3",
     "lane-false": "#c0392b",
     "lane-unjudged": "#9aa1a9",
@@ -37,14 +37,15 @@ def write_png(path: Path, pictures: Sequence[tuple[str, Drawing]]) -> None:
     width = max(drawing.width for _, drawing in pictures) + 2 * _MARGIN
     height = sum(drawing.height + _HEADING + _MARGIN for _, drawing in pictures) + _MARGIN
     image = Image.new("RGB", (round(width * _SCALE), round(height * _SCALE)), _PAGE)
-    canvas = ImageDraw.Draw(image)
+    # In this mode colours that are transparent are blended.
+    canvas = ImageDraw.Draw(image, "RGBA")
     top = _MARGIN
     for heading, drawing in pictures:
         canvas.text(_at(0, 14, top), visible(heading), _INK, _font(_LARGE), anchor="ls")
         top += _HEADING
         _draw(canvas, drawing, top)
         top += drawing.height + _MARGIN
-    image.save(path, "PNG", optimize=True)
+    image.save(path, "PNG")
 
 
 def _draw(canvas: ImageDraw.ImageDraw, drawing: Drawing, top: float) -> None:

@@ -14,8 +14,10 @@ from anomaly.report.summary import counted, headline, sentences, series_name
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.wording import duration_text, plain
 
-# The most rows of all tables of periods of a page, and of the table of pipelines.
-_MOST_PAGE_ROWS = 1_000
+# The most rows of all tables of periods of a page.
+_MOST_PAGE_ROWS = 600
+# The most bars of all timelines of a page, and of one at least.
+_MOST_PAGE_BARS, _LEAST_BARS = 1_000, 10
 _MOST_OF_A_NAME = 60
 _LEGEND = (
     '<p><span class="key value"></span>value, from its lowest to its highest in each step'
@@ -40,8 +42,12 @@ class PipelineReport:
         """Say what was found."""
         return sentences(self.overview, len(self.plots))
 
-    def timeline(self) -> Drawing | None:
-        """Draw the periods, one lane for each series; None without periods."""
+    def timeline(self, most: int) -> Drawing | None:
+        """Draw the worst periods, one lane for each series; None without periods.
+
+        Args:
+            most: how many periods.
+        """
         pipeline, span = self.overview.pipeline, self.overview.span
         return timeline_drawing(
             {
@@ -58,7 +64,7 @@ class PipelineReport:
                         "reason": plain(period.reason, _MOST_OF_A_NAME),
                         "peak_severity": period.peak_severity,
                     }
-                    for period in self.overview.periods
+                    for period in self.overview.periods[:most]
                 ],
             }
         )
@@ -75,18 +81,19 @@ def html(reports: Sequence[PipelineReport], files: Sequence[str]) -> str:
     if len(reports) > 1:
         parts += _scroll(_pipelines(reports))
     rows = max(_MOST_PAGE_ROWS // len(reports), 1)
+    bars = max(_MOST_PAGE_BARS // len(reports), _LEAST_BARS)
     for number, report in enumerate(reports, start=1):
-        parts += _section(report, number, min(rows, MOST_ROWS), is_alone=len(reports) == 1)
+        parts += _section(report, number, min(rows, MOST_ROWS), bars, is_alone=len(reports) == 1)
     named = ", ".join(f"<code>{escape(name)}</code>" for name in files)
     parts.append(f'<footer><p class="soft">Times are UTC. Beside this file: {named}.</p></footer>')
     return "\n".join([*parts, "</main>", END])
 
 
-def _section(report: PipelineReport, number: int, most_rows: int, *, is_alone: bool) -> Iterator[str]:
+def _section(report: PipelineReport, number: int, most_rows: int, most_bars: int, *, is_alone: bool) -> Iterator[str]:
     name = escape(visible(plain(report.overview.pipeline.name)))
     yield f'<section id="pipeline-{number}">\n<h2>{"Summary" if is_alone else name}</h2>'
     yield from (f"<p>{escape(visible(sentence))}</p>" for sentence in report.sentences())
-    drawing = report.timeline()
+    drawing = report.timeline(most_bars)
     if drawing is not None:
         yield "<h3>Periods over time</h3>"
         yield (
@@ -94,6 +101,8 @@ def _section(report: PipelineReport, number: int, most_rows: int, *, is_alone: b
             "was made</p>"
         )
         yield f'<div class="scroll" tabindex="0">{drawing.svg()}</div>'
+        if len(report.overview.periods) > most_bars:
+            yield f'<p class="soft">The picture has the {most_bars:,} worst periods.</p>'
     if report.plots:
         yield f"<h3>The worst series</h3>\n{_LEGEND}"
     for plot in report.plots:
@@ -101,7 +110,7 @@ def _section(report: PipelineReport, number: int, most_rows: int, *, is_alone: b
     table = _periods(report.overview, most_rows)
     if table.rows:
         yield f"<h3>{escape(table.title)}</h3>"
-        yield from _scroll(table)
+        yield from _scroll(table, "periods")
         if table.left_out:
             yield f'<p class="soft">{counted(table.left_out, "more period")}: the CSV has them.</p>'
     yield "</section>"
@@ -159,9 +168,9 @@ def _period(overview: Overview, period: ReportedPeriod) -> tuple[str, ...]:
     )
 
 
-def _scroll(table: Table) -> Iterator[str]:
+def _scroll(table: Table, style: str = "pipelines") -> Iterator[str]:
     """Yield a table in a frame that scrolls by itself where it is too wide."""
-    yield f'<div class="scroll" tabindex="0"><table>\n<caption>{escape(table.title)}</caption>'
+    yield f'<div class="scroll" tabindex="0"><table class="{style}">\n<caption>{escape(table.title)}</caption>'
     yield table_row("th", table, table.columns)
     yield from (table_row("td", table, row) for row in table.rows)
     yield "</table></div>"

@@ -10,7 +10,7 @@ from anomaly.report.read import Overview, ReportedPeriod, SeriesPlot, Step
 from anomaly.report.summary import counted, series_name
 from anomaly.scoring.wording import moment_text, plain
 
-_WIDTH, _LEFT, _RIGHT, _TOP = 820.0, 62.0, 14.0, 8.0
+_WIDTH, _LEFT, _RIGHT, _TOP = 840.0, 62.0, 42.0, 8.0
 _TITLE, _ROW, _SPACE, _BOTTOM = 18.0, 84.0, 10.0, 26.0
 _SECOND_NS = 1_000_000_000
 # A line is interrupted where this many steps have no value.
@@ -18,6 +18,8 @@ _GAP_STEPS = 2.5
 _MOST_OF_A_NAME = 60
 # An expected range that is many times as wide as the values would make a flat line of them.
 _MOST_BAND = 1.0
+# More regions than this are neither told apart nor small.
+_MOST_SHADED = 100
 # What is larger is drawn at the edge, as an axis would overflow, and what is closer together as one value.
 _MOST, _LEAST, _LEAST_SHARE = 1e150, 1e-150, 1e-12
 Point = tuple[float, float]
@@ -38,9 +40,9 @@ def series_plot(overview: Overview, plot: SeriesPlot) -> Drawing:
     bottom = _TOP + len(rows) * (_TITLE + _ROW + _SPACE) - _SPACE
     shapes += time_axis(x, _TOP + _TITLE, bottom)
     shapes.append(Text("UTC", 0, bottom + 16, "start"))
+    shapes += _shaded(plot.periods, x, (_TOP + _TITLE, bottom))
     for field in rows:
         area = (top + _TITLE, top + _TITLE + _ROW)
-        shapes += _shaded(plot.periods, x, area)
         shapes += _severity(pipeline, plot, x, area) if field is None else _field(pipeline, field, plot, x, area)
         top += _TITLE + _ROW + _SPACE
     return Drawing(_label(overview, plot), _WIDTH, bottom + _BOTTOM, shapes, "chart plot")
@@ -58,8 +60,14 @@ def _label(overview: Overview, plot: SeriesPlot) -> str:
 
 
 def _shaded(periods: Sequence[ReportedPeriod], x: Axis, area: Point) -> Iterator[Shape]:
-    """Yield a region behind a row for each period, at least two pixels wide."""
-    for period in periods:
+    """Yield a region behind all rows for each period, at least two pixels wide.
+
+    Args:
+        periods: the periods, the worst first.
+        x: the axis of time.
+        area: the upper and the lower end.
+    """
+    for period in periods[:_MOST_SHADED]:
         begin, end = x(period.begin_ns / _SECOND_NS), x(period.end_ns / _SECOND_NS)
         title = (
             f"{moment_text(period.begin_ns)}: {plain(period.reason, _MOST_OF_A_NAME)}, "
@@ -85,7 +93,11 @@ def _field(pipeline: Pipeline, field: str, plot: SeriesPlot, x: Axis, area: Poin
     yield from _ticks(y, x)
     bands = [(step, low, high) for step, _, _, low, high in known if low is not None and high is not None]
     for run in _runs([step for step, _, _ in bands], plot.step_ns):
-        part = [(begin, y(bands[at][1]), y(bands[at][2])) for at in run for begin in _sides(bands[at][0], plot, x)]
+        # The middle of each step, and the outer sides of the first and of the last.
+        places = [(_middle(bands[at][0], plot, x), at) for at in run]
+        places.insert(0, (_sides(bands[run[0]][0], plot, x)[0], run[0]))
+        places.append((_sides(bands[run[-1]][0], plot, x)[1], run[-1]))
+        part = [(place, y(bands[at][1]), y(bands[at][2])) for place, at in places]
         yield Area("band", [*((at, low) for at, low, _ in part), *((at, high) for at, _, high in reversed(part))])
     drawn = [(step, low, high) for step, low, high, _, _ in known if low is not None and high is not None]
     for run in _runs([step for step, _, _ in drawn], plot.step_ns):

@@ -1,0 +1,90 @@
+"""The plots of a report."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomaly.backtest.drawing import Area, Box, Curve, Text
+from anomaly.report.plots import series_plot
+from anomaly.report.read import MOST_FIELDS, SeriesPlot, Step, chosen_fields
+from tests.unit.anomaly.report.made import BEGIN_NS, STEP_NS, overview, period, plot
+
+OVERVIEW = overview(period())
+PLOT = plot(OVERVIEW, OVERVIEW.worst_series[0])
+Values = tuple[float | None, float | None, float | None, float | None]
+
+
+def drawn(*values: Values, at: tuple[int, ...] | None = None) -> SeriesPlot:
+    places = at or tuple(range(len(values)))
+    steps = (Step(BEGIN_NS + n * STEP_NS, 50.0, {"bed": each}) for n, each in zip(places, values, strict=True))
+    return replace(PLOT, fields=("bed",), steps=tuple(steps))
+
+
+def test_each_period_is_shaded_behind_all_rows() -> None:
+    boxes = [shape for shape in series_plot(OVERVIEW, PLOT).shapes if isinstance(shape, Box)]
+
+    assert [box.style for box in boxes] == ["period"]
+    assert "bed, severity 98" in boxes[0].title
+    assert boxes[0].height > 200
+
+
+def test_a_gap_interrupts_line_and_band() -> None:
+    shapes = series_plot(OVERVIEW, drawn((1, 2, 0, 3), (1, 2, 0, 3), (1, 2, 0, 3), at=(0, 1, 9))).shapes
+
+    assert [len(shape.points) for shape in shapes if isinstance(shape, Curve)] == [4, 2]
+    assert len([shape for shape in shapes if isinstance(shape, Area) and shape.style == "band"]) == 2
+
+
+def test_the_lowest_and_the_highest_value_of_a_step_are_drawn() -> None:
+    shapes = series_plot(OVERVIEW, drawn((1.0, 1.0, 0.0, 2.0), (1.0, 9.0, 0.0, 2.0), (1.0, 1.0, 0.0, 2.0))).shapes
+
+    (curve,) = [shape for shape in shapes if isinstance(shape, Curve)]
+    assert len(curve.points) == 4
+    assert min(y for _, y in curve.points) < curve.points[0][1] - 30
+
+
+def test_an_expected_range_that_is_very_wide_does_not_flatten_the_values() -> None:
+    shapes = series_plot(OVERVIEW, drawn((1.0, 1.0, -1e6, 1e6), (2.0, 2.0, -1e6, 1e6))).shapes
+
+    (curve,) = [shape for shape in shapes if isinstance(shape, Curve)]
+    heights = [y for _, y in curve.points]
+    assert max(heights) - min(heights) > 20
+
+
+def test_a_field_without_values_says_so() -> None:
+    texts = [
+        shape.text for shape in series_plot(OVERVIEW, drawn((None, None, None, None))).shapes if isinstance(shape, Text)
+    ]
+
+    assert "no values in the results" in texts
+
+
+number = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(number, number, number, number), max_size=8))
+def test_any_numbers_are_drawn_within_the_picture(values: list[Values]) -> None:
+    ordered = [
+        (min(low, high), max(low, high), *band) if low is not None and high is not None else (None, None, *band)
+        for low, high, *band in values
+    ]
+    drawing = series_plot(OVERVIEW, drawn(*ordered))
+
+    points = [p for shape in drawing.shapes if isinstance(shape, (Curve, Area)) for p in shape.points]
+    assert all(0 <= x <= drawing.width and 0 <= y <= drawing.height for x, y in points)
+    assert len(drawing.shapes) < 120
+
+
+@pytest.mark.parametrize(
+    ("reasons", "first"),
+    [(["bed_left above 3"], "bed_left"), (["no data"], "f0"), (["air", "bed"], "air"), (["bed"], "bed")],
+)
+def test_the_reasons_of_periods_are_plotted_first(reasons: list[str], first: str) -> None:
+    fields = [*(f"f{number}" for number in range(9)), "bed", "bed_left", "air"]
+
+    chosen = chosen_fields(fields, reasons)
+
+    assert (chosen[0], len(chosen)) == (first, MOST_FIELDS)
