@@ -99,6 +99,22 @@ def test_a_pipeline_by_itself_has_a_container_and_a_page_of_its_own() -> None:
     assert job("__job_command", **alone)[-2:] == ["--report", "/run/reports/a.html"]
 
 
+def test_pipelines_together_have_one_page_with_the_name_of_the_job() -> None:
+    together = {
+        "job_together": True,
+        "__job_names": ["a", "b"],
+        "job_reports": "/reports",
+        "job_arguments": ["--to", "0s"],
+    }
+    assert job("__job_command", **together)[-4:] == ["--report", "/run/reports/train.html", "--to", "0s"]
+    assert "/reports:/run/reports:rw" in job("__job_volumes", **together)
+
+
+@pytest.mark.parametrize(("hosts", "name"), [(["here"], "report"), (["here", "there"], "report-here")])
+def test_each_host_has_a_page_of_its_own(hosts: list[str], name: str) -> None:
+    assert value("__report_name", "report", groups={"kapacitor": hosts}, inventory_hostname="here") == name
+
+
 def test_a_catch_up_names_the_pipelines_whose_models_another_release_made() -> None:
     outputs = {name: f"a line\n{line('unchanged', name, outdated=name != 'b')}" for name in "abc"}
     assert value("__catch_up_outdated", "catch_up", job_outputs=outputs) == ["a", "c"]

@@ -75,12 +75,12 @@ def period(printer: str, begin_s: int, length_s: int, **more: float | int | str 
 
 @pytest.fixture(scope="module")
 def influxd(influxd_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
-    """Two series with a day of scores, one that ended a day before, and a silence that began before the range."""
+    """A series with a day of scores, one with an hour, one that ended before, and a silence that began before."""
     with Influxd(influxd_binary, tmp_path_factory.mktemp("report") / "influxdb") as influxd:
         influxd.create("anomaly")
-        for printer in ("p1", HOSTILE):
-            for first_s in range(0, DAY_S, 10_800):
-                influxd.client.write(list(scores(printer, first_s, first_s + 10_800)), "anomaly")
+        for first_s in range(0, DAY_S, 10_800):
+            influxd.client.write(list(scores("p1", first_s, first_s + 10_800)), "anomaly")
+        influxd.client.write(list(scores(HOSTILE, 29_000, 32_000)), "anomaly")
         influxd.client.write(
             [
                 period(HOSTILE, 30_000, 600, text=f"anomalous; at {HOSTILE}"),
@@ -116,7 +116,7 @@ def test_a_day_of_seconds_is_one_small_page_that_loads_nothing(report: Report, t
 
     assert (code, complained.count("anomaly:")) == (0, 0)
     machine, quiet = map(json.loads, said.splitlines())
-    assert (machine["windows"], machine["series"], machine["anomalous"], machine["periods"]) == (172_800, 2, 1_200, 5)
+    assert (machine["windows"], machine["series"], machine["anomalous"], machine["periods"]) == (89_400, 2, 1_200, 5)
     assert (quiet["pipeline"], quiet["windows"]) == ("quiet", 0)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert len(page.encode()) < 3_000_000
@@ -137,3 +137,25 @@ def test_a_day_of_seconds_is_one_small_page_that_loads_nothing(report: Report, t
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_periods_are_those_that_lie_on_the_range(report: Report, tmp_path: Path) -> None:
+    report("--pipeline", "machine")
+
+    found = [(row["series"], row["begin"], row["state"]) for row in rows(tmp_path / "report-periods.csv")]
+    assert [entry[1:] for entry in found] == [
+        ("2026-01-01T08:20:00Z", "closed"),
+        ("2026-01-01T08:20:00Z", "closed"),
+        ("2026-01-01T22:13:20Z", "open"),
+        ("2026-01-01T13:53:20Z", "closed"),
+        ("2025-12-31T22:00:00Z", "open"),
+    ]
+    assert found[2][0] == "printer=p1"
+    assert found[4][0] == "printer=p3"
+
+
+def test_a_pipeline_without_results_is_refused_by_itself(report: Report) -> None:
+    code, _, complained = report("--pipeline", "quiet")
+
+    assert code == 3
+    assert "quiet: the database 'anomaly' has neither scores nor periods from 2026-01-01T00:00:00Z" in complained
