@@ -67,9 +67,9 @@ number = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(number, number, number, number), max_size=8))
 def test_any_numbers_are_drawn_within_the_picture(values: list[Values]) -> None:
-    ordered = [
-        (min(low, high), max(low, high), *band) if low is not None and high is not None else (None, None, *band)
-        for low, high, *band in values
+    ordered: list[Values] = [
+        (None, None, *ends) if low is None or high is None else (min(low, high), max(low, high), *ends)
+        for (low, high), ends in (((each[0], each[1]), (each[2], each[3])) for each in values)
     ]
     drawing = series_plot(OVERVIEW, drawn(*ordered))
 
