@@ -21,7 +21,7 @@ def named(title: str) -> set[str]:
 
 def test_its_panels_of_the_overview_are_there() -> None:
     assert named("Overview") <= {panel["title"] for panel in dashboards()["overview"]["panels"]}
-    assert len(named("Overview")) == 4
+    assert len(named("Overview")) == 5
 
 
 def test_it_names_every_panel_of_a_pipeline_but_those_of_its_fields() -> None:
