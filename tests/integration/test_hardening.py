@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -193,6 +196,34 @@ def test_no_secret_is_in_logs(stack: Stack) -> None:
 def test_no_secret_is_in_ansibles_output(stack: Stack) -> None:
     assert len(stack.results) >= 4
     _assert_no_secret(stack, {str(result.log): result.output for result in stack.results})
+
+
+def test_no_secret_is_in_a_diagnosis(stack: Stack, tmp_path: Path) -> None:
+    """Neither as it is, nor encoded for a URL or in base64, alone or behind a user's name."""
+    before = stack.incarnations()
+    stack.play("diagnose", diagnose_dir=str(tmp_path)).succeeded()
+    assert stack.incarnations() == before
+    (path,) = tmp_path.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(path) as archive:
+        files = {
+            member.name.partition("/localhost/")[2]: stream.read()
+            for member in archive
+            if (stream := archive.extractfile(member))
+        }
+    expected = "config/kapacitor/kapacitor.conf log/kapacitor/kapacitor.log influxdb/container.log kapacitor/tasks.json"
+    expected += " influxdb/metrics.txt kapacitor/metrics.json keeper/findings.json engine/version"
+    assert set(expected.split()) <= set(files)
+    assert b'"executing":true' in files["kapacitor/tasks.json"].replace(b" ", b"")
+    assert b'username = "kapacitor"' in files["config/kapacitor/kapacitor.conf"]
+    for name, secret in stack.secrets().items():
+        forms = [secret, quote(secret, safe="")]
+        # In base64 a secret looks in three ways, by how much is before it.
+        forms += [base64.b64encode(f"{user}{secret}".encode()).decode()[4:-4] for user in ("", ":", "x:")]
+        for file, content in files.items():
+            # The assertion must not print it either.
+            if any(form.encode() in content for form in forms):
+                pytest.fail(f"the secret {name} is in {file}")
 
 
 def test_no_secret_is_in_environments_or_command_lines(stack: Stack) -> None:
