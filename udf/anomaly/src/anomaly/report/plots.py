@@ -39,7 +39,8 @@ def series_plot(overview: Overview, plot: SeriesPlot) -> Drawing:
     rows = [*plot.fields, None]
     bottom = _TOP + len(rows) * (_TITLE + _ROW + _SPACE) - _SPACE
     shapes += time_axis(x, _TOP + _TITLE, bottom)
-    shapes.append(Text("UTC", 0, bottom + 16, "start"))
+    # Above the first tick, whose text may begin left of the axis.
+    shapes.append(Text("UTC", 0, bottom, "start"))
     shapes += _shaded(plot.periods, x, (_TOP + _TITLE, bottom))
     for field in rows:
         area = (top + _TITLE, top + _TITLE + _ROW)
