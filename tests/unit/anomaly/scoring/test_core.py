@@ -253,3 +253,68 @@ def test_what_a_core_has_taken_over_tells_of_a_silence_since_then(model: Model) 
         ("period", "printer-1", "closed", None),
         ("period", "printer-2", "closed", None),
     ]
+
+
+def test_what_became_known_long_ago_is_history(model: Model) -> None:
+    scoring, windows = core(), WINDOWS[0]
+    values = windows.values.copy()
+    values[10:25, 0] += 50.0
+    cut_ns = 18 * WINDOW_NS
+
+    now_ns = cut_ns + PIPELINE.alerts.age_ns
+    found = flat(scoring.feed(model, replace(windows, values=values), NOBODY_SAID, now_ns))
+
+    scores = [each for each in found if each.measurement == "score"]
+    assert len(scores) == len(windows)
+    assert [each.fields.get("history", False) for each in scores] == [
+        each.time_ns + WINDOW_NS < cut_ns for each in scores
+    ]
+    opened = [each for each in found if each.measurement == "period" and each.fields["state"] == "open"]
+    assert [each.fields.get("history", False) for each in opened] == [
+        int(str(each.fields["end_ms"])) * 1_000_000 < cut_ns for each in opened
+    ]
+    assert {each.fields.get("history", False) for each in opened} == {False, True}
+
+
+def test_without_a_clock_nothing_is_history(model: Model) -> None:
+    assert all("history" not in each.fields for each in flat(core().feed(model, WINDOWS[0], NOBODY_SAID)))
+
+
+def test_a_told_silence_whose_points_were_under_way_names_the_windows_beside_it(model: Model) -> None:
+    """It lasts three windows in the end, which is no silence."""
+    scoring = core()
+    fed(scoring, model, 0, 2)
+    fed(scoring, model, 2, 12, LIVE[1:])
+    assert told(silent(scoring, model, 2 + SILENCE + 1)) == [("period", "printer-1", "open", False)]
+
+    found = fed(scoring, model, 5, 6, LIVE[:1])
+
+    late = [each for each in found if each.measurement == "late"]
+    assert [each.time_ns // WINDOW_NS for each in late] == [2, 6], "those before and after the silence"
+    assert [each.tags["printer"] for each in late] == ["printer-1"] * 2
+    assert [each.fields for each in late] == [{"points": 0, "seen_ms": 7 * WINDOW_NS // 1_000_000}] * 2
+
+
+def test_a_silence_that_was_one_names_no_windows(model: Model) -> None:
+    scoring = core()
+    fed(scoring, model, 0, 2)
+    silent(scoring, model, 2 + SILENCE + 1)
+    assert not [each for each in fed(scoring, model, 20, 21) if each.measurement == "late"]
+
+
+def test_series_under_maintenance_do_not_keep_the_others_from_one_notice(model: Model) -> None:
+    scoring, keys = core(), [*LIVE, ("printer-3",)]
+    fed(scoring, model, 0, 2)
+    mark = Mark(MAINTENANCE, 0, 30 * WINDOW_NS, {"printer": "printer-3"})
+    # The watermark is within a window; the notice ends with the last whole one.
+    watermarks = np.full(3, (2 + SILENCE + 3) * WINDOW_NS + 4)
+
+    opened = list(scoring.silent(model, keys, watermarks, Feedback(PIPELINE, [mark]), listening_ns=0))
+
+    assert told(opened) == [
+        ("period", "printer-1", "open", True),
+        ("period", "printer-2", "open", True),
+        ("notice", None, "open", None),
+    ]
+    assert opened[-1].fields["text"] == "all 2 series"
+    assert opened[-1].fields["end_ms"] == (2 + SILENCE + 3) * WINDOW_NS // 1_000_000

@@ -87,6 +87,33 @@ def test_a_file_of_objects_is_refused(state: StateFile) -> None:
         state.read(HEADER)
 
 
+class Touches:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (self.path,)  # type: ignore[return-value]
+
+
+def test_objects_among_the_arrays_are_never_unpickled(state: StateFile, tmp_path: Path) -> None:
+    made, text = tmp_path / "made", np.frombuffer(json.dumps(dataclasses.asdict(HEADER)).encode(), dtype=np.uint8)
+    with state.path.open("wb") as file:
+        np.savez(file, allow_pickle=True, header=text, values=np.array([Touches(made)], dtype=object))
+    found = state.read(HEADER)
+    assert found is not None
+    with pytest.raises(ValueError, match="allow_pickle"):
+        found[1]["values"]
+    assert not made.exists()
+
+
+def test_objects_are_not_written(state: StateFile) -> None:
+    with pytest.raises(ValueError, match="allow_pickle"):
+        state.write(HEADER, [{"values": np.array([object()], dtype=object)}])
+    assert not state.path.exists()
+
+
 def test_a_failed_write_leaves_the_state_before(state: StateFile, monkeypatch: pytest.MonkeyPatch) -> None:
     state.write(HEADER, [ARRAYS])
 
