@@ -281,7 +281,7 @@ def test_without_a_clock_nothing_is_history(model: Model) -> None:
 
 
 def test_a_told_silence_whose_points_were_under_way_names_the_windows_beside_it(model: Model) -> None:
-    """It lasts three windows in the end, which is no silence."""
+    """In the end it lasts three windows, which are fewer than a silence has."""
     scoring = core()
     fed(scoring, model, 0, 2)
     fed(scoring, model, 2, 12, LIVE[1:])
