@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import certificates
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import certificates, secret_files
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.certificates import Pair
 
 _GIVEN = ("stack_tls_certificate", "stack_tls_key", "stack_tls_ca")
@@ -138,13 +138,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return str(self._loader.get_text_file_contents(str(file)))
 
     def _write(self, file: Path, content: str) -> None:
-        """Replace a file as a whole; a run that is interrupted leaves the old one."""
-        if self._task.check_mode:
-            return
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(file)
+        """Replace a file, unless nothing may be written."""
+        if not self._task.check_mode:
+            secret_files.replace(file, content.encode())
 
 
 @contextmanager
@@ -153,12 +149,7 @@ def _locked(folder: Path, *, is_dry: bool) -> Iterator[None]:
     if is_dry:
         yield
         return
-    for parent in (*reversed(folder.parents), folder):
-        parent.mkdir(exist_ok=True, mode=0o700)
-    ignored = folder / ".gitignore"
-    if not ignored.exists():
-        ignored.touch(mode=0o600)
-        ignored.write_text("*\n", encoding="utf-8")
+    secret_files.make_folder(folder)
     lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -76,7 +76,7 @@ def rotation_plan(
             {
                 reasons[secret]
                 for secret in chosen
-                if _is_down(owners[secret], services, groups, told) and not services[owners[secret]].get("optional")
+                if _down(owners[secret], services, groups, told) and not services[owners[secret]].get("optional")
                 and not _given(secret, given) and not _external(secret, owners[secret], external, manage)
             }
         )  # fmt: skip
@@ -130,7 +130,7 @@ def _away(
     disabled = [host for host in hosts if owner not in told[host]["enabled"]]
     if disabled:
         return f"{title} is switched off on {', '.join(disabled)} ({owner}_enabled), and would not learn a new one"
-    down = [host for host in hosts if owner not in told[host]["running"]]
+    down = _down(owner, services, groups, told)
     if down:
         return (
             f"{title} does not run on {', '.join(down)}, and would not get to know a new secret. Fix: run "
@@ -139,11 +139,12 @@ def _away(
     return ""
 
 
-def _is_down(
+def _down(
     owner: str, services: Table, groups: Mapping[str, Sequence[str]], told: Mapping[str, Mapping[str, Sequence[str]]]
-) -> bool:
+) -> list[str]:
+    """Return the hosts on which a service is switched on and does not run."""
     hosts = groups.get(services[owner]["group"], ())
-    return any(owner in told[host]["enabled"] and owner not in told[host]["running"] for host in hosts)
+    return [host for host in hosts if owner in told[host]["enabled"] and owner not in told[host]["running"]]
 
 
 def rotation_summary(plan: Mapping[str, Any]) -> list[str]:

@@ -36,28 +36,37 @@ def missing(folder: Path, names: Iterable[str], given: Mapping[str, Any]) -> lis
     return [name for name in names if name not in given and not (folder / name).is_file()]
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents for the user alone, and hide what it holds from Git."""
+    for parent in (*reversed(folder.parents), folder):
+        parent.mkdir(exist_ok=True, mode=0o700)
+    # Whatever repository the inventory lies in.
+    _link(folder / ".gitignore", "*\n")
+
+
 def write(folder: Path, name: str, value: str) -> None:
     """Write a secret into a file of its own unless another run has done it meanwhile.
 
     Args:
-        folder: where it lies; made with its parents for the user alone, and hidden from Git.
+        folder: where it lies; made as `make_folder` does.
         name: the file's name.
         value: what is written.
     """
-    for parent in (*reversed(folder.parents), folder):
-        parent.mkdir(exist_ok=True, mode=0o700)
-    # Whatever repository the inventory lies in.
-    for file, text in ((folder / ".gitignore", "*\n"), (folder / name, f"{value}\n")):
-        # Linked into its place whole, so that another run reads all of it or finds nothing.
-        draft = folder / f".{file.name}.{os.getpid()}"
-        draft.touch(mode=0o600)
-        draft.write_text(text, encoding="utf-8")
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+    make_folder(folder)
+    _link(folder / name, f"{value}\n")
+
+
+def _link(file: Path, text: str) -> None:
+    """Link a file into its place whole, so that another run reads all of it or finds nothing."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="utf-8")
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
 
 
 def too_open(folder: Path) -> list[tuple[Path, int]]:
@@ -115,13 +124,21 @@ def rotate(folder: Path, name: str, make: Callable[[], str]) -> bool:
     if kept.is_file() and kept.read_bytes() != old:
         return False
     kept.parent.mkdir(exist_ok=True, mode=0o700)
-    _replace(kept, old)
-    _replace(file, make().encode())
+    replace(kept, old)
+    replace(file, make().encode())
     return True
 
 
-def _replace(file: Path, content: bytes) -> None:
-    """Write a file whole and onto the disk: with both secrets of a rotation, a service's data would be lost."""
+def replace(file: Path, content: bytes) -> None:
+    """Write a file whole and onto the disk: with both secrets of a rotation, a service's data would be lost.
+
+    Args:
+        file: the file, which its owner alone may read; a run that is interrupted leaves the old one.
+        content: what it is to hold.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         draft.touch(mode=0o600)
