@@ -12,7 +12,10 @@ import pytest
 
 from anomaly.cli import main
 from anomaly.influxdb.lines import line
+from anomaly.influxdb.times import TimeRange
 from anomaly.pipeline import normalize
+from anomaly.report.others import around, read_others
+from anomaly.report.read import read_periods, read_steps
 from anomaly.scoring.results import Result
 from daemons.influxd import Influxd
 
@@ -49,6 +52,7 @@ def scores(printer: str, first_s: int, last_s: int) -> Iterator[str]:
             "value_bed": bed,
             "expected_low_bed": 88.0,
             "expected_high_bed": 92.0,
+            "contribution_bed": 0.9 if is_peak else 0.5,
             "value_hot\"<i>end'": 220.0,
             "expected_low_hot\"<i>end'": 219.0,
             "expected_high_hot\"<i>end'": 221.0,
@@ -89,6 +93,14 @@ def influxd(influxd_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> I
                 period("p1", 80_000, 60, peak_severity=90.0, state="open"),
                 period("p2", -7_200, 3_600),
                 period("p3", -7_200, 60, state="open", peak_severity=0.0, reason="no data", text="no data"),
+            ],
+            "anomaly",
+        )
+        pump = {"pipeline": "pump", "pump": "q1"}
+        influxd.client.write(
+            [
+                line(Result("score", pump, BEGIN_NS + at * SECOND_NS, {"severity": 95.0 if at == 30_100 else 12.5}))
+                for at in range(29_000, 31_000, 10)
             ],
             "anomaly",
         )
@@ -159,3 +171,44 @@ def test_a_pipeline_without_results_is_refused_by_itself(report: Report) -> None
 
     assert code == 3
     assert "quiet: the database 'anomaly' has neither scores nor periods from 2026-01-01T00:00:00Z" in complained
+
+
+def test_others_that_moved_at_the_time_of_a_period_are_ranked(influxd: Influxd) -> None:
+    machine = normalize([PIPELINE])[0]
+    pump = normalize([{**PIPELINE, "name": "pump", "group_by": ["pump"]}])[0]
+    span = around(TimeRange(BEGIN_NS + 30_000 * SECOND_NS, BEGIN_NS + 30_600 * SECOND_NS), SECOND_NS)
+
+    others = read_others(influxd.client, "anomaly", [machine, pump], span, ("machine", ("p1",)))
+
+    assert [(each.pipeline.name, each.key, each.worst, each.before) for each in others] == [
+        ("machine", (HOSTILE,), 100.0, 32.0),
+        ("pump", ("q1",), 95.0, 12.5),
+    ]
+    assert others[1].worst_ns == BEGIN_NS + 30_100 * SECOND_NS
+
+
+def test_steps_have_the_peaks_of_their_windows(influxd: Influxd) -> None:
+    (machine,) = normalize([PIPELINE])
+    span = TimeRange(BEGIN_NS, BEGIN_NS + DAY_S * SECOND_NS)
+
+    step_ns, steps = read_steps(
+        influxd.client, "anomaly", machine, span, ("p1",), ["bed"], 300, with_contributions=True
+    )
+
+    assert (step_ns, len(steps)) == (288 * SECOND_NS, 300)
+    peak = steps[50_000 // 288]
+    lowest, highest, *expected = peak.values["bed"]
+    assert peak.severity == 72.0
+    assert peak.contributions == {"bed": 0.9}
+    assert lowest is not None and highest is not None
+    assert 89.0 <= lowest < 92.0 and 100.0 < highest <= 103.0
+    assert expected == [88.0, 92.0]
+
+
+def test_the_periods_of_one_series_are_read_alone(influxd: Influxd) -> None:
+    (machine,) = normalize([PIPELINE])
+    span = TimeRange(BEGIN_NS, BEGIN_NS + DAY_S * SECOND_NS)
+
+    count, periods = read_periods(influxd.client, "anomaly", machine, span, (HOSTILE,))
+
+    assert (count, [period.key for period in periods]) == (1, [(HOSTILE,)])

@@ -5,13 +5,12 @@ import time
 
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, result, say
-from anomaly.influxdb.marks import REMOVED, read_feedback, write_feedback
+from anomaly.influxdb.marks import REMOVED, hand_marks_over, keep_mark, read_feedback
 from anomaly.influxdb.times import parse_time_or_age, rfc3339
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.pipeline.result_tags import result_tag
 from anomaly.scoring.feedback import FALSE_ALARM, Mark
-from anomaly.scoring.feedback_file import feedback_path, write_marks
 
 
 def feedback(options: argparse.Namespace) -> int:
@@ -31,20 +30,20 @@ def feedback(options: argparse.Namespace) -> int:
     influx = connect(options)
     database = options.results_database
     answer: dict[str, object] = {"pipeline": pipeline.name}
+    if options.action == "list":
+        for mark in read_feedback(influx, database, pipeline):
+            out(_line(mark))
+        return codes.DONE
     if options.action == "add":
         mark = _mark(options, pipeline)
-        write_feedback(influx, database, pipeline.name, mark)
+        marks = keep_mark(influx, database, options.models, pipeline, mark)
         answer |= {"status": "added", "id": mark.id}
     elif options.action == "remove":
         mark = _find(read_feedback(influx, database, pipeline), options.id)
-        write_feedback(influx, database, pipeline.name, mark, REMOVED)
+        marks = keep_mark(influx, database, options.models, pipeline, mark, REMOVED)
         answer |= {"status": "removed", "id": mark.id}
-    marks = read_feedback(influx, database, pipeline)
-    if options.action == "list":
-        for mark in marks:
-            out(_line(mark))
-        return codes.DONE
-    write_marks(feedback_path(options.models, pipeline.name), marks)
+    else:
+        marks = hand_marks_over(influx, database, options.models, pipeline)
     for mark in marks:
         if mark.kind == FALSE_ALARM and mark.appearance is None:
             say(f"{_line(mark)}: no window in it was anomalous, so there is nothing to suppress")

@@ -8,6 +8,7 @@ is the mark's begin. The fields are `kind` (one of `anomaly.scoring.feedback.KIN
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from anomaly.influxdb.influxql import identifier, literal
 from anomaly.influxdb.lines import line
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import FALSE_ALARM, KINDS, Appearance, Mark
+from anomaly.scoring.feedback_file import feedback_path, write_marks
 from anomaly.scoring.results import Result
 
 REMOVED = "removed"
@@ -49,7 +51,7 @@ def read_feedback(influx: InfluxClient, database: str, pipeline: Pipeline) -> li
                 # A mark without an end is about the window that begins there.
                 end_ns = begin_ns + pipeline.window_ns if end_ms is None else int(end_ms) * _MS
                 marks.append(Mark(kind, int(begin_ns), end_ns, series, note or ""))
-    marks = [_with_appearance(influx, database, pipeline, mark) for mark in marks]
+    marks = [with_appearance(influx, database, pipeline, mark) for mark in marks]
     return sorted(marks, key=lambda mark: (mark.begin_ns, mark.id))
 
 
@@ -69,6 +71,37 @@ def write_feedback(influx: InfluxClient, database: str, pipeline: str, mark: Mar
     influx.write([mark_line(pipeline, mark, kind)], database)
 
 
+def keep_mark(
+    influx: InfluxClient, database: str, models: Path, pipeline: Pipeline, mark: Mark, kind: str | None = None
+) -> list[Mark]:
+    """Write one mark, and hand all marks of its pipeline to the running UDFs.
+
+    Args:
+        influx: the server that holds the results.
+        database: the results database.
+        models: the folder of the models.
+        pipeline: the pipeline.
+        mark: the mark.
+        kind: as for `write_feedback`.
+
+    Returns:
+        All marks of the pipeline, as `read_feedback` returns them.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+        StoreError: the file of marks cannot be written.
+    """
+    write_feedback(influx, database, pipeline.name, mark, kind)
+    return hand_marks_over(influx, database, models, pipeline)
+
+
+def hand_marks_over(influx: InfluxClient, database: str, models: Path, pipeline: Pipeline) -> list[Mark]:
+    """Hand all marks of a pipeline to the running UDFs, and return them; the arguments are those of `keep_mark`."""
+    marks = read_feedback(influx, database, pipeline)
+    write_marks(feedback_path(models, pipeline.name), marks)
+    return marks
+
+
 def mark_line(pipeline: str, mark: Mark, kind: str | None = None) -> str:
     """Return the line protocol of one mark; the arguments are those of `write_feedback`."""
     fields: dict[str, float | int | str | bool] = {
@@ -79,8 +112,18 @@ def mark_line(pipeline: str, mark: Mark, kind: str | None = None) -> str:
     return line(Result(_MEASUREMENT, {"pipeline": pipeline, **mark.series}, mark.begin_ns, fields))
 
 
-def _with_appearance(influx: InfluxClient, database: str, pipeline: Pipeline, mark: Mark) -> Mark:
-    """Return a false alarm with what its anomalous windows looked like; other marks as they are."""
+def with_appearance(influx: InfluxClient, database: str, pipeline: Pipeline, mark: Mark) -> Mark:
+    """Return a false alarm with what its anomalous windows looked like; other marks as they are.
+
+    Args:
+        influx: the server that holds the results.
+        database: the results database.
+        pipeline: the pipeline.
+        mark: the mark, which need not be written yet.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+    """
     if mark.kind != FALSE_ALARM:
         return mark
     rows = np.array(list(_anomalous_windows(influx, database, pipeline, mark)), dtype=np.float64)

@@ -3,6 +3,7 @@
 `run` is the use case, from a typed request to files. In the order in which data pass them:
 
 - `read`: reads results from InfluxDB; each query is bounded in time and in rows.
+- `others`: reads which series of all pipelines moved at the time of a period.
 - `summary`: says in sentences what was found.
 - `plots`: draws values with their expected range, severities and periods.
 - `page`, `bitmap` and `tables`: write HTML, PNG and CSV.

@@ -5,7 +5,7 @@ lost. So what is read does not grow with the range, nor with the number of serie
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from anomaly.influxdb.client import InfluxClient
@@ -104,11 +104,13 @@ class Step:
         severity: the highest severity; None without scores.
         values: of each field the lowest and the highest value, and the mean of both ends of its expected range; None
             where the results have none.
+        contributions: the highest contribution of each field, 0 to 1; empty where they were not asked for.
     """
 
     begin_ns: int
     severity: float | None
     values: Mapping[str, tuple[float | None, float | None, float | None, float | None]]
+    contributions: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def read_overview(influx: InfluxClient, database: str, pipeline: Pipeline, span:
     series, worst_series = 0, list[ReportedSeries]()
     if windows:
         series, worst_series = _series(influx, database, pipeline, where)
-    all_periods, periods = _periods(influx, database, pipeline, span)
+    all_periods, periods = read_periods(influx, database, pipeline, span)
     ranked = {period.key: None for period in periods} | {each.key: None for each in worst_series}
     severities = {each.key: each.worst for each in worst_series}
     return Overview(
@@ -180,13 +182,24 @@ def _series(influx: InfluxClient, database: str, pipeline: Pipeline, where: str)
     return int(count or 0), sorted(found, key=lambda each: (-(each.worst or 0.0), each.key))
 
 
-def _periods(
-    influx: InfluxClient, database: str, pipeline: Pipeline, span: TimeRange
+def read_periods(
+    influx: InfluxClient, database: str, pipeline: Pipeline, span: TimeRange, key: Key | None = None
 ) -> tuple[int, list[ReportedPeriod]]:
-    """Return how many periods lie on the range, and the newest of them, the worst first."""
+    """Return how many periods lie on the range, and the newest MOST_PERIODS of them, the worst first.
+
+    Args:
+        influx: the server that holds the results.
+        database: the results database.
+        pipeline: the pipeline, its patterns resolved.
+        span: the range; periods that began more than 90 days before it are not looked for.
+        key: the only series to ask for; None: all series.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+    """
     where = (
         f'"pipeline" = {literal(pipeline.name)} AND {between(span.begin_ns - _BACK_NS, span.end_ns)}'
-        f' AND ("end_ms" > {span.begin_ns // _MS} OR "state" = \'open\')'
+        f' AND ("end_ms" > {span.begin_ns // _MS} OR "state" = \'open\'){of_series(pipeline.result_tags, key)}'
     )
     count = next(_rows(influx, database, f'SELECT count("end_ms") FROM "period" WHERE {where}'), (0, 0))[1]
     selected = ", ".join(
@@ -194,12 +207,12 @@ def _periods(
     )
     query = f'SELECT {selected} FROM "period" WHERE {where} ORDER BY time DESC LIMIT {MOST_PERIODS}'
     found = []
-    for begin_ns, end_ms, state, peak, points, reason, text, *key in _rows(influx, database, query):
+    for begin_ns, end_ms, state, peak, points, reason, text, *values in _rows(influx, database, query):
         is_open = state == "open"
         end_ns = span.end_ns if is_open else int(end_ms) * _MS
         found.append(
             ReportedPeriod(
-                tuple(value or "" for value in key),
+                tuple(value or "" for value in values),
                 begin_ns,
                 end_ns,
                 is_open,
@@ -228,22 +241,59 @@ def read_plot(influx: InfluxClient, database: str, overview: Overview, series: R
     pipeline, span = overview.pipeline, overview.span
     periods = tuple(period for period in overview.periods if period.key == series.key)
     fields = chosen_fields(pipeline.fields, [period.reason for period in periods])
+    step_ns, steps = read_steps(influx, database, pipeline, span, series.key, fields)
+    return SeriesPlot(series, fields, len(pipeline.fields) - len(fields), step_ns, steps, periods)
+
+
+def read_steps(
+    influx: InfluxClient,
+    database: str,
+    pipeline: Pipeline,
+    span: TimeRange,
+    key: Key,
+    fields: Sequence[str],
+    most: int = MOST_STEPS,
+    *,
+    with_contributions: bool = False,
+) -> tuple[int, tuple[Step, ...]]:
+    """Read the results of a series in steps, each with its lowest and its highest values.
+
+    Args:
+        influx: the server that holds the results.
+        database: the results database.
+        pipeline: the pipeline, its patterns resolved.
+        span: the range, window edges.
+        key: the series.
+        fields: the fields to read.
+        most: how many steps there may be at most.
+        with_contributions: whether to read the fields' contributions, too.
+
+    Returns:
+        The length of a step in nanoseconds, a multiple of the window, and the steps that have scores, by time.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+    """
     windows = (span.end_ns - span.begin_ns) // pipeline.window_ns
-    step_ns = -(-windows // MOST_STEPS) * pipeline.window_ns
+    step_ns = max(-(-windows // most), 1) * pipeline.window_ns
     selected = ['max("severity")']
-    for field in fields:
-        value, low, high = (identifier(f"{part}_{field}") for part in ("value", "expected_low", "expected_high"))
+    for name in fields:
+        value, low, high = (identifier(f"{part}_{name}") for part in ("value", "expected_low", "expected_high"))
         selected += [f"min({value})", f"max({value})", f"mean({low})", f"mean({high})"]
+        selected += [f"max({identifier(f'contribution_{name}')})"] if with_contributions else []
     query = (
         f'SELECT {", ".join(selected)} FROM "score" WHERE "pipeline" = {literal(pipeline.name)}'
-        f" AND {between(span.begin_ns, span.end_ns)}{of_series(pipeline.result_tags, series.key)}"
+        f" AND {between(span.begin_ns, span.end_ns)}{of_series(pipeline.result_tags, key)}"
         f" GROUP BY time({step_ns}ns, {span.begin_ns % step_ns}ns) fill(none)"
     )
+    width = 5 if with_contributions else 4
     steps = []
     for begin_ns, severity, *numbers in _rows(influx, database, query):
-        by_field = [tuple(numbers[at : at + 4]) for at in range(0, len(numbers), 4)]
-        steps.append(Step(begin_ns, severity, dict(zip(fields, by_field, strict=True))))
-    return SeriesPlot(series, fields, len(pipeline.fields) - len(fields), step_ns, tuple(steps), periods)
+        parts = [numbers[at : at + width] for at in range(0, len(numbers), width)]
+        values = {name: tuple(part[:4]) for name, part in zip(fields, parts, strict=True)}
+        shares = {name: part[4] for name, part in zip(fields, parts, strict=True)} if with_contributions else {}
+        steps.append(Step(begin_ns, severity, values, shares))
+    return step_ns, tuple(steps)
 
 
 def chosen_fields(fields: Sequence[str], reasons: Sequence[str]) -> tuple[str, ...]:

@@ -90,9 +90,20 @@ def _worst(overview: Overview) -> list[str]:
         return []
     period = overview.periods[0]
     name = series_name(overview.pipeline.result_tags, period.key)
+    return period_sentences(period, f"The worst one is of {name}: it", "by the end of the range")
+
+
+def period_sentences(period: ReportedPeriod, subject: str, until: str) -> list[str]:
+    """Say when a period was, how bad it was, and which field did what.
+
+    Args:
+        period: the period.
+        subject: the begin of the first sentence, such as `The period`.
+        until: up to when an open period is known to last, such as `by now`.
+    """
     lasted = duration_text(period.end_ns - period.begin_ns)
-    lasts = f"has lasted for {lasted} by the end of the range" if period.is_open else f"lasted for {lasted}"
-    first = f"The worst one is of {name}: it began at {moment_text(period.begin_ns)} and {lasts}."
+    lasts = f"has lasted for {lasted} {until}" if period.is_open else f"lasted for {lasted}"
+    first = f"{subject} began at {moment_text(period.begin_ns)} and {lasts}."
     if period.reason == NO_DATA:
         return [f"{first} The series had no data."]
     reason = f"The reason is {plain(period.reason, _MOST_OF_A_NAME)}"
