@@ -8,7 +8,7 @@ import pytest
 
 from anomaly.models.features import features
 from anomaly.pipeline import normalize
-from anomaly.scoring.levels import Levels
+from anomaly.scoring.levels import Levels, _line, _scatter
 from anomaly.scoring.packing import keys_as_arrays
 from anomaly.scoring.periods import Rules
 from anomaly.scoring.series_table import SeriesTable
@@ -225,3 +225,25 @@ def test_levels_and_changes_outlive_a_restart() -> None:
     assert after.are_followed(rows).tolist() == [False, True]
     assert [feed(after, number, row=B) for number in range(25, 31)] == [False] * 4 + [True] * 2
     assert made().state(rows) == {}
+
+
+def test_the_scatter_of_values_is_that_of_a_normal_distribution_with_their_median_deviation() -> None:
+    assert _scatter(np.array([3.0, 5.0, 4.0, 100.0, 2.0])) == pytest.approx(1.4826, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "slope", "rest"),
+    [
+        pytest.param([5.0, 7.0, 9.0, 11.0, 13.0, 15.0], 0.2, [5.0] * 6, id="a line of an even number of windows"),
+        pytest.param([5.0, 7.0, 9.0, 11.0, 13.0], 0.2, [5.0] * 5, id="a line of an odd number of windows"),
+        pytest.param([5.0, 3.0, 1.0, -1.0], -0.2, [5.0] * 4, id="a line that falls"),
+        pytest.param([5.0, 5.0, 5.0, 5.0], 0.0, [5.0] * 4, id="a level"),
+        pytest.param([4.0, 6.0, 4.0, 7.0], 0.0, [4.0, 6.0, 4.0, 7.0], id="values that scatter more than they rise"),
+    ],
+)
+def test_the_slope_of_a_line_is_exact_and_what_scatters_has_none(
+    values: list[float], slope: float, rest: list[float]
+) -> None:
+    found_slope, found_rest = _line(np.array(values), np.arange(len(values)) * W, 1.0)
+    assert found_slope == pytest.approx(slope)
+    np.testing.assert_allclose(found_rest, rest, atol=1e-12)
