@@ -1,5 +1,6 @@
 """A real influxd for one test: its own ports and data directory, no users."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -33,13 +34,30 @@ bind-address = "127.0.0.1:0"
 
 
 class Influxd(Daemon):
-    """influxd as a process."""
+    """influxd as a process.
 
-    def __init__(self, program: Path, directory: Path) -> None:
+    Args:
+        program: influxd.
+        directory: takes its configuration and its data; it must not be there yet.
+        script: starts the program, as the role's script does that finds `influxd` on the path; None: nothing does.
+
+    Attributes:
+        wal: the folder of its write-ahead log.
+    """
+
+    def __init__(self, program: Path, directory: Path, script: Path | None = None) -> None:
         self._directory = directory
+        self.wal = directory / "wal"
         directory.mkdir()
-        (directory / "influxdb.conf").write_text(_CONFIG.format(directory=directory))
-        super().__init__([str(program), "run", "-config", str(directory / "influxdb.conf")])
+        configuration = directory / "influxdb.conf"
+        configuration.write_text(_CONFIG.format(directory=directory))
+        started = [str(program)] if script is None else ["sh", str(script)]
+        environment = {
+            **os.environ,
+            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+            "INFLUXDB_DATA_WAL_DIR": str(self.wal),
+        }
+        super().__init__([*started, "-config", str(configuration)], environment)
 
     def started(self) -> None:
         """Wait until it serves, and learn where."""

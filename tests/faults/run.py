@@ -153,9 +153,12 @@ class Run:
             if int(fields["end_ms"]) * 1_000_000 + margin_ns < self.truth.until_ns
         }
         calm_ones = calm(over, broken, margin_ns)
+        wrong = self.truth.wrong_periods(self.truth.until_ns - margin_ns)
+        if wrong:
+            self._say(self.truth.explain_periods(wrong))
         return Periods(
             len(over),
-            self.truth.wrong_periods(self.truth.until_ns - margin_ns),
+            wrong,
             len(calm_ones),
             untold(alerts, calm_ones),
             told_twice(alerts, self._unkept),
@@ -229,8 +232,10 @@ class Run:
             self._calm.wait(_POLL_S)
         # What was right before may have become wrong.
         since_ns = begun_ns - 60 * SECOND_NS
-        wrong = len(self.truth.wrong_scores(since_ns))
-        return Outcome(event, windows, wrong_s - ended_s, wrong, TimeRange(begun_ns, time.time_ns()))
+        wrong = self.truth.wrong_scores(since_ns)
+        if wrong:
+            self._say(f"{self.truth.explain(wrong)}\n{self._deployed.stack.logs()}")
+        return Outcome(event, windows, wrong_s - ended_s, len(wrong), TimeRange(begun_ns, time.time_ns()))
 
     def _go_on(self) -> bool:
         """Let the undisturbed run score what is due by now; return whether InfluxDB had all of it."""

@@ -5,12 +5,13 @@ ended, and writes nothing.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.source import read_series_windows
+from anomaly.influxdb.times import rfc3339
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
@@ -106,17 +107,39 @@ class Undisturbed:
         right = {place for place, rows in stored.items() if self._is_right(place, rows)}
         return (expected | set(stored)) - right
 
+    def explain(self, places: Collection[Place], most: int = 5) -> str:
+        """Say of the first and the last windows among `places` what is stored of them, and what should be.
+
+        Raises:
+            InfluxClientError: InfluxDB cannot be asked.
+        """
+        ordered = sorted(places, key=lambda place: place[1])
+        lines = []
+        for place in dict.fromkeys([*ordered[:most], *ordered[-most:]]):
+            stored = self._stored(place[1], place[1] + 1).get(place)
+            lines.append(f"{place[0]} {rfc3339(place[1])}: stored {stored}, right is {self.scores.get(place)}")
+        return "\n".join(lines)
+
+    def explain_periods(self, places: Collection[Place], most: int = 5) -> str:
+        """Say of the first and the last periods among `places` what is stored of them, and what should be.
+
+        Raises:
+            InfluxClientError: InfluxDB cannot be asked.
+        """
+        stored = self._stored_periods()
+        ordered = sorted(places, key=lambda place: place[1])
+        return "\n".join(
+            f"{place[0]} {rfc3339(place[1])}: stored {stored.get(place)}, right is {self.periods.get(place)}"
+            for place in dict.fromkeys([*ordered[:most], *ordered[-most:]])
+        )
+
     def wrong_periods(self, before_ns: int) -> set[Place]:
         """Return the periods that differ and were over well before `before_ns`.
 
         Raises:
             InfluxClientError: InfluxDB cannot be asked.
         """
-        columns = ", ".join(f'"{name}"' for name in _PERIOD_FIELDS)
-        stored = {
-            place: dict(zip(_PERIOD_FIELDS, rows[0], strict=True))
-            for place, rows in self._rows("period", columns, 0, self.until_ns).items()
-        }
+        stored = self._stored_periods()
         places = {
             place
             for periods in (stored, self.periods)
@@ -124,6 +147,13 @@ class Undisturbed:
             if fields["state"] == "closed" and int(fields["end_ms"] or 0) * 1_000_000 < before_ns
         }
         return {place for place in places if not _equal(stored.get(place, {}), self.periods.get(place, {}))}
+
+    def _stored_periods(self) -> dict[Place, dict[str, Any]]:
+        columns = ", ".join(f'"{name}"' for name in _PERIOD_FIELDS)
+        return {
+            place: dict(zip(_PERIOD_FIELDS, rows[0], strict=True))
+            for place, rows in self._rows("period", columns, 0, self.until_ns).items()
+        }
 
     def _right(self, begin_ns: int, end_ns: int) -> set[Place]:
         return {place for place, rows in self._stored(begin_ns, end_ns).items() if self._is_right(place, rows)}
