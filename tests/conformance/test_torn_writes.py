@@ -1,4 +1,4 @@
-"""What InfluxDB has confirmed stays, also after a torn write at the end of its log: a real influxd, the role's script."""
+"""What InfluxDB has confirmed stays, also after a torn write: the role's script, and a real influxd."""
 
 from pathlib import Path
 

@@ -10,6 +10,9 @@ from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.scoring.core import ScoringCore
+from anomaly.serving.shadow import Shadow
+from anomaly.windows.assembler import Assembler
 from kapacitor_udf import Point
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import FIELDS, PIPELINE, WINDOW_NS
@@ -456,6 +459,41 @@ def test_a_series_that_cannot_be_scored_costs_no_other(monkeypatch: pytest.Monke
         assert udf.handler.events.counts["failed windows"] == 3
     assert {point.tags["printer"] for point in named(found, "score")} == {"printer-1"}
     assert len(named(found, "score")) == 3
+
+
+@pytest.mark.parametrize("lost", ["before scoring", "after scoring", "with one point"])
+def test_nothing_is_lost_by_a_call_that_raises(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = points(0, 30) + points(30, 60, bed=95.0) + points(60, 90)
+    with harness() as udf:
+        whole = udf.points(broken) + udf.at(after(91))
+    owner, method = {
+        "before scoring": (ScoringCore, "feed_together"),
+        "after scoring": (Shadow, "feed"),
+        "with one point": (Assembler, "add"),
+    }[lost]
+    unbroken, left = getattr(owner, method), [MemoryError("no room")]
+    with harness(strict=False) as udf:
+
+        def short(*arguments: Any) -> Any:
+            if left and udf.now_ns >= after(40):
+                raise left.pop()
+            return unbroken(*arguments)
+
+        monkeypatch.setattr(owner, method, short)
+        found = udf.points(broken) + udf.at(after(91))
+        interrupted = udf.handler.events.counts.get("interrupted windows", 0)
+    assert not left
+    assert interrupted == (lost != "after scoring")
+    late = {point.time for point in named(found, "late")}
+    if lost == "after scoring":
+        assert not late
+        assert named(found, "score") == named(whole, "score")
+        assert periods(found) == periods(whole)
+    else:
+        assert late == {after(40 if lost == "with one point" else 30)}
+        scores, right = scored(found), scored(whole)
+        missing = right.keys() - scores.keys()
+        assert missing == (late if lost == "before scoring" else set())
 
 
 def test_points_replace_each_other_as_in_influxdb() -> None:

@@ -14,6 +14,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from threading import RLock
@@ -134,6 +135,12 @@ class AnomalyHandler(RowsHandler):
         )
         # The keys of groups by number, and what the points of a measurement have in common, by measurement and key.
         self._keys: dict[int, Key] = {}
+        # What this call has emitted; after one that raised, what the next one has to emit again.
+        self._emitted: list[Result | ResultColumns] = []
+        # The windows that this call has closed and not scored yet; the numbers of series and the begins of windows of
+        # calls that raised.
+        self._closing: Closed | None = None
+        self._interrupted: list[tuple[Ints, Times]] = []
         self._heads: dict[tuple[str, Key], PointHead] = {}
         # The clock at the arrival of each series' last point.
         self._arrived = self.groups.state((), np.int64, NEVER)
@@ -181,8 +188,47 @@ class AnomalyHandler(RowsHandler):
 
     def rows(self, rows: Rows, out: PointSink) -> None:
         """Put points into their windows, and score the windows that they close."""
-        with self._lock:
-            self._take(rows, out)
+        with self._lock, self._step(out):
+            try:
+                self._take(rows, out)
+            except BaseException:
+                # The library tries several rows again one by one.
+                if len(rows) == 1:
+                    window_ns = self._pipeline.window_ns
+                    self._interrupted.append((rows.groups.copy(), rows.times // window_ns * window_ns))
+                raise
+
+    @contextmanager
+    def _step(self, out: PointSink) -> Iterator[None]:
+        """Lose nothing when a call raises: the library takes back what it has emitted, and the next call emits it.
+
+        That one also names the windows that the call has closed, and those of points that it did not take: a catch-up
+        scores them from what is stored.
+        """
+        again, self._emitted = self._emitted, []
+        try:
+            for result in again:
+                self._emit(result, out)
+            if self._interrupted and self._watcher.current is not None:
+                self._tell_interrupted(out)
+            yield
+        except BaseException:
+            self._emitted += again[len(self._emitted) :]
+            if self._closing is not None:
+                self._interrupted.append((self._closing.number, self._closing.begin_ns))
+                self._closing = None
+            raise
+        self._emitted = []
+
+    def _tell_interrupted(self, out: PointSink) -> None:
+        """Name the windows of calls that raised."""
+        now_ns = self._now_ns()
+        for numbers, begins_ns in self._interrupted:
+            self.events.add("interrupted windows", len(numbers), "scoring raised an error: a catch-up scores them")
+            for number, begin_ns in zip(numbers.tolist(), begins_ns.tolist(), strict=True):
+                self._emit_late(self._key(number), begin_ns, 0, now_ns, out)
+        # What is emitted is kept from here on.
+        self._interrupted = []
 
     def _take(self, rows: Rows, out: PointSink) -> None:
         now_ns = self._now_ns()
@@ -201,7 +247,7 @@ class AnomalyHandler(RowsHandler):
 
     def tick(self, out: PointSink) -> None:
         """Do what the clock asks for, and put the model's version and the counts of events into the UDF's metrics."""
-        with self._lock:
+        with self._lock, self._step(out):
             self._look(out)
         self._tell_written()
 
@@ -241,6 +287,7 @@ class AnomalyHandler(RowsHandler):
         early = int(closed.early.sum())
         self.events.add("early windows", early, "the points of open windows need more than a quarter of `memory`")
         self.events.add("replaced points", closed.replaced)
+        self._closing = closed
         self._log.add(closed, now_ns)
         if self._is_live and self._closing_file is not None:
             signs, ends_ns = self._signs_of(closed.number), closed.begin_ns + self._pipeline.window_ns
@@ -249,11 +296,12 @@ class AnomalyHandler(RowsHandler):
         self._forgotten.difference_update(windows.keys)
         for result in self._core.feed_together(self._watcher.current, windows, feedback, now_ns):
             self._emit(result, out)
-        for result in self._shadow.feed(windows, feedback):
-            self._emit(result, out)
         # What no model scores is history, which a catch-up leaves alone.
         if self._watcher.current is not None and closed.torn.any():
             self._tell_torn(windows.where(closed.torn), now_ns, out)
+        self._closing = None
+        for result in self._shadow.feed(windows, feedback):
+            self._emit(result, out)
 
     def _note_closings(self, until: float) -> None:
         """Write down up to where windows are closed whose results were handed on by this time of the pacing clock."""
@@ -503,7 +551,7 @@ class AnomalyHandler(RowsHandler):
             f"{bound}: those without a point for longest are forgotten, such as "
             f"{series_name(self.groups.key(int(numbers[0])))}",
         )
-        with self._lock:
+        with self._lock, self._step(out):
             self._forget(numbers, out)
 
     def _forget(self, numbers: Ints, out: PointSink) -> None:
@@ -526,6 +574,7 @@ class AnomalyHandler(RowsHandler):
                 self._forgotten.add(key)
 
     def _emit(self, result: Result | ResultColumns, out: PointSink) -> None:
+        self._emitted.append(result)
         if isinstance(result, ResultColumns):
             heads = [self._head(result.measurement, key) for key in result.keys]
             out.rows([heads[number] for number in result.series.tolist()], result.times_ns, result.fields)
