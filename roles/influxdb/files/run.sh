@@ -15,7 +15,10 @@ for shard in "$wal"/*/*/*/; do
   done
   if [ -s "$last" ]; then
     number=${last##*/_}
-    next=$(printf '%s_%05d.wal' "$shard" "$(expr "${number%.wal}" + 1)")
+    number=${number%.wal}
+    # A number with leading zeros would be octal.
+    number=${number#"${number%%[!0]*}"}
+    next=$(printf '%s_%05d.wal' "$shard" "$((number + 1))")
     # A volume that takes nothing must not keep InfluxDB from its start.
     touch "$next" || echo "run.sh: $next cannot be made: writes after a torn one may be lost by the next start" >&2
   fi
