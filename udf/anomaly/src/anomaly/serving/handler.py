@@ -135,13 +135,13 @@ class AnomalyHandler(RowsHandler):
         )
         # The keys of groups by number, and what the points of a measurement have in common, by measurement and key.
         self._keys: dict[int, Key] = {}
+        self._heads: dict[tuple[str, Key], PointHead] = {}
         # What this call has emitted; after one that raised, what the next one has to emit again.
         self._emitted: list[Result | ResultColumns] = []
         # The windows that this call has closed and not scored yet; the numbers of series and the begins of windows of
         # calls that raised.
         self._closing: Closed | None = None
         self._interrupted: list[tuple[Ints, Times]] = []
-        self._heads: dict[tuple[str, Key], PointHead] = {}
         # The clock at the arrival of each series' last point.
         self._arrived = self.groups.state((), np.int64, NEVER)
         folder = os.environ.get(STATE_VARIABLE)
