@@ -16,12 +16,13 @@ The rooms, in the order in which data pass them:
 - `backtest`: what a model would have found in history.
 - `catchup`: scores what was missed.
 - `report`: what the results say of a range, as a page.
+- `console`: pages in a browser that show the results, and take feedback.
 - `keeper`: watches detection, repairs it, and runs what is due.
 - `cli`: the command `anomaly`.
 
 Nothing imports upwards: a room uses the rooms above it in this list. `serving`, `training`, `backtest`, `catchup` and
-`grafana` do not know each other, nor do `influxdb` and `kapacitor`. `make lint` holds these rules
-(`[tool.importlinter]` in pyproject.toml).
+`grafana` do not know each other, nor do `influxdb` and `kapacitor`, nor `keeper` and `console`. `make lint` holds these
+rules (`[tool.importlinter]` in pyproject.toml).
 
 Nothing is imported here: `anomaly.pipeline` must stay importable with jsonschema alone, and the UDF must answer
 Kapacitor's Info request before numpy is loaded.

@@ -65,7 +65,7 @@ def read_pipelines(name: str) -> list[Pipeline]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{name} cannot be read: {reason}") from error
-    content = _parse(name, text)
+    content = parse_document(name, text)
     if isinstance(content, dict) and "pipelines" in content:
         content = content["pipelines"]
     return normalize([content] if isinstance(content, dict) else content)
@@ -108,7 +108,16 @@ def choose_several(pipelines: list[Pipeline], names: Sequence[str] | None) -> li
     return enabled
 
 
-def _parse(name: str, text: str) -> Any:
+def parse_document(name: str, text: str) -> Any:
+    """Return what a document of JSON, or of YAML, holds.
+
+    Args:
+        name: its file, for messages.
+        text: its text.
+
+    Raises:
+        SpecError: it is neither.
+    """
     try:
         return json.loads(text)
     except ValueError as error:

@@ -10,53 +10,16 @@ from types import FrameType
 from prometheus_client import start_http_server
 
 from anomaly.cli import codes
-from anomaly.cli.common import UsageError, connect, read_password, read_pipelines, say
+from anomaly.cli.common import UsageError, connect, read_password, say
+from anomaly.cli.specification import FollowedSpecification
 from anomaly.influxdb.retention import LEAST_DAYS
 from anomaly.keeper.kapacitor import KapacitorClient
 from anomaly.keeper.messengers import MessengerError, read_messengers
 from anomaly.keeper.run import Keeper, KeeperRequest
-from anomaly.pipeline import Pipeline, SizeError, SpecError, parse_size
+from anomaly.pipeline import SizeError, parse_size
 
 # The keeper asks for little; an InfluxDB that does not answer that within this time is away.
 _READ_SECONDS = 20.0
-
-
-class _Specification:
-    """The enabled pipelines of a file that may be replaced at any time.
-
-    Args:
-        name: the file.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._signature = self._sign()
-        self._pipelines = self._read()
-        self._error = ""
-
-    def __call__(self) -> tuple[Pipeline, ...]:
-        """Return the pipelines; those before where the file cannot be used, which is said once."""
-        signature = self._sign()
-        if signature != self._signature:
-            try:
-                self._pipelines = self._read()
-                self._signature = signature
-                self._error = ""
-            except (SpecError, UsageError) as error:
-                if str(error) != self._error:
-                    self._error = str(error)
-                    say(f"anomaly: {error}; the keeper goes on with the pipelines before")
-        return self._pipelines
-
-    def _sign(self) -> tuple[int, int, int] | None:
-        try:
-            status = Path(self._name).stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino, status.st_size
-
-    def _read(self) -> tuple[Pipeline, ...]:
-        return tuple(pipeline for pipeline in read_pipelines(self._name) if pipeline.enabled)
 
 
 def keeper(options: argparse.Namespace) -> int:
@@ -88,7 +51,7 @@ def keeper(options: argparse.Namespace) -> int:
             f"--score-days: {options.score_days} is neither 0 nor {LEAST_DAYS} or more: write one of these"
         )
     request = KeeperRequest(
-        pipelines=_Specification(options.spec),
+        pipelines=FollowedSpecification(options.spec, "the keeper"),
         models=options.models,
         results_database=options.results_database,
         train_command=_command("train", options),

@@ -240,6 +240,14 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--watch", type=float, metavar="S", help="show it again every S seconds, until Ctrl-C")
     status.set_defaults(command=_status)
 
+    console = commands.add_parser("console", help="serve the pages of the console, until it is ended")
+    console.add_argument("--settings", required=True, metavar="FILE", help="address, users and secrets")
+    _file(console)
+    _models(console)
+    _influxdb(console)
+    _results(console)
+    console.set_defaults(command=_console)
+
     explain = commands.add_parser("explain", help="say what follows from a pipeline")
     _spec(explain)
     _results(explain)
@@ -473,6 +481,12 @@ def _status(options: argparse.Namespace) -> int:
     from anomaly.cli.status import status
 
     return status(options)
+
+
+def _console(options: argparse.Namespace) -> int:
+    from anomaly.cli.console import console
+
+    return console(options)
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -1,0 +1,14 @@
+"""The console: pages in a browser that say what detection finds, and take feedback on it.
+
+`app` makes the application, which `anomaly console` serves. In the order in which a request passes them:
+
+- `settings`: address, users and secrets, from the file that the role writes.
+- `stack`: how pages reach InfluxDB, the pipelines and the models.
+- `accounts`: who may come in, and how often somebody may be wrong.
+- `guard`: sessions, CSRF tokens, roles, and headers that forbid a page what it does not need.
+- `pages`: rendering, and the pages for errors.
+- `login`: in and out.
+- `now`: the first page.
+
+Nothing here is imported by serving. A page loads nothing from outside, and needs no build step.
+"""

@@ -1,0 +1,92 @@
+"""Makes the application of the console: its routes, and what each request passes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.authentication import AuthenticationError
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from anomaly.console import login, now
+from anomaly.console.accounts import Accounts
+from anomaly.console.guard import PUBLIC, Backend, SecurityHeaders, guarded
+from anomaly.console.pages import EXCEPTION_HANDLERS, FOLDER, Console, make_templates
+from anomaly.console.settings import ConsoleSettings
+from anomaly.console.stack import Stack
+
+# A form has a note and a few names.
+_MOST_BODY_BYTES = 64 * 1024
+_SESSION_SECONDS = 7 * 24 * 3600
+# What is asked of InfluxDB at the same time is bounded, and so is the memory for it.
+_THREADS = 8
+
+
+def create_app(stack: Stack, settings: ConsoleSettings) -> Starlette:
+    """Make the application.
+
+    Args:
+        stack: how the pages reach InfluxDB, the pipelines and the models.
+        settings: the settings.
+    """
+    accounts = Accounts(settings.accounts, settings.session_secret)
+    app = Starlette(
+        routes=routes(settings),
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts), www_redirect=False),
+            Middleware(GZipMiddleware, minimum_size=1024),
+            Middleware(
+                SessionMiddleware,
+                secret_key=settings.session_secret,
+                # Cookies do not tell ports apart, and a host may have several stacks.
+                session_cookie=f"console-{settings.port}",
+                max_age=_SESSION_SECONDS,
+                same_site="strict",
+                https_only=settings.is_secure,
+            ),
+            Middleware(AuthenticationMiddleware, backend=Backend(accounts), on_error=_on_wrong_password),
+        ],
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=_lifespan,
+        max_body_size=_MOST_BODY_BYTES,
+    )
+    app.state.console = Console(stack, settings, accounts, make_templates())
+    return app
+
+
+def routes(settings: ConsoleSettings) -> list[BaseRoute]:
+    """Return all routes; those that are PUBLIC need no account."""
+    return [
+        Route("/health", guarded(health, PUBLIC), name="health"),
+        Route("/login", guarded(login.show, PUBLIC), name="login"),
+        Route("/login", guarded(login.log_in, PUBLIC), methods=["POST"]),
+        Route("/logout", guarded(login.log_out, PUBLIC), methods=["POST"], name="logout"),
+        Route("/", guarded(now.show), name="now"),
+        Route("/api/v1/now", guarded(now.answer)),
+        Mount("/static", StaticFiles(directory=FOLDER / "static"), name="static"),
+        Mount("/assets", StaticFiles(directory=settings.assets), name="assets"),
+    ]
+
+
+def health(request: Request) -> Response:
+    """Say that the console serves; whether InfluxDB does is said by the pages."""
+    return JSONResponse({"status": "ok"})
+
+
+def _on_wrong_password(conn: HTTPConnection, error: AuthenticationError) -> Response:
+    return JSONResponse({"error": str(error)}, 401)
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    yield
