@@ -17,9 +17,10 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Takes what one backup consists of; without `path` it only checks the passphrase.
 
-    The arguments are `path` of the archive, `passphrase_file`, `parts` (list of `host`, `name` and `path`), `left_out`
-    (folders that the inventory does not include), `about`, and `keep`, the number of archives of the stack that stay.
-    The secrets are the host's `stack_secrets`, so that no argument has them. Returns `bytes` and `removed`.
+    The arguments are `path` of the archive, `passphrase_file`, `parts` (list of `host`, `name` and `path`),
+    `certificates` (the folder of the stack's own authority), `left_out` (folders that the inventory does not include),
+    `about`, and `keep`, the number of archives of the stack that stay. The secrets are the host's `stack_secrets`, so
+    that no argument has them. Returns `bytes` and `removed`.
     """
 
     TRANSFERS_FILES = False
@@ -40,6 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 path,
                 [backup.Part(part["host"], part["name"], Path(part["path"])) for part in given["parts"]],
                 {name: str(value) for name, value in known["stack_secrets"].items()},
+                backup.certificate_files(self._loader, Path(given["certificates"]).expanduser()),
                 backup.inventory_sources([str(source) for source in known.get("ansible_inventory_sources") or []]),
                 [Path(folder).expanduser() for folder in given["left_out"]],
                 given["about"],

@@ -1,4 +1,4 @@
-"""Action plugin: puts the secrets of a backup into the stack's folder of secrets on the controller."""
+"""Action plugin: puts the secrets and certificates of a backup into the stack's folder of secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     _supports_check_mode = True
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Write the secrets."""
+        """Write the secrets and the certificates."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         given = self._task.args
         folder = Path(given["folder"])

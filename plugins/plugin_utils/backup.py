@@ -1,8 +1,9 @@
 """Backups of a stack on the controller: assembling one archive, and checking one before anything is touched.
 
-An archive holds the parts that the hosts wrote (module `backup_part`), the stack's secrets and the inventory. What may
-hold a password is encrypted with Ansible Vault: `ansible-vault decrypt` opens it without this project. The format, for
-the archive and for each of its parts, is that of module_utils/backup_archive.py.
+An archive holds the parts that the hosts wrote (module `backup_part`), the stack's secrets, its own authority with the
+certificates of its hosts, and the inventory. What may hold a password or a key is encrypted with Ansible Vault:
+`ansible-vault decrypt` opens it without this project. The format, for the archive and for each of its parts, is that of
+module_utils/backup_archive.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +30,9 @@ from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archiv
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.secret_files import PREVIOUS
 
 SECRETS = "secrets.vault"
+CERTIFICATES = "certificates.vault"
+CERTIFICATES_FOLDER = "tls"
+"""The folder, in that of the secrets, with the stack's authority and the certificates of its hosts."""
 INVENTORY = "inventory.vault"
 KIND = "influx-anomaly stack"
 SHORTEST_PASSPHRASE = 12
@@ -133,6 +137,7 @@ def assemble(
     path: Path,
     parts: Iterable[Part],
     secrets: Mapping[str, str],
+    certificates: Mapping[str, str],
     inventory: Mapping[str, Path],
     left_out: Sequence[Path],
     about: Mapping[str, Any],
@@ -144,6 +149,7 @@ def assemble(
         path: the archive; made with its folder for the user alone.
         parts: what the hosts wrote.
         secrets: the stack's secrets, name to value.
+        certificates: the files of the stack's own authority, name to content; empty: it has none.
         inventory: name in the archive to a file or folder of the inventory.
         left_out: folders that are not part of the inventory, such as those of secrets and of backups.
         about: what the archive is of.
@@ -161,6 +167,9 @@ def assemble(
     try:
         with Writer(draft) as writer:
             writer.add_bytes(SECRETS, opener.encrypt(json.dumps(dict(secrets), sort_keys=True).encode()))
+            if certificates:
+                content = json.dumps(dict(certificates), sort_keys=True).encode()
+                writer.add_bytes(CERTIFICATES, opener.encrypt(content))
             writer.add_bytes(INVENTORY, opener.encrypt(pack_inventory(inventory, left_out, path.parent)))
             for part in parts:
                 if part.name in SENSITIVE:
@@ -208,6 +217,22 @@ def pack_inventory(sources: Mapping[str, Path], left_out: Sequence[Path], scratc
         return archive.read_bytes()
 
 
+def certificate_files(loader: Any, folder: Path) -> dict[str, str]:
+    """Return the files of the stack's own authority, name to content; none if it has no authority.
+
+    Args:
+        loader: Ansible's, as a file may be encrypted with Ansible Vault.
+        folder: where they lie.
+    """
+    if not (folder / "ca.key").is_file():
+        return {}
+    return {
+        path.name: str(loader.get_text_file_contents(str(path)))
+        for path in sorted(folder.iterdir())
+        if _is_certificate_file(path.name)
+    }
+
+
 def inventory_sources(sources: Sequence[str]) -> dict[str, Path]:
     """Return what an inventory consists of, as name to path.
 
@@ -248,6 +273,8 @@ def read(path: Path, opener: VaultLib) -> Checked:
     for name, content in contents(path):
         if name == SECRETS:
             secrets = _secrets(path, decrypt(content.read(), opener, path))
+        elif name == CERTIFICATES:
+            _certificates(path, decrypt(content.read(), opener, path))
         elif name == INVENTORY:
             _check_part(path, name, io.BytesIO(decrypt(content.read(), opener, path)))
         else:
@@ -277,8 +304,8 @@ def unpack_parts(path: Path, folder: Path, opener: VaultLib, wanted: Mapping[str
         for name, origin in parts.items()
     }
     for path_in_archive, content in contents(path):
-        if path_in_archive == SECRETS:
-            (folder / SECRETS).write_bytes(content.read())
+        if path_in_archive in (SECRETS, CERTIFICATES):
+            (folder / path_in_archive).write_bytes(content.read())
         elif path_in_archive in targets:
             host, name = targets[path_in_archive]
             (folder / host).mkdir(mode=0o700, exist_ok=True)
@@ -391,7 +418,9 @@ def expired(folder: Path, stack: str, keep: int) -> list[Path]:
 
 
 def write_secrets(folder: Path, unpacked: Path, opener: VaultLib, given: Iterable[str]) -> None:
-    """Put restored secrets into a folder; the folder that was there is kept with the suffix `.replaced`.
+    """Put restored secrets and certificates into a folder; the one that was there is kept with the suffix `.replaced`.
+
+    The authority of the archive takes the place of one that is there, as the clients of the stack trust it.
 
     Args:
         folder: `secrets_dir`. Files of other names stay in it.
@@ -411,16 +440,25 @@ def write_secrets(folder: Path, unpacked: Path, opener: VaultLib, given: Iterabl
     else:
         fresh.mkdir(mode=0o700)
     for name, text in {".gitignore": "*", **secrets}.items():
-        file = fresh / name
-        file.unlink(missing_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(f"{text}\n", encoding="utf-8")
+        _replace(fresh / name, f"{text}\n")
+    if (unpacked / CERTIFICATES).is_file():
+        content = _certificates(unpacked, decrypt((unpacked / CERTIFICATES).read_bytes(), opener, unpacked))
+        shutil.rmtree(fresh / CERTIFICATES_FOLDER, ignore_errors=True)
+        (fresh / CERTIFICATES_FOLDER).mkdir(mode=0o700)
+        for name, text in content.items():
+            _replace(fresh / CERTIFICATES_FOLDER / name, text)
     if folder.is_dir():
         if former.exists():
             shutil.rmtree(folder)
         else:
             folder.rename(former)
     fresh.rename(folder)
+
+
+def _replace(file: Path, text: str) -> None:
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -447,12 +485,36 @@ def _check_part(path: Path, name: str, content: IO[bytes]) -> None:
 
 
 def _secrets(path: Path, text: bytes) -> dict[str, str]:
+    return _texts(path, SECRETS, text, lambda name: re.fullmatch(r"\w+", name) is not None)
+
+
+def _certificates(path: Path, text: bytes) -> dict[str, str]:
+    return _texts(path, CERTIFICATES, text, _is_certificate_file)
+
+
+def _is_certificate_file(name: str) -> bool:
+    """Return whether a name is that of a certificate or a key, which are files of one folder."""
+    return re.fullmatch(r"[^./\0][^/\0]*\.(pem|key)", name) is not None
+
+
+def _texts(path: Path, member: str, text: bytes, is_name: Callable[[str], bool]) -> dict[str, str]:
+    """Return the names and texts that an encrypted file of an archive holds.
+
+    Args:
+        path: the archive, for messages.
+        member: the file's name in it.
+        text: its plain content.
+        is_name: whether a name can be one of them.
+
+    Raises:
+        BackupError: it holds something else.
+    """
     content = json.loads(text)
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
-        raise BackupError(f"{path} cannot be used: {SECRETS} in it is not a list of secrets")
-    bad = [name for name in content if not re.fullmatch(r"\w+", name)]
+        raise BackupError(f"{path} cannot be used: {member} in it is not a list of names and texts")
+    bad = [name for name in content if not is_name(name)]
     if bad:
-        raise BackupError(f"{path} cannot be used: {SECRETS} in it has the name {bad[0]!r}")
+        raise BackupError(f"{path} cannot be used: {member} in it has the name {bad[0]!r}")
     return content
 
 

@@ -10,6 +10,7 @@ import sqlite3
 import tarfile
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -21,11 +22,16 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib
 from ansible.playbook.task import Task
 from ansible.template import Templar
-from ansible_collections.influx_anomaly.stack.plugins.action import backup_check, backup_create, restore_secrets
+from ansible_collections.influx_anomaly.stack.plugins.action import (
+    backup_check,
+    backup_create,
+    restore_secrets,
+    stack_certificate,
+)
 from ansible_collections.influx_anomaly.stack.plugins.filter.backup import backup_files, backup_parts, backup_versions
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import VanishedError, Writer, check
 from ansible_collections.influx_anomaly.stack.plugins.modules import backup_part, restore_part
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup, certificates
 
 PASSPHRASE = "a passphrase of the operator's"
 SECRETS = {"influxdb_admin_password": "Inf1uxAdm1n", "kapacitor_admin_password": "Kapac1t0rAdm1n"}
@@ -47,6 +53,13 @@ def action(plugin: Any, arguments: dict[str, Any], **known: Any) -> dict[str, An
     result = plugin.ActionModule(task, Mock(), None, loader, Templar(loader), None).run(task_vars=known)
     assert isinstance(result, dict)
     return result
+
+
+def certified(folder: Path, host: str) -> dict[str, Any]:
+    """Provide a host's certificate as the role certificates does."""
+    names = ["127.0.0.1", host]
+    arguments = {"folder": str(folder), "stack": "anomaly", "host": host, "names": names, "days": 397, "renew_days": 30}
+    return action(stack_certificate, arguments)
 
 
 def refusal(plugin: Any, arguments: dict[str, Any], **known: Any) -> str:
@@ -121,6 +134,7 @@ def make(tmp_path: Path, passphrase: Path, inventory: Path) -> Make:
                 part(tmp_path, "old", "kapacitor", TOKEN.encode()),
                 part(tmp_path, "old", "detection", b"models"),
             ],
+            "certificates": str(inventory / "secrets" / "anomaly" / "tls"),
             "left_out": [str(inventory / "secrets" / "anomaly"), str(inventory / "backups")],
             "about": {"stack": "anomaly", "created": stamp, "services": services or {"influxdb": "1.12.4"}},
             "keep": keep,
@@ -160,6 +174,18 @@ class TestCreate:
             assert secret.encode() not in content
         assert b"points" in content
 
+    def test_the_authoritys_key_is_in_it_and_not_in_clear(self, make: Make, inventory: Path, opener: VaultLib) -> None:
+        folder = inventory / "secrets" / "anomaly" / "tls"
+        certified(folder, "old")
+        archive = make()
+        for file in folder.glob("*.key"):
+            assert file.read_bytes().splitlines()[1] not in archive.read_bytes()
+        with tarfile.open(archive) as tar:
+            member = tar.extractfile("certificates.vault")
+            assert member is not None
+            content = json.loads(opener.decrypt(member.read()))
+        assert content == {name: (folder / name).read_text() for name in ("ca.key", "ca.pem", "old.key", "old.pem")}
+
     def test_ansible_vault_opens_what_is_encrypted(self, make: Make, opener: VaultLib) -> None:
         with tarfile.open(make()) as tar:
             files = {member.name: file.read() for member in tar if (file := tar.extractfile(member))}
@@ -195,7 +221,7 @@ class TestCreate:
         Path(bad["path"]).write_bytes(content)
         arguments = {
             "path": str(tmp_path / "backups" / "anomaly-x.tar"), "passphrase_file": str(passphrase), "parts": [bad],
-            "left_out": [], "about": {"stack": "anomaly", "services": {}}, "keep": 0,
+            "certificates": "", "left_out": [], "about": {"stack": "anomaly", "services": {}}, "keep": 0,
         }  # fmt: skip
         said = refusal(backup_create, arguments, stack_secrets=SECRETS, ansible_inventory_sources=[str(inventory)])
         assert "parts/old/influxdb.part" in said
@@ -292,6 +318,16 @@ class TestCheck:
                 writer.finish({"kind": backup.KIND, "stack": "anomaly", "services": {}})
             assert reason in refusal(backup_check, checking(tmp_path / "whole"))
 
+    @pytest.mark.parametrize("files", [b"[]", b'{"../ca.pem": "x"}', b'{".lock": "x"}', b'{"ca.pem": 1}'])
+    def test_certificates_that_are_none_are_refused(
+        self, tmp_path: Path, checking: Checking, opener: VaultLib, files: bytes
+    ) -> None:
+        with Writer(tmp_path / "whole") as writer:
+            writer.add_bytes("secrets.vault", opener.encrypt(b"{}"))
+            writer.add_bytes("certificates.vault", opener.encrypt(files))
+            writer.finish({"kind": backup.KIND, "stack": "anomaly", "services": {}})
+        assert "certificates.vault" in refusal(backup_check, checking(tmp_path / "whole"))
+
     @pytest.mark.parametrize("secrets", [b"[]", b'{"../../evil": "x"}', b'{"name": 1}', None])
     def test_secrets_that_are_none_are_refused(
         self, tmp_path: Path, checking: Checking, opener: VaultLib, secrets: bytes | None
@@ -340,6 +376,31 @@ class TestSecrets:
     def test_that_are_given_stay_in_no_file(self, make: Make, checking: Checking, tmp_path: Path) -> None:
         self.restore(make, checking, tmp_path, {"influxdb_admin_password": ""})
         assert {path.name for path in (tmp_path / "secrets").iterdir()} == {".gitignore", "kapacitor_admin_password"}
+
+    def test_the_authority_comes_back_and_certifies_another_host(
+        self, make: Make, checking: Checking, tmp_path: Path, inventory: Path
+    ) -> None:
+        trusted = certified(inventory / "secrets" / "anomaly" / "tls", "old")["ca"]
+        # Another controller has deployed the stack before, with an authority that no client knows.
+        folder = tmp_path / "secrets" / "tls"
+        stranger = certified(folder, "new")
+        assert stranger["ca"] != trusted
+
+        self.restore(make, checking, tmp_path, {})
+
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+        found = certified(folder, "new")
+        pair = certificates.Pair(found["certificate"], found["key"])
+        assert found["ca"] == trusted
+        assert certificates.flaw(pair, trusted, ["127.0.0.1", "new"]) == ""
+        assert certificates.days_left(pair.certificate, datetime.now(UTC)) > 390
+
+    def test_an_archive_without_an_authority_leaves_the_one_that_is_there(
+        self, make: Make, checking: Checking, tmp_path: Path
+    ) -> None:
+        before = certified(tmp_path / "secrets" / "tls", "new")
+        self.restore(make, checking, tmp_path, {})
+        assert certified(tmp_path / "secrets" / "tls", "new")["certificate"] == before["certificate"]
 
 
 class TestParts:
