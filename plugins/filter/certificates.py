@@ -7,22 +7,18 @@ from typing import Any
 
 Finding = Mapping[str, Any]
 
-_ANY_ADDRESS = ("0.0.0.0", "")  # noqa: S104  compared with, not listened on
 
-
-def certificate_files(certificate: Mapping[str, str]) -> dict[str, str]:
+def certificate_files(certificate: Mapping[str, str], serves: bool = True) -> dict[str, str]:
     """Return the files of a service that speaks TLS, by name; none without a certificate.
 
     Args:
         certificate: the fact `stack_certificate`; empty without TLS.
+        serves: whether others connect to it. One that only connects to others needs no restart at a renewal.
     """
     if not certificate:
         return {}
-    return {
-        "certificate.pem": certificate["certificate"],
-        "key.pem": certificate["key"],
-        "ca.pem": certificate["ca"],
-    }
+    own = {"certificate.pem": certificate["certificate"], "key.pem": certificate["key"]} if serves else {}
+    return {**own, "ca.pem": certificate["ca"]}
 
 
 def certificate_servers(
@@ -33,17 +29,16 @@ def certificate_servers(
     Args:
         services: the table of services.
         names: the services that run on the host.
-        address: where their ports are published.
-        metrics_address: where ports for metrics are published.
+        address: where they reach its published ports.
+        metrics_address: where they reach its published ports for metrics.
 
     Returns:
         `title`, `address` and `port` of each published port.
     """
-    metrics = "127.0.0.1" if metrics_address in _ANY_ADDRESS else metrics_address
     places = [
         (services[name]["title"], where, int(services[name].get(key, 0)))
         for name in names
-        for key, where in (("port", address), ("metrics", metrics))
+        for key, where in (("port", address), ("metrics", metrics_address))
     ]
     return [{"title": title, "address": where, "port": port} for title, where, port in places if port]
 

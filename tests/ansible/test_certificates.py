@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible_collections.influx_anomaly.stack.plugins.action import stack_certificate
 from ansible_collections.influx_anomaly.stack.plugins.filter.certificates import (
@@ -23,10 +24,23 @@ from ansible_collections.influx_anomaly.stack.plugins.modules.served_certificate
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import certificates
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.certificates import Pair
 
+from tests.ansible.rendering import ROOT
 from tests.ansible.test_stack_secrets import mode, run
 
 NOW = datetime.now(UTC)
 NAMES = ["127.0.0.1", "localhost", "anomaly-influxdb"]
+REQUESTS = {
+    "ansible.builtin.uri",
+    "influxdb_schema",
+    "influxdb_source_info",
+    "kapacitor_handlers",
+    "kapacitor_subscriptions",
+    "kapacitor_task",
+    "kapacitor_task_info",
+    "kapacitor_tasks",
+    "served_certificate",
+}
+"""The modules that ask a service of the stack."""
 
 
 @contextmanager
@@ -226,6 +240,12 @@ TABLE: dict[str, Any] = {
 }
 
 
+def test_a_client_that_serves_nothing_is_left_alone_at_a_renewal() -> None:
+    authority = {"ca": "3"}
+    before = certificate_files({"certificate": "1", "key": "2", **authority}, serves=False)
+    assert before == certificate_files({"certificate": "4", "key": "5", **authority}, serves=False) == {"ca.pem": "3"}
+
+
 def test_a_service_gets_three_files_and_without_tls_none() -> None:
     assert certificate_files({}) == {}
     files = certificate_files({"certificate": "1", "key": "2", "ca": "3"})
@@ -233,7 +253,7 @@ def test_a_service_gets_three_files_and_without_tls_none() -> None:
 
 
 def test_servers_are_those_that_publish_a_port() -> None:
-    assert certificate_servers(TABLE, TABLE, "192.0.2.1", "0.0.0.0") == [
+    assert certificate_servers(TABLE, TABLE, "192.0.2.1", "127.0.0.1") == [
         {"title": "InfluxDB", "address": "192.0.2.1", "port": 8086},
         {"title": "Keeper", "address": "127.0.0.1", "port": 9095},
     ]
@@ -250,3 +270,59 @@ def test_a_certificate_that_ends_soon_is_a_problem_and_so_is_one_that_nobody_tru
     assert [finding["ok"] for finding in findings] == [True, False, False]
     assert findings[1]["problem"] == "it ends in 29 days. Fix: run site.yml, which renews it, or give another one"
     assert findings[2]["problem"] == "expired. Fix: run site.yml"
+
+
+def tasks(document: Any) -> Iterator[dict[str, Any]]:
+    """Yield the tasks of a file, those of blocks too."""
+    for task in document or []:
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from tasks(task.get(part))
+
+
+ROLE_TASKS = [
+    pytest.param(task, id=f"{path.relative_to(ROOT / 'roles')}: {task.get('name', '')}")
+    for path in sorted((ROOT / "roles").glob("*/tasks/*.yml"))
+    for task in tasks(yaml.safe_load(path.read_text()))
+    if REQUESTS & set(task)
+]
+
+
+@pytest.mark.parametrize("task", ROLE_TASKS)
+def test_every_request_of_a_role_verifies(task: dict[str, Any]) -> None:
+    (module,) = REQUESTS & set(task)
+    arguments = task[module]
+    assert "stack_ca_file" in arguments["ca_path"] or "stack_influxdb_ca_file" in arguments["ca_path"]
+    assert "validate_certs" not in arguments
+
+
+@pytest.fixture(scope="module")
+def site() -> dict[str, set[str]]:
+    """The tags of each task of site.yml that runs a role, by the role and its entry point."""
+    found: dict[str, set[str]] = {}
+    for play in yaml.safe_load((ROOT / "playbooks/site.yml").read_text()):
+        for task in play["tasks"]:
+            role = next(arguments for name, arguments in task.items() if name.endswith("_role"))
+            tags = task["tags"] if isinstance(task["tags"], list) else [task["tags"]]
+            found.setdefault(f"{role['name']} {role.get('tasks_from', 'main')}", set()).update(tags)
+    return found
+
+
+class TestDeployment:
+    def test_has_certificates_for_every_tag_that_starts_or_asks_a_service(self, site: dict[str, set[str]]) -> None:
+        served = ("influxdb", "kapacitor", "pipelines", "keeper", "catch_up", "grafana", "chronograf")
+        tags = {tag for role in served for tag in site[f"{role} main"]}
+        assert tags <= site["certificates main"]
+        assert site["certificates main"] >= site["secrets main"]
+
+    @pytest.mark.parametrize("role", ["kapacitor", "keeper", "grafana", "chronograf"])
+    def test_reads_an_authoritys_file_where_it_starts_a_container_of_it(
+        self, site: dict[str, set[str]], role: str
+    ) -> None:
+        """A container goes on with what it has read, so a changed file has to change the hash of its configuration."""
+        assert site[f"{role} main"] <= site["certificates files"]
+        text = "".join(path.read_text() for path in (ROOT / "roles" / role / "tasks").glob("*.yml"))
+        (wanted,) = text.split("container_config_hash:")[1:]
+        assert "stack_ca_sums.influxdb" in wanted.split("container_memory")[0]
+        mounts_alerts = "kapacitor_alert_ca_file" in (ROOT / "roles" / role / "vars/main.yml").read_text()
+        assert ("stack_ca_sums.alerts" in wanted) == mounts_alerts

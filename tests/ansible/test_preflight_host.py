@@ -74,6 +74,7 @@ def requirements(wanted: dict[str, Any] | None) -> dict[str, Any]:
         "stack": "anomaly",
         "stack_dir": "/srv/a",
         "limits": {},
+        "plain": [],
         "containers": ["anomaly-influxdb"],
         "source": "auto",
         "needed": {},
@@ -337,6 +338,16 @@ def test_limits_that_do_not_fit_together_are_summed_and_named() -> None:
     assert message.startswith("Warning: kap1: memory limits = 29072 MiB: are together more than the host's memory")
     assert "influxdb_memory 1024, kapacitor_memory 26000, keeper_memory 2048" in message
     assert "follows from the number of pipelines" in message
+
+
+def test_a_plain_port_beyond_loopback_is_named() -> None:
+    ports = ["influxdb_port", "grafana_port"]
+    (message,) = warnings({"plain": [{"variable": "stack_bind_address", "address": "192.0.2.11", "ports": ports}]})
+    assert message == (
+        "Warning: stack_bind_address = 192.0.2.11: is not loopback, and what passes by influxdb_port, grafana_port is "
+        "not encrypted, as stack_tls is false. Fix: stack_tls: true (docs/operations.md#certificates), or 127.0.0.1, "
+        "where a proxy of yours may speak TLS"
+    )
 
 
 def test_a_kernel_without_a_memory_cgroup_is_named() -> None:

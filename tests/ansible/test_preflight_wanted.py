@@ -97,3 +97,22 @@ def test_the_memory_limits_of_what_runs_on_a_host() -> None:
 
 def test_limits_that_are_no_sizes_are_left_out() -> None:
     assert "influxdb_memory" not in of(influxdb_memory="lots")["limits"]
+
+
+def test_plain_ports_are_those_that_other_hosts_may_reach() -> None:
+    assert of()["plain"] == of(stack_bind_address="127.0.0.2")["plain"] == []
+    assert of(stack_bind_address="192.0.2.11", stack_tls=True)["plain"] == []
+    everywhere = {"stack_bind_address": "0.0.0.0", "grafana_enabled": False, "chronograf_enabled": False}
+    ports = ["influxdb_port", "kapacitor_port"]
+    assert of(**everywhere)["plain"] == [{"variable": "stack_bind_address", "address": "0.0.0.0", "ports": ports}]
+
+
+def test_plain_metrics_are_published_on_an_address_of_their_own() -> None:
+    assert of(keeper_metrics_address="192.0.2.11")["plain"] == []
+    assert of(keeper_metrics_address="192.0.2.11", keeper_metrics_port=9095)["plain"] == [
+        {"variable": "keeper_metrics_address", "address": "192.0.2.11", "ports": ["keeper_metrics_port"]}
+    ]
+
+
+def test_an_address_that_is_none_is_left_to_another_check() -> None:
+    assert of(stack_bind_address="here")["plain"] == []

@@ -452,14 +452,22 @@ class TestTls:
         assert command[command.index("--kapacitor-ca-file") + 1] == "/run/keeper/ca.pem"
         source = yaml.safe_load(render("roles/grafana/templates/datasource.yml.j2", "grafana", stack_tls=True))
         assert source["datasources"][0]["jsonData"]["tlsAuthWithCACert"] is True
-        assert value("__chronograf_tls_env", "chronograf", stack_tls=True)["SSL_CERT_FILE"] == "/etc/chronograf/ca.pem"
+        assert f"{file}:/etc/ssl/stack/stack.pem:ro" in value("__chronograf_volumes", "chronograf", stack_tls=True)
+        assert value("__chronograf_tls_env", "chronograf", stack_tls=True)["SSL_CERT_DIR"] == "/etc/ssl/stack"
+        job = {"job_name": "train", "__job_names": ["printer"], "stack_tls": True}
+        command = value("__job_command", "job", **job)
+        assert command[command.index("--ca-file") + 1] == "/etc/ssl/influxdb-ca.pem"
+        assert f"{file}:/etc/ssl/influxdb-ca.pem:ro" in value("__job_volumes", "job", **job)
 
     def test_an_external_influxdb_has_an_authority_of_its_own(self) -> None:
         external = {"stack_tls": True, "influxdb_external_url": "https://influx.example:8086"}
         assert value("stack_influxdb_ca_file", "keeper", **external) == ""
         external["influxdb_ca_file"] = "/etc/company.pem"
         assert value("stack_influxdb_ca_file", "keeper", **external) == "/etc/company.pem"
-        assert "SSL_CERT_FILE" not in value("__chronograf_tls_env", "chronograf", **external)
+        mounted = value("__chronograf_volumes", "chronograf", **external, stack_dir="/s")
+        assert mounted[2:] == [
+            "/s/config/tls/ca.pem:/etc/ssl/stack/stack.pem:ro", "/etc/company.pem:/etc/ssl/stack/influxdb.pem:ro"
+        ]  # fmt: skip
 
     def test_the_keepers_metrics_have_the_certificate(self) -> None:
         assert "--metrics-certificate" not in value("__keeper_command", "keeper", stack_tls=True)
@@ -478,6 +486,23 @@ class TestTls:
         names = value("__certificates_names", "certificates", stack_name="s", stack_bind_address="192.0.2.9")
         assert names[:4] == ["192.0.2.1", "192.0.2.9", "127.0.0.1", "localhost"]
         assert set(names[4:]) == {"s-influxdb", "s-kapacitor", "s-grafana", "s-chronograf"}
+
+    def test_a_certificate_has_the_address_of_the_keepers_metrics(self) -> None:
+        metrics = {"keeper_metrics_address": "192.0.2.10"}
+        assert "192.0.2.10" not in value("__certificates_names", "certificates", **metrics)
+        assert "192.0.2.10" in value("__certificates_names", "certificates", **metrics, keeper_metrics_port=9095)
+        # Whoever asks on the host itself uses an address that is in the certificate.
+        metrics = {"keeper_metrics_address": "0.0.0.0"}
+        assert value("stack_metrics_loopback_address", "certificates", **metrics) == "127.0.0.1"
+
+    def test_authorities_that_are_files_are_read_where_containers_mount_them(self) -> None:
+        files = {"influxdb_ca_file": "/etc/influx.pem", "kapacitor_alert_ca_file": "/etc/company.pem"}
+        external = {"influxdb_external_url": "https://influx.example:8086", **files}
+        assert value("__certificates_files", "certificates") == {}
+        assert value("__certificates_files", "certificates", **external) == files
+        # An InfluxDB of the stack's own has the stack's authority, and Grafana sends no alerts of ours.
+        assert list(value("__certificates_files", "certificates", **files)) == ["kapacitor_alert_ca_file"]
+        assert value("__certificates_files", "certificates", **files, group_names=["grafana"]) == {}
 
 
 class TestChronograf:

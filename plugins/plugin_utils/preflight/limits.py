@@ -1,8 +1,11 @@
-"""What a host should be warned of although a deployment can go on: memory limits that do not fit, untested machines."""
+"""What a host should be warned of although a deployment can go on.
+
+Memory limits that do not fit, machines on which nobody has tested the project, and ports without encryption.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .problem import Problem
@@ -68,6 +71,21 @@ def engine_limits(engine: Mapping[str, Any]) -> Iterator[Problem]:
         )
 
 
+def plain_ports(published: Iterable[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Warn of ports that other hosts may reach, and that speak http.
+
+    Args:
+        published: `variable` and `address` of each address, and the variables of its `ports`.
+    """
+    for one in published:
+        yield Problem(
+            one["variable"],
+            one["address"],
+            f"is not loopback, and what passes by {', '.join(one['ports'])} is not encrypted, as stack_tls is false",
+            "stack_tls: true (docs/operations.md#certificates), or 127.0.0.1, where a proxy of yours may speak TLS",
+        )
+
+
 def host_warnings(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Return what one host should be warned of, one line each.
 
@@ -77,6 +95,10 @@ def host_warnings(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
     """
     host = facts["host"]
     limits = {variable: int(limit) for variable, limit in wanted["limits"].items()}
-    found = [*memory_limits(limits, int(host["memory_mb"])), *engine_limits(host["engine"])]
+    found = [
+        *memory_limits(limits, int(host["memory_mb"])),
+        *engine_limits(host["engine"]),
+        *plain_ports(wanted["plain"]),
+    ]
     prefix = f"{wanted['host']}: " if wanted["host"] else ""
     return [f"Warning: {prefix}{problem.text()}" for problem in found]

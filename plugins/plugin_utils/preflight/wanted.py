@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
         "socket": host.text("docker_socket") or "/var/run/docker.sock",
         "ports": ports,
         "address": host.text("stack_bind_address"),
+        "plain": [] if _is_true(host, "stack_tls") else _beyond_loopback(host, list(ports)),
         "stack": host.text("stack_name"),
         "stack_dir": host.text("stack_dir"),
         "containers": [f"{host.text('stack_name')}-{service}" for service in services],
@@ -64,6 +66,27 @@ def _number(host: Host, variable: str) -> int:
         return max(0, int(host.text(variable)))
     except ValueError:
         return 0
+
+
+def _beyond_loopback(host: Host, ports: list[str]) -> list[dict[str, Any]]:
+    """Return the addresses that other hosts may reach: `variable`, `address`, and the variables of their `ports`."""
+    metrics = [variable for variable in ports if variable == "keeper_metrics_port"]
+    published = {
+        "stack_bind_address": [variable for variable in ports if variable not in metrics],
+        "keeper_metrics_address": metrics,
+    }
+    return [
+        {"variable": variable, "address": host.text(variable), "ports": names}
+        for variable, names in published.items()
+        if names and not _is_loopback(host.text(variable))
+    ]
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:  # another check reports it
+        return True
 
 
 def _limits(inventory: Inventory, host: Host) -> dict[str, int]:
