@@ -406,6 +406,19 @@ class TestGrafanaProvisioning:
         assert provider["allowUiUpdates"] is False
         assert provider["options"]["path"] == "/etc/grafana/dashboards"
 
+    def test_alert_rules_are_those_of_the_inventory(self) -> None:
+        chosen = value(
+            "__grafana_alerting",
+            "grafana",
+            stack_name="s",
+            stack_pipelines=[],
+            grafana_folder="Cost in $",
+            grafana_alert_rules=[{"rule": "shed"}],
+        )
+        (group,) = chosen["groups"]
+        assert (group["folder"], [rule["title"] for rule in group["rules"]]) == ("Cost in $$", ["A UDF sheds points"])
+        assert value("__grafana_alerting", "grafana", stack_name="s", stack_pipelines=[])["groups"] == []
+
     def test_no_secret_is_in_the_environment(self) -> None:
         environment = value("__grafana_env", "grafana")
         assert not set(environment.values()) & set(SECRETS.values())

@@ -1,4 +1,4 @@
-"""Every query of every panel, variable and annotation on a real InfluxDB, with Grafana's variables filled in.
+"""Every query of panels, variables, annotations and alert rules on a real InfluxDB, with Grafana's variables filled in.
 
 The results are those that the product's code makes. Each query must be accepted, keep to as many rows as can be shown,
 and have the columns that its panel names.
@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from anomaly.grafana.alert_rules import RULES
 from anomaly.grafana.panels import Json
 from anomaly.influxdb.client import SeriesChunk
 from anomaly.influxdb.lines import line
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.containers
 SECOND_NS = 1_000_000_000
 MINUTES = 30
 MODEL = cast("Model", SimpleNamespace(version="20240101T000000Z", threshold=lambda severity: severity / 10))
+MODEL_AGE_S = 100 * 86_400
 # Values with what ends a string, an identifier or a regular expression.
 VALUES = ("p.1/x (a+b) 'it\"s'", "p1")
 DASHBOARDS = dashboards()
@@ -78,7 +80,7 @@ def stored(pipeline: Pipeline, now_ns: int) -> Iterator[Result]:
             name: value + MINUTES - minute if isinstance(value, int | float) and not isinstance(value, bool) else value
             for name, value in metrics.items()
         }
-        text = {"model": MODEL.version, "last_error": "none"}
+        text: Fields = {"model": MODEL.version, "model_age_s": MODEL_AGE_S, "last_error": "none"}
         yield Result(
             "udf",
             {"udf": "anomaly", "task": pipeline.name, "node": "n"},
@@ -166,3 +168,27 @@ def test_a_variable_offers_the_values_of_its_tag(database: Influxd, now_ns: int,
     for variable in DASHBOARDS[pipeline.name]["templating"]["list"]:
         chunks = asked(database, variable["query"], now_ns, {})
         assert sorted(row[1] for chunk in chunks for row in chunk.rows) == sorted(VALUES)
+
+
+# What the stored results are: for each rule, how many series it has, and the number that one of them comes to.
+ALERTS = {
+    "detection": ({"check": "model"}, 0.0),
+    "model_age": ({}, float(MODEL_AGE_S)),
+    "shed": ({}, float(MINUTES - 1)),
+    "severity": ({}, 90.0),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_finds_the_number_that_it_compares(database: Influxd, now_ns: int, name: str) -> None:
+    chunks = asked(database, RULES[name].query.text, now_ns, {})
+
+    tags, expected = ALERTS[name]
+    (series,) = (
+        chunk
+        for chunk in chunks
+        if {"pipeline": PIPELINES[0].name, "task": PIPELINES[0].name, **tags}.items() >= chunk.tags.items()
+    )
+    numbers = [row[1] for row in series.rows]
+    assert (sum(numbers) if RULES[name].reducer == "sum" else numbers[-1]) == expected
+    assert len(chunks) >= len(PIPELINES)

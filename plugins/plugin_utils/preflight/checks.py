@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import alerts, archive, dashboards, renamed, secret, tickscripts, topology, udfs, values, variables
+from . import (
+    alerts,
+    archive,
+    dashboards,
+    grafana_alerts,
+    renamed,
+    secret,
+    tickscripts,
+    topology,
+    udfs,
+    values,
+    variables,
+)
 from .inventory import Inventory
 from .problem import Problem, report
 from .variables import Options
@@ -48,6 +60,7 @@ def inventory_problems(
             *alerts.check(inventory, root),
             *tickscripts.check(inventory, root),
             *dashboards.check(inventory, root),
+            *grafana_alerts.check(inventory),
         )
         if (problem.host, problem.thing) not in told
     ]

@@ -1,6 +1,7 @@
 """The UDF and the clock: late points, points from the future, silence, restarts, and series that come and go."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,19 @@ def test_a_trained_series_that_never_comes_is_silent(model: Model, monkeypatch: 
     with harness() as udf:
         found = udf.points(points(0, 120)) + udf.at(after(122))
     assert told(found) == [(key[0], "open", False) for key in model.scaling.keys if key != ("printer-1",)]
+
+
+def test_metrics_tell_how_long_ago_the_history_of_the_model_ended(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = replace(model, trained_until="2023-11-14T22:00:00Z")
+    monkeypatch.setattr(Store, "load", lambda *arguments: trained)
+    with harness() as udf:
+        udf.points(points(0, 30))
+        udf.at(after(32))
+        (metrics,) = udf.metrics()
+    ended_s = int(datetime.fromisoformat("2023-11-14T22:00:00Z").timestamp())
+    assert metrics.fields["model_age_s"] == after(32) // SECOND_NS - ended_s
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])

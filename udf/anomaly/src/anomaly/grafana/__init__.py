@@ -1,4 +1,4 @@
-"""Dashboards of Grafana, made from pipelines, as the JSON that Grafana's file provisioning reads.
+"""Dashboards and alert rules of Grafana, made from pipelines, as the JSON that Grafana's file provisioning reads.
 
 In the order in which a dashboard is made:
 
@@ -6,6 +6,7 @@ In the order in which a dashboard is made:
 - `panels`: panels, their places, and the frame of a dashboard.
 - `pipeline_dashboard`: the dashboard of one pipeline.
 - `stack_dashboards`: the overview of all pipelines, and the health of detection.
+- `alert_rules`: alert rules that look at the same results, and whom they tell.
 
 Names are quoted by `anomaly.influxdb.influxql`. The room needs no numpy, as the controller imports it.
 """

@@ -272,6 +272,8 @@ class AnomalyHandler(RowsHandler):
             self._forget_quiet(now_ns, out)
         if model is not None:
             self.context.metrics["model"] = model.version
+            if model.trained_until is not None:
+                self.context.metrics["model_age_s"] = (now_ns - _trained_until_ns(model.trained_until)) // _SECOND_NS
         self.context.metrics["open_points"] = self._assembler.open_points
         self.context.metrics.update({_metric(name): count for name, count in self.events.counts.items()})
 
@@ -524,8 +526,7 @@ class AnomalyHandler(RowsHandler):
         """Return whether the series of a model's history can be expected to be live."""
         if model.trained_until is None:
             return False
-        until_ns = int(datetime.fromisoformat(model.trained_until).timestamp()) * _SECOND_NS
-        return now_ns - until_ns < self._pipeline.forget_ns
+        return now_ns - _trained_until_ns(model.trained_until) < self._pipeline.forget_ns
 
     def _forget_quiet(self, now_ns: int, out: PointSink) -> None:
         """Forget the series without a point for `forget`."""
@@ -801,3 +802,8 @@ class AnomalyHandler(RowsHandler):
 def _metric(event: str) -> str:
     """Return the name of the field that counts an event in the measurement `udf`."""
     return event.replace(" ", "_").replace("-", "_")
+
+
+def _trained_until_ns(time: str) -> int:
+    """Return the end of a model's history, to the second, in nanoseconds since 1970."""
+    return int(datetime.fromisoformat(time).timestamp()) * _SECOND_NS
