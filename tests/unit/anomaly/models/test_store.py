@@ -38,7 +38,8 @@ def test_the_files_are_what_the_contract_says(store: Store, model: Model) -> Non
     assert manifest["fingerprint"] == printers.PIPELINE.fingerprint
     assert manifest["specification"] == printers.PIPELINE.as_dict()
     assert manifest["series"] == [["printer-1"], ["printer-2"]]
-    # Training and serving are different users.
+    # Training and serving are different users; the console, in the group, switches versions and changes none.
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o775
     assert stat.S_IMODE(directory.stat().st_mode) == 0o755
     assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o644}
 

@@ -240,7 +240,7 @@ class Store:
         files[_MANIFEST] = (json.dumps(manifest.to_json(), indent=2, ensure_ascii=False) + "\n").encode()
         target = self._version(model.version)
         with self._writing(target):
-            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            _make_directory(self.path)
             if target.exists():
                 raise StoreError(f"{target} is already there: versions are never overwritten; train again")
             hidden = Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=self.path))
@@ -402,7 +402,7 @@ def replace_file(path: Path, data: bytes) -> None:
     """Writes a file so that readers see either the old one or the new one. Raises StoreError."""
     hidden = path.with_name(f"{_HIDDEN}{path.name}-{os.getpid()}")
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_directory(path.parent)
         _write_file(hidden, data)
         hidden.replace(path)
         _flush_directory(path.parent)
@@ -419,6 +419,16 @@ def store_error(verb: str, path: Path, error: OSError) -> StoreError:
     else:
         fix = "check --models"
     return StoreError(f"cannot {verb} {path}: {error.strerror or error}: {fix}")
+
+
+def _make_directory(path: Path) -> None:
+    """Make the directory of a pipeline, in which the group may switch versions, as the console does."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return
+    # The mode that mkdir takes is what the process's umask leaves of it.
+    path.chmod(0o775)
 
 
 def _write_file(path: Path, data: bytes) -> None:
