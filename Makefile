@@ -67,6 +67,11 @@ bench-deploy: dev engine test-images ## How long site.yml takes, with nothing to
 test-faults: dev engine test-images ## A stack broken on purpose, one fault at a time and at random; an hour and a half (ARGS='--schedule FILE')
 	@PYTHONPATH=.:udf/anomaly/src:udf/kapacitor_udf/src OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.faults $(ARGS)
 
+.PHONY: fuzz
+fuzz: dev ## Hurt state files, models, lines, answers of servers and frames at random, for half an hour (ARGS='-k models')
+	@$(PYTEST) --hypothesis-profile=fuzz tests/fuzz udf/kapacitor_udf/tests/test_wire.py udf/kapacitor_udf/tests/test_framing.py $(ARGS)
+	@PYTHONPATH=udf/kapacitor_udf/src:udf/kapacitor_udf/tests $(BIN)/python udf/kapacitor_udf/tests/fuzzing.py
+
 .PHONY: mutation
 mutation: dev ## Mutants of what exactly-once rests on, 20 a module, against its unit tests (ARGS='--sample 0 catchup/repair.py')
 	@[ -x build/mutation/venv/bin/cosmic-ray ] || { $(BIN)/uv venv --quiet --python $(BIN)/python build/mutation/venv && \

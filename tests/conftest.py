@@ -30,6 +30,8 @@ init_plugin_loader()
 
 # How long an example takes, or its data take to be drawn, says how busy the machine is.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `make fuzz` looks for longer, at inputs that no run has seen.
+settings.register_profile("fuzz", settings.get_profile("untimed"), max_examples=3_000)
 settings.load_profile("untimed")
 
 INTEGRATION = "tests/integration"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any, ClassVar, TypeVar
 from urllib.error import HTTPError, URLError
 
@@ -105,19 +106,25 @@ class HttpApi:
                 return response.headers, response.read().decode()
         except HTTPError as error:
             raise self._refused(shown, error) from error
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise self.error(f"{shown}: {self._unreached(error)}") from error
+        except ValueError as error:
+            raise self.error(f"{shown}: the answer is not HTTP with a text ({error}). Is url right?") from error
 
-    def _unreached(self, error: OSError) -> str:
+    def _unreached(self, error: OSError | HTTPException) -> str:
         cause = error.reason if isinstance(error, URLError) else error
         if isinstance(cause, TimeoutError):
             return f"no answer within timeout={self.timeout} seconds. {self.silence}".rstrip()
         if isinstance(error, URLError):
             return f"no connection to {self.product} ({cause}). Is it running, and is url right?"
-        return f"the connection to {self.product} broke ({cause})."
+        return f"the connection to {self.product} broke ({cause or type(cause).__name__})."
 
     def _refused(self, shown: str, error: HTTPError) -> ApiError:
-        text = error.read().decode(errors="replace")
+        try:
+            text = error.read().decode(errors="replace")
+        except (OSError, HTTPException, ValueError):
+            # The status says enough.
+            text = ""
         try:
             reason = str(json.loads(text)["error"])
         except (ValueError, KeyError, TypeError):

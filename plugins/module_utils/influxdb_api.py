@@ -45,24 +45,25 @@ class InfluxApi(HttpApi):
         """
         _, text = self._send("POST", "/query", urlencode({"q": statement}).encode(), _FORM)
         try:
-            answer = json.loads(text)
+            results = _checked(json.loads(text))
         except ValueError as error:
             raise InfluxApiError(
-                f"{self.url}/query: the answer is not JSON, so this is not InfluxDB: {text[:200]!r}"
+                f"{self.url}/query: the answer is not JSON of InfluxDB, so this is another server: {text[:200]!r}"
             ) from error
-        for result in answer.get("results", []):
+        for result in results:
             if "error" in result:
                 raise InfluxApiError(f"InfluxDB refuses a statement: {result['error']}")
-        return list(answer.get("results", []))
+        return results
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         """Run one statement, and return its rows as mappings, with the series' name as ``__series``."""
-        rows = []
-        for series in self.query(statement)[0].get("series", []):
-            for values in series.get("values", []):
-                row = dict(zip(series["columns"], values, strict=True))
-                row["__series"] = series.get("name", "")
-                rows.append(row)
+        rows: list[dict[str, Any]] = []
+        for result in self.query(statement)[:1]:
+            for series in result.get("series", []):
+                for values in series.get("values", []):
+                    row = _Row(zip(series["columns"], values, strict=True))
+                    row["__series"] = series.get("name", "")
+                    rows.append(row)
         return rows
 
     def accepts(self) -> bool:
@@ -78,6 +79,37 @@ class InfluxApi(HttpApi):
                 return False
             raise
         return True
+
+
+class _Row(dict[str, Any]):
+    """A row by its columns, which names a column that InfluxDB did not send."""
+
+    def __missing__(self, column: str) -> Any:
+        raise InfluxApiError(f"InfluxDB's answer has no column {column}, only {', '.join(map(str, self))}.")
+
+
+def _checked(answer: Any) -> list[dict[str, Any]]:
+    """Return the results of an answer.
+
+    Raises:
+        ValueError: it does not have the form of InfluxDB's answers.
+    """
+    results: Any = answer.get("results", []) if isinstance(answer, dict) else None
+    if not _are(dict, results):
+        raise ValueError("no list of results")
+    for result in results:
+        if not _are(dict, result.get("series", [])):
+            raise ValueError("a result without a list of series")
+        for series in result.get("series", []):
+            columns, rows = series.get("columns"), series.get("values", [])
+            if not _are(str, columns) or not _are(list, rows) or any(len(row) != len(columns) for row in rows):
+                raise ValueError("a series whose rows do not fit its columns")
+    return list(results)
+
+
+def _are(kind: type, values: Any) -> bool:
+    """Return whether something is a list of values of one type."""
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
 
 
 def identifier(name: str) -> str:

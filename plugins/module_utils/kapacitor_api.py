@@ -41,13 +41,7 @@ class Kapacitor(HttpApi):
 
     def task(self, task_id: str) -> dict[str, Any] | None:
         """Return the task with its script as it was sent, or None if there is no such task."""
-        try:
-            answer = self._request("GET", f"/tasks/{_segment(task_id)}?script-format=raw")
-        except KapacitorError as error:
-            if error.status == 404:
-                return None
-            raise
-        return answer
+        return self._described(f"/tasks/{_segment(task_id)}", "status", "script")
 
     def tasks(self, pattern: str = "", fields: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Return all tasks whose id matches the shell-like ``pattern`` (empty: every task), all pages of them."""
@@ -60,7 +54,7 @@ class Kapacitor(HttpApi):
                 ("script-format", "raw"),
             ]
             query.extend(("fields", field) for field in fields)
-            page = self._request("GET", "/tasks?" + urlencode(query)).get("tasks") or []
+            page = self._listed("/tasks?" + urlencode(query), "tasks")
             found.extend(page)
             if len(page) < _PAGE:
                 return found
@@ -79,12 +73,7 @@ class Kapacitor(HttpApi):
 
     def template(self, template_id: str) -> dict[str, Any] | None:
         """Return the template with its script as it was sent, or None if there is no such template."""
-        try:
-            return self._request("GET", f"/templates/{_segment(template_id)}?script-format=raw")
-        except KapacitorError as error:
-            if error.status == 404:
-                return None
-            raise
+        return self._described(f"/templates/{_segment(template_id)}", "script")
 
     def create_template(self, template_id: str, script: str) -> None:
         """Create a template; Kapacitor finds out whether the script is a stream or a batch."""
@@ -100,11 +89,11 @@ class Kapacitor(HttpApi):
 
     def topics(self) -> list[dict[str, Any]]:
         """Return all topics of alerts (``id``, ``level``, ...): those with an alert or a handler."""
-        return self._request("GET", "/alerts/topics").get("topics") or []
+        return self._listed("/alerts/topics", "topics")
 
     def handlers(self, topic: str) -> list[dict[str, Any]]:
         """Return the handlers of a topic (``id``, ``kind``, ``options``, ``match``)."""
-        return self._request("GET", f"/alerts/topics/{_segment(topic)}/handlers").get("handlers") or []
+        return self._listed(f"/alerts/topics/{_segment(topic)}/handlers", "handlers")
 
     def create_handler(self, topic: str, handler: Mapping[str, Any]) -> None:
         """Add a handler to a topic, which need not be there yet; ``handler`` is the request's body."""
@@ -117,6 +106,33 @@ class Kapacitor(HttpApi):
     def delete_handler(self, topic: str, handler_id: str) -> None:
         """Remove a handler from a topic. It is not an error if it does not exist."""
         self._request("DELETE", f"/alerts/topics/{_segment(topic)}/handlers/{_segment(handler_id)}")
+
+    def _described(self, path: str, *texts: str) -> dict[str, Any] | None:
+        """Return what Kapacitor says of one thing, which has these texts; None if there is no such thing."""
+        try:
+            answer = self._request("GET", f"{path}?script-format=raw")
+        except KapacitorError as error:
+            if error.status == 404:
+                return None
+            raise
+        for name in texts:
+            if not isinstance(answer.get(name), str):
+                raise KapacitorError(
+                    f"GET {self.url}{BASE_PATH}{path}: the answer has no text {name}, so this is not Kapacitor's API."
+                )
+        return answer
+
+    def _listed(self, path: str, name: str) -> list[dict[str, Any]]:
+        """Return what a listing names, each with an id."""
+        entries = self._request("GET", path).get(name) or []
+        if isinstance(entries, list) and all(
+            isinstance(each, dict) and isinstance(each.get("id"), str) for each in entries
+        ):
+            return entries
+        raise KapacitorError(
+            f"GET {self.url}{BASE_PATH}{path.split('?', 1)[0]}: the answer's {name} are no list of objects with an id, "
+            "so this is not Kapacitor's API."
+        )
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()

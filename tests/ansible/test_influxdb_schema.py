@@ -215,6 +215,25 @@ class TestInfluxql:
         assert privileges(rows) == {"a": "ALL", "b": "READ"}
 
 
+@pytest.mark.parametrize(
+    "answer", ["[]", '{"results": 5}', '{"results": [{"series": [{"columns": ["a"], "values": [[]]}]}]}']
+)
+def test_json_of_another_server_is_refused(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr(InfluxApi, "_send", lambda *arguments: ({}, answer))
+
+    with pytest.raises(InfluxApiError, match="is not JSON of InfluxDB, so this is another server"):
+        InfluxApi("http://influx.invalid").query("SHOW DATABASES")
+
+
+def test_a_column_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = '{"results": [{"series": [{"columns": ["a"], "values": [[1]]}]}]}'
+    monkeypatch.setattr(InfluxApi, "_send", lambda *arguments: ({}, answer))
+
+    (row,) = InfluxApi("http://influx.invalid").rows("SHOW USERS")
+    with pytest.raises(InfluxApiError, match="has no column user, only a"):
+        row["user"]
+
+
 class Told(InfluxApi):
     """An InfluxDB that answers from a list of what it was asked, and keeps the questions."""
 

@@ -193,7 +193,7 @@ class TestErrors:
 
     def test_credentials_are_sent_unasked_and_ids_are_quoted(self) -> None:
         seen: list[Any] = []
-        with answering(200, b"{}", seen) as url:
+        with answering(200, b'{"status": "enabled", "script": ""}', seen) as url:
             Kapacitor(url, "admin", "pw").task("Ünïcode")
         ((path, headers),) = seen
         assert headers["Authorization"].startswith("Basic ")

@@ -29,6 +29,11 @@ def test_a_line_keeps_every_type_and_every_digit() -> None:
     )
 
 
+def test_a_tag_stays_in_its_line() -> None:
+    result = Result("feedback", {"printer": "a\nintruder v=1\\"}, 12, {"v": 1})
+    assert line(result) == "feedback,printer=a\\nintruder\\ v\\=1\\\\  v=1i 12"
+
+
 def test_columns_are_the_lines_of_their_points() -> None:
     columns = ResultColumns(
         PIPELINE,

@@ -55,7 +55,8 @@ def test_a_task_of_the_users_is_left_alone(api: Kapacitor) -> None:
     [
         (404, b'{"error": "no task exists"}', r"refused GET /tasks/a \(404 no task exists\)"),
         (403, b"{}", r"refused GET /tasks/a \(403 Forbidden\)"),
-        (200, b"<html>", "answered something else than JSON: check --kapacitor-url"),
+        (200, b"<html>", "answered something else than its JSON: check --kapacitor-url"),
+        (200, b"[]", "answered something else than its JSON: check --kapacitor-url"),
     ],
 )
 def test_a_refusal_names_what_was_asked(api: Kapacitor, status: int, body: bytes, message: str) -> None:

@@ -1,6 +1,7 @@
 """The models directory: whole or not at all, verified, refused with the difference named."""
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -60,13 +61,28 @@ def test_no_pickle_is_loaded(store: Store, model: Model, tmp_path: Path) -> None
         np.savez(file, trap=np.array([Trap()], dtype=object))
     manifest_path = path.with_name("manifest.json")
     manifest = json.loads(manifest_path.read_text())
-    import hashlib
-
     manifest["files"]["model.npz"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     manifest_path.write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match="is damaged"):
         store.load(model.version, printers.PIPELINE)
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("scaling_center", (1, 6)), ("reference_shares", (6, 3)), ("newcomers_is_newcomer", (1,)), ("forest_path", (2,))],
+)
+def test_arrays_that_do_not_fit_are_refused_before_the_first_window(
+    store: Store, model: Model, name: str, shape: tuple[int, ...]
+) -> None:
+    path = store.path / model.version / "model.npz"
+    arrays = {**model.arrays(), name: np.zeros(shape)}
+    np.savez(path, allow_pickle=False, **arrays)
+    file = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
+    changed(store, model.version, files={"model.npz": file})
+
+    with pytest.raises(StoreError, match=r"model.npz is damaged \(.+\): train again"):
+        store.load(model.version, printers.PIPELINE)
 
 
 def test_a_changed_byte_is_noticed(store: Store, model: Model) -> None:

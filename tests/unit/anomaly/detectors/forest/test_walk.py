@@ -159,6 +159,11 @@ INNER = int(np.flatnonzero(SERVED.leaf < 0)[3])
         _changed("leaf", SERVED.leaf.argmax(), len(SERVED.path)),
         _changed("feature", INNER, 3),
         _changed("feature", INNER, -1),
+        # The compiled walk would read beyond these.
+        replace(SERVED, path=SERVED.path[:-1]),
+        replace(SERVED, box=SERVED.box[:-1]),
+        replace(SERVED, box=SERVED.box[:, :, :-1]),
+        replace(SERVED, threshold=SERVED.threshold[:-1]),
     ],
 )
 def test_arrays_that_are_not_a_forest_are_refused_before_the_first_walk(broken: IsolationForest) -> None:

@@ -5,7 +5,7 @@ dictionary of each row.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -111,13 +111,10 @@ class InfluxClient:
                     raise self._refused(response, text, database)
                 for line in response.iter_lines(chunk_size=1 << 16):
                     if line:
-                        yield from self._chunks(json.loads(line), text, database)
-        except requests.exceptions.RequestException as error:
+                        yield from self._read(line, text, database)
+        except OSError as error:
+            # Those of requests, and of a connection that breaks while the answer is read.
             raise self._unreachable(error) from error
-        except ValueError as error:
-            raise InfluxClientError(
-                f"InfluxDB at {self._url} answered something else than JSON to {text!r}: check --influxdb-url"
-            ) from error
 
     def write(self, lines: Sequence[str], database: str) -> None:
         """Write points into the default retention policy.
@@ -147,7 +144,7 @@ class InfluxClient:
         Raises:
             InfluxClientError: the server cannot be reached, or refused.
         """
-        return [row[0] for chunk in self.query("SHOW DATABASES", "") for row in chunk.rows]
+        return [str(row[0]) for chunk in self.query("SHOW DATABASES", "") for row in chunk.rows]
 
     def clock(self) -> datetime | None:
         """Return what the server's clock says, to the second; None where the answer does not tell it.
@@ -164,18 +161,22 @@ class InfluxClient:
         except ValueError:
             return None
 
-    def _chunks(self, answer: dict[str, Any], text: str, database: str) -> Iterator[SeriesChunk]:
-        if "error" in answer:
-            raise self._failed(answer["error"], text, database)
-        for result in answer.get("results", []):
-            if "error" in result:
-                raise self._failed(result["error"], text, database)
-            for series in result.get("series", []):
-                yield SeriesChunk(
-                    series.get("name", ""), series.get("tags") or {}, series["columns"], series.get("values", [])
-                )
+    def _read(self, line: bytes, text: str, database: str) -> list[SeriesChunk]:
+        """Return the chunks of one line of an answer to a query."""
+        try:
+            answer = json.loads(line)
+            results = [answer, *answer.get("results", [])]
+            error = next((result["error"] for result in results if "error" in result), None)
+            chunks = [_chunk(series) for result in results for series in result.get("series", [])]
+        except (AttributeError, LookupError, TypeError, ValueError) as other:
+            raise InfluxClientError(
+                f"InfluxDB at {self._url} answered something else than its JSON to {text!r}: check --influxdb-url"
+            ) from other
+        if error is not None:
+            raise self._failed(str(error), text, database)
+        return chunks
 
-    def _unreachable(self, error: requests.exceptions.RequestException) -> InfluxClientError:
+    def _unreachable(self, error: OSError) -> InfluxClientError:
         if isinstance(error, requests.exceptions.SSLError):
             return InfluxClientError(
                 f"InfluxDB at {self._url}: TLS failed ({_root(error)}): give its CA with --ca-file"
@@ -211,6 +212,14 @@ class InfluxClient:
                 f"InfluxDB at {self._url}: {reason} in database {database!r}: check the pipeline's `retention_policy`"
             )
         return InfluxClientError(f"InfluxDB at {self._url} could not answer {text!r}: {reason}")
+
+
+def _chunk(series: Mapping[str, Any]) -> SeriesChunk:
+    """Return a series of an answer. Raises LookupError, TypeError or ValueError for anything else."""
+    columns, rows = list(series["columns"]), list(series.get("values", []))
+    if any(len(row) != len(columns) for row in rows) or not columns:
+        raise ValueError("the rows do not fit the columns")
+    return SeriesChunk(str(series.get("name", "")), dict(series.get("tags") or {}), columns, rows)
 
 
 def _root(error: BaseException) -> str:

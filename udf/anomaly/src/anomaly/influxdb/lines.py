@@ -3,6 +3,10 @@ r"""Results as InfluxDB's line protocol.
 The library's `influxdb.line_protocol.make_line` doubles backslashes in tags, which InfluxDB takes literally: a series
 with one in its name would become another. So these few lines are our own. Source: InfluxDB 1.x, "Line protocol
 reference", special characters. Floats are written with all their digits.
+
+A tag can neither hold a line break nor end in a backslash. InfluxDB has no such tags, but people can name one in a mark
+of feedback: a line break becomes the two characters of its escape, and a space follows the backslash, so that no text
+leaves its place in the line.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +16,7 @@ import numpy as np
 from anomaly.scoring.results import Result, ResultColumns, series_tags
 from anomaly.windows.arrays import AnyArray, Bools
 
-_IN_TAGS = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
+_IN_TAGS = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "\\n"})
 _IN_TEXT = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
@@ -76,7 +80,8 @@ def _for_format(text: str) -> str:
 
 
 def _tag(text: str) -> str:
-    return text.translate(_IN_TAGS)
+    escaped = text.translate(_IN_TAGS)
+    return f"{escaped}\\ " if escaped.endswith("\\") else escaped
 
 
 def _value(value: float | int | str | bool) -> str:

@@ -3,7 +3,8 @@
 Source: Kapacitor's documentation, "HTTP API reference", and `services/task_store/service.go` of Kapacitor 1.8.6.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -42,10 +43,12 @@ class TaskState:
     lost_writes: int = 0
 
 
-def _lost_writes(task: Mapping[str, Any]) -> int:
-    """Return how many writes of the nodes of a task have failed; a task that does not run has no statistics."""
+def _task_state(task: Mapping[str, Any]) -> TaskState:
+    """Return what Kapacitor says of a task."""
+    # A task that does not run has no statistics.
     nodes = (task.get("stats") or {}).get("node-stats") or {}
-    return sum(int(node.get("write_errors") or 0) for node in nodes.values())
+    lost_writes = sum(int(node.get("write_errors") or 0) for node in nodes.values())
+    return TaskState(task["status"] == "enabled", bool(task["executing"]), str(task["error"]), lost_writes)
 
 
 class KapacitorClient:
@@ -80,10 +83,9 @@ class KapacitorClient:
         while True:
             fields = [("fields", name) for name in ("status", "executing", "error", "stats")]
             answer = self._request("GET", "/tasks", params=[("offset", len(states)), ("limit", _PAGE), *fields])
-            page = answer.get("tasks") or []
-            for task in page:
-                is_enabled = task["status"] == "enabled"
-                states[task["id"]] = TaskState(is_enabled, task["executing"], task["error"], _lost_writes(task))
+            with self._reading():
+                page = {str(task["id"]): _task_state(task) for task in answer.get("tasks") or []}
+            states |= page
             if len(page) < _PAGE:
                 return states
 
@@ -95,7 +97,7 @@ class KapacitorClient:
                 use the UDF.
         """
         path = f"/tasks/{quote(task, safe='')}"
-        if "@anomaly(" not in self._request("GET", path).get("script", ""):
+        if "@anomaly(" not in str(self._request("GET", path).get("script")):
             raise KapacitorClientError(
                 f"Kapacitor at {self._url} has a task {task} that is none of a pipeline's: rename one of them"
             )
@@ -116,7 +118,8 @@ class KapacitorClient:
             if "unknown topic" in str(error):
                 return {}
             raise
-        return {event["id"]: event["state"]["level"] for event in answer.get("events") or []}
+        with self._reading():
+            return {str(event["id"]): str(event["state"]["level"]) for event in answer.get("events") or []}
 
     def write(self, lines: Sequence[str], database: str, retention_policy: str) -> None:
         """Hand points to the tasks that read a database and a retention policy; InfluxDB does not get them.
@@ -138,9 +141,7 @@ class KapacitorClient:
             response = self._session.request(method, f"{self._url}/kapacitor/v1{path}", timeout=timeout, **arguments)
             answer = response.json() if response.content else {}
         except requests.exceptions.JSONDecodeError as error:
-            raise KapacitorClientError(
-                f"Kapacitor at {self._url} answered something else than JSON: check --kapacitor-url"
-            ) from error
+            raise self._stranger() from error
         except requests.exceptions.SSLError as error:
             raise KapacitorClientError(
                 f"Kapacitor at {self._url}: TLS failed ({getattr(error.args[0], 'reason', error)}): give its CA with "
@@ -156,9 +157,24 @@ class KapacitorClient:
                 f"Kapacitor at {self._url} does not let the keeper in (401): run site.yml, which makes its admin anew "
                 "if its database is lost, and names the password if that is another one"
             )
+        if not isinstance(answer, dict):
+            raise self._stranger()
         if response.status_code >= 400:
             reason = answer.get("error") or response.reason
             raise KapacitorClientError(
                 f"Kapacitor at {self._url} refused {method} {path} ({response.status_code} {reason})"
             )
-        return dict(answer)
+        return answer
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn what an answer of another form raises into the one error."""
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise self._stranger() from error
+
+    def _stranger(self) -> KapacitorClientError:
+        return KapacitorClientError(
+            f"Kapacitor at {self._url} answered something else than its JSON: check --kapacitor-url"
+        )

@@ -12,7 +12,7 @@ from anomaly.detectors.registry import load
 from anomaly.models.features import Feature, Scaling, features
 from anomaly.models.few_points import of_usual_points
 from anomaly.models.newcomers import NewcomerRules
-from anomaly.models.reference import Reference
+from anomaly.models.reference import BINS, Reference, bins
 from anomaly.models.relevance import relevance_of
 from anomaly.models.trend import Trend
 from anomaly.pipeline import Pipeline
@@ -218,6 +218,30 @@ class Model:
             row = np.array([self.row(key) for key in windows.keys], dtype=np.intp)[windows.series]
             windows = replace(windows, values=windows.values - self.trend.risen(row, windows.begin_ns))
         return score_windows(self.scaling, self.detector, windows, self.civil)
+
+    def rehearse(self) -> None:
+        """Use each array once, so that arrays that do not fit each other are found here, and not at the first window.
+
+        Raises:
+            ValueError: the arrays do not fit, as one of the other exceptions of `anomaly.windows.arrays.DAMAGE` says.
+        """
+        values, rows = np.zeros((1, len(self._features))), np.arange(len(self._rows) + 1)
+        known = self.scaling.keys
+        with np.errstate(all="ignore"):
+            self.scaling.transform(np.zeros((len(rows), values.shape[1])), rows)
+            for key in ((), *known[:1], *known[-1:]):
+                counts = np.ceil(self.usual_points(key))[None]
+                (verdict,) = self.judge(self.follow(key), key, np.zeros(1, dtype=np.int64), values, counts)
+                if np.isnan(verdict.score) and not np.isnan(verdict.features).any():
+                    raise ValueError(f"the score of a window of {key} is not a number")
+            bins(self.reference.edges, np.asarray(verdict.features)[None])
+            shape = (len(self._features), BINS)
+            if self.reference.shares.shape != shape or self.reference.windows.shape != shape[:1]:
+                raise ValueError(f"the reference has shares of {self.reference.shares.shape} instead of {shape}")
+            if self.newcomers is not None:
+                if self.newcomers.is_newcomer.shape != rows.shape:
+                    raise ValueError(f"{self.newcomers.is_newcomer.shape} series instead of {rows.shape} may be new")
+                self.newcomers.calibration.probability(np.zeros(1))
 
     @property
     def bytes_per_series(self) -> int:

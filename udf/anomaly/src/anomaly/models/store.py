@@ -19,7 +19,6 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from anomaly.models.features import features
 from anomaly.models.manifest import Manifest, StoredFile, TrainingRecord
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline
+from anomaly.windows.arrays import DAMAGE
 
 CURRENT = "current"
 SHADOW = "shadow"
@@ -191,16 +191,17 @@ class Store:
                         "promote another version"
                     )
                 file.seek(0)
-                with np.load(file, allow_pickle=False) as archive:
-                    arrays = {name: archive[name] for name in archive.files}
+                try:
+                    with np.load(file, allow_pickle=False) as archive:
+                        arrays = {name: archive[name] for name in archive.files}
+                    model = Model.from_arrays(version, pipeline, manifest.known_series(), arrays)
+                    model.rehearse()
+                except DAMAGE as error:
+                    raise StoreError(
+                        f"{path} is damaged ({error or type(error).__name__}): train again, or promote another version"
+                    ) from error
         except OSError as error:
             raise store_error("read", path, error) from error
-        except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
-        try:
-            model = Model.from_arrays(version, pipeline, manifest.known_series(), arrays)
-        except (KeyError, ValueError, TypeError) as error:
-            raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from error
         model.learned = frozenset(manifest.feedback.learned)
         model.trained_until = manifest.range.end
         return model

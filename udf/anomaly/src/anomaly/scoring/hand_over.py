@@ -24,8 +24,8 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.core import ScoringCore, last_windows
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.packing import Arrays, keys_as_arrays, keys_of, numbered, part_of, parts_of, prefixed
-from anomaly.scoring.state_file import DAMAGE, HEADER, StateError, StateFile, StateHeader, header_of
-from anomaly.windows.arrays import AnyArray, Key, Times
+from anomaly.scoring.state_file import HEADER, StateError, StateFile, StateHeader, header_of
+from anomaly.windows.arrays import DAMAGE, AnyArray, Key, Times
 
 _CORE, _END, _ASKED = "core_", "end_ns", "asked_ns"
 _SUFFIX = ".npz"

@@ -83,7 +83,10 @@ class ResultColumns:
 
     def __iter__(self) -> Iterator[Result]:
         """Yield the points as objects."""
-        columns = [np.broadcast_to(np.asarray(column), len(self)).tolist() for column in self.fields.values()]
+        columns = [
+            column.tolist() if isinstance(column, np.ndarray) else [column] * len(self)
+            for column in self.fields.values()
+        ]
         rows: Iterator[tuple[Any, ...]] = zip(*columns, strict=True)
         for number, time_ns, values in zip(self.series.tolist(), self.times_ns.tolist(), rows, strict=True):
             fields = {name: value for name, value in zip(self.fields, values, strict=True) if _is_there(value)}

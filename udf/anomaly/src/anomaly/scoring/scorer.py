@@ -28,7 +28,7 @@ from anomaly.scoring.places import Places
 from anomaly.scoring.rate import PointRates, scorable_at_rate
 from anomaly.scoring.series_table import NOWHERE, SeriesTable
 from anomaly.scoring.trackers import LAST_NS, Trackers
-from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key, Times, changes, rounds
+from anomaly.windows.arrays import DAMAGE, AnyArray, Bools, Floats, Ints, Key, Times, changes, rounds
 from anomaly.windows.completeness import Scorable, scorable_windows
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
@@ -611,7 +611,7 @@ class Scorer:
     def _restore_followers(self, places: Places, saved: Arrays, series: int) -> None:
         try:
             forgotten = places.restore(saved)
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGE as error:
             self._events.add("lost memories", series, f"what was saved of the detector's memory does not fit: {error}")
             return
         if forgotten:

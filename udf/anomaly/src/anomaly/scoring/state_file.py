@@ -27,14 +27,12 @@ import numpy as np
 
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import Rules
-from anomaly.windows.arrays import AnyArray
+from anomaly.windows.arrays import DAMAGE, AnyArray
 
 # Raised when the meaning or the form of an array changes; files of another layout are refused.
 LAYOUT = 5
 HEADER = "header"
 _SUFFIX = ".npz"
-# What reading a damaged file raises.
-DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 
 
 class StateError(Exception):

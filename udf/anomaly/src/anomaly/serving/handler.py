@@ -46,7 +46,7 @@ from anomaly.serving.state_writer import StateWriter, Written
 from anomaly.serving.takeover import Takeover
 from anomaly.serving.watcher import Watcher
 from anomaly.serving.window_log import WindowLog
-from anomaly.windows.arrays import NEVER, AnyArray, Floats, Ints, Key, Times, groups
+from anomaly.windows.arrays import DAMAGE, NEVER, AnyArray, Floats, Ints, Key, Times, groups
 from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
 from anomaly.windows.derivation import derivation_of
 from anomaly.windows.validity import INVALID, validity_of
@@ -662,7 +662,7 @@ class AnomalyHandler(RowsHandler):
             # Nothing has come that could be added.
             try:
                 self._restore(arrays)
-            except (KeyError, TypeError, ValueError) as error:
+            except DAMAGE as error:
                 self.context.log(f"the state {file.path} does not fit ({error!r}): the file is replaced")
                 return
         taken = datetime.fromtimestamp(header.written_ns / _SECOND_NS, UTC)

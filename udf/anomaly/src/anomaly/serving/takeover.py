@@ -29,7 +29,7 @@ from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Result
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.serving.window_log import WindowLog
-from anomaly.windows.arrays import Bools, Ints, Key, Times
+from anomaly.windows.arrays import DAMAGE, Bools, Ints, Key, Times
 from anomaly.windows.windows import Windows
 
 
@@ -123,7 +123,7 @@ class Takeover:
                 if isinstance(result, Result) and result.measurement == "period" and result.fields["reason"] != NO_DATA
             ]
             core.adopt(there, chosen.keys, drifting, model, resumed=handed.is_moved)
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGE as error:
             self._events.add(
                 "series not taken over",
                 len(chosen.keys),

@@ -1,5 +1,8 @@
 """The names of array types and of a series' key, and how arrays are cut into runs, once for the whole package."""
 
+import struct
+import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,22 @@ AnyInts = NDArray[np.signedinteger[Any]]
 
 # A series' tag values, in `group_by`'s order.
 Key = tuple[str, ...]
+
+# What reading arrays from a damaged file raises, and what using arrays raises that do not fit each other.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 # No time: before any other.
 NEVER = np.iinfo(np.int64).min

@@ -74,6 +74,10 @@ def lay_out(
         ValueError: the arrays are not a forest.
     """
     count, (leaves, features) = len(feature), gain.shape
+    shapes = threshold.shape, children.shape, leaf.shape, path.shape, box.shape
+    if shapes != ((count,), (count, 2), (count,), (leaves,), (leaves, 2, features)):
+        # The compiled walk reads these without a look at their sizes.
+        raise ValueError(f"the forest has arrays of {shapes} for {count} nodes, {leaves} leaves, {features} features")
     inner = np.flatnonzero(leaf < 0)
     above, below = children[inner].T
     # Where the pair of children of each inner node goes: a tree's pairs follow its root.

@@ -287,6 +287,7 @@ class Memory:
         if (
             lengths.shape != shape[:2]
             or array.ndim != 1
+            or not np.issubdtype(lengths.dtype, np.unsignedinteger)
             or lengths.sum(dtype=np.int64) != len(array)
             or lengths.max(initial=0) > field.width
         ):
