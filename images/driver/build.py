@@ -33,6 +33,7 @@ class Sources:
     goproxy: str = ""
     gosumdb: str = ""
     cargo_registry: str = ""
+    npm_registry: str = ""
 
     def arguments(self) -> list[str]:
         """As build arguments, those that are set."""
@@ -42,6 +43,7 @@ class Sources:
             "GOPROXY": self.goproxy,
             "GOSUMDB": self.gosumdb,
             "CARGO_REGISTRY": self.cargo_registry,
+            "NPM_REGISTRY": self.npm_registry,
         }
         return [word for name, value in values.items() if value for word in ("--build-arg", f"{name}={value}")]
 

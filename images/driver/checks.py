@@ -48,6 +48,8 @@ def check(image: Image, reference: str) -> None:
         _says(reference, "compiled: True", "python3", "-c", "import kapacitor_udf as k; print('compiled:', k.compiled)")
         _says(reference, "Walk", "python3", "-c", "from anomaly.detectors.forest.walk import Walk; print(Walk)")
         _says(reference, "True", "python3", "-c", "from anomaly.detectors.parts import loops; print(loops.COMPILED)")
+        _says(reference, "settings", "anomaly", "console", "--help")
+        _says(reference, "uPlot", "head", "--bytes=100", "/opt/anomaly/share/console/uPlot.iife.min.js")
         _udf_answers(reference)
 
 

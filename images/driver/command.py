@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     sources.add_argument("--goproxy", default="", metavar="URL", help="as Go's variable GOPROXY")
     sources.add_argument("--gosumdb", default="", metavar="NAME", help="as Go's variable GOSUMDB")
     sources.add_argument("--cargo-registry", default="", metavar="URL", help="a mirror of crates.io, a sparse index")
+    sources.add_argument("--npm-registry", default="", metavar="URL", help="a mirror of the npm registry")
     build.add_argument("--log-dir", type=Path, default=REPOSITORY / "build/images", metavar="DIR", help="[%(default)s]")
     build.add_argument("--jobs", type=int, default=_jobs(), metavar="N", help="images at a time [%(default)s here]")
     build.add_argument("--owner", type=int, metavar="PID", help="end when this process ends")
@@ -200,6 +201,7 @@ def _sources(options: argparse.Namespace) -> Sources:
         goproxy=options.goproxy,
         gosumdb=options.gosumdb,
         cargo_registry=options.cargo_registry,
+        npm_registry=options.npm_registry,
     )
 
 

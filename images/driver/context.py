@@ -11,8 +11,8 @@ from pathlib import Path
 
 from .catalog import Image
 
-# Caches, what was compiled in the work tree, and what a locked list of requirements was made from.
-IGNORED_SUFFIXES = ("__pycache__", ".pyc", ".egg-info", ".c", ".so", ".in")
+# Caches, what was compiled or installed in the work tree, and what a locked list of requirements was made from.
+IGNORED_SUFFIXES = ("__pycache__", ".pyc", ".egg-info", ".c", ".so", ".in", "node_modules")
 TAG_DIGITS = 12
 
 

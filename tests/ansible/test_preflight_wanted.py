@@ -14,6 +14,7 @@ DEBIAN = "http://deb.debian.org/debian"
 PYPI = "https://pypi.org/simple/"
 CRATES = "https://index.crates.io/config.json"
 GO = "https://proxy.golang.org/"
+NPM = "https://registry.npmjs.org/"
 
 
 def of(**variables: Any) -> dict[str, Any]:
@@ -25,8 +26,8 @@ def of(**variables: Any) -> dict[str, Any]:
     ("variables", "needed"),
     [
         ({"image_source": "pull"}, {"pull": [HUB]}),
-        ({"image_source": "build"}, {"build": [DEBIAN, PYPI, CRATES, GO]}),
-        ({"image_source": "auto"}, {"pull": [HUB], "build": [DEBIAN, PYPI, CRATES, GO]}),
+        ({"image_source": "build"}, {"build": [DEBIAN, PYPI, CRATES, GO, NPM]}),
+        ({"image_source": "auto"}, {"pull": [HUB], "build": [DEBIAN, PYPI, CRATES, GO, NPM]}),
         ({"image_source": "archive"}, {}),
         ({"image_source": "auto", "image_archive_dir": "/a"}, {}),
         (
@@ -39,8 +40,17 @@ def of(**variables: Any) -> dict[str, Any]:
                 "images_pip_index": "https://pip.example/simple",
                 "images_goproxy": "https://go.example,direct",
                 "images_apt_mirror": "http://apt.example/debian",
+                "images_npm_registry": "https://npm.example/",
             },
-            {"build": ["http://apt.example/debian", "https://pip.example/simple", CRATES, "https://go.example"]},
+            {
+                "build": [
+                    "http://apt.example/debian",
+                    "https://pip.example/simple",
+                    CRATES,
+                    "https://go.example",
+                    "https://npm.example/",
+                ]
+            },
         ),
     ],
 )
@@ -57,7 +67,10 @@ def test_a_host_that_has_its_images_needs_no_registry() -> None:
 
 def test_ports_and_containers_of_a_host() -> None:
     checked = inventory(FOUR, each={"stack_name": "second"}, graf1={"chronograf_enabled": False})
-    assert wanted(checked, checked.hosts["kap1"])["ports"] == {"kapacitor_port": 9092}
+    assert wanted(checked, checked.hosts["kap1"])["ports"] == {
+        "kapacitor_port": 9092,
+        "console_port": 3080,
+    }
     assert wanted(checked, checked.hosts["kap1"])["containers"] == ["second-kapacitor"]
     assert wanted(checked, checked.hosts["graf1"])["ports"] == {"grafana_port": 3000}
 
@@ -91,6 +104,7 @@ def test_the_memory_limits_of_what_runs_on_a_host() -> None:
         "influxdb_memory": 51200,
         "kapacitor_memory": 26368,
         "keeper_memory": 2048,
+        "console_memory": 256,
         "grafana_memory": 512,
     }
 

@@ -127,4 +127,5 @@ def _package_registries(host: Host) -> dict[str, str]:
         "images_pip_index": host.text("images_pip_index") or "https://pypi.org/simple/",
         "images_cargo_registry": host.text("images_cargo_registry") or "https://index.crates.io/config.json",
         "images_goproxy": proxies[0] if proxies else "https://proxy.golang.org/",
+        "images_npm_registry": host.text("images_npm_registry") or "https://registry.npmjs.org/",
     }
