@@ -78,6 +78,12 @@ mutation: dev ## Mutants of what exactly-once rests on, 20 a module, against its
 		$(BIN)/uv pip install --quiet --python build/mutation/venv/bin/python --require-hashes -r requirements/mutation.txt; }
 	@$(BIN)/python scripts/mutation --tool build/mutation/venv/bin/cosmic-ray $(ARGS)
 
+.PHONY: audit
+audit: dev ## Known vulnerabilities of the locked dependencies, by PyPI; says in capitals where it cannot ask
+	@[ -x build/audit/venv/bin/pip-audit ] || { $(BIN)/uv venv --quiet --python $(BIN)/python build/audit/venv && \
+		$(BIN)/uv pip install --quiet --python build/audit/venv/bin/python --require-hashes -r requirements/audit.txt; }
+	@$(BIN)/python scripts/audit --tool build/audit/venv/bin/pip-audit $(ARGS)
+
 .PHONY: lint
 lint: dev ## Every linter and type checker
 	@scripts/lint $(ARGS)
@@ -144,6 +150,7 @@ lock: dev ## Resolve requirements/*.in anew into the locked, hashed *.txt (LOCK_
 	@$(LOCK) -c requirements/tools.txt requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
 	@$(LOCK) requirements/mutation.in -o requirements/mutation.txt
+	@$(LOCK) requirements/audit.in -o requirements/audit.txt
 
 .PHONY: clean
 clean: ## Remove what tests and builds left in the work tree, .venv too; deployed stacks stay

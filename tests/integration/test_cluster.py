@@ -5,6 +5,7 @@ The tests of this module tell one story, so they depend on their order.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_archive import image_files
 
 from daemons.images import built_image
 from tests.integration.cluster import NAMES, Cluster
@@ -72,11 +74,52 @@ def test_an_archive_has_images_a_list_and_sums(archive: Archive) -> None:
     listed = json.loads((archive.folder / "images.json").read_text())["images"]
     sums = (archive.folder / "SHA256SUMS").read_text()
     assert {entry["name"] for entry in listed} >= {"influxdb", "kapacitor-python"}
+    bills = {entry["file"].replace(".tar.gz", ".cdx.json") for entry in listed}
     assert {path.name for path in archive.folder.iterdir()} == {
-        "images.json", "SHA256SUMS", *(entry["file"] for entry in listed)
+        "images.json", "SHA256SUMS", *(entry["file"] for entry in listed), *bills
     }  # fmt: skip
     for entry in listed:
         assert f"{entry['sha256']}  {entry['file']}" in sums
+    for bill in bills:
+        assert f"{hashlib.sha256((archive.folder / bill).read_bytes()).hexdigest()}  {bill}" in sums
+    found = {part["name"] for bill in bills for part in json.loads((archive.folder / bill).read_text())["components"]}
+    assert {"libc6", "numpy", "github.com/influxdata/influxdb", "stdlib"} <= found
+
+
+# Debian's own, which gain nothing in containers with no-new-privileges.
+SETUID = frozenset(
+    f"usr/bin/{name}" for name in "chage chfn chsh expiry gpasswd mount newgrp passwd su umount".split()
+) | {"usr/sbin/unix_chkpwd"}
+COMPILERS = re.compile(
+    r"(^|/)bin/((.+-)?(as|c\+\+|cc|clang|cpp|g\+\+|gcc|ld|tcc)(-[\d.]+)?|cargo|go|make|rustc)$|/cc1(plus)?$"
+)
+SECRETS = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}")
+SECRET_FILES = re.compile(r"(^|/)(\.netrc|\.pypirc|pip\.conf|id_[a-z0-9]+|\.docker/config\.json|\.ssh/.*)$")
+
+
+def test_images_have_neither_compilers_nor_secrets_nor_more_setuid_files_than_stated(archive: Archive) -> None:
+    archives = list(archive.folder.glob("*.tar.gz"))
+    assert len(archives) >= 2
+    for path in archives:
+        setuid, compilers, keys = set(), set(), set()
+        for file in image_files(path):
+            if file.mode & 0o6000:
+                setuid.add(file.path)
+            if COMPILERS.search(file.path):
+                compilers.add(file.path)
+            # Libraries of cryptography have keys for their own tests.
+            if SECRET_FILES.search(file.path) or (".so" not in file.path and SECRETS.search(file.read())):
+                keys.add(file.path)
+        assert setuid <= SETUID, path
+        assert (compilers, keys) == (set(), set()), path
+
+
+def test_a_compiler_and_a_key_would_be_seen() -> None:
+    assert COMPILERS.search("usr/bin/x86_64-linux-gnu-gcc-14")
+    assert COMPILERS.search("usr/libexec/gcc/x86_64-linux-gnu/14/cc1")
+    assert not COMPILERS.search("usr/bin/pass")
+    assert SECRET_FILES.search("root/.ssh/id_ed25519")
+    assert SECRETS.search(b"-----BEGIN RSA PRIVATE KEY-----\n" + b"A" * 64)
 
 
 def test_exporting_again_changes_nothing(archive: Archive) -> None:
