@@ -18,9 +18,14 @@ Table = Mapping[str, Row]
 # What else than its own service logs in with an InfluxDB user's password is in the stack, and gets it from site.yml.
 # Secrets that sign tokens, and are not passwords.
 _SIGNING = ("kapacitor_http_shared_secret",)
-_TITLES = {"influxdb": "InfluxDB", "kapacitor": "Kapacitor", "grafana": "Grafana"}
+_TITLES = {"influxdb": "InfluxDB", "kapacitor": "Kapacitor", "grafana": "Grafana", "chronograf": "Chronograf"}
 # What each service answers to a user who is let in, whatever the user's rights are.
-_PATHS = {"influxdb": "/query?q=SHOW%20DATABASES", "kapacitor": "/kapacitor/v1/ping", "grafana": "/api/user"}
+_PATHS = {
+    "influxdb": "/query?q=SHOW%20DATABASES",
+    "kapacitor": "/kapacitor/v1/ping",
+    "grafana": "/api/user",
+    "chronograf": "/chronograf/v1/sources",
+}
 _OUTSIDE = {
     "influxdb_writer_password": "every program that writes points, such as Telegraf, is refused until it has it",
     "influxdb_reader_password": "people and programs that read; Grafana and Chronograf of the stack have it",

@@ -22,7 +22,7 @@ SECRETS = {
         "kapacitor_admin_password",
         "kapacitor_http_shared_secret",
         "grafana_admin_password",
-        "chronograf_token_secret",
+        "chronograf_admin_password",
     )
 }
 HOST = "here"

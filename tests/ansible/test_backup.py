@@ -364,10 +364,10 @@ class TestSecrets:
         folder = tmp_path / "secrets"
         folder.mkdir(mode=0o700)
         (folder / "influxdb_admin_password").write_text("newer\n")
-        (folder / "chronograf_token_secret").write_text("kept\n")
+        (folder / "chronograf_admin_password").write_text("kept\n")
         found = self.restore(make, checking, tmp_path, {})
         assert {path.name: path.read_text() for path in folder.iterdir()} == {
-            ".gitignore": "*\n", "chronograf_token_secret": "kept\n",
+            ".gitignore": "*\n", "chronograf_admin_password": "kept\n",
             **{name: f"{value}\n" for name, value in SECRETS.items()},
         }  # fmt: skip
         assert {path.stat().st_mode & 0o777 for path in folder.iterdir() if path.name in SECRETS} == {0o600}

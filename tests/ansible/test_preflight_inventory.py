@@ -422,6 +422,14 @@ def test_a_host_that_this_group_lacks_is_told() -> None:
     assert 'lacks ["graf1"], which has a service of the stack' in message
 
 
+def test_an_old_name_of_a_secret_is_told_without_its_value() -> None:
+    given = {"chronograf_token_secret": "A1b2C3d4E5f6G7h8J9k0L1m2"}
+    assert the_problem(inventory(each={"secrets_given": given})) == (
+        "secrets_given.chronograf_token_secret: has another name now. "
+        "Fix: rename it: chronograf_token_secret -> chronograf_admin_password"
+    )
+
+
 def test_an_old_name_is_told_with_the_new_one() -> None:
     assert the_problem(inventory(each={"stack_secrets_file": "/secrets"})) == (
         "stack_secrets_file = /secrets: has another name now. Fix: rename it: stack_secrets_file -> secrets_dir"

@@ -148,7 +148,7 @@ class TestPlan:
     def test_an_optional_service_that_is_not_there_stops_no_other(self) -> None:
         plan = self.plan(running=("influxdb", "kapacitor"))
         assert plan["problems"] == []
-        assert sorted(plan["left_out"]) == ["chronograf_token_secret", "grafana_admin_password"]
+        assert sorted(plan["left_out"]) == ["chronograf_admin_password", "grafana_admin_password"]
 
     def test_a_service_that_is_switched_off_keeps_its_secret(self) -> None:
         plan = self.plan(enabled=("influxdb",), running=("influxdb",))
@@ -177,9 +177,9 @@ class TestChecks:
         assert [(check["value"], check["is_old"]) for check in checks] == [("new", False), ("old", True)]
 
     def test_every_secret_that_a_service_asks_for_is_checked(self) -> None:
-        urls = {**self.URLS, "grafana": "http://grafana"}
+        urls = {**self.URLS, "grafana": "http://grafana", "chronograf": "http://chronograf"}
         checks = rotation.rotation_checks(SECRETS, SECRETS, self.USERS, urls)
-        assert {check["secret"] for check in checks} == set(SECRETS) - {"chronograf_token_secret"}
+        assert {check["secret"] for check in checks} == set(SECRETS)
 
     def test_a_host_asks_its_own_services_only(self) -> None:
         checks = rotation.rotation_checks(SECRETS, SECRETS, self.USERS, {"kapacitor": "http://kapacitor"})

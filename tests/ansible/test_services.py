@@ -278,7 +278,7 @@ SUMMARY = """The stack anomaly is up.
 InfluxDB    http://127.0.0.1:8086  (user writer writes, reader reads, admin administers)
 Kapacitor   http://127.0.0.1:9092  (user admin)
 Grafana     left out: grafana_enabled is false
-Chronograf  http://127.0.0.1:8888
+Chronograf  http://127.0.0.1:8888  (user admin)
 Pipelines   none; results in the database anomaly
 Passwords   one file each in /inventory/secrets/anomaly
 """

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.influx_anomaly.stack.plugins.filter.htpasswd import htpasswd_sha
 
 from anomaly.kapacitor.tickscript import find_script
 from anomaly.pipeline import normalize
@@ -519,9 +520,23 @@ class TestTls:
 
 
 class TestChronograf:
-    def test_source_and_password_file(self) -> None:
-        source = json.loads(render("roles/chronograf/templates/influxdb.src.j2", "chronograf"))
-        assert source["username"] == "reader"
-        line = render("roles/chronograf/templates/htpasswd.j2", "chronograf").strip()
-        assert line.startswith("reader:{SHA}")
-        assert SECRETS["influxdb_reader_password"] not in line
+    def test_it_reads_as_the_reader_and_changes_kapacitor_as_its_admin(self) -> None:
+        urls = {"a": "http://a:9092", "b": "http://b:9092"}
+        files = value("__chronograf_files", "chronograf", stack_kapacitor_urls=urls)
+        source, *kapacitors = (
+            json.loads(files[f"resources/{name}"]) for name in ("influxdb.src", "kapacitor-1.kap", "kapacitor-2.kap")
+        )
+        assert (source["username"], source["password"]) == ("reader", SECRETS["influxdb_reader_password"])
+        assert [(each["name"], each["url"], each["active"]) for each in kapacitors] == [
+            ("a", "http://a:9092", True),
+            ("b", "http://b:9092", False),
+        ]
+        assert {each["srcId"] for each in kapacitors} == {source["id"]}
+        assert len({source["id"], *(each["id"] for each in kapacitors)}) == 3
+        assert {(each["username"], each["password"]) for each in kapacitors} == {
+            ("admin", SECRETS["kapacitor_admin_password"])
+        }
+
+    def test_it_lets_in_one_user_of_its_own(self) -> None:
+        line = value("__chronograf_files", "chronograf")["htpasswd"].strip()
+        assert line == f"admin:{htpasswd_sha(SECRETS['chronograf_admin_password'])}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .inventory import Host
 from .problem import Problem
@@ -17,9 +17,19 @@ RENAMED = {
 }
 """Old name to new name. Remove nothing from it: inventories live longer than names."""
 
+# Old name to new name of what is in `secrets_given`.
+_SECRETS = {"chronograf_token_secret": "chronograf_admin_password"}
+
 
 def check(host: Host) -> Iterator[Problem]:
     """Return a problem for each old name that a host's inventory sets."""
     for old, new in RENAMED.items():
         if old in host.supplied:
             yield host.problem(old, "has another name now", f"rename it: {old} -> {new}")
+    given = host.supplied.get("secrets_given")
+    names = set(given) if isinstance(given, Mapping) else set()
+    for old, new in _SECRETS.items():
+        if old in names:
+            thing = f"secrets_given.{old}"
+            where = host.where.get("secrets_given")
+            yield Problem(thing, None, "has another name now", f"rename it: {old} -> {new}", where, host.name)
