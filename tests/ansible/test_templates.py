@@ -464,6 +464,7 @@ class TestTls:
         assert value("__keeper_env", "keeper", stack_tls=True)["ANOMALY_INFLUXDB_CA_FILE"] == "/etc/ssl/influxdb-ca.pem"
         command = value("__keeper_command", "keeper", stack_tls=True)
         assert command[command.index("--kapacitor-ca-file") + 1] == "/run/keeper/ca.pem"
+        assert command[command.index("--certificate-days") + 1] == "15"
         source = yaml.safe_load(render("roles/grafana/templates/datasource.yml.j2", "grafana", stack_tls=True))
         assert source["datasources"][0]["jsonData"]["tlsAuthWithCACert"] is True
         assert f"{file}:/etc/ssl/stack/stack.pem:ro" in value("__chronograf_volumes", "chronograf", stack_tls=True)

@@ -18,6 +18,7 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import certif
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.certificates import Pair
 
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
+from anomaly.keeper.certificates import Certificates, Server
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
 from daemons.daemon import Daemon
 from daemons.kapacitord import wait_until
@@ -32,7 +33,7 @@ USER = ("kapacitor", SECRETS["influxdb_kapacitor_password"])
 SCRIPT = "stream|from().measurement('m')|influxDBOut().database('out').retentionPolicy('autogen').measurement('m')"
 
 
-class Server(Daemon):
+class TlsDaemon(Daemon):
     """A daemon whose certificate lies in a folder of its own."""
 
     def __init__(self, command: list[str], folder: Path, port: int, serving: str) -> None:
@@ -84,7 +85,7 @@ def ca_file(authority: Pair, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def influxd(influxd_binary: Path, authority: Pair, tmp_path: Path) -> Iterator[Server]:
+def influxd(influxd_binary: Path, authority: Pair, tmp_path: Path) -> Iterator[TlsDaemon]:
     folder, port = tmp_path / "influxdb", free_port()
     folder.mkdir()
     give(folder, authority)
@@ -94,13 +95,13 @@ def influxd(influxd_binary: Path, authority: Pair, tmp_path: Path) -> Iterator[S
     config = config.replace('":8086"', f'"127.0.0.1:{port}"').replace("127.0.0.1:8088", "127.0.0.1:0")
     (folder / "influxdb.conf").write_text(config)
     command = [str(influxd_binary), "run", "-config", str(folder / "influxdb.conf")]
-    with Server(command, folder, port, "Listening on HTTP") as server:
+    with TlsDaemon(command, folder, port, "Listening on HTTP") as server:
         yield server
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
-def ask(influxd: Server, ca_file: Path) -> Callable[..., Any]:
+def ask(influxd: TlsDaemon, ca_file: Path) -> Callable[..., Any]:
     """Run a statement as Kapacitor's user, who is an admin."""
     first = {"q": f"CREATE USER {USER[0]} WITH PASSWORD '{USER[1]}' WITH ALL PRIVILEGES"}
     requests.post(f"{influxd.url}/query", data=first, verify=str(ca_file), timeout=60).raise_for_status()
@@ -120,8 +121,8 @@ def ask(influxd: Server, ca_file: Path) -> Callable[..., Any]:
 
 @pytest.fixture
 def kapacitord(
-    kapacitord_binary: Path, authority: Pair, ca_file: Path, influxd: Server, ask: Callable[..., Any], tmp_path: Path
-) -> Iterator[Server]:
+    kapacitord_binary: Path, authority: Pair, ca_file: Path, influxd: TlsDaemon, ask: Callable[..., Any], tmp_path: Path
+) -> Iterator[TlsDaemon]:
     folder, port = tmp_path / "kapacitor", free_port()
     folder.mkdir()
     give(folder, authority)
@@ -147,13 +148,13 @@ def kapacitord(
         config = config.replace(path, str(own))
     (folder / "kapacitor.conf").write_text(config)
     command = [str(kapacitord_binary), "-config", str(folder / "kapacitor.conf")]
-    with Server(command, folder, port, "listening for signals") as server:
+    with TlsDaemon(command, folder, port, "listening for signals") as server:
         yield server
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_points_go_both_ways_and_a_renewal_loses_none(
-    influxd: Server, kapacitord: Server, ask: Callable[..., Any], ca_file: Path, authority: Pair
+    influxd: TlsDaemon, kapacitord: TlsDaemon, ask: Callable[..., Any], ca_file: Path, authority: Pair
 ) -> None:
     def write(second: int) -> None:
         line, parameters = f"m value=1 {second}", {"db": "db", "precision": "s"}
@@ -192,7 +193,7 @@ def test_points_go_both_ways_and_a_renewal_loses_none(
 
 
 def test_clients_without_the_authority_or_with_a_wrong_name_are_refused(
-    influxd: Server, kapacitord: Server, ca_file: Path, tmp_path: Path
+    influxd: TlsDaemon, kapacitord: TlsDaemon, ca_file: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.pem"
     other.write_text(certificates.make_authority("other", NOW).certificate)
@@ -206,13 +207,21 @@ def test_clients_without_the_authority_or_with_a_wrong_name_are_refused(
         assert (plain.status_code, plain.text) == (400, "Client sent an HTTP request to an HTTPS server.\n")
 
 
-def test_our_clients_verify(influxd: Server, kapacitord: Server, ca_file: Path, tmp_path: Path) -> None:
+def test_our_clients_verify(influxd: TlsDaemon, kapacitord: TlsDaemon, ca_file: Path, tmp_path: Path) -> None:
     """Training, catch-up and keeper, Ansible's modules, and ingest."""
     assert KapacitorClient(kapacitord.url, ca_file=str(ca_file)).tasks() == {}
     with pytest.raises(KapacitorClientError, match=r"TLS failed .*certificate verify failed.*--kapacitor-ca-file"):
         KapacitorClient(kapacitord.url).tasks()
     with pytest.raises(KapacitorClientError, match="is not reachable"):
         KapacitorClient(kapacitord.url, ca_file=str(tmp_path / "missing")).tasks()
+
+    # The keeper looks when they end, and leaves those that it does not trust to its clients.
+    servers = [Server(name, daemon.url, str(ca_file)) for name, daemon in (("i", influxd), ("k", kapacitord))]
+    now_ns = int(NOW.timestamp() * 1e9)
+    assert Certificates(servers, 60).ending(now_ns) == {"i": 59, "k": 59}
+    assert Certificates(servers, 59).ending(now_ns) == {}
+    for file in (None, str(tmp_path / "missing")):
+        assert Certificates([Server("i", influxd.url, file)], 60).ending(now_ns) == {}
 
     assert list(InfluxClient(influxd.url, *USER, str(ca_file)).query("SHOW DATABASES", ""))
     with pytest.raises(InfluxClientError, match=r"TLS failed .*--ca-file"):

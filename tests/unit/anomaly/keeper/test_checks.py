@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from anomaly.keeper.checks import (
+    CERTIFICATE,
     CLOCK,
     DISK,
     FED,
@@ -55,9 +56,9 @@ def failing(sight: PipelineSight, catch_up: LastCatchUp | None = None) -> dict[s
 
 
 def test_all_is_well() -> None:
-    well = found(WELL, skew_ns=0, disks=(DiskSight("data", 1),))
+    well = found(WELL, skew_ns=0, disks=(DiskSight("data", 1),), ending={})
     assert {finding.ok for finding in well.values()} == {True}
-    assert list(well) == [INFLUXDB, KAPACITOR, CLOCK, DISK, TASK, MODEL, UDF, FED, SCORES, STATE]
+    assert list(well) == [INFLUXDB, KAPACITOR, CLOCK, DISK, CERTIFICATE, TASK, MODEL, UDF, FED, SCORES, STATE]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,19 @@ def test_a_clock_that_differs_is_found(skew_s: int, side: str) -> None:
     finding = found(WELL, skew_ns=skew_s * SECOND)[CLOCK]
     assert finding.failed is bool(side)
     assert side in finding.text
+
+
+def test_a_certificate_that_ends_soon_is_found_with_its_server() -> None:
+    finding = found(WELL, ending={"InfluxDB": 3, "Kapacitor": 13})[CERTIFICATE]
+    assert finding.failed
+    assert finding.text == (
+        "the certificate of InfluxDB ends in 3 days; the certificate of Kapacitor ends in 13 days: run site.yml, which "
+        "renews those of the stack, or give another one"
+    )
+
+
+def test_without_https_there_is_no_finding_of_certificates() -> None:
+    assert CERTIFICATE not in found(WELL)
 
 
 def test_a_misfit_is_a_failure_and_a_missing_model_is_not() -> None:

@@ -13,6 +13,7 @@ from anomaly.cli import codes
 from anomaly.cli.common import UsageError, connect, read_password, say
 from anomaly.cli.specification import FollowedSpecification
 from anomaly.influxdb.retention import LEAST_DAYS
+from anomaly.keeper.certificates import Certificates, Server
 from anomaly.keeper.kapacitor import KapacitorClient
 from anomaly.keeper.messengers import MessengerError, read_messengers
 from anomaly.keeper.run import Keeper, KeeperRequest
@@ -72,6 +73,13 @@ def keeper(options: argparse.Namespace) -> int:
         udf_state=None if options.udf_state is None else Path(options.udf_state),
         disks=dict(_disk(text) for text in options.disks),
         least_free=_size(options.least_free),
+        certificates=Certificates(
+            (
+                Server("InfluxDB", options.influxdb_url, options.ca_file),
+                Server("Kapacitor", options.kapacitor_url, options.kapacitor_ca_file),
+            ),
+            options.certificate_days,
+        ),
         poll_seconds=options.poll,
         training_seconds=options.training_poll,
         keep=options.keep,

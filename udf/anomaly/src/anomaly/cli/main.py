@@ -97,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     keeper.add_argument("--kapacitor-username", metavar="U")
     keeper.add_argument("--kapacitor-password-file", metavar="F", help="its first line")
     keeper.add_argument("--kapacitor-ca-file", metavar="F", help="CA bundle for an https address of Kapacitor")
+    keeper.add_argument(
+        "--certificate-days",
+        type=int,
+        default=14,
+        metavar="N",
+        help="tell when a certificate of InfluxDB or Kapacitor ends within N days; default: %(default)s",
+    )
     keeper.add_argument("--messengers", metavar="FILE", help="who is told that detection is down, as JSON")
     keeper.add_argument(
         "--messengers-ca-file", metavar="F", help="a CA that messengers trust beside the public ones, such as your own"

@@ -10,7 +10,20 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from anomaly.keeper.checks import CLOCK, DISK, FED, INFLUXDB, KAPACITOR, MODEL, SCORES, STATE, TASK, UDF, Finding
+from anomaly.keeper.checks import (
+    CERTIFICATE,
+    CLOCK,
+    DISK,
+    FED,
+    INFLUXDB,
+    KAPACITOR,
+    MODEL,
+    SCORES,
+    STATE,
+    TASK,
+    UDF,
+    Finding,
+)
 
 _SECOND_NS = 1_000_000_000
 # What is mended sooner is told once, when it is over.
@@ -18,7 +31,7 @@ _PATIENCE_NS = 60 * _SECOND_NS
 # All must be well for this long before it is told that detection is back: what comes and goes is one outage.
 _CALM_NS = 90 * _SECOND_NS
 _DOWN = (INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES)
-_WARNING = (STATE, DISK, CLOCK)
+_WARNING = (STATE, DISK, CLOCK, CERTIFICATE)
 
 
 @dataclass(frozen=True, slots=True)

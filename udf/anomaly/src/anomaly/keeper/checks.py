@@ -13,7 +13,7 @@ _BEAT_NS = 35 * _SECOND_NS
 # The names of checks, in the order of causes: what fails first explains the others.
 INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES = "influxdb", "kapacitor", "task", "udf", "model", "fed", "scores"
 # What does not stop detection yet.
-STATE, DISK, CLOCK = "state", "disk", "clock"
+STATE, DISK, CLOCK, CERTIFICATE = "state", "disk", "clock", "certificate"
 
 # Points that are stored reach the UDF within a second; two comparisons of the watcher's show that they do not.
 _UNFED_NS = 60 * _SECOND_NS
@@ -80,6 +80,8 @@ def findings(pipelines: tuple[Pipeline, ...], sight: StackSight, catch_ups: Mapp
     ]
     if sight.disks:
         result.append(_judged(DISK, "", _disks(sight)))
+    if sight.ending is not None:
+        result.append(_judged(CERTIFICATE, "", _certificates(sight.ending)))
     for pipeline in pipelines:
         seen = sight.pipelines[pipeline.name]
         result += _of_pipeline(pipeline, seen, sight, catch_ups.get(pipeline.name))
@@ -173,6 +175,13 @@ def _clock(skew_ns: int) -> str:
         f"InfluxDB's clock is {abs(skew_ns) // _SECOND_NS} s {side} this host's: set both by NTP, as points are judged "
         "late or too early by this host's clock"
     )
+
+
+def _certificates(ending: Mapping[str, int]) -> str:
+    if not ending:
+        return ""
+    said = "; ".join(f"the certificate of {name} ends in {days} days" for name, days in ending.items())
+    return f"{said}: run site.yml, which renews those of the stack, or give another one"
 
 
 def _scores(pipeline: Pipeline, seen: PipelineSight, steady_ns: int, catch_up: LastCatchUp | None) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.times import parse_time
 from anomaly.keeper.alarms import Alarms
+from anomaly.keeper.certificates import Certificates
 from anomaly.keeper.checks import FED, INFLUXDB, KAPACITOR, SCORES, TASK, UDF, Finding, LastCatchUp, findings
 from anomaly.keeper.health import HealthLines, Metrics
 from anomaly.keeper.heartbeat import write_heartbeat
@@ -65,6 +66,7 @@ class KeeperRequest:
         udf_state: the directory of the UDFs' state files; None: they are not looked at.
         disks: the folders whose volumes are looked at, by name.
         least_free: how many bytes of each volume must be free.
+        certificates: those of InfluxDB and Kapacitor, which must not end soon.
         poll_seconds: how long to wait between two looks.
         training_seconds: how long to wait between two looks at models and feedback.
         keep: how many versions of each pipeline's model are kept.
@@ -89,6 +91,7 @@ class KeeperRequest:
     udf_state: Path | None = None
     disks: Mapping[str, Path] = field(default_factory=dict)
     least_free: int = 0
+    certificates: Certificates = field(default_factory=Certificates)
     poll_seconds: float = 5.0
     training_seconds: float = _TRAINING_S
     keep: int = 10
@@ -129,6 +132,7 @@ class Keeper:
             request.udf_state,
             request.disks,
             request.least_free,
+            request.certificates,
         )
         self._recoveries: dict[str, Recovery] = {}
         self._trainers: dict[str, PipelineTrainer] = {}

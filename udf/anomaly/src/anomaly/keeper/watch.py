@@ -13,6 +13,7 @@ from pathlib import Path
 
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.influxql import between, identifier, literal, source, watched
+from anomaly.keeper.certificates import Certificates
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError, KapacitorLoginError, TaskState
 from anomaly.locations import METRICS
 from anomaly.models.store import Store, StoreError
@@ -109,6 +110,7 @@ class StackSight:
         forgets: why InfluxDB, which answers queries, keeps nothing that is written, as after a full disk; empty if it
             keeps it.
         is_shut_out: whether Kapacitor answers, but does not let the keeper in.
+        ending: the servers whose certificates end soon, with the days that are left; None if none has a certificate.
     """
 
     time_ns: int
@@ -121,6 +123,7 @@ class StackSight:
     least_free: int = 0
     forgets: str = ""
     is_shut_out: bool = False
+    ending: Mapping[str, int] | None = None
 
 
 @dataclass(slots=True)
@@ -161,6 +164,7 @@ class Watcher:
         udf_state: the directory of all state files; None: they are not looked at.
         disks: the folders whose volumes are looked at, by name.
         least_free: how many bytes of each volume must be free.
+        certificates: those of InfluxDB and Kapacitor.
         written_ns: the time of the newest point that the keeper wrote and InfluxDB acknowledged; 0 before the first.
         write_error: why InfluxDB did not take what the keeper wrote last; None if it did.
         is_hurried: whether points are compared with scores more often than usual, as something has just happened.
@@ -174,6 +178,7 @@ class Watcher:
     udf_state: Path | None = None
     disks: Mapping[str, Path] = field(default_factory=dict)
     least_free: int = 0
+    certificates: Certificates = field(default_factory=Certificates)
     written_ns: int = 0
     write_error: str | None = None
     is_hurried: bool = False
@@ -241,6 +246,7 @@ class Watcher:
             self.least_free,
             forgets,
             is_shut_out,
+            self.certificates.ending(now_ns),
         )
 
     def _mark_steady(self, now_ns: int, *, is_answered: bool) -> None:
