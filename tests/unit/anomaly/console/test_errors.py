@@ -13,7 +13,7 @@ from tests.unit.anomaly.console.made import client, is_down, make_app
 def test_an_address_that_is_not_there_is_a_page(tmp_path: Path) -> None:
     app, _ = make_app(tmp_path)
 
-    page, script = (client(app, "vera").get(path) for path in ("/nowhere", "/api/v1/nowhere"))
+    page, script = (client(app, "vera").get(path) for path in ("/nowhere", "/api/nowhere"))
 
     assert (page.status_code, script.status_code) == (404, 404)
     assert "<h1>Nothing is here</h1>" in page.text
@@ -43,7 +43,7 @@ def test_a_bug_is_a_page_that_says_nothing_else(tmp_path: Path) -> None:
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v1/now"])
+@pytest.mark.parametrize("path", ["/", "/api/now"])
 def test_an_influxdb_that_is_down_is_said(tmp_path: Path, path: str) -> None:
     answer = client(make_app(tmp_path, answer=is_down)[0], "vera").get(path)
 

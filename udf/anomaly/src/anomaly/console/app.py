@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from anomaly.console import login, now
 from anomaly.console.accounts import Accounts
+from anomaly.console.cache import Cached
 from anomaly.console.guard import PUBLIC, Backend, SecurityHeaders, guarded
 from anomaly.console.pages import EXCEPTION_HANDLERS, FOLDER, Console, make_templates
 from anomaly.console.settings import ConsoleSettings
@@ -28,6 +29,8 @@ _MOST_BODY_BYTES = 64 * 1024
 _SESSION_SECONDS = 7 * 24 * 3600
 # What is asked of InfluxDB at the same time is bounded, and so is the memory for it.
 _THREADS = 8
+# For so long what the first page shows is shown again while InfluxDB is asked anew.
+_USABLE_SECONDS = 30.0
 
 
 def create_app(stack: Stack, settings: ConsoleSettings) -> Starlette:
@@ -47,8 +50,7 @@ def create_app(stack: Stack, settings: ConsoleSettings) -> Starlette:
             Middleware(
                 SessionMiddleware,
                 secret_key=settings.session_secret,
-                # Cookies do not tell ports apart, and a host may have several stacks.
-                session_cookie=f"console-{settings.port}",
+                session_cookie=settings.cookie,
                 max_age=_SESSION_SECONDS,
                 same_site="strict",
                 https_only=settings.is_secure,
@@ -59,7 +61,8 @@ def create_app(stack: Stack, settings: ConsoleSettings) -> Starlette:
         lifespan=_lifespan,
         max_body_size=_MOST_BODY_BYTES,
     )
-    app.state.console = Console(stack, settings, accounts, make_templates())
+    snapshots = Cached(lambda: now.read_snapshot(stack), settings.cache_seconds, _USABLE_SECONDS)
+    app.state.console = Console(stack, settings, accounts, make_templates(), snapshots)
     return app
 
 
@@ -71,7 +74,8 @@ def routes(settings: ConsoleSettings) -> list[BaseRoute]:
         Route("/login", guarded(login.log_in, PUBLIC), methods=["POST"]),
         Route("/logout", guarded(login.log_out, PUBLIC), methods=["POST"], name="logout"),
         Route("/", guarded(now.show), name="now"),
-        Route("/api/v1/now", guarded(now.answer)),
+        Route("/api/now", guarded(now.answer)),
+        Route("/api/pipelines", guarded(now.pipelines)),
         Mount("/static", StaticFiles(directory=FOLDER / "static"), name="static"),
         Mount("/assets", StaticFiles(directory=settings.assets), name="assets"),
     ]

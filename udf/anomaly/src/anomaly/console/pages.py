@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import jinja2
@@ -15,6 +15,8 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from anomaly import __version__
 from anomaly.console.accounts import Accounts
+from anomaly.console.cache import Cached
+from anomaly.console.filters import FILTERS
 from anomaly.console.guard import API, SECURITY_HEADERS, csrf_token, user_of
 from anomaly.console.settings import ConsoleSettings
 from anomaly.console.stack import Stack
@@ -22,6 +24,9 @@ from anomaly.influxdb.client import InfluxClientError
 from anomaly.models.store import StoreError
 from anomaly.pipeline import SpecError
 from anomaly.refusal import Refused
+
+if TYPE_CHECKING:
+    from anomaly.console.now import Snapshot
 
 FOLDER = Path(__file__).parent
 # The pages that every page leads to.
@@ -56,12 +61,14 @@ class Console:
         settings: the settings.
         accounts: the users.
         templates: the templates of the pages.
+        now: what the first page shows.
     """
 
     stack: Stack
     settings: ConsoleSettings
     accounts: Accounts
     templates: jinja2.Environment
+    now: "Cached[Snapshot]"
 
 
 def console_of(request: HTTPConnection) -> Console:
@@ -73,13 +80,15 @@ def console_of(request: HTTPConnection) -> Console:
 
 def make_templates() -> jinja2.Environment:
     """Return the templates, which escape what they are given and refuse what they are not given."""
-    return jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters |= FILTERS
+    return templates
 
 
 def page(

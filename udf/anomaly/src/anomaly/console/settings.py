@@ -9,6 +9,7 @@
 Passwords and the secret are the first lines of their files, so that the settings themselves are not secret.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 VIEWER, OPERATOR = "viewer", "operator"
 ROLES = (VIEWER, OPERATOR)
 # A shorter secret could be guessed.
-_LEAST_SECRET = 32
+_LEAST_SECRET = 16
 # Names of a machine for itself, under which its own health check asks. A stranger's page cannot take them over.
 _OWN_NAMES = ("127.0.0.1", "localhost")
 
@@ -68,6 +69,11 @@ class ConsoleSettings:
     key: Path | None = None
     cache_seconds: float = 5.0
     stack_name: str = "anomaly"
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie. Cookies do not tell ports apart, and a host may have several stacks."""
+        return f"console-{re.sub('[^A-Za-z0-9_-]', '-', self.stack_name)}"
 
     @property
     def is_secure(self) -> bool:
