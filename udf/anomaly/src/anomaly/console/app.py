@@ -16,12 +16,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from anomaly.console import login, now
+from anomaly.console import login, now, period, series
 from anomaly.console.accounts import Accounts
 from anomaly.console.cache import Cached
 from anomaly.console.guard import PUBLIC, Backend, SecurityHeaders, guarded
 from anomaly.console.pages import EXCEPTION_HANDLERS, FOLDER, Console, make_templates
-from anomaly.console.settings import ConsoleSettings
+from anomaly.console.settings import OPERATOR, ConsoleSettings
 from anomaly.console.stack import Stack
 
 # A form has a note and a few names.
@@ -74,8 +74,18 @@ def routes(settings: ConsoleSettings) -> list[BaseRoute]:
         Route("/login", guarded(login.log_in, PUBLIC), methods=["POST"]),
         Route("/logout", guarded(login.log_out, PUBLIC), methods=["POST"], name="logout"),
         Route("/", guarded(now.show), name="now"),
+        Route("/series", guarded(series.show), name="series"),
+        Route("/period", guarded(period.show), name="period"),
+        Route("/period/others", guarded(period.others)),
+        Route("/period/feedback", guarded(period.give, OPERATOR), methods=["POST"]),
+        Route("/period/feedback/remove", guarded(period.take_back, OPERATOR), methods=["POST"]),
         Route("/api/now", guarded(now.answer)),
         Route("/api/pipelines", guarded(now.pipelines)),
+        Route("/api/steps", guarded(series.steps)),
+        Route("/api/period", guarded(period.answer)),
+        Route("/api/others", guarded(period.others)),
+        Route("/api/feedback", guarded(period.give, OPERATOR), methods=["POST"]),
+        Route("/api/feedback/remove", guarded(period.take_back, OPERATOR), methods=["POST"]),
         Mount("/static", StaticFiles(directory=FOLDER / "static"), name="static"),
         Mount("/assets", StaticFiles(directory=settings.assets), name="assets"),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 from anomaly.scoring.wording import plain
 
 # Above this the field's window is rare enough for a period; these are the levels of a stack's alerts.
-_LEVELS = ((87.5, "high"), (55.0, "raised"))
+_LEVELS = ((87.5, "high"), (75.0, "raised"))
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _MOST_OF_A_NAME = 120
 

@@ -33,7 +33,7 @@ class Account:
 
     Attributes:
         name: the name.
-        role: VIEWER, who may look and give feedback, or OPERATOR, who may also change models.
+        role: VIEWER, who may look, or OPERATOR, who may also give feedback and change models.
         password: the password.
     """
 
