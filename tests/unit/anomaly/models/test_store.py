@@ -5,15 +5,17 @@ import hashlib
 import json
 import os
 import stat
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from anomaly.models import store as store_module
 from anomaly.models.manifest import SCHEMA, TrainingRecord
 from anomaly.models.model import Model
-from anomaly.models.store import ModelMismatch, Store, StoreError, pipelines
+from anomaly.models.store import CurrentChanged, ModelMismatch, Store, StoreError, exclusive, pipelines
 from anomaly.pipeline import normalize
 from tests.unit.anomaly import printers
 
@@ -184,6 +186,79 @@ def test_promoting_the_current_one_again_does_not_spoil_rollback(store: Store, m
     store.promote("v2")
     store.promote("v2")
     assert store.rollback() == model.version
+
+
+def test_only_the_version_that_was_looked_at_is_replaced(store: Store, model: Model) -> None:
+    first = model.version
+    for version in ("v2", "v3"):
+        store.write(another(model, version))
+    store.promote("v2", replaced=first)
+
+    with pytest.raises(CurrentChanged, match=f"v2 of printer is current by now, and no longer {first}: look at it"):
+        store.promote("v3", replaced=first)
+    with pytest.raises(CurrentChanged, match="v2 of printer is current by now, and no longer none"):
+        store.rollback(replaced=None)
+
+    assert (store.current(), store.before()) == ("v2", first)
+    assert store.rollback(replaced="v2") == first
+    assert store.before() is None
+
+
+def test_a_change_waits_for_the_one_before(store: Store, model: Model) -> None:
+    store.write(another(model, "v2"))
+    begun = threading.Event()
+
+    def promote() -> None:
+        begun.set()
+        Store(store.models, store.pipeline).promote("v2")
+
+    thread = threading.Thread(target=promote)
+    with exclusive(store.path):
+        thread.start()
+        begun.wait(60)
+        thread.join(0.2)
+        while_locked = (thread.is_alive(), store.current())
+    thread.join(60)
+
+    assert while_locked == (True, model.version)
+    assert store.current() == "v2"
+
+
+def test_a_change_does_not_wait_for_ever(store: Store, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_LOCK_SECONDS", 0.1)
+
+    with exclusive(store.path), pytest.raises(StoreError, match=r"locked by another program for 0\.1 seconds"):
+        Store(store.models, store.pipeline).promote(model.version)
+
+
+def test_what_is_promoted_is_never_pruned_at_the_same_time(store: Store, model: Model) -> None:
+    names = [f"v{number:02}" for number in range(2, 22)]
+    for name in names:
+        store.write(another(model, name))
+    refused: list[str] = []
+
+    def promote() -> None:
+        own = Store(store.models, store.pipeline)
+        for name in names:
+            try:
+                own.promote(name)
+            except StoreError as error:
+                refused.append(str(error))
+
+    threads = [threading.Thread(target=promote) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        store.prune(1)
+        current = store.current()
+        assert current is not None and store.manifest(current).version == current
+    for thread in threads:
+        thread.join()
+
+    assert all("has no version" in each for each in refused)
+    history = json.loads((store.path / "promotions.json").read_text())
+    assert history[-1] == store.current()
+    assert not list(store.path.glob(".new-*"))
 
 
 def test_prune_keeps_the_newest_the_current_and_the_way_back(store: Store, model: Model) -> None:

@@ -1,6 +1,7 @@
 """One training from request to outcome: what is stored, what is kept, and what is refused."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,12 @@ class Ear(SilentProgress):
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.hooks: dict[str, Callable[[], None]] = {}
 
     def say(self, message: str) -> None:
         self.said.append(message)
+        for begin in [begin for begin in self.hooks if message.startswith(begin)]:
+            self.hooks.pop(begin)()
 
 
 class Desk:
@@ -48,6 +52,10 @@ class Desk:
     @property
     def said(self) -> list[str]:
         return self._ear.said
+
+    def when_said(self, begin: str, do: Callable[[], None]) -> None:
+        """Do something once, when a message with this begin is said."""
+        self._ear.hooks[begin] = do
 
     def train(self, *, pipeline: dict[str, Any] | None = None, **more: Any) -> TrainingOutcome:
         (asked,) = normalize([{**PIPELINE.as_dict(), "parameters": {"trees": 10}, **(pipeline or {})}])
@@ -89,6 +97,23 @@ def test_series_without_a_window_to_train_on_are_named(desk: Desk, influxdb: Inf
     content = desk.store.manifest(str(outcome.version)).content
     listed = {"series": ["printer-2"], "windows": 300, "reason": reason}
     assert content["untrained"] == {"count": 1, "series": [listed]}
+
+
+def test_a_version_that_somebody_promoted_meanwhile_stays(desk: Desk) -> None:
+    first = desk.train()
+    second = desk.train(promote=False, seed=1)
+    desk.when_said("beside the current model", lambda: desk.store.promote(str(second.version)))
+
+    third = desk.train(seed=2)
+
+    assert third.status == REFUSED
+    assert desk.store.current() == second.version
+    newest = desk.store.versions()[-1]
+    assert newest.manifest.parent == first.version
+    assert (
+        f"model {newest.name} is stored, and was not made current: {second.version} of printer is current by now"
+        in (third.message)
+    )
 
 
 def test_without_promotion_the_current_version_stays(desk: Desk) -> None:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from anomaly.console import login, now, period, series
+from anomaly.console import login, now, period, report, series, versions
 from anomaly.console.accounts import Accounts
 from anomaly.console.cache import Cached
 from anomaly.console.guard import PUBLIC, Backend, SecurityHeaders, guarded
@@ -79,6 +79,14 @@ def routes(settings: ConsoleSettings) -> list[BaseRoute]:
         Route("/period/others", guarded(period.others)),
         Route("/period/feedback", guarded(period.give, OPERATOR), methods=["POST"]),
         Route("/period/feedback/remove", guarded(period.take_back, OPERATOR), methods=["POST"]),
+        Route("/report", guarded(report.show), name="report"),
+        Route("/report/view", guarded(report.make)),
+        Route("/models", guarded(versions.show), name="models"),
+        Route("/models/version", guarded(versions.show_version)),
+        Route("/models/compare", guarded(versions.show_comparison)),
+        Route("/models/promote", guarded(versions.promote, OPERATOR), methods=["POST"]),
+        Route("/models/rollback", guarded(versions.roll_back, OPERATOR), methods=["POST"]),
+        Route("/models/shadow", guarded(versions.set_shadow, OPERATOR), methods=["POST"]),
         Route("/api/now", guarded(now.answer)),
         Route("/api/pipelines", guarded(now.pipelines)),
         Route("/api/steps", guarded(series.steps)),
@@ -86,6 +94,13 @@ def routes(settings: ConsoleSettings) -> list[BaseRoute]:
         Route("/api/others", guarded(period.others)),
         Route("/api/feedback", guarded(period.give, OPERATOR), methods=["POST"]),
         Route("/api/feedback/remove", guarded(period.take_back, OPERATOR), methods=["POST"]),
+        Route("/api/models", guarded(versions.listing)),
+        Route("/api/models/version", guarded(versions.manifest)),
+        Route("/api/models/compare", guarded(versions.comparison)),
+        Route("/api/models/promote", guarded(versions.promote, OPERATOR), methods=["POST"]),
+        Route("/api/models/rollback", guarded(versions.roll_back, OPERATOR), methods=["POST"]),
+        Route("/api/models/shadow", guarded(versions.set_shadow, OPERATOR), methods=["POST"]),
+        Route("/api/report", guarded(report.make)),
         Mount("/static", StaticFiles(directory=FOLDER / "static"), name="static"),
         Mount("/assets", StaticFiles(directory=settings.assets), name="assets"),
     ]

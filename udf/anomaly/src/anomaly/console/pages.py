@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 # The pages that every page leads to.
-NAVIGATION = (("/", "Now"),)
+NAVIGATION = (("/", "Now"), ("/models", "Models"), ("/report", "Report"))
 # What to do about a refusal, for people.
 _TITLES = {
     400: "That cannot be",

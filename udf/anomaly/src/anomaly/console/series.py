@@ -1,8 +1,8 @@
 """The page of a series: its values with the expected band, severity and periods, over any range.
 
-The page's script asks for steps (`/api/steps`) of the range that is looked at. InfluxDB makes at most as many of them as
-the plot has room for, each with its lowest and its highest values, so a month of seconds costs the browser what an hour
-costs.
+The page's script asks for steps (`/api/steps`) of the range that is looked at. InfluxDB makes at most as many of them
+as the plot has room for, each with its lowest and its highest values, so a month of seconds costs the browser what an
+hour costs.
 """
 
 import time

@@ -15,6 +15,7 @@ import numpy as np
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import identifier, literal
 from anomaly.influxdb.lines import line
+from anomaly.models.store import exclusive
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import FALSE_ALARM, KINDS, Appearance, Mark
 from anomaly.scoring.feedback_file import feedback_path, write_marks
@@ -97,8 +98,11 @@ def keep_mark(
 
 def hand_marks_over(influx: InfluxClient, database: str, models: Path, pipeline: Pipeline) -> list[Mark]:
     """Hand all marks of a pipeline to the running UDFs, and return them; the arguments are those of `keep_mark`."""
-    marks = read_feedback(influx, database, pipeline)
-    write_marks(feedback_path(models, pipeline.name), marks)
+    path = feedback_path(models, pipeline.name)
+    # Whoever comes second reads what the first one has written.
+    with exclusive(path.parent):
+        marks = read_feedback(influx, database, pipeline)
+        write_marks(path, marks)
     return marks
 
 

@@ -10,15 +10,23 @@
 
 A version is written into a hidden directory beside it, flushed to disk, and renamed: it is there as a whole or not at
 all.
+
+Trainings, the console and people at a command line may change a pipeline's folder at the same time, each in a container
+of its own. So each change holds a lock on the folder (`exclusive`), from what it reads until what it writes. Readers
+need no lock, as they see either the old link or file, or the new one. A training names the version that it compared its
+own with, and replaces no other.
 """
 
 import errno
+import fcntl
 import hashlib
 import io
 import json
 import os
+import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,14 +42,23 @@ from anomaly.windows.arrays import DAMAGE
 
 CURRENT = "current"
 SHADOW = "shadow"
+# Stands for any version, and for none; it cannot be a version's name.
+ANY = "*"
 _MANIFEST = "manifest.json"
 _ARRAYS = "model.npz"
 _PROMOTIONS = "promotions.json"
 _HIDDEN = ".new-"
+# A change takes milliseconds. Who waits longer than this for others is told.
+_LOCK_SECONDS = 30.0
+_LOCK_POLL_SECONDS = 0.05
 
 
 class StoreError(Exception):
     """The models directory cannot be read or written, or a version is damaged; the message says what to do."""
+
+
+class CurrentChanged(StoreError):
+    """Another version became current than the one that was to be replaced; the message names both."""
 
 
 class ModelMismatch(StoreError):
@@ -285,44 +302,66 @@ class Store:
         strangers = {entry.name for entry in directory.iterdir()} - {_MANIFEST, *expected}
         return problems + [f"{directory / name} is not in the manifest" for name in sorted(strangers)]
 
-    def promote(self, version: str) -> None:
-        """Make a version current, atomically; running UDFs notice within a second. Raises StoreError."""
+    def promote(self, version: str, *, replaced: str | None = ANY) -> None:
+        """Make a version current, atomically; running UDFs notice within a second.
+
+        Args:
+            version: the version.
+            replaced: the version that has to be current until then, None if there is none; ANY: whatever is.
+
+        Raises:
+            CurrentChanged: another version is current by now.
+            StoreError: the version is not there or cannot be used, or the folder cannot be written.
+        """
         self._usable(version)
-        history = self._promotions()
-        if history[-1:] != [version]:
-            history.append(version)
-        self._switch(version, history)
+        with exclusive(self.path):
+            # It may have been pruned meanwhile.
+            self._usable(version)
+            self._expect(replaced)
+            history = self._promotions()
+            if history[-1:] != [version]:
+                history.append(version)
+            self._switch(version, history)
 
     def set_shadow(self, version: str | None) -> None:
         """Have a version score beside the current one; None: have none. Raises StoreError."""
         if version is not None:
             self._usable(version)
-            if version == self.current():
-                raise StoreError(f"{version} is the current version: it would be compared with itself; name another")
-        with self._writing(self.path / SHADOW):
+        with self._writing(self.path / SHADOW), exclusive(self.path):
             if version is None:
                 (self.path / SHADOW).unlink(missing_ok=True)
             else:
+                self._usable(version)
+                if version == self.current():
+                    raise StoreError(
+                        f"{version} is the current version: it would be compared with itself; name another"
+                    )
                 self._link(SHADOW, version)
             _flush_directory(self.path)
 
-    def rollback(self) -> str:
+    def rollback(self, *, replaced: str | None = ANY) -> str:
         """Make the version current that was current before, and return its name.
 
+        Args:
+            replaced: as for `promote`.
+
         Raises:
+            CurrentChanged: another version is current by now.
             StoreError: there is no such version that this program can use.
         """
-        current = self.current()
-        history = self._promotions()
-        there = {version.name for version in self.versions() if version.problem is None}
-        while history:
-            version = history.pop()
-            if version != current and version in there:
+        with exclusive(self.path):
+            self._expect(replaced)
+            version, history = self._way_back()
+            if version is not None:
                 self._switch(version, [*history, version])
                 return version
         raise StoreError(
             f"{self.path}: no earlier version is left to roll back to; `anomaly models list` shows what there is"
         )
+
+    def before(self) -> str | None:
+        """Return the version that `rollback` would make current; None if there is none."""
+        return self._way_back()[0]
 
     def prune(self, keep: int) -> list[str]:
         """Remove old versions, and return their names.
@@ -332,19 +371,42 @@ class Store:
         Args:
             keep: the number of the newest versions that stay, too.
         """
-        versions = self.versions()
-        current = self.current()
-        before = next((name for name in reversed(self._promotions()) if name != current), None)
-        parents = [version.manifest.parent for version in versions if version.current]
-        needed = {current, before, self.shadow(), *parents}
-        removed = [version.name for version in versions[: max(0, len(versions) - keep)] if version.name not in needed]
         with self._writing(self.path):
-            for name in removed:
+            with exclusive(self.path):
+                versions = self.versions()
+                current = self.current()
+                before = next((name for name in reversed(self._promotions()) if name != current), None)
+                parents = [version.manifest.parent for version in versions if version.current]
+                needed = {current, before, self.shadow(), *parents}
+                oldest = versions[: max(0, len(versions) - keep)]
+                removed = [version.name for version in oldest if version.name not in needed]
                 # Renamed first: a half-removed version must not look like one.
-                hidden = self.path / f"{_HIDDEN}removed-{name}"
-                (self.path / name).rename(hidden)
-                shutil.rmtree(hidden)
+                hidden = [self.path / f"{_HIDDEN}removed-{name}" for name in removed]
+                for name, path in zip(removed, hidden, strict=True):
+                    (self.path / name).rename(path)
+            for path in hidden:
+                shutil.rmtree(path)
         return removed
+
+    def _expect(self, version: str | None) -> None:
+        """Raise CurrentChanged unless a version is the current one; ANY is."""
+        current = self.current()
+        if version not in (ANY, current):
+            raise CurrentChanged(
+                f"{current or 'no version'} of {self.pipeline} is current by now, and no longer "
+                f"{version or 'none'}: look at it, and decide again"
+            )
+
+    def _way_back(self) -> tuple[str | None, list[str]]:
+        """Return the version to roll back to, None without one, and the history before it."""
+        current = self.current()
+        history = self._promotions()
+        there = {version.name for version in self.versions() if version.problem is None}
+        while history:
+            version = history.pop()
+            if version != current and version in there:
+                return version, history
+        return None, []
 
     def _switch(self, version: str, history: list[str]) -> None:
         with self._writing(self.path / CURRENT):
@@ -355,8 +417,7 @@ class Store:
             replace_file(self.path / _PROMOTIONS, (json.dumps(history[-100:], indent=2) + "\n").encode())
 
     def _link(self, name: str, version: str) -> None:
-        link = self.path / f"{_HIDDEN}{name}-{os.getpid()}"
-        link.unlink(missing_ok=True)
+        link = _hidden(self.path / name)
         link.symlink_to(version)
         link.replace(self.path / name)
 
@@ -399,9 +460,48 @@ def pipelines(models: Path | str) -> list[str]:
         raise store_error("read", Path(models), error) from error
 
 
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Keep others from changing a pipeline's folder; readers go on. The lock ends with the process that holds it.
+
+    Args:
+        folder: the folder, which is made if it is not there.
+
+    Raises:
+        StoreError: the folder cannot be locked, or somebody else holds the lock for long.
+    """
+    try:
+        _make_directory(folder)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise store_error("write", folder, error) from error
+    try:
+        until = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise StoreError(
+                        f"{folder} has been locked by another program for {_LOCK_SECONDS:g} seconds: try again later"
+                    ) from None
+            except OSError as error:
+                raise store_error("lock", folder, error) from error
+            time.sleep(_LOCK_POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _hidden(path: Path) -> Path:
+    """Return where something is made that becomes `path`. Processes of several containers may have the same number."""
+    return path.with_name(f"{_HIDDEN}{path.name}-{secrets.token_hex(8)}")
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Writes a file so that readers see either the old one or the new one. Raises StoreError."""
-    hidden = path.with_name(f"{_HIDDEN}{path.name}-{os.getpid()}")
+    hidden = _hidden(path)
     try:
         _make_directory(path.parent)
         _write_file(hidden, data)
@@ -412,7 +512,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def store_error(verb: str, path: Path, error: OSError) -> StoreError:
-    """What to do about an error of the operating system. verb: read or write."""
+    """What to do about an error of the operating system. verb: read, write or lock."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         fix = "free some space, or remove old versions with `anomaly models prune`"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -75,7 +75,7 @@ def html(reports: Sequence[PipelineReport], files: Sequence[str]) -> str:
 
     Args:
         reports: what it has of each pipeline, the worst first; at least one.
-        files: the names of the files beside it.
+        files: the names of the files beside it; without any it stands alone.
     """
     parts = [begin(f"Anomaly report: {headline([report.overview for report in reports])}"), "<main>"]
     if len(reports) > 1:
@@ -85,7 +85,8 @@ def html(reports: Sequence[PipelineReport], files: Sequence[str]) -> str:
     for number, report in enumerate(reports, start=1):
         parts += _section(report, number, min(rows, MOST_ROWS), bars, is_alone=len(reports) == 1)
     named = ", ".join(f"<code>{escape(name)}</code>" for name in files)
-    parts.append(f'<footer><p class="soft">Times are UTC. Beside this file: {named}.</p></footer>')
+    beside = f" Beside this file: {named}." if files else ""
+    parts.append(f'<footer><p class="soft">Times are UTC.{beside}</p></footer>')
     return "\n".join([*parts, "</main>", END])
 
 

@@ -63,6 +63,17 @@ def run_report(
         Refused: no pipeline has scores or periods in the range.
         OSError: a file cannot be written.
     """
+    reports = read_reports(request, connect, say)
+    files = write(request.page, reports)
+    say(f"the report is in {request.page}, beside {', '.join(files)}")
+    by_name = {report.overview.pipeline.name: report for report in reports}
+    return [_entry(by_name[pipeline.name], request.page) for pipeline in request.pipelines]
+
+
+def read_reports(
+    request: ReportRequest, connect: Callable[[], InfluxClient], say: Callable[[str], None]
+) -> list[PipelineReport]:
+    """Return what a report has of each pipeline, the worst first; arguments and errors are those of `run_report`."""
     now_ns = time.time_ns()
     spans = [resolve_range(pipeline, request.begin, request.end, now_ns) for pipeline in request.pipelines]
     influx, database = connect(), request.results_database
@@ -77,11 +88,7 @@ def run_report(
             f"{rfc3339(spans[0].end_ns)}: choose a range with --from and --to in which detection ran, or score it by a "
             "catch-up first"
         )
-    reports = list(_plotted(influx, database, sorted(overviews, key=_badness)))
-    files = write(request.page, reports)
-    say(f"the report is in {request.page}, beside {', '.join(files)}")
-    by_name = {report.overview.pipeline.name: report for report in reports}
-    return [_entry(by_name[pipeline.name], request.page) for pipeline in request.pipelines]
+    return list(_plotted(influx, database, sorted(overviews, key=_badness)))
 
 
 def write(page: Path, reports: Sequence[PipelineReport]) -> list[str]:

@@ -26,7 +26,7 @@ from anomaly.models.manifest import (
     RangeRecord,
     TrainingRecord,
 )
-from anomaly.models.store import ModelMismatch, ModelOutdated, Store, StoreError
+from anomaly.models.store import CurrentChanged, ModelMismatch, ModelOutdated, Store, StoreError, exclusive
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.state import described
 from anomaly.refusal import Refused
@@ -211,6 +211,8 @@ class _Training:
         from anomaly.training.fit import train
         from anomaly.training.history import read_history
 
+        # Somebody may make another version current meanwhile.
+        parent = self._store.current()
         history = read_history(self._influx, self._pipeline, self._range, self._progress)
         feedback = Feedback(self._pipeline, marks)
         excluded = feedback.excluded(history.windows)
@@ -245,15 +247,15 @@ class _Training:
         for line in trained.promise.lines(self._pipeline.periods.open):
             self._progress.say(line)
         found = found_offsets(trained)
-        comparison = self._compare(trained, history.windows, marks)
+        comparison = self._compare(parent, trained, history.windows, marks)
         if comparison is not None:
             self._judge(comparison)
         record = self._record(
-            history, windows, trained, marks, int(excluded.sum()), known, found, comparison, untrained
+            parent, history, windows, trained, marks, int(excluded.sum()), known, found, comparison, untrained
         )
         path = self._store.write(trained.model, record, trained.estimator)
         if self._request.promote:
-            self._store.promote(trained.model.version)
+            self._promote(trained.model.version, parent)
         current = " and current" if self._request.promote else ""
         self._progress.say(f"model {self._pipeline.name}/{trained.model.version} is stored in {path}{current}")
         return self._outcome(TRAINED, self._store.manifest(trained.model.version))
@@ -268,9 +270,10 @@ class _Training:
         path = feedback_path(self._request.models, self._pipeline.name)
         if self._request.results_database not in self._influx.databases():
             return read_marks(path)
-        marks = read_feedback(self._influx, self._request.results_database, self._pipeline)
-        if marks or path.exists():
-            write_marks(path, marks)
+        with exclusive(path.parent):
+            marks = read_feedback(self._influx, self._request.results_database, self._pipeline)
+            if marks or path.exists():
+                write_marks(path, marks)
         return marks
 
     def _known_periods(self, windows: Windows, feedback: Feedback) -> "KnownPeriods":
@@ -324,11 +327,22 @@ class _Training:
         names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
         return next(candidate for candidate in names if candidate not in taken)
 
-    def _compare(self, trained: "TrainedModel", history: Windows, marks: list[Mark]) -> "CandidateComparison | None":
+    def _promote(self, version: str, parent: str | None) -> None:
+        """Make the new version current. Raises Refused if another one became current while it was trained."""
+        try:
+            self._store.promote(version, replaced=parent)
+        except CurrentChanged as error:
+            raise Refused(
+                f"pipeline {self._pipeline.name}: model {version} is stored, and was not made current: {error}: "
+                f"`anomaly models promote` makes it current"
+            ) from None
+
+    def _compare(
+        self, version: str | None, trained: "TrainedModel", history: Windows, marks: list[Mark]
+    ) -> "CandidateComparison | None":
         """Compare the new model with the current one; None where no current one can be used."""
         from anomaly.training.candidate import compare_candidate
 
-        version = self._store.current()
         if version is None:
             return None
         try:
@@ -355,6 +369,7 @@ class _Training:
 
     def _record(
         self,
+        parent: str | None,
         history: "ReadHistory",
         windows: Windows,
         trained: "TrainedModel",
@@ -371,7 +386,7 @@ class _Training:
         model = trained.model
         return TrainingRecord(
             created=rfc3339(self._now_ns),
-            parent=self._store.current(),
+            parent=parent,
             window=self._pipeline.window,
             range=RangeRecord(rfc3339(self._range.begin_ns), rfc3339(self._range.end_ns), self._range.asked),
             counts=CountsRecord(

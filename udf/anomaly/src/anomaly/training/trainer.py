@@ -11,7 +11,7 @@ from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.influxql import literal
 from anomaly.influxdb.marks import read_feedback
 from anomaly.influxdb.times import parse_time, resolve_range
-from anomaly.models.store import Store, StoreError
+from anomaly.models.store import Store, StoreError, exclusive
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
@@ -91,13 +91,15 @@ class PipelineTrainer:
     def _hand_on(self) -> list[Mark]:
         """Read all marks of feedback, and hand them to running UDFs if they are new."""
         path = feedback_path(self._models, self._pipeline.name)
-        marks = read_feedback(self._influx, self._results_database, self._pipeline)
-        try:
-            handed_on = read_marks(path)
-        except StoreError:
-            handed_on = None
+        with exclusive(path.parent):
+            marks = read_feedback(self._influx, self._results_database, self._pipeline)
+            try:
+                handed_on = read_marks(path)
+            except StoreError:
+                handed_on = None
+            if marks != handed_on:
+                write_marks(path, marks)
         if marks != handed_on:
-            write_marks(path, marks)
             self._say(f"{self._pipeline.name}: {len(marks)} marks of feedback are handed on")
         return marks
 

@@ -1,0 +1,200 @@
+"""The pages of models: their versions, what made them, how two differ; operators promote, shadow and roll back.
+
+Each change names the version that was current when the page was made. If it is not any more, because a training has
+ended or somebody was faster, nothing changes, and the page says so.
+"""
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from anomaly.console.asked import pipeline_of
+from anomaly.console.guard import API
+from anomaly.console.pages import console_of, page
+from anomaly.models.manifest import differences
+from anomaly.models.store import Store, Version
+from anomaly.pipeline import Pipeline
+
+# The most characters of a value that a table shows.
+_MOST_OF_A_VALUE = 300
+# Keys of a manifest that say most, with names for people.
+_FIRST = {
+    "created": "Made at",
+    "parent": "Made after",
+    "range.from": "Trained from",
+    "range.to": "Trained to",
+    "counts.windows": "Windows",
+    "counts.series": "Series",
+    "calibration.threshold": "Score that opens a period",
+    "quality.observed_per_day": "Periods a day in history",
+    "quality.found": "Share of planted offsets found",
+    "seed": "Seed",
+}
+
+
+def show(request: Request) -> Response:
+    """Show the versions of all pipelines, or of one."""
+    stack = console_of(request).stack
+    name = request.query_params.get("pipeline")
+    pipelines = [pipeline_of(request, name)] if name else stack.pipelines()
+    context = {
+        "title": "Models",
+        "models": [_listed(stack.store(each.name), each) for each in pipelines],
+        "one": bool(name),
+        "done": request.query_params.get("done", ""),
+    }
+    return page(request, "models.html", context)
+
+
+def show_version(request: Request) -> Response:
+    """Show the manifest of a version."""
+    found = _version(request)
+    return page(request, "version.html", {"title": f"Model {found['version']}", **found})
+
+
+def show_comparison(request: Request) -> Response:
+    """Show how two versions differ."""
+    found = _comparison(request)
+    return page(request, "compare.html", {"title": "Compare two versions", **found})
+
+
+def listing(request: Request) -> Response:
+    """Answer with the versions of one pipeline."""
+    pipeline = pipeline_of(request)
+    return JSONResponse(_listed(console_of(request).stack.store(pipeline.name), pipeline))
+
+
+def manifest(request: Request) -> Response:
+    """Answer with the manifest of a version."""
+    store, name = _named(request, "version")
+    return JSONResponse(store.manifest(name).to_json())
+
+
+def comparison(request: Request) -> Response:
+    """Answer with the differences of two versions."""
+    return JSONResponse(_comparison(request))
+
+
+def promote(request: Request) -> Response:
+    """Make a version current."""
+    store, pipeline, replaced = _changed(request)
+    version = _text(request, "version")
+    _fitting(store, pipeline, version)
+    store.promote(version, replaced=replaced)
+    return _done(request, store, "promoted", version)
+
+
+def roll_back(request: Request) -> Response:
+    """Make the version current that was current before."""
+    store, _, replaced = _changed(request)
+    return _done(request, store, "rolled back", store.rollback(replaced=replaced))
+
+
+def set_shadow(request: Request) -> Response:
+    """Have a version score beside the current one, or none."""
+    store, pipeline, _ = _changed(request)
+    version = _text(request, "version", "")
+    if version:
+        _fitting(store, pipeline, version)
+    store.set_shadow(version or None)
+    return _done(request, store, "shadowed" if version else "no shadow", version)
+
+
+def _fitting(store: Store, pipeline: Pipeline, version: str) -> None:
+    """Raise ModelMismatch for a version that the pipeline's UDF would refuse."""
+    store.check(version, pipeline)
+
+
+def _changed(request: Request) -> tuple[Store, Pipeline, str | None]:
+    """Return the store and the pipeline that a change is for, and the version that it replaces."""
+    pipeline = pipeline_of(request, _text(request, "pipeline"))
+    return console_of(request).stack.store(pipeline.name), pipeline, _text(request, "current", "") or None
+
+
+def _text(request: Request, name: str, default: str | None = None) -> str:
+    value = request.state.form.get(name, default)
+    if not isinstance(value, str):
+        raise HTTPException(400, f"{name}: is missing, or is not one text.")
+    return value
+
+
+def _done(request: Request, store: Store, status: str, version: str) -> Response:
+    console_of(request).now.forget()
+    if request.url.path.startswith(API):
+        return JSONResponse({"pipeline": store.pipeline, "status": status, "version": version or None})
+    address = request.url_for("models").include_query_params(pipeline=store.pipeline, done=status)
+    return RedirectResponse(f"{address.path}?{address.query}", 303)
+
+
+def _listed(store: Store, pipeline: Pipeline) -> dict[str, Any]:
+    versions = store.versions()
+    before = store.before()
+    return {
+        "pipeline": store.pipeline,
+        "current": store.current(),
+        "before": before,
+        "versions": [_entry(version, pipeline) for version in reversed(versions)],
+    }
+
+
+def _entry(version: Version, pipeline: Pipeline) -> dict[str, Any]:
+    manifest = version.manifest
+    promise = (manifest.content.get("calibration") or {}).get("promise") or {}
+    return {
+        "version": version.name,
+        "current": version.current,
+        "shadow": version.shadow,
+        "created": manifest.created,
+        "from": manifest.range.begin,
+        "to": manifest.range.end,
+        "windows": manifest.counts.windows,
+        "series": manifest.counts.series,
+        "doubts": list(promise.get("doubts", [])),
+        "problem": version.problem or manifest.misfit(pipeline),
+    }
+
+
+def _named(request: Request, parameter: str) -> tuple[Store, str]:
+    """Return the store and the version that a request names; HTTPException if there is none."""
+    pipeline = pipeline_of(request)
+    store = console_of(request).stack.store(pipeline.name)
+    name = request.query_params.get(parameter, "")
+    if name not in {version.name for version in store.versions()}:
+        raise HTTPException(404, f"{parameter}: pipeline {pipeline.name} has no version {name!r}.")
+    return store, name
+
+
+def _version(request: Request) -> dict[str, Any]:
+    store, name = _named(request, "version")
+    facts = store.manifest(name).facts()
+    first = {label: _shown(facts[key]) for key, label in _FIRST.items() if facts.get(key) is not None}
+    rest = {key: _shown(value) for key, value in facts.items() if key not in _FIRST}
+    found = _listed(store, pipeline_of(request))
+    entry = next(each for each in found["versions"] if each["version"] == name)
+    return {**entry, "pipeline": store.pipeline, "first": first, "rest": rest, "others": found["versions"]}
+
+
+def _comparison(request: Request) -> dict[str, Any]:
+    store, before = _named(request, "before")
+    _, after = _named(request, "after")
+    found = differences(store.manifest(before), store.manifest(after))
+    return {
+        "pipeline": store.pipeline,
+        "before": before,
+        "after": after,
+        "differences": [
+            {"what": each.what, "before": _shown(each.before), "after": _shown(each.after)} for each in found
+        ],
+    }
+
+
+def _shown(value: Any) -> str:
+    """Return a value of a manifest as people read it."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= _MOST_OF_A_VALUE else f"{text[: _MOST_OF_A_VALUE - 1]}…"
