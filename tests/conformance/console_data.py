@@ -116,7 +116,7 @@ def period(tags: dict[str, str], begin_ns: int, length_s: int, **more: float | i
 
 
 def press_scores(machine: str, now_ns: int, begin_s: int, end_s: int, every_s: int = 1) -> Iterator[str]:
-    """Yield scores of a press from so many seconds before now until so many before now, with one peak in the middle."""
+    """Yield scores of a press between two ages in seconds, with one peak in the middle."""
     peak_s = (begin_s + end_s) // 2
     for age_s in range(begin_s, end_s, -every_s):
         is_peak = abs(age_s - peak_s) < every_s

@@ -7,8 +7,12 @@
 - `accounts`: who may come in, and how often somebody may be wrong.
 - `guard`: sessions, CSRF tokens, roles, and headers that forbid a page what it does not need.
 - `pages`: rendering, and the pages for errors.
+- `filters`: how templates show numbers, times and names.
+- `asked`: what a request asks for, each with one clear error.
+- `cache`: keeps an answer for a while.
 - `login`: in and out.
-- `now`: the first page.
+- `now`, `series`, `period`, `versions` (of models) and `report`: the pages, and their answers as JSON.
+- `openapi`: the document that describes the JSON API.
 
 Nothing here is imported by serving. A page loads nothing from outside, and needs no build step.
 """

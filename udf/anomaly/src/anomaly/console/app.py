@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from anomaly.console import login, now, period, report, series, versions
+from anomaly.console import login, now, openapi, period, report, series, versions
 from anomaly.console.accounts import Accounts
 from anomaly.console.cache import Cached
 from anomaly.console.guard import PUBLIC, Backend, SecurityHeaders, guarded
@@ -87,6 +87,7 @@ def routes(settings: ConsoleSettings) -> list[BaseRoute]:
         Route("/models/promote", guarded(versions.promote, OPERATOR), methods=["POST"]),
         Route("/models/rollback", guarded(versions.roll_back, OPERATOR), methods=["POST"]),
         Route("/models/shadow", guarded(versions.set_shadow, OPERATOR), methods=["POST"]),
+        Route("/api/openapi.json", guarded(describe)),
         Route("/api/now", guarded(now.answer)),
         Route("/api/pipelines", guarded(now.pipelines)),
         Route("/api/steps", guarded(series.steps)),
@@ -109,6 +110,11 @@ def routes(settings: ConsoleSettings) -> list[BaseRoute]:
 def health(request: Request) -> Response:
     """Say that the console serves; whether InfluxDB does is said by the pages."""
     return JSONResponse({"status": "ok"})
+
+
+def describe(request: Request) -> Response:
+    """Answer with the document that describes the API."""
+    return JSONResponse(openapi.DOCUMENT)
 
 
 def _on_wrong_password(conn: HTTPConnection, error: AuthenticationError) -> Response:

@@ -79,7 +79,8 @@ def span_of(pipeline: Pipeline, parameters: Mapping[str, str], default: str) -> 
     now_ns, window_ns = time.time_ns(), pipeline.window_ns
     begin_ns = parse_time_or_age(parameters.get("from") or default, "from", now_ns)
     end_ns = parse_time_or_age(parameters.get("to") or "0s", "to", now_ns)
-    begin_ns, end_ns = begin_ns // window_ns * window_ns, -(-end_ns // window_ns) * window_ns
+    # Both are rounded up, so that the last hour of minutes has 60 windows, and the one that is not over is among them.
+    begin_ns, end_ns = -(-begin_ns // window_ns) * window_ns, -(-end_ns // window_ns) * window_ns
     if begin_ns >= end_ns:
         raise HTTPException(400, f"from: {parameters.get('from') or default!r} is not before to.")
     if begin_ns < 0:

@@ -210,13 +210,11 @@ def _fields(pipeline: Pipeline, step: Step) -> list[dict[str, Any]]:
     units = {field.name: field.unit for field in pipeline.watched}
     found = []
     for name, (low, high, expected_low, expected_high) in step.values.items():
-        side = ""
+        side, value = "", high
         if high is not None and expected_high is not None and high > expected_high:
             side, value = "above", high
         elif low is not None and expected_low is not None and low < expected_low:
             side, value = "below", low
-        else:
-            value = high
         found.append(
             {
                 "name": name,

@@ -14,7 +14,7 @@ from anomaly.console.asked import pipeline_of
 from anomaly.console.guard import API
 from anomaly.console.pages import console_of, page
 from anomaly.models.manifest import differences
-from anomaly.models.store import Store, Version
+from anomaly.models.store import ANY, Store, Version
 from anomaly.pipeline import Pipeline
 
 # The most characters of a value that a table shows.
@@ -108,9 +108,12 @@ def _fitting(store: Store, pipeline: Pipeline, version: str) -> None:
 
 
 def _changed(request: Request) -> tuple[Store, Pipeline, str | None]:
-    """Return the store and the pipeline that a change is for, and the version that it replaces."""
+    """Return the store and the pipeline that a change is for, and the version that it replaces.
+
+    Pages always name the version. A script that names none replaces whatever is current.
+    """
     pipeline = pipeline_of(request, _text(request, "pipeline"))
-    return console_of(request).stack.store(pipeline.name), pipeline, _text(request, "current", "") or None
+    return console_of(request).stack.store(pipeline.name), pipeline, _text(request, "current", ANY) or None
 
 
 def _text(request: Request, name: str, default: str | None = None) -> str:
@@ -168,7 +171,8 @@ def _named(request: Request, parameter: str) -> tuple[Store, str]:
 
 def _version(request: Request) -> dict[str, Any]:
     store, name = _named(request, "version")
-    facts = store.manifest(name).facts()
+    manifest = store.manifest(name)
+    facts = {"created": manifest.created, "parent": manifest.parent, **manifest.facts()}
     first = {label: _shown(facts[key]) for key, label in _FIRST.items() if facts.get(key) is not None}
     rest = {key: _shown(value) for key, value in facts.items() if key not in _FIRST}
     found = _listed(store, pipeline_of(request))
