@@ -412,8 +412,19 @@ def expired(folder: Path, stack: str, keep: int) -> list[Path]:
         stack: the stack's name.
         keep: how many stay; 0 for all.
     """
+    return [folder / name for name in expired_names([path.name for path in folder.iterdir()], stack, keep)]
+
+
+def expired_names(names: Iterable[str], stack: str, keep: int) -> list[str]:
+    """Return which of some files are archives of a stack beyond the newest `keep`, the oldest last.
+
+    Args:
+        names: the names of the files.
+        stack: the stack's name.
+        keep: how many stay; 0 for all.
+    """
     pattern = re.compile(rf"{re.escape(stack)}-{_STAMP}\.tar")
-    archives = sorted((path for path in folder.iterdir() if pattern.fullmatch(path.name)), reverse=True)
+    archives = sorted((name for name in names if pattern.fullmatch(name)), reverse=True)
     return archives[keep:] if keep else []
 
 

@@ -304,9 +304,12 @@ def backup(second: Stack, memory: Memory, tmp_path_factory: pytest.TempPathFacto
     passphrase.write_text(secrets.token_hex(16))
     content = _content(second.settled())
     before = second.incarnations()
-    second.play("backup", backup_passphrase_file=str(passphrase)).succeeded()
+    copies = folder / "copies"
+    copies.mkdir()
+    second.play("backup", backup_passphrase_file=str(passphrase), backup_copies=[str(copies)]).succeeded()
     assert second.incarnations() == before
     (archive,) = (second.inventory / "backups" / second.name).iterdir()
+    assert [copy.read_bytes() for copy in copies.iterdir()] == [archive.read_bytes()]
     return Backup(archive, passphrase, content)
 
 
