@@ -27,10 +27,8 @@ demo: tools ## Deploy on this machine, train, stream a day with faults, and say 
 	@$(BIN)/python -m demo -i $(INVENTORY) $(ARGS)
 
 .PHONY: test
-# Linters use one processor, and the images of a fresh machine are minutes of waiting: so neither waits for the other.
 test: dev ## All tests: lint, units, and the stack in real containers
-	@$(MAKE) -j 3 lint test-images test-bytecode
-	@$(PYTEST) $(ARGS)
+	@scripts/test $(PYTEST) $(ARGS)
 
 .PHONY: test-fast
 test-fast: dev ## The tests that need no containers
