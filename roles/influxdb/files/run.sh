@@ -1,5 +1,6 @@
 #!/bin/sh
-# Starts InfluxDB, which takes the rest of the command line, with a new segment of each shard's write-ahead log.
+# Starts InfluxDB, which takes the rest of the command line, once its volume takes files, and with a new segment of each
+# shard's write-ahead log.
 #
 # A full disk or a loss of power may leave half an entry at the end of a segment. InfluxDB cuts it off at its next start,
 # but its first write lands where the segment ended before that. What lies between reads as a damaged entry, so the start
@@ -7,6 +8,18 @@
 # 1.12.4: WAL.Open in tsdb/engine/tsm1/wal.go, CacheLoader.Load in cache.go). Where the last segment is empty, InfluxDB
 # removes it and writes to a new one, so that a segment from before the start is only read.
 wal=${INFLUXDB_DATA_WAL_DIR:-/var/lib/influxdb/wal}
+volume=${wal%/*}
+
+# On a volume that is read-only InfluxDB ends at once, and the engine lets up to a minute more pass each time before it
+# starts the container again. So this script waits itself, and InfluxDB is there a second after the volume is.
+trap 'exit 0' TERM INT
+told=
+while [ -d "$volume" ] && ! touch "$volume/.takes-files" 2>/dev/null; do
+  [ -n "$told" ] || echo "run.sh: $volume takes no files: waiting until it does" >&2
+  told=yes
+  sleep 1
+done
+rm -f "$volume/.takes-files"
 
 for shard in "$wal"/*/*/*/; do
   last=
