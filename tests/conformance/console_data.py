@@ -2,10 +2,21 @@
 and very many meters.
 """
 
+import json
 import math
 from collections.abc import Iterator
 
 from anomaly.influxdb.lines import line
+from anomaly.models.features import features
+from anomaly.models.manifest import (
+    CalibrationRecord,
+    CountsRecord,
+    Manifest,
+    PromiseRecord,
+    RangeRecord,
+    TrainingRecord,
+)
+from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.results import Result
 
@@ -149,3 +160,22 @@ def health(now_ns: int, **checks: str) -> list[str]:
         line(Result("health", {"check": check}, now_ns - 20 * SECOND_NS, {"ok": int(not text), "text": text}))
         for check, text in checks.items()
     ]
+
+
+def write_version(store: Store, pipeline: Pipeline, version: str, parent: str | None, day: int) -> None:
+    """Write a version of which there is a manifest alone, which is all that pages read."""
+    begin, end = f"2026-01-{day:02}T00:00:00Z", f"2026-01-{day + 1:02}T00:00:00Z"
+    record = TrainingRecord(
+        created=end,
+        parent=parent,
+        window=pipeline.window,
+        range=RangeRecord(begin, end, ("24h", "0s")),
+        counts=CountsRecord(read=103_720, windows=103_680, left_out=40, series=12, points=1_036_800 + day),
+        seed=day,
+        calibration=CalibrationRecord(103_680, 0.02, 0.11, 0.78, 0.05, PromiseRecord(93.0)),
+    )
+    names = [feature.name for feature in features(pipeline)]
+    manifest = Manifest.described(version, pipeline, names, [], record, {})
+    folder = store.path / version
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps(manifest.to_json()))
