@@ -202,6 +202,19 @@ def _parser() -> argparse.ArgumentParser:
     backtest.add_argument("--report", metavar="FILE", help="write it as .html or .md, too")
     backtest.set_defaults(command=_backtest)
 
+    what_if = commands.add_parser("what-if", help="try a changed pipeline on history, next to how it is now")
+    _spec(what_if)
+    _models(what_if)
+    _influxdb(what_if)
+    _range(what_if)
+    _results(what_if)
+    what_if.add_argument(
+        "--changes", metavar="FILE", help="the keys of the pipeline that change, JSON or YAML; - is stdin"
+    )
+    what_if.add_argument("--json", action="store_true", help="everything, for programs")
+    what_if.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    what_if.set_defaults(command=_what_if)
+
     report = commands.add_parser("report", help="write what the results say of a range, as one page for people")
     _several(report)
     _influxdb(report)
@@ -440,6 +453,12 @@ def _backtest(options: argparse.Namespace) -> int:
     from anomaly.cli.backtest import backtest
 
     return backtest(options)
+
+
+def _what_if(options: argparse.Namespace) -> int:
+    from anomaly.cli.what_if import what_if
+
+    return what_if(options)
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -834,13 +834,17 @@ def scored_until(arrays: Arrays) -> tuple[list[Key], Times]:
     return (keys_of(series), series[LAST_NS].astype(np.int64)) if series else ([], np.empty(0, dtype=np.int64))
 
 
+# What a tracker takes of a window: score, severity, surprise, contributions and limit.
+Judgement = tuple[float, float, float, Sequence[float], str | None]
+
+
 def track(tracker: Tracker, begin_ns: int, verdict: Verdict, suppressed: str | None) -> Transition:
     """Feed one window's verdict to a tracker; a suppressed window neither opens nor prolongs a period."""
-    return tracker.feed(begin_ns, *_judgement(verdict, suppressed))
+    return tracker.feed(begin_ns, *judgement(verdict, suppressed))
 
 
-def _judgement(verdict: Verdict, suppressed: str | None) -> tuple[float, float, float, Sequence[float], str | None]:
-    """Return what a tracker takes of a verdict: score, severity, surprise, contributions and limit."""
+def judgement(verdict: Verdict, suppressed: str | None) -> Judgement:
+    """Return what a tracker takes of a window's verdict; a suppressed window has no severity."""
     if suppressed is not None:
         return verdict.score, 0.0, 0.0, verdict.contribution, None
     return verdict.score, verdict.severity, verdict.surprise, verdict.contribution, verdict.limit
