@@ -7,6 +7,7 @@ The tests of this module tell one story, so they depend on their order.
 from __future__ import annotations
 
 import io
+import json
 import secrets
 import tarfile
 import time
@@ -310,6 +311,9 @@ def backup(second: Stack, memory: Memory, tmp_path_factory: pytest.TempPathFacto
     assert second.incarnations() == before
     (archive,) = (second.inventory / "backups" / second.name).iterdir()
     assert [copy.read_bytes() for copy in copies.iterdir()] == [archive.read_bytes()]
+    code, record = second.container("keeper").exec_run(["cat", "/var/lib/keeper/backup.json"])
+    assert code == 0
+    assert json.loads(record)["created"] in archive.name
     return Backup(archive, passphrase, content)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from anomaly.keeper.checks import (
+    BACKUP,
     CERTIFICATE,
     CLOCK,
     DISK,
@@ -158,6 +159,14 @@ def test_a_certificate_that_ends_soon_is_found_with_its_server() -> None:
         "the certificate of InfluxDB ends in 3 days; the certificate of Kapacitor ends in 13 days: run site.yml, which "
         "renews those of the stack, or give another one"
     )
+
+
+def test_a_late_backup_is_found_and_a_stack_without_backups_is_left_alone() -> None:
+    late = found(WELL, late_backup="the last backup is of 2024")[BACKUP]
+
+    assert (late.failed, late.text) == (True, "the last backup is of 2024")
+    assert found(WELL, late_backup="")[BACKUP].ok
+    assert BACKUP not in found(WELL)
 
 
 def test_without_https_there_is_no_finding_of_certificates() -> None:

@@ -15,6 +15,7 @@ from anomaly.cli.specification import FollowedSpecification
 from anomaly.influxdb.retention import LEAST_DAYS
 from anomaly.keeper.certificates import Certificates, Server
 from anomaly.keeper.kapacitor import KapacitorClient
+from anomaly.keeper.last_backup import LastBackup
 from anomaly.keeper.messengers import MessengerError, read_messengers
 from anomaly.keeper.run import Keeper, KeeperRequest
 from anomaly.pipeline import SizeError, parse_size
@@ -80,6 +81,7 @@ def keeper(options: argparse.Namespace) -> int:
             ),
             options.certificate_days,
         ),
+        last_backup=_last_backup(options),
         poll_seconds=options.poll,
         training_seconds=options.training_poll,
         keep=options.keep,
@@ -108,6 +110,14 @@ def keeper(options: argparse.Namespace) -> int:
     watching.run(ended)
     say("keeper ends")
     return codes.DONE
+
+
+def _last_backup(options: argparse.Namespace) -> LastBackup | None:
+    if options.backup_record is None:
+        return None
+    if options.backup_days <= 0:
+        raise UsageError(f"--backup-days: {options.backup_days:g} is not more than 0: write such as 7")
+    return LastBackup(Path(options.backup_record), options.backup_days)
 
 
 def _disk(text: str) -> tuple[str, Path]:

@@ -104,6 +104,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="tell when a certificate of InfluxDB or Kapacitor ends within N days; default: %(default)s",
     )
+    keeper.add_argument("--backup-record", metavar="FILE", help="where backup.yml notes when the last backup was made")
+    keeper.add_argument(
+        "--backup-days",
+        type=float,
+        default=7.0,
+        metavar="N",
+        help="tell when the last backup is older than N days; default: %(default)g",
+    )
     keeper.add_argument("--messengers", metavar="FILE", help="who is told that detection is down, as JSON")
     keeper.add_argument(
         "--messengers-ca-file", metavar="F", help="a CA that messengers trust beside the public ones, such as your own"

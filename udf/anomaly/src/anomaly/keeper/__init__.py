@@ -5,6 +5,7 @@ In the order of one look:
 - `watch`: asks Kapacitor and InfluxDB what there is, as a `StackSight`.
 - `kapacitor`: the part of Kapacitor's API that the keeper uses.
 - `certificates`: which of their certificates end soon.
+- `last_backup`: how old the last backup is.
 - `checks`: findings about what was seen.
 - `recovery`: what is to be done next: start a pipeline's task again, catch up, or ask for a restart of Kapacitor.
 - `jobs`: trainings or catch-ups, one at a time, each in a process of its own.

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from anomaly.keeper.checks import (
+    BACKUP,
     CERTIFICATE,
     CLOCK,
     DISK,
@@ -31,7 +32,7 @@ _PATIENCE_NS = 60 * _SECOND_NS
 # All must be well for this long before it is told that detection is back: what comes and goes is one outage.
 _CALM_NS = 90 * _SECOND_NS
 _DOWN = (INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES)
-_WARNING = (STATE, DISK, CLOCK, CERTIFICATE)
+_WARNING = (STATE, DISK, CLOCK, CERTIFICATE, BACKUP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ _BEAT_NS = 35 * _SECOND_NS
 # The names of checks, in the order of causes: what fails first explains the others.
 INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES = "influxdb", "kapacitor", "task", "udf", "model", "fed", "scores"
 # What does not stop detection yet.
-STATE, DISK, CLOCK, CERTIFICATE = "state", "disk", "clock", "certificate"
+STATE, DISK, CLOCK, CERTIFICATE, BACKUP = "state", "disk", "clock", "certificate", "backup"
 
 # Points that are stored reach the UDF within a second; two comparisons of the watcher's show that they do not.
 _UNFED_NS = 60 * _SECOND_NS
@@ -82,6 +82,8 @@ def findings(pipelines: tuple[Pipeline, ...], sight: StackSight, catch_ups: Mapp
         result.append(_judged(DISK, "", _disks(sight)))
     if sight.ending is not None:
         result.append(_judged(CERTIFICATE, "", _certificates(sight.ending)))
+    if sight.late_backup is not None:
+        result.append(_judged(BACKUP, "", sight.late_backup))
     for pipeline in pipelines:
         seen = sight.pipelines[pipeline.name]
         result += _of_pipeline(pipeline, seen, sight, catch_ups.get(pipeline.name))

@@ -20,6 +20,7 @@ from anomaly.keeper.heartbeat import write_heartbeat
 from anomaly.keeper.incident_watch import IncidentSettings, IncidentWatch
 from anomaly.keeper.jobs import Job, Jobs
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
+from anomaly.keeper.last_backup import LastBackup
 from anomaly.keeper.messengers import Outbox, Send
 from anomaly.keeper.recovery import InfluxdbRestarts, Recovery, Restarts
 from anomaly.keeper.supervisor import ask_restart
@@ -67,6 +68,7 @@ class KeeperRequest:
         disks: the folders whose volumes are looked at, by name.
         least_free: how many bytes of each volume must be free.
         certificates: those of InfluxDB and Kapacitor, which must not end soon.
+        last_backup: the record of the last backup, and how old that may be; None: nobody looks at it.
         poll_seconds: how long to wait between two looks.
         training_seconds: how long to wait between two looks at models and feedback.
         keep: how many versions of each pipeline's model are kept.
@@ -92,6 +94,7 @@ class KeeperRequest:
     disks: Mapping[str, Path] = field(default_factory=dict)
     least_free: int = 0
     certificates: Certificates = field(default_factory=Certificates)
+    last_backup: LastBackup | None = None
     poll_seconds: float = 5.0
     training_seconds: float = _TRAINING_S
     keep: int = 10
@@ -133,6 +136,7 @@ class Keeper:
             request.disks,
             request.least_free,
             request.certificates,
+            request.last_backup,
         )
         self._recoveries: dict[str, Recovery] = {}
         self._trainers: dict[str, PipelineTrainer] = {}

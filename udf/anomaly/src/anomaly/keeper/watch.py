@@ -15,6 +15,7 @@ from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.influxql import between, identifier, literal, source, watched
 from anomaly.keeper.certificates import Certificates
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError, KapacitorLoginError, TaskState
+from anomaly.keeper.last_backup import LastBackup
 from anomaly.locations import METRICS
 from anomaly.models.store import Store, StoreError
 from anomaly.pipeline import Pipeline
@@ -111,6 +112,7 @@ class StackSight:
             keeps it.
         is_shut_out: whether Kapacitor answers, but does not let the keeper in.
         ending: the servers whose certificates end soon, with the days that are left; None if none has a certificate.
+        late_backup: why the last backup is too old; empty if it is not, None if there was none.
     """
 
     time_ns: int
@@ -124,6 +126,7 @@ class StackSight:
     forgets: str = ""
     is_shut_out: bool = False
     ending: Mapping[str, int] | None = None
+    late_backup: str | None = None
 
 
 @dataclass(slots=True)
@@ -165,6 +168,7 @@ class Watcher:
         disks: the folders whose volumes are looked at, by name.
         least_free: how many bytes of each volume must be free.
         certificates: those of InfluxDB and Kapacitor.
+        last_backup: the record of the last backup; None: nobody looks at it.
         written_ns: the time of the newest point that the keeper wrote and InfluxDB acknowledged; 0 before the first.
         write_error: why InfluxDB did not take what the keeper wrote last; None if it did.
         is_hurried: whether points are compared with scores more often than usual, as something has just happened.
@@ -179,6 +183,7 @@ class Watcher:
     disks: Mapping[str, Path] = field(default_factory=dict)
     least_free: int = 0
     certificates: Certificates = field(default_factory=Certificates)
+    last_backup: LastBackup | None = None
     written_ns: int = 0
     write_error: str | None = None
     is_hurried: bool = False
@@ -247,6 +252,7 @@ class Watcher:
             forgets,
             is_shut_out,
             self.certificates.ending(now_ns),
+            None if self.last_backup is None else self.last_backup.problem(now_ns),
         )
 
     def _mark_steady(self, now_ns: int, *, is_answered: bool) -> None:
