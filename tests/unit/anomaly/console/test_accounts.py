@@ -2,7 +2,14 @@
 
 import pytest
 
-from anomaly.console.accounts import FAILURE_SECONDS, FAILURES_OF_ALL, FAILURES_OF_AN_ADDRESS, Accounts, TooManyFailures
+from anomaly.console.accounts import (
+    FAILURE_SECONDS,
+    FAILURES_OF_ALL,
+    FAILURES_OF_AN_ADDRESS,
+    SESSION_SECONDS,
+    Accounts,
+    TooManyFailures,
+)
 from anomaly.console.settings import OPERATOR, VIEWER, Account
 
 OTTO = Account("otto", OPERATOR, "pass word")
@@ -61,11 +68,23 @@ def test_a_success_forgives_the_failures_of_its_address(accounts: Accounts) -> N
 
 
 def test_a_session_ends_with_the_password_or_the_account(accounts: Accounts) -> None:
-    mark = accounts.mark(OTTO)
+    session = accounts.begin_session(OTTO)
     changed = Accounts({"otto": Account("otto", VIEWER, "another")}, "secret")
 
-    assert accounts.of_session("otto", mark) is OTTO
-    assert changed.of_session("otto", mark) is None
-    assert Accounts({}, "secret").of_session("otto", mark) is None
-    assert accounts.of_session("otto", None) is None
-    assert accounts.of_session(None, mark) is None
+    assert accounts.of_session(session) is OTTO
+    assert changed.of_session(session) is None
+    assert Accounts({}, "secret").of_session(session) is None
+    assert accounts.of_session({**session, "mark": None}) is None
+    assert accounts.of_session({}) is None
+
+
+def test_a_session_that_was_ended_does_not_begin_again(accounts: Accounts, clock: Clock) -> None:
+    session, other = accounts.begin_session(OTTO), accounts.begin_session(OTTO)
+
+    accounts.end_session(session)
+    accounts.end_session({"id": "forged"})
+    clock.now += SESSION_SECONDS - 1
+    accounts.end_session(accounts.begin_session(OTTO))
+
+    assert accounts.of_session(session) is None
+    assert accounts.of_session(other) is OTTO

@@ -62,11 +62,14 @@ def test_the_login_leads_nowhere_else(app: Starlette, target: str) -> None:
 
 def test_a_logout_ends_the_session(app: Starlette) -> None:
     browser = client(app, "vera")
+    cookie = browser.cookies["console-anomaly"]
 
     answer = browser.post("/logout", data={"csrf": token(browser)})
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     assert browser.get("/").status_code == 303
+    browser.cookies.set("console-anomaly", cookie, domain="console.example")
+    assert browser.get("/").status_code == 303, "a copy of the cookie is worth nothing"
 
 
 @pytest.mark.parametrize("form", [{}, {"csrf": "x" * 43}])
@@ -166,7 +169,7 @@ def test_every_answer_forbids_what_no_page_needs(app: Starlette, path: str) -> N
     policy = headers["content-security-policy"]
     assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["cache-control"] == "no-store"
+    assert headers["cache-control"] == ("no-cache" if path.startswith("/static/") else "no-store")
 
 
 def test_everything_but_a_few_routes_needs_a_login(app: Starlette, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import hashlib
 import hmac
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from anomaly.console.settings import Account
 
@@ -12,6 +14,8 @@ from anomaly.console.settings import Account
 FAILURES_OF_AN_ADDRESS = 10
 FAILURES_OF_ALL = 100
 FAILURE_SECONDS = 300.0
+# So long a browser stays logged in.
+SESSION_SECONDS = 7 * 24 * 3_600
 # The most addresses that are remembered.
 _MOST_ADDRESSES = 1_000
 
@@ -45,6 +49,8 @@ class Accounts:
         self._secret = secret.encode()
         self._clock = clock
         self._of_all: list[float] = []
+        # The sessions that were ended, and when their cookies would have.
+        self._ended: dict[str, float] = {}
         self._of_address: OrderedDict[str, list[float]] = OrderedDict()
 
     def log_in(self, name: str, password: str, address: str) -> Account | None:
@@ -74,17 +80,29 @@ class Accounts:
             self._of_address.popitem(last=False)
         return None
 
-    def mark(self, account: Account) -> str:
-        """Return what a session keeps of an account, so that it ends when the password changes."""
+    def begin_session(self, account: Account) -> dict[str, str]:
+        """Return what a new session keeps; it ends when the account's password changes."""
+        return {"user": account.name, "mark": self._mark(account), "id": secrets.token_urlsafe(16)}
+
+    def end_session(self, session: Mapping[str, Any]) -> None:
+        """End a session before its cookie does."""
+        if self.of_session(session) is None:
+            return
+        now = self._clock()
+        self._ended = {name: until for name, until in self._ended.items() if until > now}
+        self._ended[session["id"]] = now + SESSION_SECONDS
+
+    def of_session(self, session: Mapping[str, Any]) -> Account | None:
+        """Return the account of a session; None if it has ended, or the account is gone or has another password."""
+        name, mark, number = (session.get(key) for key in ("user", "mark", "id"))
+        account = self._accounts.get(name) if isinstance(name, str) else None
+        if account is None or not isinstance(mark, str) or not isinstance(number, str) or number in self._ended:
+            return None
+        return account if hmac.compare_digest(self._mark(account).encode(), mark.encode()) else None
+
+    def _mark(self, account: Account) -> str:
         text = f"{account.name}\n{account.password}".encode()
         return hmac.new(self._secret, text, hashlib.sha256).hexdigest()[:32]
-
-    def of_session(self, name: object, mark: object) -> Account | None:
-        """Return the account of a session; None if it is gone or has another password."""
-        account = self._accounts.get(name) if isinstance(name, str) else None
-        if account is None or not isinstance(mark, str):
-            return None
-        return account if hmac.compare_digest(self.mark(account).encode(), mark.encode()) else None
 
     def _refuse_too_many(self, address: str) -> None:
         since = self._clock() - FAILURE_SECONDS

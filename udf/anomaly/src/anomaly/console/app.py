@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from anomaly.console import login, now, openapi, period, report, series, versions
-from anomaly.console.accounts import Accounts
+from anomaly.console.accounts import SESSION_SECONDS, Accounts
 from anomaly.console.cache import Cached
 from anomaly.console.guard import PUBLIC, Backend, SecurityHeaders, guarded
 from anomaly.console.pages import EXCEPTION_HANDLERS, FOLDER, Console, make_templates
@@ -26,7 +26,6 @@ from anomaly.console.stack import Stack
 
 # A form has a note and a few names.
 _MOST_BODY_BYTES = 64 * 1024
-_SESSION_SECONDS = 7 * 24 * 3600
 # What is asked of InfluxDB at the same time is bounded, and so is the memory for it.
 _THREADS = 8
 # For so long what the first page shows is shown again while InfluxDB is asked anew.
@@ -51,7 +50,7 @@ def create_app(stack: Stack, settings: ConsoleSettings) -> Starlette:
                 SessionMiddleware,
                 secret_key=settings.session_secret,
                 session_cookie=settings.cookie,
-                max_age=_SESSION_SECONDS,
+                max_age=SESSION_SECONDS,
                 same_site="strict",
                 https_only=settings.is_secure,
             ),

@@ -30,6 +30,8 @@ from anomaly.console.settings import OPERATOR, VIEWER, Account
 
 API = "/api/"
 CSRF = "csrf"
+# Browsers may keep these, and ask whether they have changed.
+_FILES = ("/static/", "/assets/")
 _CSRF_HEADER = "x-csrf-token"
 # What needs no account is named, so that everything else needs one.
 PUBLIC = None
@@ -93,7 +95,7 @@ class Backend(AuthenticationBackend):
         if given is not None and conn.url.path.startswith(API):
             user = ConsoleUser(self._by_password(given, address(conn)), has_session=False)
         else:
-            account = self._accounts.of_session(conn.session.get("user"), conn.session.get("mark"))
+            account = self._accounts.of_session(conn.session)
             if account is None:
                 return None
             user = ConsoleUser(account, has_session=True)
@@ -197,7 +199,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                is_file = scope.get("path", "").startswith(_FILES)
+                headers.setdefault("Cache-Control", "no-cache" if is_file else "no-store")
             await send(message)
 
         await self._app(scope, receive, guarded_send)

@@ -33,12 +33,13 @@ def log_in(request: Request) -> Response:
         return _form(request, target, name, "The name or the password is wrong.", 401)
     # A session that somebody else may have begun is not gone on with.
     request.session.clear()
-    request.session.update(user=account.name, mark=accounts.mark(account))
+    request.session.update(accounts.begin_session(account))
     return RedirectResponse(target, 303)
 
 
 def log_out(request: Request) -> Response:
-    """End the session."""
+    """End the session, also for whoever has a copy of its cookie."""
+    console_of(request).accounts.end_session(request.session)
     request.session.clear()
     return RedirectResponse(request.url_for("login").path, 303)
 

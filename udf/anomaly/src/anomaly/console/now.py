@@ -174,16 +174,19 @@ def read_snapshot(stack: Stack) -> Snapshot:
     listed.sort(key=lambda each: (each.pipeline, each.tags))
     listed.sort(key=lambda each: each.urgency, reverse=True)
     last = _last_ns(influx, database, pipelines, listed, now_ns)
+    scored_series: dict[str, int] = {}
+    worst: dict[str, float] = {}
+    for each in listed:
+        if each.severity is not None:
+            scored_series[each.pipeline] = scored_series.get(each.pipeline, 0) + 1
+            worst[each.pipeline] = max(worst.get(each.pipeline, 0.0), each.severity)
     summaries = [
         PipelineNow(
             pipeline.name,
-            sum(each.last_ns is not None for each in listed if each.pipeline == pipeline.name),
+            scored_series.get(pipeline.name, 0),
             opened[pipeline.name],
             noticed[pipeline.name],
-            max(
-                (each.severity for each in listed if each.pipeline == pipeline.name and each.severity is not None),
-                default=None,
-            ),
+            worst.get(pipeline.name),
             last.get(pipeline.name),
             scored.get(pipeline.name, 0),
             tuple(problem.text for problem in problems or () if problem.pipeline == pipeline.name),
