@@ -240,7 +240,8 @@
     width = canvas.clientWidth;
     for (const chart of charts) chart.setSize({ width, height: chart.height });
   }).observe(canvas);
-  dark.addEventListener("change", () => { if (data) draw(); });
+  // Paper is light.
+  for (const each of [dark, matchMedia("print")]) each.addEventListener("change", () => { if (data) draw(); });
   show();
   load();
 })();
