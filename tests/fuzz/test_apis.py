@@ -4,7 +4,7 @@ import json
 import logging
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -127,83 +127,61 @@ def schema(api: InfluxApi) -> None:
     influxdb_schema.read_state(api, [{"name": "a", "retention_policies": []}], [user])
 
 
-MODULE_READS: dict[str, Callable[[InfluxApi], Any]] = {
+SOURCE = {"database": "d", "retention_policy": "r", "measurement": "m"}
+WANTED = {"id": "printer", "state": "enabled", "script": "s", "template": None, "vars": None, "dbrps": None}
+MODULES_OF_INFLUXDB: dict[str, Callable[[InfluxApi], Any]] = {
     "version": InfluxApi.version,
     "accepts": InfluxApi.accepts,
     "rows": lambda api: api.rows("SHOW DATABASES"),
     "schema": schema,
-    "source": lambda api: influxdb_source_info.read_source(
-        api, {"database": "d", "retention_policy": "r", "measurement": "m"}
-    ),
+    "source": lambda api: influxdb_source_info.read_source(api, SOURCE),
     "subscriptions": lambda api: kapacitor_subscriptions.subscriptions(api, "http://127.0.0.1:9092"),
 }
-
-
-@pytest.mark.parametrize("read", MODULE_READS)
-@a_share(10)
-@given(data=st.data())
-def test_modules_name_what_influxdb_answers(server: Server, read: str, data: st.DataObject) -> None:
-    server.answer = data.draw(answers(INFLUXDB))
-    try:
-        MODULE_READS[read](InfluxApi(server.url, "user", "password", timeout=5))
-    except ApiError as error:
-        assert str(error)
-
-
-WANTED = {"id": "printer", "state": "enabled", "script": "s", "template": None, "vars": None, "dbrps": None}
-TASK_READS: dict[str, Callable[[Kapacitor], Any]] = {
+MODULES_OF_KAPACITOR: dict[str, Callable[[Kapacitor], Any]] = {
     "task": lambda api: plan(api.task("printer"), WANTED),
     "tasks": lambda api: [task["id"] for task in api.tasks(fields=("script",))],
     "template": lambda api: api.template("pipeline"),
     "topics": lambda api: [topic["id"] for topic in api.topics()],
     "handlers": lambda api: [handler["id"] for handler in api.handlers("t")],
 }
-
-
-@pytest.mark.parametrize("read", TASK_READS)
-@a_share(10)
-@given(data=st.data())
-def test_modules_name_what_kapacitor_answers(server: Server, read: str, data: st.DataObject) -> None:
-    server.answer = data.draw(answers(KAPACITOR))
-    try:
-        TASK_READS[read](Kapacitor(server.url, "user", "password", timeout=5))
-    except ApiError as error:
-        assert server.url in str(error)
-
-
-KEEPER_READS: dict[str, Callable[[KapacitorClient], Any]] = {
+KEEPER: dict[str, Callable[[KapacitorClient], Any]] = {
     "tasks": KapacitorClient.tasks,
     "levels": lambda api: api.levels("t"),
     "start again": lambda api: api.start_again("printer"),
     "write": lambda api: api.write(["m v=1 1"], "d", "r"),
 }
-
-
-@pytest.mark.parametrize("read", KEEPER_READS)
-@a_share(10)
-@given(data=st.data())
-def test_the_keeper_names_what_kapacitor_answers(server: Server, read: str, data: st.DataObject) -> None:
-    server.answer = data.draw(answers(KAPACITOR))
-    try:
-        KEEPER_READS[read](KapacitorClient(server.url, "user", "password"))
-    except KapacitorClientError as error:
-        assert server.url in str(error)
-
-
-INFLUX_READS: dict[str, Callable[[InfluxClient], Any]] = {
+PROGRAMS: dict[str, Callable[[InfluxClient], Any]] = {
     "query": lambda api: [list(chunk.rows) for chunk in api.query("SELECT 1", "d")],
     "databases": InfluxClient.databases,
     "clock": InfluxClient.clock,
     "write": lambda api: api.write(["m v=1 1"], "d"),
 }
+# A client has what is read, a valid answer, how it is made, and what it may raise.
+CLIENTS: dict[str, tuple[Mapping[str, Callable[[Any], Any]], Any, Callable[[str], Any], type[Exception]]] = {
+    "modules, InfluxDB": (
+        MODULES_OF_INFLUXDB, INFLUXDB, lambda url: InfluxApi(url, "user", "password", timeout=5), ApiError,
+    ),
+    "modules, Kapacitor": (
+        MODULES_OF_KAPACITOR, KAPACITOR, lambda url: Kapacitor(url, "user", "password", timeout=5), ApiError,
+    ),
+    "keeper": (KEEPER, KAPACITOR, lambda url: KapacitorClient(url, "user", "password"), KapacitorClientError),
+    "programs": (
+        PROGRAMS, INFLUXDB, lambda url: InfluxClient(url, "user", "password", read_seconds=5), InfluxClientError,
+    ),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("read", INFLUX_READS)
+@pytest.mark.parametrize(
+    ("client", "read"), [(client, read) for client, (reads, *_) in CLIENTS.items() for read in reads]
+)
 @a_share(10)
 @given(data=st.data())
-def test_the_programs_name_what_influxdb_answers(server: Server, read: str, data: st.DataObject) -> None:
-    server.answer = data.draw(answers(INFLUXDB))
+def test_a_client_names_what_a_server_answers_or_reads_it(
+    server: Server, client: str, read: str, data: st.DataObject
+) -> None:
+    reads, document, connect, refusal = CLIENTS[client]
+    server.answer = data.draw(answers(document))
     try:
-        INFLUX_READS[read](InfluxClient(server.url, "user", "password", read_seconds=5))
-    except InfluxClientError as error:
-        assert server.url in str(error)
+        reads[read](connect(server.url))
+    except refusal as error:
+        assert str(error)
