@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from anomaly.console.now import SIZE
 from anomaly.scoring.feedback_file import feedback_path, read_marks
 from tests.unit.anomaly.console.answers import BEGIN_NS, HOSTILE, NOW_NS, PIPELINES, Results
-from tests.unit.anomaly.console.made import InfluxDouble, client, make_app, token
+from tests.unit.anomaly.console.made import client, make_app, token
 
 PERIOD = {"pipeline": "printer", "series": "printer=p1", "begin": str(BEGIN_NS)}
 
@@ -297,24 +297,3 @@ def test_a_report_is_an_archive_with_its_tables(desk: Desk) -> None:
     assert answer.headers["content-disposition"] == 'attachment; filename="report.zip"'
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert {"report.html", "report-periods.csv", "report-values.csv"} <= set(archive.namelist())
-
-
-def test_each_thread_has_a_client_of_its_own(tmp_path: Path) -> None:
-    import threading
-
-    from anomaly.console.stack import Stack
-
-    made: list[InfluxDouble] = []
-
-    def connect() -> InfluxDouble:
-        made.append(InfluxDouble(lambda query: []))
-        return made[-1]
-
-    stack = Stack(lambda: PIPELINES, connect, "anomaly", tmp_path)
-    own = stack.influx
-    thread = threading.Thread(target=lambda: stack.influx)
-    thread.start()
-    thread.join()
-
-    assert stack.influx is own
-    assert len(made) == 2

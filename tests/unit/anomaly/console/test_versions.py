@@ -10,7 +10,7 @@ from anomaly.models.manifest import RangeRecord, TrainingRecord
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import normalize
-from tests.unit.anomaly.console.made import client, make_app, token
+from tests.unit.anomaly.console.made import client, is_down, make_app, token
 from tests.unit.anomaly.printers import PIPELINE
 
 
@@ -155,3 +155,16 @@ def test_a_script_promotes_with_its_password(desk: Desk, versions: Store) -> Non
     assert refused.status_code == 403
     assert answer.json() == {"pipeline": "printer", "status": "promoted", "version": "v3"}
     assert versions.current() == "v3"
+
+
+def test_models_are_shown_while_influxdb_is_down(tmp_path: Path, versions: Store) -> None:
+    folder = tmp_path / "down"
+    folder.mkdir()
+    (folder / "models").symlink_to(versions.models)
+    (pattern,) = normalize([{**PIPELINE.as_dict(), "fields": ["*"]}])
+    browser = client(make_app(folder, [pattern], is_down)[0], "vera")
+
+    text = browser.get("/models").text
+
+    assert '<span class="pill good">current</span>' in text
+    assert "not usable" not in text

@@ -24,7 +24,7 @@ def console(options: argparse.Namespace) -> int:
         The exit code.
 
     Raises:
-        UsageError: the settings or the specification cannot be read.
+        UsageError: the settings or the specification cannot be read, or the port is taken.
         SpecError: the specification is not valid.
         InfluxClientError: the address of InfluxDB is not an address.
     """
@@ -50,7 +50,12 @@ def console(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=_END_SECONDS,
     )
     server = _Server(config, settings)
-    server.run()
+    try:
+        server.run()
+    except SystemExit:
+        # uvicorn has said why it cannot open the port.
+        where = f"{settings.address}:{settings.port}"
+        raise UsageError(f"--settings: {where} cannot be listened on: choose another address or port") from None
     return codes.DONE if server.started else codes.BUG
 
 

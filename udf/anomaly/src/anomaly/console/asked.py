@@ -8,7 +8,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from anomaly.console.pages import console_of
-from anomaly.influxdb.source import resolved
 from anomaly.influxdb.times import TimeRange, parse_time_or_age
 from anomaly.pipeline import Pipeline
 from anomaly.windows.arrays import Key
@@ -34,7 +33,7 @@ def pipeline_of(request: Request, name: str | None = None) -> Pipeline:
     pipeline = stack.pipeline(name)
     if pipeline is None:
         raise HTTPException(404, f"pipeline: there is no pipeline {name!r} (there is {known}).")
-    return resolved(lambda: stack.influx, pipeline)
+    return stack.resolved(pipeline)
 
 
 def key_of(pipeline: Pipeline, texts: list[str]) -> Key:

@@ -81,7 +81,7 @@ def others(request: Request) -> Response:
     pipeline, key, period = _asked(request, request.query_params)
     stack = console_of(request).stack
     span = around(TimeRange(period.begin_ns, period.end_ns), pipeline.window_ns)
-    found = read_others(stack.influx, stack.results_database, stack.pipelines(), span, (pipeline.name, key))
+    found = read_others(stack.influx, stack.results_database, stack.resolved_pipelines(), span, (pipeline.name, key))
     entries = [_other_entry(each) for each in found]
     if request.url.path.startswith(API):
         return JSONResponse({"from": rfc3339(span.begin_ns), "to": rfc3339(span.end_ns), "others": entries})

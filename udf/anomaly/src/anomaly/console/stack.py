@@ -1,12 +1,18 @@
 """How the pages reach what they show: InfluxDB, the pipelines and the models."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from anomaly.influxdb.client import InfluxClient
+from anomaly.influxdb.source import resolved
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline
+from anomaly.refusal import Refused
+
+# Fields and tags seldom come and go.
+_RESOLVED_SECONDS = 60.0
 
 
 class Stack:
@@ -37,6 +43,8 @@ class Stack:
         self._read_pipelines = pipelines
         self._connect = connect
         self._local = threading.local()
+        # By name: the pipeline, when it was resolved, and what it was resolved to.
+        self._resolved: dict[str, tuple[Pipeline, float, Pipeline]] = {}
 
     @property
     def influx(self) -> InfluxClient:
@@ -53,6 +61,36 @@ class Stack:
     def pipeline(self, name: str) -> Pipeline | None:
         """Return a pipeline by its name; None if there is none."""
         return next((pipeline for pipeline in self.pipelines() if pipeline.name == name), None)
+
+    def resolved(self, pipeline: Pipeline) -> Pipeline:
+        """Return a pipeline with its patterns resolved to the names that its source has, or had a minute ago.
+
+        Raises:
+            InfluxClientError: InfluxDB cannot be asked, or refused.
+            Refused: a pattern means nothing, or too much.
+        """
+        if not pipeline.patterns:
+            return pipeline
+        known = self._resolved.get(pipeline.name)
+        now = time.monotonic()
+        if known is None or known[0] is not pipeline or now - known[1] > _RESOLVED_SECONDS:
+            known = self._resolved[pipeline.name] = (pipeline, now, resolved(lambda: self.influx, pipeline))
+        return known[2]
+
+    def resolved_pipelines(self) -> list[Pipeline]:
+        """Return the enabled pipelines with their patterns resolved, those left out whose patterns mean nothing.
+
+        Raises:
+            InfluxClientError: InfluxDB cannot be asked, or refused.
+        """
+        found = []
+        for pipeline in self.pipelines():
+            try:
+                found.append(self.resolved(pipeline))
+            except Refused:
+                # It has no source yet, so it has no results.
+                continue
+        return found
 
     def store(self, pipeline: str) -> Store:
         """Return the versions of a pipeline's model."""

@@ -13,9 +13,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from anomaly.console.asked import pipeline_of
 from anomaly.console.guard import API
 from anomaly.console.pages import console_of, page
+from anomaly.console.stack import Stack
+from anomaly.influxdb.client import InfluxClientError
 from anomaly.models.manifest import differences
 from anomaly.models.store import ANY, Store, Version
 from anomaly.pipeline import Pipeline
+from anomaly.refusal import Refused
 
 # The most characters of a value that a table shows.
 _MOST_OF_A_VALUE = 300
@@ -41,7 +44,7 @@ def show(request: Request) -> Response:
     pipelines = [pipeline_of(request, name)] if name else stack.pipelines()
     context = {
         "title": "Models",
-        "models": [_listed(stack.store(each.name), each) for each in pipelines],
+        "models": [_listed(stack.store(each.name), _resolved(stack, each)) for each in pipelines],
         "one": bool(name),
         "done": request.query_params.get("done", ""),
     }
@@ -131,7 +134,16 @@ def _done(request: Request, store: Store, status: str, version: str) -> Response
     return RedirectResponse(f"{address.path}?{address.query}", 303)
 
 
-def _listed(store: Store, pipeline: Pipeline) -> dict[str, Any]:
+def _resolved(stack: Stack, pipeline: Pipeline) -> Pipeline | None:
+    """Return a pipeline with its patterns resolved; None where that cannot be done now, as models are shown anyway."""
+    try:
+        return stack.resolved(pipeline)
+    except (InfluxClientError, Refused):
+        return None
+
+
+def _listed(store: Store, pipeline: Pipeline | None) -> dict[str, Any]:
+    """Return the versions of a pipeline; without the pipeline it is not said which of them fit."""
     versions = store.versions()
     before = store.before()
     return {
@@ -142,7 +154,7 @@ def _listed(store: Store, pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def _entry(version: Version, pipeline: Pipeline) -> dict[str, Any]:
+def _entry(version: Version, pipeline: Pipeline | None) -> dict[str, Any]:
     manifest = version.manifest
     promise = (manifest.content.get("calibration") or {}).get("promise") or {}
     return {
@@ -155,7 +167,7 @@ def _entry(version: Version, pipeline: Pipeline) -> dict[str, Any]:
         "windows": manifest.counts.windows,
         "series": manifest.counts.series,
         "doubts": list(promise.get("doubts", [])),
-        "problem": version.problem or manifest.misfit(pipeline),
+        "problem": version.problem or (None if pipeline is None else manifest.misfit(pipeline)),
     }
 
 
