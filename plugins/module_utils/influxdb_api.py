@@ -61,7 +61,7 @@ class InfluxApi(HttpApi):
         for result in self.query(statement)[:1]:
             for series in result.get("series", []):
                 for values in series.get("values", []):
-                    row = _Row(zip(series["columns"], values, strict=True))
+                    row = _Row(zip(series["columns"], values))  # noqa: B905 - equally long, and Python 3.9 has no strict
                     row["__series"] = series.get("name", "")
                     rows.append(row)
         return rows
