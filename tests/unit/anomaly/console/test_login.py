@@ -84,6 +84,27 @@ def test_a_form_without_the_sessions_token_is_refused(app: Starlette, path: str,
     assert browser.get("/").status_code == 200
 
 
+def test_a_page_that_uses_the_api_sends_its_token_as_a_header(app: Starlette) -> None:
+    browser = client(app, "otto")
+    body = {"pipeline": "nowhere"}
+
+    without = browser.post("/api/models/rollback", json=body)
+    with_token = browser.post("/api/models/rollback", json=body, headers={"x-csrf-token": token(browser)})
+
+    assert (without.status_code, with_token.status_code) == (403, 404)
+    assert "there is no pipeline 'nowhere'" in with_token.json()["error"]
+
+
+@pytest.mark.parametrize("body", ["[]", "{", "1"])
+def test_a_body_that_is_not_an_object_is_refused(app: Starlette, body: str) -> None:
+    headers = {"content-type": "application/json"}
+
+    answer = client(app).post("/api/feedback", content=body, headers=headers, auth=("otto", PASSWORDS["otto"]))
+
+    assert answer.status_code == 400
+    assert "The body is not" in answer.json()["error"]
+
+
 def test_a_login_begins_a_session_of_its_own(app: Starlette) -> None:
     browser = client(app)
     before = token(browser)

@@ -125,7 +125,8 @@ def test_a_snapshot_is_shown_to_all_for_a_while(tmp_path: Path) -> None:
 def test_the_first_page_says_what_is_wrong(desk: Desk) -> None:
     text = desk.page("/")
 
-    assert "<h1>1 open period</h1>" in text
+    assert "<title>1 open period, 1 silent · anomaly</title>" in text
+    assert "<h1>1 open period, 1 silent</h1>" in text
     assert "<b>other</b> no scores for 1h" in text
     assert "2 periods ‹b›" in text
     assert "none: run train.yml" in text
@@ -297,3 +298,10 @@ def test_a_report_is_an_archive_with_its_tables(desk: Desk) -> None:
     assert answer.headers["content-disposition"] == 'attachment; filename="report.zip"'
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert {"report.html", "report-periods.csv", "report-values.csv"} <= set(archive.namelist())
+
+
+def test_a_quiet_stack_says_so(tmp_path: Path) -> None:
+    text = client(make_app(tmp_path, PIPELINES)[0], "vera").get("/").text
+
+    assert "<h1>All quiet</h1>" in text
+    assert "The keeper has said nothing for five minutes" in text

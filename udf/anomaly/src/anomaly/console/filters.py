@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from anomaly.scoring.wording import plain
+from anomaly.severity.rarity import once_in
 
-# Above this the field's window is rare enough for a period; these are the levels of a stack's alerts.
+# From these severities on, bars have another colour.
 _LEVELS = ((87.5, "high"), (75.0, "raised"))
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _MOST_OF_A_NAME = 120
@@ -47,6 +48,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "age": age,
     "level": level,
     "moment": moment,
+    "once_in": once_in,
     "plain": plain,
     "severity": severity,
     "tags": tags,

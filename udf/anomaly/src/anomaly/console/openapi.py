@@ -75,7 +75,7 @@ _SCHEMAS: dict[str, Schema] = {
         {
             "name": _TEXT,
             "series": _said(_WHOLE, "How many series had a score of late."),
-            "open_periods": _WHOLE,
+            "open_periods": _said(_WHOLE, "Silences are among them."),
             "open_notices": _WHOLE,
             "worst_severity": _said(_maybe(_NUMBER), "The highest among last scores, 0 to 100."),
             "last_score_age_s": _maybe(_WHOLE),
