@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from anomaly.models.features import Feature
+from anomaly.training.changes import level_changes
 from anomaly.training.promise import promise
 from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
@@ -20,13 +21,14 @@ def history(values: Floats) -> Windows:
 
 
 def doubts(values: Floats, scores: Floats) -> tuple[str, ...]:
-    return promise(history(values), np.arange(len(values)), scores, 24.0, MEAN).doubts
+    windows = history(values)
+    return promise(windows, np.arange(len(values)), scores, 24.0, level_changes(windows, MEAN)).doubts
 
 
 def test_a_history_tells_of_ten_times_its_length() -> None:
     calm = RNG.normal(0.0, 1.0, 240)
 
-    promised = promise(history(calm), np.arange(240), RNG.exponential(1.0, 240), 24.0, MEAN)
+    promised = promise(history(calm), np.arange(240), RNG.exponential(1.0, 240), 24.0)
 
     assert promised.until == pytest.approx(75.0)
     assert [*promised.lines(75.0)] == []
@@ -67,5 +69,5 @@ def test_halves_of_a_history_that_differ_are_a_doubt() -> None:
 
 def test_what_is_known_already_is_said_first() -> None:
     calm = RNG.normal(0.0, 1.0, 240)
-    promised = promise(history(calm), np.arange(240), RNG.exponential(1.0, 240), 24.0, MEAN, ["it rises"])
+    promised = promise(history(calm), np.arange(240), RNG.exponential(1.0, 240), 24.0, known=["it rises"])
     assert [*promised.lines(50.0)] == ["severity cannot be promised to mean what it says: it rises"]

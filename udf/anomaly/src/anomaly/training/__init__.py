@@ -9,6 +9,7 @@ In the order in which a training passes the modules:
 - `feedback`: decides what marks of feedback mean for training.
 - `known_periods`: decides which windows training leaves out because they lie in periods that are known.
 - `plan`: decides what the whole history is enough for, before any part of it is trained on.
+- `changes`: finds levels that changed for good within the history.
 - `fit`: fits a model, and calibrates it on hold-outs.
 - `gate`: refuses history that is too little, and tells how much of it looks like no rest.
 - `promise`: says up to where severity means what it says, and why it may not.

@@ -26,11 +26,12 @@ from anomaly.models.relevance import relevance_of
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.severity.calibration import calibrate
+from anomaly.training.changes import level_changes, near
 from anomaly.training.gate import MIN_WINDOWS, OddHistory, Quality, check_quality, check_windows
 from anomaly.training.plan import TrainingPlan, plan
 from anomaly.training.progress import Progress, SilentProgress
 from anomaly.training.promise import Promise, promise
-from anomaly.windows.arrays import Floats
+from anomaly.windows.arrays import Bools, Floats
 from anomaly.windows.blocks import FOLDS, Blocks
 from anomaly.windows.civil import CivilTime, civil_time
 from anomaly.windows.completeness import scorable_windows
@@ -178,7 +179,9 @@ def _train_on(
     flat = usable if planned.trend is None else planned.trend.removed(usable)
     blocks = Blocks(usable.begin_ns, planned.periods_ns)
     confirmed_usual = feedback.confirmed_usual(usable)
-    scored = _calibrating(usable, blocks.begins(_MOST_CALIBRATED / len(usable)), confirmed_usual)
+    changes = level_changes(flat, features(pipeline))
+    telling = ~usable.with_lead_out(confirmed_usual | near(flat, changes))
+    scored = _calibrating(blocks.begins(_MOST_CALIBRATED / len(usable)), telling)
     detector_declaration = declaration(pipeline.detector)
     # As windows are judged, and with the noise that a least deviation takes away, which tells how rare a score is.
     judged = np.empty((len(usable), len(detector_declaration.parts)))
@@ -238,9 +241,7 @@ def _train_on(
     )
     doubts = [] if odd is None else [odd.what]
     doubts += ["some features rise or fall steadily, and may not go on"] if planned.trend is not None else []
-    promised = promise(
-        flat, np.flatnonzero(scored), own_scores[calibrating], pipeline.windows_per_day, features(pipeline), doubts
-    )
+    promised = promise(flat, np.flatnonzero(scored), own_scores[calibrating], pipeline.windows_per_day, changes, doubts)
     calibration_set = CalibrationSet(usable, scored, held_back)
     return TrainedModel(model, estimator, calibration_set, left_out, quality, planned, promised), odd
 
@@ -285,13 +286,17 @@ def _fit(
     return scaling, [each.detector for each in fitted], next(estimators, None)
 
 
-def _calibrating(usable: Windows, scored: NDArray[np.bool_], confirmed_usual: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _calibrating(scored: Bools, telling: Bools) -> Bools:
     """Return which windows calibrate the model, shape (n,).
 
-    Windows of false alarms, and those right after them, are left out: their high scores would raise the tail, and hide
-    anomalies everywhere. Where too few windows are left, all scored windows calibrate.
+    Windows of false alarms and of changes of a level, and those right after them, are left out: their high scores would
+    raise the tail, and hide anomalies everywhere. Where too few windows are left, all scored windows calibrate.
+
+    Args:
+        scored: which windows are scored, shape (n,).
+        telling: which windows tell how rare a score is, shape (n,).
     """
-    kept = scored & ~usable.with_lead_out(confirmed_usual) if confirmed_usual.any() else scored
+    kept = scored & telling
     return kept if kept.sum() >= MIN_WINDOWS else scored
 
 

@@ -13,21 +13,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from anomaly.models.features import Feature
 from anomaly.models.manifest import PromiseRecord
-from anomaly.pipeline.specification import SHAPES
 from anomaly.severity.rarity import once_in
-from anomaly.windows.arrays import Floats, Ints, Times, groups
-from anomaly.windows.civil import DAY_NS
+from anomaly.training.changes import LevelChange
+from anomaly.windows.arrays import Floats, Ints, Times
 from anomaly.windows.windows import Windows
 
 # Severity is checked on this many times the length of the training.
 _TIMES = 10.0
 # The rarest scores of a half of the history, of which the other half may have this many times as many or as few.
 _COMPARED, _FACTOR = 20, 3.0
-# A level changed where it moved by more than this many times what the medians of days, of this many at least, differ by
-# anyway, and what values scatter within a day.
-_CHANGED, _LEAST_DAYS = 4.0, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,7 @@ def promise(
     scored: Ints,
     scores: Floats,
     windows_per_day: float,
-    wanted: Sequence[Feature],
+    changes: Sequence[LevelChange] = (),
     known: Sequence[str] = (),
 ) -> Promise:
     """Judge whether severity means what it says.
@@ -74,12 +69,12 @@ def promise(
         scored: the positions of the windows that were scored by a model of another fold, shape (k,).
         scores: their scores, shape (k,).
         windows_per_day: how many windows a day has, for one series.
-        wanted: the d features.
+        changes: the levels that changed for good within the history.
         known: doubts that are known already.
     """
     days = len(scores) / windows_per_day
     until = 50.0 + 12.5 * math.log10(max(_TIMES * days, 1e-4))
-    doubts = [*known, *_changed(windows, wanted), *_differing(windows.begin_ns[scored], scores)]
+    doubts = [*known, *_changed(windows, changes), *_differing(windows.begin_ns[scored], scores)]
     return Promise(min(max(until, 0.0), 100.0), tuple(doubts))
 
 
@@ -102,46 +97,11 @@ def _differing(begin_ns: Times, scores: Floats) -> Iterator[str]:
             return
 
 
-def _changed(windows: Windows, wanted: Sequence[Feature]) -> Iterator[str]:
+def _changed(windows: Windows, changes: Sequence[LevelChange]) -> Iterator[str]:
     """Yield that levels changed for good within the history."""
-    found = [
-        (feature.name, windows.keys[int(windows.series[rows[0]])], at_ns)
-        for rows in groups(windows.series)
-        for column, feature in enumerate(wanted)
-        if feature.aggregate not in SHAPES
-        for at_ns in [_change_ns(windows.begin_ns[rows], windows.values[rows, column])]
-        if at_ns is not None
-    ]
-    if found:
-        name, key, at_ns = found[0]
-        at = datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%MZ")
-        more = f", and those of {len(found) - 1} more features of series" if len(found) > 1 else ""
-        yield f"the level of {name} of {' '.join(key) or 'the only series'} changed for good about {at}{more}"
-
-
-def _change_ns(begin_ns: Times, values: Floats) -> int | None:
-    """Return about when the level of a series changed for good; None if it did not.
-
-    Args:
-        begin_ns: the windows' begins, shape (n,).
-        values: one aggregate of them, shape (n,), NaN where it is missing.
-    """
-    known = np.isfinite(values)
-    begin_ns, values = begin_ns[known], values[known]
-    if not len(values):
-        return None
-    blocks = groups((begin_ns - begin_ns[0]) // DAY_NS)
-    medians = np.array([np.median(values[block]) for block in blocks])
-    spreads = [np.median(np.abs(values[block] - median)) for block, median in zip(blocks, medians, strict=True)]
-    inside, best, change = float(np.median(spreads)), 0.0, None
-    for at in range(2, len(blocks) - 1) if len(blocks) >= _LEAST_DAYS else ():
-        before, after = medians[:at], medians[at:]
-        level, new_level = float(np.median(before)), float(np.median(after))
-        around = max(float(np.abs(before - level).max()), float(np.abs(after - new_level).max()))
-        inside = np.median(
-            [np.median(np.abs(values[block] - median)) for block, median in zip(blocks, medians, strict=True)]
-        )
-        ratio = abs(new_level - level) / max(around, float(inside), 1e-12)
-        if ratio > best:
-            best, change = ratio, int(begin_ns[blocks[at][0]])
-    return change if best > _CHANGED else None
+    if changes:
+        first = changes[0]
+        key = " ".join(windows.keys[first.series]) or "the only series"
+        at = datetime.fromtimestamp(first.at_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%MZ")
+        more = f", and those of {len(changes) - 1} more features of series" if len(changes) > 1 else ""
+        yield f"the level of {first.feature} of {key} changed for good about {at}{more}"
