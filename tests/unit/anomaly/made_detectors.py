@@ -62,7 +62,7 @@ def made(kind: str) -> Detector:
     request = FitRequest(history, parameters)
     fitted = [part.fit(request).detector for part in declaration.parts]
     scores = np.random.default_rng(3).exponential(1.0, (1_000, len(fitted)))
-    return declaration.combine(fitted, HoldOut(scores, 1440.0, is_long))[0]
+    return declaration.combine(fitted, HoldOut(scores, 1440.0, is_long)).detector
 
 
 def sampled(detector: Detector) -> list[float]:

@@ -60,7 +60,9 @@ def test_the_forest_says_how_rare_each_window_is_by_itself(model: Model) -> None
     np.testing.assert_array_equal(surprises, model.detector.alone.surprise(alone))
     assert 0.2 < surprises.mean() < 2.0, "the surprise of usual windows is 1 on average"
     judged = model.judge(model.follow(run.key), run.key, run.begin_ns, run.values)
-    np.testing.assert_array_equal([verdict.surprise for verdict in judged], surprises)
+    assert model.evidence_excess is not None
+    expected = np.maximum(surprises - model.evidence_excess[row[0]], 0.0)
+    np.testing.assert_array_equal([verdict.surprise for verdict in judged], expected)
     np.testing.assert_array_equal([verdict.score for verdict in judged], scores)
 
 

@@ -1,5 +1,7 @@
 """What a model says of the windows of several series at once is what it says of each."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,20 @@ def test_windows_of_several_series_are_judged_as_those_of_each(model: Model) -> 
             expected = np.array([getattr(verdict, name) for verdict in alone])
             np.testing.assert_allclose(getattr(judged, name)[number::3], expected, rtol=1e-12, atol=1e-12)
         np.testing.assert_array_equal(judged.features[number::3], [verdict.features for verdict in alone])
+
+
+def test_windows_of_a_series_with_a_limit_of_its_own_are_evidence_beyond_it(model: Model) -> None:
+    (run,) = printers.runs(printers.windows(printers.clean(8, 3_000)))
+    excess = np.zeros(len(model.scaling.center))
+    excess[model.row(run.key)] = 0.7
+
+    usual, limited = (
+        np.array([each.surprise for each in one.judge(one.follow(run.key), run.key, run.begin_ns, run.values)])
+        for one in (replace(model, evidence_excess=None), replace(model, evidence_excess=excess))
+    )
+
+    assert usual.max() > 0.7
+    np.testing.assert_allclose(limited, np.maximum(usual - 0.7, 0.0))
 
 
 def test_a_model_says_how_many_bytes_a_series_needs(model: Model) -> None:

@@ -69,9 +69,24 @@ class HoldOut:
         return self.scores if self.calibrating is None else self.scores[self.calibrating]
 
 
-def _the_only_one(parts: Sequence[Detector], hold_out: HoldOut) -> tuple[Detector, Floats]:
+class Combined(NamedTuple):
+    """A detector that was made of its fitted parts.
+
+    Attributes:
+        detector: the detector.
+        scores: its own scores of the hold-out, shape (n,).
+        surprises: how rare each window of the hold-out is by itself, shape (n,), where its followers tell that
+            (`WeighingFollowers`); None where they do not.
+    """
+
+    detector: Detector
+    scores: Floats
+    surprises: Floats | None = None
+
+
+def _the_only_one(parts: Sequence[Detector], hold_out: HoldOut) -> Combined:
     (detector,) = parts
-    return detector, hold_out.scores[:, 0]
+    return Combined(detector, hold_out.scores[:, 0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +98,7 @@ class Declaration:
         fit: fits it to a history.
         load: makes a fitted detector from its arrays; raises KeyError, TypeError or ValueError where they do not fit.
         members: the declarations of the detectors that it is made of; empty for all but ensembles.
-        combine: makes the detector of its fitted parts and their hold-out, and returns it with its own scores (n,).
+        combine: makes the detector of its fitted parts and their hold-out.
         least_bytes: size of its smallest model for one series, in bytes as arrays, by the parameters and the number of
             features and columns; None where there are no models for each series.
     """
@@ -92,7 +107,7 @@ class Declaration:
     fit: Callable[[FitRequest], Fitted]
     load: Callable[[Arrays], Detector]
     members: tuple["Declaration", ...] = ()
-    combine: Callable[[Sequence[Detector], HoldOut], tuple[Detector, Floats]] = _the_only_one
+    combine: Callable[[Sequence[Detector], HoldOut], Combined] = _the_only_one
     least_bytes: Callable[[Mapping[str, Any], int], int] | None = None
 
     def __post_init__(self) -> None:

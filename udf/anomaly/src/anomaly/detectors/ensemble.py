@@ -39,7 +39,7 @@ import numpy as np
 
 from anomaly.detectors import gap, isolation_forest, seasonal, slow_gap
 from anomaly.detectors.base import Detector, Followers, WeighingFollowers
-from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted, HoldOut
+from anomaly.detectors.declaration import Arrays, Combined, Declaration, FitRequest, Fitted, HoldOut
 from anomaly.pipeline.detectors import Description
 from anomaly.severity.calibration import Calibration, calibrate
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
@@ -186,21 +186,21 @@ class EnsembleFollowers(WeighingFollowers):
             raise
 
 
-def combine(parts: Sequence[Detector], hold_out: HoldOut) -> tuple[Ensemble, Floats]:
+def combine(parts: Sequence[Detector], hold_out: HoldOut) -> Combined:
     """Make the ensemble of its fitted members.
 
     Args:
         parts: the members, in the order of `MEMBERS`.
         hold_out: their scores, shape (n, m).
-
-    Returns:
-        The ensemble, and its own scores of the hold-out, shape (n,).
     """
     chosen, number = levels(hold_out), _alone(parts)
     calibrating = hold_out.calibrating_scores
-    alone = calibrate(calibrating[:, number]) if number is not None and len(calibrating) else None
+    alone, surprises = None, None
+    if number is not None and len(calibrating):
+        alone = calibrate(calibrating[:, number])
+        surprises = alone.surprise(hold_out.scores[:, number])
     ensemble = Ensemble(dict(zip(MEMBERS, parts, strict=True)), chosen, alone)
-    return ensemble, (hold_out.scores / chosen).max(axis=1)
+    return Combined(ensemble, (hold_out.scores / chosen).max(axis=1), surprises)
 
 
 def _alone(members: Iterable[Detector]) -> int | None:
@@ -222,7 +222,7 @@ def fit(request: FitRequest) -> Fitted:
     fitted = [declaration.fit(request) for declaration in _DECLARATIONS.values()]
     nothing = HoldOut(np.empty((0, len(fitted))), _DAY_NS / request.history.window_ns, request.history.is_long)
     estimators = (each.estimator for each in fitted if each.estimator is not None)
-    return Fitted(combine([each.detector for each in fitted], nothing)[0], next(estimators, None))
+    return Fitted(combine([each.detector for each in fitted], nothing).detector, next(estimators, None))
 
 
 def load(arrays: Arrays) -> Ensemble:

@@ -16,6 +16,7 @@ from anomaly.models.reference import BINS, Reference, bins
 from anomaly.models.relevance import relevance_of
 from anomaly.models.trend import Trend
 from anomaly.pipeline import Pipeline
+from anomaly.severity import evidence
 from anomaly.severity.calibration import Calibration
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key, Times
 from anomaly.windows.civil import PLAIN, CivilTime, civil_time
@@ -29,8 +30,9 @@ class Verdict:
     Attributes:
         score: the score, unbounded above.
         severity: how rare the score is, 0 to 100.
-        surprise: -ln of the probability of such a score. Where the detector's scores add up windows by themselves, it
-            is that of the window alone, and 0 where the detector does not tell that.
+        surprise: -ln of the probability of such a score, less the series' excess (`Model.evidence_excess`). Where the
+            detector's scores add up windows by themselves, it is that of the window alone, and 0 where the detector
+            does not tell that.
         value: each field's first aggregate, in its own unit; NaN where the field is incomplete.
         expected_low: the low end of each field's usual range, in the same unit.
         expected_high: the high end of each field's usual range, in the same unit.
@@ -141,6 +143,8 @@ class Model:
         newcomers: what holds for series without a baseline; None in models of releases before, which judge them by the
             baseline of all.
         trend: how series rise or fall steadily; None where none does.
+        evidence_excess: by how much a series' windows must be rarer than those of others until they are evidence of a
+            period, shape (s + 1,) (`anomaly.severity.evidence`); None in models of releases before.
     """
 
     version: str
@@ -154,6 +158,7 @@ class Model:
     civil: CivilTime = PLAIN
     newcomers: NewcomerRules | None = None
     trend: Trend | None = None
+    evidence_excess: Floats | None = None
     _rows: dict[Key, int] = field(init=False)
     _features: list[Feature] = field(init=False)
     _windows_per_day: float = field(init=False)
@@ -305,6 +310,8 @@ class Model:
         else:
             scores, shares = followers.explain(place, begin_ns, x, unlearnt)
             surprises = np.zeros(len(scores)) if self.detector.adds_up else self.calibration.surprise(scores)
+        if self.evidence_excess is not None:
+            surprises = np.maximum(surprises - self.evidence_excess[row], 0.0)
         shares = shares_of_known(shares, ~np.isnan(x))
         width = len(self.pipeline.aggregate)
         low, high = (np.broadcast_to(each[row], (len(x), each.shape[1])) for each in self._expected_ranges)
@@ -330,7 +337,8 @@ class Model:
     def arrays(self) -> dict[str, AnyArray]:
         """Return everything but version, pipeline and series' keys as arrays."""
         parts = (self.scaling, self.detector, self.calibration, self.reference, self.newcomers, self.trend)
-        return {name: array for part in parts if part is not None for name, array in part.arrays().items()}
+        arrays = {name: array for part in parts if part is not None for name, array in part.arrays().items()}
+        return {**arrays, **evidence.to_arrays(self.evidence_excess)}
 
     @classmethod
     def from_arrays(
@@ -351,6 +359,7 @@ class Model:
             civil=civil_time(pipeline),
             newcomers=NewcomerRules.from_arrays(arrays),
             trend=Trend.from_arrays(arrays),
+            evidence_excess=evidence.from_arrays(arrays),
         )
 
 

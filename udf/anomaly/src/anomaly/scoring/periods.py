@@ -28,14 +28,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from anomaly.pipeline import Pipeline
+from anomaly.severity.evidence import USUAL
 from anomaly.severity.rarity import days
 from anomaly.windows.arrays import Bools, Floats
 
 NO_DATA = "no data"
 NEW_LEVEL = "new level"
 
-# A surprise above this adds to the evidence; it is that of a probability of 5 %.
-_USUAL = 3.0
 # By chance, surprise is exponential with mean 1, and evidence beyond x as rare as exp(-_DECAY x) in a window: the
 # Cramer-Lundberg exponent, the root of 1 / (1 - r) = exp(3 r).
 _DECAY = 0.9408
@@ -92,7 +91,7 @@ def rules(pipeline: Pipeline) -> Rules:
 
 def are_evidence(surprise: Floats) -> Bools:
     """Return which surprises, shape (n,), are evidence of a period where there was none before."""
-    return surprise > _USUAL
+    return surprise > USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +347,7 @@ class Tracker:
             self._end_silence(begin_ns, transition)
         self._last_ns, self._resumed = begin_ns, False
         proven = self._weigh(surprise)
-        if self._open is None and (severity >= self._rules.open or surprise > _USUAL):
+        if self._open is None and (severity >= self._rules.open or surprise > USUAL):
             run = self._run or _Candidate(begin_ns, end_ns, [0.0] * len(self._fields))
             run.extend(end_ns, score, severity, contribution, limit, moment)
             transition.anomalous = severity >= self._rules.open or proven
@@ -365,7 +364,7 @@ class Tracker:
     def _weigh(self, surprise: float) -> bool:
         """Add a window's surprise to the evidence, and return whether it is at its limit."""
         # Capped at the limit, so that what was once very rare does not count long after it is over.
-        self._evidence = min(max(self._evidence + surprise - _USUAL, 0.0), self._rules.evidence)
+        self._evidence = min(max(self._evidence + surprise - USUAL, 0.0), self._rules.evidence)
         if self._evidence == 0.0:
             self._run = None
         return self._evidence >= self._rules.evidence

@@ -25,6 +25,7 @@ from anomaly.models.reference import reference
 from anomaly.models.relevance import relevance_of
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
+from anomaly.severity import evidence
 from anomaly.severity.calibration import calibrate
 from anomaly.training.changes import level_changes, near
 from anomaly.training.gate import MIN_WINDOWS, OddHistory, Quality, check_quality, check_windows
@@ -212,7 +213,7 @@ def _train_on(
     calibrating = np.repeat([True, False], scored.sum())
     scores = np.concatenate([noisy[scored], judged[scored]])
     hold_out = HoldOut(scores, pipeline.windows_per_day, planned.long, calibrating)
-    detector, own_scores = detector_declaration.combine(fitted, hold_out)
+    detector, own_scores, surprises = detector_declaration.combine(fitted, hold_out)
     held_back = own_scores[~calibrating]
     odd = None
     try:
@@ -228,6 +229,11 @@ def _train_on(
     newcomers = fit_newcomers(scaling, flat, pipeline.window_ns)
     progress.say(f"a series that this history does not hold will warm up for {newcomers.length}")
     calibration = calibrate(own_scores[calibrating])
+    if surprises is None and not detector.adds_up:
+        surprises = calibration.surprise(own_scores)
+    excess = None
+    if surprises is not None:
+        excess = evidence.excesses(surprises[~calibrating], usable.series[scored], len(usable.keys))
     model = Model(
         version,
         pipeline,
@@ -238,6 +244,7 @@ def _train_on(
         civil=civil,
         newcomers=newcomers,
         trend=planned.trend,
+        evidence_excess=excess,
     )
     doubts = [] if odd is None else [odd.what]
     doubts += ["some features rise or fall steadily, and may not go on"] if planned.trend is not None else []

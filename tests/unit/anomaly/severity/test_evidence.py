@@ -1,0 +1,35 @@
+"""From which surprise on a window is evidence, series by series."""
+
+import numpy as np
+import pytest
+
+from anomaly.severity import evidence
+from anomaly.severity.evidence import USUAL, excesses
+
+
+def test_a_series_whose_windows_are_rare_for_days_has_a_limit_of_its_own() -> None:
+    rng = np.random.default_rng(0)
+    calm = rng.exponential(1.0, 2_000)
+    # A fifth of the series is such as one window in twenty of all series.
+    moved = np.where(np.arange(2_000) < 1_600, calm, 3.0 + rng.exponential(1.0, 2_000))
+
+    found = excesses(np.concatenate([calm, moved]), np.repeat([0, 1], 2_000), 2)
+
+    assert found[0] == 0.0
+    assert found[1] < 0.2
+    assert found[2] == pytest.approx(np.log(4.8), abs=0.2)
+    assert (moved > USUAL + found[2]).mean() == pytest.approx(0.05, abs=0.001)
+
+
+def test_a_short_history_and_other_series_have_the_limit_of_all() -> None:
+    surprises = np.full(400, 9.0)
+    series = np.repeat([0, 1], [199, 201])
+
+    assert excesses(surprises, series, 3).tolist() == [0.0, 0.0, 6.0, 0.0]
+
+
+def test_a_models_arrays_keep_them_and_those_of_before_have_none() -> None:
+    excess = np.array([0.0, 0.7])
+    np.testing.assert_array_equal(evidence.from_arrays(evidence.to_arrays(excess)), excess)
+    assert evidence.from_arrays({}) is None
+    assert evidence.to_arrays(None) == {}

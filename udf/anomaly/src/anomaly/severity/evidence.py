@@ -1,0 +1,49 @@
+"""From which surprise on a window is evidence that something is wrong with its series.
+
+A window's surprise is -ln of how likely such a window is among those of all series, and periods add up what exceeds a
+limit. One series may differ from the others for days without a fault: its level changed within the history, or it is
+busy where they are idle. Its windows would add up to false periods. So each series has its own limit, beyond which a
+twentieth of its own history lies.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from anomaly.windows.arrays import AnyArray, Floats, Ints
+
+USUAL = 3.0
+"""What exceeds this surprise is evidence; it is that of a probability of 5 %."""
+_SHARE = 0.05
+# A shorter history does not tell a twentieth of it.
+_LEAST_WINDOWS = 200
+_NAME = "evidence_excess"
+
+
+def excesses(surprises: Floats, series: Ints, count: int) -> Floats:
+    """Compute by how much the limits of series are above `USUAL`.
+
+    Args:
+        surprises: those of windows that the model had not seen, shape (n,).
+        series: the windows' series, shape (n,).
+        count: how many series there are, s.
+
+    Returns:
+        Excesses, shape (s + 1,); row i + 1 belongs to series i, and row 0, of all other series, is 0.
+    """
+    found = np.zeros(count + 1)
+    for number in range(count):
+        own = surprises[series == number]
+        if len(own) >= _LEAST_WINDOWS:
+            found[number + 1] = max(float(np.quantile(own, 1.0 - _SHARE)) - USUAL, 0.0)
+    return found
+
+
+def to_arrays(excess: Floats | None) -> dict[str, AnyArray]:
+    """Return excesses as an array for the model's file."""
+    return {} if excess is None else {_NAME: excess}
+
+
+def from_arrays(arrays: Mapping[str, AnyArray]) -> Floats | None:
+    """Return the excesses in a model's arrays; None in models of a release that did not know them."""
+    return np.asarray(arrays[_NAME], dtype=np.float64) if _NAME in arrays else None
