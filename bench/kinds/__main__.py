@@ -7,8 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from bench.command import count_of, make_console, write_json
 from bench.contest import DETECTORS, Trial, contest, shortfalls, show
+from bench.kinds import promise
 from bench.kinds.faults import schedule
 from bench.pipelines import ROOT
 from ingest.kinds import FIELDS, GROWTH_DAYS, SOURCES
@@ -51,10 +54,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=count_of("seeds"), default=2, metavar="N", help="default 2")
     parser.add_argument("--kinds", nargs="+", choices=FIELDS, default=FIELDS, metavar="KIND")
     parser.add_argument("--detectors", nargs="+", choices=DETECTORS, default=DETECTORS, metavar="NAME")
+    parser.add_argument("--promise", action="store_true", help="how often severity 75 comes, in ten times the training")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench" / "kinds.json", metavar="FILE")
     options = parser.parse_args(arguments)
     console = make_console(140)
-    texts, kinds = [], {}
+    kinds, texts = (_promises if options.promise else _contests)(options, console)
+    for text in texts:
+        console.print(f"[red]target missed: {text}")
+    write_json(options.output, {"kinds": kinds})
+    console.print(f"figures: {options.output}")
+    return 1 if texts else 0
+
+
+def _contests(options: argparse.Namespace, console: Console) -> tuple[dict[str, Any], list[str]]:
+    """Let the detectors find faults; return the figures of each kind, and where targets are missed."""
+    kinds: dict[str, Any] = {}
+    texts = []
     for field in options.kinds:
         trials = [trial(field, seed) for seed in range(1, options.seeds + 1)]
         entrants = contest(specification(field), trials, options.detectors)
@@ -63,11 +78,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for reason in sorted({reason for each in entrants for reason in each.refused}):
             console.print(f"refused: {reason}")
         texts += [f"{field}: {text}" for text in shortfalls(entrants)]
-    for text in texts:
-        console.print(f"[red]target missed: {text}")
-    write_json(options.output, {"kinds": kinds})
-    console.print(f"figures: {options.output}")
-    return 1 if texts else 0
+    return kinds, texts
+
+
+def _promises(options: argparse.Namespace, console: Console) -> tuple[dict[str, Any], list[str]]:
+    """Count the periods where nothing is wrong; return the figures of each kind, and where targets are missed."""
+    kinds: dict[str, Any] = {}
+    texts = []
+    for field in options.kinds:
+        kinds[field] = []
+        for seed in range(1, options.seeds + 1):
+            found = promise.measure(specification(field), trial(field, seed).history, options.detectors)
+            kinds[field].append([asdict(each) for each in found])
+            promise.show(console, f"{field}, seed {seed}", found)
+            texts += [f"{field}, seed {seed}: {text}" for text in promise.missed(found)]
+    return kinds, texts
 
 
 if __name__ == "__main__":
