@@ -150,7 +150,11 @@ def read_stack(path: Path, pipeline: str, root: Path, process: Process = PRINTER
         admin=summary.login("influxdb", "admin"),
         kapacitor_urls=tuple(summary.list("kapacitor", "urls")),
         kapacitor=summary.login("kapacitor"),
-        pages=(summary.page("Grafana", "grafana"), summary.page("Chronograf", "chronograf")),
+        pages=(
+            summary.page("Console", "console", "operator"),
+            summary.page("Grafana", "grafana"),
+            summary.page("Chronograf", "chronograf"),
+        ),
         pipeline=_pipeline(summary, pipeline, process),
         secrets_dir=summary.text("secrets_dir"),
         folder=path.parent,
@@ -197,12 +201,23 @@ class _Document:
         file = self.get(*keys, "password_file")
         return Login(self.text(*keys, "username"), self._root / file if file else None)
 
-    def page(self, name: str, key: str) -> Page:
+    def page(self, name: str, key: str, purpose: str | None = None) -> Page:
+        """Return a web interface, the first of several.
+
+        Args:
+            name: its name for people.
+            key: its key in the summary.
+            purpose: what its user is for; None: it has one user at most.
+        """
         given = self.get(key)
-        if not isinstance(given, Mapping) or not given.get("url"):
+        urls = [given.get("url"), *(given.get("urls") or ())] if isinstance(given, Mapping) else []
+        url = next((url for url in urls if url), None)
+        if url is None:
             reason = given.get("reason") if isinstance(given, Mapping) else None
             return Page(name, None, None, str(reason or "not deployed"))
-        return Page(name, str(given["url"]), self.login(key) if given.get("username") else None, "")
+        keys = (key,) if purpose is None else (key, purpose)
+        has_login = purpose is not None or given.get("username")
+        return Page(name, str(url), self.login(*keys) if has_login else None, "")
 
 
 def _pipeline(summary: _Document, name: str, process: Process) -> DemoPipeline:

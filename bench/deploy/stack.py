@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-SERVICES = ("influxdb", "kapacitor", "grafana", "chronograf")
+SERVICES = ("influxdb", "kapacitor", "console", "grafana", "chronograf")
 # Below the range that the kernel hands out by itself, so that no outgoing connection takes one in between.
 _LOWEST, _HIGHEST = 20_000, 32_000
 

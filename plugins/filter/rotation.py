@@ -18,11 +18,18 @@ Table = Mapping[str, Row]
 # What else than its own service logs in with an InfluxDB user's password is in the stack, and gets it from site.yml.
 # Secrets that sign tokens, and are not passwords.
 _SIGNING = ("kapacitor_http_shared_secret",)
-_TITLES = {"influxdb": "InfluxDB", "kapacitor": "Kapacitor", "grafana": "Grafana", "chronograf": "Chronograf"}
+_TITLES = {
+    "influxdb": "InfluxDB",
+    "kapacitor": "Kapacitor",
+    "console": "Console",
+    "grafana": "Grafana",
+    "chronograf": "Chronograf",
+}
 # What each service answers to a user who is let in, whatever the user's rights are.
 _PATHS = {
     "influxdb": "/query?q=SHOW%20DATABASES",
     "kapacitor": "/kapacitor/v1/ping",
+    "console": "/api/pipelines",
     "grafana": "/api/user",
     "chronograf": "/chronograf/v1/sources",
 }

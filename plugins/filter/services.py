@@ -271,7 +271,9 @@ def _reach(host: str, variables: Mapping[str, Any]) -> list[str] | None:
 
 
 def summary_reasons(services: Table, groups: Groups, variables: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return why each optional service is not there; empty for one that is.
+    """Return why each service that may be left out is not there; empty for one that is.
+
+    Those are optional ones, and those that run from another service's image.
 
     Args:
         services: the table.
@@ -281,7 +283,7 @@ def summary_reasons(services: Table, groups: Groups, variables: Mapping[str, Map
     return {
         name: _reason(name, row, groups.get(row["group"], []), variables)
         for name, row in services.items()
-        if row.get("optional")
+        if row.get("optional") or "image" not in row
     }
 
 
@@ -291,6 +293,8 @@ def _reason(service: str, row: Row, hosts: Sequence[str], variables: Mapping[str
     host = variables[hosts[0]]
     if not _is_true(_get(host, f"{service}_enabled", row.get("enabled", True))):
         return f"{service}_enabled is false"
+    if "image" not in row:
+        return ""
     image = row["image"]["name"]
     if _get(host, "images_resolved", {}).get(image, "not resolved in this run"):
         return ""
@@ -357,7 +361,7 @@ def summary_services(
 
     Returns:
         Service to `url` (`urls` of one that several hosts may run), the accounts with `username` and `password_file`
-        (without their purpose where there is one account), and the `reason` of an optional service.
+        (without their purpose where there is one account), and the `reason` of one that may be left out.
     """
     summary: dict[str, dict[str, Any]] = {}
     for name, row in services.items():
@@ -366,7 +370,7 @@ def summary_services(
         found = [place["url"] for place in places[name]]
         entry: dict[str, Any] = {}
         if row.get("several"):
-            entry["urls"] = found
+            entry["urls"] = [] if reasons.get(name) else found
         else:
             entry["url"] = urls.get(name) or (found[0] if found and not reasons.get(name) else None)
         accounts = {
@@ -374,7 +378,7 @@ def summary_services(
             for purpose, account in row.get("accounts", {}).items()
         }
         entry |= next(iter(accounts.values())) if len(accounts) == 1 else accounts
-        if row.get("optional"):
+        if name in reasons:
             entry["reason"] = reasons[name]
         summary[name] = entry
     return summary

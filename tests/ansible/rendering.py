@@ -19,8 +19,12 @@ SECRETS = {
         "influxdb_trainer_password",
         "influxdb_writer_password",
         "influxdb_reader_password",
+        "influxdb_console_password",
         "kapacitor_admin_password",
         "kapacitor_http_shared_secret",
+        "console_viewer_password",
+        "console_operator_password",
+        "console_session_secret",
         "grafana_admin_password",
         "chronograf_admin_password",
     )
@@ -42,6 +46,7 @@ def variables(role: str, **more: Any) -> dict[str, Any]:
     groups = {name: [HOST] for name in ("influxdb", "kapacitor", "grafana", "chronograf", "all")}
     found |= {
         "inventory_hostname": HOST,
+        "ansible_facts": {},
         "groups": groups,
         "group_names": [name for name in groups if name != "all"],
         "role_path": str(ROOT / "roles" / role),

@@ -220,4 +220,5 @@ def test_every_service_is_asked_by_the_user_who_may() -> None:
     assert requests["influxdb/users.json"]["password"] == SECRETS["influxdb_admin_password"]
     assert requests["kapacitor/tasks.json"]["password"] == SECRETS["kapacitor_admin_password"]
     commands = value("__diagnose_commands", "diagnose")
-    assert {"influxdb/container.log", "kapacitor/container.json", "keeper/findings.json"} <= set(commands)
+    logs = {"influxdb/container.log", "kapacitor/container.json", "console/container.log", "keeper/findings.json"}
+    assert logs <= set(commands)

@@ -117,7 +117,7 @@ def test_plain_ports_are_those_that_other_hosts_may_reach() -> None:
     assert of()["plain"] == of(stack_bind_address="127.0.0.2")["plain"] == []
     assert of(stack_bind_address="192.0.2.11", stack_tls=True)["plain"] == []
     everywhere = {"stack_bind_address": "0.0.0.0", "grafana_enabled": False, "chronograf_enabled": False}
-    ports = ["influxdb_port", "kapacitor_port"]
+    ports = ["influxdb_port", "kapacitor_port", "console_port"]
     assert of(**everywhere)["plain"] == [{"variable": "stack_bind_address", "address": "0.0.0.0", "ports": ports}]
 
 

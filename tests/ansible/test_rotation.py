@@ -103,7 +103,7 @@ class TestFiles:
 class TestPlan:
     SERVICES = value("stack_services", "rotate")
     GROUPS = {name: [HOST] for name in ("influxdb", "kapacitor", "grafana", "chronograf")}  # noqa: RUF012
-    ALL = ("influxdb", "kapacitor", "grafana", "chronograf")
+    ALL = ("influxdb", "kapacitor", "console", "grafana", "chronograf")
 
     def plan(self, wanted: Any = (), **more: Any) -> Any:
         told = {HOST: {"enabled": more.pop("enabled", self.ALL), "running": more.pop("running", self.ALL)}}
@@ -142,11 +142,12 @@ class TestPlan:
         assert "influxdb_manage" in plan["left_out"]["influxdb_writer_password"]
 
     def test_a_service_that_is_down_is_not_locked_out(self) -> None:
-        plan = self.plan(running=("influxdb", "grafana", "chronograf"))
-        assert "Kapacitor does not run on here" in plan["problems"][0]
+        plan = self.plan(running=("influxdb", "console", "grafana", "chronograf"))
+        (problem,) = plan["problems"]
+        assert "Kapacitor does not run on here" in problem
 
     def test_an_optional_service_that_is_not_there_stops_no_other(self) -> None:
-        plan = self.plan(running=("influxdb", "kapacitor"))
+        plan = self.plan(running=("influxdb", "kapacitor", "console"))
         assert plan["problems"] == []
         assert sorted(plan["left_out"]) == ["chronograf_admin_password", "grafana_admin_password"]
 
@@ -177,9 +178,10 @@ class TestChecks:
         assert [(check["value"], check["is_old"]) for check in checks] == [("new", False), ("old", True)]
 
     def test_every_secret_that_a_service_asks_for_is_checked(self) -> None:
-        urls = {**self.URLS, "grafana": "http://grafana", "chronograf": "http://chronograf"}
+        urls = {name: f"http://{name}" for name in ("influxdb", "kapacitor", "console", "grafana", "chronograf")}
         checks = rotation.rotation_checks(SECRETS, SECRETS, self.USERS, urls)
-        assert {check["secret"] for check in checks} == set(SECRETS)
+        assert {check["secret"] for check in checks} == set(SECRETS) - {"console_session_secret"}
+        assert urls.keys() == value("__rotate_urls", "rotate").keys()
 
     def test_a_host_asks_its_own_services_only(self) -> None:
         checks = rotation.rotation_checks(SECRETS, SECRETS, self.USERS, {"kapacitor": "http://kapacitor"})

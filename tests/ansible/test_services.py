@@ -188,7 +188,9 @@ class TestTheTable:
         for name, row in TABLE.items():
             assert f"{name}_enabled" in defaults
             if "port" in row:
-                assert {f"{name}_port", f"{name}_version", f"{name}_container"} <= set(defaults)
+                assert {f"{name}_port", f"{name}_container"} <= set(defaults)
+            if "image" in row:
+                assert f"{name}_version" in defaults
 
     def test_every_secret_of_an_account_is_one_of_its_service(self) -> None:
         for row in TABLE.values():
@@ -227,7 +229,7 @@ class TestHosts:
 
 class TestRows:
     def test_a_host_has_the_rows_of_its_groups(self) -> None:
-        assert list(services_of(TABLE, ["kapacitor", "other"])) == ["kapacitor", "keeper"]
+        assert list(services_of(TABLE, ["kapacitor", "other"])) == ["kapacitor", "keeper", "console"]
 
     def test_what_is_switched_off_does_not_run(self) -> None:
         table: dict[str, dict[str, Any]] = {
@@ -250,8 +252,8 @@ class TestRows:
         ]  # fmt: skip
 
     def test_checks_come_in_the_order_of_the_services(self) -> None:
-        assert services_checks(TABLE, ["influxdb", "kapacitor", "keeper"]) == [
-            "influxdb", "kapacitor", "pipelines", "train", "keeper",
+        assert services_checks(TABLE, ["influxdb", "kapacitor", "keeper", "console"]) == [
+            "influxdb", "kapacitor", "pipelines", "train", "keeper", "console",
         ]  # fmt: skip
 
 
@@ -277,6 +279,7 @@ def test_a_service_here_is_reached_by_the_given_url() -> None:
 SUMMARY = """The stack anomaly is up.
 InfluxDB    http://127.0.0.1:8086  (user writer writes, reader reads, admin administers)
 Kapacitor   http://127.0.0.1:9092  (user admin)
+Console     http://127.0.0.1:3080  (user viewer looks, operator also gives feedback and switches models)
 Grafana     left out: grafana_enabled is false
 Chronograf  http://127.0.0.1:8888  (user admin)
 Pipelines   none; results in the database anomaly
@@ -312,6 +315,22 @@ def test_the_summary_names_the_users_own_influxdb() -> None:
     assert content["grafana"]["reason"] == ""
 
 
+def test_the_console_is_on_each_host_of_a_kapacitor() -> None:
+    more: dict[str, Any] = {"inventory_dir": "/inventory", "ansible_connection": "local"}
+    content = value("__summary_content", "summary", **more)["console"]
+    assert (content["urls"], content["reason"]) == (["http://127.0.0.1:3080"], "")
+    assert content["operator"] == {
+        "username": "operator",
+        "password_file": "/inventory/secrets/anomaly/console_operator_password",
+    }
+
+
+def test_a_console_that_is_switched_off_is_left_out() -> None:
+    more: dict[str, Any] = {"inventory_dir": "/inventory", "console_enabled": False}
+    assert "Console     left out: console_enabled is false" in value("__summary_lines", "summary", **more)
+    assert value("__summary_content", "summary", **more)["console"]["urls"] == []
+
+
 def test_a_service_that_only_its_host_reaches_says_so() -> None:
     groups = {"influxdb": ["there"], "kapacitor": [HOST], "grafana": [], "chronograf": []}
     lines = value("__summary_lines", "summary", groups=groups, inventory_dir="/inventory")
@@ -339,4 +358,4 @@ def test_a_service_that_only_its_host_reaches_says_so() -> None:
 )
 def test_the_summary_tells_how_a_host_is_reached(variables: dict[str, Any], reach: list[str] | None) -> None:
     hosts = summary_hosts(load_table(), {"kapacitor": ["edge"], "influxdb": []}, {"edge": variables})
-    assert hosts == {"edge": {"services": ["kapacitor", "keeper"], "reach": reach}}
+    assert hosts == {"edge": {"services": ["kapacitor", "keeper", "console"], "reach": reach}}

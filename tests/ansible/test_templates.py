@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.influx_anomaly.stack.plugins.filter.htpasswd import htpasswd_sha
 
+from anomaly.console.settings import ASSETS, parse_settings
 from anomaly.kapacitor.tickscript import find_script
 from anomaly.pipeline import normalize
 from tests.ansible.rendering import HOST, SECRETS, render, value
@@ -209,6 +210,7 @@ class TestInfluxdbSchema:
             "trainer": False,
             "writer": False,
             "reader": False,
+            "console": False,
         }
 
     def test_rights_are_the_least(self) -> None:
@@ -217,6 +219,7 @@ class TestInfluxdbSchema:
         assert grants["writer"] == {"printer": "WRITE"}
         assert grants["reader"] == {"printer": "READ", "anomaly": "READ"}
         assert grants["trainer"] == {"printer": "READ", "anomaly": "ALL"}
+        assert grants["console"] == {"printer": "READ", "anomaly": "ALL"}
 
 
 class TestKeeper:
@@ -258,6 +261,63 @@ class TestKeeper:
     def test_verify_looks_for_it_where_it_runs(self) -> None:
         assert "keeper" in value("__verify_wanted", "verify", pipelines=[PLAIN])
         assert "keeper" not in value("__verify_wanted", "verify", pipelines=[PLAIN], keeper_enabled=False)
+
+
+class TestConsole:
+    def test_runs_beside_each_kapacitor(self) -> None:
+        assert value("__console_enabled", "console") is True
+        assert "console" in value("__verify_wanted", "verify")
+        for off in ("console_enabled", "kapacitor_enabled"):
+            assert value("__console_enabled", "console", **{off: False}) is False
+
+    def test_gets_the_pipelines_of_its_host_as_the_keeper_does(self) -> None:
+        assert value("__pipelines_readers", "pipelines") == ["keeper", "console"]
+        assert value("__pipelines_readers", "pipelines", keeper_enabled=False) == ["console"]
+
+    def test_a_viewer_and_an_operator_log_in(self) -> None:
+        names = {"console_viewer_username": "eva", "console_operator_username": "otto"}
+        users = value("__console_settings", "console", **names)["users"]
+        assert {name: user["role"] for name, user in users.items()} == {"eva": "viewer", "otto": "operator"}
+
+    @pytest.mark.parametrize("tls", [False, True])
+    def test_the_program_takes_its_settings(self, tmp_path: Path, tls: bool) -> None:
+        settings = value("__console_settings", "console", stack_tls=tls, stack_name="s")
+        inside = settings["assets"], "/run/console"
+        for name in (*ASSETS, "viewer_password", "operator_password", "session_secret", "certificate.pem", "key.pem"):
+            (tmp_path / name).write_text("x" * 40)
+        text = json.dumps(settings)
+        for folder in inside:
+            text = text.replace(folder, str(tmp_path))
+
+        read = parse_settings(json.loads(text), "settings.json")
+
+        assert (read.stack_name, read.port, read.is_secure) == ("s", 3080, tls)
+        assert {name: account.role for name, account in read.accounts.items()} == {
+            "viewer": "viewer",
+            "operator": "operator",
+        }
+
+    def test_secrets_are_in_files_only(self) -> None:
+        told = json.dumps([value(name, "console") for name in ("__console_settings", "__console_env")])
+        assert not [name for name, secret in SECRETS.items() if secret in told]
+
+    def test_answers_to_the_names_of_its_host_and_to_given_ones(self) -> None:
+        more = {
+            "console_names": ["console.example"],
+            "stack_tls_names": ["tls.example"],
+            "stack_bind_address": "0.0.0.0",
+        }
+        hosts = value("__console_settings", "console", **more)["allowed_hosts"]
+        assert hosts == ["127.0.0.1", "localhost", "192.0.2.1", HOST, "tls.example", "console.example"]
+
+    def test_can_write_models_and_nothing_else(self) -> None:
+        volumes = value("__console_volumes", "console")
+        assert [volume.split(":")[1] for volume in volumes if volume.endswith(":rw")] == ["/var/lib/anomaly/models"]
+
+    def test_reads_influxdb_as_a_user_of_its_own(self) -> None:
+        assert value("__console_env", "console")["ANOMALY_INFLUXDB_USERNAME"] == "console"
+        guest = {"influxdb_external_url": "http://influx.example:8086", "stack_name": "s"}
+        assert value("__console_env", "console", **guest)["ANOMALY_INFLUXDB_USERNAME"] == "s_console"
 
 
 class TestMessengers:
@@ -489,6 +549,14 @@ class TestTls:
         command = value("__keeper_command", "keeper", stack_tls=True, keeper_metrics_port=9100)
         assert command[command.index("--metrics-certificate") + 1] == "/run/keeper/certificate.pem"
 
+    def test_the_console_has_the_certificate_and_its_health_check_verifies_it(self) -> None:
+        assert "certificate" not in value("__console_settings", "console")
+        assert value("__console_settings", "console", stack_tls=True)["key"] == "/run/console/key.pem"
+        check = value("__console_health", "console", stack_tls=True)
+        assert check[check.index("--cacert") + 1] == "/run/console/ca.pem"
+        assert check[-1] == "https://127.0.0.1:3080/health"
+        assert value("__console_env", "console", stack_tls=True)["ANOMALY_INFLUXDB_CA_FILE"]
+
     def test_alerts_and_mail_trust_a_private_authority(self) -> None:
         private = {"kapacitor_alert_ca_file": "/etc/company.pem"}
         for role, name in (("kapacitor", "__kapacitor_volumes"), ("keeper", "__keeper_volumes")):
@@ -500,7 +568,7 @@ class TestTls:
     def test_a_certificate_has_the_names_that_clients_use(self) -> None:
         names = value("__certificates_names", "certificates", stack_name="s", stack_bind_address="192.0.2.9")
         assert names[:4] == ["192.0.2.1", "192.0.2.9", "127.0.0.1", "localhost"]
-        assert set(names[4:]) == {"s-influxdb", "s-kapacitor", "s-grafana", "s-chronograf"}
+        assert set(names[4:]) == {"s-influxdb", "s-kapacitor", "s-console", "s-grafana", "s-chronograf"}
 
     def test_a_certificate_has_the_address_of_the_keepers_metrics(self) -> None:
         metrics = {"keeper_metrics_address": "192.0.2.10"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.influx_anomaly.stack.plugins.filter.console import console_findings, console_token
 from ansible_collections.influx_anomaly.stack.plugins.filter.verify import (
     verify_checked,
     verify_containers,
@@ -81,3 +82,38 @@ def test_problems_of_all_hosts_are_told_and_notes_are_not() -> None:
         "a: Two holds: it does not.",
         "b: could not be looked at",
     ]
+
+
+NOBODY, VIEWER = {"who": "nobody"}, {"who": "viewer", "username": "eva", "password": "hidden-value"}
+
+
+@pytest.mark.parametrize(
+    ("nobody", "viewer", "problem"),
+    [
+        ({"status": 401}, {"status": 200}, ""),
+        ({"status": 200}, {"status": 200}, "nobody: HTTP 200. Fix: "),
+        ({"status": 401}, {"status": 401}, "viewer: HTTP 401. Fix: "),
+        (
+            {"msg": "Connection refused"},
+            {"status": -1, "msg": "timed out"},
+            "nobody: Connection refused; viewer: timed ",
+        ),
+    ],
+)
+def test_a_console_lets_in_its_users_only(nobody: dict[str, Any], viewer: dict[str, Any], problem: str) -> None:
+    access, _ = console_findings([{"item": NOBODY, **nobody}, {"item": VIEWER, **viewer}], {"status": 200})
+    assert access["ok"] is not bool(problem)
+    assert problem in access["problem"]
+    assert "hidden-value" not in str(access)
+
+
+def test_a_console_without_a_first_page_is_a_problem() -> None:
+    (_, pages) = console_findings([], {"status": 303})
+    assert (pages["ok"], "HTTP 303" in pages["problem"]) == (False, True)
+    (_, pages) = console_findings([], {"status": 200})
+    assert pages["ok"]
+
+
+def test_the_token_of_a_form_is_found() -> None:
+    assert console_token('<form><input type="hidden" name="csrf" value="a-B_1"></form>') == "a-B_1"
+    assert console_token("<p>The console does not answer.</p>") == ""

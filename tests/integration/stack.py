@@ -28,6 +28,7 @@ LOGS = ROOT / "build" / "logs" / "integration"
 STACK_LABEL = "influx-anomaly.stack"
 IMAGE_LABEL = "influx-anomaly.image"
 SERVICE_LABEL = "influx-anomaly.service"
+# Each is a group of hosts; the console runs beside each Kapacitor.
 SERVICES = ("influxdb", "kapacitor", "grafana", "chronograf")
 
 Variables = Mapping[str, Any]
@@ -82,7 +83,7 @@ class Stack:
         self.dir = self.folder / "stack"
         self.inventory = self.folder / "inventory"
         self.records = self.folder / "records"
-        self.ports = {service: free_port() for service in SERVICES}
+        self.ports = {service: free_port() for service in (*SERVICES, "console")}
         self.variables: dict[str, Any] = dict(variables or {})
         self.pipelines: list[dict[str, Any]] = [dict(pipeline) for pipeline in pipelines]
         self.results: list[PlayResult] = []
@@ -140,7 +141,7 @@ class Stack:
         return generated | dict(self.variables.get("secrets_given", {}))
 
     def user(self, name: str) -> tuple[str, str]:
-        """User name and password of one of InfluxDB's users: admin, kapacitor, trainer, writer or reader."""
+        """User name and password of one of InfluxDB's users: admin, kapacitor, trainer, writer, reader or console."""
         external = "influxdb_external_url" in self.variables and name != "admin"
         return f"{self.name}_{name}" if external else name, self.secrets()[f"influxdb_{name}_password"]
 
@@ -148,6 +149,11 @@ class Stack:
     def kapacitor_url(self) -> str:
         """Kapacitor's API."""
         return f"http://{self.variables.get('stack_bind_address', '127.0.0.1')}:{self.ports['kapacitor']}"
+
+    @property
+    def console_url(self) -> str:
+        """The console's first page."""
+        return f"http://127.0.0.1:{self.ports['console']}"
 
     def influx(self, user: str = "admin") -> Influx:
         """InfluxDB as one of its users sees it."""

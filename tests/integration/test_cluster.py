@@ -168,8 +168,8 @@ def test_a_tampered_archive_is_refused(cluster: Cluster, archive: Archive) -> No
 def test_services_run_where_their_groups_say(deployed: Cluster) -> None:
     assert {name: deployed.containers(name) for name in NAMES} == {
         "influx1": ["anomaly-influxdb"],
-        "kap1": ["anomaly-kapacitor", "anomaly-keeper"],
-        "kap2": ["anomaly-kapacitor", "anomaly-keeper"],
+        "kap1": ["anomaly-console", "anomaly-kapacitor", "anomaly-keeper"],
+        "kap2": ["anomaly-console", "anomaly-kapacitor", "anomaly-keeper"],
         "graf1": _graf1(deployed),
     }
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from ansible_collections.influx_anomaly.stack.plugins.filter.console import console_token
 
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, STREAM_END, STUFFY, ns
 from tests.integration.pipelines import PRINTER, ROOMS, Pipeline
 from tests.integration.results import Results, told
 from tests.integration.stack import Stack
-from tests.integration.waiting import wait_for
+from tests.integration.waiting import PATIENCE_S, wait_for
 
 SECOND = 1_000_000_000
 WINDOW = {"printer": 10 * SECOND, "rooms": 60 * SECOND}
@@ -216,6 +218,20 @@ def test_a_backtest_finds_the_faults_and_writes_its_page(stack: Stack, results: 
     assert headline in result.text
     assert f"<h1>{headline}</h1>" in (stack.records / "backtest-printer.html").read_text()
     assert results.scores("printer") == scores
+
+
+@pytest.mark.usefixtures("results")
+def test_who_logs_in_to_the_console_sees_the_pipelines(stack: Stack) -> None:
+    with requests.Session() as browser:
+        form = browser.get(f"{stack.console_url}/login", timeout=PATIENCE_S)
+        login = {"csrf": console_token(form.text), "name": "viewer", "password": "wrong"}
+        refused = browser.post(form.url, login, timeout=PATIENCE_S)
+        login |= {"password": stack.secrets()["console_viewer_password"]}
+        page = browser.post(form.url, login, timeout=PATIENCE_S)
+    assert refused.status_code == 401
+    assert (page.status_code, page.url) == (200, f"{stack.console_url}/")
+    for pipeline in stack.pipelines:
+        assert pipeline["name"] in page.text
 
 
 def test_nothing_is_at_the_epoch(results: Results) -> None:

@@ -86,13 +86,13 @@ def guest(external: External, new_stack: Callable[..., Stack]) -> Stack:
 
 
 def test_no_influxdb_of_ours_is_started(guest: Stack) -> None:
-    assert set(guest.containers()) == {"kapacitor", "keeper"}
+    assert set(guest.containers()) == {"kapacitor", "keeper", "console"}
 
 
 def test_it_gets_the_databases_users_and_subscriptions(guest: Stack, external: External) -> None:
     databases = external.admin.column("SHOW DATABASES")
     assert {"printer", "anomaly", "other"} <= set(databases)
-    ours = {f"{guest.name}_{name}" for name in ("kapacitor", "reader", "trainer", "writer")}
+    ours = {f"{guest.name}_{name}" for name in ("kapacitor", "reader", "trainer", "writer", "console")}
     assert set(external.admin.column("SHOW USERS")) == {"admin", *THEIRS, *ours}
     assert set(guest.subscription_places()) == {"printer"}, "databases that no pipeline reads are left alone"
 

@@ -30,7 +30,7 @@ def test_deploys(deployment: Deployment) -> None:
 
 def test_every_wanted_service_runs_and_is_healthy(stack: Stack) -> None:
     stack.settled()
-    for service in ("influxdb", "kapacitor", "keeper"):
+    for service in ("influxdb", "kapacitor", "keeper", "console"):
         state = stack.container(service).attrs["State"]
         assert state["Running"], (service, state)
         assert state["Health"]["Status"] == "healthy", (service, state)
@@ -53,7 +53,7 @@ def test_second_run_changes_nothing(stack: Stack, second_dry_run: PlayResult) ->
 
 def test_summary_tells_addresses_and_where_the_credentials_are(deployment: Deployment, stack: Stack) -> None:
     text = deployment.site.text
-    for service in ("influxdb", "kapacitor"):
+    for service in ("influxdb", "kapacitor", "console"):
         assert f"127.0.0.1:{stack.ports[service]}" in text, service
     assert str(stack.secrets_dir) in text
 
@@ -71,7 +71,7 @@ def test_a_person_in_the_keepers_container_needs_no_options(deployment: Deployme
     summary = json.loads((stack.records / "summary.json").read_text())
     (reached,) = summary["hosts"].values()
     assert reached["reach"] == []
-    assert {"influxdb", "kapacitor", "keeper"} <= set(reached["services"])
+    assert {"influxdb", "kapacitor", "keeper", "console"} <= set(reached["services"])
     code, said = stack.container("keeper").exec_run(["anomaly", "status"])
     assert isinstance(said, bytes)
     assert code == 0, said

@@ -126,6 +126,15 @@ def test_the_keeper_can_change_models_and_nothing_that_others_made(stack: Stack)
     assert sorted(writable) == ["/var/lib/anomaly/models", "/var/lib/keeper"]
 
 
+def test_the_console_can_switch_models_and_change_none(stack: Stack) -> None:
+    console = stack.container("console")
+    assert [mount["Destination"] for mount in console.attrs["Mounts"] if mount["RW"]] == ["/var/lib/anomaly/models"]
+    script = "cd /var/lib/anomaly/models/printer && ln -s nowhere .new-test && rm .new-test && : >>current/model.npz"
+    code, output = console.exec_run(["sh", "-c", script])
+    assert code != 0
+    assert b"current/model.npz: Permission denied" in output
+
+
 def test_the_keeper_has_no_way_to_the_engine(stack: Stack) -> None:
     """Its socket would be root on the host."""
     for mount in stack.container("keeper").attrs["Mounts"]:
@@ -212,7 +221,7 @@ def test_no_secret_is_in_a_diagnosis(stack: Stack, tmp_path: Path) -> None:
             if (stream := archive.extractfile(member))
         }
     expected = "config/kapacitor/kapacitor.conf log/kapacitor/kapacitor.log influxdb/container.log kapacitor/tasks.json"
-    expected += " influxdb/metrics.txt kapacitor/metrics.json keeper/findings.json engine/version"
+    expected += " influxdb/metrics.txt kapacitor/metrics.json keeper/findings.json console/health.json engine/version"
     assert set(expected.split()) <= set(files)
     assert b'"executing":true' in files["kapacitor/tasks.json"].replace(b" ", b"")
     assert b'username = "kapacitor"' in files["config/kapacitor/kapacitor.conf"]
@@ -339,6 +348,26 @@ def test_kapacitor_runs_no_program_for_its_admin(stack: Stack) -> None:
     assert "exec alert handler is disabled" in found["error"]
 
 
+@pytest.mark.parametrize("path", ["/", "/series?pipeline=printer", "/models"])
+def test_the_console_lets_nobody_in_without_credentials(stack: Stack, path: str) -> None:
+    page = requests.get(stack.console_url + path, allow_redirects=False, timeout=PATIENCE_S)
+    assert (page.status_code, page.headers["Location"].partition("?")[0]) == (303, "/login")
+
+
+@pytest.mark.parametrize(
+    "auth", [None, ("viewer", "wrong"), ("nobody", "")], ids=["nobody", "wrong-password", "no-user"]
+)
+def test_the_consoles_api_lets_nobody_in_without_credentials(stack: Stack, auth: tuple[str, str] | None) -> None:
+    answer = requests.get(f"{stack.console_url}/api/pipelines", auth=auth, timeout=PATIENCE_S)
+    assert (answer.status_code, "printer" in answer.text) == (401, False)
+
+
+def test_the_console_answers_to_no_other_name(stack: Stack) -> None:
+    """A page of somebody else's, whose name leads here, would have the browser ask as its user."""
+    answer = requests.get(f"{stack.console_url}/health", headers={"Host": "evil.example"}, timeout=PATIENCE_S)
+    assert answer.status_code == 400, answer.text
+
+
 @pytest.mark.parametrize(
     ("user", "statement", "database"),
     [
@@ -350,6 +379,9 @@ def test_kapacitor_runs_no_program_for_its_admin(stack: Stack) -> None:
         ("trainer", "DELETE FROM temperature", "printer"),
         ("trainer", "DROP DATABASE printer", ""),
         ("trainer", "SHOW SUBSCRIPTIONS", ""),
+        ("console", "DELETE FROM temperature", "printer"),
+        ("console", "DROP MEASUREMENT score", "anomaly"),
+        ("console", "SHOW USERS", ""),
     ],
 )
 def test_influxdb_users_may_do_no_more_than_their_part(stack: Stack, user: str, statement: str, database: str) -> None:
@@ -358,7 +390,14 @@ def test_influxdb_users_may_do_no_more_than_their_part(stack: Stack, user: str, 
 
 
 @pytest.mark.parametrize(
-    ("user", "database"), [("writer", "anomaly"), ("reader", "printer"), ("reader", "anomaly"), ("trainer", "printer")]
+    ("user", "database"),
+    [
+        ("writer", "anomaly"),
+        ("reader", "printer"),
+        ("reader", "anomaly"),
+        ("trainer", "printer"),
+        ("console", "printer"),
+    ],
 )
 def test_influxdb_users_write_only_where_they_must(stack: Stack, user: str, database: str) -> None:
     with pytest.raises(InfluxError, match=r"403"):

@@ -13,12 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.integration.data import STREAM_END, ns, write_printers
 from tests.integration.playbook import PlayResult
 from tests.integration.results import model_files, read
 from tests.integration.stack import Files, Stack
-from tests.integration.waiting import wait_for
+from tests.integration.waiting import PATIENCE_S, wait_for
 
 # There must be a history, and models of the other pipelines.
 pytestmark = pytest.mark.usefixtures("results")
@@ -106,6 +107,22 @@ def test_a_rollback_takes_running_udfs_back(stack: Stack, versions: list[str]) -
 
 
 @pytest.mark.usefixtures("addition")
+def test_a_viewer_of_the_console_changes_nothing(stack: Stack, versions: list[str]) -> None:
+    for path in ("models/promote", "models/rollback", "models/shadow", "feedback"):
+        refused = _ask_console(stack, "viewer", path, {"pipeline": "untrained", "version": versions[1]})
+        assert (refused.status_code, _current(stack)) == (403, versions[0]), (path, refused.text)
+
+
+@pytest.mark.usefixtures("addition")
+def test_an_operator_of_the_console_promotes_and_rolls_back(stack: Stack, versions: list[str]) -> None:
+    wanted = {"pipeline": "untrained", "version": versions[1], "current": versions[0]}
+    promoted = _ask_console(stack, "operator", "models/promote", wanted)
+    assert (promoted.status_code, _current(stack)) == (200, versions[1]), promoted.text
+    back = _ask_console(stack, "operator", "models/rollback", {"pipeline": "untrained", "current": versions[1]})
+    assert (back.status_code, _current(stack)) == (200, versions[0]), back.text
+
+
+@pytest.mark.usefixtures("addition")
 def test_a_udf_that_dies_is_started_again_by_the_keeper(stack: Stack, versions: list[str]) -> None:
     """Kapacitor leaves it dead, and calls its task executing until the next point comes."""
     tasks = set(stack.settled().kapacitor().tasks())
@@ -125,6 +142,12 @@ def test_a_udf_that_dies_is_started_again_by_the_keeper(stack: Stack, versions: 
         assert re.search(rf"^{task}: .*; its task is started again$", said, re.MULTILINE), said
     versions.append(versions[-1])
     assert _models_of_new_scores(stack, versions, 3) == {versions[-1]}
+
+
+def _ask_console(stack: Stack, user: str, path: str, wanted: dict[str, str]) -> requests.Response:
+    """Ask the console's API as one of its users."""
+    login = user, stack.secrets()[f"console_{user}_password"]
+    return requests.post(f"{stack.console_url}/api/{path}", json=wanted, auth=login, timeout=PATIENCE_S)
 
 
 def _udfs(stack: Stack) -> set[str]:

@@ -119,7 +119,7 @@ def test_what_was_resolved_is_recorded(deployed: Stack, pushed: Pushed) -> None:
 
 
 def test_what_the_registry_lacks_is_left_out_and_said(deployed: Stack) -> None:
-    assert set(deployed.containers()) == {"influxdb", "kapacitor", "keeper"}
+    assert set(deployed.containers()) == {"influxdb", "kapacitor", "keeper", "console"}
     for service in ("grafana", "chronograf"):
         assert f"{service}" in deployed.results[-1].text.lower()
         assert "left out" in deployed.results[-1].text

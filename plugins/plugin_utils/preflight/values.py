@@ -40,6 +40,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _memory(inventory, host)
         yield from _score_days(host)
         yield from _certificates(host)
+        yield from _console(host)
     yield from _one_stack(inventory)
 
 
@@ -259,13 +260,28 @@ def _certificates(host: Host) -> Iterator[Problem]:
             f"is not between 0 and stack_tls_days ({days}), so every run would make a new certificate, or none would",
             "such as 30, with certificates of 397 days",
         )
-    names = host.effective.get("stack_tls_names")
+    yield from _host_names(host, "stack_tls_names", "grafana.example.org")
+
+
+def _console(host: Host) -> Iterator[Problem]:
+    yield from _host_names(host, "console_names", "console.example.org")
+    viewer, operator = host.text("console_viewer_username"), host.text("console_operator_username")
+    if viewer == operator:
+        yield host.problem(
+            "console_operator_username",
+            "is the name of the viewer, too (console_viewer_username), and rights follow from the name",
+            "another name for one of them, such as operator",
+        )
+
+
+def _host_names(host: Host, variable: str, example: str) -> Iterator[Problem]:
+    names = host.effective.get(variable)
     for name in names if isinstance(names, list) else ():
         if not _NAME.fullmatch(str(name)) and not _is_address(str(name)):
             yield host.problem(
-                "stack_tls_names",
+                variable,
                 "is neither a host name nor an IP address",
-                "a name without scheme, port and path, such as grafana.example.org",
+                f"a name without scheme, port and path, such as {example}",
                 value=str(name),
             )
 

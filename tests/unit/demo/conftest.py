@@ -78,6 +78,11 @@ def summary(tmp_path: Path) -> dict[str, Any]:
         "results_database": "anomaly",
         "influxdb": {"url": "http://127.0.0.1:8086", **{name: login(name) for name in ("writer", "reader", "admin")}},
         "kapacitor": {"urls": ["http://127.0.0.1:9092"], **login("kapacitor")},
+        "console": {
+            "urls": ["http://127.0.0.1:3080", "http://127.0.0.2:3080"],
+            **{name: login(name) for name in ("viewer", "operator")},
+            "reason": "",
+        },
         "grafana": {"url": None, "username": "admin", "password_file": None, "reason": "no image"},
         "chronograf": {"url": "http://127.0.0.1:8888", "reason": ""},
         "pipelines": [

@@ -16,10 +16,19 @@ def test_a_summary_is_read(summary: dict[str, Any], write_summary: Write, tmp_pa
     assert stack.writer.password == "secret-of-writer"
     assert stack.pipeline.window_ms == 10_000
     assert stack.pipeline.open_severity == 70.0
-    grafana, chronograf = stack.pages
+    console, grafana, chronograf = stack.pages
+    assert (console.url, console.login and console.login.username) == ("http://127.0.0.1:3080", "operator")
     assert (grafana.url, grafana.reason) == (None, "no image")
     assert (chronograf.url, chronograf.login) == ("http://127.0.0.1:8888", None)
     assert stack.folder == tmp_path
+
+
+def test_a_console_that_is_switched_off_is_left_out(
+    summary: dict[str, Any], write_summary: Write, tmp_path: Path
+) -> None:
+    summary["console"] |= {"urls": [], "reason": "console_enabled is false"}
+    console = read_stack(write_summary(summary), "printer", tmp_path).pages[0]
+    assert (console.url, console.login, console.reason) == (None, None, "console_enabled is false")
 
 
 def test_a_missing_summary_says_who_writes_it(tmp_path: Path) -> None:
