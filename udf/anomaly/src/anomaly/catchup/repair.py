@@ -145,7 +145,8 @@ class SeriesRepair:
         self._order = order
         self._say = say
         self._dry_run = dry_run
-        self._core = ScoringCore(pipeline, EventCounter(f"pipeline {pipeline.name}", lambda message: None))
+        # Room for all series of the pipeline would be taken anew for each one that is repaired.
+        self._core = ScoringCore(pipeline, EventCounter(f"pipeline {pipeline.name}", lambda message: None), most=1)
         self._scorer = self._core.scorer
         self._merge_ns = pipeline.periods.merge_ns + pipeline.window_ns
         self._begin_ns = order.begin_ns

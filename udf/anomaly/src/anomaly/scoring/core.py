@@ -33,13 +33,14 @@ class ScoringCore:
     Args:
         pipeline: the pipeline.
         events: counts the windows, those that are not scored by reason.
+        most: for how many series the detector has room; None: for as many as the pipeline's `memory` allows.
     """
 
-    def __init__(self, pipeline: Pipeline, events: EventCounter) -> None:
+    def __init__(self, pipeline: Pipeline, events: EventCounter, most: int | None = None) -> None:
         self._pipeline = pipeline
         self._events = events
         self._noticed: list[tuple[Key, Notice]] = []
-        self._scorer = Scorer(pipeline, events, lambda key, notice: self._noticed.append((key, notice)))
+        self._scorer = Scorer(pipeline, events, lambda key, notice: self._noticed.append((key, notice)), most)
         self._drift = DriftMonitor(pipeline)
         self._joint = JointSilence(self._scorer.rules.silence_ns)
 

@@ -157,6 +157,7 @@ class Scorer:
         pipeline: the pipeline.
         events: counts the windows, those that are not scored by reason.
         notice: is told of each notice; None: nobody wants to know.
+        most: for how many series the detector has room; None: for as many as the pipeline's `memory` allows.
     """
 
     def __init__(
@@ -164,6 +165,7 @@ class Scorer:
         pipeline: Pipeline,
         events: EventCounter,
         notice: Callable[[Key, Notice], None] | None = None,
+        most: int | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._features = features(pipeline)
@@ -172,6 +174,7 @@ class Scorer:
         self._places: Places | None = None
         # What restored states say of followers, and of how many series, until there is the model that they belong to.
         self._saved: list[tuple[Arrays, int]] = []
+        self._most = MOST_SERIES if most is None else most
         self._table = SeriesTable(MOST_SERIES)
         self._trackers = Trackers(self._table, self._rules, pipeline.fields)
         self._rates = PointRates(self._table, pipeline.fields)
@@ -600,7 +603,7 @@ class Scorer:
     def _places_of(self, model: Model) -> Places:
         """Return the places of the model's followers; new ones go on from what was saved, if it is of this model."""
         if self._places is None or self._places.version != model.version:
-            self._places = Places(model, MOST_SERIES)
+            self._places = Places(model, self._most)
             self._newcomers.go_on_with(model)
             self._levels.go_on_with(model.version)
             saved, self._saved = self._saved, []

@@ -109,7 +109,7 @@ class Takeover:
         if not chosen.keys:
             return []
         events = EventCounter(f"pipeline {self._pipeline.name}", lambda message: None)
-        there = ScoringCore(self._pipeline, events)
+        there = ScoringCore(self._pipeline, events, most=len(handed.keys))
         try:
             there.scorer.prepare(model)
             there.restore_part(handed.state, resumed=handed.is_moved)
