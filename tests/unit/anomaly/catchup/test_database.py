@@ -118,8 +118,6 @@ def test_silences_are_not_asked_for() -> None:
 def test_a_stored_period_can_be_compared_by_all_that_a_replay_knows_of_it(model: Model) -> None:
     period = Period(0, WINDOW_NS, "closed", 1.0, 100.0, 3, "bed above 90", is_beyond_limit=True)
     known = dict(period_result(PIPELINE, ("printer-1",), period, model).fields)
-    # The sentence for people follows from the rest.
-    known.pop("text")
     known_by = Influx()
     list(PipelineDatabase(known_by, PIPELINE, "anomaly").periods(("printer-1",), SPAN))  # type: ignore[arg-type]
     columns = re.findall(r'"(\w+)"', known_by.queries[0].partition(" FROM ")[0])
@@ -259,3 +257,23 @@ def test_a_field_tells_a_scored_window_where_windows_need_all_fields() -> None:
 def test_results_of_a_pipeline_without_tags_are_not_grouped() -> None:
     (single,) = normalize([{**PIPELINE.as_dict(), "group_by": []}])
     assert "GROUP BY" not in queries.late_windows(single, 0, 9)
+
+
+def test_the_newest_point_of_each_series_is_asked_for_in_the_source() -> None:
+    influx, database = asked(rows("hotend", [70, 210.0]), rows("hotend", [80, 205.0], printer="b"))
+    assert database.newest_ns(60) == {("a",): 70, ("b",): 80}
+    assert influx.databases == [PIPELINE.database]
+    (query,) = influx.queries
+    assert query.startswith('SELECT "hotend" FROM "printer"."autogen"."temperature" WHERE time >= 60')
+    assert query.endswith(' GROUP BY "printer" ORDER BY time DESC LIMIT 1')
+
+
+def test_whole_scores_have_all_fields_by_their_names() -> None:
+    influx, database = asked(rows("label score", [10, 1, 7.5], [20, 0, 0.5]), rows("label feedback", [30, 1, "mark-1"]))
+    assert database.whole_scores(("a",), SPAN) == {
+        10: {"label": 1, "score": 7.5},
+        20: {"label": 0, "score": 0.5},
+        30: {"label": 1, "feedback": "mark-1"},
+    }
+    assert influx.queries[0].startswith('SELECT *::field FROM "score" WHERE "pipeline" = \'printer\'')
+    assert influx.queries[0].endswith("time >= 0 AND time < 100000000 AND \"printer\" = 'a'")

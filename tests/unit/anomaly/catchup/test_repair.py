@@ -113,7 +113,10 @@ class DatabaseDouble(PipelineDatabase):
             elif result.measurement == "late":
                 self.seen[result.time_ns] = result.fields["seen_ms"]
             else:
-                known = result.fields
+                known = dict(result.fields)
+                if known["reason"] == NO_DATA:
+                    # What it says depends on who told it.
+                    del known["text"]
                 self.stored_periods[result.time_ns] = {name: known[name] for name in COMPARED_FIELDS if name in known}
 
     def remove_period(self, key: Key, begin_ns: int) -> None:

@@ -181,6 +181,19 @@ def test_a_period_that_the_udf_closes_after_its_correction_is_removed(model: Mod
     assert outages.database.points["period"] == {}
 
 
+def test_the_sentence_of_a_period_is_corrected_where_its_numbers_stay(model: Model) -> None:
+    outages = Outages()
+    outages.model = model
+    outages.begin()
+    outages.now = 48
+    outages.score(2)
+    # The first window of a fault is as rare as a window can be, with or without the error.
+    outages.score_before_all_points_are_there(-0.2)
+    outages.score(30)
+    outages.catch_up()
+    assert "bed was 93.4" in outages.database.points["period"][KEY, 50 * W]["text"]
+
+
 def test_outages_and_catch_ups_in_any_order_end_as_if_nothing_had_happened(model: Model) -> None:
     class OutagesOfOneModel(Outages):
         pass

@@ -16,7 +16,7 @@ from anomaly.scoring.results import LIMIT_FIELD
 NOTICE_TAG = "notice"
 PERIOD_FIELDS = ("begin_ms", "end_ms", "state", "peak_score", "peak_severity", "points", "reason", "model")
 # What a stored period is compared by: a period has the last field only where its reason is a limit.
-COMPARED_FIELDS = (*PERIOD_FIELDS, LIMIT_FIELD)
+COMPARED_FIELDS = (*PERIOD_FIELDS, "text", LIMIT_FIELD)
 
 
 def source_counts(pipeline: Pipeline, begin_ns: int, end_ns: int, bucket_ns: int) -> str:

@@ -522,8 +522,9 @@ def _growing_pieces(begin_ns: int, end_ns: int, window_ns: int) -> Iterator[Time
 
 
 def _compared(period: Result) -> Fields:
-    """Return the fields that a stored period is compared by; its sentence follows from them."""
-    return {name: value for name, value in period.fields.items() if name in COMPARED_FIELDS}
+    """Return the fields that a stored period is compared by; the sentence of a silence depends on who told it."""
+    untold = {"text"} if period.fields["reason"] == NO_DATA else set()
+    return {name: value for name, value in period.fields.items() if name in COMPARED_FIELDS and name not in untold}
 
 
 def _same(before: Mapping[str, Any] | None, fields: Fields) -> bool:
