@@ -15,7 +15,7 @@ import pytest
 from anomaly.models import store as store_module
 from anomaly.models.manifest import SCHEMA, TrainingRecord
 from anomaly.models.model import Model
-from anomaly.models.store import CurrentChanged, ModelMismatch, Store, StoreError, exclusive, pipelines
+from anomaly.models.store import CurrentChanged, ModelMismatch, Store, StoreError, exclusive, pipelines, replace_file
 from anomaly.pipeline import normalize
 from tests.unit.anomaly import printers
 
@@ -271,6 +271,15 @@ def test_prune_keeps_the_newest_the_current_and_the_way_back(store: Store, model
     assert store.prune(2) == ["v2"]
 
 
+def test_prune_removes_nothing_where_there_are_fewer_versions_than_it_keeps(store: Store, model: Model) -> None:
+    for number in range(2, 5):
+        store.write(another(model, f"v{number}"))
+    store.promote("v4")
+    store.promote("v3")
+    assert store.prune(5) == []
+    assert len(store.versions()) == 4
+
+
 def test_prune_keeps_what_the_current_one_came_from_and_the_shadow(store: Store, model: Model) -> None:
     store.write(another(model, "v2"))
     store.write(another(model, "v3"), TrainingRecord(parent="v2"))
@@ -357,3 +366,29 @@ def test_an_empty_store(tmp_path: Path) -> None:
     assert store.current() is None
     assert store.versions() == []
     assert pipelines(tmp_path / "nothing") == []
+
+
+def test_pipelines_are_the_visible_folders(tmp_path: Path) -> None:
+    for name in ("printer", "pump", ".new-x"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    assert pipelines(tmp_path) == ["printer", "pump"]
+
+
+def test_the_last_hundred_promotions_are_known(store: Store, model: Model) -> None:
+    store.write(another(model, "v2"))
+    promotions = store.path / "promotions.json"
+    promotions.write_text(json.dumps([f"gone-{number}" for number in range(100)]))
+
+    store.promote("v2")
+
+    assert json.loads(promotions.read_text()) == [*(f"gone-{number}" for number in range(1, 100)), "v2"]
+
+
+def test_a_file_is_replaced_in_folders_that_are_made_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "models" / "printer" / "feedback.json"
+    for content in (b"old", b"new"):
+        replace_file(path, content)
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert [each.name for each in path.parent.iterdir()] == ["feedback.json"]

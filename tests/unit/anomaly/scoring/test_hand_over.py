@@ -57,6 +57,7 @@ def test_what_is_written_is_read_back(folder: HandOverFolder, model: Model) -> N
     (handed,) = folder.read(NOW_NS, header(model))
 
     assert list(handed.keys) == [series.key for series in WINDOWS]
+    assert not handed.is_moved, "no other process left it"
     assert (handed.end_ns.tolist(), handed.asked_ns.tolist()) == ([10 * WINDOW_NS] * 2, [77] * 2)
     there = ScoringCore(PIPELINE, EventCounter("", lambda message: None))
     there.restore_part(handed.state)

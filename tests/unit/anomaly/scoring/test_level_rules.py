@@ -26,15 +26,15 @@ SCALING: Any = SimpleNamespace(
 )
 # Without a slope over five windows, so that a level is one.
 SWING = (-1.0, 0.5, 0.0, -0.5, 1.0)
-A, B = 0, 1
+A, B, C = 0, 1, 2
 
 
 def made(memory_bytes: int = 1 << 20) -> Levels:
-    """Return the levels of the series a and b, in the rows A and B."""
+    """Return the levels of the series a, b and c, in the rows A, B and C."""
     table = SeriesTable(100)
     levels = Levels(table, RULES, FEATURES, memory_bytes)
     levels.go_on_with("v1")
-    table.rows([("a",), ("b",)])
+    table.rows([("a",), ("b",), ("c",)])
     return levels
 
 
@@ -131,6 +131,15 @@ def test_no_more_series_are_followed_than_memory_allows_until_one_is_calm() -> N
     assert levels.are_followed(np.array([A, B])).tolist() == [False, True]
 
 
+# A change keeps up to 128 windows, each with its time and two features of 8 bytes, in a quarter of the memory.
+@pytest.mark.parametrize(("memory_bytes", "followed"), [(4 * 2 * 128 * 24 - 1, 1), (4 * 2 * 128 * 24, 2)])
+def test_changes_keep_their_windows_in_a_quarter_of_the_memory(memory_bytes: int, followed: int) -> None:
+    levels = made(memory_bytes)
+    for row in (A, B, C):
+        feed(levels, 0, row=row)
+    assert levels.are_followed(np.array([A, B, C])).sum() == followed
+
+
 def test_a_long_change_keeps_windows_that_are_equally_far_apart() -> None:
     levels = made()
     for number in range(300):
@@ -195,6 +204,62 @@ def test_values_on_a_line_are_followed_along_it() -> None:
     assert levels.are_followed(np.array([A])).all()
 
 
+def follow(levels: Levels, first: int, level: float, slope: float = 0.0, *, anomalous: bool = True) -> bool:
+    """Feed ten windows from a number on, and return whether they are a new level."""
+    for number in range(first, first + 10):
+        value = level + slope * (number - first) + 0.1 * SWING[number % 5]
+        feed(levels, number, value=value, anomalous=anomalous)
+    return settled(levels)
+
+
+def as_before(levels: Levels, number: int, value: float, spread: float = 1.0) -> list[float]:
+    """Return a window's mean and spread as they would be at the old level."""
+    (row,) = levels.as_before(np.array([A]), np.array([number * W]), np.array([[value, spread]])).tolist()
+    return [float(each) for each in row]
+
+
+@pytest.mark.parametrize("higher", [0.0, 4.0])
+def test_a_calm_series_on_a_line_has_its_line_measured_anew(higher: float) -> None:
+    levels = made()
+    assert follow(levels, 0, 20.0, 2.0)
+
+    assert not follow(levels, 30, 80.0 + higher, 2.0, anomalous=False)
+
+    # The line goes through the middle of both.
+    assert as_before(levels, 34, 88.0 + higher)[0] == pytest.approx(10.0, abs=0.2)
+    assert as_before(levels, 64, 148.0 + 2 * higher)[0] == pytest.approx(10.0, abs=0.2)
+
+
+def test_a_calm_series_keeps_its_line_while_it_pauses() -> None:
+    levels = made()
+    assert follow(levels, 0, 20.0, 2.0)
+    before = as_before(levels, 50, 120.0)
+
+    assert not follow(levels, 30, 80.0, anomalous=False)
+
+    assert as_before(levels, 50, 120.0) == before
+    assert levels.are_followed(np.array([A])).all()
+
+
+@pytest.mark.parametrize(("apart", "slope"), [(15, 10.0 / 15), (25, 10.0 / 25), (26, 0.0)])
+def test_two_new_levels_soon_after_each_other_are_a_line(apart: int, slope: float) -> None:
+    levels = made()
+    assert follow(levels, 0, 20.0)
+
+    assert follow(levels, apart, 30.0)
+
+    assert levels.are_followed(np.array([A])).all() == (slope > 0.0)
+    later = as_before(levels, apart + 104, 30.0)[0] - as_before(levels, apart + 4, 30.0)[0]
+    assert later == pytest.approx(-100 * slope)
+
+
+@pytest.mark.parametrize(("spread", "judged_as"), [(1.4, 1.4), (0.7, 0.7), (1.6, 1.0), (0.6, 1.0)])
+def test_spreads_count_as_before_where_they_have_grown_or_shrunk_by_half(spread: float, judged_as: float) -> None:
+    levels = changed(level=20.0, spread=spread)
+    assert settled(levels)
+    assert as_before(levels, 20, 20.0, spread) == pytest.approx([10.0, judged_as])
+
+
 def test_levels_of_another_model_are_forgotten() -> None:
     levels = changed()
     settled(levels)
@@ -210,9 +275,10 @@ def test_levels_and_changes_outlive_a_restart() -> None:
     before = changed()
     settled(before)
     for number in range(20, 25):
-        feed(before, number, row=B, value=7.0)
-    rows = np.array([A, B])
-    state = {**before.state(rows), **keys_as_arrays([("a",), ("b",)])}
+        feed(before, number, row=B, value=float(number))
+        feed(before, number + 3, row=C, value=-float(number))
+    rows = np.array([A, B, C])
+    state = {**before.state(rows), **keys_as_arrays([("a",), ("b",), ("c",)])}
 
     after = made()
     after.restore(rows, after.read(state))
@@ -221,8 +287,11 @@ def test_levels_and_changes_outlive_a_restart() -> None:
     np.testing.assert_array_equal(
         after.as_before(np.array([A]), begins, values), before.as_before(np.array([A]), begins, values)
     )
-    assert after.have_moved(rows).tolist() == [True, False]
-    assert after.are_followed(rows).tolist() == [False, True]
+    assert after.have_moved(rows).tolist() == [True, False, False]
+    assert after.are_followed(rows).tolist() == [False, True, True]
+    assert after.state(rows).keys() == before.state(rows).keys()
+    for name, array in before.state(rows).items():
+        np.testing.assert_array_equal(after.state(rows)[name], array)
     assert [feed(after, number, row=B) for number in range(25, 31)] == [False] * 4 + [True] * 2
     assert made().state(rows) == {}
 
@@ -247,3 +316,19 @@ def test_the_slope_of_a_line_is_exact_and_what_scatters_has_none(
     found_slope, found_rest = _line(np.array(values), np.arange(len(values)) * W, 1.0)
     assert found_slope == pytest.approx(slope)
     np.testing.assert_allclose(found_rest, rest, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rise", "scale", "is_line"),
+    [
+        pytest.param(2.5, 0.4, False, id="they scatter more than in training"),
+        pytest.param(2.5, 0.5, True, id="they scatter as in training"),
+        pytest.param(2.5, 1.6, True, id="training scattered like noise"),
+        pytest.param(2.5, 1.8, False, id="training scattered more than noise, so it may have had a rhythm"),
+        pytest.param(1.0, 0.5, False, id="they rise by less than two deviations"),
+    ],
+)
+def test_noise_that_rises_is_a_line_where_training_had_no_rhythm(rise: float, scale: float, is_line: bool) -> None:
+    noise = np.random.default_rng(1).normal(size=60)
+    slope, _ = _line(noise + rise * np.arange(60) / 60, np.arange(60) * W, scale)
+    assert (slope != 0.0) is is_line

@@ -18,7 +18,10 @@ from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.results import Result
 from anomaly.serving import watcher
+from anomaly.serving.shadow import Shadow
 from anomaly.severity.calibration import Calibration
 from kapacitor_udf import Point
 from tests.unit.anomaly import printers, served
@@ -136,6 +139,22 @@ def test_a_shadow_has_periods_of_its_own_and_ends_when_it_is_taken_away(
     assert {point.time for point in named(points, "period_shadow")} == {T0 + 10 * printers.WINDOW_NS}
     assert len(named(points, "score_shadow")) == 30
     assert len(named(points, "score")) == 60
+
+
+def test_a_series_that_is_forgotten_begins_without_a_period_in_the_shadow(models: Store) -> None:
+    broken = SAMPLES.copy()
+    broken[100:150, 1] += 20
+    windows = printers.windows(broken, begin_ns=T0)
+    is_before = windows.begin_ns < T0 + 13 * printers.WINDOW_NS
+    models.set_shadow("v2")
+    shadow = Shadow(models, printers.PIPELINE, lambda message: None, lambda: 0.0)
+
+    found = list(shadow.feed(windows.where(is_before), Feedback(printers.PIPELINE)))
+    shadow.forget(("printer-1",))
+    found += shadow.feed(windows.where(~is_before), Feedback(printers.PIPELINE))
+
+    begins = {each.time_ns for each in found if isinstance(each, Result) and each.measurement == "period_shadow"}
+    assert begins == {T0 + 10 * printers.WINDOW_NS, T0 + 13 * printers.WINDOW_NS}
 
 
 KEY: tuple[str, ...] = ("a",)

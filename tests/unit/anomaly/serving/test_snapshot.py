@@ -26,6 +26,16 @@ def test_other_bytes_are_refused(data: bytes) -> None:
         unpack(data)
 
 
+def test_objects_are_not_packed() -> None:
+    with pytest.raises(ValueError, match="allow_pickle"):
+        pack({"objects": np.array([object()], dtype=object)})
+
+
+def test_a_snapshot_is_packed_at_the_quickest_level() -> None:
+    # The second byte says which of zlib's levels it was.
+    assert pack({"a": np.zeros(3)})[:2] == zlib.compress(b"", 1)[:2] != zlib.compress(b"", 2)[:2]
+
+
 def test_a_snapshot_is_small() -> None:
     assert len(pack({"zeros": np.zeros(10_000)})) < 2_000
 

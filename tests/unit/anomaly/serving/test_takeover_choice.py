@@ -1,6 +1,6 @@
 """Which series of a hand-over are taken over, by the windows that this process has closed, and in which order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -10,8 +10,11 @@ from anomaly.scoring.hand_over import HandedSeries, HandOverFolder
 from anomaly.scoring.periods import rules
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.serving.takeover import Takeover
+from anomaly.serving.window_log import WindowLog
+from anomaly.windows.arrays import Bools, Key
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
+from tests.unit.anomaly.serving.test_window_log import closed
 
 W = WINDOW_NS
 HEADER = StateHeader.of(PIPELINE, rules(PIPELINE), "v1", 0)
@@ -57,6 +60,70 @@ def test_series_are_judged_each_by_their_own_windows() -> None:
         windows, np.array([400, 400, 400]), np.full(3, HORIZON), np.array([ASKED_NS, ASKED_NS, 300])
     )
     assert can.tolist() == [True, False, False]
+
+
+class CoreDouble:
+    """Knows which series are silent."""
+
+    def __init__(self, silent: str) -> None:
+        self.silent = silent
+
+    def are_silent(self, keys: Sequence[Key]) -> Bools:
+        return np.array([key[0] in self.silent for key in keys], dtype=np.bool_)
+
+
+def chosen(
+    closings: dict[int, list[int]], known: str, silent: str = "", *, is_moved: bool = False
+) -> tuple[list[str], list[tuple[str, int]], list[str]]:
+    """Choose of a hand-over of the series a, b and c, whose numbers are 0, 1 and 2 if they are known here.
+
+    Args:
+        closings: the numbers of the series whose windows this process closed, by the windows' numbers.
+        known: the series that this process has.
+        silent: the series that are silent.
+        is_moved: whether another process left the states.
+
+    Returns:
+        The series that are taken over, the windows that are added to them, and what is told of the others.
+    """
+    log, told = WindowLog(1 << 20), list[str]()
+    for number, series in closings.items():
+        log.add(closed(number * W, series), 400)
+    handed = HandedSeries([("a",), ("b",), ("c",)], np.full(3, HORIZON), np.full(3, ASKED_NS), {}, is_moved)
+    numbers = np.array([at if name in known else -1 for at, name in enumerate("abc")])
+    events = EventCounter("", told.append)
+    takes = Takeover(PIPELINE, None, events, 0)._chosen(CoreDouble(silent), handed, numbers, log)  # type: ignore[arg-type]
+    windows = takes.windows
+    added = [
+        (windows.keys[series][0], begin_ns // W)
+        for series, begin_ns in zip(windows.series.tolist(), windows.begin_ns.tolist(), strict=True)
+    ]
+    offered = 3 if is_moved else len(known)
+    assert events.counts.get("series not taken over", 0) == offered - len(takes.keys)
+    return [key[0] for key in takes.keys], added, told
+
+
+def test_windows_from_the_horizon_on_are_added_to_the_series_that_are_taken_over() -> None:
+    taken, added, told = chosen({8: [0, 1, 2], 9: [0, 2], 10: [0, 1, 2], 11: [2]}, "abc")
+    assert taken == ["a", "b", "c"]
+    assert added == [("a", 10), ("b", 10), ("c", 10), ("c", 11)]
+    assert told == []
+
+
+def test_series_that_this_process_does_not_have_are_left_without_a_word() -> None:
+    assert chosen({9: [0, 1, 2], 10: [0, 1, 2]}, "b") == (["b"], [("b", 10)], [])
+    assert chosen({9: [0, 1, 2]}, "") == ([], [], [])
+
+
+def test_the_first_series_that_is_not_taken_over_is_named_and_gets_no_windows() -> None:
+    taken, added, (told,) = chosen({9: [0, 2], 10: [0, 1, 2]}, "abc", silent="c")
+    assert (taken, added) == (["a"], [("a", 10)])
+    assert "b: this process has not closed the windows before and after those of the catch-up" in told
+
+
+def test_the_state_of_another_process_is_taken_over_for_series_that_have_not_come_here() -> None:
+    taken, added, told = chosen({10: [1]}, "b", is_moved=True)
+    assert (taken, added, told) == (["a", "b", "c"], [("b", 10)], [])
 
 
 def part(name: str) -> HandedSeries:
