@@ -80,7 +80,7 @@ def test_periods_of_other_series_do_not_count_and_a_series_may_come_in_parts() -
 
 
 def test_a_period_after_a_new_level_is_none_of_its_seconds() -> None:
-    values: list[list[Any]] = [[0, 10, "closed", "new level"], [11_000_000, 20, "closed", "bed"]]
+    values: list[list[Any]] = [[0, 10, "closed", "new level"], [10_000_000, 20, "closed", "bed"]]
     columns = ["time", "end_ms", "state", "reason"]
     assert second(SeriesChunk("period", {"printer": "a"}, columns, values)) == []
 

@@ -126,6 +126,16 @@ def test_the_state_of_another_process_is_taken_over_for_series_that_have_not_com
     assert (taken, added, told) == (["a", "b", "c"], [("b", 10)], [])
 
 
+def test_nothing_is_scored_where_no_series_is_taken_over() -> None:
+    events = EventCounter("", lambda message: None)
+    handed = HandedSeries([("a",)], np.full(1, HORIZON), np.full(1, ASKED_NS), {})
+    takeover = Takeover(PIPELINE, None, events, 0)
+    unknown = np.array([-1])
+    # Without a model nothing can be scored.
+    assert takeover.take(CoreDouble(""), None, None, handed, unknown, WindowLog(1), 0) == []  # type: ignore[arg-type]
+    assert not events.counts
+
+
 def part(name: str) -> HandedSeries:
     return HandedSeries([(name,)], np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), {})
 
