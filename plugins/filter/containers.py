@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.container_state import container_verdict
+
 USER = re.compile(r"[0-9]+(:[0-9]+)?")
 VOLUME = re.compile(r"/[^:]*:/[^:]+:(ro|rw)")
 PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]+:[0-9]+(/(tcp|udp))?")
 
-# A container with this many restarts that is not running does not get ready by waiting.
-CRASHES = 3
 BLANK = "********"
 
 
@@ -69,26 +69,6 @@ def container_mounts(volumes: Iterable[str]) -> list[dict[str, Any]]:
         source, target, mode = volume.split(":")
         mounts.append({"type": "bind", "source": source, "target": target, "read_only": mode == "ro"})
     return mounts
-
-
-def container_verdict(inspected: Mapping[str, Any] | None) -> str:
-    """Return a container's state: ``ready``, ``waiting``, or a state that waiting does not change.
-
-    Those states are ``missing``, ``unhealthy``, ``crashing`` and the engine's names of end states. A container without
-    a health check is ready when it runs.
-    """
-    state = (inspected or {}).get("State")
-    if inspected is None or not state:
-        return "missing"
-    if state["Status"] in ("exited", "dead", "removing", "paused"):
-        return str(state["Status"])
-    # This comes first, because a container between two starts keeps the health of its last run.
-    if state["Restarting"]:
-        return "crashing" if inspected.get("RestartCount", 0) >= CRASHES else "waiting"
-    health = (state.get("Health") or {}).get("Status", "none")
-    if health == "unhealthy":
-        return "unhealthy"
-    return "ready" if state["Running"] and health in ("healthy", "none") else "waiting"
 
 
 def network_cause(cause: str) -> str:

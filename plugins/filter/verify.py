@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.container_state import READY
+
 Finding = Mapping[str, Any]
 
 
@@ -16,7 +18,7 @@ def verify_containers(results: Iterable[Mapping[str, Any]], services: Mapping[st
     """Return a finding for each service's container.
 
     Args:
-        results: what `docker_container_info` said, with the service as `item`.
+        results: what the module `container_ready` said, with the service as `item`.
         services: the table of services.
         stack: the stack's name.
     """
@@ -35,7 +37,7 @@ def _container(result: Mapping[str, Any], is_optional: bool, stack: str) -> Find
         "what": f"Container {name} is healthy",
         # Without an image of it the stack goes on; an engine that does not answer is a problem all the same.
         "note": not state and is_optional and "exists" in result,
-        "ok": state.get("Status") == "running" and health == "healthy",
+        "ok": result.get("verdict") == READY and health != "none",
         "problem": problem,
     }
 
@@ -44,7 +46,7 @@ def verify_checked(results: Iterable[Mapping[str, Any]], services: Mapping[str, 
     """Return the services to look at: all that run here, but optional ones only where their containers are there.
 
     Args:
-        results: what `docker_container_info` said, with the service as `item`.
+        results: what the module `container_ready` said, with the service as `item`.
         services: the table of services.
     """
     return [

@@ -1,4 +1,4 @@
-"""What the role container refuses, waits for, and says of a failure."""
+"""What the role container refuses, and says of a failure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.containers import (
     container_explanation,
     container_mounts,
     container_problems,
-    container_verdict,
     network_explanation,
 )
 
@@ -90,25 +89,6 @@ def state(status: str = "running", health: str | None = None, restarts: int = 0,
     if health is not None:
         inspected["State"]["Health"] = {"Status": health, "Log": []}
     return inspected
-
-
-@pytest.mark.parametrize(
-    ("inspected", "verdict"),
-    [
-        (None, "missing"),
-        ({}, "missing"),
-        (state(), "ready"),
-        (state(health="healthy"), "ready"),
-        (state(health="starting"), "waiting"),
-        (state(health="unhealthy"), "unhealthy"),
-        (state("created"), "waiting"),
-        (state("exited"), "exited"),
-        (state("restarting", "unhealthy", 1), "waiting"),
-        (state("restarting", "unhealthy", 3), "crashing"),
-    ],
-)
-def test_a_verdict_follows_from_the_engines_state(inspected: dict[str, Any] | None, verdict: str) -> None:
-    assert container_verdict(inspected) == verdict
 
 
 def explanation(cause: str, inspected: dict[str, Any] | None, log: str = "") -> str:

@@ -14,28 +14,33 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.verify import (
 )
 
 SERVICES: dict[str, Any] = {"influxdb": {}, "grafana": {"optional": True}}
-HEALTHY = {"Status": "running", "Health": {"Status": "healthy"}}
 
 
 def container(service: str, **more: Any) -> dict[str, Any]:
     return {"item": service, **more}
 
 
+def running(health: str | None) -> dict[str, Any]:
+    return {"Status": "running", "Health": health and {"Status": health}}
+
+
 @pytest.mark.parametrize(
-    ("state", "ok", "problem"),
+    ("state", "verdict", "ok", "problem"),
     [
-        (HEALTHY, True, ""),
+        (running("healthy"), "ready", True, ""),
+        # Its check passes, and the engine has not run it yet.
+        (running("starting"), "ready", True, ""),
+        (running("starting"), "waiting", False, "it is running, its health: starting. Fix: "),
+        (running("unhealthy"), "unhealthy", False, "it is running, its health: unhealthy. Fix: "),
+        (running(None), "ready", False, "it is running, its health: none. Fix: "),
         (
-            {"Status": "running", "Health": {"Status": "unhealthy"}},
-            False,
-            "it is running, its health: unhealthy. Fix: ",
+            {"Status": "exited"}, "exited", False,
+            "it is exited, its health: none. Fix: see its log, `docker logs s-influxdb`",
         ),
-        ({"Status": "running", "Health": None}, False, "it is running, its health: none. Fix: "),
-        ({"Status": "exited"}, False, "it is exited, its health: none. Fix: see its log, `docker logs s-influxdb`"),
     ],
-)
-def test_a_container_is_healthy_or_not(state: dict[str, Any], ok: bool, problem: str) -> None:
-    result = container("influxdb", exists=True, container={"State": state})
+)  # fmt: skip
+def test_a_container_is_healthy_or_not(state: dict[str, Any], verdict: str, ok: bool, problem: str) -> None:
+    result = container("influxdb", exists=True, container={"State": state}, verdict=verdict)
     (finding,) = verify_containers([result], SERVICES, "s")
     assert finding["what"] == "Container s-influxdb is healthy"
     assert finding["ok"] is ok
