@@ -91,6 +91,8 @@ def test_several_hosts_are_in_order() -> None:
         ("console_port", 9092, "kapacitor_port is the same", "its own port"),
         ("keeper_score_days", 13, "is less than 14 days", "0 to keep scores for ever"),
         ("keeper_score_days", -1, "is less than 14 days", "0 to keep scores for ever"),
+        ("keeper_tell_after_seconds", -1, "is less than 0 seconds", "such as the default 60"),
+        ("keeper_tell_back_after_seconds", -5, "is less than 0 seconds", "such as the default 90"),
         ("keeper_memory", "lots", "is not a size of memory", "such as 512m or 2g"),
         ("influxdb_version", "latest", "is not an exact version", "three numbers"),
         ("influxdb_version", "1.12", "is not an exact version", "three numbers"),

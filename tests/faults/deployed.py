@@ -124,7 +124,8 @@ def deployed(folder: Path) -> Iterator[Deployed]:
     stack = Stack(
         client,
         folder,
-        variables={"kapacitor_alert_handlers": [ALERTS_IN_A_FILE]},
+        # What is measured is a keeper as it is delivered.
+        variables={"kapacitor_alert_handlers": [ALERTS_IN_A_FILE], "keeper_tell_back_after_seconds": 90},
         pipelines=[SPECIFICATION],
         groups=("influxdb", "kapacitor"),
     )

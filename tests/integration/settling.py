@@ -17,7 +17,7 @@ from tests.integration.waiting import wait_for
 
 # The checks of the keeper whose failure makes it act, or makes it unhealthy.
 URGENT = ("influxdb", "kapacitor", "task", "udf", "fed")
-# An outage that the keeper has told is over a minute and a half after it has ended, and its health follows later.
+# An outage that the keeper has told is over some time after it has ended, and its health follows later.
 _SETTLING_S = 900.0
 # A keeper looks every five seconds, and takes longer on a busy host; what it found longer ago says nothing of now.
 _FRESH_S = 60.0

@@ -107,6 +107,8 @@ class Stack:
             **{f"{service}_port": port for service, port in self.ports.items()},
             # The data are of 2024.
             "keeper_score_days": 0,
+            # A stack is at rest when the keeper has told that an outage is over.
+            "keeper_tell_back_after_seconds": 10,
         }
         write_yaml(folder / "stack.yml", place | self.variables)
         write_yaml(folder / "pipelines.yml", {"pipelines": self.pipelines})

@@ -39,6 +39,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _grafana_root(host)
         yield from _memory(inventory, host)
         yield from _score_days(host)
+        yield from _telling(host)
         yield from _certificates(host)
         yield from _console(host)
     yield from _one_stack(inventory)
@@ -247,6 +248,16 @@ def _score_days(host: Host) -> Iterator[Problem]:
             f"is less than {LEAST_SCORE_DAYS} days, which catch-ups and reports look back to",
             f"{LEAST_SCORE_DAYS} or more, or 0 to keep scores for ever",
         )
+
+
+def _telling(host: Host) -> Iterator[Problem]:
+    for name, usual in (("keeper_tell_after_seconds", 60), ("keeper_tell_back_after_seconds", 90)):
+        try:
+            seconds = int(host.text(name))
+        except ValueError:
+            continue  # another check reports the wrong type
+        if seconds < 0:
+            yield host.problem(name, "is less than 0 seconds", f"0 or more, such as the default {usual}")
 
 
 def _certificates(host: Host) -> Iterator[Problem]:
