@@ -132,7 +132,10 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says how long each playbook, the slowest modules and the workers took: that is where the time goes."""
-    for title, lines in (("playbooks", RUN_TIMES), ("slowest modules, and workers", list(DURATIONS.lines()))):
+    for title, lines in (
+        ("playbooks, and waits between them", RUN_TIMES),
+        ("slowest modules, and workers", list(DURATIONS.lines())),
+    ):
         if lines:
             terminalreporter.section(title)
         for line in lines:

@@ -41,7 +41,10 @@ class PlayResult(PlaybookRun):
 
 
 RUN_TIMES: list[str] = []
-"""A line for each run of this session, in order: how long it took, whose it was, and its arguments."""
+"""A line for each run of this session, in order: how long it took, whose it was, and its arguments.
+
+Waits until a stack is at rest are among them.
+"""
 
 
 def run_playbook(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from tests.integration.playbook import RUN_TIMES
 from tests.integration.waiting import wait_for
 
 # The checks of the keeper whose failure makes it act, or makes it unhealthy.
@@ -35,13 +36,17 @@ def wait_until_settled(unsettled: Callable[[], str], what: str, logs: Callable[[
         what: the name of the stack.
         logs: what else to say when it never is at rest.
     """
-    seen = [""]
+    begin, seen = time.monotonic(), [""]
 
     def is_settled() -> bool:
-        seen[:] = [unsettled()]
-        return seen == [""]
+        found = unsettled()
+        if found:
+            seen[:] = [found]
+        return not found
 
     wait_for(is_settled, f"{what} to be at rest", _SETTLING_S, lambda: f"{seen[0]}\n{logs()}")
+    if seen[0]:
+        RUN_TIMES.append(f"{time.monotonic() - begin:6.1f} s  {what}  until at rest, lastly: {seen[0]}"[:120])
 
 
 def time_ns(text: str) -> int:
@@ -51,12 +56,14 @@ def time_ns(text: str) -> int:
 
 
 def unhealthy(health: Mapping[str, str]) -> str:
-    """Which of the containers that run is not healthy; empty if all are.
+    """Which of the containers that run is unhealthy; empty if none is.
+
+    One that the engine has not checked yet is no reason to wait: what runs in it is asked itself.
 
     Args:
         health: what the engine says of each container that runs; empty for one without a health check.
     """
-    return ", ".join(f"{name} is {said}" for name, said in health.items() if said not in ("", "healthy"))
+    return ", ".join(f"{name} is {said}" for name, said in health.items() if said not in ("", "starting", "healthy"))
 
 
 def idle(tasks: Tasks, beats_ns: Mapping[str, int], since_ns: int) -> str:

@@ -204,7 +204,7 @@ class Stack:
     def settled(self) -> Stack:
         """Itself, as soon as nothing is on its way that would change it.
 
-        All containers that run are healthy, all enabled tasks execute and their UDFs write metrics, and the keeper
+        No container that runs is unhealthy, all enabled tasks execute and their UDFs write metrics, and the keeper
         finds nothing to repair. Whoever compares the stack before and after something begins with this.
         """
         wait_until_settled(self.unsettled, self.name, self.logs)

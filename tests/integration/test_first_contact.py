@@ -10,6 +10,7 @@ import pytest
 from tests.integration.conftest import Deployment
 from tests.integration.playbook import PlayResult
 from tests.integration.stack import Stack
+from tests.integration.waiting import wait_for
 
 
 def test_dry_run_on_nothing_creates_nothing(deployment: Deployment) -> None:
@@ -29,11 +30,13 @@ def test_deploys(deployment: Deployment) -> None:
 
 
 def test_every_wanted_service_runs_and_is_healthy(stack: Stack) -> None:
-    stack.settled()
     for service in ("influxdb", "kapacitor", "keeper", "console"):
-        state = stack.container(service).attrs["State"]
-        assert state["Running"], (service, state)
-        assert state["Health"]["Status"] == "healthy", (service, state)
+        assert stack.container(service).attrs["State"]["Running"], service
+        wait_for(
+            lambda service=service: stack.container(service).attrs["State"]["Health"]["Status"] == "healthy",  # type: ignore[misc]
+            f"a healthy {service}",
+            explain=stack.logs,
+        )
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 """When a stack counts as being at rest, and which of its tasks were touched."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from tests.integration.settling import idle, starts, time_ns, troubled, unhealthy
+from tests.integration import settling
+from tests.integration.settling import idle, starts, time_ns, troubled, unhealthy, wait_until_settled
 from tests.integration.stack import touched
 
 SECOND_NS = 10**9
@@ -25,10 +27,21 @@ def test_a_time_is_read_to_the_nanosecond() -> None:
     assert time_ns("2024-01-01T00:00:00Z") == 1_704_067_200 * SECOND_NS
 
 
-def test_a_container_that_is_starting_or_ill_is_named() -> None:
-    assert not unhealthy({"influxdb": "healthy", "job": ""})
+def test_a_container_that_is_ill_is_named() -> None:
+    assert not unhealthy({"influxdb": "healthy", "kapacitor": "starting", "job": ""})
     assert unhealthy({"influxdb": "healthy", "keeper": "unhealthy"}) == "keeper is unhealthy"
-    assert unhealthy({"influxdb": "starting"}) == "influxdb is starting"
+
+
+def test_what_a_stack_waited_for_is_noted_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[str] = []
+    monkeypatch.setattr(settling, "RUN_TIMES", noted)
+    found = iter(["keeper is unhealthy", "", ""])
+
+    wait_until_settled(lambda: next(found), "it-1", lambda: "")
+    wait_until_settled(lambda: next(found), "it-1", lambda: "")
+
+    (line,) = noted
+    assert re.fullmatch(r" +0\.\d s  it-1  until at rest, lastly: keeper is unhealthy", line)
 
 
 @pytest.mark.parametrize(
