@@ -88,6 +88,8 @@ def second(unused_before: set[str], stack: Stack, new_stack: Callable[..., Stack
     """The second stack, deployed while the first one runs."""
     before = stack.settled().incarnations()
     second = new_stack(variables={"influxdb_version": "1.8.10"}, pipelines=[PRINTER])
+    # As Docker makes it of a mounted file that is missing.
+    second.kapacitor_log.mkdir(parents=True)
     second.play("site").succeeded()
     assert stack.incarnations() == before, "deploying one stack touched the other"
     return second
@@ -107,6 +109,10 @@ def memory(second: Stack) -> Memory:
 def test_influxdb_1_8_is_what_runs(second: Stack) -> None:
     (build,) = [series for series in second.influx().query("SHOW DIAGNOSTICS") if series["name"] == "build"]
     assert "1.8.10" in build["values"][0]
+
+
+def test_a_folder_in_place_of_kapacitors_log_is_repaired_when_empty(second: Stack) -> None:
+    assert second.kapacitor_log.is_file()
 
 
 def test_the_second_run_changes_nothing_with_influxdb_1_8(second: Stack) -> None:
