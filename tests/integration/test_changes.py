@@ -130,12 +130,8 @@ def test_an_enabled_service_goes_on_although_its_database_was_lost(stack: Stack,
     """Kapacitor makes an empty database when it is started, without its admin and tasks."""
     before = stack.incarnations()
     (stack.dir / "data" / "kapacitor" / "kapacitor.db").unlink()
-    kapacitor = stack.container("kapacitor")
-    kapacitor.start()
-    wait_for(
-        lambda: stack.container("kapacitor").attrs["State"]["Health"]["Status"] == "healthy", "an empty Kapacitor",
-        explain=stack.logs,
-    )  # fmt: skip
+    stack.container("kapacitor").start()
+    wait_for(lambda: stack.kapacitor().request("GET", "/ping").status_code, "an empty Kapacitor", explain=stack.logs)
     # Nothing scores what comes meanwhile.
     write_rooms(stack, STREAM_END + timedelta(minutes=10), STREAM_END + timedelta(minutes=30), tmp_path)
     _let_another_release_have_made_the_model_of_rooms(stack)
