@@ -318,6 +318,7 @@ def backup(second: Stack, memory: Memory, tmp_path_factory: pytest.TempPathFacto
     (archive,) = (second.inventory / "backups" / second.name).iterdir()
     assert [copy.read_bytes() for copy in copies.iterdir()] == [archive.read_bytes()]
     code, record = second.container("keeper").exec_run(["cat", "/var/lib/keeper/backup.json"])
+    assert isinstance(record, bytes)
     assert code == 0
     assert json.loads(record)["created"] in archive.name
     return Backup(archive, passphrase, content)
