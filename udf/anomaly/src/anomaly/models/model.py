@@ -1,6 +1,7 @@
 """A model in memory: baselines, detector and calibration, and what they say of a window."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -233,13 +234,13 @@ class Model:
         values, rows = np.zeros((1, len(self._features))), np.arange(len(self._rows) + 1)
         known = self.scaling.keys
         with np.errstate(all="ignore"):
-            self.scaling.transform(np.zeros((len(rows), values.shape[1])), rows)
+            x = self.scaling.transform(np.zeros((len(rows), values.shape[1])), rows)
+            bins(self.reference.edges, x[:1])
             for key in ((), *known[:1], *known[-1:]):
                 counts = np.ceil(self.usual_points(key))[None]
-                (verdict,) = self.judge(self.follow(key), key, np.zeros(1, dtype=np.int64), values, counts)
-                if np.isnan(verdict.score) and not np.isnan(verdict.features).any():
-                    raise ValueError(f"the score of a window of {key} is not a number")
-            bins(self.reference.edges, np.asarray(verdict.features)[None])
+                # Serving leaves out a series whose numbers cannot be computed with, and scores the others.
+                with suppress(ArithmeticError):
+                    self.judge(self.follow(key), key, np.zeros(1, dtype=np.int64), values, counts)
             shape = (len(self._features), BINS)
             if self.reference.shares.shape != shape or self.reference.windows.shape != shape[:1]:
                 raise ValueError(f"the reference has shares of {self.reference.shares.shape} instead of {shape}")
