@@ -87,6 +87,16 @@ def test_arrays_that_do_not_fit_are_refused_before_the_first_window(
         store.load(model.version, printers.PIPELINE)
 
 
+def test_sections_of_another_form_are_refused_or_read_as_texts(store: Store, model: Model) -> None:
+    changed(store, model.version, series=[[["a"]]], feedback={"learned": [["b"]], "marks": [], "left_out": 0})
+    manifest = store.manifest(model.version)
+    assert (manifest.series, manifest.feedback.learned) == ((("['a']",),), ("['b']",))
+
+    changed(store, model.version, feedback={"left_out": float("inf")})
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
+        store.manifest(model.version)
+
+
 def test_a_changed_byte_is_noticed(store: Store, model: Model) -> None:
     path = store.path / model.version / "model.npz"
     content = bytearray(path.read_bytes())

@@ -99,7 +99,8 @@ class FeedbackRecord:
     @classmethod
     def from_json(cls, section: Mapping[str, Any]) -> Self:
         """Return the section that JSON holds."""
-        return cls(tuple(section.get("marks", ())), int(section.get("left_out", 0)), tuple(section.get("learned", ())))
+        marks, learned = (tuple(map(str, section.get(name, ()))) for name in ("marks", "learned"))
+        return cls(marks, int(section.get("left_out", 0)), learned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +378,7 @@ class Manifest:
             specification=_section(content, "specification"),
             fingerprint=content.get("fingerprint"),
             features=None if features is None else tuple(features),
-            series=None if series is None else tuple(tuple(key) for key in series),
+            series=None if series is None else tuple(tuple(map(str, key)) for key in series),
             created=content.get("created"),
             parent=content.get("parent"),
             range=RangeRecord.from_json(_section(content, "range")),

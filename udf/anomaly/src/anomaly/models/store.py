@@ -152,7 +152,7 @@ class Store:
             raise StoreError(f"{path} is damaged (no object): train again, or promote another version")
         try:
             return Manifest.from_json(content)
-        except (AttributeError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
             raise StoreError(f"{path} is damaged ({error}): train again, or promote another version") from None
 
     def _usable(self, version: str) -> None:
