@@ -88,7 +88,8 @@ def test_a_hurt_manifest_is_refused_or_used(stored: Stored, data: st.DataObject)
     stored.write(manifest=data.draw(st.sampled_from([hurt, hurt, hurt, data.draw(hurt_bytes(hurt))])))
 
     (version,) = stored.store.versions()
-    assert differences(version.manifest, version.manifest) == []
+    # A number that is not one differs from itself.
+    assert {each.what for each in differences(version.manifest, version.manifest)} <= set(version.manifest.facts())
     for read in (stored.store.verify, lambda version: use(stored)):
         try:
             read(stored.version)
