@@ -98,6 +98,7 @@ def test_other_severities_need_no_training(run: Run, folder: Path) -> None:
         "periods": {"open": 99.0},
         "parameters": found["specification"]["parameters"],
     }
+    assert found["specification"]["parameters"]["trees"] == 50
     assert models(folder) == before
 
 

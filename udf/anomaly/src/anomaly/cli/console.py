@@ -1,6 +1,7 @@
 """`anomaly console`: serves the console's pages until it is ended."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import uvicorn
@@ -35,6 +36,7 @@ def console(options: argparse.Namespace) -> int:
         lambda: connect(options, _READ_SECONDS),
         options.results_database,
         Path(options.models),
+        _trial_command(options),
     )
     config = uvicorn.Config(
         create_app(stack, settings),
@@ -57,6 +59,21 @@ def console(options: argparse.Namespace) -> int:
         where = f"{settings.address}:{settings.port}"
         raise UsageError(f"--settings: {where} cannot be listened on: choose another address or port") from None
     return codes.DONE if server.started else codes.BUG
+
+
+def _trial_command(options: argparse.Namespace) -> list[str]:
+    """Return the command of a trial, which reaches what the console reaches; a password's variable is inherited."""
+    given = {
+        "--spec": options.spec,
+        "--models": options.models,
+        "--influxdb-url": options.influxdb_url,
+        "--username": options.username,
+        "--password-file": options.password_file,
+        "--ca-file": options.ca_file,
+        "--results-database": options.results_database,
+    }
+    pairs = [each for option, value in given.items() if value is not None for each in (option, str(value))]
+    return [sys.executable, "-m", "anomaly", "what-if", "--serve", *pairs]
 
 
 class _Server(uvicorn.Server):

@@ -7,6 +7,7 @@ severities (`open`, `close`). The process ends with its input.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -117,6 +118,8 @@ def _request(options: argparse.Namespace, pipeline: Pipeline, asked: Mapping[str
 
 
 def _serve(options: argparse.Namespace, pipeline: Pipeline, make_client: Callable[[], InfluxClient]) -> int:
+    # Pages and detection come first.
+    os.nice(10)
     line = sys.stdin.readline()
     try:
         trial = Trial(_request(options, pipeline, json.loads(line)), make_client, _Lines())

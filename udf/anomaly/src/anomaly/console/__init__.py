@@ -11,7 +11,8 @@
 - `asked`: what a request asks for, each with one clear error.
 - `cache`: keeps an answer for a while.
 - `login`: in and out.
-- `now`, `series`, `period`, `versions` (of models) and `report`: the pages, and their answers as JSON.
+- `now`, `series`, `period`, `what_if`, `versions` (of models) and `report`: the pages, and their answers as JSON.
+- `trial`: what a changed pipeline would have found, which `trials` runs in a process of its own.
 - `openapi`: the document that describes the JSON API.
 
 Nothing here is imported by serving. A page loads nothing from outside, and needs no build step.

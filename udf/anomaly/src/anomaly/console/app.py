@@ -16,13 +16,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from anomaly.console import login, now, openapi, period, report, series, versions
+from anomaly.console import login, now, openapi, period, report, series, versions, what_if
 from anomaly.console.accounts import SESSION_SECONDS, Accounts
 from anomaly.console.cache import Cached
 from anomaly.console.guard import PUBLIC, Backend, SecurityHeaders, guarded
 from anomaly.console.pages import EXCEPTION_HANDLERS, FOLDER, Console, make_templates
 from anomaly.console.settings import OPERATOR, ConsoleSettings
 from anomaly.console.stack import Stack
+from anomaly.console.trials import Trials
 
 # A form has a note and a few names.
 _MOST_BODY_BYTES = 64 * 1024
@@ -61,7 +62,7 @@ def create_app(stack: Stack, settings: ConsoleSettings) -> Starlette:
         max_body_size=_MOST_BODY_BYTES,
     )
     snapshots = Cached(lambda: now.read_snapshot(stack), settings.cache_seconds, _USABLE_SECONDS)
-    app.state.console = Console(stack, settings, accounts, make_templates(), snapshots)
+    app.state.console = Console(stack, settings, accounts, make_templates(), snapshots, Trials(stack.trial_command))
     return app
 
 
@@ -80,6 +81,9 @@ def routes(settings: ConsoleSettings) -> list[BaseRoute]:
         Route("/period/feedback/remove", guarded(period.take_back, OPERATOR), methods=["POST"]),
         Route("/report", guarded(report.show), name="report"),
         Route("/report/view", guarded(report.make)),
+        Route("/what-if", guarded(what_if.show), name="what_if"),
+        Route("/what-if", guarded(what_if.start, OPERATOR), methods=["POST"]),
+        Route("/what-if/cancel", guarded(what_if.cancel, OPERATOR), methods=["POST"]),
         Route("/models", guarded(versions.show), name="models"),
         Route("/models/version", guarded(versions.show_version)),
         Route("/models/compare", guarded(versions.show_comparison)),
@@ -94,6 +98,10 @@ def routes(settings: ConsoleSettings) -> list[BaseRoute]:
         Route("/api/others", guarded(period.others)),
         Route("/api/feedback", guarded(period.give, OPERATOR), methods=["POST"]),
         Route("/api/feedback/remove", guarded(period.take_back, OPERATOR), methods=["POST"]),
+        Route("/api/what-if", guarded(what_if.answer)),
+        Route("/api/what-if", guarded(what_if.start, OPERATOR), methods=["POST"]),
+        Route("/api/what-if/move", guarded(what_if.move)),
+        Route("/api/what-if/cancel", guarded(what_if.cancel, OPERATOR), methods=["POST"]),
         Route("/api/models", guarded(versions.listing)),
         Route("/api/models/version", guarded(versions.manifest)),
         Route("/api/models/compare", guarded(versions.comparison)),
@@ -124,3 +132,4 @@ def _on_wrong_password(conn: HTTPConnection, error: AuthenticationError) -> Resp
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     yield
+    app.state.console.trials.close()

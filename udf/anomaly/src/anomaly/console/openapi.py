@@ -104,6 +104,41 @@ _SCHEMAS: dict[str, Schema] = {
     "Pipelines": _object(
         {"pipelines": _list(_object({"name": _TEXT, "window": _TEXT, "tags": _list(_TEXT), "detector": _TEXT}))}
     ),
+    "Trial": _object(
+        {
+            "status": {"enum": ["none", "running", "done", "failed", "cancelled"]},
+            "pipeline": _TEXT,
+            "by": _said(_TEXT, "Who started it."),
+            "changes": {"type": "object"},
+            "from": _TEXT,
+            "to": _TEXT,
+            "progress": _said(_TEXT, "What it does now."),
+            "share": _said(_NUMBER, "How much of that is done, 0 to 1."),
+            "error": _TEXT,
+            "result": {
+                "anyOf": [
+                    _object(
+                        {
+                            "pipeline": _TEXT,
+                            "from": _TIME,
+                            "to": _TIME,
+                            "trained": _said(_FLAG, "Whether a model was trained for the change."),
+                            "seen": _said(_FLAG, "Whether a model was trained on a part of the range."),
+                            "now": {"anyOf": [_named("Side"), {"type": "null"}]},
+                            "then": _named("Side"),
+                            "without_model": _said(_TEXT, "Why there is no `now`."),
+                            "specification": {"type": "object"},
+                            "yaml": _said(_TEXT, "The changed pipeline as an entry of the inventory."),
+                        }
+                    ),
+                    {"type": "null"},
+                ]
+            },
+        },
+        ["status"],
+    ),
+    "Side": _said({"type": "object"}, "A report of a backtest, as `anomaly backtest --json` prints it."),
+    "Moved": _object({"then": _named("Side"), "yaml": _TEXT}),
     "Period": _object(_PERIOD),
     "Steps": _object(
         {
@@ -377,6 +412,31 @@ DOCUMENT: Schema = {
             {"pipeline": _TEXT, "version": _said(_TEXT, "Empty: none does any more.")},
             (),
         ),
+        "/api/what-if": {
+            **_get("trial", "Read the last trial of a changed pipeline", "Trial"),
+            **_post(
+                "try",
+                "Try a changed pipeline on history",
+                "Trial",
+                {
+                    "pipeline": _TEXT,
+                    "changes": _said(
+                        {"type": "object"}, "Keys of the pipeline that change; null brings a key's default back."
+                    ),
+                    "from": _said(_TEXT, "A duration before now or an RFC 3339 time; default: 24h."),
+                    "to": _said(_TEXT, "Likewise; default: now."),
+                },
+                ("changes", "from", "to"),
+            ),
+        },
+        "/api/what-if/move": _get(
+            "move",
+            "Read what the last trial finds with other severities",
+            "Moved",
+            _parameter("open", "The severity that opens a period.", is_required=True),
+            _parameter("close", "The severity below which one closes.", is_required=True),
+        ),
+        "/api/what-if/cancel": _post("cancel", "End the trial that runs", "Trial", {}, ()),
         "/api/report": _REPORT,
     },
     "components": {

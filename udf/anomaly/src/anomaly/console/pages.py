@@ -20,6 +20,7 @@ from anomaly.console.filters import FILTERS
 from anomaly.console.guard import API, SECURITY_HEADERS, csrf_token, user_of
 from anomaly.console.settings import ConsoleSettings
 from anomaly.console.stack import Stack
+from anomaly.console.trials import Trials
 from anomaly.influxdb.client import InfluxClientError
 from anomaly.models.store import StoreError
 from anomaly.pipeline import SpecError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 # The pages that every page leads to.
-NAVIGATION = (("/", "Now"), ("/models", "Models"), ("/report", "Report"))
+NAVIGATION = (("/", "Now"), ("/what-if", "What if"), ("/models", "Models"), ("/report", "Report"))
 # What to do about a refusal, for people.
 _TITLES = {
     400: "That cannot be",
@@ -62,6 +63,7 @@ class Console:
         accounts: the users.
         templates: the templates of the pages.
         now: what the first page shows.
+        trials: the trials of the page What if.
     """
 
     stack: Stack
@@ -69,6 +71,7 @@ class Console:
     accounts: Accounts
     templates: jinja2.Environment
     now: "Cached[Snapshot]"
+    trials: Trials
 
 
 def console_of(request: HTTPConnection) -> Console:

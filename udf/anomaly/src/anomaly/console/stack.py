@@ -29,6 +29,7 @@ class Stack:
         connect: Callable[[], InfluxClient],
         results_database: str,
         models: Path,
+        trial_command: Sequence[str] = (),
     ) -> None:
         """Prepare the access; nothing is read yet.
 
@@ -37,7 +38,9 @@ class Stack:
             connect: makes a client of the server that holds the results.
             results_database: the database of the results.
             models: the folder of all models.
+            trial_command: the command that tries a changed pipeline, to which `--pipeline` and its name are added.
         """
+        self._trial_command = tuple(trial_command)
         self.results_database = results_database
         self.models = models
         self._read_pipelines = pipelines
@@ -91,6 +94,10 @@ class Stack:
                 # It has no source yet, so it has no results.
                 continue
         return found
+
+    def trial_command(self, pipeline: str) -> list[str]:
+        """Return the command of a trial of a pipeline."""
+        return [*self._trial_command, "--pipeline", pipeline]
 
     def store(self, pipeline: str) -> Store:
         """Return the versions of a pipeline's model."""

@@ -280,8 +280,8 @@ def changed_pipeline(pipeline: Pipeline, changes: Mapping[str, Any]) -> Pipeline
 
     Args:
         pipeline: the pipeline as it is.
-        changes: new values by key; within `periods`, `training`, `drift` and `alerts` only those that change. Another
-            detector has its own defaults for `parameters`.
+        changes: new values by key, and None for a key that goes back to its default; within `periods`, `training`,
+            `drift` and `alerts` only those that change. Another detector has its own defaults for `parameters`.
 
     Raises:
         SpecError: the changes do not make a valid pipeline, or change its name.
@@ -292,8 +292,8 @@ def changed_pipeline(pipeline: Pipeline, changes: Mapping[str, Any]) -> Pipeline
         if key != "parameters" and isinstance(value, Mapping) and isinstance(before.get(key), Mapping):
             after[key] = {**before[key], **value}
     if changes.get("detector", pipeline.detector) != pipeline.detector:
-        after["parameters"] = changes.get("parameters", {})
-    (changed,) = normalize([after])
+        after["parameters"] = changes.get("parameters")
+    (changed,) = normalize([{key: value for key, value in after.items() if value is not None}])
     if changed.name != pipeline.name:
         raise SpecError([f"name: {changed.name!r} is another pipeline: leave the name {pipeline.name!r}"])
     return changed
@@ -308,7 +308,9 @@ def short_specification(pipeline: Pipeline) -> dict[str, Any]:
     needed = {key: whole[key] for key in _REQUIRED}
     (plain,) = normalize([needed])
     short = {**needed, **_differences(whole, plain.as_dict(), needed)}
-    return short if normalize([short])[0] == pipeline else whole
+    # The defaults of parameters are those of the detector, and not of the default one.
+    shorter = {key: value for key, value in short.items() if key != "parameters"}
+    return next((each for each in (shorter, short) if normalize([each])[0] == pipeline), whole)
 
 
 def _differences(whole: Mapping[str, Any], plain: Mapping[str, Any], needed: Iterable[str] = ()) -> dict[str, Any]:

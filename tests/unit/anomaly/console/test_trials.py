@@ -1,0 +1,125 @@
+"""Trials: one at a time, in a process that is told what to do by lines of JSON, and that may fail in every way."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from anomaly.console.trial import changed_pipeline, short_specification
+from anomaly.console.trials import CANCELLED, DONE, FAILED, RUNNING, Busy, Ended, Trials
+from anomaly.pipeline import SpecError, normalize
+from tests.unit.anomaly.printers import PIPELINE
+
+# Answers a trial and then each move, as the command does.
+ANSWERS = """
+import json, sys
+asked = json.loads(sys.stdin.readline())
+print(json.dumps({"progress": "scoring", "share": 0.5}), flush=True)
+print(json.dumps({"result": asked}), flush=True)
+for line in sys.stdin:
+    print(json.dumps({"moved": json.loads(line)}), flush=True)
+"""
+REFUSES = """import json; print(json.dumps({"error": "there is no data"}))"""
+HANGS = """import sys; sys.stdin.read()"""
+DIES = """import os; os._exit(9)"""
+DIES_LATER = ANSWERS.partition("for line")[0]
+
+Make = Callable[[str], Trials]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    made: list[Trials] = []
+
+    def make(program: str) -> Trials:
+        made.append(Trials(lambda pipeline: [sys.executable, "-c", program, pipeline]))
+        return made[-1]
+
+    yield make
+    for trials in made:
+        trials.close()
+
+
+def ended(trials: Trials) -> str:
+    """Wait until the trial is over; return its status."""
+    assert trials.wait(30.0)
+    assert trials.state is not None
+    return trials.state.status
+
+
+def test_a_trial_gives_its_result_and_then_moves(make: Make) -> None:
+    trials = make(ANSWERS)
+
+    trials.start("printer", "otto", {"window": "1m"}, "24h", "0s")
+
+    assert ended(trials) == DONE
+    assert trials.state is not None
+    assert trials.state.result == {"changes": {"window": "1m"}, "from": "24h", "to": "0s"}
+    assert trials.move(80, 40) == {"moved": {"open": 80, "close": 40}}
+    assert trials.move(81, 41) == {"moved": {"open": 81, "close": 41}}
+
+
+def test_one_trial_runs_at_a_time(make: Make) -> None:
+    trials = make(HANGS)
+    trials.start("printer", "otto", {}, "24h", "0s")
+
+    with pytest.raises(Busy, match="A trial of printer by otto is running"):
+        trials.start("printer", "vera", {}, "24h", "0s")
+
+
+def test_a_cancelled_trial_makes_room_for_the_next(make: Make) -> None:
+    trials = make(HANGS)
+    trials.start("printer", "otto", {}, "24h", "0s")
+
+    trials.cancel()
+
+    assert ended(trials) == CANCELLED
+    assert trials.start("printer", "vera", {}, "24h", "0s").status == RUNNING
+
+
+@pytest.mark.parametrize(
+    ("program", "words"), [(REFUSES, "there is no data"), (DIES, "ended with 9 before its result")]
+)
+def test_a_trial_that_fails_says_why(make: Make, program: str, words: str) -> None:
+    trials = make(program)
+
+    trials.start("printer", "otto", {}, "24h", "0s")
+
+    assert ended(trials) == FAILED
+    assert trials.state is not None
+    assert words in trials.state.error
+
+
+def test_a_process_that_has_ended_moves_nothing_more(make: Make) -> None:
+    trials = make(DIES_LATER)
+    trials.start("printer", "otto", {}, "24h", "0s")
+    assert ended(trials) == DONE
+
+    with pytest.raises(Ended, match="Start the trial again"):
+        trials.move(80, 40)
+
+
+def test_nothing_moves_without_a_trial(make: Make) -> None:
+    with pytest.raises(Ended, match="Start one"):
+        make(ANSWERS).move(80, 40)
+
+
+def test_a_short_specification_is_the_same_pipeline() -> None:
+    (changed,) = normalize([{**PIPELINE.as_dict(), "detector": "gap", "parameters": {}, "periods": {"open": 80}}])
+
+    short = short_specification(changed)
+
+    assert normalize([short]) == [changed]
+    assert "parameters" not in short
+    assert short["periods"] == {"open": 80.0}
+
+
+def test_a_change_goes_into_a_part_and_none_brings_the_default_back() -> None:
+    (before,) = normalize([{**PIPELINE.as_dict(), "missing": "usual", "periods": {"open": 80, "merge": "1h"}}])
+
+    after = changed_pipeline(before, {"periods": {"open": 90}, "missing": None, "detector": "gap"})
+
+    assert (after.periods.open, after.periods.merge, after.detector) == (90, "1h", "gap")
+    assert (before.missing, after.missing) == ("usual", "skip")
+    with pytest.raises(SpecError, match="another pipeline"):
+        changed_pipeline(before, {"name": "other"})
