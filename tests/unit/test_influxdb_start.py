@@ -59,6 +59,24 @@ def test_influxdb_starts_once_its_volume_takes_files(script: subprocess.Popen[st
     assert [path.name for path in (tmp_path / "volume").iterdir()] == ["wal"]
 
 
+def test_a_mount_that_stays_read_only_is_made_anew_by_the_engine(tmp_path: Path) -> None:
+    """The engine starts a container at once that ends after ten seconds or more; here the seconds are none."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("touch", "exit 1"), ("sleep", "echo slept"), ("influxd", "echo started")):
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    (tmp_path / "wal").mkdir()
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "INFLUXDB_DATA_WAL_DIR": str(tmp_path / "wal")}
+
+    ended = subprocess.run(
+        ["/bin/sh", str(SCRIPT)], env=environment, text=True, capture_output=True, timeout=30, check=False
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, 12 * "slept\n")
+    assert ended.stderr.count("takes no files") == 1
+
+
 def test_a_container_that_waits_can_be_stopped(script: subprocess.Popen[str]) -> None:
     assert script.stderr is not None
     script.stderr.readline()

@@ -11,12 +11,15 @@ wal=${INFLUXDB_DATA_WAL_DIR:-/var/lib/influxdb/wal}
 volume=${wal%/*}
 
 # On a volume that is read-only InfluxDB ends at once, and the engine lets up to a minute more pass each time before it
-# starts the container again. So this script waits itself, and InfluxDB is there a second after the volume is.
+# starts the container again. So this script waits itself, and InfluxDB is there a second after the volume is. A mount
+# that was read-only when the container started stays so in there: then the engine must start the container anew, which
+# it does at once for a container that has run for ten seconds.
 trap 'exit 0' TERM INT
-told=
+seconds=0
 while [ -d "$volume" ] && ! touch "$volume/.takes-files" 2>/dev/null; do
-  [ -n "$told" ] || echo "run.sh: $volume takes no files: waiting until it does" >&2
-  told=yes
+  [ "$seconds" -gt 0 ] || echo "run.sh: $volume takes no files: waiting until it does" >&2
+  [ "$seconds" -lt 12 ] || exit 1
+  seconds=$((seconds + 1))
   sleep 1
 done
 rm -f "$volume/.takes-files"
