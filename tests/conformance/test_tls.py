@@ -26,6 +26,7 @@ from ingest.errors import IngestError
 from ingest.influx import BatchWriter, WriteTarget
 from tests.ansible.rendering import SECRETS, render
 from tests.integration.ports import free_port
+from tests.integration.waiting import PATIENCE_S
 
 NOW = datetime.now(UTC)
 NAMES = ["127.0.0.1", "localhost"]
@@ -57,7 +58,7 @@ class TlsDaemon(Daemon):
         """The serial number of the certificate that it shows to a client who expects a name."""
         context = ssl.create_default_context(cafile=ca_file)
         with (
-            socket.create_connection(("127.0.0.1", self.port), 60) as connection,
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE_S) as connection,
             context.wrap_socket(connection, server_hostname=name) as secured,
         ):
             certificate: Any = secured.getpeercert()
@@ -104,11 +105,11 @@ def influxd(influxd_binary: Path, authority: Pair, tmp_path: Path) -> Iterator[T
 def ask(influxd: TlsDaemon, ca_file: Path) -> Callable[..., Any]:
     """Run a statement as Kapacitor's user, who is an admin."""
     first = {"q": f"CREATE USER {USER[0]} WITH PASSWORD '{USER[1]}' WITH ALL PRIVILEGES"}
-    requests.post(f"{influxd.url}/query", data=first, verify=str(ca_file), timeout=60).raise_for_status()
+    requests.post(f"{influxd.url}/query", data=first, verify=str(ca_file), timeout=PATIENCE_S).raise_for_status()
 
     def ask(statement: str, database: str = "") -> Any:
         data = {"q": statement, "db": database}
-        answer = requests.post(f"{influxd.url}/query", data=data, auth=USER, verify=str(ca_file), timeout=60)
+        answer = requests.post(f"{influxd.url}/query", data=data, auth=USER, verify=str(ca_file), timeout=PATIENCE_S)
         answer.raise_for_status()
         (result,) = answer.json()["results"]
         assert "error" not in result, result
@@ -159,7 +160,7 @@ def test_points_go_both_ways_and_a_renewal_loses_none(
     def write(second: int) -> None:
         line, parameters = f"m value=1 {second}", {"db": "db", "precision": "s"}
         answer = requests.post(
-            f"{influxd.url}/write", data=line, params=parameters, auth=USER, verify=str(ca_file), timeout=60
+            f"{influxd.url}/write", data=line, params=parameters, auth=USER, verify=str(ca_file), timeout=PATIENCE_S
         )
         assert answer.status_code == 204, answer.text
 
@@ -168,7 +169,7 @@ def test_points_go_both_ways_and_a_renewal_loses_none(
 
     task = {"id": "copy", "type": "stream", "status": "enabled", "dbrps": [{"db": "db", "rp": "autogen"}]}
     answer = requests.post(
-        f"{kapacitord.url}/kapacitor/v1/tasks", json={**task, "script": SCRIPT}, verify=str(ca_file), timeout=60
+        f"{kapacitord.url}/kapacitor/v1/tasks", json={**task, "script": SCRIPT}, verify=str(ca_file), timeout=PATIENCE_S
     )
     assert answer.status_code == 200, answer.text
     destinations = wait_until(lambda: [row[3] for row in ask("SHOW SUBSCRIPTIONS")], "a subscription")
@@ -200,10 +201,10 @@ def test_clients_without_the_authority_or_with_a_wrong_name_are_refused(
     for server in (influxd, kapacitord):
         for verify in (True, str(other)):
             with pytest.raises(requests.exceptions.SSLError, match="certificate verify failed"):
-                requests.get(f"{server.url}/ping", verify=verify, timeout=60)
+                requests.get(f"{server.url}/ping", verify=verify, timeout=PATIENCE_S)
         with pytest.raises(ssl.SSLCertVerificationError, match=r"not valid for 'elsewhere\.example\.org'"):
             server.serial(ca_file, "elsewhere.example.org")
-        plain = requests.get(f"{server.url.replace('https', 'http')}/ping", timeout=60)
+        plain = requests.get(f"{server.url.replace('https', 'http')}/ping", timeout=PATIENCE_S)
         assert (plain.status_code, plain.text) == (400, "Client sent an HTTP request to an HTTPS server.\n")
 
 

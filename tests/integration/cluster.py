@@ -68,11 +68,21 @@ class Cluster:
     @property
     def influxdb_url(self) -> str:
         """InfluxDB's API, as other machines reach it."""
-        return f"http://{self.hosts['influx1'].address}:8086"
+        return f"https://{self.hosts['influx1'].address}:8086"
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Where the generated secrets and the certificates lie."""
+        return self.inventory / "secrets" / "anomaly"
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that its certificates are trusted with."""
+        return self.secrets_dir / "tls" / "ca.pem"
 
     def secret(self, name: str) -> str:
         """One of the stack's secrets."""
-        return (self.inventory / "secrets" / "anomaly" / name).read_text().strip()
+        return (self.secrets_dir / name).read_text().strip()
 
     def user(self, name: str) -> tuple[str, str]:
         """User name and password of one of InfluxDB's users."""
@@ -80,15 +90,24 @@ class Cluster:
 
     def influx(self, user: str) -> Influx:
         """InfluxDB as one of its users sees it."""
-        return Influx(self.influxdb_url, *self.user(user))
+        return Influx(self.influxdb_url, *self.user(user), self.ca_file)
 
     def kapacitor(self, host: str) -> Kapacitor:
         """A host's Kapacitor as its admin sees it."""
-        return Kapacitor(f"http://{self.hosts[host].address}:9092", "admin", self.secret("kapacitor_admin_password"))
+        url = f"https://{self.hosts[host].address}:9092"
+        return Kapacitor(url, "admin", self.secret("kapacitor_admin_password"), self.ca_file)
 
     def containers(self, host: str) -> list[str]:
         """Names of all containers on a host."""
         return sorted(self.hosts[host].run("docker", "ps", "--all", "--format", "{{.Names}}").split())
+
+    def incarnations(self) -> dict[str, tuple[str, str]]:
+        """Host and container to its ID and the time of its last start, of all that run."""
+        return {
+            f"{host} {container['Name'].lstrip('/')}": (container["Id"], container["State"]["StartedAt"])
+            for host in self.hosts
+            for container in self._inspect(host)
+        }
 
     def settled(self) -> Cluster:
         """Itself, as soon as nothing is on its way that would change it, see `Stack.settled`."""

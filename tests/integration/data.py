@@ -50,6 +50,10 @@ class Target(Protocol):
     def influxdb_url(self) -> str:
         """InfluxDB's API."""
 
+    @property
+    def ca_file(self) -> Path | None:
+        """The authorities that its certificate is trusted with; None without TLS."""
+
     def user(self, name: str) -> tuple[str, str]:
         """Name and password of one of InfluxDB's users."""
 
@@ -57,8 +61,9 @@ class Target(Protocol):
 def ingest(stack: Target, *arguments: str) -> None:
     """Runs `python -m ingest` as the stack's writer."""
     username, password = stack.user("writer")
+    trusted = ["--ca-file", str(stack.ca_file)] if stack.ca_file else []
     run = subprocess.run(
-        [sys.executable, "-m", "ingest", *arguments, "--url", stack.influxdb_url, "--username", username],
+        [sys.executable, "-m", "ingest", *arguments, "--url", stack.influxdb_url, "--username", username, *trusted],
         cwd=ROOT,
         env=os.environ | {VARIABLE: password},
         stdin=subprocess.DEVNULL,

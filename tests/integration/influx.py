@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -25,10 +26,12 @@ class Influx:
         url: of the HTTP API.
         username: None for nobody.
         password: of the user.
+        ca_file: the authorities that an https server is verified with; None: the system's.
     """
 
-    def __init__(self, url: str, username: str | None = None, password: str = "") -> None:
+    def __init__(self, url: str, username: str | None = None, password: str = "", ca_file: Path | None = None) -> None:
         self.url = url
+        self._verify = str(ca_file) if ca_file else True
         self._auth = (username, password) if username is not None else None
 
     def query(self, statement: str, database: str = "") -> list[dict[str, Any]]:
@@ -36,6 +39,7 @@ class Influx:
         response = requests.post(
             f"{self.url}/query",
             auth=self._auth,
+            verify=self._verify,
             timeout=PATIENCE_S,
             data={"q": statement, "db": database, "epoch": "ns"},
         )
@@ -65,6 +69,7 @@ class Influx:
         response = requests.post(
             f"{self.url}/write",
             auth=self._auth,
+            verify=self._verify,
             timeout=PATIENCE_S,
             params={"db": database},
             data="\n".join(lines).encode(),

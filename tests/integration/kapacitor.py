@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -16,16 +17,23 @@ class Kapacitor:
         url: such as `http://127.0.0.1:9092`.
         username: None for nobody.
         password: of the user.
+        ca_file: the authorities that an https server is verified with; None: the system's.
     """
 
-    def __init__(self, url: str, username: str | None = None, password: str = "") -> None:
+    def __init__(self, url: str, username: str | None = None, password: str = "", ca_file: Path | None = None) -> None:
         self.url = url
+        self._verify = str(ca_file) if ca_file else True
         self._auth = (username, password) if username is not None else None
 
     def request(self, method: str, path: str, body: Any = None) -> requests.Response:
         """One request below `/kapacitor/v1`, whatever the answer."""
         return requests.request(
-            method, f"{self.url}/kapacitor/v1{path}", json=body, auth=self._auth, timeout=PATIENCE_S
+            method,
+            f"{self.url}/kapacitor/v1{path}",
+            json=body,
+            auth=self._auth,
+            verify=self._verify,
+            timeout=PATIENCE_S,
         )
 
     def tasks(self) -> dict[str, dict[str, Any]]:

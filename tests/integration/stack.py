@@ -87,7 +87,7 @@ class Stack:
         self.variables: dict[str, Any] = dict(variables or {})
         self.pipelines: list[dict[str, Any]] = [dict(pipeline) for pipeline in pipelines]
         self.results: list[PlayResult] = []
-        self.influxdb_url = f"http://127.0.0.1:{self.ports['influxdb']}"
+        self.influxdb_url = f"{self._scheme}://127.0.0.1:{self.ports['influxdb']}"
         self.folder.mkdir(parents=True)
         shutil.copytree(ROOT / "inventory" / "local", self.inventory, ignore=_ignore_generated)
         hosts = yaml.safe_load((self.inventory / "hosts.yml").read_text())
@@ -139,7 +139,9 @@ class Stack:
     def secrets(self) -> dict[str, str]:
         """Name to value of all secrets, generated and given."""
         files = self.secrets_dir.iterdir() if self.secrets_dir.is_dir() else ()
-        generated = {path.name: path.read_text().strip() for path in files if not path.name.startswith(".")}
+        generated = {
+            path.name: path.read_text().strip() for path in files if path.is_file() and not path.name.startswith(".")
+        }
         return generated | dict(self.variables.get("secrets_given", {}))
 
     def user(self, name: str) -> tuple[str, str]:
@@ -148,22 +150,32 @@ class Stack:
         return f"{self.name}_{name}" if external else name, self.secrets()[f"influxdb_{name}_password"]
 
     @property
+    def _scheme(self) -> str:
+        return "https" if self.variables.get("stack_tls") else "http"
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The authorities that its certificates are trusted with; None without TLS."""
+        return self.secrets_dir / "tls" / "ca.pem" if self.variables.get("stack_tls") else None
+
+    @property
     def kapacitor_url(self) -> str:
         """Kapacitor's API."""
-        return f"http://{self.variables.get('stack_bind_address', '127.0.0.1')}:{self.ports['kapacitor']}"
+        return f"{self._scheme}://{self.variables.get('stack_bind_address', '127.0.0.1')}:{self.ports['kapacitor']}"
 
     @property
     def console_url(self) -> str:
         """The console's first page."""
-        return f"http://127.0.0.1:{self.ports['console']}"
+        return f"{self._scheme}://127.0.0.1:{self.ports['console']}"
 
-    def influx(self, user: str = "admin") -> Influx:
-        """InfluxDB as one of its users sees it."""
-        return Influx(self.influxdb_url, *self.user(user))
+    def influx(self, user: str = "admin", password: str | None = None) -> Influx:
+        """InfluxDB as one of its users sees it, by default with the user's password."""
+        name, known = self.user(user)
+        return Influx(self.influxdb_url, name, known if password is None else password, self.ca_file)
 
     def kapacitor(self) -> Kapacitor:
         """Kapacitor as its admin sees it."""
-        return Kapacitor(self.kapacitor_url, "admin", self.secrets()["kapacitor_admin_password"])
+        return Kapacitor(self.kapacitor_url, "admin", self.secrets()["kapacitor_admin_password"], self.ca_file)
 
     # What is there
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import secrets
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,12 +203,43 @@ def test_pipelines_are_spread_over_the_kapacitors(deployed: Cluster) -> None:
 
 def test_hosts_meet_by_address(deployed: Cluster) -> None:
     destinations = {
-        url.rpartition("@")[2]
+        (url.partition("://")[0], url.rpartition("@")[2])
         for subscriptions in deployed.influx("admin").subscriptions().values()
         for subscription in subscriptions
         for url in subscription["destinations"]
     }
-    assert destinations == {f"{deployed.hosts[host].address}:9092" for host in ("kap1", "kap2")}
+    assert destinations == {("https", f"{deployed.hosts[host].address}:9092") for host in ("kap1", "kap2")}
+
+
+def test_plain_http_is_refused_between_hosts(deployed: Cluster) -> None:
+    """A server without TLS would have answered with 204."""
+    script = (
+        "import http.client, sys; server = http.client.HTTPConnection(*sys.argv[1:3]); server.request('GET', '/ping'); "
+        "answer = server.getresponse(); print(answer.status, answer.read().decode().strip())"
+    )
+    for asks, answers, port in (("kap1", "influx1", "8086"), ("influx1", "kap1", "9092"), ("kap1", "kap2", "9092")):
+        said = deployed.hosts[asks].run("python3", "-c", script, deployed.hosts[answers].address, port)
+        assert said.strip() == "400 Client sent an HTTP request to an HTTPS server.", (asks, answers)
+
+
+def test_a_renewal_on_one_host_restarts_what_serves_the_certificate_and_nothing_else(deployed: Cluster) -> None:
+    before = deployed.settled().incarnations()
+    pair = {name: deployed.secrets_dir / "tls" / f"kap1.{name}" for name in ("pem", "key")}
+    old = pair["pem"].read_text()
+    for file in pair.values():
+        file.unlink()
+
+    result = deployed.play("site", "--limit", "kap1").succeeded()
+
+    assert set(result.recap) == {"kap1"}
+    assert "kap1 gets a new certificate: there is none." in result.text
+    after = deployed.incarnations()
+    assert {name for name in before | after if before.get(name) != after.get(name)} == {
+        "kap1 anomaly-console", "kap1 anomaly-kapacitor"
+    }  # fmt: skip
+    served = ssl.get_server_certificate((deployed.hosts["kap1"].address, 9092), ca_certs=str(deployed.ca_file))
+    assert served in pair["pem"].read_text()
+    assert served not in old
 
 
 def test_ports_are_open_on_the_machines_own_address_only(deployed: Cluster) -> None:
@@ -250,11 +282,6 @@ def test_verify_passes(deployed: Cluster) -> None:
     deployed.settled().play("verify").succeeded()
 
 
-def test_a_run_can_be_limited_to_one_host(deployed: Cluster) -> None:
-    result = deployed.settled().play("site", "--limit", "kap1").unchanged()
-    assert set(result.recap) == {"kap1"}
-
-
 def test_teardown_leaves_only_data_on_every_machine(deployed: Cluster) -> None:
     deployed.play("teardown").succeeded()
     for name, host in deployed.hosts.items():
@@ -268,8 +295,11 @@ def test_teardown_leaves_only_data_on_every_machine(deployed: Cluster) -> None:
 
 
 def test_no_secret_is_in_ansibles_output(deployed: Cluster) -> None:
-    known = {path.name: path.read_text().strip() for path in (deployed.inventory / "secrets" / "anomaly").iterdir()}
+    known = {path.name: path.read_text().strip() for path in deployed.secrets_dir.iterdir() if path.is_file()}
+    keys = {path.name: path.read_text().splitlines()[1] for path in (deployed.secrets_dir / "tls").glob("*.key")}
     assert len(known) >= 6
+    assert set(keys) == {"ca.key", *(f"{name}.key" for name in NAMES)}
+    known |= keys
     for result in deployed.results:
         for name, value in known.items():
             if not name.startswith(".") and value in result.output:
