@@ -1,5 +1,5 @@
-"""A second stack on the same engine, with the other supported InfluxDB; then it is torn down, beside the first, gets
-new secrets, and is brought back by its backup.
+"""A second stack on the same engine, with the other supported InfluxDB and TLS; then it is torn down, beside the first,
+gets new secrets, and is brought back by its backup.
 
 The tests of this module tell one story, so they depend on their order.
 """
@@ -27,12 +27,12 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import secret
 from tests.ansible.rendering import value
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, ns, write_printers
 from tests.integration.hosts import LABEL
-from tests.integration.influx import Influx, InfluxError
+from tests.integration.influx import InfluxError
 from tests.integration.pipelines import PRINTER
 from tests.integration.playbook import PlayResult
 from tests.integration.results import Row, model_files, read
 from tests.integration.stack import IMAGE_LABEL, Stack, image_tags
-from tests.integration.waiting import wait_for
+from tests.integration.waiting import PATIENCE_S, wait_for
 
 ROTATED = HISTORY_END + timedelta(minutes=15)
 """The first of ten minutes of points that come while the secrets are rotated."""
@@ -87,7 +87,7 @@ def unused_before(engine: docker.DockerClient) -> set[str]:
 def second(unused_before: set[str], stack: Stack, new_stack: Callable[..., Stack]) -> Stack:
     """The second stack, deployed while the first one runs."""
     before = stack.settled().incarnations()
-    second = new_stack(variables={"influxdb_version": "1.8.10"}, pipelines=[PRINTER])
+    second = new_stack(variables={"influxdb_version": "1.8.10", "stack_tls": True}, pipelines=[PRINTER])
     # As Docker makes it of a mounted file that is missing.
     second.kapacitor_log.mkdir(parents=True)
     second.play("site").succeeded()
@@ -237,7 +237,7 @@ def test_rotated_secrets_are_the_only_ones_and_no_window_lacks_its_score(second:
     for name in ("influxdb_admin_password", "influxdb_reader_password"):
         assert secret_files.rotate(second.secrets_dir, name, lambda: f"{secrets.token_hex(20)}\n")
     half = second.secrets()["influxdb_reader_password"]
-    Influx(second.influxdb_url, "admin", old["influxdb_admin_password"]).query(f"SET PASSWORD FOR reader = '{half}'")
+    second.influx("admin", old["influxdb_admin_password"]).query(f"SET PASSWORD FOR reader = '{half}'")
     catch_up = {"catch_up_from": ROTATED.isoformat()}
     with ThreadPoolExecutor(1) as background:
         running = background.submit(second.play, "rotate-secrets", **catch_up)
@@ -255,15 +255,16 @@ def test_rotated_secrets_are_the_only_ones_and_no_window_lacks_its_score(second:
     for user in ("admin", "kapacitor", "trainer", "writer", "reader"):
         second.influx(user).query("SHOW DATABASES")
         with pytest.raises(InfluxError, match="401"):
-            Influx(second.influxdb_url, user, old[f"influxdb_{user}_password"]).query("SHOW DATABASES")
+            second.influx(user, old[f"influxdb_{user}_password"]).query("SHOW DATABASES")
     ping = f"{second.kapacitor_url}/kapacitor/v1/ping"
     for known, status in ((new, 204), (old, 401)):
         secret = known["kapacitor_http_shared_secret"]
         token = value("'admin' | kapacitor_token(secret)", "kapacitor", secret=secret)
         bearer = {"Authorization": f"Bearer {token}"}
-        assert requests.get(ping, headers=bearer, timeout=60).status_code == status
+        trusted = str(second.ca_file)
+        assert requests.get(ping, headers=bearer, verify=trusted, timeout=PATIENCE_S).status_code == status
         basic = ("admin", known["kapacitor_admin_password"])
-        assert requests.get(ping, auth=basic, timeout=60).status_code == status
+        assert requests.get(ping, auth=basic, verify=trusted, timeout=PATIENCE_S).status_code == status
 
     # The keeper does this by itself; these data are too old for its catch-up to look back to.
     second.play("catch-up", **catch_up).succeeded()
@@ -328,6 +329,10 @@ def test_a_backup_has_no_secret_in_clear(second: Stack, backup: Backup) -> None:
     content = backup.archive.read_bytes()
     for name, secret in second.secrets().items():
         assert secret.encode() not in content, name
+    keys = list((second.secrets_dir / "tls").glob("*.key"))
+    assert {key.name for key in keys} == {"ca.key", "localhost.key"}
+    for key in keys:
+        assert key.read_bytes().splitlines()[1] not in content, key.name
     assert backup.archive.stat().st_mode & 0o077 == 0
     assert "backup" not in {path.name for path in second.dir.iterdir()}
     assert not (second.dir / "data" / "influxdb" / "backup").exists()
@@ -411,6 +416,7 @@ def _content(stack: Stack) -> dict[str, Any]:
         "current": (stack.dir / "data" / "models" / "printer" / "current").readlink(),
         "places": stack.subscription_places(),
         "secrets": stack.secrets(),
+        "authority": stack.ca_file.read_text() if stack.ca_file else "",
     }
 
 
