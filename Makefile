@@ -86,7 +86,7 @@ audit: dev ## Known vulnerabilities of the locked dependencies, by PyPI; says in
 lint: dev ## Every linter and type checker
 	@scripts/lint $(ARGS)
 
-.PHONY: site images train verify report export-images backup restore rotate-secrets diagnose teardown
+.PHONY: site images train verify report export-images backup restore upgrade rotate-secrets diagnose teardown
 site: tools ## playbooks/site.yml: deploy INVENTORY
 	@$(PLAY) playbooks/site.yml $(ARGS)
 
@@ -110,6 +110,9 @@ backup: tools ## playbooks/backup.yml: one archive of the running stack (ARGS='-
 
 restore: tools ## playbooks/restore.yml: a backup onto empty hosts, or over a stack (ARGS='-e restore_archive=FILE ...')
 	@$(PLAY) playbooks/restore.yml $(ARGS)
+
+upgrade: tools ## playbooks/upgrade.yml: what this release wants, with a way back (ARGS='-e backup_passphrase_file=FILE')
+	@$(PLAY) playbooks/upgrade.yml $(ARGS)
 
 rotate-secrets: tools ## playbooks/rotate-secrets.yml: new secrets; the old ones are refused (ARGS='-e rotate_secrets=NAME,...')
 	@$(PLAY) playbooks/rotate-secrets.yml $(ARGS)

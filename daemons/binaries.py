@@ -19,17 +19,23 @@ class NoBinary(Exception):
     """There is nothing to test with; says what to do."""
 
 
-def binary(program: str, component: str, directory: Path) -> Path:
+def binary(program: str, component: str, directory: Path, *options: str) -> Path:
     """Copy a program out of one of our images into `directory`; `images/build.py` knows the component.
+
+    Args:
+        program: its name.
+        component: the image.
+        directory: where it goes.
+        options: more words for `images/build.py`, which choose another image. No variable names that one's program.
 
     Raises:
         NoBinary: when there is no such image, or it cannot be read.
     """
     path_variable, image_variable = program.upper(), f"{component.upper()}_IMAGE"
-    given = os.environ.get(path_variable)
+    given = None if options else os.environ.get(path_variable)
     if given:
         return Path(given)
-    image = os.environ.get(image_variable) or built_image(component)
+    image = (None if options else os.environ.get(image_variable)) or built_image(component, *options)
     try:
         return _extract(image, program, directory)
     except subprocess.CalledProcessError as error:

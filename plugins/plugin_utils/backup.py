@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -373,6 +374,18 @@ def match_hosts(
     return matched
 
 
+def lacking(archived: Mapping[str, Sequence[str]], wanted: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what an archive does not have of what hosts have, such as `influxdb of localhost`.
+
+    Args:
+        archived: host to its parts, of the archive.
+        wanted: host to the parts that it has.
+    """
+    return [
+        f"{part} of {host}" for host, parts in wanted.items() for part in parts if part not in archived.get(host, ())
+    ]
+
+
 def problems(checked: Checked, stack: str, versions: Mapping[str, str], given: Mapping[str, Any]) -> list[str]:
     """Return why an archive does not fit what is to be deployed, one sentence each.
 
@@ -426,6 +439,37 @@ def expired_names(names: Iterable[str], stack: str, keep: int) -> list[str]:
     pattern = re.compile(rf"{re.escape(stack)}-{_STAMP}\.tar")
     archives = sorted((name for name in names if pattern.fullmatch(name)), reverse=True)
     return archives[keep:] if keep else []
+
+
+def fresh(folder: Path, stack: str, most_hours: float, now: datetime) -> Path:
+    """Return the newest archive of a stack, which must not be too old.
+
+    Args:
+        folder: where archives lie.
+        stack: the stack's name.
+        most_hours: how old it may be.
+        now: the time.
+
+    Raises:
+        BackupError: there is none, or it is too old.
+    """
+    pattern = re.compile(rf"{re.escape(stack)}-({_STAMP})\.tar")
+    found = [(match[1], path) for path in _files(folder) if (match := pattern.fullmatch(path.name))]
+    fix = "Fix: run playbooks/backup.yml first"
+    if not found:
+        raise BackupError(f"{folder} has no backup of the stack {stack!r}. {fix}, or name its folder as backup_dir")
+    stamp, path = max(found)
+    age_h = (now - datetime.strptime(stamp, "%Y%m%dT%H%M%S%z")).total_seconds() / 3600
+    if age_h > most_hours:
+        raise BackupError(
+            f"the newest backup of the stack {stack!r}, {path}, is {age_h:.1f} hours old, and upgrade_backup_hours is "
+            f"{most_hours:g}. {fix}, or allow an older one"
+        )
+    return path
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def write_secrets(folder: Path, unpacked: Path, opener: VaultLib, given: Iterable[str]) -> None:

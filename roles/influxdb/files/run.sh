@@ -40,4 +40,8 @@ for shard in "$wal"/*/*/*/; do
   fi
 done
 
+# What opens the data is recorded beside them: an upgrade refuses to go back to an older InfluxDB.
+version=$(influxd version) && version=${version#InfluxDB } && echo "${version%% *}" >"${wal%/*}/written-by" ||
+  echo "run.sh: ${wal%/*}/written-by cannot be written" >&2
+
 exec influxd "$@"

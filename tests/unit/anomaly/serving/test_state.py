@@ -12,8 +12,9 @@ import pytest
 from anomaly.locations import MODELS_VARIABLE, STATE_VARIABLE
 from anomaly.models.store import Store
 from anomaly.pipeline import normalize
+from anomaly.scoring.layout import LAYOUT
 from anomaly.scoring.packing import Arrays, part_of, parts_of
-from anomaly.scoring.state_file import LAYOUT, StateFile, read_header
+from anomaly.scoring.state_file import StateFile, read_header
 from anomaly.serving import handler
 from anomaly.serving.closing_file import ClosingFile
 from anomaly.serving.state_writer import StateWriter

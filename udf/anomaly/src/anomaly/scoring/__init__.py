@@ -17,7 +17,7 @@ In the order in which a window passes them:
 - `trackers`: the periods of many series, those about which nothing is odd as arrays.
 - `places`: the places of series in a model's followers.
 - `newcomers`: series that training has not seen, their warm-ups and their own baselines.
-- `packing`, `state_file`: the parts of a state as arrays, and their file.
+- `packing`, `state_file`, `layout`: the parts of a state as arrays, their file, and the number of its layout.
 - `hand_over`: what a catch-up hands over to the running UDF.
 - `events`: counts of what happened to windows and points, by reason.
 """

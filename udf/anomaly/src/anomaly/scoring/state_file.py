@@ -26,11 +26,10 @@ from typing import Any
 import numpy as np
 
 from anomaly.pipeline import Pipeline
+from anomaly.scoring.layout import LAYOUT
 from anomaly.scoring.periods import Rules
 from anomaly.windows.arrays import DAMAGE, AnyArray
 
-# Raised when the meaning or the form of an array changes; files of another layout are refused.
-LAYOUT = 5
 HEADER = "header"
 _SUFFIX = ".npz"
 
