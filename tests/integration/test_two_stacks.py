@@ -1,5 +1,5 @@
 """A second stack on the same engine, with the other supported InfluxDB and TLS; then it is torn down, beside the first,
-gets new secrets, and is brought back by its backup.
+gets new secrets, is brought back by its backup, and is upgraded to the other InfluxDB.
 
 The tests of this module tell one story, so they depend on their order.
 """
@@ -288,11 +288,14 @@ class Backup:
     passphrase: Path
     content: dict[str, Any]
 
+    @property
+    def key(self) -> dict[str, str]:
+        """The variable that opens it."""
+        return {"backup_passphrase_file": str(self.passphrase)}
+
     def restore(self, stack: Stack, archive: Path | None = None, **more: str) -> PlayResult:
         """Runs the playbook, by default with this backup's archive."""
-        return stack.play(
-            "restore", restore_archive=str(archive or self.archive), backup_passphrase_file=str(self.passphrase), **more
-        )
+        return stack.play("restore", restore_archive=str(archive or self.archive), **self.key, **more)
 
 
 @pytest.fixture(scope="module")
@@ -374,8 +377,59 @@ def test_a_backup_brings_back_a_stack_that_is_gone(second: Stack, backup: Backup
     wait_for(lambda: _alerts(second)[ALERT] == "OK", "the end of the period", explain=second.logs)
     ended = {(row["printer"], row["begin_ms"]) for row in read(second.influx("reader"), "period", "printer")}
     assert ended >= {(row["printer"], row["begin_ms"]) for row in backup.content["periods"]}
+
+
+def test_an_upgrade_whose_verification_fails_is_rolled_back(second: Stack, backup: Backup) -> None:
+    before, images = _content(second.settled()), _images(second)
+    del second.variables["influxdb_version"]
+    second.variables["influxdb_config"] = {"http": {"auth-enabled": False}}
+
+    result = second.play("upgrade", upgrade_patience=30, **backup.key)
+
+    result.refused("was rolled back", "refuses requests", "data stay as they are", "no problem that it did not have")
+    assert "InfluxDB 1.8.10 -> 1.12.4" in result.text
+    assert _images(second) == images
+    assert _content(second.settled()) == before
+    with pytest.raises(InfluxError, match="401"):
+        second.influx(password="wrong").query("SHOW DATABASES")
+    assert not (second.dir / "upgrade").exists()
+
+
+def test_an_upgrade_keeps_points_tasks_models_and_alerts(second: Stack, backup: Backup) -> None:
+    before, containers = _content(second), second.incarnations()
+    del second.variables["influxdb_config"]
+    dry_run = second.play("upgrade", "--check", **backup.key).succeeded()
+    assert "InfluxDB 1.8.10 -> 1.12.4" in dry_run.text
+    assert second.incarnations() == containers
+
+    second.play("upgrade", **backup.key).succeeded()
+
+    assert "influxdb:1.12.4" in _images(second)["influxdb"]
+    assert _content(second.settled()) == before
+    begin = HOT + timedelta(minutes=7)
+    write_printers(second, begin, "1m")
+    wait_for(lambda: _begins(second) >= _windows(begin, 1), "scores of the next minute", explain=second.logs)
+
+
+def test_an_upgrade_has_nothing_to_do_twice(second: Stack, backup: Backup) -> None:
+    result = second.settled().play("upgrade", **backup.key).unchanged()
+    assert "Nothing is to be done" in result.text
+
+
+def test_a_downgrade_is_refused_before_anything_changes(second: Stack, backup: Backup) -> None:
+    before = second.incarnations()
+    second.variables["influxdb_version"] = "1.8.10"
+    second.play("upgrade", **backup.key).refused(
+        "1.12.4 runs", "influxdb_version is 1.8.10", "nothing was touched", "fix"
+    )
+    assert second.incarnations() == before
     for container in second.containers().values():
         container.remove(force=True, v=True)
+
+
+def _images(stack: Stack) -> dict[str, str]:
+    """The image of each service."""
+    return {service: container.attrs["Config"]["Image"] for service, container in stack.containers().items()}
 
 
 def _taken(stack: Stack, begin: datetime) -> bool:
