@@ -23,10 +23,13 @@ class Daemon:
         self._environment = environment
         self._lines: list[str] = []
         self._logged = threading.Condition()
+        self._reader: threading.Thread | None = None
         self.start()
 
     def start(self) -> None:
         """Start it and wait until it serves."""
+        # What reads the log of the process before must not take the end of that one for the end of this one.
+        self._join()
         self._ended = False
         self.process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -73,8 +76,13 @@ class Daemon:
         """Stop it as a service manager would. Its exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(WAIT)
-        self._reader.join(WAIT)
+        self._join()
         return code
+
+    def _join(self) -> None:
+        """Wait until the log of a process that has ended is read."""
+        if self._reader is not None:
+            self._reader.join(WAIT)
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +97,6 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(WAIT)
-        self._reader.join(WAIT)
+        self._join()
         if error is not None:
             print("\n".join(self._lines[-200:]))

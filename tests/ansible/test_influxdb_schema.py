@@ -133,7 +133,7 @@ class TestTwoStacks:
 
     def test_a_stack_names_its_accounts_by_itself(self) -> None:
         assert {each["name"] for each in self.described("north")} == {
-            f"north_{name}" for name in ("kapacitor", "trainer", "writer", "reader")
+            f"north_{name}" for name in ("kapacitor", "trainer", "writer", "reader", "console")
         }
 
     def test_the_second_changes_no_account_of_the_first_or_of_others(self) -> None:
@@ -152,7 +152,7 @@ class TestTwoStacks:
 
     def test_an_own_influxdb_keeps_its_names(self) -> None:
         users = value("__influxdb_stack_users", "influxdb", stack_name="north")
-        assert [each["name"] for each in users] == ["kapacitor", "trainer", "writer", "reader"]
+        assert [each["name"] for each in users] == ["kapacitor", "trainer", "writer", "reader", "console"]
 
 
 class TestProblems:

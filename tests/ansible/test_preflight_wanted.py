@@ -104,7 +104,7 @@ def test_the_memory_limits_of_what_runs_on_a_host() -> None:
         "influxdb_memory": 51200,
         "kapacitor_memory": 26368,
         "keeper_memory": 2048,
-        "console_memory": 256,
+        "console_memory": 1024,
         "grafana_memory": 512,
     }
 

@@ -107,7 +107,7 @@ class TestAMadeUpService:
         finding = {"what": "Madeup answers", "ok": False, "problem": "it is silent"}
         more = {"__verify_containers": containers, "__madeup_findings": [finding]}
         assert see("__verify_roles", "verify", **more) == ["madeup"]
-        assert [found["what"] for found in see("__verify_findings", "verify", **more)] == [
+        assert [found["what"] for found in see("__verify_found", "verify", **more)] == [
             "Container anomaly-madeup is healthy",
             "Madeup answers",
         ]

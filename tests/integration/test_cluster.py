@@ -149,7 +149,7 @@ def test_a_dry_run_passes_on_machines_without_an_engine(cluster: Cluster) -> Non
 
 
 def test_a_tampered_archive_is_refused(cluster: Cluster, archive: Archive) -> None:
-    (file,) = archive.folder.glob("kapacitor-python-*")
+    (file,) = archive.folder.glob("kapacitor-python-*.tar.gz")
     with file.open("r+b") as content:
         content.seek(1000)
         byte = content.read(1)

@@ -270,6 +270,9 @@ class _Training:
         path = feedback_path(self._request.models, self._pipeline.name)
         if self._request.results_database not in self._influx.databases():
             return read_marks(path)
+        # A training that is refused leaves no folder.
+        if not path.parent.exists() and not read_feedback(self._influx, self._request.results_database, self._pipeline):
+            return []
         with exclusive(path.parent):
             marks = read_feedback(self._influx, self._request.results_database, self._pipeline)
             if marks or path.exists():
