@@ -19,6 +19,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from anomaly.console.settings import ASSETS
+from anomaly.influxdb.times import rfc3339
 from anomaly.models.store import Store
 from anomaly.scoring.feedback_file import feedback_path, read_marks
 from daemons.daemon import Daemon
@@ -156,13 +157,18 @@ def results(now_ns: int) -> Iterator[str]:
         1_430,
         state="open",
         peak_severity=100.0,
-        text="anomalous; at 2026-01-01 00:00:00 UTC bed was 69 °C, above the expected 59 to 61 °C",
+        text=f"anomalous; at {moment(now_ns - 840 * SECOND_NS)} bed was 69 °C, above the expected 59 to 61 °C",
     )
     yield data.period(data.printer_tags(8), now_ns - 1_400 * SECOND_NS, 1_200, peak_severity=99.0)
     yield data.period(
         data.printer_tags(5), now_ns - 600 * SECOND_NS, 600, state="open", reason="no data", peak_severity=0.0
     )
     yield from data.health(now_ns, influxdb="", kapacitor="", scores="")
+
+
+def moment(time_ns: int) -> str:
+    """Return a time as alerts write it."""
+    return rfc3339(time_ns).replace("T", " ").replace("Z", " UTC")
 
 
 def begin_ns(now_ns: int) -> int:
