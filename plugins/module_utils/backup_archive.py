@@ -66,6 +66,7 @@ class Writer:
         self._tar = tarfile.open(fileobj=self._file, format=tarfile.GNU_FORMAT, **how)  # noqa: SIM115 - finish() closes it
         self._files: dict[str, dict[str, Any]] = {}
         self._folders: set[str] = set()
+        self._folder_modes: dict[str, int] = {}
         self._links: dict[str, str] = {}
         self._finished = False
         self._add(_FIRST, f"{LAYOUT}\n".encode())
@@ -135,6 +136,7 @@ class Writer:
             ArchiveError: a link leads out of its folder.
         """
         self._claim(prefix, is_folder=True)
+        self._folder_modes[prefix] = folder.stat().st_mode & 0o777
         for path in _listed(folder):
             if any(fnmatch.fnmatch(path.name, pattern) for pattern in skip) or not any(
                 fnmatch.fnmatch(path.name, pattern) for pattern in only
@@ -165,6 +167,7 @@ class Writer:
             "about": about,
             "files": self._files,
             "folders": sorted(self._folders),
+            "folder_modes": self._folder_modes,
             "links": self._links,
         }
         content = json.dumps(manifest, indent=1, sort_keys=True).encode()
@@ -303,6 +306,10 @@ def unpack(path: Path, manifest: Mapping[str, Any], folders: Mapping[str, Path])
         place = _place(name, folders)
         if place is not None:
             place.symlink_to(target)
+    for name, mode in manifest["folder_modes"].items():
+        place = _place(name, folders)
+        if place is not None and place.is_dir():
+            place.chmod(mode)
 
 
 def unpacked_size(manifest: Mapping[str, Any], folders: Iterable[str]) -> int:
@@ -425,7 +432,9 @@ def _checked(text: bytes, found: Mapping[str, tuple[int, str]]) -> dict[str, Any
         manifest = json.loads(text)
         files, folders, links = manifest["files"], manifest["folders"], manifest["links"]
         listed = {name: (int(entry["size"]), str(entry["sha256"])) for name, entry in files.items()}
-        modes = [int(entry["mode"]) for entry in files.values()]
+        # Backups of earlier releases do not say who else may enter their folders.
+        folder_modes = {str(name): int(mode) for name, mode in dict(manifest.get("folder_modes", {})).items()}
+        modes = [*(int(entry["mode"]) for entry in files.values()), *folder_modes.values()]
         about, layout = dict(manifest["about"]), int(manifest["layout"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArchiveError(f"its manifest is not one of a backup ({error or type(error).__name__})") from None
@@ -441,7 +450,14 @@ def _checked(text: bytes, found: Mapping[str, tuple[int, str]]) -> dict[str, Any
     if any(mode & ~0o777 for mode in modes):
         raise ArchiveError("its manifest has modes with setuid, setgid or sticky bits")
     _check_tree(files, folders, links)
-    return {"layout": layout, "about": about, "files": files, "folders": folders, "links": links}
+    return {
+        "layout": layout,
+        "about": about,
+        "files": files,
+        "folders": folders,
+        "folder_modes": folder_modes,
+        "links": links,
+    }
 
 
 def _check_tree(files: Mapping[str, Any], folders: Sequence[Any], links: Mapping[str, Any]) -> None:

@@ -105,6 +105,9 @@ class TestWhatComesBack:
         source = tmp_path / "models"
         (source / "printer" / "v1").mkdir(parents=True)
         (source / "printer" / "none").mkdir()
+        # The console is in the group of the models, and switches their versions.
+        (source / "printer").chmod(0o775)
+        (source / "printer" / "v1").chmod(0o555)
         (source / "printer" / "current").symlink_to("v1")
         model = source / "printer" / "v1" / "model.npz"
         model.write_bytes(b"arrays")
@@ -120,6 +123,7 @@ class TestWhatComesBack:
         assert (there / "current").readlink() == Path("v1")
         assert (there / "current" / "model.npz").read_bytes() == b"arrays"
         assert (there / "none").is_dir()
+        assert (there.stat().st_mode & 0o777, (there / "v1").stat().st_mode & 0o777) == (0o775, 0o555)
         status = (there / "v1" / "model.npz").stat()
         assert (status.st_mode & 0o777, status.st_mtime) == (0o640, 10**9)
 
