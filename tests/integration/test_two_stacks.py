@@ -461,7 +461,8 @@ def _content(stack: Stack) -> dict[str, Any]:
             name: {key: task[key] for key in ("script", "vars", "dbrps", "status", "executing", "template-id")}
             for name, task in stack.kapacitor().tasks().items()
         },
-        "alerts": _alerts(stack),
+        # Kapacitor forgets alerts that are over when it is started anew.
+        "alerts": {name: level for name, level in _alerts(stack).items() if level != "OK"},
         "models": {
             path: (stack.folder / path).read_bytes()
             for path, (_, _, kind) in model_files(stack).items()
