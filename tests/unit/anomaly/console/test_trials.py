@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from anomaly.console.trial import changed_pipeline, short_specification
-from anomaly.console.trials import CANCELLED, DONE, FAILED, RUNNING, Busy, Ended, Trials
+from anomaly.console.trials import CANCELLED, DONE, FAILED, RUNNING, Busy, Ended, Trials, TrialState
 from anomaly.pipeline import SpecError, normalize
+from tests.unit.anomaly.console.made import client, make_app
 from tests.unit.anomaly.printers import PIPELINE
 
 # Answers a trial and then each move, as the command does.
@@ -123,3 +125,13 @@ def test_a_change_goes_into_a_part_and_none_brings_the_default_back() -> None:
     assert (before.missing, after.missing) == ("usual", "skip")
     with pytest.raises(SpecError, match="another pipeline"):
         changed_pipeline(before, {"name": "other"})
+
+
+def test_the_page_opens_although_the_last_trial_no_longer_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = TrialState(PIPELINE.name, "otto", {"fields": []}, ("24h", "0s"), FAILED)
+    monkeypatch.setattr(Trials, "state", state)
+
+    shown = client(make_app(tmp_path, [PIPELINE])[0], "otto").get("/what-if")
+
+    assert shown.status_code == 200
+    assert f'value="{PIPELINE.window}"' in shown.text

@@ -1,6 +1,7 @@
 """The page What if: a changed pipeline on history, next to how it is now, and the YAML to keep the change."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +16,7 @@ from anomaly.console.pages import console_of, page
 from anomaly.console.trial import changed_pipeline, short_specification
 from anomaly.console.trials import Busy, Ended, TrialState
 from anomaly.influxdb.times import parse_time_or_age
-from anomaly.pipeline import Pipeline, load_schema
+from anomaly.pipeline import Pipeline, SpecError, load_schema
 from anomaly.pipeline.detectors import descriptions
 
 RANGES = ("6h", "24h", "7d")
@@ -34,7 +35,7 @@ def show(request: Request) -> Response:
         return page(request, "what_if.html", {"title": "What if", "names": names, "pipeline": None})
     pipeline = _pipeline(request, name)
     is_shown = state is not None and state.pipeline == name
-    changed = changed_pipeline(pipeline, state.changes) if state is not None and is_shown else pipeline
+    changed = _changed(pipeline, state.changes) if state is not None and is_shown else pipeline
     user = user_of(request)
     context = {
         "title": "What if",
@@ -65,7 +66,7 @@ def start(request: Request) -> Response:
     pipeline = _pipeline(request, _text(form, "pipeline"))
     begin, end = _text(form, "from", "24h"), _text(form, "to", "0s")
     for name, text in (("from", begin), ("to", end)):
-        parse_time_or_age(text, name, 0 if "T" in text else 10**18)
+        parse_time_or_age(text, name, time.time_ns())
     is_script = request.url.path.startswith(API)
     changes = form.get("changes", {}) if is_script else _changes(pipeline, form)
     if not isinstance(changes, Mapping):
@@ -145,6 +146,14 @@ def _answer(state: TrialState | None) -> dict[str, Any]:
     if state.result is not None:
         found["result"] = {**state.result, "yaml": yaml_entry(state.result["specification"])}
     return found
+
+
+def _changed(pipeline: Pipeline, changes: Mapping[str, Any]) -> Pipeline:
+    """Return a pipeline with the changes of a trial; as it is, if they no longer fit what it has become meanwhile."""
+    try:
+        return changed_pipeline(pipeline, changes)
+    except SpecError:
+        return pipeline
 
 
 def _field(entry: str | Mapping[str, Any]) -> dict[str, Any]:
