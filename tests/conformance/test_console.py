@@ -181,8 +181,8 @@ def batches(lines: Iterator[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def command(folder: Path, influxdb_url: str) -> list[str]:
-    """Return the console's command line."""
+def settings_file(folder: Path, **more: Any) -> Path:
+    """Write the settings of a console for the two users, with further settings."""
     for name, text in {**PASSWORDS, "session": "s" * 40}.items():
         (folder / name).write_text(f"{text}\n")
     roles = {"vera": "viewer", "otto": "operator"}
@@ -191,12 +191,18 @@ def command(folder: Path, influxdb_url: str) -> list[str]:
         "users": {name: {"role": role, "password_file": str(folder / name)} for name, role in roles.items()},
         "session_secret_file": str(folder / "session"),
         "assets": str(NPM / "uplot" / "dist"),
-        "cache_seconds": 0.5,
-        "stack_name": "workshop",
+        **more,
     }
-    (folder / "settings.json").write_text(json.dumps(settings))
+    path = folder / "settings.json"
+    path.write_text(json.dumps(settings))
+    return path
+
+
+def command(folder: Path, influxdb_url: str) -> list[str]:
+    """Return the console's command line."""
+    settings = settings_file(folder, cache_seconds=0.5, stack_name="workshop")
     (folder / "pipelines.json").write_text(json.dumps([pipeline.as_dict() for pipeline in PIPELINES]))
-    files = ["--settings", str(folder / "settings.json"), "--spec", str(folder / "pipelines.json")]
+    files = ["--settings", str(settings), "--spec", str(folder / "pipelines.json")]
     more = ["--models", str(folder / "models"), "--influxdb-url", influxdb_url]
     return [sys.executable, "-m", "anomaly", "console", *files, *more]
 

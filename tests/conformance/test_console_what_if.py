@@ -1,6 +1,5 @@
 """The page What if in a real Chromium: a trial of the whole way, from the form to the YAML that keeps the change."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from anomaly.cli.codes import DONE
 from daemons.influxd import Influxd
 from tests.conformance import test_console, test_what_if
 from tests.conformance.live import environment
-from tests.conformance.test_console import NPM, PASSWORDS, PATIENCE_MS, PICTURES, Console, log_in, violations
+from tests.conformance.test_console import PASSWORDS, PATIENCE_MS, PICTURES, Console, log_in, settings_file, violations
 from tests.conformance.test_what_if import RANGE, SPEC, common, models
 from tests.unit.anomaly.printers import FIELDS
 
@@ -28,17 +27,7 @@ FROM, TO = RANGE[1], RANGE[3]
 @pytest.fixture(scope="module")
 def url(influxd: Influxd, folder: Path) -> Iterator[str]:
     """The address of a console whose pipeline has a model."""
-    for name, text in {**PASSWORDS, "session": "s" * 40}.items():
-        (folder / name).write_text(f"{text}\n")
-    roles = {"vera": "viewer", "otto": "operator"}
-    settings = {
-        "port": 0,
-        "users": {name: {"role": role, "password_file": str(folder / name)} for name, role in roles.items()},
-        "session_secret_file": str(folder / "session"),
-        "assets": str(NPM / "uplot" / "dist"),
-    }
-    (folder / "settings.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "anomaly", "console", "--settings", str(folder / "settings.json")]
+    command = [sys.executable, "-m", "anomaly", "console", "--settings", str(settings_file(folder))]
     with Console([*command, *common(influxd, folder)], {**os.environ, **environment()}) as console:
         yield console.url
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from anomaly.grafana.alert_rules import MOST_CONTACT_POINTS, RULES
+
 from .inventory import Host, Inventory
 from .problem import Problem, one_of, show
 
 _RULES, _CONTACTS = "grafana_alert_rules", "grafana_contact_points"
-# The option of a rule, and the range of its values.
-_OPTIONS = {"model_age": ("days", 1, 3_650), "severity": ("severity", 0, 100)}
-_MOST_CONTACTS = 20
 
 
 def check(inventory: Inventory) -> Iterator[Problem]:
@@ -35,9 +34,9 @@ def _entries(host: Host, variable: str, needed: set[str]) -> list[Mapping[str, A
 
 
 def _contact_points(host: Host, contacts: list[Mapping[str, Any]]) -> Iterator[Problem]:
-    if len(contacts) > _MOST_CONTACTS:
+    if len(contacts) > MOST_CONTACT_POINTS:
         yield _problem(
-            host, _CONTACTS, str(len(contacts)), f"there are more than {_MOST_CONTACTS} entries", "remove some"
+            host, _CONTACTS, str(len(contacts)), f"there are more than {MOST_CONTACT_POINTS} entries", "remove some"
         )
     for number, entry in enumerate(contacts):
         place = f"{_CONTACTS}[{number}]"
@@ -62,7 +61,8 @@ def _rules(host: Host, contacts: list[str]) -> Iterator[Problem]:
         if rule in seen:
             yield _problem(host, place, rule, "the rule is there twice", "leave one of the two")
         seen.add(rule)
-        for other, (option, least, most) in _OPTIONS.items():
+        for other, known in RULES.items():
+            option, (least, most) = known.option, known.bounds
             value = entry.get(option)
             if value is None:
                 continue

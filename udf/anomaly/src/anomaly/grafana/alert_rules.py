@@ -42,6 +42,7 @@ class AlertRule:
         evaluator: how the reduced number is compared with the limit: `gt` or `lt`.
         limit: the limit; that of a rule with an `option` is the option's default.
         option: the key of the inventory that sets the limit; empty if the limit is fixed.
+        bounds: the least and the greatest value of the option.
         unit: by what a value of the option is multiplied to be a limit.
         pending: how long the condition must hold.
         no_data: the state while the query returns nothing.
@@ -53,16 +54,17 @@ class AlertRule:
     title: str
     query: Query
     range_s: int
-    reducer: str
-    evaluator: str
-    limit: float
-    option: str
-    unit: float
-    pending: str
-    no_data: str
     summary: str
     panel: str
-    is_health: bool
+    limit: float
+    reducer: str = "last"
+    evaluator: str = "gt"
+    option: str = ""
+    bounds: tuple[float, float] = (0, 0)
+    unit: float = 1
+    pending: str = "0s"
+    no_data: str = "OK"
+    is_health: bool = True
 
 
 RULES: Mapping[str, AlertRule] = {
@@ -72,33 +74,26 @@ RULES: Mapping[str, AlertRule] = {
             'last("ok") AS "ok"', "health", ("check", "pipeline"), [f'"check" =~ /^({"|".join(STOPPING_CHECKS)})$/']
         ),
         range_s=300,
-        reducer="last",
         evaluator="lt",
         limit=1,
-        option="",
-        unit=1,
         pending="1m",
         # A keeper that says nothing is what the alert is about.
         no_data="Alerting",
         summary=f"Detection is down: {{{{ with .Labels.check }}}}the check {{{{ . }}}} fails{{{{ else }}}}"
         f"the keeper says nothing{{{{ end }}}}{_PIPELINE}.",
         panel="What the keeper finds",
-        is_health=True,
     ),
     "model_age": AlertRule(
         title="A model is old",
         query=for_each('last("model_age_s") AS "age"', "udf", ("task",), [_IS_UDF]),
         range_s=600,
-        reducer="last",
-        evaluator="gt",
         limit=90 * _DAY_S,
         option="days",
+        bounds=(1, 3_650),
         unit=_DAY_S,
         pending="10m",
-        no_data="OK",
         summary=f"The history that the model of {_TASK} was trained on ended long ago. Train it again.",
         panel="UDFs now",
-        is_health=True,
     ),
     "shed": AlertRule(
         title="A UDF sheds points",
@@ -108,27 +103,17 @@ RULES: Mapping[str, AlertRule] = {
         ),
         range_s=600,
         reducer="sum",
-        evaluator="gt",
         limit=0,
-        option="",
-        unit=1,
-        pending="0s",
-        no_data="OK",
         summary=f"The UDF of {_TASK} gets points faster than it handles them, and drops some. A catch-up scores these.",
         panel="Given up",
-        is_health=True,
     ),
     "severity": AlertRule(
         title="A severe period is open",
         query=for_each('max("peak_severity") AS "peak"', "period", ("pipeline",), ["\"state\" = 'open'"]),
         range_s=7 * _DAY_S,
-        reducer="last",
-        evaluator="gt",
         limit=90,
         option="severity",
-        unit=1,
-        pending="0s",
-        no_data="OK",
+        bounds=(0, 100),
         summary=f"A period of severity {{{{ printf `%.0f` .Values.B.Value }}}} is open{_PIPELINE}.",
         panel="Worst severity",
         is_health=False,
