@@ -221,7 +221,8 @@ def test_sums_add_up_whatever_happens_when(
 
 
 def test_what_is_shed_and_what_is_left_is_told_loudly() -> None:
-    held = hold(Doing, [(["slow"] * 50, 0.0)] * 20, Limits(drain=0.08, patience=0.01, queue_points=100))
+    # More than the pipe holds twice, so that the input does not end before the first pause.
+    held = hold(Doing, [(["slow"] * 500, 0.0)] * 20, Limits(drain=0.08, patience=0.01, queue_points=100))
     check(held)
     assert held.account["shed_points"] > 0
     assert [line for line in held.lines if line.startswith("DATA ARE LOST: the handler is too slow")]

@@ -38,7 +38,7 @@ def kapacitor() -> Iterator[Kapacitor]:
 
 
 class Keeper:
-    """`anomaly keeper` as a process; `said` is what it said, once it has ended."""
+    """`anomaly keeper` as a process."""
 
     def __init__(
         self,
@@ -51,13 +51,19 @@ class Keeper:
         self.models = directory / "models"
         self.heartbeat = directory / "heartbeat"
         self.spec = directory / "spec.json"
-        self.said = ""
+        self._log = directory / "keeper.log"
         self.specify(*pipelines)
         command = [sys.executable, "-m", "anomaly", "keeper", "--spec", str(self.spec), "--poll", "0.1"]
         command += ["--models", str(self.models), "--influxdb-url", influxdb.url, "--username", "reader"]
         command += ["--kapacitor-url", kapacitor.url, "--training-poll", "0.1", "--heartbeat", str(self.heartbeat)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ANOMALY_INFLUXDB_PASSWORD": "secret"}
-        self._process = subprocess.Popen([*command, *more], env=environment, stderr=subprocess.PIPE, text=True)
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen([*command, *more], env=environment, stderr=log)
+
+    @property
+    def said(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text()
 
     def specify(self, *pipelines: Pipeline) -> None:
         """Replace the specification."""
@@ -77,8 +83,11 @@ class Keeper:
 
     def __exit__(self, *error: object) -> None:
         self._process.send_signal(signal.SIGTERM)
-        _, self.said = self._process.communicate(timeout=WAIT)
-        assert self._process.returncode == 0, self.said
+        assert self._process.wait(WAIT) == 0, self.said
+
+    def trained(self, times: int) -> None:
+        """Until so many trainings have ended. One that has made its model current still reads it."""
+        self.wait(lambda: self.said.count('"status": "trained"') >= times)
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Until the condition holds."""
@@ -115,15 +124,15 @@ def test_a_model_that_cannot_be_used_and_new_marks_are_reasons_to_train(
 ) -> None:
     with Keeper(influxdb, kapacitor, tmp_path, pipeline(training=TRAINING)) as keeper:
         store = Store(keeper.models, "printer")
-        keeper.wait(lambda: store.current() is not None)
+        keeper.trained(1)
         (first,) = store.versions()
         outdate(store, first.name)
-        keeper.wait(lambda: store.current() != first.name)
+        keeper.trained(2)
         (_, second) = store.versions()
         # It was made two hours ago, and then somebody marked a stretch of what it was trained on.
         changed(store, second.name, created="2024-01-01T00:00:00Z")
         influxdb.write('feedback,pipeline=printer kind="true",end_ms=60000i 0')
-        keeper.wait(lambda: store.current() != second.name)
+        keeper.trained(3)
     assert f"training printer: model printer/{first.name} does not fit the pipeline: schema 1" in keeper.said
     assert "training printer: marks of feedback are newer than its model: 1" in keeper.said
     assert store.versions()[-1].manifest.to_json()["feedback"]["left_out"] == 12

@@ -107,9 +107,11 @@ def test_a_changed_byte_is_noticed(store: Store, model: Model) -> None:
 
 
 def changed(store: Store, version: str, **keys: object) -> None:
-    """Changes keys of a manifest."""
+    """Changes keys of a manifest, at once for whoever reads it meanwhile."""
     path = store.path / version / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+    draft.replace(path)
 
 
 def outdate(store: Store, version: str) -> None:
