@@ -6,7 +6,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 # Far longer than anything here takes: what does not come by then does not come.
 WAIT = 240.0
@@ -21,22 +21,23 @@ class Daemon:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._command = command
         self._environment = environment
-        self._lines: list[str] = []
+        self._logs: list[list[str]] = []
         self._logged = threading.Condition()
-        self._reader: threading.Thread | None = None
         self.start()
 
     def start(self) -> None:
         """Start it and wait until it serves."""
-        # What reads the log of the process before must not take the end of that one for the end of this one.
-        self._join()
-        self._ended = False
         self.process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env=self._environment,
         )  # fmt: skip
-        self._from = len(self._lines)
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        # What a process that was killed has started may go on writing to the log before.
+        self._lines: list[str] = []
+        self._ended = threading.Event()
+        self._logs.append(self._lines)
+        self._reader = threading.Thread(
+            target=self._read, args=(self.process.stderr, self._lines, self._ended), daemon=True
+        )
         self._reader.start()
         self.started()
 
@@ -44,32 +45,31 @@ class Daemon:
         """Wait until it serves."""
         raise NotImplementedError
 
-    def _read(self) -> None:
-        assert self.process.stderr
-        with self.process.stderr as stderr:
+    def _read(self, stderr: IO[bytes], lines: list[str], ended: threading.Event) -> None:
+        with stderr:
             for line in stderr:
                 with self._logged:
-                    self._lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+                    lines.append(line.decode("utf-8", "replace").rstrip("\n"))
                     self._logged.notify_all()
         with self._logged:
-            self._ended = True
+            ended.set()
             self._logged.notify_all()
 
     @property
     def log(self) -> list[str]:
         """The lines since the last start."""
         with self._logged:
-            return self._lines[self._from :]
+            return list(self._lines)
 
     def wait_for_log(self, pattern: str, times: int = 1) -> str:
         """Wait for the line (since the last start) that is the n-th to match."""
 
         def found() -> list[str]:
-            return [line for line in self._lines[self._from :] if re.search(pattern, line)]
+            return [line for line in self._lines if re.search(pattern, line)]
 
         with self._logged:
-            self._logged.wait_for(lambda: len(found()) >= times or self._ended, WAIT)
-            assert len(found()) >= times, f"no line {pattern!r} in the log:\n" + "\n".join(self._lines[-100:])
+            self._logged.wait_for(lambda: len(found()) >= times or self._ended.is_set(), WAIT)
+            assert len(found()) >= times, f"no line {pattern!r} in the log:\n" + "\n".join(self._all()[-100:])
             return found()[times - 1]
 
     def stop(self) -> int:
@@ -81,8 +81,11 @@ class Daemon:
 
     def _join(self) -> None:
         """Wait until the log of a process that has ended is read."""
-        if self._reader is not None:
-            self._reader.join(WAIT)
+        self._reader.join(WAIT)
+
+    def _all(self) -> list[str]:
+        """The lines since the first start."""
+        return [line for lines in self._logs for line in lines]
 
     def __enter__(self) -> Self:
         return self
@@ -99,4 +102,4 @@ class Daemon:
                 self.process.wait(WAIT)
         self._join()
         if error is not None:
-            print("\n".join(self._lines[-200:]))
+            print("\n".join(self._all()[-200:]))
