@@ -130,8 +130,8 @@ class Kapacitor(HttpApi):
         ):
             return entries
         raise KapacitorError(
-            f"GET {self.url}{BASE_PATH}{path.split('?', 1)[0]}: the answer's {name} are no list of objects with an id, "
-            "so this is not Kapacitor's API."
+            f"GET {self.url}{BASE_PATH}{path.split('?', 1)[0]}: {name} in the answer is not a list of objects with an "
+            "id, so this is not Kapacitor's API."
         )
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def image_files(archive: Path) -> Iterator[ImageFile]:
                 yield from _files(saved)
         except (KeyError, IndexError, TypeError, ValueError, tarfile.TarError) as error:
             raise ImageArchiveError(
-                f"{archive} is not an archive of an image ({error}): write it with docker save"
+                f"{archive} is not an archive of an image ({error}). Fix: write it with docker save"
             ) from error
 
 
@@ -79,14 +79,14 @@ def image_config(archive: Path) -> dict[str, Any]:
             return config
     except (KeyError, IndexError, TypeError, ValueError, tarfile.TarError) as error:
         raise ImageArchiveError(
-            f"{archive} is not an archive of an image ({error}): write it with docker save"
+            f"{archive} is not an archive of an image ({error}). Fix: write it with docker save"
         ) from error
 
 
 def _json(saved: tarfile.TarFile, name: str) -> Any:
     stream = saved.extractfile(name)
     if stream is None:
-        raise ValueError(f"{name} is no file")
+        raise ValueError(f"{name} is not a regular file")
     return json.load(stream)
 
 
@@ -95,7 +95,7 @@ def _files(saved: tarfile.TarFile) -> Iterator[ImageFile]:
     for name in reversed(_json(saved, "manifest.json")[0]["Layers"]):
         stream = saved.extractfile(name)
         if stream is None:
-            raise ValueError(f"the layer {name} is no file")
+            raise ValueError(f"the layer {name} is not a regular file")
         with tarfile.open(fileobj=stream) as layer:
             entries = {posixpath.normpath(member.name): member for member in layer}
             for path, member in entries.items():

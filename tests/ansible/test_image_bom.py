@@ -122,3 +122,16 @@ def test_a_file_that_is_no_archive_is_named(tmp_path: Path, content: bytes) -> N
 
     with pytest.raises(ImageArchiveError, match=r"x\.tar\.gz is not an archive of an image"):
         list(image_files(path))
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as archive:
+        folder = tarfile.TarInfo("manifest.json")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+
+    with pytest.raises(
+        ImageArchiveError, match=r"\(manifest\.json is not a regular file\)\. Fix: write it with"
+    ):
+        image_config(path)

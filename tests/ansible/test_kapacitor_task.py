@@ -181,6 +181,13 @@ class TestErrors:
         with answering(200, b"<html>hello</html>") as url, pytest.raises(KapacitorError, match="not Kapacitor's API"):
             Kapacitor(url).task("x")
 
+    def test_a_listing_that_is_not_one_is_named(self) -> None:
+        with (
+            answering(200, b'{"tasks": {"id": "x"}}') as url,
+            pytest.raises(KapacitorError, match="/tasks: tasks in the answer is not a list of objects with an id"),
+        ):
+            Kapacitor(url).tasks()
+
     def test_nobody_answers(self) -> None:
         with answering(200, b"") as url:
             pass

@@ -86,7 +86,7 @@ class Keeper:
         assert self._process.wait(WAIT) == 0, self.said
 
     def trained(self, times: int) -> None:
-        """Until so many trainings have ended. One that has made its model current still reads it."""
+        """Until this many trainings have ended. One that has made its model current still reads it."""
         self.wait(lambda: self.said.count('"status": "trained"') >= times)
 
     def wait(self, condition: Callable[[], bool]) -> None:
