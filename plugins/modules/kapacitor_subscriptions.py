@@ -17,9 +17,9 @@ extends_documentation_fragment: [influx_anomaly.stack.connection]
 options:
   state:
     description:
-      - With V(clean) the module removes subscriptions to O(destination) whose name is not O(name), and waits for the
-        expected ones.
-      - With V(absent) the module removes all subscriptions to O(destination), for a Kapacitor that is gone for good.
+      - With V(clean) the module removes subscriptions to the host and port of O(destination) whose name is not O(name),
+        and waits for the expected ones.
+      - With V(absent) the module removes all subscriptions to this host and port, for a Kapacitor that is gone for good.
     type: str
     choices: [clean, absent]
     default: clean
@@ -32,7 +32,10 @@ options:
       in Kapacitor's data directory. The module then derives O(name).
     type: path
   destination:
-    description: Host and port that the subscriptions deliver to, for example V(kapacitor:9092).
+    description:
+      - Scheme, host and port that the subscriptions deliver to, for example V(http://kapacitor:9092).
+      - An expected subscription by another scheme does not count, because no point gets through by it. Kapacitor
+        replaces it at its start, and whenever it looks for new databases.
     type: str
     required: true
   expected:
@@ -63,7 +66,7 @@ EXAMPLES = r"""
     username: kapacitor
     password: "{{ influxdb_kapacitor_password }}"
     name: kapacitor-0f3c5c1e-8f60-4f0a-9d57-0c9d3b9d1c0b
-    destination: kapacitor:9092
+    destination: http://kapacitor:9092
     expected:
       telegraf: [autogen]
 """
@@ -84,8 +87,11 @@ removed:
     name:
       description: Name of the subscription.
       type: str
+    destination:
+      description: Scheme, host and port that the subscription delivers to.
+      type: str
 subscriptions:
-  description: The subscriptions to O(destination) that remain.
+  description: The subscriptions to the host and port of O(destination) that remain.
   type: list
   elements: dict
   returned: success
@@ -120,11 +126,16 @@ POLL_SECONDS = 0.5
 
 
 def subscriptions(influx: InfluxApi, destination: str) -> list[dict[str, str]]:
-    """Return the subscriptions that deliver to the destination, without the tokens in their addresses."""
+    """Return the subscriptions to the destination's host and port, without the tokens in their addresses."""
     return [
-        {"database": row["__series"], "retention_policy": row["retention_policy"], "name": row["name"]}
+        {
+            "database": row["__series"],
+            "retention_policy": row["retention_policy"],
+            "name": row["name"],
+            "destination": place(url),
+        }
         for row in influx.rows("SHOW SUBSCRIPTIONS")
-        if any(address(url) == destination for url in row["destinations"])
+        for url in [url for url in row["destinations"] if address(url) == address(destination)][:1]
     ]
 
 
@@ -137,15 +148,31 @@ def address(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def missing(there: Sequence[Mapping[str, str]], name: str, expected: Mapping[str, Sequence[str]]) -> list[str]:
+def place(url: str) -> str:
+    """Return a subscription's destination without its token.
+
+    >>> place("https://~subscriber:token@kapacitor:9092")
+    'https://kapacitor:9092'
+    """
+    return f"{urlsplit(url).scheme}://{address(url)}"
+
+
+def missing(
+    there: Sequence[Mapping[str, str]], name: str, destination: str, expected: Mapping[str, Sequence[str]]
+) -> list[str]:
     """Return the expected subscriptions that do not exist, as ``database.retention_policy``.
 
     Args:
         there: the existing subscriptions.
         name: name of the Kapacitor's subscriptions.
+        destination: scheme, host and port that they deliver to.
         expected: retention policies by database.
     """
-    have = {(entry["database"], entry["retention_policy"]) for entry in there if entry["name"] == name}
+    have = {
+        (entry["database"], entry["retention_policy"])
+        for entry in there
+        if (entry["name"], entry["destination"]) == (name, destination)
+    }
     return sorted(
         f"{database}.{policy}"
         for database, policies in expected.items()
@@ -179,7 +206,7 @@ def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[
             influx.query(f"DROP SUBSCRIPTION {identifier(entry['name'])} ON {target}")
     end = time.monotonic() + params["wait"]
     there = [entry for entry in before if entry not in stale]
-    while (absent := missing(there, name, expected)) and not check_mode and time.monotonic() < end:
+    while (absent := missing(there, name, destination, expected)) and not check_mode and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
         there = subscriptions(influx, destination)
     return {
@@ -192,7 +219,12 @@ def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[
 
 
 def _lines(entries: Sequence[Mapping[str, str]]) -> str:
-    return "".join(sorted(f"{entry['database']}.{entry['retention_policy']}: {entry['name']}\n" for entry in entries))
+    return "".join(
+        sorted(
+            f"{entry['database']}.{entry['retention_policy']}: {entry['name']} {entry['destination']}\n"
+            for entry in entries
+        )
+    )
 
 
 def main() -> None:
@@ -211,6 +243,11 @@ def main() -> None:
         required_if=[("state", "clean", ["name", "identity_file"], True)],
         supports_check_mode=True,
     )
+    given = module.params["destination"]
+    if not (urlsplit(given).scheme and address(given) and place(given) == given):
+        module.fail_json(
+            msg=f"destination={given} is not a scheme, a host and a port. Fix: write it like http://kapacitor:9092"
+        )
     if module.params["identity_file"]:
         try:
             module.params["name"] = kapacitor_name(Path(module.params["identity_file"]).read_text(encoding="utf-8"))

@@ -350,7 +350,7 @@ class TestSubscriptions:
         return {
             "state": "clean",
             "name": "kapacitor-new",
-            "destination": "kap:9092",
+            "destination": "http://kap:9092",
             "expected": {"db": ["autogen"]},
             "wait": 0,
             **more,
@@ -382,7 +382,7 @@ class TestSubscriptions:
     def test_the_name_follows_from_the_identity_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "cluster.id").write_text("new\n")
         monkeypatch.setattr(SUBSCRIPTIONS.InfluxApi, "from_params", lambda params: self.influx())
-        given = {"url": "http://x", "destination": "kap:9092", "identity_file": str(tmp_path / "cluster.id")}
+        given = {"url": "http://x", "destination": "http://kap:9092", "identity_file": str(tmp_path / "cluster.id")}
         with patch_module_args({**given, "_ansible_check_mode": True}), pytest.raises(SystemExit) as exit_:
             SUBSCRIPTIONS.main()
         assert exit_.value.code == 0
@@ -391,10 +391,34 @@ class TestSubscriptions:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         path = tmp_path / "cluster.id"
-        given = {"url": "http://x", "destination": "kap:9092", "identity_file": str(path)}
+        given = {"url": "http://x", "destination": "http://kap:9092", "identity_file": str(path)}
         with patch_module_args(given), pytest.raises(SystemExit):
             SUBSCRIPTIONS.main()
         assert f"identity_file={path} cannot be read: No such file or directory. Fix: " in capsys.readouterr().out
+
+    def test_those_by_another_scheme_are_missing_until_kapacitor_replaces_them(self) -> None:
+        wanted = self.parameters(destination="https://kap:9092")
+
+        result = SUBSCRIPTIONS.run(self.influx(), wanted, check_mode=False)
+
+        assert result["missing"] == ["db.autogen"]
+        assert [entry["name"] for entry in result["removed"]] == ["kapacitor-old"]
+
+    def test_those_by_another_scheme_go_with_a_kapacitor_that_is_gone(self) -> None:
+        gone = self.parameters(destination="https://kap:9092", state="absent", name=None, expected={})
+
+        result = SUBSCRIPTIONS.run(self.influx(), gone, check_mode=False)
+
+        assert [entry["destination"] for entry in result["removed"]] == ["http://kap:9092"] * 2
+
+    @pytest.mark.parametrize("wrong", ["kap:9092", "http://", "http://user:secret@kap:9092", "http://kap:9092/path"])
+    def test_a_destination_that_is_none_is_refused(self, wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+        given = {"url": "http://x", "destination": wrong, "state": "absent"}
+
+        with patch_module_args(given), pytest.raises(SystemExit):
+            SUBSCRIPTIONS.main()
+
+        assert f"destination={wrong} is not a scheme, a host and a port. Fix: " in capsys.readouterr().out
 
     def test_an_address_lacks_scheme_and_token(self) -> None:
         assert SUBSCRIPTIONS.address("http://~subscriber:a@b:9092") == "b:9092"

@@ -136,7 +136,7 @@ def test_the_modules_work_by_their_full_names_and_return_what_is_documented(
             "databases": [{"name": "telemetry", "retention_policies": [{"name": "month", "duration": "30d"}]}],
             "users": [{"name": "reader", "password": "reader's own", "grants": {"telemetry": "READ"}}],
         },
-        "kapacitor_subscriptions": {"url": influxd.url, "destination": "gone.example:9092", "state": "absent"},
+        "kapacitor_subscriptions": {"url": influxd.url, "destination": "http://gone.example:9092", "state": "absent"},
         "kapacitor_task": {
             "url": kapacitor_url,
             "id": "mean",
