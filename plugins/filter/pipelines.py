@@ -22,6 +22,7 @@ from anomaly import pipeline as specification
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.models.manifest import Manifest
+from anomaly.pipeline.links import Addresses
 from anomaly.pipeline.resolve import changes, resolve
 from anomaly.pipeline.result_tags import result_tag
 from anomaly.pipeline.source_keys import SourceKeys, source_problems
@@ -235,6 +236,7 @@ def task(
     comment: str,
     grafana_url: str = "",
     period_topic: str = "",
+    console_url: str = "",
 ) -> dict[str, Any]:
     """Return what defines a pipeline's task: `template` (its id), `script` (the template's) and `vars`.
 
@@ -246,13 +248,15 @@ def task(
         comment: what stands above the script.
         grafana_url: the address under which browsers reach Grafana, for links in messages; empty: no links.
         period_topic: the topic of the alerts of periods, unless the pipeline names a topic; empty: `topic`.
+        console_url: the address under which browsers reach the console, to which links lead then; empty: to Grafana.
     """
     (complete,) = _normalize([pipeline])
     try:
         script = find_script(complete, Path(directory))
     except TickscriptError as error:
         raise AnsibleFilterError(f'{complete.name}: tickscript: "{complete.tickscript}" {error}') from None
-    settings = TaskSettings(complete, results_database, topic, grafana_url, period_topic)
+    addresses = Addresses(grafana_url, console_url)
+    settings = TaskSettings(complete, results_database, topic, addresses, period_topic)
     headed = f"// {comment}\n\n{script}"
     digest = hashlib.sha256(headed.encode()).hexdigest()[:_TEMPLATE_DIGITS]
     return {
@@ -270,6 +274,7 @@ def tasks(
     comment: str,
     grafana_url: str = "",
     period_topic: str = "",
+    console_url: str = "",
 ) -> list[dict[str, Any]]:
     """Return the tasks of pipelines as the module kapacitor_tasks takes them; the arguments are those of `task`."""
     return [
@@ -277,7 +282,7 @@ def tasks(
             "id": pipeline["name"],
             "state": "enabled" if pipeline["enabled"] else "disabled",
             "dbrps": [{"database": pipeline["database"], "retention_policy": pipeline["retention_policy"]}],
-            **task(pipeline, results_database, topic, directory, comment, grafana_url, period_topic),
+            **task(pipeline, results_database, topic, directory, comment, grafana_url, period_topic, console_url),
         }
         for pipeline in pipelines
     ]

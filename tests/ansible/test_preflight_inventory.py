@@ -281,6 +281,15 @@ def test_the_address_of_grafana_is_one_that_links_can_begin_with(url: str) -> No
     assert problems(inventory(each={"grafana_root_url": "https://example.org/grafana/"})) == []
 
 
+@pytest.mark.parametrize(
+    "url", ["console.example", "https://", "https://console.example/anomaly", "http://c:0", "http://["]
+)
+def test_the_address_of_the_console_has_no_path(url: str) -> None:
+    (found,) = problems(inventory(each={"console_root_url": url}))
+    assert found.startswith(f"console_root_url = {url}: is not an address that browsers reach the console at")
+    assert problems(inventory(each={"console_root_url": "https://console.example:8443/"})) == []
+
+
 def test_credentials_in_a_url_are_not_repeated() -> None:
     url = "http://admin:b7c1e09d54@influx.example:8086"
     found = problems(inventory({**ONE, "influxdb": []}, each={"influxdb_external_url": url}))

@@ -310,6 +310,22 @@ class TestConsole:
         hosts = value("__console_settings", "console", **more)["allowed_hosts"]
         assert hosts == ["127.0.0.1", "localhost", "192.0.2.1", HOST, "tls.example", "console.example"]
 
+    def test_answers_to_the_name_that_links_lead_to(self) -> None:
+        for url, name in (
+            ("https://Console.example:8443/", "console.example"),
+            ("http://[2001:db8::1]", "2001:db8::1"),
+        ):
+            assert value("__console_settings", "console", console_root_url=url)["allowed_hosts"][-1] == name
+        assert "" not in value("__console_settings", "console")["allowed_hosts"]
+
+    def test_messages_lead_to_it_where_it_runs(self) -> None:
+        given = {"console_root_url": "https://console.example/", "pipelines": [PLAIN]}
+        for enabled, shown in ((True, True), (False, False)):
+            command = value("__keeper_command", "keeper", **given, console_enabled=enabled)
+            assert ("https://console.example/" in command) is shown
+            (task,) = value("__pipelines_tasks", "pipelines", **given, console_enabled=enabled)
+            assert (" https://console.example/" in task["vars"]["link"]["value"]) is shown
+
     def test_can_write_models_and_nothing_else(self) -> None:
         volumes = value("__console_volumes", "console")
         assert [volume.split(":")[1] for volume in volumes if volume.endswith(":rw")] == ["/var/lib/anomaly/models"]

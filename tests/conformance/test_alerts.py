@@ -27,6 +27,7 @@ from anomaly.kapacitor.tickscript import declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.pipeline import normalize
 from anomaly.pipeline.dashboard import dashboard_uid
+from anomaly.pipeline.links import Addresses
 from daemons.daemon import WAIT
 from daemons.influxd import Influxd
 from daemons.kapacitord import Kapacitord, Receiver, wait_until
@@ -63,7 +64,8 @@ PIPELINE: dict[str, Any] = {
     "window": "10s",
     "periods": {"merge": "20s", "silence": "1m"},
 }
-GRAFANA = "https://grafana.example/sub"
+GRAFANA, CONSOLE = "https://grafana.example/sub", "https://console.example"
+TO_GRAFANA = Addresses(GRAFANA)
 P1 = "pipeline=printer,printer=p1"
 # The begin of the third window.
 SINCE = "2024-01-01 00:00:20 UTC"
@@ -76,11 +78,11 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
-def definition(**changes: Any) -> tuple[str, dict[str, Any]]:
+def definition(addresses: Addresses = TO_GRAFANA, **changes: Any) -> tuple[str, dict[str, Any]]:
     """The script and the vars document of the task."""
     (pipeline,) = normalize([{**PIPELINE, **changes}])
     script = find_script(pipeline, Path())
-    return script, vars_document(TaskSettings(pipeline, "anomaly", TOPIC, GRAFANA), declared(script))
+    return script, vars_document(TaskSettings(pipeline, "anomaly", TOPIC, addresses), declared(script))
 
 
 @pytest.fixture
@@ -121,8 +123,8 @@ def lines(windows: Mapping[int, float], printer: str = "p1", **more: float) -> l
     ]
 
 
-def told(body: Mapping[str, Any]) -> str:
-    """Return an alert's message without the link to the dashboard, after it was compared with the preview's."""
+def told(body: Mapping[str, Any], addresses: Addresses = TO_GRAFANA) -> str:
+    """Return an alert's message without its link, after it was compared with the preview's."""
     (series,) = body["data"]["series"]
     fields = {
         name: value for name, value in zip(series["columns"], series["values"][0], strict=True) if value is not None
@@ -130,9 +132,9 @@ def told(body: Mapping[str, Any]) -> str:
     moment = datetime.fromisoformat(fields.pop("time")).astimezone(UTC)
     tags = {tag: value for tag, value in series["tags"].items() if tag != "notice"}
     pipeline, time_ns = normalize([PIPELINE])[0], int(moment.timestamp()) * SECOND
-    previewed = message(body["id"].rpartition(" ")[2], body["level"], tags, time_ns, fields, pipeline, GRAFANA)
+    previewed = message(body["id"].rpartition(" ")[2], body["level"], tags, time_ns, fields, pipeline, addresses)
     assert body["message"] == previewed
-    return str(body["message"]).partition(f" {GRAFANA}/d/anomaly-")[0]
+    return str(body["message"]).partition(" https://")[0]
 
 
 def windows(first: int, *severities: float) -> dict[int, float]:
@@ -376,6 +378,23 @@ def test_a_link_shows_the_series_at_that_time(start: Start, receiver: Receiver) 
     begin_ms = (BEGIN_S + 10) * 1000
     query = f"from={begin_ms - 3_600_000}&to={begin_ms + 10_000 + 3_600_000}&var-tag1=a%2Bb%26c+%C3%BC"
     assert body["message"] == f"{said} {GRAFANA}/d/{dashboard_uid(TASK)}/?{query}"
+
+
+def test_a_link_to_the_console_shows_the_period_the_series_or_the_pipeline(start: Start, receiver: Receiver) -> None:
+    addresses = Addresses(GRAFANA, CONSOLE)
+    kapacitor = start(addresses=addresses)
+    kapacitor.write(*lines(windows(0, 10, 90), "a+b&c\\ ü"), *lines(windows(2, 10), drifted=1, mute=1))
+    receiver.wait_until(lambda: len(receiver.bodies) == 3)
+
+    links = {}
+    for body in receiver.bodies:
+        said = told(body, addresses)
+        links[body["id"].rpartition(" ")[2]] = body["message"].removeprefix(f"{said} {CONSOLE}/")
+    assert links == {
+        "period": f"period?pipeline=printer&series=printer%3Da%2Bb%26c+%C3%BC&begin={(BEGIN_S + 10) * SECOND}",
+        "drift": "series?pipeline=printer&series=printer%3Dp1&from=2023-12-31T23:00:20Z&to=2024-01-01T01:00:20Z",
+        "silence": "?pipeline=printer",
+    }
 
 
 class Mails(MailHandler):

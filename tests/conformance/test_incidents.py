@@ -13,6 +13,7 @@ from anomaly.influxdb.lines import line
 from anomaly.keeper.incident_watch import IncidentSettings, IncidentWatch
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
 from anomaly.pipeline import normalize
+from anomaly.pipeline.links import Addresses
 from anomaly.scoring.results import Result
 from daemons.influxd import Influxd
 from daemons.kapacitord import Kapacitord, Receiver, wait_until
@@ -50,12 +51,14 @@ class Stack:
 
     Attributes:
         kapacitor: Kapacitor.
+        addresses: where the messages of the next watch lead to.
         watch: what the keeper has of incidents.
     """
 
     def __init__(self, influxd: Influxd, kapacitor: Kapacitord, receiver: Receiver) -> None:
         influxd.create("anomaly")
         self.kapacitor = kapacitor
+        self.addresses = Addresses("https://grafana.example/")
         self._influxd = influxd
         # However often a test looks, time does not go on.
         self._seconds = itertools.cycle((600, 610))
@@ -88,7 +91,7 @@ class Stack:
 
     def _new_watch(self) -> IncidentWatch:
         kapacitor = KapacitorClient(self.kapacitor.url.removesuffix("/kapacitor/v1"))
-        settings = IncidentSettings("stack", "anomaly", TOPIC, "https://grafana.example/")
+        settings = IncidentSettings("stack", "anomaly", TOPIC, self.addresses)
         return IncidentWatch(self._influxd.client, kapacitor, settings, print)
 
     def restart_keeper(self) -> None:
@@ -139,6 +142,7 @@ def test_forty_periods_are_told_once_when_it_gets_worse_and_when_it_is_over(stac
 
     stack.store(11, 80.0)
     told(1)
+    stack.addresses = Addresses("https://grafana.example/", "https://console.example/")
     stack.restart_keeper()
     stack.store(11, 90.0)
     told(2)
@@ -167,7 +171,8 @@ def test_forty_periods_are_told_once_when_it_gets_worse_and_when_it_is_over(stac
     )
     assert last.startswith(
         f"OK incident over, from 2024-01-01 00:00:00 UTC for 9m50s, {begun}, peak severity 100.0: once in 27 "
-        "years or more rarely; switch=sw3 in 9 of 11 series https://grafana.example/d/anomaly-overview-"
+        "years or more rarely; switch=sw3 in 9 of 11 series https://console.example/period?"
+        f"pipeline=printer&series=printer%3Dp00&series=switch%3Dsw3&begin={BEGIN_NS}"
     )
     (point,) = stack.incidents()
     assert {name: point[name] for name in ("time", "incident", "topic", "state", "level", "series", "shared")} == {

@@ -36,7 +36,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _images(host)
         yield from _results(host)
         yield from _external(host)
-        yield from _grafana_root(host)
+        yield from _root_urls(host)
         yield from _memory(inventory, host)
         yield from _score_days(host)
         yield from _telling(host)
@@ -228,13 +228,28 @@ def _memory(inventory: Inventory, host: Host) -> Iterator[Problem]:
             yield host.problem(variable, "is not a size of memory", "a number and a unit, such as 512m or 2g")
 
 
-def _grafana_root(host: Host) -> Iterator[Problem]:
-    url = host.text("grafana_root_url")
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+def _root_urls(host: Host) -> Iterator[Problem]:
+    if not _is_root(host.text("grafana_root_url")):
         yield host.problem(
             "grafana_root_url", "is not an address that browsers reach Grafana at", "such as https://grafana.example/"
         )
+    console = host.text("console_root_url")
+    if not _is_root(console) or urlsplit(console).path not in ("", "/"):
+        yield host.problem(
+            "console_root_url",
+            "is not an address that browsers reach the console at, which serves no path below a name",
+            "such as https://console.example/",
+        )
+
+
+def _is_root(url: str) -> bool:
+    """Return whether links can begin with an address; an empty one means that there are none."""
+    try:
+        parts = urlsplit(url)
+        is_address = parts.port != 0 and parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_address = False
+    return not url or (is_address and not parts.query and not parts.fragment)
 
 
 def _score_days(host: Host) -> Iterator[Problem]:

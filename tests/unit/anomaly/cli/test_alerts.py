@@ -59,6 +59,17 @@ def test_only_the_kinds_of_the_pipeline_are_shown_and_with_the_link(preview: Any
     assert messages[0].endswith("&var-tag1=example")
 
 
+def test_with_the_address_of_the_console_messages_lead_to_it(preview: Any) -> None:
+    _, messages, _ = preview("--grafana-url", "https://g.example", "--console-url", "https://c.example")
+
+    pages = [message.partition(" https://c.example/")[2].partition("?")[0] for message in messages]
+    assert pages[:5] == ["period"] * 5
+    # The incident's period is not known beforehand, and an alert about all series has no series.
+    assert pages[5:11] == ["", "", "period", "period", "", ""]
+    assert pages[11:] == ["series"] * 8
+    assert not any("g.example" in message for message in messages)
+
+
 def test_levels_that_begin_together_are_one(preview: Any) -> None:
     _, messages, _ = preview(alerts={"kinds": ["period"], "warning": 90, "critical": 90})
 

@@ -14,7 +14,7 @@ from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, out, read_pipelines
 from anomaly.keeper.incidents import Incidents, SeenPeriod, incident_text
 from anomaly.pipeline import Pipeline
-from anomaly.pipeline.dashboard import address
+from anomaly.pipeline.links import Addresses, link_text
 from anomaly.scoring.notices import CLOCK, INVALID, RATE, SILENCE, Notice
 from anomaly.scoring.periods import NO_DATA, FieldMoment, Moment, Period
 from anomaly.scoring.results import SERIES_FIELD, Fields, notice_fields, period_fields, series_tags
@@ -51,17 +51,18 @@ def preview(options: argparse.Namespace) -> int:
         )
     if not pipeline.alerts.kinds:
         out(f"{pipeline.name} alerts nobody: its alerts.kinds is empty")
-    for title, text in previewed(pipeline, options.grafana_url, time.time_ns()):
+    addresses = Addresses(options.grafana_url, options.console_url)
+    for title, text in previewed(pipeline, addresses, time.time_ns()):
         out(f"{title}\n    {text}")
     return codes.DONE
 
 
-def previewed(pipeline: Pipeline, grafana_url: str, now_ns: int) -> Iterator[tuple[str, str]]:
+def previewed(pipeline: Pipeline, addresses: Addresses, now_ns: int) -> Iterator[tuple[str, str]]:
     """Yield what each alert of a pipeline is about, and its message.
 
     Args:
         pipeline: the pipeline.
-        grafana_url: the address under which browsers reach Grafana; empty where there is none.
+        addresses: where browsers reach the pages that messages lead to.
         now_ns: the time now, before which the made-up alerts are.
     """
     key = (_TAG_VALUE,) * len(pipeline.group_by)
@@ -70,7 +71,7 @@ def previewed(pipeline: Pipeline, grafana_url: str, now_ns: int) -> Iterator[tup
     end_ns = begin_ns + 7 * pipeline.window_ns
 
     def said(kind: str, level: str, fields: Fields, whose: Mapping[str, str] = tags) -> str:
-        return message(kind, level, whose, begin_ns, fields, pipeline, grafana_url)
+        return message(kind, level, whose, begin_ns, fields, pipeline, addresses)
 
     kinds = pipeline.alerts.kinds
     if "period" in kinds:
@@ -152,7 +153,13 @@ def _fields(pipeline: Pipeline) -> tuple[str, ...]:
 
 
 def message(
-    kind: str, level: str, tags: Mapping[str, str], time_ns: int, fields: Fields, pipeline: Pipeline, grafana_url: str
+    kind: str,
+    level: str,
+    tags: Mapping[str, str],
+    time_ns: int,
+    fields: Fields,
+    pipeline: Pipeline,
+    addresses: Addresses,
 ) -> str:
     """Return the message of an alert, as `tickscripts/pipeline.tick` makes it.
 
@@ -163,12 +170,13 @@ def message(
         time_ns: the time of the point that raised or ended it.
         fields: the point's fields.
         pipeline: the pipeline.
-        grafana_url: the address under which browsers reach Grafana; empty where there is none.
+        addresses: where browsers reach the pages that messages lead to.
     """
     lasted_ns = int(float(fields.get("end_ms", 0)) - float(fields.get("begin_ms", 0))) * 1_000_000
     name = fields.get(SERIES_FIELD) or ",".join(f"{tag}={value}" for tag, value in sorted(tags.items()))
     said = _said(kind, level, time_ns, fields, duration_text(lasted_ns))
-    return f"{level} {name}: {said}{address(pipeline, grafana_url, tags, time_ns, lasted_ns)}"
+    link = link_text(pipeline, addresses, tags, time_ns, lasted_ns, is_period=bool(fields.get("reason")))
+    return f"{level} {name}: {said}{link}"
 
 
 def _said(kind: str, level: str, time_ns: int, fields: Fields, lasted: str) -> str:

@@ -19,6 +19,7 @@ from anomaly.keeper.last_backup import LastBackup
 from anomaly.keeper.messengers import MessengerError, read_messengers
 from anomaly.keeper.run import Keeper, KeeperRequest
 from anomaly.pipeline import SizeError, parse_size
+from anomaly.pipeline.links import Addresses
 
 # The keeper asks for little; an InfluxDB that does not answer that within this time is away.
 _READ_SECONDS = 20.0
@@ -89,7 +90,7 @@ def keeper(options: argparse.Namespace) -> int:
         calm_seconds=options.tell_back_after,
         incident_topic=options.incident_topic,
         stack_name=options.stack_name,
-        grafana_url=options.grafana_url,
+        addresses=Addresses(options.grafana_url, options.console_url),
     )
     password = read_password(options.kapacitor_password_file, "--kapacitor-password-file")
     kapacitor = KapacitorClient(options.kapacitor_url, options.kapacitor_username, password, options.kapacitor_ca_file)

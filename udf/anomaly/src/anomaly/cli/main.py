@@ -129,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     keeper.add_argument(
         "--grafana-url", default="", metavar="URL", help="where browsers reach Grafana, for the links of incidents"
     )
+    keeper.add_argument("--console-url", default="", metavar="URL", help="where browsers reach the console, likewise")
     keeper.add_argument(
         "--tell-after", type=float, default=60.0, metavar="S", help="an outage that lasts this long is told; default 60"
     )
@@ -294,6 +295,9 @@ def _parser() -> argparse.ArgumentParser:
     _file(preview)
     preview.add_argument(
         "--grafana-url", default="", metavar="URL", help="the inventory's grafana_root_url; default: no link"
+    )
+    preview.add_argument(
+        "--console-url", default="", metavar="URL", help="the inventory's console_root_url; default: no link to it"
     )
     preview.set_defaults(command=_alerts_preview)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from anomaly.kapacitor.points import reading
 from anomaly.pipeline import Pipeline, canonical_json
-from anomaly.pipeline.dashboard import link
+from anomaly.pipeline.links import NO_ADDRESSES, Addresses, link
 
 # Whether and where a task runs is its own state; its script, training and alerts but for their `age` do not concern the
 # UDF. A changed specification is a changed option of the UDF, which then refuses its snapshot.
@@ -26,14 +26,14 @@ class TaskSettings:
         pipeline: the pipeline of the task.
         results_database: the database that the results go to.
         default_topic: the topic of alerts, unless the pipeline names another.
-        grafana_url: the address under which browsers reach Grafana; empty where there is none.
+        addresses: where browsers reach the pages that messages lead to.
         period_topic: the topic of the alerts of periods, unless the pipeline names a topic; empty: the default topic.
     """
 
     pipeline: Pipeline
     results_database: str
     default_topic: str
-    grafana_url: str = ""
+    addresses: Addresses = NO_ADDRESSES
     period_topic: str = ""
 
 
@@ -90,7 +90,7 @@ VARIABLES = {
     "info": Variable("float", lambda task: task.pipeline.alerts.info),
     "warning": Variable("float", lambda task: task.pipeline.alerts.warning),
     "critical": Variable("float", lambda task: task.pipeline.alerts.critical),
-    "link": Variable("string", lambda task: link(task.pipeline, task.grafana_url)),
+    "link": Variable("string", lambda task: link(task.pipeline, task.addresses)),
     "merge": Variable("duration", lambda task: task.pipeline.periods.merge),
     "silence": Variable("duration", lambda task: task.pipeline.periods.silence),
 }

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -20,6 +19,8 @@ from anomaly.influxdb.lines import line
 from anomaly.keeper.incidents import (
     LEAST_SERIES,
     LEVELS,
+    Identity,
+    Incident,
     Incidents,
     Population,
     Report,
@@ -30,6 +31,7 @@ from anomaly.keeper.incidents import (
 from anomaly.keeper.kapacitor import KapacitorClient
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.calendars import QUIET
+from anomaly.pipeline.links import NO_ADDRESSES, Addresses, base, period_link
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Fields, Result
 from anomaly.windows.calendar_times import CalendarTimes
@@ -66,13 +68,13 @@ class IncidentSettings:
         stack_name: the name of the stack, which is the topic of pipelines that name none.
         results_database: the database of the results.
         topic: the topic of Kapacitor's on which incidents are told; empty: they are written only.
-        grafana_url: the address under which browsers reach Grafana; empty where there is none.
+        addresses: where browsers reach the pages that messages lead to.
     """
 
     stack_name: str
     results_database: str
     topic: str = ""
-    grafana_url: str = ""
+    addresses: Addresses = NO_ADDRESSES
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ class IncidentWatch:
     say: Callable[[str], None]
     incidents: Incidents = field(default_factory=Incidents)
     _looked_ns: int = 0
-    _written: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    _written: dict[Identity, str] = field(default_factory=dict)
     _populations: dict[str, tuple[int, Population]] = field(default_factory=dict)
     _calendars: dict[str, tuple[Pipeline, CalendarTimes]] = field(default_factory=dict)
     _is_full: bool = False
@@ -118,7 +120,8 @@ class IncidentWatch:
         longest_ns = max((pipeline.window_ns for pipeline in pipelines), default=0)
         reach_ns = max(_REACH_NS, _REACH_WINDOWS * longest_ns)
         reports = self.incidents.look(self._periods(by_name, unknown, now_ns, reach_ns), now_ns, reach_ns)
-        texts: dict[tuple[str, str, int], str] = {}
+        texts: dict[Identity, str] = {}
+        firsts: dict[Identity, SeenPeriod] = {}
         lines = []
         for report in reports:
             if not report.periods:
@@ -126,6 +129,7 @@ class IncidentWatch:
             result = self._result(report, by_name, now_ns)
             identity = report.incident.identity
             texts[identity] = str(result.fields["text"])
+            firsts[identity] = report.periods[0]
             text = line(result)
             if self._written.get(identity) != text:
                 lines.append(text)
@@ -139,7 +143,7 @@ class IncidentWatch:
         kept = {incident.identity for incident in self.incidents.kept}
         self._written = {identity: text for identity, text in self._written.items() if identity in kept}
         if can_tell:
-            self._tell(texts, now_ns)
+            self._tell(texts, firsts, now_ns)
         self._looked_ns = now_ns
 
     def _periods(
@@ -251,7 +255,7 @@ class IncidentWatch:
         self._populations[pipeline.name] = now_ns, population
         return population
 
-    def _tell(self, texts: Mapping[tuple[str, str, int], str], now_ns: int) -> None:
+    def _tell(self, texts: Mapping[Identity, str], firsts: Mapping[Identity, SeenPeriod], now_ns: int) -> None:
         """Hand Kapacitor the incidents of which its topic has another level."""
         if not self.settings.topic:
             return
@@ -267,7 +271,7 @@ class IncidentWatch:
             # A level only rises while the incident is open.
             if after > before or (before and not after and not incident.is_open):
                 text = texts.get(incident.identity, "incident over: none of its periods is in the results any more")
-                link = self._link(incident.begin_ns, max(incident.end_ns, incident.begin_ns))
+                link = self._link(incident, firsts.get(incident.identity))
                 lines.append(_point(incident.founder, after, f"{text}{link}", incident.begin_ns))
         for alert in sorted(told.keys() - known):
             if told[alert] != "OK":
@@ -280,13 +284,19 @@ class IncidentWatch:
         """Return whether incidents of a topic's pipelines are told: those of other topics are other people's."""
         return topic == self.settings.stack_name
 
-    def _link(self, begin_ns: int, end_ns: int) -> str:
-        """Return a space and the address of the overview at the time of an incident; empty without Grafana."""
-        if not self.settings.grafana_url:
+    def _link(self, incident: Incident, first: SeenPeriod | None) -> str:
+        """Return a space and an address: the console's page of the first period, or Grafana's overview at that time."""
+        addresses = self.settings.addresses
+        if addresses.console:
+            if first is None:
+                return f" {base(addresses.console)}/"
+            return period_link(addresses, first.pipeline, dict(first.tags), first.begin_ns)
+        if not addresses.grafana:
             return ""
-        base = quote(self.settings.grafana_url.rstrip("/"), safe=":/?#[]@!$&()*+,;=%~-._")
-        from_ms, to_ms = (begin_ns - _BESIDE_NS) // _MS, (end_ns + _BESIDE_NS) // _MS
-        return f" {base}/d/{stack_uid(self.settings.stack_name, 'overview')}/?from={from_ms}&to={to_ms}"
+        end_ns = max(incident.end_ns, incident.begin_ns)
+        from_ms, to_ms = (incident.begin_ns - _BESIDE_NS) // _MS, (end_ns + _BESIDE_NS) // _MS
+        overview = f"{base(addresses.grafana)}/d/{stack_uid(self.settings.stack_name, 'overview')}"
+        return f" {overview}/?from={from_ms}&to={to_ms}"
 
     def state(self) -> list[dict[str, Any]]:
         """Return what must outlive the process, as JSON."""

@@ -43,6 +43,8 @@ _MOST_PIPELINES = 3
 
 # The levels of alerts, by rank.
 LEVELS = ("OK", "INFO", "WARNING", "CRITICAL")
+# The topic and the founder of an incident, and its begin.
+Identity = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Incident:
     members: list[str] = field(default_factory=list)
 
     @property
-    def identity(self) -> tuple[str, str, int]:
+    def identity(self) -> Identity:
         """What tells it from all other incidents."""
         return self.topic, self.founder, self.begin_ns
 

@@ -26,6 +26,7 @@ from anomaly.keeper.recovery import InfluxdbRestarts, Recovery, Restarts
 from anomaly.keeper.supervisor import ask_restart
 from anomaly.keeper.watch import PipelineSight, StackSight, Watcher, settled_ns
 from anomaly.pipeline import Pipeline
+from anomaly.pipeline.links import NO_ADDRESSES, Addresses
 from anomaly.training.trainer import PipelineTrainer
 
 # How often the keeper looks whether a pipeline is to be trained, and hands feedback on.
@@ -76,7 +77,7 @@ class KeeperRequest:
         calm_seconds: how long all must be well before the end of an outage is told.
         incident_topic: the topic of Kapacitor's on which incidents are told; empty: they are written only.
         stack_name: the name of the stack, which is the topic of pipelines that name none.
-        grafana_url: the address under which browsers reach Grafana; empty where there is none.
+        addresses: where browsers reach the pages that messages lead to.
     """
 
     pipelines: Callable[[], tuple[Pipeline, ...]]
@@ -102,7 +103,7 @@ class KeeperRequest:
     calm_seconds: float = 90.0
     incident_topic: str = ""
     stack_name: str = "anomaly"
-    grafana_url: str = ""
+    addresses: Addresses = NO_ADDRESSES
 
 
 class Keeper:
@@ -152,7 +153,7 @@ class Keeper:
         self._alarms = Alarms(int(request.patience_seconds * 1e9), int(request.calm_seconds * 1e9))
         self._outbox = Outbox(request.messengers, say)
         settings = IncidentSettings(
-            request.stack_name, request.results_database, request.incident_topic, request.grafana_url
+            request.stack_name, request.results_database, request.incident_topic, request.addresses
         )
         self._incidents = IncidentWatch(influx, kapacitor, settings, say)
         self._incidents_error = ""

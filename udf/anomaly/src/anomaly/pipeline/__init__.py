@@ -17,7 +17,8 @@ Modules, in the order in which an inventory's entry passes them:
 - `patterns`: names that a pipeline describes instead of listing.
 - `result_tags`: the names by which results carry the tags of a series.
 - `specification`: a pipeline as a value, with its defaults and its fingerprint.
-- `dashboard`: where its dashboard is, for links.
+- `dashboard`: where its dashboard is.
+- `links`: the link at the end of an alert's message.
 - `source_keys`: the names of a pipeline, compared with those of its source.
 - `state`: how much memory the state of its series needs.
 - `checks`: rules that JSON Schema cannot express.
