@@ -13,24 +13,36 @@ short_description: What a diagnosis of a stack asks and collects
 LOG_LINES = 5000
 
 
-def diagnose_containers(services: Iterable[str], names: Mapping[str, str]) -> dict[str, list[str]]:
+def diagnose_containers(services: Iterable[str], stack: str) -> dict[str, list[str]]:
     """Return the commands that tell of containers, by the names of their outputs in the archive.
 
     Args:
         services: the services that a host runs.
-        names: service to the name of its container.
+        stack: the stack's name.
     """
     commands = {}
     for service in services:
-        container = names[service]
+        container = f"{stack}-{service}"
         commands[f"{service}/container.json"] = ["docker", "inspect", container]
         commands[f"{service}/container.log"] = ["docker", "logs", "--tail", str(LOG_LINES), "--timestamps", container]
     return commands
 
 
-def diagnose_requests(requests: Mapping[str, Mapping[str, Any]], user: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return requests, each with the user who asks."""
-    return {name: {**request, **user} for name, request in requests.items()}
+def diagnose_requests(asked: Mapping[str, Mapping[str, Any]], services: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the requests to services, by the names of the answers in the archive.
+
+    Args:
+        asked: service to how it is asked: `url`, `paths` (name of the answer to the path), and what else a request has,
+            such as the user.
+        services: the services that are asked.
+    """
+    requests = {}
+    for service in services:
+        about = asked.get(service, {"paths": {}})
+        request = {key: value for key, value in about.items() if key != "paths"}
+        for name, path in about["paths"].items():
+            requests[f"{service}/{name}"] = {**request, "url": f"{about['url']}{path}"}
+    return requests
 
 
 def diagnose_told(

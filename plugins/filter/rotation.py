@@ -15,24 +15,9 @@ short_description: Plan and checks of a rotation of secrets
 Row = Mapping[str, Any]
 Table = Mapping[str, Row]
 
-# What else than its own service logs in with an InfluxDB user's password is in the stack, and gets it from site.yml.
 # Secrets that sign tokens, and are not passwords.
 _SIGNING = ("kapacitor_http_shared_secret",)
-_TITLES = {
-    "influxdb": "InfluxDB",
-    "kapacitor": "Kapacitor",
-    "console": "Console",
-    "grafana": "Grafana",
-    "chronograf": "Chronograf",
-}
-# What each service answers to a user who is let in, whatever the user's rights are.
-_PATHS = {
-    "influxdb": "/query?q=SHOW%20DATABASES",
-    "kapacitor": "/kapacitor/v1/ping",
-    "console": "/api/pipelines",
-    "grafana": "/api/user",
-    "chronograf": "/chronograf/v1/sources",
-}
+# Who outside of the stack has to be told a new secret. What in the stack logs in with it gets it from site.yml.
 _OUTSIDE = {
     "influxdb_writer_password": "every program that writes points, such as Telegraf, is refused until it has it",
     "influxdb_reader_password": "people and programs that read; Grafana and Chronograf of the stack have it",
@@ -67,7 +52,7 @@ def rotation_plan(
     """
     names = wanted.split(",") if isinstance(wanted, str) else list(wanted)
     names = [name.strip() for name in names if name.strip()]
-    owners = {secret: name for name, row in services.items() for secret in row.get("secrets", ())}
+    owners = _owners(services)
     problems = [
         f"rotate_secrets = {name}: the stack has no such secret. Fix: {_one_of(name, list(owners))}"
         for name in names
@@ -98,6 +83,11 @@ def rotation_plan(
         "left_out": {secret: reasons[secret] for secret in chosen if reasons[secret]},
         "problems": problems,
     }
+
+
+def _owners(services: Table) -> dict[str, str]:
+    """Return secret to the service whose it is."""
+    return {secret: name for name, row in services.items() for secret in row.get("secrets", ())}
 
 
 def _one_of(name: str, known: Sequence[str]) -> str:
@@ -169,34 +159,55 @@ def rotation_summary(plan: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def rotation_urls(services: Table, scheme: str, address: str) -> dict[str, str]:
+    """Return service to the URL that tells whether it takes a secret.
+
+    Args:
+        services: the rows of the services that run on a host.
+        scheme: http or https.
+        address: by which the host reaches its own services.
+    """
+    return {
+        name: f"{scheme}://{address}:{row['port']}{row['login']}" for name, row in services.items() if "login" in row
+    }
+
+
 def rotation_checks(
-    previous: Mapping[str, str], current: Mapping[str, str], users: Mapping[str, str], urls: Mapping[str, str]
+    previous: Mapping[str, str],
+    current: Mapping[str, str],
+    services: Table,
+    users: Mapping[str, str],
+    urls: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Return the requests that tell whether services take new secrets and refuse old ones, each new one first.
 
     Args:
         previous: secret to its old value.
         current: secret to its value.
-        users: secret to the user whose it is; without the secrets that no service asks for.
-        urls: service to its URL, of those that are asked from here.
+        services: the table of services, whose accounts have secrets.
+        users: secret to the user whose it is, of secrets without an account. No service asks for those without a user.
+        urls: service to the URL of `rotation_urls`, of those that are asked from here.
 
     Returns:
         For each request `secret`, `is_old`, `service`, `who` answers, `url`, `username`, `value` and `is_token`
         (whether the value signs a token, and is not a password).
     """
+    owners = _owners(services)
+    accounts = [account for row in services.values() for account in row.get("accounts", {}).values()]
+    users = {**users, **{account["secret"]: account["username"] for account in accounts}}
     return [
         {
             "secret": secret,
             "is_old": is_old,
             "service": service,
-            "who": _TITLES[service],
-            "url": urls[service] + _PATHS[service],
+            "who": services[service]["title"],
+            "url": urls[service],
             "username": users[secret],
             "value": value,
             "is_token": secret in _SIGNING,
         }
         for secret, old in previous.items()
-        if secret in users and (service := secret.partition("_")[0]) in urls
+        if secret in users and (service := owners[secret]) in urls
         for is_old, value in ((False, current[secret]), (True, old))
     ]
 
@@ -250,4 +261,5 @@ class FilterModule:
             "rotation_lines": rotation_lines,
             "rotation_plan": rotation_plan,
             "rotation_summary": rotation_summary,
+            "rotation_urls": rotation_urls,
         }

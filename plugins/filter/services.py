@@ -98,6 +98,11 @@ def services_repositories(services: Table) -> dict[str, str]:
     return {image["name"]: image["repository"] for image in rows}
 
 
+def services_versions(services: Table) -> dict[str, str]:
+    """Return service to the version that the inventory deploys, of those that have an image of their own."""
+    return {name: str(row["version"]) for name, row in services.items() if "version" in row}
+
+
 def services_folders(services: Table) -> list[dict[str, Any]]:
     """Return the folders of services below `stack_dir`, parents first, with their owners and modes.
 
@@ -430,6 +435,7 @@ class FilterModule:
             "services_repositories": services_repositories,
             "services_running": services_running,
             "services_secrets": services_secrets,
+            "services_versions": services_versions,
             "stack_hosts": stack_hosts,
             "summary_files": summary_files,
             "summary_hosts": summary_hosts,

@@ -217,6 +217,23 @@ def test_a_host_that_was_not_reached_is_told_from_one_that_failed() -> None:
 
 def test_every_service_is_asked_by_the_user_who_may() -> None:
     requests = value("__diagnose_requests", "diagnose", stack_secrets=SECRETS)
+    assert {name: request["url"] for name, request in requests.items()} == {
+        "influxdb/version": "http://127.0.0.1:8086/ping",
+        "influxdb/metrics.txt": "http://127.0.0.1:8086/metrics",
+        "influxdb/diagnostics.json": "http://127.0.0.1:8086/query?q=SHOW%20DIAGNOSTICS",
+        "influxdb/stats.json": "http://127.0.0.1:8086/query?q=SHOW%20STATS",
+        "influxdb/databases.json": "http://127.0.0.1:8086/query?q=SHOW%20DATABASES",
+        "influxdb/users.json": "http://127.0.0.1:8086/query?q=SHOW%20USERS",
+        "kapacitor/version": "http://127.0.0.1:9092/kapacitor/v1/ping",
+        "kapacitor/tasks.json": "http://127.0.0.1:9092/kapacitor/v1/tasks?limit=1000",
+        "kapacitor/topics.json": "http://127.0.0.1:9092/kapacitor/v1/alerts/topics",
+        "kapacitor/metrics.json": "http://127.0.0.1:9092/kapacitor/v1/debug/vars",
+        "console/health.json": "http://127.0.0.1:3080/health",
+        "grafana/health.json": "http://127.0.0.1:3000/api/health",
+    }
+    assert set(requests["console/health.json"]) == {"url", "ca_path"}
+    metrics = value("__diagnose_requests", "diagnose", keeper_metrics_port=9100)["keeper/metrics.txt"]
+    assert metrics == {"url": "http://127.0.0.1:9100/metrics", "ca_path": ""}
     assert requests["influxdb/users.json"]["password"] == SECRETS["influxdb_admin_password"]
     assert requests["kapacitor/tasks.json"]["password"] == SECRETS["kapacitor_admin_password"]
     commands = value("__diagnose_commands", "diagnose")

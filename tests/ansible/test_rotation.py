@@ -169,22 +169,41 @@ class TestPlan:
 
 
 class TestChecks:
-    URLS = {"influxdb": "http://influx", "kapacitor": "http://kapacitor"}  # noqa: RUF012
+    SERVICES = value("stack_services", "rotate")
     USERS = value("__rotate_users", "rotate")
+    URLS = value("__rotate_urls", "rotate")
+
+    def checks(self, previous: dict[str, str], current: dict[str, str], urls: dict[str, str]) -> list[dict[str, Any]]:
+        return rotation.rotation_checks(previous, current, self.SERVICES, self.USERS, urls)
 
     def test_each_new_secret_is_tried_before_its_old_one(self) -> None:
         name = "kapacitor_admin_password"
-        checks = rotation.rotation_checks({name: "old"}, {name: "new"}, self.USERS, self.URLS)
+        checks = self.checks({name: "old"}, {name: "new"}, self.URLS)
         assert [(check["value"], check["is_old"]) for check in checks] == [("new", False), ("old", True)]
 
     def test_every_secret_that_a_service_asks_for_is_checked(self) -> None:
-        urls = {name: f"http://{name}" for name in ("influxdb", "kapacitor", "console", "grafana", "chronograf")}
-        checks = rotation.rotation_checks(SECRETS, SECRETS, self.USERS, urls)
+        checks = self.checks(SECRETS, SECRETS, self.URLS)
         assert {check["secret"] for check in checks} == set(SECRETS) - {"console_session_secret"}
-        assert urls.keys() == value("__rotate_urls", "rotate").keys()
+        assert {(check["who"], check["url"]) for check in checks} == {
+            ("InfluxDB", "http://127.0.0.1:8086/query?q=SHOW%20DATABASES"),
+            ("Kapacitor", "http://127.0.0.1:9092/kapacitor/v1/ping"),
+            ("Console", "http://127.0.0.1:3080/api/pipelines"),
+            ("Grafana", "http://127.0.0.1:3000/api/user"),
+            ("Chronograf", "http://127.0.0.1:8888/chronograf/v1/sources"),
+        }
+        users = {check["secret"]: check["username"] for check in checks}
+        assert (users["influxdb_reader_password"], users["kapacitor_http_shared_secret"]) == ("reader", "admin")
+
+    def test_the_first_kapacitors_host_asks_an_external_influxdb(self) -> None:
+        more: dict[str, Any] = {"influxdb_external_url": "http://influx.example:8086"}
+        groups = {"influxdb": [], "kapacitor": ["other", HOST], "grafana": [HOST], "chronograf": []}
+        more["group_names"] = ["kapacitor", "grafana"]
+        assert "influxdb" not in value("__rotate_urls", "rotate", groups=groups, **more)
+        urls = value("__rotate_urls", "rotate", groups={**groups, "kapacitor": [HOST, "other"]}, **more)
+        assert urls["influxdb"] == "http://influx.example:8086/query?q=SHOW%20DATABASES"
 
     def test_a_host_asks_its_own_services_only(self) -> None:
-        checks = rotation.rotation_checks(SECRETS, SECRETS, self.USERS, {"kapacitor": "http://kapacitor"})
+        checks = self.checks(SECRETS, SECRETS, {"kapacitor": "http://kapacitor"})
         assert {check["who"] for check in checks} == {"Kapacitor"}
 
     @pytest.mark.parametrize(

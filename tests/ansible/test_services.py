@@ -1,4 +1,4 @@
-"""A service is one row: images, directories, secrets, preflight, teardown, verify and summary follow from it."""
+"""A service is one row: what the roles of the whole stack do with it follows from the row."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.services import (
     services_folders,
     services_of,
     services_running,
+    services_versions,
     stack_hosts,
     summary_hosts,
 )
@@ -46,7 +47,9 @@ ROW: dict[str, Any] = {
     "secrets": ["madeup_admin_password"],
     "accounts": {"admin": {"username": "boss", "secret": "madeup_admin_password"}},
     "note": "user boss",
+    "login": "/who",
     "checks": ["madeup"],
+    "backup": ["madeup"],
 }
 GROUPS = {name: [HOST] for name in ("influxdb", "kapacitor", "grafana", "chronograf", "madeup", "all")}
 
@@ -100,6 +103,25 @@ class TestAMadeUpService:
         there = {**GROUPS, "madeup": ["there"]}
         assert see("__teardown_everywhere", "teardown", ansible_play_hosts=[HOST]) is True
         assert see("__teardown_everywhere", "teardown", ansible_play_hosts=[HOST], groups=there) is False
+
+    def test_is_backed_up_and_removed_first_for_a_restore(self) -> None:
+        assert "madeup" in see("__backup_parts", "backup")
+        containers = see("__restore_containers", "restore")
+        assert containers == ["madeup", "chronograf", "grafana", "console", "keeper", "kapacitor", "influxdb"]
+        assert see("__restore_versions", "restore")["madeup"] == "3.1.4"
+
+    def test_is_asked_whether_it_takes_a_new_secret(self) -> None:
+        assert "madeup" in see("__rotate_enabled", "rotate")
+        previous = {"madeup_admin_password": "old"}
+        check = "stack_secrets_previous | rotation_checks(stack_secrets, stack_services, __rotate_users, __rotate_urls)"
+        new, old = see(check, "rotate", stack_secrets_previous=previous)
+        assert (new["value"], old["value"]) == ("secret-of-madeup", "old")
+        assert (new["who"], new["url"], new["username"]) == ("Madeup", "http://127.0.0.1:4000/who", "boss")
+
+    def test_is_diagnosed(self) -> None:
+        commands = see("__diagnose_commands", "diagnose", __diagnose_stamp="now")
+        assert commands["madeup/container.json"] == ["docker", "inspect", "anomaly-madeup"]
+        assert not [name for name in see("__diagnose_requests", "diagnose") if name.startswith("madeup")]
 
     def test_is_verified(self) -> None:
         assert "madeup" in see("__verify_wanted", "verify")
@@ -244,6 +266,9 @@ class TestRows:
         assert [(folder["path"], folder["uid"]) for folder in folders] == [
             ("", 0), ("config", 0), ("data", 0), ("log", 0), ("log/a", 7),
         ]  # fmt: skip
+
+    def test_versions_are_those_of_services_with_images(self) -> None:
+        assert services_versions({"a": {"version": 1.8}, "b": {}}) == {"a": "1.8"}
 
     def test_data_is_what_lies_below_data(self) -> None:
         assert services_data(TABLE) == [
