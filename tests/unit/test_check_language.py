@@ -76,7 +76,31 @@ def test_a_task_is_named_topic_and_verb(check_language: ModuleType) -> None:
 """
 
     assert [line for line, _ in check_language.tasks(text)] == [2, 5]
-    assert [line for line, _ in check_language.tasks(text, in_main=True)] == [2]
+    assert [line for line, _ in check_language.tasks(text, needs_topic=False)] == [2]
+
+
+def test_the_tasks_of_plays_are_named_by_verb_and_plays_are_not(check_language: ModuleType) -> None:
+    text = """\
+- name: The whole stack
+  hosts: all
+  tasks:
+    - name: Ensure it
+    - name: Do it
+- name: The rest
+  ansible.builtin.import_playbook: site.yml
+"""
+
+    assert [line for line, _ in check_language.tasks(text, needs_topic=False)] == [5]
+
+
+def test_a_comment_of_four_lines_is_found_except_at_the_begin_of_a_file(check_language: ModuleType) -> None:
+    comment = "# One.\n# Two.\n# Three.\n# Four.\n"
+    two_paragraphs = comment.replace("# Three", "#\n# Three")
+
+    assert [line for line, _ in check_language.hashed(f"key: value\n\n{comment}")] == [3]
+    assert [line for line, _ in check_language.python(f"x = 1\n\n{comment}")] == [3]
+    assert list(check_language.hashed(f"#!/bin/sh\n{comment}")) == []
+    assert list(check_language.hashed(f"key: value\n{two_paragraphs}")) == []
 
 
 def test_a_finding_names_file_line_and_sentence(

@@ -16,8 +16,7 @@ for file in /var/run/docker.pid /var/run/docker-ssd.pid; do
     esac
 done
 
-# The init script raises the limit of open files, and ends if it may not (in containers without CAP_SYS_RESOURCE). The
-# function ulimit replaces the shell's builtin: it tries, and continues. Everything else in the script runs as with
-# "service docker start".
+# This is "service docker start", but that the init script ends where it may not raise the limit of open files, as in
+# containers without CAP_SYS_RESOURCE. The function ulimit replaces the shell's builtin: it tries, and continues.
 # shellcheck disable=SC2016  # expanded by the inner shell
 exec sh -c 'ulimit() { command ulimit "$@" || true; }; . "$0"' /etc/init.d/docker start </dev/null

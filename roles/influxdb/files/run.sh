@@ -10,10 +10,9 @@
 wal=${INFLUXDB_DATA_WAL_DIR:-/var/lib/influxdb/wal}
 volume=${wal%/*}
 
-# On a volume that is read-only InfluxDB ends at once, and the engine lets up to a minute more pass each time before it
-# starts the container again. So this script waits itself, and InfluxDB is there a second after the volume is. A mount
-# that was read-only when the container started stays so in there: then the engine must start the container anew, which
-# it does at once for a container that has run for ten seconds.
+# On a read-only volume InfluxDB ends at once, and the engine starts it again after up to a minute. So this script waits
+# itself. A mount that was read-only when the container started stays so in there: after ten seconds it ends, and the
+# engine starts the container anew at once.
 trap 'exit 0' TERM INT
 seconds=0
 while [ -d "$volume" ] && ! touch "$volume/.takes-files" 2>/dev/null; do
