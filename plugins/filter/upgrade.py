@@ -11,6 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.versions import (
+    RESTORE,
+    deployed_version,
+    version_key,
+)
+
 from anomaly.models.manifest import SCHEMA
 from anomaly.scoring.layout import LAYOUT
 
@@ -23,12 +29,10 @@ Told = Mapping[str, Mapping[str, Any]]
 Table = Mapping[str, Mapping[str, Any]]
 Inspected = Mapping[str, Any]
 
-_VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 # The first InfluxDB 1.x after 1.8 that anybody may deploy. It and its successors keep new fields in a log beside
 # `fields.idx` while they run; InfluxDB 1.8 knows no such log. All other formats are the same from 1.8 to 1.12.
 _FIELDS_LOG_SINCE = "1.11"
 _KNOWN_FORMAT = 1
-_BACK = 'restore a backup that was made before (docs/operations.md, "Restore on another host")'
 # From nanoseconds, in which the engine tells times, to milliseconds, which are short enough for all of them.
 _NS_PER_MS = 1_000_000
 
@@ -42,21 +46,15 @@ def upgrade_containers(results: Iterable[Mapping[str, Any]]) -> dict[str, dict[s
     return {
         str(result["item"]): {
             "image": result["container"]["Config"]["Image"],
-            "version": _deployed_version(str(result["item"]), result["container"]),
+            "version": deployed_version(
+                str(result["item"]), str(result["container"]["Config"]["Image"]), _environment(result["container"])
+            ),
             "id": result["container"]["Id"],
             "running": bool(result["container"]["State"]["Running"]),
         }
         for result in results
         if result.get("container")
     }
-
-
-def _deployed_version(service: str, inspected: Inspected) -> str:
-    """Return the version that an image says of itself, else the one in its tag."""
-    told = _environment(inspected).get(f"{service.upper()}_VERSION", "")
-    tag = str(inspected["Config"]["Image"]).partition("@")[0].rpartition(":")[2]
-    found = _VERSION.search(told) or _VERSION.match(tag.removeprefix("v"))
-    return found[0] if found else ""
 
 
 def upgrade_plan(told: Told, services: Table) -> dict[str, Any]:
@@ -79,7 +77,7 @@ def upgrade_plan(told: Told, services: Table) -> dict[str, Any]:
     problems, changes, notes = [], [], []
     train: dict[str, list[str]] = {}
     for name, host in told.items():
-        problems += [f"{name}: {problem}" for problem in (*_downgrades(host, services), *_newer_than_this(host))]
+        problems += [f"{name}: {problem}" for problem in (*_unreadable(host, services), *_newer_than_this(host))]
         changes += [f"{name}: {change}" for change in _changes(host, services)]
         notes += [f"{name}: {note}" for note in _notes(host)]
         outdated = [
@@ -93,22 +91,8 @@ def upgrade_plan(told: Told, services: Table) -> dict[str, Any]:
     return {"problems": problems, "changes": changes, "notes": notes, "train": train, "needed": bool(changes)}
 
 
-def _downgrades(host: Mapping[str, Any], services: Table) -> Iterator[str]:
-    """Yield a sentence for each service that would get an older version than the one that wrote its data."""
-    for name in host["services"]:
-        row = services[name]
-        wanted = str(row.get("version", ""))
-        running = host["containers"].get(name, {}).get("version", "")
-        wrote = host["data"]["influxdb"]["version"] if name == "influxdb" else ""
-        newest = max(running, wrote, key=_key)
-        if not wanted or not newest:
-            continue
-        if _key(newest) > _key(wanted):
-            yield (
-                f"{row['title']} {newest} {'runs' if newest == running else 'wrote the data'}, and {name}_version is "
-                f"{wanted}, which may not read what a newer one wrote. Fix: {name}_version: {newest}, or a later one. "
-                f"To go back to {wanted}, {_BACK}"
-            )
+def _unreadable(host: Mapping[str, Any], services: Table) -> Iterator[str]:
+    """Yield a sentence for what the wanted InfluxDB would not read. The preflight has compared the versions."""
     if "influxdb" in host["services"]:
         wanted = str(services["influxdb"]["version"])
         problem = upgrade_data_problem(host["data"]["influxdb"], wanted)
@@ -125,7 +109,7 @@ def _newer_than_this(host: Mapping[str, Any]) -> Iterator[str]:
         for name, number in found.items():
             yield (
                 f"{what} is {known} in this release, and that of pipeline {name} is {number}, so a later release wrote "
-                f"it. Fix: check out that release or a later one. To go back to this one, {_BACK}"
+                f"it. Fix: check out that release or a later one. To go back to this one, {RESTORE}"
             )
 
 
@@ -172,7 +156,7 @@ def upgrade_versions(hosts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     for host in hosts:
         for name, container in host["containers"].items():
             if container["version"]:
-                found[name] = max(found.get(name, ""), container["version"], key=_key)
+                found[name] = max(found.get(name, ""), container["version"], key=version_key)
     return found
 
 
@@ -201,7 +185,7 @@ def upgrade_data_problem(data: Mapping[str, Any], version: str) -> str:
     ]
     if newer:
         return f"its data have {', '.join(newer)}, which only a newer InfluxDB reads"
-    if data["unmerged"] and _key(version) < _key(_FIELDS_LOG_SINCE):
+    if data["unmerged"] and version_key(version) < version_key(_FIELDS_LOG_SINCE):
         return (
             f"{len(data['unmerged'])} shard(s) of its data, such as {data['unmerged'][0]}, have fields in a log that "
             f"InfluxDB {_FIELDS_LOG_SINCE} and later write and {version or 'an older one'} does not read"
@@ -346,10 +330,6 @@ def upgrade_end(failure: str, hosts: Mapping[str, Mapping[str, str]], left: Sequ
     else:
         lines.append("The stack was verified after the rollback: it has no problem that it did not have before")
     return lines
-
-
-def _key(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)[:3]]
 
 
 class FilterModule:

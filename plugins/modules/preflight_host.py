@@ -28,6 +28,10 @@ options:
     type: list
     elements: int
     default: []
+  data:
+    description: Folder of a service's data, by service.
+    type: dict
+    default: {}
   socket:
     description: Socket of the container engine.
     type: path
@@ -75,6 +79,10 @@ listeners:
   description: For each port with a listener C(addresses) and C(process) (name and id, if they can be read).
   type: dict
   returned: always
+written_by:
+  description: For each service of O(data) the version that was started last on its data; empty if nobody recorded it.
+  type: dict
+  returned: always
 engine:
   description: >-
     C(answers), and C(reason) of an engine that does not answer, else C(name), C(version), C(api), C(root) (its folder),
@@ -94,6 +102,7 @@ import http.client
 import ipaddress
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -108,6 +117,9 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 
 TCP_LISTEN = "0A"
+WRITTEN_BY = "written-by"
+"""What names the version of the service that was started last on a folder of data. The scripts that start InfluxDB and
+Kapacitor write it, and the role grafana."""
 
 
 def memory_mb() -> int:
@@ -131,6 +143,15 @@ def disk(path: str) -> dict[str, object]:
         "free_mb": shutil.disk_usage(existing).free // 2**20,
         "writable": existing.is_dir() and os.access(existing, os.W_OK | os.X_OK),
     }
+
+
+def written_by(folder: str) -> str:
+    """Return the version that was started last on a folder of data; empty if nobody recorded it."""
+    try:
+        found = re.search(r"\d+\.\d+\.\d+", Path(folder, WRITTEN_BY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return found[0] if found else ""
 
 
 def is_own(address: str) -> bool:
@@ -238,6 +259,7 @@ def engine(path: str) -> dict[str, Any]:
         version = connection.ask("/version")
         information = connection.ask("/info")
         containers = connection.ask("/containers/json?all=1")
+        told = _versions(connection, containers) if isinstance(containers, list) else {}
     except (OSError, ValueError, http.client.HTTPException) as error:
         return {"answers": False, "reason": str(error)}
     finally:
@@ -266,6 +288,8 @@ def engine(path: str) -> dict[str, Any]:
             {
                 "names": [name.lstrip("/") for name in container.get("Names") or []],
                 "labels": container.get("Labels") or {},
+                "image": container.get("Image") or "",
+                "versions": told.get(container.get("Id"), {}),
                 "ports": sorted(
                     {port["PublicPort"] for port in container.get("Ports") or [] if port.get("PublicPort")}
                 ),
@@ -273,6 +297,22 @@ def engine(path: str) -> dict[str, Any]:
             for container in containers
         ],
     }
+
+
+def _versions(connection: _Engine, containers: list[Any]) -> dict[str, dict[str, str]]:
+    """Return the variables that tell a version, such as `INFLUXDB_VERSION`, of each container of a stack, by its id."""
+    found = {}
+    for container in containers:
+        if "influx-anomaly.service" not in (container.get("Labels") or {}):
+            continue
+        try:
+            inspected = connection.ask(f"/containers/{container['Id']}/json")
+        except ValueError:  # it has been removed meanwhile
+            continue
+        variables = (inspected.get("Config") or {}).get("Env") or [] if isinstance(inspected, dict) else []
+        pairs = [entry.split("=", 1) for entry in variables if "=" in entry]
+        found[container["Id"]] = {name: value for name, value in pairs if name.endswith("_VERSION")}
+    return found
 
 
 def _without_credentials(proxy: str) -> str:
@@ -359,6 +399,7 @@ def main() -> None:
             "paths": {"type": "list", "elements": "path", "default": []},
             "address": {"type": "str", "default": "127.0.0.1"},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "data": {"type": "dict", "default": {}},
             "socket": {"type": "path", "default": "/var/run/docker.sock"},
             "urls": {"type": "list", "elements": "str", "default": []},
             "engine_urls": {"type": "list", "elements": "str", "default": []},
@@ -376,6 +417,7 @@ def main() -> None:
         disks={path: disk(path) for path in parameters["paths"]},
         address_is_own=is_own(parameters["address"]),
         listeners=listeners(parameters["ports"]),
+        written_by={service: written_by(folder) for service, folder in parameters["data"].items()},
         engine=found,
         urls=reach_all(urls, parameters["timeout"]),
     )

@@ -10,8 +10,7 @@ module: stack_data_info
 short_description: Read what wrote the data of a stack
 description:
   - >-
-    Reads which InfluxDB was started last on a folder, the formats of its files, their owners, and what an InfluxDB of
-    another version would not see. Reads the schema of each pipeline's current model, and the layout of each pipeline's
+    Reads the formats of the files of InfluxDB's data, their owners, and what an InfluxDB of another version would not see. Reads the schema of each pipeline's current model, and the layout of each pipeline's
     state.
   - The module changes nothing. It needs Python's standard library alone.
 options:
@@ -55,9 +54,6 @@ influxdb:
   type: dict
   returned: success
   contains:
-    version:
-      description: The version that was started last on the folder; empty if nobody recorded it.
-      type: str
     owners:
       description: Other owners than uid:gid that files have, such as C(0:0).
       type: list
@@ -87,7 +83,6 @@ states:
 
 import json
 import os
-import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,8 +90,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-WRITTEN_BY = "written-by"
-"""What the script that starts InfluxDB (roles/influxdb/files/run.sh) records its version in."""
 FIELDS_LOG = "fields.idxl"
 """Fields that InfluxDB 1.11 and later have seen since they wrote `fields.idx`; merged when they end in peace."""
 
@@ -125,7 +118,6 @@ def influxdb_data(folder: Path, uid: int, gid: int) -> dict[str, Any]:
         ),
     }
     return {
-        "version": _version(folder / WRITTEN_BY),
         "owners": sorted(owners(folder) - {f"{uid}:{gid}"}),
         "shards": len(shards),
         "in_memory": sum(not (shard / "index").is_dir() for shard in shards),
@@ -195,14 +187,6 @@ def _manifest(path: Path) -> int | None:
 
 def _numbers(found: Iterator[int | None]) -> list[int]:
     return sorted({number for number in found if number is not None})
-
-
-def _version(path: Path) -> str:
-    try:
-        found = re.search(r"\d+\.\d+\.\d+", path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    return found[0] if found else ""
 
 
 def main() -> None:

@@ -131,7 +131,5 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
         folder.type = tarfile.DIRTYPE
         archive.addfile(folder)
 
-    with pytest.raises(
-        ImageArchiveError, match=r"\(manifest\.json is not a regular file\)\. Fix: write it with"
-    ):
+    with pytest.raises(ImageArchiveError, match=r"\(manifest\.json is not a regular file\)\. Fix: write it with"):
         image_config(path)

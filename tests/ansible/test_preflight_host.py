@@ -29,11 +29,14 @@ def engine(**change: Any) -> dict[str, Any]:
     }
 
 
-def container(name: str, port: int | None = None, stack: str | None = None) -> dict[str, Any]:
+def container(name: str, port: int | None = None, stack: str | None = None, image: str = "") -> dict[str, Any]:
+    service = name.rpartition("-")[2]
     return {
         "names": [name],
         "ports": [] if port is None else [port],
-        "labels": {} if stack is None else {"influx-anomaly.stack": stack},
+        "labels": {} if stack is None else {"influx-anomaly.stack": stack, "influx-anomaly.service": service},
+        "image": image,
+        "versions": {},
     }
 
 
@@ -41,12 +44,15 @@ def listener(*addresses: str, process: str = "") -> dict[str, Any]:
     return {"addresses": list(addresses), "process": process}
 
 
-def facts_of(distribution: str = "Debian", version: str = "12", family: str = "Debian", **host: Any) -> dict[str, Any]:
+def facts_of(
+    distribution: str = "Debian", version: str = "12", family: str = "Debian", any_version: bool = False, **host: Any
+) -> dict[str, Any]:
     return {
         "distribution": distribution,
         "version": version,
         "family": family,
         "addresses": ["192.0.2.1"],
+        "any_version": any_version,
         "host": {
             "memory_mb": 4000,
             "disks": {
@@ -57,6 +63,7 @@ def facts_of(distribution: str = "Debian", version: str = "12", family: str = "D
             "address_is_own": True,
             "engine": engine(),
             "urls": {},
+            "written_by": {"influxdb": "", "kapacitor": ""},
             **host,
         },
     }
@@ -75,6 +82,8 @@ def requirements(wanted: dict[str, Any] | None) -> dict[str, Any]:
         "stack_dir": "/srv/a",
         "limits": {},
         "plain": [],
+        "titles": {"influxdb": "InfluxDB", "kapacitor": "Kapacitor"},
+        "versions": {"influxdb": "1.12.4", "kapacitor": "1.8.6"},
         "containers": ["anomaly-influxdb"],
         "source": "auto",
         "needed": {},
@@ -364,3 +373,51 @@ def test_an_architecture_without_tests_is_named() -> None:
 
 def test_no_engine_yet_is_no_reason_for_a_warning() -> None:
     assert warnings(engine={"answers": False, "reason": "No such file or directory"}) == []
+
+
+class TestVersions:
+    """InfluxDB 1.12.4 and Kapacitor 1.8.6 are wanted."""
+
+    def test_data_of_a_newer_version_are_refused_with_both_versions_and_the_way_out(self) -> None:
+        message = the_problem(written_by={"influxdb": "1.12.5", "kapacitor": "1.8.6"})
+
+        assert message == (
+            "influxdb_version = 1.12.4: InfluxDB 1.12.5 wrote the data that are here, and an older one may lose what "
+            "it wrote. Fix: influxdb_version: 1.12.5, or a later one. To go back to 1.12.4, restore a backup that was "
+            'made before (docs/operations.md, "Restore on another host")'
+        )
+
+    @pytest.mark.parametrize("image", ["mirror:5000/kapacitor-python:1.10.0-0a1b", "kapacitor:1.10.0@sha256:12.3"])
+    def test_a_newer_container_is_refused(self, image: str) -> None:
+        running = engine(containers=[container("anomaly-kapacitor", stack="anomaly", image=image)])
+
+        message = the_problem(engine=running)
+
+        assert message.startswith("kapacitor_version = 1.8.6: Kapacitor 1.10.0 runs here, and an older one may lose")
+
+    def test_what_an_image_says_of_itself_counts_more_than_its_tag(self) -> None:
+        deployed = container("anomaly-influxdb", stack="anomaly", image="influxdb:1.12")
+        deployed["versions"] = {"INFLUXDB_VERSION": "1.12.5"}
+
+        message = the_problem(engine=engine(containers=[deployed]))
+
+        assert "InfluxDB 1.12.5 runs here" in message
+
+    def test_older_versions_are_upgraded(self) -> None:
+        running = engine(containers=[container("anomaly-influxdb", stack="anomaly", image="influxdb:1.8.10")])
+        assert problems(engine=running, written_by={"influxdb": "1.8.10", "kapacitor": "1.7.9"}) == []
+
+    @pytest.mark.parametrize("image", ["sha256:92c7ea38846b", "influxdb:latest", "influxdb", ""])
+    def test_an_image_that_tells_no_version_is_let_be(self, image: str) -> None:
+        running = engine(containers=[container("anomaly-influxdb", stack="anomaly", image=image)])
+        assert problems(engine=running) == []
+
+    def test_another_stack_may_have_a_newer_one(self) -> None:
+        running = engine(containers=[container("other-influxdb", stack="other", image="influxdb:1.12.5")])
+        assert problems(engine=running) == []
+
+    def test_a_restore_replaces_the_data(self) -> None:
+        assert problems(any_version=True, written_by={"influxdb": "1.12.5"}) == []
+
+    def test_a_version_that_is_none_is_another_checks(self) -> None:
+        assert problems({"versions": {"influxdb": "latest"}}, written_by={"influxdb": "1.12.5"}) == []

@@ -78,7 +78,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
 @pytest.fixture
 def engine_socket(tmp_path: Path) -> Iterator[Path]:
-    """An engine with one container."""
+    """An engine with a container of a stack, a stranger's, and one that is removed while it is asked for."""
     answers = {
         "/version": {"Version": "26.1.5", "ApiVersion": "1.45", "Components": [{"Name": "Engine"}]},
         "/info": {
@@ -93,19 +93,24 @@ def engine_socket(tmp_path: Path) -> Iterator[Path]:
         },
         "/containers/json?all=1": [
             {
+                "Id": "a1",
                 "Names": ["/anomaly-influxdb"],
-                "Labels": {"influx-anomaly.stack": "anomaly"},
+                "Image": "influxdb:1.12.4",
+                "Labels": {"influx-anomaly.stack": "anomaly", "influx-anomaly.service": "influxdb"},
                 "Ports": [{"PrivatePort": 8086, "PublicPort": 8086, "IP": "127.0.0.1"}, {"PrivatePort": 8088}],
-            }
+            },
+            {"Id": "b2", "Names": ["/stranger"], "Image": "x"},
+            {"Id": "c3", "Names": ["/removed"], "Image": "y", "Labels": {"influx-anomaly.service": "grafana"}},
         ],
+        "/containers/a1/json": {"Config": {"Env": ["PATH=/bin", "INFLUXDB_VERSION=1.12.4", "PASSWORD=secret"]}},
     }
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            body = json.dumps(answers[self.path]).encode()
-            self.send_response(200)
+            body = json.dumps(answers.get(self.path, {"message": "no such container"})).encode()
+            self.send_response(200 if self.path in answers else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -133,9 +138,25 @@ def test_an_engine_is_read_with_its_containers(module: ModuleType, engine_socket
     proxies = {"http": "http://proxy.example:3128", "https": "proxy.example:3129", "no": "localhost,.example"}
     assert found["proxies"] == proxies
     assert found["free_mb"] > 0
-    assert found["containers"] == [
-        {"names": ["anomaly-influxdb"], "labels": {"influx-anomaly.stack": "anomaly"}, "ports": [8086]}
-    ]
+    influxdb, stranger, removed = found["containers"]
+    assert influxdb == {
+        "names": ["anomaly-influxdb"],
+        "labels": {"influx-anomaly.stack": "anomaly", "influx-anomaly.service": "influxdb"},
+        "image": "influxdb:1.12.4",
+        "versions": {"INFLUXDB_VERSION": "1.12.4"},
+        "ports": [8086],
+    }
+    assert (stranger["versions"], removed["versions"]) == ({}, {})
+
+
+@pytest.mark.parametrize(("text", "version"), [("v1.12.4\n", "1.12.4"), ("1.8.10", "1.8.10"), ("unknown", "")])
+def test_what_wrote_the_data_is_read(module: ModuleType, tmp_path: Path, text: str, version: str) -> None:
+    (tmp_path / "written-by").write_text(text)
+    assert module.written_by(str(tmp_path)) == version
+
+
+def test_nobody_knows_what_wrote_data_without_a_record(module: ModuleType, tmp_path: Path) -> None:
+    assert module.written_by(str(tmp_path / "nothing")) == ""
 
 
 def test_a_missing_engine_has_a_reason(module: ModuleType, tmp_path: Path) -> None:

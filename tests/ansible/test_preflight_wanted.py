@@ -75,6 +75,16 @@ def test_ports_and_containers_of_a_host() -> None:
     assert wanted(checked, checked.hosts["graf1"])["ports"] == {"grafana_port": 3000}
 
 
+def test_versions_and_data_are_those_of_the_hosts_services() -> None:
+    checked = inventory(FOUR, each={"stack_dir": "/srv/x", "kapacitor_version": "1.8.6"})
+
+    found = wanted(checked, checked.hosts["kap1"])
+
+    assert found["titles"] == {"kapacitor": "Kapacitor"}
+    assert found["versions"] == {"kapacitor": "1.8.6"}
+    assert found["data"] == {"kapacitor": "/srv/x/data/kapacitor"}
+
+
 def test_wrong_values_are_left_out() -> None:
     found = of(influxdb_port="high", preflight_min_memory_mb="much", preflight_timeout="long")
     assert "influxdb_port" not in found["ports"]

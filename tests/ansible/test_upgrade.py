@@ -31,7 +31,6 @@ SERVICES: dict[str, Any] = {
 }
 DATA: dict[str, Any] = {
     "influxdb": {
-        "version": "",
         "owners": [],
         "shards": 2,
         "in_memory": 0,
@@ -105,27 +104,6 @@ class TestPlan:
     def test_a_stack_that_is_not_there_is_refused(self) -> None:
         (problem,) = plan(host(containers={}))["problems"]
         assert "playbooks/site.yml" in problem
-
-    @pytest.mark.parametrize(
-        ("service", "running", "wanted"),
-        [("influxdb", "1.12.5", "1.12.4"), ("kapacitor", "1.10.0", "1.8.6"), ("grafana", "12.0.1", "11.6.16")],
-    )
-    def test_a_downgrade_is_refused_from_what_to_what_with_the_way_out(
-        self, service: str, running: str, wanted: str
-    ) -> None:
-        told = host()
-        told["containers"][service] = container("other", running)
-        (problem,) = plan(told)["problems"]
-        assert f"{running} runs, and {service}_version is {wanted}" in problem
-        assert f"Fix: {service}_version: {running}" in problem
-        assert "restore a backup" in problem
-
-    def test_data_of_a_newer_influxdb_are_refused_without_its_container(self) -> None:
-        told = host()
-        del told["containers"]["influxdb"]
-        told["data"]["influxdb"]["version"] = "1.12.5"
-        (problem,) = plan(told)["problems"]
-        assert "InfluxDB 1.12.5 wrote the data, and influxdb_version is 1.12.4" in problem
 
     def test_data_that_an_older_influxdb_does_not_read_are_refused(self) -> None:
         services = copy.deepcopy(SERVICES)
@@ -431,11 +409,6 @@ class TestData:
 
     def test_a_foreign_owner_is_named(self, read: Read, shard: Path) -> None:
         assert read(uid=os.getuid() + 1)["influxdb"]["owners"] == [f"{os.getuid()}:{os.getgid()}"]
-
-    @pytest.mark.parametrize(("text", "version"), [("v1.12.4\n", "1.12.4"), ("1.8.10", "1.8.10"), ("unknown", "")])
-    def test_the_version_that_was_started_last_is_read(self, read: Read, shard: Path, text: str, version: str) -> None:
-        (shard.parents[3] / "written-by").write_text(text)
-        assert read()["influxdb"]["version"] == version
 
     def test_schemas_and_layouts_are_those_of_the_files(self, read: Read, tmp_path: Path) -> None:
         for name, text in (("printer", '{"schema": 6}'), ("damaged", "{")):

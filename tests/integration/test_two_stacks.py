@@ -419,12 +419,14 @@ def test_an_upgrade_has_nothing_to_do_twice(second: Stack, backup: Backup) -> No
 def test_a_downgrade_is_refused_before_anything_changes(second: Stack, backup: Backup) -> None:
     before = second.incarnations()
     second.variables["influxdb_version"] = "1.8.10"
-    second.play("upgrade", **backup.key).refused(
-        "1.12.4 runs", "influxdb_version is 1.8.10", "nothing was touched", "fix"
-    )
+    second.play("upgrade", **backup.key).refused("influxdb_version = 1.8.10", "InfluxDB 1.12.4 runs here", "fix")
     assert second.incarnations() == before
+
     for container in second.containers().values():
         container.remove(force=True, v=True)
+    second.variables["kapacitor_version"] = "1.8.5"
+    second.play("site").refused("InfluxDB 1.12.4 wrote the data", "Kapacitor 1.8.6 wrote the data", "restore a backup")
+    assert second.on_engine()["containers"] == []
 
 
 def _images(stack: Stack) -> dict[str, str]:

@@ -58,6 +58,7 @@ def test_influxdb_starts_once_its_volume_takes_files(script: subprocess.Popen[st
 
     assert (out, more, script.returncode) == ("started with -config c\n", "", 0)
     assert sorted(path.name for path in (tmp_path / "volume").iterdir()) == ["wal", "written-by"]
+    assert (tmp_path / "volume" / "written-by").read_text() == "1.12.4\n"
 
 
 def test_a_mount_that_stays_read_only_is_made_anew_by_the_engine(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .engine import engine
 from .problem import BEYOND_FIREWALLS, Problem
+from .versions import deployed_version, downgrades
 from .wanted import ENGINE_ROOT
 
 SUPPORTED = {"Debian": ("12", "13"), "Ubuntu": ("22.04", "24.04")}
@@ -195,7 +196,8 @@ def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
     """Return every problem of one host, one line each.
 
     Args:
-        facts: distribution, version, family, addresses, and the result of preflight_host as `host`.
+        facts: distribution, version, family, addresses, the result of preflight_host as `host`, and whether the user
+            takes the risk of older versions as `any_version`.
         wanted: the host's requirements, as `preflight.wanted` returns them.
     """
     host = facts["host"]
@@ -224,9 +226,25 @@ def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
             wanted["fixes"],
             host["engine"].get("proxies", {}),
         ),
+        *_downgrades(host, wanted, stack, bool(facts["any_version"])),
     ]
     prefix = f"{wanted['host']}: " if wanted["host"] else ""
     return [prefix + problem.text() for problem in found]
+
+
+def _downgrades(host: Mapping[str, Any], wanted: Mapping[str, Any], stack: str, allowed: bool) -> Iterator[Problem]:
+    if allowed:
+        return
+    ours = {
+        str(container["labels"].get("influx-anomaly.service")): container
+        for container in host["engine"].get("containers", [])
+        if _is_ours(container, stack)
+    }
+    running = {
+        service: deployed_version(service, container["image"], container["versions"])
+        for service, container in ours.items()
+    }
+    yield from downgrades(wanted["titles"], wanted["versions"], running, host["written_by"])
 
 
 def _with_engine(host: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
         for service, variable in inventory.port_variables(host).items()
         if _is_true(host, f"{service}_enabled") and (port := _number(host, variable))
     }
+    directory = host.text("stack_dir")
     needed, fixes = ({}, {}) if has_images else _registries(host)
     return {
         # Messages about the only host need no name.
@@ -37,7 +38,7 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
         "any_os": _is_true(host, "preflight_any_os"),
         "memory_mb": _number(host, "preflight_min_memory_mb"),
         "disks": {
-            **({directory: _number(host, "preflight_min_disk_mb")} if (directory := host.text("stack_dir")) else {}),
+            **({directory: _number(host, "preflight_min_disk_mb")} if directory else {}),
             ENGINE_ROOT: _number(host, "preflight_min_images_mb"),
         },
         "limits": _limits(inventory, host),
@@ -47,7 +48,10 @@ def wanted(inventory: Inventory, host: Host, has_images: bool = False) -> dict[s
         "address": host.text("stack_bind_address"),
         "plain": [] if _is_true(host, "stack_tls") else _beyond_loopback(host, list(ports)),
         "stack": host.text("stack_name"),
-        "stack_dir": host.text("stack_dir"),
+        "stack_dir": directory,
+        "titles": {service: inventory.table[service]["title"] for service in services},
+        "versions": {service: host.text(f"{service}_version") for service in services},
+        "data": {service: f"{directory}/data/{service}" for service in services} if directory else {},
         "containers": [f"{host.text('stack_name')}-{service}" for service in services],
         "source": host.text("image_source"),
         "needed": needed,

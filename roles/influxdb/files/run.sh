@@ -39,7 +39,7 @@ for shard in "$wal"/*/*/*/; do
   fi
 done
 
-# What opens the data is recorded beside them: an upgrade refuses to go back to an older InfluxDB.
+# What opens the data is recorded beside them: the preflight refuses to put an older InfluxDB on them.
 version=$(influxd version) && version=${version#InfluxDB } && echo "${version%% *}" >"${wal%/*}/written-by" ||
   echo "run.sh: ${wal%/*}/written-by cannot be written" >&2
 
