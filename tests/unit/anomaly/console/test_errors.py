@@ -48,7 +48,7 @@ def test_an_influxdb_that_is_down_is_said(tmp_path: Path, path: str) -> None:
     answer = client(make_app(tmp_path, answer=is_down)[0], "vera").get(path)
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert "is not reachable (Connection refused)" in answer.text
+    assert "is not reachable (Connection refused): `site.yml` starts it, and `make logs SERVICE=inf" in answer.text
 
 
 def test_health_needs_neither_login_nor_influxdb(tmp_path: Path) -> None:

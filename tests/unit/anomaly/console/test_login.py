@@ -179,7 +179,14 @@ def test_a_page_takes_no_password_of_a_script(app: Starlette) -> None:
 
 
 def test_a_strange_host_is_refused(app: Starlette) -> None:
-    assert client(app).get("/health", headers={"host": "evil.example"}).status_code == 400
+    strange = {"host": "<b>.example:3080"}
+    page, script = (client(app).get(path, headers=strange) for path in ("/", "/api/now"))
+
+    assert (page.status_code, script.status_code) == (400, 400)
+    assert "does not answer to the name '‹b›.example:3080'" in page.text
+    assert "add it to console_names in the inventory (allowed_hosts in" in page.text
+    assert script.json() == {"error": page.text}
+    assert page.headers["content-type"].startswith("text/plain")
     assert client(app).get("/health", headers={"host": "localhost:3080"}).status_code == 200
 
 

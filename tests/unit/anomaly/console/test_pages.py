@@ -208,6 +208,16 @@ def test_a_period_is_told_in_sentences(desk: Desk) -> None:
     assert "80 %" in first
 
 
+def test_a_period_that_is_gone_leads_to_the_series_at_that_time(desk: Desk) -> None:
+    answer = desk.viewer.get("/period", params={**PERIOD, "begin": str(BEGIN_NS + 1)})
+
+    assert answer.status_code == 404
+    at, _, rest = answer.text.partition('href="/series?')[2].partition("&amp;from=")
+    assert at.startswith("pipeline=printer&amp;series=")
+    assert rest.partition('"')[0].count("&amp;to=") == 1
+    assert "It may have been scored again." in answer.text
+
+
 def test_a_viewer_is_offered_no_feedback(desk: Desk) -> None:
     text = desk.page("/period", **PERIOD)
     answer = desk.viewer.post("/period/feedback", data={**PERIOD, "kind": "true", "csrf": token(desk.viewer)})

@@ -21,7 +21,7 @@ print(json.dumps({"result": asked}), flush=True)
 for line in sys.stdin:
     print(json.dumps({"moved": json.loads(line)}), flush=True)
 """
-REFUSES = """import json; print(json.dumps({"error": "there is no data"}))"""
+REFUSES = """import json; print(json.dumps({"error": "there is no data: choose an earlier --from"}))"""
 HANGS = """import sys; sys.stdin.read()"""
 DIES = """import os; os._exit(9)"""
 DIES_LATER = ANSWERS.partition("for line")[0]
@@ -80,7 +80,8 @@ def test_a_cancelled_trial_makes_room_for_the_next(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "words"), [(REFUSES, "there is no data"), (DIES, "ended with 9 before its result")]
+    ("program", "words"),
+    [(REFUSES, "there is no data: choose an earlier from"), (DIES, "ended with 9 before its result")],
 )
 def test_a_trial_that_fails_says_why(make: Make, program: str, words: str) -> None:
     trials = make(program)
@@ -125,6 +126,25 @@ def test_a_change_goes_into_a_part_and_none_brings_the_default_back() -> None:
     assert (before.missing, after.missing) == ("usual", "skip")
     with pytest.raises(SpecError, match="another pipeline"):
         changed_pipeline(before, {"name": "other"})
+
+
+class NeverCopied(str):
+    """A part of a result, which may be large."""
+
+    def __deepcopy__(self, memo: object) -> "NeverCopied":
+        raise AssertionError("a result was copied")
+
+
+def test_a_result_is_not_copied_for_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = {"specification": {"name": "printer"}, "now": {"severities": [NeverCopied("many")]}}
+    state = TrialState(PIPELINE.name, "otto", {}, ("24h", "0s"), DONE, result=result)
+    monkeypatch.setattr(Trials, "state", state)
+    browser = client(make_app(tmp_path, [PIPELINE])[0], "otto")
+
+    page, script = browser.get("/what-if"), browser.get("/api/what-if")
+
+    assert 'data-trial="done"' in page.text
+    assert script.json()["result"] == {**result, "yaml": '- name: "printer"'}
 
 
 def test_the_page_opens_although_the_last_trial_no_longer_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

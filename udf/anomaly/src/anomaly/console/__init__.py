@@ -7,6 +7,7 @@
 - `accounts`: who may come in, and how often somebody may be wrong.
 - `guard`: sessions, CSRF tokens, roles, and headers that forbid a page what it does not need.
 - `pages`: rendering, and the pages for errors.
+- `advice`: what somebody in front of a page can do about an error.
 - `filters`: how templates show numbers, times and names.
 - `asked`: what a request asks for, each with one clear error.
 - `cache`: keeps an answer for a while.

@@ -10,7 +10,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -19,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from anomaly.console import login, now, openapi, period, report, series, versions, what_if
 from anomaly.console.accounts import SESSION_SECONDS, Accounts
 from anomaly.console.cache import Cached
-from anomaly.console.guard import PUBLIC, Backend, SecurityHeaders, guarded
+from anomaly.console.guard import PUBLIC, Backend, KnownHosts, SecurityHeaders, guarded
 from anomaly.console.pages import EXCEPTION_HANDLERS, FOLDER, Console, make_templates
 from anomaly.console.settings import OPERATOR, ConsoleSettings
 from anomaly.console.stack import Stack
@@ -45,7 +44,7 @@ def create_app(stack: Stack, settings: ConsoleSettings) -> Starlette:
         routes=routes(settings),
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts), www_redirect=False),
+            Middleware(KnownHosts, allowed_hosts=settings.allowed_hosts),
             Middleware(GZipMiddleware, minimum_size=1024),
             Middleware(
                 SessionMiddleware,

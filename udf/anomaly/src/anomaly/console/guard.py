@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.authentication import (
@@ -19,20 +19,25 @@ from starlette.authentication import (
     UnauthenticatedUser,
 )
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anomaly.console.accounts import Accounts, TooManyFailures
 from anomaly.console.settings import OPERATOR, VIEWER, Account
+from anomaly.scoring.wording import plain
 
 API = "/api/"
 CSRF = "csrf"
 # Browsers may keep these, and ask whether they have changed.
 _FILES = ("/static/", "/assets/")
 _CSRF_HEADER = "x-csrf-token"
+# What a request has whose host is one of the console.
+_HOST_IS_KNOWN = "anomaly.host_is_known"
+_MOST_OF_A_HOST = 100
 # What needs no account is named, so that everything else needs one.
 PUBLIC = None
 SECURITY_HEADERS = {
@@ -183,6 +188,41 @@ def _check_token(request: Request) -> None:
     expected = request.session.get(CSRF)
     if not isinstance(given, str) or not isinstance(expected, str) or not hmac.compare_digest(given, expected):
         raise HTTPException(403, "This form is too old or not from here. Go back, reload the page, and try again.")
+
+
+class KnownHosts:
+    """Refuses requests for a name that is not the console's, and says how to make it one."""
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str]) -> None:
+        self._app = app
+        self._check = TrustedHostMiddleware(self._known, allowed_hosts, www_redirect=False)
+
+    async def _known(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[_HOST_IS_KNOWN] = True
+        await self._app(scope, receive, send)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_of_known(message: Message) -> None:
+            if _HOST_IS_KNOWN in scope:
+                await send(message)
+
+        await self._check(scope, receive, send_of_known)
+        if _HOST_IS_KNOWN in scope:
+            return
+        name = plain(Headers(scope=scope).get("host", ""), _MOST_OF_A_HOST)
+        message = (
+            f"Invalid host header: the console does not answer to the name {name!r}. If browsers are to reach it under "
+            "this name, add it to console_names in the inventory (allowed_hosts in the console's settings), and run "
+            "site.yml."
+        )
+        is_script = scope["path"].startswith(API)
+        refusal = JSONResponse({"error": message}, 400) if is_script else PlainTextResponse(message, 400)
+        await refusal(scope, receive, send)
 
 
 class SecurityHeaders:

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from anomaly import __version__
 from anomaly.console.accounts import Accounts
+from anomaly.console.advice import for_pages
 from anomaly.console.cache import Cached
 from anomaly.console.filters import FILTERS
 from anomaly.console.guard import API, SECURITY_HEADERS, csrf_token, user_of
@@ -130,7 +131,13 @@ def local_target(text: str) -> str:
     return text if is_local and not split.netloc and not split.scheme else "/"
 
 
-def refused(request: Request, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def refused(
+    request: Request,
+    status: int,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    way_out: tuple[str, str] = ("/", "To the first page"),
+) -> Response:
     """Answer that something cannot be done.
 
     Args:
@@ -138,11 +145,14 @@ def refused(request: Request, status: int, message: str, headers: Mapping[str, s
         status: the status.
         message: what is wrong, and what to do.
         headers: more headers of the answer.
+        way_out: where a page leads on to, and the words of its button.
     """
+    message = for_pages(message)
     if request.url.path.startswith(API):
         return JSONResponse({"error": message}, status, headers)
     title = _TITLES.get(status, HTTPStatus(status).phrase)
-    return page(request, "error.html", {"title": title, "status": status, "message": message}, status, headers)
+    context = {"title": title, "status": status, "message": message, "way_out": way_out}
+    return page(request, "error.html", context, status, headers)
 
 
 def on_http_error(request: Request, error: Exception) -> Response:
@@ -204,5 +214,5 @@ EXCEPTION_HANDLERS = {
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"anomaly: {line}\n")
+    sys.stderr.write(f"anomaly: {for_pages(line)}\n")
     sys.stderr.flush()

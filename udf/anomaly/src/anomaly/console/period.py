@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from anomaly.console.asked import key_of, pipeline_of, series_parameters
 from anomaly.console.guard import API
-from anomaly.console.pages import console_of, page
+from anomaly.console.pages import console_of, page, refused
 from anomaly.console.series import period_entry, plot_data, tags_of, title_of
 from anomaly.console.stack import Stack
 from anomaly.influxdb.marks import REMOVED, keep_mark, read_feedback, with_appearance
@@ -31,9 +31,28 @@ _PLOT_STEPS = 240
 _RANGES = (("1h", "1 hour"), ("6h", "6 hours"), ("24h", "1 day"), ("7d", "7 days"))
 
 
+class NoPeriod(HTTPException):
+    """No period of a series begins at a time.
+
+    Attributes:
+        series_at_that_time: the address of the series' page at that time.
+    """
+
+    def __init__(self, pipeline: Pipeline, key: Key, begin_ns: int) -> None:
+        super().__init__(404, "There is no period of this series that begins then. It may have been scored again.")
+        beside_ns = _LEAST_WINDOWS * pipeline.window_ns
+        begin, end = (rfc3339(max(begin_ns + more, 0)) for more in (-beside_ns, beside_ns))
+        at = series_parameters(pipeline.name, tags_of(pipeline, key))
+        self.series_at_that_time = f"/series?{at}&from={begin}&to={end}"
+
+
 def show(request: Request) -> Response:
     """Show the page."""
-    pipeline, key, period = _asked(request, request.query_params)
+    try:
+        pipeline, key, period = _asked(request, request.query_params)
+    except NoPeriod as error:
+        # Alerts lead here, so the page leads on to what is there now.
+        return refused(request, 404, str(error.detail), way_out=(error.series_at_that_time, "To the series then"))
     stack = console_of(request).stack
     series = tags_of(pipeline, key)
     span = _around(pipeline, period)
@@ -169,7 +188,7 @@ def _asked(request: Request, parameters: Any) -> tuple[Pipeline, Key, ReportedPe
     _, found = read_periods(stack.influx, stack.results_database, pipeline, TimeRange(begin_ns, begin_ns + 1), key)
     period = next((each for each in found if each.begin_ns == begin_ns), None)
     if period is None:
-        raise HTTPException(404, "There is no period of this series that begins then. It may have been scored again.")
+        raise NoPeriod(pipeline, key, begin_ns)
     if period.is_open:
         # What was read ends with the range.
         period = ReportedPeriod(

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from anomaly.console.advice import for_pages
+
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 # How long a process waits for further moves.
 _IDLE_SECONDS = 600.0
@@ -178,11 +180,11 @@ class Trials:
     def _take(self, child: _Child, said: Mapping[str, Any]) -> None:
         state = child.state
         if "progress" in said:
-            state.progress, state.share = said["progress"], said.get("share", state.share)
+            state.progress, state.share = for_pages(said["progress"]), said.get("share", state.share)
         elif "result" in said:
             state.status, state.result, state.share = DONE, said["result"], 1.0
         elif state.status == RUNNING:
-            state.status, state.error = FAILED, said["error"]
+            state.status, state.error = FAILED, for_pages(said["error"])
         else:
             child.moved.append(said)
         child.used = time.monotonic()

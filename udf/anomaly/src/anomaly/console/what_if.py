@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -49,7 +48,7 @@ def show(request: Request) -> Response:
         "others": yaml_lines({key: value for key, value in short_specification(changed).items() if key not in _OWN}),
         "ranges": RANGES,
         "asked": state.asked if state is not None and is_shown else ("24h", "0s"),
-        "state": _answer(state) if is_shown else None,
+        "state": state if is_shown else None,
         "may_start": user is not None and user.is_operator,
     }
     return page(request, "what_if.html", context)
@@ -141,11 +140,20 @@ def _plain(value: Any) -> Any:
 def _answer(state: TrialState | None) -> dict[str, Any]:
     if state is None:
         return {"status": "none"}
-    found = asdict(state)
-    found["from"], found["to"] = found.pop("asked")
-    if state.result is not None:
-        found["result"] = {**state.result, "yaml": yaml_entry(state.result["specification"])}
-    return found
+    begin, end = state.asked
+    result = state.result
+    return {
+        "pipeline": state.pipeline,
+        "by": state.by,
+        "changes": state.changes,
+        "from": begin,
+        "to": end,
+        "status": state.status,
+        "progress": state.progress,
+        "share": state.share,
+        "error": state.error,
+        "result": None if result is None else {**result, "yaml": yaml_entry(result["specification"])},
+    }
 
 
 def _changed(pipeline: Pipeline, changes: Mapping[str, Any]) -> Pipeline:

@@ -228,7 +228,8 @@ def _root(error: BaseException) -> str:
     while True:
         inner = getattr(reason, "reason", None)
         if not isinstance(inner, BaseException):
-            inner = next((argument for argument in reason.args if isinstance(argument, BaseException)), None)
+            among = (argument for argument in reason.args if isinstance(argument, BaseException))
+            inner = next(among, reason.__cause__)
         if inner is None:
             return (
                 f"{type(reason).__name__}: {reason}"
