@@ -75,12 +75,42 @@ def test_a_task_that_kapacitor_does_not_have_is_the_controllers() -> None:
     assert started_at(Recovery(PIPELINE), replace(WELL, task=None), TASK, range(100)) == []
 
 
-def test_pauses_are_short_again_after_five_healthy_minutes() -> None:
+def test_pauses_are_short_again_once_a_udf_has_written_metrics_for_a_while() -> None:
     recovery = Recovery(PIPELINE)
-    started_at(recovery, ENDED, TASK, range(100))
-    for second in range(100, 401):
-        recovery.look(WELL, failed(), NOW_NS + second * SECOND)
-    assert started_at(recovery, ENDED, TASK, range(401, 425)) == [401, 411]
+    assert started_at(recovery, ENDED, TASK, range(100)) == [0, 10, 30, 70]
+    writing = replace(WELL, beat_ns=NOW_NS + 80 * SECOND)
+    for second in range(100, 121):
+        recovery.look(writing, failed(), NOW_NS + second * SECOND)
+    assert started_at(recovery, ENDED, TASK, range(121, 145)) == [121, 131]
+
+
+def test_pauses_grow_while_a_udf_dies_soon_after_each_start() -> None:
+    recovery = Recovery(PIPELINE)
+    starts = []
+    for second in range(400):
+        lives = starts and second - starts[-1] < 25
+        # It writes its first metrics ten seconds after its start.
+        beat_ns = NOW_NS + (starts[-1] + 10) * SECOND if lives and second - starts[-1] >= 10 else NOW_NS - SECOND
+        sight = replace(WELL if lives else ENDED, beat_ns=beat_ns)
+        now_ns = NOW_NS + second * SECOND
+        if recovery.look(sight, failed() if lives else failed(TASK), now_ns):
+            recovery.started(now_ns)
+            starts.append(second)
+    assert starts == [0, 25, 50, 90, 170, 330]
+
+
+def test_pauses_grow_while_a_udf_hangs_from_its_start_on() -> None:
+    recovery = Recovery(PIPELINE)
+    silent = replace(WELL, beat_ns=NOW_NS - SECOND)
+    starts = []
+    for second in range(600):
+        # Its silence is only found after a while.
+        hangs = not starts or second - starts[-1] > 35
+        now_ns = NOW_NS + second * SECOND
+        if recovery.look(silent, failed(UDF) if hangs else failed(), now_ns):
+            recovery.started(now_ns)
+            starts.append(second)
+    assert starts == [0, 45, 90, 135, 215, 375]
 
 
 def test_nobody_knows_what_happened_before_the_keeper_was_started() -> None:

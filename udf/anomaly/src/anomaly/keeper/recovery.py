@@ -22,8 +22,9 @@ _SHORT_NS = 10 * _SECOND_NS
 _DISABLED_NS = 60 * _SECOND_NS
 _FIRST_PAUSE_NS = 10 * _SECOND_NS
 _LONGEST_PAUSE_NS = 600 * _SECOND_NS
-# A UDF counts as healthy again, with short pauses, after this time.
-_HEALTHY_NS = 300 * _SECOND_NS
+# A start has helped, and the next pause is short again, once the UDF has written metrics for this long since. One that
+# dies of the same cause again has mostly done so by then.
+_HEALTHY_NS = 20 * _SECOND_NS
 # What nobody noticed, such as a write that InfluxDB refused, is found by a catch-up that nothing has asked for. It is
 # due after this time, and takes at most this part of the time.
 _ROUTINE_NS = 600 * _SECOND_NS
@@ -195,8 +196,10 @@ class Recovery:
             self._need(self._window(sight.point_ns) + self.pipeline.window_ns)
         if not failed & {TASK, UDF}:
             self._disabled_ns = None
-            self._healthy_ns = self._healthy_ns or now_ns
-            if now_ns - self._healthy_ns >= _HEALTHY_NS:
+            # A UDF that hangs from its start on is not found to be silent at once.
+            is_alive = sight.beat_ns is not None and sight.beat_ns > (self._attempted_ns or 0)
+            self._healthy_ns = (self._healthy_ns or now_ns) if is_alive else None
+            if self._healthy_ns is not None and now_ns - self._healthy_ns >= _HEALTHY_NS:
                 self._task.reset()
             return False
         self._healthy_ns = None
