@@ -1,9 +1,11 @@
 """The page What if in a real Chromium: a trial of the whole way, from the form to the YAML that keeps the change."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -11,7 +13,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from anomaly.cli import main
 from anomaly.cli.codes import DONE
+from anomaly.influxdb.marks import mark_line
+from anomaly.scoring.feedback import TRUE, Mark
 from daemons.influxd import Influxd
+from ingest.faults import load_schedule
+from ingest.printer import FIELD_NAMES
+from ingest.stream import DeviceStream
+from ingest.times import HOUR_MS, format_time
 from tests.conformance import test_console, test_what_if
 from tests.conformance.live import environment
 from tests.conformance.test_console import PASSWORDS, PATIENCE_MS, PICTURES, Console, log_in, settings_file, violations
@@ -22,6 +30,11 @@ from tests.unit.anomaly.printers import FIELDS
 browser, folder, influxd = test_console.browser, test_what_if.folder, test_what_if.influxd
 
 FROM, TO = RANGE[1], RANGE[3]
+# The first hours of the demonstration's day have a fault of each kind on its two printers.
+DEMO_NS, DEMO_MS, HISTORY_MS = 1_704_153_600_000_000_000, 39 * HOUR_MS // 4, 6 * HOUR_MS
+DEMO_FAULTS = load_schedule(Path("day.yml")).clipped(DEMO_MS, 2).place(DEMO_NS // 1_000_000, 2)
+# Without deviations nobody sees a wrong reading among many, or a sensor that repeats its last value.
+DEMO: dict[str, Any] = {**SPEC, "name": "demo", "database": "demo", "aggregate": ["mean"], "detector": "robust_z"}
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +43,31 @@ def url(influxd: Influxd, folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "anomaly", "console", "--settings", str(settings_file(folder))]
     with Console([*command, *common(influxd, folder)], {**os.environ, **environment()}) as console:
         yield console.url
+
+
+@pytest.fixture(scope="module")
+def demo(influxd: Influxd, folder: Path) -> list[str]:
+    """The demonstration's printers with their faults and these as feedback, and a pipeline with a model; its range."""
+    start_ms = DEMO_NS // 1_000_000
+    stream = DeviceStream(start_ms - HISTORY_MS, start_ms + DEMO_MS, 1_000, 2, 1, DEMO_FAULTS)
+    influxd.create("demo")
+    lines = (
+        f"temperature,printer={point.tags['printer']} "
+        f"{','.join(f'{name}={value}' for name, value in point.fields.items())} {point.time_ns}"
+        for point in stream.points()
+    )
+    influxd.client.write(list(lines), "demo")
+    marks = (
+        Mark(TRUE, fault.begin_ms * 10**6, fault.end_ms * 10**6, {"printer": f"printer-{fault.device}"}, fault.kind)
+        for fault in DEMO_FAULTS
+    )
+    influxd.client.write([mark_line("demo", mark) for mark in marks], "anomaly")
+    specification = {key: value for key, value in DEMO.items() if key != "parameters"}
+    (folder / "pipelines.json").write_text(json.dumps([SPEC, specification]))
+    begin, middle, end = map(format_time, (stream.start_ms, start_ms, stream.end_ms))
+    trained = ["train", *common(influxd, folder), "--pipeline", "demo", "--from", begin, "--to", middle]
+    assert main(trained) == DONE
+    return [middle, end]
 
 
 @pytest.fixture
@@ -50,17 +88,17 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
     assert complaints == []
 
 
-def tried(page: Page) -> None:
+def tried(page: Page, begin: str = FROM, end: str = TO) -> None:
     """Fill in the range, start the trial, and wait until both sides are shown."""
-    page.fill("#from", FROM)
-    page.fill("#to", TO)
+    page.fill("#from", begin)
+    page.fill("#to", end)
     page.click("text=Try it")
     page.wait_for_selector("[data-trial=shown]", timeout=3 * PATIENCE_MS)
 
 
 def test_a_change_is_tried_and_its_yaml_keeps_it(page: Page, folder: Path) -> None:
     before = models(folder)
-    page.goto("/what-if")
+    page.goto("/what-if?pipeline=printer")
     page.fill("#window", "30s")
     page.select_option("#detector", "robust_z")
     tried(page)
@@ -81,8 +119,24 @@ def test_a_change_is_tried_and_its_yaml_keeps_it(page: Page, folder: Path) -> No
     page.screenshot(path=PICTURES / "what-if.png", full_page=True)
 
 
+def test_a_trial_finds_the_faults_of_the_demonstration(page: Page, demo: list[str]) -> None:
+    page.goto("/what-if?pipeline=demo")
+    page.check("[name=aggregate][value=stddev]")
+    tried(page, *demo)
+
+    found = page.locator("[data-figures] tr", has_text="Known faults found").locator("td")
+    of_all = len(DEMO_FAULTS)
+    assert {fault.kind for fault in DEMO_FAULTS} == {"sigma", "offset", "spike", "drift", "stuck", "gap"}
+    expect(found.nth(1)).to_have_text(f"{of_all} of {of_all}")
+    assert int(found.nth(0).inner_text().removesuffix(f" of {of_all}")) < of_all
+    reasons = page.locator("[data-periods=then]")
+    for field in FIELD_NAMES:
+        expect(reasons).to_contain_text(field)
+    page.screenshot(path=PICTURES / "what-if-demo.png", full_page=True)
+
+
 def test_severities_move_within_the_page(page: Page) -> None:
-    page.goto("/what-if")
+    page.goto("/what-if?pipeline=printer")
     tried(page)
     opening = page.locator("#move-open")
     low, count = opening.input_value(), page.locator("[data-periods=then] tr").count()
@@ -96,7 +150,7 @@ def test_severities_move_within_the_page(page: Page) -> None:
 
 
 def test_a_change_that_cannot_be_is_told_before_anything_starts(page: Page) -> None:
-    page.goto("/what-if")
+    page.goto("/what-if?pipeline=printer")
     page.fill("#window", "30 s")
     page.click("text=Try it")
     expect(page.locator("main")).to_contain_text("window")
