@@ -34,7 +34,7 @@ SWEEP = tuple(52.5 + 2.5 * step for step in range(20))
 
 
 @dataclass(frozen=True)
-class Trial:
+class ContestTrial:
     """The streams of one seed.
 
     Attributes:
@@ -46,7 +46,7 @@ class Trial:
     scored: tuple[DeviceStream, ...]
 
     @classmethod
-    def of(cls, faults: Schedule, start_ms: int, devices: int, seed: int, clean_days: int) -> "Trial":
+    def of(cls, faults: Schedule, start_ms: int, devices: int, seed: int, clean_days: int) -> "ContestTrial":
         """Make the history of the faults' process, then whole days with the faults, then clean days.
 
         Args:
@@ -69,7 +69,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Figures:
+class ContestFigures:
     """What a detector found at one opening severity.
 
     Attributes:
@@ -108,12 +108,12 @@ class Entrant:
 
     detector: str
     refused: list[str] = field(default_factory=list)
-    delivered: Figures | None = None
-    equal: Figures | None = None
+    delivered: ContestFigures | None = None
+    equal: ContestFigures | None = None
 
 
 def contest(
-    specification: Mapping[str, Any], trials: Sequence[Trial], detectors: Iterable[str] = DETECTORS
+    specification: Mapping[str, Any], trials: Sequence[ContestTrial], detectors: Iterable[str] = DETECTORS
 ) -> list[Entrant]:
     """Run the contest.
 
@@ -148,7 +148,7 @@ def contest(
     return entrants
 
 
-def _evaluations(pipeline: Pipeline, trial: Trial) -> Iterator[tuple[float, Evaluation]]:
+def _evaluations(pipeline: Pipeline, trial: ContestTrial) -> Iterator[tuple[float, Evaluation]]:
     """Train, and yield the evaluation of each stream at each opening severity. Raises Refused."""
     model = train(pipeline, Windows.of_series(list(runs(pipeline, trial.history))), "benchmark", 0).model
     for stream in trial.scored:
@@ -165,14 +165,14 @@ def label(stream: DeviceStream, fault: Fault) -> Label:
     return Label(1_000_000 * fault.begin_ms, 1_000_000 * fault.end_ms, tags, fault.kind)
 
 
-def _figures(severity: float, evaluations: Sequence[Evaluation]) -> Figures:
+def _figures(severity: float, evaluations: Sequence[Evaluation]) -> ContestFigures:
     """Add up the evaluations of one opening severity."""
     outcomes: list[LabelOutcome] = [outcome for each in evaluations for outcome in each.outcomes]
     window_ns = evaluations[0].window_ns
     total = KindFigures.of(outcomes, window_ns)
     false = sum(len(each.false) for each in evaluations)
     kinds = sorted({outcome.label.kind for outcome in outcomes})
-    return Figures(
+    return ContestFigures(
         severity,
         total.labels,
         total.found,

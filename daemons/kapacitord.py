@@ -232,7 +232,7 @@ def wait_until(condition: Callable[[], T], what: str = "") -> T:
     raise AssertionError(f"waited in vain: {what}")
 
 
-class Receiver:
+class AlertReceiver:
     """An HTTP server that keeps the JSON bodies that are posted to it, in the order they came."""
 
     def __init__(self) -> None:
@@ -240,7 +240,7 @@ class Receiver:
         self._changed = threading.Condition()
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Bodies(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
@@ -255,7 +255,7 @@ class Receiver:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Bodies)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -282,7 +282,7 @@ class Receiver:
         self._server.server_close()
 
 
-class Collector(Receiver):
+class Collector(AlertReceiver):
     """What |httpPost() sends: each point or batch as one dict."""
 
     @property

@@ -39,7 +39,7 @@ _SUN, _CLOUDS, _DARK = 40.0, 0.25, -8.0
 _STREAM = (11,)
 
 
-class Source(Device):
+class ImaginarySource(Device):
     """One imaginary source."""
 
     fields = len(FIELDS)
@@ -68,7 +68,7 @@ class Source(Device):
         return np.stack(kinds, axis=1)
 
 
-def _steps(source: Source, times_ms: NDArray[np.int64]) -> Array:
+def _steps(source: ImaginarySource, times_ms: NDArray[np.int64]) -> Array:
     """Return the level that changes once in `STEP_DAYS`, shape (n,)."""
     epoch_ms = STEP_DAYS * DAY_MS
     levels = np.empty(len(times_ms))
@@ -88,7 +88,7 @@ def _step(seed: int, number: int, epoch: int) -> tuple[float, float]:
     return (30.0 if epoch % 2 else 50.0) + 10.0 * level, 0.15 + 0.25 * share
 
 
-def _bursts(source: Source, times_ms: NDArray[np.int64]) -> Array:
+def _bursts(source: ImaginarySource, times_ms: NDArray[np.int64]) -> Array:
     """Return what bursts add, shape (n,)."""
     total = np.zeros(len(times_ms))
     for hour in range(int(times_ms[0] // HOUR_MS) - 1, int(times_ms[-1] // HOUR_MS) + 1):
@@ -137,7 +137,7 @@ SOURCES = Process(
     fields=FIELDS,
     sigma=SIGMA,
     least=np.array([-np.inf, -np.inf, -np.inf, -np.inf, 0.0, 0.0, 0.0]),
-    device=Source,
+    device=ImaginarySource,
     more_kinds=(REPLAY,),
     schedules=SCHEDULES / "source",
     counts=frozenset({"counts"}),

@@ -12,7 +12,7 @@ _SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)
-class Writer:
+class Destination:
     """Where a stack's writers write.
 
     Attributes:
@@ -28,7 +28,7 @@ class Writer:
     ca_file: Path | None = None
 
 
-def find_writer(place: Path, root: Path = ROOT) -> Writer:
+def find_writer(place: Path, root: Path = ROOT) -> Destination:
     """Return where the writers of a deployed stack write.
 
     Args:
@@ -53,7 +53,7 @@ def find_writer(place: Path, root: Path = ROOT) -> Writer:
         ) from error
     if not url:
         raise IngestError(f"--stack {place}: {path} has no address of InfluxDB. Fix: give --url")
-    return Writer(url, username, root / file if file else None, root / ca_file if ca_file else None)
+    return Destination(url, username, root / file if file else None, root / ca_file if ca_file else None)
 
 
 def record_folder(inventory: Path, root: Path = ROOT) -> Path:

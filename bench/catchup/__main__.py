@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.catchup.measure import Figures, measure, write_points
+from bench.catchup.measure import CatchUpFigures, measure, write_points
 from bench.command import count_of, make_console, print_error, print_json, write_json
 from bench.pipelines import ROOT
 from bench.udf.about import machine
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 0 when everything was measured, whether or not the target is reached."""
     options = _parser().parse_args(arguments)
     console = make_console(_WIDTH)
-    figures: dict[str, Figures] = {}
+    figures: dict[str, CatchUpFigures] = {}
     # A whole hour, so that windows begin with the points; the last of them may not be closed by the clock yet.
     begin_ns = (time.time_ns() // _HOUR_NS - options.hours - 1) * _HOUR_NS
     about = {"machine": machine()}
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def report(figures: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
+def report(figures: Mapping[str, CatchUpFigures]) -> dict[str, dict[str, Any]]:
     """Return each row's figures, and its processor time for each point by that of plain scoring, if it was measured."""
     plain = figures.get(PLAIN)
     rows = {}

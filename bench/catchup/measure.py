@@ -34,7 +34,7 @@ _LINES_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CatchUpFigures:
     """What one detector gave. A point is a time of one series, with its three fields.
 
     Attributes:
@@ -115,7 +115,7 @@ def store_model(pipeline: Pipeline, models: Path, hosts: int, end_ns: int) -> No
     store.promote("v1")
 
 
-def measure(detector: str, influxd: Influxd, folder: Path, hosts: int, begin_ns: int, seconds: int) -> Figures:
+def measure(detector: str, influxd: Influxd, folder: Path, hosts: int, begin_ns: int, seconds: int) -> CatchUpFigures:
     """Catch up twice with points that are stored.
 
     Args:
@@ -150,7 +150,7 @@ def measure(detector: str, influxd: Influxd, folder: Path, hosts: int, begin_ns:
             f"{detector}: the catch-up wrote {first} scores and then {second}, of {windows} windows. "
             f"Fix: what {' '.join(command)} says"
         )
-    return Figures(hosts * seconds, first, wall_s, processor_s, idle_s, influxd_s)
+    return CatchUpFigures(hosts * seconds, first, wall_s, processor_s, idle_s, influxd_s)
 
 
 def _run(command: list[str]) -> tuple[int, float]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from bench.command import count_of, make_console, print_error, print_json, write_json
 from bench.deploy.report import REFERENCE, print_report, report
 from bench.deploy.run import ROOT, Run, run_playbook
-from bench.deploy.stack import Stack
+from bench.deploy.stack import BenchStack
 from bench.udf.about import machine
 from bench.udf.errors import BenchError
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         about = {"machine": machine()}
         with tempfile.TemporaryDirectory(prefix="bench-deploy-") as folder:
-            runs = measure(Stack(Path(folder), ROOT / "inventory" / "local"), options.runs, console)
+            runs = measure(BenchStack(Path(folder), ROOT / "inventory" / "local"), options.runs, console)
     except BenchError as error:
         print_error(error)
         return 1
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def measure(stack: Stack, runs: int, console: Console) -> dict[str, list[Run]]:
+def measure(stack: BenchStack, runs: int, console: Console) -> dict[str, list[Run]]:
     """Deploy the stack, run each row, and remove the stack and its data. Images stay.
 
     Args:

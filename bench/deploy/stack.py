@@ -14,7 +14,7 @@ SERVICES = ("influxdb", "kapacitor", "console", "grafana", "chronograf")
 _LOWEST, _HIGHEST = 20_000, 32_000
 
 
-class Stack:
+class BenchStack:
     """An inventory that describes the stack, and what is changed in it.
 
     Args:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.command import count_of, make_console, write_json
-from bench.contest import DETECTORS, Entrant, Trial, contest, number, shortfalls, show
+from bench.contest import DETECTORS, ContestTrial, Entrant, contest, number, shortfalls, show
 from bench.heatpump.faults import schedule
 from bench.pipelines import ROOT, shipped
 
@@ -20,9 +20,9 @@ CLEAN_DAYS = 3
 START_MS = 1_704_067_200_000
 
 
-def trial(seed: int) -> Trial:
+def trial(seed: int) -> ContestTrial:
     """Return the streams of a seed."""
-    return Trial.of(schedule(seed, DEVICES), START_MS, DEVICES, seed, CLEAN_DAYS)
+    return ContestTrial.of(schedule(seed, DEVICES), START_MS, DEVICES, seed, CLEAN_DAYS)
 
 
 def show_kinds(console: Console, entrants: Sequence[Entrant]) -> None:

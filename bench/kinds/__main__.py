@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.command import count_of, make_console, write_json
-from bench.contest import DETECTORS, Trial, contest, shortfalls, show
+from bench.contest import DETECTORS, ContestTrial, contest, shortfalls, show
 from bench.kinds import promise
 from bench.kinds.faults import schedule
 from bench.pipelines import ROOT
@@ -36,9 +36,9 @@ def specification(field: str) -> dict[str, Any]:
     }
 
 
-def trial(field: str, seed: int) -> Trial:
+def trial(field: str, seed: int) -> ContestTrial:
     """Return the streams of a kind of series and a seed."""
-    return Trial.of(schedule(field, seed, DEVICES), START_MS, DEVICES, seed, CLEAN_DAYS)
+    return ContestTrial.of(schedule(field, seed, DEVICES), START_MS, DEVICES, seed, CLEAN_DAYS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,7 +22,7 @@ MOST_DELAY_WINDOWS = 2.0
 
 
 @dataclass(frozen=True)
-class Figures:
+class SeedFigures:
     """The figures of all seeds together.
 
     Attributes:
@@ -69,7 +69,7 @@ class Figures:
         ]
 
 
-def figures(window_ns: int, outcomes: Sequence[seeds.SeedResult]) -> Figures:
+def figures(window_ns: int, outcomes: Sequence[seeds.SeedResult]) -> SeedFigures:
     """Add up the seeds.
 
     Args:
@@ -84,7 +84,7 @@ def figures(window_ns: int, outcomes: Sequence[seeds.SeedResult]) -> Figures:
     days = sum(outcome.broken.days + outcome.clean.days for outcome in outcomes)
     false_broken = sum(len(outcome.broken.false) for outcome in outcomes)
     false_clean = sum(len(outcome.clean.false) for outcome in outcomes)
-    return Figures(
+    return SeedFigures(
         kinds={
             kind: KindFigures.of([label for label in labels if label.label.kind == kind], window_ns)
             for kind in sorted({label.label.kind for label in labels}, key=_order)
@@ -114,7 +114,7 @@ def _kind(row: str) -> str:
     return row.partition(" ")[0]
 
 
-def show(console: Console, pipeline: Pipeline, measured: Figures, count: int) -> None:
+def show(console: Console, pipeline: Pipeline, measured: SeedFigures, count: int) -> None:
     """Print the table.
 
     Args:

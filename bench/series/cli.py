@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.command import count_of, make_console, print_error, print_json, write_json
-from bench.series.measure import Row, measure
+from bench.series.measure import SeriesRow, measure
 from bench.series.report import print_report, report
 from bench.series.session import ROOT
 from bench.udf.about import machine
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="bench-series-") as scratch:
             kapacitord = binary("kapacitord", "kapacitor", Path(scratch))
             for series, window in ((series, window) for window in options.windows for series in options.series):
-                row = Row(series, window, round(options.incomplete * series), round(options.new * series))
+                row = SeriesRow(series, window, round(options.incomplete * series), round(options.new * series))
                 folder = Path(scratch) / f"{row.series}-{row.window}"
                 folder.mkdir()
                 name = f"{row.series:,} series, windows of {row.window}"

@@ -14,7 +14,7 @@ from anomaly.pipeline import Pipeline
 from anomaly.pipeline.state import series_bytes
 from bench.series.load import LIVE_NS, bodies
 from bench.series.model import make_pipeline, store_model
-from bench.series.session import Session
+from bench.series.session import SeriesSession
 from bench.udf.percentiles import percentile
 
 _DAY_NS = 86_400_000_000_000
@@ -29,7 +29,7 @@ _LIVE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SeriesRow:
     """What is measured.
 
     Attributes:
@@ -87,7 +87,7 @@ class RowFigures:
     state_s: float
 
 
-def measure(row: Row, memory: str, kapacitord: Path, scratch: Path, say: Callable[[str], None]) -> RowFigures:
+def measure(row: SeriesRow, memory: str, kapacitord: Path, scratch: Path, say: Callable[[str], None]) -> RowFigures:
     """Measure one row.
 
     Args:
@@ -106,7 +106,7 @@ def measure(row: Row, memory: str, kapacitord: Path, scratch: Path, say: Callabl
     begin_ns = end_ns - (windows + _EDGES) * pipeline.window_ns
     store_model(pipeline, scratch / "models", begin_ns, row.series - row.new)
     features = row.series * len(pipeline.fields) * len(pipeline.aggregate)
-    with Session(pipeline, scratch / "models", kapacitord, scratch) as session:
+    with SeriesSession(pipeline, scratch / "models", kapacitord, scratch) as session:
         session.wait_for_model(_PATIENCE_S)
         without_series = session.udf_bytes
         say("at full speed")
@@ -131,7 +131,7 @@ def measure(row: Row, memory: str, kapacitord: Path, scratch: Path, say: Callabl
 
 
 def _at_full_speed(
-    session: Session, pipeline: Pipeline, row: Row, begin_ns: int, windows: int
+    session: SeriesSession, pipeline: Pipeline, row: SeriesRow, begin_ns: int, windows: int
 ) -> tuple[float, float, float]:
     """Return windows a second, windows a processor second, and points a second."""
     window_ns, series = pipeline.window_ns, row.scored
@@ -155,7 +155,7 @@ def _at_full_speed(
     return scored / taken, scored / worked, sum(body.points for body in sent[len(first) :]) / taken
 
 
-def _live(session: Session, pipeline: Pipeline, row: Row) -> tuple[list[float], float, float]:
+def _live(session: SeriesSession, pipeline: Pipeline, row: SeriesRow) -> tuple[list[float], float, float]:
     """Return milliseconds from the ends of windows to their scores, and the shares of a processor that were busy."""
     window_ns = pipeline.window_ns
     begin_ns = (time.time_ns() // window_ns + 1) * window_ns

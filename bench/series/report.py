@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.series.measure import Row, RowFigures
+from bench.series.measure import RowFigures, SeriesRow
 from bench.udf.report import Target
 
 # Figure, its heading, and how it is printed.
@@ -29,7 +29,7 @@ _COLUMNS = (
 )
 
 
-def report(figures: Mapping[Row, RowFigures], about: Mapping[str, Any]) -> dict[str, Any]:
+def report(figures: Mapping[SeriesRow, RowFigures], about: Mapping[str, Any]) -> dict[str, Any]:
     """Return what build/bench-series.json holds; `about`: the machine."""
     return {
         "rows": [{**asdict(row), **asdict(found)} for row, found in figures.items()],
@@ -38,10 +38,10 @@ def report(figures: Mapping[Row, RowFigures], about: Mapping[str, Any]) -> dict[
     }
 
 
-def targets(figures: Mapping[Row, RowFigures]) -> list[Target]:
+def targets(figures: Mapping[SeriesRow, RowFigures]) -> list[Target]:
     """Return what is to be reached, as far as the measured rows tell."""
     found = []
-    thousand, most = figures.get(Row(1_000, "10s")), figures.get(Row(10_000, "10s"))
+    thousand, most = figures.get(SeriesRow(1_000, "10s")), figures.get(SeriesRow(10_000, "10s"))
     if thousand is not None:
         found.append(Target("1,000 series, 10s: windows/s", thousand.windows_per_s, ">=", 5_000))
     if most is not None:
@@ -55,7 +55,7 @@ def targets(figures: Mapping[Row, RowFigures]) -> list[Target]:
     return found
 
 
-def print_report(console: Console, figures: Mapping[Row, RowFigures]) -> None:
+def print_report(console: Console, figures: Mapping[SeriesRow, RowFigures]) -> None:
     """Print the table, and what is to be reached."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("series", "window", *(heading for _, heading, _ in _COLUMNS)):
@@ -70,7 +70,7 @@ def print_report(console: Console, figures: Mapping[Row, RowFigures]) -> None:
         console.print(f"{target.what} {target.relation} {target.limit:g}: {value},", verdict)
 
 
-def _name(row: Row) -> str:
+def _name(row: SeriesRow) -> str:
     """Return the number of series, and how many of them are incomplete or new."""
     others = [f"{number:,} {what}" for number, what in ((row.incomplete, "incomplete"), (row.new, "new")) if number]
     return ", ".join([f"{row.series:,}", *others])

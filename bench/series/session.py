@@ -16,7 +16,7 @@ from bench.series.load import Body
 from bench.udf.errors import BenchError
 from bench.udf.processes import processor_seconds, resident_bytes
 from bench.udf.sink import Sink
-from bench.udf.writer import Writer
+from bench.udf.writer import HttpWriter
 from daemons.kapacitord import Kapacitord
 from kapacitor_udf import wire_pb2 as wire
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _UDF = ".spec(specification)"
 
 
-class Session:
+class SeriesSession:
     """One pipeline's UDF behind a real kapacitord.
 
     Attributes:
@@ -64,7 +64,7 @@ class Session:
             timeout="60s",
             log_level="INFO",
         )
-        self._writer = Writer(self._server.url)
+        self._writer = HttpWriter(self._server.url)
         script = find_script(pipeline, Path())
         script = script[: script.index(_UDF) + len(_UDF)] + "\n\nresults\n    @sink()\n"
         document = vars_document(TaskSettings(pipeline, "anomaly", "anomaly"), declared(script))

@@ -18,7 +18,7 @@ from bench.udf.errors import BenchError
 from bench.udf.processes import processor_seconds, resident_bytes
 from bench.udf.rows import Row
 from bench.udf.sink import Sink
-from bench.udf.writer import Writer
+from bench.udf.writer import HttpWriter
 from daemons.kapacitord import Kapacitord
 
 _PATIENCE_S = 20.0
@@ -58,7 +58,7 @@ class Session:
         self._server = Kapacitord(
             kapacitord, directory / "kapacitor", functions, environment=environment, timeout="60s", log_level="INFO"
         )
-        self._writer = Writer(self._server.url)
+        self._writer = HttpWriter(self._server.url)
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ from bench.udf.errors import BenchError
 _TIMEOUT_S = 60.0
 
 
-class Writer:
+class HttpWriter:
     """`url`: of Kapacitor's API, as in http://127.0.0.1:9092/kapacitor/v1."""
 
     def __init__(self, url: str) -> None:

@@ -20,7 +20,7 @@ from .engine import find
 from .owner import follow
 from .plan import BuildPlan, PlannedImage
 from .process import clock, stop_running
-from .schedule import Job, run_jobs
+from .schedule import BuildJob, run_jobs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What two compilations of Go at a time may take at their worst.
@@ -148,9 +148,9 @@ def _build(plan: BuildPlan, options: argparse.Namespace) -> int:
         # Only worth it if something else is waited for meanwhile.
         if image.early_stage and needs > early:
             stage = f"{name}:{image.early_stage}"
-            jobs[stage] = Job(partial(builder.build_early_stage, planned), early, image.minutes)
+            jobs[stage] = BuildJob(partial(builder.build_early_stage, planned), early, image.minutes)
             needs |= {stage}
-        jobs[name] = Job(partial(build, planned), needs, image.minutes)
+        jobs[name] = BuildJob(partial(build, planned), needs, image.minutes)
     run_jobs(jobs, options.jobs, stop_running)
 
     rows: list[dict[str, Any]] = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Job:
+class BuildJob:
     """Something to do once others are done; of those that could start, the one with the most weight does."""
 
     work: Callable[[], None]
@@ -16,7 +16,7 @@ class Job:
     weight: float = 0
 
 
-def run_jobs(jobs: Mapping[str, Job], at_once: int, on_failure: Callable[[], None]) -> None:
+def run_jobs(jobs: Mapping[str, BuildJob], at_once: int, on_failure: Callable[[], None]) -> None:
     """Run all jobs.
 
     Args:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from images.driver.schedule import Job, run_jobs
+from images.driver.schedule import BuildJob, run_jobs
 
 
 def never() -> None:
@@ -16,10 +16,10 @@ def never() -> None:
 def test_order() -> None:
     order: list[str] = []
     jobs = {
-        "last": Job(lambda: order.append("last"), frozenset({"long", "short"})),
-        "short": Job(lambda: order.append("short"), frozenset({"first"}), 1),
-        "long": Job(lambda: order.append("long"), frozenset({"first"}), 2),
-        "first": Job(lambda: order.append("first")),
+        "last": BuildJob(lambda: order.append("last"), frozenset({"long", "short"})),
+        "short": BuildJob(lambda: order.append("short"), frozenset({"first"}), 1),
+        "long": BuildJob(lambda: order.append("long"), frozenset({"first"}), 2),
+        "first": BuildJob(lambda: order.append("first")),
     }
     run_jobs(jobs, 1, never)
     assert order == ["first", "long", "short", "last"]
@@ -31,7 +31,7 @@ def test_two_at_once() -> None:
     def work() -> None:
         meet.wait()
 
-    run_jobs({"a": Job(work), "b": Job(work)}, 2, never)
+    run_jobs({"a": BuildJob(work), "b": BuildJob(work)}, 2, never)
 
 
 def test_a_failure_ends_all() -> None:
@@ -44,4 +44,4 @@ def test_a_failure_ends_all() -> None:
         assert ended.wait(10)
 
     with pytest.raises(ValueError, match="no"):
-        run_jobs({"a": Job(fail), "b": Job(wait), "c": Job(never, frozenset({"a"}))}, 2, ended.set)
+        run_jobs({"a": BuildJob(fail), "b": BuildJob(wait), "c": BuildJob(never, frozenset({"a"}))}, 2, ended.set)

@@ -17,7 +17,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan import (
-    Request,
+    ImageRequest,
     known_images,
     plan_images,
     sha256sums,
@@ -77,7 +77,7 @@ def build_arguments(versions: Mapping[str, str], bases: Mapping[str, str]) -> li
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Takes what `Request` has, but reads `recorded` and `listed` itself, and these.
+    """Takes what `ImageRequest` has, but reads `recorded` and `listed` itself, and these.
 
     `lock_file` is the record on the controller, `archive_dir` the folder with archives or empty, `versions` the
     versions that images/build.py is given, `repository` the folder that has it, and `engine`, if given, what an
@@ -97,7 +97,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         arguments = self._task.args
         hosts, recorded = read_record(Path(arguments["lock_file"]), str(task_vars["inventory_hostname"]))
         listed, sums = self._archive(arguments, task_vars)
-        request = Request(
+        request = ImageRequest(
             images=arguments["images"],
             bases=arguments["bases"],
             source=arguments["source"],

@@ -49,7 +49,7 @@ class VanishedError(Exception):
     """A file was removed while its folder was being archived."""
 
 
-class Writer:
+class ArchiveWriter:
     """Writes one archive; a context manager that removes what it wrote unless `finish` was called.
 
     Args:
@@ -71,7 +71,7 @@ class Writer:
         self._finished = False
         self._add(_FIRST, f"{LAYOUT}\n".encode())
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> ArchiveWriter:
         """Return the writer."""
         return self
 

@@ -97,8 +97,8 @@ from urllib.parse import quote
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import (
     ArchiveError,
+    ArchiveWriter,
     VanishedError,
-    Writer,
     check,
 )
 
@@ -132,7 +132,7 @@ def write(params: dict[str, Any]) -> dict[str, Any]:
     """
     path = Path(params["path"])
     path.unlink(missing_ok=True)
-    with Writer(path, compress=params["compress"]) as writer:
+    with ArchiveWriter(path, compress=params["compress"]) as writer:
         for folder in params["folders"]:
             if Path(folder["path"]).is_dir():
                 writer.add_tree(folder["name"], Path(folder["path"]), folder["only"], folder["skip"])

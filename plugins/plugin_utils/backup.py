@@ -23,8 +23,8 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret, get_file_vault_secret
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import (
     ArchiveError,
+    ArchiveWriter,
     VanishedError,
-    Writer,
     check,
     contents,
 )
@@ -166,7 +166,7 @@ def assemble(
     draft = path.with_name(f".{path.name}.partial")
     draft.unlink(missing_ok=True)
     try:
-        with Writer(draft) as writer:
+        with ArchiveWriter(draft) as writer:
             writer.add_bytes(SECRETS, opener.encrypt(json.dumps(dict(secrets), sort_keys=True).encode()))
             if certificates:
                 content = json.dumps(dict(certificates), sort_keys=True).encode()
@@ -212,7 +212,7 @@ def pack_inventory(sources: Mapping[str, Path], left_out: Sequence[Path], scratc
             elif source.is_file():
                 shutil.copy2(source, copy / name)
         archive = Path(temporary) / "inventory.tar"
-        with Writer(archive) as writer:
+        with ArchiveWriter(archive) as writer:
             writer.add_tree("inventory", copy)
             writer.finish({})
         return archive.read_bytes()

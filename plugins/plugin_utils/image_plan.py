@@ -184,7 +184,7 @@ def sha256sums(text: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Request:
+class ImageRequest:
     """What a host needs, and what its inventory says of where it may come from.
 
     Attributes:
@@ -272,7 +272,7 @@ class Request:
         return candidates_of(self.bases, self.plan({}))
 
 
-def plan_images(request: Request, engine: Sequence[Mapping[str, Any]], built: Mapping[str, str]) -> dict[str, Any]:
+def plan_images(request: ImageRequest, engine: Sequence[Mapping[str, Any]], built: Mapping[str, str]) -> dict[str, Any]:
     """Return where each image of a host comes from.
 
     Args:
@@ -329,7 +329,7 @@ def plan_images(request: Request, engine: Sequence[Mapping[str, Any]], built: Ma
 
 
 def known_images(
-    request: Request, engine: Sequence[Mapping[str, Any]], built: Mapping[str, str]
+    request: ImageRequest, engine: Sequence[Mapping[str, Any]], built: Mapping[str, str]
 ) -> list[Mapping[str, Any]]:
     """Return the images that matter of those that the engine has, which may be many.
 
@@ -344,7 +344,7 @@ def known_images(
 
 
 def _expected(
-    request: Request, ways: Mapping[str, Sequence[Candidate]], missing: Iterable[str]
+    request: ImageRequest, ways: Mapping[str, Sequence[Candidate]], missing: Iterable[str]
 ) -> dict[str, dict[str, Any]]:
     """Return what a dry run goes on with; what the last run tried in vain is not expected to come now."""
     return {
@@ -356,7 +356,7 @@ def _expected(
     }
 
 
-def _said(request: Request, details: Mapping[str, Mapping[str, Any]], reasons: Mapping[str, str]) -> list[str]:
+def _said(request: ImageRequest, details: Mapping[str, Mapping[str, Any]], reasons: Mapping[str, str]) -> list[str]:
     """Return what was left out, and what came another way than the first one that was tried."""
     said = []
     for name in request.images:

@@ -29,7 +29,11 @@ from ansible_collections.influx_anomaly.stack.plugins.action import (
     stack_certificate,
 )
 from ansible_collections.influx_anomaly.stack.plugins.filter.backup import backup_files, backup_parts, backup_versions
-from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import VanishedError, Writer, check
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import (
+    ArchiveWriter,
+    VanishedError,
+    check,
+)
 from ansible_collections.influx_anomaly.stack.plugins.modules import backup_part, restore_part
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup, certificates
 
@@ -111,7 +115,7 @@ def part(tmp_path: Path, host: str, name: str, content: bytes) -> dict[str, str]
     path = tmp_path / "collected" / host / f"{name}.part"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    with Writer(path) as writer:
+    with ArchiveWriter(path) as writer:
         writer.add_bytes(f"{name}/file", content)
         writer.finish({"part": name})
     return {"host": host, "name": name, "path": str(path)}
@@ -312,7 +316,7 @@ class TestCheck:
             tar.addfile(tarfile.TarInfo("/etc/evil"))
         for name, reason in (("parts/old/influxdb.part", "'/etc/evil' in it is absolute"), ("parts/x", "not a part")):
             (tmp_path / "whole").unlink(missing_ok=True)
-            with Writer(tmp_path / "whole") as writer:
+            with ArchiveWriter(tmp_path / "whole") as writer:
                 writer.add_bytes("secrets.vault", opener.encrypt(b"{}"))
                 writer.add_file(name, tmp_path / "evil")
                 writer.finish({"kind": backup.KIND, "stack": "anomaly", "services": {}})
@@ -322,7 +326,7 @@ class TestCheck:
     def test_certificates_that_are_none_are_refused(
         self, tmp_path: Path, checking: Checking, opener: VaultLib, files: bytes
     ) -> None:
-        with Writer(tmp_path / "whole") as writer:
+        with ArchiveWriter(tmp_path / "whole") as writer:
             writer.add_bytes("secrets.vault", opener.encrypt(b"{}"))
             writer.add_bytes("certificates.vault", opener.encrypt(files))
             writer.finish({"kind": backup.KIND, "stack": "anomaly", "services": {}})
@@ -332,7 +336,7 @@ class TestCheck:
     def test_secrets_that_are_none_are_refused(
         self, tmp_path: Path, checking: Checking, opener: VaultLib, secrets: bytes | None
     ) -> None:
-        with Writer(tmp_path / "whole") as writer:
+        with ArchiveWriter(tmp_path / "whole") as writer:
             if secrets is not None:
                 writer.add_bytes("secrets.vault", opener.encrypt(secrets))
             writer.finish({"kind": backup.KIND, "stack": "anomaly", "services": {}})
@@ -494,7 +498,7 @@ class TestParts:
             attempts.append(arguments)
             raise VanishedError("models/printer/v0")
 
-        monkeypatch.setattr(Writer, "add_tree", vanish)
+        monkeypatch.setattr(ArchiveWriter, "add_tree", vanish)
         folders = [{"name": "models", "path": str(source / "models")}]
         found = module(backup_part, path=str(tmp_path / "part"), folders=folders, uid=UID)
         assert "models/printer/v0 the last. Fix: wait until trainings" in found["msg"]

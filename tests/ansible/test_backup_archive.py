@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.influx_anomaly.stack.plugins.module_utils import backup_archive
 from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archive import (
     ArchiveError,
+    ArchiveWriter,
     VanishedError,
-    Writer,
     check,
     contents,
     hand_over,
@@ -35,7 +35,7 @@ TREES = st.dictionaries(
 
 
 def write(path: Path, files: dict[str, bytes], compress: bool = False) -> Path:
-    with Writer(path, compress=compress) as writer:
+    with ArchiveWriter(path, compress=compress) as writer:
         for name, content in files.items():
             writer.add_bytes(name, content)
         writer.finish({"stack": "anomaly"})
@@ -89,7 +89,7 @@ class TestWhatComesBack:
                 (folder / "from" / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / "from" / path).write_bytes(content)
             (folder / "from").mkdir(exist_ok=True)
-            with Writer(folder / "archive", compress=compress) as writer:
+            with ArchiveWriter(folder / "archive", compress=compress) as writer:
                 writer.add_tree("data", folder / "from")
                 writer.finish({})
 
@@ -113,7 +113,7 @@ class TestWhatComesBack:
         model.write_bytes(b"arrays")
         model.chmod(0o640)
         os.utime(model, (10**9, 10**9))
-        with Writer(tmp_path / "archive") as writer:
+        with ArchiveWriter(tmp_path / "archive") as writer:
             writer.add_tree("models", source)
             writer.finish({})
 
@@ -140,7 +140,7 @@ class TestWhatComesBack:
         (source / "sub").mkdir(parents=True)
         for name in ("cluster.id", "kapacitor.db", ".draft", "sub/.draft", "sub/kept"):
             (source / name).write_bytes(b"x")
-        with Writer(tmp_path / "archive") as writer:
+        with ArchiveWriter(tmp_path / "archive") as writer:
             writer.add_tree("data", source, only=["*.id", "sub"], skip=[".*"])
             writer.finish({})
         assert set(read(tmp_path / "archive")) == {"data/cluster.id", "data/sub/kept"}
@@ -149,7 +149,7 @@ class TestWhatComesBack:
         (tmp_path / "data").mkdir()
         os.mkfifo(tmp_path / "data" / "pipe")
         (tmp_path / "data" / "file").write_bytes(b"12345")
-        with Writer(tmp_path / "archive") as writer:
+        with ArchiveWriter(tmp_path / "archive") as writer:
             writer.add_tree("data", tmp_path / "data")
             writer.finish({})
         manifest = check(tmp_path / "archive")
@@ -170,13 +170,13 @@ class TestWhileServicesWrite:
             return summing(*arguments)
 
         monkeypatch.setattr(backup_archive, "_SummingReader", grown)
-        with Writer(tmp_path / "archive") as writer:
+        with ArchiveWriter(tmp_path / "archive") as writer:
             writer.add_file("printer.closed", file)
             writer.finish({})
         assert read(tmp_path / "archive") == {"printer.closed": b"first\n"}
 
     def test_a_file_that_is_removed_or_cut_off_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        with pytest.raises(VanishedError, match="gone"), Writer(tmp_path / "one") as writer:
+        with pytest.raises(VanishedError, match="gone"), ArchiveWriter(tmp_path / "one") as writer:
             writer.add_file("gone", tmp_path / "gone")
         file = tmp_path / "short"
         file.write_bytes(b"x" * 100)
@@ -187,7 +187,7 @@ class TestWhileServicesWrite:
             return summing(*arguments)
 
         monkeypatch.setattr(backup_archive, "_SummingReader", cut)
-        with pytest.raises(VanishedError, match="short"), Writer(tmp_path / "two") as writer:
+        with pytest.raises(VanishedError, match="short"), ArchiveWriter(tmp_path / "two") as writer:
             writer.add_file("short", file)
         assert not (tmp_path / "one").exists()
         assert not (tmp_path / "two").exists()
@@ -195,7 +195,7 @@ class TestWhileServicesWrite:
     def test_a_link_out_of_the_folder_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "out").symlink_to("/etc/passwd")
-        with pytest.raises(ArchiveError, match="/etc/passwd"), Writer(tmp_path / "archive") as writer:
+        with pytest.raises(ArchiveError, match="/etc/passwd"), ArchiveWriter(tmp_path / "archive") as writer:
             writer.add_tree("data", tmp_path / "data")
         assert not (tmp_path / "archive").exists()
 

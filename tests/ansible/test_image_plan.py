@@ -19,7 +19,7 @@ from ansible_collections.influx_anomaly.stack.plugins.action.images_plan import 
 from ansible_collections.influx_anomaly.stack.plugins.action.images_pull import Pulls
 from ansible_collections.influx_anomaly.stack.plugins.filter.images import images_export_list, images_exports
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan import (
-    Request,
+    ImageRequest,
     is_unreachable,
     known_images,
     plan_images,
@@ -31,7 +31,7 @@ IMAGES: dict[str, dict[str, Any]] = {
     "kapacitor-python": {"version": "1.8.6", "built": True, "ours": True},
     "grafana": {"version": "11.6.0", "optional": True},
 }
-REQUEST = Request(
+REQUEST = ImageRequest(
     images=IMAGES,
     bases={"debian": "trixie-slim", "kapacitor": "1.8.6"},
     source="auto",

@@ -30,7 +30,7 @@ from anomaly.pipeline.dashboard import dashboard_uid
 from anomaly.pipeline.links import Addresses
 from daemons.daemon import WAIT
 from daemons.influxd import Influxd
-from daemons.kapacitord import Kapacitord, Receiver, wait_until
+from daemons.kapacitord import AlertReceiver, Kapacitord, wait_until
 from tests.integration.ports import free_port
 
 pytestmark = pytest.mark.containers
@@ -72,8 +72,8 @@ SINCE = "2024-01-01 00:00:20 UTC"
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
+def receiver() -> Iterator[AlertReceiver]:
+    receiver = AlertReceiver()
     yield receiver
     receiver.close()
 
@@ -86,7 +86,7 @@ def definition(addresses: Addresses = TO_GRAFANA, **changes: Any) -> tuple[str, 
 
 
 @pytest.fixture
-def start(kapacitord: Start, influxd: Influxd, receiver: Receiver) -> Callable[..., Kapacitord]:
+def start(kapacitord: Start, influxd: Influxd, receiver: AlertReceiver) -> Callable[..., Kapacitord]:
     """Start a kapacitord with the pipeline's task, and a handler on the stack's topic."""
     influxd.create("anomaly")
     source = [str(ROOT / "udf" / name / "src") for name in ("anomaly", "kapacitor_udf")]
@@ -107,7 +107,7 @@ def start(kapacitord: Start, influxd: Influxd, receiver: Receiver) -> Callable[.
     return started
 
 
-def listen(kapacitor: Kapacitord, receiver: Receiver, topic: str, **more: Any) -> None:
+def listen(kapacitor: Kapacitord, receiver: AlertReceiver, topic: str, **more: Any) -> None:
     handler = {"id": "web", "kind": "post", "options": {"url": receiver.url}, **more}
     answer = kapacitor.call("POST", f"/alerts/topics/{topic}/handlers", handler)
     assert answer.status == 200, answer.body.decode()
@@ -141,7 +141,7 @@ def windows(first: int, *severities: float) -> dict[int, float]:
     return dict(enumerate(severities, first))
 
 
-def expect(receiver: Receiver, **levels: list[str]) -> None:
+def expect(receiver: AlertReceiver, **levels: list[str]) -> None:
     """Wait for these levels of each alert, by its kind and series, and no others. Those of one alert come in order."""
     receiver.wait_until(lambda: len(receiver.bodies) >= sum(map(len, levels.values())))
     found: dict[str, list[str]] = {}
@@ -153,7 +153,7 @@ def expect(receiver: Receiver, **levels: list[str]) -> None:
 
 
 def test_a_period_is_told_when_it_opens_when_it_gets_worse_and_when_it_is_over(
-    start: Start, receiver: Receiver
+    start: Start, receiver: AlertReceiver
 ) -> None:
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10, 10, 80, 80, 60, 90, 100, 100, 80, 10, 10, 10, 10, 10, 10, 10, 80, 10)))
@@ -175,7 +175,7 @@ def test_a_period_is_told_when_it_opens_when_it_gets_worse_and_when_it_is_over(
     kapacitor.assert_healthy()
 
 
-def test_each_series_has_its_own_alert_and_a_shadow_has_none(start: Start, receiver: Receiver) -> None:
+def test_each_series_has_its_own_alert_and_a_shadow_has_none(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     kapacitor.write(
         *lines(windows(0, 10, 90), shadow=100),
@@ -188,7 +188,7 @@ def test_each_series_has_its_own_alert_and_a_shadow_has_none(start: Start, recei
     expect(receiver, period_p1=["WARNING", "OK"], period_p2=["CRITICAL", "OK"])
 
 
-def test_silence_that_nobody_told_is_told_once_when_data_return(start: Start, receiver: Receiver) -> None:
+def test_silence_that_nobody_told_is_told_once_when_data_return(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10, 90)), *lines(windows(20, 10, 10, 10, 10)), *lines(windows(40, 10, 10)))
     expect(receiver, period_p1=["WARNING", "OK"], silence_p1=["WARNING", "OK", "WARNING"])
@@ -196,12 +196,12 @@ def test_silence_that_nobody_told_is_told_once_when_data_return(start: Start, re
     assert messages[:2] == [f"WARNING {P1}: no data from {SINCE} for 3m0s", f"OK {P1}: data arrive"]
 
 
-def silences(receiver: Receiver) -> list[str]:
+def silences(receiver: AlertReceiver) -> list[str]:
     """The messages of alerts on silence, in the order they came."""
     return [told(body) for body in receiver.bodies if body["id"].endswith("silence")]
 
 
-def test_silence_is_told_when_it_begins_and_when_it_is_over(start: Start, receiver: Receiver) -> None:
+def test_silence_is_told_when_it_begins_and_when_it_is_over(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10)), *lines(windows(1, 10), silent=70), *lines(windows(20, 10, 10, 10)))
     expect(receiver, silence_p1=["WARNING", "OK"])
@@ -211,13 +211,13 @@ def test_silence_is_told_when_it_begins_and_when_it_is_over(start: Start, receiv
     ]
 
 
-def test_an_anomaly_that_falls_silent_is_over_and_its_silence_is_told(start: Start, receiver: Receiver) -> None:
+def test_an_anomaly_that_falls_silent_is_over_and_its_silence_is_told(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10)), *lines(windows(1, 90), silent=70), *lines(windows(20, 90, 10)))
     expect(receiver, period_p1=["WARNING", "OK", "WARNING"], silence_p1=["WARNING", "OK"])
 
 
-def test_the_silence_of_all_series_is_one_alert(start: Start, receiver: Receiver) -> None:
+def test_the_silence_of_all_series_is_one_alert(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     kapacitor.write(
         *lines(windows(0, 10), silent=70, joint=1),
@@ -234,7 +234,7 @@ def test_the_silence_of_all_series_is_one_alert(start: Start, receiver: Receiver
     kapacitor.assert_healthy()
 
 
-def test_silence_that_a_restart_forgot_is_over_with_the_second_window(start: Start, receiver: Receiver) -> None:
+def test_silence_that_a_restart_forgot_is_over_with_the_second_window(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10)), *lines(windows(1, 10), silent=70))
     expect(receiver, silence_p1=["WARNING"])
@@ -253,7 +253,7 @@ def test_silence_that_a_restart_forgot_is_over_with_the_second_window(start: Sta
     ],
 )
 def test_a_notice_is_told_when_it_opens_and_when_it_is_over(
-    start: Start, receiver: Receiver, kind: str, level: str, text: str
+    start: Start, receiver: AlertReceiver, kind: str, level: str, text: str
 ) -> None:
     kapacitor = start()
     for window, state in enumerate((1, 1, 0, 0, 0)):
@@ -265,7 +265,7 @@ def test_a_notice_is_told_when_it_opens_and_when_it_is_over(
     ]
 
 
-def test_a_limit_is_told_as_such_and_not_as_rare(start: Start, receiver: Receiver) -> None:
+def test_a_limit_is_told_as_such_and_not_as_rare(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     kapacitor.write(*lines({0: 10}), *lines({1: 100}, limit=1), *lines(windows(2, 10, 10, 10, 10)))
     expect(receiver, period_p1=["CRITICAL", "OK"])
@@ -277,7 +277,7 @@ def test_a_limit_is_told_as_such_and_not_as_rare(start: Start, receiver: Receive
     ]
 
 
-def test_history_alerts_nobody(start: Start, receiver: Receiver) -> None:
+def test_history_alerts_nobody(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     kapacitor.write(
         *lines(windows(0, 10, 100, 100), history=1, drifted=1, clock=1, rate=1, invalid=1, mute=1, silent=70)
@@ -286,7 +286,7 @@ def test_history_alerts_nobody(start: Start, receiver: Receiver) -> None:
     expect(receiver, period_p1=["WARNING"])
 
 
-def test_drift_is_told_when_it_is_there_and_when_it_is_over(start: Start, receiver: Receiver) -> None:
+def test_drift_is_told_when_it_is_there_and_when_it_is_over(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     for window, drifted in enumerate((0, 1, 1, 0, 0)):
         kapacitor.write(*lines({window: 10}, drifted=drifted))
@@ -310,7 +310,7 @@ def define_anew(kapacitor: Kapacitord) -> None:
 
 
 @pytest.fixture(params=[restart, define_anew])
-def interrupted(start: Start, receiver: Receiver, request: pytest.FixtureRequest) -> Kapacitord:
+def interrupted(start: Start, receiver: AlertReceiver, request: pytest.FixtureRequest) -> Kapacitord:
     """After a period was told, and before it is closed."""
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10, 90, 90, 90)))
@@ -319,26 +319,26 @@ def interrupted(start: Start, receiver: Receiver, request: pytest.FixtureRequest
     return kapacitor
 
 
-def test_an_interruption_tells_nothing_twice(interrupted: Kapacitord, receiver: Receiver) -> None:
+def test_an_interruption_tells_nothing_twice(interrupted: Kapacitord, receiver: AlertReceiver) -> None:
     # The UDF knows nothing of the period that it had open, and finds one that is less severe.
     interrupted.write(*lines(windows(4, 80, 80, 10, 10, 10, 10)))
     expect(receiver, period_p1=["WARNING", "OK"])
 
 
-def test_a_period_that_ended_while_nobody_looked_is_over(interrupted: Kapacitord, receiver: Receiver) -> None:
+def test_a_period_that_ended_while_nobody_looked_is_over(interrupted: Kapacitord, receiver: AlertReceiver) -> None:
     interrupted.write(*lines(windows(4, 10, 10, 10, 10, 10, 10, 10, 90, 90, 10)))
     expect(receiver, period_p1=["WARNING", "OK", "WARNING"])
     assert told(receiver.bodies[1]) == f"OK {P1}: no longer anomalous"
 
 
-def test_what_is_told_and_where_is_the_pipelines(start: Start, receiver: Receiver) -> None:
+def test_what_is_told_and_where_is_the_pipelines(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start(alerts={"kinds": ["period"], "info": 85, "topic": "workshop"})
     listen(kapacitor, receiver, "workshop", match="level() != OK")
     kapacitor.write(*lines(windows(0, 10, 80, 10, 10, 10, 90, 10, 10, 10), drifted=1), *lines(windows(20, 10, 100, 10)))
     expect(receiver, period_p1=["WARNING", "CRITICAL"])
 
 
-def test_a_service_that_has_a_section_is_told(start: Start, receiver: Receiver) -> None:
+def test_a_service_that_has_a_section_is_told(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start(sections({"slack": {"url": receiver.url, "channel": "#machines"}}), alerts={"topic": "workshop"})
     answer = kapacitor.call("POST", "/alerts/topics/workshop/handlers", {"id": "chat", "kind": "slack"})
     assert answer.status == 200, answer.body.decode()
@@ -352,7 +352,7 @@ def test_a_service_that_has_a_section_is_told(start: Start, receiver: Receiver) 
 HOSTILE = "<!channel>&*b*_i_~s~\x1b[31m\u202e" + "x" * 80
 
 
-def test_a_series_name_is_no_markup_in_a_chat(start: Start, receiver: Receiver) -> None:
+def test_a_series_name_is_no_markup_in_a_chat(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start(sections({"slack": {"url": receiver.url, "channel": "#machines"}}))
     answer = kapacitor.call("POST", f"/alerts/topics/{TOPIC}/handlers", {"id": "chat", "kind": "slack"})
     assert answer.status == 200, answer.body.decode()
@@ -368,7 +368,7 @@ def test_a_series_name_is_no_markup_in_a_chat(start: Start, receiver: Receiver) 
     assert posted[0]["data"]["series"][0]["tags"]["printer"] == HOSTILE
 
 
-def test_a_link_shows_the_series_at_that_time(start: Start, receiver: Receiver) -> None:
+def test_a_link_shows_the_series_at_that_time(start: Start, receiver: AlertReceiver) -> None:
     kapacitor = start()
     kapacitor.write(*lines(windows(0, 10, 90), "a+b&c\\ ü"))
     receiver.wait_until(lambda: len(receiver.bodies) == 1)
@@ -380,7 +380,9 @@ def test_a_link_shows_the_series_at_that_time(start: Start, receiver: Receiver) 
     assert body["message"] == f"{said} {GRAFANA}/d/{dashboard_uid(TASK)}/?{query}"
 
 
-def test_a_link_to_the_console_shows_the_period_the_series_or_the_pipeline(start: Start, receiver: Receiver) -> None:
+def test_a_link_to_the_console_shows_the_period_the_series_or_the_pipeline(
+    start: Start, receiver: AlertReceiver
+) -> None:
     addresses = Addresses(GRAFANA, CONSOLE)
     kapacitor = start(addresses=addresses)
     kapacitor.write(*lines(windows(0, 10, 90), "a+b&c\\ ü"), *lines(windows(2, 10), drifted=1, mute=1))
@@ -419,7 +421,7 @@ def mails() -> Iterator[tuple[Mails, int]]:
 
 
 def test_the_life_of_a_period_arrives_by_http_and_by_mail_over_a_restart(
-    start: Start, receiver: Receiver, mails: tuple[Mails, int]
+    start: Start, receiver: AlertReceiver, mails: tuple[Mails, int]
 ) -> None:
     handler, port = mails
     section = {"host": "127.0.0.1", "port": port, "from": "kapacitor@example.org"}

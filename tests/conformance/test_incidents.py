@@ -16,7 +16,7 @@ from anomaly.pipeline import normalize
 from anomaly.pipeline.links import Addresses
 from anomaly.scoring.results import Result
 from daemons.influxd import Influxd
-from daemons.kapacitord import Kapacitord, Receiver, wait_until
+from daemons.kapacitord import AlertReceiver, Kapacitord, wait_until
 from tests.ansible.rendering import value
 from tests.integration.ports import free_port
 
@@ -40,8 +40,8 @@ PIPELINE = normalize(
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
+def receiver() -> Iterator[AlertReceiver]:
+    receiver = AlertReceiver()
     yield receiver
     receiver.close()
 
@@ -55,7 +55,7 @@ class Stack:
         watch: what the keeper has of incidents.
     """
 
-    def __init__(self, influxd: Influxd, kapacitor: Kapacitord, receiver: Receiver) -> None:
+    def __init__(self, influxd: Influxd, kapacitor: Kapacitord, receiver: AlertReceiver) -> None:
         influxd.create("anomaly")
         self.kapacitor = kapacitor
         self.addresses = Addresses("https://grafana.example/")
@@ -127,11 +127,13 @@ class Stack:
 
 
 @pytest.fixture
-def stack(kapacitord: Callable[..., Kapacitord], influxd: Influxd, receiver: Receiver) -> Stack:
+def stack(kapacitord: Callable[..., Kapacitord], influxd: Influxd, receiver: AlertReceiver) -> Stack:
     return Stack(influxd, kapacitord(port=free_port()), receiver)
 
 
-def test_forty_periods_are_told_once_when_it_gets_worse_and_when_it_is_over(stack: Stack, receiver: Receiver) -> None:
+def test_forty_periods_are_told_once_when_it_gets_worse_and_when_it_is_over(
+    stack: Stack, receiver: AlertReceiver
+) -> None:
     def told(count: int, seconds: int = 0) -> None:
         # A task that has just started misses what is handed to it, and the next look repeats that.
         def looked() -> bool:

@@ -16,7 +16,7 @@ from anomaly.models.model import Model
 from anomaly.training.fit import train
 from daemons.daemon import WAIT
 from daemons.influxd import Influxd
-from daemons.kapacitord import Kapacitord, Receiver, wait_until
+from daemons.kapacitord import AlertReceiver, Kapacitord, wait_until
 from tests.conformance.live import LIVE, LiveStack, environment, make_store, udf_command
 from tests.integration.ports import free_port
 from tests.unit.anomaly import printers
@@ -64,9 +64,9 @@ class Mails(MailHandler):
 
 
 @pytest.fixture
-def people() -> Iterator[tuple[Receiver, Mails, dict[str, Any]]]:
+def people() -> Iterator[tuple[AlertReceiver, Mails, dict[str, Any]]]:
     """Who is told, over HTTP and by mail, and the messengers that reach them."""
-    receiver, mails = Receiver(), Mails()
+    receiver, mails = AlertReceiver(), Mails()
     controller = Controller(mails, hostname="127.0.0.1", port=free_port(), ready_timeout=WAIT)
     controller.start()
     mail = {"kind": "smtp", "host": "127.0.0.1", "port": controller.port, "from": "a@example.org"}
@@ -75,14 +75,14 @@ def people() -> Iterator[tuple[Receiver, Mails, dict[str, Any]]]:
     receiver.close()
 
 
-def levels(receiver: Receiver, subject: str) -> list[str]:
+def levels(receiver: AlertReceiver, subject: str) -> list[str]:
     """What was told of outages of a subject, but for those that were over before they were told."""
     return [body["level"] for body in receiver.bodies if body["id"] == subject and body["level"] != "INFO"]
 
 
 @pytest.mark.containers
 def test_what_dies_is_healed_and_every_window_is_scored_once(
-    live: LiveStack, people: tuple[Receiver, Mails, dict[str, Any]]
+    live: LiveStack, people: tuple[AlertReceiver, Mails, dict[str, Any]]
 ) -> None:
     receiver, mails, messengers = people
     with live.keeper(messengers):

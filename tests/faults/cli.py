@@ -21,11 +21,11 @@ _RANDOM_EVENTS = 50
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 0 if every point has its score after every event, 1 if not, 2 for a wrong schedule."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     # A run that is told to end takes its stack away.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        events = _events(options)
+        events = events_of(options)
     except ScheduleError as error:
         say(f"faults: {error}")
         return 2
@@ -51,7 +51,8 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}" if line.strip() else line, file=sys.stdout, flush=True)
 
 
-def _events(options: argparse.Namespace) -> list[Event]:
+def events_of(options: argparse.Namespace) -> list[Event]:
+    """Return the events that the command line asks for."""
     if options.schedule is not None:
         events = read_schedule(options.schedule, LENGTHS)
     else:
@@ -71,7 +72,8 @@ def minutes(text: str) -> float:
     return number
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--schedule", type=Path, help="a file with events; docs/reliability.md has its format")

@@ -1,5 +1,6 @@
 """docs/udf.md: its UDF works, and its entry and task are in order."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import yaml
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.preflight.checks import inventory_problems
 
 from kapacitor_udf import Point
-from kapacitor_udf._declaration import find
 from kapacitor_udf.testing import Harness
 from tests.ansible.inventories import OPTIONS, ROLES, inventory
 from tests.udf_page import ENTRY, write
@@ -16,7 +16,7 @@ from tests.udf_page import ENTRY, write
 
 def test_its_udf_smooths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(write(tmp_path)), *sys.path])
-    with Harness(find("smooth"), {"field": "co2", "weight": 0.5}) as harness:
+    with Harness(importlib.import_module("smooth").udf, {"field": "co2", "weight": 0.5}) as harness:
         out = harness.feed(
             [Point(time, {"co2": value}, group="a") for time, value in ((1, 400.0), (2, 500), (3, 500.0))]
         )

@@ -10,7 +10,7 @@ from tests.faults.schedule import at_random
 
 
 def events(*arguments: str) -> list[str]:
-    return [event.fault for event in cli._events(cli._parser().parse_args(arguments))]
+    return [event.fault for event in cli.events_of(cli.make_parser().parse_args(arguments))]
 
 
 def test_each_fault_comes_once_and_then_50_at_random() -> None:

@@ -7,7 +7,7 @@ import pytest
 from ingest import stack
 from ingest.cli import main
 from ingest.errors import IngestError
-from ingest.stack import Writer, find_writer
+from ingest.stack import Destination, find_writer
 
 if TYPE_CHECKING:
     from tests.unit.ingest.conftest import FakeInfluxDB
@@ -29,7 +29,7 @@ def record(
 def test_an_inventory_leads_to_the_port_of_its_stack(tmp_path: Path) -> None:
     record(tmp_path)
     found = find_writer(Path("inventory/local"), tmp_path)
-    assert found == Writer("http://127.0.0.1:18086", "writer", tmp_path / "pw")
+    assert found == Destination("http://127.0.0.1:18086", "writer", tmp_path / "pw")
 
 
 def test_an_inventorys_file_leads_to_the_stack_of_its_folder(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_an_inventorys_file_leads_to_the_stack_of_its_folder(tmp_path: Path) -> 
 def test_a_summary_can_be_named(tmp_path: Path) -> None:
     path = record(tmp_path, file=None)
     record(tmp_path, name="other", url="http://127.0.0.1:1")
-    assert find_writer(path, tmp_path) == Writer("http://127.0.0.1:18086", "writer", None)
+    assert find_writer(path, tmp_path) == Destination("http://127.0.0.1:18086", "writer", None)
 
 
 def test_an_inventory_without_a_deployed_stack_is_an_error(tmp_path: Path) -> None:

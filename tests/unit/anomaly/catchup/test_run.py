@@ -16,9 +16,9 @@ from anomaly.catchup.run import (
     CatchUpRequest,
     CaughtUp,
     GatheredStates,
-    _models,
     catch_up,
     default_lag_ns,
+    model_of_version,
     refilled_begins,
     repair_span,
 )
@@ -682,7 +682,7 @@ def test_a_repair_that_writes_nothing_is_asked_for_in_a_dry_run(
 
 def test_a_version_that_is_gone_is_told_once_and_the_current_model_is_used(store: Store, model: Model) -> None:
     said: list[str] = []
-    models = _models(store, PIPELINE, said.append)
+    models = model_of_version(store, PIPELINE, said.append)
     assert models is not None
 
     given = [models(version) for version in (None, model.version, "gone", "gone")]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from anomaly.influxdb.retention import _gaps, expiry_ns, kept_ranges
+from anomaly.influxdb.retention import expiry_ns, gaps_between, kept_ranges
 from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, Mark
 
 DAY = 86_400_000_000_000
@@ -57,4 +57,4 @@ def test_windows_that_reach_into_a_false_alarm_are_kept() -> None:
     ],
 )
 def test_what_is_between_is_deleted(kept: list[tuple[int, int]], gaps: list[tuple[int | None, int]]) -> None:
-    assert list(_gaps(kept, 1000)) == gaps
+    assert list(gaps_between(kept, 1000)) == gaps

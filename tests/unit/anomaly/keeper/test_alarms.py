@@ -2,7 +2,7 @@
 
 import json
 
-from anomaly.keeper.alarms import Alarms, Message
+from anomaly.keeper.alarms import Alarms, KeeperMessage
 from anomaly.keeper.checks import DISK, KAPACITOR, TASK, UDF, Finding
 
 SECOND = 1_000_000_000
@@ -57,7 +57,7 @@ def test_the_stack_and_each_pipeline_are_told_by_themselves() -> None:
     alarms = Alarms()
     alarms.look(gone, 0)
     (message,) = alarms.look(gone, 60 * SECOND)
-    assert message == Message("detection kapacitor", "CRITICAL", "OK", 0, "detection is down (kapacitor): gone")
+    assert message == KeeperMessage("detection kapacitor", "CRITICAL", "OK", 0, "detection is down (kapacitor): gone")
 
 
 def test_a_restart_neither_repeats_nor_forgets() -> None:

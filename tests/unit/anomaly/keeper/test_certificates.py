@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from anomaly.keeper.certificates import Certificates, Server
+from anomaly.keeper.certificates import Certificates, TlsServer
 
 SECOND = 1_000_000_000
 DAY = 86400 * SECOND
@@ -10,7 +10,7 @@ NOW_NS = 1_704_067_200 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Shown(Server):
+class Shown(TlsServer):
     """A server that shows certificates one after the other: their ends, None where nobody answers."""
 
     ends: list[int | None] = field(default_factory=list)
@@ -62,4 +62,4 @@ def test_a_server_that_does_not_answer_is_left_to_another_check() -> None:
 
 
 def test_servers_without_https_have_no_certificate() -> None:
-    assert Certificates((Server("InfluxDB", "http://influx.example:8086"),), 14).ending(NOW_NS) is None
+    assert Certificates((TlsServer("InfluxDB", "http://influx.example:8086"),), 14).ending(NOW_NS) is None

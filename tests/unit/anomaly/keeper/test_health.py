@@ -3,7 +3,7 @@
 from prometheus_client import generate_latest
 
 from anomaly.keeper.checks import KAPACITOR, UDF, Finding
-from anomaly.keeper.health import HealthLines, Metrics
+from anomaly.keeper.health import HealthLines, KeeperMetrics
 
 MINUTE = 60_000_000_000
 WELL = Finding(UDF, "printer", ok=True)
@@ -25,7 +25,7 @@ def test_a_finding_of_the_stack_has_no_pipeline_and_one_that_is_unknown_is_not_w
 
 
 def test_prometheus_gets_checks_starts_and_catch_ups() -> None:
-    metrics = Metrics()
+    metrics = KeeperMetrics()
     metrics.look([WELL, Finding(KAPACITOR, "", ok=False, text="gone")], {"printer": 12_000_000_000}, MINUTE, 0.5)
     metrics.started("printer")
     metrics.caught_up("printer", 40)
@@ -43,7 +43,7 @@ def test_prometheus_gets_checks_starts_and_catch_ups() -> None:
 
 
 def test_prometheus_gets_no_old_value_of_what_is_not_known_any_more() -> None:
-    metrics = Metrics()
+    metrics = KeeperMetrics()
     metrics.look([WELL], {}, MINUTE, 0.5)
     metrics.look([Finding(UDF, "printer", ok=None)], {}, MINUTE, 0.5)
     assert metrics.registry.get_sample_value("influx_anomaly_ok", {"check": "udf", "pipeline": "printer"}) is None

@@ -17,14 +17,16 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MailHandler
 
-from anomaly.keeper.alarms import Message
+from anomaly.keeper.alarms import KeeperMessage
 from anomaly.keeper.messengers import MessengerError, Outbox, messenger, read_messengers
 from daemons.daemon import WAIT
-from daemons.kapacitord import Receiver
+from daemons.kapacitord import AlertReceiver
 from tests.integration.ports import free_port
 
 SECOND = 1_000_000_000
-DOWN = Message("detection kapacitor", "CRITICAL", "OK", 1_704_067_200 * SECOND, "detection is down (kapacitor): gone")
+DOWN = KeeperMessage(
+    "detection kapacitor", "CRITICAL", "OK", 1_704_067_200 * SECOND, "detection is down (kapacitor): gone"
+)
 
 
 class Mails(MailHandler):
@@ -39,8 +41,8 @@ class Mails(MailHandler):
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
+def receiver() -> Iterator[AlertReceiver]:
+    receiver = AlertReceiver()
     yield receiver
     receiver.close()
 
@@ -72,7 +74,7 @@ def mails_with_tls(tmp_path: Path) -> Iterator[tuple[Mails, int]]:
     controller.stop()
 
 
-def test_a_post_is_an_alert_as_kapacitor_posts_it(receiver: Receiver) -> None:
+def test_a_post_is_an_alert_as_kapacitor_posts_it(receiver: AlertReceiver) -> None:
     messenger({"kind": "post", "url": receiver.url})(DOWN)
     assert receiver.bodies == [
         {
@@ -112,7 +114,7 @@ def test_tls_is_used_where_the_server_offers_it_and_a_false_certificate_is_refus
 
 
 def test_a_private_authority_is_trusted_beside_the_public_ones(
-    mails_with_tls: tuple[Mails, int], tmp_path: Path, receiver: Receiver
+    mails_with_tls: tuple[Mails, int], tmp_path: Path, receiver: AlertReceiver
 ) -> None:
     """For mail and for HTTP; a name that the certificate lacks stays refused."""
     arrived, port = mails_with_tls
@@ -158,25 +160,25 @@ def test_a_kind_of_tls_that_is_none_is_refused() -> None:
 def test_a_text_cannot_add_headers_to_a_mail(mails: tuple[Mails, int]) -> None:
     arrived, port = mails
     entry = {"kind": "smtp", "host": "127.0.0.1", "port": port, "from": "a@example.org", "to": ["b@example.org"]}
-    hostile = Message("x", "CRITICAL", "OK", 0, "one\rX-Two: y\nBcc: c@example.org")
+    hostile = KeeperMessage("x", "CRITICAL", "OK", 0, "one\rX-Two: y\nBcc: c@example.org")
     messenger(entry)(hostile)
     (mail,) = arrived.mails
     assert mail["Bcc"] is None
     assert mail["X-Two"] is None
 
 
-def test_what_does_not_arrive_waits_in_order_and_outlives_the_process(receiver: Receiver) -> None:
+def test_what_does_not_arrive_waits_in_order_and_outlives_the_process(receiver: AlertReceiver) -> None:
     arriving = [False]
     post = messenger({"kind": "post", "url": receiver.url})
 
-    def send(message: Message) -> None:
+    def send(message: KeeperMessage) -> None:
         if not arriving[0]:
             raise MessengerError("503 Service Unavailable")
         post(message)
 
     said: list[str] = []
     outbox = Outbox({"oncall": send}, said.append)
-    outbox.add([DOWN, Message("detection kapacitor", "OK", "CRITICAL", 0, "detection is back")])
+    outbox.add([DOWN, KeeperMessage("detection kapacitor", "OK", "CRITICAL", 0, "detection is back")])
     outbox.send(0)
     assert said == ["oncall did not take 'detection kapacitor' (503 Service Unavailable); it is tried again"]
     arriving[0] = True
@@ -190,12 +192,12 @@ def test_what_does_not_arrive_waits_in_order_and_outlives_the_process(receiver: 
 
 
 def test_more_than_can_wait_is_dropped_and_that_is_said() -> None:
-    def refuse(message: Message) -> None:
+    def refuse(message: KeeperMessage) -> None:
         raise MessengerError("gone")
 
     said: list[str] = []
     outbox = Outbox({"oncall": refuse}, said.append)
-    outbox.add([Message(str(number), "INFO", "OK", 0, "x") for number in range(103)])
+    outbox.add([KeeperMessage(str(number), "INFO", "OK", 0, "x") for number in range(103)])
     assert said == ["3 messages to oncall are dropped: it cannot be reached"]
     assert [message["id"] for message in outbox.state()["oncall"]] == [str(number) for number in range(3, 103)]
 
@@ -219,7 +221,7 @@ def test_a_slow_receiver_gets_the_rest_at_the_next_look(monkeypatch: pytest.Monk
     clock = [0.0]
     sent: list[str] = []
 
-    def slow(message: Message) -> None:
+    def slow(message: KeeperMessage) -> None:
         sent.append(message.id)
         clock[0] += 9
 

@@ -12,7 +12,7 @@ import pytest
 
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.keeper import watch
-from anomaly.keeper.alarms import Message
+from anomaly.keeper.alarms import KeeperMessage
 from anomaly.keeper.incident_watch import IncidentWatch
 from anomaly.keeper.kapacitor import KapacitorClientError, TaskState
 from anomaly.keeper.run import Keeper, KeeperRequest
@@ -71,7 +71,7 @@ class Stand:
     def __init__(self, influxdb: InfluxDB, directory: Path, clock: Clock) -> None:
         self.kapacitor = Kapacitor()
         self.directory = directory
-        self.told: list[Message] = []
+        self.told: list[KeeperMessage] = []
         self.said: list[str] = []
         self.pipelines: tuple[Pipeline, ...] = (PIPELINE,)
         self._influxdb = influxdb

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from anomaly.keeper import supervisor
-from anomaly.keeper.supervisor import RestartRequests, _end, _reap, ask_restart
+from anomaly.keeper.supervisor import RestartRequests, ask_restart, end_program, reap
 
 WAIT = 60.0
 
@@ -116,11 +116,11 @@ def test_orphans_are_reaped_and_the_program_is_left_alone() -> None:
     program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     orphan = os.posix_spawn(sys.executable, [sys.executable, "-c", "pass"], os.environ)
     wait_until(lambda: "State:\tZ" in Path(f"/proc/{orphan}/status").read_text())
-    _reap(program.pid)
+    reap(program.pid)
     assert not Path(f"/proc/{orphan}").exists()
     program.kill()
     wait_until(lambda: "State:\tZ" in Path(f"/proc/{program.pid}/status").read_text())
-    _reap(program.pid)
+    reap(program.pid)
     assert program.wait(WAIT) == -signal.SIGKILL
 
 
@@ -131,7 +131,7 @@ def test_a_program_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) 
     assert program.stdout is not None
     with program.stdout:
         program.stdout.readline()
-        assert _end(program) == 128 + signal.SIGKILL
+        assert end_program(program) == 128 + signal.SIGKILL
 
 
 def test_a_request_can_be_read_by_whoever_reads_the_folder(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from anomaly.influxdb.client import InfluxClient
 from anomaly.keeper import watch
 from anomaly.keeper.kapacitor import KapacitorClientError, KapacitorLoginError, TaskState
-from anomaly.keeper.watch import PipelineSight, Watcher, settled_ns
+from anomaly.keeper.watch import PipelineSight, PipelineWatcher, settled_ns
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.periods import rules
@@ -71,15 +71,15 @@ def kapacitor() -> Kapacitor:
 
 
 @pytest.fixture
-def watcher(influxdb: InfluxDB, kapacitor: Kapacitor, clock: Clock, tmp_path: Path) -> Watcher:
+def watcher(influxdb: InfluxDB, kapacitor: Kapacitor, clock: Clock, tmp_path: Path) -> PipelineWatcher:
     influx = InfluxClient(influxdb.url, "reader", "secret")
-    watcher = Watcher((), influx, kapacitor, tmp_path / "models", "anomaly", udf_state=tmp_path)  # type: ignore[arg-type]
+    watcher = PipelineWatcher((), influx, kapacitor, tmp_path / "models", "anomaly", udf_state=tmp_path)  # type: ignore[arg-type]
     watcher.take_over((PIPELINE,), set())
     return watcher
 
 
 def test_it_is_steady_since_everything_answers_and_the_clock_goes_evenly(
-    watcher: Watcher, kapacitor: Kapacitor, clock: Clock
+    watcher: PipelineWatcher, kapacitor: Kapacitor, clock: Clock
 ) -> None:
     def steady_after(seconds: int) -> int:
         clock.go_on(seconds)
@@ -98,19 +98,21 @@ def test_it_is_steady_since_everything_answers_and_the_clock_goes_evenly(
     assert steady_after(1) == 3641
 
 
-def test_a_heartbeat_tells_when_the_udf_was_started(watcher: Watcher, influxdb: InfluxDB) -> None:
+def test_a_heartbeat_tells_when_the_udf_was_started(watcher: PipelineWatcher, influxdb: InfluxDB) -> None:
     influxdb.beats = [[NOW_NS - 4 * SECOND, 90.5, 7]]
     sight = watcher.look().pipelines[PIPELINE.name]
     assert (sight.beat_ns, sight.started_ns) == (NOW_NS - 4 * SECOND, NOW_NS - int(94.5 * SECOND))
 
 
-def test_heartbeats_from_before_the_clock_was_set_back_are_not_asked_for(watcher: Watcher, influxdb: InfluxDB) -> None:
+def test_heartbeats_from_before_the_clock_was_set_back_are_not_asked_for(
+    watcher: PipelineWatcher, influxdb: InfluxDB
+) -> None:
     watcher.look()
     (query,) = [query for query in influxdb.queries if 'FROM "udf"' in query]
     assert f"time > {NOW_NS - 300 * SECOND} AND time < {NOW_NS + 30 * SECOND}" in query
 
 
-def unfed_s(watcher: Watcher, influxdb: InfluxDB, clock: Clock, taken: int, newest_s: int) -> int:
+def unfed_s(watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock, taken: int, newest_s: int) -> int:
     """Look 30 s later, when the UDF has taken this many points and the newest stored one is from this second."""
     clock.go_on(30)
     influxdb.beats = [[clock.wall_ns, 1000, taken]]
@@ -119,13 +121,13 @@ def unfed_s(watcher: Watcher, influxdb: InfluxDB, clock: Clock, taken: int, newe
 
 
 def test_points_that_are_stored_while_the_udf_takes_none_are_unfed(
-    watcher: Watcher, influxdb: InfluxDB, clock: Clock
+    watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock
 ) -> None:
     looks = [(5, 100), (5, 130), (5, 190), (5, 190), (6, 220), (6, 250), (1, 280), (1, 281)]
     assert [unfed_s(watcher, influxdb, clock, *look) for look in looks] == [0, 30, 90, 90, 0, 30, 0, 1]
 
 
-def test_a_source_that_stops_is_no_outage(watcher: Watcher, influxdb: InfluxDB, clock: Clock) -> None:
+def test_a_source_that_stops_is_no_outage(watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock) -> None:
     """The UDF has taken all points long before the last of them must have its score."""
     influxdb.beats = [[NOW_NS, 1000, 5]]
     influxdb.windows.begin_ns[:] = NOW_NS - np.arange(len(influxdb.windows))[::-1] * SECOND
@@ -139,14 +141,14 @@ def test_a_source_that_stops_is_no_outage(watcher: Watcher, influxdb: InfluxDB, 
     assert must_be_scored[0] < must_be_scored[1] < must_be_scored[2] == NOW_NS
 
 
-def test_a_custom_script_may_leave_out_points(watcher: Watcher, influxdb: InfluxDB, clock: Clock) -> None:
+def test_a_custom_script_may_leave_out_points(watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock) -> None:
     (custom,) = normalize([{**PIPELINE.as_dict(), "tickscript": "mine.tick"}])
     watcher.take_over((custom,), set())
     assert [unfed_s(watcher, influxdb, clock, 5, newest) for newest in (100, 200, 300)] == [0, 0, 0]
 
 
 def test_points_and_scores_are_compared_twice_a_minute_even_after_the_clock_was_set_back(
-    watcher: Watcher, influxdb: InfluxDB, clock: Clock
+    watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock
 ) -> None:
     def asked_after(seconds: int) -> int:
         influxdb.queries.clear()
@@ -158,19 +160,19 @@ def test_points_and_scores_are_compared_twice_a_minute_even_after_the_clock_was_
 
 
 def test_a_slow_influxdb_makes_no_look_long_and_the_next_look_goes_on(
-    watcher: Watcher, influxdb: InfluxDB, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["a", "b", "c", "d", "e"]
     watcher.take_over(tuple(normalize([{**PIPELINE.as_dict(), "name": name} for name in names])), set())
     compared: list[str] = []
-    compare = Watcher._compare
+    compare = PipelineWatcher._compare
 
-    def slow(self: Watcher, pipeline: Pipeline, *more: Any, **named: Any) -> None:
+    def slow(self: PipelineWatcher, pipeline: Pipeline, *more: Any, **named: Any) -> None:
         compare(self, pipeline, *more, **named)
         compared.append(pipeline.name)
         clock.go_on(20)
 
-    monkeypatch.setattr(Watcher, "_compare", slow)
+    monkeypatch.setattr(PipelineWatcher, "_compare", slow)
     watcher.look()
     assert compared == ["a", "b"]
     watcher.look()
@@ -178,7 +180,7 @@ def test_a_slow_influxdb_makes_no_look_long_and_the_next_look_goes_on(
 
 
 def test_a_task_that_kapacitor_has_not_had_yet_is_new_for_three_minutes(
-    watcher: Watcher, kapacitor: Kapacitor, clock: Clock
+    watcher: PipelineWatcher, kapacitor: Kapacitor, clock: Clock
 ) -> None:
     def is_new() -> bool:
         return watcher.look().pipelines[PIPELINE.name].is_new
@@ -191,7 +193,7 @@ def test_a_task_that_kapacitor_has_not_had_yet_is_new_for_three_minutes(
     assert not is_new()
 
 
-def test_a_task_that_is_taken_away_is_not_new(watcher: Watcher, kapacitor: Kapacitor) -> None:
+def test_a_task_that_is_taken_away_is_not_new(watcher: PipelineWatcher, kapacitor: Kapacitor) -> None:
     watcher.look()
     kapacitor.states = {}
     assert not watcher.look().pipelines[PIPELINE.name].is_new
@@ -201,7 +203,7 @@ def test_a_task_that_is_taken_away_is_not_new(watcher: Watcher, kapacitor: Kapac
     assert watcher.look().pipelines[PIPELINE.name].is_new
 
 
-def test_a_point_that_influxdb_took_and_does_not_have_is_an_error(watcher: Watcher, influxdb: InfluxDB) -> None:
+def test_a_point_that_influxdb_took_and_does_not_have_is_an_error(watcher: PipelineWatcher, influxdb: InfluxDB) -> None:
     assert watcher.look().influxdb_error is None
     watcher.written_ns = NOW_NS
     error = watcher.look().influxdb_error
@@ -213,7 +215,7 @@ def test_a_point_that_influxdb_took_and_does_not_have_is_an_error(watcher: Watch
     assert watcher.look().forgets == ""
 
 
-def test_an_influxdb_that_refuses_all_points_since_its_disk_took_none_keeps_nothing(watcher: Watcher) -> None:
+def test_an_influxdb_that_refuses_all_points_since_its_disk_took_none_keeps_nothing(watcher: PipelineWatcher) -> None:
     for reason in (
         "500 engine: write /wal/1.wal: no space left on device",
         "500 not attempting to open shard 2; opening shard previously failed with: read-only file system",
@@ -226,7 +228,7 @@ def test_an_influxdb_that_refuses_all_points_since_its_disk_took_none_keeps_noth
     assert sight.forgets == ""
 
 
-def test_whatever_cannot_be_asked_is_said(watcher: Watcher, influxdb: InfluxDB, kapacitor: Kapacitor) -> None:
+def test_whatever_cannot_be_asked_is_said(watcher: PipelineWatcher, influxdb: InfluxDB, kapacitor: Kapacitor) -> None:
     influxdb.users = {}
     kapacitor.error = "gone"
     sight = watcher.look()
@@ -235,13 +237,15 @@ def test_whatever_cannot_be_asked_is_said(watcher: Watcher, influxdb: InfluxDB, 
     assert "does not let in user 'reader'" in (sight.influxdb_error or "")
 
 
-def test_a_kapacitor_that_does_not_let_the_keeper_in_is_told_apart(watcher: Watcher, kapacitor: Kapacitor) -> None:
+def test_a_kapacitor_that_does_not_let_the_keeper_in_is_told_apart(
+    watcher: PipelineWatcher, kapacitor: Kapacitor
+) -> None:
     kapacitor.error, kapacitor.is_shut = "refused", True
     sight = watcher.look()
     assert (sight.kapacitor_error, sight.is_shut_out) == ("refused", True)
 
 
-def test_a_state_file_is_read_as_far_as_its_header(watcher: Watcher, tmp_path: Path) -> None:
+def test_a_state_file_is_read_as_far_as_its_header(watcher: PipelineWatcher, tmp_path: Path) -> None:
     def state() -> tuple[int | None, str | None]:
         sight = watcher.look().pipelines[PIPELINE.name]
         return sight.state_ns, sight.state_error
@@ -257,7 +261,7 @@ def test_a_state_file_is_read_as_far_as_its_header(watcher: Watcher, tmp_path: P
     assert "is damaged" in (error or "")
 
 
-def test_a_model_that_does_not_fit_is_seen(watcher: Watcher, store: Store, clock: Clock) -> None:
+def test_a_model_that_does_not_fit_is_seen(watcher: PipelineWatcher, store: Store, clock: Clock) -> None:
     (other,) = normalize([{**PIPELINE.as_dict(), "window": "20s"}])
     sight = watcher.look().pipelines[PIPELINE.name]
     assert (sight.has_model, sight.misfit) == (True, None)
@@ -270,7 +274,7 @@ def test_a_model_that_does_not_fit_is_seen(watcher: Watcher, store: Store, clock
     assert "is damaged" in (watcher.look().pipelines[PIPELINE.name].misfit or "")
 
 
-def test_volumes_are_looked_at(watcher: Watcher, tmp_path: Path) -> None:
+def test_volumes_are_looked_at(watcher: PipelineWatcher, tmp_path: Path) -> None:
     watcher.disks = {"data": tmp_path, "gone": tmp_path / "gone"}
     data, gone = watcher.look().disks
     assert data.free is not None
@@ -280,7 +284,7 @@ def test_volumes_are_looked_at(watcher: Watcher, tmp_path: Path) -> None:
 
 
 def test_a_volumes_free_bytes_are_those_that_any_user_may_write(
-    watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watcher: PipelineWatcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Blocks of 512 bytes, counted in fragments of 4096: 7 are free, 5 of them for everybody.
     monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result((512, 4096, 100, 7, 5, 0, 0, 0, 0, 255)))
@@ -291,7 +295,7 @@ def test_a_volumes_free_bytes_are_those_that_any_user_may_write(
 
 
 def test_a_point_must_have_its_score_a_lateness_two_windows_and_five_seconds_later(
-    watcher: Watcher, influxdb: InfluxDB
+    watcher: PipelineWatcher, influxdb: InfluxDB
 ) -> None:
     (late,) = normalize([{**PIPELINE.as_dict(), "lateness": "40s"}])
     assert settled_ns(late) == (40 + 2 * 10 + 5) * SECOND
@@ -301,7 +305,9 @@ def test_a_point_must_have_its_score_a_lateness_two_windows_and_five_seconds_lat
     assert f"time >= {NOW_NS - (600 + 65) * SECOND} AND time < {NOW_NS - 65 * SECOND}" in query
 
 
-def test_a_task_executes_since_it_was_first_seen_to(watcher: Watcher, kapacitor: Kapacitor, clock: Clock) -> None:
+def test_a_task_executes_since_it_was_first_seen_to(
+    watcher: PipelineWatcher, kapacitor: Kapacitor, clock: Clock
+) -> None:
     def since() -> int:
         clock.go_on(10)
         return watcher.look().pipelines[PIPELINE.name].executing_ns
@@ -318,7 +324,7 @@ def test_a_pipeline_of_which_nothing_was_seen_is_not_new() -> None:
     assert not PipelineSight().is_new
 
 
-def test_only_points_that_the_pipeline_watches_count(watcher: Watcher, influxdb: InfluxDB) -> None:
+def test_only_points_that_the_pipeline_watches_count(watcher: PipelineWatcher, influxdb: InfluxDB) -> None:
     (some,) = normalize([{**PIPELINE.as_dict(), "where": {"site": {"is": "north"}}}])
     watcher.take_over((some,), set())
     watcher.look()
@@ -337,7 +343,7 @@ def test_only_points_that_the_pipeline_watches_count(watcher: Watcher, influxdb:
     ],
 )
 def test_a_late_window_is_due_until_a_catch_up_has_scored_it(
-    watcher: Watcher, influxdb: InfluxDB, noted: dict[str, int], is_due: bool
+    watcher: PipelineWatcher, influxdb: InfluxDB, noted: dict[str, int], is_due: bool
 ) -> None:
     influxdb.databases.append("anomaly")
     fields = ",".join(f"{name}={value}i" for name, value in noted.items())

@@ -5,7 +5,7 @@ from typing import Any
 from anomaly.influxdb.times import TimeRange
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.report.page import PipelineReport
-from anomaly.report.read import Overview, ReportedPeriod, ReportedSeries, SeriesPlot, Step
+from anomaly.report.read import RangeOverview, ReportedPeriod, ReportedSeries, SeriesPlot, Step
 from anomaly.windows.arrays import Key
 
 SECOND_NS = 10**9
@@ -32,7 +32,7 @@ def period(key: Key = ("p1",), at_s: int = 3_600, **more: Any) -> ReportedPeriod
     return ReportedPeriod(key, begin_ns, **{**entry, **more})
 
 
-def overview(*periods: ReportedPeriod, of: Pipeline | None = None, **more: Any) -> Overview:
+def overview(*periods: ReportedPeriod, of: Pipeline | None = None, **more: Any) -> RangeOverview:
     worst = {each.key: ReportedSeries(each.key, 97.5) for each in periods}
     entry = {
         "windows": 172_800,
@@ -43,10 +43,10 @@ def overview(*periods: ReportedPeriod, of: Pipeline | None = None, **more: Any) 
         "all_periods": len(periods),
         "worst_series": tuple(worst.values()) or (ReportedSeries(("p1",), 12.0),),
     }
-    return Overview(of or pipeline(), SPAN, **{**entry, **more})
+    return RangeOverview(of or pipeline(), SPAN, **{**entry, **more})
 
 
-def plot(of: Overview, series: ReportedSeries, steps: int = 480) -> SeriesPlot:
+def plot(of: RangeOverview, series: ReportedSeries, steps: int = 480) -> SeriesPlot:
     fields = of.pipeline.fields[:6]
     made = tuple(
         Step(BEGIN_NS + at * STEP_NS, 20.0 + at % 70, dict.fromkeys(fields, (89.5, 90.0 + at % 3, 88.0, 92.0)))
@@ -56,5 +56,5 @@ def plot(of: Overview, series: ReportedSeries, steps: int = 480) -> SeriesPlot:
     return SeriesPlot(series, fields, len(of.pipeline.fields) - len(fields), STEP_NS, made, periods)
 
 
-def report(of: Overview, steps: int = 480) -> PipelineReport:
+def report(of: RangeOverview, steps: int = 480) -> PipelineReport:
     return PipelineReport(of, tuple(plot(of, series, steps) for series in of.worst_series))

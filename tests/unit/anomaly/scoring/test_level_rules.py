@@ -8,7 +8,7 @@ import pytest
 
 from anomaly.models.features import features
 from anomaly.pipeline import normalize
-from anomaly.scoring.levels import Levels, _line, _scatter
+from anomaly.scoring.levels import Levels, line_through, scatter
 from anomaly.scoring.packing import keys_as_arrays
 from anomaly.scoring.periods import Rules
 from anomaly.scoring.series_table import SeriesTable
@@ -297,7 +297,7 @@ def test_levels_and_changes_outlive_a_restart() -> None:
 
 
 def test_the_scatter_of_values_is_that_of_a_normal_distribution_with_their_median_deviation() -> None:
-    assert _scatter(np.array([3.0, 5.0, 4.0, 100.0, 2.0])) == pytest.approx(1.4826, abs=1e-4)
+    assert scatter(np.array([3.0, 5.0, 4.0, 100.0, 2.0])) == pytest.approx(1.4826, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_the_scatter_of_values_is_that_of_a_normal_distribution_with_their_media
 def test_the_slope_of_a_line_is_exact_and_what_scatters_has_none(
     values: list[float], slope: float, rest: list[float]
 ) -> None:
-    found_slope, found_rest = _line(np.array(values), np.arange(len(values)) * W, 1.0)
+    found_slope, found_rest = line_through(np.array(values), np.arange(len(values)) * W, 1.0)
     assert found_slope == pytest.approx(slope)
     np.testing.assert_allclose(found_rest, rest, atol=1e-12)
 
@@ -330,5 +330,5 @@ def test_the_slope_of_a_line_is_exact_and_what_scatters_has_none(
 )
 def test_noise_that_rises_is_a_line_where_training_had_no_rhythm(rise: float, scale: float, is_line: bool) -> None:
     noise = np.random.default_rng(1).normal(size=60)
-    slope, _ = _line(noise + rise * np.arange(60) / 60, np.arange(60) * W, scale)
+    slope, _ = line_through(noise + rise * np.arange(60) / 60, np.arange(60) * W, scale)
     assert (slope != 0.0) is is_line

@@ -8,7 +8,7 @@ from anomaly.models.model import Model
 from anomaly.models.store import SHADOW, Store
 from anomaly.pipeline import normalize
 from anomaly.serving import watcher as module
-from anomaly.serving.watcher import Watcher
+from anomaly.serving.watcher import ModelWatcher
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.models.test_store import another
 
@@ -29,8 +29,8 @@ class Room:
     clock: Clock = field(default_factory=Clock)
     said: list[str] = field(default_factory=list)
 
-    def watcher(self) -> Watcher:
-        return Watcher(self.store, printers.PIPELINE, self.said.append, self.clock)
+    def watcher(self) -> ModelWatcher:
+        return ModelWatcher(self.store, printers.PIPELINE, self.said.append, self.clock)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def room(store: Store) -> Room:
     return Room(store)
 
 
-def version(watcher: Watcher) -> str | None:
+def version(watcher: ModelWatcher) -> str | None:
     model = watcher.model()
     return model.version if model else None
 
@@ -76,7 +76,7 @@ def test_a_model_that_does_not_fit_is_said_once_and_not_used(store: Store, model
     other = normalize([{**printers.PIPELINE.as_dict(), "window": "20s"}])[0]
     said: list[str] = []
     clock = Clock()
-    watcher = Watcher(store, other, said.append, clock)
+    watcher = ModelWatcher(store, other, said.append, clock)
     for second in range(3):
         clock.now = second
         assert watcher.model() is None
@@ -138,7 +138,7 @@ def test_a_link_that_goes_away_leaves_the_model_in_use(room: Room, model: Model)
 
 
 def test_a_shadow_comes_and_goes_without_a_word_about_a_missing_one(room: Room, model: Model) -> None:
-    watcher = Watcher(room.store, printers.PIPELINE, room.said.append, room.clock, link=SHADOW)
+    watcher = ModelWatcher(room.store, printers.PIPELINE, room.said.append, room.clock, link=SHADOW)
     assert version(watcher) is None
     room.store.write(another(model, "v2"))
     room.store.set_shadow("v2")
@@ -196,7 +196,7 @@ def test_a_damaged_large_version_leaves_the_one_before_in_use(large: Room, model
 
 
 def test_a_large_shadow_that_is_taken_away_while_it_is_loaded_is_not_used(large: Room) -> None:
-    watcher = Watcher(large.store, printers.PIPELINE, large.said.append, large.clock, link=SHADOW)
+    watcher = ModelWatcher(large.store, printers.PIPELINE, large.said.append, large.clock, link=SHADOW)
     large.store.set_shadow("v2")
     large.clock.now = 1
     watcher.model()

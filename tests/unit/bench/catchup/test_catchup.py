@@ -4,11 +4,11 @@ import pytest
 from rich.console import Console
 
 from bench.catchup.__main__ import LEAST_POINTS_PER_PROCESSOR_S, PLAIN, main, print_report, report
-from bench.catchup.measure import Figures
+from bench.catchup.measure import CatchUpFigures
 
 
-def figures(processor_s: float) -> Figures:
-    return Figures(400_000, 40_000, wall_s=20.0, processor_s=processor_s, idle_processor_s=1.0, influxd_s=5.0)
+def figures(processor_s: float) -> CatchUpFigures:
+    return CatchUpFigures(400_000, 40_000, wall_s=20.0, processor_s=processor_s, idle_processor_s=1.0, influxd_s=5.0)
 
 
 def test_a_run_with_nothing_to_do_is_not_counted() -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from bench.deploy import cli
 from bench.deploy.report import print_report, report
 from bench.deploy.run import ROOT, Run, run_playbook
-from bench.deploy.stack import SERVICES, Stack, free_ports
+from bench.deploy.stack import SERVICES, BenchStack, free_ports
 from bench.udf.errors import BenchError
 from daemons.playbook import PlaybookRun, recap_of
 
@@ -35,7 +35,7 @@ host-b                     : ok=3    changed=0    unreachable=0    failed=0    s
 """
 
 
-def variables(stack: Stack, name: str) -> dict[str, object]:
+def variables(stack: BenchStack, name: str) -> dict[str, object]:
     text = (stack.inventory / "group_vars" / "all" / f"{name}.yml").read_text(encoding="utf-8")
     found = yaml.safe_load(text)
     assert isinstance(found, dict)
@@ -69,7 +69,7 @@ def test_free_ports_are_different() -> None:
 def test_a_stack_has_its_own_name_ports_and_folders(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    first, second = (variables(Stack(tmp_path / name, TEMPLATE), "stack") for name in ("a", "b"))
+    first, second = (variables(BenchStack(tmp_path / name, TEMPLATE), "stack") for name in ("a", "b"))
     shared = {key for key, value in first.items() if second[key] == value}
     assert not shared - {f"{service}_port" for service in SERVICES}
     assert first["stack_dir"] == str(tmp_path / "a" / "stack")
@@ -79,11 +79,11 @@ def test_generated_secrets_are_not_copied(tmp_path: Path) -> None:
     template = tmp_path / "template"
     (template / "secrets" / "anomaly").mkdir(parents=True)
     (template / "group_vars" / "all").mkdir(parents=True)
-    assert not (Stack(tmp_path, template).inventory / "secrets").exists()
+    assert not (BenchStack(tmp_path, template).inventory / "secrets").exists()
 
 
 def test_each_change_of_a_pipeline_differs_from_the_one_before(tmp_path: Path) -> None:
-    stack = Stack(tmp_path, TEMPLATE)
+    stack = BenchStack(tmp_path, TEMPLATE)
     seen = []
     for _ in range(2):
         stack.change_pipeline()
@@ -164,7 +164,7 @@ class Playbooks:
 def test_the_stack_is_deployed_changed_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     playbooks = Playbooks([CHANGE, NO_OP, NO_OP, *[CHANGE] * 7])
     monkeypatch.setattr(cli, "run_playbook", playbooks)
-    measured = cli.measure(Stack(tmp_path, TEMPLATE), 2, Console())
+    measured = cli.measure(BenchStack(tmp_path, TEMPLATE), 2, Console())
     assert {row: len(runs) for row, runs in measured.items()} == {
         "first": 1,
         "no_op": 2,
@@ -191,5 +191,5 @@ def test_a_row_that_measures_something_else_fails_and_the_stack_is_removed(
     playbooks = Playbooks(results)
     monkeypatch.setattr(cli, "run_playbook", playbooks)
     with pytest.raises(BenchError, match="Fix: "):
-        cli.measure(Stack(tmp_path, TEMPLATE), 1, Console())
+        cli.measure(BenchStack(tmp_path, TEMPLATE), 1, Console())
     assert playbooks.called[-1] == "teardown"

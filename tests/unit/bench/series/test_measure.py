@@ -47,7 +47,7 @@ class Session:
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Session:
     session = Session()
-    monkeypatch.setattr(measure, "Session", lambda *_: session)
+    monkeypatch.setattr(measure, "SeriesSession", lambda *_: session)
     monkeypatch.setattr(measure, "store_model", lambda *_: None)
     return session
 
@@ -59,14 +59,14 @@ def _without_live_points(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_without_live_points")
 def test_the_stretch_at_full_speed_ended_a_day_ago_however_long_it_is(session: Session, tmp_path: Path) -> None:
-    measure.measure(measure.Row(10, "1m"), "2GiB", tmp_path, tmp_path, lambda _: None)
+    measure.measure(measure.SeriesRow(10, "1m"), "2GiB", tmp_path, tmp_path, lambda _: None)
 
     assert max(session.due_ns) < time.time_ns() - DAY_NS
 
 
 @pytest.mark.usefixtures("_without_live_points")
 def test_the_last_windows_may_wait_for_a_window_and_the_lateness(session: Session, tmp_path: Path) -> None:
-    measure.measure(measure.Row(1_000, "1m"), "2GiB", tmp_path, tmp_path, lambda _: None)
+    measure.measure(measure.SeriesRow(1_000, "1m"), "2GiB", tmp_path, tmp_path, lambda _: None)
 
     count, patience_s = session.waits[-1]
     assert count == 22 * 1_000
@@ -75,7 +75,7 @@ def test_the_last_windows_may_wait_for_a_window_and_the_lateness(session: Sessio
 
 @pytest.mark.usefixtures("_without_live_points")
 def test_windows_of_incomplete_series_are_not_waited_for(session: Session, tmp_path: Path) -> None:
-    measure.measure(measure.Row(1_000, "1m", incomplete=100), "2GiB", tmp_path, tmp_path, lambda _: None)
+    measure.measure(measure.SeriesRow(1_000, "1m", incomplete=100), "2GiB", tmp_path, tmp_path, lambda _: None)
 
     assert session.waits[-1][0] == 22 * 900
 
@@ -92,7 +92,7 @@ def test_memory_is_what_the_series_added_for_each_of_their_features(
 
     monkeypatch.setattr(measure, "_at_full_speed", at_full_speed)
 
-    found = measure.measure(measure.Row(1_000, "10s"), "2GiB", tmp_path, tmp_path, lambda _: None)
+    found = measure.measure(measure.SeriesRow(1_000, "10s"), "2GiB", tmp_path, tmp_path, lambda _: None)
 
     assert found.feature_kb == 10.0
     assert 12.0 < found.feature_kb_estimated < 20.0
@@ -104,7 +104,7 @@ def test_the_live_window_after_the_gap_of_a_day_is_not_measured(
     monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(session, "take", lambda: [1_000_000])
 
-    measure.measure(measure.Row(10, "1m"), "2GiB", tmp_path, tmp_path, lambda _: None)
+    measure.measure(measure.SeriesRow(10, "1m"), "2GiB", tmp_path, tmp_path, lambda _: None)
 
     window_ns = 60_000_000_000
     live = [due_ns for due_ns in session.due_ns if due_ns > time.time_ns() - DAY_NS]

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from anomaly.detectors.parts.memory import Field, Learnt, Memory, windows
+from anomaly.detectors.parts.memory import Learnt, Memory, MemoryField, windows
 
 FIELDS = (
-    Field("number", np.float64),
-    Field("used", np.uint8, most=5),
-    Field("values", np.float32, 5, length="used"),
-    Field("counts", np.uint16, 1_000, sparse=True),
-    Field("computed", np.int32, 3, stored=False),
+    MemoryField("number", np.float64),
+    MemoryField("used", np.uint8, most=5),
+    MemoryField("values", np.float32, 5, length="used"),
+    MemoryField("counts", np.uint16, 1_000, sparse=True),
+    MemoryField("computed", np.int32, 3, stored=False),
 )
 
 

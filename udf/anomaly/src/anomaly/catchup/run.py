@@ -131,7 +131,7 @@ def catch_up(
     asked = resolve_range(pipeline, request.begin or f"{reach_ns(pipeline)}ns", f"{lag_ns}ns", time.time_ns())
     span = TimeRange(asked.begin_ns, asked.end_ns)
     try:
-        models = _models(Store(request.models, pipeline.name), pipeline, say)
+        models = model_of_version(Store(request.models, pipeline.name), pipeline, say)
     except ModelMismatch as error:
         # The keeper trains a pipeline that trains itself.
         is_outdated = isinstance(error, ModelOutdated) and not pipeline.trains_itself
@@ -310,7 +310,7 @@ def _correct_joint_silences(
                 database.end_joint_silence(silence.begin_ns, first_ns)
 
 
-def _models(store: Store, pipeline: Pipeline, say: Callable[[str], None]) -> ModelOfVersion | None:
+def model_of_version(store: Store, pipeline: Pipeline, say: Callable[[str], None]) -> ModelOfVersion | None:
     """Give versions, each loaded once, and the current one for versions that are gone or made for another pipeline.
 
     Returns:

@@ -13,7 +13,7 @@ from anomaly.cli import codes
 from anomaly.cli.common import UsageError, connect, read_password, say
 from anomaly.cli.specification import FollowedSpecification
 from anomaly.influxdb.retention import LEAST_DAYS
-from anomaly.keeper.certificates import Certificates, Server
+from anomaly.keeper.certificates import Certificates, TlsServer
 from anomaly.keeper.kapacitor import KapacitorClient
 from anomaly.keeper.last_backup import LastBackup
 from anomaly.keeper.messengers import MessengerError, read_messengers
@@ -77,8 +77,8 @@ def keeper(options: argparse.Namespace) -> int:
         least_free=_size(options.least_free),
         certificates=Certificates(
             (
-                Server("InfluxDB", options.influxdb_url, options.ca_file),
-                Server("Kapacitor", options.kapacitor_url, options.kapacitor_ca_file),
+                TlsServer("InfluxDB", options.influxdb_url, options.ca_file),
+                TlsServer("Kapacitor", options.kapacitor_url, options.kapacitor_ca_file),
             ),
             options.certificate_days,
         ),

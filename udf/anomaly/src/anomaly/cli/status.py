@@ -15,7 +15,7 @@ from anomaly.cli import codes
 from anomaly.cli.columns import fitted, shortened
 from anomaly.cli.common import UsageError, choose_several, connect, out, read_pipelines
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
-from anomaly.influxdb.overview import Open, Overview, Problem, read_overview, read_problems, urgency
+from anomaly.influxdb.overview import HealthProblem, Open, Overview, read_overview, read_problems, urgency
 from anomaly.influxdb.times import rfc3339
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline
@@ -121,7 +121,7 @@ def _lines(options: argparse.Namespace, influx: InfluxClient, width: int | None)
     return lines
 
 
-def _verdict(problems: Sequence[Problem] | None) -> str:
+def _verdict(problems: Sequence[HealthProblem] | None) -> str:
     if problems is None:
         return "The keeper has said nothing for five minutes: see its log, or run verify.yml."
     if not problems:
@@ -129,7 +129,7 @@ def _verdict(problems: Sequence[Problem] | None) -> str:
     return f"The keeper finds {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
 
 
-def _about(problem: Problem) -> str:
+def _about(problem: HealthProblem) -> str:
     return f"{problem.check}: " if not problem.pipeline else f"{problem.check} of {problem.pipeline}: "
 
 

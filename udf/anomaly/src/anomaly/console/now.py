@@ -17,7 +17,7 @@ from anomaly.console.pages import console_of, page
 from anomaly.console.stack import Stack
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import literal
-from anomaly.influxdb.overview import Problem, read_problems
+from anomaly.influxdb.overview import HealthProblem, read_problems
 from anomaly.influxdb.times import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA
@@ -121,7 +121,7 @@ class Snapshot:
     """
 
     taken_ns: int
-    problems: tuple[Problem, ...] | None
+    problems: tuple[HealthProblem, ...] | None
     incidents: tuple[tuple[int, str], ...]
     pipelines: tuple[PipelineNow, ...]
     series: tuple[SeriesNow, ...]

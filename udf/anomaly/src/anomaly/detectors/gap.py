@@ -30,7 +30,7 @@ import numpy as np
 from anomaly.detectors.parts import featurewise, novelty
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import Gaps
-from anomaly.detectors.parts.memory import Field
+from anomaly.detectors.parts.memory import MemoryField
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray
 from anomaly.windows.civil import CivilTime
@@ -38,14 +38,14 @@ from anomaly.windows.civil import CivilTime
 _MOST_VALUES = 384
 
 
-def _fields(setting: Setting) -> tuple[Field, ...]:
+def _fields(setting: Setting) -> tuple[MemoryField, ...]:
     return (
-        Field("total", np.float64),
+        MemoryField("total", np.float64),
         # The last value that was new, and the nearest one before it: between the two is what tells that it is over.
-        Field("novel", np.float64),
-        Field("edge", np.float64),
+        MemoryField("novel", np.float64),
+        MemoryField("edge", np.float64),
         # The last value, which waits to be learnt.
-        Field("last", np.float64),
+        MemoryField("last", np.float64),
         *novelty.fields(_MOST_VALUES, forgets=False),
     )
 

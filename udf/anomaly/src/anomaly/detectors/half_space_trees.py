@@ -32,7 +32,7 @@ import numpy as np
 from anomaly.detectors.base import filled
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted
 from anomaly.detectors.parts.learnt import learn
-from anomaly.detectors.parts.memory import Field, Learnt, Memory
+from anomaly.detectors.parts.memory import Learnt, Memory, MemoryField
 from anomaly.detectors.parts.shares import shares
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times, groups
@@ -50,10 +50,10 @@ _CHUNK = 4_096
 _PREFIX = "hst_"
 # Masses of a series' last complete stretch, if there is one, and of the `seen` windows of the one that has begun.
 _FIELDS = (
-    Field("ready", np.uint8),
-    Field("seen", np.uint8, most=_STRETCH - 1),
-    Field("reference", np.uint8, _TREES * _NODES, sparse=True),
-    Field("latest", np.uint8, _TREES * _NODES, sparse=True),
+    MemoryField("ready", np.uint8),
+    MemoryField("seen", np.uint8, most=_STRETCH - 1),
+    MemoryField("reference", np.uint8, _TREES * _NODES, sparse=True),
+    MemoryField("latest", np.uint8, _TREES * _NODES, sparse=True),
 )
 
 

@@ -37,7 +37,7 @@ import numpy as np
 from anomaly.detectors.parts import featurewise, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import RESIDUALS, Seasonals
-from anomaly.detectors.parts.memory import Field
+from anomaly.detectors.parts.memory import MemoryField
 from anomaly.pipeline.detectors import Description
 from anomaly.pipeline.season import season_parts
 from anomaly.windows.arrays import AnyArray
@@ -49,21 +49,21 @@ _FORTNIGHT_NS = 14 * 24 * _HOUR_NS
 _SEASONS = 4
 
 
-def _fields(setting: Setting) -> tuple[Field, ...]:
+def _fields(setting: Setting) -> tuple[MemoryField, ...]:
     count = sum(map(season_parts, setting.seasons_ns))
     return (
         # The last residuals, the latest at the end; 0 before the first one after a pause.
-        Field("residuals", np.float64, RESIDUALS),
+        MemoryField("residuals", np.float64, RESIDUALS),
         # Each part's baseline, the number of windows in it, and the season in which it was seen first.
-        Field("means", np.float64, count),
-        Field("numbers", np.uint32, count),
-        Field("first", np.int32, count),
+        MemoryField("means", np.float64, count),
+        MemoryField("numbers", np.uint32, count),
+        MemoryField("first", np.int32, count),
         # The last window, which waits to be learnt: its value, and its part and season for each length of a season.
-        Field("last", np.float64),
-        Field("last_parts", np.int32, len(setting.seasons_ns), most=count - 1),
-        Field("last_seasons", np.int32, len(setting.seasons_ns)),
+        MemoryField("last", np.float64),
+        MemoryField("last_parts", np.int32, len(setting.seasons_ns), most=count - 1),
+        MemoryField("last_seasons", np.int32, len(setting.seasons_ns)),
         # How many of the next averages hold a window that is not to be learnt.
-        Field("stained", np.uint8, most=RESIDUALS),
+        MemoryField("stained", np.uint8, most=RESIDUALS),
         *surprise.FIELDS,
     )
 

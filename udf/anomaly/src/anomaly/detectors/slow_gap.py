@@ -33,7 +33,7 @@ import numpy as np
 from anomaly.detectors.parts import featurewise, novelty, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import MEANS, SlowGaps
-from anomaly.detectors.parts.memory import Field
+from anomaly.detectors.parts.memory import MemoryField
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray
 from anomaly.windows.civil import CivilTime
@@ -49,21 +49,21 @@ def _kept_ns(setting: Setting) -> int:
     return max(_KEPT_NS, _KEPT_WINDOWS * setting.window_ns)
 
 
-def _fields(setting: Setting) -> tuple[Field, ...]:
+def _fields(setting: Setting) -> tuple[MemoryField, ...]:
     return (
-        Field("filled", np.int64, most=2**62),
+        MemoryField("filled", np.int64, most=2**62),
         # The last values and their sum.
-        Field("ring", np.float64, MEANS),
-        Field("total", np.float64),
+        MemoryField("ring", np.float64, MEANS),
+        MemoryField("total", np.float64),
         # The means that overlap with the next one, and that one; with the seconds since 1970 at which they begin.
-        Field("means", np.float32, MEANS + 1),
-        Field("times_s", np.uint32, MEANS + 1),
-        Field("gaps", np.float64),
+        MemoryField("means", np.float32, MEANS + 1),
+        MemoryField("times_s", np.uint32, MEANS + 1),
+        MemoryField("gaps", np.float64),
         # How far the means were lately from the nearest earlier ones.
-        Field("deviation", np.float64),
+        MemoryField("deviation", np.float64),
         # How many of the next means hold a value that is not to be learnt; 1 for each of the last values that is one.
-        Field("stained", np.uint8, most=MEANS),
-        Field("apart", np.uint8, MEANS),
+        MemoryField("stained", np.uint8, most=MEANS),
+        MemoryField("apart", np.uint8, MEANS),
         *novelty.fields(_MOST_MEANS, forgets=True),
         *surprise.FIELDS,
     )

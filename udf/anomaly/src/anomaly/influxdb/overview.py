@@ -59,7 +59,7 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class HealthProblem:
     """What the keeper found wrong at its last look.
 
     Attributes:
@@ -112,7 +112,7 @@ def read_overview(influx: InfluxClient, database: str, pipeline: Pipeline, now_n
     )
 
 
-def read_problems(influx: InfluxClient, database: str, now_ns: int) -> list[Problem] | None:
+def read_problems(influx: InfluxClient, database: str, now_ns: int) -> list[HealthProblem] | None:
     """Read what the keeper found wrong.
 
     Args:
@@ -134,7 +134,9 @@ def read_problems(influx: InfluxClient, database: str, now_ns: int) -> list[Prob
     if not found:
         return None
     return [
-        Problem(tags["check"], tags.get("pipeline", ""), text or "") for tags, (_, is_ok, text) in found if not is_ok
+        HealthProblem(tags["check"], tags.get("pipeline", ""), text or "")
+        for tags, (_, is_ok, text) in found
+        if not is_ok
     ]
 
 

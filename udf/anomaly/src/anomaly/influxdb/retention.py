@@ -83,7 +83,7 @@ def expire(influx: InfluxClient, database: str, pipeline: Pipeline, before_ns: i
     for each in _TEMPORARY:
         kept = kept_ranges(marks, pipeline.window_ns) if each.is_judged else ()
         mine = f"FROM {identifier(each.measurement)} WHERE {identifier(each.tag)} = {literal(pipeline.name)}"
-        for begin_ns, end_ns in _gaps(kept, before_ns):
+        for begin_ns, end_ns in gaps_between(kept, before_ns):
             where = f"{mine} AND time < {end_ns}" + ("" if begin_ns is None else f" AND time >= {begin_ns}")
             if not any(
                 chunk.rows for chunk in influx.query(f"SELECT first({identifier(each.field)}) {where}", database)
@@ -107,7 +107,7 @@ def kept_ranges(marks: Iterable[Mark], window_ns: int) -> list[tuple[int, int]]:
     return sorted((mark.begin_ns - window_ns + 1, mark.end_ns) for mark in marks if mark.kind == FALSE_ALARM)
 
 
-def _gaps(kept: Iterable[tuple[int, int]], before_ns: int) -> Iterator[tuple[int | None, int]]:
+def gaps_between(kept: Iterable[tuple[int, int]], before_ns: int) -> Iterator[tuple[int | None, int]]:
     """Yield the ranges before a time that are not kept; the first one has no begin."""
     begin_ns: int | None = None
     for first_ns, end_ns in kept:

@@ -36,7 +36,7 @@ _WARNING = (STATE, DISK, CLOCK, CERTIFICATE, BACKUP)
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class KeeperMessage:
     """What people are told.
 
     Attributes:
@@ -89,7 +89,7 @@ class Alarms:
     calm_ns: int = _CALM_NS
     outages: dict[str, _Outage] = field(default_factory=dict)
 
-    def look(self, findings: Iterable[Finding], now_ns: int) -> list[Message]:
+    def look(self, findings: Iterable[Finding], now_ns: int) -> list[KeeperMessage]:
         """Return what is to be told after a look.
 
         Args:
@@ -153,20 +153,22 @@ def _subject(finding: Finding) -> str:
     return f"pipeline {finding.pipeline}" if finding.pipeline else finding.check
 
 
-def _down(subject: str, outage: _Outage) -> Message:
+def _down(subject: str, outage: _Outage) -> KeeperMessage:
     if not outage.is_down:
-        return Message(subject, "WARNING", "OK", outage.since_ns, f"attention ({subject}): {outage.text}")
+        return KeeperMessage(subject, "WARNING", "OK", outage.since_ns, f"attention ({subject}): {outage.text}")
     text = f"detection is down ({subject}): {outage.text}"
-    return Message(f"detection {subject}", "CRITICAL", "OK", outage.since_ns, text)
+    return KeeperMessage(f"detection {subject}", "CRITICAL", "OK", outage.since_ns, text)
 
 
-def _back(subject: str, outage: _Outage) -> Message:
+def _back(subject: str, outage: _Outage) -> KeeperMessage:
     lasted_s = max(round((outage.failing_ns - outage.since_ns) / _SECOND_NS), 1)
     if not outage.is_down:
         level, before = ("OK", "WARNING") if outage.told else ("INFO", "OK")
-        return Message(subject, level, before, outage.since_ns, f"over after {lasted_s} s ({subject}): {outage.text}")
+        return KeeperMessage(
+            subject, level, before, outage.since_ns, f"over after {lasted_s} s ({subject}): {outage.text}"
+        )
     if outage.told:
         text = f"detection is back ({subject}), it was down for {lasted_s} s: {outage.text}"
-        return Message(f"detection {subject}", "OK", "CRITICAL", outage.since_ns, text)
+        return KeeperMessage(f"detection {subject}", "OK", "CRITICAL", outage.since_ns, text)
     text = f"detection was down for {lasted_s} s and is back ({subject}): {outage.text}"
-    return Message(f"detection {subject}", "INFO", "OK", outage.since_ns, text)
+    return KeeperMessage(f"detection {subject}", "INFO", "OK", outage.since_ns, text)

@@ -19,7 +19,7 @@ _HTTPS_PORT = 443
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class TlsServer:
     """A server that is asked by TLS.
 
     Attributes:
@@ -58,7 +58,7 @@ class Certificates:
         least_days: how many more days a certificate must be valid.
     """
 
-    servers: Sequence[Server] = ()
+    servers: Sequence[TlsServer] = ()
     least_days: int = 0
     _ends: dict[str, int] = field(default_factory=dict)
     _due_ns: int = 0

@@ -41,7 +41,7 @@ class HealthLines:
         return lines
 
 
-class Metrics:
+class KeeperMetrics:
     """The keeper's metrics.
 
     Attributes:

@@ -18,7 +18,7 @@ from typing import Any
 import requests
 
 from anomaly.influxdb.times import rfc3339
-from anomaly.keeper.alarms import Message
+from anomaly.keeper.alarms import KeeperMessage
 from anomaly.keeper.recovery import Backoff
 
 _TIMEOUT_S = 10.0
@@ -29,7 +29,7 @@ _MOST_WAITING = 100
 _TLS = ("auto", "tls", "starttls", "none")
 _SMTPS_PORT = 465
 
-Send = Callable[[Message], None]
+Send = Callable[[KeeperMessage], None]
 
 
 class MessengerError(Exception):
@@ -84,7 +84,7 @@ class _PrivateAuthority(requests.adapters.HTTPAdapter):
         super().init_poolmanager(*arguments, ssl_context=context, **more)
 
 
-def _post(entry: Mapping[str, Any], message: Message, ca_file: str | None) -> None:
+def _post(entry: Mapping[str, Any], message: KeeperMessage, ca_file: str | None) -> None:
     alert = {
         "id": message.id,
         "message": message.text,
@@ -115,7 +115,7 @@ def _post(entry: Mapping[str, Any], message: Message, ca_file: str | None) -> No
         raise MessengerError(f"{response.status_code} {response.reason}")
 
 
-def _mail(entry: Mapping[str, Any], message: Message, ca_file: str | None) -> None:
+def _mail(entry: Mapping[str, Any], message: KeeperMessage, ca_file: str | None) -> None:
     mail = EmailMessage()
     mail["Subject"] = f"{message.level}: {message.text.splitlines()[0][:150]}"
     mail["From"] = entry["from"]
@@ -157,10 +157,10 @@ class Outbox:
 
     senders: Mapping[str, Send]
     say: Callable[[str], None]
-    _waiting: dict[str, list[Message]] = field(default_factory=dict)
+    _waiting: dict[str, list[KeeperMessage]] = field(default_factory=dict)
     _backoffs: dict[str, Backoff] = field(default_factory=dict)
 
-    def add(self, messages: Sequence[Message]) -> None:
+    def add(self, messages: Sequence[KeeperMessage]) -> None:
         """Let messages wait for all messengers."""
         for name in self.senders:
             waiting = self._waiting.setdefault(name, [])
@@ -197,7 +197,9 @@ class Outbox:
             TypeError: the state is not of this layout.
         """
         self._waiting = {
-            name: [Message(**message) for message in waiting] for name, waiting in state.items() if name in self.senders
+            name: [KeeperMessage(**message) for message in waiting]
+            for name, waiting in state.items()
+            if name in self.senders
         }
 
 

@@ -15,7 +15,7 @@ from anomaly.influxdb.times import parse_time
 from anomaly.keeper.alarms import Alarms
 from anomaly.keeper.certificates import Certificates
 from anomaly.keeper.checks import FED, INFLUXDB, KAPACITOR, SCORES, TASK, UDF, Finding, LastCatchUp, findings
-from anomaly.keeper.health import HealthLines, Metrics
+from anomaly.keeper.health import HealthLines, KeeperMetrics
 from anomaly.keeper.heartbeat import write_heartbeat
 from anomaly.keeper.incident_watch import IncidentSettings, IncidentWatch
 from anomaly.keeper.jobs import Job, Jobs
@@ -24,7 +24,7 @@ from anomaly.keeper.last_backup import LastBackup
 from anomaly.keeper.messengers import Outbox, Send
 from anomaly.keeper.recovery import InfluxdbRestarts, Recovery, Restarts
 from anomaly.keeper.supervisor import ask_restart
-from anomaly.keeper.watch import PipelineSight, StackSight, Watcher, settled_ns
+from anomaly.keeper.watch import PipelineSight, PipelineWatcher, StackSight, settled_ns
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.links import NO_ADDRESSES, Addresses
 from anomaly.training.trainer import PipelineTrainer
@@ -122,12 +122,12 @@ class Keeper:
     def __init__(
         self, request: KeeperRequest, influx: InfluxClient, kapacitor: KapacitorClient, say: Callable[[str], None]
     ) -> None:
-        self.metrics = Metrics()
+        self.metrics = KeeperMetrics()
         self._request = request
         self._influx = influx
         self._kapacitor = kapacitor
         self._say = say
-        self._watcher = Watcher(
+        self._watcher = PipelineWatcher(
             (),
             influx,
             kapacitor,

@@ -81,7 +81,7 @@ class Supervisor:
             text = self._text()
             if not self._is_ending and self._requests.look(text, time.monotonic()):
                 self._say(f"restarting {self._command[0]}: {text}")
-                code = _end(process)
+                code = end_program(process)
                 # The container may have been asked to end meanwhile.
                 if self._is_ending:
                     return code
@@ -104,7 +104,7 @@ class Supervisor:
             return ""
 
 
-def _end(process: subprocess.Popen[bytes]) -> int:
+def end_program(process: subprocess.Popen[bytes]) -> int:
     """End the program; kill it if it does not end in time. Return its exit code as a shell does."""
     process.terminate()
     code = _wait(process, _ENDING_S)
@@ -119,7 +119,7 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> int | None:
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
-        _reap(process.pid)
+        reap(process.pid)
         return None
     return _exit_code(code)
 
@@ -128,7 +128,7 @@ def _exit_code(code: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _reap(program: int) -> None:
+def reap(program: int) -> None:
     """Reap orphans, which the first process of a container inherits.
 
     Args:

@@ -155,7 +155,7 @@ class _Beat:
 
 
 @dataclass(slots=True)
-class Watcher:
+class PipelineWatcher:
     """Looks at the pipelines of one Kapacitor.
 
     Attributes:

@@ -9,7 +9,7 @@ from anomaly.backtest.drawing import Drawing, visible
 from anomaly.backtest.page import END, MOST_ROWS, NOTHING, Table, begin, make_table, table_row
 from anomaly.influxdb.times import rfc3339
 from anomaly.report.plots import series_plot
-from anomaly.report.read import Overview, ReportedPeriod, SeriesPlot
+from anomaly.report.read import RangeOverview, ReportedPeriod, SeriesPlot
 from anomaly.report.summary import counted, headline, sentences, series_name
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.wording import duration_text, plain
@@ -35,7 +35,7 @@ class PipelineReport:
         plots: what is plotted of its series, the worst first.
     """
 
-    overview: Overview
+    overview: RangeOverview
     plots: tuple[SeriesPlot, ...]
 
     def sentences(self) -> list[str]:
@@ -117,7 +117,7 @@ def _section(report: PipelineReport, number: int, most_rows: int, most_bars: int
     yield "</section>"
 
 
-def _plot(overview: Overview, plot: SeriesPlot) -> Iterator[str]:
+def _plot(overview: RangeOverview, plot: SeriesPlot) -> Iterator[str]:
     facts = [f"highest severity {plot.series.worst:.1f}"] if plot.series.worst is not None else ["no scores"]
     facts += [counted(len(plot.periods), "period"), f"a step is {duration_text(plot.step_ns)}"]
     facts += [f"{counted(plot.left_out, 'field')} left out"] if plot.left_out else []
@@ -146,7 +146,7 @@ def _pipelines(reports: Sequence[PipelineReport]) -> Table:
     )
 
 
-def _periods(overview: Overview, most: int) -> Table:
+def _periods(overview: RangeOverview, most: int) -> Table:
     return make_table(
         "Periods, the worst first",
         ("begin", "end", "lasted", "series", "severity", "windows", "reason", "what happened"),
@@ -156,7 +156,7 @@ def _periods(overview: Overview, most: int) -> Table:
     )
 
 
-def _period(overview: Overview, period: ReportedPeriod) -> tuple[str, ...]:
+def _period(overview: RangeOverview, period: ReportedPeriod) -> tuple[str, ...]:
     return (
         rfc3339(period.begin_ns),
         "open" if period.is_open else rfc3339(period.end_ns),

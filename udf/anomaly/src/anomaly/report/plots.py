@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from anomaly.backtest.drawing import Area, Axis, Box, Curve, Drawing, Shape, Stroke, Text, round_step, time_axis
 from anomaly.pipeline import Pipeline
-from anomaly.report.read import Overview, ReportedPeriod, SeriesPlot, Step
+from anomaly.report.read import RangeOverview, ReportedPeriod, SeriesPlot, Step
 from anomaly.report.summary import counted, series_name
 from anomaly.scoring.wording import moment_text, plain
 
@@ -25,7 +25,7 @@ _MOST, _LEAST, _LEAST_SHARE = 1e150, 1e-150, 1e-12
 Point = tuple[float, float]
 
 
-def series_plot(overview: Overview, plot: SeriesPlot) -> Drawing:
+def series_plot(overview: RangeOverview, plot: SeriesPlot) -> Drawing:
     """Draw a series.
 
     Args:
@@ -49,7 +49,7 @@ def series_plot(overview: Overview, plot: SeriesPlot) -> Drawing:
     return Drawing(_label(overview, plot), _WIDTH, bottom + _BOTTOM, shapes, "chart plot")
 
 
-def _label(overview: Overview, plot: SeriesPlot) -> str:
+def _label(overview: RangeOverview, plot: SeriesPlot) -> str:
     """Say what the picture shows, for those who do not see it."""
     begin, end = (moment_text(time) for time in (overview.span.begin_ns, overview.span.end_ns))
     named = ", ".join(plain(field, _MOST_OF_A_NAME) for field in plot.fields)

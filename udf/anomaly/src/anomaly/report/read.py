@@ -64,7 +64,7 @@ class ReportedSeries:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class RangeOverview:
     """What the results say of a pipeline, all series together.
 
     Attributes:
@@ -134,7 +134,7 @@ class SeriesPlot:
     periods: tuple[ReportedPeriod, ...]
 
 
-def read_overview(influx: InfluxClient, database: str, pipeline: Pipeline, span: TimeRange) -> Overview:
+def read_overview(influx: InfluxClient, database: str, pipeline: Pipeline, span: TimeRange) -> RangeOverview:
     """Read what the results say of a pipeline.
 
     Args:
@@ -155,7 +155,7 @@ def read_overview(influx: InfluxClient, database: str, pipeline: Pipeline, span:
     all_periods, periods = read_periods(influx, database, pipeline, span)
     ranked = {period.key: None for period in periods} | {each.key: None for each in worst_series}
     severities = {each.key: each.worst for each in worst_series}
-    return Overview(
+    return RangeOverview(
         pipeline,
         span,
         int(windows or 0),
@@ -226,7 +226,7 @@ def read_periods(
     return int(count or 0), found
 
 
-def read_plot(influx: InfluxClient, database: str, overview: Overview, series: ReportedSeries) -> SeriesPlot:
+def read_plot(influx: InfluxClient, database: str, overview: RangeOverview, series: ReportedSeries) -> SeriesPlot:
     """Read what is plotted of a series.
 
     Args:

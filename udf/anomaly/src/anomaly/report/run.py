@@ -15,7 +15,7 @@ from anomaly.refusal import Refused
 from anomaly.report.bitmap import write_png
 from anomaly.report.page import PipelineReport, html
 from anomaly.report.plots import series_plot
-from anomaly.report.read import MOST_FIELDS, MOST_SERIES, Overview, read_overview, read_plot
+from anomaly.report.read import MOST_FIELDS, MOST_SERIES, RangeOverview, read_overview, read_plot
 from anomaly.report.summary import series_name
 from anomaly.report.tables import write_periods, write_values
 from anomaly.scoring.wording import plain
@@ -120,13 +120,13 @@ def write(page: Path, reports: Sequence[PipelineReport]) -> list[str]:
 _TABLES = {"periods": write_periods, "values": write_values}
 
 
-def _badness(overview: Overview) -> tuple[float, float, str]:
+def _badness(overview: RangeOverview) -> tuple[float, float, str]:
     """Return the key by which the worst pipeline is first."""
     peak = max((period.peak_severity for period in overview.periods), default=-1.0)
     return -peak, -(overview.worst or 0.0), overview.pipeline.name
 
 
-def _plotted(influx: InfluxClient, database: str, overviews: Sequence[Overview]) -> Iterator[PipelineReport]:
+def _plotted(influx: InfluxClient, database: str, overviews: Sequence[RangeOverview]) -> Iterator[PipelineReport]:
     """Yield what the page has of each pipeline, the plots of which fit into one page together."""
     rows_left = MOST_PLOT_ROWS
     for number, overview in enumerate(overviews):

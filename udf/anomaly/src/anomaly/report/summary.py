@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from anomaly.report.read import MOST_PERIODS, Overview, ReportedPeriod
+from anomaly.report.read import MOST_PERIODS, RangeOverview, ReportedPeriod
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.wording import duration_text, moment_text, plain
 from anomaly.severity.rarity import once_in
@@ -30,7 +30,7 @@ def _there(tags: Sequence[str], key: Key) -> list[tuple[str, str]]:
     return [(tag, value) for tag, value in zip(tags, key, strict=True) if value]
 
 
-def headline(overviews: Sequence[Overview]) -> str:
+def headline(overviews: Sequence[RangeOverview]) -> str:
     """Return the title of a report.
 
     Args:
@@ -41,7 +41,7 @@ def headline(overviews: Sequence[Overview]) -> str:
     return f"{plain(named, _MOST_OF_A_NAME)}: {counted(periods, 'anomalous period')}"
 
 
-def sentences(overview: Overview, plotted: int) -> list[str]:
+def sentences(overview: RangeOverview, plotted: int) -> list[str]:
     """Return sentences about a pipeline.
 
     Args:
@@ -60,7 +60,7 @@ def sentences(overview: Overview, plotted: int) -> list[str]:
     ]
 
 
-def _windows(overview: Overview, begin: str, end: str) -> str:
+def _windows(overview: RangeOverview, begin: str, end: str) -> str:
     if not overview.windows:
         return f"From {begin} to {end} no window was scored."
     share = 100.0 * overview.anomalous / overview.windows
@@ -72,7 +72,7 @@ def _windows(overview: Overview, begin: str, end: str) -> str:
     )
 
 
-def _periods(overview: Overview) -> str:
+def _periods(overview: RangeOverview) -> str:
     if not overview.all_periods:
         return "There is no anomalous period."
     text = f"There {'is' if overview.all_periods == 1 else 'are'} {counted(overview.all_periods, 'anomalous period')}"
@@ -84,7 +84,7 @@ def _periods(overview: Overview) -> str:
     return f"{text}; {still:,} of them {'is' if still == 1 else 'are'} open." if still else f"{text}."
 
 
-def _worst(overview: Overview) -> list[str]:
+def _worst(overview: RangeOverview) -> list[str]:
     """Say when the worst period was, how bad it was, and which field did what."""
     if not overview.periods:
         return []
@@ -132,7 +132,7 @@ def field_of(reason: str) -> str:
     return reason or "unknown"
 
 
-def _plots(overview: Overview, plotted: int) -> list[str]:
+def _plots(overview: RangeOverview, plotted: int) -> list[str]:
     keys = {period.key for period in overview.periods} | {each.key for each in overview.worst_series}
     known = max(overview.series, len(keys))
     if plotted >= known:

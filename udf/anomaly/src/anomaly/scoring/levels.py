@@ -344,9 +344,9 @@ class Levels:
                 if not 1.0 / _WIDER < ratio < _WIDER:
                     course.wider[column] = ratio
                 continue
-            slope, rest = _line(mine, at_ns - course.since_ns, float(scale[column]))
+            slope, rest = line_through(mine, at_ns - course.since_ns, float(scale[column]))
             level = float(np.median(rest))
-            wider = _scatter(rest) / float(scale[column])
+            wider = scatter(rest) / float(scale[column])
             if slope or wider > _WIDER or abs(level - float(center[column])) > _MOVED * float(scale[column]):
                 course.level[column], course.slope[column] = level, slope
                 course.wider[column] = wider if wider > _WIDER else 1.0
@@ -442,7 +442,7 @@ class Levels:
             self._is_followed[row[at]] = True
 
 
-def _line(values: Floats, at_ns: Times, scale: float) -> tuple[float, Floats]:
+def line_through(values: Floats, at_ns: Times, scale: float) -> tuple[float, Floats]:
     """Find the line of values.
 
     Args:
@@ -457,15 +457,15 @@ def _line(values: Floats, at_ns: Times, scale: float) -> tuple[float, Floats]:
     rise, run_ns = values[half:] - values[: len(values) - half], at_ns[half:] - at_ns[: len(values) - half]
     slope = float(np.median(rise / run_ns))
     rest = values - slope * at_ns
-    left, noise = _scatter(rest), _scatter(np.diff(values)) / np.sqrt(2.0)
+    left, noise = scatter(rest), scatter(np.diff(values)) / np.sqrt(2.0)
     # Where training scattered like noise, it had no rhythm, of which a part could be taken for a line.
     is_plain = scale <= _PLAIN * noise and left <= _WIDER * scale
     is_steep = abs(slope) * float(at_ns[-1] - at_ns[0]) >= _STEEP * left
-    if slope and (left <= _LINEAR * _scatter(values) or (is_plain and is_steep)):
+    if slope and (left <= _LINEAR * scatter(values) or (is_plain and is_steep)):
         return slope, rest
     return 0.0, values
 
 
-def _scatter(values: Floats) -> float:
+def scatter(values: Floats) -> float:
     """Return the standard deviation of values, shape (k,), by their median deviation from the median."""
     return MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values))))

@@ -22,7 +22,7 @@ _CERTAIN = 100.0
 JudgeLimits = Callable[[Sequence[Key], Ints, Floats, Verdicts], Verdicts]
 
 
-class Limits:
+class SeriesLimits:
     """The limits of a pipeline's series.
 
     Args:
@@ -76,4 +76,4 @@ def limits_of(pipeline: Pipeline) -> JudgeLimits | None:
     has_limits = any(field.limits is not None for field in pipeline.watched) or any(
         "limits" in entry for entry in overridden
     )
-    return Limits(pipeline).judge if has_limits else None
+    return SeriesLimits(pipeline).judge if has_limits else None

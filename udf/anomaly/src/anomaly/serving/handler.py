@@ -44,7 +44,7 @@ from anomaly.serving.shadow import SUFFIX, Shadow
 from anomaly.serving.snapshot import is_reference, pack, reference, unpack
 from anomaly.serving.state_writer import StateWriter, Written
 from anomaly.serving.takeover import Takeover
-from anomaly.serving.watcher import Watcher
+from anomaly.serving.watcher import ModelWatcher
 from anomaly.serving.window_log import WindowLog
 from anomaly.windows.arrays import DAMAGE, NEVER, AnyArray, Floats, Ints, Key, Times, groups
 from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
@@ -116,7 +116,7 @@ class AnomalyHandler(RowsHandler):
         # The assembler's clock when we began to listen. It stands still while nobody listens, and so must silence.
         self._listening_ns: int | None = None
         store = Store(os.environ.get(MODELS_VARIABLE) or DEFAULT_MODELS, pipeline.name)
-        self._watcher = Watcher(store, pipeline, context.log, clock)
+        self._watcher = ModelWatcher(store, pipeline, context.log, clock)
         self.events = EventCounter(f"pipeline {pipeline.name}", context.log, clock)
         self._assembler = Assembler(
             Settings(

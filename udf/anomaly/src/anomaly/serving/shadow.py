@@ -13,7 +13,7 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.results import Result, ResultColumns, period_result, score_columns
 from anomaly.scoring.scorer import Scorer
-from anomaly.serving.watcher import Watcher
+from anomaly.serving.watcher import ModelWatcher
 from anomaly.windows.arrays import Key
 from anomaly.windows.windows import Windows
 
@@ -28,7 +28,7 @@ class Shadow:
         self, store: Store, pipeline: Pipeline, log: Callable[[str], None], clock: Callable[[], float]
     ) -> None:
         self._pipeline = pipeline
-        self._watcher = Watcher(store, pipeline, log, clock, link=SHADOW)
+        self._watcher = ModelWatcher(store, pipeline, log, clock, link=SHADOW)
         self._events = EventCounter(f"pipeline {pipeline.name}, shadow", log, clock)
         self._scorer: tuple[str, Scorer] | None = None
 

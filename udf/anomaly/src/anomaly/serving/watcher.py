@@ -55,7 +55,7 @@ class _Loading:
             self.outcome = error
 
 
-class Watcher:
+class ModelWatcher:
     """Gives the model to score the next window with.
 
     The watcher reads the link at most once a second, and loads a version only when the link points elsewhere. A version

@@ -123,7 +123,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedPoints:
     """Points that were not taken, by series.
 
     Attributes:
@@ -172,8 +172,8 @@ class Taken:
     """
 
     points: int
-    future: Refused
-    too_old: Refused
+    future: RefusedPoints
+    too_old: RefusedPoints
     late: Late
 
 
@@ -209,7 +209,7 @@ class Closed:
 
 _NO_INTS: Ints = np.empty(0, dtype=np.intp)
 _NO_TIMES: Times = np.empty(0, dtype=np.int64)
-_NONE_REFUSED = Refused(_NO_INTS, _NO_INTS, _NO_TIMES)
+_NONE_REFUSED = RefusedPoints(_NO_INTS, _NO_INTS, _NO_TIMES)
 _NONE_LATE = Late(_NO_INTS, _NO_TIMES, _NO_INTS)
 
 
@@ -862,10 +862,10 @@ class Assembler:
         return Interruption(settings.window_ns, settings.lateness_ns, newest_ns, settings.idle_ns)
 
 
-def _refused(number: Ints, times: Times, furthest: np.ufunc) -> Refused:
+def _refused(number: Ints, times: Times, furthest: np.ufunc) -> RefusedPoints:
     if not len(number):
         return _NONE_REFUSED
     order = np.argsort(number, kind="stable")
     number, times = number[order], times[order]
     first = np.flatnonzero(changes(number))
-    return Refused(number[first], np.diff(first, append=len(number)), furthest.reduceat(times, first))
+    return RefusedPoints(number[first], np.diff(first, append=len(number)), furthest.reduceat(times, first))

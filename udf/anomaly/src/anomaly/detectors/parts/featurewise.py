@@ -20,7 +20,7 @@ from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitte
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.learnt import learn
 from anomaly.detectors.parts.loops import MEANS
-from anomaly.detectors.parts.memory import Field, Learnt, Marks, Memory, marks, windows
+from anomaly.detectors.parts.memory import Learnt, Marks, Memory, MemoryField, marks, windows
 from anomaly.detectors.parts.shares import shares
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
@@ -51,7 +51,7 @@ class ChannelKind:
     """
 
     name: str
-    fields: Callable[[Setting], tuple[Field, ...]]
+    fields: Callable[[Setting], tuple[MemoryField, ...]]
     loop: Callable[[dict[str, AnyArray], list[Setting], int, CivilTime], Loop]
 
     def memory(self, settings: Sequence[Setting], capacity: int) -> Memory:
@@ -82,8 +82,8 @@ class ChannelKind:
         """Make what training taught of a model's arrays. Raises KeyError where an array is missing."""
         return Learnt.from_arrays(f"{self.name}_", self._fields(settings), arrays)
 
-    def _fields(self, settings: Sequence[Setting]) -> tuple[Field, ...]:
-        return (Field("after_ns", np.int64), *self.fields(settings[0]))
+    def _fields(self, settings: Sequence[Setting]) -> tuple[MemoryField, ...]:
+        return (MemoryField("after_ns", np.int64), *self.fields(settings[0]))
 
 
 class Featurewise:

@@ -28,7 +28,7 @@ _AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class MemoryField:
     """One array of a memory.
 
     Attributes:
@@ -63,7 +63,7 @@ class Memory:
         features: d.
     """
 
-    def __init__(self, prefix: str, fields: Sequence[Field], capacity: int, features: int) -> None:
+    def __init__(self, prefix: str, fields: Sequence[MemoryField], capacity: int, features: int) -> None:
         self._prefix = prefix
         self._fields = fields
         self._capacity = capacity
@@ -143,7 +143,7 @@ class Memory:
             if field.stored:
                 self._copy(field, place, learnt, stored)
 
-    def _copy(self, field: Field, place: Ints, learnt: "Learnt", stored: Ints) -> None:
+    def _copy(self, field: MemoryField, place: Ints, learnt: "Learnt", stored: Ints) -> None:
         """Copy the numbers of a field whose lengths differ from stored series to places whose numbers are 0.
 
         A slice for each channel is faster than the indices of all numbers.
@@ -162,7 +162,7 @@ class Memory:
         if bytewise is not None and places is not None:
             self._copy_high(bytewise, place, learnt, field, stored)
 
-    def _copy_high(self, bytewise: Bytewise, place: Ints, learnt: "Learnt", field: Field, stored: Ints) -> None:
+    def _copy_high(self, bytewise: Bytewise, place: Ints, learnt: "Learnt", field: MemoryField, stored: Ints) -> None:
         """Copy the high bytes of numbers beyond a byte to places that have none."""
         name, beyond = self._prefix + field.name, learnt.beyond_a_byte(field)
         if not len(beyond):
@@ -225,7 +225,7 @@ class Memory:
         """
         return Learnt(self._prefix, self._fields, stored, self.kept(place))
 
-    def _leading(self, field: Field, lengths: AnyArray) -> Bools:
+    def _leading(self, field: MemoryField, lengths: AnyArray) -> Bools:
         return np.asarray(np.arange(field.width) < lengths.astype(np.intp)[:, :, None])
 
     def restore(self, place: Ints, arrays: Compact) -> None:
@@ -261,17 +261,17 @@ class Memory:
             else:
                 self._arrays[field.name][place] = self._expanded(field, len(place), arrays)
 
-    def _clear(self, field: Field, place: Ints) -> None:
+    def _clear(self, field: MemoryField, place: Ints) -> None:
         """Make the numbers of a field at places 0."""
         if field.beyond:
             self._bytewise[field.name].clear(place)
         else:
             self._arrays[field.name][place] = 0
 
-    def _shape(self, field: Field, count: int) -> tuple[int, ...]:
+    def _shape(self, field: MemoryField, count: int) -> tuple[int, ...]:
         return (count, self._features, *([field.width] if field.width else []))
 
-    def _check_stored(self, field: Field, count: int, arrays: Compact) -> None:
+    def _check_stored(self, field: MemoryField, count: int, arrays: Compact) -> None:
         """Check a field's compact arrays of `count` series. Raises KeyError and ValueError as `restore` says."""
         name = self._prefix + field.name
         array, shape = arrays[name], self._shape(field, count)
@@ -309,7 +309,7 @@ class Memory:
                     f"{name} has {beyond.max()} numbers beyond {MOST_BYTE}, and {field.beyond} is the most"
                 )
 
-    def _expanded(self, field: Field, count: int, arrays: Compact) -> AnyArray:
+    def _expanded(self, field: MemoryField, count: int, arrays: Compact) -> AnyArray:
         """Return the whole array of a field's compact arrays of `count` series."""
         name = self._prefix + field.name
         array = arrays[name]
@@ -337,7 +337,7 @@ class Learnt:
     """
 
     prefix: str
-    fields: Sequence[Field]
+    fields: Sequence[MemoryField]
     stored: Ints
     arrays: Compact
 
@@ -370,7 +370,7 @@ class Learnt:
                 taken[name + _LENGTHS] = self.arrays[name + _LENGTHS][stored]
         return taken
 
-    def _features(self, field: Field) -> int:
+    def _features(self, field: MemoryField) -> int:
         """Return the number d of features."""
         return int(self.arrays[self.prefix + (field.length or field.name + _LENGTHS)].shape[1])
 
@@ -380,7 +380,7 @@ class Learnt:
         whole = next(field for field in self.fields if field.stored and not (field.length or field.sparse))
         return len(self.arrays[self.prefix + whole.name])
 
-    def bounds_of(self, field: Field) -> Ints:
+    def bounds_of(self, field: MemoryField) -> Ints:
         """Return where the numbers of each stored channel begin, and the last one's end, of a field of many lengths.
 
         Args:
@@ -395,7 +395,7 @@ class Learnt:
             self._bounds[lengths_name] = np.concatenate([[0], np.cumsum(lengths.ravel(), dtype=np.intp)])
         return self._bounds[lengths_name]
 
-    def beyond_a_byte(self, field: Field) -> Ints:
+    def beyond_a_byte(self, field: MemoryField) -> Ints:
         """Return the positions of a field's stored numbers that are beyond a byte, ascending."""
         name = self.prefix + field.name
         if name not in self._beyond:
@@ -417,7 +417,7 @@ class Learnt:
         return {f"{self.prefix}stored": self.stored.astype(np.int32), **self.arrays}
 
     @classmethod
-    def from_arrays(cls, prefix: str, fields: Sequence[Field], arrays: Compact) -> "Learnt":
+    def from_arrays(cls, prefix: str, fields: Sequence[MemoryField], arrays: Compact) -> "Learnt":
         """Make what `kept` returned.
 
         Args:

@@ -10,10 +10,10 @@ forgotten.
 
 import numpy as np
 
-from anomaly.detectors.parts.memory import Field
+from anomaly.detectors.parts.memory import MemoryField
 
 
-def fields(most: int, *, forgets: bool) -> tuple[Field, ...]:
+def fields(most: int, *, forgets: bool) -> tuple[MemoryField, ...]:
     """Return what is remembered of the values.
 
     Args:
@@ -23,6 +23,6 @@ def fields(most: int, *, forgets: bool) -> tuple[Field, ...]:
     Returns:
         The fields.
     """
-    values = (Field("kept", np.uint16, most=most), Field("values", np.float32, most, length="kept"))
-    times = (Field("seen", np.uint32, most, length="kept"), Field("added", np.uint8))
+    values = (MemoryField("kept", np.uint16, most=most), MemoryField("values", np.float32, most, length="kept"))
+    times = (MemoryField("seen", np.uint32, most, length="kept"), MemoryField("added", np.uint8))
     return (*values, *times) if forgets else values

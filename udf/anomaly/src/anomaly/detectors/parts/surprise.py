@@ -17,18 +17,18 @@ Reference: peaks over threshold, Pickands, "Statistical Inference Using Extreme 
 import numpy as np
 
 from anomaly.detectors.parts.loops import BEYOND, CELLS, EVERY
-from anomaly.detectors.parts.memory import Field
+from anomaly.detectors.parts.memory import MemoryField
 
 WARM_UP = 100
 # 2,062 bytes: counts and the cells of the numbers since the last fit; then what the fit computes from them.
 FIELDS = (
-    Field("counts", np.uint16, CELLS, sparse=True, beyond=BEYOND),
-    Field("fresh", np.uint8, most=EVERY - 1),
-    Field("recent", np.uint16, EVERY - 1, length="fresh", most=CELLS - 1),
-    Field("fitted", np.int32, stored=False),
-    Field("top", np.int32, stored=False),
-    Field("beyond", np.int32, stored=False),
-    Field("most_cell", np.int32, stored=False),
-    Field("u", np.float64, stored=False),
-    Field("excess", np.float64, stored=False),
+    MemoryField("counts", np.uint16, CELLS, sparse=True, beyond=BEYOND),
+    MemoryField("fresh", np.uint8, most=EVERY - 1),
+    MemoryField("recent", np.uint16, EVERY - 1, length="fresh", most=CELLS - 1),
+    MemoryField("fitted", np.int32, stored=False),
+    MemoryField("top", np.int32, stored=False),
+    MemoryField("beyond", np.int32, stored=False),
+    MemoryField("most_cell", np.int32, stored=False),
+    MemoryField("u", np.float64, stored=False),
+    MemoryField("excess", np.float64, stored=False),
 )

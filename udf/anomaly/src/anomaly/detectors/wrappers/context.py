@@ -26,7 +26,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from anomaly.detectors.base import Detector, FeatureHistory, Followers, filled
 from anomaly.detectors.declaration import Arrays
-from anomaly.detectors.parts.memory import Field, Learnt, Memory
+from anomaly.detectors.parts.memory import Learnt, Memory, MemoryField
 from anomaly.detectors.parts.shares import shares
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.civil import PLAIN, CivilTime
@@ -316,11 +316,11 @@ def _memory(columns: Columns, capacity: int) -> Memory:
     return Memory(_PREFIX, _fields(columns), capacity, 1)
 
 
-def _fields(columns: Columns) -> tuple[Field, ...]:
+def _fields(columns: Columns) -> tuple[MemoryField, ...]:
     return (
-        Field("after_ns", np.int64),
-        Field("kept", np.uint8, most=columns.reach),
-        Field("rows", np.float64, _depth(columns) * columns.width),
+        MemoryField("after_ns", np.int64),
+        MemoryField("kept", np.uint8, most=columns.reach),
+        MemoryField("rows", np.float64, _depth(columns) * columns.width),
     )
 
 

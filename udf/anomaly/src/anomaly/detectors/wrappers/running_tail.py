@@ -14,7 +14,7 @@ from anomaly.detectors.base import FeatureHistory, Memoryless, filled
 from anomaly.detectors.declaration import Arrays
 from anomaly.detectors.parts.learnt import shown, taught
 from anomaly.detectors.parts.loops import Surprises
-from anomaly.detectors.parts.memory import Field, Learnt, Memory, marks
+from anomaly.detectors.parts.memory import Learnt, Memory, MemoryField, marks
 from anomaly.detectors.parts.surprise import FIELDS
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.civil import PLAIN, CivilTime
@@ -23,7 +23,7 @@ _PREFIX = "running_tail_"
 # How far one score can move the tail, in units of its mean excess (`anomaly.detectors.parts.surprise`).
 _MOST_EXCESS = 32.0
 # The last score waits until the next one tells whether it is to be learnt.
-_FIELDS = (Field("waiting", np.float64), *FIELDS)
+_FIELDS = (MemoryField("waiting", np.float64), *FIELDS)
 
 
 class RunningTail:
