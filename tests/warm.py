@@ -5,7 +5,8 @@ for the models that its tests train than for the tests. Here both happen once. A
 is: what it imported of others' is imported into the server, what it trained is kept by what it was trained with, and
 how long it took limits later runs. Those keep nothing, as they may be on changed code.
 
-`python tests/warm.py serve SOCKET` serves one run at a time. `python tests/warm.py learn SOCKET TEST ...` and
+`python tests/warm.py serve SOCKET` serves one run at a time, until its standard input ends. So it ends with the process
+that started it with a pipe, and kills the run under way. `python tests/warm.py learn SOCKET TEST ...` and
 `python tests/warm.py run SOCKET TEST ...` ask for one, print its output, and end as it ended. Who asked and died has
 the run killed.
 """
@@ -18,9 +19,10 @@ from pathlib import Path
 
 # What the tests of mutants must load from their files.
 OURS = ("anomaly", "tests", "kapacitor_udf", "udf", "conftest", "__main__")
-# A run may take this much processor time: some seconds, and this many times what the last one took that learnt.
+# A run may take this much processor time: some seconds, and this many times what the last one took that learnt, which
+# imported and trained more.
 LEAST_CPU_S = 20
-CPU_FACTOR = 10
+CPU_FACTOR = 3
 # How many examples hypothesis tries where a test does not say.
 EXAMPLES = 25
 # A mutant that fills its memory without an end must not take the machine's. Data are limited, as the address space of
@@ -40,7 +42,7 @@ def ask(path: str, words: list[str]) -> int:
 
 
 def serve(path: str) -> None:
-    """Run the tests that are asked for, one after the other, until the process is ended."""
+    """Run the tests that are asked for, one after the other, until the standard input ends."""
     import pickle
     import resource
     import select
@@ -53,7 +55,7 @@ def serve(path: str) -> None:
         listener.bind(path)
         listener.listen()
         learnt = Path(folder, "learnt")
-        while True:
+        while 0 not in select.select([listener.fileno(), 0], [], [])[0]:
             connection, _ = listener.accept()
             with connection, connection.makefile("rb") as lines:
                 mode, *tests = lines.readline().decode().rstrip("\n").split("\0")
@@ -74,7 +76,7 @@ def serve(path: str) -> None:
                         code = 1
                     os._exit(code)
                 descriptor = os.pidfd_open(process)
-                is_over = descriptor in select.select([connection.fileno(), descriptor], [], [])[0]
+                is_over = descriptor in select.select([connection.fileno(), descriptor, 0], [], [])[0]
                 if not is_over:
                     os.kill(process, signal.SIGKILL)
                 os.close(descriptor)
