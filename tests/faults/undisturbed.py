@@ -5,7 +5,7 @@ ended, and writes nothing.
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from anomaly.scoring.scorer import Scorer
 # Series and begin of a window or a period.
 Place = tuple[str, int]
 TOLERANCE = 1e-9
+# This many of the first and of the last places are explained.
+_EXPLAINED = 5
 _SCORE_FIELDS = ("score", "severity")
 _PERIOD_FIELDS = ("end_ms", "state", "peak_score", "peak_severity", "points", "reason")
 
@@ -107,31 +109,21 @@ class Undisturbed:
         right = {place for place, rows in stored.items() if self._is_right(place, rows)}
         return (expected | set(stored)) - right
 
-    def explain(self, places: Collection[Place], most: int = 5) -> str:
+    def explain(self, places: Collection[Place]) -> str:
         """Say of the first and the last windows among `places` what is stored of them, and what should be.
 
         Raises:
             InfluxClientError: InfluxDB cannot be asked.
         """
-        ordered = sorted(places, key=lambda place: place[1])
-        lines = []
-        for place in dict.fromkeys([*ordered[:most], *ordered[-most:]]):
-            stored = self._stored(place[1], place[1] + 1).get(place)
-            lines.append(f"{place[0]} {rfc3339(place[1])}: stored {stored}, right is {self.scores.get(place)}")
-        return "\n".join(lines)
+        return _explained(places, lambda place: self._stored(place[1], place[1] + 1).get(place), self.scores.get)
 
-    def explain_periods(self, places: Collection[Place], most: int = 5) -> str:
+    def explain_periods(self, places: Collection[Place]) -> str:
         """Say of the first and the last periods among `places` what is stored of them, and what should be.
 
         Raises:
             InfluxClientError: InfluxDB cannot be asked.
         """
-        stored = self._stored_periods()
-        ordered = sorted(places, key=lambda place: place[1])
-        return "\n".join(
-            f"{place[0]} {rfc3339(place[1])}: stored {stored.get(place)}, right is {self.periods.get(place)}"
-            for place in dict.fromkeys([*ordered[:most], *ordered[-most:]])
-        )
+        return _explained(places, self._stored_periods().get, self.periods.get)
 
     def wrong_periods(self, before_ns: int) -> set[Place]:
         """Return the periods that differ and were over well before `before_ns`.
@@ -188,6 +180,15 @@ class Undisturbed:
         for chunk in self.influx.query(query, self.results_database):
             for time_ns, *values in chunk.rows:
                 yield chunk.tags[tag], int(time_ns), tuple(values)
+
+
+def _explained(places: Collection[Place], stored: Callable[[Place], Any], right: Callable[[Place], Any]) -> str:
+    """Say of the first and the last places what `stored` and `right` return of them."""
+    ordered = sorted(places, key=lambda place: place[1])
+    return "\n".join(
+        f"{place[0]} {rfc3339(place[1])}: stored {stored(place)}, right is {right(place)}"
+        for place in dict.fromkeys([*ordered[:_EXPLAINED], *ordered[-_EXPLAINED:]])
+    )
 
 
 def _numbers(fields: Mapping[str, Any]) -> tuple[float, ...]:

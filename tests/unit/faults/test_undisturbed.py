@@ -86,6 +86,21 @@ def test_a_missing_score_is_pending_until_it_is_there(truth: Undisturbed) -> Non
     assert not truth.look()
 
 
+def test_the_first_and_the_last_places_are_explained(truth: Undisturbed) -> None:
+    rows = stored(truth)
+    lost = rows.pop(0)
+    right = tuple(lost[2].values())
+    kept = [("printer-1", begin_ns) for _, begin_ns, _ in rows]
+
+    said = truth.explain([*kept, ("printer-1", lost[1])]).splitlines()
+
+    assert said[0] == f"printer-1 1970-01-01T00:00:00Z: stored None, right is {right}"
+    assert said[1].startswith("printer-1 1970-01-01T00:00:10Z: stored [(")
+    assert [line.split()[1] for line in said[-2:]] == ["1970-01-01T00:08:00Z:", "1970-01-01T00:08:10Z:"]
+    assert len(said) == 10
+    assert len(truth.explain(kept[:7]).splitlines()) == 7
+
+
 def test_a_score_that_differs_by_more_than_the_tolerance_is_wrong(truth: Undisturbed) -> None:
     fields = stored(truth)[7][2]
     fields["score"] *= 1 + 1e-12
