@@ -572,7 +572,7 @@ class FolderDouble(HandOverFolder):
 def test_states_are_handed_over_some_at_a_time_and_the_rest_at_the_end(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anomaly.catchup.run.SERIES_AT_ONCE", 2)
+    monkeypatch.setattr("anomaly.scoring.hand_over.SERIES_AT_ONCE", 2)
     folder, said = FolderDouble(), list[str]()
     gathered = GatheredStates(PIPELINE, model, folder, said.append)
     written = []
@@ -586,18 +586,6 @@ def test_states_are_handed_over_some_at_a_time_and_the_rest_at_the_end(
 
     assert written == [[], [2], [2], [2, 2], [2, 2]]
     assert (folder.written, gathered.series, said) == ([2, 2, 1], 5, [])
-
-
-def test_more_states_than_are_enough_are_handed_over_together(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anomaly.catchup.run.SERIES_AT_ONCE", 2)
-    folder = FolderDouble()
-    gathered = GatheredStates(PIPELINE, model, folder, print)
-    for number in range(3):
-        gathered.states.take(key(number), W, 0, ScoringCore(PIPELINE, NO_EVENTS), is_drift_whole=False)
-
-    gathered.look()
-
-    assert folder.written == [3]
 
 
 def test_windows_before_what_is_looked_at_are_read_for_the_rate_of_points(

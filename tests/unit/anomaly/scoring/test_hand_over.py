@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +10,19 @@ import numpy as np
 import pytest
 
 from anomaly.models.model import Model
+from anomaly.pipeline import normalize
 from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.hand_over import HandedSeries, HandOver, HandOverFolder, moved_series
+from anomaly.scoring.packing import part_of
 from anomaly.scoring.periods import rules
 from anomaly.scoring.state_file import StateError, StateHeader
+from anomaly.training.fit import train
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
 
+NO_EVENTS = EventCounter("", lambda message: None)
 HOUR_NS = 3_600_000_000_000
 NOW_NS = 1_700_000_000_000_000_000
 WINDOWS = printers.runs(printers.windows(printers.clean(5, 200), printers.clean(6, 200)))
@@ -29,7 +34,7 @@ def header(model: Model, written_ns: int = NOW_NS) -> StateHeader:
 
 def core(model: Model, windows: int) -> ScoringCore:
     """A core that was fed with the first windows of each series."""
-    fed = ScoringCore(PIPELINE, EventCounter("", lambda message: None))
+    fed = ScoringCore(PIPELINE, NO_EVENTS)
     for series in WINDOWS:
         list(fed.feed(model, series.where(np.arange(len(series)) < windows), Feedback(PIPELINE)))
     return fed
@@ -59,7 +64,7 @@ def test_what_is_written_is_read_back(folder: HandOverFolder, model: Model) -> N
     assert list(handed.keys) == [series.key for series in WINDOWS]
     assert not handed.is_moved, "no other process left it"
     assert (handed.end_ns.tolist(), handed.asked_ns.tolist()) == ([10 * WINDOW_NS] * 2, [77] * 2)
-    there = ScoringCore(PIPELINE, EventCounter("", lambda message: None))
+    there = ScoringCore(PIPELINE, NO_EVENTS)
     there.restore_part(handed.state)
     assert there.have_scored(handed.keys).all()
     assert there.drifting == [WINDOWS[0].key], "the drift of the second series is not whole"
@@ -77,6 +82,17 @@ def test_a_later_state_of_a_series_replaces_the_one_before(model: Model) -> None
     assert len(states) == 0
 
 
+def test_a_drift_that_is_no_longer_whole_is_not_handed_over(model: Model) -> None:
+    states = HandOver(PIPELINE, model)
+    key = WINDOWS[0].key
+    states.take(key, 5 * WINDOW_NS, 1, core(model, 5), is_drift_whole=True)
+    states.take(key, 9 * WINDOW_NS, 2, core(model, 9), is_drift_whole=False)
+
+    there = ScoringCore(PIPELINE, NO_EVENTS)
+    there.restore_part(part_of(states.part(), "core_"))
+    assert (there.scorer.keys, there.drifting) == ([key], [])
+
+
 def test_a_series_that_is_discarded_is_not_handed_over(model: Model) -> None:
     states = HandOver(PIPELINE, model)
     for series in WINDOWS:
@@ -84,6 +100,51 @@ def test_a_series_that_is_discarded_is_not_handed_over(model: Model) -> None:
     states.discard(WINDOWS[0].key)
     assert len(states) == 1
     assert states.part()["end_ns"].tolist() == [5 * WINDOW_NS]
+
+
+def test_a_part_has_room_for_its_series_and_takes_memory_for_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomaly.scoring.hand_over.SERIES_AT_ONCE", 4)
+    pipeline = normalize([{**PIPELINE.as_dict(), "detector": "half_space_trees", "parameters": {}}])[0]
+    samples = printers.clean(7, 600)
+    history = printers.windows(*[samples] * 5)
+    remembering = train(pipeline, history, "remembering", 0).model
+    left_out, *others = printers.runs(history)
+    replayed = ScoringCore(pipeline, NO_EVENTS, most=1)
+    tracemalloc.start()
+    try:
+        states = HandOver(pipeline, remembering)
+        for series in (left_out, *others):
+            list(replayed.feed(remembering, series, Feedback(pipeline)))
+            states.take(series.key, WINDOW_NS, 1, replayed, is_drift_whole=True)
+            states.discard(left_out.key)
+        most_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    handed = ScoringCore(pipeline, NO_EVENTS)
+    handed.scorer.prepare(remembering)
+    part = states.part()
+    handed.restore_part(part_of(part, "core_"))
+
+    assert handed.scorer.keys == handed.drifting == [series.key for series in others]
+    assert len(part["core_scorer_followers_memory_hst_seen"]) == 4, "each has its memory"
+    assert most_bytes < pipeline.memory_bytes / 10
+
+
+def test_a_series_more_than_a_part_has_room_for_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomaly.scoring.hand_over.SERIES_AT_ONCE", 1)
+    states = HandOver(PIPELINE, model)
+    first, second = (series.key for series in WINDOWS)
+    empty = ScoringCore(PIPELINE, NO_EVENTS)
+
+    states.take(first, WINDOW_NS, 1, empty, is_drift_whole=False)
+    states.take(first, 2 * WINDOW_NS, 1, empty, is_drift_whole=False)
+    with pytest.raises(ValueError, match="at most 1 series: call `part` first"):
+        states.take(second, WINDOW_NS, 1, empty, is_drift_whole=False)
+    ends = [states.part()["end_ns"].tolist()]
+    states.take(second, WINDOW_NS, 1, empty, is_drift_whole=False)
+
+    assert [*ends, states.part()["end_ns"].tolist()] == [[2 * WINDOW_NS], [WINDOW_NS]]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +241,7 @@ def test_a_hand_over_of_a_clock_that_was_ahead_is_removed(folder: HandOverFolder
 
 
 def test_series_that_another_process_left_end_with_their_last_windows(model: Model) -> None:
-    assert moved_series(PIPELINE, ScoringCore(PIPELINE, EventCounter("", lambda message: None)).state_of([])) is None
+    assert moved_series(PIPELINE, ScoringCore(PIPELINE, NO_EVENTS).state_of([])) is None
     keys = [series.key for series in WINDOWS]
 
     moved = moved_series(PIPELINE, core(model, 10).state_of(keys))

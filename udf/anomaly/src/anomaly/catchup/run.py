@@ -23,7 +23,7 @@ from anomaly.models.store import ModelMismatch, ModelOutdated, Store, StoreError
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.feedback_file import feedback_path, read_marks
-from anomaly.scoring.hand_over import SERIES_AT_ONCE, HandOver, HandOverFolder
+from anomaly.scoring.hand_over import HandOver, HandOverFolder
 from anomaly.scoring.periods import rules
 from anomaly.scoring.rate import LAST_WINDOWS, PointRate, scorable_at_rate
 from anomaly.scoring.scorer import series_name
@@ -268,7 +268,7 @@ class GatheredStates:
 
     def look(self) -> None:
         """Hand over what was gathered, if that is enough."""
-        if len(self.states) >= SERIES_AT_ONCE:
+        if self.states.is_full:
             self.end()
 
     def end(self) -> None:

@@ -73,7 +73,7 @@ def moved_series(pipeline: Pipeline, state: Arrays) -> HandedSeries | None:
 
 
 class HandOver:
-    """Gathers the states of series.
+    """Gathers the states of series, as many as make a part.
 
     Args:
         pipeline: the pipeline.
@@ -94,6 +94,11 @@ class HandOver:
         """Return how many series there are."""
         return len(self._ends)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has room for no other series until `part` was called."""
+        return len(self._ends) == SERIES_AT_ONCE
+
     def take(self, key: Key, end_ns: int, asked_ns: int, core: ScoringCore, *, is_drift_whole: bool) -> None:
         """Take the state of a series; it replaces the one before.
 
@@ -103,17 +108,22 @@ class HandOver:
             asked_ns: the clock when this window was asked for.
             core: what has replayed the series.
             is_drift_whole: whether its drift is that of all windows, too.
+
+        Raises:
+            ValueError: there is no room for another series.
         """
-        if key in self._ends:
-            # Nobody was told of the rate of its points here.
-            self._core.scorer.forget(key)
+        self.discard(key)
+        if self.is_full:
+            raise ValueError(f"a part of a hand-over has at most {SERIES_AT_ONCE} series: call `part` first")
         drifting = [key] if is_drift_whole and key in core.drifting else []
         self._core.adopt(core, [key], drifting, self.model)
         self._ends[key] = end_ns, asked_ns
 
     def discard(self, key: Key) -> None:
         """Leave a series out."""
-        self._ends.pop(key, None)
+        if self._ends.pop(key, None) is not None:
+            # Nobody was told anything of the series here, so nobody is told that it is over.
+            list(self._core.forget(key, None))
 
     def part(self) -> dict[str, AnyArray]:
         """Return what was gathered as a part of a file, and begin anew."""
@@ -124,7 +134,8 @@ class HandOver:
         return part
 
     def _new_core(self) -> ScoringCore:
-        return ScoringCore(self._pipeline, EventCounter(f"pipeline {self._pipeline.name}", lambda message: None))
+        events = EventCounter(f"pipeline {self._pipeline.name}", lambda message: None)
+        return ScoringCore(self._pipeline, events, most=SERIES_AT_ONCE)
 
 
 class HandOverFolder:
