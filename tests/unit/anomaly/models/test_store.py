@@ -335,6 +335,18 @@ def test_verify_names_what_is_damaged_missing_or_a_stranger(store: Store, model:
     assert stranger == f"{directory / 'notes.txt'} is not in the manifest"
 
 
+def test_verify_goes_on_after_a_file_that_is_missing(store: Store, model: Model) -> None:
+    store.write(another(model, "v2"), None, {"any": "object"})
+    directory = store.path / "v2"
+    (directory / "model.npz").unlink()
+    (directory / "model.joblib").write_bytes(b"garbage")
+
+    missing, damaged = store.verify("v2")
+
+    assert missing == f"{directory / 'model.npz'} is missing"
+    assert damaged.startswith(f"{directory / 'model.joblib'} is damaged: its SHA-256 is ")
+
+
 def test_a_version_that_was_renamed_is_refused(store: Store, model: Model) -> None:
     (store.path / model.version).rename(store.path / "v2")
     with pytest.raises(ModelMismatch, match=f"printer/v2 says that it is version '{model.version}'"):
@@ -358,6 +370,29 @@ def test_a_failed_write_leaves_nothing(store: Store, model: Model, monkeypatch: 
     ):
         store.write(another(model, "v2"))
     assert sorted(path.name for path in store.path.iterdir()) == before
+
+
+def test_a_failed_write_is_told_although_its_rest_cannot_be_removed(
+    store: Store, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        (rest,) = store.path.glob(".new-*")
+        rest.rename(store.path.parent / "moved")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(StoreError, match="No space left on device"):
+        store.write(another(model, "v2"))
+
+
+def test_no_pickle_is_written(store: Store, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Model, "arrays", lambda model: {"objects": np.array([{}], dtype=object)})
+
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        store.write(another(model, "v2"))
+
+    assert [version.name for version in store.versions()] == [model.version]
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, model: Model) -> None:
