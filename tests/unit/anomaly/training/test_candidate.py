@@ -6,7 +6,7 @@ import pytest
 from anomaly.models.model import Model
 from anomaly.pipeline import normalize
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Feedback, Mark
-from anomaly.training.candidate import compare_candidate
+from anomaly.training.candidate import compare_candidate, found_offsets
 from anomaly.training.fit import TrainedModel, train
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
@@ -35,10 +35,11 @@ def faulty() -> TrainedModel:
 
 def test_an_equal_is_as_good(model: Model) -> None:
     clean = history(11)
-    found = compare_candidate(model, SEEN, train(PIPELINE, clean, "new", 0), clean, [])
+    candidate = train(PIPELINE, clean, "new", 0)
+    found = compare_candidate(model, SEEN, candidate, clean, [])
     assert found.worse == ()
     assert (found.current, found.windows, found.unseen, found.planted) == (model.version, 2400, True, 240)
-    assert found.found.candidate > 0.7
+    assert found.found.candidate == found_offsets(candidate) > 0.7
     assert "which neither has been trained on" in str(found)
 
 
@@ -150,3 +151,4 @@ def test_nothing_is_planted_into_spreads() -> None:
     trained = train(pipeline, windows, "new", 0)
     found = compare_candidate(trained.model, SEEN, trained, windows, [])
     assert (found.planted, found.found.candidate, found.worse) == (0, 0.0, ())
+    assert found_offsets(trained) is None
