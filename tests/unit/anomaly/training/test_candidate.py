@@ -6,7 +6,7 @@ import pytest
 from anomaly.models.model import Model
 from anomaly.pipeline import normalize
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Feedback, Mark
-from anomaly.training.candidate import compare_candidate, found_offsets
+from anomaly.training.candidate import _blinder, _PlantedOffset, compare_candidate, found_offsets
 from anomaly.training.fit import TrainedModel, train
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
@@ -152,3 +152,39 @@ def test_nothing_is_planted_into_spreads() -> None:
     found = compare_candidate(trained.model, SEEN, trained, windows, [])
     assert (found.planted, found.found.candidate, found.worse) == (0, 0.0, ())
     assert found_offsets(trained) is None
+
+
+def blinder(current: str, candidate: str, *, loud: float = 0.0, excused: bool = False) -> str:
+    """Return what is said of the offsets that the models find (x): of two fields in both directions, in turn."""
+    ways = [(field, direction) for direction in ("upwards", "downwards") for field in ("bed", "air")] * 20
+    planted = [_PlantedOffset(way, ("printer-1",), np.empty(0, np.int64), np.empty((0, 6))) for way in ways]
+    found = np.array([[each == "x" for each in finds] for finds in (current, candidate)])
+    return _blinder(planted, found, loud, excused=excused)
+
+
+ALL = "x" * 80
+
+
+@pytest.mark.parametrize(("loud", "excused", "most"), [(0.0, False, 20), (0.1, False, 28), (0.0, True, 40)])
+def test_a_candidate_that_loses_more_offsets_than_its_margin_is_blinder(loud: float, excused: bool, most: int) -> None:
+    within, beyond = ("-" * lost + "x" * (80 - lost) for lost in (most, most + 1))
+
+    assert blinder(ALL, within, loud=loud, excused=excused) == ""
+    said = f"it misses offsets that the current one finds ({(79 - most) / 80:.0%} instead of 100%)"
+    assert blinder(ALL, beyond, loud=loud, excused=excused) == said
+
+
+def test_a_candidate_that_loses_the_offsets_of_one_field_and_direction_is_blinder() -> None:
+    within, beyond = ("x-xx" * lost + "xxxx" * (20 - lost) for lost in (10, 11))
+
+    assert blinder(ALL, within) == ""
+    assert blinder(ALL, beyond) == "it misses offsets of air upwards that the current one finds (45% instead of 100%)"
+    assert blinder(ALL, beyond, excused=True) == ""
+
+
+def test_a_loss_that_may_be_chance_is_none() -> None:
+    # Each finds offsets that the other one misses, so which of them finds more is a matter of luck.
+    current, candidate = "x" * 52 + "-" * 28, "-" * 49 + "x" * 31
+
+    assert blinder(current, candidate) == ""
+    assert blinder(current, "-" * 49 + "x" * 3 + "-" * 28) != ""
