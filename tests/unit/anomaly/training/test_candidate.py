@@ -6,7 +6,7 @@ import pytest
 from anomaly.models.model import Model
 from anomaly.pipeline import normalize
 from anomaly.scoring.feedback import FALSE_ALARM, TRUE, Feedback, Mark
-from anomaly.training.candidate import _blinder, _PlantedOffset, compare_candidate, found_offsets
+from anomaly.training.candidate import PlantedOffset, compare_candidate, found_offsets, why_blinder
 from anomaly.training.fit import TrainedModel, train
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
@@ -39,7 +39,8 @@ def test_an_equal_is_as_good(model: Model) -> None:
     found = compare_candidate(model, SEEN, candidate, clean, [])
     assert found.worse == ()
     assert (found.current, found.windows, found.unseen, found.planted) == (model.version, 2400, True, 240)
-    assert found.found.candidate == found_offsets(candidate) > 0.7
+    assert found.found.candidate > 0.7
+    assert found_offsets(candidate) == found.found.candidate
     assert "which neither has been trained on" in str(found)
 
 
@@ -154,12 +155,12 @@ def test_nothing_is_planted_into_spreads() -> None:
     assert found_offsets(trained) is None
 
 
-def blinder(current: str, candidate: str, *, loud: float = 0.0, excused: bool = False) -> str:
+def said_of(current: str, candidate: str, *, loud: float = 0.0, excused: bool = False) -> str:
     """Return what is said of the offsets that the models find (x): of two fields in both directions, in turn."""
     ways = [(field, direction) for direction in ("upwards", "downwards") for field in ("bed", "air")] * 20
-    planted = [_PlantedOffset(way, ("printer-1",), np.empty(0, np.int64), np.empty((0, 6))) for way in ways]
+    planted = [PlantedOffset(way, ("printer-1",), np.empty(0, np.int64), np.empty((0, 6))) for way in ways]
     found = np.array([[each == "x" for each in finds] for finds in (current, candidate)])
-    return _blinder(planted, found, loud, excused=excused)
+    return why_blinder(planted, found, loud, excused=excused)
 
 
 ALL = "x" * 80
@@ -169,22 +170,22 @@ ALL = "x" * 80
 def test_a_candidate_that_loses_more_offsets_than_its_margin_is_blinder(loud: float, excused: bool, most: int) -> None:
     within, beyond = ("-" * lost + "x" * (80 - lost) for lost in (most, most + 1))
 
-    assert blinder(ALL, within, loud=loud, excused=excused) == ""
+    assert said_of(ALL, within, loud=loud, excused=excused) == ""
     said = f"it misses offsets that the current one finds ({(79 - most) / 80:.0%} instead of 100%)"
-    assert blinder(ALL, beyond, loud=loud, excused=excused) == said
+    assert said_of(ALL, beyond, loud=loud, excused=excused) == said
 
 
 def test_a_candidate_that_loses_the_offsets_of_one_field_and_direction_is_blinder() -> None:
     within, beyond = ("x-xx" * lost + "xxxx" * (20 - lost) for lost in (10, 11))
 
-    assert blinder(ALL, within) == ""
-    assert blinder(ALL, beyond) == "it misses offsets of air upwards that the current one finds (45% instead of 100%)"
-    assert blinder(ALL, beyond, excused=True) == ""
+    assert said_of(ALL, within) == ""
+    assert said_of(ALL, beyond) == "it misses offsets of air upwards that the current one finds (45% instead of 100%)"
+    assert said_of(ALL, beyond, excused=True) == ""
 
 
 def test_a_loss_that_may_be_chance_is_none() -> None:
     # Each finds offsets that the other one misses, so which of them finds more is a matter of luck.
     current, candidate = "x" * 52 + "-" * 28, "-" * 49 + "x" * 31
 
-    assert blinder(current, candidate) == ""
-    assert blinder(current, "-" * 49 + "x" * 3 + "-" * 28) != ""
+    assert said_of(current, candidate) == ""
+    assert said_of(current, "-" * 49 + "x" * 3 + "-" * 28) != ""

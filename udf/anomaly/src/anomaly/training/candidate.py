@@ -147,9 +147,9 @@ def compare_candidate(
     raised = marked.wrong_alone(FALSE_ALARM, right=False)
     # A candidate that has learned a false alarm does not find offsets like it any more.
     learned = marked.right_alone(FALSE_ALARM, right=False)
-    blinder = _blinder(planted, found, float(loud[0].mean()), excused=bool(learned))
+    blinder = why_blinder(planted, found, float(loud[0].mean()), excused=bool(learned))
     if not blinder and not learned:
-        blinder = _blinder_than_before(shares[1], len(planted), found_before)
+        blinder = _why_blinder_than_before(shares[1], len(planted), found_before)
     worse = (
         (louder, "it would open more periods in usual data"),
         (blinder, blinder),
@@ -203,7 +203,7 @@ class _MarkComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class _PlantedOffset:
+class PlantedOffset:
     """Windows of one series, of which the last has an offset.
 
     Attributes:
@@ -219,7 +219,7 @@ class _PlantedOffset:
     values: Floats
 
 
-def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_PlantedOffset]:
+def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[PlantedOffset]:
     """Plant offsets at evenly spread places, in each field, size and direction in turn.
 
     Args:
@@ -253,17 +253,17 @@ def _plant(model: Model, windows: Windows, places: NDArray[np.intp]) -> list[_Pl
         row, least = rows[windows.keys[series]], model.scaling.least
         scale = model.scaling.scale[row, columns]
         values[-1, columns] += sign * (size * scale + (0.0 if least is None else least[row, columns]))
-        planted.append(_PlantedOffset((field.name, way), windows.keys[series], windows.begin_ns[before], values))
+        planted.append(PlantedOffset((field.name, way), windows.keys[series], windows.begin_ns[before], values))
     return planted
 
 
-def _finds(model: Model, planted: _PlantedOffset) -> bool:
+def _finds(model: Model, planted: PlantedOffset) -> bool:
     """Check whether the window with the offset is beyond `periods.open` to a model."""
     verdicts = model.judge(model.follow(planted.key), planted.key, planted.begin_ns, planted.values)
     return verdicts[-1].severity >= model.pipeline.periods.open
 
 
-def _blinder(planted: Sequence[_PlantedOffset], found: NDArray[np.bool_], loud: float, *, excused: bool) -> str:
+def why_blinder(planted: Sequence[PlantedOffset], found: NDArray[np.bool_], loud: float, *, excused: bool) -> str:
     """Return which offsets the candidate misses and the current model finds, as a sentence.
 
     Args:
@@ -294,7 +294,7 @@ def _blinder(planted: Sequence[_PlantedOffset], found: NDArray[np.bool_], loud: 
     return ""
 
 
-def _blinder_than_before(found: float, planted: int, before: float | None) -> str:
+def _why_blinder_than_before(found: float, planted: int, before: float | None) -> str:
     """Return that a candidate finds fewer offsets than the current model did on its own history, as a sentence.
 
     A current model that is loud now finds every offset of now, so only what it found then tells how well it saw.
