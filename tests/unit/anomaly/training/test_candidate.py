@@ -55,6 +55,12 @@ def test_what_the_current_model_was_trained_on_counts_where_there_is_nothing_els
     assert compare_candidate(model, (0, 17_000 * 10**9), trained, windows, []).windows == 600
 
 
+def test_each_of_few_windows_gets_an_offset(model: Model, trained: TrainedModel) -> None:
+    found = compare_candidate(model, (0, 19_000 * 10**9), trained, trained.calibration_set.windows, [])
+    assert found.unseen
+    assert found.planted == found.windows == 200
+
+
 def test_a_model_of_little_history_is_refused_for_what_it_misses(model: Model) -> None:
     little = history(31, seconds=2_100)
     found = compare_candidate(model, SEEN, train(PIPELINE, little, "new", 0), little, [])
