@@ -26,7 +26,7 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.pipeline import normalize
+from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
@@ -185,8 +185,10 @@ def ordered(
     return run
 
 
-def repaired(model: Model, database: DatabaseDouble, span: TimeRange = SPAN, **more: Any) -> CaughtUp:
-    return repair_span(PIPELINE, database, lambda version: model, Feedback(PIPELINE), span, **more)
+def repaired(
+    model: Model, database: DatabaseDouble, span: TimeRange = SPAN, pipeline: Pipeline = PIPELINE, **more: Any
+) -> CaughtUp:
+    return repair_span(pipeline, database, lambda version: model, Feedback(pipeline), span, **more)
 
 
 def lose(database: DatabaseDouble, number: int, first: int, last: int) -> set[int]:
@@ -637,6 +639,20 @@ def test_the_reach_into_the_past_is_shared_by_the_series_that_need_it(
     assert [order.reach for order in ordered().values()] == [500_000]
     lose(database, 2, 20, 30)
     assert [order.reach for order in ordered().values()] == [250_000, 250_000]
+
+
+def test_missing_windows_are_looked_for_as_long_after_a_point_as_its_value_stands(
+    model: Model,
+    database: DatabaseDouble,
+    ordered: Callable[..., dict[Key, RepairOrder]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (filled,) = normalize([{**PIPELINE.as_dict(), "fill": {"previous": "100s"}}])
+    monkeypatch.setattr("anomaly.catchup.run.bucket_length", lambda span, window_ns: 10 * W)
+    monkeypatch.setattr(database, "point_counts", lambda span, bucket_ns: {(key(1), 30 * W): 1})
+    lost = lose(database, 1, 35, 60)
+
+    assert ordered(pipeline=filled)[key(1)].missing == {begin_ns for begin_ns in lost if begin_ns < 50 * W}
 
 
 def test_windows_before_what_is_looked_at_are_not_missing(

@@ -91,6 +91,8 @@ def test_points_without_a_score_are_found_to_the_window() -> None:
     begin_ns = NOW_NS // WINDOW_NS * WINDOW_NS
     scored = replace(WELL, point_ns=begin_ns + WINDOW_NS - 1, score_ns=begin_ns)
     assert failing(scored) == {}
+    # Windows that need not have their scores yet may have them.
+    assert failing(replace(scored, score_ns=begin_ns + WINDOW_NS)) == {}
     late = failing(replace(scored, score_ns=begin_ns - WINDOW_NS))
     assert late == {SCORES: "points of printer are stored and not scored, the newest 19 s after its last score"}
     assert failing(replace(scored, score_ns=None)) == {SCORES: "points of printer are stored and not scored"}
@@ -127,6 +129,7 @@ def test_points_that_do_not_reach_the_udf_are_found_although_it_lives() -> None:
 def test_a_state_that_is_not_written_any_more_is_found(age_s: int, is_told: bool) -> None:
     sight = replace(WELL, state_ns=NOW_NS - age_s * SECOND)
     assert (STATE in failing(sight)) is is_told
+    assert ("was written 301 s ago" in failing(sight).get(STATE, "")) is is_told
     young = replace(sight, started_ns=NOW_NS - 299 * SECOND)
     assert failing(young) == {}
 
