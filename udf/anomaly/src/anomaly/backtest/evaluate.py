@@ -21,11 +21,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from anomaly.backtest.labels import Label, Truth
+from anomaly.nanoseconds import DAY_NS
 from anomaly.scoring.periods import NO_DATA, Period
 from anomaly.windows.arrays import Key
 
 TOLERANCE_WINDOWS = 2
-_DAY_NS = 86_400_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ def evaluate(
         verdicts[verdict].append(period)
     return Evaluation(
         outcomes,
-        scored_windows / (_DAY_NS / window_ns),
+        scored_windows / (DAY_NS / window_ns),
         window_ns,
         truth.complete,
         alarms,

@@ -12,6 +12,7 @@ from anomaly.influxdb.lines import lines
 from anomaly.influxdb.point_source import source_key
 from anomaly.influxdb.source import read_series_windows, read_window_counts, series_key, with_booleans
 from anomaly.influxdb.times import TimeRange
+from anomaly.nanoseconds import MS_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.notices import SILENCE
 from anomaly.scoring.periods import NEW_LEVEL, NO_DATA
@@ -173,7 +174,7 @@ class PipelineDatabase:
         for chunk in self._influx.query(query, self._results):
             for begin_ns, end_ms, reason in chunk.rows:
                 is_silence = reason == NO_DATA
-                end_ns = NEVER_NS if is_silence else int(end_ms) * 1_000_000
+                end_ns = NEVER_NS if is_silence else int(end_ms) * MS_NS
                 yield series_key(self._pipeline.result_tags, chunk), TimeRange(int(begin_ns), end_ns), is_silence
 
     def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
@@ -182,7 +183,7 @@ class PipelineDatabase:
         for chunk in self._influx.query(query, self._results):
             key = series_key(self._pipeline.result_tags, chunk)
             for begin_ns, end_ms, reason in chunk.rows:
-                yield key, TimeRange(int(begin_ns), int(end_ms) * 1_000_000), reason == NO_DATA
+                yield key, TimeRange(int(begin_ns), int(end_ms) * MS_NS), reason == NO_DATA
 
     def second_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
         """Yield each closed period that begins in the span before an earlier period of its series can be over.
@@ -196,7 +197,7 @@ class PipelineDatabase:
         for chunk in self._influx.query(query, self._results):
             key = series_key(self._pipeline.result_tags, chunk)
             for begin_ns, end_ms, state, *reason in chunk.rows:
-                end_ns = int(end_ms) * 1_000_000
+                end_ns = int(end_ms) * MS_NS
                 if begin_ns < earlier.get(key, 0) and state == "closed":
                     yield key, TimeRange(int(begin_ns), end_ns)
                 over_ns = end_ns + (0 if NEW_LEVEL in reason else self._pipeline.periods.merge_ns)
@@ -209,7 +210,7 @@ class PipelineDatabase:
         """
         for begin_ns, end_ms, state in self._rows(queries.joint_silences(self._pipeline, span.end_ns)):
             if state == "open" or begin_ns >= span.begin_ns:
-                yield TimeRange(int(begin_ns), int(end_ms) * 1_000_000), state == "open"
+                yield TimeRange(int(begin_ns), int(end_ms) * MS_NS), state == "open"
 
     def periods(self, key: Key, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
         """Return the COMPARED_FIELDS of each period of one series that begins in the span, by its begin."""
@@ -226,7 +227,7 @@ class PipelineDatabase:
         """
         for begin_ns, end_ms, state, reason in self._rows(queries.last_period(self._pipeline, key, end_ns)):
             is_lasting = reason == NO_DATA and state == "open"
-            return TimeRange(int(begin_ns), NEVER_NS if is_lasting else int(end_ms) * 1_000_000)
+            return TimeRange(int(begin_ns), NEVER_NS if is_lasting else int(end_ms) * MS_NS)
         return None
 
     def write(self, results: Iterable[Result | ResultColumns]) -> None:
@@ -238,7 +239,7 @@ class PipelineDatabase:
     def end_joint_silence(self, begin_ns: int, end_ns: int) -> None:
         """Close the notice that all series are silent since `begin_ns`."""
         tags = {"pipeline": self._pipeline.name, queries.NOTICE_TAG: SILENCE}
-        self.write([Result("notice", tags, begin_ns, {"end_ms": end_ns // 1_000_000, "state": "closed"})])
+        self.write([Result("notice", tags, begin_ns, {"end_ms": end_ns // MS_NS, "state": "closed"})])
 
     def remove_joint_silence(self, begin_ns: int) -> None:
         """Remove the notice that all series are silent since `begin_ns`."""

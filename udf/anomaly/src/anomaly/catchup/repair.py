@@ -24,6 +24,7 @@ from anomaly.catchup.queries import COMPARED_FIELDS
 from anomaly.influxdb.source import split_range
 from anomaly.influxdb.times import TimeRange, rfc3339
 from anomaly.models.model import Model
+from anomaly.nanoseconds import MS_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.drift import RESULTS
@@ -394,7 +395,7 @@ class SeriesRepair:
     def _counts(self, period: Result) -> bool:
         """Check whether a period counts: silence during maintenance does not, whichever marks the next window heeds."""
         return period.fields["reason"] != NO_DATA or not self._feedback.in_maintenance(
-            self._order.key, period.time_ns, int(period.fields["end_ms"]) * 1_000_000
+            self._order.key, period.time_ns, int(period.fields["end_ms"]) * MS_NS
         )
 
     def _stored_late(self, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
@@ -485,7 +486,7 @@ class SeriesRepair:
         if fields.get("reason") == NO_DATA:
             # A silence lasts until the next window, however long ago it was told.
             return self._newest_ns >= begin_ns
-        return bool(fields["end_ms"] * 1_000_000 + self._merge_ns <= self._order.end_ns)
+        return bool(fields["end_ms"] * MS_NS + self._merge_ns <= self._order.end_ns)
 
     def _mark_begun(self) -> Mapping[int, int]:
         """Name the first and the last missing window as late, as a repair that is killed may leave periods undone.
@@ -498,7 +499,7 @@ class SeriesRepair:
             return {}
         begun = sorted({min(order.missing), max(order.missing)} - order.late.keys())
         self._write([late_result(self._pipeline, order.key, begin_ns, 0, now_ns) for begin_ns in begun])
-        return dict.fromkeys(begun, now_ns // 1_000_000)
+        return dict.fromkeys(begun, now_ns // MS_NS)
 
     def _mark_done(self, late: Mapping[int, int]) -> None:
         """Record up to which points late windows, by their begins, are scored now."""

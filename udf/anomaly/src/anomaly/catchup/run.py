@@ -20,6 +20,7 @@ from anomaly.influxdb.source import resolved, split_range
 from anomaly.influxdb.times import TimeRange, resolve_range
 from anomaly.models.model import Model
 from anomaly.models.store import ModelMismatch, ModelOutdated, Store, StoreError
+from anomaly.nanoseconds import DAY_NS, MINUTE_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.feedback_file import feedback_path, read_marks
@@ -33,11 +34,11 @@ from anomaly.windows.arrays import Key, Times
 # Takes a share of the work, 0 to 1, and what it is a share of.
 TellProgress = Callable[[float, str], None]
 # How far back a catch-up looks when nobody says: 7 days, and at least this many windows.
-_REACH_NS = 7 * 86_400_000_000_000
+_REACH_NS = 7 * DAY_NS
 _REACH_WINDOWS = 100
 # How long before now a catch-up ends when nobody says: the pipeline's lateness and this many windows, but at least a
 # minute.
-_LEAST_LAG_NS = 60_000_000_000
+_LEAST_LAG_NS = MINUTE_NS
 _LAG_WINDOWS = 2
 # Windows that one query for missing scores reads: of all series together, and of each series at least.
 _PIECE_WINDOWS = 10_000

@@ -13,6 +13,7 @@ from dataclasses import replace
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, out, read_pipelines
 from anomaly.keeper.incidents import Incidents, SeenPeriod, incident_text
+from anomaly.nanoseconds import HOUR_NS, MS_NS
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.links import Addresses, link_text
 from anomaly.scoring.notices import CLOCK, INVALID, RATE, SILENCE, Notice
@@ -20,7 +21,6 @@ from anomaly.scoring.periods import NO_DATA, FieldMoment, Moment, Period
 from anomaly.scoring.results import SERIES_FIELD, Fields, notice_fields, period_fields, series_tags
 from anomaly.scoring.wording import duration_text, moment_text
 
-_HOUR_NS = 3_600_000_000_000
 # What a made-up tag value, range and value are.
 _TAG_VALUE = "example"
 _LOW, _HIGH, _VALUE = 10.0, 20.0, 35.0
@@ -67,7 +67,7 @@ def previewed(pipeline: Pipeline, addresses: Addresses, now_ns: int) -> Iterator
     """
     key = (_TAG_VALUE,) * len(pipeline.group_by)
     tags = series_tags(pipeline, key)
-    begin_ns = (now_ns - _HOUR_NS) // pipeline.window_ns * pipeline.window_ns
+    begin_ns = (now_ns - HOUR_NS) // pipeline.window_ns * pipeline.window_ns
     end_ns = begin_ns + 7 * pipeline.window_ns
 
     def said(kind: str, level: str, fields: Fields, whose: Mapping[str, str] = tags) -> str:
@@ -143,7 +143,7 @@ def _incident(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[
     incidents = Incidents()
     for title, is_open in (("an incident begins", True), ("it is over", False)):
         seen = [replace(period, is_open=is_open) for period in periods]
-        (report,) = incidents.look(seen, end_ns if is_open else end_ns + _HOUR_NS)
+        (report,) = incidents.look(seen, end_ns if is_open else end_ns + HOUR_NS)
         yield title, f"{report.incident.told_level} {incident_text(report, '')}"
 
 
@@ -172,7 +172,7 @@ def message(
         pipeline: the pipeline.
         addresses: where browsers reach the pages that messages lead to.
     """
-    lasted_ns = int(float(fields.get("end_ms", 0)) - float(fields.get("begin_ms", 0))) * 1_000_000
+    lasted_ns = int(float(fields.get("end_ms", 0)) - float(fields.get("begin_ms", 0))) * MS_NS
     name = fields.get(SERIES_FIELD) or ",".join(f"{tag}={value}" for tag, value in sorted(tags.items()))
     said = _said(kind, level, time_ns, fields, duration_text(lasted_ns))
     link = link_text(pipeline, addresses, tags, time_ns, lasted_ns, is_period=bool(fields.get("reason")))

@@ -13,11 +13,10 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import results_query
 from anomaly.influxdb.times import parse_time_or_age, rfc3339
 from anomaly.models.store import Store
+from anomaly.nanoseconds import MS_NS
 from anomaly.refusal import Refused
 from anomaly.serving.shadow import SUFFIX
 from anomaly.windows.arrays import Key
-
-_MS = 1_000_000
 
 
 def compared(options: argparse.Namespace) -> int:
@@ -108,6 +107,6 @@ def _lines(pipeline: str, version: str, comparison: Comparison) -> Iterator[str]
         for span in spans:
             series = ", ".join(span.series) or "the series"
             yield (
-                f"only {whose:<16} {rfc3339(span.begin_ms * _MS)} to {rfc3339(span.end_ms * _MS)} of {series}, "
+                f"only {whose:<16} {rfc3339(span.begin_ms * MS_NS)} to {rfc3339(span.end_ms * MS_NS)} of {series}, "
                 f"severity {span.peak:.0f}, {span.reason}"
             )

@@ -9,7 +9,7 @@ from anomaly.cli.common import UsageError, choose, connect, read_pipelines, resu
 from anomaly.influxdb.retention import LEAST_DAYS, expiry_ns
 from anomaly.influxdb.retention import expire as run
 from anomaly.influxdb.times import rfc3339
-from anomaly.windows.civil import DAY_NS
+from anomaly.nanoseconds import DAY_NS
 
 
 def expire(options: argparse.Namespace) -> int:

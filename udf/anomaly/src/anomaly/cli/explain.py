@@ -17,11 +17,11 @@ from anomaly.influxdb.influxql import source, windows_query
 from anomaly.influxdb.times import resolve_range, rfc3339
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline import Alerts, Pipeline
 from anomaly.pipeline.season import season_parts
 from anomaly.pipeline.state import mebibytes, most_series, process_bytes, series_bytes
 from anomaly.severity.rarity import once_in
-from anomaly.windows.civil import DAY_NS
 
 _MISSING = {
     "skip": "a window that lacks a field, or half of its usual points, is not scored",

@@ -18,10 +18,10 @@ from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.overview import HealthProblem, Open, Overview, read_overview, read_problems, urgency
 from anomaly.influxdb.times import rfc3339
 from anomaly.models.store import Store
+from anomaly.nanoseconds import SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.wording import plain
 
-_SECOND_NS = 1_000_000_000
 # An overview asks for little.
 _READ_SECONDS = 20.0
 _NOTHING = "-"
@@ -180,7 +180,7 @@ def _severity(value: float | None) -> str:
 
 
 def _age(nanoseconds: int) -> str:
-    seconds = max(nanoseconds // _SECOND_NS, 0)
+    seconds = max(nanoseconds // SECOND_NS, 0)
     for size, unit in _UNITS:
         if seconds >= 2 * size:
             return f"{seconds // size}{unit}"

@@ -5,7 +5,7 @@ whether one person looks or twenty do. Search, filter and pages are applied to w
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,18 +17,20 @@ from anomaly.console.pages import console_of, page
 from anomaly.console.stack import Stack
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import literal
-from anomaly.influxdb.overview import HealthProblem, read_problems
+from anomaly.influxdb.overview import (
+    OPEN_NS,
+    RECENT_NS,
+    SCORE_NS,
+    HealthProblem,
+    read_problems,
+    recent_ns,
+    tagged_rows,
+)
 from anomaly.influxdb.times import rfc3339
+from anomaly.nanoseconds import SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA
 
-_SECOND_NS = 1_000_000_000
-# A series is listed if it had a score within this time, or within this many windows, or if something is open.
-_RECENT_NS = 3_600 * _SECOND_NS
-_RECENT_WINDOWS = 20
-# How far back the last score of a pipeline that has no recent one is looked for, and what is open.
-_SCORE_NS = 7 * 86_400 * _SECOND_NS
-_OPEN_NS = 90 * 86_400 * _SECOND_NS
 SIZE = 50
 _MOST_SIZE = 500
 _MOST_SEARCH = 200
@@ -143,29 +145,30 @@ def read_snapshot(stack: Stack) -> Snapshot:
 
     def series_at(tags: Mapping[str, str]) -> SeriesNow:
         pipeline = tags.get("pipeline", "")
-        own = tuple(
+        series_tags = tuple(
             sorted((name, value) for name, value in tags.items() if value and name not in ("pipeline", "notice"))
         )
-        return found.setdefault((pipeline, own), SeriesNow(pipeline, own))
+        return found.setdefault((pipeline, series_tags), SeriesNow(pipeline, series_tags))
 
-    for tags, (time_ns, severity, *_) in _rows(influx, database, _last_scores(pipelines, now_ns)):
+    for tags, (time_ns, severity, *_) in tagged_rows(influx, database, _last_scores(pipelines, now_ns)):
         each = series_at(tags)
         each.severity, each.last_ns = severity, time_ns
     opened: dict[str, int] = dict.fromkeys(known, 0)
     noticed: dict[str, int] = dict.fromkeys(known, 0)
-    for tags, (time_ns, reason, peak, *_) in _rows(
+    for tags, (time_ns, reason, peak, *_) in tagged_rows(
         influx, database, _open("period", '"reason", "peak_severity"', now_ns)
     ):
         each = series_at(tags)
         opened[each.pipeline] = opened.get(each.pipeline, 0) + 1
         if each.begin_ns is None or (peak or 0.0) > each.peak:
             each.begin_ns, each.peak, each.reason = time_ns, peak or 0.0, reason or ""
-    for tags, (_, text, *_) in _rows(influx, database, _open("notice", '"text"', now_ns)):
+    for tags, (_, text, *_) in tagged_rows(influx, database, _open("notice", '"text"', now_ns)):
         each = series_at(tags)
         noticed[each.pipeline] = noticed.get(each.pipeline, 0) + 1
         each.notice = text or ""
     incidents = [
-        (time_ns, text or "") for _, (time_ns, text, *_) in _rows(influx, database, _open("incident", '"text"', now_ns))
+        (time_ns, text or "")
+        for _, (time_ns, text, *_) in tagged_rows(influx, database, _open("incident", '"text"', now_ns))
     ]
     problems = read_problems(influx, database, now_ns)
     scored = _counted(influx, database, now_ns)
@@ -208,15 +211,11 @@ def _is_whole(series: SeriesNow) -> bool:
     return not series.tags and series.last_ns is None and series.begin_ns is None
 
 
-def _recent_ns(pipeline: Pipeline) -> int:
-    return max(_RECENT_NS, _RECENT_WINDOWS * pipeline.window_ns)
-
-
 def _last_scores(pipelines: Sequence[Pipeline], now_ns: int) -> str:
     """Return one query for the last score of each series; pipelines with long windows are looked at further back."""
     by_length: dict[int, list[str]] = {}
     for pipeline in pipelines:
-        by_length.setdefault(_recent_ns(pipeline), []).append(pipeline.name)
+        by_length.setdefault(recent_ns(pipeline), []).append(pipeline.name)
     queries = []
     for length_ns, names in by_length.items():
         among = " OR ".join(f'"pipeline" = {literal(name)}' for name in names)
@@ -228,13 +227,13 @@ def _last_scores(pipelines: Sequence[Pipeline], now_ns: int) -> str:
 
 
 def _open(measurement: str, fields: str, now_ns: int) -> str:
-    where = f"time > {now_ns - _OPEN_NS} AND \"state\" = 'open'"
+    where = f"time > {now_ns - OPEN_NS} AND \"state\" = 'open'"
     return f'SELECT {fields}, "state" FROM "{measurement}" WHERE {where} GROUP BY *'
 
 
 def _counted(influx: InfluxClient, database: str, now_ns: int) -> dict[str, int]:
-    query = f'SELECT count("severity") FROM "score" WHERE time > {now_ns - _RECENT_NS} GROUP BY "pipeline"'
-    return {tags["pipeline"]: int(row[1]) for tags, row in _rows(influx, database, query)}
+    query = f'SELECT count("severity") FROM "score" WHERE time > {now_ns - RECENT_NS} GROUP BY "pipeline"'
+    return {tags["pipeline"]: int(row[1]) for tags, row in tagged_rows(influx, database, query)}
 
 
 def _last_ns(
@@ -247,18 +246,11 @@ def _last_ns(
             last[each.pipeline] = max(last.get(each.pipeline, 0), each.last_ns)
     for pipeline in pipelines:
         if pipeline.name not in last:
-            where = f'"pipeline" = {literal(pipeline.name)} AND time > {now_ns - _SCORE_NS}'
-            for _, row in _rows(influx, database, f'SELECT last("severity") FROM "score" WHERE {where}'):
+            where = f'"pipeline" = {literal(pipeline.name)} AND time > {now_ns - SCORE_NS}'
+            for _, row in tagged_rows(influx, database, f'SELECT last("severity") FROM "score" WHERE {where}'):
                 last[pipeline.name] = row[0]
     lengths = {pipeline.name: pipeline.window_ns for pipeline in pipelines}
     return {name: time_ns + lengths[name] for name, time_ns in last.items()}
-
-
-def _rows(influx: InfluxClient, database: str, query: str) -> Iterator[tuple[dict[str, str], list[Any]]]:
-    if query:
-        for chunk in influx.query(query, database):
-            for row in chunk.rows:
-                yield chunk.tags, row
 
 
 def listing(snapshot: Snapshot, parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -349,7 +341,7 @@ def _series(each: SeriesNow, now_ns: int) -> dict[str, Any]:
 
 
 def _age_s(time_ns: int | None, now_ns: int) -> int | None:
-    return None if time_ns is None else max((now_ns - time_ns) // _SECOND_NS, 0)
+    return None if time_ns is None else max((now_ns - time_ns) // SECOND_NS, 0)
 
 
 def show(request: Request) -> Response:

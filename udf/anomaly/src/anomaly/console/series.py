@@ -14,19 +14,18 @@ from starlette.responses import JSONResponse, Response
 from anomaly.console.asked import key_of, number_of, pipeline_of, series_parameters, span_of
 from anomaly.console.pages import console_of, page
 from anomaly.influxdb.times import TimeRange, rfc3339
+from anomaly.nanoseconds import DAY_NS, HOUR_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.report.read import ReportedPeriod, chosen_fields, read_periods, read_steps
 from anomaly.report.summary import counted
 from anomaly.windows.arrays import Key
 
-_SECOND_NS = 1_000_000_000
-_DAY_NS = 86_400 * _SECOND_NS
 MOST_STEPS = 1_200
 _STEPS = 480
 # The page shows this much at first: enough windows to see what is normal, and not more than a month.
-_LEAST_NS, _FIRST_WINDOWS, _MOST_NS = 6 * 3_600 * _SECOND_NS, 500, 30 * _DAY_NS
+_LEAST_NS, _FIRST_WINDOWS, _MOST_NS = 6 * HOUR_NS, 500, 30 * DAY_NS
 # The periods that the page lists.
-_LISTED_NS, _LISTED = 30 * _DAY_NS, 50
+_LISTED_NS, _LISTED = 30 * DAY_NS, 50
 # Ranges that the page offers, in the browser's words.
 RANGES = (("1h", "1 hour"), ("6h", "6 hours"), ("24h", "1 day"), ("7d", "7 days"), ("30d", "30 days"))
 
@@ -62,7 +61,7 @@ def show(request: Request) -> Response:
 def first_range(pipeline: Pipeline) -> str:
     """Return how far back the page goes at first, as a duration."""
     length_ns = min(max(_LEAST_NS, _FIRST_WINDOWS * pipeline.window_ns), _MOST_NS)
-    return f"{length_ns // _SECOND_NS}s"
+    return f"{length_ns // SECOND_NS}s"
 
 
 def tags_of(pipeline: Pipeline, key: Key) -> dict[str, str]:
@@ -79,9 +78,9 @@ def plot_data(pipeline: Pipeline, key: Key, span: TimeRange, *, is_live: bool) -
     """Return what the script of a plot needs to begin."""
     return {
         "address": f"/api/steps?{series_parameters(pipeline.name, tags_of(pipeline, key))}",
-        "from": span.begin_ns // _SECOND_NS,
-        "to": span.end_ns // _SECOND_NS,
-        "window": pipeline.window_ns / _SECOND_NS,
+        "from": span.begin_ns // SECOND_NS,
+        "to": span.end_ns // SECOND_NS,
+        "window": pipeline.window_ns / SECOND_NS,
         "live": is_live,
     }
 
@@ -93,7 +92,7 @@ def period_entry(period: ReportedPeriod) -> dict[str, Any]:
         # JavaScript has no integers as large as nanoseconds.
         "begin_ns": str(period.begin_ns),
         "end": rfc3339(max(period.end_ns, 0)),
-        "length_s": max(period.end_ns - period.begin_ns, 0) // _SECOND_NS,
+        "length_s": max(period.end_ns - period.begin_ns, 0) // SECOND_NS,
         "open": period.is_open,
         "peak_severity": period.peak_severity,
         "windows": period.windows,
@@ -127,9 +126,9 @@ def steps(request: Request) -> Response:
             "series": tags_of(pipeline, key),
             "from": rfc3339(span.begin_ns),
             "to": rfc3339(span.end_ns),
-            "step_s": step_ns / _SECOND_NS,
+            "step_s": step_ns / SECOND_NS,
             "open_severity": pipeline.periods.open,
-            "times": [at_ns / _SECOND_NS for at_ns in grid],
+            "times": [at_ns / SECOND_NS for at_ns in grid],
             "severity": [None if step is None else step.severity for step in ordered],
             "fields": [
                 {

@@ -25,6 +25,7 @@ from anomaly.influxdb.source import check_source, read_series_windows, resolved,
 from anomaly.influxdb.times import RequestedRange, resolve_range, rfc3339, trained_on
 from anomaly.models.model import Model
 from anomaly.models.store import Store
+from anomaly.nanoseconds import MS_NS
 from anomaly.pipeline import Pipeline, SpecError, normalize
 from anomaly.refusal import Refused
 from anomaly.scoring.events import EventCounter
@@ -250,7 +251,7 @@ class _Side:
             {
                 "series": dict(zip(self._pipeline.result_tags, key, strict=True)),
                 "steps": [
-                    [begin_ns // 1_000_000, severity]
+                    [begin_ns // MS_NS, severity]
                     for begin_ns, severity in _highest(self._judged[key], self._asked.begin_ns, step_ns)
                 ],
             }

@@ -15,8 +15,9 @@ from typing import Protocol
 
 import numpy as np
 
+from anomaly.nanoseconds import DAY_NS
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
-from anomaly.windows.civil import DAY_NS, PLAIN, CivilTime
+from anomaly.windows.civil import PLAIN, CivilTime
 
 # A history with this many windows of each series tells how rare a score is; a shorter one does not.
 LONG_WINDOWS = 1_000

@@ -40,6 +40,7 @@ import numpy as np
 from anomaly.detectors import gap, isolation_forest, seasonal, slow_gap
 from anomaly.detectors.base import Detector, Followers, WeighingFollowers
 from anomaly.detectors.declaration import Arrays, Combined, Declaration, FitRequest, Fitted, HoldOut
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline.detectors import Description
 from anomaly.severity.calibration import Calibration, calibrate
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
@@ -47,7 +48,6 @@ from anomaly.windows.civil import PLAIN, CivilTime
 
 # Once in 1,000 days: well beyond where periods open, as the tails that far out decide which member is heard.
 _LEVEL = 87.5
-_DAY_NS = 86_400e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def fit(request: FitRequest) -> Fitted:
         The ensemble, and the forest's estimator where the request asks for it.
     """
     fitted = [declaration.fit(request) for declaration in _DECLARATIONS.values()]
-    nothing = HoldOut(np.empty((0, len(fitted))), _DAY_NS / request.history.window_ns, request.history.is_long)
+    nothing = HoldOut(np.empty((0, len(fitted))), DAY_NS / request.history.window_ns, request.history.is_long)
     estimators = (each.estimator for each in fitted if each.estimator is not None)
     return Fitted(combine([each.detector for each in fitted], nothing).detector, next(estimators, None))
 

@@ -38,14 +38,14 @@ from anomaly.detectors.parts import featurewise, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import RESIDUALS, Seasonals
 from anomaly.detectors.parts.memory import MemoryField
+from anomaly.nanoseconds import HOUR_NS
 from anomaly.pipeline.detectors import Description
 from anomaly.pipeline.season import season_parts
 from anomaly.windows.arrays import AnyArray
 from anomaly.windows.civil import PLAIN, CivilTime
 
-_HOUR_NS = 3_600_000_000_000
 # A part's baseline is the mean of a fortnight, and of this many seasons at least; then it follows slowly.
-_FORTNIGHT_NS = 14 * 24 * _HOUR_NS
+_FORTNIGHT_NS = 14 * 24 * HOUR_NS
 _SEASONS = 4
 
 

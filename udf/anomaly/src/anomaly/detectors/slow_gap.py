@@ -34,14 +34,14 @@ from anomaly.detectors.parts import featurewise, novelty, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import MEANS, SlowGaps
 from anomaly.detectors.parts.memory import MemoryField
+from anomaly.nanoseconds import DAY_NS, SECOND_NS
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray
 from anomaly.windows.civil import CivilTime
 
 _MOST_MEANS = 384
-_SECOND_NS = 1_000_000_000
 # A mean that was not seen for this long and for this many windows is new again; what comes each fortnight is not.
-_KEPT_NS = 17 * 86_400_000_000_000
+_KEPT_NS = 17 * DAY_NS
 _KEPT_WINDOWS = 5_000
 
 
@@ -70,7 +70,7 @@ def _fields(setting: Setting) -> tuple[MemoryField, ...]:
 
 
 def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int, civil: CivilTime) -> featurewise.Loop:
-    loop: featurewise.Loop = SlowGaps(flat, settings, longest_ns, _kept_ns(settings[0]) // _SECOND_NS)
+    loop: featurewise.Loop = SlowGaps(flat, settings, longest_ns, _kept_ns(settings[0]) // SECOND_NS)
     return loop
 
 

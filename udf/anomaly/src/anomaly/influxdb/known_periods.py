@@ -6,11 +6,10 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import literal
 from anomaly.influxdb.source import series_key
 from anomaly.influxdb.times import TimeRange
+from anomaly.nanoseconds import MS_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA
 from anomaly.windows.arrays import Key
-
-_MS = 1_000_000
 
 
 def known_periods(
@@ -34,5 +33,5 @@ def known_periods(
     for chunk in influx.query(query, database):
         key = series_key(pipeline.result_tags, chunk)
         for begin_ns, end_ms, reason in chunk.rows:
-            if reason != NO_DATA and end_ms is not None and int(end_ms) * _MS > span.begin_ns:
-                yield key, TimeRange(int(begin_ns), int(end_ms) * _MS)
+            if reason != NO_DATA and end_ms is not None and int(end_ms) * MS_NS > span.begin_ns:
+                yield key, TimeRange(int(begin_ns), int(end_ms) * MS_NS)

@@ -16,6 +16,7 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import identifier, literal
 from anomaly.influxdb.lines import line
 from anomaly.models.store import exclusive
+from anomaly.nanoseconds import MS_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import FALSE_ALARM, KINDS, Appearance, Mark
 from anomaly.scoring.feedback_file import feedback_path, write_marks
@@ -23,7 +24,6 @@ from anomaly.scoring.results import Result
 
 REMOVED = "removed"
 _MEASUREMENT = "feedback"
-_MS = 1_000_000
 
 
 def read_feedback(influx: InfluxClient, database: str, pipeline: Pipeline) -> list[Mark]:
@@ -50,7 +50,7 @@ def read_feedback(influx: InfluxClient, database: str, pipeline: Pipeline) -> li
         for begin_ns, kind, end_ms, note in chunk.rows:
             if kind in KINDS:
                 # A mark without an end is about the window that begins there.
-                end_ns = begin_ns + pipeline.window_ns if end_ms is None else int(end_ms) * _MS
+                end_ns = begin_ns + pipeline.window_ns if end_ms is None else int(end_ms) * MS_NS
                 marks.append(Mark(kind, int(begin_ns), end_ns, series, note or ""))
     marks = [with_appearance(influx, database, pipeline, mark) for mark in marks]
     return sorted(marks, key=lambda mark: (mark.begin_ns, mark.id))
@@ -110,7 +110,7 @@ def mark_line(pipeline: str, mark: Mark, kind: str | None = None) -> str:
     """Return the line protocol of one mark; the arguments are those of `write_feedback`."""
     fields: dict[str, float | int | str | bool] = {
         "kind": kind or mark.kind,
-        "end_ms": mark.end_ns // _MS,
+        "end_ms": mark.end_ns // MS_NS,
         "note": mark.note,
     }
     return line(Result(_MEASUREMENT, {"pipeline": pipeline, **mark.series}, mark.begin_ns, fields))

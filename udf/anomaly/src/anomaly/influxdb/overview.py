@@ -9,17 +9,17 @@ from typing import Any
 
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import identifier, literal
+from anomaly.nanoseconds import DAY_NS, HOUR_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 
-_SECOND_NS = 1_000_000_000
 # Series count as scored now if they had a window within this time or within this many windows.
-_RECENT_NS = 3600 * _SECOND_NS
+RECENT_NS = HOUR_NS
 _RECENT_WINDOWS = 20
 # How far back the last score and what is open are looked for.
-_SCORE_NS = 7 * 86_400 * _SECOND_NS
-_OPEN_NS = 90 * 86_400 * _SECOND_NS
+SCORE_NS = 7 * DAY_NS
+OPEN_NS = 90 * DAY_NS
 # The keeper writes each finding once a minute.
-_HEALTH_NS = 300 * _SECOND_NS
+_HEALTH_NS = 300 * SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,11 @@ class HealthProblem:
     text: str
 
 
+def recent_ns(pipeline: Pipeline) -> int:
+    """Return how long ago the last window of a series may be that counts as scored now."""
+    return max(RECENT_NS, _RECENT_WINDOWS * pipeline.window_ns)
+
+
 def urgency(entry: Open) -> tuple[float, int]:
     """Return the key by which the worst is first, and the newest among equals; notices are equals."""
     return -(entry.severity or 0.0), -entry.begin_ns
@@ -90,15 +95,15 @@ def read_overview(influx: InfluxClient, database: str, pipeline: Pipeline, now_n
     Raises:
         InfluxClientError: InfluxDB cannot be asked, or refused.
     """
-    recent_ns = max(_RECENT_NS, _RECENT_WINDOWS * pipeline.window_ns)
-    last = f'SELECT last("severity") AS "severity" FROM "score" WHERE {_of(pipeline, now_ns - recent_ns)} GROUP BY *'
+    since_ns = now_ns - recent_ns(pipeline)
+    last = f'SELECT last("severity") AS "severity" FROM "score" WHERE {_of(pipeline, since_ns)} GROUP BY *'
     series = worst = None
-    for _, row in _rows(influx, database, f'SELECT count("severity"), max("severity") FROM ({last})'):
+    for _, row in tagged_rows(influx, database, f'SELECT count("severity"), max("severity") FROM ({last})'):
         series, worst = row[1:]
     newest = [
         row[0]
-        for _, row in _rows(
-            influx, database, f'SELECT last("severity") FROM "score" WHERE {_of(pipeline, now_ns - _SCORE_NS)}'
+        for _, row in tagged_rows(
+            influx, database, f'SELECT last("severity") FROM "score" WHERE {_of(pipeline, now_ns - SCORE_NS)}'
         )
     ]
     periods = _open(influx, database, pipeline, "period", ("reason", "peak_severity"), now_ns)
@@ -110,6 +115,22 @@ def read_overview(influx: InfluxClient, database: str, pipeline: Pipeline, now_n
         periods=tuple(sorted(periods, key=urgency)),
         notices=tuple(sorted(notices, key=urgency)),
     )
+
+
+def tagged_rows(influx: InfluxClient, database: str, query: str) -> Iterator[tuple[dict[str, str], list[Any]]]:
+    """Yield the rows of an answer, each with the tags of its series.
+
+    Args:
+        influx: the server.
+        database: the database that is asked.
+        query: the query; an empty one has no rows.
+
+    Raises:
+        InfluxClientError: InfluxDB cannot be asked, or refused.
+    """
+    for chunk in influx.query(query, database) if query else ():
+        for row in chunk.rows:
+            yield chunk.tags, row
 
 
 def read_problems(influx: InfluxClient, database: str, now_ns: int) -> list[HealthProblem] | None:
@@ -130,7 +151,7 @@ def read_problems(influx: InfluxClient, database: str, now_ns: int) -> list[Heal
         f'SELECT "ok", "text" FROM "health" WHERE time > {now_ns - _HEALTH_NS} GROUP BY "check", "pipeline"'
         " ORDER BY time DESC LIMIT 1"
     )
-    found = [(tags, row) for tags, row in _rows(influx, database, query)]
+    found = [(tags, row) for tags, row in tagged_rows(influx, database, query)]
     if not found:
         return None
     return [
@@ -146,18 +167,12 @@ def _open(
     """Yield what is open in a measurement, whose fields are a text and, for periods, a severity."""
     query = (
         f'SELECT {", ".join(map(identifier, fields))}, "state" FROM {identifier(measurement)}'
-        f" WHERE {_of(pipeline, now_ns - _OPEN_NS)} AND \"state\" = 'open' GROUP BY *"
+        f" WHERE {_of(pipeline, now_ns - OPEN_NS)} AND \"state\" = 'open' GROUP BY *"
     )
-    for tags, row in _rows(influx, database, query):
+    for tags, row in tagged_rows(influx, database, query):
         series = {name: value for name, value in tags.items() if value and name not in ("pipeline", "notice")}
         yield Open(series, row[0], row[1] or "", row[2] if len(fields) > 1 else None)
 
 
 def _of(pipeline: Pipeline, since_ns: int) -> str:
     return f'"pipeline" = {literal(pipeline.name)} AND time > {since_ns}'
-
-
-def _rows(influx: InfluxClient, database: str, query: str) -> Iterator[tuple[dict[str, str], list[Any]]]:
-    for chunk in influx.query(query, database):
-        for row in chunk.rows:
-            yield chunk.tags, row

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import identifier, literal
 from anomaly.influxdb.marks import read_feedback
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import FALSE_ALARM, Mark
-from anomaly.windows.civil import DAY_NS
 
 # What reports and dashboards look back to is younger than this.
 LEAST_DAYS = 14

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from anomaly.models.manifest import Manifest
+from anomaly.nanoseconds import SECOND_NS
 from anomaly.pipeline import DurationError, Pipeline, SpecError, parse_duration
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,7 +72,7 @@ def trained_on(manifest: Manifest) -> tuple[int, int]:
 
 def rfc3339(time_ns: int) -> str:
     """Return a time in nanoseconds since 1970 as an RFC 3339 time, in UTC, to the second."""
-    return (_EPOCH + timedelta(seconds=time_ns // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (_EPOCH + timedelta(seconds=time_ns // SECOND_NS)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_time(text: str, name: str) -> int:

@@ -25,12 +25,12 @@ from anomaly.keeper.checks import (
     UDF,
     Finding,
 )
+from anomaly.nanoseconds import MINUTE_NS, SECOND_NS
 
-_SECOND_NS = 1_000_000_000
 # What is mended sooner is told once, when it is over.
-_PATIENCE_NS = 60 * _SECOND_NS
+_PATIENCE_NS = MINUTE_NS
 # All must be well for this long before it is told that detection is back: what comes and goes is one outage.
-_CALM_NS = 90 * _SECOND_NS
+_CALM_NS = 90 * SECOND_NS
 _DOWN = (INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES)
 _WARNING = (STATE, DISK, CLOCK, CERTIFICATE, BACKUP)
 
@@ -161,7 +161,7 @@ def _down(subject: str, outage: _Outage) -> KeeperMessage:
 
 
 def _back(subject: str, outage: _Outage) -> KeeperMessage:
-    lasted_s = max(round((outage.failing_ns - outage.since_ns) / _SECOND_NS), 1)
+    lasted_s = max(round((outage.failing_ns - outage.since_ns) / SECOND_NS), 1)
     if not outage.is_down:
         level, before = ("OK", "WARNING") if outage.told else ("INFO", "OK")
         return KeeperMessage(

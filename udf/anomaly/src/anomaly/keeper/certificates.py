@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-_SECOND_NS = 1_000_000_000
-_DAY_NS = 86400 * _SECOND_NS
+from anomaly.nanoseconds import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
+
 # How often a server is asked for its certificate, and how often while one ends soon, as it may be renewed at any time.
-_ASK_NS = 3600 * _SECOND_NS
-_HURRIED_NS = 60 * _SECOND_NS
+_ASK_NS = HOUR_NS
+_HURRIED_NS = MINUTE_NS
 _TIMEOUT_S = 5.0
 _HTTPS_PORT = 443
 
@@ -46,7 +46,7 @@ class TlsServer:
             context.wrap_socket(connection, server_hostname=host) as secured,
         ):
             certificate = secured.getpeercert() or {}
-        return int(ssl.cert_time_to_seconds(str(certificate["notAfter"]))) * _SECOND_NS
+        return int(ssl.cert_time_to_seconds(str(certificate["notAfter"]))) * SECOND_NS
 
 
 @dataclass(slots=True)
@@ -88,5 +88,5 @@ class Certificates:
         return self._ending(now_ns)
 
     def _ending(self, now_ns: int) -> dict[str, int]:
-        left = {name: (end_ns - now_ns) // _DAY_NS for name, end_ns in self._ends.items()}
+        left = {name: (end_ns - now_ns) // DAY_NS for name, end_ns in self._ends.items()}
         return {name: days for name, days in left.items() if days < self.least_days}

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from anomaly.keeper.watch import PipelineSight, StackSight
+from anomaly.nanoseconds import MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 
-_SECOND_NS = 1_000_000_000
 # A UDF writes its metrics every 10 s.
-_BEAT_NS = 35 * _SECOND_NS
+_BEAT_NS = 35 * SECOND_NS
 
 # The names of checks, in the order of causes: what fails first explains the others.
 INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES = "influxdb", "kapacitor", "task", "udf", "model", "fed", "scores"
@@ -16,13 +16,13 @@ INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES = "influxdb", "kapacitor", "t
 STATE, DISK, CLOCK, CERTIFICATE, BACKUP = "state", "disk", "clock", "certificate", "backup"
 
 # Points that are stored reach the UDF within a second; two comparisons of the watcher's show that they do not.
-_UNFED_NS = 60 * _SECOND_NS
+_UNFED_NS = MINUTE_NS
 # A state is written once a minute.
-_STATE_NS = 300 * _SECOND_NS
+_STATE_NS = 300 * SECOND_NS
 # InfluxDB tells its clock to the second.
-_SKEW_NS = 10 * _SECOND_NS
+_SKEW_NS = 10 * SECOND_NS
 # How long a catch-up that found nothing to score tells that points cannot be scored; recovery repeats it sooner.
-_UNSCORABLE_NS = 900 * _SECOND_NS
+_UNSCORABLE_NS = 900 * SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _beat(name: str, seen: PipelineSight, sight: StackSight) -> str:
         return f"the UDF of {name} has written no metrics for five minutes"
     silent_ns = sight.time_ns - seen.beat_ns
     if silent_ns > _BEAT_NS:
-        return f"the UDF of {name} has written no metrics for {silent_ns // _SECOND_NS} s"
+        return f"the UDF of {name} has written no metrics for {silent_ns // SECOND_NS} s"
     return ""
 
 
@@ -138,7 +138,7 @@ def _fed(name: str, seen: PipelineSight) -> str:
     if seen.unfed_ns <= _UNFED_NS:
         return ""
     return (
-        f"{seen.unfed_ns // _SECOND_NS} s of points of {name} are stored and did not reach its UDF: InfluxDB's "
+        f"{seen.unfed_ns // SECOND_NS} s of points of {name} are stored and did not reach its UDF: InfluxDB's "
         "subscription does not work, which a restart of Kapacitor renews"
     )
 
@@ -150,7 +150,7 @@ def _state(name: str, seen: PipelineSight, now_ns: int) -> str:
         return ""
     if now_ns - seen.state_ns > _STATE_NS:
         return (
-            f"the state of {name} was written {(now_ns - seen.state_ns) // _SECOND_NS} s ago, and should be once a "
+            f"the state of {name} was written {(now_ns - seen.state_ns) // SECOND_NS} s ago, and should be once a "
             "minute: see Kapacitor's log, and the space of its volume"
         )
     return ""
@@ -174,7 +174,7 @@ def _clock(skew_ns: int) -> str:
         return ""
     side = "ahead of" if skew_ns > 0 else "behind"
     return (
-        f"InfluxDB's clock is {abs(skew_ns) // _SECOND_NS} s {side} this host's: set both by NTP, as points are judged "
+        f"InfluxDB's clock is {abs(skew_ns) // SECOND_NS} s {side} this host's: set both by NTP, as points are judged "
         "late or too early by this host's clock"
     )
 
@@ -202,6 +202,6 @@ def _scores(pipeline: Pipeline, seen: PipelineSight, steady_ns: int, catch_up: L
     since = (
         ""
         if seen.score_ns is None
-        else f", the newest {(seen.point_ns - score_ns) // _SECOND_NS} s after its last score"
+        else f", the newest {(seen.point_ns - score_ns) // SECOND_NS} s after its last score"
     )
     return f"points of {pipeline.name} are stored and not scored{since}"

@@ -7,10 +7,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from anomaly.influxdb.lines import line
 from anomaly.keeper.checks import Finding
+from anomaly.nanoseconds import MINUTE_NS
 from anomaly.scoring.results import Fields, Result
 
 # A finding is written when it changes, and again after this time.
-_AGAIN_NS = 60_000_000_000
+_AGAIN_NS = MINUTE_NS
 
 
 @dataclass(slots=True)

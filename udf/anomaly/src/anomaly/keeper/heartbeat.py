@@ -11,13 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anomaly.nanoseconds import SECOND_NS
+
 if TYPE_CHECKING:
     # The health check runs every few seconds, and needs none of what a finding is made of.
     from anomaly.keeper.checks import Finding
 
-_SECOND_NS = 1_000_000_000
 # A keeper that has just been started repairs what happened while there was none.
-_SETTLING_NS = 120 * _SECOND_NS
+_SETTLING_NS = 120 * SECOND_NS
 
 
 def write_heartbeat(
@@ -57,7 +58,7 @@ def unhealthy(path: Path, patience_s: float, now_ns: int | None = None) -> str:
     now_ns = time.time_ns() if now_ns is None else now_ns
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        age_s = (now_ns - content["time_ns"]) / _SECOND_NS
+        age_s = (now_ns - content["time_ns"]) / SECOND_NS
         # The clock may have been set back since.
         is_settling = 0 <= now_ns - content["started_ns"] < _SETTLING_NS
         down = "; ".join(content["down"])

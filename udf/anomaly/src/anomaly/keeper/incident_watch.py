@@ -29,6 +29,7 @@ from anomaly.keeper.incidents import (
     shared_text,
 )
 from anomaly.keeper.kapacitor import KapacitorClient
+from anomaly.nanoseconds import DAY_NS, HOUR_NS, MS_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.calendars import QUIET
 from anomaly.pipeline.links import NO_ADDRESSES, Addresses, base, period_link
@@ -36,25 +37,23 @@ from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import Fields, Result
 from anomaly.windows.calendar_times import CalendarTimes
 
-_SECOND_NS = 1_000_000_000
-_MS = 1_000_000
 # How often periods are read.
-_EVERY_NS = 10 * _SECOND_NS
+_EVERY_NS = 10 * SECOND_NS
 # Periods that began this long ago are read, or this many windows ago.
-_REACH_NS = 6 * 3600 * _SECOND_NS
+_REACH_NS = 6 * HOUR_NS
 _REACH_WINDOWS = 4
 # The oldest period that is read, and how many are read in one look.
-_LONGEST_NS = 30 * 86_400 * _SECOND_NS
+_LONGEST_NS = 30 * DAY_NS
 _MOST_PERIODS = 20_000
 # An open period of which no window was anomalous for longer than its pipeline lets pass, and for this long, is over.
-_FORGOTTEN_NS = 3600 * _SECOND_NS
+_FORGOTTEN_NS = HOUR_NS
 # How often the series of a pipeline are counted, how many at most, and since when they must have had a score.
-_COUNT_NS = 600 * _SECOND_NS
+_COUNT_NS = 600 * SECOND_NS
 _MOST_SERIES = 20_000
-_SCORED_NS = 3600 * _SECOND_NS
+_SCORED_NS = HOUR_NS
 _SCORED_WINDOWS = 20
 # A link shows this much beside the incident.
-_BESIDE_NS = 3600 * _SECOND_NS
+_BESIDE_NS = HOUR_NS
 MEASUREMENT = "incident"
 # The retention policy that the points for Kapacitor name. InfluxDB has none of this name, so nothing else feeds them.
 POLICY = "incidents"
@@ -169,7 +168,7 @@ class IncidentWatch:
                 if read > _MOST_PERIODS:
                     self._say_full()
                     return
-                end_ns = int(end_ms) * _MS
+                end_ns = int(end_ms) * MS_NS
                 yield SeenPeriod(
                     pipeline=pipeline.name,
                     tags=tags,
@@ -219,8 +218,8 @@ class IncidentWatch:
         populations = {name: self._population(pipelines[name], now_ns) for name in counts} if are_many else {}
         shared = shared_text(report, populations)
         fields: Fields = {
-            "begin_ms": min(incident.begin_ns, report.periods[0].begin_ns) // _MS,
-            "end_ms": incident.end_ns // _MS,
+            "begin_ms": min(incident.begin_ns, report.periods[0].begin_ns) // MS_NS,
+            "end_ms": incident.end_ns // MS_NS,
             "state": "open" if incident.is_open else "closed",
             "level": LEVELS[incident.level],
             "periods": len(report.periods),
@@ -294,7 +293,7 @@ class IncidentWatch:
         if not addresses.grafana:
             return ""
         end_ns = max(incident.end_ns, incident.begin_ns)
-        from_ms, to_ms = (incident.begin_ns - _BESIDE_NS) // _MS, (end_ns + _BESIDE_NS) // _MS
+        from_ms, to_ms = (incident.begin_ns - _BESIDE_NS) // MS_NS, (end_ns + _BESIDE_NS) // MS_NS
         overview = f"{base(addresses.grafana)}/d/{stack_uid(self.settings.stack_name, 'overview')}"
         return f" {overview}/?from={from_ms}&to={to_ms}"
 

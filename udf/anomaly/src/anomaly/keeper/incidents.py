@@ -22,12 +22,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from anomaly.nanoseconds import HOUR_NS, SECOND_NS
 from anomaly.scoring.wording import duration_text, moment_text, plain
 from anomaly.severity.rarity import once_in
 
-_SECOND_NS = 1_000_000_000
-_CALM_NS = 300 * _SECOND_NS
-_GATHERED_NS = 6 * 3600 * _SECOND_NS
+_CALM_NS = 300 * SECOND_NS
+_GATHERED_NS = 6 * HOUR_NS
 _MOST_OPEN = 20
 # Incidents that are remembered; beyond it the oldest of those that are over are forgotten.
 _MOST_KEPT = 200

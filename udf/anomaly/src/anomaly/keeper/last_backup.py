@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-_DAY_NS = 86_400_000_000_000
+from anomaly.nanoseconds import DAY_NS, SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class LastBackup:
             return None
         except (OSError, LookupError, TypeError, ValueError) as error:
             return f"the record of the last backup, {self.record}, cannot be read ({error}): run backup.yml"
-        age_ns = now_ns - int(written.timestamp()) * 1_000_000_000
-        if age_ns <= self.days * _DAY_NS:
+        age_ns = now_ns - int(written.timestamp()) * SECOND_NS
+        if age_ns <= self.days * DAY_NS:
             return ""
         return (
-            f"the last backup is of {written:%Y-%m-%d %H:%M} UTC, {age_ns / _DAY_NS:.1f} days ago, and should be at "
+            f"the last backup is of {written:%Y-%m-%d %H:%M} UTC, {age_ns / DAY_NS:.1f} days ago, and should be at "
             f"most {self.days:g} days old: see why the controller has not run backup.yml"
         )

@@ -10,31 +10,31 @@ from dataclasses import dataclass, field
 
 from anomaly.keeper.checks import FED, INFLUXDB, KAPACITOR, TASK, UDF, Finding, LastCatchUp
 from anomaly.keeper.watch import PipelineSight, StackSight, settled_ns
+from anomaly.nanoseconds import MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 
-_SECOND_NS = 1_000_000_000
 # A UDF that was started writes its first metrics after 10 s; loading a large model takes as long again.
-_STARTING_NS = 45 * _SECOND_NS
+_STARTING_NS = 45 * SECOND_NS
 # The first catch-up scores the window in which a UDF was started again, unless that window is longer than this. The
 # windows before it do not wait for a longer one.
-_SHORT_NS = 10 * _SECOND_NS
+_SHORT_NS = 10 * SECOND_NS
 # A task that somebody disabled a moment ago is about to be changed by a deployment.
-_DISABLED_NS = 60 * _SECOND_NS
-_FIRST_PAUSE_NS = 10 * _SECOND_NS
-_LONGEST_PAUSE_NS = 600 * _SECOND_NS
+_DISABLED_NS = MINUTE_NS
+_FIRST_PAUSE_NS = 10 * SECOND_NS
+_LONGEST_PAUSE_NS = 600 * SECOND_NS
 # A start has helped, and the next pause is short again, once the UDF has written metrics for this long since. One that
 # dies of the same cause again has mostly done so by then.
-_HEALTHY_NS = 20 * _SECOND_NS
+_HEALTHY_NS = 20 * SECOND_NS
 # What nobody noticed, such as a write that InfluxDB refused, is found by a catch-up that nothing has asked for. It is
 # due after this time, and takes at most this part of the time.
-_ROUTINE_NS = 600 * _SECOND_NS
+_ROUTINE_NS = 600 * SECOND_NS
 _ROUTINE_PART = 20
 # Kapacitor is restarted when it has been away, or has not got any points, for this long, and then with pauses.
-_RESTART_AFTER_NS = 90 * _SECOND_NS
-_RESTART_NS = 600 * _SECOND_NS
+_RESTART_AFTER_NS = 90 * SECOND_NS
+_RESTART_NS = 600 * SECOND_NS
 # InfluxDB is restarted when it has kept nothing for this long although its volume has room for points again.
-_FORGETS_NS = 20 * _SECOND_NS
-_FORGETS_PAUSE_NS = 150 * _SECOND_NS
+_FORGETS_NS = 20 * SECOND_NS
+_FORGETS_PAUSE_NS = 150 * SECOND_NS
 _ROOM = 64 * 2**20
 # The volume of InfluxDB, among the keeper's.
 INFLUXDB_DISK = "influxdb"
@@ -173,12 +173,12 @@ class Recovery:
         if self._looked_ns is None:
             # Nobody knows what happened before the keeper was started.
             self._need(now_ns)
-        elif now_ns < self._looked_ns - _SECOND_NS:
+        elif now_ns < self._looked_ns - SECOND_NS:
             self._set_back(now_ns)
         self._looked_ns = now_ns
         if sight.started_ns is not None:
             # The start that is computed from an uptime varies by less than a second.
-            if self._started_ns is not None and sight.started_ns > self._started_ns + _SECOND_NS:
+            if self._started_ns is not None and sight.started_ns > self._started_ns + SECOND_NS:
                 self._need(sight.started_ns + self._torn_ns)
             self._started_ns = sight.started_ns
         if sight.task is not None:

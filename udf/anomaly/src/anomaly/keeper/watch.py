@@ -18,30 +18,30 @@ from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError, Kapa
 from anomaly.keeper.last_backup import LastBackup
 from anomaly.locations import METRICS
 from anomaly.models.store import Store, StoreError
+from anomaly.nanoseconds import MS_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.state_file import StateError, read_header
 
-_SECOND_NS = 1_000_000_000
 # How far back heartbeats are asked for.
-_BEATS_NS = 300 * _SECOND_NS
+_BEATS_NS = 300 * SECOND_NS
 # How often the newest point is compared with the newest score.
-_POINTS_NS = 30 * _SECOND_NS
+_POINTS_NS = 30 * SECOND_NS
 # While the keeper hurries.
-_HURRIED_POINTS_NS = 5 * _SECOND_NS
+_HURRIED_POINTS_NS = 5 * SECOND_NS
 # How far back the newest point and the newest score are looked for: this many windows, and at least ten minutes.
 _REACH_WINDOWS = 20
-_LEAST_REACH_NS = 600 * _SECOND_NS
+_LEAST_REACH_NS = 600 * SECOND_NS
 # A clock that is set jumps by more than this between two looks; less is a slow machine.
-_JUMP_NS = 5 * _SECOND_NS
+_JUMP_NS = 5 * SECOND_NS
 # A heartbeat from further ahead was written before the clock was set back.
-_AHEAD_NS = 30 * _SECOND_NS
+_AHEAD_NS = 30 * SECOND_NS
 # What InfluxDB answers to every write, until it is restarted, after its disk was full, and after a start on a disk that
 # took nothing.
 _STUCK = ("no space left on device", "opening shard previously failed")
 # A deployment makes a task some time after it has specified the pipeline.
-_NEW_NS = 180 * _SECOND_NS
+_NEW_NS = 180 * SECOND_NS
 # How long one look compares points with scores; where InfluxDB is slow, the next look goes on with other pipelines.
-_COMPARING_NS = 30 * _SECOND_NS
+_COMPARING_NS = 30 * SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ class PipelineWatcher:
     def _skew(self) -> int | None:
         before_ns = time.time_ns()
         clock = self.influx.clock()
-        return None if clock is None else int(clock.timestamp()) * _SECOND_NS - before_ns
+        return None if clock is None else int(clock.timestamp()) * SECOND_NS - before_ns
 
     def _sight(self, pipeline: Pipeline, task: TaskState | None, beat: _Beat | None) -> PipelineSight:
         points = self._points.get(pipeline.name, _Points())
@@ -336,7 +336,7 @@ class PipelineWatcher:
             ' GROUP BY "task" ORDER BY time DESC LIMIT 1'
         )
         return {
-            chunk.tags["task"]: _Beat(time_ns, time_ns - int(uptime_s * _SECOND_NS), int(taken or 0))
+            chunk.tags["task"]: _Beat(time_ns, time_ns - int(uptime_s * SECOND_NS), int(taken or 0))
             for chunk in self.influx.query(query, self.results_database)
             for time_ns, uptime_s, taken in chunk.rows
         }
@@ -393,7 +393,7 @@ class PipelineWatcher:
             # An InfluxDB that is killed may forget what the UDF noted, and keep what a catch-up noted after it.
             if seen_ms is not None and (done_ms is None or done_ms < seen_ms)
         ]
-        return max(seen) * 1_000_000 if seen else None
+        return max(seen) * MS_NS if seen else None
 
 
 def _compare_fed(points: _Points, stored_ns: int | None, taken: int) -> None:
@@ -423,4 +423,4 @@ def settled_ns(pipeline: Pipeline) -> int:
 
     The UDF closes a window once the clock is `lateness` past its end; the rest is what scoring and writing may take.
     """
-    return pipeline.lateness_ns + 2 * pipeline.window_ns + 5 * _SECOND_NS
+    return pipeline.lateness_ns + 2 * pipeline.window_ns + 5 * SECOND_NS

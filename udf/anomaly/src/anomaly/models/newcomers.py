@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from anomaly.models.features import ENOUGH_WINDOWS, Feature, Scaling, fit_scaling, shape
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline import format_duration
 from anomaly.severity.calibration import Calibration, calibrate
 from anomaly.windows.arrays import AnyArray, Bools, Floats, groups
@@ -26,7 +27,7 @@ from anomaly.windows.windows import Windows
 BEFORE = 12
 ENOUGH_BEFORE = 6
 # Most things that people measure follow the day.
-SPAN_NS = 86_400_000_000_000
+SPAN_NS = DAY_NS
 # The calibration needs no more windows than this, and at least this many of each series.
 _MOST_WINDOWS = 20_000
 _LEAST_WINDOWS = 50

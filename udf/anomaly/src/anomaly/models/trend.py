@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly.models.features import MAD_TO_SIGMA, Feature
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline.specification import SHAPES
 from anomaly.windows.arrays import AnyArray, Floats, Ints, Key, Times, groups
-from anomaly.windows.civil import DAY_NS
 from anomaly.windows.windows import Windows
 
 _PREFIX = "trend_"

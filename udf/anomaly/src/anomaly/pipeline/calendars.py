@@ -17,12 +17,11 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from anomaly.nanoseconds import DAY_NS, SECOND_NS
 from anomaly.pipeline.duration import DurationError, parse_duration
 from anomaly.pipeline.timezone import timezone
 
 MAINTENANCE, QUIET, HOLIDAY = "maintenance", "quiet", "holiday"
-_SECOND_NS = 1_000_000_000
-_DAY_NS = 86_400 * _SECOND_NS
 # Rules that recur more often than each hour take long to expand.
 _OFTEN = re.compile(r"FREQ=(SECONDLY|MINUTELY)", re.IGNORECASE)
 # The libraries never come to an end with an interval of 0.
@@ -80,9 +79,7 @@ class Calendar:
             ValueError: the entry does not make sense.
         """
         local = timezone(zone)
-        first, last = (
-            datetime.fromtimestamp(at_ns / _SECOND_NS, UTC).astimezone(local) for at_ns in (begin_ns, end_ns)
-        )
+        first, last = (datetime.fromtimestamp(at_ns / SECOND_NS, UTC).astimezone(local) for at_ns in (begin_ns, end_ns))
         if self.country is not None:
             import holidays
 
@@ -105,7 +102,7 @@ class Calendar:
         """
         if self.lasts is None:
             return _ns(event.end, zone)
-        days, rest_ns = divmod(parse_duration(self.lasts), _DAY_NS)
+        days, rest_ns = divmod(parse_duration(self.lasts), DAY_NS)
         return _ns(event["DTSTART"].dt + timedelta(days=days), zone) + rest_ns
 
     def _events(self, zone: str) -> Any:
@@ -176,7 +173,7 @@ def _rule(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
         # The library of calendars takes what it does not know for nothing.
         rrulestr(calendar.rule)
         begin_ns = _ns(_local(calendar.begin or "", zone), zone)
-        calendar.spans(zone, begin_ns, begin_ns + _DAY_NS)
+        calendar.spans(zone, begin_ns, begin_ns + DAY_NS)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         yield "rule", calendar.rule, f"is not a rule ({error}): {example}"
 
@@ -189,7 +186,7 @@ def _ics(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
             yield "ics", rule.strip(), wrong
             return
     try:
-        calendar.spans(zone, 0, _DAY_NS)
+        calendar.spans(zone, 0, DAY_NS)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         yield "ics", shown, f"is not a calendar ({error}): give the content of the file, by lookup('file', 'my.ics')"
         return
@@ -235,4 +232,4 @@ def _ns(at: date | datetime, zone: str) -> int:
         at = datetime.combine(at, time())
     if at.tzinfo is None:
         at = at.replace(tzinfo=timezone(zone))
-    return round(at.timestamp()) * _SECOND_NS
+    return round(at.timestamp()) * SECOND_NS

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from anomaly.nanoseconds import DAY_NS, HOUR_NS, MINUTE_NS, MS_NS, SECOND_NS
 from anomaly.pipeline import calendars
 from anomaly.pipeline.detectors import descriptions, seasonal_detectors
 from anomaly.pipeline.duration import DurationError, format_duration, parse_duration
@@ -35,19 +36,18 @@ Finding = tuple[str, object, str]
 
 # Kapacitor aligns windows to Go's zero time, 0001-01-01 (window.go: time.Truncate), InfluxQL's GROUP BY time() to 1970.
 # Both cut alike only where the window divides the distance between the two.
-_ZERO_TIME_TO_EPOCH_NS = 719_162 * 86_400_000_000_000
+_ZERO_TIME_TO_EPOCH_NS = 719_162 * DAY_NS
 _MAX_SOURCES = 64
-_MIN_WINDOW_NS = 1_000_000
+_MIN_WINDOW_NS = MS_NS
 _MIN_HORIZON_WINDOWS = 24
-_DAY_NS = 86_400_000_000_000
-_WEEK_NS = 7 * _DAY_NS
+_WEEK_NS = 7 * DAY_NS
 _MIN_SEASON_WINDOWS = 4
-_MIN_EVERY_NS = 60_000_000_000
+_MIN_EVERY_NS = MINUTE_NS
 _LEAST_NEW_LEVEL_WINDOWS = 12
-_MAX_LATENESS_NS = 3_600_000_000_000
-_MIN_FUTURE_NS = 1_000_000_000
-_MAX_FUTURE_NS = _DAY_NS
-_MAX_FORGET_NS = 366 * _DAY_NS
+_MAX_LATENESS_NS = HOUR_NS
+_MIN_FUTURE_NS = SECOND_NS
+_MAX_FUTURE_NS = DAY_NS
+_MAX_FORGET_NS = 366 * DAY_NS
 _MIN_MEMORY = 2**23
 _MIN_SERIES = 10
 _MAX_MEMORY = 2**36
@@ -251,7 +251,7 @@ def _overrides(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _rate(pipeline: Pipeline, key: str, field: Field) -> Iterator[Finding]:
-    if not 0 < (field.rate_ns or 0) <= _DAY_NS:
+    if not 0 < (field.rate_ns or 0) <= DAY_NS:
         yield key, field.rate, "is no unit of time for a rate: write one of up to 1d, such as 1s"
     if "sum" in pipeline.aggregate:
         yield (
@@ -270,7 +270,7 @@ def _parameters(pipeline: Pipeline) -> Iterator[Finding]:
         if name not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
             yield f"parameters.{name}", value, f"is no parameter of {pipeline.detector} ({has}): remove it"
-    if "time_of_day" in pipeline.parameters.get("context", ()) and pipeline.window_ns >= _DAY_NS:
+    if "time_of_day" in pipeline.parameters.get("context", ()) and pipeline.window_ns >= DAY_NS:
         yield "parameters.context", "time_of_day", f"is the same in all windows of {pipeline.window}: remove it"
 
 
@@ -300,7 +300,7 @@ def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
     if name not in timezones():
         fix = hint(name, sorted(timezones()), "write an IANA name, such as Europe/Berlin", cutoff=0.75)
         yield "timezone", name, f"is not a time zone: {fix}"
-    elif pipeline.window_ns >= _DAY_NS:
+    elif pipeline.window_ns >= DAY_NS:
         yield (
             "timezone",
             name,

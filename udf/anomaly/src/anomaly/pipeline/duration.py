@@ -5,16 +5,18 @@ Source: InfluxQL specification, "Durations": ns, u or µ, ms, s, m, h, d, w.
 
 import re
 
+from anomaly.nanoseconds import DAY_NS, HOUR_NS, MINUTE_NS, MS_NS, SECOND_NS
+
 _UNITS = {
     "ns": 1,
     "u": 1_000,
     "µ": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-    "d": 86_400_000_000_000,
-    "w": 604_800_000_000_000,
+    "ms": MS_NS,
+    "s": SECOND_NS,
+    "m": MINUTE_NS,
+    "h": HOUR_NS,
+    "d": DAY_NS,
+    "w": 7 * DAY_NS,
 }
 # TICKscript does not know `ns`, and no pipeline needs it.
 _WRITTEN = ("w", "d", "h", "m", "s", "ms", "u")

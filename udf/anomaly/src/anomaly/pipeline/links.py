@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, quote_plus
 
+from anomaly.nanoseconds import HOUR_NS, SECOND_NS
 from anomaly.pipeline.dashboard import dashboard_uid, tag_variable
 from anomaly.pipeline.specification import Pipeline
 
-_HOUR_NS = 3_600_000_000_000
 # A link shows this many windows on both sides of what it is about, but at least an hour.
 _WINDOWS_BESIDE = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -149,8 +149,8 @@ def _go_times(pipeline: Pipeline, written: str) -> tuple[str, str]:
 
 
 def _beside_ns(pipeline: Pipeline) -> int:
-    return max(_HOUR_NS, _WINDOWS_BESIDE * pipeline.window_ns)
+    return max(HOUR_NS, _WINDOWS_BESIDE * pipeline.window_ns)
 
 
 def _rfc3339(time_ns: int) -> str:
-    return (_EPOCH + timedelta(seconds=time_ns // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (_EPOCH + timedelta(seconds=time_ns // SECOND_NS)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,6 +1,7 @@
 """Into how many parts a season is cut, each of which has a baseline of its own."""
 
-_HOUR_NS = 3_600_000_000_000
+from anomaly.nanoseconds import HOUR_NS
+
 # A season has as many parts as a day has hours, and a long one those of a week at most.
 LEAST_PARTS, _MOST_PARTS = 24, 168
 
@@ -11,4 +12,4 @@ def season_parts(season_ns: int) -> int:
     Args:
         season_ns: its length in nanoseconds.
     """
-    return min(max(season_ns // _HOUR_NS, LEAST_PARTS), _MOST_PARTS)
+    return min(max(season_ns // HOUR_NS, LEAST_PARTS), _MOST_PARTS)

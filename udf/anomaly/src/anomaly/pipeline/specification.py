@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from anomaly.nanoseconds import DAY_NS, HOUR_NS
 from anomaly.pipeline.bounds import Bounds
 from anomaly.pipeline.calendars import HOLIDAY, Calendar
 from anomaly.pipeline.detectors import descriptions
@@ -759,7 +760,7 @@ DEFAULT_MISSING = "skip"
 DEFAULT_FILL = "none"
 DEFAULT_MOST_LATENESS_NS = 300_000_000_000
 DEFAULT_FUTURE = "5m"
-DEFAULT_FORGET_NS = 7 * 86_400_000_000_000
+DEFAULT_FORGET_NS = 7 * DAY_NS
 DEFAULT_MEMORY = "256MiB"
 DEFAULT_DETECTOR = "ensemble"
 DEFAULT_SEASONALITY = "1d"
@@ -769,12 +770,12 @@ DEFAULT_TO = "0s"
 DEFAULT_OPEN = 75.0
 DEFAULT_CLOSE = 50.0
 # It is a day, so that the course of a day is not drift.
-DEFAULT_HORIZON_NS = 86_400_000_000_000
+DEFAULT_HORIZON_NS = DAY_NS
 DEFAULT_PSI = 0.25
 ALERT_KINDS = ("period", "silence", "drift", "clock", "rate", "invalid")
-DEFAULT_AGE_NS = 3_600_000_000_000
+DEFAULT_AGE_NS = HOUR_NS
 # A day, so that medians of a change and of training are both of whole days.
-DEFAULT_NEW_LEVEL_NS = 86_400_000_000_000
+DEFAULT_NEW_LEVEL_NS = DAY_NS
 _NEW_LEVEL_WINDOWS = 48
 # Every period is INFO; a period of once in 1,000 days is WARNING, of once in 10,000 days CRITICAL.
 DEFAULT_INFO = 0.0

@@ -11,13 +11,14 @@ from typing import Any
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import between, identifier, literal
 from anomaly.influxdb.times import TimeRange
+from anomaly.nanoseconds import HOUR_NS
 from anomaly.pipeline import Pipeline
 from anomaly.windows.arrays import Key
 
 # The most series that InfluxDB ranks.
 MOST_OTHERS = 50
 # A longer period is compared by its first part, so that a query never reads more than this.
-_MOST_NS = 6 * 3_600 * 1_000_000_000
+_MOST_NS = 6 * HOUR_NS
 # A short period is looked at with this many windows around it, as series do not move in the same second.
 _WINDOWS_AROUND = 3
 

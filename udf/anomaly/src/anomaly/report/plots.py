@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from anomaly.backtest.drawing import Area, Axis, Box, Curve, Drawing, Shape, Stroke, Text, round_step, time_axis
+from anomaly.nanoseconds import SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.report.read import RangeOverview, ReportedPeriod, SeriesPlot, Step
 from anomaly.report.summary import counted, series_name
@@ -12,7 +13,6 @@ from anomaly.scoring.wording import moment_text, plain
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 840.0, 62.0, 42.0, 8.0
 _TITLE, _ROW, _SPACE, _BOTTOM = 18.0, 84.0, 10.0, 26.0
-_SECOND_NS = 1_000_000_000
 # A line is interrupted where this many steps have no value.
 _GAP_STEPS = 2.5
 _MOST_OF_A_NAME = 60
@@ -33,7 +33,7 @@ def series_plot(overview: RangeOverview, plot: SeriesPlot) -> Drawing:
         plot: what was read of it.
     """
     pipeline, span = overview.pipeline, overview.span
-    x = Axis(span.begin_ns / _SECOND_NS, span.end_ns / _SECOND_NS, _LEFT, _WIDTH - _RIGHT)
+    x = Axis(span.begin_ns / SECOND_NS, span.end_ns / SECOND_NS, _LEFT, _WIDTH - _RIGHT)
     shapes: list[Shape] = []
     top = _TOP
     rows = [*plot.fields, None]
@@ -69,7 +69,7 @@ def _shaded(periods: Sequence[ReportedPeriod], x: Axis, area: Point) -> Iterator
         area: the upper and the lower end.
     """
     for period in periods[:_MOST_SHADED]:
-        begin, end = x(period.begin_ns / _SECOND_NS), x(period.end_ns / _SECOND_NS)
+        begin, end = x(period.begin_ns / SECOND_NS), x(period.end_ns / SECOND_NS)
         title = (
             f"{moment_text(period.begin_ns)}: {plain(period.reason, _MOST_OF_A_NAME)}, "
             f"severity {period.peak_severity:.0f}"
@@ -162,8 +162,8 @@ def _runs(steps: Sequence[Step], step_ns: int) -> Iterator[range]:
 
 
 def _sides(step: Step, plot: SeriesPlot, x: Axis) -> Point:
-    return x(step.begin_ns / _SECOND_NS), x((step.begin_ns + plot.step_ns) / _SECOND_NS)
+    return x(step.begin_ns / SECOND_NS), x((step.begin_ns + plot.step_ns) / SECOND_NS)
 
 
 def _middle(step: Step, plot: SeriesPlot, x: Axis) -> float:
-    return x((step.begin_ns + plot.step_ns / 2) / _SECOND_NS)
+    return x((step.begin_ns + plot.step_ns / 2) / SECOND_NS)

@@ -11,6 +11,7 @@ from typing import Any
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import between, by_tags, identifier, literal, of_series
 from anomaly.influxdb.times import TimeRange
+from anomaly.nanoseconds import DAY_NS, MS_NS
 from anomaly.pipeline import Pipeline
 from anomaly.windows.arrays import Key
 
@@ -20,8 +21,7 @@ MOST_PERIODS = 2_000
 MOST_SERIES = 8
 MOST_FIELDS = 6
 # A period that began before the range is looked for so far back.
-_BACK_NS = 90 * 86_400 * 1_000_000_000
-_MS = 1_000_000
+_BACK_NS = 90 * DAY_NS
 _PERIOD_FIELDS = ("end_ms", "state", "peak_severity", "points", "reason", "text")
 
 
@@ -199,7 +199,7 @@ def read_periods(
     """
     where = (
         f'"pipeline" = {literal(pipeline.name)} AND {between(span.begin_ns - _BACK_NS, span.end_ns)}'
-        f' AND ("end_ms" > {span.begin_ns // _MS} OR "state" = \'open\'){of_series(pipeline.result_tags, key)}'
+        f' AND ("end_ms" > {span.begin_ns // MS_NS} OR "state" = \'open\'){of_series(pipeline.result_tags, key)}'
     )
     count = next(_rows(influx, database, f'SELECT count("end_ms") FROM "period" WHERE {where}'), (0, 0))[1]
     selected = ", ".join(
@@ -209,7 +209,7 @@ def read_periods(
     found = []
     for begin_ns, end_ms, state, peak, points, reason, text, *values in _rows(influx, database, query):
         is_open = state == "open"
-        end_ns = span.end_ns if is_open else int(end_ms) * _MS
+        end_ns = span.end_ns if is_open else int(end_ms) * MS_NS
         found.append(
             ReportedPeriod(
                 tuple(value or "" for value in values),

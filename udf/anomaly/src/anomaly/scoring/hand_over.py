@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from anomaly.models.model import Model
+from anomaly.nanoseconds import HOUR_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.core import ScoringCore, last_windows
 from anomaly.scoring.events import EventCounter
@@ -30,7 +31,7 @@ from anomaly.windows.arrays import DAMAGE, AnyArray, Key, Times
 _CORE, _END, _ASKED = "core_", "end_ns", "asked_ns"
 _SUFFIX = ".npz"
 # A UDF that is alive has taken a hand-over by then.
-_KEPT_NS = 3_600_000_000_000
+_KEPT_NS = HOUR_NS
 # A part is of this many series: making and taking it takes some milliseconds.
 SERIES_AT_ONCE = 64
 _KEPT = "the running UDF keeps its own memory, and the next catch-up hands over anew"

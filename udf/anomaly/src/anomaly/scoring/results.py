@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomaly.models.model import Model, Verdict, Verdicts
+from anomaly.nanoseconds import MS_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.notices import Notice
 from anomaly.scoring.periods import NO_DATA, Period
@@ -186,8 +187,8 @@ def notice_fields(tags: dict[str, str], notice: Notice) -> Fields:
         notice: the notice.
     """
     return {
-        "begin_ms": notice.begin_ns // 1_000_000,
-        "end_ms": notice.end_ns // 1_000_000,
+        "begin_ms": notice.begin_ns // MS_NS,
+        "end_ms": notice.end_ns // MS_NS,
         "state": notice.state,
         "text": plain(notice.text),
         "count": notice.count,
@@ -205,7 +206,7 @@ def late_result(pipeline: Pipeline, key: Key, begin_ns: int, points: int, seen_n
         points: how many of its points were late; 0 if nobody knows.
         seen_ns: when this became known.
     """
-    fields: Fields = {"points": points, "seen_ms": seen_ns // 1_000_000}
+    fields: Fields = {"points": points, "seen_ms": seen_ns // MS_NS}
     return Result("late", series_tags(pipeline, key), begin_ns, fields)
 
 
@@ -253,8 +254,8 @@ def period_fields(pipeline: Pipeline, key: Key, period: Period, *, joint: bool |
         joint: as for `period_result`.
     """
     fields: Fields = {
-        "begin_ms": period.begin_ns // 1_000_000,
-        "end_ms": period.end_ns // 1_000_000,
+        "begin_ms": period.begin_ns // MS_NS,
+        "end_ms": period.end_ns // MS_NS,
         "state": period.state,
         "peak_score": period.peak_score,
         "peak_severity": period.peak_severity,

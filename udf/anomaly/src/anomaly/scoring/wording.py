@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from anomaly.nanoseconds import MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NEW_LEVEL, NO_DATA, FieldMoment, Period
 from anomaly.severity.rarity import once_in
@@ -21,7 +22,6 @@ _LEAST_SHARE = 0.1
 _MARKUP = str.maketrans({"<": "‹", ">": "›"})
 # A name with one of these would be changed by html, which Kapacitor's template applies to names of series.
 _CHANGED_BY_HTML = frozenset("&'\"")
-_SECOND_NS = 1_000_000_000
 
 
 def plain(text: str, most: int = MOST_CHARACTERS) -> str:
@@ -113,14 +113,14 @@ def _number(value: float, scale: float) -> str:
 
 def moment_text(time_ns: int) -> str:
     """Return a time in UTC to the second."""
-    return f"{datetime.fromtimestamp(time_ns // _SECOND_NS, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{datetime.fromtimestamp(time_ns // SECOND_NS, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def duration_text(nanoseconds: int) -> str:
     """Return a duration as Kapacitor's templates show it, such as `1h0m10s`."""
-    if nanoseconds < _SECOND_NS:
+    if nanoseconds < SECOND_NS:
         return f"{nanoseconds / 1e6:g}ms" if nanoseconds else "0s"
-    minutes, rest = divmod(nanoseconds, 60 * _SECOND_NS)
+    minutes, rest = divmod(nanoseconds, MINUTE_NS)
     hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest / _SECOND_NS:g}s"
+    seconds = f"{rest / SECOND_NS:g}s"
     return f"{hours}h{minutes}m{seconds}" if hours else f"{minutes}m{seconds}" if minutes else seconds

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from anomaly.nanoseconds import SECOND_NS
 from anomaly.pipeline import Pipeline, format_duration
 from anomaly.scoring.notices import CLOCK, Notice
 from anomaly.windows.arrays import Key
@@ -16,8 +17,7 @@ from anomaly.windows.arrays import Key
 # A notice closes after this many windows without a point ahead, and at least after `future`.
 _QUIET_WINDOWS = 10
 _LEAST_AHEAD_NS = 10_000_000_000
-_SECOND_NS = 1_000_000_000
-_GREATEST_NS = 253_402_300_799 * _SECOND_NS
+_GREATEST_NS = 253_402_300_799 * SECOND_NS
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class ClockNotices:
             series.last_ns = now_ns
             series.points += points
             return None
-        ahead_ns = (time_ns - now_ns) // _SECOND_NS * _SECOND_NS
+        ahead_ns = (time_ns - now_ns) // SECOND_NS * SECOND_NS
         what = "refused" if time_ns - now_ns > self._future_ns else "taken, but its windows wait for the clock"
         text = f"a point of {_written(time_ns)} is {format_duration(ahead_ns)} ahead of this host's clock: {what}"
         self._series[key] = _Ahead(now_ns, now_ns, points, text)
@@ -109,4 +109,4 @@ def _written(time_ns: int) -> str:
     """Return a time for people; years beyond 9999 as such."""
     if not 0 <= time_ns <= _GREATEST_NS:
         return f"{time_ns} ns"
-    return f"{datetime.fromtimestamp(time_ns // _SECOND_NS, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{datetime.fromtimestamp(time_ns // SECOND_NS, UTC):%Y-%m-%d %H:%M:%S} UTC"

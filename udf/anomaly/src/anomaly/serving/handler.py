@@ -24,6 +24,7 @@ import numpy as np
 from anomaly.locations import DEFAULT_MODELS, HAND_OVER_VARIABLE, MODELS_VARIABLE, STATE_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
+from anomaly.nanoseconds import DAY_NS, SECOND_NS
 from anomaly.pipeline import Pipeline, format_duration, parse
 from anomaly.pipeline.state import most_series
 from anomaly.scoring.core import ScoringCore
@@ -53,7 +54,6 @@ from anomaly.windows.validity import INVALID, validity_of
 from anomaly.windows.windows import Windows
 from kapacitor_udf import Context, Point, PointHead, PointSink, Rows, RowsHandler, SnapshotError
 
-_SECOND_NS = 1_000_000_000
 # Windows and silence are looked at this often by the clock: a small part of a window.
 _LEAST_TICK, _MOST_TICK = 0.2, 1.0
 _TICKS_A_WINDOW = 20
@@ -61,10 +61,10 @@ _TICKS_A_WINDOW = 20
 _CLOSING_AT_ONCE = 1_024
 _SOON = 0.001
 # How much older than its series' open window a point may be: what a catch-up looks at.
-_CATCH_UP_NS = 7 * 86_400 * _SECOND_NS
+_CATCH_UP_NS = 7 * DAY_NS
 _CATCH_UP_WINDOWS = 100
 # A series of a replay has ended when no point came for this long, and at least for a window.
-_LEAST_IDLE_NS = 5 * _SECOND_NS
+_LEAST_IDLE_NS = 5 * SECOND_NS
 # The points of open windows may take this part of the pipeline's memory.
 _POINTS_SHARE = 0.25
 # The windows that were closed lately may take this part of it.
@@ -107,7 +107,7 @@ class AnomalyHandler(RowsHandler):
         pipeline = self._pipeline
         self.most_groups = min(max(most_series(pipeline), 1), MOST_SERIES)
         super().__init__(context, fields=pipeline.sources, tags=pipeline.point_tags, measurements=pipeline.measurements)
-        window_s = pipeline.window_ns / _SECOND_NS
+        window_s = pipeline.window_ns / SECOND_NS
         self._tick_seconds = min(max(window_s / _TICKS_A_WINDOW, _LEAST_TICK), _MOST_TICK)
         self.tick_seconds = self._tick_seconds
         # Whether windows are due that the last look left to the next one.
@@ -273,7 +273,7 @@ class AnomalyHandler(RowsHandler):
         if model is not None:
             self.context.metrics["model"] = model.version
             if model.trained_until is not None:
-                self.context.metrics["model_age_s"] = (now_ns - _trained_until_ns(model.trained_until)) // _SECOND_NS
+                self.context.metrics["model_age_s"] = (now_ns - _trained_until_ns(model.trained_until)) // SECOND_NS
         self.context.metrics["open_points"] = self._assembler.open_points
         self.context.metrics.update({_metric(name): count for name, count in self.events.counts.items()})
 
@@ -665,7 +665,7 @@ class AnomalyHandler(RowsHandler):
             except DAMAGE as error:
                 self.context.log(f"the state {file.path} does not fit ({error!r}): the file is replaced")
                 return
-        taken = datetime.fromtimestamp(header.written_ns / _SECOND_NS, UTC)
+        taken = datetime.fromtimestamp(header.written_ns / SECOND_NS, UTC)
         self.context.log(
             f"pipeline {self._pipeline.name}: Kapacitor restores nothing: takes over the state of "
             f"{taken:%Y-%m-%dT%H:%M:%SZ}"
@@ -711,7 +711,7 @@ class AnomalyHandler(RowsHandler):
             raise SnapshotError(f"the file of the state, {self._state_file.path}, is not there")
         header, arrays = found
         self._restore(arrays)
-        taken = datetime.fromtimestamp(header.written_ns / _SECOND_NS, UTC)
+        taken = datetime.fromtimestamp(header.written_ns / SECOND_NS, UTC)
         self.context.log(f"pipeline {self._pipeline.name}: goes on from the state of {taken:%Y-%m-%dT%H:%M:%SZ}")
 
     def _packed(self) -> bytes:
@@ -806,4 +806,4 @@ def _metric(event: str) -> str:
 
 def _trained_until_ns(time: str) -> int:
     """Return the end of a model's history, to the second, in nanoseconds since 1970."""
-    return int(datetime.fromisoformat(time).timestamp()) * _SECOND_NS
+    return int(datetime.fromisoformat(time).timestamp()) * SECOND_NS

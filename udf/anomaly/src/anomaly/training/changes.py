@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly.models.features import Feature
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline.specification import SHAPES
 from anomaly.windows.arrays import Bools, Floats, Ints, Times, groups
-from anomaly.windows.civil import DAY_NS
 from anomaly.windows.windows import Windows
 
 # A level changed where it moved by more than this many times what the medians of days, of this many at least, differ by

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from anomaly.nanoseconds import HOUR_NS, SECOND_NS
 from anomaly.pipeline import Pipeline, format_duration
 
 # How long the keeper waits before it repeats a training that failed or was refused, and how long it gathers marks.
-_AGAIN_NS = 3_600_000_000_000
-_SECOND_NS = 1_000_000_000
+_AGAIN_NS = HOUR_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def due(pipeline: Pipeline, known: TrainingState, now_ns: int) -> str | None:
         return "it has no model"
     age_ns = now_ns - known.created_ns
     if training.every_ns is not None and age_ns >= training.every_ns:
-        return f"its newest model is {format_duration(age_ns // _SECOND_NS * _SECOND_NS)} old"
+        return f"its newest model is {format_duration(age_ns // SECOND_NS * SECOND_NS)} old"
     # People mark one period after the other, and serving suppresses marked false alarms before the next training.
     if known.unheeded and age_ns >= _AGAIN_NS:
         return f"marks of feedback are newer than its model: {known.unheeded}"

@@ -5,10 +5,11 @@ Occurrences are expanded for a stretch of some months at once, and kept.
 
 import numpy as np
 
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline import Pipeline
 from anomaly.windows.arrays import Bools, Times
 
-_STRETCH_NS = 120 * 86_400_000_000_000
+_STRETCH_NS = 120 * DAY_NS
 # Stretches that are kept: thirty years of history.
 _MOST_STRETCHES = 100
 

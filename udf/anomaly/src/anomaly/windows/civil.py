@@ -10,14 +10,13 @@ from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 
+from anomaly.nanoseconds import DAY_NS, SECOND_NS
 from anomaly.pipeline import Pipeline, timezone
 from anomaly.pipeline.calendars import HOLIDAY
 from anomaly.windows.arrays import Times
 from anomaly.windows.calendar_times import CalendarTimes
 
-DAY_NS = 86_400_000_000_000
 _DAY_S = 86_400
-_SECOND_NS = 1_000_000_000
 # A history of ten years; beyond it the days begin to be kept anew.
 _MOST_DAYS = 4_000
 
@@ -89,10 +88,10 @@ def _changes(zone: tzinfo, day: int) -> tuple[int, int, int]:
     first, last = day * _DAY_S, (day + 1) * _DAY_S
     before, after = _offset_s(zone, first), _offset_s(zone, last - 1)
     if before == after:
-        return before * _SECOND_NS, last * _SECOND_NS, after * _SECOND_NS
+        return before * SECOND_NS, last * SECOND_NS, after * SECOND_NS
     # No zone changes its clock twice within a day.
     change = first + bisect_right(range(first, last), False, key=lambda at_s: _offset_s(zone, at_s) != before)
-    return before * _SECOND_NS, change * _SECOND_NS, after * _SECOND_NS
+    return before * SECOND_NS, change * SECOND_NS, after * SECOND_NS
 
 
 def _offset_s(zone: tzinfo, at_s: int) -> int:

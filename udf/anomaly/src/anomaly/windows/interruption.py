@@ -11,14 +11,14 @@ What hands points on loses some, too, while a process runs: InfluxDB drops a wri
 
 import numpy as np
 
+from anomaly.nanoseconds import SECOND_NS
 from anomaly.windows.arrays import NEVER, Bools, Ints, Times
 
-_SECOND_NS = 1_000_000_000
 # The longest pause between two arrivals that a new process expects, and after which time it expects half of it. Pauses
 # are twice as long as expected, and longer by a slow look, before they say something.
-_FIRST_PAUSE_NS = 10 * _SECOND_NS
-_HALF_NS = 300 * _SECOND_NS
-_SLACK_NS = 5 * _SECOND_NS
+_FIRST_PAUSE_NS = 10 * SECOND_NS
+_HALF_NS = 300 * SECOND_NS
+_SLACK_NS = 5 * SECOND_NS
 
 
 class Arrivals:

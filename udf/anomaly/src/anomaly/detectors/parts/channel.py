@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from anomaly.windows.civil import DAY_NS
+from anomaly.nanoseconds import DAY_NS
 
 
 @dataclass(frozen=True, slots=True)

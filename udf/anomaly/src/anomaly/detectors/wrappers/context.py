@@ -28,15 +28,15 @@ from anomaly.detectors.base import Detector, FeatureHistory, Followers, filled
 from anomaly.detectors.declaration import Arrays
 from anomaly.detectors.parts.memory import Learnt, Memory, MemoryField
 from anomaly.detectors.parts.shares import shares
+from anomaly.nanoseconds import HOUR_NS
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.civil import PLAIN, CivilTime
 
 _PREFIX = "context_"
 _KINDS = f"{_PREFIX}kinds"
 _PLAIN = "plain_"
-_HOUR_NS = 3_600_000_000_000
 # The period of each kind that is about time.
-PERIODS_NS = {"time_of_day": 24 * _HOUR_NS, "time_of_week": 7 * 24 * _HOUR_NS}
+PERIODS_NS = {"time_of_day": 24 * HOUR_NS, "time_of_week": 7 * 24 * HOUR_NS}
 # How many windows before a window each kind needs.
 _REACH = {"difference": 1, "deviation": 24, "lag": 2}
 KINDS = (*_REACH, *PERIODS_NS)
@@ -113,13 +113,13 @@ def choose(
 
 def _unseen(kind: str, wall_ns: Times, window_ns: int) -> str:
     """Say which hours a history has not seen often enough; return an empty text where it has seen all of them."""
-    period_ns, slot_ns = PERIODS_NS[kind], max(_HOUR_NS, window_ns)
+    period_ns, slot_ns = PERIODS_NS[kind], max(HOUR_NS, window_ns)
     slots = -(-period_ns // slot_ns)
     seen = np.unique(wall_ns // period_ns * slots + wall_ns % period_ns // slot_ns)
     often = int((np.bincount(seen % slots, minlength=slots) >= 2).sum())
     if often == slots:
         return ""
-    hours = "hours" if slot_ns == _HOUR_NS else "windows"
+    hours = "hours" if slot_ns == HOUR_NS else "windows"
     of, in_two = ("day", "on two days") if kind == "time_of_day" else ("week", "in two weeks")
     return f"of the {slots} {hours} of the {of}, the history has seen {often} {in_two} or more"
 
