@@ -170,7 +170,7 @@ class PipelineDatabase:
 
         A silence that is open ends with the next window, whatever end it was told with: it is taken to have no end.
         """
-        query = queries.open_periods(self._pipeline, span.begin_ns, span.end_ns)
+        query = queries.periods_of_state(self._pipeline, "open", span.begin_ns, span.end_ns)
         for chunk in self._influx.query(query, self._results):
             for begin_ns, end_ms, reason in chunk.rows:
                 is_silence = reason == NO_DATA
@@ -179,7 +179,7 @@ class PipelineDatabase:
 
     def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
         """Yield each closed period that begins in the span: its series, itself, and whether it is a silence."""
-        query = queries.closed_periods(self._pipeline, span.begin_ns, span.end_ns)
+        query = queries.periods_of_state(self._pipeline, "closed", span.begin_ns, span.end_ns)
         for chunk in self._influx.query(query, self._results):
             key = series_key(self._pipeline.result_tags, chunk)
             for begin_ns, end_ms, reason in chunk.rows:

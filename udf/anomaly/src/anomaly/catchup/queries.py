@@ -113,18 +113,13 @@ def late_windows(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
     )
 
 
-def open_periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
-    """Return the query for end and reason of the open periods that begin in [begin_ns, end_ns), series by series."""
-    return (
-        f'SELECT "end_ms", "reason" FROM "period" WHERE {_mine(pipeline)} AND "state" = \'open\''
-        f" AND {between(begin_ns, end_ns)}{_grouped(pipeline.result_tags)}"
-    )
+def periods_of_state(pipeline: Pipeline, state: str, begin_ns: int, end_ns: int) -> str:
+    """Return the query for end and reason of the `open` or `closed` periods of a time, series by series.
 
-
-def closed_periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
-    """Return the query for end and reason of the closed periods that begin in [begin_ns, end_ns), series by series."""
+    They are those that begin in [begin_ns, end_ns).
+    """
     return (
-        f'SELECT "end_ms", "reason" FROM "period" WHERE {_mine(pipeline)} AND "state" = \'closed\''
+        f'SELECT "end_ms", "reason" FROM "period" WHERE {_mine(pipeline)} AND "state" = {literal(state)}'
         f" AND {between(begin_ns, end_ns)}{_grouped(pipeline.result_tags)}"
     )
 
