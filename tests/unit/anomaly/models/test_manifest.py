@@ -144,3 +144,12 @@ def test_a_manifest_of_any_program_can_be_read() -> None:
     assert manifest.range == RangeRecord()
     assert manifest.counts == CountsRecord()
     assert "schema 1 in the model, made by anomaly 0.0.9" in str(manifest.outdated())
+
+
+def test_what_people_ask_of_a_model_has_a_name() -> None:
+    promise = {"until": 80.0, "doubts": ["the history is short"]}
+    content = {"untrained": {"count": 2}, "trends": {"count": 3}, "calibration": {"promise": promise}}
+    manifest, empty = Manifest.from_json(content), Manifest.from_json({"calibration": None, "trends": "none"})
+
+    assert (manifest.untrained, manifest.trends, manifest.doubts) == (2, 3, ("the history is short",))
+    assert (empty.untrained, empty.trends, empty.doubts) == (0, 0, ())

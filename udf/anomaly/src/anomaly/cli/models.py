@@ -169,9 +169,9 @@ def _row(pipeline: str, version: Version) -> dict[str, Any]:
         "to": manifest.range.end,
         "windows": manifest.counts.windows,
         "series": manifest.counts.series,
-        "untrained": (manifest.content.get("untrained") or {}).get("count", 0),
-        "doubts": ((manifest.content.get("calibration") or {}).get("promise") or {}).get("doubts", []),
-        "trends": (manifest.content.get("trends") or {}).get("count", 0),
+        "untrained": manifest.untrained,
+        "doubts": list(manifest.doubts),
+        "trends": manifest.trends,
         "problem": version.problem,
     }
 

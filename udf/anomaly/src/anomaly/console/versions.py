@@ -156,7 +156,6 @@ def _listed(store: Store, pipeline: Pipeline | None) -> dict[str, Any]:
 
 def _entry(version: Version, pipeline: Pipeline | None) -> dict[str, Any]:
     manifest = version.manifest
-    promise = (manifest.content.get("calibration") or {}).get("promise") or {}
     return {
         "version": version.name,
         "current": version.current,
@@ -166,7 +165,7 @@ def _entry(version: Version, pipeline: Pipeline | None) -> dict[str, Any]:
         "to": manifest.range.end,
         "windows": manifest.counts.windows,
         "series": manifest.counts.series,
-        "doubts": list(promise.get("doubts", [])),
+        "doubts": list(manifest.doubts),
         "problem": version.problem or (None if pipeline is None else manifest.misfit(pipeline)),
     }
 

@@ -436,6 +436,21 @@ class Manifest:
         found = _section(self.content, "quality").get("found")
         return None if found is None else float(found)
 
+    @property
+    def untrained(self) -> int:
+        """How many series had no window to train on."""
+        return int(_section(self.content, "untrained").get("count", 0))
+
+    @property
+    def trends(self) -> int:
+        """How many features of series rise or fall steadily."""
+        return int(_section(self.content, "trends").get("count", 0))
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why severity cannot be promised to mean what it says; empty if it can, or where nobody looked."""
+        return tuple(_section(_section(self.content, "calibration"), "promise").get("doubts", ()))
+
     def known_series(self) -> tuple[SeriesKey, ...]:
         """Return the series that the model knows. Raises KeyError where the manifest does not say."""
         if self.series is None:
