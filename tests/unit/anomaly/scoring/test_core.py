@@ -8,10 +8,11 @@ import numpy as np
 
 from anomaly.models.model import Model
 from anomaly.pipeline import normalize
-from anomaly.scoring.core import ScoringCore
+from anomaly.scoring.core import ScoringCore, last_windows
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
 from anomaly.scoring.results import Result, ResultColumns
+from anomaly.scoring.scorer import judgement, series_name
 from anomaly.windows.arrays import Key
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
@@ -96,6 +97,51 @@ def test_a_known_series_that_never_came_is_silent_too(model: Model) -> None:
     scoring = core()
     fed(scoring, model, 0, 20, LIVE[1:])
     assert told(silent(scoring, model, 12)) == [("period", "printer-1", "open", False)]
+
+
+def test_a_series_whose_window_comes_twice_is_named(model: Model) -> None:
+    said: list[str] = []
+    scoring = ScoringCore(PIPELINE, EventCounter("", said.append))
+    fed(scoring, model, 0, 2)
+
+    assert fed(scoring, model, 1, 2, LIVE[:1]) == []
+
+    assert any("a window of printer-1 has been scored already" in each for each in said)
+
+
+def test_a_window_that_feedback_keeps_out_of_periods_says_nothing_to_them(model: Model) -> None:
+    (verdict,) = printers.judge(model, LIVE[0], np.array([[290.0, 0.5, 90.2, 0.3, 28.0, 0.1]]))
+
+    told_to_periods, kept_out = judgement(verdict, None), judgement(verdict, "maintenance")
+
+    assert told_to_periods == (verdict.score, verdict.severity, verdict.surprise, verdict.contribution, None)
+    assert verdict.severity > 90
+    assert kept_out == (verdict.score, 0.0, 0.0, verdict.contribution, None)
+
+
+def test_only_series_with_a_silence_that_was_told_are_silent(model: Model) -> None:
+    scoring = core()
+    fed(scoring, model, 0, 2)
+    fed(scoring, model, 2, 12, LIVE[1:])
+    silent(scoring, model, 2 + SILENCE + 1)
+
+    assert scoring.are_silent([*LIVE, ("unknown",)]).tolist() == [True, False, False]
+
+
+def test_a_state_says_up_to_where_its_series_are_scored(model: Model) -> None:
+    scoring = core()
+    fed(scoring, model, 0, 2)
+    fed(scoring, model, 2, 5, LIVE[1:])
+
+    keys, last_ns = last_windows(scoring.state_of(LIVE))
+    nothing = last_windows(scoring.state_of([]))
+
+    assert (keys, last_ns.tolist()) == (LIVE, [2 * WINDOW_NS, 5 * WINDOW_NS])
+    assert (nothing[0], nothing[1].tolist()) == ([], [])
+
+
+def test_a_series_without_tags_has_a_name_in_messages() -> None:
+    assert series_name(()) == "the series"
 
 
 def test_without_a_model_nobody_knows_what_is_missing(model: Model) -> None:

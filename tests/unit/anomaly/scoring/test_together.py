@@ -123,6 +123,29 @@ def test_windows_at_odd_rates_are_judged_together(model: Model, missing: str, mo
     assert {result.measurement for result in found} >= {"score", "notice"}
 
 
+def test_more_newcomers_than_memory_has_room_for_come_out_as_one_by_one(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # There is room for ten newcomers.
+    monkeypatch.setattr("anomaly.scoring.newcomers._MOST_KEPT", 10_000)
+    (pipeline,) = normalize([{**model.pipeline.as_dict(), "memory": "8MiB"}])
+    nobody, windows = Feedback(pipeline), printers.windows(*[printers.clean(15, 30)] * 14)
+    events = EventCounter("", lambda message: None), EventCounter("", lambda message: None)
+    together, alone = ScoringCore(pipeline, events[0]), ScoringCore(pipeline, events[1])
+    fitting = replace(model, pipeline=pipeline)
+    found: list[Result] = []
+    expected: list[Result] = []
+
+    for closed in closing_together(windows):
+        found += flat(together.feed_together(fitting, closed, nobody))
+        for one in closed.by_series():
+            expected += flat(alone.feed(fitting, one, nobody))
+
+    assert sorted_results(found) == sorted_results(expected)
+    assert events[0].counts == events[1].counts
+    assert any("no room" in str(result.fields.get("text")) for result in found)
+
+
 def test_a_new_model_and_a_restart_are_noticed(model: Model) -> None:
     nobody, windows = Feedback(model.pipeline), history()
     newer = replace(model, version="v2")

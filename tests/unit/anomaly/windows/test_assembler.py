@@ -529,6 +529,13 @@ def test_without_a_clock_windows_close_by_points_alone() -> None:
     assert named(assembler.close(None, everything=True)) == [(0, 10_000_000, 1)]
 
 
+@pytest.mark.parametrize(("lag", "is_live"), [(330, True), (331, False)])
+def test_a_series_is_live_up_to_two_windows_behind_the_clock_after_future_and_lateness(lag: int, is_live: bool) -> None:
+    assembler = Assembler(SETTINGS)
+    add(assembler, 0, -lag, now=0)
+    assert assembler.live()[0] == is_live
+
+
 def test_windows_of_many_series_close_in_parts_those_that_wait_longest_first() -> None:
     assembler = Assembler(replace(SETTINGS, series_at_once=2, step_ns=60 * SECOND))
     for number, begin in enumerate([4, 2, 6, 0, 8]):
