@@ -5,9 +5,9 @@ and the silence of a live device is told while it lasts.
 
 In the order in which a demonstration passes the modules:
 
-- ``cli``: reads the arguments.
+- ``cli``: reads the arguments; ``errors`` has the exception that it turns into a message.
 - ``run``: runs the eight steps; ``steps`` prints their headings.
-- ``playbook``: runs Ansible.
+- ``playbook``: runs Ansible, with the ``pipelines`` that the demonstration brings along.
 - ``stack``: reads what was deployed, and ``plan`` decides when which data are streamed.
 - ``history``: checks the clean history.
 - ``database`` and ``kapacitor``: talk to the stack's services.

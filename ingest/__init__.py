@@ -15,5 +15,6 @@ In the order in which data pass the modules:
 - ``csvreplay``: reads points from a CSV file.
 - ``points`` and ``batches``: make batches of line protocol, and pace them.
 - ``influx``: writes the batches; ``progress`` says how far it is.
-- ``times``: reads and formats durations and times, for all of them.
+- ``times``: reads and formats durations and times, for all of them; ``errors`` has the exception that ``cli`` turns
+  into a message.
 """

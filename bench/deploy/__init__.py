@@ -1,1 +1,4 @@
-"""How long a deployment takes: `stack` makes one of its own, `run` runs playbooks, `report` makes the table."""
+"""How long a deployment takes: `stack` makes one of its own, `run` runs playbooks, `report` makes the table.
+
+`cli` does so in this order.
+"""

@@ -9,7 +9,9 @@ In the order in which a query passes them:
 - `source`: the source of a pipeline: its fields, and its windows, out of answers.
 - `marks`: marks of feedback, read and written.
 - `known_periods`: the periods that results hold, read.
+- `overview`: what the results say of pipelines now.
 - `lines`: results as line protocol.
+- `retention`: removes old results.
 
 This room knows scores and marks as data only: what training makes of marks is in `anomaly.training.feedback`.
 """

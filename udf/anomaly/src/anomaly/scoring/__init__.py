@@ -4,6 +4,7 @@ In the order in which a window passes them:
 
 - `core`: from a series' windows to all of their results.
 - `scorer`: decides which windows can be scored, has the model judge them, and feeds the series' periods.
+- `rate`: how many points a full window of a series has now.
 - `limits`: what is always anomalous.
 - `feedback`: marks, and which windows they keep out of periods and of training.
 - `feedback_file`: a pipeline's marks on disk, beside its models.
@@ -11,7 +12,7 @@ In the order in which a window passes them:
 - `levels`: what has been going on for long enough to be how a series is now.
 - `silence`: the silence of a whole pipeline, which is told once.
 - `notices`: what people should know of the data although it is not an anomaly.
-- `results`: the points that are written.
+- `results`: the points that are written; `wording`: their sentences for people.
 - `drift`: whether a series still is as training saw it.
 - `series_table`: the rows of series in the arrays of what is remembered of each.
 - `trackers`: the periods of many series, those about which nothing is odd as arrays.

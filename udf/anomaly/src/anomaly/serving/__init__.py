@@ -8,7 +8,8 @@ In the order in which a task starts:
 - `watcher`: the current model, or the shadow, in a process that goes on running.
 - `feedback_watcher`: the marks of feedback, likewise.
 - `shadow`: a candidate that scores beside the current model.
-- `state_writer`: writes the file of the state beside the scoring.
+- `state_writer`: writes the file of the state beside the scoring; `snapshot`: what Kapacitor keeps,
+  which is a reference to the file, or the bytes.
 - `closing_file`: up to where windows are closed, which a kill does not set back.
 - `takeover`: takes over what a catch-up hands over, and what another process left.
 - `window_log`: the windows that were closed lately, which are added to it.
