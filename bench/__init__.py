@@ -3,7 +3,7 @@
 - `udf`, `series`, `catchup`, `deploy`: how fast UDFs, a pipeline with many series, a catch-up and a deployment are.
 - `printer`, `heatpump`, `kinds`, `nab`: how good detectors are on known faults, and on a public corpus.
 - `command`: what their command lines share.
-- `pipelines`, `windows`, `dealing`, `contest`: the delivered pipelines, the windows of a stream, faults for its devices,
-  and the comparison of detectors on them.
+- `pipelines`, `windows`, `dealing`: the delivered pipelines, the windows of a stream, and faults for its devices.
+- `contest`: compares detectors on them.
 - `pictures`: draws docs/detectors.svg.
 """
