@@ -8,6 +8,7 @@ from pathlib import Path
 from . import (
     alerts,
     archive,
+    backups,
     dashboards,
     grafana_alerts,
     renamed,
@@ -56,6 +57,7 @@ def inventory_problems(
             *values.check(inventory),
             *topology.check(inventory),
             *archive.check(inventory, base),
+            *backups.check(inventory),
             *udfs.check(inventory, root),
             *alerts.check(inventory, root),
             *tickscripts.check(inventory, root),

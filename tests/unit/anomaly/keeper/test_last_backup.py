@@ -29,6 +29,17 @@ def test_a_backup_is_late_after_its_days(record: Path) -> None:
     )
 
 
+def test_a_first_backup_that_does_not_come_is_told(record: Path) -> None:
+    record.write_text(json.dumps({"scheduled": "20240101T000000Z"}))
+    last = LastBackup(record, 1.5)
+
+    assert last.problem(CREATED_NS + DAY_NS) == ""
+    assert last.problem(CREATED_NS + 2 * DAY_NS) == (
+        "no backup has come since the first one was scheduled on 2024-01-01 00:00 UTC, 2.0 days ago: see why the "
+        "controller has not run backup.yml"
+    )
+
+
 def test_without_a_record_nobody_has_made_a_backup(tmp_path: Path) -> None:
     assert LastBackup(tmp_path / "backup.json", 7).problem(CREATED_NS) is None
 

@@ -1,7 +1,8 @@
 """How old the last backup is, by the record that playbooks/backup.yml leaves in the keeper's folder.
 
 A backup needs the engine, every host and the stack's secrets, none of which the keeper may reach, so the controller
-makes it. The keeper tells when the next one does not come. A stack that nobody has backed up yet has no record.
+makes it. The keeper tells when the next one does not come. `site.yml` leaves a record where it schedules the first one.
+Without a schedule, a stack that nobody has backed up yet has no record.
 """
 
 import json
@@ -31,16 +32,19 @@ class LastBackup:
             now_ns: the clock.
         """
         try:
-            created = str(json.loads(self.record.read_bytes())["created"])
-            written = datetime.strptime(created, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            record = json.loads(self.record.read_bytes())
+            is_there = "created" in record
+            told = str(record["created" if is_there else "scheduled"])
+            when = datetime.strptime(told, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except FileNotFoundError:
             return None
         except (OSError, LookupError, TypeError, ValueError) as error:
             return f"the record of the last backup, {self.record}, cannot be read ({error}): run backup.yml"
-        age_ns = now_ns - int(written.timestamp()) * SECOND_NS
+        age_ns = now_ns - int(when.timestamp()) * SECOND_NS
         if age_ns <= self.days * DAY_NS:
             return ""
-        return (
-            f"the last backup is of {written:%Y-%m-%d %H:%M} UTC, {age_ns / DAY_NS:.1f} days ago, and should be at "
-            f"most {self.days:g} days old: see why the controller has not run backup.yml"
-        )
+        since = f"{when:%Y-%m-%d %H:%M} UTC, {age_ns / DAY_NS:.1f} days ago"
+        why = "see why the controller has not run backup.yml"
+        if not is_there:
+            return f"no backup has come since the first one was scheduled on {since}: {why}"
+        return f"the last backup is of {since}, and should be at most {self.days:g} days old: {why}"
