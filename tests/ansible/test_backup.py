@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import requests
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.testing import patch_module_args
 from ansible.parsing.dataloader import DataLoader
@@ -35,7 +37,8 @@ from ansible_collections.influx_anomaly.stack.plugins.module_utils.backup_archiv
     check,
 )
 from ansible_collections.influx_anomaly.stack.plugins.modules import backup_part, restore_part
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup, certificates
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup, backup_copies, certificates
+from moto.server import ThreadedMotoServer
 
 PASSPHRASE = "a passphrase of the operator's"
 SECRETS = {"influxdb_admin_password": "Inf1uxAdm1n", "kapacitor_admin_password": "Kapac1t0rAdm1n"}
@@ -524,3 +527,76 @@ class TestFilters:
         assert backup_files({"kap1": {"parts": ["detection"]}}, "/parts") == [
             {"host": "kap1", "name": "detection", "path": "/parts/kap1/detection.part"}
         ]
+
+
+def rclone(*arguments: str) -> None:
+    """Run rclone as an operator would."""
+    subprocess.run(["rclone", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A path of rclone's remote `offsite`, which is an S3 store on this machine."""
+    if shutil.which("rclone") is None:
+        pytest.skip("rclone is not installed; scripts/test-images installs it")
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    # What it stores belongs to the process.
+    requests.post(f"http://{host}:{port}/moto-api/reset", timeout=60).raise_for_status()
+    remote = {
+        "TYPE": "s3",
+        "PROVIDER": "Other",
+        "ENDPOINT": f"http://{host}:{port}",
+        "REGION": "us-east-1",
+        "ACCESS_KEY_ID": "key",
+        "SECRET_ACCESS_KEY": "secret",
+    }
+    for name, setting in remote.items():
+        monkeypatch.setenv(f"RCLONE_CONFIG_OFFSITE_{name}", setting)
+    monkeypatch.setenv("RCLONE_CONFIG", str(tmp_path / "rclone.conf"))
+    # rclone's client of S3 refuses every store where a machine has set this.
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    yield "offsite:backups/influx-anomaly"
+    server.stop()
+
+
+class TestS3:
+    def test_the_newest_copies_stay_and_one_of_them_is_restored(
+        self, make: Make, checking: Checking, s3: str, tmp_path: Path
+    ) -> None:
+        place = backup_copies.place(f"rclone:{s3}", 60)
+        archives = [make(f"2026112{day}T211500Z") for day in (6, 7, 8)]
+        assert place.names() == []
+
+        removed = [place.send(archive, "anomaly", keep=2) for archive in archives]
+
+        assert removed == [[], [], [archives[0].name]]
+        assert sorted(place.names()) == [archive.name for archive in archives[1:]]
+        back = tmp_path / "back.tar"
+        rclone("copyto", f"{s3}/{archives[2].name}", str(back))
+        restored = action(backup_check, checking(back, unpack=str(tmp_path / "unpacked")))
+        assert restored["about"]["created"] == "20261128T211500Z"
+
+    def test_a_copy_that_the_store_changes_is_an_error_and_does_not_stay(
+        self, make: Make, s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place = backup_copies.place(f"rclone:{s3}", 60)
+        older, newer = make("20261126T211500Z"), make("20261127T211500Z")
+        place.send(older, "anomaly", keep=1)
+        damaged = tmp_path / "damaged"
+        damaged.write_bytes(b"A" + newer.read_bytes()[1:])
+        run = place._run
+
+        def damaging(*command: str) -> str:
+            said = run(*command)
+            if command[1] == "copyto":
+                rclone("copyto", str(damaged), f"{s3}/{newer.name}")
+            return said
+
+        monkeypatch.setattr(place, "_run", damaging)
+
+        with pytest.raises(backup.BackupError, match=r"rclone check ended with 1: .*differences"):
+            place.send(newer, "anomaly", keep=1)
+
+        assert place.names() == [older.name]
