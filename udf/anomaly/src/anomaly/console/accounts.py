@@ -107,10 +107,10 @@ class Accounts:
     def _refuse_too_many(self, address: str) -> None:
         since = self._clock() - FAILURE_SECONDS
         self._of_all = [each for each in self._of_all if each > since]
-        own = self._of_address[address] = [each for each in self._of_address.get(address, []) if each > since]
-        if not own:
+        of_address = self._of_address[address] = [each for each in self._of_address.get(address, []) if each > since]
+        if not of_address:
             del self._of_address[address]
-        for failures, most in ((own, FAILURES_OF_AN_ADDRESS), (self._of_all, FAILURES_OF_ALL)):
+        for failures, most in ((of_address, FAILURES_OF_AN_ADDRESS), (self._of_all, FAILURES_OF_ALL)):
             if len(failures) >= most:
                 raise TooManyFailures(int(failures[-most] - since) + 1)
 

@@ -140,7 +140,7 @@ def read_snapshot(stack: Stack) -> Snapshot:
     """
     influx, database, pipelines = stack.influx, stack.results_database, stack.pipelines()
     now_ns = time.time_ns()
-    found: dict[Place, SeriesNow] = {}
+    by_place: dict[Place, SeriesNow] = {}
     known = {pipeline.name for pipeline in pipelines}
 
     def series_at(tags: Mapping[str, str]) -> SeriesNow:
@@ -148,7 +148,7 @@ def read_snapshot(stack: Stack) -> Snapshot:
         series_tags = tuple(
             sorted((name, value) for name, value in tags.items() if value and name not in ("pipeline", "notice"))
         )
-        return found.setdefault((pipeline, series_tags), SeriesNow(pipeline, series_tags))
+        return by_place.setdefault((pipeline, series_tags), SeriesNow(pipeline, series_tags))
 
     for tags, (time_ns, severity, *_) in tagged_rows(influx, database, _last_scores(pipelines, now_ns)):
         each = series_at(tags)
@@ -173,7 +173,7 @@ def read_snapshot(stack: Stack) -> Snapshot:
     problems = read_problems(influx, database, now_ns)
     scored = _counted(influx, database, now_ns)
     # A notice of a whole pipeline has no tags; it is counted, and is not a series beside others.
-    listed = [each for each in found.values() if each.pipeline in known and not _is_whole(each)]
+    listed = [each for each in by_place.values() if each.pipeline in known and not _is_whole(each)]
     listed.sort(key=lambda each: (each.pipeline, each.tags))
     listed.sort(key=lambda each: each.urgency, reverse=True)
     last = _last_ns(influx, database, pipelines, listed, now_ns)
@@ -346,8 +346,8 @@ def _age_s(time_ns: int | None, now_ns: int) -> int | None:
 
 def show(request: Request) -> Response:
     """Show the page."""
-    found = listing(console_of(request).now.get(), request.query_params)
-    return page(request, "now.html", {"title": "Now", "now": found, "link": _link(request), "at": series_parameters})
+    content = listing(console_of(request).now.get(), request.query_params)
+    return page(request, "now.html", {"title": "Now", "now": content, "link": _link(request), "at": series_parameters})
 
 
 def _link(request: Request) -> Any:
@@ -368,12 +368,12 @@ def answer(request: Request) -> Response:
 
 def pipelines(request: Request) -> Response:
     """Answer which pipelines there are, without asking InfluxDB."""
-    found = console_of(request).stack.pipelines()
+    all_pipelines = console_of(request).stack.pipelines()
     return JSONResponse(
         {
             "pipelines": [
                 {"name": each.name, "window": each.window, "tags": list(each.result_tags), "detector": each.detector}
-                for each in found
+                for each in all_pipelines
             ]
         }
     )

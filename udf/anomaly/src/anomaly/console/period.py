@@ -100,8 +100,8 @@ def others(request: Request) -> Response:
     pipeline, key, period = _asked(request, request.query_params)
     stack = console_of(request).stack
     span = around(TimeRange(period.begin_ns, period.end_ns), pipeline.window_ns)
-    found = read_others(stack.influx, stack.results_database, stack.resolved_pipelines(), span, (pipeline.name, key))
-    entries = [_other_entry(each) for each in found]
+    periods = read_others(stack.influx, stack.results_database, stack.resolved_pipelines(), span, (pipeline.name, key))
+    entries = [_other_entry(each) for each in periods]
     if request.url.path.startswith(API):
         return JSONResponse({"from": rfc3339(span.begin_ns), "to": rfc3339(span.end_ns), "others": entries})
     context = {"others": entries, "at": series_parameters, "most": MOST_OTHERS}
@@ -185,8 +185,8 @@ def _asked(request: Request, parameters: Any) -> tuple[Pipeline, Key, ReportedPe
         raise HTTPException(400, f"begin: {text!r} is not the begin of a period in nanoseconds.")
     begin_ns, now_ns = int(text), time.time_ns()
     stack = console_of(request).stack
-    _, found = read_periods(stack.influx, stack.results_database, pipeline, TimeRange(begin_ns, begin_ns + 1), key)
-    period = next((each for each in found if each.begin_ns == begin_ns), None)
+    _, periods = read_periods(stack.influx, stack.results_database, pipeline, TimeRange(begin_ns, begin_ns + 1), key)
+    period = next((each for each in periods if each.begin_ns == begin_ns), None)
     if period is None:
         raise NoPeriod(pipeline, key, begin_ns)
     if period.is_open:
@@ -227,14 +227,14 @@ def _worst_step(stack: Stack, pipeline: Pipeline, key: Key, period: ReportedPeri
 def _fields(pipeline: Pipeline, step: Step) -> list[dict[str, Any]]:
     """Return what each field did in the worst step, that with the largest share first."""
     units = {field.name: field.unit for field in pipeline.watched}
-    found = []
+    shares = []
     for name, (low, high, expected_low, expected_high) in step.values.items():
         side, value = "", high
         if high is not None and expected_high is not None and high > expected_high:
             side, value = "above", high
         elif low is not None and expected_low is not None and low < expected_low:
             side, value = "below", low
-        found.append(
+        shares.append(
             {
                 "name": name,
                 "unit": units.get(name) or "",
@@ -245,7 +245,7 @@ def _fields(pipeline: Pipeline, step: Step) -> list[dict[str, Any]]:
                 "share": step.contributions.get(name),
             }
         )
-    return sorted(found, key=lambda each: -(each["share"] or 0.0))
+    return sorted(shares, key=lambda each: -(each["share"] or 0.0))
 
 
 def _marks(stack: Stack, pipeline: Pipeline, key: Key, period: ReportedPeriod) -> list[Mark]:

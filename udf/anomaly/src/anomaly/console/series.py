@@ -110,11 +110,11 @@ def steps(request: Request) -> Response:
     stack = console_of(request).stack
     _, periods = read_periods(stack.influx, stack.results_database, pipeline, span, key)
     fields = chosen_fields(pipeline.fields, [period.reason for period in periods])
-    step_ns, found = read_steps(
+    step_ns, known_steps = read_steps(
         stack.influx, stack.results_database, pipeline, span, key, fields, most, with_contributions=True
     )
-    by_begin = {step.begin_ns: step for step in found}
-    first_ns = found[0].begin_ns % step_ns if found else span.begin_ns % step_ns
+    by_begin = {step.begin_ns: step for step in known_steps}
+    first_ns = known_steps[0].begin_ns % step_ns if known_steps else span.begin_ns % step_ns
     begin_ns = span.begin_ns + (first_ns - span.begin_ns) % step_ns
     # A step without scores is a gap in the plot.
     grid = range(begin_ns, span.end_ns, step_ns)

@@ -86,14 +86,14 @@ class Stack:
         Raises:
             InfluxClientError: InfluxDB cannot be asked, or refused.
         """
-        found = []
+        resolved = []
         for pipeline in self.pipelines():
             try:
-                found.append(self.resolved(pipeline))
+                resolved.append(self.resolved(pipeline))
             except Refused:
                 # It has no source yet, so it has no results.
                 continue
-        return found
+        return resolved
 
     def trial_command(self, pipeline: str) -> list[str]:
         """Return the command of a trial of a pipeline."""

@@ -230,17 +230,17 @@ class _Side:
         return content | ({"severities": self._severities()} if with_severities else {})
 
     def _periods(self, pipeline: Pipeline) -> list[FoundPeriod]:
-        found: dict[tuple[Key, int], FoundPeriod] = {}
+        periods: dict[tuple[Key, int], FoundPeriod] = {}
         for key, windows in self._judged.items():
             tracker = Tracker(rules(pipeline), pipeline.fields)
             for begin_ns, judged in windows:
                 known_ns = begin_ns + pipeline.window_ns
                 for period in self._feedback.countable(key, tracker.feed(begin_ns, *judged).periods):
-                    before = found.get((key, period.begin_ns))
-                    found[key, period.begin_ns] = FoundPeriod(
+                    before = periods.get((key, period.begin_ns))
+                    periods[key, period.begin_ns] = FoundPeriod(
                         key, period, known_ns if before is None else before.known_ns
                     )
-        return list(found.values())
+        return list(periods.values())
 
     def _severities(self) -> list[dict[str, Any]]:
         """Return the highest severity in each step of the worst series."""
@@ -315,13 +315,13 @@ def short_specification(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _differences(whole: Mapping[str, Any], plain: Mapping[str, Any], needed: Iterable[str] = ()) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     for key, value in whole.items():
         if key in needed or (key in plain and value == plain[key]):
             continue
         default = plain.get(key)
         if isinstance(value, Mapping) and isinstance(default, Mapping) and key != "parameters":
-            found[key] = _differences(value, default)
+            changed[key] = _differences(value, default)
         else:
-            found[key] = value
-    return found
+            changed[key] = value
+    return changed

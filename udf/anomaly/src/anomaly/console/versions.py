@@ -53,14 +53,14 @@ def show(request: Request) -> Response:
 
 def show_version(request: Request) -> Response:
     """Show the manifest of a version."""
-    found = _version(request)
-    return page(request, "version.html", {"title": f"Model {found['version']}", **found})
+    content = _version(request)
+    return page(request, "version.html", {"title": f"Model {content['version']}", **content})
 
 
 def show_comparison(request: Request) -> Response:
     """Show how two versions differ."""
-    found = _comparison(request)
-    return page(request, "compare.html", {"title": "Compare two versions", **found})
+    content = _comparison(request)
+    return page(request, "compare.html", {"title": "Compare two versions", **content})
 
 
 def listing(request: Request) -> Response:
@@ -186,21 +186,21 @@ def _version(request: Request) -> dict[str, Any]:
     facts = {"created": manifest.created, "parent": manifest.parent, **manifest.facts()}
     first = {label: _shown(facts[key]) for key, label in _FIRST.items() if facts.get(key) is not None}
     rest = {key: _shown(value) for key, value in facts.items() if key not in _FIRST}
-    found = _listed(store, pipeline_of(request))
-    entry = next(each for each in found["versions"] if each["version"] == name)
-    return {**entry, "pipeline": store.pipeline, "first": first, "rest": rest, "others": found["versions"]}
+    listed = _listed(store, pipeline_of(request))
+    entry = next(each for each in listed["versions"] if each["version"] == name)
+    return {**entry, "pipeline": store.pipeline, "first": first, "rest": rest, "others": listed["versions"]}
 
 
 def _comparison(request: Request) -> dict[str, Any]:
     store, before = _named(request, "before")
     _, after = _named(request, "after")
-    found = differences(store.manifest(before), store.manifest(after))
+    changes = differences(store.manifest(before), store.manifest(after))
     return {
         "pipeline": store.pipeline,
         "before": before,
         "after": after,
         "differences": [
-            {"what": each.what, "before": _shown(each.before), "after": _shown(each.after)} for each in found
+            {"what": each.what, "before": _shown(each.before), "after": _shown(each.after)} for each in changes
         ],
     }
 

@@ -113,8 +113,8 @@ def cancel(request: Request) -> Response:
 
 def aggregates() -> list[str]:
     """Return the aggregates that a pipeline may choose from."""
-    found: list[str] = load_schema()["properties"]["aggregate"]["items"]["enum"]
-    return found
+    names: list[str] = load_schema()["properties"]["aggregate"]["items"]["enum"]
+    return names
 
 
 def yaml_entry(specification: Mapping[str, Any]) -> str:
@@ -183,7 +183,7 @@ def _changes(pipeline: Pipeline, form: Mapping[str, Any]) -> dict[str, Any]:
     if _text(form, "detector") != pipeline.detector and others.get("parameters") == _plain(before.get("parameters")):
         # They are those of the detector that it was.
         others.pop("parameters", None)
-    own = {
+    from_form = {
         "window": _text(form, "window"),
         "aggregate": [chosen] if isinstance(chosen, str) else list(chosen),
         "detector": _text(form, "detector"),
@@ -192,15 +192,15 @@ def _changes(pipeline: Pipeline, form: Mapping[str, Any]) -> dict[str, Any]:
     }
     # What the form no longer holds goes back to its default.
     gone = {key: None for key in before if key not in _OWN and key not in others}
-    return {**gone, **others, **own}
+    return {**gone, **others, **from_form}
 
 
 def _pipeline(request: Request, name: str) -> Pipeline:
     """Return a pipeline as the inventory has it, patterns and all."""
     pipeline_of(request, name)
-    found = console_of(request).stack.pipeline(name)
-    assert found is not None  # noqa: S101 (there is one of this name)
-    return found
+    pipeline = console_of(request).stack.pipeline(name)
+    assert pipeline is not None  # noqa: S101 (there is one of this name)
+    return pipeline
 
 
 def _changed_field(entry: str | Mapping[str, Any], number: int, form: Mapping[str, Any]) -> str | dict[str, Any]:
@@ -219,15 +219,15 @@ def _others(form: Mapping[str, Any]) -> dict[str, Any]:
     text = _text(form, "others", "").strip()
     if text.startswith("{"):
         return _json("Other keys", text)
-    found = {}
+    values = {}
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         key, colon, value = line.partition(":")
         if not colon or line != line.lstrip():
             raise HTTPException(400, f"Other keys: {line.strip()!r} is not `key: value` on one line.")
-        found[key.strip()] = _value(key.strip(), value.strip())
-    return found
+        values[key.strip()] = _value(key.strip(), value.strip())
+    return values
 
 
 def _value(key: str, text: str) -> Any:
@@ -244,10 +244,10 @@ def _value(key: str, text: str) -> Any:
 
 def _json(name: str, text: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(text)
+        document: dict[str, Any] = json.loads(text)
     except ValueError as error:
         raise HTTPException(400, f"{name}: is not JSON ({error}).") from None
-    return found
+    return document
 
 
 def _number(form: Mapping[str, Any], name: str) -> float:

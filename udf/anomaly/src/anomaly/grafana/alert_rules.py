@@ -162,7 +162,7 @@ def _rule(name: str, rule: AlertRule, entry: Mapping[str, Any], shown: Json, sta
     chosen, receiver = entry.get(rule.option), entry.get("receiver")
     limit = rule.limit if chosen is None else chosen * rule.unit
     (panel,) = (panel["id"] for panel in shown["panels"] if panel["title"] == rule.panel)
-    told = {} if receiver is None else {"notification_settings": {"receiver": receiver}}
+    notification = {} if receiver is None else {"notification_settings": {"receiver": receiver}}
     return {
         "uid": _uid(stack_name, name),
         "title": rule.title,
@@ -194,7 +194,7 @@ def _rule(name: str, rule: AlertRule, entry: Mapping[str, Any], shown: Json, sta
                 },
             ),
         ],
-        **told,
+        **notification,
     }
 
 
@@ -213,15 +213,15 @@ def _step(reference: str, datasource: str, range_s: int, model: Json) -> Json:
 
 
 def _contact_points(contact_points: Sequence[Mapping[str, Any]], stack_name: str) -> list[Json]:
-    found: dict[str, list[Json]] = {}
+    by_name: dict[str, list[Json]] = {}
     for number, entry in enumerate(contact_points):
         receiver = {
             "uid": _uid(stack_name, f"contact-{number}"),
             "type": entry["type"],
             "settings": dict(entry["settings"]),
         }
-        found.setdefault(entry["name"], []).append(receiver)
-    return [{"orgId": 1, "name": name, "receivers": receivers} for name, receivers in found.items()]
+        by_name.setdefault(entry["name"], []).append(receiver)
+    return [{"orgId": 1, "name": name, "receivers": receivers} for name, receivers in by_name.items()]
 
 
 def _uid(stack_name: str, which: str) -> str:

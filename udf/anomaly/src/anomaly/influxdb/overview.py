@@ -151,12 +151,12 @@ def read_problems(influx: InfluxClient, database: str, now_ns: int) -> list[Heal
         f'SELECT "ok", "text" FROM "health" WHERE time > {now_ns - _HEALTH_NS} GROUP BY "check", "pipeline"'
         " ORDER BY time DESC LIMIT 1"
     )
-    found = [(tags, row) for tags, row in tagged_rows(influx, database, query)]
-    if not found:
+    findings = [(tags, row) for tags, row in tagged_rows(influx, database, query)]
+    if not findings:
         return None
     return [
         HealthProblem(tags["check"], tags.get("pipeline", ""), text or "")
-        for tags, (_, is_ok, text) in found
+        for tags, (_, is_ok, text) in findings
         if not is_ok
     ]
 

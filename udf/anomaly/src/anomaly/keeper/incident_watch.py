@@ -258,7 +258,7 @@ class IncidentWatch:
         """Hand Kapacitor the incidents of which its topic has another level."""
         if not self.settings.topic:
             return
-        told = self.kapacitor.levels(self.settings.topic)
+        levels = self.kapacitor.levels(self.settings.topic)
         lines = []
         known = set()
         # Where a series has founded several, an open one counts, and the worst of these.
@@ -266,14 +266,14 @@ class IncidentWatch:
         for incident in {each.founder: each for each in ordered if self._is_told(each.topic)}.values():
             alert = f"{incident.founder} incident"
             known.add(alert)
-            before, after = LEVELS.index(told.get(alert, "OK")), LEVELS.index(incident.told_level)
+            before, after = LEVELS.index(levels.get(alert, "OK")), LEVELS.index(incident.told_level)
             # A level only rises while the incident is open.
             if after > before or (before and not after and not incident.is_open):
                 text = texts.get(incident.identity, "incident over: none of its periods is in the results any more")
                 link = self._link(incident, firsts.get(incident.identity))
                 lines.append(_point(incident.founder, after, f"{text}{link}", incident.begin_ns))
-        for alert in sorted(told.keys() - known):
-            if told[alert] != "OK":
+        for alert in sorted(levels.keys() - known):
+            if levels[alert] != "OK":
                 founder = alert.removesuffix(" incident")
                 lines.append(_point(founder, 0, f"incident over: {founder} is not followed any more", now_ns))
         if lines:

@@ -323,13 +323,13 @@ def shared_values(report: Report, populations: Mapping[str, Population]) -> list
     counts = Counter(f"{tag}={value}" for period in series for tag, value in period.tags if value)
     least = max(LEAST_SERIES, math.ceil(_LEAST_SHARE * len(series)))
     frequent = {value: count for value, count in counts.items() if count >= least}
-    found = []
+    candidates = []
     for value, count in sorted(frequent.items()):
         having = max(sum(population.values.get(value, 0) for population in chosen), count)
         chance = _tail(count, len(series), having, max(everybody, having))
         if chance * len(frequent) <= _CHANCE:
-            found.append((chance, -count, value))
-    return [(value, -count) for _, count, value in sorted(found)[:_MOST_SHARED]]
+            candidates.append((chance, -count, value))
+    return [(value, -count) for _, count, value in sorted(candidates)[:_MOST_SHARED]]
 
 
 def _tail(count: int, drawn: int, having: int, everybody: int) -> float:

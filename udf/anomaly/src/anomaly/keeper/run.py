@@ -200,29 +200,29 @@ class Keeper:
         self._take_over(self._request.pipelines())
         sight = self._watcher.look()
         last = {name: recovery.last for name, recovery in self._recoveries.items() if recovery.last is not None}
-        found = findings(self._watcher.pipelines, sight, last)
-        self._tell(found, sight.time_ns)
+        outcomes = findings(self._watcher.pipelines, sight, last)
+        self._tell(outcomes, sight.time_ns)
         self._repairing_at = time.monotonic()
         for name, recovery in self._recoveries.items():
-            mine = [finding for finding in found if finding.pipeline in ("", name)]
-            self._repair(name, recovery, sight.pipelines[name], mine, sight.time_ns)
-        self._hurry(found, sight.time_ns)
-        self._restart(found, sight)
+            of_pipeline = [finding for finding in outcomes if finding.pipeline in ("", name)]
+            self._repair(name, recovery, sight.pipelines[name], of_pipeline, sight.time_ns)
+        self._hurry(outcomes, sight.time_ns)
+        self._restart(outcomes, sight)
         self._train()
-        self._expire(found)
+        self._expire(outcomes)
         self._trainings.look()
         self._catch_ups.look()
         self._expiries.look()
-        self._write(found, sight.time_ns)
-        self._gather(found, sight.time_ns)
+        self._write(outcomes, sight.time_ns)
+        self._gather(outcomes, sight.time_ns)
         self.metrics.look(
-            found, {name: done.end_ns for name, done in last.items()}, sight.time_ns, time.monotonic() - started
+            outcomes, {name: done.end_ns for name, done in last.items()}, sight.time_ns, time.monotonic() - started
         )
-        self._beat(found, sight.time_ns)
+        self._beat(outcomes, sight.time_ns)
 
-    def _hurry(self, found: Sequence[Finding], now_ns: int) -> None:
+    def _hurry(self, outcomes: Sequence[Finding], now_ns: int) -> None:
         """Look more often for a while after something has failed or works again, and while a catch-up waits."""
-        unwell = {(each.check, each.pipeline) for each in found if each.failed and each.check in _URGENT}
+        unwell = {(each.check, each.pipeline) for each in outcomes if each.failed and each.check in _URGENT}
         unwell |= {("", name) for name, recovery in self._recoveries.items() if recovery.waits(now_ns)}
         if unwell != self._unwell:
             self._hurried_until = time.monotonic() + _HURRY_S
@@ -251,11 +251,11 @@ class Keeper:
         }
         self._say(f"keeper of {', '.join(pipeline.name for pipeline in pipelines) or 'nothing'}")
 
-    def _restart(self, found: Sequence[Finding], sight: StackSight) -> None:
+    def _restart(self, outcomes: Sequence[Finding], sight: StackSight) -> None:
         """Ask for a restart of Kapacitor or of InfluxDB, if nothing else heals."""
         request = self._request
         if request.restart_file is not None:
-            self._ask("Kapacitor", request.restart_file, self._restarts.look(found, sight.time_ns), sight.time_ns)
+            self._ask("Kapacitor", request.restart_file, self._restarts.look(outcomes, sight.time_ns), sight.time_ns)
         if request.influxdb_restart_file is not None:
             self._ask("InfluxDB", request.influxdb_restart_file, self._influxdb_restarts.look(sight), sight.time_ns)
 
@@ -269,12 +269,12 @@ class Keeper:
         except OSError as error:
             self._say(f"{path} cannot be written: {error.strerror}")
 
-    def _gather(self, found: Sequence[Finding], now_ns: int) -> None:
+    def _gather(self, outcomes: Sequence[Finding], now_ns: int) -> None:
         """Make incidents of periods, and have them told; why that fails is said once."""
         # Its own finding says what is wrong.
-        if any(finding.failed for finding in found if finding.check == INFLUXDB):
+        if any(finding.failed for finding in outcomes if finding.check == INFLUXDB):
             return
-        failing = [finding for finding in found if finding.failed and finding.check in _BLINDING]
+        failing = [finding for finding in outcomes if finding.failed and finding.check in _BLINDING]
         names = {pipeline.name for pipeline in self._watcher.pipelines}
         is_all = any(not finding.pipeline for finding in failing)
         unknown = names if is_all else {finding.pipeline for finding in failing}
@@ -288,27 +288,27 @@ class Keeper:
                 self._say(f"incidents: {error}; it is tried again")
         self._keep()
 
-    def _beat(self, found: Sequence[Finding], now_ns: int) -> None:
+    def _beat(self, outcomes: Sequence[Finding], now_ns: int) -> None:
         """Say how the look went, for the container's health check."""
         if self._request.heartbeat is None:
             return
         try:
-            write_heartbeat(self._request.heartbeat, found, self._alarms.down, self._started_ns, now_ns)
+            write_heartbeat(self._request.heartbeat, outcomes, self._alarms.down, self._started_ns, now_ns)
         except OSError as error:
             self._say(f"{self._request.heartbeat} cannot be written: {error.strerror}")
 
     def _repair(
-        self, name: str, recovery: Recovery, sight: PipelineSight, found: Sequence[Finding], now_ns: int
+        self, name: str, recovery: Recovery, sight: PipelineSight, outcomes: Sequence[Finding], now_ns: int
     ) -> None:
         """Start a pipeline's task again, or catch up, if that is due."""
-        must_start = recovery.look(sight, found, now_ns)
+        must_start = recovery.look(sight, outcomes, now_ns)
         # What both rest on is down: nothing can be repaired, and nothing is known.
-        if any(finding.failed for finding in found if finding.check in (INFLUXDB, KAPACITOR)):
+        if any(finding.failed for finding in outcomes if finding.check in (INFLUXDB, KAPACITOR)):
             return
         if must_start and time.monotonic() - self._repairing_at > _PART_S:
             return
         if must_start:
-            why = next(finding.text for finding in found if finding.failed and finding.check in (TASK, UDF))
+            why = next(finding.text for finding in outcomes if finding.failed and finding.check in (TASK, UDF))
             self._say(f"{name}: {why}; its task is started again")
             try:
                 self._kapacitor.start_again(name)
@@ -337,9 +337,9 @@ class Keeper:
                 words = (*self._request.train_command, "--pipeline", name)
                 self._trainings.add(Job(name, words, partial(self._trained, name)))
 
-    def _expire(self, found: Sequence[Finding]) -> None:
+    def _expire(self, outcomes: Sequence[Finding]) -> None:
         """Delete old results, if that is due and InfluxDB answers."""
-        is_down = any(finding.failed for finding in found if finding.check == INFLUXDB)
+        is_down = any(finding.failed for finding in outcomes if finding.check == INFLUXDB)
         if not self._request.expire_command or is_down or time.monotonic() - self._expired_at < _EXPIRY_S:
             return
         self._expired_at = time.monotonic()
@@ -372,14 +372,14 @@ class Keeper:
                 self._say(f"{name}: caught up to {answer['to']}, {windows} windows")
         self._recoveries[name].caught_up(outcome, time.time_ns(), int(seconds * 1e9))
 
-    def _tell(self, found: Sequence[Finding], now_ns: int) -> None:
+    def _tell(self, outcomes: Sequence[Finding], now_ns: int) -> None:
         """Say what has changed, and send what is to be told."""
-        failing = {(finding.check, finding.pipeline): finding.text for finding in found if finding.failed}
+        failing = {(finding.check, finding.pipeline): finding.text for finding in outcomes if finding.failed}
         # One cause may fail the checks of many pipelines with one text.
         for text in dict.fromkeys(text for check, text in failing.items() if check not in self._failing):
             self._say(text)
         self._failing = set(failing)
-        messages = self._alarms.look(found, now_ns)
+        messages = self._alarms.look(outcomes, now_ns)
         for message in messages:
             self._say(f"{message.level} {message.text}")
         self._outbox.add(messages)
@@ -388,9 +388,9 @@ class Keeper:
         self._outbox.send(now_ns)
         self._keep()
 
-    def _write(self, found: Sequence[Finding], now_ns: int) -> None:
+    def _write(self, outcomes: Sequence[Finding], now_ns: int) -> None:
         """Write the findings into the results."""
-        lines = self._health.lines(found, now_ns)
+        lines = self._health.lines(outcomes, now_ns)
         if not lines:
             return
         try:

@@ -359,12 +359,12 @@ class PipelineWatcher:
         self._look_at_model(pipeline, points)
         reach_ns = max(_LEAST_REACH_NS, _REACH_WINDOWS * pipeline.window_ns) + settled_ns(pipeline)
         points.point_ns = self._newest_point(pipeline, between(now_ns - reach_ns, now_ns - settled_ns(pipeline)))
-        mine = f'"pipeline" = {literal(pipeline.name)} AND time >= {now_ns - reach_ns}'
+        where = f'"pipeline" = {literal(pipeline.name)} AND time >= {now_ns - reach_ns}'
         if has_results:
             points.score_ns = self._newest(
-                f'SELECT "severity" FROM "score" WHERE {mine} ORDER BY time DESC LIMIT 1', self.results_database
+                f'SELECT "severity" FROM "score" WHERE {where} ORDER BY time DESC LIMIT 1', self.results_database
             )
-            points.late_seen_ns = self._late(mine)
+            points.late_seen_ns = self._late(where)
         # A custom script may leave out any points.
         if beat is not None and pipeline.tickscript is None:
             # Not the newest that must have its score: that one goes on while a source has stopped.
@@ -384,8 +384,8 @@ class PipelineWatcher:
         # Each measurement answers for itself.
         return max(int(row[0]) for row in rows) if rows else None
 
-    def _late(self, mine: str) -> int | None:
-        query = f'SELECT "seen_ms", "done_ms" FROM "late" WHERE {mine}'
+    def _late(self, where: str) -> int | None:
+        query = f'SELECT "seen_ms", "done_ms" FROM "late" WHERE {where}'
         seen = [
             int(seen_ms)
             for chunk in self.influx.query(query, self.results_database)

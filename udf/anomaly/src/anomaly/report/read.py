@@ -178,8 +178,8 @@ def _series(influx: InfluxClient, database: str, pipeline: Pipeline, where: str)
     inner = f"({inner} GROUP BY {by_tags(tags).removeprefix(', ')})"
     count = next(_rows(influx, database, f'SELECT count("worst") FROM {inner}'), (0, 0))[1]
     top = f'SELECT top("worst"{by_tags(tags)}, {MOST_SERIES}) FROM {inner}'
-    found = [ReportedSeries(tuple(value or "" for value in row[2:]), row[1]) for row in _rows(influx, database, top)]
-    return int(count or 0), sorted(found, key=lambda each: (-(each.worst or 0.0), each.key))
+    series = [ReportedSeries(tuple(value or "" for value in row[2:]), row[1]) for row in _rows(influx, database, top)]
+    return int(count or 0), sorted(series, key=lambda each: (-(each.worst or 0.0), each.key))
 
 
 def read_periods(
@@ -206,11 +206,11 @@ def read_periods(
         [*map(identifier, _PERIOD_FIELDS), *(f"{identifier(tag)}::tag" for tag in pipeline.result_tags)]
     )
     query = f'SELECT {selected} FROM "period" WHERE {where} ORDER BY time DESC LIMIT {MOST_PERIODS}'
-    found = []
+    periods = []
     for begin_ns, end_ms, state, peak, points, reason, text, *values in _rows(influx, database, query):
         is_open = state == "open"
         end_ns = span.end_ns if is_open else int(end_ms) * MS_NS
-        found.append(
+        periods.append(
             ReportedPeriod(
                 tuple(value or "" for value in values),
                 begin_ns,
@@ -222,8 +222,10 @@ def read_periods(
                 text or "",
             )
         )
-    found.sort(key=lambda period: (-period.peak_severity, period.begin_ns - period.end_ns, period.begin_ns, period.key))
-    return int(count or 0), found
+    periods.sort(
+        key=lambda period: (-period.peak_severity, period.begin_ns - period.end_ns, period.begin_ns, period.key)
+    )
+    return int(count or 0), periods
 
 
 def read_plot(influx: InfluxClient, database: str, overview: RangeOverview, series: ReportedSeries) -> SeriesPlot:
