@@ -143,8 +143,14 @@ class Run:
         self.stream.end()
 
     def judge_periods(self) -> Periods:
-        """Compare the periods that are over, and what was told of them, with the undisturbed run."""
+        """Compare the periods that are over, and what was told of them, with the undisturbed run.
+
+        What the last event left of them is repaired while this waits, within the time of a recovery.
+        """
         margin_ns = PIPELINE.periods.merge_ns + settled_ns(PIPELINE)
+        end_s = time.monotonic() + self._most_s
+        while (wrong := self.truth.wrong_periods(self.truth.until_ns - margin_ns)) and time.monotonic() < end_s:
+            self._calm.wait(_POLL_S)
         alerts = read_alerts(self._alerts)
         broken = [outcome.span for outcome in self.outcomes if outcome.kept_detection_from_telling]
         over = {
@@ -153,7 +159,6 @@ class Run:
             if int(fields["end_ms"]) * 1_000_000 + margin_ns < self.truth.until_ns
         }
         calm_ones = calm(over, broken, margin_ns)
-        wrong = self.truth.wrong_periods(self.truth.until_ns - margin_ns)
         if wrong:
             self._say(self.truth.explain_periods(wrong))
         return Periods(
