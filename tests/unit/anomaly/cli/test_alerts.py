@@ -63,9 +63,10 @@ def test_with_the_address_of_the_console_messages_lead_to_it(preview: Any) -> No
     _, messages, _ = preview("--grafana-url", "https://g.example", "--console-url", "https://c.example")
 
     pages = [message.partition(" https://c.example/")[2].partition("?")[0] for message in messages]
-    assert pages[:5] == ["period"] * 5
-    # The incident's period is not known beforehand, and an alert about all series has no series.
-    assert pages[5:11] == ["", "", "period", "period", "", ""]
+    assert pages[:9] == ["period"] * 9
+    assert "/period?pipeline=printer&series=printer%3Dexample0&begin=" in messages[5]
+    # What is told of all series is told of no series.
+    assert pages[9:11] == ["", ""]
     assert pages[11:] == ["series"] * 8
     assert not any("g.example" in message for message in messages)
 

@@ -15,7 +15,7 @@ from anomaly.cli.common import UsageError, choose, out, read_pipelines
 from anomaly.keeper.incidents import Incidents, SeenPeriod, incident_text
 from anomaly.nanoseconds import HOUR_NS, MS_NS
 from anomaly.pipeline import Pipeline
-from anomaly.pipeline.links import Addresses, link_text
+from anomaly.pipeline.links import Addresses, link_text, period_link
 from anomaly.scoring.notices import CLOCK, INVALID, RATE, SILENCE, Notice
 from anomaly.scoring.periods import NO_DATA, FieldMoment, Moment, Period
 from anomaly.scoring.results import SERIES_FIELD, Fields, notice_fields, period_fields, series_tags
@@ -77,7 +77,7 @@ def previewed(pipeline: Pipeline, addresses: Addresses, now_ns: int) -> Iterator
     if "period" in kinds:
         for title, level, period in _periods(pipeline, begin_ns, end_ns):
             yield title, said(_PERIOD, level, period_fields(pipeline, key, period))
-        yield from _incident(pipeline, begin_ns, end_ns)
+        yield from _incident(pipeline, begin_ns, end_ns, addresses)
     if "silence" in kinds:
         silence = Period(begin_ns, end_ns, "open", 0.0, 0.0, 0, NO_DATA)
         yield "a series is silent", said(SILENCE, "WARNING", period_fields(pipeline, key, silence))
@@ -122,8 +122,11 @@ def _periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[s
         yield "a limit is broken", ordered[-1], limit
 
 
-def _incident(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[str, str]]:
-    """Yield the messages of an incident of three series, for handlers that choose incidents, without the link."""
+def _incident(pipeline: Pipeline, begin_ns: int, end_ns: int, addresses: Addresses) -> Iterator[tuple[str, str]]:
+    """Yield the messages of an incident of three series, for handlers that choose incidents.
+
+    A link to Grafana's overview, which is the stack's and not the pipeline's, is left out.
+    """
     alerts = pipeline.alerts
     level = sum(alerts.warning >= least for least in (alerts.info, alerts.warning, alerts.critical))
     periods = [
@@ -140,11 +143,13 @@ def _incident(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[
         )
         for number in range(3 if pipeline.result_tags else 1)
     ]
+    first = periods[0]
+    link = period_link(addresses, first.pipeline, dict(first.tags), first.begin_ns) if addresses.console else ""
     incidents = Incidents()
     for title, is_open in (("an incident begins", True), ("it is over", False)):
         seen = [replace(period, is_open=is_open) for period in periods]
         (report,) = incidents.look(seen, end_ns if is_open else end_ns + HOUR_NS)
-        yield title, f"{report.incident.told_level} {incident_text(report, '')}"
+        yield title, f"{report.incident.told_level} {incident_text(report, '')}{link}"
 
 
 def _fields(pipeline: Pipeline) -> tuple[str, ...]:
