@@ -34,7 +34,7 @@ test: dev ## All tests: lint, units, and the stack in real containers
 test-fast: dev ## The tests that need no containers
 	@$(PYTEST) -m 'not containers' $(ARGS)
 
-.PHONY: bench bench-catchup bench-printer bench-heatpump bench-kinds bench-nab bench-deploy bench-series
+.PHONY: bench bench-catchup bench-printer bench-heatpump bench-kinds bench-nab bench-deploy bench-series bench-console
 bench: dev engine test-images ## How fast UDFs are behind a real kapacitord, and the forest alone; build/bench.json
 	@$(BIN)/python -m bench.udf $(ARGS)
 
@@ -60,6 +60,9 @@ bench-series: dev engine test-images ## How many series a pipeline follows, on a
 
 bench-deploy: dev engine test-images ## How long site.yml takes, with nothing to do and with something; build/bench-deploy.json
 	@$(BIN)/python -m bench.deploy $(ARGS)
+
+bench-console: dev engine test-images ## The console's first page with 10,000 series, on a real InfluxDB; build/bench-console.json
+	@PYTHONPATH=.:udf/anomaly/src:udf/kapacitor_udf/src OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.console $(ARGS)
 
 .PHONY: test-faults
 test-faults: dev engine test-images ## A stack broken on purpose, one fault at a time and at random; an hour and a half (ARGS='--schedule FILE')

@@ -15,6 +15,7 @@ from anomaly.cli import main
 from anomaly.cli.codes import DONE
 from anomaly.influxdb.marks import mark_line
 from anomaly.scoring.feedback import TRUE, Mark
+from daemons.console import Console
 from daemons.influxd import Influxd
 from ingest.faults import load_schedule
 from ingest.printer import FIELD_NAMES
@@ -22,7 +23,7 @@ from ingest.stream import DeviceStream
 from ingest.times import HOUR_MS, format_time
 from tests.conformance import test_console, test_what_if
 from tests.conformance.live import environment
-from tests.conformance.test_console import PASSWORDS, PATIENCE_MS, PICTURES, Console, log_in, settings_file, violations
+from tests.conformance.test_console import PASSWORDS, PATIENCE_MS, PICTURES, log_in, settings_file, violations
 from tests.conformance.test_what_if import RANGE, SPEC, common, models
 from tests.unit.anomaly.printers import FIELDS
 
