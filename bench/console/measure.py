@@ -18,6 +18,7 @@ import requests
 
 from anomaly.console.settings import ASSETS
 from anomaly.influxdb.lines import line
+from anomaly.nanoseconds import SECOND_NS
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.results import Result
 from bench.udf.errors import BenchError
@@ -25,7 +26,6 @@ from bench.udf.processes import processor_seconds
 from daemons.console import Console
 from daemons.influxd import Influxd
 
-_SECOND_NS = 1_000_000_000
 _WINDOW_S = 60
 _LINES_AT_ONCE = 10_000
 _USER, _PASSWORD = "vera", "only looks at it"
@@ -68,13 +68,13 @@ def scores(series: int, windows: int, end_ns: int) -> Iterator[str]:
         for window in range(windows):
             severity = float((number * 7 + window * 13) % 60)
             fields: dict[str, float | int | str | bool] = {"severity": severity, "label": 0, "value_power": 400.0}
-            yield line(Result("score", tags, end_ns - (window + 1) * _WINDOW_S * _SECOND_NS, fields))
+            yield line(Result("score", tags, end_ns - (window + 1) * _WINDOW_S * SECOND_NS, fields))
 
 
 def write_scores(influxd: Influxd, series: int, windows: int) -> None:
     """Write the newest scores of all series."""
     influxd.create(_DATABASE)
-    lines = scores(series, windows, time.time_ns() // _SECOND_NS * _SECOND_NS)
+    lines = scores(series, windows, time.time_ns() // SECOND_NS * SECOND_NS)
     while batch := list(islice(lines, _LINES_AT_ONCE)):
         influxd.client.write(batch, _DATABASE)
 
