@@ -89,8 +89,8 @@ class PlaybookRun:
 def recap_of(output: str) -> dict[str, Recap]:
     """Return host to counts, from the lines after `PLAY RECAP`."""
     hosts: dict[str, Recap] = {}
-    _, found, rest = output.partition("\nPLAY RECAP ")
-    for line in rest.splitlines() if found else ():
+    _, mark, rest = output.partition("\nPLAY RECAP ")
+    for line in rest.splitlines() if mark else ():
         if match := _RECAP.match(line.strip()):
             hosts[match["host"]] = Recap(
                 **{name: int(count) for name, count in (pair.split("=") for pair in match["counts"].split())}

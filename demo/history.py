@@ -26,15 +26,15 @@ def expected_totals(stream: DeviceStream) -> dict[str, Totals]:
     }
 
 
-def matches(found: Totals, expected: Totals) -> bool:
+def matches(stored: Totals, expected: Totals) -> bool:
     """Check whether the counts are equal, and the sums too, apart from the order in which floats were added.
 
     The sums distinguish a clean history from one of another seed, or from a faulty day, of the same length.
 
     Args:
-        found: the totals in InfluxDB.
+        stored: the totals in InfluxDB.
         expected: the totals of the stream.
     """
-    return found.counts == expected.counts and all(
-        math.isclose(a, b, rel_tol=1e-9) for a, b in zip(found.sums, expected.sums, strict=True)
+    return stored.counts == expected.counts and all(
+        math.isclose(a, b, rel_tol=1e-9) for a, b in zip(stored.sums, expected.sums, strict=True)
     )

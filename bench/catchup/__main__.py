@@ -65,12 +65,12 @@ def report(figures: Mapping[str, CatchUpFigures]) -> dict[str, dict[str, Any]]:
     """Return each row's figures, and its processor time for each point by that of plain scoring, if it was measured."""
     plain = figures.get(PLAIN)
     rows = {}
-    for detector, found in figures.items():
+    for detector, measured in figures.items():
         rows[detector] = {
-            **asdict(found),
-            "points_per_processor_s": found.points_per_processor_s,
-            "points_per_s": found.points_per_s,
-            "by_plain": None if plain is None else plain.points_per_processor_s / found.points_per_processor_s,
+            **asdict(measured),
+            "points_per_processor_s": measured.points_per_processor_s,
+            "points_per_s": measured.points_per_s,
+            "by_plain": None if plain is None else plain.points_per_processor_s / measured.points_per_processor_s,
         }
     return rows
 
@@ -98,8 +98,8 @@ def print_report(console: Console, rows: Mapping[str, Mapping[str, Any]]) -> Non
         measured = rows[PLAIN]["points_per_processor_s"]
         is_reached = measured >= LEAST_POINTS_PER_PROCESSOR_S
         verdict = Text("reached", "green") if is_reached else Text("missed", "bold red")
-        wanted = f"{LEAST_POINTS_PER_PROCESSOR_S:,} wanted:"
-        console.print(f"\n{PLAIN}: {measured:,.0f} points a processor s, {wanted}", verdict)
+        label = f"{LEAST_POINTS_PER_PROCESSOR_S:,} wanted:"
+        console.print(f"\n{PLAIN}: {measured:,.0f} points a processor s, {label}", verdict)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -88,10 +88,10 @@ def _promises(options: argparse.Namespace, console: Console) -> tuple[dict[str, 
     for field in options.kinds:
         kinds[field] = []
         for seed in range(1, options.seeds + 1):
-            found = promise.measure(specification(field), trial(field, seed).history, options.detectors)
-            kinds[field].append([asdict(each) for each in found])
-            promise.show(console, f"{field}, seed {seed}", found)
-            texts += [f"{field}, seed {seed}: {text}" for text in promise.missed(found)]
+            rarities = promise.measure(specification(field), trial(field, seed).history, options.detectors)
+            kinds[field].append([asdict(each) for each in rarities])
+            promise.show(console, f"{field}, seed {seed}", rarities)
+            texts += [f"{field}, seed {seed}: {text}" for text in promise.missed(rarities)]
     return kinds, texts
 
 

@@ -61,7 +61,7 @@ def measure(specification: Mapping[str, Any], history: DeviceStream, detectors: 
         history.seed,
         process=history.process,
     )
-    found = []
+    rarities = []
     for detector in detectors:
         (pipeline,) = normalize([{**specification, "detector": detector, "parameters": {}}])
         trained = train(pipeline, Windows.of_series(list(runs(pipeline, history))), "benchmark", 0)
@@ -71,35 +71,35 @@ def measure(specification: Mapping[str, Any], history: DeviceStream, detectors: 
         evaluations = replay.evaluations(Truth(()))
         periods = {severity: len(each.false) for severity, each in evaluations.items()}
         scored_days = next(iter(evaluations.values())).days
-        found.append(Rarity(detector, trained.promise.doubts, scored_days, periods))
-    return found
+        rarities.append(Rarity(detector, trained.promise.doubts, scored_days, periods))
+    return rarities
 
 
-def missed(found: Sequence[Rarity]) -> list[str]:
+def missed(rarities: Sequence[Rarity]) -> list[str]:
     """Return where a severity comes more often than it may, one sentence each; models with doubts promise nothing."""
     return [
         f"{each.detector} has severity {severity:g} {each.times_promised(severity):.1f} times as often as promised"
-        for each in found
+        for each in rarities
         if not each.doubts
         for severity in each.periods
         if each.times_promised(severity) > FACTOR
     ]
 
 
-def show(console: Console, title: str, found: Sequence[Rarity]) -> None:
+def show(console: Console, title: str, rarities: Sequence[Rarity]) -> None:
     """Print the table of one kind of series.
 
     Args:
         console: where to.
         title: what was measured.
-        found: the detectors.
+        rarities: the detectors.
     """
     table = Table(title=title, box=None, title_justify="left")
     table.add_column("detector")
     for column in ("severity", "periods", "days of a series", "a day", "x promised"):
         table.add_column(column, justify="right")
     table.add_column("promised")
-    for each in found:
+    for each in rarities:
         for severity, periods in each.periods.items():
             table.add_row(
                 each.detector,

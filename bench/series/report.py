@@ -40,19 +40,19 @@ def report(figures: Mapping[SeriesRow, RowFigures], about: Mapping[str, Any]) ->
 
 def targets(figures: Mapping[SeriesRow, RowFigures]) -> list[Target]:
     """Return what is to be reached, as far as the measured rows tell."""
-    found = []
+    targets_of_rows = []
     thousand, most = figures.get(SeriesRow(1_000, "10s")), figures.get(SeriesRow(10_000, "10s"))
     if thousand is not None:
-        found.append(Target("1,000 series, 10s: windows/s", thousand.windows_per_s, ">=", 5_000))
+        targets_of_rows.append(Target("1,000 series, 10s: windows/s", thousand.windows_per_s, ">=", 5_000))
     if most is not None:
-        found.append(Target("10,000 series, 10s: p99, ms", most.p99_ms, "<=", 2_000))
-        found.append(Target("10,000 series, 10s: UDF, MB", most.udf_mb, "<=", 1_500))
-        found.append(Target("10,000 series, 10s: KB a feature and series", most.feature_kb, "<=", 12))
+        targets_of_rows.append(Target("10,000 series, 10s: p99, ms", most.p99_ms, "<=", 2_000))
+        targets_of_rows.append(Target("10,000 series, 10s: UDF, MB", most.udf_mb, "<=", 1_500))
+        targets_of_rows.append(Target("10,000 series, 10s: KB a feature and series", most.feature_kb, "<=", 12))
         # With fewer series, what the process keeps for itself is too large a part of it.
         share = most.feature_kb / most.feature_kb_estimated
-        found.append(Target("10,000 series, 10s: memory by its estimate", share, ">=", 0.75))
-        found.append(Target("10,000 series, 10s: memory by its estimate", share, "<=", 1.25))
-    return found
+        targets_of_rows.append(Target("10,000 series, 10s: memory by its estimate", share, ">=", 0.75))
+        targets_of_rows.append(Target("10,000 series, 10s: memory by its estimate", share, "<=", 1.25))
+    return targets_of_rows
 
 
 def print_report(console: Console, figures: Mapping[SeriesRow, RowFigures]) -> None:

@@ -59,8 +59,8 @@ def _run(options: argparse.Namespace, console: Console, scratch: Path) -> None:
     sampling = _QUICK if options.quick else Sampling()
     every = rows(tools)
     with console.status("") as status:
-        wanted = [every[name] for name in NAMES if name in options.rows]
-        samples = measure(wanted, kapacitord, tools.environment, sampling, scratch, status.update)
+        chosen_rows = [every[name] for name in NAMES if name in options.rows]
+        samples = measure(chosen_rows, kapacitord, tools.environment, sampling, scratch, status.update)
     about = {"machine": on, "versions": versions(tools, kapacitord), "plan": asdict(sampling)}
     result = report(samples, forest, about)
     write_json(options.output, result)

@@ -109,9 +109,9 @@ def _hash(paths: Iterable[Path]) -> str:
 
 def forest_cost(tools: Tools) -> dict[str, Any]:
     """What programs/forest_cost.py measures."""
-    found = json.loads(_run([str(tools.python), str(PROGRAMS / "forest_cost.py"), str(tools.model)], tools.environment))
-    assert isinstance(found, dict)
-    return found
+    costs = json.loads(_run([str(tools.python), str(PROGRAMS / "forest_cost.py"), str(tools.model)], tools.environment))
+    assert isinstance(costs, dict)
+    return costs
 
 
 _PYTHON_VERSIONS = """\
@@ -137,15 +137,15 @@ def versions(tools: Tools, kapacitord: Path) -> dict[str, Any]:
 
 def _build_go(output: Path) -> None:
     module = PROGRAMS / "go_echo"
-    wanted = re.search(r"^go (\S+)$", (module / "go.mod").read_text(), re.MULTILINE)
-    assert wanted
-    if _go_version() >= version_numbers(wanted[1]):
+    release = re.search(r"^go (\S+)$", (module / "go.mod").read_text(), re.MULTILINE)
+    assert release
+    if _go_version() >= version_numbers(release[1]):
         _run(["./build", str(output)], directory=module)
         return
     image = _toolchain_image()
     if image is None:
         raise BenchError(
-            f"there is no Go {wanted[1]} or newer on PATH, and no image 'toolchain'. "
+            f"there is no Go {release[1]} or newer on PATH, and no image 'toolchain'. "
             "Fix: install Go, or run scripts/test-images, which builds the image on its way"
         )
     variables = [name for name in ("GOPROXY", "GOSUMDB", "HTTPS_PROXY", "NO_PROXY") if name in os.environ]
@@ -176,8 +176,8 @@ def version_numbers(text: str) -> tuple[int, ...]:
 
 def _toolchain_image() -> str | None:
     image = _run([sys.executable, str(ROOT / "images" / "build.py"), "tag", "toolchain"]).strip()
-    found = subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False)
-    return image if found.returncode == 0 else None
+    inspected = subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False)
+    return image if inspected.returncode == 0 else None
 
 
 def _run(command: Sequence[str], environment: dict[str, str] | None = None, directory: Path | None = None) -> str:

@@ -128,14 +128,14 @@ class Session:
         for body in load.bodies(count):
             self._writer.write(body)
         self._written += count
-        wanted = self.row.results(self._written)
-        while self._arrived < wanted:
+        due = self.row.results(self._written)
+        while self._arrived < due:
             time.sleep(_POLL_S)
             now = self._at_the_end()
             if now > self._arrived:
                 self._arrived, changed = now, clock()
             elif clock() - changed > _PATIENCE_S * 1e9:
-                raise BenchError(self._stuck(f"{wanted - now:,} results of {count:,} points did not arrive"))
+                raise BenchError(self._stuck(f"{due - now:,} results of {count:,} points did not arrive"))
         return (clock() - begin) / 1e9
 
     def processor_seconds(self) -> tuple[float, float]:

@@ -22,19 +22,19 @@ def context_files(image: Image, repository: Path) -> dict[str, Path]:
     Raises:
         FileNotFoundError: one that the catalog names is not there.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for target, source in image.files.items():
         origin = repository / source
         if origin.is_file():
-            found[target] = origin
+            files[target] = origin
             continue
         if not origin.is_dir():
             raise FileNotFoundError(f"{image.name} is made from '{source}', which is not in {repository}")
         for path in sorted(origin.rglob("*")):
             inside = path.relative_to(origin)
             if path.is_file() and not _ignored(inside):
-                found[(Path(target) / inside).as_posix()] = path
-    return dict(sorted(found.items()))
+                files[(Path(target) / inside).as_posix()] = path
+    return dict(sorted(files.items()))
 
 
 def _ignored(path: Path) -> bool:

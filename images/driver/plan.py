@@ -52,15 +52,15 @@ class BuildPlan:
 
         Bases come before what is built on them.
         """
-        found: dict[str, PlannedImage] = {}
+        unbuilt: dict[str, PlannedImage] = {}
 
         def visit(name: str) -> None:
-            if name in found or self.is_given(name) or present(self.reference(name)):
+            if name in unbuilt or self.is_given(name) or present(self.reference(name)):
                 return
             for base in self[name].image.bases.values():
                 visit(base)
-            found[name] = self[name]
+            unbuilt[name] = self[name]
 
         for name in names:
             visit(name)
-        return found
+        return unbuilt

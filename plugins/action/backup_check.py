@@ -37,9 +37,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             path = Path(given["path"]).expanduser().absolute()
             opener = backup.load_passphrase(self._loader, given["passphrase_file"])
             checked = backup.read(path, opener)
-            found = backup.problems(checked, given["stack"], given["versions"], given["given"])
-            if found:
-                raise backup.BackupError(f"{path} does not fit: {'; '.join(found)}")
+            problems = backup.problems(checked, given["stack"], given["versions"], given["given"])
+            if problems:
+                raise backup.BackupError(f"{path} does not fit: {'; '.join(problems)}")
             parts = backup.match_hosts(checked.parts, given["wanted"])
             if given.get("unpack") and not self._task.check_mode:
                 backup.unpack_parts(path, Path(given["unpack"]), opener, parts)

@@ -79,10 +79,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "get_checksum": True,
             "checksum_algorithm": "sha256",
         }
-        found = self._execute_module("ansible.builtin.find", arguments, task_vars=task_vars)
-        if found.get("failed"):
-            raise AnsibleActionFail(f"{', '.join(folders)}: {found.get('msg', 'no reason given')}")
-        return {file["path"]: (file.get("checksum"), file["uid"], file["gid"], file["mode"]) for file in found["files"]}
+        listing = self._execute_module("ansible.builtin.find", arguments, task_vars=task_vars)
+        if listing.get("failed"):
+            raise AnsibleActionFail(f"{', '.join(folders)}: {listing.get('msg', 'no reason given')}")
+        return {
+            file["path"]: (file.get("checksum"), file["uid"], file["gid"], file["mode"]) for file in listing["files"]
+        }
 
     def _copy(
         self,

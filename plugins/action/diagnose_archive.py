@@ -24,13 +24,13 @@ def contents(told: Mapping[str, Any], about: Mapping[str, Any], redactor: Redact
     """
     files: dict[str, str] = {}
     lines = [f"{key}: {value}" for key, value in about.items()]
-    for host, found in told.items():
-        if found is None:
+    for host, of_host in told.items():
+        if of_host is None:
             lines.append(f"missing: all of {host}: the host was not reached")
             continue
-        for name, text in found["texts"].items():
+        for name, text in of_host["texts"].items():
             files[str(PurePosixPath(host, name))] = redactor.redact(text)
-        lines += [f"missing: {host}/{name}: {reason}" for name, reason in found["missing"].items()]
+        lines += [f"missing: {host}/{name}: {reason}" for name, reason in of_host["missing"].items()]
     return {"README": redactor.redact("\n".join(lines) + "\n"), **files}
 
 

@@ -45,10 +45,10 @@ def read_archive(folder: Path, shown: str) -> tuple[list[dict[str, Any]], dict[s
             )
     sums = sha256sums((folder / SUMS).read_text(encoding="utf-8"))
     content = (folder / LIST).read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sums.get(LIST, ""):
+    checksum = hashlib.sha256(content).hexdigest()
+    if checksum != sums.get(LIST, ""):
         raise AnsibleActionFail(
-            f"{shown}/{LIST} was changed: its SHA-256 is {found}, and SHA256SUMS says "
+            f"{shown}/{LIST} was changed: its SHA-256 is {checksum}, and SHA256SUMS says "
             f"{sums.get(LIST, 'nothing of it')}. Fix: copy the folder again from where it was exported"
         )
     return json.loads(content)["images"], sums
@@ -138,16 +138,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _engine(self, task_vars: dict[str, Any]) -> list[dict[str, Any]]:
         """Return all images that the engine has; none in a dry run that comes before the engine."""
-        found = self._execute_module(
+        answer = self._execute_module(
             module_name="community.docker.docker_host_info",
             module_args={"images": True, "verbose_output": True},
             task_vars=task_vars,
         )
-        if found.get("failed"):
+        if answer.get("failed"):
             if self._task.check_mode:
                 return []
-            raise AnsibleActionFail(str(found.get("msg", "the engine does not answer")), result=found)
-        return list(found["images"])
+            raise AnsibleActionFail(str(answer.get("msg", "the engine does not answer")), result=answer)
+        return list(answer["images"])
 
     @staticmethod
     def _references(repository: Path, arguments: Sequence[str], names: Sequence[str]) -> dict[str, str]:

@@ -92,5 +92,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return "", changed
 
     def _module(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
-        return found
+        result: dict[str, Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+        return result

@@ -17,8 +17,8 @@ _OK, _REFUSED = 200, 401
 
 def console_token(page: str) -> str:
     """Return the token that a page's form sends along; empty where the page has none."""
-    found = _TOKEN.search(page)
-    return found[1] if found else ""
+    match = _TOKEN.search(page)
+    return match[1] if match else ""
 
 
 def console_findings(answers: Iterable[Mapping[str, Any]], first_page: Mapping[str, Any]) -> list[dict[str, Any]]:

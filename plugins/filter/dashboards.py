@@ -69,11 +69,11 @@ def from_folder(folder: str) -> dict[str, dict[str, Any]]:
     Args:
         folder: the folder on the controller.
     """
-    found, problems = own_dashboards(Path(folder))
+    dashboards, problems = own_dashboards(Path(folder))
     if problems:
         lines = [f"{problem.path} {problem.wrong}. Fix: {problem.fix}" for problem in problems]
         raise AnsibleFilterError("; ".join(lines))
-    return found
+    return dashboards
 
 
 class FilterModule:

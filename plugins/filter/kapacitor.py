@@ -75,11 +75,11 @@ def keeper_findings(result: Mapping[str, Any], names: Iterable[str], patience_s:
         names: the names of the keeper's messengers.
         patience_s: how old the last look may be, in seconds.
     """
-    told = sorted(names)
+    messengers_by_name = sorted(names)
     findings = [
         {
-            "what": f"The keeper tells when detection is down ({', '.join(told) or 'nobody'})",
-            "ok": bool(told),
+            "what": f"The keeper tells when detection is down ({', '.join(messengers_by_name) or 'nobody'})",
+            "ok": bool(messengers_by_name),
             "note": True,
             "problem": (
                 "no handler of kapacitor_alert_handlers has the kind post or smtp. "
@@ -90,7 +90,7 @@ def keeper_findings(result: Mapping[str, Any], names: Iterable[str], patience_s:
     try:
         now, _, heartbeat = str(result.get("stdout") or "").partition("\n")
         look = json.loads(heartbeat)
-        found, age_s = look["findings"], int(now) - int(look["time_ns"]) // 1_000_000_000
+        outcomes, age_s = look["findings"], int(now) - int(look["time_ns"]) // 1_000_000_000
     except (ValueError, KeyError, TypeError):
         problem = f"it has not looked yet. {result.get('stderr') or result.get('msg') or ''}".strip()
         return [*findings, {"what": "The keeper finds all well", "ok": False, "problem": problem}]
@@ -99,9 +99,9 @@ def keeper_findings(result: Mapping[str, Any], names: Iterable[str], patience_s:
             f"it looked {age_s} s ago, which is more than {patience_s} s. Fix: see the log of its container, restart it"
         )
         return [*findings, {"what": "The keeper finds all well", "ok": False, "problem": problem}]
-    failed = [str(finding["text"]) for finding in found if finding["ok"] is False]
-    pipelines = {finding["pipeline"] for finding in found} - {""}
-    what = f"The keeper finds all well ({len(found)} checks, pipelines: {len(pipelines)})"
+    failed = [str(finding["text"]) for finding in outcomes if finding["ok"] is False]
+    pipelines = {finding["pipeline"] for finding in outcomes} - {""}
+    what = f"The keeper finds all well ({len(outcomes)} checks, pipelines: {len(pipelines)})"
     return [*findings, {"what": what, "ok": not failed, "problem": "; ".join(failed)}]
 
 
@@ -118,15 +118,15 @@ def handlers(listed: Iterable[Mapping[str, Any]], topic: str) -> list[dict[str, 
     """
     entries = list(listed)
     are_split = bool(incident_topic(entries, topic))
-    found = []
+    described = []
     for entry in entries:
         handler = {name: value for name, value in entry.items() if name != "notify"}
         handler = {"topic": topic, **handler, "options": to_json(entry.get("options") or {})}
-        found.append(handler)
+        described.append(handler)
         if are_split and handler["topic"] == topic:
             endings = _NOTIFY[entry.get("notify") or "periods"]
-            found += [{**handler, "topic": f"{topic}-{ending}"} for ending in endings]
-    return found
+            described += [{**handler, "topic": f"{topic}-{ending}"} for ending in endings]
+    return described
 
 
 def incident_topic(listed: Any, topic: str) -> str:
@@ -165,7 +165,7 @@ def messengers(listed: Any, services: Any) -> dict[str, dict[str, Any]]:
         listed: the inventory's `kapacitor_alert_handlers`.
         services: the inventory's `kapacitor_alert_services`.
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_name: dict[str, dict[str, Any]] = {}
     sections_by_name = services if isinstance(services, Mapping) else {}
     for handler in listed if isinstance(listed, list) else []:
         if not isinstance(handler, Mapping) or "id" not in handler:
@@ -173,11 +173,11 @@ def messengers(listed: Any, services: Any) -> dict[str, dict[str, Any]]:
         options = handler.get("options") or {}
         options = options if isinstance(options, Mapping) else {}
         messenger = _MESSENGERS.get(str(handler.get("kind")), _nothing)(options, sections_by_name)
-        if messenger and messenger not in found.values():
+        if messenger and messenger not in by_name.values():
             name = str(handler["id"])
             # Handlers of two topics may have the same id.
-            found[name if name not in found else f"{name} of {handler.get('topic')}"] = messenger
-    return found
+            by_name[name if name not in by_name else f"{name} of {handler.get('topic')}"] = messenger
+    return by_name
 
 
 def _nothing(options: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,8 +188,8 @@ def _post(options: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, 
     """Return the messenger of a `post` handler, whose address is an option or that of an endpoint."""
     listed = services.get("httppost") or []
     endpoints = [each for each in (listed if isinstance(listed, list) else [listed]) if isinstance(each, Mapping)]
-    wanted = options.get("endpoint")
-    endpoint = next((each for each in endpoints if wanted and each.get("endpoint") == wanted), {})
+    endpoint_name = options.get("endpoint")
+    endpoint = next((each for each in endpoints if endpoint_name and each.get("endpoint") == endpoint_name), {})
     url = options.get("url") or endpoint.get("url")
     if not url or {"alert-template", "alert-template-file"} & endpoint.keys():
         return {}
@@ -233,12 +233,12 @@ def sources(readers: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     Args:
         readers: pipelines and tasks of custom UDFs, with `database` and `retention_policy`.
     """
-    found: dict[str, list[str]] = {}
+    by_database: dict[str, list[str]] = {}
     for reader in readers:
-        policies = found.setdefault(reader["database"], [])
+        policies = by_database.setdefault(reader["database"], [])
         if reader["retention_policy"] not in policies:
             policies.append(reader["retention_policy"])
-    return found
+    return by_database
 
 
 # The clocks of the controller and of the host may differ by less than this.

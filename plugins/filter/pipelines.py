@@ -210,16 +210,16 @@ def _pattern_finding(
     """Return the finding on a pipeline with patterns: whether they mean what they meant when it was deployed."""
     try:
         now = resolve(pipeline, keys)
-        found = ["they are not resolved yet, and mean names now"]
+        problems = ["they are not resolved yet, and mean names now"]
         if deployed is not None:
-            found = changes(resolve(pipeline, SourceKeys.of(deployed)), now)
+            problems = changes(resolve(pipeline, SourceKeys.of(deployed)), now)
     except specification.SpecError as error:
-        found = error.problems
+        problems = error.problems
     return {
         "what": f"The patterns of pipeline {pipeline.name} mean what they meant when it was deployed",
-        "ok": not found,
+        "ok": not problems,
         "note": True,
-        "problem": f"{'; '.join(found)}. Fix: run site.yml, then train.yml",
+        "problem": f"{'; '.join(problems)}. Fix: run site.yml, then train.yml",
     }
 
 
@@ -326,13 +326,13 @@ def assign(pipelines: Iterable[Mapping[str, Any]], hosts: Iterable[str]) -> dict
         AnsibleFilterError: there is no host, or a pipeline names one that is not in the group.
     """
     known = sorted(hosts)
-    wanted = {str(pipeline["name"]): pipeline.get("kapacitor") for pipeline in pipelines}
-    if not wanted:
+    chosen = {str(pipeline["name"]): pipeline.get("kapacitor") for pipeline in pipelines}
+    if not chosen:
         return {}
     if not known:
         raise AnsibleFilterError("no host is in the group kapacitor. Fix: add one, pipelines need it")
     assigned: dict[str, str] = {}
-    for name, host in wanted.items():
+    for name, host in chosen.items():
         if host is None:
             continue
         if host not in known:
@@ -340,14 +340,14 @@ def assign(pipelines: Iterable[Mapping[str, Any]], hosts: Iterable[str]) -> dict
                 f"pipelines: {name}: kapacitor: {host!r} is not in the group kapacitor. Fix: one of {', '.join(known)}"
             )
         assigned[name] = str(host)
-    free = sorted(set(wanted) - set(assigned))
+    free = sorted(set(chosen) - set(assigned))
     taken = {host: list(assigned.values()).count(host) for host in known}
     quotas = _quotas(known, taken, len(free))
     for name in free:
         host = max((host for host in known if quotas[host]), key=lambda host: _weight(host, name))
         quotas[host] -= 1
         assigned[name] = host
-    return {name: assigned[name] for name in wanted}
+    return {name: assigned[name] for name in chosen}
 
 
 class FilterModule:

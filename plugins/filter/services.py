@@ -115,10 +115,10 @@ def services_folders(services: Table) -> list[dict[str, Any]]:
     Returns:
         For each folder `path`, `uid`, `gid` and `mode`.
     """
-    wanted = [(path, mode, row) for row in services.values() for path, mode in row.get("folders", {}).items()]
-    parents = dict.fromkeys(["", "config", "data", *(path.partition("/")[0] for path, _, _ in wanted)])
+    described = [(path, mode, row) for row in services.values() for path, mode in row.get("folders", {}).items()]
+    parents = dict.fromkeys(["", "config", "data", *(path.partition("/")[0] for path, _, _ in described)])
     folders: list[dict[str, Any]] = [{"path": path, "uid": 0, "gid": 0, "mode": "0755"} for path in parents]
-    for path, mode, row in wanted:
+    for path, mode, row in described:
         uid = 0 if path.startswith("config/") else row["uid"]
         folders.append({"path": path, "uid": uid, "gid": row["gid"], "mode": mode})
     return folders
@@ -372,12 +372,12 @@ def summary_services(
     for name, row in services.items():
         if "port" not in row:
             continue
-        found = [place["url"] for place in places[name]]
+        urls_of_service = [place["url"] for place in places[name]]
         entry: dict[str, Any] = {}
         if row.get("several"):
-            entry["urls"] = [] if reasons.get(name) else found
+            entry["urls"] = [] if reasons.get(name) else urls_of_service
         else:
-            entry["url"] = urls.get(name) or (found[0] if found and not reasons.get(name) else None)
+            entry["url"] = urls.get(name) or (urls_of_service[0] if urls_of_service and not reasons.get(name) else None)
         accounts = {
             purpose: {"username": account["username"], "password_file": files[account["secret"]]}
             for purpose, account in row.get("accounts", {}).items()

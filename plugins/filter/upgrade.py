@@ -94,19 +94,20 @@ def upgrade_plan(told: Told, services: Table) -> dict[str, Any]:
 def _unreadable(host: Mapping[str, Any], services: Table) -> Iterator[str]:
     """Yield a sentence for what the wanted InfluxDB would not read. The preflight has compared the versions."""
     if "influxdb" in host["services"]:
-        wanted = str(services["influxdb"]["version"])
-        problem = upgrade_data_problem(host["data"]["influxdb"], wanted)
+        version = str(services["influxdb"]["version"])
+        problem = upgrade_data_problem(host["data"]["influxdb"], version)
         # While a newer one runs, the log is there and will be merged; the versions say all.
         if problem and not host["containers"].get("influxdb", {}).get("running"):
-            yield f"influxdb_version is {wanted}, and {problem}. Fix: influxdb_version: {_FIELDS_LOG_SINCE}.8, or later"
+            fix = f"influxdb_version: {_FIELDS_LOG_SINCE}.8, or later"
+            yield f"influxdb_version is {version}, and {problem}. Fix: {fix}"
 
 
 def _newer_than_this(host: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each of our own files that a later release wrote."""
     models = {name: schema for name, schema in host["data"]["models"].items() if (schema or 0) > SCHEMA}
     states = {name: layout for name, layout in host["data"]["states"].items() if (layout or 0) > LAYOUT}
-    for what, known, found in (("the schema of models", SCHEMA, models), ("the layout of states", LAYOUT, states)):
-        for name, number in found.items():
+    for what, known, numbers in (("the schema of models", SCHEMA, models), ("the layout of states", LAYOUT, states)):
+        for name, number in numbers.items():
             yield (
                 f"{what} is {known} in this release, and that of pipeline {name} is {number}, so a later release wrote "
                 f"it. Fix: check out that release or a later one. To go back to this one, {RESTORE}"
@@ -116,15 +117,15 @@ def _newer_than_this(host: Mapping[str, Any]) -> Iterator[str]:
 def _changes(host: Mapping[str, Any], services: Table) -> Iterator[str]:
     for name in host["services"]:
         row = services[name]
-        wanted = host["images"].get((row.get("image") or {}).get("name", ""), "")
+        reference = host["images"].get((row.get("image") or {}).get("name", ""), "")
         container = host["containers"].get(name)
-        if not wanted or (container and container["image"] == wanted):
+        if not reference or (container and container["image"] == reference):
             continue
         version = str(row["version"])
         if not container:
             yield f"{row['title']} {version} is new here"
         elif container["version"] == version:
-            yield f"{row['title']} {version} gets another image: {container['image']} -> {wanted}"
+            yield f"{row['title']} {version} gets another image: {container['image']} -> {reference}"
         else:
             yield f"{row['title']} {container['version'] or container['image']} -> {version}"
 
@@ -152,12 +153,12 @@ def upgrade_versions(hosts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     Args:
         hosts: what hosts tell, as `upgrade_plan` takes it.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for host in hosts:
         for name, container in host["containers"].items():
             if container["version"]:
-                found[name] = max(found.get(name, ""), container["version"], key=version_key)
-    return found
+                versions[name] = max(versions.get(name, ""), container["version"], key=version_key)
+    return versions
 
 
 def upgrade_trained(outputs: Mapping[str, str]) -> dict[str, str]:
@@ -284,15 +285,15 @@ def upgrade_former(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
     return former
 
 
-def upgrade_new_problems(found: Iterable[str], before: Iterable[str]) -> list[str]:
+def upgrade_new_problems(problems: Iterable[str], before: Iterable[str]) -> list[str]:
     """Return the problems that were not there before. Numbers in them, such as counts and ages, do not matter.
 
     Args:
-        found: problems of all hosts, as `HOST: WHAT: PROBLEM`.
+        problems: problems of all hosts, as `HOST: WHAT: PROBLEM`.
         before: those of an earlier look.
     """
     known = {_statement(problem) for problem in before}
-    return [problem for problem in found if _statement(problem) not in known]
+    return [problem for problem in problems if _statement(problem) not in known]
 
 
 def _statement(problem: str) -> str:

@@ -212,9 +212,9 @@ class _SummingReader(io.RawIOBase):
         self._sum = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        wanted = min(size, self._left) if size >= 0 else self._left
-        content = self._file.read(wanted)
-        if len(content) < wanted:
+        length = min(size, self._left) if size >= 0 else self._left
+        content = self._file.read(length)
+        if len(content) < length:
             raise VanishedError(str(self._file.name))
         self._left -= len(content)
         self._sum.update(content)
@@ -237,7 +237,7 @@ def check(source: Path | IO[bytes]) -> dict[str, Any]:
     Raises:
         ArchiveError: the archive is damaged, cut off, of a newer layout, or holds what no backup of this project holds.
     """
-    found: dict[str, tuple[int, str]] = {}
+    sums: dict[str, tuple[int, str]] = {}
     manifest = b""
     with _members(source) as members:
         for member, content in members:
@@ -246,15 +246,15 @@ def check(source: Path | IO[bytes]) -> dict[str, Any]:
                 manifest_is_last = next(members, None) is None
                 if not manifest_is_last:
                     raise ArchiveError("it goes on after its manifest")
-                return _checked(manifest, found)
+                return _checked(manifest, sums)
             if member.name == _MANIFEST:
                 if member.size > _MOST_MANIFEST:
                     raise ArchiveError(f"its manifest has {member.size} bytes")
                 manifest = _read(content)
-            elif member.name in found:
+            elif member.name in sums:
                 raise ArchiveError(f"it has {member.name!r} twice")
             else:
-                found[member.name] = _summed(content)
+                sums[member.name] = _summed(content)
     raise ArchiveError("its end is missing: it was cut off or is damaged")
 
 
@@ -426,7 +426,7 @@ def _check_sum(member: tarfile.TarInfo, content: IO[bytes], manifest: bytes) -> 
         raise ArchiveError("its manifest is damaged: it has another SHA-256 than the archive says")
 
 
-def _checked(text: bytes, found: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
+def _checked(text: bytes, sums: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
     """Return the manifest if it is one and describes the files that were found."""
     try:
         manifest = json.loads(text)
@@ -440,12 +440,12 @@ def _checked(text: bytes, found: Mapping[str, tuple[int, str]]) -> dict[str, Any
         raise ArchiveError(f"its manifest is not one of a backup ({error or type(error).__name__})") from None
     if layout > LAYOUT:
         raise ArchiveError(f"its manifest has the layout {layout}, and this release knows layouts up to {LAYOUT}")
-    for name in sorted(listed.keys() | found.keys()):
-        if name not in found:
+    for name in sorted(listed.keys() | sums.keys()):
+        if name not in sums:
             raise ArchiveError(f"{name!r} is missing in it")
         if name not in listed:
             raise ArchiveError(f"{name!r} in it is not in its manifest")
-        if listed[name] != found[name]:
+        if listed[name] != sums[name]:
             raise ArchiveError(f"{name!r} in it is damaged: its size or SHA-256 is not the one of the manifest")
     if any(mode & ~0o777 for mode in modes):
         raise ArchiveError("its manifest has modes with setuid, setgid or sticky bits")

@@ -45,19 +45,19 @@ class Kapacitor(HttpApi):
 
     def tasks(self, pattern: str = "", fields: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Return all tasks whose id matches the shell-like ``pattern`` (empty: every task), all pages of them."""
-        found: list[dict[str, Any]] = []
+        all_tasks: list[dict[str, Any]] = []
         while True:
             query: list[tuple[str, str]] = [
                 ("pattern", pattern),
-                ("offset", str(len(found))),
+                ("offset", str(len(all_tasks))),
                 ("limit", str(_PAGE)),
                 ("script-format", "raw"),
             ]
             query.extend(("fields", field) for field in fields)
             page = self._listed("/tasks?" + urlencode(query), "tasks")
-            found.extend(page)
+            all_tasks.extend(page)
             if len(page) < _PAGE:
-                return found
+                return all_tasks
 
     def create_task(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Create a task; ``task`` is the request's body (``id``, ``script`` or ``template-id``, ...)."""

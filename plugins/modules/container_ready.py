@@ -110,8 +110,8 @@ class Engine:
             return None
         if done.returncode:
             raise EngineError(done.stderr.strip())
-        found: dict[str, Any] = json.loads(done.stdout)[0]
-        return found
+        inspected: dict[str, Any] = json.loads(done.stdout)[0]
+        return inspected
 
     def passes(self, name: str, check: Sequence[str], seconds: float) -> bool:
         """Return whether a check passes that runs in a container."""

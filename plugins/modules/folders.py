@@ -199,8 +199,8 @@ def _look(path: Path) -> str:
     """Return owner, group and mode of what is there; empty where nothing is."""
     if not path.exists():
         return ""
-    found = path.stat()
-    return f"{found.st_uid}:{found.st_gid} 0{found.st_mode & 0o7777:o}"
+    status = path.stat()
+    return f"{status.st_uid}:{status.st_gid} 0{status.st_mode & 0o7777:o}"
 
 
 def main() -> None:
@@ -214,16 +214,16 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = Folders(module, module.params["base"])
+    folders = Folders(module, module.params["base"])
     for entry in module.params["folders"]:
-        wanted.ensure_folder(entry, adopt=entry["path"] in module.params["adopted"])
+        folders.ensure_folder(entry, adopt=entry["path"] in module.params["adopted"])
     for entry in module.params["files"]:
-        wanted.ensure_file(entry)
+        folders.ensure_file(entry)
     diff = {
-        "before": "".join(f"{path} {text}\n" for path, text in wanted.before.items()),
-        "after": "".join(f"{path} {text}\n" for path, text in wanted.after.items()),
+        "before": "".join(f"{path} {text}\n" for path, text in folders.before.items()),
+        "after": "".join(f"{path} {text}\n" for path, text in folders.after.items()),
     }
-    module.exit_json(changed=bool(wanted.paths), paths=wanted.paths, diff=diff)
+    module.exit_json(changed=bool(folders.paths), paths=folders.paths, diff=diff)
 
 
 if __name__ == "__main__":

@@ -363,30 +363,34 @@ def _plan_user(user: Mapping[str, Any], state: State, databases: Sequence[str]) 
 
 def problems(params: Mapping[str, Any]) -> list[str]:
     """Return the problems of the module's parameters beyond their types."""
-    found = []
+    sentences = []
     for database in params["databases"]:
         for policy in database["retention_policies"]:
             for key in ("duration", "shard_duration"):
                 try:
                     duration_ns(policy[key] or "INF")
                 except ValueError as error:
-                    found.append(f"database {database['name']!r}, retention policy {policy['name']!r}: {key}: {error}")
+                    sentences.append(
+                        f"database {database['name']!r}, retention policy {policy['name']!r}: {key}: {error}"
+                    )
     names = [user["name"] for user in params["users"]]
-    found += [
+    sentences += [
         f"take_over: {name!r} is none of users, which are {', '.join(names) or 'none'}. Fix: correct the name, or remove it."
         for name in params["take_over"]
         if name not in names
     ]
-    found += [f"users: {name!r} is there twice." for name in sorted({name for name in names if names.count(name) > 1})]
+    sentences += [
+        f"users: {name!r} is there twice." for name in sorted({name for name in names if names.count(name) > 1})
+    ]
     if params["username"] in names:
-        found.append(f"users: {params['username']!r} is username as well, which needs no entry.")
+        sentences.append(f"users: {params['username']!r} is username as well, which needs no entry.")
     for user in params["users"]:
-        found += [
+        sentences += [
             f"user {user['name']!r}: the grant on {database!r} is {privilege!r}; write one of {', '.join(PRIVILEGES)}."
             for database, privilege in user["grants"].items()
             if privilege not in PRIVILEGES
         ]
-    return found
+    return sentences
 
 
 def run(influx: InfluxApi, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -148,10 +148,10 @@ def disk(path: str) -> dict[str, object]:
 def written_by(folder: str) -> str:
     """Return the version that was started last on a folder of data; empty if nobody recorded it."""
     try:
-        found = re.search(r"\d+\.\d+\.\d+", Path(folder, WRITTEN_BY).read_text(encoding="utf-8"))
+        match = re.search(r"\d+\.\d+\.\d+", Path(folder, WRITTEN_BY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
-    return found[0] if found else ""
+    return match[0] if match else ""
 
 
 def is_own(address: str) -> bool:
@@ -170,7 +170,7 @@ def is_own(address: str) -> bool:
 
 def _sockets() -> list[tuple[str, int, str]]:
     """Return address, port and inode of every listening TCP socket, from the kernel's tables."""
-    found = []
+    sockets = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
@@ -181,8 +181,8 @@ def _sockets() -> list[tuple[str, int, str]]:
             if columns[3] != TCP_LISTEN:
                 continue
             address, port = columns[1].split(":")
-            found.append((_address(address), int(port, 16), columns[9]))
-    return found
+            sockets.append((_address(address), int(port, 16), columns[9]))
+    return sockets
 
 
 def _address(text: str) -> str:
@@ -195,7 +195,7 @@ def _address(text: str) -> str:
 
 def _processes(inodes: set[str]) -> dict[str, str]:
     """Return "name (pid N)" of the process that holds each socket, by the socket's inode."""
-    found: dict[str, str] = {}
+    processes: dict[str, str] = {}
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
             continue
@@ -205,24 +205,24 @@ def _processes(inodes: set[str]) -> dict[str, str]:
                 inode = target[8:-1] if target.startswith("socket:[") else ""
                 if inode in inodes:
                     name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
-                    found[inode] = f"{name} (pid {process.name})"
+                    processes[inode] = f"{name} (pid {process.name})"
         except OSError:  # the process ended, or belongs to another user
             continue
-    return found
+    return processes
 
 
 def listeners(ports: list[int]) -> dict[str, dict[str, object]]:
     """Return the listeners of each port that has one, by the port as text."""
     sockets = [entry for entry in _sockets() if entry[1] in ports]
     processes = _processes({inode for _, _, inode in sockets}) if sockets else {}
-    found: dict[str, dict[str, object]] = {}
+    by_port: dict[str, dict[str, object]] = {}
     for address, port, inode in sockets:
-        entry = found.setdefault(str(port), {"addresses": [], "process": ""})
+        entry = by_port.setdefault(str(port), {"addresses": [], "process": ""})
         addresses = entry["addresses"]
         if isinstance(addresses, list) and address not in addresses:
             addresses.append(address)
         entry["process"] = entry["process"] or processes.get(inode, "")
-    return found
+    return by_port
 
 
 class _Engine(http.client.HTTPConnection):
@@ -259,7 +259,7 @@ def engine(path: str) -> dict[str, Any]:
         version = connection.ask("/version")
         information = connection.ask("/info")
         containers = connection.ask("/containers/json?all=1")
-        told = _versions(connection, containers) if isinstance(containers, list) else {}
+        versions = _versions(connection, containers) if isinstance(containers, list) else {}
     except (OSError, ValueError, http.client.HTTPException) as error:
         return {"answers": False, "reason": str(error)}
     finally:
@@ -289,7 +289,7 @@ def engine(path: str) -> dict[str, Any]:
                 "names": [name.lstrip("/") for name in container.get("Names") or []],
                 "labels": container.get("Labels") or {},
                 "image": container.get("Image") or "",
-                "versions": told.get(container.get("Id"), {}),
+                "versions": versions.get(container.get("Id"), {}),
                 "ports": sorted(
                     {port["PublicPort"] for port in container.get("Ports") or [] if port.get("PublicPort")}
                 ),
@@ -301,7 +301,7 @@ def engine(path: str) -> dict[str, Any]:
 
 def _versions(connection: _Engine, containers: list[Any]) -> dict[str, dict[str, str]]:
     """Return the variables that tell a version, such as `INFLUXDB_VERSION`, of each container of a stack, by its id."""
-    found = {}
+    versions = {}
     for container in containers:
         if "influx-anomaly.service" not in (container.get("Labels") or {}):
             continue
@@ -311,8 +311,8 @@ def _versions(connection: _Engine, containers: list[Any]) -> dict[str, dict[str,
             continue
         variables = (inspected.get("Config") or {}).get("Env") or [] if isinstance(inspected, dict) else []
         pairs = [entry.split("=", 1) for entry in variables if "=" in entry]
-        found[container["Id"]] = {name: value for name, value in pairs if name.endswith("_VERSION")}
-    return found
+        versions[container["Id"]] = {name: value for name, value in pairs if name.endswith("_VERSION")}
+    return versions
 
 
 def _without_credentials(proxy: str) -> str:
@@ -408,9 +408,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     parameters = module.params
-    found = engine(parameters["socket"])
+    answer = engine(parameters["socket"])
     urls: dict[str, Mapping[str, str]] = {url: {} for url in parameters["urls"]}
-    urls.update(dict.fromkeys(parameters["engine_urls"], found.get("proxies") or {}))
+    urls.update(dict.fromkeys(parameters["engine_urls"], answer.get("proxies") or {}))
     module.exit_json(
         changed=False,
         memory_mb=memory_mb(),
@@ -418,7 +418,7 @@ def main() -> None:
         address_is_own=is_own(parameters["address"]),
         listeners=listeners(parameters["ports"]),
         written_by={service: written_by(folder) for service, folder in parameters["data"].items()},
-        engine=found,
+        engine=answer,
         urls=reach_all(urls, parameters["timeout"]),
     )
 

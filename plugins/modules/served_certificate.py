@@ -88,10 +88,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        found = look(**module.params)
+        certificate = look(**module.params)
     except OSError as error:
         module.fail_json(msg=f"{module.params['address']}:{module.params['port']}: {error}")
-    module.exit_json(changed=False, **found)
+    module.exit_json(changed=False, **certificate)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def influxdb_data(folder: Path, uid: int, gid: int) -> dict[str, Any]:
 
 def owners(folder: Path) -> set[str]:
     """Return the owners of what is in InfluxDB's own folders, such as `1500:1500`."""
-    found = set()
+    names = set()
     for name in ("meta", "data", "wal"):
         for place, folders, files in os.walk(folder / name):
             for entry in (".", *folders, *files):
@@ -137,8 +137,8 @@ def owners(folder: Path) -> set[str]:
                 except FileNotFoundError:
                     # InfluxDB has removed it meanwhile.
                     continue
-                found.add(f"{status.st_uid}:{status.st_gid}")
-    return found
+                names.add(f"{status.st_uid}:{status.st_gid}")
+    return names
 
 
 def model_schemas(folder: Path) -> dict[str, int | None]:
@@ -185,8 +185,8 @@ def _manifest(path: Path) -> int | None:
         return None
 
 
-def _numbers(found: Iterator[int | None]) -> list[int]:
-    return sorted({number for number in found if number is not None})
+def _numbers(numbers: Iterator[int | None]) -> list[int]:
+    return sorted({number for number in numbers if number is not None})
 
 
 def main() -> None:

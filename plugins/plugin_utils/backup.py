@@ -240,17 +240,17 @@ def inventory_sources(sources: Sequence[str]) -> dict[str, Path]:
     Args:
         sources: what `-i` names. Lists of hosts (`a,b,`) have nothing to keep.
     """
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     paths = [Path(source) for source in sources if "," not in source]
     for path in paths:
         if path.is_dir():
-            found["" if len(paths) == 1 else path.name] = path
+            by_name["" if len(paths) == 1 else path.name] = path
         elif path.is_file():
-            found[path.name] = path
+            by_name[path.name] = path
             for name in ("group_vars", "host_vars"):
                 if (path.parent / name).is_dir():
-                    found[name] = path.parent / name
-    return found
+                    by_name[name] = path.parent / name
+    return by_name
 
 
 def read(path: Path, opener: VaultLib) -> Checked:
@@ -395,26 +395,26 @@ def problems(checked: Checked, stack: str, versions: Mapping[str, str], given: M
         versions: service to the version that the inventory deploys.
         given: the secrets that the inventory gives.
     """
-    found = []
+    sentences = []
     if checked.about["stack"] != stack:
-        found.append(
+        sentences.append(
             f"it is of the stack {checked.about['stack']!r}, and stack_name is {stack!r}. "
             f"Fix: -e stack_name={checked.about['stack']}"
         )
     for service, version in sorted(checked.about["services"].items()):
-        wanted = versions.get(service, "")
-        if wanted and _numbers(version) > _numbers(wanted):
-            found.append(
-                f"{service} {version} wrote it, and {service}_version is {wanted}, which may not read what a newer one "
-                f"wrote. Fix: {service}_version: {version}"
+        deployed = versions.get(service, "")
+        if deployed and _numbers(version) > _numbers(deployed):
+            sentences.append(
+                f"{service} {version} wrote it, and {service}_version is {deployed}, which may not read what a newer "
+                f"one wrote. Fix: {service}_version: {version}"
             )
-    found.extend(
+    sentences.extend(
         f"secrets_given has another {name} than the archive, and the restored data need that of the archive. "
         f"Fix: put the old value into secrets_given, or take the entry out of it"
         for name, value in sorted(checked.secrets.items())
         if name in given and str(given[name]) != value
     )
-    return found
+    return sentences
 
 
 def expired(folder: Path, stack: str, keep: int) -> list[Path]:
@@ -454,11 +454,11 @@ def fresh(folder: Path, stack: str, most_hours: float, now: datetime) -> Path:
         BackupError: there is none, or it is too old.
     """
     pattern = re.compile(rf"{re.escape(stack)}-({_STAMP})\.tar")
-    found = [(match[1], path) for path in _files(folder) if (match := pattern.fullmatch(path.name))]
+    archives = [(match[1], path) for path in _files(folder) if (match := pattern.fullmatch(path.name))]
     fix = "Fix: run playbooks/backup.yml first"
-    if not found:
+    if not archives:
         raise BackupError(f"{folder} has no backup of the stack {stack!r}. {fix}, or name its folder as backup_dir")
-    stamp, path = max(found)
+    stamp, path = max(archives)
     age_h = (now - datetime.strptime(stamp, "%Y%m%dT%H%M%S%z")).total_seconds() / 3600
     if age_h > most_hours:
         raise BackupError(

@@ -86,8 +86,8 @@ def days_left(certificates: str, now: datetime) -> float:
 
 def still_valid(certificates: str, now: datetime) -> str:
     """Return the certificates of a PEM text that have not ended."""
-    found = x509.load_pem_x509_certificates(certificates.encode())
-    return "".join(_pem(certificate) for certificate in found if certificate.not_valid_after_utc > now)
+    loaded = x509.load_pem_x509_certificates(certificates.encode())
+    return "".join(_pem(certificate) for certificate in loaded if certificate.not_valid_after_utc > now)
 
 
 def flaw(pair: Pair, authorities: str, names: Iterable[str]) -> str:
@@ -127,11 +127,11 @@ def _covers(certificate: x509.Certificate, name: str) -> bool:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return False
-    wanted = _general_name(name)
-    if isinstance(wanted, x509.IPAddress):
-        return wanted.value in names.get_values_for_type(x509.IPAddress)
+    general_name = _general_name(name)
+    if isinstance(general_name, x509.IPAddress):
+        return general_name.value in names.get_values_for_type(x509.IPAddress)
     wild = f"*.{name.lower().partition('.')[2]}"
-    return any(found.lower() in (name.lower(), wild) for found in names.get_values_for_type(x509.DNSName))
+    return any(covered.lower() in (name.lower(), wild) for covered in names.get_values_for_type(x509.DNSName))
 
 
 def _first(certificates: str) -> x509.Certificate:

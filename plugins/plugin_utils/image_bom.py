@@ -42,15 +42,15 @@ def bill(name: str, version: str, archive: Path) -> str:
         ImageArchiveError: the file is not an archive of an image.
         OSError: the file cannot be read.
     """
-    found = {url.to_string(): url for url in urls(image_files(archive))}
+    by_text = {url.to_string(): url for url in urls(image_files(archive))}
     image = Component(name=name, version=version, type=ComponentType.CONTAINER, bom_ref=f"{name}:{version}")
     parts = [
         Component(name=_full_name(url), version=url.version, purl=url, bom_ref=text, type=ComponentType.LIBRARY)
-        for text, url in sorted(found.items())
+        for text, url in sorted(by_text.items())
     ]
     created = datetime.fromisoformat(str(image_config(archive)["created"]))
     # The number follows from the content, so that a bill that is written again is the same file.
-    number = uuid5(NAMESPACE_URL, "\n".join([name, version, *sorted(found)]))
+    number = uuid5(NAMESPACE_URL, "\n".join([name, version, *sorted(by_text)]))
     bom = Bom(components=parts, serial_number=number, metadata=BomMetaData(component=image, timestamp=created))
     bom.register_dependency(image, parts)
     return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"

@@ -61,7 +61,7 @@ def candidates_of(names: Iterable[str], plan: Mapping[str, Any]) -> dict[str, li
         they apply.
     """
     source = plan["source"]
-    found: dict[str, list[Candidate]] = {}
+    by_image: dict[str, list[Candidate]] = {}
     for name in names:
         candidates: list[Candidate] = []
         entry = plan["archive"].get(name)
@@ -75,8 +75,8 @@ def candidates_of(names: Iterable[str], plan: Mapping[str, Any]) -> dict[str, li
         # No registry has our own images, so those are built on what is pulled.
         if (source in ("build", "auto") or (source == "pull" and name in plan["ours"])) and name in plan["built"]:
             candidates.append({"name": name, "source": "build", "ref": plan["built"][name]})
-        found[name] = candidates
-    return found
+        by_image[name] = candidates
+    return by_image
 
 
 def _digest(image: Mapping[str, Any], reference: str) -> str:

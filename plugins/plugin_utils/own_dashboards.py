@@ -35,7 +35,7 @@ def own_dashboards(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Wrong]
     Returns:
         The dashboards by the names that their files have for Grafana, and what is wrong with other files.
     """
-    found: dict[str, dict[str, Any]] = {}
+    dashboards: dict[str, dict[str, Any]] = {}
     problems: list[Wrong] = []
     paths: dict[str, Path] = {}
     for path in sorted(folder.glob("*.json")):
@@ -50,8 +50,8 @@ def own_dashboards(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Wrong]
             continue
         paths[content["uid"]] = path
         # No pipeline's name begins with _, and a dashboard's number is Grafana's own affair.
-        found[f"_own_{path.name}"] = {**content, "id": None}
-    return found, problems
+        dashboards[f"_own_{path.name}"] = {**content, "id": None}
+    return dashboards, problems
 
 
 def _wrong(path: Path, content: Any, taken: dict[str, Path]) -> Wrong | None:

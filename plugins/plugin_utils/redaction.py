@@ -39,7 +39,7 @@ def forms(value: str) -> list[str]:
     three bytes. For each offset the characters that depend on the secret alone are returned.
     """
     raw = value.encode()
-    found = [
+    written = [
         value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1],
         json.dumps(value, ensure_ascii=False)[1:-1], html.escape(value), value.replace("$", "$$"), raw.hex(),
         raw.hex().upper(),
@@ -49,9 +49,9 @@ def forms(value: str) -> list[str]:
         begin = (0, 2, 3)[offset]
         spare = (offset + len(raw)) % 3
         core = encoded[begin : len(encoded) - 1] if spare else encoded[begin:]
-        found += [core, core.replace("+", "-").replace("/", "_"), quote(core, safe="")]
+        written += [core, core.replace("+", "-").replace("/", "_"), quote(core, safe="")]
     # Longest first, so that no part of a longer form stays behind.
-    return sorted({form for form in found if len(form) >= SHORTEST}, key=len, reverse=True)
+    return sorted({form for form in written if len(form) >= SHORTEST}, key=len, reverse=True)
 
 
 def sensitive_values(value: Any, is_secret: bool = False) -> Iterator[str]:

@@ -75,7 +75,7 @@ def too_open(folder: Path) -> list[tuple[Path, int]]:
     Args:
         folder: where the files lie.
     """
-    found = []
+    files = []
     for path in (folder, *sorted(folder.rglob("*"))):
         if path.is_symlink():
             continue
@@ -86,10 +86,10 @@ def too_open(folder: Path) -> list[tuple[Path, int]]:
             continue
         # As chmod u=rwX,g=,o= has it.
         executable = path.is_dir() or mode & 0o111
-        wanted = 0o700 if executable else 0o600
-        if mode != wanted:
-            found.append((path, wanted))
-    return found
+        closed_mode = 0o700 if executable else 0o600
+        if mode != closed_mode:
+            files.append((path, closed_mode))
+    return files
 
 
 def rotating(folder: Path, names: Iterable[str]) -> list[str]:

@@ -175,22 +175,22 @@ def _mail(host: Host, place: str, entry: Mapping[str, Any]) -> Iterator[Problem]
 def _topics(host: Host, entries: list[Mapping[str, Any]], root: Path) -> set[str]:
     """Return the topics that pipelines, tasks of custom UDFs and other handlers alert on."""
     pipelines = host.effective.get("pipelines")
-    found = {host.text("stack_name")}
+    all_topics = {host.text("stack_name")}
     for pipeline in pipelines if isinstance(pipelines, list) else []:
         alerts = pipeline.get("alerts") if isinstance(pipeline, Mapping) else None
         if isinstance(alerts, Mapping) and alerts.get("topic"):
-            found.add(str(alerts["topic"]))
-    found |= {topic for text in tickscripts.custom_scripts(host, root) for topic in _TOPIC.findall(text)}
+            all_topics.add(str(alerts["topic"]))
+    all_topics |= {topic for text in tickscripts.custom_scripts(host, root) for topic in _TOPIC.findall(text)}
     for entry in entries:
         options = entry.get("options")
         if isinstance(options, Mapping):
             topics = options.get("topics")
             named = topics if isinstance(topics, list) else [options.get("topic")]
-            found |= {str(topic) for topic in named if topic}
+            all_topics |= {str(topic) for topic in named if topic}
     udfs = host.effective.get("kapacitor_udfs")
     for name, entry in udfs.items() if isinstance(udfs, Mapping) else ():
-        found |= _script_topics(str(name), entry, root)
-    return found
+        all_topics |= _script_topics(str(name), entry, root)
+    return all_topics
 
 
 def _script_topics(name: str, entry: Any, root: Path) -> set[str]:

@@ -50,7 +50,7 @@ def inventory_problems(
         problems += variables.wrong_types(host, options)
         problems += secret.weak(host, options)
     # A value of a wrong type is reported once, without the problems that follow from it.
-    told = {(problem.host, problem.thing) for problem in problems}
+    reported = {(problem.host, problem.thing) for problem in problems}
     problems += [
         problem
         for problem in (
@@ -64,11 +64,11 @@ def inventory_problems(
             *dashboards.check(inventory, root),
             *grafana_alerts.check(inventory),
         )
-        if (problem.host, problem.thing) not in told
+        if (problem.host, problem.thing) not in reported
     ]
     lines = report(problems, [host.name for host in inventory.hosts.values()])
     for host in inventory.stack_hosts():
-        found = pipeline_problems(host.effective.get("pipelines"))
+        sentences = pipeline_problems(host.effective.get("pipelines"))
         place = host.where.get("pipelines")
-        lines += [f"{problem} ({place})" if place else problem for problem in found]
+        lines += [f"{problem} ({place})" if place else problem for problem in sentences]
     return list(dict.fromkeys(lines))

@@ -19,45 +19,45 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match.group().split(".")) if match else ()
 
 
-def engine(found: Mapping[str, Any], managed: bool, stack_dir: str) -> Iterator[Problem]:
+def engine(answer: Mapping[str, Any], managed: bool, stack_dir: str) -> Iterator[Problem]:
     """Check the engine.
 
     Args:
-        found: the module's result.
+        answer: the module's result.
         managed: whether the role docker may install or start an engine.
         stack_dir: folder of the stack on the host, which containers mount parts of.
     """
-    if not found["answers"]:
+    if not answer["answers"]:
         if not managed:
             yield Problem(
                 "container engine",
                 None,
-                f"doesn't answer ({found['reason']}), and docker_manage is false",
+                f"doesn't answer ({answer['reason']}), and docker_manage is false",
                 "start it, or set docker_manage to true",
             )
         return
-    if "podman" in found["name"].casefold():
+    if "podman" in answer["name"].casefold():
         yield Problem(
             "container engine",
-            f"{found['name']} {found['version']}",
+            f"{answer['name']} {answer['version']}",
             "is not Docker",
             "install Docker Engine beside it",
         )
-    elif numbers(found["version"]) < OLDEST_ENGINE:
+    elif numbers(answer["version"]) < OLDEST_ENGINE:
         oldest = ".".join(map(str, OLDEST_ENGINE))
-        yield Problem("Docker Engine", found["version"], f"is older than {oldest}", f"upgrade it to {oldest} or newer")
-    elif numbers(found["api"]) < OLDEST_API:
+        yield Problem("Docker Engine", answer["version"], f"is older than {oldest}", f"upgrade it to {oldest} or newer")
+    elif numbers(answer["api"]) < OLDEST_API:
         oldest = ".".join(map(str, OLDEST_API))
-        yield Problem("Docker Engine API", found["api"], f"is older than {oldest}", "upgrade the engine")
-    yield from _kind(found, stack_dir)
+        yield Problem("Docker Engine API", answer["api"], f"is older than {oldest}", "upgrade the engine")
+    yield from _kind(answer, stack_dir)
 
 
-def _kind(found: Mapping[str, Any], stack_dir: str) -> Iterator[Problem]:
+def _kind(answer: Mapping[str, Any], stack_dir: str) -> Iterator[Problem]:
     """Check that the engine's containers see the stack's folders, with their owners.
 
     A folder of the stack belongs to the user of its container, such as 1500, by its number on the host.
     """
-    security = found.get("security", [])
+    security = answer.get("security", [])
     if "rootless" in security:
         yield Problem(
             "container engine",
@@ -72,7 +72,7 @@ def _kind(found: Mapping[str, Any], stack_dir: str) -> Iterator[Problem]:
             "maps the users of containers to others, so they could not read the stack's folders",
             'remove "userns-remap" from its daemon.json and restart it, or deploy to another host',
         )
-    if found["root"].startswith(SNAP_ROOT) and not stack_dir.startswith("/home/"):
+    if answer["root"].startswith(SNAP_ROOT) and not stack_dir.startswith("/home/"):
         yield Problem(
             "container engine",
             "snap",

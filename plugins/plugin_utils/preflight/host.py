@@ -56,14 +56,14 @@ def memory(found_mb: int, least_mb: int) -> Iterator[Problem]:
         )
 
 
-def disks(found: Mapping[str, Mapping[str, Any]], least_mb: Mapping[str, int]) -> Iterator[Problem]:
+def disks(volumes: Mapping[str, Mapping[str, Any]], least_mb: Mapping[str, int]) -> Iterator[Problem]:
     """Check the free space of the stack's folder and of the engine's.
 
     Args:
-        found: the module's result by path.
+        volumes: the module's result by path.
         least_mb: required MiB by path.
     """
-    for path, entry in found.items():
+    for path, entry in volumes.items():
         least = least_mb.get(path, 0)
         if entry["free_mb"] < least:
             yield Problem(
@@ -205,7 +205,7 @@ def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
     containers = host["engine"].get("containers", [])
     # A deployed stack needs no space to build images and no registries.
     deployed = any(_is_ours(container, stack) for container in containers)
-    found = [
+    problems = [
         *operating_system(facts["distribution"], str(facts["version"]), str(facts["family"]), bool(wanted["any_os"])),
         *memory(int(host["memory_mb"]), int(wanted["memory_mb"])),
         *disks(_with_engine(host), {path: 0 if deployed else int(least) for path, least in wanted["disks"].items()}),
@@ -229,7 +229,7 @@ def host_problems(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
         *_downgrades(host, wanted, stack, bool(facts["any_version"])),
     ]
     prefix = f"{wanted['host']}: " if wanted["host"] else ""
-    return [prefix + problem.text() for problem in found]
+    return [prefix + problem.text() for problem in problems]
 
 
 def _downgrades(host: Mapping[str, Any], wanted: Mapping[str, Any], stack: str, allowed: bool) -> Iterator[Problem]:
@@ -249,11 +249,11 @@ def _downgrades(host: Mapping[str, Any], wanted: Mapping[str, Any], stack: str, 
 
 def _with_engine(host: Mapping[str, Any]) -> dict[str, Any]:
     """Return the disks, with the engine's actual folder in place of the default folder."""
-    found = dict(host["disks"])
-    if host["engine"]["answers"] and ENGINE_ROOT in found:
-        found[ENGINE_ROOT] = {
+    volumes = dict(host["disks"])
+    if host["engine"]["answers"] and ENGINE_ROOT in volumes:
+        volumes[ENGINE_ROOT] = {
             "existing": host["engine"]["root"],
             "free_mb": host["engine"]["free_mb"],
             "writable": True,
         }
-    return found
+    return volumes

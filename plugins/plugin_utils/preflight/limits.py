@@ -95,10 +95,10 @@ def host_warnings(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
     """
     host = facts["host"]
     limits = {variable: int(limit) for variable, limit in wanted["limits"].items()}
-    found = [
+    warnings = [
         *memory_limits(limits, int(host["memory_mb"])),
         *engine_limits(host["engine"]),
         *plain_ports(wanted["plain"]),
     ]
     prefix = f"{wanted['host']}: " if wanted["host"] else ""
-    return [f"Warning: {prefix}{problem.text()}" for problem in found]
+    return [f"Warning: {prefix}{problem.text()}" for problem in warnings]

@@ -65,11 +65,11 @@ class Problem:
 def report(problems: Iterable[Problem], hosts: Iterable[str]) -> list[str]:
     """Return one line for each problem, which names the hosts with the problem unless all have it."""
     everyone = set(hosts)
-    found: dict[Problem, set[str]] = {}
+    hosts_of: dict[Problem, set[str]] = {}
     for problem in problems:
-        affected = found.setdefault(replace(problem, host=None), set())
+        affected = hosts_of.setdefault(replace(problem, host=None), set())
         affected |= {problem.host} if problem.host is not None else everyone
     return [
         problem.text() if affected >= everyone else f"{', '.join(sorted(affected))}: {problem.text()}"
-        for problem, affected in found.items()
+        for problem, affected in hosts_of.items()
     ]

@@ -23,8 +23,8 @@ def fault(name: str, value: str, foreign: bool = False) -> str:
         value: its value.
         foreign: whether another party chose the secret.
     """
-    found = secrets_problems({name: value}, [name], where="")
-    text = found[0].partition(". Fix: ")[0].removeprefix(f"{name} ") if found else ""
+    sentences = secrets_problems({name: value}, [name], where="")
+    text = sentences[0].partition(". Fix: ")[0].removeprefix(f"{name} ") if sentences else ""
     return "" if foreign and not text.startswith(_NO_SECRET_AT_ALL) else text
 
 

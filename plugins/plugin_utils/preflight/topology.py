@@ -103,19 +103,19 @@ def _kapacitor(inventory: Inventory) -> Iterator[Problem]:
             "group kapacitor", "[]", "has no host: nothing would look at the data", "put a host into the group"
         )
     names = [host.name for host in hosts]
-    told = set()
+    reported = set()
     for host in inventory.stack_hosts():
         pipelines = host.effective.get("pipelines")
         for index, pipeline in enumerate(pipelines if isinstance(pipelines, list) else []):
-            wanted = pipeline.get("kapacitor") if isinstance(pipeline, dict) else None
-            if wanted is None or wanted in names or (index, wanted) in told:
+            chosen = pipeline.get("kapacitor") if isinstance(pipeline, dict) else None
+            if chosen is None or chosen in names or (index, chosen) in reported:
                 continue
-            told.add((index, wanted))
+            reported.add((index, chosen))
             yield Problem(
                 f"pipelines[{index}].kapacitor",
-                show(wanted),
+                show(chosen),
                 "is not a host of the group kapacitor",
-                one_of(wanted, names, "(the group is empty)"),
+                one_of(chosen, names, "(the group is empty)"),
                 host.where.get("pipelines"),
             )
 
@@ -155,10 +155,10 @@ def _listens(host: Host, service: str, others: list[Host], why: str) -> Iterator
 
 
 def _reachable(inventory: Inventory) -> Iterator[Problem]:
-    told: set[Problem] = set()
+    reported: set[Problem] = set()
     for problem in _all_reachable(inventory):
-        if problem not in told:
-            told.add(problem)
+        if problem not in reported:
+            reported.add(problem)
             yield problem
 
 

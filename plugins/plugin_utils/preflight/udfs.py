@@ -55,13 +55,13 @@ def _problem(host: Host, place: str, value: Any, wrong: str, fix: str) -> Proble
 
 
 def _pipelines(host: Host) -> list[Mapping[str, Any]]:
-    found = host.effective.get("pipelines")
-    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+    pipelines = host.effective.get("pipelines")
+    return [each for each in pipelines if isinstance(each, Mapping)] if isinstance(pipelines, list) else []
 
 
 def _tasks(entry: Any) -> list[Mapping[str, Any]]:
-    found = entry.get("tasks") if isinstance(entry, Mapping) else None
-    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+    tasks = entry.get("tasks") if isinstance(entry, Mapping) else None
+    return [each for each in tasks if isinstance(each, Mapping)] if isinstance(tasks, list) else []
 
 
 def _unknown(host: Host, place: str, given: Mapping[Any, Any], known: Collection[str]) -> Iterator[Problem]:

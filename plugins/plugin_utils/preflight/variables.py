@@ -101,8 +101,8 @@ def _wrong_type(host: Host, name: str, option: Mapping[str, Any], value: Any) ->
         for message in messages:
             yield host.problem(name, message.rstrip("."), "correct that part of it", value=hidden)
     else:
-        wanted = _WANTED.get(kind, kind)
-        yield host.problem(name, f"is not {wanted}", f"write {wanted}{_default(option)}", value=hidden)
+        type_name = _WANTED.get(kind, kind)
+        yield host.problem(name, f"is not {type_name}", f"write {type_name}{_default(option)}", value=hidden)
 
 
 def _is_outer(value: Any, kind: str) -> bool:

@@ -25,10 +25,10 @@ def deployed_version(service: str, image: str, environment: Mapping[str, str]) -
         image: what the container was made from.
         environment: the container's variables.
     """
-    told = environment.get(f"{service.upper()}_VERSION", "")
+    variable = environment.get(f"{service.upper()}_VERSION", "")
     tag = image.partition("@")[0].rpartition(":")[2]
-    found = _VERSION.search(told) or _VERSION.match(tag.removeprefix("v"))
-    return found[0] if found else ""
+    match = _VERSION.search(variable) or _VERSION.match(tag.removeprefix("v"))
+    return match[0] if match else ""
 
 
 def version_key(version: str) -> list[int]:

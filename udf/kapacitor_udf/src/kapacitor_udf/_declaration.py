@@ -398,22 +398,22 @@ def find(name: str) -> UDF[Any]:
     """
     module, _, variable = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), variable or "udf", None)
+        declared = getattr(importlib.import_module(module), variable or "udf", None)
     except Exception as error:
         raise DeclarationError(f"cannot import the module {module}: {type(error).__name__}: {error}") from error
-    if not isinstance(found, UDF):
-        what = "has no variable" if found is None else f"has {found!r:.100} as"
+    if not isinstance(declared, UDF):
+        what = "has no variable" if declared is None else f"has {declared!r:.100} as"
         raise DeclarationError(f"the module {module} {what} {variable or 'udf'!r}, expected a UDF: udf = UDF(...)")
-    return found
+    return declared
 
 
 def _by_name(options: Iterable[Option]) -> dict[str, Option]:
-    found: dict[str, Option] = {}
+    by_name: dict[str, Option] = {}
     for option in options:
-        if option.name in found:
+        if option.name in by_name:
             raise DeclarationError(f"option {option.name!r} is declared twice")
-        found[option.name] = option
-    return found
+        by_name[option.name] = option
+    return by_name
 
 
 def _because(text: str) -> str:

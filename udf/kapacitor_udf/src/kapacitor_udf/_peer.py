@@ -150,23 +150,23 @@ def responses(data: bytes) -> list[Any]:
     Raises:
         ValueError: They would take kapacitord down, or the last frame is not whole.
     """
-    found = []
+    decoded = []
     reader = FrameReader(LARGEST_MESSAGE)
     for message in apart(reader.feed(data)):
         response = wire.Response.FromString(message)  # type: ignore[arg-type]
         if response.WhichOneof("message") is None:
             raise ValueError("an empty Response: kapacitord panics")
-        found.append(response)
+        decoded.append(response)
     if reader.unfinished:
         raise ValueError(f"{reader.unfinished} bytes of an unfinished frame")
-    return found
+    return decoded
 
 
-def data(found: Iterable[Any]) -> list[Point | Batch]:
+def data(decoded: Iterable[Any]) -> list[Point | Batch]:
     """Collect points and batches as Kapacitor does.
 
     Args:
-        found: Responses.
+        decoded: Responses.
 
     Returns:
         The points and batches in them, in order.
@@ -177,7 +177,7 @@ def data(found: Iterable[Any]) -> list[Point | Batch]:
     out: list[Point | Batch] = []
     begin: Any = None
     points: list[Point] = []
-    for response in found:
+    for response in decoded:
         match response.WhichOneof("message"):
             case "begin":
                 begin, points = response.begin, []

@@ -67,10 +67,10 @@ class Recorder:
             OSError: They cannot be written whole, so the recording ends before them.
         """
         head = _CHUNK.pack(kind, monotonic_ns() - self._start, len(data), zlib.crc32(data))
-        wanted = len(head) + len(data)
-        if os.writev(self._descriptor, [head, data]) != wanted:
+        length = len(head) + len(data)
+        if os.writev(self._descriptor, [head, data]) != length:
             raise OSError("the chunk was not written whole")  # a full disk: what follows would not be found
-        self.size += wanted
+        self.size += length
 
 
 @dataclass(frozen=True, slots=True)

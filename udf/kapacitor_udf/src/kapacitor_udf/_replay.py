@@ -173,18 +173,18 @@ class _Listener:
 
 def _without_barriers(said: list[bytes], requests: list[Message]) -> Iterator[bytes]:
     """The responses without the answers to the replay's own Info requests, which are the last ones."""
-    wanted = sum(1 for request in requests if _wire.kind(request.data) == _wire.INFO)
+    infos = sum(1 for request in requests if _wire.kind(request.data) == _wire.INFO)
     for message in said:
         if _wire.kind(message) == _wire.INFO:
-            wanted -= 1
-            if wanted < 0:
+            infos -= 1
+            if infos < 0:
                 continue
         yield message
 
 
 def _compared(responses: Iterator[bytes], ignored: Collection[str]) -> list[bytes]:
     """The responses that are compared, each in one form, since protobuf may write a map in any order."""
-    found = []
+    compared = []
     passing = False  # through a batch that is ignored
     for message in responses:
         kind = _wire.kind(message)
@@ -197,8 +197,8 @@ def _compared(responses: Iterator[bytes], ignored: Collection[str]) -> list[byte
         if kind == _wire.END:
             passing = False
         if not skipped:
-            found.append(response.SerializeToString(deterministic=True))
-    return found
+            compared.append(response.SerializeToString(deterministic=True))
+    return compared
 
 
 def _differences(recorded: list[bytes], replayed: list[bytes]) -> list[str]:

@@ -69,8 +69,8 @@ def _request(message: bytes, member: str) -> Any:
         why = str(error) or "it does not fit into memory"
         raise MalformedError(f"a {member} message of {len(message)} bytes cannot be decoded: {why}") from error
     if request.WhichOneof("message") != member:
-        found = request.WhichOneof("message")
-        raise MalformedError(f"a message of {len(message)} bytes began as {member} and is {found}")
+        name = request.WhichOneof("message")
+        raise MalformedError(f"a message of {len(message)} bytes began as {member} and is {name}")
     return getattr(request, member)
 
 

@@ -107,8 +107,8 @@ def _periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[s
     moment = Moment(begin_ns + 2 * pipeline.window_ns, fields)
     levels = {"INFO": max(alerts.info, pipeline.periods.open), "WARNING": alerts.warning, "CRITICAL": alerts.critical}
     # A level that begins where a higher one does is never told.
-    told = {least: level for level, least in levels.items()}
-    ordered = list(told.values())
+    level_of = {least: level for level, least in levels.items()}
+    ordered = list(level_of.values())
     for number, level in enumerate(ordered):
         period = Period(begin_ns, end_ns, "open", 1.0, levels[level], 1 + number, names[0], moment=moment)
         yield ("it gets worse" if number else "a period opens"), level, period

@@ -82,9 +82,9 @@ def expire(influx: InfluxClient, database: str, pipeline: Pipeline, before_ns: i
     expired = []
     for each in _TEMPORARY:
         kept = kept_ranges(marks, pipeline.window_ns) if each.is_judged else ()
-        mine = f"FROM {identifier(each.measurement)} WHERE {identifier(each.tag)} = {literal(pipeline.name)}"
+        of_pipeline = f"FROM {identifier(each.measurement)} WHERE {identifier(each.tag)} = {literal(pipeline.name)}"
         for begin_ns, end_ns in gaps_between(kept, before_ns):
-            where = f"{mine} AND time < {end_ns}" + ("" if begin_ns is None else f" AND time >= {begin_ns}")
+            where = f"{of_pipeline} AND time < {end_ns}" + ("" if begin_ns is None else f" AND time >= {begin_ns}")
             if not any(
                 chunk.rows for chunk in influx.query(f"SELECT first({identifier(each.field)}) {where}", database)
             ):

@@ -34,8 +34,8 @@ class LastBackup:
         try:
             record = json.loads(self.record.read_bytes())
             is_there = "created" in record
-            told = str(record["created" if is_there else "scheduled"])
-            when = datetime.strptime(told, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            time_text = str(record["created" if is_there else "scheduled"])
+            when = datetime.strptime(time_text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except FileNotFoundError:
             return None
         except (OSError, LookupError, TypeError, ValueError) as error:

@@ -433,8 +433,8 @@ class Manifest:
     @property
     def found(self) -> float | None:
         """The share of planted offsets that the version found when it was trained; None where nobody looked."""
-        found = _section(self.content, "quality").get("found")
-        return None if found is None else float(found)
+        share = _section(self.content, "quality").get("found")
+        return None if share is None else float(share)
 
     @property
     def untrained(self) -> int:
@@ -496,13 +496,13 @@ def differences(before: Manifest, after: Manifest) -> list[Difference]:
         The differences, in the order of the manifests' keys; series that are new or gone come last.
     """
     one, other = before.facts(), after.facts()
-    found = [
+    listed = [
         Difference(key, one.get(key), other.get(key)) for key in {**one, **other} if one.get(key) != other.get(key)
     ]
     known, now = set(before.series or ()), set(after.series or ())
     if known != now:
-        found.append(Difference("series that only one has", _named(known - now), _named(now - known)))
-    return found
+        listed.append(Difference("series that only one has", _named(known - now), _named(now - known)))
+    return listed
 
 
 def _known(section: Mapping[str, Any]) -> dict[str, Any]:

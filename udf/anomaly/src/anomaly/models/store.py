@@ -201,10 +201,10 @@ class Store:
         try:
             # The file of thousands of series is large, so it is never in memory as a whole.
             with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-                if found != expected:
+                checksum = hashlib.file_digest(file, "sha256").hexdigest()
+                if checksum != expected:
                     raise StoreError(
-                        f"{path} is damaged: its SHA-256 is {found}, its manifest says {expected}: train again, or "
+                        f"{path} is damaged: its SHA-256 is {checksum}, its manifest says {expected}: train again, or "
                         "promote another version"
                     )
                 file.seek(0)
@@ -289,15 +289,15 @@ class Store:
         problems = []
         for name, file in expected.items():
             try:
-                found = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+                checksum = hashlib.sha256((directory / name).read_bytes()).hexdigest()
             except FileNotFoundError:
                 problems.append(f"{directory / name} is missing")
                 continue
             except OSError as error:
                 raise store_error("read", directory / name, error) from error
-            if found != file.sha256:
+            if checksum != file.sha256:
                 problems.append(
-                    f"{directory / name} is damaged: its SHA-256 is {found}, its manifest says {file.sha256}"
+                    f"{directory / name} is damaged: its SHA-256 is {checksum}, its manifest says {file.sha256}"
                 )
         strangers = {entry.name for entry in directory.iterdir()} - {_MANIFEST, *expected}
         return problems + [f"{directory / name} is not in the manifest" for name in sorted(strangers)]

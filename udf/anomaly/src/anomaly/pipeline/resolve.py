@@ -100,15 +100,17 @@ def changes(before: Pipeline, now: Pipeline) -> list[str]:
         before: the pipeline as it was resolved before.
         now: the pipeline as it is resolved now.
     """
-    found = []
+    sentences = []
     for key, old, new in (
         ("measurement", before.measurements, now.measurements),
         ("fields", before.fields, now.fields),
         ("group_by", before.group_by, now.group_by),
     ):
-        found += [f"{key} now means {told(sorted(set(new) - set(old)))} as well"] if set(new) - set(old) else []
-        found += [f"{key} does not mean {told(sorted(set(old) - set(new)))} any more"] if set(old) - set(new) else []
-    return found
+        sentences += [f"{key} now means {told(sorted(set(new) - set(old)))} as well"] if set(new) - set(old) else []
+        sentences += (
+            [f"{key} does not mean {told(sorted(set(old) - set(new)))} any more"] if set(old) - set(new) else []
+        )
+    return sentences
 
 
 def _nothing(key: str, pattern: NamePattern, kind: str, names: Sequence[str]) -> str:

@@ -63,13 +63,13 @@ def normalize(pipelines: Any) -> list[Pipeline]:
             continue
         # jsonschema reports a list of missing keys once for each of them.
         messages = [*_schema_problems(mapping, schema), *_numbers_without_end(mapping)]
-        found = [f"{place}: {message}" for message in dict.fromkeys(messages)]
-        if not found:
+        sentences = [f"{place}: {message}" for message in dict.fromkeys(messages)]
+        if not sentences:
             pipeline = build(mapping)
-            found = [f"{place}: {key}: {_show(value)} {message}" for key, value, message in check(pipeline)]
-            if not found:
+            sentences = [f"{place}: {key}: {_show(value)} {message}" for key, value, message in check(pipeline)]
+            if not sentences:
                 valid.append(pipeline)
-        problems += found
+        problems += sentences
         name = mapping.get("name")
         # Names become directories: they must differ where a file system ignores case, too.
         if isinstance(name, str):
@@ -170,8 +170,8 @@ def _explain(error: "ValidationError") -> Iterator[str]:
             fix = hint(unknown, known, f"known keys are {', '.join(known)}")
             yield f"{_under(key, unknown)}: {_show(instance.get(unknown))} is under an unknown key: {fix}"
     elif error.validator == "type":
-        wanted = _TYPES.get(str(rule), str(rule))
-        yield f"{key}: {value} is not {wanted}: write {wanted}{such_as}"
+        type_name = _TYPES.get(str(rule), str(rule))
+        yield f"{key}: {value} is not {type_name}: write {type_name}{such_as}"
     elif error.validator == "anyOf":
         yield from _none_fits(error, such_as)
     elif error.validator == "enum":
@@ -211,18 +211,18 @@ def _none_fits(error: "ValidationError", such_as: str) -> Iterator[str]:
     alternatives: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         alternatives.setdefault(int(inner.schema_path[0]), []).append(inner)
-    wanted = []
-    for found in alternatives.values():
-        types = [str(inner.validator_value) for inner in found if inner.validator == "type" and not inner.path]
+    expected = []
+    for errors_of_type in alternatives.values():
+        types = [str(inner.validator_value) for inner in errors_of_type if inner.validator == "type" and not inner.path]
         if not types:
-            for inner in found:
+            for inner in errors_of_type:
                 yield from _explain(inner)
             return
-        wanted += [_TYPES.get(name, name) for name in types]
+        expected += [_TYPES.get(name, name) for name in types]
     value = _show(error.instance)
-    is_bare = "text" in wanted and isinstance(error.instance, (bool, int, float))
+    is_bare = "text" in expected and isinstance(error.instance, (bool, int, float))
     quotes = f'; with quotes, "{value}", it is text' if is_bare else ""
-    yield f"{_key(error)}: {value} is not {' or '.join(wanted)}: write one of them{such_as}{quotes}"
+    yield f"{_key(error)}: {value} is not {' or '.join(expected)}: write one of them{such_as}{quotes}"
 
 
 _PATTERNS = {

@@ -246,12 +246,12 @@ class _Training:
             self._progress.say(f"warning: {warning}")
         for line in trained.promise.lines(self._pipeline.periods.open):
             self._progress.say(line)
-        found = found_offsets(trained)
+        found_share = found_offsets(trained)
         comparison = self._compare(parent, trained, history.windows, marks)
         if comparison is not None:
             self._judge(comparison)
         record = self._record(
-            parent, history, windows, trained, marks, int(excluded.sum()), known, found, comparison, untrained
+            parent, history, windows, trained, marks, int(excluded.sum()), known, found_share, comparison, untrained
         )
         path = self._store.write(trained.model, record, trained.estimator)
         if self._request.promote:
