@@ -3,7 +3,7 @@
 from daemons.daemon import Daemon
 
 
-class Console(Daemon):
+class ConsoleProcess(Daemon):
     """`anomaly console` as a process.
 
     Attributes:

@@ -23,7 +23,7 @@ from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.results import Result
 from bench.udf.errors import BenchError
 from bench.udf.processes import processor_seconds
-from daemons.console import Console
+from daemons.console import ConsoleProcess
 from daemons.influxd import Influxd
 
 _WINDOW_S = 60
@@ -113,7 +113,7 @@ def look(command: list[str], influxd: Influxd, series: int) -> Look:
     """
     # `-m` must find the tree that this process was started in.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with Console(command, environment) as console, requests.Session() as session:
+    with ConsoleProcess(command, environment) as console, requests.Session() as session:
         _log_in(session, console.url)
         before = [processor_seconds(each.process.pid) for each in (console, influxd)]
         page, wall_s = _timed(lambda: _get(session, f"{console.url}/"))

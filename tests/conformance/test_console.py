@@ -24,7 +24,7 @@ from anomaly.models.store import Store
 from anomaly.scoring.feedback_file import feedback_path, read_marks
 from bench.console.measure import most_memory_bytes
 from bench.udf.processes import processor_seconds
-from daemons.console import Console
+from daemons.console import ConsoleProcess
 from daemons.influxd import Influxd
 from tests.conformance import console_data as data
 from tests.conformance.console_data import PIPELINES, PRINTER, PRINTERS, SECOND_NS
@@ -50,7 +50,7 @@ class Desk:
         now_ns: the time up to which there are results.
     """
 
-    def __init__(self, console: Console, influxd: Influxd, store: Store, now_ns: int, browser: Browser) -> None:
+    def __init__(self, console: ConsoleProcess, influxd: Influxd, store: Store, now_ns: int, browser: Browser) -> None:
         self.console = console
         self.influxd = influxd
         self.store = store
@@ -136,7 +136,7 @@ def desk(influxd_binary: Path, tmp_path_factory: pytest.TempPathFactory, browser
         influxd.create("anomaly")
         for lines in batches(results(now_ns)):
             influxd.client.write(lines, "anomaly")
-        with Console(command(folder, influxd.url), {**os.environ, **environment()}) as console:
+        with ConsoleProcess(command(folder, influxd.url), {**os.environ, **environment()}) as console:
             yield Desk(console, influxd, store, now_ns, browser)
 
 

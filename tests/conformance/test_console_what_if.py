@@ -15,7 +15,7 @@ from anomaly.cli import main
 from anomaly.cli.codes import DONE
 from anomaly.influxdb.marks import mark_line
 from anomaly.scoring.feedback import TRUE, Mark
-from daemons.console import Console
+from daemons.console import ConsoleProcess
 from daemons.influxd import Influxd
 from ingest.faults import load_schedule
 from ingest.printer import FIELD_NAMES
@@ -42,7 +42,7 @@ DEMO: dict[str, Any] = {**SPEC, "name": "demo", "database": "demo", "aggregate":
 def url(influxd: Influxd, folder: Path) -> Iterator[str]:
     """The address of a console whose pipeline has a model."""
     command = [sys.executable, "-m", "anomaly", "console", "--settings", str(settings_file(folder))]
-    with Console([*command, *common(influxd, folder)], {**os.environ, **environment()}) as console:
+    with ConsoleProcess([*command, *common(influxd, folder)], {**os.environ, **environment()}) as console:
         yield console.url
 
 

@@ -7,6 +7,7 @@ In the order in which data pass them:
 - `topology`, `archive`, `udfs`, `alerts`: groups and addresses, image archives, custom UDFs, handlers of alerts.
 - `checks`: all checks of an inventory in their order.
 - `renamed`, `tickscripts`, `dashboards`: old names of variables, scripts of pipelines, and the user's own dashboards.
+- `backups`: the schedule of backups.
 - `grafana_alerts`: alert rules and contact points of Grafana.
 - `wanted`: a host's requirements, out of its variables; `host`: the checks of a host against its requirements, with
   those of its `engine`, its `limits`, and the `versions` that wrote its data.
