@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from anomaly.console.now import SIZE
+from anomaly.pipeline.links import Addresses, link_text
 from anomaly.scoring.feedback_file import feedback_path, read_marks
 from tests.unit.anomaly.console.answers import BEGIN_NS, HOSTILE, NOW_NS, PIPELINES, Results
 from tests.unit.anomaly.console.made import client, make_app, token
@@ -206,6 +207,19 @@ def test_a_period_is_told_in_sentences(desk: Desk) -> None:
     assert f'<th scope="row">{PIPELINES[0].fields[1]}</th>' in first or ">95 " in first
     assert 'class="pill high">above<' in first
     assert "80 %" in first
+
+
+@pytest.mark.parametrize(
+    ("path", "tags", "is_period"),
+    [("/period", {"printer": "p1"}, True), ("/series", {"printer": "p1"}, False), ("/", {}, False)],
+)
+def test_an_alert_leads_to_a_page(desk: Desk, path: str, tags: dict[str, str], is_period: bool) -> None:
+    addresses = Addresses(console="http://console.example/")
+    link = link_text(PIPELINES[0], addresses, {"pipeline": "printer", **tags}, BEGIN_NS, 0, is_period=is_period)
+
+    answer = desk.viewer.get(link.strip())
+
+    assert (answer.status_code, answer.url.path) == (200, path), answer.text
 
 
 def test_a_period_that_is_gone_leads_to_the_series_at_that_time(desk: Desk) -> None:
