@@ -14,7 +14,7 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.results import Result
 from anomaly.scoring.scorer import Scorer
-from anomaly.training.fit import train
+from anomaly.training.fit import TrainedModel, train
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
@@ -121,6 +121,22 @@ def test_windows_at_odd_rates_are_judged_together(model: Model, missing: str, mo
     assert events[0].counts == events[1].counts
     assert events[0].counts["partial windows" if missing == "usual" else "cut-off windows"] > 0
     assert {result.measurement for result in found} >= {"score", "notice"}
+
+
+def test_windows_of_many_moments_at_once_leave_the_state_of_one_by_one(trained: TrainedModel) -> None:
+    model, windows = trained.model, history()
+    assert not model.remembers, "only then windows of one series are judged at once"
+    nobody, quiet = Feedback(model.pipeline), EventCounter("", lambda message: None)
+    together, alone = core(model, quiet), core(model, quiet)
+
+    list(together.feed_together(model, windows, nobody))
+    for one in windows.by_series():
+        list(alone.feed(model, one, nobody))
+
+    found, expected = together.state_of(windows.keys), alone.state_of(windows.keys)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 def test_more_newcomers_than_memory_has_room_for_come_out_as_one_by_one(

@@ -5,18 +5,25 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
+from anomaly.models.model import Model
+from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
+from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.hand_over import HandedSeries, HandOverFolder
-from anomaly.scoring.periods import rules
+from anomaly.scoring.periods import NO_DATA, rules
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.serving.takeover import Takeover
 from anomaly.serving.window_log import WindowLog
 from anomaly.windows.arrays import Bools, Key
+from anomaly.windows.assembler import Closed
 from anomaly.windows.windows import Windows
+from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
+from tests.unit.anomaly.scoring.test_core import flat
 from tests.unit.anomaly.serving.test_window_log import closed
 
 W = WINDOW_NS
+NOBODY_SAID = Feedback(PIPELINE)
 HEADER = StateHeader.of(PIPELINE, rules(PIPELINE), "v1", 0)
 # The hand-over ends with the window that begins at 9, which was asked for at this time.
 HORIZON, ASKED_NS = 10 * W, 500
@@ -134,6 +141,37 @@ def test_nothing_is_scored_where_no_series_is_taken_over() -> None:
     # Without a model nothing can be scored.
     assert takeover.take(CoreDouble(""), None, None, handed, unknown, WindowLog(1), 0) == []  # type: ignore[arg-type]
     assert not events.counts
+
+
+def test_the_last_anomaly_that_the_added_windows_make_known_is_told_and_a_silence_is_not(model: Model) -> None:
+    samples = printers.clean(5, 600)
+    samples[300:400, 1] += 20.0
+    (series,) = printers.runs(printers.windows(samples))
+    number = series.begin_ns // W
+    series = series.where((number < 15) | (number >= 25))
+    undisturbed, replayed, here = (ScoringCore(PIPELINE, EventCounter("", lambda message: None)) for _ in range(3))
+    periods = [
+        result for result in flat(undisturbed.feed(model, series, NOBODY_SAID)) if result.measurement == "period"
+    ]
+    list(replayed.feed(model, series.where(series.begin_ns < HORIZON), NOBODY_SAID))
+    log = WindowLog(1 << 20)
+    for at in np.flatnonzero(series.begin_ns >= HORIZON - W).tolist():
+        one, no = slice(at, at + 1), np.zeros(1, dtype=np.bool_)
+        window = Closed(
+            np.zeros(1, np.intp), series.begin_ns[one], series.values[one], series.counts[one], no, no, 10, 0
+        )
+        log.add(window, ASKED_NS)
+    handed = HandedSeries([series.key], np.array([HORIZON]), np.array([ASKED_NS]), replayed.state_of([series.key]))
+
+    takeover = Takeover(PIPELINE, None, EventCounter("", lambda message: None), 0)
+    told = takeover.take(here, model, NOBODY_SAID, handed, np.zeros(1, np.intp), log, 60 * W)
+
+    assert [period.fields["reason"] == NO_DATA for period in periods[:2]] == [True, False]
+    assert told == periods[-1:]
+    found, expected = (core.state_of([series.key]) for core in (here, undisturbed))
+    assert {name: array.tolist() for name, array in found.items()} == {
+        name: array.tolist() for name, array in expected.items()
+    }
 
 
 def part(name: str) -> HandedSeries:

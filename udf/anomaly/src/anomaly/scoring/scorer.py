@@ -429,7 +429,9 @@ class Scorer:
         suppressed[list(marks)] = True
         anomalous, transitions = self._trackers.feed_together(row, windows.begin_ns, verdicts, suppressed, parts)
         flat = _flat(model, model.rows(keys)[series], windows.begin_ns, windows.values)
-        for at in np.flatnonzero(anomalous | self._levels.are_followed(row)).tolist():
+        # A series may be followed from any of its windows on, so all of its windows are fed.
+        is_followed = self._levels.are_followed(row) | np.isin(row, row[anomalous])
+        for at in np.flatnonzero(is_followed).tolist():
             # Series of which a level may be new are not plain.
             self._levels.feed(int(row[at]), int(windows.begin_ns[at]), flat[at], anomalous=bool(anomalous[at]))
         periods: dict[int, list[Period]] = {}
