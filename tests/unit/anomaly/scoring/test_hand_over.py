@@ -206,7 +206,7 @@ def test_hand_overs_are_taken_in_their_order_and_removed_after_an_hour(
 def test_a_folder_that_cannot_be_written_is_told(model: Model, tmp_path: Path) -> None:
     (tmp_path / "hand_over").touch()
     folder = HandOverFolder(tmp_path / "hand_over", PIPELINE.name)
-    with pytest.raises(StateError, match=r"cannot be written \(Not a directory\): the running UDF keeps its own memory"):
+    with pytest.raises(StateError, match=r"written \(Not a directory\): the running UDF keeps its own memory"):
         folder.write(header(model), [])
 
 
