@@ -63,6 +63,30 @@ def test_a_severity_between_close_and_open_does_not_open() -> None:
     assert periods(run({0: 60, 1: 69, 2: 60})) == []
 
 
+def test_a_period_begins_with_the_first_window_of_the_run_that_led_to_it() -> None:
+    steps = run({0: 10, 1: 55, 2: 50, 3: 80})
+
+    assert [step.anomalous for step in steps] == [False, False, False, True]
+    assert periods(steps) == [Period(T0 + W, T0 + 4 * W, "open", 8.0, 80, 3, "a")]
+
+
+@pytest.mark.parametrize("before", [{0: 60, 1: 49}, {0: 60, 1: 60, 5: 49}, {0: 60}], ids=["calm", "later", "a gap"])
+def test_a_run_ends_with_a_calm_window_or_a_gap(before: dict[int, float]) -> None:
+    (found,) = periods(run({**before, 6: 80}))
+    assert (found.begin_ns, found.points) == (T0 + 6 * W, 1)
+
+
+def test_a_run_goes_on_after_a_restart() -> None:
+    before = Tracker(RULES, FIELDS)
+    run({0: 10, 1: 55}, before)
+    assert not before.calm
+
+    after = Tracker.from_state(RULES, FIELDS, json.loads(json.dumps(before.state())))
+
+    (found,) = periods(run({2: 80}, after))
+    assert (found.begin_ns, found.points) == (T0 + W, 2)
+
+
 def test_calm_shorter_than_merge_is_bridged() -> None:
     assert [(p.begin_ns, p.end_ns, p.points) for p in periods(run({0: 80, 1: 0, 2: 0, 3: 60, 4: 0, 5: 0, 6: 0}))] == [
         (T0, T0 + 4 * W, 2)

@@ -7,7 +7,8 @@ The rules, with W the window's length:
   starts anew when it falls to 0 (Page, "Continuous Inspection Schemes", Biometrika 1954) and opens a period at a
   limit.
 - A window that reaches `close`, or keeps the evidence at its limit, prolongs an open period. A period begins with the
-  first window of its run, and ends with the end of the last that prolonged it.
+  first window of the run that led to it, in which each window reaches `close` or keeps the evidence above 0. It ends
+  with the end of the last window that prolonged it.
 - Other windows that last `merge` (or the same time without windows) close it.
 - A gap between two complete windows that is longer than `silence` closes an open period, and is itself a period with
   the reason `no data`, from the end of the one window to the begin of the other. The next window makes it known, or the
@@ -278,7 +279,7 @@ class Tracker:
         self._fields = tuple(fields)
         self._last_ns = last_ns
         self._open: _Candidate | None = None
-        # While no period is open, these windows made the evidence.
+        # While no period is open, these windows reached `close` or made the evidence.
         self._run: _Candidate | None = None
         self._evidence = 0.0
         # The silence that `silent` has told, until data return.
@@ -303,8 +304,8 @@ class Tracker:
 
     @property
     def calm(self) -> bool:
-        """Whether no period is open, and there is no evidence of one."""
-        return self._open is None and self._evidence == 0.0
+        """Whether no period is open, and no window may become a part of one."""
+        return self._open is None and self._run is None and self._evidence == 0.0
 
     def feed(
         self,
@@ -346,8 +347,8 @@ class Tracker:
         else:
             self._end_silence(begin_ns, transition)
         self._last_ns, self._resumed = begin_ns, False
-        proven = self._weigh(surprise)
-        if self._open is None and (severity >= self._rules.open or surprise > USUAL):
+        proven = self._weigh(severity, surprise)
+        if self._open is None and (severity >= self._rules.close or surprise > USUAL):
             run = self._run or _Candidate(begin_ns, end_ns, [0.0] * len(self._fields))
             run.extend(end_ns, score, severity, contribution, limit, moment)
             transition.anomalous = severity >= self._rules.open or proven
@@ -361,11 +362,11 @@ class Tracker:
             transition.periods.append(self._open.as_period("open", self._fields))
         return transition
 
-    def _weigh(self, surprise: float) -> bool:
+    def _weigh(self, severity: float, surprise: float) -> bool:
         """Add a window's surprise to the evidence, and return whether it is at its limit."""
         # Capped at the limit, so that what was once very rare does not count long after it is over.
         self._evidence = min(max(self._evidence + surprise - USUAL, 0.0), self._rules.evidence)
-        if self._evidence == 0.0:
+        if self._evidence == 0.0 and severity < self._rules.close:
             self._run = None
         return self._evidence >= self._rules.evidence
 

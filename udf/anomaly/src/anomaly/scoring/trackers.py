@@ -108,7 +108,7 @@ class Trackers:
         severity = np.where(suppressed, 0.0, verdicts.severity)
         surprise = np.where(suppressed, 0.0, verdicts.surprise)
         # While the series is calm, the last window before each of these is the one before it.
-        is_quiet = (severity < self._rules.open) & ~are_evidence(surprise)
+        is_quiet = (severity < self._rules.close) & ~are_evidence(surprise)
         longest_ns = self._rules.window_ns + self._rules.silence_ns
         is_quiet[1:] &= (np.diff(begin_ns) > 0) & (np.diff(begin_ns) <= longest_ns)
         odd = np.flatnonzero(~is_quiet)
@@ -179,7 +179,7 @@ class Trackers:
 
     def _are_usual(self, row: Ints, begin_ns: Times, severity: Floats, surprise: Floats) -> Bools:
         """Return which windows, one of a series at most, leave their series calm and make nothing known, shape (n,)."""
-        begins_nothing = ~self._is_busy[row] & (severity < self._rules.open) & ~are_evidence(surprise)
+        begins_nothing = ~self._is_busy[row] & (severity < self._rules.close) & ~are_evidence(surprise)
         last_ns = self._last_ns[row]
         longest_ns = self._rules.window_ns + self._rules.silence_ns
         follows = (begin_ns > last_ns) & ((begin_ns - last_ns <= longest_ns) | self._resumed[row])
