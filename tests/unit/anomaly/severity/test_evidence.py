@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anomaly.severity import evidence
-from anomaly.severity.evidence import USUAL, excesses
+from anomaly.severity.evidence import USUAL, Opening, excesses, opened
 
 
 def test_a_series_whose_windows_are_rare_for_days_has_a_limit_of_its_own() -> None:
@@ -26,6 +26,30 @@ def test_a_short_history_and_other_series_have_the_limit_of_all() -> None:
     series = np.repeat([0, 1], [199, 201])
 
     assert excesses(surprises, series, 3).tolist() == [0.0, 0.0, 6.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("surprises", "count"),
+    [
+        ([9.0, 9.0], 1),
+        ([9.0, 8.0], 0),
+        ([9.0] * 5, 1),
+        ([9.0, 3.0, 9.0], 1),
+        ([9.0, 0.0, 9.0], 0),
+        # The evidence is capped at 12, so four usual windows end the run.
+        ([9.0] * 5 + [0.0] * 4 + [9.0, 9.0], 2),
+        ([9.0] * 5 + [0.0] * 3 + [9.0, 9.0], 1),
+        ([], 0),
+    ],
+)
+def test_runs_that_open_a_period_are_counted_once(surprises: list[float], count: int) -> None:
+    begin_ns = np.arange(len(surprises), dtype=np.int64)
+    assert opened(np.array(surprises), begin_ns, Opening(evidence=12.0, longest_ns=1)) == count
+
+
+def test_windows_after_a_pause_begin_a_run_of_their_own() -> None:
+    begin_ns = np.array([0, 3])
+    assert [opened(np.array([9.0, 9.0]), begin_ns, Opening(12.0, longest_ns)) for longest_ns in (3, 2)] == [1, 0]
 
 
 def test_a_models_arrays_keep_them_and_those_of_before_have_none() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from anomaly.models.features import Feature
 from anomaly.training.changes import level_changes
-from anomaly.training.promise import promise
+from anomaly.training.promise import added_up, promise
 from anomaly.windows.arrays import Floats
 from anomaly.windows.windows import Windows
 
@@ -38,6 +38,21 @@ def test_a_history_tells_of_ten_times_its_length() -> None:
         "once in 2.7 years, which is extrapolated"
     )
     assert promised.record.to_json() == {"until": 75.0, "doubts": []}
+
+
+@pytest.mark.parametrize(
+    ("periods", "series_days", "is_doubt"), [(1, 1.0, False), (2, 1.0, True), (3, 100.0, False), (4, 100.0, True)]
+)
+def test_windows_of_the_history_that_add_up_too_often_are_a_doubt(
+    periods: int, series_days: float, is_doubt: bool
+) -> None:
+    assert len([*added_up(periods, series_days, 75.0)]) == is_doubt
+
+
+def test_the_doubt_says_how_often_windows_add_up_and_what_is_meant() -> None:
+    assert [*added_up(3, 42.0, 75.0)] == [
+        "odd windows add up to 3 periods in 42 days of a series, and severity 75 is meant once in 100 days"
+    ]
 
 
 def test_a_level_that_changed_for_good_is_a_doubt() -> None:

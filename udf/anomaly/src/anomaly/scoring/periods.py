@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from anomaly.pipeline import Pipeline
-from anomaly.severity.evidence import USUAL
+from anomaly.severity.evidence import USUAL, Opening
 from anomaly.severity.rarity import days
 from anomaly.windows.arrays import Bools, Floats
 
@@ -78,16 +78,22 @@ class Rules:
 def rules(pipeline: Pipeline) -> Rules:
     """Return a pipeline's rules, by which evidence opens a period at most as often as single windows do."""
     periods = pipeline.periods
-    windows = pipeline.windows_per_day * days(periods.open)
     return Rules(
         window_ns=pipeline.window_ns,
         open=periods.open,
         close=periods.close,
-        evidence=math.log(max(windows, 1.0) * _TOGETHER) / _DECAY,
+        evidence=opening(pipeline).evidence,
         merge_ns=periods.merge_ns,
         silence_ns=periods.silence_ns,
         new_level_ns=periods.new_level_ns,
     )
+
+
+def opening(pipeline: Pipeline) -> Opening:
+    """Return when evidence opens a period of a pipeline."""
+    windows = max(pipeline.windows_per_day * days(pipeline.periods.open), 1.0)
+    longest_ns = pipeline.window_ns + max(pipeline.periods.merge_ns, 1) - 1
+    return Opening(math.log(windows * _TOGETHER) / _DECAY, longest_ns)
 
 
 def are_evidence(surprise: Floats) -> Bools:

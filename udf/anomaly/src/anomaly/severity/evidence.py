@@ -7,10 +7,11 @@ twentieth of its own history lies.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.windows.arrays import AnyArray, Floats, Ints
+from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
 
 USUAL = 3.0
 """What exceeds this surprise is evidence; it is that of a probability of 5 %."""
@@ -37,6 +38,38 @@ def excesses(surprises: Floats, series: Ints, count: int) -> Floats:
         if len(own) >= _LEAST_WINDOWS:
             found[number + 1] = max(float(np.quantile(own, 1.0 - _SHARE)) - USUAL, 0.0)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """When evidence opens a period.
+
+    Attributes:
+        evidence: the evidence that opens one.
+        longest_ns: the longest step in time from one window of a run to the next.
+    """
+
+    evidence: float
+    longest_ns: int
+
+
+def opened(surprises: Floats, begin_ns: Times, opening: Opening) -> int:
+    """Count the runs of one series' windows that open a period.
+
+    Args:
+        surprises: those of the windows, less the series' excess, shape (n,), in the order of time.
+        begin_ns: the windows' begins, shape (n,).
+        opening: when evidence opens a period.
+    """
+    is_apart = np.diff(begin_ns, prepend=begin_ns[:1]) > opening.longest_ns
+    count, total, is_open = 0, 0.0, False
+    for surprise, begins_anew in zip(surprises.tolist(), is_apart.tolist(), strict=True):
+        # As `anomaly.scoring.periods.Tracker` adds it up.
+        total = min(max((0.0 if begins_anew else total) + surprise - USUAL, 0.0), opening.evidence)
+        is_enough = total >= opening.evidence
+        count += is_enough and not is_open
+        is_open = is_enough or (is_open and total > 0.0)
+    return count
 
 
 def to_arrays(excess: Floats | None) -> dict[str, AnyArray]:

@@ -25,14 +25,15 @@ from anomaly.models.reference import reference
 from anomaly.models.relevance import relevance_of
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.periods import opening
 from anomaly.severity import evidence
 from anomaly.severity.calibration import calibrate
 from anomaly.training.changes import level_changes, near
 from anomaly.training.gate import MIN_WINDOWS, OddHistory, Quality, check_quality, check_windows
 from anomaly.training.plan import TrainingPlan, plan
 from anomaly.training.progress import Progress, SilentProgress
-from anomaly.training.promise import Promise, promise
-from anomaly.windows.arrays import Bools, Floats
+from anomaly.training.promise import Promise, added_up, promise
+from anomaly.windows.arrays import Bools, Floats, groups
 from anomaly.windows.blocks import FOLDS, Blocks
 from anomaly.windows.civil import CivilTime, civil_time
 from anomaly.windows.completeness import scorable_windows
@@ -231,9 +232,13 @@ def _train_on(
     calibration = calibrate(own_scores[calibrating])
     if surprises is None and not detector.adds_up:
         surprises = calibration.surprise(own_scores)
-    excess = None
+    excess, runs = None, 0
     if surprises is not None:
-        excess = evidence.excesses(surprises[~calibrating], usable.series[scored], len(usable.keys))
+        held_out = usable.where(scored)
+        excess = evidence.excesses(surprises[~calibrating], held_out.series, len(held_out.keys))
+        beyond = surprises[~calibrating] - excess[held_out.series + 1]
+        begin_ns, opens = held_out.begin_ns, opening(pipeline)
+        runs = sum(evidence.opened(beyond[at], begin_ns[at], opens) for at in groups(held_out.series))
     model = Model(
         version,
         pipeline,
@@ -248,6 +253,7 @@ def _train_on(
     )
     doubts = [] if odd is None else [odd.what]
     doubts += ["some features rise or fall steadily, and may not go on"] if planned.trend is not None else []
+    doubts += added_up(runs, int(scored.sum()) / pipeline.windows_per_day, pipeline.periods.open)
     promised = promise(flat, np.flatnonzero(scored), own_scores[calibrating], pipeline.windows_per_day, changes, doubts)
     calibration_set = CalibrationSet(usable, scored, held_back)
     return TrainedModel(model, estimator, calibration_set, left_out, quality, planned, promised), odd

@@ -2,8 +2,9 @@
 
 A severity is a number of days. Ten times the training's series-days are what anybody could check it by, so beyond that
 it is extrapolated. And it holds only for data that go on as they were in training. So training looks for what says that
-they do not: a level that changed for good, a steady trend that may end, a history of which parts look like no rest, and
-halves of the history in which equally high scores are not equally rare.
+they do not: a level that changed for good, a steady trend that may end, a history of which parts look like no rest,
+halves of the history in which equally high scores are not equally rare, and windows that add up to periods within the
+history itself.
 """
 
 import math
@@ -14,14 +15,15 @@ from datetime import UTC, datetime
 import numpy as np
 
 from anomaly.models.manifest import PromiseRecord
-from anomaly.severity.rarity import once_in
+from anomaly.severity.rarity import days, once_in
 from anomaly.training.changes import LevelChange
 from anomaly.windows.arrays import Floats, Ints, Times
 from anomaly.windows.windows import Windows
 
 # Severity is checked on this many times the length of the training.
 _TIMES = 10.0
-# The rarest scores of a half of the history, of which the other half may have this many times as many or as few.
+# The rarest scores of a half of the history, of which the other half may have this many times as many or as few. A
+# history may have as many times the periods that are promised.
 _COMPARED, _FACTOR = 20, 3.0
 
 
@@ -72,10 +74,26 @@ def promise(
         changes: the levels that changed for good within the history.
         known: doubts that are known already.
     """
-    days = len(scores) / windows_per_day
-    until = 50.0 + 12.5 * math.log10(max(_TIMES * days, 1e-4))
+    scored_days = len(scores) / windows_per_day
+    until = 50.0 + 12.5 * math.log10(max(_TIMES * scored_days, 1e-4))
     doubts = [*known, *_changed(windows, changes), *_differing(windows.begin_ns[scored], scores)]
     return Promise(min(max(until, 0.0), 100.0), tuple(doubts))
+
+
+def added_up(periods: int, series_days: float, opens_at: float) -> Iterator[str]:
+    """Yield that windows of the history add up to periods more often than severity promises.
+
+    Args:
+        periods: how many periods evidence opens in the windows that were scored by a model of another fold.
+        series_days: for how many days of one series these windows are.
+        opens_at: the severity that opens a period.
+    """
+    # A single period may be chance, or a fault.
+    if periods > max(_FACTOR * series_days / days(opens_at), 1.0):
+        yield (
+            f"odd windows add up to {periods} periods in {series_days:.3g} days of a series, and severity {opens_at:g} "
+            f"is meant once in {once_in(opens_at)}"
+        )
 
 
 def _differing(begin_ns: Times, scores: Floats) -> Iterator[str]:
