@@ -511,7 +511,7 @@ def test_the_schemas_defaults_are_those_that_are_filled_in() -> None:
         ({"timezone": "+02:00"}, 'timezone: "+02:00" is not a time zone: write an IANA name, such as Europe/Berlin'),
         (
             {"timezone": "Europe/Berlin", "window": "1d"},
-            'timezone: "Europe/Berlin" does not go with windows of 1d, which begin at midnight UTC: write a shorter',
+            "does not go with windows of 1d, which begin at midnight UTC and never have 23 or 25 hours: write",
         ),
         ({"aggregate": ["men"]}, 'aggregate[0]: "men" is none of mean, stddev,'),
         ({"aggregate": ["men"]}, "did you mean mean?"),

@@ -305,8 +305,8 @@ def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
             "timezone",
             name,
             (
-                f"does not go with windows of {pipeline.window}, which begin at midnight UTC: write a shorter window, "
-                "such as 6h, or remove the time zone"
+                f"does not go with windows of {pipeline.window}, which begin at midnight UTC and never have 23 or 25 "
+                "hours: write a shorter window, such as 6h, whose seasons follow the time zone, or remove the time zone"
             ),
         )
 
