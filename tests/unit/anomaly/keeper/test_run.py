@@ -337,3 +337,16 @@ def test_why_incidents_are_not_made_is_said_once(stand: Stand, monkeypatch: pyte
     for _ in range(2):
         stand.look(keeper, 20)
     assert stand.said.count("incidents: it refuses; it is tried again") == 1
+
+
+def test_nobody_knows_of_open_periods_while_a_model_is_damaged(
+    stand: Stand, influxdb: InfluxDB, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown: list[set[str]] = []
+    monkeypatch.setattr(IncidentWatch, "look", lambda self, pipelines, names, *rest, **more: unknown.append(names))
+    influxdb.databases.append("anomaly")
+    keeper = stand.keeper()
+    stand.look(keeper, 0)
+    (store.path / str(store.current()) / "model.npz").unlink()
+    stand.look(keeper, 30)
+    assert unknown == [set(), {"printer"}]

@@ -274,6 +274,41 @@ def test_a_model_that_does_not_fit_is_seen(watcher: PipelineWatcher, store: Stor
     assert "is damaged" in (watcher.look().pipelines[PIPELINE.name].misfit or "")
 
 
+def test_a_model_whose_arrays_are_cut_off_or_gone_is_seen(watcher: PipelineWatcher, store: Store, clock: Clock) -> None:
+    def misfit() -> str | None:
+        clock.go_on(30)
+        return watcher.look().pipelines[PIPELINE.name].misfit
+
+    assert misfit() is None
+    path = store.path / str(store.current()) / "model.npz"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    assert "model.npz is damaged: its SHA-256 is " in (misfit() or "")
+    path.unlink()
+    assert misfit() == f"{path} is missing: train again, or promote another version"
+    path.write_bytes(content)
+    assert misfit() is None
+
+
+def test_a_model_that_is_not_current_any_more_is_missed_and_one_that_never_was_is_not(
+    watcher: PipelineWatcher, tmp_path: Path, store: Store, clock: Clock
+) -> None:
+    def seen() -> tuple[bool, str | None]:
+        clock.go_on(30)
+        sight = watcher.look().pipelines[PIPELINE.name]
+        return sight.has_model, sight.misfit
+
+    (tmp_path / "models").rename(tmp_path / "elsewhere")
+    assert seen() == (False, None)
+    (tmp_path / "elsewhere").rename(tmp_path / "models")
+    assert seen() == (True, None)
+    (tmp_path / "models").rename(tmp_path / "elsewhere")
+    gone = f"printer had a model, and {store.path / 'current'} is not there any more: train, or promote a version"
+    assert [seen(), seen()] == [(False, gone), (False, gone)]
+    (tmp_path / "elsewhere").rename(tmp_path / "models")
+    assert seen() == (True, None)
+
+
 def test_volumes_are_looked_at(watcher: PipelineWatcher, tmp_path: Path) -> None:
     watcher.disks = {"data": tmp_path, "gone": tmp_path / "gone"}
     data, gone = watcher.look().disks

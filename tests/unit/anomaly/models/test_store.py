@@ -8,6 +8,7 @@ import stat
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +105,34 @@ def test_a_changed_byte_is_noticed(store: Store, model: Model) -> None:
     path.write_bytes(content)
     with pytest.raises(StoreError, match=r"model.npz is damaged: its SHA-256 is .*, its manifest says .*: train again"):
         store.load(model.version, printers.PIPELINE)
+
+
+def test_arrays_are_read_again_only_when_their_file_has_changed(
+    store: Store, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.file_digest
+    summed: list[str] = []
+
+    def noted(file: Any, name: str) -> Any:
+        summed.append(file.name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", noted)
+    path = store.path / model.version / "model.npz"
+    for _ in range(2):
+        assert store.check_arrays(model.version, printers.PIPELINE).version == model.version
+    assert summed == [str(path)]
+
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(StoreError, match=r"model.npz is damaged: its SHA-256 is .*: train again, or promote another"):
+        store.check_arrays(model.version, printers.PIPELINE)
+    path.unlink()
+    with pytest.raises(StoreError, match=r"model.npz is missing: train again, or promote another version"):
+        store.check_arrays(model.version, printers.PIPELINE)
+    path.write_bytes(content)
+    store.check_arrays(model.version, printers.PIPELINE)
+    assert len(summed) == 3
 
 
 def changed(store: Store, version: str, **keys: object) -> None:

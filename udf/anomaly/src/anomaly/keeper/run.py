@@ -14,7 +14,7 @@ from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.times import parse_time
 from anomaly.keeper.alarms import Alarms
 from anomaly.keeper.certificates import Certificates
-from anomaly.keeper.checks import FED, INFLUXDB, KAPACITOR, SCORES, TASK, UDF, Finding, LastCatchUp, findings
+from anomaly.keeper.checks import FED, INFLUXDB, KAPACITOR, MODEL, SCORES, TASK, UDF, Finding, LastCatchUp, findings
 from anomaly.keeper.health import HealthLines, KeeperMetrics
 from anomaly.keeper.heartbeat import write_heartbeat
 from anomaly.keeper.incident_watch import IncidentSettings, IncidentWatch
@@ -40,7 +40,7 @@ _HURRIED_S = 1.0
 _HURRY_S = 60.0
 _URGENT = (INFLUXDB, KAPACITOR, TASK, UDF)
 # While one of these fails, nobody knows whether a pipeline's open periods go on.
-_BLINDING = (KAPACITOR, TASK, UDF, FED, SCORES)
+_BLINDING = (KAPACITOR, TASK, UDF, MODEL, FED, SCORES)
 # How long a training and a catch-up may take. The next catch-up goes on where one was ended: what is written stays.
 _TRAINING_LIMIT_S = 6 * 3600.0
 _CATCH_UP_LIMIT_S = 3600.0

@@ -1,8 +1,9 @@
 """Asks Kapacitor and InfluxDB what there is. `anomaly.keeper.checks` judges it.
 
-One look costs three queries and two requests, however many pipelines there are. Every `_POINTS_NS` it costs three more
-queries for each pipeline, which read no more than `_REACH_WINDOWS` windows, and the manifest of its model is read. For
-a minute after something has happened, that is every `_HURRIED_POINTS_NS`.
+One look costs three queries and two requests, however many pipelines there are. Every `_POINTS_NS` it costs four more
+queries for each pipeline, which read no more than `_REACH_WINDOWS` windows, and the manifest of its model is read, and
+the model itself if its file has changed. For a minute after something has happened, that is every
+`_HURRIED_POINTS_NS`.
 """
 
 import os
@@ -17,7 +18,7 @@ from anomaly.keeper.certificates import Certificates
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError, KapacitorLoginError, TaskState
 from anomaly.keeper.last_backup import LastBackup
 from anomaly.locations import METRICS
-from anomaly.models.store import Store, StoreError
+from anomaly.models.store import CURRENT, Store, StoreError
 from anomaly.nanoseconds import MS_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.state_file import StateError, read_header
@@ -60,7 +61,8 @@ class PipelineSight:
         score_ns: the begin of the newest scored window; None if there is none in reach.
         late_seen_ns: when the newest late point was seen whose window was not scored again; None: there is none.
         has_model: whether it has a current model.
-        misfit: why that model does not fit; None if it does, or if there is none.
+        misfit: why that model does not fit, or cannot be read, or is gone; None if all is well, or if there never was
+            one.
         executing_ns: since when its task has been seen to execute; 0 if it was never seen.
     """
 
@@ -139,6 +141,8 @@ class _Points:
     late_seen_ns: int | None = None
     misfit: str | None = None
     has_model: bool = False
+    had_model: bool = False
+    store: Store | None = None
     # The newest stored point, and how many points the UDF had taken, when it had last taken more than before.
     fed_point_ns: int | None = None
     taken: int | None = None
@@ -296,13 +300,19 @@ class PipelineWatcher:
         )
 
     def _look_at_model(self, pipeline: Pipeline, points: _Points) -> None:
-        store = Store(self.models, pipeline.name)
+        points.store = points.store or Store(self.models, pipeline.name)
         points.misfit = None
         try:
-            current = store.current()
+            current = points.store.current()
             points.has_model = current is not None
+            points.had_model |= points.has_model
             if current is not None:
-                store.check(current, pipeline)
+                points.store.check_arrays(current, pipeline)
+            elif points.had_model:
+                points.misfit = (
+                    f"{pipeline.name} had a model, and {points.store.path / CURRENT} is not there any more: train, or "
+                    "promote a version"
+                )
         except StoreError as error:
             points.misfit = str(error)
 

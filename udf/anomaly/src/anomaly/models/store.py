@@ -95,6 +95,8 @@ class Store:
         self.models = Path(models)
         self.pipeline = pipeline
         self.path = self.models / pipeline
+        # The sum of the arrays that were summed up last, with what tells that file from a changed one.
+        self._summed: tuple[tuple[Path, int, int, int], str] | None = None
 
     def current(self) -> str | None:
         """Return the current version's name; None when there is none."""
@@ -188,6 +190,34 @@ class Store:
             )
         return manifest
 
+    def check_arrays(self, version: str, pipeline: Pipeline) -> Manifest:
+        """Return the manifest of a version that fits the pipeline, and whose arrays are as they were written.
+
+        The arrays are read again only when their file has changed since this store read them last.
+
+        Raises:
+            StoreError: the version is damaged.
+            ModelMismatch: it was made for something else.
+        """
+        manifest = self.check(version, pipeline)
+        path = self._version(version) / _ARRAYS
+        try:
+            _compare(path, manifest, self._sum(path))
+        except FileNotFoundError as error:
+            raise StoreError(f"{path} is missing: train again, or promote another version") from error
+        except OSError as error:
+            raise store_error("read", path, error) from error
+        return manifest
+
+    def _sum(self, path: Path) -> str:
+        """Return the SHA-256 of a file, which is read only when it has changed."""
+        status = path.stat()
+        signature = path, status.st_mtime_ns, status.st_ino, status.st_size
+        if self._summed is None or self._summed[0] != signature:
+            with path.open("rb") as file:
+                self._summed = signature, hashlib.file_digest(file, "sha256").hexdigest()
+        return self._summed[1]
+
     def load(self, version: str, pipeline: Pipeline) -> Model:
         """Load the model of a version, and verify it.
 
@@ -197,16 +227,10 @@ class Store:
         """
         manifest = self.check(version, pipeline)
         path = self._version(version) / _ARRAYS
-        expected = manifest.files[_ARRAYS].sha256 if _ARRAYS in manifest.files else None
         try:
             # The file of thousands of series is large, so it is never in memory as a whole.
             with path.open("rb") as file:
-                checksum = hashlib.file_digest(file, "sha256").hexdigest()
-                if checksum != expected:
-                    raise StoreError(
-                        f"{path} is damaged: its SHA-256 is {checksum}, its manifest says {expected}: train again, or "
-                        "promote another version"
-                    )
+                _compare(path, manifest, hashlib.file_digest(file, "sha256").hexdigest())
                 file.seek(0)
                 try:
                     with np.load(file, allow_pickle=False) as archive:
@@ -509,6 +533,16 @@ def replace_file(path: Path, data: bytes) -> None:
         _flush_directory(path.parent)
     except OSError as error:
         raise store_error("write", path, error) from error
+
+
+def _compare(path: Path, manifest: Manifest, checksum: str) -> None:
+    """Raise StoreError unless the SHA-256 of a version's arrays is what its manifest says."""
+    expected = manifest.files[path.name].sha256 if path.name in manifest.files else None
+    if checksum != expected:
+        raise StoreError(
+            f"{path} is damaged: its SHA-256 is {checksum}, its manifest says {expected}: train again, or promote "
+            "another version"
+        )
 
 
 def store_error(verb: str, path: Path, error: OSError) -> StoreError:

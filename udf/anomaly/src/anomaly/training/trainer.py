@@ -12,7 +12,7 @@ from anomaly.influxdb.influxql import literal
 from anomaly.influxdb.marks import read_feedback
 from anomaly.influxdb.times import parse_time, resolve_range
 from anomaly.models.store import Store, StoreError, exclusive
-from anomaly.pipeline import Pipeline
+from anomaly.pipeline import Pipeline, SpecError
 from anomaly.scoring.feedback import Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
 from anomaly.training.feedback import unheeded_marks
@@ -68,7 +68,8 @@ class PipelineTrainer:
             if self._pipeline.trains_itself:
                 reason = due(self._pipeline, self._state(marks, now_ns, has_results=has_results), now_ns)
             self._last_error = ""
-        except (InfluxClientError, StoreError) as error:
+        except (InfluxClientError, StoreError, SpecError) as error:
+            # A SpecError: a manifest has a time that is none.
             if str(error) != self._last_error:
                 self._last_error = str(error)
                 self._say(f"anomaly: {error}")
@@ -109,7 +110,7 @@ class PipelineTrainer:
         if current is None:
             return TrainingState(None, failed_ns=self._failed_ns)
         try:
-            manifest = self._store.check(current, self._pipeline)
+            manifest = self._store.check_arrays(current, self._pipeline)
         except StoreError as error:
             return TrainingState(None, misfit=str(error), failed_ns=self._failed_ns)
         newest = [version for version in self._store.versions() if version.problem is None][-1]
