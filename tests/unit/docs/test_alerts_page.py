@@ -9,6 +9,7 @@ import pytest
 from anomaly.cli.alerts import message
 from anomaly.cli.main import main
 from anomaly.pipeline import normalize
+from anomaly.pipeline.links import Addresses
 from anomaly.scoring.periods import FieldMoment, Moment, Period
 from anomaly.scoring.results import period_fields, series_tags
 from anomaly.scoring.wording import MOST_CHARACTERS
@@ -37,7 +38,7 @@ def test_its_message_is_that_of_such_a_period() -> None:
         BEGIN,
         period_fields(pipeline, ("p1",), period),
         pipeline,
-        "https://grafana.example/",
+        Addresses(grafana="https://grafana.example/"),
     )
 
     assert f"```text\n{said}\n```" in PAGE
