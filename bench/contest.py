@@ -46,12 +46,12 @@ class ContestTrial:
     scored: tuple[DeviceStream, ...]
 
     @classmethod
-    def of(cls, faults: Schedule, start_ms: int, devices: int, seed: int, clean_days: int) -> "ContestTrial":
+    def of(cls, faults: Schedule, begin_ms: int, devices: int, seed: int, clean_days: int) -> "ContestTrial":
         """Make the history of the faults' process, then whole days with the faults, then clean days.
 
         Args:
             faults: the faults, and the process whose devices they are of.
-            start_ms: where the history begins, in milliseconds since 1970.
+            begin_ms: where the history begins, in milliseconds since 1970.
             devices: how many devices there are.
             seed: the seed of their noise.
             clean_days: how many days follow without faults.
@@ -59,11 +59,11 @@ class ContestTrial:
         process = faults.process
         fault_days = -(-max(entry.at_ms + entry.for_ms for entry in faults.entries) // DAY_MS)
         lengths_ms = (process.history_ms, fault_days * DAY_MS, clean_days * DAY_MS)
-        edges = tuple(accumulate(lengths_ms, initial=start_ms))
+        edges = tuple(accumulate(lengths_ms, initial=begin_ms))
         placed = ((), faults.place(edges[1], devices), ())
         history, *scored = (
-            DeviceStream(begin_ms, end_ms, process.step_ms, devices, seed, of_stream, process)
-            for (begin_ms, end_ms), of_stream in zip(pairwise(edges), placed, strict=True)
+            DeviceStream(from_ms, to_ms, process.step_ms, devices, seed, of_stream, process)
+            for (from_ms, to_ms), of_stream in zip(pairwise(edges), placed, strict=True)
         )
         return cls(history, tuple(scored))
 

@@ -82,7 +82,7 @@ def _options(parsed: argparse.Namespace, console: Console) -> DemoOptions:
     return DemoOptions(
         inventory=inventory,
         pipeline=pipeline,
-        start_ms=parsed.start if parsed.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS,
+        begin_ms=parsed.start if parsed.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS,
         length_ms=parsed.length,
         history_ms=parsed.history if parsed.history is not None else process.history_ms,
         devices=parsed.devices,

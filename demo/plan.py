@@ -15,7 +15,7 @@ class DemoPlan:
     """The times and data of one demonstration.
 
     Attributes:
-        start_ms: the day's begin.
+        begin_ms: the day's begin.
         length_ms: the day's length.
         history_ms: the length of the clean history right before the day.
         devices: how many devices there are.
@@ -24,7 +24,7 @@ class DemoPlan:
         window_ms: the pipeline's window.
     """
 
-    start_ms: int
+    begin_ms: int
     length_ms: int
     history_ms: int
     devices: int
@@ -40,12 +40,12 @@ class DemoPlan:
     @property
     def end_ms(self) -> int:
         """The day's end."""
-        return self.start_ms + self.length_ms
+        return self.begin_ms + self.length_ms
 
     @property
     def history_start_ms(self) -> int:
         """The history's begin; it ends where the day begins."""
-        return self.start_ms - self.history_ms
+        return self.begin_ms - self.history_ms
 
     @property
     def tail_end_ms(self) -> int:
@@ -60,17 +60,17 @@ class DemoPlan:
     @property
     def faults(self) -> tuple[Fault, ...]:
         """The injected faults in absolute time."""
-        return self.schedule.place(self.start_ms, self.devices)
+        return self.schedule.place(self.begin_ms, self.devices)
 
     @property
     def history(self) -> DeviceStream:
         """The clean stream to train on."""
-        return self._stream(self.history_start_ms, self.start_ms)
+        return self._stream(self.history_start_ms, self.begin_ms)
 
     @property
     def day(self) -> DeviceStream:
         """The faulty stream, with the clean tail."""
-        return self._stream(self.start_ms, self.tail_end_ms, self.faults)
+        return self._stream(self.begin_ms, self.tail_end_ms, self.faults)
 
     def _stream(self, begin_ms: int, end_ms: int, faults: tuple[Fault, ...] = ()) -> DeviceStream:
         return DeviceStream(begin_ms, end_ms, self.process.step_ms, self.devices, self.seed, faults, self.process)

@@ -48,7 +48,7 @@ class DemoOptions:
     Attributes:
         inventory: the inventory to deploy.
         pipeline: the name of the pipeline that watches the devices.
-        start_ms: the day's begin, in milliseconds since 1970.
+        begin_ms: the day's begin, in milliseconds since 1970.
         length_ms: the day's length.
         history_ms: the length of the clean history.
         devices: how many devices there are.
@@ -64,7 +64,7 @@ class DemoOptions:
 
     inventory: Path
     pipeline: str
-    start_ms: int
+    begin_ms: int
     length_ms: int
     history_ms: int
     devices: int
@@ -119,7 +119,7 @@ def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
                 # A second demonstration of one day does not need a second training.
                 "train_if_needed": True,
                 "train_from": format_time(plan.history_start_ms),
-                "train_to": format_time(plan.start_ms),
+                "train_to": format_time(plan.begin_ms),
             },
         )
 
@@ -145,9 +145,9 @@ def run(options: DemoOptions, console: Console, steps: Steps) -> bool:
         silence = None if live is None else live.result()
 
     with steps.step("compare", "Compare what was found with what was injected", "a few seconds"):
-        periods = reader.periods(stack.pipeline, plan.names, plan.start_ms, plan.tail_end_ms)
+        periods = reader.periods(stack.pipeline, plan.names, plan.begin_ms, plan.tail_end_ms)
         complete = complete_windows(plan.day, plan.window_ms, plan.end_ms)
-        scored = {name: reader.count_scores(stack.pipeline, name, plan.start_ms, plan.end_ms) for name in plan.names}
+        scored = {name: reader.count_scores(stack.pipeline, name, plan.begin_ms, plan.end_ms) for name in plan.names}
         verdict = compare(
             plan.faults,
             periods,
@@ -198,7 +198,7 @@ def _plot_day(console: Console, options: DemoOptions, stack: DeployedStack, plan
         "report",
         {
             "report_pipelines": [stack.pipeline.name],
-            "report_from": format_time(plan.start_ms),
+            "report_from": format_time(plan.begin_ms),
             "report_to": format_time(plan.end_ms),
         },
     )
@@ -230,14 +230,14 @@ def _summary_path(options: DemoOptions) -> Path:
 def _plan(options: DemoOptions, stack: DeployedStack) -> DemoPlan:
     """Make the plan. Raises DemoError if the day does not consist of whole windows."""
     window_ms = stack.pipeline.window_ms
-    for name, value in (("--start", options.start_ms), ("--length", options.length_ms)):
+    for name, value in (("--start", options.begin_ms), ("--length", options.length_ms)):
         if value % window_ms:
             raise DemoError(
                 f"{name} {format_time(value) if name == '--start' else format_duration(value)} is no multiple of the "
                 f"pipeline's window, {format_duration(window_ms)}. Fix: one that is"
             )
     return DemoPlan(
-        options.start_ms,
+        options.begin_ms,
         options.length_ms,
         options.history_ms,
         options.devices,
@@ -264,7 +264,7 @@ def _write_history(console: Console, stack: DeployedStack, plan: DemoPlan, reade
     """Write the clean history, unless InfluxDB holds it, and check that it was written completely."""
     stream, measurement = plan.history, stack.pipeline.measurement
     expected = expected_totals(stream)
-    present = {name: reader.totals(stack.pipeline, name, plan.history_start_ms, plan.start_ms) for name in expected}
+    present = {name: reader.totals(stack.pipeline, name, plan.history_start_ms, plan.begin_ms) for name in expected}
     if all(matches(present[name], expected[name]) for name in expected):
         console.print("    it is there, complete and unchanged", highlight=False)
         return
@@ -275,7 +275,7 @@ def _write_history(console: Console, stack: DeployedStack, plan: DemoPlan, reade
             progress.advance(len(batch), format_time(batch[-1].time_ns // 1_000_000))
         writer.close()
     for name, totals in expected.items():
-        written = reader.totals(stack.pipeline, name, plan.history_start_ms, plan.start_ms)
+        written = reader.totals(stack.pipeline, name, plan.history_start_ms, plan.begin_ms)
         if not matches(written, totals):
             raise DemoError(
                 f"{measurement} of {name} in database '{stack.pipeline.database}' holds {written.counts} values where "
@@ -300,7 +300,7 @@ def _forget(stack: DeployedStack, plan: DemoPlan, admin: DemoDatabase) -> None:
     """Remove the points and results of an earlier demonstration, so that they do not enter this verdict."""
     for name in plan.names:
         admin.delete_results(stack.pipeline, name, plan.history_start_ms, plan.tail_end_ms)
-        admin.delete_points(stack.pipeline, name, plan.start_ms, plan.tail_end_ms)
+        admin.delete_points(stack.pipeline, name, plan.begin_ms, plan.tail_end_ms)
     if _live_within_ms(stack) is not None:
         live, until_ms = device_name(plan.process), now_ms() + DAY_MS
         admin.delete_results(stack.pipeline, live, 0, until_ms)
@@ -341,7 +341,7 @@ def _stream_day(
         writer = BatchWriter(_target(stack), stream.precision, _RETRY_MS, progress.note)
         for batch in batched(stream.points(), BATCH_POINTS, pacer.span_ns if pacer else None):
             wait_for_scores(
-                lambda: reader.latest_scores(stack.pipeline, plan.start_ms, plan.tail_end_ms),
+                lambda: reader.latest_scores(stack.pipeline, plan.begin_ms, plan.tail_end_ms),
                 backlog.may_write,
                 lambda latest: None,
                 task.trouble,
@@ -357,19 +357,19 @@ def _stream_day(
 def _wait_for_the_end(stack: DeployedStack, plan: DemoPlan, reader: DemoDatabase, task: PipelineTask) -> None:
     """Wait until the last window of each device has a score."""
     last_ms = plan.last_window_ms()
-    windows = (last_ms - plan.start_ms) // plan.window_ms + 1
+    windows = (last_ms - plan.begin_ms) // plan.window_ms + 1
     done = 0
     with reporter("scored", windows * plan.devices, sys.stdout, unit="windows") as progress:
 
         def seen(latest: Mapping[str, int]) -> None:
             nonlocal done
             ends = [latest[name] + plan.window_ms for name in plan.names if name in latest]
-            now = sum((end - plan.start_ms) // plan.window_ms for end in ends)
-            progress.advance(now - done, format_time(min(ends, default=plan.start_ms)))
+            now = sum((end - plan.begin_ms) // plan.window_ms for end in ends)
+            progress.advance(now - done, format_time(min(ends, default=plan.begin_ms)))
             done = now
 
         wait_for_scores(
-            lambda: reader.latest_scores(stack.pipeline, plan.start_ms, plan.tail_end_ms),
+            lambda: reader.latest_scores(stack.pipeline, plan.begin_ms, plan.tail_end_ms),
             lambda latest: all(latest.get(name, -1) >= last_ms for name in plan.names),
             seen,
             task.trouble,
@@ -392,7 +392,7 @@ def _shown(path: Path) -> str:
 
 
 def _span(stream: DeviceStream) -> str:
-    return f"{format_time(stream.start_ms)} to {format_time(stream.end_ms)}"
+    return f"{format_time(stream.begin_ms)} to {format_time(stream.end_ms)}"
 
 
 def _pace(options: DemoOptions) -> str:

@@ -15,7 +15,7 @@ def complete_windows(stream: DeviceStream, window_ms: int, end_ms: int) -> dict[
         window_ms: the pipeline's window.
         end_ms: the day's end.
     """
-    begin_ms = stream.start_ms // window_ms * window_ms
+    begin_ms = stream.begin_ms // window_ms * window_ms
     per_window = np.zeros((stream.devices, -(-(stream.end_ms - begin_ms) // window_ms)), dtype=np.int64)
     for first, blocks in stream.blocks():
         for index, block in enumerate(blocks):

@@ -62,16 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _process(options: argparse.Namespace) -> int:
     """Run `ingest printer`, or that of another process."""
     process: Process = options.process
-    start_ms = options.start if options.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS
+    begin_ms = options.start if options.start is not None else (now_ms() // DAY_MS - 1) * DAY_MS
     schedule = load_schedule(options.faults, process) if options.faults else Schedule("none", (), process)
     schedule.check(options.length, options.devices)
     stream = DeviceStream(
-        start_ms=start_ms,
-        end_ms=start_ms + options.length,
+        begin_ms=begin_ms,
+        end_ms=begin_ms + options.length,
         step_ms=options.step,
         devices=options.devices,
         seed=options.seed,
-        faults=schedule.place(start_ms, options.devices),
+        faults=schedule.place(begin_ms, options.devices),
         process=process,
     )
     if options.truth:
@@ -79,7 +79,7 @@ def _process(options: argparse.Namespace) -> int:
             write_truth(options.truth, truth_document(stream, options.database, options.measurement))
         except OSError as error:
             raise IngestError(f"--truth {options.truth}: {error.strerror}. Fix: a path that can be written") from error
-    span = f"{format_time(start_ms)} + {format_duration(options.length)}"
+    span = f"{format_time(begin_ms)} + {format_duration(options.length)}"
     title = f"{stream.devices} {process.title}, {span}"
     return _send(options, stream.points(), stream.precision, title, total=stream.samples * stream.devices)
 

@@ -132,11 +132,11 @@ class Schedule:
         )
         return replace(self, entries=tuple(fitting))
 
-    def place(self, start_ms: int, devices: int) -> tuple[Fault, ...]:
+    def place(self, begin_ms: int, devices: int) -> tuple[Fault, ...]:
         """Return the faults in absolute time, one for each device, by begin, named F01, F02, ...
 
         Args:
-            start_ms: the stream's start, in milliseconds since 1970.
+            begin_ms: the stream's start, in milliseconds since 1970.
             devices: how many devices it has.
         """
         placed = sorted(
@@ -153,8 +153,8 @@ class Schedule:
                 kind=entry.kind,
                 device=device,
                 fields=entry.fields,
-                begin_ms=start_ms + entry.at_ms,
-                end_ms=start_ms + entry.at_ms + entry.for_ms,
+                begin_ms=begin_ms + entry.at_ms,
+                end_ms=begin_ms + entry.at_ms + entry.for_ms,
                 strength=entry.strength,
             )
             for count, (_, device, entry) in enumerate(placed, start=1)

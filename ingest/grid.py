@@ -43,9 +43,9 @@ class Grid:
     phase_ms: int
 
     @classmethod
-    def of(cls, start_ms: int, step_ms: int) -> "Grid":
-        """Return the grid with a step of ``step_ms`` that has a sample at ``start_ms``."""
-        return cls(step_ms, start_ms % step_ms)
+    def of(cls, begin_ms: int, step_ms: int) -> "Grid":
+        """Return the grid with a step of ``step_ms`` that has a sample at ``begin_ms``."""
+        return cls(step_ms, begin_ms % step_ms)
 
     def at_or_after(self, time_ms: int) -> int:
         """Return the index of the first sample at or after a time."""

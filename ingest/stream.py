@@ -18,10 +18,10 @@ from ingest.times import HOUR_MS
 
 @dataclass(frozen=True)
 class DeviceStream:
-    """The points of some devices in ``[start_ms, end_ms)``.
+    """The points of some devices in ``[begin_ms, end_ms)``.
 
     Attributes:
-        start_ms: the time of the first sample, in milliseconds since 1970.
+        begin_ms: the time of the first sample, in milliseconds since 1970.
         end_ms: the end of the range, likewise, exclusive.
         step_ms: milliseconds between samples.
         devices: how many devices there are.
@@ -30,7 +30,7 @@ class DeviceStream:
         process: the process whose devices they are.
     """
 
-    start_ms: int
+    begin_ms: int
     end_ms: int
     step_ms: int
     devices: int
@@ -41,17 +41,17 @@ class DeviceStream:
     @property
     def grid(self) -> Grid:
         """The sampling times."""
-        return Grid.of(self.start_ms, self.step_ms)
+        return Grid.of(self.begin_ms, self.step_ms)
 
     @property
     def samples(self) -> int:
         """How many samples each device has, gaps included."""
-        return self.grid.at_or_after(self.end_ms) - self.grid.at_or_after(self.start_ms)
+        return self.grid.at_or_after(self.end_ms) - self.grid.at_or_after(self.begin_ms)
 
     @property
     def precision(self) -> str:
         """The largest unit that holds all timestamps exactly: ``s`` or ``ms``."""
-        return "s" if self.step_ms % 1_000 == 0 and self.start_ms % 1_000 == 0 else "ms"
+        return "s" if self.step_ms % 1_000 == 0 and self.begin_ms % 1_000 == 0 else "ms"
 
     def blocks(self) -> Iterator[tuple[int, list[Array]]]:
         """Yield the values block by block.
@@ -62,7 +62,7 @@ class DeviceStream:
         grid = self.grid
         devices = [self.process.device(number, self.seed, grid) for number in range(1, self.devices + 1)]
         faults = [of_device(self.faults, device.number) for device in devices]
-        begin, last = grid.at_or_after(self.start_ms), grid.at_or_after(self.end_ms)
+        begin, last = grid.at_or_after(self.begin_ms), grid.at_or_after(self.end_ms)
         while begin < last:
             end = min(last, (begin // BLOCK + 1) * BLOCK)
             yield begin, [values(self.process, d, f, begin, end) for d, f in zip(devices, faults, strict=True)]

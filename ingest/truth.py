@@ -25,7 +25,7 @@ def truth_document(stream: DeviceStream, database: str, measurement: str) -> dic
         f"{process.name}s": list(process.device_names(stream.devices)),
         "seed": stream.seed,
         "step_ms": stream.step_ms,
-        **_interval(stream.start_ms, stream.end_ms),
+        **_interval(stream.begin_ms, stream.end_ms),
         "faults": [
             {
                 "id": fault.id,

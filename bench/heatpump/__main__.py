@@ -17,12 +17,12 @@ from bench.pipelines import ROOT, shipped
 DEVICES = 2
 CLEAN_DAYS = 3
 # A Monday of 2024, so that days begin at midnight.
-START_MS = 1_704_067_200_000
+BEGIN_MS = 1_704_067_200_000
 
 
 def trial(seed: int) -> ContestTrial:
     """Return the streams of a seed."""
-    return ContestTrial.of(schedule(seed, DEVICES), START_MS, DEVICES, seed, CLEAN_DAYS)
+    return ContestTrial.of(schedule(seed, DEVICES), BEGIN_MS, DEVICES, seed, CLEAN_DAYS)
 
 
 def show_kinds(console: Console, entrants: Sequence[Entrant]) -> None:

@@ -20,7 +20,7 @@ from ingest.times import DAY_MS
 DEVICES = 3
 CLEAN_DAYS = 4
 # The growth begins anew with the history, whose first days also have the step.
-START_MS = 352 * GROWTH_DAYS * DAY_MS
+BEGIN_MS = 352 * GROWTH_DAYS * DAY_MS
 
 
 def specification(field: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def specification(field: str) -> dict[str, Any]:
 
 def trial(field: str, seed: int) -> ContestTrial:
     """Return the streams of a kind of series and a seed."""
-    return ContestTrial.of(schedule(field, seed, DEVICES), START_MS, DEVICES, seed, CLEAN_DAYS)
+    return ContestTrial.of(schedule(field, seed, DEVICES), BEGIN_MS, DEVICES, seed, CLEAN_DAYS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,7 +52,7 @@ def measure(specification: Mapping[str, Any], history: DeviceStream, detectors: 
         history: the history, without faults.
         detectors: the names of the detectors.
     """
-    length_ms = history.end_ms - history.start_ms
+    length_ms = history.end_ms - history.begin_ms
     later = DeviceStream(
         history.end_ms,
         history.end_ms + TIMES * length_ms,

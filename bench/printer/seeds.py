@@ -22,7 +22,7 @@ from ingest.times import DAY_MS
 PRINTERS = 2
 STEP_MS = 1_000
 # A Monday of 2024, so that days begin at midnight.
-START_MS = 1_704_067_200_000
+BEGIN_MS = 1_704_067_200_000
 CLEAN_DAYS = 2
 _TIMED_WINDOWS = 500
 
@@ -56,9 +56,9 @@ def run(pipeline: Pipeline, seed: int) -> SeedResult:
     """
     plan = schedule(seed, PRINTERS)
     broken_days = -(-max(entry.at_ms + entry.for_ms for entry in plan.entries) // DAY_MS)
-    begin_ms = START_MS + DAY_MS
+    begin_ms = BEGIN_MS + DAY_MS
     faults = plan.place(begin_ms, PRINTERS)
-    history = _stream(seed, START_MS, 1)
+    history = _stream(seed, BEGIN_MS, 1)
     broken = _stream(seed, begin_ms, broken_days, faults)
     clean = _stream(seed, begin_ms + broken_days * DAY_MS, CLEAN_DAYS)
     model = train(pipeline, Windows.of_series(list(runs(pipeline, history))), "benchmark", 0).model
@@ -72,8 +72,8 @@ def run(pipeline: Pipeline, seed: int) -> SeedResult:
     )
 
 
-def _stream(seed: int, start_ms: int, days: int, faults: tuple[Fault, ...] = ()) -> DeviceStream:
-    return DeviceStream(start_ms, start_ms + days * DAY_MS, STEP_MS, PRINTERS, seed, faults)
+def _stream(seed: int, begin_ms: int, days: int, faults: tuple[Fault, ...] = ()) -> DeviceStream:
+    return DeviceStream(begin_ms, begin_ms + days * DAY_MS, STEP_MS, PRINTERS, seed, faults)
 
 
 def _replay(pipeline: Pipeline, model: Model, stream: DeviceStream, truth: Truth) -> tuple[Evaluation, float]:

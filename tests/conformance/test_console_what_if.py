@@ -49,8 +49,8 @@ def url(influxd: Influxd, folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def demo(influxd: Influxd, folder: Path) -> list[str]:
     """The demonstration's printers with their faults and these as feedback, and a pipeline with a model; its range."""
-    start_ms = DEMO_NS // 1_000_000
-    stream = DeviceStream(start_ms - HISTORY_MS, start_ms + DEMO_MS, 1_000, 2, 1, DEMO_FAULTS)
+    begin_ms = DEMO_NS // 1_000_000
+    stream = DeviceStream(begin_ms - HISTORY_MS, begin_ms + DEMO_MS, 1_000, 2, 1, DEMO_FAULTS)
     influxd.create("demo")
     lines = (
         f"temperature,printer={point.tags['printer']} "
@@ -65,7 +65,7 @@ def demo(influxd: Influxd, folder: Path) -> list[str]:
     influxd.client.write([mark_line("demo", mark) for mark in marks], "anomaly")
     specification = {key: value for key, value in DEMO.items() if key != "parameters"}
     (folder / "pipelines.json").write_text(json.dumps([SPEC, specification]))
-    begin, middle, end = map(format_time, (stream.start_ms, start_ms, stream.end_ms))
+    begin, middle, end = map(format_time, (stream.begin_ms, begin_ms, stream.end_ms))
     trained = ["train", *common(influxd, folder), "--pipeline", "demo", "--from", begin, "--to", middle]
     assert main(trained) == DONE
     return [middle, end]

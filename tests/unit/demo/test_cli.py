@@ -58,8 +58,8 @@ def test_defaults_are_yesterday_and_our_day(outcome: Outcome) -> None:
     got = outcome(True)
     cli.main(INVENTORY)
     options = got[0]
-    assert options.start_ms % DAY_MS == 0
-    assert DAY_MS <= now_ms() - options.start_ms < 2 * DAY_MS
+    assert options.begin_ms % DAY_MS == 0
+    assert DAY_MS <= now_ms() - options.begin_ms < 2 * DAY_MS
     assert (options.length_ms, options.history_ms, options.devices) == (DAY_MS, DAY_MS, 2)
     assert len(options.schedule.entries) >= 12
     assert options.speed_up is None

@@ -21,9 +21,9 @@ from demo.verdict import DemoVerdict, compare
 from ingest.faults import load_schedule
 from ingest.heatpump import HEAT_PUMPS
 
-START_MS = 1_767_225_600_000
+BEGIN_MS = 1_767_225_600_000
 DAY_MS = 86_400_000
-PLAN = DemoPlan(START_MS, DAY_MS, DAY_MS, 2, 1, load_schedule(Path("day.yml")), 10_000)
+PLAN = DemoPlan(BEGIN_MS, DAY_MS, DAY_MS, 2, 1, load_schedule(Path("day.yml")), 10_000)
 
 
 def found(printer: int, begin_ms: int, end_ms: int, severity: float, reason: str) -> FoundPeriod:
@@ -40,7 +40,7 @@ def period_of(index: int, reason: str | None = None) -> FoundPeriod:
 @pytest.fixture
 def verdict() -> DemoVerdict:
     """All but the last fault found, one false period."""
-    false = found(1, START_MS, START_MS + 20_000, 71.0, "<air>")
+    false = found(1, BEGIN_MS, BEGIN_MS + 20_000, 71.0, "<air>")
     periods = [period_of(i, NO_DATA if PLAN.faults[i].kind == "gap" else None) for i in range(len(PLAN.faults) - 1)]
     return compare(PLAN.faults, [*periods, false], 10_000, DAY_MS, {"printer-1": 8_640}, {"printer-1": 8_640})
 
@@ -73,7 +73,7 @@ def test_the_table_tells_found_missed_and_false(verdict: DemoVerdict, stack: Dep
     assert "secret-of" not in text
 
 
-LIVE = LiveSilence("printer-live", START_MS, 80_000, 81_300)
+LIVE = LiveSilence("printer-live", BEGIN_MS, 80_000, 81_300)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_day_without_anything_can_be_drawn(stack: DeployedStack, tmp_path: Pat
 
 
 def test_heat_pumps_are_named_in_table_and_page(summary: dict[str, Any], write_summary: Any, tmp_path: Path) -> None:
-    plan = DemoPlan(START_MS, DAY_MS, 14 * DAY_MS, 2, 1, load_schedule(Path("day.yml"), HEAT_PUMPS), 60_000)
+    plan = DemoPlan(BEGIN_MS, DAY_MS, 14 * DAY_MS, 2, 1, load_schedule(Path("day.yml"), HEAT_PUMPS), 60_000)
     pipeline = summary["pipelines"][0] | {"name": "heatpump", "group_by": ["heatpump"]}
     summary["pipelines"] = [pipeline | {"fields": list(HEAT_PUMPS.fields), "window": "1m"}]
     stack = read_stack(write_summary(summary), "heatpump", tmp_path, HEAT_PUMPS)

@@ -15,7 +15,7 @@ from ingest.stream import DeviceStream
 from ingest.times import DAY_MS
 from ingest.truth import truth_document
 
-START_MS = 1_704_067_200_000
+BEGIN_MS = 1_704_067_200_000
 STEP_MS = 10_000
 HOUR_MS = 3_600_000
 SUPPLY, RETURN, FLOW, POWER, HIGH, LOW, OUTDOOR = range(7)
@@ -23,8 +23,8 @@ SUPPLY, RETURN, FLOW, POWER, HIGH, LOW, OUTDOOR = range(7)
 
 def stream(hours: int = 24, begin_h: int = 0, **changes: object) -> DeviceStream:
     arguments: dict[str, object] = {
-        "start_ms": START_MS + begin_h * HOUR_MS,
-        "end_ms": START_MS + (begin_h + hours) * HOUR_MS,
+        "begin_ms": BEGIN_MS + begin_h * HOUR_MS,
+        "end_ms": BEGIN_MS + (begin_h + hours) * HOUR_MS,
         "step_ms": STEP_MS,
         "devices": 2,
         "seed": 7,
@@ -39,12 +39,12 @@ def table(source: DeviceStream, number: int = 1) -> Array:
 
 
 def fault(kind: str, begin_h: float, end_h: float, strength: float, fields: tuple[str, ...] = FIELDS) -> Fault:
-    return Fault("F01", kind, 1, fields, int(START_MS + begin_h * HOUR_MS), int(START_MS + end_h * HOUR_MS), strength)
+    return Fault("F01", kind, 1, fields, int(BEGIN_MS + begin_h * HOUR_MS), int(BEGIN_MS + end_h * HOUR_MS), strength)
 
 
 def level(hours: int, *faults: Fault) -> Array:
-    grid = Grid.of(START_MS, STEP_MS)
-    begin = grid.at_or_after(START_MS)
+    grid = Grid.of(BEGIN_MS, STEP_MS)
+    begin = grid.at_or_after(BEGIN_MS)
     return HeatPump(1, 7, grid).level(begin, begin + hours * HOUR_MS // STEP_MS, faults)
 
 
@@ -91,8 +91,8 @@ def test_how_the_range_is_cut_changes_nothing(cut_h: int) -> None:
 
 
 def test_blocks_join_without_a_seam() -> None:
-    grid = Grid.of(START_MS, STEP_MS)
-    begin = (grid.at_or_after(START_MS) // BLOCK + 1) * BLOCK
+    grid = Grid.of(BEGIN_MS, STEP_MS)
+    begin = (grid.at_or_after(BEGIN_MS) // BLOCK + 1) * BLOCK
     pump = HeatPump(1, 7, grid)
     whole = pump.level(begin - 200, begin + 200, ())
     steps = np.abs(np.diff(whole, axis=0))
@@ -174,7 +174,7 @@ def test_the_command_line_is_that_of_the_printers(capsys: pytest.CaptureFixture[
 
 
 def test_the_truth_names_heat_pumps() -> None:
-    faults = load_schedule(Path("day.yml"), HEAT_PUMPS).place(START_MS, 2)
+    faults = load_schedule(Path("day.yml"), HEAT_PUMPS).place(BEGIN_MS, 2)
     document = truth_document(stream(faults=faults), "heatpump", "heating")
     assert (document["tag"], document["heatpumps"]) == ("heatpump", ["heatpump-1", "heatpump-2"])
     assert document["faults"][0]["heatpump"] == "heatpump-1"

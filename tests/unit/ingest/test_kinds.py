@@ -14,13 +14,13 @@ from ingest.stream import DeviceStream
 from ingest.times import DAY_MS
 
 # A Thursday, as the first day of 1970 was; growth and levels begin anew with it.
-START_MS = 352 * GROWTH_DAYS * DAY_MS
+BEGIN_MS = 352 * GROWTH_DAYS * DAY_MS
 STEP_MS = 600_000
 A_DAY = DAY_MS // STEP_MS
 
 
 def table(begin_day: float, end_day: float, number: int = 1, faults: tuple[Fault, ...] = (), seed: int = 7) -> Array:
-    begin_ms, end_ms = (START_MS + int(day * DAY_MS) for day in (begin_day, end_day))
+    begin_ms, end_ms = (BEGIN_MS + int(day * DAY_MS) for day in (begin_day, end_day))
     stream = DeviceStream(begin_ms, end_ms, STEP_MS, 2, seed, faults, SOURCES)
     return np.concatenate([blocks[number - 1] for _, blocks in stream.blocks()])
 
@@ -32,7 +32,7 @@ def column(name: str, begin_day: float, end_day: float, **more: int) -> Array:
 
 def fault(kind: str, name: str, begin_day: float, end_day: float, strength: float) -> Fault:
     return Fault(
-        "F01", kind, 1, (name,), START_MS + int(begin_day * DAY_MS), START_MS + int(end_day * DAY_MS), strength
+        "F01", kind, 1, (name,), BEGIN_MS + int(begin_day * DAY_MS), BEGIN_MS + int(end_day * DAY_MS), strength
     )
 
 

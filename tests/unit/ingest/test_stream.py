@@ -11,14 +11,14 @@ from ingest.points import to_lines
 from ingest.printer import FIELD_NAMES, FIELDS, PRINTERS, SIGMA, Printer
 from ingest.stream import DeviceStream, values
 
-START_MS = 1_767_225_600_000
+BEGIN_MS = 1_767_225_600_000
 SECONDS = 3 * BLOCK // 2
 
 
 def stream(begin_s: int = 0, end_s: int = SECONDS, **changes: object) -> DeviceStream:
     arguments: dict[str, object] = {
-        "start_ms": START_MS + begin_s * 1_000,
-        "end_ms": START_MS + end_s * 1_000,
+        "begin_ms": BEGIN_MS + begin_s * 1_000,
+        "end_ms": BEGIN_MS + end_s * 1_000,
         "step_ms": 1_000,
         "devices": 2,
         "seed": 7,
@@ -36,7 +36,7 @@ def table(source: DeviceStream, printer: int = 1) -> Array:
 
 
 def fault(kind: str, begin_s: int, end_s: int, fields: tuple[str, ...], strength: float, printer: int = 1) -> Fault:
-    return Fault("F01", kind, printer, fields, START_MS + begin_s * 1_000, START_MS + end_s * 1_000, strength)
+    return Fault("F01", kind, printer, fields, BEGIN_MS + begin_s * 1_000, BEGIN_MS + end_s * 1_000, strength)
 
 
 def test_the_same_arguments_give_the_same_lines() -> None:
@@ -49,7 +49,7 @@ def test_a_line_is_what_influxdb_reads() -> None:
     head, fields, time = first.split(" ")
     assert head == "temperature,printer=printer-1"
     assert sorted(part.split("=")[0] for part in fields.split(",")) == sorted(FIELD_NAMES)
-    assert int(time) * 1_000 == START_MS
+    assert int(time) * 1_000 == BEGIN_MS
 
 
 @pytest.mark.parametrize("cut", [1, 17, BLOCK - 1, BLOCK, BLOCK + 1, SECONDS - 1])
@@ -86,7 +86,7 @@ def test_a_step_below_a_second_has_milliseconds() -> None:
     source = stream(end_s=2, step_ms=250)
     assert source.precision == "ms"
     times = [int(line.rsplit(" ", 1)[1]) for line in lines([source])]
-    assert times[::2] == [START_MS + 250 * index for index in range(8)]
+    assert times[::2] == [BEGIN_MS + 250 * index for index in range(8)]
 
 
 def test_noise_is_stationary_and_of_the_stated_size() -> None:
@@ -135,7 +135,7 @@ class TestFaults:
 
     def test_sigma(self) -> None:
         clean, faulty = self.difference("sigma", FIELD_NAMES, 4.0)
-        level = Printer(1, 7, Grid(1_000, 0)).level(START_MS // 1_000 + 50, START_MS // 1_000 + 150)
+        level = Printer(1, 7, Grid(1_000, 0)).level(BEGIN_MS // 1_000 + 50, BEGIN_MS // 1_000 + 150)
         assert faulty - level == pytest.approx(4.0 * (clean - level), abs=5e-3)
 
     def test_spike_rises_and_falls(self) -> None:
@@ -164,7 +164,7 @@ class TestFaults:
         _, faulty = self.difference("gap", ("bed",), 0.0)
         assert np.isnan(faulty[:, 1]).all()
         source = stream(end_s=300, faults=(fault("gap", self.begin, self.end, ("bed",), 0.0),))
-        inside = [p for p in source.points() if self.begin <= p.time_ns // 10**9 - START_MS // 1_000 < self.end]
+        inside = [p for p in source.points() if self.begin <= p.time_ns // 10**9 - BEGIN_MS // 1_000 < self.end]
         assert len(inside) == 200
         assert {tuple(p.fields) for p in inside if p.tags["printer"] == "printer-1"} == {("hotend", "air")}
 
@@ -177,7 +177,7 @@ class TestFaults:
     def test_overlapping_faults_add_up(self) -> None:
         faults = [fault("offset", 50, 150, ("bed",), 2.0), fault("offset", 100, 150, ("bed",), 3.0)]
         printer = Printer(1, 7, Grid(1_000, 0))
-        begin = START_MS // 1_000
+        begin = BEGIN_MS // 1_000
         shift = values(PRINTERS, printer, faults, begin, begin + 200) - values(
             PRINTERS, printer, [], begin, begin + 200
         )

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from bench.heatpump.__main__ import DEVICES, START_MS, trial
+from bench.heatpump.__main__ import BEGIN_MS, DEVICES, trial
 from bench.heatpump.faults import schedule
 from bench.pipelines import shipped
 from ingest.heatpump import FIELDS, HEAT_PUMPS
@@ -10,7 +10,7 @@ from ingest.times import DAY_MS
 
 
 def test_every_kind_but_silence_is_there_twice_and_faults_are_apart() -> None:
-    placed = schedule(3, DEVICES).place(START_MS, DEVICES)
+    placed = schedule(3, DEVICES).place(BEGIN_MS, DEVICES)
     numbers = {kind: sum(fault.kind == kind for fault in placed) for kind in HEAT_PUMPS.kinds}
     assert numbers == {kind: 0 if kind == "gap" else 2 for kind in HEAT_PUMPS.kinds}
     for device in (1, 2):
@@ -24,10 +24,10 @@ def test_a_trial_has_clean_history_days_with_all_faults_and_clean_days() -> None
     each = trial(2)
     broken, clean = each.scored
     assert (each.history.faults, clean.faults) == ((), ())
-    assert each.history.end_ms == broken.start_ms == START_MS + 14 * DAY_MS
-    assert clean.start_ms == broken.end_ms
+    assert each.history.end_ms == broken.begin_ms == BEGIN_MS + 14 * DAY_MS
+    assert clean.begin_ms == broken.end_ms
     assert len(broken.faults) == 18
-    assert all(broken.start_ms <= fault.begin_ms < fault.end_ms <= broken.end_ms for fault in broken.faults)
+    assert all(broken.begin_ms <= fault.begin_ms < fault.end_ms <= broken.end_ms for fault in broken.faults)
 
 
 def test_the_pipeline_of_the_inventory_watches_all_fields() -> None:

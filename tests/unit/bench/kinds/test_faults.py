@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from anomaly.pipeline import normalize
-from bench.kinds.__main__ import DEVICES, START_MS, specification, trial
+from bench.kinds.__main__ import BEGIN_MS, DEVICES, specification, trial
 from bench.kinds.faults import RHYTHMIC, schedule
 from ingest.kinds import FIELDS, SOURCES
 
@@ -13,7 +13,7 @@ from ingest.kinds import FIELDS, SOURCES
 @pytest.mark.parametrize("field", FIELDS)
 def test_each_source_has_every_fault_that_its_kind_can_have(field: str) -> None:
     plan = schedule(field, 3, DEVICES)
-    placed = plan.place(START_MS, DEVICES)
+    placed = plan.place(BEGIN_MS, DEVICES)
     for device in range(1, DEVICES + 1):
         mine = [fault for fault in placed if fault.device == device]
         kinds = ["drift", "offset", "offset", *(["replay"] if field in RHYTHMIC else []), "stuck"]
@@ -30,8 +30,8 @@ def test_each_kind_is_a_pipeline_with_history_faults_and_clean_days(field: str) 
     assert (pipeline.detector, pipeline.fields, pipeline.group_by) == ("ensemble", (field,), (SOURCES.name,))
     each = trial(field, 1)
     broken, clean = each.scored
-    assert each.history.end_ms - each.history.start_ms == SOURCES.history_ms
+    assert each.history.end_ms - each.history.begin_ms == SOURCES.history_ms
     assert (each.history.faults, clean.faults) == ((), ())
-    assert each.history.end_ms == broken.start_ms
-    assert broken.end_ms == clean.start_ms
+    assert each.history.end_ms == broken.begin_ms
+    assert broken.end_ms == clean.begin_ms
     assert max(fault.end_ms for fault in broken.faults) <= broken.end_ms

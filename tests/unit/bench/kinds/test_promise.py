@@ -24,7 +24,7 @@ def test_a_model_with_doubts_promises_nothing() -> None:
 
 def test_ten_times_the_history_is_scored() -> None:
     whole = trial("counts", 1).history
-    history = replace(whole, end_ms=whole.start_ms + DAY_MS, devices=2)
+    history = replace(whole, end_ms=whole.begin_ms + DAY_MS, devices=2)
 
     (found,) = measure({**specification("counts"), "training": {"from": "1d"}}, history, ["robust_z"])
 

@@ -18,12 +18,12 @@ from ingest.stream import DeviceStream
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
 from tests.unit.anomaly.windows.reference import aggregate
 
-START_MS = 1_704_067_200_000
+BEGIN_MS = 1_704_067_200_000
 HOUR_MS = 3_600_000
 
 
 def test_every_kind_is_there_on_each_field_and_on_all_short_and_long() -> None:
-    faults = schedule(3, 2).place(START_MS, 2)
+    faults = schedule(3, 2).place(BEGIN_MS, 2)
     for kind in SENSOR_KINDS:
         mine = [fault for fault in faults if fault.kind == kind]
         lengths = {fault.end_ms - fault.begin_ms for fault in mine}
@@ -35,20 +35,20 @@ def test_every_kind_is_there_on_each_field_and_on_all_short_and_long() -> None:
 
 def test_faults_of_a_printer_are_apart_and_another_seed_deals_them_otherwise() -> None:
     for printer in (1, 2):
-        mine = [fault for fault in schedule(3, 2).place(START_MS, 2) if fault.device == printer]
+        mine = [fault for fault in schedule(3, 2).place(BEGIN_MS, 2) if fault.device == printer]
         assert all(after.begin_ms - before.end_ms >= 20 * 60_000 for before, after in pairwise(mine))
     assert schedule(3, 2) == schedule(3, 2)
     assert schedule(3, 2) != schedule(4, 2)
 
 
 def test_a_fault_is_named_by_its_row() -> None:
-    names = {name(fault) for fault in schedule(3, 2).place(START_MS, 2)}
+    names = {name(fault) for fault in schedule(3, 2).place(BEGIN_MS, 2)}
     assert len(names) == 24
     assert "offset 30s, one field" in names
 
 
 def test_windows_are_those_of_the_points() -> None:
-    faults = [fault for fault in schedule(3, 1).place(START_MS, 1) if fault.kind == "gap"][:1]
+    faults = [fault for fault in schedule(3, 1).place(BEGIN_MS, 1) if fault.kind == "gap"][:1]
     begin_ms = faults[0].begin_ms // HOUR_MS * HOUR_MS
     stream = DeviceStream(begin_ms, begin_ms + HOUR_MS, 1_000, 2, 5, tuple(faults))
     one, other = runs(PIPELINE, stream)
