@@ -142,10 +142,19 @@ def test_a_volume_without_room_is_found_with_its_numbers() -> None:
     disks = (DiskSight("data", 2**30), DiskSight("state", 2**30 - 1), DiskSight("log", None, "/log cannot be read"))
     finding = found(WELL, disks=disks, least_free=2**30)[DISK]
     assert finding.text == (
-        "the volume of state has 1023 MiB left, of at least 1024 MiB: make room, or shorten retention; "
-        "/log cannot be read"
+        "/log cannot be read; "
+        "the volume of state has 1023 MiB left, of at least 1024 MiB: make room, or shorten retention"
     )
     assert found(WELL, disks=disks[:1], least_free=2**30)[DISK].ok
+
+
+def test_folders_on_one_file_system_are_told_in_one_sentence() -> None:
+    disks = (DiskSight("models", 9 * 2**20, device=7), DiskSight("state", 8 * 2**20, device=7))
+    other = DiskSight("influxdb", 2**20, device=8)
+    assert found(WELL, disks=(*disks, other), least_free=2**30)[DISK].text == (
+        "the volume of models and state has 8 MiB left, of at least 1024 MiB: make room, or shorten retention; "
+        "the volume of influxdb has 1 MiB left, of at least 1024 MiB: make room, or shorten retention"
+    )
 
 
 @pytest.mark.parametrize(("skew_s", "side"), [(11, "11 s ahead of"), (-11, "11 s behind"), (10, ""), (-10, "")])

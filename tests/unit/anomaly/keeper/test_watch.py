@@ -314,6 +314,7 @@ def test_volumes_are_looked_at(watcher: PipelineWatcher, tmp_path: Path) -> None
     data, gone = watcher.look().disks
     assert data.free is not None
     assert data.free > 0
+    assert data.device == tmp_path.stat().st_dev
     assert gone.free is None
     assert "cannot be read (No such file or directory)" in gone.error
 

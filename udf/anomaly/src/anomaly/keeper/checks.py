@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from anomaly.keeper.watch import PipelineSight, StackSight
+from anomaly.keeper.watch import DiskSight, PipelineSight, StackSight
 from anomaly.nanoseconds import MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 
@@ -157,16 +157,21 @@ def _state(name: str, seen: PipelineSight, now_ns: int) -> str:
 
 
 def _disks(sight: StackSight) -> str:
-    full = []
+    problems = []
+    # By default all folders are on one file system, of which one sentence tells enough.
+    sharing: dict[int | str, list[DiskSight]] = {}
     for disk in sight.disks:
         if disk.free is None:
-            full.append(disk.error)
+            problems.append(disk.error)
         elif disk.free < sight.least_free:
-            full.append(
-                f"the volume of {disk.name} has {disk.free // 2**20} MiB left, of at least {sight.least_free // 2**20}"
-                " MiB: make room, or shorten retention"
-            )
-    return "; ".join(full)
+            sharing.setdefault(disk.name if disk.device is None else disk.device, []).append(disk)
+    for disks in sharing.values():
+        least = min(disk.free or 0 for disk in disks)
+        problems.append(
+            f"the volume of {' and '.join(disk.name for disk in disks)} has {least // 2**20} MiB left, of at least "
+            f"{sight.least_free // 2**20} MiB: make room, or shorten retention"
+        )
+    return "; ".join(problems)
 
 
 def _clock(skew_ns: int) -> str:

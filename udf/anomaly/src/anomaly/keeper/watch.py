@@ -89,11 +89,13 @@ class DiskSight:
         name: its name.
         free: how many bytes are free; None if that cannot be known.
         error: why not.
+        device: the number of its file system, which several volumes may share; None if that cannot be known.
     """
 
     name: str
     free: int | None
     error: str = ""
+    device: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,10 +424,10 @@ def _compare_fed(points: _Points, stored_ns: int | None, taken: int) -> None:
 
 def _disk(name: str, path: Path) -> DiskSight:
     try:
-        status = os.statvfs(path)
+        status, device = os.statvfs(path), path.stat().st_dev
     except OSError as error:
         return DiskSight(name, None, f"{path} cannot be read ({error.strerror})")
-    return DiskSight(name, status.f_bavail * status.f_frsize)
+    return DiskSight(name, status.f_bavail * status.f_frsize, device=device)
 
 
 def settled_ns(pipeline: Pipeline) -> int:
