@@ -4,6 +4,7 @@ from prometheus_client import generate_latest
 
 from anomaly.keeper.checks import KAPACITOR, UDF, Finding
 from anomaly.keeper.health import HealthLines, KeeperMetrics
+from anomaly.keeper.load import ProcessorTime
 
 MINUTE = 60_000_000_000
 WELL = Finding(UDF, "printer", ok=True)
@@ -40,6 +41,14 @@ def test_prometheus_gets_checks_starts_and_catch_ups() -> None:
         "influx_anomaly_looked_seconds 60.0",
     ):
         assert expected in lines
+
+
+def test_prometheus_gets_the_processor_time_of_looks_and_of_jobs() -> None:
+    metrics = KeeperMetrics()
+    for taken in (ProcessorTime(1.5, 0.0), ProcessorTime(2.0, 7.0)):
+        metrics.taken(taken)
+    name = "influx_anomaly_processor_seconds_total"
+    assert [metrics.registry.get_sample_value(name, {"part": part}) for part in ("looks", "jobs")] == [2.0, 7.0]
 
 
 def test_prometheus_gets_no_old_value_of_what_is_not_known_any_more() -> None:

@@ -339,6 +339,20 @@ def test_why_incidents_are_not_made_is_said_once(stand: Stand, monkeypatch: pyte
     assert stand.said.count("incidents: it refuses; it is tried again") == 1
 
 
+def test_the_load_is_shown_at_each_look_and_said_once_an_hour(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monotonic, ahead = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + ahead[0])
+    keeper = stand.keeper()
+    stand.look(keeper, 0)
+    looks_s = keeper.metrics.registry.get_sample_value("influx_anomaly_processor_seconds_total", {"part": "looks"})
+    assert looks_s is not None
+    assert looks_s > 0
+    assert not any("of a processor" in line for line in stand.said)
+    ahead[0] = 3600.0
+    stand.look(keeper, 5)
+    assert sum(line.startswith("in the last 60 minutes looks took ") for line in stand.said) == 1
+
+
 def test_nobody_knows_of_open_periods_while_a_model_is_damaged(
     stand: Stand, influxdb: InfluxDB, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,27 @@ def test_points_and_scores_are_compared_twice_a_minute_even_after_the_clock_was_
     assert [asked_after(seconds) for seconds in (0, 29, 1, -29, -1)] == [1, 0, 1, 0, 1]
 
 
+def test_a_look_costs_three_queries_and_four_for_each_pipeline_twice_a_minute(
+    watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock
+) -> None:
+    def queries_after(seconds: int) -> int:
+        clock.go_on(seconds)
+        before = len(influxdb.queries)
+        watcher.look()
+        return len(influxdb.queries) - before
+
+    others = normalize([{**PIPELINE.as_dict(), "name": name} for name in ("printer", "second", "third")])
+    watcher.take_over(tuple(others), {PIPELINE.name})
+    influxdb.databases.append("anomaly")
+    influxdb.write(f'health,check=udf ok=1i,text="" {NOW_NS}')
+    watcher.written_ns = NOW_NS
+    # The stand-in has metrics of the first pipeline's UDF only, so points of the others are not compared with theirs.
+    influxdb.beats = [[NOW_NS, 1000, 7]]
+    assert [queries_after(seconds) for seconds in (0, 5, 24, 1, 5)] == [3 + 4 + 3 + 3, 3, 3, 3 + 4 + 3 + 3, 3]
+    watcher.is_hurried = True
+    assert [queries_after(seconds) for seconds in (1, 1, 1, 1)] == [3 + 4 + 3 + 3, 3, 3, 3]
+
+
 def test_a_slow_influxdb_makes_no_look_long_and_the_next_look_goes_on(
     watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

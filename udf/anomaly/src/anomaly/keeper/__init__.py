@@ -8,8 +8,9 @@ In the order of one look:
 - `last_backup`: how old the last backup is.
 - `checks`: findings about what was seen.
 - `recovery`: what is to be done next: start a pipeline's task again, catch up, or ask for a restart of Kapacitor.
-- `jobs`: trainings or catch-ups, one at a time, each in a process of its own.
+- `jobs`: trainings, catch-ups or deletions, one of each kind at a time, each in a process of its own.
 - `health`: findings as the measurement `health`, and as metrics for Prometheus.
+- `load`: how much of a processor the keeper and its jobs take.
 - `alarms`: which findings are told, once when they begin and once when they end.
 - `incidents`: periods that belong together, as one incident.
 - `incident_watch`: reads periods, writes incidents, and has Kapacitor tell them.

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from anomaly.influxdb.lines import line
 from anomaly.keeper.checks import Finding
+from anomaly.keeper.load import ProcessorTime
 from anomaly.nanoseconds import MINUTE_NS
 from anomaly.scoring.results import Fields, Result
 
@@ -68,6 +69,13 @@ class KeeperMetrics:
             "influx_anomaly_caught_up_windows", "Scores that catch-ups wrote.", ["pipeline"], registry=self.registry
         )
         self._look = Gauge("influx_anomaly_look_seconds", "How long the last look took.", registry=self.registry)
+        self._processor = Counter(
+            "influx_anomaly_processor_seconds",
+            "The processor time of the keeper's looks, and of its catch-ups, trainings and deletions that have ended.",
+            ["part"],
+            registry=self.registry,
+        )
+        self._taken = ProcessorTime(0.0, 0.0)
         self._time = Gauge(
             "influx_anomaly_looked_seconds", "When the last look was, since 1970.", registry=self.registry
         )
@@ -85,6 +93,12 @@ class KeeperMetrics:
             self._scored.labels(pipeline).set(end_ns / 1e9)
         self._look.set(seconds)
         self._time.set(time_ns / 1e9)
+
+    def taken(self, taken: ProcessorTime) -> None:
+        """Show the processor time that has been taken so far."""
+        self._processor.labels("looks").inc(max(taken.looks_s - self._taken.looks_s, 0.0))
+        self._processor.labels("jobs").inc(max(taken.jobs_s - self._taken.jobs_s, 0.0))
+        self._taken = taken
 
     def started(self, pipeline: str) -> None:
         """Count a task that was started again."""

@@ -21,6 +21,7 @@ from anomaly.keeper.incident_watch import IncidentSettings, IncidentWatch
 from anomaly.keeper.jobs import Job, Jobs
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
 from anomaly.keeper.last_backup import LastBackup
+from anomaly.keeper.load import LoadReport, processor_time
 from anomaly.keeper.messengers import Outbox, Send
 from anomaly.keeper.recovery import InfluxdbRestarts, Recovery, Restarts
 from anomaly.keeper.supervisor import ask_restart
@@ -150,6 +151,7 @@ class Keeper:
         self._catch_ups = Jobs(_CATCH_UP_LIMIT_S, say)
         self._expiries = Jobs(_EXPIRY_LIMIT_S, say)
         self._health = HealthLines()
+        self._load = LoadReport()
         self._alarms = Alarms(int(request.patience_seconds * 1e9), int(request.calm_seconds * 1e9))
         self._outbox = Outbox(request.messengers, say)
         settings = IncidentSettings(
@@ -219,6 +221,15 @@ class Keeper:
             outcomes, {name: done.end_ns for name, done in last.items()}, sight.time_ns, time.monotonic() - started
         )
         self._beat(outcomes, sight.time_ns)
+        self._say_load()
+
+    def _say_load(self) -> None:
+        """Show how much of a processor is taken, and say it now and then."""
+        taken = processor_time()
+        self.metrics.taken(taken)
+        text = self._load.look(taken, time.monotonic())
+        if text:
+            self._say(text)
 
     def _hurry(self, outcomes: Sequence[Finding], now_ns: int) -> None:
         """Look more often for a while after something has failed or works again, and while a catch-up waits."""
