@@ -18,7 +18,7 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import certif
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.certificates import Pair
 
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
-from anomaly.keeper.certificates import Certificates, Server
+from anomaly.keeper.certificates import Certificates, TlsServer
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
 from daemons.daemon import Daemon
 from daemons.kapacitord import wait_until
@@ -217,12 +217,12 @@ def test_our_clients_verify(influxd: TlsDaemon, kapacitord: TlsDaemon, ca_file: 
         KapacitorClient(kapacitord.url, ca_file=str(tmp_path / "missing")).tasks()
 
     # The keeper looks when they end, and leaves those that it does not trust to its clients.
-    servers = [Server(name, daemon.url, str(ca_file)) for name, daemon in (("i", influxd), ("k", kapacitord))]
+    servers = [TlsServer(name, daemon.url, str(ca_file)) for name, daemon in (("i", influxd), ("k", kapacitord))]
     now_ns = int(NOW.timestamp() * 1e9)
     assert Certificates(servers, 60).ending(now_ns) == {"i": 59, "k": 59}
     assert Certificates(servers, 59).ending(now_ns) == {}
     for file in (None, str(tmp_path / "missing")):
-        assert Certificates([Server("i", influxd.url, file)], 60).ending(now_ns) == {}
+        assert Certificates([TlsServer("i", influxd.url, file)], 60).ending(now_ns) == {}
 
     assert list(InfluxClient(influxd.url, *USER, str(ca_file)).query("SHOW DATABASES", ""))
     with pytest.raises(InfluxClientError, match=r"TLS failed .*--ca-file"):
