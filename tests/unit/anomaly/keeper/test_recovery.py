@@ -27,7 +27,7 @@ def failed(*checks: str) -> list[Finding]:
 
 def started_at(recovery: Recovery, sight: PipelineSight, check: str, seconds: range) -> list[int]:
     """Look at each of these seconds, start the task when told to, and return when that was."""
-    starts = []
+    starts: list[int] = []
     for second in seconds:
         now_ns = NOW_NS + second * SECOND
         if recovery.look(sight, failed(check), now_ns):
@@ -86,7 +86,7 @@ def test_pauses_are_short_again_once_a_udf_has_written_metrics_for_a_while() -> 
 
 def test_pauses_grow_while_a_udf_dies_soon_after_each_start() -> None:
     recovery = Recovery(PIPELINE)
-    starts = []
+    starts: list[int] = []
     for second in range(400):
         lives = starts and second - starts[-1] < 25
         # It writes its first metrics ten seconds after its start.
@@ -102,7 +102,7 @@ def test_pauses_grow_while_a_udf_dies_soon_after_each_start() -> None:
 def test_pauses_grow_while_a_udf_hangs_from_its_start_on() -> None:
     recovery = Recovery(PIPELINE)
     silent = replace(WELL, beat_ns=NOW_NS - SECOND)
-    starts = []
+    starts: list[int] = []
     for second in range(600):
         # Its silence is only found after a while.
         hangs = not starts or second - starts[-1] > 35

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.windows.calendar_times import CalendarTimes
-from anomaly.windows.civil import DAY_NS, civil_time
+from anomaly.windows.civil import civil_time
 
 MINUTE = 60_000_000_000
 

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline.timezone import timezone, timezones
-from anomaly.windows.civil import DAY_NS, PLAIN, CivilTime
+from anomaly.windows.civil import PLAIN, CivilTime
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
