@@ -149,7 +149,15 @@ def test_an_engine_is_read_with_its_containers(module: ModuleType, engine_socket
     assert (stranger["versions"], removed["versions"]) == ({}, {})
 
 
-@pytest.mark.parametrize(("text", "version"), [("v1.12.4\n", "1.12.4"), ("1.8.10", "1.8.10"), ("unknown", "")])
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("v1.12.4\n", "1.12.4"),
+        ("1.8.10", "1.8.10"),
+        ("Kapacitor OSS version 1.8.6 (git: master 1.2.3)\n", "1.8.6"),
+        ("unknown", ""),
+    ],
+)
 def test_what_wrote_the_data_is_read(module: ModuleType, tmp_path: Path, text: str, version: str) -> None:
     (tmp_path / "written-by").write_text(text)
     assert module.written_by(str(tmp_path)) == version
