@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.own_dashboards import own_dashboards
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.own_dashboards import OURS, own_dashboards
 
 from anomaly import pipeline as specification
 from anomaly.grafana import alert_rules
+from anomaly.grafana.panels import DATASOURCE_UID, TAG
 from anomaly.grafana.pipeline_dashboard import pipeline_dashboard
-from anomaly.grafana.stack_dashboards import health_dashboard, overview_dashboard
+from anomaly.grafana.stack_dashboards import health_dashboard, overview_dashboard, stack_uid
 
 DOCUMENTATION = """
 name: dashboards
@@ -56,6 +58,66 @@ def alerting(
     return alert_rules.alerting(rules, contact_points, _normalized(pipelines), stack_name, folder.replace("$", "$$"))
 
 
+def objects(
+    dashboards: Mapping[str, Mapping[str, Any]], alerting: Mapping[str, Any], stack_name: str, folder: str
+) -> dict[str, Any]:
+    """Return what a stack keeps in a Grafana of the user's own, as the module grafana_objects takes it.
+
+    Other stacks may use that Grafana, too, so the data source has an identifier of the stack's own.
+
+    Args:
+        dashboards: the dashboards by the names of their files.
+        alerting: the file of alert rules and contact points.
+        stack_name: the stack's name.
+        folder: the title of the folder.
+    """
+    source = stack_uid(stack_name, "results")
+    made = [(group["name"], rule) for group in alerting["groups"] for rule in group["rules"]]
+    receivers = [(point["name"], each) for point in alerting["contactPoints"] for each in point["receivers"]]
+    return {
+        "folder": {"uid": stack_uid(stack_name, "folder"), "title": folder},
+        "datasource": {"uid": source, "name": f"Anomalies of {stack_name}"},
+        "dashboards": _asking(source, list(dashboards.values())),
+        "dashboard_prefix": OURS,
+        "dashboard_tags": [TAG, stack_name],
+        "rules": _asking(source, [_rule(group, rule) for group, rule in made]),
+        "rule_uids": [rule["uid"] for rule in [*(rule for _, rule in made), *alerting["deleteRules"]]],
+        "contact_points": [
+            {"uid": each["uid"], "name": name, "type": each["type"], "settings": json.dumps(each["settings"])}
+            for name, each in receivers
+        ],
+        "contact_point_uids": [
+            each["uid"] for each in [*(each for _, each in receivers), *alerting["deleteContactPoints"]]
+        ],
+    }
+
+
+def _rule(group: str, rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a rule of a file as the API takes it: the panel is an annotation, and all keys are there."""
+    panel = {"__dashboardUid__": rule["dashboardUid"], "__panelId__": str(rule["panelId"])}
+    kept = {key: value for key, value in rule.items() if key not in ("dashboardUid", "panelId")}
+    return {
+        "notification_settings": None,
+        **kept,
+        "ruleGroup": group,
+        "annotations": {**rule["annotations"], **panel},
+    }
+
+
+def _asking(source: str, value: Any) -> Any:
+    """Return a copy of dashboards or rules that ask another data source.
+
+    Args:
+        source: the data source's identifier.
+        value: the dashboards or rules.
+    """
+    if isinstance(value, Mapping):
+        return {key: _asking(source, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_asking(source, inner) for inner in value]
+    return source if value == DATASOURCE_UID else value
+
+
 def _normalized(pipelines: Iterable[Mapping[str, Any]]) -> list[specification.Pipeline]:
     try:
         return specification.normalize(list(pipelines))
@@ -81,4 +143,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return each filter's function by its name."""
-        return {"anomaly_alerting": alerting, "anomaly_dashboards": dashboards, "own_dashboards": from_folder}
+        return {
+            "anomaly_alerting": alerting,
+            "anomaly_dashboards": dashboards,
+            "grafana_objects": objects,
+            "own_dashboards": from_folder,
+        }

@@ -384,7 +384,7 @@ def summary_services(
         }
         entry |= next(iter(accounts.values())) if len(accounts) == 1 else accounts
         if name in reasons:
-            entry["reason"] = reasons[name]
+            entry["reason"] = "" if urls.get(name) else reasons[name]
         summary[name] = entry
     return summary
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Base of the clients of InfluxDB and Kapacitor: parameters of a connection, requests, and messages of failed requests.
+"""Base of the clients of InfluxDB, Kapacitor and Grafana: a connection, requests, and messages of failed requests.
 
 Only the Python standard library and Ansible's own ``module_utils`` are needed on the managed host.
 """
@@ -47,12 +47,14 @@ class HttpApi:
         error: exception that failed requests raise, set by a subclass.
         refusals: messages by HTTP status.
         silence: explanation of a timeout.
+        redirects: which redirects are followed, as `open_url` names them.
     """
 
     product: ClassVar[str]
     error: ClassVar[type[ApiError]]
     refusals: ClassVar[Mapping[int, str]] = {401: "{product} refuses {who} ({reason})."}
     silence: ClassVar[str] = ""
+    redirects: ClassVar[str] = "urllib2"
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class HttpApi:
                 target,
                 method=method,
                 data=data,
-                headers={"Content-Type": content_type} if data is not None else {},
+                headers={**self._headers(), **({"Content-Type": content_type} if data is not None else {})},
                 timeout=self.timeout,
                 validate_certs=self.validate_certs,
                 ca_path=self.ca_path,
@@ -102,6 +104,7 @@ class HttpApi:
                 force_basic_auth=bool(self.username),
                 # A proxy of the managed host's environment must not see, or break, requests to the host itself.
                 use_proxy=False,
+                follow_redirects=self.redirects,
             ) as response:
                 return response.headers, response.read().decode()
         except HTTPError as error:
@@ -110,6 +113,14 @@ class HttpApi:
             raise self.error(f"{shown}: {self._unreached(error)}") from error
         except ValueError as error:
             raise self.error(f"{shown}: the answer is not HTTP with a text ({error}). Is url right?") from error
+
+    def _headers(self) -> dict[str, str]:
+        """Return the headers of every request."""
+        return {}
+
+    def _who(self) -> str:
+        """Return the words for whom requests come from."""
+        return f"user {self.username!r}" if self.username else "a request without username and password"
 
     def _unreached(self, error: OSError | HTTPException) -> str:
         cause = error.reason if isinstance(error, URLError) else error
@@ -125,10 +136,15 @@ class HttpApi:
         except (OSError, HTTPException, ValueError):
             # The status says enough.
             text = ""
-        try:
-            reason = str(json.loads(text)["error"])
-        except (ValueError, KeyError, TypeError):
-            reason = text.strip()[:500] or str(error.reason)
-        who = f"user {self.username!r}" if self.username else "a request without username and password"
-        sentence = self.refusals.get(error.code, "{reason}").format(product=self.product, who=who, reason=reason)
+        reason = self._reason(text) or text.strip()[:500] or str(error.reason)
+        sentence = self.refusals.get(error.code, "{reason}").format(
+            product=self.product, who=self._who(), reason=reason
+        )
         return self.error(f"{shown}: {sentence}", status=error.code)
+
+    def _reason(self, text: str) -> str:
+        """Return the reason in the text of a refusal; empty if it has not the server's form."""
+        try:
+            return str(json.loads(text)["error"])
+        except (ValueError, KeyError, TypeError):
+            return ""

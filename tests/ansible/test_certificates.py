@@ -31,6 +31,7 @@ NOW = datetime.now(UTC)
 NAMES = ["127.0.0.1", "localhost", "anomaly-influxdb"]
 REQUESTS = {
     "ansible.builtin.uri",
+    "grafana_objects",
     "influxdb_schema",
     "influxdb_source_info",
     "kapacitor_handlers",
@@ -40,7 +41,7 @@ REQUESTS = {
     "kapacitor_tasks",
     "served_certificate",
 }
-"""The modules that ask a service of the stack."""
+"""The modules that ask a service of the stack, or one of the user's own."""
 
 
 @contextmanager
@@ -292,7 +293,8 @@ ROLE_TASKS = [
 def test_every_request_of_a_role_verifies(task: dict[str, Any]) -> None:
     (module,) = REQUESTS & set(task)
     arguments = task[module]
-    assert "stack_ca_file" in arguments["ca_path"] or "stack_influxdb_ca_file" in arguments["ca_path"]
+    authorities = ("stack_ca_file", "stack_influxdb_ca_file", "grafana_ca_file")
+    assert any(file in arguments["ca_path"] for file in authorities)
     assert "validate_certs" not in arguments
 
 

@@ -290,6 +290,63 @@ def test_the_address_of_the_console_has_no_path(url: str) -> None:
     assert problems(inventory(each={"console_root_url": "https://console.example:8443/"})) == []
 
 
+GRAFANA: dict[str, Any] = {
+    "grafana_external_url": "https://grafana.example",
+    "grafana_external_token": "glsa_7c1e09d54",
+    "stack_bind_address": "192.0.2.1",
+}
+NO_GRAFANA = {**ONE, "grafana": []}
+
+
+def test_an_external_grafana_is_one_with_an_account() -> None:
+    assert problems(inventory(NO_GRAFANA, each=GRAFANA)) == []
+    user = {
+        "grafana_external_token": "",
+        "grafana_external_username": "boss",
+        "grafana_external_password": "b7c1e09d54",
+    }
+    assert problems(inventory(NO_GRAFANA, each={**GRAFANA, **user})) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"grafana_external_token": ""}, 'grafana_external_token = "": is empty, and the stack needs an account'),
+        ({"grafana_external_username": "boss"}, "grafana_external_username = boss: is set, and grafana_external_token"),
+        ({"grafana_external_token": "", "grafana_external_username": "boss"},
+         'grafana_external_password = "": is empty, but grafana_external_username is boss'),
+        ({"grafana_external_token": "changeme"}, "grafana_external_token"),
+        ({"grafana_external_url": "grafana.example"}, "grafana_external_url = grafana.example: is not the URL of a"),
+        ({"grafana_external_url": "https://grafana.example/?orgId=1"}, "grafana_external_url = "),
+        ({"grafana_external_influxdb_url": "influx"}, "grafana_external_influxdb_url = influx: is not the URL of an"),
+        ({"stack_bind_address": "127.0.0.1"},
+         "stack_bind_address = 127.0.0.1: InfluxDB listens on one alone, but the Grafana at https://grafana.example"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_external_grafana_is_named(given: dict[str, Any], message: str) -> None:
+    found = problems(inventory(NO_GRAFANA, each={**GRAFANA, **given}))
+    assert found[0].startswith(message), found
+    assert all("Fix: " in line for line in found)
+    assert "glsa_7c1e09d54" not in "\n".join(found)
+
+
+def test_an_external_grafana_may_reach_an_influxdb_that_listens_on_the_loopback_interface() -> None:
+    local = {**GRAFANA, "stack_bind_address": "127.0.0.1"}
+    assert problems(inventory(NO_GRAFANA, each={**local, "grafana_external_url": "http://localhost:3000"})) == []
+    assert problems(inventory(NO_GRAFANA, each={**local, "grafana_external_influxdb_url": "http://x:8086"})) == []
+
+
+def test_a_grafana_host_beside_an_external_url_is_refused() -> None:
+    message = problems(inventory(each=GRAFANA))[0]
+    assert message.startswith("grafana_external_url = https://grafana.example: is set, and the group grafana has")
+
+
+def test_rules_and_dashboards_of_an_external_grafana_are_checked() -> None:
+    rules = [{"rule": "shed", "receiver": "somebody that only Grafana knows"}, {"rule": "shed"}]
+    (found,) = problems(inventory(NO_GRAFANA, each={**GRAFANA, "grafana_alert_rules": rules}))
+    assert found.startswith("grafana_alert_rules[1] = shed: the rule is there twice")
+
+
 def test_credentials_in_a_url_are_not_repeated() -> None:
     url = "http://admin:b7c1e09d54@influx.example:8086"
     found = problems(inventory({**ONE, "influxdb": []}, each={"influxdb_external_url": url}))

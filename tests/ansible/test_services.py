@@ -384,3 +384,14 @@ def test_a_service_that_only_its_host_reaches_says_so() -> None:
 def test_the_summary_tells_how_a_host_is_reached(variables: dict[str, Any], reach: list[str] | None) -> None:
     hosts = summary_hosts(load_table(), {"kapacitor": ["edge"], "influxdb": []}, {"edge": variables})
     assert hosts == {"edge": {"services": ["kapacitor", "keeper", "console"], "reach": reach}}
+
+
+def test_the_summary_names_the_users_own_grafana() -> None:
+    groups = {name: [HOST] for name in ("influxdb", "kapacitor", "all")}
+    more: dict[str, Any] = {
+        "inventory_dir": "/inventory",
+        "groups": groups,
+        "grafana_external_url": "https://grafana.example",
+    }
+    assert "Grafana     https://grafana.example  (your own)" in value("__summary_lines", "summary", **more)
+    assert value("__summary_content", "summary", **more)["grafana"] == {"url": "https://grafana.example", "reason": ""}

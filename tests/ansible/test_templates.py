@@ -536,6 +536,31 @@ class TestTls:
         apart = {**here, "groups": groups, "group_names": ["kapacitor"]}
         assert value("stack_influxdb_url", "keeper", **apart) == "https://there:8086"
 
+    def test_an_external_grafana_reaches_influxdb_where_others_do(self) -> None:
+        def url(**more: Any) -> Any:
+            return value("stack_influxdb_url_from_grafana", "grafana", **more)
+
+        far = {"grafana_external_url": "https://grafana.example"}
+        assert url(**far) == "http://192.0.2.1:8086"
+        assert url(grafana_external_url="http://localhost:3000") == "http://127.0.0.1:8086"
+        assert url(**far, influxdb_external_url="http://influx.example:8086") == "http://influx.example:8086"
+        assert url(**far, grafana_external_influxdb_url="http://influx:8086") == "http://influx:8086"
+
+    def test_alerts_lead_to_an_external_grafana(self) -> None:
+        far = {"grafana_external_url": "https://grafana.example"}
+        assert value("grafana_root_url", "pipelines", **far) == "https://grafana.example"
+        assert value("grafana_root_url", "pipelines") == ""
+
+    def test_an_external_grafana_is_looked_after_by_one_host_and_runs_on_none(self) -> None:
+        groups = {"influxdb": [HOST], "kapacitor": [HOST, "there"]}
+        far = {"grafana_external_url": "https://grafana.example", "groups": groups, "group_names": list(groups)}
+        assert value("__grafana_preparing_host", "grafana", **far) == HOST
+        assert value("__grafana_is_here", "grafana", **far) is False
+        assert value("__grafana_is_here", "grafana") is True
+        assert value("__verify_external", "verify", **far) == ["grafana"]
+        assert value("__verify_external", "verify", **far, grafana_enabled=False) == []
+        assert value("__verify_external", "verify", **{**far, "inventory_hostname": "there"}) == []
+
     def test_an_own_change_of_influxdbs_configuration_outranks_it(self) -> None:
         own = {"subscriber": {"ca-certs": "/mine.pem"}}
         text = render("roles/influxdb/templates/influxdb.conf.j2", "influxdb", stack_tls=True, influxdb_config=own)

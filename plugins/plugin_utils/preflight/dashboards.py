@@ -19,7 +19,7 @@ def check(inventory: Inventory, root: Path) -> Iterator[Problem]:
         inventory: all hosts and groups.
         root: the repository, from which a relative folder starts.
     """
-    for host in inventory.members("grafana"):
+    for host in inventory.of_grafana():
         name = host.text(_VARIABLE)
         if not name:
             continue

@@ -70,6 +70,11 @@ class Inventory:
         """Return the hosts whose group says that they run a service."""
         return self.members(self.table[service]["group"])
 
+    def of_grafana(self) -> list[Host]:
+        """Return the hosts whose dashboards and alerts are made: those of Grafana, else the one for an external one."""
+        first = self.members("kapacitor")[:1]
+        return self.members("grafana") or [host for host in first if host.text("grafana_external_url")]
+
     def services(self, host: Host) -> list[str]:
         """The services whose groups a host is in, except those that run from another's image."""
         return [

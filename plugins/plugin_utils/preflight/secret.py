@@ -11,7 +11,7 @@ from .problem import Problem
 from .variables import Options, is_secret
 
 # Another party chose these passwords, so their length and characters are not checked.
-_FOREIGN = {"image_registry_password"}
+_FOREIGN = {"image_registry_password", "grafana_external_token", "grafana_external_password"}
 _NO_SECRET_AT_ALL = ("is empty", "is a default", "is a placeholder")
 
 

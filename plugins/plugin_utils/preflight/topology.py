@@ -17,6 +17,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
     yield from _misspelt(inventory)
     yield from _parent(inventory)
     yield from _influxdb(inventory)
+    yield from _grafana(inventory)
     yield from _kapacitor(inventory)
     yield from _reachable(inventory)
     yield from _same_address(inventory)
@@ -26,10 +27,10 @@ def _names(hosts: list[Host]) -> str:
     return show([host.name for host in hosts])
 
 
-def _external_url(inventory: Inventory) -> str:
+def _external_url(inventory: Inventory, service: str = "influxdb") -> str:
     for host in inventory.stack_hosts():
-        if host.text("influxdb_external_url"):
-            return host.text("influxdb_external_url")
+        if host.text(f"{service}_external_url"):
+            return host.text(f"{service}_external_url")
     return ""
 
 
@@ -94,6 +95,30 @@ def _influxdb(inventory: Inventory) -> Iterator[Problem]:
             "has no host, and influxdb_external_url is not set",
             "put one host into the group, or set influxdb_external_url to the URL of your own InfluxDB 1.x",
         )
+
+
+def _grafana(inventory: Inventory) -> Iterator[Problem]:
+    hosts = inventory.members("grafana")
+    external = _external_url(inventory, "grafana")
+    if not external:
+        return
+    if hosts:
+        yield Problem(
+            "grafana_external_url",
+            show(external),
+            f"is set, and the group grafana has {_names(hosts)} too",
+            "empty the group to use the external Grafana, or remove the variable to use a container of the stack's",
+        )
+    if _is_loopback(urlsplit(external).hostname or ""):
+        return
+    for database in inventory.members("influxdb"):
+        if not database.text("grafana_external_influxdb_url") and _is_loopback(database.text("stack_bind_address")):
+            yield database.problem(
+                "stack_bind_address",
+                f"InfluxDB listens on {database.name} alone, but the Grafana at {external} reads it",
+                f"the address of {database.name} on the network between the two, or 0.0.0.0 for all "
+                f"({BEYOND_FIREWALLS}); or set grafana_external_influxdb_url to where that Grafana reaches InfluxDB",
+            )
 
 
 def _kapacitor(inventory: Inventory) -> Iterator[Problem]:

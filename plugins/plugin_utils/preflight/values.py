@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
@@ -36,6 +36,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _images(host)
         yield from _results(host)
         yield from _external(host)
+        yield from _external_grafana(host)
         yield from _root_urls(host)
         yield from _memory(inventory, host)
         yield from _score_days(host)
@@ -196,26 +197,68 @@ def _external(host: Host) -> Iterator[Problem]:
     url = host.text("influxdb_external_url")
     if not url:
         return
-    try:
-        parts = urlsplit(url)
-        port_is_number = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_number = False
-    if not port_is_number or parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+    parts = _parts(url)
+    if parts is None or parts.path not in ("", "/"):
         yield host.problem(
             "influxdb_external_url", "is not the URL of an InfluxDB", "such as http://influx.example:8086"
         )
-    elif is_ipv6(parts.hostname):
+    elif is_ipv6(parts.hostname or ""):
         yield host.problem(
             "influxdb_external_url",
             "is an IPv6 address, which the stack's containers cannot reach, as their network has IPv4 only",
             "a name or an IPv4 address of that InfluxDB",
         )
-    elif parts.username or parts.password:
+    else:
+        yield from _credentials(host, "influxdb_external_url", parts, "give them as the secrets of InfluxDB's admin")
+
+
+def _external_grafana(host: Host) -> Iterator[Problem]:
+    for variable, product, example, fix in (
+        ("grafana_external_url", "a Grafana", "https://grafana.example", "give them as grafana_external_token"),
+        ("grafana_external_influxdb_url", "an InfluxDB", "http://influx.example:8086", "the stack has its own"),
+    ):
+        url = host.text(variable)
+        parts = _parts(url)
+        if url and (parts is None or parts.query or parts.fragment):
+            yield host.problem(variable, f"is not the URL of {product}", f"such as {example}")
+        elif parts is not None:
+            yield from _credentials(host, variable, parts, fix)
+    if not host.text("grafana_external_url"):
+        return
+    token, user = host.text("grafana_external_token"), host.text("grafana_external_username")
+    if token and user:
         yield host.problem(
-            "influxdb_external_url",
+            "grafana_external_username", "is set, and grafana_external_token too", "empty one of the two"
+        )
+    elif not token and not user:
+        yield host.problem(
+            "grafana_external_token",
+            "is empty, and the stack needs an account in your Grafana",
+            "the token of a service account that has the role Admin there, from Ansible Vault",
+            value="",
+        )
+    elif user and not host.text("grafana_external_password"):
+        yield host.problem(
+            "grafana_external_password", f"is empty, but grafana_external_username is {user}", "its password", value=""
+        )
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Return the parts of a URL, or None if it is not one of HTTP with a host."""
+    try:
+        parts = urlsplit(url)
+        port_is_number = parts.port is None or parts.port > 0
+    except ValueError:
+        return None
+    return parts if port_is_number and parts.scheme in ("http", "https") and parts.hostname else None
+
+
+def _credentials(host: Host, variable: str, parts: SplitResult, fix: str) -> Iterator[Problem]:
+    if parts.username or parts.password:
+        yield host.problem(
+            variable,
             "has credentials in it, and URLs end up in logs",
-            "take them out of the URL, and give them as the secrets of InfluxDB's admin",
+            f"take them out of the URL; {fix}",
             value=f"{parts.scheme}://(hidden)@{parts.hostname}",
         )
 
@@ -322,7 +365,14 @@ def _is_address(text: str) -> bool:
 
 def _one_stack(inventory: Inventory) -> Iterator[Problem]:
     """Check the variables that all hosts of a stack must agree on."""
-    for variable in ("stack_name", "results_database", "influxdb_external_url", "pipelines", "stack_tls"):
+    for variable in (
+        "stack_name",
+        "results_database",
+        "influxdb_external_url",
+        "grafana_external_url",
+        "pipelines",
+        "stack_tls",
+    ):
         values: dict[str, list[str]] = {}
         for host in inventory.stack_hosts():
             values.setdefault(repr(host.effective.get(variable)), []).append(host.name)
