@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly.scoring.periods import NEW_LEVEL, NO_DATA, Period, Rules, Tracker, Transition, rules
+from anomaly.scoring.periods import NEW_LEVEL, NO_DATA, Moment, Period, Rules, Tracker, Transition, rules
 from tests.unit.anomaly import printers
 
 W = 10
@@ -118,6 +119,56 @@ def test_the_reason_is_the_field_that_contributed_most_over_all() -> None:
 def test_the_highest_score_of_a_period_may_be_that_of_any_window() -> None:
     found = periods(run({0: 80, 1: 95, 2: 72}))
     assert [(p.peak_score, p.peak_severity) for p in found] == [(9.5, 95)]
+
+
+@pytest.mark.parametrize(
+    ("severities", "limited", "worst"),
+    [
+        pytest.param([80, 75], None, 0, id="the first window"),
+        pytest.param([80, 95, 90], None, 1, id="a later one"),
+        pytest.param([80, 80], None, 0, id="the first of equal ones"),
+        pytest.param([80, 75, 95], 1, 1, id="the window beyond a limit"),
+    ],
+)
+def test_a_period_keeps_what_the_fields_were_in_its_worst_window(
+    severities: list[float], limited: int | None, worst: int
+) -> None:
+    tracker = Tracker(RULES, FIELDS)
+    for number, severity in enumerate(severities):
+        begin_ns, limit = T0 + W * number, "a above 9" if number == limited else None
+        moment = partial(Moment, begin_ns, ())
+        step = tracker.feed(begin_ns, severity / 10, severity, 0.0, (0.9, 0.1), limit, moment)
+
+    assert step.periods[0].moment == Moment(T0 + W * worst, ())
+
+
+@pytest.mark.parametrize(
+    ("last", "following", "merge", "expected"),
+    [
+        pytest.param(0, 1, 5, True, id="the next window"),
+        pytest.param(0, 0, 5, False, id="the same window again"),
+        pytest.param(0, 4, 5, True, id="a gap as long as a silence may be"),
+        pytest.param(0, 5, 5, False, id="a silence"),
+        pytest.param(0, 2, 2, True, id="a gap shorter than merge"),
+        pytest.param(0, 3, 2, False, id="a gap as long as merge"),
+        pytest.param(18, 19, 5, True, id="the last window before a new level"),
+        pytest.param(19, 20, 5, False, id="a new level"),
+    ],
+)
+def test_windows_of_a_period_are_not_learnt_while_it_goes_on_and_is_no_new_level(
+    last: int, following: int, merge: int, expected: bool
+) -> None:
+    tracker = Tracker(replace(RULES, merge_ns=merge * W, silence_ns=3 * W, new_level_ns=20 * W), FIELDS)
+    run(dict.fromkeys(range(last + 1), 80.0), tracker)
+
+    assert tracker.keeps_unlearnt(T0 + W * following) is expected
+
+
+def test_windows_of_no_period_are_learnt() -> None:
+    tracker = Tracker(RULES, FIELDS)
+    assert not tracker.keeps_unlearnt(T0)
+    run({0: 10}, tracker)
+    assert not tracker.keeps_unlearnt(T0 + W)
 
 
 def test_a_window_at_the_limits_counts() -> None:
