@@ -183,7 +183,9 @@ def _full(volume: str) -> Break:
 
 
 def _remount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+    command = ["mount", "-o", f"remount,{options}", str(folder)]
+    # A volume that somebody writes to at this moment does not become read-only.
+    wait_for(lambda: subprocess.run(command, check=False).returncode == 0, " ".join(command), seconds=30)
 
 
 @contextmanager
