@@ -15,6 +15,7 @@ from anomaly.influxdb.client import InfluxClientError
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.hand_over import HandOver
@@ -546,6 +547,19 @@ def test_an_open_silence_is_closed_when_the_series_has_data_again(model: Model, 
     counts = repair(model, database, opened=(TimeRange(begin_ns, NEVER_NS),))
     assert database.stored_periods == {begin_ns: silence(700, 2_300, "closed")}
     assert (counts.periods, counts.removed) == (1, 0)
+    # Who told it first has words of its own for it.
+    assert repair(model, database, opened=(TimeRange(begin_ns, NEVER_NS),)) == RepairCounts()
+
+
+def test_a_silence_that_lasts_begins_after_the_windows_that_came_late(model: Model, database: DatabaseDouble) -> None:
+    periods = {begin: fields for begin, fields in database.stored_periods.items() if begin < BEGIN + 2_000 * W}
+    empty(database, 2_010, COUNT)
+    lost = lose(database, 2_000, 2_010)
+    database.stored_periods = {**periods, BEGIN + 2_000 * W: silence(2_000, 2_006, "open")}
+
+    repair(model, database, lost)
+
+    assert database.stored_periods == {**periods, BEGIN + 2_010 * W: silence(2_010, COUNT, "open")}
 
 
 def test_an_open_silence_without_windows_after_it_stays_open(model: Model, database: DatabaseDouble) -> None:
@@ -650,6 +664,23 @@ def test_what_is_handed_over_is_the_state_after_the_newest_window_that_had_a_sco
     state = {f"core_scorer_{name}": array.tolist() for name, array in expected.state().items()}
     assert "core_scorer_levels_kept" in state
     assert handed(model, hand_over) == (END - 5 * W, state)
+
+
+@pytest.mark.parametrize(("missing", "is_handed_over"), [(360, True), (359, False)])
+def test_the_drift_is_handed_over_where_enough_was_missed_for_it(
+    model: Model, database: DatabaseDouble, missing: int, is_handed_over: bool
+) -> None:
+    expected = ScoringCore(PIPELINE, EventCounter("", lambda message: None))
+    list(expected.feed(model, database.series, Feedback(PIPELINE)))
+    database.first_ns = BEGIN
+    hand_over = HandOver(PIPELINE, model)
+
+    repair(model, database, lose(database, 1_100, 1_100 + missing), hand_over=hand_over)
+
+    drift = {name: array.tolist() for name, array in hand_over.part().items() if name.startswith("core_drift_")}
+    whole = {f"core_{name}": array.tolist() for name, array in expected.state_of([KEY]).items() if "drift_" in name}
+    assert (drift == whole) is is_handed_over
+    assert len(drift["core_drift_key_lengths"]) == is_handed_over
 
 
 def test_nothing_is_handed_over_while_the_newest_windows_are_missing(model: Model, database: DatabaseDouble) -> None:
