@@ -337,3 +337,17 @@ def test_a_calendar_keeps_windows_out_of_periods_and_of_training_as_maintenance_
     assert suppressed == {1: "calendar", 2: "calendar"}
     assert feedback.in_maintenance(("a",), at_ns - 3600 * second, at_ns + second)
     assert not feedback.in_maintenance(("a",), at_ns + 20 * second, at_ns + 3600 * second)
+
+
+@pytest.mark.parametrize(
+    ("mark", "begin", "expected"),
+    [
+        pytest.param(Mark(MAINTENANCE, 10, 20, {"printer": "a"}), 15, True, id="of the series"),
+        pytest.param(Mark(MAINTENANCE, 10, 20, {}), 15, True, id="of all series"),
+        pytest.param(Mark(MAINTENANCE, 10, 20, {"printer": "b"}), 15, False, id="of another series"),
+        pytest.param(Mark(MAINTENANCE, 10, 20, {"printer": "a"}), 20, False, id="at another time"),
+        pytest.param(Mark(FALSE_ALARM, 10, 20, {"printer": "a"}), 15, False, id="another kind of mark"),
+    ],
+)
+def test_a_series_is_in_maintenance_by_its_marks(mark: Mark, begin: int, expected: bool) -> None:
+    assert Feedback(PIPELINE, [mark]).in_maintenance(("a",), begin, begin + 5) is expected
