@@ -16,7 +16,7 @@ from daemons.images import OLD_INFLUXDB, built_image
 from tests.integration.hosts import LABEL
 from tests.integration.pipelines import ROOMS, SELF_TRAINING
 from tests.integration.playbook import PlayResult
-from tests.integration.results import ALERTS_IN_A_FILE, Results, produce
+from tests.integration.results import ALERTS_IN_A_FILE, CONSOLE, Results, produce
 from tests.integration.stack import Files, Stack
 from tests.integration.waiting import PATIENCE_S
 
@@ -129,7 +129,8 @@ def deployment(
 ) -> Iterator[Deployment]:
     """A dry run on nothing, then the deployment; neither has been looked at yet."""
     with stacks(engine, tmp_path_factory.mktemp("shared")) as make:
-        stack = make(pipelines=[SELF_TRAINING, ROOMS], variables={"kapacitor_alert_handlers": [ALERTS_IN_A_FILE]})
+        variables = {"kapacitor_alert_handlers": [ALERTS_IN_A_FILE], "console_root_url": CONSOLE}
+        stack = make(pipelines=[SELF_TRAINING, ROOMS], variables=variables)
         files_before = stack.files()
         dry_run = stack.play("site", "--check", "--diff")
         files_after, engine_after = stack.files(), stack.on_engine()

@@ -24,6 +24,8 @@ from tests.integration.watch import Watch
 
 Row = dict[str, Any]
 
+# Where alerts say that the console is.
+CONSOLE = "https://console.example"
 ALERTS_IN_A_FILE: Row = {"id": "file", "kind": "log", "options": {"path": "/var/log/kapacitor/alerts.log"}}
 """A handler that keeps what people would be told."""
 
@@ -76,11 +78,16 @@ class Results:
         return {row["fieldKey"]: row["fieldType"] for row in rows}
 
 
+def alerts(stack: Stack) -> list[Row]:
+    """What `ALERTS_IN_A_FILE` was told, in order."""
+    text = (stack.dir / "log" / "kapacitor" / "alerts.log").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def told(stack: Stack) -> dict[str, list[str]]:
-    """What `ALERTS_IN_A_FILE` was told: each alert's levels, in order."""
+    """Each alert's levels, in order."""
     levels: dict[str, list[str]] = {}
-    for line in (stack.dir / "log" / "kapacitor" / "alerts.log").read_text().splitlines():
-        alert = json.loads(line)
+    for alert in alerts(stack):
         levels.setdefault(alert["id"], []).append(alert["level"])
     return levels
 

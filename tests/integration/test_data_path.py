@@ -13,7 +13,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.console import cons
 
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, STREAM_END, STUFFY, ns
 from tests.integration.pipelines import PRINTER, ROOMS, Pipeline
-from tests.integration.results import Results, told
+from tests.integration.results import CONSOLE, Results, alerts, told
 from tests.integration.stack import Stack
 from tests.integration.waiting import PATIENCE_S, wait_for
 
@@ -180,6 +180,20 @@ def test_each_period_is_told_once_and_so_is_its_end(stack: Stack, results: Resul
     assert all(level != before for level, before in pairwise(levels)), levels
     # The worst windows are rarer than the scale reaches.
     assert levels.count("CRITICAL") == sum(row["peak_severity"] >= 100 for row in periods)
+
+
+def test_an_alert_leads_to_its_period_in_the_console(stack: Stack, results: Results) -> None:
+    alert = next(each for each in alerts(stack) if each["id"].endswith("printer-1 period"))
+    where, _, page = alert["message"].rpartition(" ")[2].rpartition("/")
+    viewer = ("viewer", stack.secrets()["console_viewer_password"])
+    # Browsers ask for it by this name, whatever is in front of it.
+    name = {"Host": CONSOLE.partition("//")[2]}
+    answer = requests.get(f"{stack.console_url}/api/{page}", auth=viewer, headers=name, timeout=PATIENCE_S)
+
+    assert (where, answer.status_code) == (CONSOLE, 200), answer.text
+    begins = {str(row["time"]) for row in results.periods("printer", printer="printer-1")}
+    assert answer.json()["series"] == {"printer": "printer-1"}
+    assert answer.json()["begin_ns"] in begins
 
 
 def test_silence_is_told_when_data_return(stack: Stack, results: Results) -> None:
