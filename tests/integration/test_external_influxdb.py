@@ -1,4 +1,4 @@
-"""A stack that uses an InfluxDB of the user's own."""
+"""A stack that uses an InfluxDB and a Grafana of the user's own; that Grafana is a double of its API."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import ipaddress
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import docker
 import pytest
 
 from daemons.images import built_image
+from tests.ansible.grafana_double import GrafanaDouble, serving
 from tests.integration.data import HISTORY_BEGIN, write_printers
 from tests.integration.hosts import LABEL
-from tests.integration.influx import Influx
+from tests.integration.influx import Influx, InfluxError
 from tests.integration.pipelines import PRINTER
 from tests.integration.ports import free_port
 from tests.integration.stack import Stack
@@ -22,6 +24,7 @@ from tests.integration.waiting import wait_for
 # Users that others have made there, with names that a stack with an InfluxDB of its own uses.
 THEIRS = {"writer": "", "reader": " WITH ALL PRIVILEGES", "kapacitor": "", "trainer": ""}
 THEIR_PASSWORD = secrets.token_hex(16)
+HOOK = f"https://hooks.example/{secrets.token_hex(16)}"
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,26 @@ def external(engine: docker.DockerClient, kept_images: None) -> Iterator[Externa
         container.remove(force=True, v=True)
 
 
+def reads(source: dict[str, Any], password: str) -> str:
+    """What is wrong with a data source, asked as Grafana asks it."""
+    try:
+        Influx(source["url"], source["user"], password).query("SHOW MEASUREMENTS LIMIT 1", source["jsonData"]["dbName"])
+    except InfluxError as error:
+        return str(error)
+    return ""
+
+
 @pytest.fixture(scope="module")
-def guest(external: External, new_stack: Callable[..., Stack]) -> Stack:
-    """A stack without an InfluxDB of its own."""
+def grafana(external: External) -> Iterator[GrafanaDouble]:
+    with serving(GrafanaDouble(works=reads), external.address) as double:
+        double.folders["theirs"] = {"uid": "theirs", "title": "Theirs", "version": 1}
+        double.boards["theirs"] = {"dashboard": {"id": 1, "uid": "theirs", "title": "Theirs"}, "folder": "theirs"}
+        yield double
+
+
+@pytest.fixture(scope="module")
+def guest(external: External, grafana: GrafanaDouble, new_stack: Callable[..., Stack]) -> Stack:
+    """A stack without an InfluxDB and a Grafana of its own."""
     external.admin.query("CREATE DATABASE other")
     for name, rights in THEIRS.items():
         external.admin.query(f"CREATE USER {name} WITH PASSWORD '{THEIR_PASSWORD}'{rights}")
@@ -73,6 +93,10 @@ def guest(external: External, new_stack: Callable[..., Stack]) -> Stack:
         variables={
             "influxdb_external_url": external.url,
             "secrets_given": {"influxdb_admin_password": external.password},
+            "grafana_external_url": grafana.url,
+            "grafana_external_token": grafana.token,
+            "grafana_alert_rules": [{"rule": "detection", "receiver": "on call"}],
+            "grafana_contact_points": [{"name": "on call", "type": "slack", "settings": {"url": HOOK}}],
             # The external InfluxDB sends points to Kapacitor by this address.
             "stack_address": external.address,
             "stack_bind_address": external.address,
@@ -85,7 +109,7 @@ def guest(external: External, new_stack: Callable[..., Stack]) -> Stack:
     return guest
 
 
-def test_no_influxdb_of_ours_is_started(guest: Stack) -> None:
+def test_no_influxdb_and_no_grafana_of_ours_is_started(guest: Stack) -> None:
     assert set(guest.containers()) == {"kapacitor", "keeper", "console"}
 
 
@@ -95,6 +119,18 @@ def test_it_gets_the_databases_users_and_subscriptions(guest: Stack, external: E
     ours = {f"{guest.name}_{name}" for name in ("kapacitor", "reader", "trainer", "writer", "console")}
     assert set(external.admin.column("SHOW USERS")) == {"admin", *THEIRS, *ours}
     assert set(guest.subscription_places()) == {"printer"}, "databases that no pipeline reads are left alone"
+
+
+def test_the_users_grafana_reads_the_results(guest: Stack, external: External, grafana: GrafanaDouble) -> None:
+    ((uid, source),) = grafana.sources.items()
+    assert (source["url"], source["user"]) == (external.url, f"{guest.name}_reader")
+    assert reads(source, grafana.source_secrets[uid]["password"]) == ""
+    titles = {board["dashboard"]["title"] for board in grafana.boards.values()}
+    assert titles >= {"printer", f"Overview of {guest.name}", "Theirs"}
+    assert [rule["notification_settings"]["receiver"] for rule in grafana.rules.values()] == ["on call"]
+    output = guest.results[0].output
+    assert f"created data source Anomalies of {guest.name}" in output
+    assert not [secret for secret in (grafana.token, HOOK) if secret in output]
 
 
 def test_the_accounts_of_others_are_left_alone(guest: Stack, external: External) -> None:
@@ -112,13 +148,36 @@ def test_an_account_of_others_is_refused_before_anything_changes(guest: Stack, e
     theirs_are_unchanged(external)
 
 
-def test_a_second_run_changes_nothing(guest: Stack) -> None:
+def test_a_second_run_changes_nothing(guest: Stack, grafana: GrafanaDouble) -> None:
+    grafana.requests.clear()
     guest.settled().play("site").unchanged()
+    assert grafana.requests == []
+
+
+def test_verify_names_a_data_source_that_does_not_work(guest: Stack, grafana: GrafanaDouble) -> None:
+    grafana.works = lambda _source, _password: "dial tcp: connection refused"
+    try:
+        result = guest.play("verify")
+    finally:
+        grafana.works = reads
+    result.refused("Its data source reads InfluxDB", "connection refused")
+    assert grafana.requests == []
 
 
 def test_its_data_reach_the_udf(guest: Stack) -> None:
     write_printers(guest, HISTORY_BEGIN, "5m")
     wait_for(lambda: "no model yet" in guest.kapacitor_log.read_text(), "windows at the UDF", explain=guest.logs)
+
+
+def test_a_wrong_token_is_refused_before_anything_changes(guest: Stack, grafana: GrafanaDouble) -> None:
+    guest.variables["grafana_external_token"] = "glsa_not_the_right_one"
+    try:
+        result = guest.play("site", "--tags", "grafana")
+    finally:
+        guest.variables["grafana_external_token"] = grafana.token
+    result.refused("grafana_external_url", grafana.url, "refuses the token", "fix", "grafana_external_token")
+    assert result.changed == 0
+    assert "not_the_right_one" not in result.output
 
 
 def test_a_wrong_password_is_refused(guest: Stack, external: External) -> None:
@@ -150,12 +209,14 @@ def test_one_that_is_not_reached_is_refused(guest: Stack, external: External) ->
         guest.variables["influxdb_external_url"] = external.url
 
 
-def test_teardown_leaves_it_running_with_its_data(guest: Stack, external: External) -> None:
+def test_teardown_leaves_them_running_with_their_data(guest: Stack, external: External, grafana: GrafanaDouble) -> None:
     guest.play("teardown", teardown_data=True, teardown_confirm=guest.name).succeeded()
     assert guest.on_engine()["containers"] == []
     assert external.admin.subscriptions() == {}, "it would send points to where nobody listens"
     assert set(external.admin.column("SHOW DATABASES")) >= {"printer", "anomaly", "other"}
     assert external.admin.rows('SELECT count("bed") FROM temperature', "printer")
+    assert (list(grafana.folders), list(grafana.boards)) == (["theirs"], ["theirs"])
+    assert (grafana.sources, grafana.rules, grafana.contacts) == ({}, {}, {})
 
 
 def test_teardown_goes_on_without_the_external_influxdb(guest: Stack, external: External) -> None:
