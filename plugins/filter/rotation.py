@@ -33,6 +33,7 @@ def rotation_plan(
     pending: Sequence[str],
     external: str,
     manage: bool,
+    external_kapacitor: str = "",
 ) -> dict[str, Any]:
     """Return which secrets of a stack are rotated.
 
@@ -45,6 +46,7 @@ def rotation_plan(
         pending: names of the secrets whose rotation an earlier run has begun.
         external: `influxdb_external_url`.
         manage: `influxdb_manage`.
+        external_kapacitor: `kapacitor_external_url`.
 
     Returns:
         `names` to begin with, `pending` to go on with, `left_out` (name to the reason), and `problems`, one sentence
@@ -58,10 +60,11 @@ def rotation_plan(
         for name in names
         if name not in owners
     ]
+    foreign = {
+        secret: _external(secret, owner, external, manage, external_kapacitor) for secret, owner in owners.items()
+    }
     reasons = {
-        secret: _given(secret, given)
-        or _external(secret, owner, external, manage)
-        or _away(owner, services, groups, told)
+        secret: _given(secret, given) or foreign[secret] or _away(owner, services, groups, told)
         for secret, owner in owners.items()
     }
     chosen = [secret for secret in owners if secret in (names or owners) and secret not in pending]
@@ -74,7 +77,7 @@ def rotation_plan(
                 reasons[secret]
                 for secret in chosen
                 if _down(owners[secret], services, groups, told) and not services[owners[secret]].get("optional")
-                and not _given(secret, given) and not _external(secret, owners[secret], external, manage)
+                and not _given(secret, given) and not foreign[secret]
             }
         )  # fmt: skip
     return {
@@ -105,7 +108,9 @@ def _given(secret: str, given: Iterable[str]) -> str:
     )
 
 
-def _external(secret: str, owner: str, external: str, manage: bool) -> str:
+def _external(secret: str, owner: str, external: str, manage: bool, external_kapacitor: str) -> str:
+    if owner == "kapacitor" and external_kapacitor:
+        return f"your Kapacitor {external_kapacitor} is yours. Fix: set the password there and in secrets_given"
     if owner != "influxdb" or not external:
         return ""
     if secret == "influxdb_admin_password":  # noqa: S105  the secret's name

@@ -168,11 +168,12 @@ def service_urls(
         variables: what the inventory says of each host.
         service: its name.
         port: its port where a host has none of its own.
-        here: URLs that differ because they lead to this host.
+        here: URLs that differ because they lead to this host. An external service's own URL outranks them.
         scheme: http or https.
     """
     return {
-        host: here.get(host)
+        host: _get(variables[host], f"{service}_external_url", "")
+        or here.get(host)
         or f"{scheme}://{_address(host, variables[host])}:{_get(variables[host], f'{service}_port', port)}"
         for host in hosts
     }
@@ -220,6 +221,9 @@ def summary_places(
 def _place(
     service: str, row: Row, host: str, variables: Mapping[str, Any], bind_address: str, scheme: str
 ) -> dict[str, str]:
+    external = str(_get(variables, f"{service}_external_url", ""))
+    if external:
+        return {"url": external, "note": "your own"}
     bind = str(_get(variables, "stack_bind_address", bind_address))
     is_local = _get(variables, "ansible_connection", "") == "local"
     is_loopback = bind.startswith("127.")

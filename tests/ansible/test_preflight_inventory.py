@@ -336,6 +336,35 @@ def test_an_external_grafana_may_reach_an_influxdb_that_listens_on_the_loopback_
     assert problems(inventory(NO_GRAFANA, each={**local, "grafana_external_influxdb_url": "http://x:8086"})) == []
 
 
+KAPACITOR = {"kapacitor_external_url": "http://192.0.2.1:9092"}
+
+
+def test_an_external_kapacitor_needs_no_port_of_the_host_and_listens_where_it_does() -> None:
+    found = inventory(each=KAPACITOR)
+    assert problems(found) == []
+    assert "kapacitor" not in found.port_variables(found.hosts["one"])
+    influx = {"influxdb_external_url": "http://influx.example:8086"}
+    assert problems(inventory({**ONE, "influxdb": []}, each={**KAPACITOR, **influx})) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"kapacitor_external_url": "192.0.2.1"}, "kapacitor_external_url = 192.0.2.1: is not the URL of a Kapacitor"),
+        ({"kapacitor_external_url": "http://127.0.0.1:9092"}, "kapacitor_external_url = http://127.0.0.1:9092: leads"),
+        ({"kapacitor_external_url": "http://admin:7c1e09d54@192.0.2.1"},
+         "kapacitor_external_url = http://(hidden)@192.0.2.1: has credentials in it"),
+        ({"kapacitor_external_url": "https://192.0.2.1:9092", "stack_tls": True},
+         "kapacitor_external_url = https://192.0.2.1:9092: is https, and with stack_tls"),
+        ({"kapacitor_udfs": {"mine": {}}}, "kapacitor_udfs = (set): is set, and kapacitor_external_url too"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_external_kapacitor_is_named(given: dict[str, Any], message: str) -> None:
+    found = problems(inventory(each={**KAPACITOR, **given}))
+    assert found[0].startswith(message), found
+    assert "7c1e09d54" not in "\n".join(found)
+
+
 def test_a_grafana_host_beside_an_external_url_is_refused() -> None:
     message = problems(inventory(each=GRAFANA))[0]
     assert message.startswith("grafana_external_url = https://grafana.example: is set, and the group grafana has")

@@ -129,6 +129,12 @@ class TestPlan:
         assert "secrets_given" in plan["left_out"][name]
         assert "secrets_given" in self.plan(name, given=[name])["problems"][0]
 
+    def test_the_admin_of_an_external_kapacitor_is_not_the_stacks(self) -> None:
+        plan = self.plan(external_kapacitor="http://192.0.2.7:9092")
+        assert plan["problems"] == []
+        assert list(plan["left_out"]) == ["kapacitor_admin_password", "kapacitor_http_shared_secret"]
+        assert "your Kapacitor http://192.0.2.7:9092" in plan["left_out"]["kapacitor_admin_password"]
+
     def test_the_admin_of_an_external_influxdb_is_not_the_stacks(self) -> None:
         groups = {**self.GROUPS, "influxdb": []}
         plan = self.plan(groups=groups, external="http://influx.example:8086")

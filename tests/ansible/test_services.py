@@ -386,6 +386,12 @@ def test_the_summary_tells_how_a_host_is_reached(variables: dict[str, Any], reac
     assert hosts == {"edge": {"services": ["kapacitor", "keeper", "console"], "reach": reach}}
 
 
+def test_the_summary_names_the_users_own_kapacitor() -> None:
+    more: dict[str, Any] = {"inventory_dir": "/inventory", "kapacitor_external_url": "http://192.0.2.7:9092"}
+    assert "Kapacitor   http://192.0.2.7:9092  (your own; user admin)" in value("__summary_lines", "summary", **more)
+    assert value("__summary_content", "summary", **more)["kapacitor"]["urls"] == ["http://192.0.2.7:9092"]
+
+
 def test_the_summary_names_the_users_own_grafana() -> None:
     groups = {name: [HOST] for name in ("influxdb", "kapacitor", "all")}
     more: dict[str, Any] = {

@@ -551,6 +551,35 @@ class TestTls:
         assert value("grafana_root_url", "pipelines", **far) == "https://grafana.example"
         assert value("grafana_root_url", "pipelines") == ""
 
+    def test_an_external_kapacitor_is_asked_by_everybody_and_restarted_by_nobody(self) -> None:
+        far = {"kapacitor_external_url": "http://192.0.2.7:9092"}
+        assert value("stack_kapacitor_urls", "keeper", **far) == {HOST: "http://192.0.2.7:9092"}
+        assert value("stack_kapacitor_url_from_host", "keeper", **far) == "http://192.0.2.7:9092"
+        command = value("__keeper_command", "keeper", **far)
+        assert "http://192.0.2.7:9092" in command
+        assert "--restart-file" not in command
+        assert "--restart-file" in value("__keeper_command", "keeper")
+
+    def test_stacks_share_an_external_kapacitor(self) -> None:
+        far = {"kapacitor_external_url": "http://192.0.2.7:9092", "stack_name": "s"}
+        assert value("__kapacitor_handlers_prefix", "kapacitor", **far) == "influx-anomaly.s."
+        assert value("__kapacitor_handlers_prefix", "kapacitor", stack_name="s") == "influx-anomaly."
+
+    def test_the_snippet_is_what_kapacitors_configuration_needs(self) -> None:
+        snippet = tomllib.loads(value("__kapacitor_snippet", "kapacitor", stack_dir="/srv/s"))
+        assert snippet == {"udf": {"functions": {"anomaly": {"socket": "/srv/s/run/anomaly.sock", "timeout": "5m"}}}}
+
+    @pytest.mark.parametrize(
+        ("group", "there", "number"), [("kapacitor", {"kapacitor": ["x", "997", ""]}, "997"), ("0", {}, "0"),
+                                       ("kapacitor", {"kapacitor": None}, ""), ("kapacitor", {}, "")],
+    )  # fmt: skip
+    def test_the_group_of_an_external_kapacitor_is_a_number(
+        self, group: str, there: dict[str, Any], number: str
+    ) -> None:
+        facts = {"getent_group": there}
+        found = value("__kapacitor_external_gid", "kapacitor", kapacitor_external_group=group, ansible_facts=facts)
+        assert str(found) == number
+
     def test_an_external_grafana_is_looked_after_by_one_host_and_runs_on_none(self) -> None:
         groups = {"influxdb": [HOST], "kapacitor": [HOST, "there"]}
         far = {"grafana_external_url": "https://grafana.example", "groups": groups, "group_names": list(groups)}

@@ -1,5 +1,6 @@
 """The keeper on real daemons: what dies is alive again, and every window has the score of an undisturbed run."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from email import message_from_bytes
@@ -17,6 +18,7 @@ from anomaly.training.fit import train
 from daemons.daemon import WAIT
 from daemons.influxd import Influxd
 from daemons.kapacitord import AlertReceiver, Kapacitord, wait_until
+from daemons.server import Server
 from tests.conformance.live import LIVE, LiveStack, environment, make_store, udf_command
 from tests.integration.ports import free_port
 from tests.unit.anomaly import printers
@@ -117,6 +119,33 @@ def test_what_dies_is_healed_and_every_window_is_scored_once(
     assert [level for level in told if level != "INFO"] == ["CRITICAL", "OK"]
     # A task that is started again at once has an outage that is told when it is over, if the machine is not too slow.
     assert [body for body in receiver.bodies if body["id"] == f"detection pipeline {LIVE.name}"]
+
+
+@pytest.mark.containers
+def test_a_server_of_the_udf_that_is_restarted_loses_no_window(
+    kapacitord: Callable[..., Kapacitord], influxd: Influxd, model: Model, tmp_path: Path
+) -> None:
+    """A Kapacitor of the user's own dials the UDF's socket, and never again."""
+    influxd.create("db", "broken", "whole")
+    served, path = make_store(model, tmp_path), tmp_path / "anomaly.sock"
+    places = {"ANOMALY_STATE": str(tmp_path / "state"), "ANOMALY_HAND_OVER": str(tmp_path / "hand_over")}
+    command = [*udf_command(tmp_path), "--socket", str(path)]
+    with Server(command, path, {**os.environ, **environment(), **places}) as udf:
+        kapacitor = kapacitord(
+            sockets={"anomaly": path}, influxdb=influxd.url, timeout="60s", snapshot_interval="5s", port=free_port()
+        )
+        live = LiveStack(influxd, kapacitor, served, tmp_path)
+        try:
+            with live.keeper({}):
+                wait_until(lambda: len(live.scores()) >= 10, "the first scores")
+                udf.process.terminate()
+                udf.process.wait(WAIT)
+                udf.start()
+                wait_until(lambda: "caught up to" in live.said.read_text(), "the catch-up after the server's restart")
+                live.kapacitor.wait_for_task(LIVE.name, lambda task: task["executing"])
+                live.wait_for_scores(live.undisturbed(time.time_ns() - 10 * SECOND))
+        finally:
+            live.writer.end()
 
 
 @pytest.mark.containers

@@ -1,4 +1,4 @@
-"""A stack that uses an InfluxDB and a Grafana of the user's own; that Grafana is a double of its API."""
+"""A stack that uses an InfluxDB, a Grafana and a Kapacitor of the user's own; that Grafana is a double of its API."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import ipaddress
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
+import requests
+from docker.models.containers import Container
 
 from daemons.images import built_image
 from tests.ansible.grafana_double import GrafanaDouble, serving
-from tests.integration.data import HISTORY_BEGIN, write_printers
+from tests.integration.data import HISTORY_BEGIN, HISTORY_END, write_printers
 from tests.integration.hosts import LABEL
 from tests.integration.influx import Influx, InfluxError
+from tests.integration.kapacitor import Kapacitor
 from tests.integration.pipelines import PRINTER
 from tests.integration.ports import free_port
 from tests.integration.stack import Stack
@@ -45,6 +49,72 @@ class External:
     def admin(self) -> Influx:
         """As its admin sees it."""
         return Influx(self.url, "admin", self.password)
+
+
+# A Kapacitor without authentication, as a package installs it.
+THEIR_CONFIGURATION = """
+hostname = "{external.address}"
+data_dir = "/var/lib/kapacitor"
+[http]
+bind-address = ":{port}"
+log-enabled = false
+[replay]
+dir = "/var/lib/kapacitor/replay"
+[task]
+dir = "/var/lib/kapacitor/tasks"
+[storage]
+boltdb = "/var/lib/kapacitor/kapacitor.db"
+[load]
+enabled = false
+[logging]
+file = "STDERR"
+level = "INFO"
+[stats]
+enabled = false
+[reporting]
+enabled = false
+[[influxdb]]
+enabled = true
+default = true
+name = "theirs"
+urls = ["{external.url}"]
+username = "admin"
+password = "{external.password}"
+subscriptions-sync-interval = "5s"
+[influxdb.excluded-subscriptions]
+anomaly = ["autogen"]
+"""
+
+
+@dataclass(frozen=True)
+class TheirKapacitor:
+    """A Kapacitor that is nobody's stack.
+
+    Attributes:
+        url: where it is reached.
+        configuration: its file on this machine.
+        container: what it runs in.
+    """
+
+    url: str
+    configuration: Path
+    container: Container
+
+    @property
+    def api(self) -> Kapacitor:
+        """As anybody sees it."""
+        return Kapacitor(self.url)
+
+    def wait(self) -> None:
+        """Wait until it serves."""
+
+        def is_there() -> bool:
+            try:
+                return self.api.request("GET", "/ping").status_code == 204
+            except requests.RequestException:
+                return False
+
+        wait_for(is_there, "their Kapacitor", explain=lambda: self.container.logs(tail=20).decode())
 
 
 @pytest.fixture(scope="module")
@@ -209,10 +279,56 @@ def test_one_that_is_not_reached_is_refused(guest: Stack, external: External) ->
         guest.variables["influxdb_external_url"] = external.url
 
 
-def test_teardown_leaves_them_running_with_their_data(guest: Stack, external: External, grafana: GrafanaDouble) -> None:
+@pytest.fixture(scope="module")
+def theirs(
+    guest: Stack, external: External, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TheirKapacitor]:
+    folder = tmp_path_factory.mktemp("kapacitor")
+    port = free_port()
+    (guest.dir / "run").mkdir(exist_ok=True)
+    configuration = folder / "kapacitor.conf"
+    configuration.write_text(THEIR_CONFIGURATION.format(external=external, port=port))
+    container = engine.containers.run(
+        built_image("kapacitor"), ["kapacitord", "-config", "/conf/kapacitor.conf"], detach=True, user="0",
+        name=f"{guest.name}x-theirs", labels={LABEL: guest.name}, ports={f"{port}/tcp": (external.address, port)},
+        volumes=[f"{folder}:/conf:ro", f"{guest.dir / 'run'}:{guest.dir / 'run'}"], tmpfs={"/var/lib/kapacitor": ""},
+    )  # fmt: skip
+    found = TheirKapacitor(f"http://{external.address}:{port}", configuration, container)
+    try:
+        found.wait()
+        yield found
+    finally:
+        container.remove(force=True, v=True)
+
+
+def test_the_users_kapacitor_is_told_what_its_configuration_lacks(guest: Stack, theirs: TheirKapacitor) -> None:
+    guest.variables |= {"kapacitor_external_url": theirs.url, "kapacitor_external_group": "0"}
+    result = guest.play("site")
+    socket = guest.dir / "run" / "anomaly.sock"
+    result.refused(theirs.url, "does not know the UDF", "fix", "[udf.functions.anomaly]", f'socket = "{socket}"')
+    assert socket.is_socket()
+    assert theirs.api.tasks() == {}, "the task that tells is there for a moment only"
+
+
+def test_the_users_kapacitor_runs_the_pipelines(guest: Stack, external: External, theirs: TheirKapacitor) -> None:
+    with theirs.configuration.open("a") as file:
+        file.write(f'[udf.functions.anomaly]\nsocket = "{guest.dir / "run" / "anomaly.sock"}"\ntimeout = "5m"\n')
+    theirs.container.restart()
+    theirs.wait()
+    guest.play("site").succeeded()
+    assert theirs.api.tasks()["printer"]["executing"]
+    guest.play("site", "--tags", "kapacitor,pipelines,keeper").unchanged()
+    write_printers(guest, HISTORY_END, "5m")
+    query = 'SELECT last("points_in") AS "points" FROM "udf" WHERE "points_in" > 0'
+    wait_for(lambda: guest.influx("reader").rows(query, "anomaly"), "points at the UDF", explain=guest.logs)
+
+
+def test_teardown_leaves_them_running_with_their_data(
+    guest: Stack, external: External, grafana: GrafanaDouble, theirs: TheirKapacitor
+) -> None:
     guest.play("teardown", teardown_data=True, teardown_confirm=guest.name).succeeded()
     assert guest.on_engine()["containers"] == []
-    assert external.admin.subscriptions() == {}, "it would send points to where nobody listens"
+    assert theirs.api.tasks() == {}
     assert set(external.admin.column("SHOW DATABASES")) >= {"printer", "anomaly", "other"}
     assert external.admin.rows('SELECT count("bed") FROM temperature', "printer")
     assert (list(grafana.folders), list(grafana.boards)) == (["theirs"], ["theirs"])

@@ -86,12 +86,13 @@ class Inventory:
     def port_variables(self, host: Host) -> dict[str, str]:
         """Return service to the variable of the port that it publishes on a host.
 
-        A service has one published port: its own, or one for metrics, which is left out where it is 0.
+        A service has one published port: its own, or one for metrics, which is left out where it is 0. What an external
+        server does in its place publishes none.
         """
         variables = {}
         for service, row in self.table.items():
             metrics = f"{service}_metrics_port"
-            if host.name not in self.groups.get(row["group"], []):
+            if host.name not in self.groups.get(row["group"], []) or host.text(f"{service}_external_url"):
                 continue
             if "port" in row:
                 variables[service] = f"{service}_port"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from .inventory import PARENT, Host, Inventory
 from .problem import BEYOND_FIREWALLS, Problem, one_of, show
-from .values import is_ipv6
+from .values import is_ipv6, is_loopback
 
 
 def check(inventory: Inventory) -> Iterator[Problem]:
@@ -109,10 +108,10 @@ def _grafana(inventory: Inventory) -> Iterator[Problem]:
             f"is set, and the group grafana has {_names(hosts)} too",
             "empty the group to use the external Grafana, or remove the variable to use a container of the stack's",
         )
-    if _is_loopback(urlsplit(external).hostname or ""):
+    if is_loopback(urlsplit(external).hostname or ""):
         return
     for database in inventory.members("influxdb"):
-        if not database.text("grafana_external_influxdb_url") and _is_loopback(database.text("stack_bind_address")):
+        if not database.text("grafana_external_influxdb_url") and is_loopback(database.text("stack_bind_address")):
             yield database.problem(
                 "stack_bind_address",
                 f"InfluxDB listens on {database.name} alone, but the Grafana at {external} reads it",
@@ -145,21 +144,12 @@ def _kapacitor(inventory: Inventory) -> Iterator[Problem]:
             )
 
 
-def _is_loopback(address: str) -> bool:
-    if address in ("localhost", "ip6-localhost", "ip6-loopback"):
-        return True
-    try:
-        return ipaddress.ip_address(address.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def _listens(host: Host, service: str, others: list[Host], why: str) -> Iterator[Problem]:
     """Check that a service for other hosts neither listens on the loopback interface nor has such an address."""
     if not others:
         return
     names = ", ".join(other.name for other in others)
-    if _is_loopback(host.text("stack_bind_address")):
+    if is_loopback(host.text("stack_bind_address")):
         yield host.problem(
             "stack_bind_address",
             f"{service} listens on {host.name} alone, but {names} {why}",
@@ -171,7 +161,7 @@ def _listens(host: Host, service: str, others: list[Host], why: str) -> Iterator
             f"is an IPv6 address, and {names} {why} from a network of containers that has IPv4 only",
             f"set stack_address of {host.name} to a name or an IPv4 address that the others can reach",
         )
-    elif _is_loopback(host.text("stack_address")):
+    elif is_loopback(host.text("stack_address")):
         yield host.problem(
             "stack_address",
             f"leads every other host back to itself, but {names} {why}",
@@ -188,7 +178,8 @@ def _reachable(inventory: Inventory) -> Iterator[Problem]:
 
 
 def _all_reachable(inventory: Inventory) -> Iterator[Problem]:
-    kapacitors = inventory.members("kapacitor")
+    # An external Kapacitor listens where its own configuration says.
+    kapacitors = [host for host in inventory.members("kapacitor") if not host.text("kapacitor_external_url")]
     for database in inventory.members("influxdb"):
         users = [
             host
@@ -202,7 +193,7 @@ def _all_reachable(inventory: Inventory) -> Iterator[Problem]:
                 yield from _listens(kapacitor, "Kapacitor", [database], "sends it the points to watch")
     external = urlsplit(_external_url(inventory)).hostname or ""
     for kapacitor in kapacitors:
-        if external and not _is_loopback(external) and _is_loopback(kapacitor.text("stack_bind_address")):
+        if external and not is_loopback(external) and is_loopback(kapacitor.text("stack_bind_address")):
             yield kapacitor.problem(
                 "stack_bind_address",
                 f"Kapacitor listens on {kapacitor.name} alone, but the InfluxDB at {external} sends it points",
@@ -222,6 +213,8 @@ def _all_reachable(inventory: Inventory) -> Iterator[Problem]:
 def _same_address(inventory: Inventory) -> Iterator[Problem]:
     seen: dict[tuple[str, str], Host] = {}
     for host in inventory.members("kapacitor"):
+        if host.text("kapacitor_external_url"):
+            continue
         place = (host.text("stack_address"), host.text("kapacitor_port"))
         other = seen.setdefault(place, host)
         if other is not host:

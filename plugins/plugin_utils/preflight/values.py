@@ -36,6 +36,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _images(host)
         yield from _results(host)
         yield from _external(host)
+        yield from _external_kapacitor(host)
         yield from _external_grafana(host)
         yield from _root_urls(host)
         yield from _memory(inventory, host)
@@ -95,6 +96,16 @@ def _subnet(host: Host) -> Iterator[Problem]:
             f"has too few addresses for the stack's containers and its jobs (/{network.prefixlen})",
             fix,
         )
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether a name or an address leads every host to itself."""
+    if address in ("localhost", "ip6-localhost", "ip6-loopback"):
+        return True
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def is_ipv6(address: str) -> bool:
@@ -210,6 +221,39 @@ def _external(host: Host) -> Iterator[Problem]:
         )
     else:
         yield from _credentials(host, "influxdb_external_url", parts, "give them as the secrets of InfluxDB's admin")
+
+
+def _external_kapacitor(host: Host) -> Iterator[Problem]:
+    url = host.text("kapacitor_external_url")
+    if not url:
+        return
+    parts = _parts(url)
+    if parts is None or parts.path not in ("", "/"):
+        yield host.problem("kapacitor_external_url", "is not the URL of a Kapacitor", "such as http://192.0.2.1:9092")
+        return
+    yield from _credentials(
+        host, "kapacitor_external_url", parts,
+        "give them as kapacitor_admin_username and secrets_given.kapacitor_admin_password",
+    )  # fmt: skip
+    if is_loopback(parts.hostname or ""):
+        yield host.problem(
+            "kapacitor_external_url",
+            "leads the stack's containers, the keeper among them, to themselves",
+            "an address of the host that Kapacitor listens on, such as http://192.0.2.1:9092",
+        )
+    if parts.scheme == "https" and host.text("stack_tls") == "True":
+        yield host.problem(
+            "kapacitor_external_url",
+            "is https, and with stack_tls the stack checks the certificates of Kapacitors against its own authority",
+            "http, or stack_tls: false",
+        )
+    if host.effective.get("kapacitor_udfs"):
+        yield host.problem(
+            "kapacitor_udfs",
+            "is set, and kapacitor_external_url too: the stack gives an external Kapacitor its own UDF only",
+            "empty it, and configure these UDFs in that Kapacitor",
+            value="(set)",
+        )
 
 
 def _external_grafana(host: Host) -> Iterator[Problem]:

@@ -578,7 +578,7 @@ def test_a_bug_shows_its_traceback(run: Run, spec: Path, monkeypatch: pytest.Mon
 
 
 def test_the_udf_never_writes_words_to_kapacitor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(models: str) -> None:
+    def broken(models: str, socket: Path | None) -> None:
         raise OSError("no such pipe")
 
     monkeypatch.setattr("anomaly.serving.udf.main", broken)

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from anomaly import __version__
 from anomaly.cli import codes
@@ -53,8 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"anomaly {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    udf = commands.add_parser("udf", help="serve Kapacitor on stdin and stdout")
+    udf = commands.add_parser("udf", help="serve Kapacitor on stdin and stdout, or on a Unix socket")
     _models(udf)
+    udf.add_argument(
+        "--socket", type=Path, metavar="PATH", help="listen there, for a Kapacitor that starts no programs"
+    )
     udf.set_defaults(command=_udf)
 
     train = commands.add_parser("train", help="train pipelines' models on history, and make them current")
@@ -451,7 +455,7 @@ def _results(parser: argparse.ArgumentParser) -> None:
 def _udf(options: argparse.Namespace) -> int:
     from anomaly.serving.udf import main as serve
 
-    serve(options.models)
+    serve(options.models, options.socket)
     return codes.DONE
 
 

@@ -1,10 +1,11 @@
 """The declaration of the Kapacitor UDF: light, so that Info is answered before numpy is loaded."""
 
 import os
+from pathlib import Path
 
 from anomaly.locations import METRICS, MODELS_VARIABLE
 from anomaly.pipeline import parse
-from kapacitor_udf import STREAM, STRING, UDF, Limits, Metrics, Option, Point, run
+from kapacitor_udf import STREAM, STRING, UDF, Limits, Metrics, Option, Point, run, serve
 
 # History that is written at once (a demonstration, a replay, a writer that was cut off) arrives faster than it is
 # scored. A point has some 100 bytes, so the limit of bytes (64 MiB) holds before this one where points are larger.
@@ -28,8 +29,15 @@ def declaration() -> UDF[Point]:
     )
 
 
-def main(models: str | None = None) -> None:
-    """Serve Kapacitor on stdin and stdout until it ends the process. `models`: the directory of all models."""
+def main(models: str | None = None, socket: Path | None = None) -> None:
+    """Serve Kapacitor until it ends the process, or a signal ends the server.
+
+    Args:
+        models: the directory of all models.
+        socket: the Unix socket to listen on, with a process for each connection; None: stdin and stdout.
+    """
     if models is not None:
         os.environ[MODELS_VARIABLE] = models
+    if socket is not None:
+        serve(declaration(), socket, limits=_LIMITS)
     run(declaration(), limits=_LIMITS)
