@@ -15,6 +15,8 @@ short_description: Plan and checks of a rotation of secrets
 Row = Mapping[str, Any]
 Table = Mapping[str, Row]
 
+# Stands for the tokens of subscriptions. Kapacitor makes them, so they have no files.
+_TOKENS = "kapacitor_subscription_tokens"
 # Secrets that sign tokens, and are not passwords.
 _SIGNING = ("kapacitor_http_shared_secret",)
 # Who outside of the stack has to be told a new secret. What in the stack logs in with it gets it from site.yml.
@@ -49,12 +51,12 @@ def rotation_plan(
         external_kapacitor: `kapacitor_external_url`.
 
     Returns:
-        `names` to begin with, `pending` to go on with, `left_out` (name to the reason), and `problems`, one sentence
-        each, with which nothing may be begun.
+        `names` to begin with, `pending` to go on with, `tokens` (whether subscriptions get new ones), `left_out` (name
+        to the reason), and `problems`, one sentence each, with which nothing may be begun.
     """
     names = wanted.split(",") if isinstance(wanted, str) else list(wanted)
     names = [name.strip() for name in names if name.strip()]
-    owners = _owners(services)
+    owners = {**_owners(services), _TOKENS: "kapacitor"}
     problems = [
         f"rotate_secrets = {name}: the stack has no such secret. Fix: {_one_of(name, list(owners))}"
         for name in names
@@ -80,8 +82,10 @@ def rotation_plan(
                 and not _given(secret, given) and not foreign[secret]
             }
         )  # fmt: skip
+    begun = [secret for secret in chosen if not reasons[secret]]
     return {
-        "names": [secret for secret in chosen if not reasons[secret]],
+        "names": [secret for secret in begun if secret != _TOKENS],
+        "tokens": _TOKENS in begun,
         "pending": list(pending),
         "left_out": {secret: reasons[secret] for secret in chosen if reasons[secret]},
         "problems": problems,
@@ -159,7 +163,8 @@ def rotation_summary(plan: Mapping[str, Any]) -> list[str]:
     lines = []
     if plan["pending"]:
         lines.append(f"An earlier run was interrupted, and this one goes on with {', '.join(plan['pending'])}.")
-    lines.append(f"New secrets: {', '.join(plan['names']) or 'none'}.")
+    names = [*plan["names"], *([_TOKENS] if plan["tokens"] else [])]
+    lines.append(f"New secrets: {', '.join(names) or 'none'}.")
     lines += [f"{secret} stays as it is: {reason}." for secret, reason in plan["left_out"].items()]
     return lines
 

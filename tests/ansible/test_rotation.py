@@ -167,6 +167,27 @@ class TestPlan:
         assert (plan["names"], plan["pending"]) == (["influxdb_reader_password"], ["influxdb_writer_password"])
         assert "goes on with influxdb_writer_password" in rotation.rotation_summary(plan)[0]
 
+    def test_the_tokens_of_subscriptions_are_among_all_secrets_and_have_no_file(self) -> None:
+        plan = self.plan()
+        assert plan["tokens"] is True
+        assert "kapacitor_subscription_tokens" not in plan["names"]
+
+    def test_the_tokens_of_subscriptions_are_rotated_alone_when_they_are_named(self) -> None:
+        plan = self.plan("kapacitor_subscription_tokens")
+        assert (plan["names"], plan["tokens"], plan["problems"]) == ([], True, [])
+        assert rotation.rotation_summary(plan) == ["New secrets: kapacitor_subscription_tokens."]
+
+    def test_the_tokens_of_subscriptions_stay_when_another_secret_is_named(self) -> None:
+        assert self.plan("influxdb_reader_password")["tokens"] is False
+
+    def test_the_tokens_of_a_kapacitor_that_does_not_run_are_left_out_or_refused(self) -> None:
+        away = {"running": ("influxdb", "console")}
+        (problem,) = self.plan("influxdb_reader_password,kapacitor_subscription_tokens", **away)["problems"]
+        assert problem.startswith("rotate_secrets = kapacitor_subscription_tokens: Kapacitor does not run on ")
+        off = self.plan(enabled=("influxdb",), running=("influxdb",))
+        assert off["tokens"] is False
+        assert "kapacitor_enabled" in off["left_out"]["kapacitor_subscription_tokens"]
+
     def test_programs_outside_of_the_stack_are_named(self) -> None:
         lines = rotation.rotation_lines(["influxdb_writer_password", "influxdb_trainer_password"], self.SERVICES, "/s")
         assert len(lines) == 1

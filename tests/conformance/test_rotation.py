@@ -5,13 +5,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 import yaml
+from ansible_collections.influx_anomaly.stack.plugins.module_utils.influxdb_api import InfluxApi
+from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_subscriptions
 
 from daemons.influxd import Influxd
-from daemons.kapacitord import Kapacitord
+from daemons.kapacitord import Kapacitord, wait_until
 from daemons.playbook import PlaybookRun, run_playbook
+from tests.integration.ports import free_port
+from tests.integration.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.containers
 
@@ -89,3 +95,48 @@ def test_an_interrupted_rotation_ends_with_the_old_secrets_refused(
     assert "InfluxDB, user writer: " in done.text
     told = interrupted.output + done.output
     assert not [name for name in ROTATED if old[name] in told or new[name] in told]
+
+
+def subscribed_tokens(influx: InfluxApi) -> list[str]:
+    """The tokens in the destinations of all subscriptions."""
+    return [urlsplit(url).password or "" for row in influx.rows("SHOW SUBSCRIPTIONS") for url in row["destinations"]]
+
+
+def taken(kapacitor: Kapacitord, token: str) -> int:
+    """What Kapacitor answers to a point that comes with a token, as InfluxDB hands it on."""
+    place, login = {"db": "db", "rp": "autogen", "precision": "ns"}, ("~subscriber", token)
+    url = f"{kapacitor.url}/write"
+    return requests.post(url, params=place, auth=login, data=b"m value=1 1", timeout=PATIENCE_S).status_code
+
+
+def test_removed_subscriptions_get_new_tokens_and_the_old_ones_are_refused(
+    influxd: Influxd, kapacitord: Callable[..., Kapacitord], tmp_path: Path
+) -> None:
+    """As the role kapacitor removes them, while Kapacitor is down."""
+    influxd.create("db")
+    influx = InfluxApi(influxd.url)
+    place = free_port()
+    kapacitor = kapacitord(influxdb=influxd.url, port=place, more="[auth]\n  enabled = true\n  bcrypt-cost = 4\n")
+    kapacitor.stop()
+    config = tmp_path / "kapacitor" / "kapacitor.conf"
+    asking = '[http]\n  auth-enabled = true\n  shared-secret = "a-shared-secret"'
+    subscribing = f'http-port = {place}\n\n[influxdb.subscriptions]\n  db = ["autogen"]'
+    text = config.read_text().replace("[http]", asking).replace("disable-subscriptions = true", subscribing)
+    config.write_text(text)
+    kapacitor.start()
+    (old,) = wait_until(lambda: subscribed_tokens(influx), "a subscription")
+    assert taken(kapacitor, old) == 204
+
+    kapacitor.stop()
+    gone: dict[str, Any] = {
+        "state": "absent",
+        "name": None,
+        "destination": f"http://localhost:{place}",
+        "expected": {},
+        "wait": 0,
+    }
+    assert len(kapacitor_subscriptions.run(influx, gone, check_mode=False)["removed"]) == 1
+    kapacitor.start()
+
+    (new,) = wait_until(lambda: subscribed_tokens(influx), "the subscription anew")
+    assert (taken(kapacitor, new), taken(kapacitor, old)) == (204, 401)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 import pytest
@@ -238,6 +239,7 @@ def test_rotated_secrets_are_the_only_ones_and_no_window_lacks_its_score(second:
         assert secret_files.rotate(second.secrets_dir, name, lambda: f"{secrets.token_hex(20)}\n")
     half = second.secrets()["influxdb_reader_password"]
     second.influx("admin", old["influxdb_admin_password"]).query(f"SET PASSWORD FOR reader = '{half}'")
+    tokens = _tokens(second)
     catch_up = {"catch_up_from": ROTATED.isoformat()}
     with ThreadPoolExecutor(1) as background:
         running = background.submit(second.play, "rotate-secrets", **catch_up)
@@ -252,6 +254,9 @@ def test_rotated_secrets_are_the_only_ones_and_no_window_lacks_its_score(second:
     assert rotated >= {name for name in new if name.startswith(("influxdb", "kapacitor"))}
     assert not (second.secrets_dir / secret_files.PREVIOUS).exists()
     assert not [name for name in new if new[name] in rotation.output or old[name] in rotation.output]
+    assert len(_tokens(second)) == len(tokens)
+    assert _tokens(second).isdisjoint(tokens)
+    assert not [token for token in tokens | _tokens(second) if token in rotation.output]
     for user in ("admin", "kapacitor", "trainer", "writer", "reader"):
         second.influx(user).query("SHOW DATABASES")
         with pytest.raises(InfluxError, match="401"):
@@ -432,6 +437,12 @@ def test_a_downgrade_is_refused_before_anything_changes(second: Stack, backup: B
 def _images(stack: Stack) -> dict[str, str]:
     """The image of each service."""
     return {service: container.attrs["Config"]["Image"] for service, container in stack.containers().items()}
+
+
+def _tokens(stack: Stack) -> set[str]:
+    """The tokens by which InfluxDB hands points to Kapacitor."""
+    found = [entry for entries in stack.influx().subscriptions().values() for entry in entries]
+    return {urlsplit(url).password or "" for entry in found for url in entry["destinations"]}
 
 
 def _taken(stack: Stack, begin: datetime) -> bool:
