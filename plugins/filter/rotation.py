@@ -114,7 +114,12 @@ def _given(secret: str, given: Iterable[str]) -> str:
 
 def _external(secret: str, owner: str, external: str, manage: bool, external_kapacitor: str) -> str:
     if owner == "kapacitor" and external_kapacitor:
-        return f"your Kapacitor {external_kapacitor} is yours. Fix: set the password there and in secrets_given"
+        way = (
+            "it makes new tokens when it is started and its subscriptions are gone from InfluxDB"
+            if secret == _TOKENS
+            else "set the secret there and in secrets_given"
+        )
+        return f"your Kapacitor {external_kapacitor} is yours. Fix: {way}"
     if owner != "influxdb" or not external:
         return ""
     if secret == "influxdb_admin_password":  # noqa: S105  the secret's name

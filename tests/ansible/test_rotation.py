@@ -132,8 +132,11 @@ class TestPlan:
     def test_the_admin_of_an_external_kapacitor_is_not_the_stacks(self) -> None:
         plan = self.plan(external_kapacitor="http://192.0.2.7:9092")
         assert plan["problems"] == []
-        assert list(plan["left_out"]) == ["kapacitor_admin_password", "kapacitor_http_shared_secret"]
+        tokens = "kapacitor_subscription_tokens"
+        assert list(plan["left_out"]) == ["kapacitor_admin_password", "kapacitor_http_shared_secret", tokens]
         assert "your Kapacitor http://192.0.2.7:9092" in plan["left_out"]["kapacitor_admin_password"]
+        assert "its subscriptions are gone" in plan["left_out"][tokens]
+        assert not plan["tokens"]
 
     def test_the_admin_of_an_external_influxdb_is_not_the_stacks(self) -> None:
         groups = {**self.GROUPS, "influxdb": []}
