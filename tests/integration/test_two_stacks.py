@@ -235,12 +235,12 @@ def test_a_deployment_on_kept_data_goes_on_where_it_ended(second: Stack, memory:
 def test_rotated_secrets_are_the_only_ones_and_no_window_lacks_its_score(second: Stack, memory: Memory) -> None:
     """An earlier rotation was interrupted when InfluxDB had one of two new passwords. A writer goes on meanwhile: it
     repeats what is refused, and gets to know its new password."""
+    tokens = _tokens(second)
     old = second.secrets()
     for name in ("influxdb_admin_password", "influxdb_reader_password"):
         assert secret_files.rotate(second.secrets_dir, name, lambda: f"{secrets.token_hex(20)}\n")
     half = second.secrets()["influxdb_reader_password"]
     second.influx("admin", old["influxdb_admin_password"]).query(f"SET PASSWORD FOR reader = '{half}'")
-    tokens = _tokens(second)
     catch_up = {"catch_up_from": ROTATED.isoformat()}
     with ThreadPoolExecutor(1) as background:
         running = background.submit(second.play, "rotate-secrets", **catch_up)
