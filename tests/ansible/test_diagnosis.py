@@ -239,3 +239,12 @@ def test_every_service_is_asked_by_the_user_who_may() -> None:
     commands = value("__diagnose_commands", "diagnose")
     logs = {"influxdb/container.log", "kapacitor/container.json", "console/container.log", "keeper/findings.json"}
     assert logs <= set(commands)
+
+
+def test_secrets_in_variables_of_other_roles_are_known_where_the_inventory_gives_them() -> None:
+    points = [{"name": "on call", "type": "slack", "settings": {"url": "https://hooks.example/T0/abcdef"}}]
+    users = [{"name": "guest", "password": "password of a guest"}]
+    sensitive = value("__diagnose_sensitive", "diagnose", grafana_contact_points=points, influxdb_users=users)
+    found = set(redaction.sensitive_values(sensitive))
+    assert found >= {"https://hooks.example/T0/abcdef", "password of a guest"}
+    assert value("__diagnose_sensitive", "diagnose")["given"] == []
