@@ -25,7 +25,6 @@ import requests
 import yaml
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import secret_files
 
-from anomaly.models.manifest import SCHEMA
 from tests.ansible.rendering import value
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, ns, write_printers
 from tests.integration.hosts import LABEL
@@ -401,30 +400,20 @@ def test_an_upgrade_whose_verification_fails_is_rolled_back(second: Stack, backu
     assert not (second.dir / "upgrade").exists()
 
 
-def test_an_upgrade_trains_before_the_switch_and_keeps_all_else(second: Stack, backup: Backup) -> None:
-    old = _age_model(second)
+def test_an_upgrade_keeps_points_tasks_models_and_alerts(second: Stack, backup: Backup) -> None:
     before, containers = _content(second), second.incarnations()
     del second.variables["influxdb_config"]
     dry_run = second.play("upgrade", "--check", **backup.key).succeeded()
     assert "InfluxDB 1.8.10 -> 1.12.4" in dry_run.text
-    assert f"models of an earlier schema than {SCHEMA} are trained again: printer" in dry_run.text
     assert second.incarnations() == containers
 
     second.play("upgrade", **backup.key).succeeded()
 
     assert "influxdb:1.12.4" in _images(second)["influxdb"]
-    after = _content(second.settled())
-    # The list of promotions has one more.
-    kept = {path: content for path, content in before["models"].items() if not path.endswith("promotions.json")}
-    assert after["models"].items() >= kept.items()
-    assert {**after, "models": None, "current": None} == {**before, "models": None, "current": None}
-    new = json.loads(_manifest(second).read_text())
-    assert (new["schema"], new["range"], new["seed"]) == (SCHEMA, old["range"], old["seed"])
-    assert new["created"] < second.container("kapacitor").attrs["State"]["StartedAt"]
+    assert _content(second.settled()) == before
     begin = HOT + timedelta(minutes=7)
     write_printers(second, begin, "1m")
     wait_for(lambda: _begins(second) >= _windows(begin, 1), "scores of the next minute", explain=second.logs)
-    assert _scores(second)[-1]["model"] == new["version"] != old["version"]
 
 
 def test_an_upgrade_has_nothing_to_do_twice(second: Stack, backup: Backup) -> None:
@@ -443,19 +432,6 @@ def test_a_downgrade_is_refused_before_anything_changes(second: Stack, backup: B
     second.variables["kapacitor_version"] = "1.8.5"
     second.play("site").refused("InfluxDB 1.12.4 wrote the data", "Kapacitor 1.8.6 wrote the data", "restore a backup")
     assert second.on_engine()["containers"] == []
-
-
-def _manifest(stack: Stack) -> Path:
-    """That of the model that is current."""
-    return stack.dir / "data" / "models" / "printer" / "current" / "manifest.json"
-
-
-def _age_model(stack: Stack) -> Any:
-    """Give the current model the schema of an earlier release, and return its manifest."""
-    path = _manifest(stack)
-    manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "schema": SCHEMA - 1}))
-    return manifest
 
 
 def _images(stack: Stack) -> dict[str, str]:
