@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.influxdb.times import rfc3339
 from anomaly.models.store import Store
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.training.fit import train
 from anomaly.windows.windows import Windows

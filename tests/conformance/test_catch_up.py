@@ -17,11 +17,12 @@ from anomaly.cli import main
 from anomaly.influxdb.lines import line
 from anomaly.influxdb.marks import read_feedback
 from anomaly.influxdb.source import read_series_windows
-from anomaly.influxdb.times import TimeRange, rfc3339
+from anomaly.influxdb.times import TimeRange
 from anomaly.kapacitor.tickscript import declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.models.model import Model
 from anomaly.models.store import Store
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline, canonical_json, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark

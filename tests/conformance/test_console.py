@@ -19,8 +19,8 @@ import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from anomaly.console.settings import ASSETS
-from anomaly.influxdb.times import rfc3339
 from anomaly.models.store import Store
+from anomaly.nanoseconds import rfc3339
 from anomaly.scoring.feedback_file import feedback_path, read_marks
 from bench.console.measure import most_memory_bytes
 from bench.udf.processes import processor_seconds

@@ -11,8 +11,8 @@ from typing import Any
 
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.source import read_series_windows
-from anomaly.influxdb.times import rfc3339
 from anomaly.models.model import Model
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.results import results

@@ -13,8 +13,9 @@ from typing import Any
 from anomaly.backtest import chart, feedback_form
 from anomaly.backtest.evaluate import Evaluation, FoundPeriod, LabelOutcome
 from anomaly.backtest.page import END, MOST_ROWS, NOTHING, Table, begin, make_table, table_row
-from anomaly.influxdb.times import RequestedRange, rfc3339
+from anomaly.influxdb.times import RequestedRange
 from anomaly.models.model import Model
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA
 from anomaly.severity.rarity import once_in

@@ -17,9 +17,10 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.marks import read_feedback
 from anomaly.influxdb.point_source import InvalidValues
 from anomaly.influxdb.source import check_source, read_series_windows, resolved, split_range
-from anomaly.influxdb.times import RequestedRange, resolve_range, rfc3339
+from anomaly.influxdb.times import RequestedRange, resolve_range
 from anomaly.models.model import Model
 from anomaly.models.store import Store, StoreError
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.refusal import Refused
 from anomaly.scoring.events import EventCounter

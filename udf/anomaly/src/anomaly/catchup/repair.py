@@ -22,9 +22,9 @@ import numpy as np
 from anomaly.catchup.database import NEVER_NS, PipelineDatabase, WrittenScore
 from anomaly.catchup.queries import COMPARED_FIELDS
 from anomaly.influxdb.source import split_range
-from anomaly.influxdb.times import TimeRange, rfc3339
+from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
-from anomaly.nanoseconds import MS_NS
+from anomaly.nanoseconds import MS_NS, rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.drift import RESULTS

@@ -14,7 +14,7 @@ from anomaly.catchup.run import catch_up as run
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose_several, connect, read_pipelines, result
 from anomaly.cli.failure import failed
-from anomaly.influxdb.times import rfc3339
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import DurationError, Pipeline, parse_duration
 from anomaly.training.progress import progress
 

@@ -11,9 +11,9 @@ from anomaly.cli import codes
 from anomaly.cli.common import UsageError, connect, out, result
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import results_query
-from anomaly.influxdb.times import parse_time_or_age, rfc3339
+from anomaly.influxdb.times import parse_time_or_age
 from anomaly.models.store import Store
-from anomaly.nanoseconds import MS_NS
+from anomaly.nanoseconds import MS_NS, rfc3339
 from anomaly.refusal import Refused
 from anomaly.serving.shadow import SUFFIX
 from anomaly.windows.arrays import Key

@@ -8,8 +8,7 @@ from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, read_pipelines, result
 from anomaly.influxdb.retention import LEAST_DAYS, expiry_ns
 from anomaly.influxdb.retention import expire as run
-from anomaly.influxdb.times import rfc3339
-from anomaly.nanoseconds import DAY_NS
+from anomaly.nanoseconds import DAY_NS, rfc3339
 
 
 def expire(options: argparse.Namespace) -> int:

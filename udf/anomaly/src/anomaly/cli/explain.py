@@ -14,10 +14,10 @@ from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines
 from anomaly.detectors.base import LONG_WINDOWS
 from anomaly.detectors.wrappers.context import column_names
 from anomaly.influxdb.influxql import source, windows_query
-from anomaly.influxdb.times import resolve_range, rfc3339
+from anomaly.influxdb.times import resolve_range
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
-from anomaly.nanoseconds import DAY_NS
+from anomaly.nanoseconds import DAY_NS, rfc3339
 from anomaly.pipeline import Alerts, Pipeline
 from anomaly.pipeline.season import season_parts
 from anomaly.pipeline.state import mebibytes, most_series, process_bytes, series_bytes

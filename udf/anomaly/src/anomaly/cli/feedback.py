@@ -6,8 +6,9 @@ import time
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines, result, say
 from anomaly.influxdb.marks import REMOVED, hand_marks_over, keep_mark, read_feedback
-from anomaly.influxdb.times import parse_time_or_age, rfc3339
+from anomaly.influxdb.times import parse_time_or_age
 from anomaly.models.store import Store
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.pipeline.result_tags import result_tag
 from anomaly.scoring.feedback import FALSE_ALARM, Mark

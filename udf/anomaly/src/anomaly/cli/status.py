@@ -16,9 +16,8 @@ from anomaly.cli.columns import fitted, shortened
 from anomaly.cli.common import UsageError, choose_several, connect, out, read_pipelines
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.overview import HealthProblem, Open, Overview, read_overview, read_problems, urgency
-from anomaly.influxdb.times import rfc3339
 from anomaly.models.store import Store
-from anomaly.nanoseconds import SECOND_NS
+from anomaly.nanoseconds import SECOND_NS, rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.wording import plain
 

@@ -74,7 +74,7 @@ def _train_one(pipeline: Pipeline, options: argparse.Namespace, jobs: int, one_o
 
 def _print_result(outcome: "TrainingOutcome", seconds: float) -> None:
     """Print an outcome as a line for programs."""
-    from anomaly.influxdb.times import rfc3339
+    from anomaly.nanoseconds import rfc3339
 
     result(
         {

@@ -26,8 +26,7 @@ from anomaly.influxdb.overview import (
     recent_ns,
     tagged_rows,
 )
-from anomaly.influxdb.times import rfc3339
-from anomaly.nanoseconds import SECOND_NS
+from anomaly.nanoseconds import SECOND_NS, rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA
 

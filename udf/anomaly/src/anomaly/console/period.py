@@ -13,7 +13,8 @@ from anomaly.console.pages import console_of, page, refused
 from anomaly.console.series import period_entry, plot_data, tags_of, title_of
 from anomaly.console.stack import Stack
 from anomaly.influxdb.marks import REMOVED, keep_mark, read_feedback, with_appearance
-from anomaly.influxdb.times import TimeRange, rfc3339
+from anomaly.influxdb.times import TimeRange
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.report.others import MOST_OTHERS, OtherSeries, around, read_others
 from anomaly.report.read import ReportedPeriod, Step, chosen_fields, read_periods, read_steps

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 
 from anomaly.console.asked import key_of, number_of, pipeline_of, series_parameters, span_of
 from anomaly.console.pages import console_of, page
-from anomaly.influxdb.times import TimeRange, rfc3339
-from anomaly.nanoseconds import DAY_NS, HOUR_NS, SECOND_NS
+from anomaly.influxdb.times import TimeRange
+from anomaly.nanoseconds import DAY_NS, HOUR_NS, SECOND_NS, rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.report.read import ReportedPeriod, chosen_fields, read_periods, read_steps
 from anomaly.report.summary import counted

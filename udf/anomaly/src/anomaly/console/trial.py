@@ -22,10 +22,10 @@ from anomaly.backtest.labels import Truth, of_marks
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.marks import read_feedback
 from anomaly.influxdb.source import check_source, read_series_windows, resolved, split_range
-from anomaly.influxdb.times import RequestedRange, resolve_range, rfc3339, trained_on
+from anomaly.influxdb.times import RequestedRange, resolve_range, trained_on
 from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.nanoseconds import MS_NS
+from anomaly.nanoseconds import MS_NS, rfc3339
 from anomaly.pipeline import Pipeline, SpecError, normalize
 from anomaly.refusal import Refused
 from anomaly.scoring.events import EventCounter

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from anomaly.models.manifest import Manifest
-from anomaly.nanoseconds import SECOND_NS
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import DurationError, Pipeline, SpecError, parse_duration
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,11 +68,6 @@ def trained_on(manifest: Manifest) -> tuple[int, int]:
     """
     begin_ns = parse_time(str(manifest.range.begin), "range.from of the manifest")
     return begin_ns, parse_time(str(manifest.range.end), "range.to of the manifest")
-
-
-def rfc3339(time_ns: int) -> str:
-    """Return a time in nanoseconds since 1970 as an RFC 3339 time, in UTC, to the second."""
-    return (_EPOCH + timedelta(seconds=time_ns // SECOND_NS)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_time(text: str, name: str) -> int:

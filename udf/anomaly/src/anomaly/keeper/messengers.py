@@ -17,9 +17,9 @@ from typing import Any
 
 import requests
 
-from anomaly.influxdb.times import rfc3339
 from anomaly.keeper.alarms import KeeperMessage
 from anomaly.keeper.recovery import Backoff
+from anomaly.nanoseconds import rfc3339
 
 _TIMEOUT_S = 10.0
 # How long one look sends to each messenger: nothing is repaired meanwhile.

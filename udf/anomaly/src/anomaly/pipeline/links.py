@@ -6,16 +6,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, quote_plus
 
-from anomaly.nanoseconds import HOUR_NS, SECOND_NS
+from anomaly.nanoseconds import HOUR_NS, MS_NS, rfc3339
 from anomaly.pipeline.dashboard import dashboard_uid, tag_variable
 from anomaly.pipeline.specification import Pipeline
 
 # A link shows this many windows on both sides of what it is about, but at least an hour.
 _WINDOWS_BESIDE = 60
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 3339 in Go's words.
 _GO_TIME = "2006-01-02T15:04:05Z"
 
@@ -87,14 +85,14 @@ def link_text(
         if pipeline.result_tags and not own:
             # The alert is about all series.
             return f" {base(addresses.console)}/?{series}"
-        return f" {base(addresses.console)}/series?{series}&from={_rfc3339(from_ns)}&to={_rfc3339(to_ns)}"
+        return f" {base(addresses.console)}/series?{series}&from={rfc3339(from_ns)}&to={rfc3339(to_ns)}"
     if addresses.grafana:
         chosen = "".join(
             f"&var-{tag_variable(number)}={quote_plus(tags[tag])}"
             for number, tag in enumerate(pipeline.result_tags)
             if tags.get(tag)
         )
-        return f" {_dashboard(pipeline, addresses)}/?from={from_ns // 1_000_000}&to={to_ns // 1_000_000}{chosen}"
+        return f" {_dashboard(pipeline, addresses)}/?from={from_ns // MS_NS}&to={to_ns // MS_NS}{chosen}"
     return ""
 
 
@@ -150,7 +148,3 @@ def _go_times(pipeline: Pipeline, written: str) -> tuple[str, str]:
 
 def _beside_ns(pipeline: Pipeline) -> int:
     return max(HOUR_NS, _WINDOWS_BESIDE * pipeline.window_ns)
-
-
-def _rfc3339(time_ns: int) -> str:
-    return (_EPOCH + timedelta(seconds=time_ns // SECOND_NS)).strftime("%Y-%m-%dT%H:%M:%SZ")

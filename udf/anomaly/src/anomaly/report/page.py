@@ -7,7 +7,7 @@ from html import escape
 from anomaly.backtest.chart import timeline_drawing
 from anomaly.backtest.drawing import Drawing, visible
 from anomaly.backtest.page import END, MOST_ROWS, NOTHING, Table, begin, make_table, table_row
-from anomaly.influxdb.times import rfc3339
+from anomaly.nanoseconds import rfc3339
 from anomaly.report.plots import series_plot
 from anomaly.report.read import RangeOverview, ReportedPeriod, SeriesPlot
 from anomaly.report.summary import counted, headline, sentences, series_name

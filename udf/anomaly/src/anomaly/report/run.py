@@ -9,7 +9,8 @@ from typing import Any
 from anomaly.backtest.drawing import Drawing
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.source import resolved
-from anomaly.influxdb.times import resolve_range, rfc3339
+from anomaly.influxdb.times import resolve_range
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.refusal import Refused
 from anomaly.report.bitmap import write_png

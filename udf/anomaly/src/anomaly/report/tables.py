@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from anomaly.influxdb.times import rfc3339
+from anomaly.nanoseconds import rfc3339
 from anomaly.report.page import PipelineReport
 from anomaly.report.summary import series_name
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from anomaly.detectors.base import LONG_WINDOWS, Detector, FeatureHistory
 from anomaly.detectors.declaration import FitRequest, HoldOut
 from anomaly.detectors.registry import declaration
-from anomaly.influxdb.times import rfc3339
 from anomaly.models.features import Scaling, features, fit_scaling
 from anomaly.models.model import Model, score_windows
 from anomaly.models.newcomers import fit_newcomers
 from anomaly.models.reference import reference
 from anomaly.models.relevance import relevance_of
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.periods import opening

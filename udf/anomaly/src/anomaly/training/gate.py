@@ -6,12 +6,12 @@ history that is not, and says what it did.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.models.features import features
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.refusal import Refused
 from anomaly.severity.calibration import calibrate
@@ -126,14 +126,14 @@ def check_quality(
     if loud_share > _WARN_LOUD:
         warnings.append(
             f"{loud_share:.1%} of the history would be anomalous to a model of the rest of it, first at "
-            f"{_time(begin_ns[loud].min())}: the model takes it as usual; if it is not, train on another range"
+            f"{rfc3339(int(begin_ns[loud].min()))}: the model takes it as usual; if it is not, train on another range"
         )
     expected = 1.0 / days(limit)
     quality = Quality(expected, loud_share * pipeline.windows_per_day, odd_share, tuple(warnings))
     if odd_share > _ODD_BLOCKS:
         what = (
             f"{odd_share:.0%} of the history looks like nothing in the rest of it, first at "
-            f"{_time(begin_ns[np.isin(block, odd)].min())}"
+            f"{rfc3339(int(begin_ns[np.isin(block, odd)].min()))}"
         )
         raise OddHistory(pipeline, what, quality)
     return quality
@@ -168,7 +168,3 @@ def _loud(held_back: Floats, odd: NDArray[np.bool_], windows_per_day: float, lim
             break
         calibration = calibrate(held_back[~(loud | odd)])
     return loud
-
-
-def _time(time_ns: np.int64) -> str:
-    return datetime.fromtimestamp(int(time_ns) / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from anomaly.detectors.base import LONG_WINDOWS
 from anomaly.detectors.registry import declaration
 from anomaly.detectors.wrappers import context, per_series
-from anomaly.influxdb.times import rfc3339
 from anomaly.models.features import features
 from anomaly.models.manifest import ContextRecord, SeriesModelsRecord, TrendsRecord
 from anomaly.models.trend import Trend, fit_trend, trends_of
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline, format_duration
 from anomaly.training.naming import first_of
 from anomaly.windows.arrays import Key

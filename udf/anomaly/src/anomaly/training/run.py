@@ -15,7 +15,7 @@ import numpy as np
 
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.source import resolved
-from anomaly.influxdb.times import resolve_range, rfc3339, trained_on
+from anomaly.influxdb.times import resolve_range, trained_on
 from anomaly.models.features import enough_windows
 from anomaly.models.libraries import installed
 from anomaly.models.manifest import (
@@ -27,6 +27,7 @@ from anomaly.models.manifest import (
     TrainingRecord,
 )
 from anomaly.models.store import CurrentChanged, ModelMismatch, ModelOutdated, Store, StoreError, exclusive
+from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.state import described
 from anomaly.refusal import Refused
