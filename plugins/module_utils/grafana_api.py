@@ -61,7 +61,7 @@ class Grafana(HttpApi):
         return set(self.read("/api/access-control/user/permissions"))
 
     def find(self, path: str, kind: type = dict) -> Any:
-        """Return the JSON of an object, or None if there is no such object.
+        """Return the JSON of an object, or None if Grafana does not have it.
 
         Raises:
             GrafanaError: the request failed, or the answer is not of the kind.

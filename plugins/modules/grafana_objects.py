@@ -264,7 +264,8 @@ def run(grafana: Grafana, params: Mapping[str, Any], check_mode: bool) -> Json:
         for change in changes:
             _send(grafana, change)
     problem = planned.datasource_problem
-    if params["state"] == "present" and not check_mode:
+    # Without a change, the plan has found that it works.
+    if changes and params["state"] == "present" and not check_mode:
         problem = grafana.health(params["datasource"]["uid"])
         if problem:
             raise GrafanaError(
@@ -349,6 +350,8 @@ class Plan:
         self.grafana = grafana
         self.params = params
         self.folder: str = params["folder"]["uid"]
+        self.folder_path = f"/api/folders/{segment(self.folder)}"
+        self.source_path = f"/api/datasources/uid/{segment(params['datasource']['uid'])}"
         self.conflicts: list[str] = []
         self.kept: list[str] = []
         self.datasource_problem = ""
@@ -382,12 +385,10 @@ class Plan:
             *self._removed_contact_points(set()),
             *self._removed_dashboards(set(), {board["uid"] for board in self.params["dashboards"]}),
         ]
-        source = self.params["datasource"]
-        found = self.grafana.find(f"/api/datasources/uid/{segment(source['uid'])}")
+        found = self.grafana.find(self.source_path)
         if found is not None:
-            path = f"/api/datasources/uid/{segment(source['uid'])}"
-            changes.append(Change("removed", f"data source {found['name']}", "DELETE", path))
-        folder = self.grafana.find(f"/api/folders/{segment(self.folder)}")
+            changes.append(Change("removed", f"data source {found['name']}", "DELETE", self.source_path))
+        folder = self.grafana.find(self.folder_path)
         if folder is not None:
             ours = {*self.params["rule_uids"]}
             self.kept += [
@@ -396,26 +397,25 @@ class Plan:
                 if rule["folderUID"] == self.folder and rule["uid"] not in ours
             ]
             if not self.kept:
-                path = f"/api/folders/{segment(self.folder)}?forceDeleteRules=false"
+                path = f"{self.folder_path}?forceDeleteRules=false"
                 changes.append(Change("removed", f"folder {folder['title']}", "DELETE", path))
         return changes
 
     def _folder(self) -> list[Change]:
         wanted = self.params["folder"]
-        path = f"/api/folders/{segment(self.folder)}"
-        found = self.grafana.find(path)
+        found = self.grafana.find(self.folder_path)
         if found is None:
             return [Change("created", f"folder {wanted['title']}", "POST", "/api/folders", dict(wanted))]
         if found["title"] == wanted["title"]:
             return []
         body = {"title": wanted["title"], "overwrite": True}
-        return [Change("updated", f"folder {wanted['title']}", "PUT", path, body, "title")]
+        return [Change("updated", f"folder {wanted['title']}", "PUT", self.folder_path, body, "title")]
 
     def _datasource(self) -> list[Change]:
         source = self.params["datasource"]
-        name, path = source["name"], f"/api/datasources/uid/{segment(source['uid'])}"
+        name = source["name"]
         wanted, secure = _datasource(source, self.check_mode)
-        found = self.grafana.find(path)
+        found = self.grafana.find(self.source_path)
         if found is None:
             other = self.grafana.find(f"/api/datasources/name/{segment(name)}")
             if other is not None:
@@ -436,7 +436,7 @@ class Plan:
         if not where:
             return []
         body = {**wanted, "isDefault": found.get("isDefault", False), "secureJsonData": secure}
-        return [Change("updated", f"data source {name}", "PUT", path, body, where)]
+        return [Change("updated", f"data source {name}", "PUT", self.source_path, body, where)]
 
     def _dashboards(self) -> list[Change]:
         changes = []
