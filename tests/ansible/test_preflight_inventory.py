@@ -330,6 +330,13 @@ def test_what_is_wrong_with_an_external_grafana_is_named(given: dict[str, Any], 
     assert "glsa_7c1e09d54" not in "\n".join(found)
 
 
+def test_what_is_not_the_url_of_a_grafana_is_told_once() -> None:
+    url = "grafana.example"
+    variables = {**GRAFANA, "stack_bind_address": "127.0.0.1", "grafana_external_url": url, "grafana_root_url": url}
+    (found,) = problems(inventory(NO_GRAFANA, each=variables))
+    assert found.startswith("grafana_external_url = grafana.example: is not the URL of a Grafana. Fix: ")
+
+
 def test_an_external_grafana_may_reach_an_influxdb_that_listens_on_the_loopback_interface() -> None:
     local = {**GRAFANA, "stack_bind_address": "127.0.0.1"}
     assert problems(inventory(NO_GRAFANA, each={**local, "grafana_external_url": "http://localhost:3000"})) == []

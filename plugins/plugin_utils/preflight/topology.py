@@ -108,7 +108,9 @@ def _grafana(inventory: Inventory) -> Iterator[Problem]:
             f"is set, and the group grafana has {_names(hosts)} too",
             "empty the group to use the external Grafana, or remove the variable to use a container of the stack's",
         )
-    if is_loopback(urlsplit(external).hostname or ""):
+    # What is not a URL is the matter of the check of values.
+    hostname = urlsplit(external).hostname
+    if hostname is None or is_loopback(hostname):
         return
     for database in inventory.members("influxdb"):
         if not database.text("grafana_external_influxdb_url") and is_loopback(database.text("stack_bind_address")):

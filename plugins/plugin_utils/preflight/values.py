@@ -316,7 +316,9 @@ def _memory(inventory: Inventory, host: Host) -> Iterator[Problem]:
 
 
 def _root_urls(host: Host) -> Iterator[Problem]:
-    if not _is_root(host.text("grafana_root_url")):
+    # It is that of the external Grafana by default, which has a check of its own.
+    grafana = host.text("grafana_root_url")
+    if grafana != host.text("grafana_external_url") and not _is_root(grafana):
         yield host.problem(
             "grafana_root_url", "is not an address that browsers reach Grafana at", "such as https://grafana.example/"
         )
