@@ -1,9 +1,11 @@
-"""Pipelines whose dashboards are tested, and the queries of a dashboard."""
+"""Pipelines whose dashboards are tested, the dashboards of their stack, and the queries of a dashboard."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from anomaly.grafana.panels import Json
 from anomaly.grafana.pipeline_dashboard import pipeline_dashboard
@@ -54,3 +56,7 @@ def queries(found: Json) -> Iterator[tuple[str, str]]:
     for variable in found["templating"]["list"]:
         if variable["type"] == "query":
             yield f"variable {variable['label']}", variable["query"]
+
+
+ALL = dashboards()
+each = pytest.mark.parametrize("found", ALL.values(), ids=ALL)

@@ -1,0 +1,85 @@
+"""The dashboard of a pipeline: what Grafana refuses or shows wrongly without a word."""
+
+from typing import Any
+
+import pytest
+
+from anomaly.grafana.panels import Json
+from anomaly.grafana.pipeline_dashboard import pipeline_dashboard
+from anomaly.influxdb.influxql import identifier, literal
+from anomaly.pipeline import normalize
+from anomaly.pipeline.dashboard import dashboard_uid
+from tests.unit.anomaly.grafana.dashboards import ALL, PIPELINES, PLAIN, queries
+
+each_pipeline = pytest.mark.parametrize("pipeline", PIPELINES, ids=[pipeline.name for pipeline in PIPELINES])
+
+
+def panel(title: str, **changes: Any) -> Json:
+    found: Json
+    (found,) = (
+        panel
+        for panel in pipeline_dashboard(normalize([{**PLAIN, **changes}])[0], "stack")["panels"]
+        if panel["title"] == title
+    )
+    return found
+
+
+@each_pipeline
+def test_names_arrive_whole_and_quoted(pipeline: Any) -> None:
+    found = ALL[pipeline.name]
+    titles = [shown["title"] for shown in found["panels"]]
+    assert [title for title in titles if title in pipeline.fields] == list(pipeline.fields)
+    assert [variable["label"] for variable in found["templating"]["list"]] == list(pipeline.group_by)
+    asked = "\n".join(query for _, query in queries(found))
+    for field in pipeline.fields:
+        assert f"mean({identifier(f'value_{field}')})" in asked
+        assert f'max({identifier(f"expected_high_{field}")}) AS "expected high"' in asked
+    for _, query in queries(found):
+        assert f'"pipeline" = {literal(pipeline.name)}' in query
+    if "state" in pipeline.group_by:
+        assert '"tag_state" =~ /^$tag4$/' in asked
+
+
+def test_the_expected_range_is_a_band() -> None:
+    overrides = {each["matcher"]["options"]: each["properties"] for each in panel("bed")["fieldConfig"]["overrides"]}
+    assert {"id": "custom.fillBelowTo", "value": "expected low"} in overrides["expected high"]
+    assert set(overrides) == {"expected low", "expected high"}
+
+
+def test_a_field_may_say_more_than_its_name() -> None:
+    bed, air = panel("bed"), panel("air")
+    assert bed["fieldConfig"]["defaults"]["unit"] == "suffix: °C"
+    assert "unit" not in air["fieldConfig"]["defaults"]
+    assert bed["description"].endswith(
+        "Only what is higher than usual counts. What is at most 2 °C from the usual is usual."
+    )
+
+
+def test_severity_shows_the_pipelines_own_thresholds() -> None:
+    steps = panel("Severity", periods={"open": 88, "close": 44})["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [step["value"] for step in steps] == [None, 44, 88]
+
+
+def test_drift_is_shown_once_it_means_something() -> None:
+    (target,) = panel("Drift")["targets"]
+    assert '"filled" >= 0.5' in target["query"]
+
+
+def test_a_row_of_a_table_leads_to_its_series_and_time() -> None:
+    (peak,) = (
+        each for each in panel("Periods")["fieldConfig"]["overrides"] if each["matcher"]["options"] == "peak_severity"
+    )
+    (links,) = (each["value"] for each in peak["properties"] if each["id"] == "links")
+    assert links[0]["url"] == (
+        f'/d/{dashboard_uid("printer")}/?var-tag1=${{__data.fields["printer"]:percentencode}}'
+        '&from=${__data.fields["begin_ms"].numeric}&to=${__data.fields["end_ms"].numeric}'
+    )
+
+
+@each_pipeline
+def test_periods_and_notices_are_regions_with_an_end(pipeline: Any) -> None:
+    regions = {each["name"]: each for each in ALL[pipeline.name]["annotations"]["list"] if "query" in each}
+    assert set(regions) == {"Periods", "Notices"}
+    for region in regions.values():
+        assert region["timeEndColumn"] == region["target"]["timeEndColumn"] == "end_ms"
+        assert '"end_ms"' in region["target"]["query"]

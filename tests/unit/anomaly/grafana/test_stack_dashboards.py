@@ -1,0 +1,34 @@
+"""The dashboards of a stack: their identifiers and sizes, and what they ask of the UDFs."""
+
+import json
+import re
+
+from anomaly.pipeline import canonical_json, normalize
+from anomaly.pipeline.dashboard import dashboard_uid
+from anomaly.serving.udf import declaration
+from kapacitor_udf.testing import Harness
+from tests.unit.anomaly.grafana.dashboards import ALL, PIPELINES, PLAIN, dashboards, queries
+
+
+def test_dashboards_have_identifiers_of_their_own() -> None:
+    assert len({found["uid"] for found in ALL.values()}) == len(ALL)
+    assert ALL["printer"]["uid"] == dashboard_uid("printer")
+
+
+def test_the_udfs_queries_ask_for_fields_that_it_writes() -> None:
+    with Harness(declaration(), options={"spec": canonical_json(PIPELINES[0])}) as harness:
+        for what in ("scored windows", "unscored windows", "future points", "late points", "too old points"):
+            harness.handler.events.add(what, 1)
+        harness.tick()
+        (metrics,) = harness.metrics()
+    # Strings come with the first model and the first error.
+    written = {*metrics.fields, "model", "last_error"}
+    asked = " ".join(query for _, query in queries(ALL["health"]) if 'FROM "udf"' in query)
+    assert len(set(re.findall(r'(?:last|max)\("(\w+)"\)', asked))) > 10
+    assert set(re.findall(r'(?:last|max)\("(\w+)"\)', asked)) <= written
+
+
+def test_two_hundred_pipelines_make_an_overview_of_the_same_size() -> None:
+    many = normalize([{**PLAIN, "name": f"p{number}", "group_by": [f"t{number}"]} for number in range(200)])
+    overview = dashboards(many)["overview"]
+    assert len(json.dumps(overview)) < 2 * len(json.dumps(ALL["overview"]))
