@@ -1,14 +1,12 @@
-"""`anomaly console`: what it refuses before it serves, and a specification that changes while it does."""
+"""`anomaly console`: what it refuses before it serves."""
 
 import json
-import os
 import socket
 from pathlib import Path
 
 import pytest
 
 from anomaly.cli import codes, main
-from anomaly.cli.specification import FollowedSpecification
 from tests.unit.anomaly.console.made import document
 from tests.unit.anomaly.printers import PIPELINE
 
@@ -51,18 +49,3 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, spec: Path, capsys: pytes
 
     assert code == codes.USAGE
     assert f"--settings: 127.0.0.1:{port} cannot be listened on: choose another address" in capsys.readouterr().err
-
-
-def test_a_specification_is_read_again_when_it_changes(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    followed = FollowedSpecification(str(spec), "the console")
-    first = [pipeline.name for pipeline in followed()]
-
-    spec.write_text("[]x")
-    os.utime(spec, ns=(0, 1))
-    damaged = [pipeline.name for pipeline in followed()]
-    spec.write_text(json.dumps([{**PIPELINE.as_dict(), "name": "other"}]))
-    os.utime(spec, ns=(0, 2))
-
-    assert (first, damaged) == (["printer"], ["printer"])
-    assert [pipeline.name for pipeline in followed()] == ["other"]
-    assert "the console goes on with the pipelines before" in capsys.readouterr().err

@@ -1,77 +1,34 @@
-"""The command line: exit codes, the last line of stdout, and messages with a fix."""
+"""The command line: exit codes, the last line of stdout, and messages with a fix, most of them of `anomaly train`."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from anomaly.cli import main
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.times import RequestedRange
-from anomaly.models.libraries import installed
-from anomaly.models.manifest import CountsRecord, TrainingRecord
-from anomaly.models.model import Model
 from anomaly.models.store import Store
-from anomaly.pipeline import canonical_json, normalize
 from anomaly.training.history import read_history
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
+from tests.unit.anomaly.cli.command import PIPELINE, Ran, Run
 from tests.unit.anomaly.influxdb_double import InfluxDB, serve
-from tests.unit.anomaly.models.test_store import another, outdate
+from tests.unit.anomaly.models.test_store import outdate
 
-# As few trees as find a clear anomaly: these tests are about the command line, and most of them train.
-(PIPELINE,) = normalize([{**printers.PIPELINE.as_dict(), "parameters": {"trees": 10}}])
 FIELDS = {"hotend": "float", "bed": "float", "air": "integer"}
 HISTORY = printers.windows(printers.clean(3, 6000), printers.clean(4, 6000))
 HISTORY_ENDS = "1970-01-01T01:40:00Z"
-
-
-@dataclass
-class Ran:
-    code: int
-    out: list[str]
-    err: str
-
-    @property
-    def last(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.out[-1])
-        return answer
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: str) -> Ran:
-        try:
-            code = main(arguments)
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Ran(code, captured.out.splitlines(), captured.err)
-
-    return run
 
 
 @pytest.fixture
 def influxdb() -> Iterator[InfluxDB]:
     with serve(InfluxDB(HISTORY, FIELDS, rows_a_chunk=97)) as database:
         yield database
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "spec.json"
-    path.write_text(canonical_json(PIPELINE))
-    return path
 
 
 @pytest.fixture
@@ -366,28 +323,6 @@ def test_a_seed_out_of_range(train: Run) -> None:
     assert "--seed: -1 is out of range" in ran.last["message"]
 
 
-def test_a_specification_that_is_not_valid(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "pipelines.yml"
-    path.write_text("pipelines:\n- {name: a, databse: x, window: 10s}\n- {name: a}\n")
-    ran = run("validate", str(path))
-    assert ran.code == 2
-    assert ran.last["status"] == "failed"
-    lines = ran.err.splitlines()
-    assert len(lines) == 9
-    assert lines[0] == 'anomaly: pipelines[0] "a": databse: "x" is under an unknown key: did you mean database?'
-
-
-def test_validate_says_what_is_there(run: Run, spec: Path) -> None:
-    ran = run("validate", str(spec))
-    assert (ran.code, ran.last) == (0, {"status": "valid", "pipelines": ["printer"]})
-
-
-@pytest.mark.parametrize("text", ["{", "a: b: c", "3", ""])
-def test_a_file_that_is_no_specification(run: Run, tmp_path: Path, text: str) -> None:
-    (tmp_path / "x").write_text(text)
-    assert run("validate", str(tmp_path / "x")).code == 2
-
-
 def test_what_the_history_has_to_be_enough_for_is_said_before_training_and_after(
     run: Run, train: Run, spec: Path, tmp_path: Path
 ) -> None:
@@ -412,169 +347,10 @@ def test_what_the_history_has_to_be_enough_for_is_said_before_training_and_after
     )
 
 
-def test_what_counts_is_explained(run: Run, spec: Path) -> None:
-    hotend = {"name": "hotend", "unit": "°C", "direction": "high", "min_deviation": 2}
-    mapping = {**PIPELINE.as_dict(), "fields": [hotend, "bed"], "missing": "usual", "detector": "ensemble"}
-    spec.write_text(json.dumps({**mapping, "seasonality": "90m", "training": {"from": "2h"}}))
-    out = run("explain", "--spec", str(spec)).out
-    near = "and what is at most 2 °C from the usual is usual"
-    for lines in (
-        [
-            f"fields       hotend in °C: only what is higher than usual counts, {near}",
-            "             bed",
-        ],
-        ["             stddev needs two points of a window: where each has one, write aggregate: [last]"],
-        ["missing      a field that a window lacks, or half of its usual points, is taken to be as usual"],
-        [
-            "seasonality  90m, in 24 parts (UTC): what is usual in each",
-            "             the training range holds it less than twice: a new part is compared with the one before",
-        ],
-    ):
-        start = out.index(lines[0])
-        assert out[start : start + len(lines)] == lines
-
-
-def test_the_memory_of_the_series_is_explained(run: Run, spec: Path) -> None:
-    fields, fill = ["a", "b", "c"], {"previous": "1h"}
-    mapping = {**PIPELINE.as_dict(), "detector": "ensemble", "fields": fields, "fill": fill, "memory": "512MiB"}
-    del mapping["parameters"]
-    spec.write_text(json.dumps(mapping))
-    out = run("explain", "--spec", str(spec)).out
-    start = next(number for number, line in enumerate(out) if line.startswith("memory"))
-    assert out[start : start + 4] == [
-        "memory       512MiB: the state of about 7,256 series",
-        "             about 73 KiB for each series; 100: 8 MiB, 1,000: 71 MiB, 10,000: 706 MiB",
-        "             with a model its process needs at most some 640 MiB",
-        "             a series without points for 1w is forgotten",
-    ]
-    assert "             without points the last values hold for 1h" in out
-    assert "             of nothing that is older than 1h when it becomes known" in out
-
-
-def test_of_several_pipelines_one_is_named(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "several.json"
-    second = {"name": "second", "database": "d", "measurement": "m", "fields": ["hotend"], "window": "1m"}
-    path.write_text(json.dumps([PIPELINE.as_dict(), second]))
-    assert "say which with --pipeline" in run("explain", "--spec", str(path)).err
-    assert (
-        "there is no pipeline 'third' in the specification (there is printer, second)"
-        in run("explain", "--spec", str(path), "--pipeline", "third").err
-    )
-    ran = run("explain", "--spec", str(path), "--pipeline", "second")
-    assert ran.code == 0
-    assert ran.out[0] == "pipeline     second"
-    assert any(line.startswith('query        SELECT mean("hotend") AS "a0"') and "time(1m)" in line for line in ran.out)
-    assert any("once in 100 days" in line for line in ran.out)
-    assert "    var results = stream" in ran.out
-    assert "    results_database string   anomaly" in ran.out
-    assert "            .database(results_database)" in ran.out
-    assert any(line.startswith("alerts       period (INFO from peak severity 0, WARNING 87.5,") for line in ran.out)
-
-
-def test_a_custom_tickscript_is_explained(run: Run, tmp_path: Path) -> None:
-    spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps({**PIPELINE.as_dict(), "tickscript": "mine.tick"}))
-    explained = ("explain", "--spec", str(spec), "--tickscripts", str(tmp_path))
-    missing = run(*explained)
-    assert missing.code == 2
-    assert f'tickscript: "mine.tick" is not there: write the TICKscript {tmp_path}/mine.tick' in missing.err
-    (tmp_path / "mine.tick").write_text("var window duration\nvar mine = 1\n")
-    found = run(*explained).out
-    assert found[found.index("vars") :] == [
-        "vars",
-        f"    window duration {PIPELINE.window}",
-        "script",
-        "    var window duration",
-        "    var mine = 1",
-    ]
-
-
-def test_models_list_counts_the_series_without_a_window_to_train_on(run: Run, store: Store, model: Model) -> None:
-    unscored = {"count": 7, "series": []}
-    store.write(another(model, "v2"), TrainingRecord(counts=CountsRecord(series=10), untrained=unscored))
-
-    listed = run("models", "list", "--models", str(store.models)).out
-
-    assert "windows of 10 series, 7 of them without a window to train on" in listed[-1]
-    assert "without a window" not in listed[0]
-
-
-def test_models_list_promote_rollback_prune(run: Run, store: Store, model: Model) -> None:
-    where = ("--models", str(store.models), "--pipeline", "printer")
-    store.write(another(model, "v2"))
-    assert run("models", "promote", *where, "v2").last["status"] == "promoted"
-    assert run("models", "promote", *where, "v2").last["status"] == "unchanged"
-    listed = run("models", "list", "--models", str(store.models))
-    assert [line[:2] for line in listed.out] == ["  ", "* "]
-    assert [row["current"] for row in run("models", "list", *where, "--json").last["models"]] == [False, True]
-    assert run("models", "rollback", *where).last == {
-        "pipeline": "printer",
-        "status": "rolled back",
-        "version": model.version,
-    }
-    assert run("models", "prune", *where, "--keep", "1").last["status"] == "unchanged"
-    assert run("models", "prune", *where, "--keep", "0").code == 2
-    ran = run("models", "promote", *where, "v9")
-    assert ran.code == 5
-    assert "has no version v9" in ran.err
-
-
-def test_models_show_diff_verify_shadow(run: Run, store: Store, model: Model) -> None:
-    where = ("--models", str(store.models), "--pipeline", "printer")
-    store.write(another(model, "v2"), TrainingRecord(seed=7, counts=CountsRecord(windows=9)))
-    assert f"version: {model.version}" in run("models", "show", *where).out
-    assert run("models", "show", *where, "v2", "--json").last["seed"] == 7
-    assert run("models", "diff", *where, "current", "v2").out == [
-        f"{model.version} -> v2",
-        "counts.windows: null -> 9",
-        "seed: null -> 7",
-    ]
-    assert run("models", "diff", *where, "v2", "v2", "--json").last["differences"] == []
-    ran = run("models", "show", *where, "shadow")
-    assert ran.code == 2
-    assert "has no shadow version" in ran.err
-
-    assert run("models", "shadow", *where).code == 2
-    assert run("models", "shadow", *where, "v2").last["status"] == "shadowed"
-    assert run("models", "shadow", *where, "v2").last["status"] == "unchanged"
-    assert [line[:2] for line in run("models", "list", *where).out] == ["* ", "s "]
-    assert run("models", "shadow", *where, "--none").last == {
-        "pipeline": "printer",
-        "status": "shadowed",
-        "version": None,
-    }
-
-    assert run("models", "verify", *where).last["versions"] == [model.version, "v2"]
-    store.write(another(model, "v3"), TrainingRecord(libraries={**installed(), "scikit-learn": "1.0"}))
-    said = f"v3 was trained with scikit-learn 1.0 ({installed()['scikit-learn']} here): scores are the same"
-    assert said in run("models", "verify", *where, "v3").err
-    outdate(store, "v3")
-    ran = run("models", "verify", *where, "v3")
-    assert (ran.code, ran.last["status"]) == (0, "verified")
-    assert "v3 cannot be used, train again: schema 1 in the model" in ran.err
-    assert "; cannot be used: schema 1 in the model" in run("models", "list", *where).out[-1]
-    (store.path / "v2" / "model.npz").write_bytes(b"")
-    assert run("models", "verify", *where, model.version).code == 0
-    ran = run("models", "verify", *where)
-    assert ran.code == 5
-    assert "v2/model.npz is damaged" in ran.err
-
-
 def test_version_and_usage(run: Run) -> None:
     assert run("--version").out[0].startswith("anomaly ")
     assert run("train").code == 2
     assert run("nonsense").code == 2
-
-
-def test_a_bug_shows_its_traceback(run: Run, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: object) -> None:
-        raise ZeroDivisionError("one too few")
-
-    monkeypatch.setattr("anomaly.cli.validate.read_pipelines", broken)
-    ran = run("validate", str(spec))
-    assert ran.code == 1
-    assert "Traceback" in ran.err
-    assert ran.last["message"] == "one too few"
 
 
 def test_the_udf_never_writes_words_to_kapacitor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

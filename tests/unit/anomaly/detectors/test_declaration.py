@@ -1,10 +1,8 @@
-"""What follows from the detectors' declarations, and that a detector is one of them."""
+"""A detector is its declaration: its name, its parameters and its example, and that one line registers it."""
 
 import doctest
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
@@ -16,15 +14,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from anomaly.detectors import registry
-from anomaly.detectors.published import table, with_detectors
+from anomaly.detectors.published import with_detectors
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, SpecError, load_schema, normalize, schema
-from anomaly.pipeline.detectors import descriptions
 from anomaly.training.fit import train
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.detectors import made_up
 
-ROOT = Path(__file__).parents[4]
 NAMES = list(registry.MODULES)
 
 
@@ -40,33 +36,6 @@ def registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     path.write_text(json.dumps(with_detectors(load_schema())), encoding="utf-8")
     monkeypatch.setattr(schema, "PATH", path)
     yield
-
-
-def test_the_schema_follows_from_the_declarations() -> None:
-    assert with_detectors(load_schema()) == load_schema(), "run scripts/detector-docs"
-
-
-def test_the_controller_knows_what_the_declarations_say() -> None:
-    declared = {each.name: each.description for each in registry.declarations()}
-    assert descriptions() == declared
-    assert list(descriptions()) == NAMES
-
-
-def test_the_table_in_the_documentation_follows_from_the_declarations() -> None:
-    page = (ROOT / "docs" / "detectors.md").read_text(encoding="utf-8")
-    assert table() in page, "run scripts/detector-docs"
-
-
-def test_the_schemas_seasonality_names_the_detectors_that_look_at_it() -> None:
-    described = load_schema()["properties"]["seasonality"]["description"]
-    seasonal = [each.name for each in registry.declarations() if each.description.seasonal]
-    assert re.findall(r"`(\w+)`", described) == seasonal
-
-
-def test_the_script_that_writes_them_finds_nothing_to_write() -> None:
-    script = ROOT / "scripts" / "detector-docs"
-    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("name", NAMES)

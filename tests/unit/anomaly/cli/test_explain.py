@@ -1,0 +1,83 @@
+"""`anomaly explain`: what a pipeline watches, keeps, asks for and tells, without a stack."""
+
+import json
+from pathlib import Path
+
+from tests.unit.anomaly.cli.command import PIPELINE, Run
+
+
+def test_what_counts_is_explained(run: Run, spec: Path) -> None:
+    hotend = {"name": "hotend", "unit": "°C", "direction": "high", "min_deviation": 2}
+    mapping = {**PIPELINE.as_dict(), "fields": [hotend, "bed"], "missing": "usual", "detector": "ensemble"}
+    spec.write_text(json.dumps({**mapping, "seasonality": "90m", "training": {"from": "2h"}}))
+    out = run("explain", "--spec", str(spec)).out
+    near = "and what is at most 2 °C from the usual is usual"
+    for lines in (
+        [
+            f"fields       hotend in °C: only what is higher than usual counts, {near}",
+            "             bed",
+        ],
+        ["             stddev needs two points of a window: where each has one, write aggregate: [last]"],
+        ["missing      a field that a window lacks, or half of its usual points, is taken to be as usual"],
+        [
+            "seasonality  90m, in 24 parts (UTC): what is usual in each",
+            "             the training range holds it less than twice: a new part is compared with the one before",
+        ],
+    ):
+        start = out.index(lines[0])
+        assert out[start : start + len(lines)] == lines
+
+
+def test_the_memory_of_the_series_is_explained(run: Run, spec: Path) -> None:
+    fields, fill = ["a", "b", "c"], {"previous": "1h"}
+    mapping = {**PIPELINE.as_dict(), "detector": "ensemble", "fields": fields, "fill": fill, "memory": "512MiB"}
+    del mapping["parameters"]
+    spec.write_text(json.dumps(mapping))
+    out = run("explain", "--spec", str(spec)).out
+    start = next(number for number, line in enumerate(out) if line.startswith("memory"))
+    assert out[start : start + 4] == [
+        "memory       512MiB: the state of about 7,256 series",
+        "             about 73 KiB for each series; 100: 8 MiB, 1,000: 71 MiB, 10,000: 706 MiB",
+        "             with a model its process needs at most some 640 MiB",
+        "             a series without points for 1w is forgotten",
+    ]
+    assert "             without points the last values hold for 1h" in out
+    assert "             of nothing that is older than 1h when it becomes known" in out
+
+
+def test_of_several_pipelines_one_is_named(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "several.json"
+    second = {"name": "second", "database": "d", "measurement": "m", "fields": ["hotend"], "window": "1m"}
+    path.write_text(json.dumps([PIPELINE.as_dict(), second]))
+    assert "say which with --pipeline" in run("explain", "--spec", str(path)).err
+    assert (
+        "there is no pipeline 'third' in the specification (there is printer, second)"
+        in run("explain", "--spec", str(path), "--pipeline", "third").err
+    )
+    ran = run("explain", "--spec", str(path), "--pipeline", "second")
+    assert ran.code == 0
+    assert ran.out[0] == "pipeline     second"
+    assert any(line.startswith('query        SELECT mean("hotend") AS "a0"') and "time(1m)" in line for line in ran.out)
+    assert any("once in 100 days" in line for line in ran.out)
+    assert "    var results = stream" in ran.out
+    assert "    results_database string   anomaly" in ran.out
+    assert "            .database(results_database)" in ran.out
+    assert any(line.startswith("alerts       period (INFO from peak severity 0, WARNING 87.5,") for line in ran.out)
+
+
+def test_a_custom_tickscript_is_explained(run: Run, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({**PIPELINE.as_dict(), "tickscript": "mine.tick"}))
+    explained = ("explain", "--spec", str(spec), "--tickscripts", str(tmp_path))
+    missing = run(*explained)
+    assert missing.code == 2
+    assert f'tickscript: "mine.tick" is not there: write the TICKscript {tmp_path}/mine.tick' in missing.err
+    (tmp_path / "mine.tick").write_text("var window duration\nvar mine = 1\n")
+    found = run(*explained).out
+    assert found[found.index("vars") :] == [
+        "vars",
+        f"    window duration {PIPELINE.window}",
+        "script",
+        "    var window duration",
+        "    var mine = 1",
+    ]

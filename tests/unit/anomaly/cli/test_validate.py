@@ -1,0 +1,29 @@
+"""`anomaly validate`: a specification is valid, or each mistake is named."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.anomaly.cli.command import Run
+
+
+def test_a_specification_that_is_not_valid(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "pipelines.yml"
+    path.write_text("pipelines:\n- {name: a, databse: x, window: 10s}\n- {name: a}\n")
+    ran = run("validate", str(path))
+    assert ran.code == 2
+    assert ran.last["status"] == "failed"
+    lines = ran.err.splitlines()
+    assert len(lines) == 9
+    assert lines[0] == 'anomaly: pipelines[0] "a": databse: "x" is under an unknown key: did you mean database?'
+
+
+def test_validate_says_what_is_there(run: Run, spec: Path) -> None:
+    ran = run("validate", str(spec))
+    assert (ran.code, ran.last) == (0, {"status": "valid", "pipelines": ["printer"]})
+
+
+@pytest.mark.parametrize("text", ["{", "a: b: c", "3", ""])
+def test_a_file_that_is_no_specification(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "x").write_text(text)
+    assert run("validate", str(tmp_path / "x")).code == 2
