@@ -20,6 +20,7 @@ _OUTCOME = re.compile(r"^(?P<status>ok|changed|skipping|fatal|failed|rescued): \
 _RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>(?:\w+=\d+\s*)+)$")
 # A failed play's last words; the whole text is in the log.
 _TAIL_LINES = 60
+_FAILURE_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,24 @@ class PlaybookRun:
                 yield task, outcome["status"], outcome["host"]
 
     def tail(self) -> str:
-        """Return the last lines of the output, with the log that has the rest."""
-        return "\n".join([f"(all of it: {self.log})", *self.output.splitlines()[-_TAIL_LINES:]])
+        """Return the last lines of the output, with the log that has the rest, and at the end the failures.
+
+        What failed may be followed by a diff that is longer than what a reader is shown.
+        """
+        lines = self.output.splitlines()
+        return "\n".join([f"(all of it: {self.log})", *lines[-_TAIL_LINES:], *self._failures()])
+
+    def _failures(self) -> Iterator[str]:
+        """Yield the first lines of each failure, after its task."""
+        task = ""
+        for block in self.output.split("\n\n"):
+            lines = block.splitlines()
+            for number, line in enumerate(lines):
+                if heading := _HEADING.match(line):
+                    task = heading["name"]
+                elif (outcome := _OUTCOME.match(line)) and outcome["status"] in ("fatal", "failed"):
+                    yield f"failed: {task}"
+                    yield from lines[number : number + _FAILURE_LINES]
 
 
 def recap_of(output: str) -> dict[str, Recap]:

@@ -44,6 +44,20 @@ def test_changes_are_named_by_host_and_task() -> None:
     ]
 
 
+def test_the_tail_ends_with_what_failed() -> None:
+    """Not with the diff behind it."""
+    failure = ["fatal: [host-a]: FAILED! => ", "    changed: false", "    msg: no", *["    more: 1"] * 20]
+    diff = ["--- before", *["+ line"] * 100]
+    text = "\n".join(["TASK [pipelines : Ensure tasks] ***", "ok: [host-b]", *failure, *diff, OUTPUT])
+
+    tail = PlaybookRun([], 2, text, Path("site.log")).tail().splitlines()
+
+    assert tail[0] == "(all of it: site.log)"
+    assert OUTPUT.strip().splitlines()[-1] in tail
+    assert tail[-13:-9] == ["failed: pipelines : Ensure tasks", *failure[:3]]
+    assert tail.count("    more: 1") == 9
+
+
 def test_the_output_is_in_the_log_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "ansible-playbook"
     program.write_text("#!/bin/sh\necho to stdout $ANSIBLE_NOCOLOR $MORE; echo to stderr >&2; exit 3\n")
