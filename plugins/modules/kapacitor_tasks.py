@@ -110,7 +110,7 @@ tasks:
       type: list
       elements: str
     task:
-      description: The task as M(influx_anomaly.stack.kapacitor_task) returns it.
+      description: The task as M(influx_anomaly.stack.kapacitor_task) returns it. It is left out if the module fails.
       type: dict
     failed:
       description: Whether the task failed.
@@ -159,6 +159,9 @@ def main() -> None:
     changes = [(task.pop("diff", None), task["changed"]) for task in result["tasks"]]
     messages = [task["msg"] for task in result["tasks"] if task.get("failed")]
     if messages:
+        # A message is not read in front of pages of scripts and variables.
+        for task in result["tasks"]:
+            task.pop("task", None)
         module.fail_json(msg="\n".join(messages), **result)
     module.exit_json(diff=[diff for diff, changed in changes if changed and diff], **result)
 

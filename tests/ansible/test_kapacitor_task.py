@@ -472,3 +472,19 @@ class TestSeveralAgainstKapacitor:
         assert "this pipeline is broken" in done["dies"]["msg"]
         assert [name for name, task in done.items() if task.get("failed")] == ["wrong", "mine", "dies"]
         assert kapacitord.task("a")["executing"] is True
+
+    def test_a_failure_is_not_hidden_among_scripts(self, kapacitord: Kapacitord) -> None:
+        tasks = several({"id": "fine", "script": f"{COUNT}|log()"}, {"id": "wrong", "script": "stream|nosuchnode()"})
+        arguments = {"url": kapacitord.url.removesuffix("/kapacitor/v1"), "owner_marker": "", "watch": 0}
+        command = [str(Path(sys.executable).with_name("ansible")), "localhost", "-i", "localhost,", "-c", "local"]
+        command += ["-e", f"ansible_python_interpreter={sys.executable}", "-m", "kapacitor_tasks"]
+
+        done = subprocess.run(
+            [*command, "-a", json.dumps({**arguments, "tasks": tasks})],
+            cwd=ROOT, text=True, capture_output=True, check=False,
+        )  # fmt: skip
+
+        assert done.returncode != 0
+        assert "refuses the TICKscript of task 'wrong'" in done.stdout
+        assert "|log()" not in done.stdout
+        assert kapacitord.task("fine")["executing"] is True
