@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MailHandler
 
+from anomaly.kapacitor.tickscript import declared, find_script
+from anomaly.kapacitor.variables import TaskSettings, vars_document
+from anomaly.keeper.kapacitor import KapacitorClient
 from anomaly.models.model import Model
 from anomaly.training.fit import train
 from daemons.daemon import WAIT
@@ -119,6 +123,35 @@ def test_what_dies_is_healed_and_every_window_is_scored_once(
     assert [level for level in told if level != "INFO"] == ["CRITICAL", "OK"]
     # A task that is started again at once has an outage that is told when it is over, if the machine is not too slow.
     assert [body for body in receiver.bodies if body["id"] == f"detection pipeline {LIVE.name}"]
+
+
+@pytest.mark.containers
+def test_a_task_is_starting_until_its_udf_answers(
+    kapacitord: Callable[..., Kapacitord], influxd: Influxd, tmp_path: Path
+) -> None:
+    """A keeper that starts it again meanwhile lets a deployment fail."""
+    hold = tmp_path / "hold"
+    waiting = ["sh", "-c", f'while [ -e {hold} ]; do sleep 0.1; done; exec "$@"', "sh"]
+    (tmp_path / "models").mkdir()
+    kapacitor = kapacitord(
+        commands={"anomaly": [*waiting, *udf_command(tmp_path)]},
+        environment=environment(),
+        influxdb=influxd.url,
+        timeout="60s",
+        port=free_port(),
+    )
+    client = KapacitorClient(kapacitor.url.removesuffix("/kapacitor/v1"))
+    script = find_script(LIVE, Path())
+    document = vars_document(TaskSettings(LIVE, "broken", "anomaly"), declared(script))
+    # Kapacitor has run the UDF once, when it was started itself.
+    hold.touch()
+    with ThreadPoolExecutor(1) as background:
+        definition = background.submit(kapacitor.define, LIVE.name, script, document=document)
+        wait_until(lambda: LIVE.name in client.tasks() and client.tasks()[LIVE.name].is_starting, "a task that starts")
+        hold.unlink()
+        definition.result()
+    state = client.tasks()[LIVE.name]
+    assert (state.enabled, state.executing, state.is_starting) == (True, True, False)
 
 
 @pytest.mark.containers

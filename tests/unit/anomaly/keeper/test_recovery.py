@@ -17,6 +17,7 @@ STARTED_NS = NOW_NS - 3600 * SECOND
 RUNNING = TaskState(enabled=True, executing=True, error="")
 WELL = PipelineSight(task=RUNNING, beat_ns=NOW_NS, started_ns=STARTED_NS, has_model=True)
 ENDED = replace(WELL, task=TaskState(enabled=True, executing=False, error="killed"))
+STARTING = replace(WELL, task=TaskState(enabled=True, executing=False, error=""))
 DISABLED = replace(WELL, task=TaskState(enabled=False, executing=False, error=""))
 REACHES_NS = settled_ns(PIPELINE) + WINDOW_NS
 
@@ -69,6 +70,14 @@ def test_a_udf_that_was_started_has_time_to_write_its_first_metrics() -> None:
 
 def test_a_task_that_somebody_disables_is_left_alone_for_a_minute() -> None:
     assert started_at(Recovery(PIPELINE), DISABLED, TASK, range(0, 100, 5)) == [60, 70, 90]
+
+
+def test_a_task_that_a_deployment_starts_is_left_alone_while_kapacitor_waits_for_its_udf() -> None:
+    recovery = Recovery(PIPELINE)
+    assert started_at(recovery, STARTING, TASK, range(0, 60, 5)) == [45, 55]
+    assert started_at(recovery, ENDED, TASK, range(60, 90, 5)) == [75], "the pause after two starts"
+    recovery.look(WELL, failed(), NOW_NS + 100 * SECOND)
+    assert started_at(recovery, STARTING, TASK, range(105, 155, 5)) == [150]
 
 
 def test_a_task_that_kapacitor_does_not_have_is_the_controllers() -> None:

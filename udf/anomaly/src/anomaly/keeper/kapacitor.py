@@ -42,6 +42,11 @@ class TaskState:
     error: str
     lost_writes: int = 0
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether Kapacitor waits for the task's UDF; it gives a reason for a task that has ended."""
+        return self.enabled and not self.executing and not self.error
+
 
 def _task_state(task: Mapping[str, Any]) -> TaskState:
     """Return what Kapacitor says of a task."""

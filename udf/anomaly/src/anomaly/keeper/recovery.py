@@ -13,7 +13,8 @@ from anomaly.keeper.watch import PipelineSight, StackSight, settled_ns
 from anomaly.nanoseconds import MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 
-# A UDF that was started writes its first metrics after 10 s; loading a large model takes as long again.
+# A UDF that was started writes its first metrics after 10 s; loading a large model takes as long again. Until it has
+# answered Kapacitor, its task does not execute, and Kapacitor gives no reason. A deployment waits for it meanwhile.
 _STARTING_NS = 45 * SECOND_NS
 # The first catch-up scores the window in which a UDF was started again, unless that window is longer than this. The
 # windows before it do not wait for a longer one.
@@ -153,6 +154,7 @@ class Recovery:
     _started_ns: int | None = None
     _attempted_ns: int | None = None
     _disabled_ns: int | None = None
+    _starting_ns: int | None = None
     _healthy_ns: int | None = None
     _looked_ns: int | None = None
     _lost_writes: int = 0
@@ -195,7 +197,7 @@ class Recovery:
         ):
             self._need(self._window(sight.point_ns) + self.pipeline.window_ns)
         if not failed & {TASK, UDF}:
-            self._disabled_ns = None
+            self._disabled_ns = self._starting_ns = None
             # A UDF that hangs from its start on is not found to be silent at once.
             is_alive = sight.beat_ns is not None and sight.beat_ns > (self._attempted_ns or 0)
             self._healthy_ns = (self._healthy_ns or now_ns) if is_alive else None
@@ -255,7 +257,8 @@ class Recovery:
     def _set_back(self, now_ns: int) -> None:
         """Forget all times, as the clock was set back: they would be reached only when it is as late as before."""
         self.last = None
-        self._routine_ns = self._started_ns = self._attempted_ns = self._disabled_ns = self._healthy_ns = None
+        self._routine_ns = self._started_ns = self._attempted_ns = None
+        self._disabled_ns = self._starting_ns = self._healthy_ns = None
         self._task.reset()
         self._catch_up.reset()
         self._needed_ns = now_ns
@@ -271,10 +274,12 @@ class Recovery:
         if sight.task is None:
             # The script and its vars are the controller's.
             return False
+        self._starting_ns = (self._starting_ns or now_ns) if sight.task.is_starting else None
         if not sight.task.enabled:
             self._disabled_ns = self._disabled_ns or now_ns
-            if now_ns - self._disabled_ns < _DISABLED_NS:
-                return False
-        elif not has_ended and self._attempted_ns is not None and now_ns - self._attempted_ns < _STARTING_NS:
-            return False
-        return self._task.ready(now_ns)
+            left_alone_ns = self._disabled_ns + _DISABLED_NS
+        elif has_ended:
+            left_alone_ns = 0 if self._starting_ns is None else self._starting_ns + _STARTING_NS
+        else:
+            left_alone_ns = 0 if self._attempted_ns is None else self._attempted_ns + _STARTING_NS
+        return now_ns >= left_alone_ns and self._task.ready(now_ns)
