@@ -272,8 +272,8 @@ class TestRows:
 
     def test_data_is_what_lies_below_data(self) -> None:
         assert services_data(TABLE) == [
-            "data/influxdb", "data/influxdb/volume", "data/kapacitor", "data/models", "data/state", "data/keeper",
-            "data/grafana", "data/chronograf",
+            "data/influxdb", "data/influxdb/volume", "data/kapacitor", "data/kapacitor/volume", "data/models",
+            "data/state", "data/keeper", "data/grafana", "data/chronograf",
         ]  # fmt: skip
 
     def test_checks_come_in_the_order_of_the_services(self) -> None:

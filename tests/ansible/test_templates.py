@@ -268,6 +268,23 @@ class TestKeeper:
         writable = [volume for volume in value("__keeper_volumes", "keeper") if volume.endswith(":rw")]
         assert [volume.split(":")[1] for volume in writable] == ["/var/lib/keeper", "/var/lib/anomaly/models"]
 
+    def test_sees_of_servers_on_its_host_how_full_their_volumes_are(self) -> None:
+        for far, names in (
+            ({}, ["models", "state", "kapacitor", "influxdb"]),
+            ({"influxdb_external_url": "http://192.0.2.7:8086"}, ["models", "state", "kapacitor"]),
+            ({"kapacitor_external_url": "http://192.0.2.7:9092"}, ["models", "state", "influxdb"]),
+        ):
+            command = value("__keeper_command", "keeper", **far)
+            disks = dict(command[at + 1].split("=") for at, word in enumerate(command) if word == "--disk")
+            volumes = [volume.split(":") for volume in value("__keeper_volumes", "keeper", stack_dir="/s", **far)]
+
+            mounted = {inside: (outside, mode) for outside, inside, mode in volumes if inside in disks.values()}
+
+            assert list(disks) == names
+            assert mounted.keys() == set(disks.values())
+            for name in set(names) & {"kapacitor", "influxdb"}:
+                assert mounted[disks[name]] == (f"/s/data/{name}/volume", "ro")
+
     def test_verify_looks_for_it_where_it_runs(self) -> None:
         assert "keeper" in value("__verify_wanted", "verify", pipelines=[PLAIN])
         assert "keeper" not in value("__verify_wanted", "verify", pipelines=[PLAIN], keeper_enabled=False)
