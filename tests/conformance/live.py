@@ -106,6 +106,7 @@ class LiveStack:
         kapacitor: Kapacitor.
         writer: writes all the time.
         said: the file with what the keeper says.
+        arrays: the file of the model's arrays.
     """
 
     def __init__(self, influxd: Influxd, kapacitor: Kapacitord, model: Model, directory: Path) -> None:
@@ -113,6 +114,7 @@ class LiveStack:
         self.kapacitor = kapacitor
         self.model = model
         self.said = directory / "keeper.log"
+        self.arrays = directory / "models" / LIVE.name / model.version / "model.npz"
         self._directory = directory
         self._spec = directory / "spec.json"
         self._spec.write_text(f"[{canonical_json(LIVE)}]")

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -81,6 +82,15 @@ def people() -> Iterator[tuple[AlertReceiver, Mails, dict[str, Any]]]:
     receiver.close()
 
 
+@contextmanager
+def damaged(path: Path) -> Iterator[None]:
+    """Cut a file off, and bring it back at the end."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    yield
+    path.write_bytes(content)
+
+
 def levels(receiver: AlertReceiver, subject: str) -> list[str]:
     """What was told of outages of a subject, but for those that were over before they were told."""
     return [body["level"] for body in receiver.bodies if body["id"] == subject and body["level"] != "INFO"]
@@ -93,6 +103,10 @@ def test_what_dies_is_healed_and_every_window_is_scored_once(
     receiver, mails, messengers = people
     with live.keeper(messengers):
         wait_until(lambda: len(live.scores()) >= 10, "the first scores")
+        with damaged(live.arrays):
+            # The UDF goes on with the model that it has in memory.
+            in_memory = f"{LIVE.name} is scored by model {live.model.version} in memory, until its UDF is started again"
+            wait_until(lambda: in_memory in live.said.read_text(), "the finding of a damaged model")
         before = live.udf()
         live.writer.is_broken = True
         live.kill_udf()

@@ -27,8 +27,8 @@ class InfluxDB:
         self.users = {"reader": "secret"}
         self.queries: list[str] = []
         self.refused = 0
-        # What UDFs wrote of themselves: time, uptime_s and points_in.
-        self.beats: list[list[float]] = []
+        # What UDFs wrote of themselves: time, uptime_s, points_in and model.
+        self.beats: list[list[float | str | None]] = []
         # The chunks with the periods of all series.
         self.periods: list[dict[str, Any]] = []
         # What was written: measurement, tags and time, then the fields.
@@ -53,7 +53,7 @@ class InfluxDB:
         if 'FROM "period" WHERE time' in query:
             return 200, self.periods or [{"results": [{"statement_id": 0}]}]
         if 'FROM "udf"' in query:
-            return 200, [series("udf", ["time", "uptime_s", "points_in"], self.beats, {"task": "printer"})]
+            return 200, [series("udf", ["time", "uptime_s", "points_in", "model"], self.beats, {"task": "printer"})]
         if "ORDER BY time" in query:
             end = re.search(r"time < (\d+)", query)
             times = self.windows.begin_ns[self.windows.begin_ns < int(end[1])] if end else self.windows.begin_ns

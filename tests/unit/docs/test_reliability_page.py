@@ -20,4 +20,5 @@ def test_each_test_that_is_named_is_there() -> None:
 def test_each_check_has_a_row() -> None:
     names = (checks.INFLUXDB, checks.KAPACITOR, checks.TASK, checks.UDF, checks.FED, checks.SCORES, checks.MODEL)
     rows = re.findall(r"^\| `(\w+)` \| ", PAGE, re.MULTILINE)
-    assert rows == [*names, checks.STATE, checks.DISK, checks.CLOCK, checks.CERTIFICATE, checks.BACKUP]
+    warnings = (checks.MODEL_FILE, checks.STATE, checks.DISK, checks.CLOCK, checks.CERTIFICATE, checks.BACKUP)
+    assert rows == [*names, *warnings]

@@ -3,7 +3,7 @@
 import json
 
 from anomaly.keeper.alarms import Alarms, KeeperMessage
-from anomaly.keeper.checks import DISK, KAPACITOR, TASK, UDF, Finding
+from anomaly.keeper.checks import DISK, KAPACITOR, MODEL, MODEL_FILE, TASK, UDF, Finding
 
 SECOND = 1_000_000_000
 
@@ -103,3 +103,20 @@ def test_a_clock_that_is_set_back_neither_keeps_an_outage_nor_its_end() -> None:
     assert [(second, level) for second, level, _ in told(Alarms(), *looks)] == [(160, "CRITICAL"), (250, "OK")]
     looks = [(10_000, ended()), (10_060, ended()), (100, WELL), (190, WELL)]
     assert [(second, level) for second, level, _ in told(Alarms(), *looks)] == [(10_060, "CRITICAL"), (190, "OK")]
+
+
+def test_a_damaged_model_is_a_warning_while_it_scores_from_memory_and_an_outage_afterwards() -> None:
+    in_memory = [*WELL, Finding(MODEL, "printer", ok=True), Finding(MODEL_FILE, "printer", ok=False, text="damaged")]
+    in_none = [*WELL, Finding(MODEL, "printer", ok=False, text="damaged"), Finding(MODEL_FILE, "printer", ok=None)]
+    back = [*WELL, Finding(MODEL, "printer", ok=True), Finding(MODEL_FILE, "printer", ok=True)]
+    alarms = Alarms()
+
+    looks = [(0, in_memory), (60, in_memory), (70, in_none), (130, in_none), (140, back), (220, back)]
+
+    assert told(alarms, *looks[:2]) == [(60, "WARNING", "attention (model_file printer): damaged")]
+    assert alarms.down == []
+    assert told(alarms, *looks[2:]) == [
+        (130, "CRITICAL", "detection is down (pipeline printer): damaged"),
+        (220, "OK", "over after 60 s (model_file printer): damaged"),
+        (220, "OK", "detection is back (pipeline printer), it was down for 60 s: damaged"),
+    ]

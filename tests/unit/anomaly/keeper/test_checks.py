@@ -14,6 +14,7 @@ from anomaly.keeper.checks import (
     INFLUXDB,
     KAPACITOR,
     MODEL,
+    MODEL_FILE,
     SCORES,
     STATE,
     TASK,
@@ -35,6 +36,7 @@ WELL = PipelineSight(
     point_ns=NOW_NS - 60 * SECOND,
     score_ns=NOW_NS - 60 * SECOND,
     has_model=True,
+    in_memory="first",
 )
 
 
@@ -59,7 +61,20 @@ def failing(sight: PipelineSight, catch_up: LastCatchUp | None = None) -> dict[s
 def test_all_is_well() -> None:
     well = found(WELL, skew_ns=0, disks=(DiskSight("data", 1),), ending={})
     assert {finding.ok for finding in well.values()} == {True}
-    assert list(well) == [INFLUXDB, KAPACITOR, CLOCK, DISK, CERTIFICATE, TASK, MODEL, UDF, FED, SCORES, STATE]
+    assert list(well) == [
+        INFLUXDB,
+        KAPACITOR,
+        CLOCK,
+        DISK,
+        CERTIFICATE,
+        TASK,
+        MODEL,
+        UDF,
+        FED,
+        SCORES,
+        MODEL_FILE,
+        STATE,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +204,37 @@ def test_a_misfit_is_a_failure_and_a_missing_model_is_not() -> None:
     assert failing(replace(WELL, misfit="model x does not fit", score_ns=None)) == {MODEL: "model x does not fit"}
     assert failing(replace(WELL, has_model=False, score_ns=None)) == {}
     assert found(replace(WELL, has_model=False))[SCORES].ok is None
+
+
+def test_a_damaged_file_of_a_model_that_scores_from_memory_is_a_failure_of_the_file_alone() -> None:
+    damaged = replace(WELL, damage="model.npz is damaged")
+    told = "printer is scored by model first in memory, until its UDF is started again: model.npz is damaged"
+    assert failing(damaged) == {MODEL_FILE: told}
+    # The link to it may be gone as well.
+    assert failing(replace(damaged, has_model=False)) == {MODEL_FILE: told}
+    # Scores are expected as from any other model.
+    assert failing(replace(damaged, has_model=False, score_ns=None)).keys() == {MODEL_FILE, SCORES}
+
+
+def test_a_damaged_model_that_is_in_nobodys_memory_is_a_failure() -> None:
+    damaged = replace(WELL, damage="model.npz is damaged", score_ns=None)
+    ended = TaskState(enabled=True, executing=False, error="killed")
+    for sight, also in (
+        (replace(damaged, in_memory=None), set()),
+        (replace(damaged, beat_ns=NOW_NS - 36 * SECOND), {UDF}),
+        (replace(damaged, task=ended), {TASK}),
+    ):
+        found_by = found(sight)
+
+        assert found_by[MODEL].text == "model.npz is damaged"
+        assert {check for check, finding in found_by.items() if finding.failed} == {MODEL} | also
+        assert [found_by[check].ok for check in (SCORES, MODEL_FILE)] == [None, None]
+
+
+def test_whether_a_damaged_model_is_in_memory_is_unknown_while_nobody_can_be_asked() -> None:
+    damaged = replace(WELL, damage="model.npz is damaged")
+    for unknown in (found(damaged, kapacitor_error="gone"), found(damaged, influxdb_error="gone")):
+        assert [unknown[check].ok for check in (MODEL, SCORES, MODEL_FILE)] == [None] * 3
 
 
 def test_what_cannot_be_asked_is_unknown() -> None:

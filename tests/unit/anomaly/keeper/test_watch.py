@@ -99,9 +99,20 @@ def test_it_is_steady_since_everything_answers_and_the_clock_goes_evenly(
 
 
 def test_a_heartbeat_tells_when_the_udf_was_started(watcher: PipelineWatcher, influxdb: InfluxDB) -> None:
-    influxdb.beats = [[NOW_NS - 4 * SECOND, 90.5, 7]]
+    influxdb.beats = [[NOW_NS - 4 * SECOND, 90.5, 7, "first"]]
     sight = watcher.look().pipelines[PIPELINE.name]
     assert (sight.beat_ns, sight.started_ns) == (NOW_NS - 4 * SECOND, NOW_NS - int(94.5 * SECOND))
+
+
+def test_a_heartbeat_tells_which_model_the_udf_has_in_memory(watcher: PipelineWatcher, influxdb: InfluxDB) -> None:
+    def in_memory() -> str | None:
+        return watcher.look().pipelines[PIPELINE.name].in_memory
+
+    assert in_memory() is None
+    influxdb.beats = [[NOW_NS - 4 * SECOND, 90.5, 7, "first"]]
+    assert in_memory() == "first"
+    influxdb.beats = [[NOW_NS, 2.5, 0, None]]
+    assert in_memory() is None
 
 
 def test_heartbeats_from_before_the_clock_was_set_back_are_not_asked_for(
@@ -115,7 +126,7 @@ def test_heartbeats_from_before_the_clock_was_set_back_are_not_asked_for(
 def unfed_s(watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock, taken: int, newest_s: int) -> int:
     """Look 30 s later, when the UDF has taken this many points and the newest stored one is from this second."""
     clock.go_on(30)
-    influxdb.beats = [[clock.wall_ns, 1000, taken]]
+    influxdb.beats = [[clock.wall_ns, 1000, taken, "first"]]
     influxdb.windows.begin_ns[:] = newest_s * SECOND
     return watcher.look().pipelines[PIPELINE.name].unfed_ns // SECOND
 
@@ -129,7 +140,7 @@ def test_points_that_are_stored_while_the_udf_takes_none_are_unfed(
 
 def test_a_source_that_stops_is_no_outage(watcher: PipelineWatcher, influxdb: InfluxDB, clock: Clock) -> None:
     """The UDF has taken all points long before the last of them must have its score."""
-    influxdb.beats = [[NOW_NS, 1000, 5]]
+    influxdb.beats = [[NOW_NS, 1000, 5, "first"]]
     influxdb.windows.begin_ns[:] = NOW_NS - np.arange(len(influxdb.windows))[::-1] * SECOND
     must_be_scored: list[int] = []
     for _ in range(4):
@@ -174,7 +185,7 @@ def test_a_look_costs_three_queries_and_four_for_each_pipeline_twice_a_minute(
     influxdb.write(f'health,check=udf ok=1i,text="" {NOW_NS}')
     watcher.written_ns = NOW_NS
     # The stand-in has metrics of the first pipeline's UDF only, so points of the others are not compared with theirs.
-    influxdb.beats = [[NOW_NS, 1000, 7]]
+    influxdb.beats = [[NOW_NS, 1000, 7, "first"]]
     assert [queries_after(seconds) for seconds in (0, 5, 24, 1, 5)] == [3 + 4 + 3 + 3, 3, 3, 3 + 4 + 3 + 3, 3]
     watcher.is_hurried = True
     assert [queries_after(seconds) for seconds in (1, 1, 1, 1)] == [3 + 4 + 3 + 3, 3, 3, 3]
@@ -292,23 +303,25 @@ def test_a_model_that_does_not_fit_is_seen(watcher: PipelineWatcher, store: Stor
     assert current is not None
     (store.path / current / "manifest.json").write_text(json.dumps([]))
     clock.go_on(30)
-    assert "is damaged" in (watcher.look().pipelines[PIPELINE.name].misfit or "")
+    damaged = watcher.look().pipelines[PIPELINE.name]
+    assert damaged.misfit is None
+    assert "is damaged" in (damaged.damage or "")
 
 
 def test_a_model_whose_arrays_are_cut_off_or_gone_is_seen(watcher: PipelineWatcher, store: Store, clock: Clock) -> None:
-    def misfit() -> str | None:
+    def damage() -> str | None:
         clock.go_on(30)
-        return watcher.look().pipelines[PIPELINE.name].misfit
+        return watcher.look().pipelines[PIPELINE.name].damage
 
-    assert misfit() is None
+    assert damage() is None
     path = store.path / str(store.current()) / "model.npz"
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    assert "model.npz is damaged: its SHA-256 is " in (misfit() or "")
+    assert "model.npz is damaged: its SHA-256 is " in (damage() or "")
     path.unlink()
-    assert misfit() == f"{path} is missing: train again, or promote another version"
+    assert damage() == f"{path} is missing: train again, or promote another version"
     path.write_bytes(content)
-    assert misfit() is None
+    assert damage() is None
 
 
 def test_a_model_that_is_not_current_any_more_is_missed_and_one_that_never_was_is_not(
@@ -317,7 +330,7 @@ def test_a_model_that_is_not_current_any_more_is_missed_and_one_that_never_was_i
     def seen() -> tuple[bool, str | None]:
         clock.go_on(30)
         sight = watcher.look().pipelines[PIPELINE.name]
-        return sight.has_model, sight.misfit
+        return sight.has_model, sight.damage
 
     (tmp_path / "models").rename(tmp_path / "elsewhere")
     assert seen() == (False, None)

@@ -19,6 +19,7 @@ from anomaly.keeper.checks import (
     INFLUXDB,
     KAPACITOR,
     MODEL,
+    MODEL_FILE,
     SCORES,
     STATE,
     TASK,
@@ -32,7 +33,7 @@ _PATIENCE_NS = MINUTE_NS
 # All must be well for this long before it is told that detection is back: what comes and goes is one outage.
 _CALM_NS = 90 * SECOND_NS
 _DOWN = (INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES)
-_WARNING = (STATE, DISK, CLOCK, CERTIFICATE, BACKUP)
+_WARNING = (MODEL_FILE, STATE, DISK, CLOCK, CERTIFICATE, BACKUP)
 
 
 @dataclass(frozen=True, slots=True)

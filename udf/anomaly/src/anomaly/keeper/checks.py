@@ -13,7 +13,8 @@ _BEAT_NS = 35 * SECOND_NS
 # The names of checks, in the order of causes: what fails first explains the others.
 INFLUXDB, KAPACITOR, TASK, UDF, MODEL, FED, SCORES = "influxdb", "kapacitor", "task", "udf", "model", "fed", "scores"
 # What does not stop detection yet.
-STATE, DISK, CLOCK, CERTIFICATE, BACKUP = "state", "disk", "clock", "certificate", "backup"
+MODEL_FILE, STATE, DISK, CLOCK = "model_file", "state", "disk", "clock"
+CERTIFICATE, BACKUP = "certificate", "backup"
 
 # Points that are stored reach the UDF within a second; two comparisons of the watcher's show that they do not.
 _UNFED_NS = MINUTE_NS
@@ -97,13 +98,16 @@ def _of_pipeline(
     # What Kapacitor's and InfluxDB's own findings explain is not known.
     has_task = sight.kapacitor_error is None and not seen.is_new
     is_known = has_task and sight.influxdb_error is None
-    yield _judged(TASK, name, _task(name, seen) if has_task else None)
-    yield _judged(MODEL, name, seen.misfit or "")
+    task = _judged(TASK, name, _task(name, seen) if has_task else None)
+    yield task
     beat = _judged(UDF, name, _beat(name, seen, sight) if is_known else None)
+    model, model_file = _model(name, seen, task, beat)
+    yield _judged(MODEL, name, model)
     yield beat
     yield _judged(FED, name, _fed(name, seen) if beat.ok else None)
-    is_scored = is_known and seen.has_model and seen.misfit is None
+    is_scored = is_known and model == "" and (seen.has_model or bool(model_file))
     yield _judged(SCORES, name, _scores(pipeline, seen, sight.steady_ns, catch_up) if is_scored else None)
+    yield _judged(MODEL_FILE, name, model_file)
     yield _judged(STATE, name, _state(name, seen, sight.time_ns))
 
 
@@ -132,6 +136,20 @@ def _beat(name: str, seen: PipelineSight, sight: StackSight) -> str:
     if silent_ns > _BEAT_NS:
         return f"the UDF of {name} has written no metrics for {silent_ns // SECOND_NS} s"
     return ""
+
+
+def _model(name: str, seen: PipelineSight, task: Finding, beat: Finding) -> tuple[str | None, str | None]:
+    """Return what is wrong with a pipeline's model, and with the file of a model that its UDF has in memory."""
+    if seen.damage is None:
+        return seen.misfit or "", ""
+    if task.failed or beat.failed:
+        # A UDF that does not run has nothing in memory.
+        return seen.damage, None
+    if task.ok is None or beat.ok is None:
+        return None, None
+    if seen.in_memory is None:
+        return seen.damage, None
+    return "", f"{name} is scored by model {seen.in_memory} in memory, until its UDF is started again: {seen.damage}"
 
 
 def _fed(name: str, seen: PipelineSight) -> str:

@@ -18,7 +18,7 @@ from anomaly.keeper.certificates import Certificates
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError, KapacitorLoginError, TaskState
 from anomaly.keeper.last_backup import LastBackup
 from anomaly.locations import METRICS
-from anomaly.models.store import CURRENT, Store, StoreError
+from anomaly.models.store import CURRENT, ModelMismatch, Store, StoreError
 from anomaly.nanoseconds import MS_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.state_file import StateError, read_header
@@ -61,8 +61,9 @@ class PipelineSight:
         score_ns: the begin of the newest scored window; None if there is none in reach.
         late_seen_ns: when the newest late point was seen whose window was not scored again; None: there is none.
         has_model: whether it has a current model.
-        misfit: why that model does not fit, or cannot be read, or is gone; None if all is well, or if there never was
-            one.
+        misfit: why that model does not fit the pipeline; None if it does, or if that cannot be known.
+        damage: why that model cannot be read, or that it is gone; None if all is well, or if there never was one.
+        in_memory: the model that its UDF scored with when it last wrote its metrics; None if it had none.
         executing_ns: since when its task has been seen to execute; 0 if it was never seen.
     """
 
@@ -78,6 +79,8 @@ class PipelineSight:
     late_seen_ns: int | None = None
     has_model: bool = False
     misfit: str | None = None
+    damage: str | None = None
+    in_memory: str | None = None
     executing_ns: int = 0
 
 
@@ -142,6 +145,7 @@ class _Points:
     score_ns: int | None = None
     late_seen_ns: int | None = None
     misfit: str | None = None
+    damage: str | None = None
     has_model: bool = False
     had_model: bool = False
     store: Store | None = None
@@ -153,11 +157,19 @@ class _Points:
 
 @dataclass(frozen=True, slots=True)
 class _Beat:
-    """A UDF's last metrics: when they were written, when it was started, and how many points it has taken since."""
+    """A UDF's last metrics.
+
+    Attributes:
+        time_ns: when they were written.
+        started_ns: when the UDF was started.
+        taken: how many points it has taken since.
+        model: the model that it scores with; None if it has none.
+    """
 
     time_ns: int
     started_ns: int
     taken: int
+    model: str | None
 
 
 @dataclass(slots=True)
@@ -298,12 +310,14 @@ class PipelineWatcher:
             late_seen_ns=points.late_seen_ns,
             has_model=points.has_model,
             misfit=points.misfit,
+            damage=points.damage,
+            in_memory=None if beat is None else beat.model,
             executing_ns=self._executing.get(pipeline.name, 0),
         )
 
     def _look_at_model(self, pipeline: Pipeline, points: _Points) -> None:
         points.store = points.store or Store(self.models, pipeline.name)
-        points.misfit = None
+        points.misfit = points.damage = None
         try:
             current = points.store.current()
             points.has_model = current is not None
@@ -311,12 +325,14 @@ class PipelineWatcher:
             if current is not None:
                 points.store.check_arrays(current, pipeline)
             elif points.had_model:
-                points.misfit = (
+                points.damage = (
                     f"{pipeline.name} had a model, and {points.store.path / CURRENT} is not there any more: train, or "
                     "promote a version"
                 )
-        except StoreError as error:
+        except ModelMismatch as error:
             points.misfit = str(error)
+        except StoreError as error:
+            points.damage = str(error)
 
     def _state(self, pipeline: Pipeline) -> tuple[int | None, str | None]:
         """Return when the pipeline's state file was written, and why it cannot be used."""
@@ -343,14 +359,14 @@ class PipelineWatcher:
     def _beats(self, now_ns: int) -> dict[str, _Beat]:
         """Return each task's last heartbeat."""
         query = (
-            f'SELECT "uptime_s", "points_in" FROM {identifier(METRICS)} WHERE "udf" = \'anomaly\''
+            f'SELECT "uptime_s", "points_in", "model" FROM {identifier(METRICS)} WHERE "udf" = \'anomaly\''
             f" AND time > {now_ns - _BEATS_NS} AND time < {now_ns + _AHEAD_NS}"
             ' GROUP BY "task" ORDER BY time DESC LIMIT 1'
         )
         return {
-            chunk.tags["task"]: _Beat(time_ns, time_ns - int(uptime_s * SECOND_NS), int(taken or 0))
+            chunk.tags["task"]: _Beat(time_ns, time_ns - int(uptime_s * SECOND_NS), int(taken or 0), model)
             for chunk in self.influx.query(query, self.results_database)
-            for time_ns, uptime_s, taken in chunk.rows
+            for time_ns, uptime_s, taken, model in chunk.rows
         }
 
     def _compare_all(self, now_ns: int, beats: Mapping[str, _Beat], *, has_results: bool) -> None:
