@@ -125,7 +125,9 @@ def write_windows(kapacitor: Kapacitord, first: int, number: int) -> None:
 
 
 def test_our_scripts_are_in_the_format_of_tickfmt(kapacitor: Kapacitord) -> None:
-    for path in sorted((ROOT / "tickscripts").glob("*.tick")):
+    paths = sorted((ROOT / "tickscripts").glob("*.tick"))
+    assert "pipeline" in [path.stem for path in paths]
+    for path in paths:
         script = path.read_text(encoding="utf-8")
         client(kapacitor).create_template(path.stem, script)
         assert kapacitor.call("GET", f"/templates/{path.stem}?script-format=formatted").json["script"] == script

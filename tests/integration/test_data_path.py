@@ -64,7 +64,9 @@ def test_every_complete_window_is_scored_once(results: Results, printer: str) ->
 @pytest.mark.parametrize("pipeline", [PRINTER, ROOMS], ids=lambda pipeline: pipeline["name"])
 def test_times_are_begins_of_windows(results: Results, pipeline: Pipeline) -> None:
     step = WINDOW[pipeline["name"]]
-    for row in results.scores(pipeline["name"]) + results.periods(pipeline["name"]):
+    scores = results.scores(pipeline["name"])
+    assert scores
+    for row in scores + results.periods(pipeline["name"]):
         assert row["time"] % step == 0, row
         assert ns(HISTORY_BEGIN) < row["time"] < ns(STREAM_END), row
 

@@ -14,7 +14,9 @@ def names(files: list[Path]) -> set[str]:
 def test_each_test_that_is_named_is_there_and_marked_if_it_runs_a_kapacitord() -> None:
     conformance = names(list((ROOT / "tests" / "conformance").glob("test_*.py")))
     others = names([*(ROOT / "tests" / "unit").rglob("test_*.py"), *(ROOT / "udf").rglob("tests/**/test_*.py")])
-    for row in re.findall(r"^\| .*`test_.* \|$", PAGE, re.MULTILINE):
+    rows = re.findall(r"^\| .*`test_.* \|$", PAGE, re.MULTILINE)
+    assert len(rows) > 20
+    for row in rows:
         without, _, with_kapacitord = row.rpartition(" | ")[2].partition("K: ")
         for name in re.findall(r"`(test_\w+)`", without):
             assert name in others | conformance, name

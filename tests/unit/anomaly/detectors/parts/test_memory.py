@@ -51,8 +51,15 @@ def test_nothing_is_left_of_what_was_there() -> None:
 
 
 def test_no_place_is_no_array_of_zeros() -> None:
-    nothing = np.array([], dtype=np.intp)
-    made().restore(nothing, made().kept(nothing))
+    memory, nothing = made(), np.array([], dtype=np.intp)
+
+    kept = memory.kept(nothing)
+    memory.restore(nothing, kept)
+
+    assert sum(array.size for array in kept.values()) == 0
+    before = made()
+    for field in FIELDS:
+        np.testing.assert_array_equal(memory[field.name], before[field.name])
 
 
 def test_rows_begin_as_the_stored_series_they_name() -> None:
