@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from anomaly.catchup import queries
 from anomaly.catchup.database import NEVER_NS, PipelineDatabase, WrittenScore
 from anomaly.influxdb.client import SeriesChunk
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
-from anomaly.pipeline import normalize
 from anomaly.scoring.periods import Period
 from anomaly.scoring.results import Result, period_result
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
@@ -246,17 +244,6 @@ def test_a_joint_silence_is_ended_in_milliseconds() -> None:
     ((line,),) = influx.written
     assert "end_ms=7i" in line
     assert line.endswith(" 30")
-
-
-def test_a_field_tells_a_scored_window_where_windows_need_all_fields() -> None:
-    (any_field,) = normalize([{**PIPELINE.as_dict(), "missing": "usual"}])
-    counted = [queries.source_counts(each, 0, 9, 3).partition(" FROM ")[0] for each in (PIPELINE, any_field)]
-    assert counted == ['SELECT count("hotend")', 'SELECT count("hotend"), count("bed"), count("air")']
-
-
-def test_results_of_a_pipeline_without_tags_are_not_grouped() -> None:
-    (single,) = normalize([{**PIPELINE.as_dict(), "group_by": []}])
-    assert "GROUP BY" not in queries.late_windows(single, 0, 9)
 
 
 def test_the_newest_point_of_each_series_is_asked_for_in_the_source() -> None:

@@ -10,10 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomaly.influxdb.client import InfluxClient
-from anomaly.influxdb.times import RequestedRange
 from anomaly.models.store import Store
-from anomaly.training.history import read_history
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.cli.command import PIPELINE, Ran, Run
@@ -91,21 +88,6 @@ def test_the_manifest_says_which_series_have_too_little_history(train: Run, tmp_
     influxdb.windows = HISTORY.where(few)
     ran = train()
     assert Store(tmp_path / "models", "printer").manifest(ran.last["version"]).to_json()["pooled"] == [["printer-2"]]
-
-
-def test_what_is_read_is_what_was_there(influxdb: InfluxDB) -> None:
-    values = HISTORY.values.copy()
-    values[3, 1] = np.nan
-    influxdb.windows = Windows(HISTORY.keys, HISTORY.series, HISTORY.begin_ns, values, HISTORY.counts)
-    end = int(HISTORY.begin_ns.max()) + printers.WINDOW_NS
-    got = read_history(
-        InfluxClient(influxdb.url, "reader", "secret"), PIPELINE, RequestedRange(0, end, ("", ""))
-    ).windows
-    assert got.keys == HISTORY.keys
-    np.testing.assert_array_equal(got.series, HISTORY.series)
-    np.testing.assert_array_equal(got.begin_ns, HISTORY.begin_ns)
-    np.testing.assert_array_equal(got.values, values)
-    np.testing.assert_array_equal(got.counts, HISTORY.counts)
 
 
 def test_if_needed_does_nothing_twice(train: Run, influxdb: InfluxDB) -> None:

@@ -10,23 +10,6 @@ from anomaly.console.settings import VIEWER
 from tests.unit.anomaly.console.made import client, is_down, make_app
 
 
-def test_an_address_that_is_not_there_is_a_page(tmp_path: Path) -> None:
-    app, _ = make_app(tmp_path)
-
-    page, script = (client(app, "vera").get(path) for path in ("/nowhere", "/api/nowhere"))
-
-    assert (page.status_code, script.status_code) == (404, 404)
-    assert "<h1>Nothing is here</h1>" in page.text
-    assert "The address may be mistyped" in script.json()["error"]
-
-
-def test_a_request_of_another_kind_is_refused(tmp_path: Path) -> None:
-    answer = client(make_app(tmp_path)[0], "vera").post("/health")
-
-    assert answer.status_code == 405
-    assert "does not take requests of this kind" in answer.text
-
-
 def test_a_bug_is_a_page_that_says_nothing_else(tmp_path: Path) -> None:
     app, _ = make_app(tmp_path)
 
@@ -49,12 +32,6 @@ def test_an_influxdb_that_is_down_is_said(tmp_path: Path, path: str) -> None:
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "is not reachable (Connection refused): `site.yml` starts it, and `make logs SERVICE=inf" in answer.text
-
-
-def test_health_needs_neither_login_nor_influxdb(tmp_path: Path) -> None:
-    answer = client(make_app(tmp_path, answer=is_down)[0]).get("/health")
-
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
 def test_a_large_body_is_refused(tmp_path: Path) -> None:

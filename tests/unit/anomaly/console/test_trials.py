@@ -2,15 +2,10 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from anomaly.console.trial import changed_pipeline, short_specification
-from anomaly.console.trials import CANCELLED, DONE, FAILED, RUNNING, Busy, Ended, Trials, TrialState
-from anomaly.pipeline import SpecError, normalize
-from tests.unit.anomaly.console.made import client, make_app
-from tests.unit.anomaly.printers import PIPELINE
+from anomaly.console.trials import CANCELLED, DONE, FAILED, RUNNING, Busy, Ended, Trials
 
 # Answers a trial and then each move, as the command does.
 ANSWERS = """
@@ -105,53 +100,3 @@ def test_a_process_that_has_ended_moves_nothing_more(make: Make) -> None:
 def test_nothing_moves_without_a_trial(make: Make) -> None:
     with pytest.raises(Ended, match="Start one"):
         make(ANSWERS).move(80, 40)
-
-
-def test_a_short_specification_is_the_same_pipeline() -> None:
-    (changed,) = normalize([{**PIPELINE.as_dict(), "detector": "gap", "parameters": {}, "periods": {"open": 80}}])
-
-    short = short_specification(changed)
-
-    assert normalize([short]) == [changed]
-    assert "parameters" not in short
-    assert short["periods"] == {"open": 80.0}
-
-
-def test_a_change_goes_into_a_part_and_none_brings_the_default_back() -> None:
-    (before,) = normalize([{**PIPELINE.as_dict(), "missing": "usual", "periods": {"open": 80, "merge": "1h"}}])
-
-    after = changed_pipeline(before, {"periods": {"open": 90}, "missing": None, "detector": "gap"})
-
-    assert (after.periods.open, after.periods.merge, after.detector) == (90, "1h", "gap")
-    assert (before.missing, after.missing) == ("usual", "skip")
-    with pytest.raises(SpecError, match="another pipeline"):
-        changed_pipeline(before, {"name": "other"})
-
-
-class NeverCopied(str):
-    """A part of a result, which may be large."""
-
-    def __deepcopy__(self, memo: object) -> "NeverCopied":
-        raise AssertionError("a result was copied")
-
-
-def test_a_result_is_not_copied_for_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = {"specification": {"name": "printer"}, "now": {"severities": [NeverCopied("many")]}}
-    state = TrialState(PIPELINE.name, "otto", {}, ("24h", "0s"), DONE, result=result)
-    monkeypatch.setattr(Trials, "state", state)
-    browser = client(make_app(tmp_path, [PIPELINE])[0], "otto")
-
-    page, script = browser.get("/what-if"), browser.get("/api/what-if")
-
-    assert 'data-trial="done"' in page.text
-    assert script.json()["result"] == {**result, "yaml": '- name: "printer"'}
-
-
-def test_the_page_opens_although_the_last_trial_no_longer_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = TrialState(PIPELINE.name, "otto", {"fields": []}, ("24h", "0s"), FAILED)
-    monkeypatch.setattr(Trials, "state", state)
-
-    shown = client(make_app(tmp_path, [PIPELINE])[0], "otto").get("/what-if")
-
-    assert shown.status_code == 200
-    assert f'value="{PIPELINE.window}"' in shown.text

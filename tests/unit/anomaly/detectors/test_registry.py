@@ -10,6 +10,8 @@ from anomaly.detectors import registry
 from anomaly.detectors.base import Detector, FeatureHistory, follow
 from anomaly.detectors.declaration import FitRequest
 from anomaly.models.manifest import SCHEMA
+from anomaly.pipeline import load_schema
+from tests.unit.anomaly.detectors.forest.test_served import MODES
 from tests.unit.anomaly.made_detectors import LENGTH, MADE, MINUTE, SCORES, TIMES, TRAINED, X, made, sampled
 
 
@@ -184,3 +186,15 @@ def test_a_series_is_as_small_as_it_is_said_to_be(fitted: tuple[str, Detector]) 
     name, detector = fitted
     for_all = 26_000 if name == "half_space_trees" else 3_100
     assert detector.followers(1).bytes_per_series <= for_all + 2 * 12_000
+
+
+def test_an_unknown_detector_is_refused() -> None:
+    history = FeatureHistory(MODES, np.zeros(1, dtype=np.intp), 1, np.zeros(1, dtype=np.int64), 1, is_long=True)
+    with pytest.raises(ValueError, match="'oracle' is no detector"):
+        registry.fit("oracle", FitRequest(history, {}))
+    with pytest.raises(ValueError, match="'oracle' is no detector"):
+        registry.load("oracle", {})
+
+
+def test_the_schema_names_all_detectors() -> None:
+    assert load_schema()["properties"]["detector"]["enum"] == list(registry.NAMES)

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.pipeline.detectors import descriptions
 from anomaly.pipeline.season import season_parts
 from anomaly.pipeline.state import described, most_series, process_bytes, series_bytes
 from tests.unit.anomaly.made_detectors import MADE, made
-from tests.unit.anomaly.pipeline.test_validate import DAY_NS, MINIMAL
+from tests.unit.anomaly.pipeline.minimal import MINIMAL
 
 
 def one(**changes: Any) -> Pipeline:

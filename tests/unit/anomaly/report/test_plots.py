@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly.backtest.drawing import Area, Box, Curve, Text
 from anomaly.report.plots import series_plot
-from anomaly.report.read import MOST_FIELDS, SeriesPlot, Step, chosen_fields
+from anomaly.report.read import SeriesPlot, Step
 from tests.unit.anomaly.report.made import BEGIN_NS, STEP_NS, overview, period, plot
 
 OVERVIEW = overview(period())
@@ -76,15 +75,3 @@ def test_any_numbers_are_drawn_within_the_picture(values: list[Values]) -> None:
     points = [p for shape in drawing.shapes if isinstance(shape, (Curve, Area)) for p in shape.points]
     assert all(0 <= x <= drawing.width and 0 <= y <= drawing.height for x, y in points)
     assert len(drawing.shapes) < 120
-
-
-@pytest.mark.parametrize(
-    ("reasons", "first"),
-    [(["bed_left above 3"], "bed_left"), (["no data"], "f0"), (["air", "bed"], "air"), (["bed"], "bed")],
-)
-def test_the_reasons_of_periods_are_plotted_first(reasons: list[str], first: str) -> None:
-    fields = [*(f"f{number}" for number in range(9)), "bed", "bed_left", "air"]
-
-    chosen = chosen_fields(fields, reasons)
-
-    assert (chosen[0], len(chosen)) == (first, MOST_FIELDS)

@@ -1,21 +1,17 @@
 """A report from end to end, on answers that are made up: its files, its bounds, and what it refuses."""
 
 import csv
-import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from anomaly.cli import main
 from anomaly.influxdb.client import InfluxClient, SeriesChunk
 from anomaly.pipeline import Pipeline
 from anomaly.refusal import Refused
 from anomaly.report.read import MOST_PERIODS, MOST_SERIES, MOST_STEPS
 from anomaly.report.run import ReportRequest, run_report, write
-from anomaly.report.tables import safe_cell
 from tests.unit.anomaly.report.made import BEGIN_NS, STEP_NS, overview, period, pipeline, report
 
 RANGE = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
@@ -69,19 +65,6 @@ def test_a_page_is_small_however_much_there_is(tmp_path: Path, count: int, field
     assert page.stat().st_size < 3_000_000
 
 
-def test_every_query_is_bounded_in_time_and_in_points(tmp_path: Path) -> None:
-    influx = Answers()
-
-    run_report(ReportRequest(many(1, 40), "anomaly", tmp_path / "r.html", *RANGE), lambda: influx, lambda text: None)
-
-    assert len(influx.asked) == 5 + MOST_SERIES
-    for query in influx.asked:
-        assert re.search(r"time >= \d{18,} AND time < \d{19}", query), query
-        assert re.search(rf"^SELECT (count|top)\(|GROUP BY time\({STEP_NS}ns, \d+ns\)|LIMIT {MOST_PERIODS}$", query), (
-            query
-        )
-
-
 def test_the_worst_pipeline_is_first_and_lines_are_as_asked(tmp_path: Path) -> None:
     said: list[str] = []
     page = tmp_path / "report.html"
@@ -122,35 +105,3 @@ def test_the_files_beside_a_page_are_a_picture_and_tables(tmp_path: Path) -> Non
         values = list(csv.DictReader(file))
     assert len(values) == 3 * 2
     assert (values[0]["field"], values[0]["highest"], values[0]["expected_high"]) == ("bed", "90.0", "92.0")
-
-
-@pytest.mark.parametrize(("cell", "safe"), [("=x", "'=x"), ("@x", "'@x"), ("\tx", "'\tx"), (-1.5, -1.5), ("x", "x")])
-def test_no_cell_is_a_formula(cell: str | float, safe: str | float) -> None:
-    assert safe_cell(cell) == safe
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "spec.json"
-    path.write_text(json.dumps([pipeline().as_dict()]))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--pipeline", "prnter"), "--pipeline: there is no pipeline 'prnter' in the specification (there is printer)"),
-        (("--from", "yesterday"), "--from: 'yesterday' is not a time: write a duration before now"),
-        (("--from", "1h", "--to", "2h"), "choose an earlier --from or a later --to"),
-        (("--report", "report.pdf"), "--report: report.pdf does not end in .html: name a page such as report.html"),
-        (("--report", "/nowhere/r.html"), "--report: there is no folder /nowhere: make it, or name another path"),
-    ],
-)
-def test_wrong_usage_is_one_error_with_its_fix(
-    spec: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], words: str
-) -> None:
-    code = main(["report", "--spec", str(spec), "--influxdb-url", "http://127.0.0.1:1", *options])
-
-    said = capsys.readouterr().err
-    assert (code, said.count("anomaly:")) == (2, 1)
-    assert words in said

@@ -42,12 +42,6 @@ def counted(known: Reference, x: np.ndarray) -> np.ndarray:
     return np.array([np.bincount(column, minlength=BINS) for column in bins(known.edges, x).T], dtype=np.float64)
 
 
-def test_bins_are_between_edges_beyond_them_and_on_them() -> None:
-    edges = np.arange(9.0)[None, :]
-    x = np.array([-5.0, 0.0, 0.5, 1.0, 7.5, 8.0, 99.0])[:, None]
-    assert bins(edges, x)[:, 0].tolist() == [0, 1, 2, 3, 16, 17, 18]
-
-
 def test_training_is_stable_against_itself() -> None:
     x = np.random.default_rng(0).standard_normal((5_000, 2))
     known = reference(x)

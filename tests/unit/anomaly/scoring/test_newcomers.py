@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from anomaly.models.model import Model, Verdict
-from anomaly.models.newcomers import NewcomerRules
 from anomaly.models.trend import Trend
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.events import EventCounter
@@ -304,18 +303,6 @@ def test_a_newcomer_that_makes_room_ends_its_warm_up() -> None:
     ended = [(key, notice.text) for key, notice in notices if notice.state == "closed"]
     assert [key for key, _ in ended] == [("new0",)]
     assert "`memory` has no room for it" in ended[0][1]
-
-
-def test_a_model_keeps_its_rules_and_an_older_one_has_none() -> None:
-    model = trained()
-    arrays = model.arrays()
-    again = Model.from_arrays("v", model.pipeline, model.scaling.keys, arrays)
-    rules = again.newcomers
-    assert isinstance(rules, NewcomerRules)
-    assert rules.length == "1d, and at least 50 windows"
-    assert [again.is_newcomer((name,)) for name in ("known0", "hardly", "new")] == [False, True, True]
-    older = {name: array for name, array in arrays.items() if not name.startswith("newcomers_")}
-    assert not Model.from_arrays("v", model.pipeline, model.scaling.keys, older).is_newcomer(("new",))
 
 
 def test_trends_of_known_series_do_not_move_new_ones() -> None:

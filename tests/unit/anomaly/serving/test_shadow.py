@@ -1,19 +1,10 @@
 """Another model beside the current one, and in its place: no window lost, none scored twice, none by two models."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from threading import Event
-from typing import Any
 
-import numpy as np
 import pytest
 
-from anomaly.backtest.comparison import ComparedPeriod, ModelResults, compare
-from anomaly.cli import main
-from anomaly.influxdb.client import InfluxClient, SeriesChunk
 from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
@@ -155,77 +146,3 @@ def test_a_series_that_is_forgotten_begins_without_a_period_in_the_shadow(models
 
     begins = {each.time_ns for each in found if isinstance(each, Result) and each.measurement == "period_shadow"}
     assert begins == {T0 + 10 * printers.WINDOW_NS, T0 + 13 * printers.WINDOW_NS}
-
-
-KEY: tuple[str, ...] = ("a",)
-
-
-def side(severities: list[float], anomalous: set[int], periods: list[tuple[int, int]]) -> ModelResults:
-    scores = {(KEY, number): (severity, number in anomalous) for number, severity in enumerate(severities)}
-    return ModelResults(scores, [ComparedPeriod(KEY, begin, end, 80.0, "bed") for begin, end in periods])
-
-
-def test_two_sides_are_compared() -> None:
-    current = side([10.0, 20.0, 80.0, 90.0], {2, 3}, [(2, 4), (9, 12)])
-    shadow = side([20.0, 40.0, 100.0], {1, 2}, [(1, 3), (20, 22)])
-    found = compare(current, shadow)
-    assert (found.windows, found.only_current, found.only_shadow) == (3, 1, 0)
-    assert found.anomalous == (1, 0, 1)
-    assert found.agreement == pytest.approx(2 / 3)
-    assert found.quantiles[0.5] == (20.0, 40.0)
-    assert found.quantiles[1.0] == (80.0, 100.0)
-    assert found.periods == 1
-    assert [span.begin_ms for span in found.current_periods] == [9]
-    assert [span.begin_ms for span in found.shadow_periods] == [20]
-    with pytest.raises(ValueError, match="no window was scored by both"):
-        compare(current, ModelResults())
-
-
-@contextmanager
-def results(monkeypatch: pytest.MonkeyPatch, points: list[Point]) -> Iterator[None]:
-    """What a UDF emitted, as InfluxDB would answer it."""
-
-    def query(self: InfluxClient, text: str, database: str) -> Iterator[SeriesChunk]:
-        assert database == "anomaly"
-        measurement = text.split(' FROM "')[1].split('"', maxsplit=1)[0]
-        columns = text.removeprefix("SELECT ").split(" FROM")[0].replace('"', "").split(", ")
-        chosen: list[Any] = [
-            [point.time, *(point.fields[column] for column in columns)] for point in named(points, measurement)
-        ]
-        if chosen:
-            yield SeriesChunk(measurement, {"pipeline": "printer", "printer": "printer-1"}, ["time", *columns], chosen)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(InfluxClient, "query", query)
-        yield
-
-
-def test_the_command_compares(
-    models: Store,
-    model: Model,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> None:
-    models.set_shadow("v2")
-    broken = SAMPLES.copy()
-    broken[100:150, 1] += np.linspace(0.0, 3.0, 50)
-    with harness() as udf:
-        points = udf.feed([batch(number, block) for number, block in enumerate(blocks(broken))])
-    command = ["models", "compare", "--models", str(models.models), "--pipeline", "printer"]
-    command += ["--influxdb-url", "http://127.0.0.1:1"]
-    with results(monkeypatch, points):
-        assert main(command) == 0
-        said = capsys.readouterr().out
-        assert "pipeline printer: the current model and v2, on 60 windows" in said
-        assert main([*command, "--json"]) == 0
-        found = json.loads(capsys.readouterr().out)
-    assert found["shadow"] == "v2"
-    assert found["windows"] == 60
-    with results(monkeypatch, []):
-        assert main(command) == 3
-        assert "no window was scored by both models" in capsys.readouterr().err
-    models.set_shadow(None)
-    assert main(command) == 2
-    assert "has no shadow version" in capsys.readouterr().err

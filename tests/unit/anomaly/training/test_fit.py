@@ -6,18 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomaly.influxdb.times import resolve_range
 from anomaly.models.model import score_windows
-from anomaly.pipeline import Pipeline, SpecError, normalize
-from anomaly.refusal import Refused
+from anomaly.pipeline import Pipeline, normalize
 from anomaly.training.fit import TrainedModel, train
-from anomaly.training.gate import MIN_WINDOWS, check_quality
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE
 
 SHORT = printers.windows(printers.clean(5, 4000), printers.clean(6, 4000))
-NOW = 1_704_067_205_000_000_000  # 2024-01-01T00:00:05Z
 
 
 def scores(trained: TrainedModel) -> np.ndarray:
@@ -49,47 +45,6 @@ def test_the_estimator_kept_for_people_is_the_one_that_serves() -> None:
         atol=1e-9,
         rtol=0,
     )
-
-
-def test_too_few_windows_are_refused() -> None:
-    few = SHORT.where(np.arange(len(SHORT)) < MIN_WINDOWS - 1)
-    with pytest.raises(
-        Refused, match="pipeline printer: 199 usable windows of 10s, at least 200 are needed: train on a longer"
-    ):
-        train(PIPELINE, few, "v", 0)
-
-
-def test_windows_of_single_points_are_refused_with_the_reason() -> None:
-    values = SHORT.values.copy()
-    values[:, 1::2] = np.nan
-    with pytest.raises(
-        Refused,
-        match=r"stddev\(hotend\) is missing in 100% of 800 windows, as it needs two points .* aggregate: \[mean\]",
-    ):
-        train(PIPELINE, replace(SHORT, values=values), "v", 0)
-
-
-def test_a_field_that_is_mostly_missing_is_refused_by_name() -> None:
-    values = SHORT.values.copy()
-    values[40:, 4] = np.nan
-    with pytest.raises(Refused, match=r"mean\(air\) is missing in 95% of 800 windows: remove the field 'air'"):
-        train(PIPELINE, replace(SHORT, values=values), "v", 0)
-
-
-@pytest.mark.parametrize(("odd", "refused"), [(0, False), (9, False), (11, True), (20, True)])
-def test_a_history_that_changes_too_much_is_refused(odd: int, refused: bool) -> None:
-    """Scores of a history of 50 blocks, of which the last `odd` look like nothing in the others."""
-    block = np.repeat(np.arange(50), 60)
-    held_back = np.random.default_rng(0).exponential(0.2, 3000) + np.where(block >= 50 - odd, 9.0, 0.4)
-    begin = block * 10**12
-    if refused:
-        message = (
-            f"pipeline printer: {odd * 2}% of the history looks like nothing in the rest of it, first at 1970-01-01T.* "
-        )
-        with pytest.raises(Refused, match=message + "choose a range"):
-            check_quality(PIPELINE, begin, held_back, block)
-    else:
-        assert check_quality(PIPELINE, begin, held_back, block).odd_blocks == odd / 50
 
 
 def of_one_field(**more: Any) -> Pipeline:
@@ -135,15 +90,6 @@ def test_a_history_that_looks_like_no_rest_is_trained_on_and_told(levels: list[f
 
 def test_a_history_that_is_as_it_was_needs_no_treatment() -> None:
     assert train(ONE, moved([10.0] * 48), "v", 0).quality.done == ()
-
-
-def test_busy_hours_among_silent_ones_are_not_odd() -> None:
-    """A third of the blocks is above what is typical, and below what is rare."""
-    block = np.repeat(np.arange(48), 60)
-    noise = np.random.default_rng(0).exponential(1.0, len(block))
-    held_back = np.where(block % 3 == 0, 0.5 * noise + 0.6, 0.02 * noise)
-    held_back[::97] += 2.0
-    assert check_quality(PIPELINE, block * 10**12, held_back, block).odd_blocks == 0.0
 
 
 def test_a_disk_that_fills_is_not_anomalous_for_ever() -> None:
@@ -218,29 +164,6 @@ def test_windows_of_one_count_only() -> None:
     assert calm.severity < 50
     assert hot.severity > 70
     assert hot.contribution == (1.0,)
-
-
-def test_a_range_is_cut_to_whole_windows() -> None:
-    asked = resolve_range(PIPELINE, "1h", None, NOW)
-    assert (asked.begin_ns, asked.end_ns) == (NOW + 5_000_000_000 - 3_600_000_000_000, NOW - 5_000_000_000)
-    assert asked.asked == ("1h", "0s")
-    asked = resolve_range(PIPELINE, "2024-01-01T00:00:00.5+01:00", "2024-01-01T00:00:09Z", NOW)
-    assert (asked.begin_ns, asked.end_ns) == (1_704_063_610_000_000_000, 1_704_067_200_000_000_000)
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "message"),
-    [
-        ("1s", None, "no whole 10s window lies from 1s to 0s .*choose an earlier --from"),
-        ("1h", "2h", "no whole 10s window"),
-        ("soon", None, "--from: 'soon' is not a time"),
-        ("2024-01-01", None, "--from: '2024-01-01' is not a time"),
-        (None, "2024-01-01T00:00:00", "--to: '2024-01-01T00:00:00' is not a time"),
-    ],
-)
-def test_a_range_without_a_window_is_refused(start: str | None, stop: str | None, message: str) -> None:
-    with pytest.raises(SpecError, match=message):
-        resolve_range(PIPELINE, start, stop, NOW)
 
 
 def test_threads_change_nothing_and_two_models_are_equal_byte_by_byte() -> None:

@@ -62,6 +62,11 @@ def test_with_missing_usual_one_field_suffices_and_incomplete_ones_are_unknown()
     np.testing.assert_array_equal(found.windows.values, [[1.0, 0.1, NAN, NAN], [NAN, NAN, 2.0, 0.2]])
 
 
+def test_with_missing_usual_a_window_without_a_whole_field_is_lacking() -> None:
+    found = scorable(([NAN, NAN, 2.0, NAN], [0, 4]), missing="usual")
+    assert (found.mask.tolist(), found.lacking.tolist(), found.cut_off.tolist()) == ([False], [True], [False])
+
+
 @pytest.mark.parametrize(("points", "is_scorable"), [(0, True), (1, False), (2, False), (3, True)])
 def test_a_filled_field_without_points_is_complete_and_one_with_few_points_is_not(
     points: int, is_scorable: bool

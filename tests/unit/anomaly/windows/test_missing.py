@@ -6,8 +6,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from anomaly.catchup import queries
-from anomaly.detectors.parts.shares import shares_of_known
 from anomaly.detectors.registry import NAMES
 from anomaly.models.features import features, fit_scaling
 from anomaly.models.model import Model
@@ -18,7 +16,6 @@ from anomaly.scoring.results import results
 from anomaly.scoring.scorer import ScoredWindow, Scorer
 from anomaly.training.fit import train
 from anomaly.windows.arrays import Floats
-from anomaly.windows.completeness import present_fields, scorable_windows
 from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import Fault
@@ -63,59 +60,6 @@ def broken(*faults: Fault) -> Floats:
 
 # Ten windows without air, one with four of its points, and ten without anything.
 GAPS = (Fault("gap", (2,), 1_000, 106), Fault("gap", (0, 1, 2), 2_000, 100))
-
-
-VALUES = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, np.nan, 3.0, 4.0], [np.nan, np.nan, 3.0, np.nan]])
-
-
-def two_fields(missing: str) -> Pipeline:
-    mapping = {**printers.PIPELINE.as_dict(), "fields": ["bed", "air"], "missing": missing}
-    return normalize([{**mapping, "aggregate": ["mean", "stddev"]}])[0]
-
-
-def series_of(values: Floats, counts: Floats | None = None) -> SeriesWindows:
-    begin_ns = np.arange(len(values), dtype=np.int64) * printers.WINDOW_NS
-    return SeriesWindows(("p",), begin_ns, values, np.full((len(values), 2), 10.0) if counts is None else counts)
-
-
-def test_a_field_is_present_with_all_of_its_aggregates() -> None:
-    present = present_fields(VALUES, 2)
-
-    np.testing.assert_array_equal(present, [[True, True], [False, True], [False, False]])
-
-
-def test_a_scorable_window_has_nan_in_incomplete_fields() -> None:
-    found = scorable_windows(two_fields("usual"), series_of(VALUES))
-
-    np.testing.assert_array_equal(found.mask, [True, True, False])
-    np.testing.assert_array_equal(found.complete, [[True, True], [False, True]])
-    np.testing.assert_array_equal(np.isnan(found.windows.values), np.repeat(~found.complete, 2, axis=1))
-    np.testing.assert_array_equal(found.lacking, [False, False, True])
-
-
-def test_a_window_needs_all_fields_where_missing_ones_are_skipped() -> None:
-    found = scorable_windows(two_fields("skip"), series_of(VALUES))
-
-    np.testing.assert_array_equal(found.mask, [True, False, False])
-    np.testing.assert_array_equal(found.windows.values, VALUES[:1])
-
-
-@pytest.mark.parametrize("missing", ["usual", "skip"])
-def test_half_of_the_usual_points_are_enough(missing: str) -> None:
-    counts = np.array([[10.0, 6.0], [5.0, 6.0], [4.0, 6.0], [4.0, 2.0]])
-    values = np.ones((4, 4))
-
-    found = scorable_windows(two_fields(missing), series_of(values, counts), np.array([10.0, 6.0]))
-
-    np.testing.assert_array_equal(found.mask, [True, True, missing == "usual", False])
-    np.testing.assert_array_equal(found.cut_off, ~found.mask)
-    assert not found.lacking.any()
-
-
-def test_shares_are_of_what_is_known() -> None:
-    shares = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]])
-    known = np.array([[True, False, True], [False, True, True]])
-    np.testing.assert_allclose(shares_of_known(shares, known), [[0.5 / 0.7, 0, 0.2 / 0.7], [0, 0.5, 0.5]])
 
 
 def test_skipped_windows_are_counted() -> None:
@@ -184,12 +128,3 @@ def test_a_field_that_is_hardly_ever_there_is_refused_by_name() -> None:
     samples[300:, 2] = np.nan
     with pytest.raises(Refused, match="30 windows have the field 'air', at least 50 are needed"):
         train(pipeline(), printers.windows(samples), "v1", seed=0)
-
-
-def test_a_catch_up_looks_at_all_fields_where_one_is_enough() -> None:
-    asked = [queries.source_counts(pipeline(missing=missing), 0, 10, 10) for missing in ("skip", "usual")]
-    assert [query.partition(" FROM")[0] for query in asked] == [
-        'SELECT count("hotend")',
-        'SELECT count("hotend"), count("bed"), count("air")',
-    ]
-    assert 'SELECT "hotend", "bed", "air" FROM' in queries.newest(pipeline(), 0)

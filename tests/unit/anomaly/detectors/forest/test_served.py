@@ -6,12 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest as Forest
 
-from anomaly.detectors import registry
-from anomaly.detectors.base import FeatureHistory, follow
-from anomaly.detectors.declaration import FitRequest
-from anomaly.detectors.forest.fit import average_path, flatten
+from anomaly.detectors.forest.fit import flatten
 from anomaly.detectors.forest.served import IsolationForest
-from anomaly.pipeline import load_schema
 
 RNG = np.random.default_rng(0)
 MODES = np.concatenate([RNG.normal(0, 1, (600, 3)), RNG.normal([30, 0, 0], 1, (600, 3))])
@@ -51,11 +47,6 @@ def test_thresholds_are_compared_as_scikit_learn_does() -> None:
     for row, (threshold, feature) in enumerate(zip(thresholds, features, strict=True)):
         points[3 * row : 3 * row + 3, feature] = threshold, np.nextafter(threshold, 1e9), np.nextafter(threshold, -1e9)
     np.testing.assert_allclose(SERVED.paper_score(points), -FITTED.score_samples(points), rtol=0, atol=1e-9)
-
-
-def test_average_path_is_equation_1_of_the_paper() -> None:
-    exact = 2 * (np.log(255) + np.euler_gamma) - 2 * 255 / 256
-    np.testing.assert_allclose(average_path(np.array([1, 2, 256])), [0.0, 1.0, exact])
 
 
 def test_the_plain_forest_saturates_and_the_score_does_not() -> None:
@@ -123,29 +114,3 @@ def test_arrays_hold_everything() -> None:
     points = np.random.default_rng(2).normal(size=(500, 3)) * 20
     np.testing.assert_array_equal(again.score(points), SERVED.score(points))
     np.testing.assert_array_equal(again.explain(points)[1], SERVED.explain(points)[1])
-
-
-def test_a_forest_depends_on_the_seed_alone() -> None:
-    parameters = {"trees": 20, "samples": 64}
-    rows = np.arange(len(MODES))
-    history = FeatureHistory(MODES, rows * 0, 1, rows, 1, is_long=True)
-    first, same, other = (
-        follow(registry.fit("isolation_forest", FitRequest(history, parameters, seed)).detector, 1).explain(
-            rows, MODES
-        )[0]
-        for seed in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(first, same)
-    assert (first != other).any()
-
-
-def test_an_unknown_detector_is_refused() -> None:
-    history = FeatureHistory(MODES, np.zeros(1, dtype=np.intp), 1, np.zeros(1, dtype=np.int64), 1, is_long=True)
-    with pytest.raises(ValueError, match="'oracle' is no detector"):
-        registry.fit("oracle", FitRequest(history, {}))
-    with pytest.raises(ValueError, match="'oracle' is no detector"):
-        registry.load("oracle", {})
-
-
-def test_the_schema_names_all_detectors() -> None:
-    assert load_schema()["properties"]["detector"]["enum"] == list(registry.NAMES)

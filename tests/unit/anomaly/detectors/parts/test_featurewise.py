@@ -11,7 +11,6 @@ from anomaly.detectors.parts.featurewise import ChannelKind
 from anomaly.detectors.seasonal import KIND as SEASONAL
 from anomaly.detectors.slow_gap import KIND as SLOW_GAP
 from anomaly.nanoseconds import DAY_NS, MINUTE_NS
-from anomaly.pipeline.season import season_parts
 from anomaly.windows.civil import CivilTime
 
 ONE = np.array([0])
@@ -114,15 +113,8 @@ def test_a_season_may_be_the_cycle_of_a_machine(season_ns: int, seen: bool) -> N
     assert (said[-30:].max() > 1.5 * said[1440:-30].max()) == seen
 
 
-def test_a_week_has_its_hours_and_a_short_season_24_parts() -> None:
+def test_a_week_has_its_hours() -> None:
     hour = 60 * MINUTE_NS
-    assert [season_parts(season) for season in (90 * MINUTE_NS, DAY_NS, 2 * DAY_NS, 7 * DAY_NS, 70 * DAY_NS)] == [
-        24,
-        24,
-        48,
-        168,
-        168,
-    ]
     weekly = Channel(SEASONAL, Setting(hour, season_ns=7 * DAY_NS))
     for number in range(168 * 3):
         # From Friday to Sunday all is still.

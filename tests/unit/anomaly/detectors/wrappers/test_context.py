@@ -13,7 +13,6 @@ from anomaly.models.model import score_windows
 from anomaly.pipeline import load_schema, normalize
 from anomaly.training.fit import train
 from anomaly.windows.arrays import Floats
-from anomaly.windows.blocks import FOLDS, Blocks
 from anomaly.windows.civil import CivilTime
 from tests.unit.anomaly import printers
 
@@ -266,16 +265,6 @@ def test_a_scattered_history_is_not_enough_for_what_needs_windows_in_a_row() -> 
     left_out = left_out_of(begin_ns, MINUTE)
     assert left_out["deviation"] == "0% of the history's windows have 24 before them without a pause"
     assert not {"difference", "lag"} & left_out.keys()
-
-
-@pytest.mark.parametrize(("days", "period_ns"), [(2, DAY), (5, DAY), (7, DAY), (14, 7 * DAY), (30, DAY), (28, 7 * DAY)])
-def test_a_fold_does_not_hold_back_the_same_hour_of_all_days(days: int, period_ns: int) -> None:
-    begin_ns = steady(days * 24 * 6, 10 * MINUTE)
-    blocks = Blocks(begin_ns, [period_ns])
-    assert 50 <= len(np.unique(blocks.number)) < 100
-    hours = begin_ns % period_ns // HOUR
-    for fold in range(FOLDS):
-        assert set(hours[blocks.trained_on(fold)]) == set(hours)
 
 
 def test_a_model_with_context_is_calm_on_usual_windows_and_says_what_it_left_out() -> None:

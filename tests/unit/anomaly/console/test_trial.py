@@ -1,0 +1,28 @@
+"""What a trial changes of a pipeline."""
+
+import pytest
+
+from anomaly.console.trial import changed_pipeline, short_specification
+from anomaly.pipeline import SpecError, normalize
+from tests.unit.anomaly.printers import PIPELINE
+
+
+def test_a_short_specification_is_the_same_pipeline() -> None:
+    (changed,) = normalize([{**PIPELINE.as_dict(), "detector": "gap", "parameters": {}, "periods": {"open": 80}}])
+
+    short = short_specification(changed)
+
+    assert normalize([short]) == [changed]
+    assert "parameters" not in short
+    assert short["periods"] == {"open": 80.0}
+
+
+def test_a_change_goes_into_a_part_and_none_brings_the_default_back() -> None:
+    (before,) = normalize([{**PIPELINE.as_dict(), "missing": "usual", "periods": {"open": 80, "merge": "1h"}}])
+
+    after = changed_pipeline(before, {"periods": {"open": 90}, "missing": None, "detector": "gap"})
+
+    assert (after.periods.open, after.periods.merge, after.detector) == (90, "1h", "gap")
+    assert (before.missing, after.missing) == ("usual", "skip")
+    with pytest.raises(SpecError, match="another pipeline"):
+        changed_pipeline(before, {"name": "other"})

@@ -1,0 +1,23 @@
+"""Time zones by their IANA names."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from anomaly.pipeline.timezone import timezone, timezones
+
+
+def test_a_zone_knows_when_its_clock_changes() -> None:
+    berlin = timezone("Europe/Berlin")
+    change = datetime(2024, 3, 31, 1, tzinfo=UTC)
+
+    offsets = [(change + timedelta(seconds=seconds)).astimezone(berlin).utcoffset() for seconds in (-1, 0)]
+
+    assert offsets == [timedelta(hours=1), timedelta(hours=2)]
+
+
+@pytest.mark.parametrize("name", ["Europe/Berln", "+02:00", "", "../zones"])
+def test_another_name_is_refused_with_an_example(name: str) -> None:
+    assert name not in timezones()
+    with pytest.raises(ValueError, match="is not a time zone: write an IANA name, such as Europe/Berlin"):
+        timezone(name)
