@@ -93,15 +93,8 @@ def objects(
 
 
 def _rule(group: str, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a rule of a file as the API takes it: the panel is an annotation, and all keys are there."""
-    panel = {"__dashboardUid__": rule["dashboardUid"], "__panelId__": str(rule["panelId"])}
-    kept = {key: value for key, value in rule.items() if key not in ("dashboardUid", "panelId")}
-    return {
-        "notification_settings": None,
-        **kept,
-        "ruleGroup": group,
-        "annotations": {**rule["annotations"], **panel},
-    }
+    """Return a rule of a file as the API takes it: with its group, and all keys are there."""
+    return {"notification_settings": None, **rule, "ruleGroup": group}
 
 
 def _asking(source: str, value: Any) -> Any:

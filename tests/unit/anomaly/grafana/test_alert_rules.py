@@ -41,10 +41,10 @@ def test_a_rule_reduces_its_query_and_compares_the_result(name: str) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_links_to_a_panel_that_there_is(name: str) -> None:
-    found = rule(name)
+    annotations = rule(name)["annotations"]
 
-    (shown,) = (each for each in dashboards().values() if each["uid"] == found["dashboardUid"])
-    (title,) = (panel["title"] for panel in shown["panels"] if panel["id"] == found["panelId"])
+    (shown,) = (each for each in dashboards().values() if each["uid"] == annotations["__dashboardUid__"])
+    (title,) = (panel["title"] for panel in shown["panels"] if str(panel["id"]) == annotations["__panelId__"])
     assert title == RULES[name].panel
 
 

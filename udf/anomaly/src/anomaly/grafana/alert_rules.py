@@ -170,9 +170,12 @@ def _rule(name: str, rule: AlertRule, entry: Mapping[str, Any], shown: Json, sta
         "for": rule.pending,
         "noDataState": rule.no_data,
         "execErrState": "Error",
-        "dashboardUid": shown["uid"],
-        "panelId": panel,
-        "annotations": {"summary": rule.summary},
+        # Messages and the list of rules link to the panel by these two annotations; both are texts.
+        "annotations": {
+            "summary": rule.summary,
+            "__dashboardUid__": shown["uid"],
+            "__panelId__": str(panel),
+        },
         "labels": {"stack": stack_name},
         "data": [
             _step("A", DATASOURCE_UID, rule.range_s, _asked(rule.query)),
