@@ -14,6 +14,7 @@ import pytest
 
 from anomaly.grafana.alert_rules import RULES
 from anomaly.grafana.panels import Json
+from anomaly.grafana.queries import MOST_ROWS, failing_first
 from anomaly.influxdb.client import SeriesChunk
 from anomaly.influxdb.lines import line
 from anomaly.keeper.incident_watch import IncidentSettings, IncidentWatch
@@ -168,6 +169,19 @@ def test_a_variable_offers_the_values_of_its_tag(database: Influxd, now_ns: int,
     for variable in DASHBOARDS[pipeline.name]["templating"]["list"]:
         chunks = asked(database, variable["query"], now_ns, {})
         assert sorted(row[1] for chunk in chunks for row in chunk.rows) == sorted(VALUES)
+
+
+def test_checks_that_fail_are_never_left_out(database: Influxd, now_ns: int) -> None:
+    query = failing_first().text
+    cut = query.replace(f", {MOST_ROWS})", f", {len(PIPELINES)})")
+    assert cut != query
+
+    (chunk,) = asked(database, cut, now_ns, {})
+
+    at = {name: chunk.columns.index(name) for name in ("ok", "check", "pipeline", "text")}
+    assert {tuple(row[at[name]] for name in at) for row in chunk.rows} == {
+        (0, "model", pipeline.name, "there is no model") for pipeline in PIPELINES
+    }
 
 
 # What the stored results are: for each rule, how many series it has, and the number that one of them comes to.

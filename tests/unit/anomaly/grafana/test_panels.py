@@ -8,7 +8,8 @@ from tests.unit.anomaly.grafana.dashboards import each
 
 
 @each
-def test_panels_fill_the_width_without_overlap(found: Json) -> None:
+def test_panels_leave_no_hole_and_do_not_overlap(found: Json) -> None:
+    """Grafana pulls the next panel up into a hole, and a row falls apart."""
     taken: set[tuple[int, int]] = set()
     for shown in found["panels"]:
         place = shown["gridPos"]
@@ -20,6 +21,7 @@ def test_panels_fill_the_width_without_overlap(found: Json) -> None:
         assert max(x for x, _ in cells) < WIDTH
         assert not cells & taken, shown["title"]
         taken |= cells
+    assert len(taken) == WIDTH * (1 + max(y for _, y in taken))
 
 
 @each
@@ -29,6 +31,38 @@ def test_a_dashboard_is_json_and_its_panels_have_numbers_of_their_own(found: Jso
     assert found["schemaVersion"] == 39
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,40}", found["uid"])
     assert all(shown["description"] for shown in found["panels"])
+
+
+@each
+def test_a_table_has_room_for_times_and_shows_whole_sentences(found: Json) -> None:
+    for shown in found["panels"]:
+        if shown["type"] != "table":
+            continue
+        asked = shown["targets"][0]["query"]
+        settings = {
+            override["matcher"]["options"]: {each["id"]: each["value"] for each in override["properties"]}
+            for override in shown["fieldConfig"]["overrides"]
+        }
+        for name in ("begin_ms", "end_ms"):
+            if f'"{name}"' in asked:
+                assert settings[name]["unit"] == "dateTimeAsIso"
+                assert settings[name]["custom.width"] >= 165
+        if '"text"' in asked:
+            assert settings["text"]["custom.minWidth"] >= 500
+            assert settings["text"]["custom.inspect"] is True
+
+
+@each
+def test_a_table_is_sorted_by_a_column_that_it_has(found: Json) -> None:
+    for shown in found["panels"]:
+        titles = {
+            each["value"]
+            for override in shown["fieldConfig"]["overrides"]
+            for each in override["properties"]
+            if each["id"] == "displayName"
+        }
+        for order in shown["options"].get("sortBy", []):
+            assert order["displayName"] in titles or f'AS "{order["displayName"]}"' in shown["targets"][0]["query"]
 
 
 @each

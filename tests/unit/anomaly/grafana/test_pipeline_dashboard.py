@@ -48,7 +48,7 @@ def test_the_expected_range_is_a_band() -> None:
 
 def test_a_field_may_say_more_than_its_name() -> None:
     bed, air = panel("bed"), panel("air")
-    assert bed["fieldConfig"]["defaults"]["unit"] == "suffix: °C"
+    assert bed["fieldConfig"]["defaults"]["unit"] == "suffix:°C"
     assert "unit" not in air["fieldConfig"]["defaults"]
     assert bed["description"].endswith(
         "Only what is higher than usual counts. What is at most 2 °C from the usual is usual."
@@ -72,8 +72,33 @@ def test_a_row_of_a_table_leads_to_its_series_and_time() -> None:
     (links,) = (each["value"] for each in peak["properties"] if each["id"] == "links")
     assert links[0]["url"] == (
         f'/d/{dashboard_uid("printer")}/?var-tag1=${{__data.fields["printer"]:percentencode}}'
-        '&from=${__data.fields["begin_ms"].numeric}&to=${__data.fields["end_ms"].numeric}'
+        '&from=${__data.fields["from_ms"].numeric}&to=${__data.fields["to_ms"].numeric}'
     )
+
+
+@pytest.mark.parametrize(("window", "beside_ms"), [("10s", 3_600_000), ("5m", 18_000_000)])
+def test_a_period_is_shown_with_what_was_around_it_as_in_messages(window: str, beside_ms: int) -> None:
+    periods = panel("Periods", window=window)
+
+    assert f'"begin_ms" - {beside_ms} AS "from_ms", "end_ms" + {beside_ms} AS "to_ms"' in periods["targets"][0]["query"]
+    hidden = {
+        override["matcher"]["options"]
+        for override in periods["fieldConfig"]["overrides"]
+        if {"id": "custom.hidden", "value": True} in override["properties"]
+    }
+    assert hidden == {"from_ms", "to_ms"}
+
+
+def test_the_worst_series_comes_first() -> None:
+    assert panel("Worst series")["options"]["sortBy"] == [{"displayName": "worst severity", "desc": True}]
+
+
+@pytest.mark.parametrize("fields", [["a"], ["a", "b"], ["a", "b", "c"]])
+def test_charts_are_two_in_a_row_and_a_last_one_alone_is_wide(fields: list[str]) -> None:
+    places = [panel(title, fields=fields)["gridPos"] for title in (*fields, "Score", "Reasons")]
+
+    assert [place["x"] for place in places] == [at % 2 * 12 for at in range(len(places))]
+    assert places[-1]["w"] == (24 if len(places) % 2 else 12)
 
 
 @each_pipeline

@@ -22,5 +22,6 @@ def test_every_query_is_bounded(found: Json) -> None:
             or re.search(r" GROUP BY time\(\$__interval\), .* fill\(none\) SLIMIT 20$", query)
             or re.search(r" S?LIMIT \d+$", query)
             or re.match(r'SELECT top\("worst", .*, 20\) ', query)
+            or re.match(r'SELECT bottom\("ok", .*, 200\) ', query)
             or (re.match(r"SELECT (count|max|sum)\(", query) and not query.rpartition(")")[2].count(" GROUP BY "))
         ), (title, query)

@@ -28,6 +28,23 @@ def test_the_udfs_queries_ask_for_fields_that_it_writes() -> None:
     assert set(re.findall(r'(?:last|max)\("(\w+)"\)', asked)) <= written
 
 
+def test_a_failing_check_comes_first() -> None:
+    (keeper,) = (panel for panel in ALL["health"]["panels"] if panel["title"] == "What the keeper finds")
+    assert keeper["options"]["sortBy"] == [{"displayName": "ok", "desc": False}]
+
+
+def test_a_pipeline_in_the_overview_leads_to_its_dashboard() -> None:
+    linked = [
+        each["value"][0]["url"]
+        for panel in ALL["overview"]["panels"]
+        for override in panel["fieldConfig"]["overrides"]
+        for each in override["properties"]
+        if each["id"] == "links" and override["matcher"]["options"] == "pipeline"
+    ]
+    assert len(linked) == 3
+    assert set(linked) == {'/dashboards?query=${__data.fields["pipeline"]:percentencode}&tag=influx-anomaly'}
+
+
 def test_two_hundred_pipelines_make_an_overview_of_the_same_size() -> None:
     many = normalize([{**PLAIN, "name": f"p{number}", "group_by": [f"t{number}"]} for number in range(200)])
     overview = dashboards(many)["overview"]

@@ -20,8 +20,22 @@ TAG = "influx-anomaly"
 # A status history shows a box for each point.
 _MOST_BOXES = 60
 _LEGEND = {"displayMode": "list", "placement": "bottom", "showLegend": True}
-# The columns of results that are times in milliseconds, and their titles.
+# The columns of results that are times in milliseconds, their titles, and the width of such a time.
 _TIMES = {"begin_ms": "begin", "end_ms": "end"}
+_TIME_WIDTH = 170
+# A column narrower than this is of no use. Grafana's own least width leaves no place for the sentences.
+_LEAST_WIDTH = 90
+# The column of sentences. Grafana cuts what does not fit, and shows the whole of it at the eye in the cell.
+SENTENCE = {"displayName": "what", "custom__minWidth": 500, "custom__inspect": True}
+# A legend of many series, those with the highest totals first.
+LEGEND_OF_TOTALS = {
+    "displayMode": "table",
+    "placement": "right",
+    "showLegend": True,
+    "calcs": ["sum"],
+    "sortBy": "Total",
+    "sortDesc": True,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +129,7 @@ def time_series(
     custom: Mapping[str, Any] | None = None,
     overrides: Sequence[Json] = (),
     interval: str = "",
+    legend: Json = _LEGEND,
     **defaults: Any,
 ) -> Panel:
     """Return a chart over time.
@@ -127,6 +142,7 @@ def time_series(
         custom: how it is drawn, where that is not a thin line.
         overrides: what holds for some of its fields.
         interval: the shortest interval between two points; empty: Grafana's.
+        legend: how the series are named below or beside the chart.
         defaults: what holds for all of its fields, such as `unit` and `min`.
     """
     drawn = {"drawStyle": "line", "lineWidth": 1, "showPoints": "auto", "pointSize": 4, "spanNulls": False}
@@ -139,7 +155,7 @@ def time_series(
         8,
         {"color": {"mode": "palette-classic"}, "custom": {**drawn, **(custom or {})}, **defaults},
         overrides,
-        {"legend": _LEGEND, "tooltip": {"mode": "multi", "sort": "desc"}},
+        {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}},
         {"interval": interval} if interval else {},
     )
 
@@ -172,10 +188,28 @@ def table(
     overrides: Sequence[Json] = (),
     hides_time: bool = True,
     height: int = 8,
+    sort_by: str = "",
+    ascending: bool = False,
 ) -> Panel:
-    """Return a table; columns of times in milliseconds are shown as times."""
-    times = [named(name, displayName=title, unit="dateTimeAsIso") for name, title in _TIMES.items()]
+    """Return a table; columns of times in milliseconds are shown as times.
+
+    Args:
+        title: its title.
+        description: what it shows.
+        query: its query.
+        width: its width.
+        overrides: what holds for some of its columns.
+        hides_time: whether the time of the points is left out.
+        height: its height.
+        sort_by: the title of the column that rows are sorted by; empty: as the query returns them.
+        ascending: whether the least value comes first.
+    """
+    times = [
+        named(name, displayName=title, unit="dateTimeAsIso", custom__width=_TIME_WIDTH)
+        for name, title in _TIMES.items()
+    ]
     hidden = {"excludeByName": {"Time": True, "time": True}}
+    order = {"sortBy": [{"displayName": sort_by, "desc": not ascending}]} if sort_by else {}
     return Panel(
         title,
         "table",
@@ -183,9 +217,9 @@ def table(
         [query],
         width,
         height,
-        {"custom": {"align": "auto", "filterable": True}},
+        {"custom": {"align": "auto", "filterable": True, "minWidth": _LEAST_WIDTH}},
         [*times, *overrides],
-        {"showHeader": True, "cellHeight": "sm"},
+        {"showHeader": True, "cellHeight": "sm", **order},
         {"transformations": [{"id": "organize", "options": hidden}]} if hides_time else {},
     )
 
@@ -204,7 +238,8 @@ def stat(title: str, description: str, queries: Sequence[Query], width: int, hei
         {
             "colorMode": "value",
             "graphMode": "none",
-            "textMode": "value_and_name",
+            # Names are shown where there are several.
+            "textMode": "auto",
             "orientation": "auto",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         },

@@ -4,10 +4,13 @@ The variables choose a series. The severity by series and the tables of series a
 there is something to choose from, and link to the one that is meant.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from anomaly.grafana.panels import (
     BARS,
+    SENTENCE,
+    WIDTH,
     Json,
     Panel,
     boxes,
@@ -22,10 +25,13 @@ from anomaly.grafana.panels import (
 )
 from anomaly.grafana.queries import Query, choices, newest, of_chosen, of_pipeline, over_time, worst_series
 from anomaly.influxdb.influxql import identifier
+from anomaly.nanoseconds import MS_NS
 from anomaly.pipeline import Field, Pipeline
 from anomaly.pipeline.dashboard import dashboard_uid, tag_variable
+from anomaly.pipeline.links import beside_ns
 
-_HOUR_MS = 3_600_000
+# Columns of the table of periods that are not shown, but what its links set the range to.
+_FROM, _TO = "from_ms", "to_ms"
 # What the queries call the ends of an expected range.
 _LOW, _HIGH = "expected low", "expected high"
 # Less of the horizon says nothing of drift (`anomaly.scoring.drift`).
@@ -40,12 +46,14 @@ def pipeline_dashboard(pipeline: Pipeline, stack_name: str) -> Json:
         pipeline: the pipeline.
         stack_name: the stack's name.
     """
-    fields = [_field(pipeline, field) for field in pipeline.watched]
+    charts = [*(_field(pipeline, field) for field in pipeline.watched), _score(pipeline), _contributions(pipeline)]
+    if len(charts) % 2:
+        # Grafana would pull the next panel up into the hole beside it.
+        charts[-1] = replace(charts[-1], width=WIDTH)
     rows = [
         [_severity(pipeline), *_numbers(pipeline)],
         [_by_series(pipeline), _worst(pipeline)],
-        *(fields[at : at + 2] for at in range(0, len(fields), 2)),
-        [_score(pipeline), _contributions(pipeline)],
+        *(charts[at : at + 2] for at in range(0, len(charts), 2)),
         [_periods(pipeline)],
         [_drift(pipeline), _late(pipeline)],
         [_silent(pipeline), _notices(pipeline)],
@@ -142,6 +150,7 @@ def _worst(pipeline: Pipeline) -> Panel:
         12,
         overrides=[worst],
         hides_time=False,
+        sort_by="worst severity",
     )
 
 
@@ -161,7 +170,7 @@ def _field(pipeline: Pipeline, field: Field) -> Panel:
     unit = f" {field.unit}" if field.unit is not None else ""
     counting = f" Only what is {field.direction}er than usual counts." if field.direction != "both" else ""
     counting += f" What is at most {field.least}{unit} from the usual is usual." if field.least else ""
-    shown: dict[str, Any] = {"unit": f"suffix: {field.unit}"} if field.unit is not None else {}
+    shown: dict[str, Any] = {"unit": f"suffix:{field.unit}"} if field.unit is not None else {}
     selected = f'min({low}) AS "{_LOW}", max({high}) AS "{_HIGH}"'
     edge = {"custom__lineWidth": 0, "color": {"mode": "fixed", "fixedColor": "semi-dark-blue"}}
     edge |= {"custom__hideFrom": {"legend": True, "tooltip": False, "viz": False}, "custom__showPoints": "never"}
@@ -218,8 +227,9 @@ def _contributions(pipeline: Pipeline) -> Panel:
 
 
 def _periods(pipeline: Pipeline) -> Panel:
-    begin, end = (f'${{__data.fields["{name}"].numeric}}' for name in ("begin_ms", "end_ms"))
+    begin, end = (f'${{__data.fields["{name}"].numeric}}' for name in (_FROM, _TO))
     link = {"title": "Look at this period", "url": f"{_address(pipeline)}&from={begin}&to={end}"}
+    beside_ms = beside_ns(pipeline) // MS_NS
     return table(
         "Periods",
         "Runs of anomalous windows of all series that begin in the time shown, the newest first. One that is open goes "
@@ -231,18 +241,23 @@ def _periods(pipeline: Pipeline) -> Panel:
             ],
             "period",
             [of_pipeline(pipeline.name)],
+            computed={_FROM: f'"begin_ms" - {beside_ms}', _TO: f'"end_ms" + {beside_ms}'},
         ),
         overrides=[
+            *(named(name, custom__hidden=True) for name in (_FROM, _TO)),
+            named("state", custom__width=80),
             named(
                 "peak_severity",
                 displayName="peak",
+                custom__width=80,
                 decimals=0,
                 thresholds=_severities(pipeline),
                 custom__cellOptions={"type": "color-text"},
                 links=[link],
             ),
-            named("points", displayName="windows"),
-            named("text", displayName="what", custom__width=500),
+            named("points", displayName="windows", custom__width=100),
+            named("text", **SENTENCE),
+            named("model", custom__width=160),
         ],
         height=9,
     )
@@ -297,6 +312,7 @@ def _notices(pipeline: Pipeline) -> Panel:
             [of_pipeline(pipeline.name)],
         ),
         16,
+        overrides=[named("state", custom__width=80), named("text", **SENTENCE)],
     )
 
 

@@ -4,7 +4,7 @@
 query only, so no query has two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from anomaly.influxdb.influxql import by_tags, identifier, literal
@@ -64,7 +64,14 @@ def over_time(
     )
 
 
-def newest(columns: Sequence[str], measurement: str, conditions: Sequence[str] = (), most: int = MOST_ROWS) -> Query:
+def newest(
+    columns: Sequence[str],
+    measurement: str,
+    conditions: Sequence[str] = (),
+    most: int = MOST_ROWS,
+    *,
+    computed: Mapping[str, str] | None = None,
+) -> Query:
     """Return a query for the newest points as rows.
 
     Args:
@@ -72,8 +79,11 @@ def newest(columns: Sequence[str], measurement: str, conditions: Sequence[str] =
         measurement: the measurement of the results.
         conditions: conditions beside that on the time.
         most: how many rows.
+        computed: further columns, and what each is computed from.
     """
-    selected = ", ".join(map(identifier, columns))
+    selected = ", ".join(
+        [*map(identifier, columns), *(f"{what} AS {identifier(name)}" for name, what in (computed or {}).items())]
+    )
     return Query(
         f"SELECT {selected} FROM {identifier(measurement)}{_where(conditions)} ORDER BY time DESC LIMIT {most}",
         is_table=True,
@@ -91,6 +101,15 @@ def for_each(select: str, measurement: str, tags: Sequence[str], conditions: Seq
     """
     grouped = f" GROUP BY {by_tags(tags).removeprefix(', ')} SLIMIT {MOST_ROWS}" if tags else ""
     return Query(f"SELECT {select} FROM {identifier(measurement)}{_where(conditions)}{grouped}", is_table=True)
+
+
+def failing_first() -> Query:
+    """Return a query for the last finding of each check of the keeper, those that fail before those that do not.
+
+    A limit on the series would take them by their names, and leave out failing checks of a stack with many pipelines.
+    """
+    inner = f'SELECT last("ok") AS "ok", "text" FROM "health"{_where([])} GROUP BY "check", "pipeline"'
+    return Query(f'SELECT bottom("ok", "check", "pipeline", {MOST_ROWS}) AS "ok", "text" FROM ({inner})', is_table=True)
 
 
 def worst_series(pipeline: Pipeline) -> Query:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from anomaly.grafana.panels import (
     BARS,
+    LEGEND_OF_TOTALS,
+    SENTENCE,
+    TAG,
     Json,
     boxes,
     dashboard,
@@ -15,7 +18,7 @@ from anomaly.grafana.panels import (
     time_series,
     variable,
 )
-from anomaly.grafana.queries import Query, for_each, newest, over_time
+from anomaly.grafana.queries import Query, failing_first, for_each, newest, over_time
 from anomaly.pipeline import Pipeline
 
 # How many columns for tags of series a table of all pipelines has.
@@ -33,6 +36,13 @@ _IS_OK = {
 }
 
 
+# The dashboards whose titles are like a pipeline's name: a link cannot compute an identifier.
+_TO_PIPELINE = {
+    "title": "Look for its dashboard",
+    "url": f'/dashboards?query=${{__data.fields["pipeline"]:percentencode}}&tag={TAG}',
+}
+
+
 def stack_uid(stack_name: str, which: str) -> str:
     """Return the identifier of a dashboard of a stack."""
     return f"anomaly-{which}-{hashlib.sha1(stack_name.encode(), usedforsecurity=False).hexdigest()[:12]}"
@@ -46,7 +56,10 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
         stack_name: the stack's name.
     """
     tags = list(dict.fromkeys(tag for pipeline in pipelines for tag in pipeline.result_tags))[:_MOST_TAGS]
-    peak = named("peak_severity", displayName="peak", decimals=0, thresholds=_SEVERITIES, **_colored())
+    peak = named(
+        "peak_severity", displayName="peak", decimals=0, custom__width=80, thresholds=_SEVERITIES, **_colored()
+    )
+    named_pipeline = named("pipeline", links=[_TO_PIPELINE])
     rows = [
         [
             stat(
@@ -125,8 +138,8 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 ),
                 overrides=[
                     peak,
-                    named("began", displayName="begun by"),
-                    named("shared", displayName="over-represented", custom__width=300),
+                    named("began", displayName="begun by", custom__minWidth=300, custom__inspect=True),
+                    named("shared", displayName="over-represented", custom__minWidth=300, custom__inspect=True),
                 ],
             )
         ],
@@ -135,7 +148,7 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 "Open periods",
                 "Periods that began in the time shown and go on, the newest first.",
                 newest(["pipeline", *tags, "begin_ms", "peak_severity", "reason", "text"], "period", [_OPEN]),
-                overrides=[peak, named("text", displayName="what", custom__width=500)],
+                overrides=[peak, named_pipeline, named("text", **SENTENCE)],
                 height=10,
             )
         ],
@@ -146,6 +159,7 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 for_each('last("severity") AS "severity"', "score", ("pipeline",)),
                 12,
                 overrides=[
+                    named_pipeline,
                     named("Time", displayName="last window", unit="dateTimeFromNow"),
                     named("severity", decimals=0, thresholds=_SEVERITIES, **_colored()),
                 ],
@@ -160,7 +174,7 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                     ("pipeline",),
                 ),
                 12,
-                overrides=[named("worst", decimals=0, thresholds=_SEVERITIES, **_colored())],
+                overrides=[named_pipeline, named("worst", decimals=0, thresholds=_SEVERITIES, **_colored())],
             ),
         ],
     ]
@@ -197,10 +211,15 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
         [
             table(
                 "What the keeper finds",
-                "The last finding of each check in the time shown; 1 is well.",
-                for_each('last("ok") AS "ok", "text"', "health", ("check", "pipeline")),
+                "The last finding of each check in the time shown, those that fail first; 1 is well.",
+                failing_first(),
                 14,
-                overrides=[named("ok", thresholds=_IS_OK, **_colored())],
+                overrides=[
+                    named("ok", custom__width=70, thresholds=_IS_OK, **_colored()),
+                    named("text", **SENTENCE),
+                ],
+                sort_by="ok",
+                ascending=True,
             ),
             boxes(
                 "Checks over time",
@@ -270,6 +289,7 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 ],
                 interval="10s",
                 custom=BARS,
+                legend=LEGEND_OF_TOTALS,
                 unit="short",
                 min=0,
             ),

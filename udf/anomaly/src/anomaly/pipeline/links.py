@@ -75,8 +75,8 @@ def link_text(
         lasted_ns: how long it lasted.
         is_period: whether it is a period.
     """
-    beside_ns = _beside_ns(pipeline)
-    from_ns, to_ns = time_ns - beside_ns, time_ns + lasted_ns + beside_ns
+    around_ns = beside_ns(pipeline)
+    from_ns, to_ns = time_ns - around_ns, time_ns + lasted_ns + around_ns
     if addresses.console:
         if is_period:
             return period_link(addresses, pipeline.name, tags, time_ns)
@@ -138,13 +138,14 @@ def _go_series(pipeline: Pipeline, names: list[str]) -> str:
 
 def _go_times(pipeline: Pipeline, written: str) -> tuple[str, str]:
     """Return the parts of a template for the begin and the end of what a link shows, written by a method of Go's."""
-    beside_ns = _beside_ns(pipeline)
+    around_ns = beside_ns(pipeline)
     end = (
-        f'{{{{ with index .Fields "_lasted" }}}}{{{{ (($.Time.Add .).Add {beside_ns}).{written} }}}}'
-        f"{{{{ else }}}}{{{{ (.Time.Add {beside_ns}).{written} }}}}{{{{ end }}}}"
+        f'{{{{ with index .Fields "_lasted" }}}}{{{{ (($.Time.Add .).Add {around_ns}).{written} }}}}'
+        f"{{{{ else }}}}{{{{ (.Time.Add {around_ns}).{written} }}}}{{{{ end }}}}"
     )
-    return f"{{{{ (.Time.Add -{beside_ns}).{written} }}}}", end
+    return f"{{{{ (.Time.Add -{around_ns}).{written} }}}}", end
 
 
-def _beside_ns(pipeline: Pipeline) -> int:
+def beside_ns(pipeline: Pipeline) -> int:
+    """Return how much a link shows on both sides of what it is about, in nanoseconds."""
     return max(HOUR_NS, _WINDOWS_BESIDE * pipeline.window_ns)
