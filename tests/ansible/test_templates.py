@@ -94,6 +94,10 @@ class TestKapacitorConf:
         assert conf["http"]["shared-secret"] == SECRETS["kapacitor_http_shared_secret"]
         assert conf["reporting"]["enabled"] is False
 
+    def test_only_chronografs_alert_rules_need_settings_that_override_the_inventory(self) -> None:
+        assert self.conf()["config-override"]["enabled"] is False
+        assert self.conf(chronograf_alert_rules=True)["config-override"]["enabled"] is True
+
     def test_a_password_may_hold_anything(self) -> None:
         password = "quote \" back \\ slash 'x' ${HOME} {{ 1 + 1 }} é"
         conf = self.conf(stack_secrets={**SECRETS, "influxdb_kapacitor_password": password})
@@ -230,6 +234,15 @@ class TestInfluxdbSchema:
         assert grants["reader"] == {"printer": "READ", "anomaly": "READ"}
         assert grants["trainer"] == {"printer": "READ", "anomaly": "ALL"}
         assert grants["console"] == {"printer": "READ", "anomaly": "ALL"}
+
+    def test_the_reader_reads_the_history_of_chronografs_alert_rules(self) -> None:
+        rules = {"pipelines": [PLAIN], "chronograf_alert_rules": True}
+        databases = value("__influxdb_all_databases", "influxdb", **rules)
+        assert [database["name"] for database in databases] == ["printer", "anomaly", "chronograf"]
+        users = value("__influxdb_stack_users", "influxdb", **rules)
+        assert {
+            user["name"]: user["grants"]["chronograf"] for user in users if "chronograf" in user.get("grants", {})
+        } == {"reader": "READ"}
 
 
 class TestKeeper:

@@ -418,6 +418,7 @@ def _one_stack(inventory: Inventory) -> Iterator[Problem]:
         "grafana_external_url",
         "pipelines",
         "stack_tls",
+        "chronograf_alert_rules",
     ):
         values: dict[str, list[str]] = {}
         for host in inventory.stack_hosts():
