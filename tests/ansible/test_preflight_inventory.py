@@ -88,6 +88,8 @@ def test_several_hosts_are_in_order() -> None:
         ("stack_tls_names", ["https://grafana.example"], "neither a host name nor an IP address", "without scheme"),
         ("console_names", ["https://console.example"], "neither a host name nor an IP address", "without scheme"),
         ("console_operator_username", "viewer", "is the name of the viewer, too", "another name"),
+        ("chronograf_admin_username", "a:b", "is no name that Chronograf's password file can have", "letters, digits"),
+        ("chronograf_admin_username", "#admin", "is no name that Chronograf's password file can have", "- . _ @ +"),
         ("console_port", 9092, "kapacitor_port is the same", "its own port"),
         ("keeper_score_days", 13, "is less than 14 days", "0 to keep scores for ever"),
         ("keeper_score_days", -1, "is less than 14 days", "0 to keep scores for ever"),
@@ -453,6 +455,11 @@ def test_a_machine_that_is_listed_twice_is_refused() -> None:
 def test_hosts_of_different_stacks_are_refused() -> None:
     found = the_problem(reachable_four(kap2={"stack_name": "other"}))
     assert found.startswith("stack_name: is not the same on all hosts of the inventory: kap2 differ")
+
+
+def test_hosts_that_disagree_on_chronografs_alert_rules_are_refused() -> None:
+    found = the_problem(reachable_four(kap2={"chronograf_alert_rules": True}))
+    assert found.startswith("chronograf_alert_rules: is not the same on all hosts of the inventory: kap2 differ")
 
 
 # Pipelines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import tomllib
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
 from ansible_collections.influx_anomaly.stack.plugins.filter.htpasswd import htpasswd_sha
 
 from anomaly.console.settings import ASSETS, parse_settings
 from anomaly.kapacitor.tickscript import find_script
 from anomaly.pipeline import normalize
-from tests.ansible.rendering import HOST, SECRETS, render, value
+from tests.ansible.rendering import HOST, ROOT, SECRETS, render, value
 
 PLAIN: dict[str, Any] = {
     "name": "printer",
@@ -699,23 +701,91 @@ class TestTls:
 
 
 class TestChronograf:
+    def resources(self, **more: Any) -> dict[str, Any]:
+        files = value("__chronograf_files", "chronograf", **more)
+        return {path.removeprefix("resources/"): json.loads(text) for path, text in files.items() if path != "htpasswd"}
+
     def test_it_reads_as_the_reader_and_changes_kapacitor_as_its_admin(self) -> None:
-        urls = {"a": "http://a:9092", "b": "http://b:9092"}
-        files = value("__chronograf_files", "chronograf", stack_kapacitor_urls=urls)
-        source, *kapacitors = (
-            json.loads(files[f"resources/{name}"]) for name in ("influxdb.src", "kapacitor-1.kap", "kapacitor-2.kap")
-        )
+        resources = self.resources(stack_name="s")
+        assert list(resources) == ["influxdb-1.src", "kapacitor-1.kap"]
+        source, kapacitor = resources.values()
         assert (source["username"], source["password"]) == ("reader", SECRETS["influxdb_reader_password"])
-        assert [(each["name"], each["url"], each["active"]) for each in kapacitors] == [
-            ("a", "http://a:9092", True),
-            ("b", "http://b:9092", False),
+        assert (source["name"], source["url"], source["default"]) == ("s", "http://s-influxdb:8086", True)
+        assert (kapacitor["username"], kapacitor["password"]) == ("admin", SECRETS["kapacitor_admin_password"])
+        assert (kapacitor["url"], kapacitor["active"]) == ("http://s-kapacitor:9092", True)
+        assert kapacitor["srcId"] == source["id"]
+
+    def test_each_kapacitor_has_a_source_as_nobody_can_make_another_one_active(self) -> None:
+        resources = self.resources(
+            stack_name="s", stack_kapacitor_urls={"a": "http://a:9092", "b": "http://b:9092"}
+        ).values()
+        sources = {each["id"]: each for each in resources if "srcId" not in each}
+        kapacitors = [each for each in resources if "srcId" in each]
+        assert [(each["name"], each["default"]) for each in sources.values()] == [("s (a)", True), ("s (b)", False)]
+        assert len({each["url"] for each in sources.values()}) == 1
+        assert [(sources[each["srcId"]]["name"], each["url"], each["active"]) for each in kapacitors] == [
+            ("s (a)", "http://a:9092", True),
+            ("s (b)", "http://b:9092", True),
         ]
-        assert {each["srcId"] for each in kapacitors} == {source["id"]}
-        assert len({source["id"], *(each["id"] for each in kapacitors)}) == 3
-        assert {(each["username"], each["password"]) for each in kapacitors} == {
-            ("admin", SECRETS["kapacitor_admin_password"])
-        }
+        assert len({each["id"] for each in kapacitors}) == 2
+
+    def test_without_a_kapacitor_it_reads_influxdb(self) -> None:
+        assert list(self.resources(stack_kapacitor_urls={})) == ["influxdb-1.src"]
+
+    def test_it_takes_no_password_for_a_part_of_a_template(self) -> None:
+        # Chronograf reads these files as templates of HTML.
+        odd = {name: name + r"""{{{x}}<b a="$&%'\é<!--c-->""" for name in SECRETS}
+        files = value(
+            "__chronograf_files", "chronograf", stack_secrets=odd, stack_kapacitor_urls={"a": "http://a:9092"}
+        )
+        for name, secret in (
+            ("influxdb-1.src", "influxdb_reader_password"),
+            ("kapacitor-1.kap", "kapacitor_admin_password"),
+        ):
+            text = files[f"resources/{name}"]
+            assert not [part for part in ("{{", "<") if part in text]
+            assert json.loads(text)["password"] == odd[secret]
 
     def test_it_lets_in_one_user_of_its_own(self) -> None:
         line = value("__chronograf_files", "chronograf")["htpasswd"].strip()
         assert line == f"admin:{htpasswd_sha(SECRETS['chronograf_admin_password'])}"
+
+    def test_its_health_check_sees_whether_it_listens(self) -> None:
+        (task,) = yaml.safe_load((ROOT / "roles/chronograf/tasks/container.yml").read_text())
+        kind, *check = task["vars"]["container_healthcheck"]["test"]
+        assert kind == "CMD"
+        assert [word for word in check if f":{8888:04X} " in word]
+        with socket.socket() as server:
+            server.bind(("0.0.0.0", 0))
+            command = [word.replace(f"{8888:04X}", f"{server.getsockname()[1]:04X}") for word in check]
+            assert subprocess.run(command, check=False).returncode == 1
+            server.listen()
+            assert subprocess.run(command, check=False).returncode == 0
+
+    def finding(self, about: str, **registered: Any) -> dict[str, Any]:
+        """Return what the role's check records about something, after these answers."""
+        tasks = DataLoader().load_from_file(str(ROOT / "roles/chronograf/tasks/verify.yml"), trusted_as_template=True)
+        recorded = tasks[-1]["ansible.builtin.set_fact"]["__chronograf_findings"]
+        (finding,) = (each for each in recorded if about in each["what"])
+        found: dict[str, Any] = value("finding", "chronograf", **tasks[-1]["vars"], **registered, finding=finding)
+        return found
+
+    @pytest.mark.parametrize(
+        ("answer", "read"),
+        [
+            ({"status": 200, "json": {"results": [{"series": [{"values": [["anomaly"], ["printer"]]}]}]}}, True),
+            ({"status": 200, "json": {"results": [{"series": [{"values": [["printer"]]}]}]}}, False),
+            ({"status": 200, "json": {"results": [{"statement_id": 0}]}}, False),
+            ({"status": 404, "json": {"code": 404, "message": "ID 10000 not found"}}, False),
+            ({"status": -1}, False),
+        ],
+    )
+    def test_its_check_finds_out_whether_it_reads_the_results(self, answer: dict[str, Any], read: bool) -> None:
+        assert self.finding("results", __chronograf_verify_databases=answer)["ok"] is read
+
+    def test_its_check_names_a_kapacitor_that_it_does_not_reach(self) -> None:
+        answers = [{"item": "http://a:9092", "status": 204}, {"item": "http://b:9092", "status": 401}]
+        finding = self.finding("Kapacitor", __chronograf_verify_kapacitors={"results": answers})
+        assert finding["ok"] is False
+        assert finding["problem"] == 'it answered {"http://a:9092": 204, "http://b:9092": 401}'
+        assert self.finding("Kapacitor", __chronograf_verify_kapacitors={"results": answers[:1]})["ok"] is True

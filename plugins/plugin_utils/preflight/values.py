@@ -16,6 +16,8 @@ _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]|[a-z]")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 # A host name, which may begin with a wildcard.
 _NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*")
+# What a line of a password file can begin with, up to its colon.
+_LOGIN = re.compile(r"[A-Za-z0-9._@+-]+")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Docker's grammar of a registry and a path below it.
 _REGISTRY = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
@@ -44,6 +46,7 @@ def check(inventory: Inventory) -> Iterator[Problem]:
         yield from _telling(host)
         yield from _certificates(host)
         yield from _console(host)
+        yield from _chronograf(host)
     yield from _one_stack(inventory)
 
 
@@ -386,6 +389,15 @@ def _console(host: Host) -> Iterator[Problem]:
             "console_operator_username",
             "is the name of the viewer, too (console_viewer_username), and rights follow from the name",
             "another name for one of them, such as operator",
+        )
+
+
+def _chronograf(host: Host) -> Iterator[Problem]:
+    if not _LOGIN.fullmatch(host.text("chronograf_admin_username")):
+        yield host.problem(
+            "chronograf_admin_username",
+            "is no name that Chronograf's password file can have",
+            "letters, digits and the characters - . _ @ +, such as the default admin",
         )
 
 
