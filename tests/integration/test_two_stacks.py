@@ -25,6 +25,7 @@ import requests
 import yaml
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import secret_files
 
+from anomaly.models.manifest import SCHEMA
 from tests.ansible.rendering import value
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, ns, write_printers
 from tests.integration.hosts import LABEL
@@ -400,20 +401,45 @@ def test_an_upgrade_whose_verification_fails_is_rolled_back(second: Stack, backu
     assert not (second.dir / "upgrade").exists()
 
 
-def test_an_upgrade_keeps_points_tasks_models_and_alerts(second: Stack, backup: Backup) -> None:
+def test_a_rollback_can_take_the_points_of_the_backup(second: Stack, backup: Backup) -> None:
+    """What was written after the backup is kept beside them."""
+    before, images = _content(second.settled()), _images(second)
+    assert before["points"] != backup.content["points"]
+
+    result = second.play("upgrade", upgrade_patience=30, upgrade_rollback_data="backup", **backup.key)
+
+    result.refused("data are those of the backup", "data/influxdb.after-upgrade", "no problem that it did not have")
+    assert _images(second) == images
+    data = {name: backup.content[name] for name in ("points", "scores", "periods")}
+    assert _content(second.settled()) == {**before, **data}
+    assert (second.dir / "data" / "influxdb.after-upgrade" / "data" / "printer").is_dir()
+    assert not (second.dir / "upgrade").exists()
+
+
+def test_an_upgrade_trains_before_the_switch_and_keeps_all_else(second: Stack, backup: Backup) -> None:
+    old = _age_model(second)
     before, containers = _content(second), second.incarnations()
     del second.variables["influxdb_config"]
     dry_run = second.play("upgrade", "--check", **backup.key).succeeded()
     assert "InfluxDB 1.8.10 -> 1.12.4" in dry_run.text
+    assert f"models of an earlier schema than {SCHEMA} are trained again: printer" in dry_run.text
     assert second.incarnations() == containers
 
     second.play("upgrade", **backup.key).succeeded()
 
     assert "influxdb:1.12.4" in _images(second)["influxdb"]
-    assert _content(second.settled()) == before
+    after = _content(second.settled())
+    # The list of promotions has one more.
+    kept = {path: content for path, content in before["models"].items() if not path.endswith("promotions.json")}
+    assert after["models"].items() >= kept.items()
+    assert {**after, "models": None, "current": None} == {**before, "models": None, "current": None}
+    new = json.loads(_manifest(second).read_text())
+    assert (new["schema"], new["range"], new["seed"]) == (SCHEMA, old["range"], old["seed"])
+    assert new["created"] < second.container("influxdb").attrs["State"]["StartedAt"]
     begin = HOT + timedelta(minutes=7)
     write_printers(second, begin, "1m")
     wait_for(lambda: _begins(second) >= _windows(begin, 1), "scores of the next minute", explain=second.logs)
+    assert _scores(second)[-1]["model"] == new["version"] != old["version"]
 
 
 def test_an_upgrade_has_nothing_to_do_twice(second: Stack, backup: Backup) -> None:
@@ -432,6 +458,19 @@ def test_a_downgrade_is_refused_before_anything_changes(second: Stack, backup: B
     second.variables["kapacitor_version"] = "1.8.5"
     second.play("site").refused("InfluxDB 1.12.4 wrote the data", "Kapacitor 1.8.6 wrote the data", "restore a backup")
     assert second.on_engine()["containers"] == []
+
+
+def _manifest(stack: Stack) -> Path:
+    """That of the model that is current."""
+    return stack.dir / "data" / "models" / "printer" / "current" / "manifest.json"
+
+
+def _age_model(stack: Stack) -> Any:
+    """Give the current model the schema of an earlier release, and return its manifest."""
+    path = _manifest(stack)
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "schema": SCHEMA - 1}))
+    return manifest
 
 
 def _images(stack: Stack) -> dict[str, str]:
