@@ -235,7 +235,7 @@ def test_a_path_where_nobody_can_listen_ends_it_with_the_reason(server: Start, t
     (tmp_path / "udf.sock").write_text("precious")
     udf = server("Echo", listens=False)
     assert udf.process.wait(WAIT) == 2
-    assert "is no socket: remove it, or choose another path" in udf.line()
+    assert "is not a socket: remove it, or choose another path" in udf.line()
     assert (tmp_path / "udf.sock").read_text() == "precious"
 
 

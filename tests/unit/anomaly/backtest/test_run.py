@@ -47,7 +47,7 @@ def test_the_command_prints_tables(run: Callable[..., tuple[int, str, str]], tmp
     ("more", "code", "message"),
     [
         (("--model", "no-such"), 5, "has no version no-such"),
-        (("--open", "40"), 2, "--open: 40 is no severity that opens a period: write one above .*50"),
+        (("--open", "40"), 2, "--open: 40 is not a severity that opens a period: write one above .*50"),
         (("--report", "r.pdf"), 2, "--report: r.pdf is neither .html nor .md"),
         (("--from", "1971-01-01T00:00:00Z", "--to", "1971-01-02T00:00:00Z"), 3, "no window .* could be scored"),
     ],

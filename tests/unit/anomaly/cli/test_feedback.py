@@ -116,8 +116,8 @@ def test_marks_that_others_wrote_are_synchronized(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--series", "bed=1"], "'bed=1' is no tag of the pipeline's series: write printer=..."),
-        (["--series", "printer"], "'printer' is no tag"),
+        (["--series", "bed=1"], "'bed=1' is not a tag of the pipeline's series: write printer=..."),
+        (["--series", "printer"], "'printer' is not a tag"),
         (["--to", "2h"], "--from: 1h is not before --to"),
         (["--to", "soon"], "--to: 'soon' is not a time"),
     ],

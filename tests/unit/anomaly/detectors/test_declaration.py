@@ -82,9 +82,9 @@ def test_the_parameters_of_a_registered_detector_are_checked(registered: None) -
     assert one("made_up").parameters == {"reach": 1.5}
     with pytest.raises(SpecError, match=r"parameters\.reach: 11 is out of range: write at most 10, such as `2`"):
         one("made_up", reach=11)
-    with pytest.raises(SpecError, match=r"parameters.trees: 50 is no parameter of made_up \(it has reach\): remove it"):
+    with pytest.raises(SpecError, match=r"parameters.trees: 50 is not a parameter of made_up \(it has reach\): remove"):
         one("made_up", trees=50)
-    with pytest.raises(SpecError, match=r"parameters.reach: 2 is no parameter of gap \(it has none\): remove it"):
+    with pytest.raises(SpecError, match=r"parameters.reach: 2 is not a parameter of gap \(it has none\): remove it"):
         one("gap", reach=2)
 
 

@@ -190,9 +190,9 @@ def test_a_series_is_as_small_as_it_is_said_to_be(fitted: tuple[str, Detector]) 
 
 def test_an_unknown_detector_is_refused() -> None:
     history = FeatureHistory(MODES, np.zeros(1, dtype=np.intp), 1, np.zeros(1, dtype=np.int64), 1, is_long=True)
-    with pytest.raises(ValueError, match="'oracle' is no detector"):
+    with pytest.raises(ValueError, match="'oracle' is not a detector"):
         registry.fit("oracle", FitRequest(history, {}))
-    with pytest.raises(ValueError, match="'oracle' is no detector"):
+    with pytest.raises(ValueError, match="'oracle' is not a detector"):
         registry.load("oracle", {})
 
 

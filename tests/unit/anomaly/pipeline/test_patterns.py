@@ -71,7 +71,7 @@ def test_a_unit_of_a_pattern_does_not_change_the_fingerprint() -> None:
             {"fields": [{"matches": "b", "direction": "low"}], "aggregate": ["stddev"]},
             'fields.direction: "low" cannot be told from stddev',
         ),
-        ({"fields": [{"matches": "b", "rate": "2d"}]}, 'fields.rate: "2d" is no unit of time for a rate'),
+        ({"fields": [{"matches": "b", "rate": "2d"}]}, 'fields.rate: "2d" is not a unit of time for a rate'),
         (
             {"fields": [{"matches": "b", "rate": "1s"}], "fill": {"previous": "1h"}},
             'lets the last rate of "each whose name matches b" stand',

@@ -61,7 +61,7 @@ class Listener:
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(kind):
-            raise ListenError(f"{self.path} is there and is no socket: remove it, or choose another path")
+            raise ListenError(f"{self.path} is there and is not a socket: remove it, or choose another path")
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(self.path))

@@ -216,18 +216,18 @@ class KindFigures:
 
 
 def evaluate(
-    truth: Truth, found: Iterable[FoundPeriod], scored_windows: int, *, group_by: Sequence[str], window_ns: int
+    truth: Truth, found_periods: Iterable[FoundPeriod], scored_windows: int, *, group_by: Sequence[str], window_ns: int
 ) -> Evaluation:
     """Compare periods with labels.
 
     Args:
         truth: the labels and the known false alarms.
-        found: the periods, in any order.
+        found_periods: the periods, in any order.
         scored_windows: how many windows of all series together were scored.
         group_by: the tags whose values are the periods' keys.
         window_ns: the length of a window.
     """
-    ordered = sorted(found, key=lambda period: period.id)
+    ordered = sorted(found_periods, key=lambda period: period.id)
     outcomes, alarms = (
         tuple(_outcome(label, ordered, group_by, window_ns) for label in labels)
         for labels in (truth.labels, truth.false_alarms)

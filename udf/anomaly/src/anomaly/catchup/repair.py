@@ -383,11 +383,11 @@ class SeriesRepair:
             self._newest_ns, self._newest_model = int(scored.begin_ns[-1]), model
             for at in sorted(scored.periods):
                 if scored.begin_ns[at] >= self._begin_ns:
-                    found = (
+                    updates = (
                         period_result(self._pipeline, self._order.key, period, model, joint=None)
                         for period in scored.periods[at]
                     )
-                    periods.update((period.time_ns, period) for period in found if self._counts(period))
+                    periods.update((period.time_ns, period) for period in updates if self._counts(period))
             yield from self._scores(scored, existing, stored)
             if self._hand_over is not None:
                 self._core.follow_drift(scored)

@@ -437,7 +437,7 @@ def _missing(
     # Arrays, because after an outage of a day they may be millions.
     missing: dict[Key, list[Times]] = {}
     for stretch, keys in suspects.items():
-        wanted = set(keys)
+        key_set = set(keys)
         # One query for all series takes less than one for each where most of them are looked at, as after an outage.
         asked: Sequence[Key | None] = (None,) if len(keys) > 1 and 2 * len(keys) >= series else keys
         piece_windows = max(_LEAST_PIECE_WINDOWS, _PIECE_WINDOWS // (series if asked == (None,) else 1))
@@ -448,7 +448,7 @@ def _missing(
             for key in asked:
                 existing = database.scored_begins(key, TimeRange(*piece))
                 for windows in database.counted_windows(key, TimeRange(*piece)):
-                    if windows.key not in wanted:
+                    if windows.key not in key_set:
                         continue
                     scorable, _ = scorable_at_rate(pipeline, model, rates[windows.key], windows)
                     begin_ns = scorable.windows.begin_ns

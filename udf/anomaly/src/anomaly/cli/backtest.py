@@ -53,7 +53,7 @@ def _sweep(asked: list[float] | None, pipeline: Pipeline) -> tuple[float, ...]:
     for severity in asked or ():
         if not pipeline.periods.close < severity <= 100:
             raise UsageError(
-                f"--open: {severity:g} is no severity that opens a period: write one above the pipeline's "
+                f"--open: {severity:g} is not a severity that opens a period: write one above the pipeline's "
                 f"periods.close ({pipeline.periods.close:g}), up to 100"
             )
     return tuple(asked) if asked else SWEEP

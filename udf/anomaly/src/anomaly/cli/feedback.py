@@ -86,7 +86,7 @@ def _tag(text: str, pipeline: Pipeline) -> tuple[str, str]:
         return name, value
     if not equals or not value or name not in pipeline.group_by:
         known = ", ".join(f"{tag}=..." for tag in pipeline.group_by) or "nothing, as the pipeline has one series"
-        raise UsageError(f"--series: {text!r} is no tag of the pipeline's series: write {known}")
+        raise UsageError(f"--series: {text!r} is not a tag of the pipeline's series: write {known}")
     return result_tag(name), value
 
 

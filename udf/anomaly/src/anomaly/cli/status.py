@@ -149,9 +149,9 @@ def _pipelines(seen: Sequence[_Seen], now_ns: int, width: int | None) -> list[st
     return fitted(rows, width, right={1, 2, 3, 4, 5})
 
 
-def _opened(title: str, found: Sequence[tuple[str, Open]], now_ns: int, most: int, width: int | None) -> list[str]:
+def _opened(title: str, entries: Sequence[tuple[str, Open]], now_ns: int, most: int, width: int | None) -> list[str]:
     """Return a table of what is open in pipelines, which are named, or nothing if nothing is."""
-    if not found:
+    if not entries:
         return []
     rows = [("since", "for", "severity", "pipeline", "series", "what")]
     rows += [
@@ -163,10 +163,10 @@ def _opened(title: str, found: Sequence[tuple[str, Open]], now_ns: int, most: in
             _series(entry.series),
             plain(entry.text),
         )
-        for name, entry in sorted(found, key=lambda pair: urgency(pair[1]))[:most]
+        for name, entry in sorted(entries, key=lambda pair: urgency(pair[1]))[:most]
     ]
-    rest = [f"{len(found) - most} more: --most shows more rows."] if len(found) > most else []
-    return ["", title, *fitted(rows, width, right={1, 2}), *rest]
+    footer = [f"{len(entries) - most} more: --most shows more rows."] if len(entries) > most else []
+    return ["", title, *fitted(rows, width, right={1, 2}), *footer]
 
 
 def _series(tags: Mapping[str, str]) -> str:

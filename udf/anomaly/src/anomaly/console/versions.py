@@ -185,10 +185,10 @@ def _version(request: Request) -> dict[str, Any]:
     manifest = store.manifest(name)
     facts = {"created": manifest.created, "parent": manifest.parent, **manifest.facts()}
     first = {label: _shown(facts[key]) for key, label in _FIRST.items() if facts.get(key) is not None}
-    rest = {key: _shown(value) for key, value in facts.items() if key not in _FIRST}
+    other_facts = {key: _shown(value) for key, value in facts.items() if key not in _FIRST}
     listed = _listed(store, pipeline_of(request))
     entry = next(each for each in listed["versions"] if each["version"] == name)
-    return {**entry, "pipeline": store.pipeline, "first": first, "rest": rest, "others": listed["versions"]}
+    return {**entry, "pipeline": store.pipeline, "first": first, "rest": other_facts, "others": listed["versions"]}
 
 
 def _comparison(request: Request) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def declaration(name: str) -> Declaration:
         ValueError: no detector has this name.
     """
     if name not in MODULES:
-        raise ValueError(f"{name!r} is no detector: known are {', '.join(MODULES)}")
+        raise ValueError(f"{name!r} is not a detector: known are {', '.join(MODULES)}")
     declared: Declaration = import_module(MODULES[name]).DECLARATION
     return declared
 

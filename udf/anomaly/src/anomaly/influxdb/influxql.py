@@ -99,12 +99,12 @@ def counts_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence[s
 
 
 def _by_windows(
-    pipeline: Pipeline, wanted: Sequence[Column], begin_ns: int, end_ns: int, key: Sequence[str] | None
+    pipeline: Pipeline, columns: Sequence[Column], begin_ns: int, end_ns: int, key: Sequence[str] | None
 ) -> str:
     for name, bound in (("begin", begin_ns), ("end", end_ns)):
         if bound % pipeline.window_ns:
             raise ValueError(f"{name} {bound} is not an edge of a {pipeline.window} window")
-    selected = ", ".join(f"{c.aggregate}({identifier(c.field)}) AS {identifier(c.alias)}" for c in wanted)
+    selected = ", ".join(f"{c.aggregate}({identifier(c.field)}) AS {identifier(c.alias)}" for c in columns)
     return (
         f"SELECT {selected} FROM {source(pipeline, key)}"
         f" WHERE {between(begin_ns, end_ns)}{watched(pipeline)}{of_source_series(pipeline, key)}"

@@ -275,8 +275,8 @@ def _read_points(
 ) -> Iterator[tuple[SeriesWindows, Floats]]:
     """Yield what `_read` yields, of single points."""
     more = ("last",) if pipeline.fill.bound_ns else ()
-    wanted = replace(pipeline, aggregate=(*pipeline.aggregate, *more))
-    for windows in read_point_windows(influx, wanted, begin_ns, end_ns, key, invalid):
+    extended = replace(pipeline, aggregate=(*pipeline.aggregate, *more))
+    for windows in read_point_windows(influx, extended, begin_ns, end_ns, key, invalid):
         by_field = windows.values.reshape(len(windows), len(pipeline.fields), -1)
         aggregates = len(pipeline.aggregate)
         values = by_field[:, :, :aggregates].reshape(len(windows), -1)

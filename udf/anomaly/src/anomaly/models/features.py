@@ -133,15 +133,15 @@ class Scaling:
         counted = values.copy()
         rows = np.broadcast_to(row, len(values))
         for column in np.flatnonzero(least.any(axis=0)).tolist():
-            mine = np.flatnonzero(least[rows, column])
-            before, own = values[mine, column], rows[mine]
+            places = np.flatnonzero(least[rows, column])
+            before, own = values[places, column], rows[places]
             levels = usual[own, column]
-            found = settled(before, levels, least[own, column])
+            after = settled(before, levels, least[own, column])
             if self.keeps_noise:
-                found = np.where((found[:, None] == levels).any(axis=1), before, found)
+                after = np.where((after[:, None] == levels).any(axis=1), before, after)
             if self.spread[column]:
-                found = np.where(before < self.typical[own, column], before, found)
-            counted[mine, column] = found
+                after = np.where(before < self.typical[own, column], before, after)
+            counted[places, column] = after
         return counted
 
     @overload
@@ -211,7 +211,7 @@ def _unshape(shaped: Floats) -> Floats:
 
 
 def fit_scaling(
-    wanted: Sequence[Feature],
+    all_features: Sequence[Feature],
     keys: Sequence[Key],
     series: Ints,
     values: Floats,
@@ -221,7 +221,7 @@ def fit_scaling(
     """Learn the baselines of all series. A series that hardly has a field gets the median of the others for it.
 
     Args:
-        wanted: the d features.
+        all_features: the d features.
         keys: the tag values of each series.
         series: each window's series as an index into `keys`, shape (n,).
         values: aggregates, shape (n, d), NaN where a field is incomplete.
@@ -236,30 +236,30 @@ def fit_scaling(
     """
     if len(values) == 0:
         raise ValueError("no windows to learn a scaling from")
-    d, rows, fields = len(wanted), len(keys) + 1, counts.shape[1]
+    d, rows, fields = len(all_features), len(keys) + 1, counts.shape[1]
     of_field = [slice(start, start + d // fields) for start in range(0, d, d // fields)]
-    spread = np.array([feature.aggregate in SPREADS for feature in wanted])
+    spread = np.array([feature.aggregate in SPREADS for feature in all_features])
     typical, center, scale = np.ones((rows, d)), np.zeros((rows, d)), np.ones((rows, d))
     usual = np.zeros((rows, fields))
     whole = present_fields(values, fields)
-    lengths = np.stack([np.bincount(series[mine], minlength=len(keys)) for mine in whole.T], axis=1)
+    lengths = np.stack([np.bincount(series[is_whole], minlength=len(keys)) for is_whole in whole.T], axis=1)
     known = np.concatenate([np.zeros((1, fields), dtype=np.bool_), enough_windows(lengths)])
     of_row = _by_row(series, rows)
     for row, field in np.argwhere(known).tolist():
-        mine, columns = of_row(row), of_field[field]
-        mine = mine[whole[mine, field]]
+        places, columns = of_row(row), of_field[field]
+        places = places[whole[places, field]]
         # A field that is filled has no points, and says nothing of their usual number.
-        of_points = counts[mine, field][counts[mine, field] > 0]
+        of_points = counts[places, field][counts[places, field] > 0]
         usual[row, field] = np.median(of_points) if len(of_points) else 0.0
-        typical[row, columns] = _typical(wanted[columns], values[mine, columns])
-        shaped = shape(values[mine, columns], spread[columns], typical[row, columns])
+        typical[row, columns] = _typical(all_features[columns], values[places, columns])
+        shaped = shape(values[places, columns], spread[columns], typical[row, columns])
         for column, place in enumerate(range(d)[columns]):
             center[row, place], scale[row, place] = _robust(shaped[:, column], spread=bool(spread[place]))
     for field, columns in enumerate(of_field):
-        mine = known[:, field]
+        is_known = known[:, field]
         for array, part in ((typical, columns), (center, columns), (scale, columns), (usual, slice(field, field + 1))):
-            if mine.any():
-                array[~mine, part] = np.median(array[mine, part], axis=0)
+            if is_known.any():
+                array[~is_known, part] = np.median(array[is_known, part], axis=0)
     ones = np.ones(d)
     scaling = Scaling(tuple(keys), spread, typical, center, scale, ones, ones, usual, relevance)
     x = scaling.placed(values, series + 1)
@@ -269,9 +269,9 @@ def fit_scaling(
         return scaling
     least = relevance.least_of(center)
     known_values = {
-        (row, column): values[mine[whole[mine, field]], column]
+        (row, column): values[places[whole[places, field]], column]
         for row, field in np.argwhere(known).tolist()
-        for mine in [of_row(row)]
+        for places in [of_row(row)]
         for column in range(d)[of_field[field]]
     }
     return replace(scaling, least=least, levels=_levels(scaling, least, known_values))
@@ -287,15 +287,15 @@ def _by_row(series: Ints, rows: int) -> Callable[[int], Ints]:
 def _levels(scaling: Scaling, least: Floats, known: Mapping[tuple[int, int], Floats]) -> Floats:
     """Return `Scaling.levels` from the known values by row and column; a row without values has its center."""
     bases = np.where(scaling.spread, scaling.typical, scaling.center)
-    found = {}
+    levels_by_place = {}
     for row, column in np.argwhere(least).tolist():
         base = float(bases[row, column])
         values = known.get((row, column), np.empty(0))
         # Less than is typical always counts.
         values = values[values > base] if scaling.spread[column] else values
-        found[row, column] = usual_levels(values, base, float(least[row, column]))
-    levels = np.full((*bases.shape, max(map(len, found.values()), default=0)), np.nan)
-    for (row, column), each in found.items():
+        levels_by_place[row, column] = usual_levels(values, base, float(least[row, column]))
+    levels = np.full((*bases.shape, max(map(len, levels_by_place.values()), default=0)), np.nan)
+    for (row, column), each in levels_by_place.items():
         levels[row, column, : len(each)] = each
     return levels
 
@@ -305,23 +305,23 @@ def enough_windows(lengths: Ints) -> Bools:
     return np.asarray(lengths >= np.clip(lengths.max(axis=0), 1, ENOUGH_WINDOWS))
 
 
-def _typical(wanted: Sequence[Feature], values: Floats) -> Floats:
+def _typical(all_features: Sequence[Feature], values: Floats) -> Floats:
     """Return each feature's typical spread, shape (d,): its median beyond 0, or a share of the level; 1 of others."""
-    typical = np.ones(len(wanted))
-    for column, feature in enumerate(wanted):
+    typical = np.ones(len(all_features))
+    for column, feature in enumerate(all_features):
         if feature.aggregate in SPREADS:
             moving = values[values[:, column] > 0, column]
             if len(moving):
                 typical[column] = np.median(moving)
             else:
-                typical[column] = max(_CONSTANT_SCALE * _level(wanted, values, feature.field), 1e-6)
+                typical[column] = max(_CONSTANT_SCALE * _level(all_features, values, feature.field), 1e-6)
     return np.maximum(typical, np.finfo(np.float64).tiny)
 
 
-def _level(wanted: Sequence[Feature], values: Floats, field: str) -> float:
+def _level(all_features: Sequence[Feature], values: Floats, field: str) -> float:
     levels = [
         abs(float(np.median(values[:, column])))
-        for column, feature in enumerate(wanted)
+        for column, feature in enumerate(all_features)
         if feature.field == field and feature.aggregate not in SHAPES
     ]
     return max(levels, default=1.0)

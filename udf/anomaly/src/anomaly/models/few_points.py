@@ -27,12 +27,12 @@ _AVERAGES = frozenset({"mean", "median"})
 
 
 def of_usual_points(
-    wanted: Sequence[Feature], scaling: Scaling, row: Ints | int, values: Floats, counts: Floats
+    all_features: Sequence[Feature], scaling: Scaling, row: Ints | int, values: Floats, counts: Floats
 ) -> Floats:
     """Replace the aggregates of fields with less than half of the usual points by what is as rare with usual points.
 
     Args:
-        wanted: the d features.
+        all_features: the d features.
         scaling: the baselines.
         row: the array row of the series in it, or of each window's series, shape (n,).
         values: aggregates, shape (n, d), NaN where one is missing.
@@ -51,7 +51,7 @@ def of_usual_points(
         series = int(rows[window])
         points, full = float(counts[window, field]), float(scaling.usual[series, field])
         for column in range(field * width, (field + 1) * width):
-            aggregate = wanted[column].aggregate
+            aggregate = all_features[column].aggregate
             if aggregate in SPREADS:
                 typical = scaling.typical[series, column]
                 values[window, column] = typical * _ratio(

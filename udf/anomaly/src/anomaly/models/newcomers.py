@@ -104,20 +104,20 @@ def fit_newcomers(scaling: Scaling, windows: Windows, window_ns: int) -> Newcome
     least = min(ENOUGH_WINDOWS, int(by_field.max()))
     is_newcomer = np.concatenate([[True], by_field.max(axis=0) < least])
     share = max(_MOST_WINDOWS // max(int((lengths > 0).sum()), 1), _LEAST_WINDOWS) + BEFORE
-    longest_ns, found = 0, []
-    for mine in groups(windows.series):
-        number = int(windows.series[mine[0]])
-        longest_ns = max(longest_ns, int(windows.begin_ns[mine[-1]] - windows.begin_ns[mine[0]]) + window_ns)
+    longest_ns, greatest_scores = 0, []
+    for places in groups(windows.series):
+        number = int(windows.series[places[0]])
+        longest_ns = max(longest_ns, int(windows.begin_ns[places[-1]] - windows.begin_ns[places[0]]) + window_ns)
         if is_newcomer[number + 1]:
             continue
-        values = windows.values[mine[-share:]]
+        values = windows.values[places[-share:]]
         if len(values) <= BEFORE:
             continue
         before = np.lib.stride_tricks.sliding_window_view(values[:-1], BEFORE, axis=0)
         scale = np.broadcast_to(scaling.scale[number + 1], values[BEFORE:].shape)
         x = deviations(scaling, number + 1, values[BEFORE:], medians(before), scale)
-        found.append(greatest(x))
-    scores = np.concatenate(found) if found else np.zeros(1)
+        greatest_scores.append(greatest(x))
+    scores = np.concatenate(greatest_scores) if greatest_scores else np.zeros(1)
     # A history of a day may lack some windows at its ends.
     span_ns = SPAN_NS if longest_ns > SPAN_NS // 2 else longest_ns
     return NewcomerRules(calibrate(scores), is_newcomer, least, span_ns)
@@ -135,11 +135,11 @@ def medians(before: Floats) -> Floats:
     known = np.isfinite(before)
     if known.all() and before.shape[-1] >= ENOUGH_BEFORE:
         return np.asarray(np.median(before, axis=-1))
-    found = np.full(before.shape[:-1], np.nan)
+    centers = np.full(before.shape[:-1], np.nan)
     enough = known.sum(axis=-1) >= ENOUGH_BEFORE
     if enough.any():
-        found[enough] = np.nanmedian(before[enough], axis=-1)
-    return found
+        centers[enough] = np.nanmedian(before[enough], axis=-1)
+    return centers
 
 
 def moving(scaling: Scaling, row: int, level: Floats, scale: Floats) -> Scaling:
@@ -195,12 +195,12 @@ def greatest(x: Floats) -> Floats:
     return np.asarray(np.where(np.isnan(x), 0.0, np.abs(x)).max(axis=1, initial=0.0))
 
 
-def own_baseline(model_scaling: Scaling, wanted: Sequence[Feature], values: Floats, counts: Floats) -> Scaling:
+def own_baseline(model_scaling: Scaling, all_features: Sequence[Feature], values: Floats, counts: Floats) -> Scaling:
     """Learn the baseline of a series after its warm-up.
 
     Args:
         model_scaling: what training learnt of the others; a field that the series lacks keeps their baseline.
-        wanted: the d features.
+        all_features: the d features.
         values: aggregates of its windows, shape (n, d), NaN in incomplete fields.
         counts: points in each window and field, shape (n, f).
 
@@ -211,8 +211,8 @@ def own_baseline(model_scaling: Scaling, wanted: Sequence[Feature], values: Floa
     seen = present_fields(values, fields).sum(axis=0)
     has_field = seen >= min(ENOUGH_WINDOWS, int(seen.max()))
     relevance = None if model_scaling.relevance is None else model_scaling.relevance.of(0)
-    own = fit_scaling(wanted, [()], np.zeros(len(values), dtype=np.intp), values, counts, relevance)
-    has_feature = np.repeat(has_field, len(wanted) // fields)
+    own = fit_scaling(all_features, [()], np.zeros(len(values), dtype=np.intp), values, counts, relevance)
+    has_feature = np.repeat(has_field, len(all_features) // fields)
     rows = {
         name: np.where(has, getattr(own, name)[1:2], getattr(model_scaling, name)[:1])
         for name, has in (

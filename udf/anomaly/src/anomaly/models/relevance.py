@@ -125,7 +125,7 @@ def relevance(
     if not any(field.least or field.direction != "both" for row in rows for field in row):
         return None
     width, numbers = len(aggregates), np.arange(len(watched))
-    mine = np.repeat(numbers, width) == numbers[:, None]
+    is_own = np.repeat(numbers, width) == numbers[:, None]
     shape = np.array([aggregate in SHAPES for aggregate in aggregates] * len(watched))
     spread = np.array([aggregate in SPREADS for aggregate in aggregates] * len(watched))
     # The unit of a number of points is not the field's.
@@ -136,8 +136,8 @@ def relevance(
         side=np.array([_SIGN[field.direction] for field in watched], dtype=np.int8),
         least=least if overridden else least[0],
         share=share if overridden else share[0],
-        levels=mine & ~shape,
-        spreads=mine & spread,
+        levels=is_own & ~shape,
+        spreads=is_own & spread,
     )
 
 
@@ -159,19 +159,19 @@ def usual_levels(values: Floats, base: float, least: float) -> Floats:
     Returns:
         The levels, sorted, shape (m,), at most _MOST_LEVELS of them.
     """
-    found = [base]
-    rest = np.sort(values[np.abs(values - base) > 2.0 * least])
+    levels = [base]
+    unexplained = np.sort(values[np.abs(values - base) > 2.0 * least])
     few = max(_USUAL_WINDOWS, _USUAL_SHARE * len(values))
-    while len(found) < _MOST_LEVELS and len(rest):
+    while len(levels) < _MOST_LEVELS and len(unexplained):
         # The stretch of two `least` that holds most of what is left.
-        ends = np.searchsorted(rest, rest + 2.0 * least, side="right")
-        first = int((ends - np.arange(len(rest))).argmax())
+        ends = np.searchsorted(unexplained, unexplained + 2.0 * least, side="right")
+        first = int((ends - np.arange(len(unexplained))).argmax())
         if ends[first] - first < few:
             break
-        level = float(rest[(first + int(ends[first]) - 1) // 2])
-        found.append(level)
-        rest = rest[np.abs(rest - level) > 2.0 * least]
-    return np.array(sorted(found))
+        level = float(unexplained[(first + int(ends[first]) - 1) // 2])
+        levels.append(level)
+        unexplained = unexplained[np.abs(unexplained - level) > 2.0 * least]
+    return np.array(sorted(levels))
 
 
 def settled(values: Floats, levels: Floats, least: Floats | float) -> Floats:
@@ -185,12 +185,12 @@ def settled(values: Floats, levels: Floats, least: Floats | float) -> Floats:
     Returns:
         The values, shape (n,).
     """
-    found = np.empty(len(values))
+    settled_values = np.empty(len(values))
     levels, least = np.broadcast_to(levels, (len(values), levels.shape[-1])), np.broadcast_to(least, values.shape)
     for begin in range(0, len(values), _AT_ONCE):
         part = slice(begin, begin + _AT_ONCE)
-        found[part] = _settled(values[part], levels[part], least[part, None])
-    return found
+        settled_values[part] = _settled(values[part], levels[part], least[part, None])
+    return settled_values
 
 
 def _settled(values: Floats, levels: Floats, least: Floats) -> Floats:

@@ -86,11 +86,11 @@ class Trend:
         return cls(np.asarray(arrays[f"{_PREFIX}slopes"], dtype=np.float64), begin_ns, end_ns)
 
 
-def fit_trend(wanted: Sequence[Feature], windows: Windows, window_ns: int) -> Trend | None:
+def fit_trend(all_features: Sequence[Feature], windows: Windows, window_ns: int) -> Trend | None:
     """Find the trends of a history.
 
     Args:
-        wanted: the d features.
+        all_features: the d features.
         windows: the history, each series in the order of time, NaN in incomplete fields.
         window_ns: the length of a window, nanoseconds.
 
@@ -98,9 +98,9 @@ def fit_trend(wanted: Sequence[Feature], windows: Windows, window_ns: int) -> Tr
         The trends; None where no series has one.
     """
     begin_ns, end_ns = int(windows.begin_ns.min()), int(windows.begin_ns.max()) + window_ns
-    slopes = np.zeros((len(windows.keys) + 1, len(wanted)))
+    slopes = np.zeros((len(windows.keys) + 1, len(all_features)))
     # Spreads do not rise without end, and counts are about the writer.
-    levels = [column for column, feature in enumerate(wanted) if feature.aggregate not in SHAPES]
+    levels = [column for column, feature in enumerate(all_features) if feature.aggregate not in SHAPES]
     for rows in groups(windows.series):
         for column in levels:
             slopes[windows.series[rows[0]] + 1, column] = _slope(
@@ -154,10 +154,10 @@ def _median_slope(at: Floats, values: Floats) -> float:
     return float(np.median((values[second] - values[first]) / (at[second] - at[first])))
 
 
-def trends_of(trend: Trend, keys: Sequence[Key], wanted: Sequence[Feature]) -> list[tuple[Key, str, float]]:
+def trends_of(trend: Trend, keys: Sequence[Key], all_features: Sequence[Feature]) -> list[tuple[Key, str, float]]:
     """Return each trend's series, feature and slope a day, the steepest first."""
-    found = [
-        (keys[row - 1], wanted[column].name, float(trend.slopes[row, column]))
+    trends = [
+        (keys[row - 1], all_features[column].name, float(trend.slopes[row, column]))
         for row, column in np.argwhere(trend.slopes).tolist()
     ]
-    return sorted(found, key=lambda each: (-abs(each[2]), each[0], each[1]))
+    return sorted(trends, key=lambda each: (-abs(each[2]), each[0], each[1]))

@@ -237,7 +237,7 @@ def _overrides(pipeline: Pipeline) -> Iterator[Finding]:
             if condition.tag not in pipeline.group_by and not pipeline.patterns.tags:
                 known = ", ".join(pipeline.group_by) or "no tag"
                 fix = hint(condition.tag, pipeline.group_by, f"name one of group_by, which has {known}")
-                yield key, condition.tag, f"is no tag that tells the pipeline's series apart: {fix}"
+                yield key, condition.tag, f"is not a tag that tells the pipeline's series apart: {fix}"
             yield from _condition(key, condition)
         for place, entry in enumerate(override.fields):
             key, name = f"overrides[{index}].fields[{place}]", entry["name"]
@@ -245,14 +245,14 @@ def _overrides(pipeline: Pipeline) -> Iterator[Finding]:
                 continue
             if name not in watched:
                 fix = hint(name, watched, f"name one of {', '.join(watched)}")
-                yield f"{key}.name", name, f"is no field of the pipeline: {fix}"
+                yield f"{key}.name", name, f"is not a field of the pipeline: {fix}"
                 continue
             yield from _rules(pipeline, key, watched[name].changed(entry), entry)
 
 
 def _rate(pipeline: Pipeline, key: str, field: Field) -> Iterator[Finding]:
     if not 0 < (field.rate_ns or 0) <= DAY_NS:
-        yield key, field.rate, "is no unit of time for a rate: write one of up to 1d, such as 1s"
+        yield key, field.rate, "is not a unit of time for a rate: write one of up to 1d, such as 1s"
     if "sum" in pipeline.aggregate:
         yield (
             key,
@@ -269,7 +269,7 @@ def _parameters(pipeline: Pipeline) -> Iterator[Finding]:
     for name, value in pipeline.parameters.items():
         if name not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
-            yield f"parameters.{name}", value, f"is no parameter of {pipeline.detector} ({has}): remove it"
+            yield f"parameters.{name}", value, f"is not a parameter of {pipeline.detector} ({has}): remove it"
     if "time_of_day" in pipeline.parameters.get("context", ()) and pipeline.window_ns >= DAY_NS:
         yield "parameters.context", "time_of_day", f"is the same in all windows of {pipeline.window}: remove it"
 
@@ -335,13 +335,13 @@ def _training(pipeline: Pipeline) -> Iterator[Finding]:
         yield (
             "training.from",
             pipeline.training.begin,
-            "is no such time: write a duration before now (24h) or an RFC 3339 time",
+            "is not a time that exists: write a duration before now (24h) or an RFC 3339 time",
         )
     if not end_ok:
         yield (
             "training.to",
             pipeline.training.end,
-            "is no such time: write a duration before now (0s) or an RFC 3339 time",
+            "is not a time that exists: write a duration before now (0s) or an RFC 3339 time",
         )
     if isinstance(begin, int) and isinstance(end, int) and begin <= end:
         yield (

@@ -120,8 +120,8 @@ def _reasons(periods: Sequence[ReportedPeriod]) -> list[str]:
     if not counts:
         return []
     listed = [f"{plain(name, _MOST_OF_A_NAME)} {count:,}" for name, count in counts.most_common(_MOST_REASONS)]
-    rest = len(counts) - len(listed)
-    return [f"Reasons of periods: {', '.join(listed)}{f', and {rest} more' if rest else ''}."]
+    unlisted = len(counts) - len(listed)
+    return [f"Reasons of periods: {', '.join(listed)}{f', and {unlisted} more' if unlisted else ''}."]
 
 
 def field_of(reason: str) -> str:

@@ -184,18 +184,18 @@ class ScoringCore:
             return
         now_ns = int(watermark_ns.max())
         window_ns = self.rules.window_ns
-        found = self._scorer.silent(keys, watermark_ns, listening_ns, feedback, quiet_ns)
+        silences = self._scorer.silent(keys, watermark_ns, listening_ns, feedback, quiet_ns)
         opened: list[tuple[Key, Period]] = []
-        for key, period in found.periods:
+        for key, period in silences.periods:
             if period.reason == NO_DATA:
                 opened.append((key, period))
             else:
                 yield _keep_quiet(period_result(self._pipeline, key, period, model), now_ns, feedback)
         told = self._joint.look(
             opened,
-            found.lasting,
-            [key for key in keys if key not in found.untold] if found.untold else keys,
-            are_others_late=found.are_others_late,
+            silences.lasting,
+            [key for key in keys if key not in silences.untold] if silences.untold else keys,
+            are_others_late=silences.are_others_late,
             now_ns=now_ns // window_ns * window_ns,
         )
         for joint, periods in ((False, told.alone), (True, told.joint)):

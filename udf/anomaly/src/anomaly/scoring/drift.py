@@ -113,14 +113,14 @@ class DriftMonitor:
         counts, weight = self._counts[row], self._weight[row]
         # The number of equally weighted windows that would say as much of each feature.
         windows = counts.sum(axis=2) * (weight / self._squares[row])[:, None]
-        found = stability(counts, windows, model.reference)
+        psi = stability(counts, windows, model.reference)
         limits = self._pipeline.drift.psi + chance(windows, model.reference)
         above = self._above[row] / weight
         filled = weight * (1.0 - self._fade)
-        drifted = (filled >= _FILLED) & ((above >= _ABOVE) | (found >= limits).any(axis=1))
-        by_field = found.reshape(len(row), len(self._pipeline.fields), -1).max(axis=2)
+        drifted = (filled >= _FILLED) & ((above >= _ABOVE) | (psi >= limits).any(axis=1))
+        by_field = psi.reshape(len(row), len(self._pipeline.fields), -1).max(axis=2)
         return {
-            "psi": found.max(axis=1),
+            "psi": psi.max(axis=1),
             **{f"psi_{name}": by_field[:, index] for index, name in enumerate(self._pipeline.fields)},
             "above": above,
             "filled": filled,

@@ -180,7 +180,7 @@ class Feedback:
         Returns:
             The id of the first such mark of each window, by the window's position.
         """
-        found: dict[int, str] = {}
+        mark_ids: dict[int, str] = {}
         for mark in self.marks:
             if mark.kind == MAINTENANCE:
                 met = (begin_ns < mark.end_ns) & (begin_ns + self._window_ns > mark.begin_ns)
@@ -190,11 +190,11 @@ class Feedback:
             else:
                 continue
             for at in np.flatnonzero(met).tolist():
-                if at not in found and mark.concerns(self._tags(keys[series[at]])):
-                    found[at] = mark.id
+                if at not in mark_ids and mark.concerns(self._tags(keys[series[at]])):
+                    mark_ids[at] = mark.id
         for at in np.flatnonzero(self._calendars.meet(calendars.MAINTENANCE, begin_ns, self._window_ns)).tolist():
-            found.setdefault(at, CALENDAR)
-        return found
+            mark_ids.setdefault(at, CALENDAR)
+        return mark_ids
 
     def in_maintenance(self, key: Key, begin_ns: int, end_ns: int) -> bool:
         """Return whether some of [begin_ns, end_ns) was maintenance of the series."""
@@ -226,13 +226,13 @@ class Feedback:
         return self._marked_as((FALSE_ALARM,), windows)
 
     def _marked_as(self, kinds: Sequence[str], windows: Windows) -> Bools:
-        found = np.zeros(len(windows), dtype=np.bool_)
+        is_marked = np.zeros(len(windows), dtype=np.bool_)
         for mark in self.marks:
             if mark.kind in kinds:
-                found |= self.marked(windows, mark)
+                is_marked |= self.marked(windows, mark)
         if MAINTENANCE in kinds:
-            found |= self._calendars.meet(calendars.MAINTENANCE, windows.begin_ns, self._window_ns)
-        return found
+            is_marked |= self._calendars.meet(calendars.MAINTENANCE, windows.begin_ns, self._window_ns)
+        return is_marked
 
     def marked(self, windows: Windows, mark: Mark) -> Bools:
         """Return which of n windows a mark is on, shape (n,)."""

@@ -194,12 +194,12 @@ class HandOverFolder:
     def _path(self, time_ns: int) -> Path:
         return self._folder / f"{time_ns}{_SUFFIX}"
 
-    def read(self, time_ns: int, wanted: StateHeader) -> Iterator[HandedSeries]:
+    def read(self, time_ns: int, expected: StateHeader) -> Iterator[HandedSeries]:
         """Read a hand-over part by part.
 
         Args:
             time_ns: its time.
-            wanted: what it must have been made for, and the model that scores.
+            expected: what it must have been made for, and the model that scores.
 
         Yields:
             The states of its series. Nothing, if the file is gone meanwhile.
@@ -211,9 +211,9 @@ class HandOverFolder:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 header = header_of(archive[HEADER].tobytes())
-                different = wanted.differences(header)
-                if header.model != wanted.model:
-                    different.append(f"model: {header.model!r} in the file, {wanted.model!r} here")
+                different = expected.differences(header)
+                if header.model != expected.model:
+                    different.append(f"model: {header.model!r} in the file, {expected.model!r} here")
                 if different:
                     raise StateError(
                         f"the hand-over {path} was made for something else ({'; '.join(different)}): {_KEPT}"

@@ -124,11 +124,11 @@ class Levels:
         memory_bytes: the pipeline's memory. Beyond a share of it, no further series is followed until one is calm.
     """
 
-    def __init__(self, table: SeriesTable, rules: Rules, wanted: Sequence[Feature], memory_bytes: int) -> None:
+    def __init__(self, table: SeriesTable, rules: Rules, all_features: Sequence[Feature], memory_bytes: int) -> None:
         self._rules = rules
-        self._most = max(1, int(_SHARE * memory_bytes) // (8 * _MOST_KEPT * (1 + len(wanted))))
-        self._spread = np.array([feature.aggregate in SPREADS for feature in wanted])
-        self._width = len(wanted)
+        self._most = max(1, int(_SHARE * memory_bytes) // (8 * _MOST_KEPT * (1 + len(all_features))))
+        self._spread = np.array([feature.aggregate in SPREADS for feature in all_features])
+        self._width = len(all_features)
         self._version: str | None = None
         self._has_moved: Bools = table.column(np.bool_)
         self._courses: dict[int, Course] = table.objects()
@@ -184,8 +184,8 @@ class Levels:
             return values
         values = values.copy()
         for one in np.unique(row[moved]).tolist():
-            mine = row == one
-            values[mine] = self._courses[one].as_before(begin_ns[mine], values[mine])
+            is_own = row == one
+            values[is_own] = self._courses[one].as_before(begin_ns[is_own], values[is_own])
         return values
 
     def as_now(self, row: Ints, begin_ns: Times, values: Floats, verdicts: Verdicts) -> Verdicts:
@@ -203,9 +203,9 @@ class Levels:
         step = self._width // verdicts.value.shape[1]
         low, high = verdicts.expected_low.copy(), verdicts.expected_high.copy()
         for one in np.unique(row[moved]).tolist():
-            mine, course = row == one, self._courses[one]
+            is_own, course = row == one, self._courses[one]
             for each in (low, high):
-                each[mine] = course.as_now(begin_ns[mine], each[mine], slice(None, None, step))
+                each[is_own] = course.as_now(begin_ns[is_own], each[is_own], slice(None, None, step))
         return replace(verdicts, value=values[:, ::step], expected_low=low, expected_high=high)
 
     def have_moved(self, row: Ints) -> Bools:
@@ -338,15 +338,15 @@ class Levels:
             known = np.isfinite(values[:, column])
             if known.sum() < max(2.0, _ANOMALOUS * len(values)):
                 continue
-            mine, at_ns = values[known, column], times_ns[known]
+            own_values, at_ns = values[known, column], times_ns[known]
             if self._spread[column]:
-                ratio = float(np.median(mine)) / float(typical[column])
+                ratio = float(np.median(own_values)) / float(typical[column])
                 if not 1.0 / _WIDER < ratio < _WIDER:
                     course.wider[column] = ratio
                 continue
-            slope, rest = line_through(mine, at_ns - course.since_ns, float(scale[column]))
-            level = float(np.median(rest))
-            wider = scatter(rest) / float(scale[column])
+            slope, residuals = line_through(own_values, at_ns - course.since_ns, float(scale[column]))
+            level = float(np.median(residuals))
+            wider = scatter(residuals) / float(scale[column])
             if slope or wider > _WIDER or abs(level - float(center[column])) > _MOVED * float(scale[column]):
                 course.level[column], course.slope[column] = level, slope
                 course.wider[column] = wider if wider > _WIDER else 1.0
@@ -456,13 +456,13 @@ def line_through(values: Floats, at_ns: Times, scale: float) -> tuple[float, Flo
     half = len(values) // 2
     rise, run_ns = values[half:] - values[: len(values) - half], at_ns[half:] - at_ns[: len(values) - half]
     slope = float(np.median(rise / run_ns))
-    rest = values - slope * at_ns
-    left, noise = scatter(rest), scatter(np.diff(values)) / np.sqrt(2.0)
+    residuals = values - slope * at_ns
+    left, noise = scatter(residuals), scatter(np.diff(values)) / np.sqrt(2.0)
     # Where training scattered like noise, it had no rhythm, of which a part could be taken for a line.
     is_plain = scale <= _PLAIN * noise and left <= _WIDER * scale
     is_steep = abs(slope) * float(at_ns[-1] - at_ns[0]) >= _STEEP * left
     if slope and (left <= _LINEAR * scatter(values) or (is_plain and is_steep)):
-        return slope, rest
+        return slope, residuals
     return 0.0, values
 
 

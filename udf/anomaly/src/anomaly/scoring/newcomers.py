@@ -177,12 +177,12 @@ class Newcomers:
                     continue
                 at = part[chosen]
                 some = [keys[each] for each in at.tolist()]
-                mine = [newcomers[each] for each in chosen.tolist()]
+                chosen_newcomers = [newcomers[each] for each in chosen.tolist()]
                 next_windows = windows.take(at)
                 if is_warm:
-                    judged = self._judge_warm_together(model, places, some, mine, next_windows)
+                    judged = self._judge_warm_together(model, places, some, chosen_newcomers, next_windows)
                 else:
-                    judged = self._warm_up_together(model, some, mine, next_windows)
+                    judged = self._warm_up_together(model, some, chosen_newcomers, next_windows)
                     warming_keys += some
                 parts.append((at, judged))
         return Verdicts.joined(parts), warming_keys
@@ -376,8 +376,8 @@ class Newcomers:
         Args:
             keys: the series.
         """
-        wanted = set(keys)
-        kept = [(key, newcomer) for key, newcomer in self._series.items() if key in wanted]
+        key_set = set(keys)
+        kept = [(key, newcomer) for key, newcomer in self._series.items() if key in key_set]
         if not kept:
             return {}
         keys, newcomers = zip(*kept, strict=True)

@@ -127,13 +127,13 @@ class StateFile:
                     temporary.unlink()
         return size
 
-    def read(self, wanted: StateHeader) -> tuple[StateHeader, Mapping[str, AnyArray]] | None:
+    def read(self, expected: StateHeader) -> tuple[StateHeader, Mapping[str, AnyArray]] | None:
         """Return the state, if it was made for the same pipeline and rules.
 
         The arrays are those of the file that is there now, also where another one takes its place.
 
         Args:
-            wanted: what the state must have been made for; its `model` and `written_ns` do not matter.
+            expected: what the state must have been made for; its `model` and `written_ns` do not matter.
 
         Returns:
             The file's own header and the arrays by name, each read when it is asked for; None without a file.
@@ -145,7 +145,7 @@ class StateFile:
             with contextlib.ExitStack() as opened:
                 archive = opened.enter_context(np.load(self.path, allow_pickle=False))
                 header = header_of(archive[HEADER].tobytes())
-                different = wanted.differences(header)
+                different = expected.differences(header)
                 if different:
                     raise StateError(
                         f"the state {self.path} was made for something else ({'; '.join(different)}): "

@@ -120,7 +120,7 @@ def duration_text(nanoseconds: int) -> str:
     """Return a duration as Kapacitor's templates show it, such as `1h0m10s`."""
     if nanoseconds < SECOND_NS:
         return f"{nanoseconds / 1e6:g}ms" if nanoseconds else "0s"
-    minutes, rest = divmod(nanoseconds, MINUTE_NS)
+    minutes, remainder_ns = divmod(nanoseconds, MINUTE_NS)
     hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest / SECOND_NS:g}s"
+    seconds = f"{remainder_ns / SECOND_NS:g}s"
     return f"{hours}h{minutes}m{seconds}" if hours else f"{minutes}m{seconds}" if minutes else seconds

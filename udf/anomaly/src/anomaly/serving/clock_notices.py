@@ -6,12 +6,12 @@ window is shorter. The pipeline's `future` decides which of them are refused (`a
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from anomaly.nanoseconds import SECOND_NS
 from anomaly.pipeline import Pipeline, format_duration
 from anomaly.scoring.notices import CLOCK, Notice
+from anomaly.scoring.wording import moment_text
 from anomaly.windows.arrays import Key
 
 # A notice closes after this many windows without a point ahead, and at least after `future`.
@@ -109,4 +109,4 @@ def _written(time_ns: int) -> str:
     """Return a time for people; years beyond 9999 as such."""
     if not 0 <= time_ns <= _GREATEST_NS:
         return f"{time_ns} ns"
-    return f"{datetime.fromtimestamp(time_ns // SECOND_NS, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return moment_text(time_ns)

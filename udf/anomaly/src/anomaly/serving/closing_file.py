@@ -73,8 +73,8 @@ class ClosingFile:
         if not len(order) or not len(records):
             return ends
         place = np.minimum(np.searchsorted(in_order, records["sign"]), len(order) - 1)
-        mine = in_order[place] == records["sign"]
-        np.maximum.at(ends, order[place[mine]], records["end_ns"][mine])
+        is_known = in_order[place] == records["sign"]
+        np.maximum.at(ends, order[place[is_known]], records["end_ns"][is_known])
         return ends
 
     def is_long(self, series: int) -> bool:

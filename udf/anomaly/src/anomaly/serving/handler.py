@@ -424,23 +424,23 @@ class AnomalyHandler(RowsHandler):
         values = rows.values.copy()
         likely = np.flatnonzero(rows.times <= now_ns + self._pipeline.future_ns)
         for part in groups(rows.groups[likely]):
-            mine = likely[part]
-            key = self._key(int(rows.groups[mine[0]]))
-            beyond = validity.beyond(key, values[mine])
+            places = likely[part]
+            key = self._key(int(rows.groups[places[0]]))
+            beyond = validity.beyond(key, values[places])
             if beyond.any():
                 has_any = beyond.any(axis=1)
                 examples = {
-                    place: float(values[mine[beyond[:, place]], place][-1])
+                    place: float(values[places[beyond[:, place]], place][-1])
                     for place in np.flatnonzero(beyond.any(axis=0)).tolist()
                 }
                 self.events.add(
                     "invalid values", int(beyond.sum()), f"{series_name(key)}: {validity.described(key, examples)}"
                 )
-                opened = notices.take(key, rows.times[mine[has_any]], examples)
+                opened = notices.take(key, rows.times[places[has_any]], examples)
                 if opened is not None:
                     self._emit_invalid(key, opened, now_ns, out)
-                values[mine] = np.where(beyond, INVALID, values[mine])
-            closed = notices.pass_by(key, int(rows.times[mine].max()))
+                values[places] = np.where(beyond, INVALID, values[places])
+            closed = notices.pass_by(key, int(rows.times[places].max()))
             if closed is not None:
                 self._emit_invalid(key, closed, now_ns, out)
         return values
@@ -456,9 +456,9 @@ class AnomalyHandler(RowsHandler):
         """Open notices of points that are ahead of the clock."""
         ahead = np.flatnonzero(rows.times > now_ns + self._clock_notices.least_ahead_ns)
         for part in groups(rows.groups[ahead]):
-            mine = rows.times[ahead[part]]
+            times_ns = rows.times[ahead[part]]
             key = self._key(int(rows.groups[ahead[part[0]]]))
-            notice = self._clock_notices.ahead(key, len(mine), int(mine.max()), now_ns)
+            notice = self._clock_notices.ahead(key, len(times_ns), int(times_ns.max()), now_ns)
             if notice is not None:
                 self._emit(notice_result(self._pipeline, key, notice), out)
 
@@ -649,13 +649,13 @@ class AnomalyHandler(RowsHandler):
             # The file is what was refused.
             return
         try:
-            found = file.read(self._header())
+            stored = file.read(self._header())
         except StateError as error:
             self.context.log(str(error))
             return
-        if found is None:
+        if stored is None:
             return
-        header, arrays = found
+        header, arrays = stored
         if len(self.groups):
             self._moved = parts_of(arrays)
         else:
@@ -704,12 +704,12 @@ class AnomalyHandler(RowsHandler):
         if self._state_file is None:
             raise SnapshotError(f"the snapshot refers to a file of the state, and {STATE_VARIABLE} names no folder")
         try:
-            found = self._state_file.read(self._header())
+            stored = self._state_file.read(self._header())
         except StateError as error:
             raise SnapshotError(str(error)) from error
-        if found is None:
+        if stored is None:
             raise SnapshotError(f"the file of the state, {self._state_file.path}, is not there")
-        header, arrays = found
+        header, arrays = stored
         self._restore(arrays)
         taken = datetime.fromtimestamp(header.written_ns / SECOND_NS, UTC)
         self.context.log(f"pipeline {self._pipeline.name}: goes on from the state of {taken:%Y-%m-%dT%H:%M:%SZ}")

@@ -63,17 +63,17 @@ class Takeover:
         self._taken_ns = began_ns
         self._parts: Iterator[HandedSeries] = iter(())
 
-    def next_part(self, wanted: StateHeader) -> HandedSeries | None:
+    def next_part(self, expected: StateHeader) -> HandedSeries | None:
         """Return the next part of a hand-over; None if there is none.
 
         Args:
-            wanted: what a hand-over must have been made for, and the model that scores.
+            expected: what a hand-over must have been made for, and the model that scores.
         """
         try:
             part = next(self._parts, None)
             if part is None and self._folder is not None and (newer := self._folder.newer(self._taken_ns)):
                 self._taken_ns = newer[0]
-                self._parts = self._folder.read(self._taken_ns, wanted)
+                self._parts = self._folder.read(self._taken_ns, expected)
                 part = next(self._parts, None)
         except StateError as error:
             self._parts = iter(())
@@ -115,8 +115,8 @@ class Takeover:
             there.restore_part(handed.state, resumed=handed.is_moved)
             if "lost memories" in events.counts:
                 raise ValueError("what the detector remembers is not of this model, or needs more than `memory`")
-            wanted = set(chosen.keys)
-            drifting = [key for key in there.drifting if key in wanted]
+            chosen_keys = set(chosen.keys)
+            drifting = [key for key in there.drifting if key in chosen_keys]
             periods = [
                 result
                 for result in there.feed_together(model, chosen.windows, feedback, now_ns)

@@ -63,13 +63,13 @@ class WindowLog:
         series, begins, values, counts, times = [], [], [], [], []
         for at, (now_ns, closed) in enumerate(self._closings, self._dropped):
             place = np.minimum(np.searchsorted(in_order, closed.number), len(in_order) - 1)
-            mine = np.flatnonzero((in_order[place] == closed.number) & (first[place] <= at))
-            if len(mine):
-                series.append(order[place[mine]])
-                begins.append(closed.begin_ns[mine])
-                values.append(closed.values[mine])
-                counts.append(closed.counts[mine])
-                times.append(np.full(len(mine), now_ns, dtype=np.int64))
+            chosen = np.flatnonzero((in_order[place] == closed.number) & (first[place] <= at))
+            if len(chosen):
+                series.append(order[place[chosen]])
+                begins.append(closed.begin_ns[chosen])
+                values.append(closed.values[chosen])
+                counts.append(closed.counts[chosen])
+                times.append(np.full(len(chosen), now_ns, dtype=np.int64))
         if not series:
             nothing = np.empty(0, dtype=np.int64)
             return Windows(tuple(keys), nothing.astype(np.intp), nothing, np.empty((0, 0)), np.empty((0, 0))), nothing

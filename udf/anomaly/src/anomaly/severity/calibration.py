@@ -142,12 +142,12 @@ class Calibration:
             The scores, shape (n,).
         """
         probability = 1.0 / (windows_per_day * days(severity))
-        found = np.interp(-probability, -self._probabilities, self.levels)
+        scores = np.interp(-probability, -self._probabilities, self.levels)
         # A score that many windows had is likelier than wanted; the least one beyond it is not.
-        is_too_likely = self.probability(found) > probability * (1.0 + _ROUNDING)
-        found = np.where(is_too_likely, np.nextafter(found, np.inf), found)
+        is_too_likely = self.probability(scores) > probability * (1.0 + _ROUNDING)
+        scores = np.where(is_too_likely, np.nextafter(scores, np.inf), scores)
         beyond = self.levels[-1] + self._beyond(np.minimum(probability, self.tail))
-        return np.where(probability < self.tail, beyond, found)
+        return np.where(probability < self.tail, beyond, scores)
 
     @cached_property
     def _probabilities(self) -> Floats:
@@ -216,8 +216,8 @@ def _tail_of(beyond: Floats, *, robust: bool) -> tuple[float, float]:
     mean = float(beyond.mean())
     if count >= _SHAPE_POINTS:
         # The mean of the lesser of two scores: half the mean if the tail is exponential.
-        rest = np.arange(count - 1, -1, -1) / (count - 1)
-        lesser = 2.0 * float((np.sort(beyond) * rest).mean())
+        weights = np.arange(count - 1, -1, -1) / (count - 1)
+        lesser = 2.0 * float((np.sort(beyond) * weights).mean())
         # Rounding cannot make the heaviest tails divide by zero.
         shape = min(2.0 - mean / max(mean - lesser, 1e-12 * mean), _HEAVIEST)
         if shape > _SIGNIFICANT / np.sqrt(count):

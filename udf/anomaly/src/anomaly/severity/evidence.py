@@ -32,12 +32,12 @@ def excesses(surprises: Floats, series: Ints, count: int) -> Floats:
     Returns:
         Excesses, shape (s + 1,); row i + 1 belongs to series i, and row 0, of all other series, is 0.
     """
-    found = np.zeros(count + 1)
+    excess = np.zeros(count + 1)
     for number in range(count):
         own = surprises[series == number]
         if len(own) >= _LEAST_WINDOWS:
-            found[number + 1] = max(float(np.quantile(own, 1.0 - _SHARE)) - USUAL, 0.0)
-    return found
+            excess[number + 1] = max(float(np.quantile(own, 1.0 - _SHARE)) - USUAL, 0.0)
+    return excess
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,14 +140,16 @@ def compare_candidate(
     calmer = _beyond_chance((current_loud > candidate_loud).sum(), (candidate_loud > current_loud).sum())
     louder = _beyond_chance((candidate_loud > current_loud).sum(), (current_loud > candidate_loud).sum())
     planted = _plant(candidate.model, calibration_set.windows, np.flatnonzero(compared))
-    found = np.array([[_finds(model, one) for one in planted] for model in (current, candidate.model)], dtype=np.bool_)
-    shares = found.mean(axis=1) if planted else np.zeros(2)
+    is_found = np.array(
+        [[_finds(model, one) for one in planted] for model in (current, candidate.model)], dtype=np.bool_
+    )
+    shares = is_found.mean(axis=1) if planted else np.zeros(2)
     marked = _MarkComparison(current, candidate.model, history, marks)
     missed = marked.wrong_alone(TRUE, right=True) if (current_loud > 0).mean() <= 0.5 else ()
     raised = marked.wrong_alone(FALSE_ALARM, right=False)
     # A candidate that has learned a false alarm does not find offsets like it any more.
     learned = marked.right_alone(FALSE_ALARM, right=False)
-    blinder = why_blinder(planted, found, float(loud[0].mean()), excused=bool(learned))
+    blinder = why_blinder(planted, is_found, float(loud[0].mean()), excused=bool(learned))
     if not blinder and not learned:
         blinder = _why_blinder_than_before(shares[1], len(planted), found_before)
     worse = (
@@ -199,7 +201,7 @@ class _MarkComparison:
         return self._ids(kind, not right, right)
 
     def _ids(self, kind: str, current: bool, candidate: bool) -> tuple[str, ...]:
-        return tuple(mark.id for mark, *found in self._found if mark.kind == kind and found == [current, candidate])
+        return tuple(mark.id for mark, *finders in self._found if mark.kind == kind and finders == [current, candidate])
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +265,12 @@ def _finds(model: Model, planted: PlantedOffset) -> bool:
     return verdicts[-1].severity >= model.pipeline.periods.open
 
 
-def why_blinder(planted: Sequence[PlantedOffset], found: NDArray[np.bool_], loud: float, *, excused: bool) -> str:
+def why_blinder(planted: Sequence[PlantedOffset], is_found: NDArray[np.bool_], loud: float, *, excused: bool) -> str:
     """Return which offsets the candidate misses and the current model finds, as a sentence.
 
     Args:
         planted: the p offsets.
-        found: which of them each model finds, the current one first, shape (2, p).
+        is_found: which of them each model finds, the current one first, shape (2, p).
         loud: the share of all windows that is loud to the current model.
         excused: whether the candidate has a good reason to find less.
 
@@ -283,7 +285,7 @@ def why_blinder(planted: Sequence[PlantedOffset], found: NDArray[np.bool_], loud
         else [(np.array([one.way == way for one in planted]), f" of {' '.join(way)}", _MARGIN_OF_ONE) for way in ways]
     )
     for chosen, which, margin in (every, *each):
-        current, candidate = found[:, chosen]
+        current, candidate = is_found[:, chosen]
         if current.sum() - candidate.sum() > (margin + loud) * len(current) and _beyond_chance(
             (current & ~candidate).sum(), (candidate & ~current).sum(), _CHANCE / len(ways)
         ):
@@ -294,22 +296,22 @@ def why_blinder(planted: Sequence[PlantedOffset], found: NDArray[np.bool_], loud
     return ""
 
 
-def _why_blinder_than_before(found: float, planted: int, before: float | None) -> str:
+def _why_blinder_than_before(share: float, planted: int, before: float | None) -> str:
     """Return that a candidate finds fewer offsets than the current model did on its own history, as a sentence.
 
     A current model that is loud now finds every offset of now, so only what it found then tells how well it saw.
 
     Args:
-        found: the share of planted offsets that the candidate finds.
+        share: the share of planted offsets that the candidate finds.
         planted: how many offsets were planted.
         before: the share that the current model found when it was trained; None if unknown.
 
     Returns:
         The sentence; empty where the loss is small, or nothing was planted.
     """
-    if before is None or not planted or found >= before - _MARGIN:
+    if before is None or not planted or share >= before - _MARGIN:
         return ""
-    return f"it misses offsets such as the current one found when it was trained ({found:.0%} instead of {before:.0%})"
+    return f"it misses offsets such as the current one found when it was trained ({share:.0%} instead of {before:.0%})"
 
 
 def _stretches(begin_ns: NDArray[np.int64], loud: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -40,22 +40,22 @@ class LevelChange:
     at_ns: int
 
 
-def level_changes(windows: Windows, wanted: Sequence[Feature]) -> tuple[LevelChange, ...]:
+def level_changes(windows: Windows, all_features: Sequence[Feature]) -> tuple[LevelChange, ...]:
     """Find the levels that changed for good, one at most of each feature of a series.
 
     Args:
         windows: the history without its trends, NaN in incomplete fields.
-        wanted: the d features.
+        all_features: the d features.
 
     Returns:
         The changes, by series.
     """
-    return tuple(_found(windows, wanted))
+    return tuple(_level_changes(windows, all_features))
 
 
-def _found(windows: Windows, wanted: Sequence[Feature]) -> Iterator[LevelChange]:
+def _level_changes(windows: Windows, all_features: Sequence[Feature]) -> Iterator[LevelChange]:
     for rows in groups(windows.series):
-        for column, feature in enumerate(wanted):
+        for column, feature in enumerate(all_features):
             if feature.aggregate in SHAPES:
                 continue
             known = rows[np.isfinite(windows.values[rows, column])]

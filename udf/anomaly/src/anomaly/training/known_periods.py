@@ -70,10 +70,10 @@ def in_known_periods(
     for key, period in periods:
         by_key.setdefault(key, []).append(period)
     excluded = np.zeros(len(windows), dtype=np.bool_)
-    for mine in groups(windows.series):
-        begin_ns = windows.begin_ns[mine]
-        for period in by_key.get(windows.keys[windows.series[mine[0]]], ()):
-            excluded[mine[(begin_ns < period.end_ns) & (begin_ns + window_ns > period.begin_ns)]] = True
+    for places in groups(windows.series):
+        begin_ns = windows.begin_ns[places]
+        for period in by_key.get(windows.keys[windows.series[places[0]]], ()):
+            excluded[places[(begin_ns < period.end_ns) & (begin_ns + window_ns > period.begin_ns)]] = True
     excluded &= ~confirmed_usual
     lengths = np.maximum(np.bincount(windows.series, minlength=len(windows.keys)), 1)
     is_kept = np.bincount(windows.series[excluded], minlength=len(windows.keys)) > _MOST * lengths

@@ -6,13 +6,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def first_of(things: Sequence[T], most: int, name: Callable[[T], str]) -> str:
-    """Return the names of the first things, and how many more there are.
+def first_of(items: Sequence[T], most: int, name: Callable[[T], str]) -> str:
+    """Return the names of the first items, and how many more there are.
 
     Args:
-        things: the things.
+        items: what is named.
         most: how many are named.
         name: returns the name of one.
     """
-    more = f", and {len(things) - most} more" if len(things) > most else ""
-    return ", ".join(map(name, things[:most])) + more
+    more = f", and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(map(name, items[:most])) + more

@@ -106,11 +106,11 @@ def _differing(begin_ns: Times, scores: Floats) -> Iterator[str]:
             continue
         level = np.sort(scores[one])[-_COMPARED]
         expected = _COMPARED * other.sum() / one.sum()
-        found = int((scores[other] >= level).sum())
+        count = int((scores[other] >= level).sum())
         # By chance, a count of this size is beyond three times another one hardly ever.
-        if found > _FACTOR * expected:
+        if count > _FACTOR * expected:
             yield (
-                f"scores that came {_COMPARED} times in one half of the history came {found} times in the {name} half"
+                f"scores that came {_COMPARED} times in one half of the history came {count} times in the {name} half"
             )
             return
 

@@ -380,7 +380,7 @@ class _Training:
         marks: list[Mark],
         excluded: int,
         known: "KnownPeriods",
-        found: float | None,
+        found_share: float | None,
         comparison: "CandidateComparison | None",
         untrained: "Sequence[UnscoredSeries]",
     ) -> TrainingRecord:
@@ -422,7 +422,7 @@ class _Training:
                 promise=trained.promise.record,
                 threshold=model.threshold(self._pipeline.periods.open),
             ),
-            quality=asdict(trained.quality) | ({} if found is None else {"found": found}),
+            quality=asdict(trained.quality) | ({} if found_share is None else {"found": found_share}),
             challenge=None if comparison is None else asdict(comparison),
         )
 

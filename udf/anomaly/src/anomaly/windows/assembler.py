@@ -818,11 +818,11 @@ class Assembler:
         Raises:
             ValueError: the arrays are of another layout, or of other windows. Nothing has changed then.
         """
-        wanted = {"layout", "clock_ns", *(f"series_{name}" for name in _NOTHING), *PointLog(1).state()}
+        names = {"layout", "clock_ns", *(f"series_{name}" for name in _NOTHING), *PointLog(1).state()}
         if self._rule is not None:
-            wanted.update(STANDING_ARRAYS)
-        if set(arrays) != wanted:
-            raise ValueError(f"the state has the arrays {sorted(arrays)}, this version reads {sorted(wanted)}")
+            names.update(STANDING_ARRAYS)
+        if set(arrays) != names:
+            raise ValueError(f"the state has the arrays {sorted(arrays)}, this version reads {sorted(names)}")
         expected = [LAYOUT, self.settings.window_ns, self.settings.fields]
         if arrays["layout"].tolist() != expected:
             raise ValueError(

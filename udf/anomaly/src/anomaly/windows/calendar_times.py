@@ -43,21 +43,21 @@ class CalendarTimes:
             return met
         number = begin_ns // _STRETCH_NS
         for each in np.unique(number).tolist():
-            mine = number == each
+            has_number = number == each
             begins, ends = self._times(means, each, 1 + length_ns // _STRETCH_NS)
             if len(begins):
-                before = np.searchsorted(begins, begin_ns[mine] + length_ns, side="left") - 1
-                met[mine] = (before >= 0) & (ends[before] > begin_ns[mine])
+                before = np.searchsorted(begins, begin_ns[has_number] + length_ns, side="left") - 1
+                met[has_number] = (before >= 0) & (ends[before] > begin_ns[has_number])
         return met
 
     def _times(self, means: str, number: int, after: int) -> tuple[Times, Times]:
         """Return begins and ends of the times in the stretch with this number and in some stretches after it."""
-        found = self._known.get((means, number, after))
-        if found is None:
+        spans = self._known.get((means, number, after))
+        if spans is None:
             if len(self._known) >= _MOST_STRETCHES:
                 self._known.clear()
-            found = self._known[means, number, after] = self._expanded(means, number, after)
-        return found
+            spans = self._known[means, number, after] = self._expanded(means, number, after)
+        return spans
 
     def _expanded(self, means: str, number: int, after: int) -> tuple[Times, Times]:
         first_ns = number * _STRETCH_NS

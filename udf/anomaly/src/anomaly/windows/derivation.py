@@ -137,13 +137,13 @@ def _rate(points: WindowPoints, counter: Floats, unit_ns: int) -> tuple[Floats, 
     if not len(step):
         return rates, seconds
     if np.count_nonzero(is_first) == np.count_nonzero(changes(window)):
-        at, found = moment[order][step], step_rates[step]
+        at, window_rates = moment[order][step], step_rates[step]
     else:
-        at, found = _summed(window[order], moment[order], is_first, step_rates, has_step)
+        at, window_rates = _summed(window[order], moment[order], is_first, step_rates, has_step)
     of_moment, of_value = window[first_point], window[first_point[at]]
     before = np.where(changes(of_value), np.searchsorted(of_moment, of_value), np.roll(at, 1))
     place = known[first_point[at]]
-    rates[place] = found
+    rates[place] = window_rates
     seconds[place] = (times[first_point[at]] - times[first_point[before]]) / 1e9
     return rates, seconds
 
@@ -203,8 +203,8 @@ def _summed(window: Ints, moment: Ints, is_first: Bools, rates: Floats, has_step
         at = np.repeat(np.arange(last - first), each[part])
         number = np.arange(len(at)) - np.repeat(np.cumsum(each[part]) - each[part], each[part])
         one = first_source[part][at] + number
-        wanted = source[begins[one]] * np.int64(len(has_step) + 1) + moments[part][at]
-        place = np.clip(np.searchsorted(keys, wanted), begins[one] + 1, ends[one] - 1)
+        sought = source[begins[one]] * np.int64(len(has_step) + 1) + moments[part][at]
+        place = np.clip(np.searchsorted(keys, sought), begins[one] + 1, ends[one] - 1)
         totals[part] = np.bincount(at, rates[place], minlength=last - first)
     return moments, totals
 

@@ -49,12 +49,12 @@ def unscored_series(pipeline: Pipeline, windows: Windows, scorable: Windows) -> 
     """
     unscored = np.bincount(scorable.series, minlength=len(windows.keys)) == 0
     chosen = np.flatnonzero(unscored[windows.series])
-    found = []
+    entries = []
     for part in groups(windows.series[chosen]):
         rows = chosen[part]
         reason = reason_of(pipeline, windows.values[rows], windows.counts[rows])
-        found.append(UnscoredSeries(windows.keys[windows.series[rows[0]]], len(rows), reason))
-    return ranked(found)
+        entries.append(UnscoredSeries(windows.keys[windows.series[rows[0]]], len(rows), reason))
+    return ranked(entries)
 
 
 def ranked(series: Iterable[UnscoredSeries]) -> list[UnscoredSeries]:
