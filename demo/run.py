@@ -233,8 +233,8 @@ def _plan(options: DemoOptions, stack: DeployedStack) -> DemoPlan:
     for name, value in (("--start", options.begin_ms), ("--length", options.length_ms)):
         if value % window_ms:
             raise DemoError(
-                f"{name} {format_time(value) if name == '--start' else format_duration(value)} is no multiple of the "
-                f"pipeline's window, {format_duration(window_ms)}. Fix: one that is"
+                f"{name} {format_time(value) if name == '--start' else format_duration(value)} is not a multiple of "
+                f"the pipeline's window, {format_duration(window_ms)}. Fix: one that is"
             )
     return DemoPlan(
         options.begin_ms,

@@ -30,7 +30,7 @@ def duration(text: str) -> int:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if parsed == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time at all. Fix: a longer one")
+        raise argparse.ArgumentTypeError(f"{text!r} lasts no time at all. Fix: a longer one")
     return parsed
 
 
@@ -68,7 +68,7 @@ def zone(text: str) -> tzinfo:
     try:
         return UTC if text == "UTC" else ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no known time zone. Fix: one such as Europe/Berlin") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time zone. Fix: one such as Europe/Berlin") from error
 
 
 def character(text: str) -> str:

@@ -181,7 +181,7 @@ class CsvReplay:
             hint = "mend it, make the column a --tag, or name the columns you want with --field"
             raise _BadRowError(f"column {name!r}: {text!r} is not a number", hint) from error
         if not math.isfinite(value):
-            raise _BadRowError(f"column {name!r}: {text!r} is no value that InfluxDB holds", "leave the cell empty")
+            raise _BadRowError(f"column {name!r}: {text!r} is not a value that InfluxDB holds", "leave the cell empty")
         return value
 
     def _refuse(self, line: int, error: "_BadRowError") -> None:

@@ -47,7 +47,7 @@ def _names(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     unknown = [name for name in names if name not in NAMES]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no row. Fix: some of {','.join(NAMES)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a row. Fix: some of {','.join(NAMES)}")
     return names
 
 

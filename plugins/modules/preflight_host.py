@@ -361,7 +361,7 @@ def reach(url: str, timeout: int, proxies: Mapping[str, str]) -> str:
         proxies: the engine's proxies, for a URL that the engine itself must reach.
     """
     if not url.startswith(("https://", "http://")):
-        return "it is no http or https URL"
+        return "it is not an http or https URL"
     request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "influx-anomaly-preflight"})  # noqa: S310  checked above
     try:
         with _opener(url, proxies).open(request, timeout=timeout):

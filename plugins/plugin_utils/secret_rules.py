@@ -32,7 +32,7 @@ def secrets_problems(values: Mapping[str, Any], names: Iterable[str], where: str
     """
     names = list(names)
     problems = [
-        f"{name} is no secret of a stack. Fix: use one of {', '.join(names)}" for name in values if name not in names
+        f"{name} is not a secret of a stack. Fix: use one of {', '.join(names)}" for name in values if name not in names
     ]
     for name in names:
         if partial and name not in values:

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from ansible_collections.influx_anomaly.stack.plugins.modules import kapacitor_t
 from daemons.binaries import binary
 from daemons.kapacitord import Kapacitord, wait_until
 from tests.ansible.test_templates import ALL, normalized, task
+from tests.serving import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE: Any = kapacitor_tasks
@@ -150,13 +150,8 @@ def answering(status: int, body: bytes, seen: list[Any] | None = None) -> Iterat
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class TestErrors:

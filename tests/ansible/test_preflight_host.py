@@ -194,7 +194,7 @@ def test_addresses_of_a_port(address: str, listening: str, free: bool) -> None:
 
 def test_an_address_of_another_host() -> None:
     message = the_problem({"address": "192.0.2.9"}, address_is_own=False)
-    assert message.startswith("stack_bind_address = 192.0.2.9: is no address of this host. Fix: 192.0.2.1, 127.0.0.1")
+    assert message.startswith("stack_bind_address = 192.0.2.9: is not an address of this host. Fix: 192.0.2.1, 127.0")
 
 
 def test_a_port_held_by_another_container() -> None:

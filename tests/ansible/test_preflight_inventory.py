@@ -57,8 +57,8 @@ def test_several_hosts_are_in_order() -> None:
         ("pipeline", [], "no role knows this variable", "did you mean pipelines?"),
         ("grafana_zzzzzzzzzz", 1, "no role knows this variable", "preflight_ignored_variables"),
         ("influxdb_port", "http", "is not a whole number", "the default 8086"),
-        ("influxdb_port", 70000, "is no port", "from 1 to 65535"),
-        ("influxdb_port", 0, "is no port", "from 1 to 65535"),
+        ("influxdb_port", 70000, "is not a port", "from 1 to 65535"),
+        ("influxdb_port", 0, "is not a port", "from 1 to 65535"),
         ("influxdb_port", None, "is empty", "the default 8086"),
         ("influxdb_enabled", "perhaps", "is not true or false", "write true or false"),
         ("pipelines", "printer", "is not a list", "write a list"),
@@ -67,9 +67,9 @@ def test_several_hosts_are_in_order() -> None:
         ("stack_name", "My Stack", "cannot name containers", "lower-case letters"),
         ("stack_name", "a" * 31, "cannot name containers", "at most 30"),
         ("stack_name", "-x", "cannot name containers", "beginning with a letter"),
-        ("stack_dir", "srv/x", "is no folder that a stack may have", "absolute path"),
-        ("stack_dir", "/srv", "is no folder that a stack may have", "at least two levels"),
-        ("stack_dir", "/srv/x/../..", "is no folder that a stack may have", "absolute path"),
+        ("stack_dir", "srv/x", "is not a folder that a stack may have", "absolute path"),
+        ("stack_dir", "/srv", "is not a folder that a stack may have", "at least two levels"),
+        ("stack_dir", "/srv/x/../..", "is not a folder that a stack may have", "absolute path"),
         ("stack_bind_address", "eth0", "is not an IP address", "127.0.0.1"),
         ("stack_bind_address", "::1", "is an IPv6 address, and the stack's network and ports are IPv4", "127.0.0.1"),
         ("stack_bind_address", "::", "is an IPv6 address", "pass ufw and firewalld by"),
@@ -103,7 +103,7 @@ def test_several_hosts_are_in_order() -> None:
         ("kapacitor_version", "1.5.9", "is too old", "1.8.6"),
         ("image_registry", "https://mirror.example", "is not a registry", "without https://"),
         ("images_digests", {"influxdb": "1.12.4"}, "is not a digest", "sha256:"),
-        ("results_database", "_internal", "is no database to write to", "anomaly"),
+        ("results_database", "_internal", "is not a database to write to", "anomaly"),
         ("results_database", "printer", "is also the source of pipelines[0]", "another name"),
     ],
 )
@@ -569,4 +569,4 @@ def test_a_port_for_metrics_is_checked_where_it_is_published() -> None:
     assert problems(inventory(each={"keeper_metrics_port": 0})) == []
     assert problems(inventory(each={"keeper_metrics_port": 9100})) == []
     assert "kapacitor_port is the same" in the_problem(inventory(each={"keeper_metrics_port": 9092}))
-    assert "is no port" in the_problem(inventory(each={"keeper_metrics_port": 70000}))
+    assert "is not a port" in the_problem(inventory(each={"keeper_metrics_port": 70000}))

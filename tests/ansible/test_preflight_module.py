@@ -8,13 +8,14 @@ import json
 import os
 import socket
 import socketserver
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
+
+from tests.serving import serving
 
 PATH = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "preflight_host.py"
 
@@ -119,12 +120,8 @@ def engine_socket(tmp_path: Path) -> Iterator[Path]:
             """Not into the tests' output."""
 
     path = tmp_path / "docker.sock"
-    with Server(str(path), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(Server(str(path), Handler)):
         yield path
-        server.shutdown()
-        thread.join()
 
 
 def test_an_engine_is_read_with_its_containers(module: ModuleType, engine_socket: Path) -> None:
@@ -183,12 +180,8 @@ def refusing_server() -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Not into the tests' output."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield f"http://127.0.0.1:{server.server_port}/v2/"
-        server.shutdown()
-        thread.join()
 
 
 def test_any_answer_counts_as_reached(module: ModuleType, refusing_server: str) -> None:
@@ -198,7 +191,7 @@ def test_any_answer_counts_as_reached(module: ModuleType, refusing_server: str) 
         found = module.reach_all({refusing_server: {}, closed: {}, "file:///etc/passwd": {}}, timeout=60)
     assert found[refusing_server] == ""
     assert "refused" in found[closed]
-    assert found["file:///etc/passwd"] == "it is no http or https URL"
+    assert found["file:///etc/passwd"] == "it is not an http or https URL"
 
 
 def test_a_registry_without_tls_answers(module: ModuleType, refusing_server: str) -> None:
@@ -246,15 +239,11 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 
 def test_the_engines_proxies_are_used_except_where_it_uses_none(module: ModuleType, refusing_server: str) -> None:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)) as server:
         address = f"http://127.0.0.1:{server.server_port}"
         proxies = {"http": address, "https": address, "no": ".here.invalid"}
         urls = ["http://there.invalid/v2/", "https://there.invalid/v2/", "http://registry.here.invalid/v2/"]
         found = module.reach_all(dict.fromkeys([*urls, refusing_server], proxies), timeout=60)
-        server.shutdown()
-        thread.join()
     # A proxy that asks for credentials answers: the engine has them.
     assert [found[url] for url in urls[:2]] == ["", ""]
     assert found[urls[2]], "it must be tried without the proxy"

@@ -52,5 +52,5 @@ def test_a_missing_secret_is_told_unless_secrets_may_be_missing() -> None:
 
 def test_unknown_names_are_told_with_the_known_ones() -> None:
     (problem,) = secrets_problems({**GOOD, "grafana_password": "q7Ww2kLm0PzX"}, NAMES, "/secrets", partial=True)
-    assert "grafana_password is no secret of a stack" in problem
+    assert "grafana_password is not a secret of a stack" in problem
     assert "grafana_admin_password" in problem

@@ -172,7 +172,7 @@ class TestAMadeUpService:
         assert self.problems() == []
         for variable, wrong, said in (
             ("madeup_port", 8086, "influxdb_port is the same"),
-            ("madeup_port", 0, "is no port"),
+            ("madeup_port", 0, "is not a port"),
             ("madeup_version", "latest", "is not an exact version"),
             ("madeup_version", "2.0.0", "is not a 3.x version"),
             ("madeup_version", "3.0.9", "is too old. Fix: 3.1.4 or newer"),

@@ -3,7 +3,6 @@
 import json
 import logging
 import socketserver
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +22,7 @@ from hypothesis import strategies as st
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.keeper.kapacitor import KapacitorClient, KapacitorClientError
 from tests.fuzz.damage import a_share, hurt_bytes, hurt_json
+from tests.serving import serving
 
 SERIES = {
     "name": "m",
@@ -97,12 +97,8 @@ def is_quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with serving(Server()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @st.composite

@@ -101,7 +101,7 @@ def bind_address(address: str, is_own: bool, known: list[str]) -> Iterator[Probl
         yield Problem(
             "stack_bind_address",
             address,
-            "is no address of this host",
+            "is not an address of this host",
             f"{', '.join([*known, '127.0.0.1'])}, or 0.0.0.0 for all of its interfaces ({BEYOND_FIREWALLS})",
         )
 

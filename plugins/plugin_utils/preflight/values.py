@@ -61,7 +61,7 @@ def _stack(host: Host) -> Iterator[Problem]:
     if not directory.startswith("/") or directory.rstrip("/").count("/") < 2 or ".." in directory.split("/"):
         yield host.problem(
             "stack_dir",
-            "is no folder that a stack may have to itself",
+            "is not a folder that a stack may have to itself",
             "an absolute path of at least two levels, such as /srv/influx-anomaly/anomaly",
         )
     fix = f"127.0.0.1 for this host only, an IPv4 address of the host, or 0.0.0.0 for all ({BEYOND_FIREWALLS})"
@@ -127,7 +127,7 @@ def _ports(inventory: Inventory, host: Host) -> Iterator[Problem]:
         except ValueError:
             continue  # another check reports the wrong type
         if not 1 <= port <= 65535:
-            yield host.problem(variable, "is no port", "a number from 1 to 65535")
+            yield host.problem(variable, "is not a port", "a number from 1 to 65535")
         elif port in used:
             yield host.problem(variable, f"{used[port]} is the same", "give each service of a host its own port")
         used.setdefault(port, variable)
@@ -196,7 +196,7 @@ def _images(host: Host) -> Iterator[Problem]:
 def _results(host: Host) -> Iterator[Problem]:
     database = host.text("results_database")
     if not database or database == "_internal":
-        yield host.problem("results_database", "is no database to write to", "a name of its own, such as anomaly")
+        yield host.problem("results_database", "is not a database to write to", "a name of its own, such as anomaly")
     pipelines = host.effective.get("pipelines")
     for index, pipeline in enumerate(pipelines if isinstance(pipelines, list) else []):
         if isinstance(pipeline, dict) and pipeline.get("database") == database:

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from anomaly.windows.windows import Windows
+from tests.serving import serving
 
 
 class InfluxDB:
@@ -158,13 +158,6 @@ def serve(database: InfluxDB) -> Iterator[InfluxDB]:
         def log_message(self, *args: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    database.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        database.url = f"http://127.0.0.1:{server.server_port}"
         yield database
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -1,7 +1,6 @@
 """A summary as playbooks/site.yml writes it, and a Kapacitor or InfluxDB that answers what a test tells it to."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from tests.serving import serving
 
 Answer = Callable[[str, str, dict[str, list[str]], Any], tuple[int, Any]]
 
@@ -53,13 +54,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api() -> Iterator[FakeAPI]:
-    server = FakeAPI()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(FakeAPI()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """An InfluxDB that answers what a test tells it to, on a loopback port."""
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from tests.serving import serving
 
 
 class FakeInfluxDB(ThreadingHTTPServer):
@@ -51,10 +52,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def influxdb() -> Iterator[FakeInfluxDB]:
-    server = FakeInfluxDB()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(FakeInfluxDB()) as server:
+        yield server

@@ -58,8 +58,8 @@ def raising(error: BaseException) -> Callable[[Context], Any]:
         (raising(ValueError("the model is not there, train it")), "picky: the model is not there, train it"),
         (raising(KeyError("x")), "picky: KeyError: 'x' (at test_questions.py:"),
         (raising(SystemExit("bye")), "picky: SystemExit: bye"),
-        (lambda context: object(), "picky: the handler is a object, which is no StreamHandler"),
-        (Halves, "picky: the handler is a Halves, which is no StreamHandler; this UDF wants points"),
+        (lambda context: object(), "picky: the handler is a object, which is not a StreamHandler"),
+        (Halves, "picky: the handler is a Halves, which is not a StreamHandler; this UDF wants points"),
         ("no_such_module_anywhere:X", "picky: cannot import the handler no_such_module_anywhere:X"),
     ],
 )

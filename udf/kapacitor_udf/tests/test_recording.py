@@ -67,8 +67,8 @@ def test_a_stream_that_is_out_of_step_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "is no recording"),
-        (b"something else", "is no recording"),
+        (b"", "is not a recording"),
+        (b"something else", "is not a recording"),
         (b"KUDFREC\x09" + bytes(100), "format version 9"),
         (b"KUDFREC\x01", "nothing was recorded"),
     ],

@@ -15,18 +15,8 @@ from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from kapacitor_udf import Point
-from tests.unit.anomaly import served
 from tests.unit.anomaly.serving.test_handler import batch, blocks, harness, named
 from tests.unit.anomaly.serving.test_shadow import SAMPLES, stricter
-from tests.unit.anomaly.serving.test_watcher import Clock
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The handler's clock: it looks for another model when this moves."""
-    clock = Clock()
-    monkeypatch.setattr(served, "pace_clock", clock)
-    return clock
 
 
 @pytest.fixture
@@ -58,7 +48,6 @@ def results(monkeypatch: pytest.MonkeyPatch, points: list[Point]) -> Iterator[No
 def test_the_command_compares(
     models: Store,
     model: Model,
-    clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

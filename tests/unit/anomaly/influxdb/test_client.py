@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
 from anomaly.influxdb.client import InfluxClient, InfluxClientError, SeriesChunk
+from tests.serving import serving
 
 
 @contextmanager
-def answering(status: int, body: str, date: str = "Mon, 01 Jan 2024 00:00:05 GMT") -> Iterator[InfluxClient]:
+def client(status: int, body: str, date: str = "Mon, 01 Jan 2024 00:00:05 GMT") -> Iterator[InfluxClient]:
     """Serve one answer to all requests, and yield a client that asks there."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -28,14 +28,8 @@ def answering(status: int, body: str, date: str = "Mon, 01 Jan 2024 00:00:05 GMT
             self.end_headers()
             self.wfile.write(body.encode())
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield InfluxClient(f"http://127.0.0.1:{server.server_port}/", "reader", "secret")
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        yield InfluxClient(f"http://127.0.0.1:{server.server_port}/", "reader", "secret")
 
 
 def chunk(rows: list[list[object]], **tags: str) -> str:
@@ -44,7 +38,7 @@ def chunk(rows: list[list[object]], **tags: str) -> str:
 
 
 def test_each_line_of_an_answer_is_a_chunk() -> None:
-    with answering(200, f"{chunk([[1, 2.5]], printer='p1')}\n\n{chunk([[2, None]])}\n") as influx:
+    with client(200, f"{chunk([[1, 2.5]], printer='p1')}\n\n{chunk([[2, None]])}\n") as influx:
         chunks = list(influx.query("SELECT x", "printer"))
 
     assert chunks == [
@@ -68,13 +62,13 @@ def test_each_line_of_an_answer_is_a_chunk() -> None:
     ],
 )
 def test_a_query_that_is_refused_says_what_to_do(status: int, body: str, message: str) -> None:
-    with answering(status, body) as influx, pytest.raises(InfluxClientError, match=message):
+    with client(status, body) as influx, pytest.raises(InfluxClientError, match=message):
         list(influx.query("SELECT x", "printer"))
 
 
 def test_a_write_that_is_refused_says_how_much_is_lost() -> None:
     with (
-        answering(400, '{"error": "partial write"}') as influx,
+        client(400, '{"error": "partial write"}') as influx,
         pytest.raises(InfluxClientError, match="could not answer 'a write of 2 points': 400 partial write"),
     ):
         influx.write(["m x=1 1", "m x=2 2"], "printer")
@@ -84,7 +78,7 @@ def test_a_write_that_is_refused_says_how_much_is_lost() -> None:
     ("date", "time"), [("Mon, 01 Jan 2024 00:00:05 GMT", datetime(2024, 1, 1, 0, 0, 5, tzinfo=UTC)), ("soon", None)]
 )
 def test_the_servers_clock_is_that_of_its_answer(date: str, time: datetime | None) -> None:
-    with answering(204, "", date) as influx:
+    with client(204, "", date) as influx:
         assert influx.clock() == time
 
 

@@ -1,12 +1,13 @@
 """A stand-in for the part of Kapacitor's HTTP API that the keeper uses."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.serving import serving
 
 
 class Kapacitor:
@@ -87,11 +88,6 @@ def serve(kapacitor: Kapacitor) -> Iterator[Kapacitor]:
         def log_message(self, *args: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    kapacitor.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        kapacitor.url = f"http://127.0.0.1:{server.server_port}"
         yield kapacitor
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -10,7 +10,7 @@ def test_an_unknown_row_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["--rows", "echo,ecco"])
     assert exit_.value.code == 2
-    assert "'ecco' is no row. Fix: some of none,go_echo," in capsys.readouterr().err
+    assert "'ecco' is not a row. Fix: some of none,go_echo," in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ class Option:
         for kind in types:
             if not isinstance(kind, ValueType):
                 raise DeclarationError(
-                    f"option {name!r}: {kind!r} is no type; use BOOL, INT, DOUBLE, STRING or DURATION"
+                    f"option {name!r}: {kind!r} is not a type; use BOOL, INT, DOUBLE, STRING or DURATION"
                 )
         self.name = name
         self.types = types

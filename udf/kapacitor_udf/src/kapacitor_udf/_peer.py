@@ -134,7 +134,7 @@ _NATURAL = {bool: ValueType.BOOL, int: ValueType.INT, float: ValueType.DOUBLE, s
 def _type(value: Any, declared: ValueType | None) -> ValueType:
     natural = _NATURAL.get(type(value))
     if natural is None:
-        raise InitError(f"{value!r} is no option's value; use a bool, int, float or str (a duration: nanoseconds)")
+        raise InitError(f"{value!r} is not an option's value; use a bool, int, float or str (a duration: nanoseconds)")
     return ValueType.DURATION if declared is ValueType.DURATION and natural is ValueType.INT else natural
 
 

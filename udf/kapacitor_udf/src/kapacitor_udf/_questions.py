@@ -139,7 +139,7 @@ class Questions:
         base = StreamHandler if guard.udf.wants is STREAM else BatchHandler
         if not isinstance(handler, base):
             raise InitError(
-                f"the handler is a {type(handler).__name__}, which is no {base.__name__}; "
+                f"the handler is a {type(handler).__name__}, which is not a {base.__name__}; "
                 f"this UDF wants {'points' if base is StreamHandler else 'batches'}"
             )
         return handler

@@ -139,7 +139,7 @@ class Recording:
     def _chunks(self, file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
         magic = file.read(len(_MAGIC))
         if magic[:-1] != _MAGIC[:-1]:
-            raise RecordingError(f"{self._path} is no recording")
+            raise RecordingError(f"{self._path} is not a recording")
         if magic != _MAGIC:
             raise RecordingError(
                 f"{self._path} has format version {magic[-1]}, this library reads version {_MAGIC[-1]}"
