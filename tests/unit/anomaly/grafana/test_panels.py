@@ -3,7 +3,10 @@
 import json
 import re
 
-from anomaly.grafana.panels import WIDTH, Json
+import pytest
+
+from anomaly.grafana.panels import WIDTH, Json, boxes_height
+from anomaly.grafana.queries import MOST_LINES
 from tests.unit.anomaly.grafana.dashboards import each
 
 
@@ -50,6 +53,12 @@ def test_a_table_has_room_for_times_and_shows_whole_sentences(found: Json) -> No
         if '"text"' in asked:
             assert settings["text"]["custom.minWidth"] >= 500
             assert settings["text"]["custom.inspect"] is True
+
+
+@pytest.mark.parametrize("rows", range(1, MOST_LINES + 1))
+def test_names_beside_boxes_do_not_overlap(rows: int) -> None:
+    # A unit of height is 30 pixels and a gap of 8; title, axis and paddings take 76; a name is 14 high.
+    assert (38 * boxes_height(rows) - 8 - 76) / rows >= 14
 
 
 @each

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomaly.grafana.queries import Query
+from anomaly.grafana.queries import MOST_LINES, Query
 
 Json = dict[str, Any]
 
@@ -130,6 +130,7 @@ def time_series(
     overrides: Sequence[Json] = (),
     interval: str = "",
     legend: Json = _LEGEND,
+    height: int = 8,
     **defaults: Any,
 ) -> Panel:
     """Return a chart over time.
@@ -143,6 +144,7 @@ def time_series(
         overrides: what holds for some of its fields.
         interval: the shortest interval between two points; empty: Grafana's.
         legend: how the series are named below or beside the chart.
+        height: its height.
         defaults: what holds for all of its fields, such as `unit` and `min`.
     """
     drawn = {"drawStyle": "line", "lineWidth": 1, "showPoints": "auto", "pointSize": 4, "spanNulls": False}
@@ -152,7 +154,7 @@ def time_series(
         description,
         queries,
         width,
-        8,
+        height,
         {"color": {"mode": "palette-classic"}, "custom": {**drawn, **(custom or {})}, **defaults},
         overrides,
         {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}},
@@ -163,15 +165,38 @@ def time_series(
 BARS = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0}
 
 
-def boxes(title: str, description: str, query: Query, width: int, steps: Json, interval: str = "") -> Panel:
-    """Return a row of boxes for each series, colored by thresholds: a heat map of series and time."""
+def boxes_height(rows: int) -> int:
+    """Return the height of a panel with rows of boxes, in which their names do not overlap."""
+    return max(5, min(10, 3 + (rows + 1) // 2))
+
+
+def boxes(
+    title: str,
+    description: str,
+    query: Query,
+    width: int,
+    steps: Json,
+    interval: str = "",
+    rows: int = MOST_LINES,
+) -> Panel:
+    """Return a row of boxes for each series, colored by thresholds: a heat map of series and time.
+
+    Args:
+        title: its title.
+        description: what it shows.
+        query: its query.
+        width: its width.
+        steps: the thresholds.
+        interval: the shortest interval between two boxes; empty: Grafana's.
+        rows: how many series there may be.
+    """
     return Panel(
         title,
         "status-history",
         description,
         [query],
         width,
-        8,
+        boxes_height(rows),
         {"min": 0, "thresholds": steps, "color": {"mode": "thresholds"}, "custom": {"fillOpacity": 80, "lineWidth": 0}},
         (),
         {"showValue": "never", "rowHeight": 0.9, "legend": {**_LEGEND, "showLegend": False}},
@@ -188,7 +213,7 @@ def table(
     overrides: Sequence[Json] = (),
     hides_time: bool = True,
     height: int = 8,
-    sort_by: str = "",
+    sort_by: Sequence[str] = (),
     ascending: bool = False,
 ) -> Panel:
     """Return a table; columns of times in milliseconds are shown as times.
@@ -201,7 +226,7 @@ def table(
         overrides: what holds for some of its columns.
         hides_time: whether the time of the points is left out.
         height: its height.
-        sort_by: the title of the column that rows are sorted by; empty: as the query returns them.
+        sort_by: the titles of the columns that rows are sorted by; empty: as the query returns them.
         ascending: whether the least value comes first.
     """
     times = [
@@ -209,7 +234,7 @@ def table(
         for name, title in _TIMES.items()
     ]
     hidden = {"excludeByName": {"Time": True, "time": True}}
-    order = {"sortBy": [{"displayName": sort_by, "desc": not ascending}]} if sort_by else {}
+    order = {"sortBy": [{"displayName": name, "desc": not ascending} for name in sort_by]} if sort_by else {}
     return Panel(
         title,
         "table",
@@ -300,6 +325,10 @@ def dashboard(
     }
 
 
+# What a variable offers beside its values.
+EVERYTHING: Json = {"selected": True, "text": "All", "value": "$__all"}
+
+
 def variable(name: str, label: str, **more: Any) -> Json:
     """Return a variable that is one value or all.
 
@@ -308,14 +337,13 @@ def variable(name: str, label: str, **more: Any) -> Json:
         label: what people read.
         more: where its values come from.
     """
-    everything = {"selected": True, "text": ["All"], "value": ["$__all"]}
     return {
         "name": name,
         "label": label,
         "multi": True,
         "includeAll": True,
         "allValue": ".*",
-        "current": everything,
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "options": [],
         "hide": 0,
         "skipUrlSync": False,

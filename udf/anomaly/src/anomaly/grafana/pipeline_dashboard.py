@@ -14,6 +14,7 @@ from anomaly.grafana.panels import (
     Json,
     Panel,
     boxes,
+    boxes_height,
     dashboard,
     named,
     regions,
@@ -23,7 +24,7 @@ from anomaly.grafana.panels import (
     time_series,
     variable,
 )
-from anomaly.grafana.queries import Query, choices, newest, of_chosen, of_pipeline, over_time, worst_series
+from anomaly.grafana.queries import MOST_LINES, Query, choices, newest, of_chosen, of_pipeline, over_time, worst_series
 from anomaly.influxdb.influxql import identifier
 from anomaly.nanoseconds import MS_NS
 from anomaly.pipeline import Field, Pipeline
@@ -150,7 +151,8 @@ def _worst(pipeline: Pipeline) -> Panel:
         12,
         overrides=[worst],
         hides_time=False,
-        sort_by="worst severity",
+        height=boxes_height(MOST_LINES),
+        sort_by=["worst severity"],
     )
 
 

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from anomaly.grafana.panels import (
     BARS,
+    EVERYTHING,
     LEGEND_OF_TOTALS,
     SENTENCE,
     TAG,
     Json,
     boxes,
+    boxes_height,
     dashboard,
     named,
     stat,
@@ -18,11 +20,23 @@ from anomaly.grafana.panels import (
     time_series,
     variable,
 )
-from anomaly.grafana.queries import Query, failing_first, for_each, newest, over_time
+from anomaly.grafana.queries import Query, failing_first, for_each, newest, over_time, totals
 from anomaly.pipeline import Pipeline
 
 # How many columns for tags of series a table of all pipelines has.
 _MOST_TAGS = 8
+# The counters of what is lost, and their titles, those that matter most first.
+_GIVEN_UP = {
+    "shed_points": "shed points",
+    "rejected": "rejected",
+    "undecodable": "undecodable",
+    "unscored_windows": "unscored",
+    "future_points": "future",
+    "late_points": "late",
+    "too_old_points": "too old",
+}
+# How many kinds of checks the keeper makes.
+_CHECKS = 13
 # How many incidents are open at once, at most, for each topic.
 _MOST_INCIDENTS = 50
 _TASK = '"task" =~ /^$pipeline$/'
@@ -123,6 +137,7 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 over_time('max("severity")', "score", (), ("pipeline",), "[[tag_pipeline]]"),
                 24,
                 _SEVERITIES,
+                rows=len(pipelines),
             )
         ],
         [
@@ -155,7 +170,7 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
         [
             table(
                 "Last scores",
-                "When the newest window of each pipeline began, and its severity.",
+                "When the newest window of each pipeline began, the longest ago first, and its severity.",
                 for_each('last("severity") AS "severity"', "score", ("pipeline",)),
                 12,
                 overrides=[
@@ -164,10 +179,13 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                     named("severity", decimals=0, thresholds=_SEVERITIES, **_colored()),
                 ],
                 hides_time=False,
+                sort_by=["last window"],
+                ascending=True,
             ),
             table(
                 "In the time shown",
-                "How many windows of each pipeline were scored, how many of them belong to periods, and the worst.",
+                "How many windows of each pipeline were scored, how many of them belong to periods, and the worst, by "
+                "which the table is sorted.",
                 for_each(
                     'count("label") AS "scored", sum("label") AS "anomalous", max("severity") AS "worst"',
                     "score",
@@ -175,6 +193,7 @@ def overview_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 ),
                 12,
                 overrides=[named_pipeline, named("worst", decimals=0, thresholds=_SEVERITIES, **_colored())],
+                sort_by=["worst"],
             ),
         ],
     ]
@@ -195,7 +214,8 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
         stack_name: the stack's name.
     """
     names = [pipeline.name for pipeline in pipelines]
-    options = [{"selected": False, "text": name, "value": name} for name in names]
+    # Grafana 9 offers only what stands here; later ones make the list of the query.
+    options = [EVERYTHING, *({"selected": False, "text": name, "value": name} for name in names)]
     choice = variable("pipeline", "pipeline", type="custom", query=",".join(names))
     of_udf = (_IS_UDF, _TASK)
     per_pipeline = ("task",)
@@ -207,6 +227,7 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
         unit = ", 1s" if function == "non_negative_derivative" else ""
         return ", ".join(f'{function}(last("{name}"){unit}) AS "{shown}"' for name, shown in fields.items())
 
+    given_up = changes("non_negative_difference", **_GIVEN_UP)
     rows = [
         [
             table(
@@ -218,7 +239,8 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                     named("ok", custom__width=70, thresholds=_IS_OK, **_colored()),
                     named("text", **SENTENCE),
                 ],
-                sort_by="ok",
+                height=boxes_height(_CHECKS),
+                sort_by=["ok"],
                 ascending=True,
             ),
             boxes(
@@ -227,6 +249,7 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 over_time('min("ok")', "health", (), ("check",), "[[tag_check]]"),
                 10,
                 _IS_OK,
+                rows=_CHECKS,
             ),
         ],
         [
@@ -241,16 +264,24 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 overrides=[
                     named("running", unit="s"),
                     named("Time", displayName="last word", unit="dateTimeFromNow"),
+                    named("model", custom__width=160),
                 ],
                 hides_time=False,
+                sort_by=["last word"],
+                ascending=True,
             ),
             table(
                 "Lag",
-                "When the newest window of each pipeline began.",
+                "When the newest window of each pipeline began, the longest ago first.",
                 for_each('last("severity") AS "severity"', "score", ("pipeline",), (_PIPELINE,)),
                 12,
-                overrides=[named("Time", displayName="newest window", unit="dateTimeFromNow")],
+                overrides=[
+                    named("Time", displayName="newest window", unit="dateTimeFromNow"),
+                    named("severity", decimals=0),
+                ],
                 hides_time=False,
+                sort_by=["newest window"],
+                ascending=True,
             ),
         ],
         [
@@ -272,27 +303,21 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 "Rejected: points with something wrong in them. Shed: what came faster than it was handled, and was "
                 "not kept. Future: points too far ahead of the clock. Late and too old: points of windows that had "
                 "been closed. Unscored: windows without a model that fits.",
-                [
-                    udf(
-                        changes(
-                            "non_negative_difference",
-                            rejected="rejected",
-                            shed_points="shed points",
-                            undecodable="undecodable",
-                            future_points="future",
-                            late_points="late",
-                            too_old_points="too old",
-                            unscored_windows="unscored",
-                        ),
-                        "$col",
-                    )
-                ],
+                [udf(given_up, "$col")],
                 interval="10s",
                 custom=BARS,
                 legend=LEGEND_OF_TOTALS,
                 unit="short",
                 min=0,
             ),
+        ],
+        [
+            table(
+                "Given up by pipeline",
+                "The totals of the time shown, of all pipelines that are chosen. Those that shed points come first.",
+                totals(_GIVEN_UP.values(), given_up, "udf", per_pipeline, of_udf),
+                sort_by=[*_GIVEN_UP.values()],
+            )
         ],
         [
             time_series(
@@ -326,12 +351,14 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 over_time('max("drifted")', "drift", (_PIPELINE,), ("pipeline",), "[[tag_pipeline]]"),
                 12,
                 thresholds((1, "red")),
+                rows=len(pipelines),
             ),
             time_series(
                 "Late points",
                 "Points that came after their windows were closed. Catch-ups score these windows again.",
                 [over_time('sum("points")', "late", (_PIPELINE,), ("pipeline",), "[[tag_pipeline]]")],
                 custom=BARS,
+                height=boxes_height(len(pipelines)),
                 unit="short",
                 min=0,
             ),
