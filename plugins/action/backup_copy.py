@@ -8,7 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup_copies
-from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.backup import BackupError
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.backup import BackupError, check_keep
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -28,6 +28,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         given = self._task.args
         try:
             places = [backup_copies.place(str(text), int(given["seconds"])) for text in given["places"]]
+            check_keep("backup_copies_keep", int(given.get("keep", 0)))
             if not given.get("archive") or self._task.check_mode:
                 backup_copies.check(places)
                 return {**result, "changed": False}

@@ -15,12 +15,12 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils import backup
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Takes what one backup consists of; without `path` it only checks the passphrase.
+    """Takes what one backup consists of; without `path` it only checks the passphrase, the folder and `keep`.
 
-    The arguments are `path` of the archive, `passphrase_file`, `parts` (list of `host`, `name` and `path`),
-    `certificates` (the folder of the stack's own authority), `left_out` (folders that the inventory does not include),
-    `about`, and `keep`, the number of archives of the stack that stay. The secrets are the host's `stack_secrets`, so
-    that no argument has them. Returns `bytes` and `removed`.
+    The arguments are `path` of the archive (or `folder`, in which it is to lie), `passphrase_file`, `parts` (list of
+    `host`, `name` and `path`), `certificates` (the folder of the stack's own authority), `left_out` (folders that the
+    inventory does not include), `about`, and `keep`, the number of archives of the stack that stay. The secrets are
+    the host's `stack_secrets`, so that no argument has them. Returns `bytes` and `removed`.
     """
 
     TRANSFERS_FILES = False
@@ -33,6 +33,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         given = self._task.args
         try:
             opener = backup.load_passphrase(self._loader, given["passphrase_file"])
+            if given.get("folder"):
+                backup.check_folder(Path(given["folder"]), int(given["keep"]))
             if not given.get("path") or self._task.check_mode:
                 return {**result, "changed": bool(given.get("path"))}
             path = Path(given["path"]).expanduser().absolute()

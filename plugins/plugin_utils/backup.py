@@ -101,6 +101,34 @@ def load_passphrase(loader: Any, file: str) -> VaultLib:
     return vault(secret.bytes, file)
 
 
+def check_folder(folder: Path, keep: int) -> None:
+    """Check, before a backup begins, that its archive can be written and that the number of archives makes sense.
+
+    Args:
+        folder: where the archive is to lie. It need not exist.
+        keep: how many archives stay.
+
+    Raises:
+        BackupError: nobody could write there, or the number is negative.
+    """
+    check_keep("backup_keep", keep)
+    present = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=present):
+            pass
+    except OSError as error:
+        raise BackupError(
+            f"backup_dir = {folder}: nothing can be written into {present}: {error.strerror}. Fix: name a folder that "
+            "the user who runs Ansible may write to"
+        ) from None
+
+
+def check_keep(variable: str, keep: int) -> None:
+    """Check the number of archives that stay. Raises BackupError if it is negative."""
+    if keep < 0:
+        raise BackupError(f"{variable} = {keep} is less than 0. Fix: how many archives stay, such as 7, or 0 for all")
+
+
 def vault(passphrase: bytes, source: str) -> VaultLib:
     """Return what encrypts and decrypts with a passphrase.
 
@@ -266,9 +294,7 @@ def read(path: Path, opener: VaultLib) -> Checked:
     manifest = _manifest(path)
     about = manifest["about"]
     if about.get("kind") != KIND or not isinstance(about.get("services"), dict):
-        raise BackupError(
-            f"{path} cannot be used: it is one part of a backup, or of something else. Fix: name a whole one"
-        )
+        raise _unusable(path, "it is one part of a backup, or of something else")
     secrets: dict[str, str] | None = None
     parts: dict[str, list[str]] = {}
     for name, content in contents(path):
@@ -284,7 +310,7 @@ def read(path: Path, opener: VaultLib) -> Checked:
             _check_part(path, name, plain)
             parts.setdefault(part.host, []).append(part.name)
     if secrets is None:
-        raise BackupError(f"{path} cannot be used: it has no {SECRETS}")
+        raise _unusable(path, f"it has no {SECRETS}")
     return Checked(about, parts, secrets)
 
 
@@ -516,11 +542,17 @@ def _replace(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
+def _unusable(archive: Path, reason: str) -> BackupError:
+    """Return the error of an archive that cannot be used, with a fix unless the reason has one."""
+    fix = "" if "Fix: " in reason else ". Fix: name a whole archive that playbooks/backup.yml wrote, or a copy of it"
+    return BackupError(f"{archive} cannot be used: {reason}{fix}")
+
+
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         return check(path)
     except ArchiveError as error:
-        raise BackupError(f"{path} cannot be used: {error}") from None
+        raise _unusable(path, str(error)) from None
 
 
 def _part(path: Path, name: str) -> Part:
@@ -528,7 +560,7 @@ def _part(path: Path, name: str) -> Part:
     pieces = name.split("/")
     part = Part(pieces[1], pieces[2].partition(".part")[0], path) if len(pieces) == 3 else Part("", "", path)
     if member(part) != name:
-        raise BackupError(f"{path} cannot be used: {name!r} in it is not a part of a backup")
+        raise _unusable(path, f"{name!r} in it is not a part of a backup")
     return part
 
 
@@ -536,7 +568,7 @@ def _check_part(path: Path, name: str, content: IO[bytes]) -> None:
     try:
         check(content)
     except ArchiveError as error:
-        raise BackupError(f"{path} cannot be used: {name} in it: {error}") from None
+        raise _unusable(path, f"{name} in it: {error}") from None
 
 
 def _secrets(path: Path, text: bytes) -> dict[str, str]:
@@ -566,10 +598,10 @@ def _texts(path: Path, member: str, text: bytes, is_name: Callable[[str], bool])
     """
     content = json.loads(text)
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
-        raise BackupError(f"{path} cannot be used: {member} in it is not a list of names and texts")
+        raise _unusable(path, f"{member} in it is not a list of names and texts")
     bad = [name for name in content if not is_name(name)]
     if bad:
-        raise BackupError(f"{path} cannot be used: {member} in it has the name {bad[0]!r}")
+        raise _unusable(path, f"{member} in it has the name {bad[0]!r}")
     return content
 
 

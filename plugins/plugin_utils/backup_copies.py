@@ -78,6 +78,10 @@ class Place(ABC):
             self.remove(name)
         return removed
 
+    def check(self) -> None:
+        """Check that the place can be reached. Raises BackupError."""
+        self.names()
+
     def failed(self, what: str, fix: str) -> BackupError:
         """Return the error of this place."""
         return BackupError(f"backup_copies: {self.text}: {what}. Fix: {fix}")
@@ -117,6 +121,15 @@ class FolderPlace(Place):
         except OSError as error:
             # It is not made: where a share is not mounted, copies would lie beside the archives.
             raise self.failed(f"{error.strerror}", "mount or make the folder, for the user who runs Ansible") from error
+
+    def check(self) -> None:
+        """Check that the folder is there and that files can be made in it. Raises BackupError."""
+        self.names()
+        try:
+            with tempfile.TemporaryFile(dir=self._folder):
+                pass
+        except OSError as error:
+            raise self.failed(f"{error.strerror}", "let the user who runs Ansible write into the folder") from error
 
     def put(self, archive: Path) -> None:
         """Copy under another name, flush, read again, and rename."""
@@ -232,9 +245,14 @@ def _each(places: Sequence[Place], do: Callable[[Place], list[str]]) -> dict[str
     return done
 
 
+def _check(each: Place) -> list[str]:
+    each.check()
+    return []
+
+
 def check(places: Sequence[Place]) -> None:
     """Check that each place can be reached, before a backup begins. Raises BackupError with all problems."""
-    _each(places, lambda each: each.names())
+    _each(places, _check)
 
 
 def send(places: Sequence[Place], archive: Path, stack: str, keep: int) -> dict[str, list[str]]:

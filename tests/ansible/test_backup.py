@@ -221,6 +221,33 @@ class TestCreate:
         assert reason in said
         assert "Fix:" in said
 
+    @pytest.mark.parametrize(
+        ("folder", "keep", "reason"),
+        [
+            ("file/backups", 7, "nothing can be written into {tmp_path}/file: Not a directory. Fix: name a folder"),
+            ("backups", -1, "backup_keep = -1 is less than 0. Fix: how many archives stay, such as 7, or 0 for all"),
+        ],
+    )
+    def test_what_cannot_end_well_is_refused_before_the_backup(
+        self, tmp_path: Path, passphrase: Path, folder: str, keep: int, reason: str
+    ) -> None:
+        (tmp_path / "file").touch()
+        before = sorted(tmp_path.iterdir())
+
+        said = refusal(
+            backup_create, {"passphrase_file": str(passphrase), "folder": str(tmp_path / folder), "keep": keep}
+        )
+
+        assert reason.format(tmp_path=tmp_path) in said
+        assert sorted(tmp_path.iterdir()) == before
+
+    def test_a_folder_that_is_not_there_yet_is_fine(self, tmp_path: Path, passphrase: Path) -> None:
+        folder = tmp_path / "new" / "backups"
+
+        action(backup_create, {"passphrase_file": str(passphrase), "folder": str(folder), "keep": 0})
+
+        assert not folder.parent.exists()
+
     def test_a_part_that_is_damaged_makes_no_backup(self, tmp_path: Path, passphrase: Path, inventory: Path) -> None:
         bad = part(tmp_path, "old", "influxdb", b"points" * 1000)
         content = bytearray(Path(bad["path"]).read_bytes())
@@ -302,7 +329,9 @@ class TestCheck:
         archive = make()
         whole = archive.read_bytes()
         archive.write_bytes(whole[: len(whole) // 2])
-        assert "cannot be used: it is damaged" in refusal(backup_check, checking(archive))
+        said = refusal(backup_check, checking(archive))
+        assert "cannot be used: it is damaged" in said
+        assert "Fix: name a whole archive" in said
         archive.write_bytes(whole.replace(b"pointspoints", b"pointzpoints", 1))
         said = refusal(backup_check, checking(archive))
         assert "'parts/old/influxdb.part' in it is damaged" in said

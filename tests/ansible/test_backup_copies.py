@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -98,6 +100,23 @@ def test_a_place_that_is_not_there_is_named_before_the_backup(text: str, folder:
 
     with pytest.raises(BackupError, match=r"backup_copies: .+/there: .+\. Fix: "):
         backup_copies.check([backup_copies.place(text, 60)])
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_a_backup(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*, dir: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+
+    with pytest.raises(BackupError, match=r"/there: Read-only file system\. Fix: let the user who runs Ansible write"):
+        backup_copies.check([backup_copies.place(str(folder), 60)])
+
+
+def test_a_negative_number_of_copies_is_refused_before_a_backup(folder: Path) -> None:
+    with pytest.raises(AnsibleActionFail, match=r"backup_copies_keep = -1 is less than 0\. Fix: "):
+        act(places=[str(folder)], seconds=60, keep=-1)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The schedule of backups: what the preflight says of it."""
+"""The schedule, places and numbers of backups: what the preflight says of them."""
 
 from __future__ import annotations
 
@@ -60,3 +60,28 @@ def test_a_schedule_needs_the_passphrase(file: str) -> None:
 def test_every_host_of_a_stack_is_looked_at() -> None:
     found = backups.check(inventory(FOUR, kap2={**NIGHTLY, "backup_schedule": "nightly"}))
     assert [problem.host for problem in found] == ["kap2"]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["backup_keep", "backup_copies_keep", "backup_timeout", "keeper_backup_days", "upgrade_backup_hours",
+     "upgrade_patience"],
+)  # fmt: skip
+def test_a_negative_number_is_refused(variable: str) -> None:
+    (problem,) = problems(**{variable: -1})
+
+    assert problem.startswith(f"{variable} = -1: is less than ")
+    assert "or more, such as " in problem
+
+
+def test_zero_is_taken_where_it_has_a_meaning() -> None:
+    assert problems(backup_keep=0, backup_copies_keep=0, keeper_backup_days=0, upgrade_patience=0) == []
+
+
+def test_a_copy_that_goes_nowhere_is_refused() -> None:
+    (problem,) = problems(backup_copies=["/mnt/nas", "rsync:backup.example.org:there", "ftp:backup.example.org"])
+
+    assert problem == (
+        "backup_copies = ftp:backup.example.org: is not a place for copies. Fix: write an absolute folder, "
+        "rsync:[USER@]HOST:FOLDER, or rclone:REMOTE:PATH"
+    )

@@ -133,6 +133,12 @@ def test_data_are_kept_unless_the_name_is_typed(
     assert json.loads(extra) == {"stack_name": "anomaly", "teardown_data": True, "teardown_confirm": "anomaly"}
 
 
+def test_who_wants_to_delete_data_without_a_stack_learns_the_command(stack: ModuleType) -> None:
+    """A teardown that keeps data leaves no record of the stack."""
+    with pytest.raises(stack.StackError, match=r"teardown\.yml -i \S+/gone -e teardown_data=true -e teardown_confirm="):
+        stack.delete_data(arguments("delete-data", inventory=Path("inventory/gone")))
+
+
 @pytest.mark.parametrize(
     ("words", "service", "options"),
     [
