@@ -396,7 +396,7 @@ def _chronograf(host: Host) -> Iterator[Problem]:
     if not _LOGIN.fullmatch(host.text("chronograf_admin_username")):
         yield host.problem(
             "chronograf_admin_username",
-            "is no name that Chronograf's password file can have",
+            "is not a name that Chronograf's password file can have",
             "letters, digits and the characters - . _ @ +, such as the default admin",
         )
 

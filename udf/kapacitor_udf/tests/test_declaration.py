@@ -117,7 +117,7 @@ def test_a_huge_value_is_shown_shortened() -> None:
         (lambda: Option("a b", INT), "option 'a b'"),
         (lambda: Option("1a", INT), "option '1a'"),
         (lambda: Option("a"), "has no types"),
-        (lambda: Option("a", int), "<class 'int'> is no type"),  # type: ignore[arg-type]
+        (lambda: Option("a", int), "<class 'int'> is not a type"),  # type: ignore[arg-type]
         (lambda: udf(Option("a", INT), Option("a", INT)), "'a' is declared twice"),
         (
             lambda: Option("n", INT, default="ten"),
