@@ -7,6 +7,7 @@ In the order of one run:
 - `stream`: writes 2,000 points a second, and keeps what InfluxDB does not take, as Telegraf does.
 - `breaking`: the faults, each of which begins and ends.
 - `undisturbed`: what an undisturbed run says of the stored points, and how the results differ from it.
+- `alerts`: what people were told, and how that differs from the periods of the undisturbed run.
 - `run`: one fault after the other, and how long recovery took.
 - `report`: the table.
 

@@ -1,8 +1,10 @@
 """What people were told, against the periods of the undisturbed run.
 
 Alerts are Kapacitor's: it tells of what it scores itself, and of nothing that a catch-up found. So a period must have
-been told if nothing was broken from its begin until it was over. No period may be told twice, but for what Kapacitor
-had told without having kept that when it was killed.
+been told if nothing was broken from its begin until it was over, at the levels of the undisturbed run, and its
+all-clear must come after its end. No period may be told twice, but for what Kapacitor had told without having kept that
+when it was killed. No alert may be of a period that the undisturbed run does not have; where something was broken, it
+may begin later than that period, because a UDF that was away tells it from where it is back.
 """
 
 import json
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from anomaly.influxdb.times import TimeRange
+from anomaly.nanoseconds import MS_NS
+from anomaly.pipeline.specification import Alerts
 from tests.faults.undisturbed import Place
 
 _OK = "OK"
@@ -27,10 +31,12 @@ class Alert:
     Attributes:
         place: the series that it is about, and the begin of the period that it tells.
         level: `OK`, `INFO`, `WARNING` or `CRITICAL`.
+        over_ns: of an all-clear the end of the period as the alert knows it, or a later time; 0 of others.
     """
 
     place: Place
     level: str
+    over_ns: int = 0
 
 
 def read_alerts(path: Path) -> list[Alert]:
@@ -45,8 +51,17 @@ def read_alerts(path: Path) -> list[Alert]:
             # The id names the pipeline and then the tag that the pipeline groups by.
             name = series.rpartition("=")[2]
             seconds = datetime.fromisoformat(alert["time"]).timestamp()
-            alerts.append(Alert((name, round(seconds * 1_000) * 1_000_000), alert["level"]))
+            time_ns = round(seconds * 1_000) * MS_NS
+            over_ns = max(time_ns, _end_ns(alert)) if alert["level"] == _OK else 0
+            alerts.append(Alert((name, time_ns), alert["level"], over_ns))
     return alerts
+
+
+def _end_ns(alert: Mapping[str, Any]) -> int:
+    """Return the end that the result has which made the alert; 0 if that is a score."""
+    (series,) = alert["data"]["series"]
+    fields = dict(zip(series["columns"], series["values"][0], strict=True))
+    return int(fields["end_ms"]) * MS_NS
 
 
 def told_twice(alerts: Iterable[Alert], unkept: Iterable[Alert] = ()) -> set[Place]:
@@ -82,6 +97,11 @@ def under_way(alerts: Sequence[Alert]) -> list[Alert]:
     return list(dict.fromkeys(alert for alert in alerts if alert.place in places))
 
 
+def end_of(fields: Mapping[str, Any]) -> int:
+    """Return the end of a period, whose fields are given, in nanoseconds."""
+    return int(fields["end_ms"]) * MS_NS
+
+
 def calm(periods: Mapping[Place, Mapping[str, Any]], broken: Sequence[TimeRange], margin_ns: int) -> set[Place]:
     """Return the periods that are over, and during which nothing was broken.
 
@@ -92,7 +112,7 @@ def calm(periods: Mapping[Place, Mapping[str, Any]], broken: Sequence[TimeRange]
     """
     places = set()
     for place, fields in periods.items():
-        end_ns = int(fields["end_ms"]) * 1_000_000 + margin_ns
+        end_ns = end_of(fields) + margin_ns
         if fields["state"] == "closed" and all(end_ns < each.begin_ns or place[1] > each.end_ns for each in broken):
             places.add(place)
     return places
@@ -101,3 +121,76 @@ def calm(periods: Mapping[Place, Mapping[str, Any]], broken: Sequence[TimeRange]
 def untold(alerts: Iterable[Alert], places: Iterable[Place]) -> set[Place]:
     """Return the periods among these that nobody was told of."""
     return set(places) - {alert.place for alert in alerts if alert.level != _OK}
+
+
+def stray(
+    alerts: Iterable[Alert],
+    periods: Mapping[Place, Mapping[str, Any]],
+    broken: Sequence[TimeRange],
+    window_ns: int,
+) -> set[Place]:
+    """Return what was told and belongs to no period of the undisturbed run, by its time or by its series.
+
+    Args:
+        alerts: the alerts.
+        periods: the fields of the periods of the undisturbed run.
+        broken: the stretches of time in which something was broken. What begins in one need only lie in a period, or
+            begin one window before it, as a window was scored from a part of its points.
+        window_ns: the length of a window.
+    """
+    places = set()
+    for alert in alerts:
+        name, begin_ns = alert.place
+        if alert.level == _OK or alert.place in periods:
+            continue
+        was_broken = any(each.begin_ns - window_ns <= begin_ns <= each.end_ns for each in broken)
+        lies_in_one = any(
+            place[0] == name and place[1] - window_ns <= begin_ns < end_of(fields) for place, fields in periods.items()
+        )
+        if not (was_broken and lies_in_one):
+            places.add(alert.place)
+    return places
+
+
+def levels(peaks: Iterable[float], limits: Alerts) -> list[str]:
+    """Return the levels that a period is told at, one after the other.
+
+    Args:
+        peaks: its highest severity after each of its windows.
+        limits: from which severity each level is told.
+    """
+    rising = (("INFO", limits.info), ("WARNING", limits.warning), ("CRITICAL", limits.critical))
+    reached = [[level for level, limit in rising if peak >= limit] for peak in peaks]
+    return list(dict.fromkeys(each[-1] for each in reached if each))
+
+
+def told_at_other_levels(alerts: Iterable[Alert], expected: Mapping[Place, list[str]]) -> set[Place]:
+    """Return the periods that were told at other levels, or in another order of them.
+
+    Args:
+        alerts: the alerts.
+        expected: the levels of periods; one that nobody was told of is not judged.
+    """
+    told: dict[Place, list[str]] = {}
+    for alert in alerts:
+        if alert.level != _OK:
+            told.setdefault(alert.place, []).append(alert.level)
+    return {place for place, right in expected.items() if place in told and told[place] != right}
+
+
+def without_all_clear(alerts: Sequence[Alert], ends_ns: Mapping[Place, int]) -> set[Place]:
+    """Return the periods that were told and after whose end no all-clear came, or another alert came first.
+
+    Args:
+        alerts: the alerts in their order.
+        ends_ns: the ends of periods; one that nobody was told of is not judged.
+    """
+    last: dict[Place, int] = {alert.place: at for at, alert in enumerate(alerts) if alert.level != _OK}
+    places = set()
+    for place, end_ns in ends_ns.items():
+        if place not in last:
+            continue
+        follows = next((alert for alert in alerts[last[place] + 1 :] if alert.place[0] == place[0]), None)
+        if follows is None or follows.level != _OK or follows.over_ns < end_ns:
+            places.add(place)
+    return places

@@ -53,6 +53,15 @@ def period_failures(periods: Periods) -> Iterator[str]:
         (periods.wrong, f"of {periods.count} periods differ from those of an undisturbed run"),
         (periods.untold, f"of {periods.calm} periods during which nothing was broken were not told"),
         (periods.told_twice, "periods were told twice"),
+        (periods.stray, "alerts belong to no period of an undisturbed run"),
+        (
+            periods.at_other_levels,
+            f"of {periods.calm} periods during which nothing was broken were told at other levels",
+        ),
+        (
+            periods.without_all_clear,
+            f"of {periods.calm} periods during which nothing was broken got no all-clear after their end",
+        ),
     ):
         if places:
             yield f"{len(places)} {what}: {', '.join(f'{name} at {begin_ns}' for name, begin_ns in sorted(places)[:5])}"

@@ -12,7 +12,20 @@ import docker.errors
 from anomaly.influxdb.client import InfluxClientError
 from anomaly.influxdb.times import TimeRange
 from anomaly.keeper.watch import settled_ns
-from tests.faults.alerts import Alert, calm, on_its_way, read_alerts, told_twice, under_way, untold
+from tests.faults.alerts import (
+    Alert,
+    calm,
+    end_of,
+    levels,
+    on_its_way,
+    read_alerts,
+    stray,
+    told_at_other_levels,
+    told_twice,
+    under_way,
+    untold,
+    without_all_clear,
+)
 from tests.faults.breaking import FAULTS
 from tests.faults.deployed import PIPELINE, RESULTS, Deployed
 from tests.faults.schedule import Event
@@ -73,6 +86,9 @@ class Periods:
         calm: how many of them ran while no window was late or wrong.
         untold: those of them that nobody was told of.
         told_twice: the periods that were told more than once at one level, although Kapacitor had kept that.
+        stray: what was told and belongs to no period of an undisturbed run.
+        at_other_levels: those of the calm ones that were told at other levels than their severities have.
+        without_all_clear: those of the calm ones after whose end no all-clear came.
     """
 
     count: int
@@ -80,6 +96,9 @@ class Periods:
     calm: int
     untold: set[Place]
     told_twice: set[Place]
+    stray: set[Place]
+    at_other_levels: set[Place]
+    without_all_clear: set[Place]
 
 
 class Run:
@@ -156,7 +175,7 @@ class Run:
         over = {
             place: fields
             for place, fields in self.truth.periods.items()
-            if int(fields["end_ms"]) * 1_000_000 + margin_ns < self.truth.until_ns
+            if end_of(fields) + margin_ns < self.truth.until_ns
         }
         calm_ones = calm(over, broken, margin_ns)
         if wrong:
@@ -167,6 +186,17 @@ class Run:
             len(calm_ones),
             untold(alerts, calm_ones),
             told_twice(alerts, self._unkept),
+            # The undisturbed run need not know yet what was told last.
+            stray(
+                [alert for alert in alerts if alert.place[1] + margin_ns < self.truth.until_ns],
+                self.truth.periods,
+                broken,
+                PIPELINE.window_ns,
+            ),
+            told_at_other_levels(
+                alerts, {place: levels(self.truth.peaks.get(place, ()), PIPELINE.alerts) for place in calm_ones}
+            ),
+            without_all_clear(alerts, {place: end_of(over[place]) for place in calm_ones}),
         )
 
     def _settle(self) -> None:

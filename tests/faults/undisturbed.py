@@ -40,6 +40,7 @@ class Undisturbed:
         until_ns: up to where it has scored.
         scores: its scores and severities.
         periods: the fields of its periods that are compared.
+        peaks: the highest severity of each of its periods, after each window that was in the open period.
         pending: the windows that were not seen with their right score yet.
     """
 
@@ -51,6 +52,7 @@ class Undisturbed:
     until_ns: int
     scores: dict[Place, tuple[float, ...]] = field(default_factory=dict)
     periods: dict[Place, dict[str, Any]] = field(default_factory=dict)
+    peaks: dict[Place, list[float]] = field(default_factory=dict)
     pending: set[Place] = field(default_factory=set)
     _scorer: Scorer = field(init=False)
 
@@ -84,6 +86,8 @@ class Undisturbed:
                         self.pending.add(place)
                     else:
                         self.periods[place] = {name: result.fields.get(name) for name in _PERIOD_FIELDS}
+                        if result.fields["state"] == "open":
+                            self.peaks.setdefault(place, []).append(float(result.fields["peak_severity"]))
         self.until_ns = end_ns
         return True
 

@@ -1,14 +1,38 @@
 """What people were told, against the periods of an undisturbed run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from anomaly.influxdb.times import TimeRange
-from tests.faults.alerts import Alert, calm, on_its_way, read_alerts, told_twice, under_way, untold
+from anomaly.pipeline import normalize
+from tests.faults.alerts import (
+    Alert,
+    calm,
+    levels,
+    on_its_way,
+    read_alerts,
+    stray,
+    told_at_other_levels,
+    told_twice,
+    under_way,
+    untold,
+    without_all_clear,
+)
+from tests.unit.anomaly import printers
 
 SECOND_NS = 1_000_000_000
+WINDOW_NS = 2 * SECOND_NS
 TOLD = Alert(("p001", 100 * SECOND_NS), "WARNING")
 PERIODS = {TOLD.place: {"state": "closed", "end_ms": 120_000}}
+ENDS_NS = {TOLD.place: 120 * SECOND_NS}
+CLEARED = Alert(TOLD.place, "OK", 120 * SECOND_NS)
+
+
+def results(time: str, **fields: object) -> dict[str, object]:
+    """What Kapacitor hands to handlers with an alert: the result that made it."""
+    named = {"time": time, **fields}
+    return {"series": [{"name": "period", "columns": list(named), "values": [list(named.values())]}]}
 
 
 def test_alerts_of_periods_are_read_with_their_series_and_begin(tmp_path: Path) -> None:
@@ -16,11 +40,25 @@ def test_alerts_of_periods_are_read_with_their_series_and_begin(tmp_path: Path) 
     alerts = [
         {"id": "pipeline=faults,printer=p001 period", "time": "1970-01-01T00:01:40Z", "level": "WARNING"},
         {"id": "pipeline=faults,printer=p001 silence", "time": "1970-01-01T00:01:40Z", "level": "WARNING"},
-        {"id": "pipeline=faults,printer=p002 period", "time": "1970-01-01T00:01:40.25Z", "level": "OK"},
     ]
     path.write_text("".join(json.dumps(alert) + "\n" for alert in alerts))
-    assert read_alerts(path) == [TOLD, Alert(("p002", 100_250_000_000), "OK")]
+    assert read_alerts(path) == [TOLD]
     assert read_alerts(tmp_path / "none") == []
+
+
+def test_an_all_clear_is_read_with_the_end_of_its_period_or_the_time_of_a_later_score(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.log"
+    closed, quiet = "1970-01-01T00:01:40.25Z", "1970-01-01T00:02:30Z"
+    alert = {"id": "pipeline=faults,printer=p002 period", "level": "OK"}
+    alerts = [
+        {**alert, "time": closed, "data": results(closed, state="closed", end_ms=120_000)},
+        {**alert, "time": quiet, "data": results(quiet, state="", end_ms=0)},
+    ]
+    path.write_text("".join(json.dumps(alert) + "\n" for alert in alerts))
+    assert read_alerts(path) == [
+        Alert(("p002", 100_250_000_000), "OK", 120 * SECOND_NS),
+        Alert(("p002", 150 * SECOND_NS), "OK", 150 * SECOND_NS),
+    ]
 
 
 def test_a_level_that_rises_tells_nothing_twice() -> None:
@@ -64,3 +102,52 @@ def test_a_period_is_calm_if_nothing_was_broken_until_it_was_over() -> None:
 def test_a_period_without_an_alert_or_with_an_ok_alone_is_untold() -> None:
     assert not untold([TOLD], {TOLD.place})
     assert untold([Alert(TOLD.place, "OK")], {TOLD.place}) == {TOLD.place}
+
+
+def test_an_alert_that_was_invented_or_is_of_another_series_is_stray() -> None:
+    invented = Alert(("p001", 90 * SECOND_NS), "INFO")
+    other = Alert(("p002", 100 * SECOND_NS), "INFO")
+    assert not stray([TOLD, CLEARED], PERIODS, [], WINDOW_NS)
+    assert stray([invented, TOLD, other], PERIODS, [], WINDOW_NS) == {invented.place, other.place}
+    assert stray([TOLD], {}, [], WINDOW_NS) == {TOLD.place}
+
+
+def test_an_alert_may_begin_within_its_period_only_where_something_was_broken() -> None:
+    def is_stray(begin_s: int, name: str = "p001") -> bool:
+        broken = [TimeRange(100 * SECOND_NS, 130 * SECOND_NS)]
+        return bool(stray([Alert((name, begin_s * SECOND_NS), "INFO")], PERIODS, broken, WINDOW_NS))
+
+    assert [is_stray(begin_s) for begin_s in (97, 98, 102, 119, 120, 126)] == [True, False, False, False, True, True]
+    assert is_stray(102, "p002")
+    calm_at = Alert(("p001", 102 * SECOND_NS), "INFO")
+    assert stray([calm_at], PERIODS, [TimeRange(0, 101 * SECOND_NS)], WINDOW_NS) == {calm_at.place}
+    assert stray([calm_at], PERIODS, [TimeRange(105 * SECOND_NS, 130 * SECOND_NS)], WINDOW_NS) == {calm_at.place}
+
+
+def test_a_period_is_told_at_the_levels_that_its_severity_reaches() -> None:
+    limits = replace(normalize([printers.PIPELINE.as_dict()])[0].alerts, info=50.0, warning=87.5, critical=100.0)
+    assert levels([49.0, 50.0, 87.4, 87.5, 99.0, 100.0], limits) == ["INFO", "WARNING", "CRITICAL"]
+    assert levels([100.0, 100.0], limits) == ["CRITICAL"]
+    assert levels([49.0], limits) == []
+
+
+def test_a_level_that_is_missing_wrong_or_in_another_order_is_found() -> None:
+    expected = {TOLD.place: ["WARNING", "CRITICAL"]}
+    risen = Alert(TOLD.place, "CRITICAL")
+    assert not told_at_other_levels([TOLD, risen, CLEARED], expected)
+    for wrong in ([TOLD], [risen, TOLD], [Alert(TOLD.place, "INFO"), TOLD, risen], [TOLD, TOLD, risen]):
+        assert told_at_other_levels(wrong, expected) == {TOLD.place}
+    # What nobody was told of is found by `untold`.
+    assert not told_at_other_levels([CLEARED], expected)
+
+
+def test_an_all_clear_that_is_missing_early_or_after_the_next_alert_is_found() -> None:
+    other, of_another = (
+        Alert(("p001", 140 * SECOND_NS), "INFO"),
+        Alert(("p002", 110 * SECOND_NS), "OK", 130 * SECOND_NS),
+    )
+    early = replace(CLEARED, over_ns=CLEARED.over_ns - 1)
+    assert not without_all_clear([TOLD, of_another, CLEARED, other], ENDS_NS)
+    for wrong in ([TOLD], [TOLD, of_another], [CLEARED, TOLD], [TOLD, early], [TOLD, other, CLEARED]):
+        assert without_all_clear(wrong, ENDS_NS) == {TOLD.place}
+    assert not without_all_clear([CLEARED], ENDS_NS)

@@ -3,6 +3,7 @@
 from tests.faults.report import failures, period_failures, summary, table
 from tests.faults.run import Outcome, Periods
 from tests.faults.schedule import Event
+from tests.faults.undisturbed import Place
 
 KILLED = Event("udf_killed")
 
@@ -45,10 +46,16 @@ def test_periods_need_not_be_told_while_windows_were_late_or_a_person_repaired()
 
 
 def test_each_difference_of_periods_is_a_failure() -> None:
-    assert not list(period_failures(Periods(9, set(), 4, set(), set())))
-    said = list(period_failures(Periods(9, {("b", 2), ("a", 1)}, 4, {("c", 3)}, {("d", 4)})))
+    nothing: set[Place] = set()
+    assert not list(period_failures(Periods(9, nothing, 4, nothing, nothing, nothing, nothing, nothing)))
+    said = list(
+        period_failures(Periods(9, {("b", 2), ("a", 1)}, 4, {("c", 3)}, {("d", 4)}, {("e", 5)}, {("f", 6)}, {("g", 7)}))
+    )
     assert said == [
         "2 of 9 periods differ from those of an undisturbed run: a at 1, b at 2",
         "1 of 4 periods during which nothing was broken were not told: c at 3",
         "1 periods were told twice: d at 4",
+        "1 alerts belong to no period of an undisturbed run: e at 5",
+        "1 of 4 periods during which nothing was broken were told at other levels: f at 6",
+        "1 of 4 periods during which nothing was broken got no all-clear after their end: g at 7",
     ]
