@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomaly.grafana.queries import MOST_LINES, Query
+from anomaly.grafana.queries import MOST_LINES, Query, newest
+from anomaly.influxdb.influxql import identifier
 
 Json = dict[str, Any]
 
@@ -356,18 +357,32 @@ def variable(name: str, label: str, **more: Any) -> Json:
     }
 
 
-def regions(name: str, color: str, query: Query, text: str, tags: Sequence[str]) -> Json:
+def regions(name: str, color: str, measurement: str, text: str, tags: Sequence[str], conditions: Sequence[str]) -> Json:
     """Return an annotation that shades from a point's time to its `end_ms`.
+
+    Since version 10, Grafana knows a column by the measurement, a point and its name, before that by its name alone.
+    So the columns that it compares as a whole are there under both names. It also leaves out rows in which a column is
+    null.
 
     Args:
         name: its name.
         color: its color.
-        query: the query for points with the columns.
-        text: the column with the text.
-        tags: the columns that stand below the text.
+        measurement: the measurement, whose points have the fields `end_ms` and `state`.
+        text: the field with the text.
+        tags: the tags that stand below the text; a point that lacks one of them is not shown.
+        conditions: conditions beside that on the time.
     """
+    title, end = (f"{measurement}.{column}" for column in ("state", "end_ms"))
+    query = newest(
+        ["state", "end_ms", text, *tags],
+        measurement,
+        conditions,
+        computed={title: identifier("state"), end: identifier("end_ms")},
+    )
+    # Newer versions take a column for a tag's if the tag's name is a part of the column's.
+    shown = [tag for tag in tags if not any(tag in f"{measurement}.{column}" for column in (title, end, text))]
     # Grafana reads the columns from `target`, and its editor from the annotation itself.
-    columns = {"textColumn": text, "tagsColumn": ",".join(tags), "timeEndColumn": "end_ms", "titleColumn": ""}
+    columns = {"textColumn": text, "tagsColumn": ",".join(shown), "timeEndColumn": end, "titleColumn": title}
     target = {"refId": "Anno", "query": query.text, "rawQuery": True, "queryType": "tags", "fromAnnotations": True}
     return {
         "name": name,

@@ -319,17 +319,9 @@ def _notices(pipeline: Pipeline) -> Panel:
 
 
 def _annotations(pipeline: Pipeline) -> list[Json]:
-    tags, where = pipeline.result_tags, of_chosen(pipeline)
+    where = of_chosen(pipeline)
     return [
-        regions(
-            "Periods", "red", newest(["end_ms", "reason", "state", *tags], "period", where), "reason", [*tags, "state"]
-        ),
+        regions("Periods", "red", "period", "reason", pipeline.result_tags, where),
         # A notice of all series has no tags of a series, which `=~ /^.*$/` lets through.
-        regions(
-            "Notices",
-            "orange",
-            newest(["end_ms", "text", "state", "notice", *tags], "notice", where),
-            "text",
-            ["notice", *tags, "state"],
-        ),
+        regions("Notices", "orange", "notice", "text", (), where),
     ]

@@ -79,10 +79,10 @@ def newest(
         measurement: the measurement of the results.
         conditions: conditions beside that on the time.
         most: how many rows.
-        computed: further columns, and what each is computed from.
+        computed: columns before these, and what each is computed from.
     """
     selected = ", ".join(
-        [*map(identifier, columns), *(f"{what} AS {identifier(name)}" for name, what in (computed or {}).items())]
+        [*(f"{what} AS {identifier(name)}" for name, what in (computed or {}).items()), *map(identifier, columns)]
     )
     return Query(
         f"SELECT {selected} FROM {identifier(measurement)}{_where(conditions)} ORDER BY time DESC LIMIT {most}",
