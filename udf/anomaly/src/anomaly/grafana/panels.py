@@ -216,7 +216,6 @@ def table(
     height: int = 8,
     sort_by: Sequence[str] = (),
     ascending: bool = False,
-    intervals: int = 0,
 ) -> Panel:
     """Return a table; columns of times in milliseconds are shown as times.
 
@@ -230,7 +229,6 @@ def table(
         height: its height.
         sort_by: the titles of the columns that rows are sorted by; empty: as the query returns them.
         ascending: whether the least value comes first.
-        intervals: into how many intervals a query with `$__interval` cuts the time shown; 0: as many as pixels.
     """
     times = [
         named(name, displayName=title, unit="dateTimeAsIso", custom__width=_TIME_WIDTH)
@@ -248,10 +246,7 @@ def table(
         {"custom": {"align": "auto", "filterable": True, "minWidth": _LEAST_WIDTH}},
         [*times, *overrides],
         {"showHeader": True, "cellHeight": "sm", **order},
-        {
-            **({"transformations": [{"id": "organize", "options": hidden}]} if hides_time else {}),
-            **({"maxDataPoints": intervals} if intervals else {}),
-        },
+        {"transformations": [{"id": "organize", "options": hidden}]} if hides_time else {},
     )
 
 

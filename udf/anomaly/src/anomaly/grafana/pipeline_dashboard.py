@@ -259,7 +259,7 @@ def _periods(pipeline: Pipeline) -> Panel:
             ),
             named("points", displayName="windows", custom__width=100),
             named("text", **SENTENCE),
-            named("model", custom__width=160),
+            named("model", custom__width=230),
         ],
         height=9,
     )

@@ -4,7 +4,7 @@
 query only, so no query has two.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from anomaly.influxdb.influxql import by_tags, identifier, literal
@@ -101,25 +101,6 @@ def for_each(select: str, measurement: str, tags: Sequence[str], conditions: Seq
     """
     grouped = f" GROUP BY {by_tags(tags).removeprefix(', ')} SLIMIT {MOST_ROWS}" if tags else ""
     return Query(f"SELECT {select} FROM {identifier(measurement)}{_where(conditions)}{grouped}", is_table=True)
-
-
-def totals(
-    names: Iterable[str], changes: str, measurement: str, tags: Sequence[str], conditions: Sequence[str] = ()
-) -> Query:
-    """Return a query for how much counters rose in the time shown, one row for each combination of tags.
-
-    Args:
-        names: the names of the changes.
-        changes: the selected changes of the counters from one interval to the next.
-        measurement: the measurement of the results.
-        tags: the tags.
-        conditions: conditions beside that on the time.
-    """
-    inner = f"SELECT {changes} FROM {identifier(measurement)}{_where(conditions)}"
-    inner += f" GROUP BY time($__interval){by_tags(tags)} fill(none)"
-    summed = ", ".join(f"sum({identifier(name)}) AS {identifier(name)}" for name in names)
-    grouped = by_tags(tags).removeprefix(", ")
-    return Query(f"SELECT {summed} FROM ({inner}) GROUP BY {grouped} SLIMIT {MOST_ROWS}", is_table=True)
 
 
 def failing_first() -> Query:

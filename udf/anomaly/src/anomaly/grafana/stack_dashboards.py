@@ -20,7 +20,7 @@ from anomaly.grafana.panels import (
     time_series,
     variable,
 )
-from anomaly.grafana.queries import Query, failing_first, for_each, newest, over_time, totals
+from anomaly.grafana.queries import Query, failing_first, for_each, newest, over_time
 from anomaly.pipeline import Pipeline
 
 # How many columns for tags of series a table of all pipelines has.
@@ -35,8 +35,6 @@ _GIVEN_UP = {
     "late_points": "late",
     "too_old_points": "too old",
 }
-# Into how many intervals totals cut the time. They cost InfluxDB time, and what rose in the first one is not known.
-_TOTALED = 24
 # How many kinds of checks the keeper makes.
 _CHECKS = 13
 # How many incidents are open at once, at most, for each topic.
@@ -229,7 +227,6 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
         unit = ", 1s" if function == "non_negative_derivative" else ""
         return ", ".join(f'{function}(last("{name}"){unit}) AS "{shown}"' for name, shown in fields.items())
 
-    given_up = changes("non_negative_difference", **_GIVEN_UP)
     rows = [
         [
             table(
@@ -266,7 +263,7 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 overrides=[
                     named("running", unit="s"),
                     named("Time", displayName="last word", unit="dateTimeFromNow"),
-                    named("model", custom__width=160),
+                    named("model", custom__width=230),
                 ],
                 hides_time=False,
                 sort_by=["last word"],
@@ -305,7 +302,7 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
                 "Rejected: points with something wrong in them. Shed: what came faster than it was handled, and was "
                 "not kept. Future: points too far ahead of the clock. Late and too old: points of windows that had "
                 "been closed. Unscored: windows without a model that fits.",
-                [udf(given_up, "$col")],
+                [udf(changes("non_negative_difference", **_GIVEN_UP), "$col")],
                 interval="10s",
                 custom=BARS,
                 legend=LEGEND_OF_TOTALS,
@@ -316,11 +313,14 @@ def health_dashboard(pipelines: Sequence[Pipeline], stack_name: str) -> Json:
         [
             table(
                 "Given up by pipeline",
-                f"How much each pipeline gave up in the time shown, but for the first {_TOTALED}th of it. Those that "
-                "shed points come first.",
-                totals(_GIVEN_UP.values(), given_up, "udf", per_pipeline, of_udf),
+                "What each UDF has given up since it was started. Those that shed points come first.",
+                for_each(
+                    ", ".join(f'last("{name}") AS "{shown}"' for name, shown in _GIVEN_UP.items()),
+                    "udf",
+                    per_pipeline,
+                    of_udf,
+                ),
                 sort_by=[*_GIVEN_UP.values()],
-                intervals=_TOTALED,
             )
         ],
         [
