@@ -1,6 +1,7 @@
 """The client of InfluxDB: chunks, the server's clock, and refusals that name what to do."""
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,8 +14,10 @@ from tests.serving import serving
 
 
 @contextmanager
-def client(status: int, body: str, date: str = "Mon, 01 Jan 2024 00:00:05 GMT") -> Iterator[InfluxClient]:
-    """Serve one answer to all requests, and yield a client that asks there."""
+def client(
+    status: int, body: str, date: str = "Mon, 01 Jan 2024 00:00:05 GMT", login: str = "reader:secret"
+) -> Iterator[InfluxClient]:
+    """Serve one answer to all requests that have the login in UTF-8, and yield a client that asks there."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -22,14 +25,15 @@ def client(status: int, body: str, date: str = "Mon, 01 Jan 2024 00:00:05 GMT") 
             self.do_GET()
 
         def do_GET(self) -> None:
-            self.send_response_only(status)
+            given = b64decode(self.headers["Authorization"].removeprefix("Basic "))
+            self.send_response_only(status if given == login.encode() else 401)
             self.send_header("Date", date)
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()
             self.wfile.write(body.encode())
 
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
-        yield InfluxClient(f"http://127.0.0.1:{server.server_port}/", "reader", "secret")
+        yield InfluxClient(f"http://127.0.0.1:{server.server_port}/", *login.split(":"))
 
 
 def chunk(rows: list[list[object]], **tags: str) -> str:
@@ -45,6 +49,11 @@ def test_each_line_of_an_answer_is_a_chunk() -> None:
         SeriesChunk("temperature", {"printer": "p1"}, ["time", "x"], [[1, 2.5]]),
         SeriesChunk("temperature", {}, ["time", "x"], [[2, None]]),
     ]
+
+
+def test_a_password_is_sent_in_utf_8() -> None:
+    with client(200, chunk([[1, 2.5]]), login="reader:geheim-é-数") as influx:
+        assert len(list(influx.query("SELECT x", "printer"))) == 1
 
 
 @pytest.mark.parametrize(

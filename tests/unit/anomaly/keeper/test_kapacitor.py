@@ -1,5 +1,6 @@
 """The keeper's part of Kapacitor's API, against a stand-in that keeps what it was asked."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,11 @@ def test_a_task_is_started_again_by_ending_it_first(api: Kapacitor) -> None:
     path = "/kapacitor/v1/tasks/a%20b%2Fc"
     assert api.asked[1:] == [("PATCH", path, {"status": "disabled"}), ("PATCH", path, {"status": "enabled"})]
     assert api.authorization == ["Basic a2VlcGVyOnNlY3JldA=="] * 3
+
+
+def test_a_password_is_sent_in_utf_8(api: Kapacitor) -> None:
+    KapacitorClient(api.url, "keeper", "geheim-é-数").tasks()
+    assert api.authorization == ["Basic " + b64encode("keeper:geheim-é-数".encode()).decode()]
 
 
 def test_a_task_of_the_users_is_left_alone(api: Kapacitor) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 _CHUNK_ROWS = 10_000
 _CONNECT_SECONDS = 10
@@ -83,7 +84,8 @@ class InfluxClient:
         if ca_file is not None:
             self._session.verify = ca_file
         if username is not None:
-            self._session.auth = (username, password or "")
+            # As bytes, because requests encodes texts in Latin-1, and servers read UTF-8.
+            self._session.auth = HTTPBasicAuth(username.encode(), (password or "").encode())
 
     def query(self, text: str, database: str) -> Iterator[SeriesChunk]:
         """Send a query.

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 _TIMEOUT_S = (3.05, 15.0)
 # Kapacitor answers a change of a task only after its UDF has ended, or was killed.
@@ -74,7 +75,8 @@ class KapacitorClient:
         # Credentials come from the arguments only, never from a .netrc; proxies are not for the stack's own services.
         self._session.trust_env = False
         if username is not None:
-            self._session.auth = (username, password or "")
+            # As bytes, because requests encodes texts in Latin-1, and servers read UTF-8.
+            self._session.auth = HTTPBasicAuth(username.encode(), (password or "").encode())
         if ca_file is not None:
             self._session.verify = ca_file
 
