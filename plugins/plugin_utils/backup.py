@@ -425,7 +425,7 @@ def problems(checked: Checked, stack: str, versions: Mapping[str, str], given: M
     if checked.about["stack"] != stack:
         sentences.append(
             f"it is of the stack {checked.about['stack']!r}, and stack_name is {stack!r}. "
-            f"Fix: -e stack_name={checked.about['stack']}"
+            f"Fix: name an archive of {stack!r}, or by -i the inventory of {checked.about['stack']!r}"
         )
     for service, version in sorted(checked.about["services"].items()):
         deployed = versions.get(service, "")

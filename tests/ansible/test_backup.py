@@ -301,7 +301,10 @@ class TestCheck:
         ("other", "reason"),
         [
             ({"path": ""}, "restore_archive is empty. Fix: -e restore_archive=FILE"),
-            ({"stack": "mine"}, "it is of the stack 'anomaly', and stack_name is 'mine'. Fix: -e stack_name=anomaly"),
+            (
+                {"stack": "mine"},
+                "it is of the stack 'anomaly', and stack_name is 'mine'. Fix: name an archive of 'mine'",
+            ),
             ({"versions": {"influxdb": "1.8.10"}}, "influxdb 1.12.4 wrote it, and influxdb_version is 1.8.10"),
             ({"given": {"influxdb_admin_password": "other"}}, "secrets_given has another influxdb_admin_password"),
             ({"wanted": {"a": ["influxdb"], "b": ["influxdb"]}}, "influxdb of the hosts old, the inventory has a, b"),
