@@ -24,6 +24,11 @@ def _shipped(name: str) -> Pipeline:
     )
 
 
+def field_names(pipeline: Pipeline) -> list[str]:
+    """The names of the fields that a pipeline watches."""
+    return [field if isinstance(field, str) else field["name"] for field in pipeline["fields"]]
+
+
 NEWS: Pipeline = {"alerts": {"age": "10000d"}}
 """The data are years old, and their alerts are tested."""
 

@@ -12,7 +12,7 @@ import requests
 from ansible_collections.influx_anomaly.stack.plugins.filter.console import console_token
 
 from tests.integration.data import HISTORY_BEGIN, HISTORY_END, STREAM_END, STUFFY, ns
-from tests.integration.pipelines import PRINTER, ROOMS, Pipeline
+from tests.integration.pipelines import PRINTER, ROOMS, Pipeline, field_names
 from tests.integration.results import CONSOLE, Results, alerts, told
 from tests.integration.stack import Stack
 from tests.integration.waiting import PATIENCE_S, wait_for
@@ -83,7 +83,7 @@ def test_series_keep_their_tags(results: Results, pipeline: str, tags: set[str],
 def test_score_fields_have_the_promised_types(results: Results) -> None:
     types = results.field_types("score")
     fields = {f"{kind}_{name}": "float" for kind in ("value", "expected_low", "expected_high", "contribution")
-              for name in (*PRINTER["fields"], *ROOMS["fields"])}  # fmt: skip
+              for name in (*field_names(PRINTER), *field_names(ROOMS))}  # fmt: skip
     assert types == {
         "score": "float", "threshold": "float", "severity": "float", "label": "integer", "model": "string", **fields
     }  # fmt: skip
@@ -100,7 +100,7 @@ def test_period_fields_have_the_promised_types(results: Results) -> None:
 def test_values_are_those_that_training_sees(results: Results, pipeline: Pipeline) -> None:
     """The first aggregate of each window is what InfluxQL, which training uses, makes of the same window."""
     tags = ", ".join(f'"{tag}"' for tag in pipeline["group_by"])
-    means = ", ".join(f'mean("{field}") AS "{field}"' for field in pipeline["fields"])
+    means = ", ".join(f'mean("{field}") AS "{field}"' for field in field_names(pipeline))
     rows = results.influx.rows(
         f'SELECT {means} FROM "{pipeline["measurement"]}" WHERE time >= {ns(HISTORY_END)} AND time < {ns(STREAM_END)} '
         f"GROUP BY time({pipeline['window']}), {tags} fill(none)",
@@ -111,7 +111,7 @@ def test_values_are_those_that_training_sees(results: Results, pipeline: Pipelin
     for score in results.scores(pipeline["name"]):
         row = expected.get((score["time"], *(score[tag] for tag in pipeline["group_by"])))
         if row is not None:
-            for field in pipeline["fields"]:
+            for field in field_names(pipeline):
                 assert score[f"value_{field}"] == pytest.approx(row[field], rel=1e-9), score
             compared += 1
     assert compared > 200
@@ -120,7 +120,7 @@ def test_values_are_those_that_training_sees(results: Results, pipeline: Pipelin
 def test_contributions_sum_to_one(results: Results) -> None:
     for pipeline in (PRINTER, ROOMS):
         for score in results.scores(pipeline["name"]):
-            shares = [score[f"contribution_{field}"] for field in pipeline["fields"]]
+            shares = [score[f"contribution_{field}"] for field in field_names(pipeline)]
             assert sum(shares) == pytest.approx(1, abs=1e-6), score
 
 
