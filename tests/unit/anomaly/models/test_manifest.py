@@ -110,9 +110,8 @@ def test_a_training_record_writes_the_keys_that_manifests_always_had() -> None:
 
 
 def test_a_calibration_says_up_to_where_severity_means_what_it_says() -> None:
-    calibration = CalibrationRecord(8640, 0.01, 0.5, 7.0, 0.4, PromiseRecord(62.5, ("it rises",)))
+    calibration = CalibrationRecord(8640, 0.01, 0.5, 7.0, PromiseRecord(62.5, ("it rises",)))
     section = calibration.to_json()
-    assert section["shape"] == 0.4
     assert section["promise"] == {"until": 62.5, "doubts": ["it rises"]}
 
 

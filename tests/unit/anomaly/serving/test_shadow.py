@@ -3,6 +3,7 @@
 from dataclasses import replace
 from threading import Event
 
+import numpy as np
 import pytest
 
 from anomaly.locations import MODELS_VARIABLE
@@ -13,7 +14,6 @@ from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.results import Result
 from anomaly.serving import watcher
 from anomaly.serving.shadow import Shadow
-from anomaly.severity.calibration import Calibration
 from kapacitor_udf import Point
 from tests.unit.anomaly import printers, served
 from tests.unit.anomaly.serving.test_handler import T0, batch, blocks, harness, named
@@ -25,7 +25,8 @@ SAMPLES = printers.clean(7, 600)
 def stricter(model: Model, version: str) -> Model:
     """Another version with other severities."""
     known = model.calibration
-    calibration = Calibration(known.levels * 1.5, known.tail, known.excess, known.count)
+    corners = known.corners * np.array([[1.5], [1.0]])
+    calibration = replace(known, levels=known.levels * 1.5, corners=corners, excess=known.excess * 1.5)
     return replace(model, version=version, calibration=calibration)
 
 

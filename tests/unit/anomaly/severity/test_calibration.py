@@ -1,5 +1,7 @@
 """Calibration: its probabilities hold, a severity means days, and has an inverse."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,35 +61,85 @@ def test_score_at_is_the_inverse_of_severity(calibration: Calibration, severity:
     assert calibration.severity(np.array([score]), A_DAY)[0] == pytest.approx(severity, abs=1e-6)
 
 
-def test_an_exponential_tail_has_no_shape() -> None:
-    assert CALIBRATION.shape == 0.0
+def cut_and_far(seed: int, count: int) -> np.ndarray:
+    """Scores of which most end soon, and some five in 12,000 begin a far tail, as those of forests do."""
+    rng = np.random.default_rng(seed)
+    near = 0.5 + np.minimum(rng.exponential(0.06, count), 0.3)
+    return np.where(rng.random(count) < 1e-3, 0.75 + rng.exponential(0.7, count), near)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_heavy_tail_is_as_rare_as_it_is_said_to_be(seed: int) -> None:
-    """Ten times as many scores as were calibrated with, of which some have to be as rare as one in the first ones."""
-    scores = heavy_tailed(seed, 12_000)
-    calibration = calibrate(scores)
-    assert 0.3 < calibration.shape < 0.9
-
-    # With 288 windows a day: once in 42 days.
-    threshold = calibration.score_at(50.0 + 12.5 * np.log10(42.0), 288.0)
-    seen = int((heavy_tailed(seed + 100, 120_000) >= threshold).sum())
-
-    assert 10 / 3 <= seen <= 10 * 3
+def test_an_exponential_tail_is_taken_a_little_too_long() -> None:
+    for seed in range(5):
+        scores = np.random.default_rng(seed).exponential(1.0, 12_000)
+        once_in_three = calibrate(scores).score_at(50.0 + 12.5 * np.log10(3 * len(scores) / A_DAY), A_DAY)
+        # By itself it is at ln(36,000), which is 10.5.
+        assert 9.5 < once_in_three < 15.0
 
 
-def test_a_tail_goes_on_where_nobody_knows_its_shape() -> None:
-    rarest = HEAVY.score_at(50.0 + 12.5 * np.log10(2 * HEAVY.count / A_DAY), A_DAY)
-    step = HEAVY.excess
-    further = HEAVY.surprise(np.array([rarest, rarest + step, rarest + 2 * step, rarest + 3 * step]))
-    assert np.diff(further) == pytest.approx(np.diff(further)[0])
+@pytest.mark.parametrize("made", [heavy_tailed, cut_and_far])
+def test_what_one_history_in_two_shows_comes_at_most_three_times_as_often(
+    made: Callable[[int, int], np.ndarray],
+) -> None:
+    later = np.sort(made(100, 1_200_000))
+    missed = 0
+    for seed in range(40):
+        threshold = calibrate(made(seed, 12_000)).score_at(50.0 + 12.5 * np.log10(2 * 12_000 / 288.0), 288.0)
+        # Fifty are meant.
+        missed += int(len(later) - np.searchsorted(later, threshold) > 3 * 50)
+    assert missed <= 6
 
 
-def test_calibrations_of_releases_that_knew_no_shape_are_read() -> None:
+@pytest.mark.parametrize("made", [heavy_tailed, cut_and_far])
+def test_a_tail_that_begins_late_hides_nothing_that_is_much_rarer(made: Callable[[int, int], np.ndarray]) -> None:
+    later = np.sort(made(100, 1_200_000))
+    thresholds = [calibrate(made(seed, 12_000)).score_at(50.0 + 12.5 * np.log10(50.0), 240.0) for seed in range(20)]
+    # One in 12,000 scores is as high as once in 50 days of 240 windows, and one in 240,000 is twenty times rarer.
+    assert later[-100] * 0.8 < np.median(thresholds) < later[-5]
+
+
+def test_beyond_its_last_corner_a_tail_is_exponential() -> None:
+    further = HEAVY.surprise(HEAVY.corners[0, -1] + HEAVY.excess * np.arange(4.0))
+    assert np.diff(further) == pytest.approx(1.0)
+
+
+def test_later_tails_count_far_out_where_that_is_asked_for() -> None:
+    scores = cut_and_far(0, 12_000)
+    near, far = calibrate(scores), calibrate(scores, far=True)
+    # The history shows in two of its lengths what comes once in 24,000 scores.
+    once_in_two, rarer = 50.0 + 12.5 * np.log10(np.array([24_000, 2_400_000]) / A_DAY)
+    assert far.score_at(once_in_two, A_DAY) == pytest.approx(near.score_at(once_in_two, A_DAY))
+    assert far.score_at(rarer, A_DAY) > near.score_at(rarer, A_DAY) + 1.0
+    assert far.surprise(far.corners[0, -1] + far.excess * np.arange(4.0)) == pytest.approx(
+        far.corners[1, -1] + np.arange(4.0)
+    )
+
+
+def test_many_equal_scores_are_no_reason_to_find_others_rare() -> None:
+    # A tail that began where a hundred scores are equal would end there.
+    scores = np.concatenate([SCORES, np.full(100, 12.0)])
+    at, beyond = calibrate(scores).probability(np.array([12.0, 13.0]))
+    assert at > 90 / len(scores)
+    assert beyond > 20 / len(scores)
+
+
+def test_a_calibration_of_a_release_that_knew_exponentials_is_read() -> None:
     arrays = CALIBRATION.arrays()
-    arrays["calibration_tail"] = arrays["calibration_tail"][:3]
-    np.testing.assert_array_equal(Calibration.from_arrays(arrays).probability(SCORES), CALIBRATION.probability(SCORES))
+    del arrays["calibration_corners"]
+    arrays["calibration_tail"] = np.array([0.01, 1.2, 20_000.0])
+    calibration = Calibration.from_arrays(arrays)
+    beyond = calibration.surprise(CALIBRATION.levels[-1] + np.array([1.2, 12.0]))
+    assert beyond - np.log(100.0) == pytest.approx([1.0, 10.0])
+
+
+def test_a_calibration_of_a_release_that_knew_a_shape_is_read() -> None:
+    arrays = CALIBRATION.arrays()
+    del arrays["calibration_corners"]
+    arrays["calibration_tail"] = np.array([0.01, 1.2, 20_000.0, 0.5])
+    calibration = Calibration.from_arrays(arrays)
+    # It has a shape down to one in 40,000, which is at 45.6, and is exponential from there on.
+    beyond = calibration.surprise(CALIBRATION.levels[-1] + np.array([0.3, 9.6, 45.6, 45.6 + 2.4 * (1 + 2 / 200**0.5)]))
+    near, middle = 2 * np.log(1 + 0.5 * np.array([0.3, 9.6]) / 1.2)
+    assert beyond - np.log(100.0) == pytest.approx([near, middle, np.log(400.0), np.log(400.0) + 1.0], rel=1e-3)
 
 
 def test_longer_windows_make_the_same_probability_rarer() -> None:

@@ -89,7 +89,7 @@ def levels(hold_out: HoldOut) -> Floats:
     calibrating = hold_out.calibrating_scores
     if not len(calibrating):
         return lowest
-    rare = [calibrate(scores).score_at(_LEVEL, hold_out.windows_per_day) for scores in calibrating.T]
+    rare = [calibrate(scores, far=True).score_at(_LEVEL, hold_out.windows_per_day) for scores in calibrating.T]
     return np.asarray(np.maximum(rare, lowest))
 
 

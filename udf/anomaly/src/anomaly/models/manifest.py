@@ -200,8 +200,7 @@ class CalibrationRecord:
     Attributes:
         scores: how many scores it was made from.
         tail: the tail probability from which on it extrapolates.
-        excess: the scale of the scores beyond that.
-        shape: the shape of their distribution, 0 for an exponential one; None where nobody looked.
+        excess: by how much a score far beyond that has to rise until it is e times rarer.
         threshold: the score at which a period opens.
         promise: whether severity means what it says; None where nobody looked.
     """
@@ -210,7 +209,6 @@ class CalibrationRecord:
     tail: float
     excess: float
     threshold: float
-    shape: float | None = None
     promise: PromiseRecord | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -220,7 +218,6 @@ class CalibrationRecord:
                 "scores": self.scores,
                 "tail": self.tail,
                 "excess": self.excess,
-                "shape": self.shape,
                 "threshold": self.threshold,
                 "promise": None if self.promise is None else self.promise.to_json(),
             }

@@ -418,7 +418,6 @@ class _Training:
                 scores=model.calibration.count,
                 tail=model.calibration.tail,
                 excess=model.calibration.excess,
-                shape=model.calibration.shape,
                 promise=trained.promise.record,
                 threshold=model.threshold(self._pipeline.periods.open),
             ),
