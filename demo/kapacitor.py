@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import requests
 
+from anomaly.login import basic_login
 from demo.errors import DemoError
 from demo.stack import DeployedStack
 
@@ -20,7 +21,7 @@ class PipelineTask:
 
     def __init__(self, stack: DeployedStack) -> None:
         self._id = stack.pipeline.name
-        self._auth = (stack.kapacitor.username, stack.kapacitor.password)
+        self._auth = basic_login(stack.kapacitor.username, stack.kapacitor.password)
         self._verify: str | bool = stack.ca_file or True
         self._url = self._find(stack)
 

@@ -82,8 +82,9 @@ def open_client(
         path=parts.path.rstrip("/"),
         ssl=parts.scheme == "https",
         verify_ssl=ca_file or True,
-        username=username,
-        password=password,
+        # As bytes, because requests encodes texts in Latin-1, and InfluxDB reads UTF-8.
+        username=username and username.encode(),
+        password=password and password.encode(),
         database=database,
         timeout=TIMEOUT_S,
         retries=1,

@@ -1,4 +1,5 @@
 import socket
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +38,12 @@ def test_lines_arrive_with_database_policy_precision_and_credentials(influxdb: F
     assert influxdb.lines == ["a f=1 1", "a f=2 2"]
     assert influxdb.requests == [{"db": ["printer"], "rp": ["autogen"], "precision": ["s"]}]
     assert influxdb.authorizations == ["Basic d3JpdGVyOnNlY3JldC0x"]
+
+
+def test_credentials_are_sent_in_utf_8(influxdb: FakeInfluxDB) -> None:
+    target = WriteTarget(influxdb.url, "né", "geheim-数", "printer", "autogen", "temperature")
+    BatchWriter(target, "s", 10_000, print).write(["a f=1 1"])
+    assert influxdb.authorizations == [f"Basic {b64encode('né:geheim-数'.encode()).decode()}"]
 
 
 def test_a_failing_server_is_asked_again_with_growing_pauses(influxdb: FakeInfluxDB) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.auth import HTTPBasicAuth
+
+from anomaly.login import basic_login
 
 _CHUNK_ROWS = 10_000
 _CONNECT_SECONDS = 10
@@ -84,8 +85,7 @@ class InfluxClient:
         if ca_file is not None:
             self._session.verify = ca_file
         if username is not None:
-            # As bytes, because requests encodes texts in Latin-1, and servers read UTF-8.
-            self._session.auth = HTTPBasicAuth(username.encode(), (password or "").encode())
+            self._session.auth = basic_login(username, password or "")
 
     def query(self, text: str, database: str) -> Iterator[SeriesChunk]:
         """Send a query.

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from requests.auth import HTTPBasicAuth
+
+from anomaly.login import basic_login
 
 _TIMEOUT_S = (3.05, 15.0)
 # Kapacitor answers a change of a task only after its UDF has ended, or was killed.
@@ -75,8 +76,7 @@ class KapacitorClient:
         # Credentials come from the arguments only, never from a .netrc; proxies are not for the stack's own services.
         self._session.trust_env = False
         if username is not None:
-            # As bytes, because requests encodes texts in Latin-1, and servers read UTF-8.
-            self._session.auth = HTTPBasicAuth(username.encode(), (password or "").encode())
+            self._session.auth = basic_login(username, password or "")
         if ca_file is not None:
             self._session.verify = ca_file
 

@@ -19,6 +19,7 @@ import requests
 
 from anomaly.keeper.alarms import KeeperMessage
 from anomaly.keeper.recovery import Backoff
+from anomaly.login import basic_login
 from anomaly.nanoseconds import rfc3339
 
 _TIMEOUT_S = 10.0
@@ -103,7 +104,7 @@ def _post(entry: Mapping[str, Any], message: KeeperMessage, ca_file: str | None)
                 entry["url"],
                 json=alert,
                 headers=entry.get("headers"),
-                auth=(entry["username"], entry.get("password", "")) if entry.get("username") else None,
+                auth=basic_login(entry["username"], entry.get("password", "")) if entry.get("username") else None,
                 verify=verify,
                 timeout=_TIMEOUT_S,
                 # A body that does not end would be waited for.
