@@ -137,7 +137,10 @@ def read_stack(path: Path, pipeline: str, root: Path, process: Process = PRINTER
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DemoError(f"{path}: {error.strerror}. Fix: it is written by playbooks/site.yml; run that") from error
+        raise DemoError(
+            f"{path}: {error.strerror}. Fix: run playbooks/site.yml, which writes it; the demonstration needs an "
+            "inventory without stack_record_dir"
+        ) from error
     except ValueError as error:
         raise DemoError(f"{path}: is not JSON: {error}. Fix: remove it and run playbooks/site.yml") from error
     summary = _Document(path, document, root)
