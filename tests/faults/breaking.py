@@ -1,26 +1,33 @@
 """The faults: each breaks one part of the stack, and takes back at its end what would not end by itself.
 
-A fault without a length happens at once, such as a kill; the stack has to mend what it leaves. One with a length
-begins, lasts and ends, such as a network that is cut.
+A fault without a length happens at once, such as a kill, or takes as long as it needs; the stack has to mend what it
+leaves. One with a length begins, lasts and ends, such as a network that is cut.
 """
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
+
+from anomaly.influxdb.influxql import identifier
 from tests.faults import answers
 from tests.faults.deployed import PIPELINE, ROOT, VOLUMES, Deployed
+from tests.integration.influx import InfluxError
 from tests.integration.waiting import wait_for
 
 Break = Callable[[Deployed], AbstractContextManager[None]]
 _MINUTE_S = 60.0
 # A UDF writes its first state file within this time of its start.
 _STATE_S = 150.0
+# A UDF that has just been started takes no shorter pause for an outage (anomaly.windows.interruption).
+_UNNOTICED_S = 30.0
 # A fifth of what the stream needs.
 _SLOW = "256kbit"
 _INFLUXDB_PORT = 8086
@@ -30,6 +37,10 @@ _STAND_IN_PORT = 18086
 _LITTLE_BYTES = 4 * 2**20
 
 
+def _always(deployed: Deployed) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A fault.
@@ -37,10 +48,11 @@ class Fault:
     Attributes:
         text: what happens, for people.
         begin: begins it; the end of the context ends it.
-        seconds: how long it lasts by default; None: it happens at once.
+        seconds: how long it lasts by default; None: it happens at once, or takes as long as it needs.
         by_hand: what a person does at its end, because the stack promises no recovery without that; empty: nothing.
         kills_kapacitor: whether kapacitord may have told an alert without having kept that.
         loses_levels: whether Kapacitor forgets what it has told.
+        is_mended: whether the stack has mended what it broke, where scores alone do not show that.
     """
 
     text: str
@@ -49,6 +61,7 @@ class Fault:
     by_hand: str = ""
     kills_kapacitor: bool = False
     loses_levels: bool = False
+    is_mended: Callable[[Deployed], bool] = _always
 
 
 def _killed(*programs: str) -> Break:
@@ -285,6 +298,29 @@ def _tasks_lost(deployed: Deployed) -> Iterator[None]:
     deployed.stack.play("site").succeeded()
 
 
+@contextmanager
+def _subscription_dropped(deployed: Deployed) -> Iterator[None]:
+    """InfluxDB forwards no points any more, because it has forgotten to whom.
+
+    Kapacitor hangs meanwhile: it would make the subscription anew before the UDF takes the pause for an outage.
+    """
+    influx = deployed.stack.influx()
+    for found in influx.subscriptions()[PIPELINE.database]:
+        place = f"{identifier(PIPELINE.database)}.{identifier(found['retention_policy'])}"
+        influx.query(f"DROP SUBSCRIPTION {identifier(found['name'])} ON {place}")
+    with _stopped("kapacitord")(deployed):
+        threading.Event().wait(_UNNOTICED_S)
+    yield
+
+
+def _has_subscription(deployed: Deployed) -> bool:
+    """Return whether InfluxDB forwards points; catch-ups hide that it does not."""
+    try:
+        return PIPELINE.database in deployed.stack.influx().subscriptions()
+    except (InfluxError, requests.exceptions.RequestException):
+        return False
+
+
 FAULTS: dict[str, Fault] = {
     "udf_killed": Fault("SIGKILL of the UDF", _killed("udf")),
     "kapacitord_killed": Fault("SIGKILL of kapacitord", _killed("kapacitord"), kills_kapacitor=True),
@@ -320,6 +356,11 @@ FAULTS: dict[str, Fault] = {
         "model tampered with, UDF killed", _damaged_model(_tampered), 20.0, "brings the model back"
     ),
     "udf_out_of_memory": Fault("the UDF's memory is at its limit", _out_of_memory, 30.0),
+    "subscription_dropped": Fault(
+        "InfluxDB's subscription dropped while kapacitord hangs",
+        _subscription_dropped,
+        is_mended=_has_subscription,
+    ),
     "kapacitor_database_lost": Fault(
         "Kapacitor's database lost",
         _tasks_lost,

@@ -250,13 +250,14 @@ class Run:
             windows: how many windows were seen without their scores before it ended.
         """
         wrong_s = ended_s
+        is_mended = FAULTS[event.fault].is_mended
         whole_ns = time.time_ns() + _WINDOWS_AFTER * PIPELINE.window_ns
         while True:
             has_seen = self._go_on()
             pending = self._pending()
             windows = max(windows, len(pending))
             now_s = time.monotonic()
-            if pending or not has_seen:
+            if pending or not has_seen or not is_mended(self._deployed):
                 wrong_s = now_s
             elif self.truth.until_ns >= whole_ns:
                 break

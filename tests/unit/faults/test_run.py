@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from anomaly.influxdb.client import SeriesChunk
 from anomaly.influxdb.times import TimeRange
 from tests.faults import run as runs
+from tests.faults.breaking import FAULTS, Fault
 from tests.faults.report import period_failures
 from tests.faults.run import Outcome, Run
 from tests.faults.schedule import Event
@@ -123,3 +125,25 @@ def test_while_windows_were_late_a_period_may_be_told_from_its_middle(run: Run, 
     assert judged(run, tmp_path, from_the_middle) == []
     (found,) = judged(run, tmp_path, [*from_the_middle, ("p001", 120, "INFO", 0)])
     assert found.startswith("1 alerts belong to no period of an undisturbed run: p001 at 120")
+
+
+@pytest.mark.parametrize(("answers", "is_whole"), [([False, False, True], True), ([False], False)])
+def test_an_event_is_over_when_the_stack_has_mended_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, answers: list[bool], is_whole: bool
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(runs, "_POLL_S", 0.0)
+
+    def is_mended(deployed: Any) -> bool:
+        asked.append(answers[min(len(asked), len(answers) - 1)])
+        return asked[-1]
+
+    fault = Fault("a fault", lambda deployed: nullcontext(), is_mended=is_mended)
+    monkeypatch.setitem(FAULTS, "mended_later", fault)
+    run.truth.until_ns = 2**62
+    run.truth.scores[("p001", 0)] = (1.0, 1.0)
+
+    (outcome,) = run.events([Event("mended_later")])
+
+    assert outcome.is_whole is is_whole
+    assert asked[: len(answers)] == answers
