@@ -393,9 +393,23 @@ def test_windows_around_a_pause_in_which_nothing_arrives_may_lack_points() -> No
     assert found == [600, 660]
 
 
+def test_a_window_that_closed_before_a_pause_was_noticed_is_told_when_points_arrive_again() -> None:
+    assembler = Assembler(replace(SETTINGS, window_ns=2 * SECOND, lateness_ns=2 * SECOND))
+    assert torn(assembler, 0, 22) == []
+    add(assembler, 1, 20, now=20)
+    # A new process takes pauses of up to 25 s for usual, and these windows close within 4 s.
+    assert not any(assembler.close(NOW + second * SECOND).torn.any() for second in range(20, 62))
+
+    number, begins = add(assembler, 0, 62, now=62).torn
+
+    assert (number.tolist(), ((begins - NOW) // SECOND).tolist()) == ([0, 1], [20, 20])
+    assert not len(add(assembler, 0, 64, now=64).torn[0])
+
+
 def test_pauses_of_an_import_say_nothing() -> None:
     assembler = Assembler(SETTINGS)
     assert torn(assembler, 0, 604, lag=100_000) == []
+    assert not len(add(assembler, 0, 664, now=100_664).torn[0])
     assert torn(assembler, 664, 900, lag=100_000) == []
 
 

@@ -243,6 +243,8 @@ class AnomalyHandler(RowsHandler):
         taken = self._assembler.add(rows.groups, rows.times, values, rows.identities, now_ns)
         self._tell_ahead(rows, now_ns, out)
         self._tell_refused(taken, now_ns, out)
+        if self._watcher.current is not None:
+            self._tell_torn(*taken.torn, now_ns, out)
         self._close_windows(now_ns, out)
 
     def tick(self, out: PointSink) -> None:
@@ -300,7 +302,7 @@ class AnomalyHandler(RowsHandler):
             self._emit(result, out)
         # What no model scores is history, which a catch-up leaves alone.
         if self._watcher.current is not None and closed.torn.any():
-            self._tell_torn(windows.where(closed.torn), now_ns, out)
+            self._tell_torn(closed.number[closed.torn], closed.begin_ns[closed.torn], now_ns, out)
         self._closing = None
         for result in self._shadow.feed(windows, feedback):
             self._emit(result, out)
@@ -390,11 +392,11 @@ class AnomalyHandler(RowsHandler):
         self._arrived.values[numbers] = np.maximum(self._arrived.values[numbers], part[_ARRIVED])
         self._forgotten.update(set(keys_of(part_of(part, _FORGOTTEN))).difference(self._keys.values()))
 
-    def _tell_torn(self, windows: Windows, now_ns: int, out: PointSink) -> None:
+    def _tell_torn(self, numbers: Ints, begins_ns: Times, now_ns: int, out: PointSink) -> None:
         """Write down which windows may lack points, so that a catch-up scores them again from what is stored."""
-        self.events.add("torn windows", len(windows))
-        for number, begin_ns in zip(windows.series.tolist(), windows.begin_ns.tolist(), strict=True):
-            self._emit_late(windows.keys[number], begin_ns, 0, now_ns, out)
+        self.events.add("torn windows", len(numbers))
+        for number, begin_ns in zip(numbers.tolist(), begins_ns.tolist(), strict=True):
+            self._emit_late(self._key(number), begin_ns, 0, now_ns, out)
 
     def _emit_late(self, key: Key, begin_ns: int, points: int, now_ns: int, out: PointSink) -> None:
         """Write down a window that a catch-up is to score again, and how many of its points were late."""

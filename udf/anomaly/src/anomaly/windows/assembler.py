@@ -53,6 +53,10 @@ _POINTS_AT_ONCE = 1 << 16
 _FILLED_AT_ONCE = 1 << 16
 
 
+_NO_INTS: Ints = np.empty(0, dtype=np.intp)
+_NO_TIMES: Times = np.empty(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How windows are cut and when they close.
@@ -169,12 +173,14 @@ class Taken:
         future: points that are further ahead of the clock than `future_ns`.
         too_old: points that are older than `oldest_ns` allows.
         late: points of windows that have closed.
+        torn: the series and begins of windows that have closed in a pause in which points were lost.
     """
 
     points: int
     future: RefusedPoints
     too_old: RefusedPoints
     late: Late
+    torn: tuple[Ints, Times] = (_NO_INTS, _NO_TIMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +213,6 @@ class Closed:
         return len(self.number)
 
 
-_NO_INTS: Ints = np.empty(0, dtype=np.intp)
-_NO_TIMES: Times = np.empty(0, dtype=np.int64)
 _NONE_REFUSED = RefusedPoints(_NO_INTS, _NO_INTS, _NO_TIMES)
 _NONE_LATE = Late(_NO_INTS, _NO_TIMES, _NO_INTS)
 
@@ -339,8 +343,9 @@ class Assembler:
         number = np.asarray(number, dtype=np.intp)
         if not len(number):
             return Taken(0, _NONE_REFUSED, _NONE_REFUSED, _NONE_LATE)
+        torn = _NO_INTS, _NO_TIMES
         if now_ns is not None and self._arrivals.arrive(now_ns):
-            self._interrupt(now_ns)
+            torn = self._interrupt(now_ns)
         if number.max() >= len(self._series):
             self._grow(max(2 * int(number.max()) + 2, _LEAST_SERIES))
         series, settings = self._series, self.settings
@@ -351,13 +356,14 @@ class Assembler:
         too_old = (times < _LEAST_NS) | ((reference != NEVER) & (times < reference - settings.oldest_ns))
         late = (times < closed) & ~(too_old | future)
         refused = future | too_old | late
-        taken = Taken(len(number), _NONE_REFUSED, _NONE_REFUSED, _NONE_LATE)
+        taken = Taken(len(number), _NONE_REFUSED, _NONE_REFUSED, _NONE_LATE, torn)
         if refused.any():
             taken = Taken(
                 int(len(number) - np.count_nonzero(refused)),
                 _refused(number[future], times[future], np.maximum),
                 _refused(number[too_old], times[too_old], np.minimum),
                 self._late(number[late], times[late]),
+                torn,
             )
             kept = ~refused
             number, times, values, identities = number[kept], times[kept], values[kept], identities[kept]
@@ -778,16 +784,22 @@ class Assembler:
         """Go on without the state of an earlier process: points that came meanwhile are known to nobody here."""
         self._interruption = self._interrupted(_NO_TIMES)
 
-    def _interrupt(self, now_ns: int) -> None:
+    def _interrupt(self, now_ns: int) -> tuple[Ints, Times]:
         """Take note that points of live series before those that arrive now may be lost.
 
         An import comes as it likes, so its pauses say nothing.
+
+        Returns:
+            The series and begins of the windows in which the pause began, of those that the clock has closed since.
         """
         newest = self._series.newest.copy()
         np.maximum.at(newest, self._log.numbers, self._log.times)
         newest[~self.live()] = NEVER
         self._interruption = Interruption(self.settings.window_ns, self.settings.lateness_ns, newest)
         self._interruption.look(now_ns)
+        begins = newest - newest % self.settings.window_ns
+        torn = np.flatnonzero((newest != NEVER) & (begins < self._series.closed))
+        return torn, begins[torn]
 
     def state(self, numbers: Ints | None = None) -> dict[str, AnyArray]:
         """Return all that is known, as arrays by name.
