@@ -63,7 +63,7 @@ def _finding(result: Mapping[str, Any], renew_days: int) -> Finding:
         }
     left = int(result["days_left"])
     return {
-        "what": f"{title}'s certificate is valid for {renew_days} more days",
+        "what": f"{title}'s certificate is valid for at least {renew_days} more days",
         "ok": left >= renew_days,
         "problem": f"it ends in {left} days. Fix: run site.yml, which renews it, or give another one",
     }

@@ -150,7 +150,7 @@ def _away(
     if down:
         return (
             f"{title} does not run on {', '.join(down)}, and would not get to know a new secret. Fix: run "
-            "playbooks/site.yml, and then this again"
+            "playbooks/site.yml and then this again, or name only other secrets in rotate_secrets"
         )
     return ""
 

@@ -269,6 +269,7 @@ def test_a_certificate_that_ends_soon_is_a_problem_and_so_is_one_that_nobody_tru
     ]
     findings = certificate_findings(results, 30)
     assert [finding["ok"] for finding in findings] == [True, False, False]
+    assert findings[0]["what"].endswith("'s certificate is valid for at least 30 more days")
     assert findings[1]["problem"] == "it ends in 29 days. Fix: run site.yml, which renews it, or give another one"
     assert findings[2]["problem"] == "expired. Fix: run site.yml"
 

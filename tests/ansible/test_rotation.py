@@ -187,6 +187,7 @@ class TestPlan:
         away = {"running": ("influxdb", "console")}
         (problem,) = self.plan("influxdb_reader_password,kapacitor_subscription_tokens", **away)["problems"]
         assert problem.startswith("rotate_secrets = kapacitor_subscription_tokens: Kapacitor does not run on ")
+        assert problem.endswith("playbooks/site.yml and then this again, or name only other secrets in rotate_secrets")
         off = self.plan(enabled=("influxdb",), running=("influxdb",))
         assert off["tokens"] is False
         assert "kapacitor_enabled" in off["left_out"]["kapacitor_subscription_tokens"]
