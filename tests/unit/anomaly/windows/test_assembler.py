@@ -406,6 +406,17 @@ def test_a_window_that_closed_before_a_pause_was_noticed_is_told_when_points_arr
     assert not len(add(assembler, 0, 64, now=64).torn[0])
 
 
+def test_a_series_that_was_silent_before_a_pause_lost_nothing_in_it() -> None:
+    assembler = Assembler(replace(SETTINGS, window_ns=2 * SECOND, lateness_ns=2 * SECOND))
+    add(assembler, 1, 0, now=0)
+    assert torn(assembler, 0, 600) == []
+    assert not any(assembler.close(NOW + second * SECOND).torn.any() for second in range(599, 606))
+
+    number, begins = add(assembler, 0, 660, now=660).torn
+
+    assert (number.tolist(), ((begins - NOW) // SECOND).tolist()) == ([0], [598])
+
+
 def test_pauses_of_an_import_say_nothing() -> None:
     assembler = Assembler(SETTINGS)
     assert torn(assembler, 0, 604, lag=100_000) == []

@@ -343,9 +343,9 @@ class Assembler:
         number = np.asarray(number, dtype=np.intp)
         if not len(number):
             return Taken(0, _NONE_REFUSED, _NONE_REFUSED, _NONE_LATE)
-        torn = _NO_INTS, _NO_TIMES
-        if now_ns is not None and self._arrivals.arrive(now_ns):
-            torn = self._interrupt(now_ns)
+        torn, paused_ns = (_NO_INTS, _NO_TIMES), self._arrivals.last_ns
+        if now_ns is not None and self._arrivals.arrive(now_ns) and paused_ns is not None:
+            torn = self._interrupt(paused_ns, now_ns)
         if number.max() >= len(self._series):
             self._grow(max(2 * int(number.max()) + 2, _LEAST_SERIES))
         series, settings = self._series, self.settings
@@ -784,21 +784,29 @@ class Assembler:
         """Go on without the state of an earlier process: points that came meanwhile are known to nobody here."""
         self._interruption = self._interrupted(_NO_TIMES)
 
-    def _interrupt(self, now_ns: int) -> tuple[Ints, Times]:
+    def _interrupt(self, paused_ns: int, now_ns: int) -> tuple[Ints, Times]:
         """Take note that points of live series before those that arrive now may be lost.
 
         An import comes as it likes, so its pauses say nothing.
 
+        Args:
+            paused_ns: the host's clock when the pause began.
+            now_ns: the host's clock.
+
         Returns:
             The series and begins of the windows in which the pause began, of those that the clock has closed since.
         """
+        live = self.live()
         newest = self._series.newest.copy()
         np.maximum.at(newest, self._log.numbers, self._log.times)
-        newest[~self.live()] = NEVER
+        newest[~live] = NEVER
         self._interruption = Interruption(self.settings.window_ns, self.settings.lateness_ns, newest)
         self._interruption.look(now_ns)
         begins = newest - newest % self.settings.window_ns
-        torn = np.flatnonzero((newest != NEVER) & (begins < self._series.closed))
+        # A series that was silent before lost nothing in this pause.
+        since_ns = paused_ns - self.settings.lateness_ns - np.where(live, np.maximum(self._series.lag, 0), 0)
+        is_near = begins + self.settings.window_ns > since_ns
+        torn = np.flatnonzero((newest != NEVER) & is_near & (begins < self._series.closed))
         return torn, begins[torn]
 
     def state(self, numbers: Ints | None = None) -> dict[str, AnyArray]:

@@ -28,6 +28,11 @@ class Arrivals:
         self._last_ns: int | None = None
         self._pause_ns = _FIRST_PAUSE_NS
 
+    @property
+    def last_ns(self) -> int | None:
+        """When the last points arrived, by the host's clock; None before the first."""
+        return self._last_ns
+
     def are_overdue(self, now_ns: int) -> bool:
         """Return whether nothing has arrived for longer than usual.
 
@@ -45,7 +50,8 @@ class Arrivals:
         are_late = self.are_overdue(now_ns)
         if self._last_ns is not None and now_ns > self._last_ns:
             pause_ns = min(now_ns - self._last_ns, self._most_ns())
-            # A source that becomes slower is usual after a few pauses; a single outage changes little.
+            # A source that becomes slower is usual after a few pauses. After an outage, longer ones are usual for some
+            # minutes, too.
             faded_ns = int(self._pause_ns * 0.5 ** (pause_ns / _HALF_NS))
             self._pause_ns = max(pause_ns, faded_ns)
         self._last_ns = now_ns
