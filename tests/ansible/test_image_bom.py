@@ -115,7 +115,9 @@ def test_other_programs_have_no_modules(program: bytes) -> None:
     assert list(go_modules(program)) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(tar({"x": b""}))])
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", gzip.compress(tar({"x": b""}), mtime=0)], ids=["empty", "text", "compressed"]
+)
 def test_a_file_that_is_no_archive_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.tar.gz"
     path.write_bytes(content)

@@ -172,7 +172,7 @@ def write_version(store: Store, pipeline: Pipeline, version: str, parent: str | 
         range=RangeRecord(begin, end, ("24h", "0s")),
         counts=CountsRecord(read=103_720, windows=103_680, left_out=40, series=12, points=1_036_800 + day),
         seed=day,
-        calibration=CalibrationRecord(103_680, 0.02, 0.11, 0.78, 0.05, PromiseRecord(93.0)),
+        calibration=CalibrationRecord(103_680, 0.02, 0.11, 0.78, PromiseRecord(93.0)),
     )
     names = [feature.name for feature in features(pipeline)]
     manifest = Manifest.described(version, pipeline, names, [], record, {})
