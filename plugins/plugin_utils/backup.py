@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -112,7 +113,8 @@ def check_folder(folder: Path, keep: int) -> None:
         BackupError: nobody could write there, or the number is negative.
     """
     check_keep("backup_keep", keep)
-    present = next(path for path in (folder, *folder.parents) if path.exists())
+    # Unlike pathlib's, this raises nothing for a folder that the user may not enter.
+    present = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110
     try:
         with tempfile.TemporaryFile(dir=present):
             pass

@@ -241,6 +241,22 @@ class TestCreate:
         assert reason.format(tmp_path=tmp_path) in said
         assert sorted(tmp_path.iterdir()) == before
 
+    def test_a_folder_that_the_user_may_not_enter_is_named(self, tmp_path: Path) -> None:
+        private, user = tmp_path / "private", os.geteuid()
+        private.mkdir()
+        tmp_path.chmod(0o755)
+        private.chmod(0)
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(
+                backup.BackupError, match=r"backup_dir = .*/private/a/b: nothing can be written into .*Fix"
+            ):
+                backup.check_folder(private / "a" / "b", 7)
+        finally:
+            os.seteuid(user)
+            private.chmod(0o700)
+
     def test_a_folder_that_is_not_there_yet_is_fine(self, tmp_path: Path, passphrase: Path) -> None:
         folder = tmp_path / "new" / "backups"
 
