@@ -213,6 +213,7 @@ class Recovery:
         self._need(now_ns)
         self.starts += 1
         self._attempted_ns = now_ns
+        self._starting_ns = None
         self._task.attempted(now_ns)
 
     def catch_up_due(self, now_ns: int) -> bool:
