@@ -17,7 +17,7 @@ _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 # A host name, which may begin with a wildcard.
 _NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*")
 # What a line of a password file can begin with, up to its colon.
-_LOGIN = re.compile(r"[A-Za-z0-9._@+-]+")
+_LOGIN = re.compile(r"[^\s:#]|[^\s:#][^:\x00-\x1f\x7f]*[^\s:\x00-\x1f\x7f]")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Docker's grammar of a registry and a path below it.
 _REGISTRY = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
@@ -397,7 +397,7 @@ def _chronograf(host: Host) -> Iterator[Problem]:
         yield host.problem(
             "chronograf_admin_username",
             "is not a name that Chronograf's password file can have",
-            "letters, digits and the characters - . _ @ +, such as the default admin",
+            "a name without a colon, a # at its begin, and white space at its ends, such as the default admin",
         )
 
 
