@@ -87,8 +87,10 @@ def damaged(path: Path) -> Iterator[None]:
     """Cut a file off, and bring it back at the end."""
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    yield
-    path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(content)
 
 
 def levels(receiver: AlertReceiver, subject: str) -> list[str]:

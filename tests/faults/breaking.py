@@ -26,8 +26,8 @@ Break = Callable[[Deployed], AbstractContextManager[None]]
 _MINUTE_S = 60.0
 # A UDF writes its first state file within this time of its start.
 _STATE_S = 150.0
-# A UDF that has just been started takes no shorter pause for an outage (anomaly.windows.interruption).
-_UNNOTICED_S = 30.0
+# After an outage a UDF takes no shorter pause for another one, for some minutes (anomaly.windows.interruption).
+_UNNOTICED_S = 60.0
 # A fifth of what the stream needs.
 _SLOW = "256kbit"
 _INFLUXDB_PORT = 8086
@@ -305,9 +305,9 @@ def _subscription_dropped(deployed: Deployed) -> Iterator[None]:
     Kapacitor hangs meanwhile: it would make the subscription anew before the UDF takes the pause for an outage.
     """
     influx = deployed.stack.influx()
-    for found in influx.subscriptions()[PIPELINE.database]:
-        place = f"{identifier(PIPELINE.database)}.{identifier(found['retention_policy'])}"
-        influx.query(f"DROP SUBSCRIPTION {identifier(found['name'])} ON {place}")
+    for subscription in wait_for(lambda: influx.subscriptions().get(PIPELINE.database, []), "the subscription"):
+        place = f"{identifier(PIPELINE.database)}.{identifier(subscription['retention_policy'])}"
+        influx.query(f"DROP SUBSCRIPTION {identifier(subscription['name'])} ON {place}")
     with _stopped("kapacitord")(deployed):
         threading.Event().wait(_UNNOTICED_S)
     yield

@@ -31,6 +31,7 @@ from tests.faults.deployed import PIPELINE, RESULTS, Deployed
 from tests.faults.schedule import Event
 from tests.faults.stream import SERIES, Stream
 from tests.faults.undisturbed import Place, Undisturbed
+from tests.integration.influx import InfluxError
 from tests.integration.waiting import wait_for
 
 SECOND_NS = 1_000_000_000
@@ -145,7 +146,13 @@ class Run:
             begun_ns = time.time_ns()
             try:
                 outcome = self._event(event)
-            except (AssertionError, OSError, subprocess.CalledProcessError, docker.errors.APIError) as error:
+            except (
+                AssertionError,
+                OSError,
+                subprocess.CalledProcessError,
+                docker.errors.APIError,
+                InfluxError,
+            ) as error:
                 # One fault that cannot begin or end must not hide what the others do.
                 self._say(f"{event.fault} could not be done: {error!r:.500}")
                 outcome = Outcome(event, 0, None, 0, TimeRange(begun_ns, time.time_ns()))
@@ -257,7 +264,11 @@ class Run:
             pending = self._pending()
             windows = max(windows, len(pending))
             now_s = time.monotonic()
-            if pending or not has_seen or not is_mended(self._deployed):
+            if not is_mended(self._deployed):
+                # What comes until then may be lost, too.
+                whole_ns = time.time_ns() + _WINDOWS_AFTER * PIPELINE.window_ns
+                wrong_s = now_s
+            elif pending or not has_seen:
                 wrong_s = now_s
             elif self.truth.until_ns >= whole_ns:
                 break

@@ -133,6 +133,7 @@ def test_an_event_is_over_when_the_stack_has_mended_it(
 ) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(runs, "_POLL_S", 0.0)
+    monkeypatch.setattr(run, "_most_s", 60.0 if is_whole else 0.0)
 
     def is_mended(deployed: Any) -> bool:
         asked.append(answers[min(len(asked), len(answers) - 1)])
