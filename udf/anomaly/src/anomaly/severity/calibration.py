@@ -4,16 +4,16 @@ Up to the 99 % quantile of the hold-out's scores, a score's tail probability is 
 Above, it goes on as an exponential with their mean excess. Where does that tail begin? A forest's score is the share of
 its cuts, and far beyond that a distance. What lies beyond the 99 % quantile is mostly cuts, and what comes once in
 forty days is distance. So a tail begins there, and another one wherever half as many scores are left, down to ten of
-them. A score is as rare as the tail says that takes it for the least rare.
+them. The tail with the largest probability of a score counts.
 
 The mean excess is taken two standard errors too large: a day of history knows little of what happens once in forty
 days, and a false alarm costs trust. Measured on twelve clean printers, trained on a day each: 0.18 windows a day above
 severity 70 without that, 0.15 with one standard error, 0.05 with two (0.025 is meant).
 
 Later tails count down to the probability that one hold-out in two would show once. Beyond it the first tail's mean
-excess goes on: with windows of 10 s and a day of history, once in 100 days is 25 times rarer than that, and ten scores
-would decide it. On two printers 82 % to 87 % of planted offsets were found by later tails throughout, and 88 % to 92 %
-so.
+excess goes on: with windows of 10 s and a day of history of two printers, once in 100 days is 25 times rarer than
+that, and ten scores would decide it. On these printers, 82 % to 87 % of planted offsets were found with later tails
+throughout, and 88 % to 92 % with later tails that end there.
 
 Severity is on a scale of days, which is one scale for every detector, window and series: clip(50 + 12.5 log10(days), 0,
 100), where `days` is how long one series would wait for a score so high. Once a day is 50, once in 10,000 days is 100.
