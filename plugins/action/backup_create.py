@@ -34,7 +34,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             opener = backup.load_passphrase(self._loader, given["passphrase_file"])
             if given.get("folder"):
-                backup.check_folder(Path(given["folder"]), int(given["keep"]))
+                backup.check_keep("backup_keep", int(given["keep"]))
+                backup.check_folder(Path(given["folder"]))
             if not given.get("path") or self._task.check_mode:
                 return {**result, "changed": bool(given.get("path"))}
             path = Path(given["path"]).expanduser().absolute()

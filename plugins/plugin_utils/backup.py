@@ -102,17 +102,16 @@ def load_passphrase(loader: Any, file: str) -> VaultLib:
     return vault(secret.bytes, file)
 
 
-def check_folder(folder: Path, keep: int) -> None:
-    """Check, before a backup begins, that its archive can be written and that the number of archives makes sense.
+def check_folder(folder: Path) -> None:
+    """Check, before a backup begins, that its archive can be written.
 
     Args:
         folder: where the archive is to lie. It need not exist.
-        keep: how many archives stay.
 
     Raises:
-        BackupError: nobody could write there, or the number is negative.
+        BackupError: nobody could write there.
     """
-    check_keep("backup_keep", keep)
+    folder = folder.expanduser().absolute()
     # Unlike pathlib's, this raises nothing for a folder that the user may not enter.
     present = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110
     try:

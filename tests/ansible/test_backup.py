@@ -241,6 +241,14 @@ class TestCreate:
         assert reason.format(tmp_path=tmp_path) in said
         assert sorted(tmp_path.iterdir()) == before
 
+    def test_a_folder_below_the_users_home_is_meant_there(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        (tmp_path / "file").touch()
+        with pytest.raises(backup.BackupError, match=f"nothing can be written into {tmp_path}/file: Not a directory"):
+            backup.check_folder(Path("~/file/backups"))
+
     def test_a_folder_that_the_user_may_not_enter_is_named(self, tmp_path: Path) -> None:
         private, user = tmp_path / "private", os.geteuid()
         private.mkdir()
@@ -252,7 +260,7 @@ class TestCreate:
             with pytest.raises(
                 backup.BackupError, match=r"backup_dir = .*/private/a/b: nothing can be written into .*Fix"
             ):
-                backup.check_folder(private / "a" / "b", 7)
+                backup.check_folder(private / "a" / "b")
         finally:
             os.seteuid(user)
             private.chmod(0o700)
