@@ -243,8 +243,7 @@ class AnomalyHandler(RowsHandler):
         taken = self._assembler.add(rows.groups, rows.times, values, rows.identities, now_ns)
         self._tell_ahead(rows, now_ns, out)
         self._tell_refused(taken, now_ns, out)
-        if self._watcher.current is not None:
-            self._tell_torn(*taken.torn, now_ns, out)
+        self._tell_torn(*taken.torn, now_ns, out)
         self._close_windows(now_ns, out)
 
     def tick(self, out: PointSink) -> None:
@@ -300,9 +299,7 @@ class AnomalyHandler(RowsHandler):
         self._forgotten.difference_update(windows.keys)
         for result in self._core.feed_together(self._watcher.current, windows, feedback, now_ns):
             self._emit(result, out)
-        # What no model scores is history, which a catch-up leaves alone.
-        if self._watcher.current is not None and closed.torn.any():
-            self._tell_torn(closed.number[closed.torn], closed.begin_ns[closed.torn], now_ns, out)
+        self._tell_torn(closed.number[closed.torn], closed.begin_ns[closed.torn], now_ns, out)
         self._closing = None
         for result in self._shadow.feed(windows, feedback):
             self._emit(result, out)
@@ -394,6 +391,9 @@ class AnomalyHandler(RowsHandler):
 
     def _tell_torn(self, numbers: Ints, begins_ns: Times, now_ns: int, out: PointSink) -> None:
         """Write down which windows may lack points, so that a catch-up scores them again from what is stored."""
+        # What no model scores is history, which a catch-up leaves alone.
+        if self._watcher.current is None or not len(numbers):
+            return
         self.events.add("torn windows", len(numbers))
         for number, begin_ns in zip(numbers.tolist(), begins_ns.tolist(), strict=True):
             self._emit_late(self._key(number), begin_ns, 0, now_ns, out)

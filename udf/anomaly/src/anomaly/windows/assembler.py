@@ -38,7 +38,7 @@ from anomaly.windows.aggregates import AGGREGATES, Aggregated, aggregate_windows
 from anomaly.windows.arrays import NEVER, AnyArray, Bools, Floats, Ints, Times, changes
 from anomaly.windows.derivation import Derivation, Identities
 from anomaly.windows.fill import STANDING_ARRAYS, Filled, Rule, Standing, fill_windows
-from anomaly.windows.interruption import Arrivals, Interruption
+from anomaly.windows.interruption import Arrivals, Interruption, can_hold
 from anomaly.windows.point_log import GONE, PointLog, bytes_per_point, restored
 
 LAYOUT = 1
@@ -796,16 +796,15 @@ class Assembler:
         Returns:
             The series and begins of the windows in which the pause began, of those that the clock has closed since.
         """
-        live = self.live()
+        settings, live = self.settings, self.live()
         newest = self._series.newest.copy()
         np.maximum.at(newest, self._log.numbers, self._log.times)
         newest[~live] = NEVER
-        self._interruption = Interruption(self.settings.window_ns, self.settings.lateness_ns, newest)
+        self._interruption = Interruption(settings.window_ns, settings.lateness_ns, newest)
         self._interruption.look(now_ns)
-        begins = newest - newest % self.settings.window_ns
+        begins = newest - newest % settings.window_ns
         # A series that was silent before lost nothing in this pause.
-        since_ns = paused_ns - self.settings.lateness_ns - np.where(live, np.maximum(self._series.lag, 0), 0)
-        is_near = begins + self.settings.window_ns > since_ns
+        is_near = can_hold(begins, settings.window_ns, settings.lateness_ns, paused_ns, self._series.lag, live)
         torn = np.flatnonzero((newest != NEVER) & is_near & (begins < self._series.closed))
         return torn, begins[torn]
 

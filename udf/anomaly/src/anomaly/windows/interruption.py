@@ -21,6 +21,20 @@ _HALF_NS = 300 * SECOND_NS
 _SLACK_NS = 5 * SECOND_NS
 
 
+def can_hold(begins: Times, length_ns: int, lateness_ns: int, clock_ns: int, lag_ns: Times, live: Bools) -> Bools:
+    """Return which windows can hold points that came at a time of the host's clock, or later; shape (n,).
+
+    Args:
+        begins: the windows' begins, shape (n,).
+        length_ns: the length of a window.
+        lateness_ns: how much points may be out of order.
+        clock_ns: the time of the host's clock.
+        lag_ns: how far the newest point of the window's series was behind the clock, shape (n,).
+        live: whether the series is live, so that the clock tells when its points came, shape (n,).
+    """
+    return begins + length_ns > clock_ns - lateness_ns - np.where(live, np.maximum(lag_ns, 0), 0)
+
+
 class Arrivals:
     """The pauses between arrivals of points of any series: much longer ones than usual say that some may be lost."""
 
@@ -132,6 +146,5 @@ class Interruption:
         if self._over_ns is None:
             return touched
         # A series that the state does not have may have begun meanwhile: its first windows are around this time.
-        since_ns = self._over_ns - self._lateness_ns - np.where(live, np.maximum(lag_ns, 0), 0)
-        is_near = had_state | (begins + self._length_ns > since_ns)
+        is_near = had_state | can_hold(begins, self._length_ns, self._lateness_ns, self._over_ns, lag_ns, live)
         return np.asarray(touched | (live & (begins <= self._over_ns) & is_near))
