@@ -196,13 +196,12 @@ def _tails(scores: Floats, level: float, tail: float, *, robust: bool) -> tuple[
     least = _SMALLEST_EXCESS * max(1.0, abs(level))
     if robust and len(beyond):
         mean = float(np.median(beyond) - level) / float(np.log(2.0))
-        excess = max(mean * (1.0 + _CAUTION / float(np.sqrt(len(beyond)))), least)
-        return np.array([level]), np.array([-np.log(tail)]), np.array([excess])
+        return np.array([level]), np.array([-np.log(tail)]), np.array([_careful(mean, len(beyond), least)])
     begins, surprises, excesses = [level], [-float(np.log(tail))], []
     while True:
         count = len(beyond)
         mean = float(beyond.mean()) - begins[-1] if count else 0.0
-        excesses.append(max(mean * (1.0 + _CAUTION / float(np.sqrt(max(count, 1)))), least))
+        excesses.append(_careful(mean, count, least))
         if count < 2 * _LEAST_POINTS:
             return np.array(begins), np.array(surprises), np.array(excesses)
         begin = float(beyond[-(count // 2) - 1])
@@ -210,6 +209,11 @@ def _tails(scores: Floats, level: float, tail: float, *, robust: bool) -> tuple[
         surprises.append(float(np.log(len(scores) / ((beyond >= begin).sum() - 1))))
         begins.append(begin)
         beyond = beyond[-(count // 2) :]
+
+
+def _careful(mean: float, count: int, least: float) -> float:
+    """Return a mean excess of some scores that is two standard errors too large, and at least as large as given."""
+    return max(mean * (1.0 + _CAUTION / float(np.sqrt(max(count, 1)))), least)
 
 
 def _corners(begins: Floats, surprises: Floats, excesses: Floats, known: float) -> Floats:
