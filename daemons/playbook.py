@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,12 +76,16 @@ class PlaybookRun:
 
     def outcomes(self) -> Iterator[tuple[str, str, str]]:
         """Yield each (task, status, host) in order of appearance, once for each loop item."""
+        return ((task, outcome["status"], outcome["host"]) for _, task, outcome in self._outcomes())
+
+    def _outcomes(self) -> Iterator[tuple[int, str, re.Match[str]]]:
+        """Yield the number of the line, the task and the outcome for each outcome."""
         task = ""
-        for line in self.output.splitlines():
+        for number, line in enumerate(self.output.splitlines()):
             if heading := _HEADING.match(line):
                 task = heading["name"]
             elif outcome := _OUTCOME.match(line):
-                yield task, outcome["status"], outcome["host"]
+                yield number, task, outcome
 
     def tail(self) -> str:
         """Return the last lines of the output, with the log that has the rest, and at the end the failures.
@@ -92,15 +97,12 @@ class PlaybookRun:
 
     def _failures(self) -> Iterator[str]:
         """Yield the first lines of each failure, after its task."""
-        task = ""
-        for block in self.output.split("\n\n"):
-            lines = block.splitlines()
-            for number, line in enumerate(lines):
-                if heading := _HEADING.match(line):
-                    task = heading["name"]
-                elif (outcome := _OUTCOME.match(line)) and outcome["status"] in ("fatal", "failed"):
-                    yield f"failed: {task}"
-                    yield from lines[number : number + _FAILURE_LINES]
+        lines = self.output.splitlines()
+        for number, task, outcome in self._outcomes():
+            if outcome["status"] in ("fatal", "failed"):
+                yield f"failed: {task}"
+                # An empty line ends what a task has said.
+                yield from takewhile(bool, lines[number : number + _FAILURE_LINES])
 
 
 def recap_of(output: str) -> dict[str, Recap]:
