@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from anomaly.cli.explain import describe
+from anomaly.pipeline import normalize
 from tests.unit.anomaly.cli.command import PIPELINE, Run
 
 
@@ -63,6 +65,30 @@ def test_of_several_pipelines_one_is_named(run: Run, tmp_path: Path) -> None:
     assert "    results_database string   anomaly" in ran.out
     assert "            .database(results_database)" in ran.out
     assert any(line.startswith("alerts       period (INFO from peak severity 0, WARNING 87.5,") for line in ran.out)
+
+
+def test_calendars_are_explained_with_their_next_times() -> None:
+    calendars = [
+        {"means": "quiet", "begin": "2026-03-28T22:00", "lasts": "8h", "rule": "FREQ=DAILY"},
+        {"means": "maintenance", "begin": "2020-01-04T02:00", "lasts": "2h"},
+        {"means": "quiet", "country": "DE", "subdivision": "BY"},
+    ]
+    (pipeline,) = normalize([{**PIPELINE.as_dict(), "timezone": "Europe/Berlin", "calendars": calendars}])
+    # 2026-03-28T23:00Z is in the night in which the clock jumps.
+    text = "\n".join(describe(pipeline, "topic", 1_774_738_800_000_000_000))
+    nights = "2026-03-28 22:00 CET to 2026-03-29 07:00 CEST; 2026-03-29 22:00 CEST to 2026-03-30 06:00 CEST"
+    days = "2026-04-03 00:00 CEST to 2026-04-04 00:00 CEST; 2026-04-06 00:00 CEST to 2026-04-07 00:00 CEST"
+    assert (
+        f"""
+calendars    quiet: 8h from 2026-03-28T22:00, FREQ=DAILY
+               next: {nights}
+             maintenance: 2h from 2020-01-04T02:00, once
+               has no time within a year from now
+             quiet: the public holidays of DE, BY
+               next: {days}
+"""
+        in text
+    )
 
 
 def test_a_custom_tickscript_is_explained(run: Run, tmp_path: Path) -> None:

@@ -95,11 +95,97 @@ def test_a_file_has_days_times_of_its_own_zone_and_exceptions() -> None:
     ]
 
 
+def event(*lines: str) -> str:
+    """A file of one event, or of several between whose lines is an END and a BEGIN."""
+    begin, end = (
+        ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:test", "BEGIN:VEVENT", "UID:1"),
+        ("END:VEVENT", "END:VCALENDAR"),
+    )
+    return "\r\n".join((*begin, *lines, *end))
+
+
+SPRING = ("2024-03-29T00:00Z", "2024-04-02T00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        # Files fold long lines, and a rule may end by the clock, or in UTC.
+        (
+            (
+                "DTSTART;TZID=Europe/Berlin:20240330T200000", "DURATION:PT1H",
+                "RRULE:FREQ=DAILY;UN", " TIL=20240331T200000",
+            ),
+            ["03-30 19:00 to 03-30 20:00", "03-31 18:00 to 03-31 19:00"],
+        ),
+        (
+            ("DTSTART:20240330T200000", "DURATION:PT1H", "RRULE:FREQ=DAILY;UNTIL=20240331T175959Z"),
+            ["03-30 19:00 to 03-30 20:00"],
+        ),
+        (
+            ("DTSTART:20240330T200000", "DURATION:PT1H", "RDATE;TZID=America/New_York:20240401T080000"),
+            ["03-30 19:00 to 03-30 20:00", "04-01 12:00 to 04-01 13:00"],
+        ),
+        # The clock jumps from 2 to 3. A DURATION passes all the same, and a DTEND is what the clock shows.
+        (("DTSTART:20240331T020000", "DURATION:PT1H"), ["03-31 01:00 to 03-31 02:00"]),
+        (("DTSTART:20240331T010000", "DURATION:PT2H"), ["03-31 00:00 to 03-31 02:00"]),
+        (("DTSTART:20240331T010000", "DTEND:20240331T030000"), ["03-31 00:00 to 03-31 01:00"]),
+        (("DTSTART:20240330T120000", "DURATION:P1D"), ["03-30 11:00 to 03-31 10:00"]),
+        # An event, or one time of it, may be cancelled.
+        (
+            (
+                "DTSTART:20240329T200000", "DURATION:PT1H", "RRULE:FREQ=DAILY;COUNT=2", "END:VEVENT", "BEGIN:VEVENT",
+                "UID:1", "RECURRENCE-ID:20240330T200000", "DTSTART:20240330T200000", "DURATION:PT1H",
+                "STATUS:CANCELLED",
+            ),
+            ["03-29 19:00 to 03-29 20:00"],
+        ),
+        (
+            ("BEGIN:VALARM", "TRIGGER:-PT15M", "ACTION:DISPLAY", "DURATION:PT5M", "REPEAT:2", "END:VALARM",
+             "DTSTART:20240330T200000", "DTEND:20240330T210000"),
+            ["03-30 19:00 to 03-30 20:00"],
+        ),
+    ],
+)  # fmt: skip
+def test_an_event_of_a_file_takes_place_when_it_says(lines: tuple[str, ...], found: list[str]) -> None:
+    assert spans(*SPRING, ics=event(*lines)) == found
+
+
+def in_plant(offset: str) -> str:
+    """A file of one event at 20:00 of a time zone that the file describes."""
+    zone = ("TZID:Plant", "BEGIN:STANDARD", "DTSTART:19700101T000000", f"TZOFFSETFROM:{offset}", f"TZOFFSETTO:{offset}")
+    described = "\r\n".join(("BEGIN:VTIMEZONE", *zone, "END:STANDARD", "END:VTIMEZONE", "BEGIN:VEVENT"))
+    return event("DTSTART;TZID=Plant:20240330T200000", "DURATION:PT1H").replace("BEGIN:VEVENT", described)
+
+
+def test_a_file_may_describe_its_time_zone_and_begin_with_a_byte_order_mark() -> None:
+    ics = f"\ufeff{in_plant('+0500')}"
+    assert spans(*SPRING, ics=ics) == ["03-30 15:00 to 03-30 16:00"]
+    assert normalize([{**PIPELINE, "calendars": [{"means": "quiet", "ics": ics}]}])
+
+
+def test_files_do_not_share_the_time_zones_that_they_describe() -> None:
+    assert spans(*SPRING, ics=in_plant("+0500")) == ["03-30 15:00 to 03-30 16:00"]
+    assert spans(*SPRING, ics=in_plant("+0300")) == ["03-30 17:00 to 03-30 18:00"]
+
+
+def test_a_file_may_name_the_clock_of_its_times() -> None:
+    ics = event("DTSTART:20240330T200000", "DURATION:PT1H").replace("BEGIN:VEVENT", "X-WR-TIMEZONE:UTC\r\nBEGIN:VEVENT")
+    assert spans(*SPRING, ics=ics) == ["03-30 20:00 to 03-30 21:00"]
+
+
 def test_holidays_are_those_of_the_country_and_its_part_at_local_midnight() -> None:
     year = ("2024-01-01T00:00Z", "2024-12-31T00:00Z")
     assert "01-05 23:00 to 01-06 23:00" in spans(*year, country="DE", subdivision="BY")
     assert "01-05 23:00 to 01-06 23:00" not in spans(*year, country="DE")
     assert "10-02 22:00 to 10-03 22:00" in spans(*year, country="DE")
+
+
+@pytest.mark.parametrize("until", ["20240107", "20240107T020000", "20240107T010000Z"])
+def test_a_rule_may_end_with_its_first_time(until: str) -> None:
+    rule = {"begin": "2024-01-07T02:00", "lasts": "2h", "rule": f"FREQ=DAILY;UNTIL={until}"}
+    assert normalize([{**PIPELINE, "calendars": [{"means": "quiet", **rule}]}])
+    assert spans("2024-01-01T00:00Z", "2025-01-01T00:00Z", **rule) == ["01-07 01:00 to 01-07 03:00"]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +230,54 @@ def test_holidays_are_those_of_the_country_and_its_part_at_local_midnight() -> N
         (
             {"means": "quiet", "ics": ICS.replace("FREQ=YEARLY", "FREQ=SECONDLY")},
             'calendars[0].ics: "FREQ=SECONDLY" recurs more often than each hour',
+        ),
+        (
+            {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "RRULE:FREQ=DAILY"},
+            'calendars[0].rule: "RRULE:FREQ=DAILY" begins with RRULE:, the name of a line of a file: write an RRULE',
+        ),
+        (
+            {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "FREQ=DAILY;BYMINUTE=0,30"},
+            'calendars[0].rule: "FREQ=DAILY;BYMINUTE=0,30" recurs more often than each hour',
+        ),
+        (
+            {
+                "means": "quiet",
+                "begin": "2024-01-07T02:00",
+                "lasts": "2h",
+                "rule": "FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30",
+            },
+            'calendars[0].rule: "FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30" never occurs from 2024-01-07T02:00 on',
+        ),
+        (
+            {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "FREQ=DAILY;UNTIL=20240107T005959Z"},
+            'calendars[0].rule: "FREQ=DAILY;UNTIL=20240107T005959Z" never occurs from 2024-01-07T02:00 on',
+        ),
+        (
+            {"means": "quiet", "ics": event("DTSTART:20240107T020000", "DURATION:PT1H", "RRULE:FREQ=DAILY;COUNT=0")},
+            'calendars[0].ics: "FREQ=DAILY;COUNT=0" never occurs from DTSTART, 2024-01-07 02:00:00+01:00, on',
+        ),
+        (
+            {"means": "quiet", "ics": event("DTSTART;TZID=Europe/Berln:20240107T020000", "DURATION:PT1H")},
+            'calendars[0].ics: "Europe/Berln" is the time zone (TZID) of DTSTART 2024-01-07 02:00:00, and is not known',
+        ),
+        (
+            {
+                "means": "quiet",
+                "ics": event("DTSTART:20240107T020000", "DURATION:PT1H", "RDATE;TZID=Plant:20240108T020000"),
+            },
+            'calendars[0].ics: "Plant" is the time zone (TZID) of RDATE 2024-01-08 02:00:00, and is not known',
+        ),
+        (
+            {"means": "quiet", "ics": event("DTSTART:20240107T020000", "DURATION:PT1H", "EXRULE:FREQ=DAILY")},
+            'calendars[0].ics: "EXRULE" is a rule of exceptions, which RFC 5545 does not know: write them as EXDATE',
+        ),
+        (
+            {"means": "quiet", "ics": event("DTSTART:20240107T020000")},
+            'calendars[0].ics: "BEGIN:VCALENDAR" has no event that takes place and lasts: give one a DTEND or a DURA',
+        ),
+        (
+            {"means": "quiet", "ics": event("DTSTART:20240107T020000", "DURATION:PT1H", "STATUS:CANCELLED")},
+            'calendars[0].ics: "BEGIN:VCALENDAR" has no event that takes place and lasts',
         ),
         ({"means": "quiet", "ics": "closed on sundays"}, 'calendars[0].ics: "closed on sundays"'),
         ({"means": "quiet", "country": "DEU1"}, 'calendars[0].country: "DEU1" is not known: did you mean DE'),

@@ -6,7 +6,8 @@ It reads files. Only if it gets the address of InfluxDB, it asks there which nam
 import argparse
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from anomaly.cli import codes
@@ -17,12 +18,17 @@ from anomaly.influxdb.influxql import source, windows_query
 from anomaly.influxdb.times import resolve_range
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
-from anomaly.nanoseconds import DAY_NS, rfc3339
+from anomaly.nanoseconds import DAY_NS, SECOND_NS, rfc3339
 from anomaly.pipeline import Alerts, Pipeline
+from anomaly.pipeline.calendars import Calendar
 from anomaly.pipeline.season import season_parts
 from anomaly.pipeline.state import mebibytes, most_series, process_bytes, series_bytes
+from anomaly.pipeline.timezone import timezone
 from anomaly.severity.rarity import once_in
 
+_YEAR_NS = 366 * DAY_NS
+# This many times of a calendar are shown.
+_SHOWN_TIMES = 2
 _MISSING = {
     "skip": "a window that lacks a field, or half of its usual points, is not scored",
     "usual": "a field that a window lacks, or half of its usual points, is taken to be as usual",
@@ -95,6 +101,7 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
         *_models(pipeline),
         f"detector     {pipeline.detector} {dict(pipeline.parameters)}",
         *_season(pipeline, asked.end_ns - asked.begin_ns),
+        *_listed("calendars", (line for each in pipeline.calendars for line in _calendar(pipeline, each, now_ns))),
         f"training     {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)}: up to {windows} windows for each series",
         *_listed("query", [windows_query(pipeline, asked.begin_ns, asked.end_ns)] if pipeline.fields else []),
         f"periods      open at severity {periods.open:g}, once in {once_in(periods.open)} for each series",
@@ -182,6 +189,18 @@ def _season(pipeline: Pipeline, history_ns: int) -> list[str]:
             less = f"the training range holds it less than twice: a new part is compared with the {instead}"
             lines.append(f"{'':12} {less}")
     return lines
+
+
+def _calendar(pipeline: Pipeline, calendar: Calendar, now_ns: int) -> Iterator[str]:
+    """Yield lines about a calendar: what it says, and its next times within a year."""
+    yield str(calendar)
+    spans = sorted(calendar.spans(pipeline.timezone, now_ns, now_ns + _YEAR_NS))
+    zone = timezone(pipeline.timezone)
+    times = [
+        " to ".join(f"{datetime.fromtimestamp(at_ns / SECOND_NS, zone):%Y-%m-%d %H:%M %Z}" for at_ns in span)
+        for span in spans[:_SHOWN_TIMES]
+    ]
+    yield f"  next: {'; '.join(times)}" if times else "  has no time within a year from now"
 
 
 def _listed(title: str, entries: Iterable[str]) -> list[str]:

@@ -14,7 +14,9 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import chain
+from threading import Lock
 from typing import Any
 
 from anomaly.nanoseconds import DAY_NS, SECOND_NS
@@ -23,13 +25,24 @@ from anomaly.pipeline.timezone import timezone
 
 MAINTENANCE, QUIET, HOLIDAY = "maintenance", "quiet", "holiday"
 # Rules that recur more often than each hour take long to expand.
-_OFTEN = re.compile(r"FREQ=(SECONDLY|MINUTELY)", re.IGNORECASE)
+_OFTEN = re.compile(r"FREQ=(SECONDLY|MINUTELY)|BY(MINUTE|SECOND)=[^;]*,", re.IGNORECASE)
 # The libraries never come to an end with an interval of 0.
 _ENDLESS = re.compile(r"INTERVAL=(?!0*[1-9])", re.IGNORECASE)
 # Lines of a file that hold a rule, once lines that were folded are whole.
 _FOLD = re.compile(r"\r?\n[ \t]")
 _RULE_LINE = re.compile(r"^(?:RRULE|EXRULE)[:;](.*)$", re.IGNORECASE | re.MULTILINE)
+_EXCEPT_LINE = re.compile(r"^EXRULE[:;]", re.IGNORECASE | re.MULTILINE)
+# How a rule begins where it is copied out of a file.
+_PREFIX = re.compile(r"\s*RRULE:", re.IGNORECASE)
+# Programs on Windows begin a file with it.
+_BYTE_ORDER_MARK = "\ufeff"
+# The library looks for a rule's first time up to the year 9999. What does not occur from this one on never does.
+_LATE_LEAP_YEAR = 9960
+# The property of an event that keeps its DURATION, which the library replaces by a DTEND.
+_LASTS = "X-INFLUX-ANOMALY-LASTS"
+_PARSING = Lock()
 _SOURCES = ("begin", "ics", "country")
+_GIVE = "give the content of the file, by lookup('file', 'my.ics')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,16 @@ class Calendar:
         pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value for name, value in pairs if value is not None}
 
+    def __str__(self) -> str:
+        """Return what the entry says, for people."""
+        if self.country is not None:
+            place = self.country if self.subdivision is None else f"{self.country}, {self.subdivision}"
+            return f"{self.means}: the public holidays of {place}"
+        if self.ics is not None:
+            return f"{self.means}: an .ics file"
+        again = "once" if self.rule is None else self.rule
+        return f"{self.means}: {self.lasts} from {self.begin}, {again}"
+
     def spans(self, zone: str, begin_ns: int, end_ns: int) -> list[tuple[int, int]]:
         """Return the occurrences that meet a range.
 
@@ -91,32 +114,53 @@ class Calendar:
             import recurring_ical_events
 
             # The library ends an event by the clock, and so may take it for over where it is not.
-            events = recurring_ical_events.of(self._events(zone)).between(first - timedelta(days=1), last)
-            occurrences = [(_ns(event["DTSTART"].dt, zone), self._end_ns(event, zone)) for event in events]
+            events = recurring_ical_events.of(self._calendar(zone)).between(first - timedelta(days=1), last)
+            occurrences = [
+                (_ns(event["DTSTART"].dt, zone), self._end_ns(event, zone)) for event in events if not _cancelled(event)
+            ]
         return [(begin, end) for begin, end in occurrences if begin < end_ns and begin_ns < end]
 
+    def events(self, zone: str) -> list[Any]:
+        """Return the events of the rule or the file. Raises ValueError where it is none."""
+        return list(self._calendar(zone).walk("VEVENT"))
+
     def _end_ns(self, event: Any, zone: str) -> int:
-        """Return the end of an event; `lasts` counts whole days by the clock and hours as they pass, as RFC 5545 does.
+        """Return the end of an event; durations count whole days by the clock and hours as they pass, as RFC 5545 does.
 
         So an occurrence of two hours takes two hours when the clock changes, too.
         """
-        if self.lasts is None:
-            return _ns(event.end, zone)
-        days, rest_ns = divmod(parse_duration(self.lasts), DAY_NS)
-        return _ns(event["DTSTART"].dt + timedelta(days=days), zone) + rest_ns
+        begin, end = event["DTSTART"].dt, event.end
+        lasts_ns = int(event.get(_LASTS, 0)) if self.lasts is None else parse_duration(self.lasts)
+        # A DTEND, or a period of an RDATE, says the end by the clock.
+        if self.lasts is None and (end - begin) // timedelta(microseconds=1) * 1000 != lasts_ns:
+            return _ns(end, zone)
+        days, rest_ns = divmod(lasts_ns, DAY_NS)
+        return _ns(begin + timedelta(days=days), zone) + rest_ns
 
-    def _events(self, zone: str) -> Any:
-        """Return the events of the rule or the file."""
+    def _calendar(self, zone: str) -> Any:
+        """Return the rule or the file as the library has it."""
         import icalendar
 
         if self.ics is not None:
-            return icalendar.Calendar.from_ical(self.ics)
+            calendar = _parsed(self.ics)
+            clock = timezone(str(calendar.get("X-WR-TIMEZONE", zone)))
+            for event in calendar.walk("VEVENT"):
+                if "RRULE" in event and isinstance(event["DTSTART"].dt, datetime):
+                    rules = [icalendar.vRecur.from_ical(_to_the_end(rule)) for rule in _rules(event)]
+                    event["RRULE"] = rules if len(rules) > 1 else rules[0]
+                lasts = event["DURATION"].dt if "DURATION" in event else timedelta()
+                event[_LASTS] = str(lasts // timedelta(microseconds=1) * 1000)
+                # The library would take a time without a zone for one in the zone of another time of the event.
+                for _, tzid, value in _times(event):
+                    if tzid is None:
+                        value.dt = _localized(value.dt, clock)
+            return calendar
         event = icalendar.Event()
         event.add("uid", "rule")
         event.add("dtstart", _local(self.begin or "", zone))
         event.add("duration", timedelta(microseconds=parse_duration(self.lasts or "") // 1000))
         if self.rule is not None:
-            event.add("rrule", icalendar.vRecur.from_ical(self.rule))
+            event.add("rrule", icalendar.vRecur.from_ical(_to_the_end(self.rule)))
         calendar = icalendar.Calendar()
         calendar.add_component(event)
         return calendar
@@ -164,34 +208,134 @@ def _rule(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
     if calendar.rule is None:
         return
     example = "write an RRULE of RFC 5545, such as FREQ=WEEKLY;BYDAY=SU"
+    if _PREFIX.match(calendar.rule):
+        yield "rule", calendar.rule, f"begins with RRULE:, the name of a line of a file: {example}"
+        return
     if (wrong := _too_often(calendar.rule)) is not None:
         yield "rule", calendar.rule, wrong
         return
-    from dateutil.rrule import rrulestr
-
     try:
+        begin = _local(calendar.begin or "", zone)
         # The library of calendars takes what it does not know for nothing.
-        rrulestr(calendar.rule)
-        begin_ns = _ns(_local(calendar.begin or "", zone), zone)
+        if _never_occurs(calendar.rule, begin):
+            yield "rule", calendar.rule, f"never occurs from {calendar.begin} on: correct one of both"
+            return
+        begin_ns = _ns(begin, zone)
         calendar.spans(zone, begin_ns, begin_ns + DAY_NS)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         yield "rule", calendar.rule, f"is not a rule ({error}): {example}"
 
 
 def _ics(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
-    text = calendar.ics or ""
-    shown = text.strip().partition("\n")[0][:40]
-    for rule in _RULE_LINE.findall(_FOLD.sub("", text)):
+    text = _FOLD.sub("", (calendar.ics or "").removeprefix(_BYTE_ORDER_MARK))
+    shown = text.strip().partition("\n")[0].strip()[:40]
+    for rule in _RULE_LINE.findall(text):
         if (wrong := _too_often(rule)) is not None:
             yield "ics", rule.strip(), wrong
             return
-    try:
-        calendar.spans(zone, 0, DAY_NS)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        yield "ics", shown, f"is not a calendar ({error}): give the content of the file, by lookup('file', 'my.ics')"
+    if _EXCEPT_LINE.search(text):
+        yield "ics", "EXRULE", "is a rule of exceptions, which RFC 5545 does not know: write them as EXDATE"
         return
-    if "BEGIN:VEVENT" not in text.upper():
-        yield "ics", shown, "has no event (BEGIN:VEVENT): give the content of the file, by lookup('file', 'my.ics')"
+    try:
+        events = calendar.events(zone)
+        if not events:
+            yield "ics", shown, f"has no event (BEGIN:VEVENT): {_GIVE}"
+            return
+        wrong_events = list(chain.from_iterable(_event(event) for event in events))
+        lasting = [event for event in events if not _cancelled(event) and ("RDATE" in event or _lasts(event))]
+        if not wrong_events:
+            calendar.spans(zone, 0, DAY_NS)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        yield "ics", shown, f"is not a calendar ({error}): {_GIVE}"
+        return
+    if wrong_events:
+        yield "ics", *wrong_events[0]
+    elif not lasting:
+        yield "ics", shown, "has no event that takes place and lasts: give one a DTEND or a DURATION"
+
+
+def _event(event: Any) -> Iterator[tuple[object, str]]:
+    """Yield the value and the fix of each mistake in an event of a file that its library would not tell."""
+    for name, tzid, value in _times(event):
+        at = value.dt[0] if isinstance(value.dt, tuple) else value.dt
+        if tzid is not None and isinstance(at, datetime) and at.tzinfo is None:
+            fix = "write an IANA name, such as Europe/Berlin, or add the VTIMEZONE of this name"
+            yield tzid, f"is the time zone (TZID) of {name} {at}, and is not known: {fix}"
+    begin = event["DTSTART"].dt
+    for text in _rules(event):
+        if not isinstance(begin, datetime):
+            begin = datetime.combine(begin, time())
+        if _never_occurs(text, begin):
+            yield text, f"never occurs from DTSTART, {begin}, on: correct one of both"
+
+
+def _times(event: Any) -> Iterator[tuple[str, str | None, Any]]:
+    """Yield each time of an event of a file: the name of its property, the TZID of that, and the library's value."""
+    for name, values in event.items():
+        for value in values if isinstance(values, list) else [values]:
+            for each in getattr(value, "dts", []):
+                yield name, value.params.get("TZID"), each
+
+
+def _localized(value: Any, clock: tzinfo) -> Any:
+    """Return a value of the library, or a period of two, with the time zone `clock` where a time has none."""
+    if isinstance(value, tuple):
+        return tuple(_localized(each, clock) for each in value)
+    return value.replace(tzinfo=clock) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+def _parsed(ics: str) -> Any:
+    """Return a file as the library has it."""
+    import icalendar
+
+    with _PARSING:
+        # The library keeps the time zones that files describe, and would take one file's for those of the next.
+        icalendar.use_zoneinfo()  # type: ignore[no-untyped-call]
+        return icalendar.Calendar.from_ical(ics.removeprefix(_BYTE_ORDER_MARK))
+
+
+def _cancelled(event: Any) -> bool:
+    """Return whether an event of a file does not take place."""
+    return str(event.get("STATUS", "")).upper() == "CANCELLED"
+
+
+def _lasts(event: Any) -> bool:
+    """Return whether an event of a file has a length."""
+    days = (isinstance(event["DTSTART"].dt, datetime), "DTEND" in event and isinstance(event["DTEND"].dt, datetime))
+    # The library has no end for an event that begins with a day and ends at a time.
+    return days == (False, True) or bool(event.end != event.start)
+
+
+def _never_occurs(rule: str, begin: datetime) -> bool:
+    """Return whether a rule means no time at all; libraries let it occur at its begin all the same.
+
+    Raises:
+        ValueError: it is not a rule.
+    """
+    from dateutil.rrule import rrulestr
+
+    until = re.search(r"UNTIL=([^;]*)", rule, re.IGNORECASE)
+    naive = begin.replace(tzinfo=None)
+    endless = ";".join(part for part in rule.split(";") if not part.upper().startswith("UNTIL="))
+    if next(iter(rrulestr(endless, dtstart=naive.replace(year=_LATE_LEAP_YEAR))), None) is None:
+        return True
+    # The library wants both times with a time zone, or none.
+    if until is None:
+        return False
+    if until[1].upper().endswith("Z"):
+        naive = begin if begin.tzinfo is not None else begin.replace(tzinfo=UTC)
+    return next(iter(rrulestr(_to_the_end(rule), dtstart=naive)), None) is None
+
+
+def _rules(event: Any) -> list[str]:
+    """Return the rules of an event of a file."""
+    rules = event.get("RRULE", [])
+    return [rule.to_ical().decode() for rule in (rules if isinstance(rules, list) else [rules])]
+
+
+def _to_the_end(rule: str) -> str:
+    """Return a rule that goes on until the end of the last day, where its UNTIL is a day."""
+    return re.sub(r"(UNTIL=\d{8})(?=;|$)", r"\1T235959", rule, flags=re.IGNORECASE)
 
 
 def _too_often(rule: str) -> str | None:
