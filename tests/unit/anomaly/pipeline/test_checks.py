@@ -94,6 +94,17 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
             "fields[0].valid: [null, null] bounds nothing: write a number on one side, or remove it",
         ),
         (
+            {"fields": [{"name": "a", "limits": [90, None], "valid": [0, 80]}]},
+            "fields[0].limits: [90.0, null] contradicts valid, [0.0, 80.0]: it has nothing in common with it, so every",
+        ),
+        (
+            {
+                "measurement": ["flow", "heat"],
+                "overrides": [{"where": {"measurement": "heta"}, "fields": [{"name": "bed", "limits": [0, 120]}]}],
+            },
+            'overrides[0].where.measurement: "heta" is none of the pipeline\'s measurements (flow, heat): did you mean',
+        ),
+        (
             {"fields": [{"name": "a", "limits": [0, 150], "valid": [-40, 125]}]},
             (
                 "fields[0].limits: [0.0, 150.0] contradicts valid, [-40.0, 125.0]: a value beyond 150 is not a "
@@ -169,6 +180,11 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
             "overrides[0].fields: is missing: add it",
         ),
         ({"fields": [f"f{n}" for n in range(65)]}, "fields: has 65 entries: at most 64 are possible"),
+        (
+            {"where": {"room": ""}},
+            'where.room: "" is empty: write a value, or `{present: false}` for points without the',
+        ),
+        ({"where": {"": "kitchen"}}, 'where: "" is empty: write a name'),
         ({"where": {}}, "where: {} is empty: write what it asks for, or remove it"),
         (
             {"where": {"floor": 3}},
@@ -200,6 +216,7 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
         ({"seasonality": ["1d", "25h"]}, 'seasonality: "25h" is not a multiple of 1d, so neither says what the other'),
         ({"seasonality": [7]}, "seasonality[0]: 7 is not text"),
         ({"timezone": "Europe/Berln"}, 'timezone: "Europe/Berln" is not a time zone: did you mean Europe/Berlin?'),
+        ({"timezone": "new_york"}, 'timezone: "new_york" is not a time zone: did you mean America/New_York?'),
         ({"timezone": "+02:00"}, 'timezone: "+02:00" is not a time zone: write an IANA name, such as Europe/Berlin'),
         (
             {"timezone": "Europe/Berlin", "window": "1d"},
@@ -346,3 +363,9 @@ def test_a_mistake_is_named_with_pipeline_key_value_and_fix(change: dict[str, An
     found = problems(change)
     assert any(message in problem for problem in found), found
     assert all(problem.startswith('pipelines[0] "p0": ') for problem in found)
+
+
+@pytest.mark.parametrize("change", [{"measurement": ""}, {"where": {"room": ""}}, {"where": {"": "kitchen"}}])
+def test_an_empty_name_is_told_once(change: dict[str, Any]) -> None:
+    (problem,) = problems(change)
+    assert '"" is empty: write ' in problem

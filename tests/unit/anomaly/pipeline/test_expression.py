@@ -19,6 +19,7 @@ from anomaly.pipeline.expression import Expression, ExpressionError
         ("1.5e1 - +errors", ("errors",), 13.0),
         ("температура * 2", ("температура",), 6.0),
         ("(requests - return) * 1.5", ("requests", "return"), 6.0),
+        ("errors / (requests - 2 * errors)", ("errors", "requests"), 0.5),
         ("in / \"bytes sent\" + 'bytes sent'", ("in", "bytes sent"), 17.0),
     ],
 )
@@ -38,6 +39,11 @@ def test_arrays_stand_for_fields() -> None:
 def test_a_name_is_the_one_that_is_written() -> None:
     # The parser takes the ligature for two letters.
     assert Expression.of("\ufb01eld + 1").fields == ("\ufb01eld",)
+
+
+def test_each_character_of_a_quoted_name_means_itself() -> None:
+    assert Expression.of(r'"C:\temp\new" / "\\x41"').fields == (r"C:\temp\new", r"\\x41")
+    assert Expression.of("""'the "#" of it' * 2""").fields == ('the "#" of it',)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +69,10 @@ def test_a_name_is_the_one_that_is_written() -> None:
         ("a + 1e999", "has '1e999' in it"),
         ("a + b''", "has \"b''\" in it"),
         ("__import__('os').system('x')", "in it: use names of fields"),
+        ("a / b # per second", "has a comment, or two names side by side, in it"),
+        ("'a' 'b'", "has a comment, or two names side by side, in it"),
+        ("a / 0", "divides by zero whatever its fields are, so it never has a value"),
+        ("a / (b - b)", "divides by zero whatever its fields are"),
         ("+".join(["a"] * 300), "has more than 400 parts"),
     ],
 )

@@ -215,6 +215,10 @@ def _rules(pipeline: Pipeline, key: str, field: Field, said: Mapping[str, Any]) 
     # A rate has other values than the counter whose values are valid.
     is_said = "limits" in said or "valid" in said
     if is_said and limits is not None and valid is not None and not field.is_derived and valid.low < valid.high:
+        if limits.low > valid.high or limits.high < valid.low:
+            within = "has nothing in common with it, so every window would be anomalous: write limits within valid"
+            yield f"{key}.limits", limits.entry(), f"contradicts valid, {valid.entry()}: it {within}"
+            return
         beyond = [*([limits.low] if -math.inf < limits.low < valid.low else [])]
         beyond += [limits.high] if valid.high < limits.high < math.inf else []
         for end in beyond:
@@ -238,6 +242,8 @@ def _overrides(pipeline: Pipeline) -> Iterator[Finding]:
                 known = ", ".join(pipeline.group_by) or "no tag"
                 fix = hint(condition.tag, pipeline.group_by, f"name one of group_by, which has {known}")
                 yield key, condition.tag, f"is not a tag that tells the pipeline's series apart: {fix}"
+            elif condition.tag == MEASUREMENT and pipeline.measurements:
+                yield from _override_of(pipeline, key, condition)
             yield from _condition(key, condition)
         for place, entry in enumerate(override.fields):
             key, name = f"overrides[{index}].fields[{place}]", entry["name"]
@@ -248,6 +254,15 @@ def _overrides(pipeline: Pipeline) -> Iterator[Finding]:
                 yield f"{key}.name", name, f"is not a field of the pipeline: {fix}"
                 continue
             yield from _rules(pipeline, key, watched[name].changed(entry), entry)
+
+
+def _override_of(pipeline: Pipeline, key: str, condition: TagCondition) -> Iterator[Finding]:
+    """Yield what is wrong with the measurements that an override is for, if they make sense by themselves."""
+    if not list(problems(condition)) and not any(map(condition.holds, pipeline.measurements)):
+        known = f"is none of the pipeline's measurements ({', '.join(pipeline.measurements)})"
+        value = condition.entry()
+        fix = hint(str(value), pipeline.measurements, "correct it, or remove the override")
+        yield f"{key}.{MEASUREMENT}", value, f"{known}: {fix}"
 
 
 def _rate(pipeline: Pipeline, key: str, field: Field) -> Iterator[Finding]:
@@ -298,7 +313,10 @@ def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
     if name == DEFAULT_TIMEZONE:
         return
     if name not in timezones():
-        fix = hint(name, sorted(timezones()), "write an IANA name, such as Europe/Berlin", cutoff=0.75)
+        # People know the city, and IANA's names begin with the continent.
+        in_city = [zone for zone in sorted(timezones()) if zone.rpartition("/")[2].casefold() == name.casefold()]
+        otherwise = f"did you mean {in_city[0]}?" if in_city else "write an IANA name, such as Europe/Berlin"
+        fix = hint(name, sorted(timezones()), otherwise, cutoff=0.75)
         yield "timezone", name, f"is not a time zone: {fix}"
     elif pipeline.window_ns >= DAY_NS:
         yield (

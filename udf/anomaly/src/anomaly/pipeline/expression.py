@@ -1,8 +1,9 @@
 """Expressions of fields: a small part of arithmetic, such as `errors / requests` or `(supply - return) * 1.8 + 32`.
 
 An expression has names of fields, numbers, + - * / and parentheses. A name with other characters than letters, digits
-and _ stands in quotes: `"bytes sent" / total`. Python's own parser reads it, and nothing but these parts is accepted,
-so an expression computes and does nothing else. A name that is a word of the parser, such as `return`, stays a name.
+and _ stands in quotes: `"bytes sent" / total`. Each character between quotes means itself. Python's own parser reads
+the expression, and nothing but these parts is accepted, so it computes and does nothing else. A name that is a word of
+the parser, such as `return`, stays a name.
 Numbers or arrays of any kind may stand for the fields.
 """
 
@@ -15,6 +16,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from random import Random
 from typing import Any
 
 _OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
@@ -28,6 +30,11 @@ _OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
 _MOST_PARTS = 400
 # A text in quotes, or a word of the parser's own.
 _WORDS = re.compile(rf""""[^"]*"|'[^']*'|\b(?:{"|".join(keyword.kwlist)})\b""")
+_QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
+# What the parser would leave out, or join, without a word: a comment, and two texts side by side.
+_IGNORED = re.compile(r"""#|''\s*''""")
+# How often numbers at random stand for the fields, to see whether an expression ever has a value.
+_SAMPLES = 3
 
 
 class ExpressionError(ValueError):
@@ -63,7 +70,11 @@ class Expression:
         _check(tree, text, names)
         if not names:
             raise ExpressionError("names no field: write such as `errors / requests`")
-        return cls(text, tuple(names), tree)
+        expression = cls(text, tuple(names), tree)
+        numbers = Random(0)  # noqa: S311 - nothing secret
+        if not any(expression._has_value(numbers) for _ in range(_SAMPLES)):
+            raise ExpressionError("divides by zero whatever its fields are, so it never has a value: correct it")
+        return expression
 
     def value(self, fields: Mapping[str, Any], constant: Callable[[float], Any] = float) -> Any:
         """Compute the expression.
@@ -73,6 +84,13 @@ class Expression:
             constant: makes what stands for a number.
         """
         return self._value(self.tree, fields, constant)
+
+    def _has_value(self, numbers: Random) -> bool:
+        """Return whether there is a value where numbers stand for the fields."""
+        try:
+            return math.isfinite(self.value({name: numbers.uniform(1.0, 100.0) for name in self.fields}))
+        except ZeroDivisionError:
+            return False
 
     def _value(self, node: ast.expr, fields: Mapping[str, Any], constant: Callable[[float], Any]) -> Any:
         if isinstance(node, ast.BinOp):
@@ -86,10 +104,13 @@ class Expression:
 
 def _parsed(text: str) -> tuple[str, ast.expr]:
     """Return the text that the parser reads, and what it reads. Raises ExpressionError if it reads neither text."""
-    for readable in (text, _WORDS.sub(lambda word: word[0] if word[0][0] in "\"'" else f'"{word[0]}"', text)):
+    literal = _QUOTED.sub(lambda quoted: quoted[0].replace("\\", "\\\\"), text)
+    if _IGNORED.search(_QUOTED.sub("''", text)):
+        raise ExpressionError("has a comment, or two names side by side, in it: remove it, or put an operator between")
+    for readable in (literal, _WORDS.sub(lambda word: word[0] if word[0][0] in "\"'" else f'"{word[0]}"', literal)):
         try:
             with warnings.catch_warnings():
-                # The parser warns of escapes in quotes, such as `"\(" + a`.
+                # The parser warns of what looks like a mistake, such as `"a"(b)`, which is refused anyway.
                 warnings.simplefilter("ignore")
                 return readable, ast.parse(readable, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):

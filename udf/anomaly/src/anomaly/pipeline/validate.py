@@ -195,9 +195,14 @@ def _explain(error: "ValidationError") -> Iterator[str]:
     elif error.validator in ("minimum", "maximum"):
         bound = "at least" if error.validator == "minimum" else "at most"
         yield f"{key}: {value} is out of range: write {bound} {rule}{such_as}"
+    elif error.validator == "minLength" and key.startswith("where."):
+        yield f"{key}: {value} is empty: write a value, or `{{present: false}}` for points without the tag"
     elif error.validator in ("minLength", "maxLength"):
         wrong = "empty" if error.validator == "minLength" else f"longer than {rule} characters"
         yield f"{key}: {value} is {wrong}: write a name{such_as}"
+    elif error.validator == "pattern" and instance == "" and described.get("minLength"):
+        # That it is empty is said already.
+        return
     elif error.validator == "pattern":
         yield f"{key}: {value} {_PATTERNS.get(_kind(rule), 'does not fit')}{such_as}"
     elif error.validator is None:
