@@ -5,6 +5,7 @@ import pytest
 
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.slow_gap import KIND
+from anomaly.windows.arrays import Floats
 
 MINUTE = 60_000_000_000
 BEGIN = 1_500
@@ -23,3 +24,24 @@ def test_a_shift_is_over_within_three_windows(length: int) -> None:
     usual = scores[:BEGIN].max()
     assert scores[BEGIN:end].max() > 2.0 * usual
     assert scores[end + 2 :].max() <= usual
+
+
+@pytest.mark.parametrize("late", [0, 4, 8])
+@pytest.mark.parametrize("length", [18, 90])
+def test_a_period_that_ends_late_is_not_heard_of_afterwards(length: int, late: int) -> None:
+    """The cause leaves the mean before the last windows of its period do, and the sum of gaps is large by then."""
+    end, count = BEGIN + length, 100
+    usual = np.random.default_rng(8).normal(0.0, 1.0, (count, end + 300))
+    anomalous = usual.copy()
+    anomalous[:, BEGIN:end] = -19.0
+    window = np.arange(end + 300)
+    # Each window is followed by the one that tells whether it is to be learnt.
+    unlearnt = (window > BEGIN) & (window <= end + late)
+
+    def greatest(values: Floats) -> float:
+        followers = KIND.followers([Setting(MINUTE)], capacity=count)
+        place, begin_ns = np.arange(count).repeat(len(window)), np.tile(window * MINUTE, count)
+        scores = followers.explain(place, begin_ns, values.reshape(-1, 1), np.tile(unlearnt, count))[0]
+        return float(scores.reshape(values.shape)[:, end + 3 :].max())
+
+    assert greatest(anomalous) <= greatest(usual)

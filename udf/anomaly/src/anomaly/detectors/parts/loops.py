@@ -749,13 +749,14 @@ class SlowGaps:
             total += self.ring[channel, (self.filled[channel] - 1 - at) % _MEANS] - nearest
             if at == _LAST - 1:
                 last = total
-        if total * deviation < _BACK * _LATEST * deviation**2 or last * deviation < _WELL_BACK * _LAST * deviation**2:
-            return True
         if self.stained[channel] > 0 and self._is_period_over(channel, mean - nearest, last / _LAST + nearest):
+            # By the time that the period leaves the mean, nothing else tells that it is over.
             self.gaps[channel] = 0.0
             self.deviation[channel] = 0.0
             return True
-        return False
+        return (
+            total * deviation < _BACK * _LATEST * deviation**2 or last * deviation < _WELL_BACK * _LAST * deviation**2
+        )
 
     @cython.cfunc
     @cython.nogil
