@@ -1,6 +1,7 @@
 """The seasonal residual: it ends with its cause, and one far window does not become usual."""
 
 import numpy as np
+import pytest
 
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.seasonal import KIND
@@ -40,3 +41,23 @@ def test_a_far_window_does_not_make_the_next_day_look_odd() -> None:
     found, calm = scores(values), scores(rhythm())
 
     assert found[4 * DAY + 6 :].max() <= 1.5 * calm[DAY:].max()
+
+
+@pytest.mark.parametrize("late", [0, 3])
+def test_a_period_is_over_within_two_windows(late: int) -> None:
+    """A period ends `late` windows after its cause. Noise must not keep the average up when the cause is over."""
+    begin, end, count = 5 * DAY, 5 * DAY + 18, 100
+    window = np.arange(DAYS * DAY)
+    values = np.sin(window * 2 * np.pi / DAY) + np.random.default_rng(4).normal(0.0, 0.3, (count, len(window)))
+    values[:, begin:end] += 3.0
+    # Each window is followed by the one that tells whether it is to be learnt.
+    unlearnt = (window > begin) & (window <= end + late)
+    followers = KIND.followers([Setting(TEN_MINUTES)], capacity=count)
+    place, begin_ns = np.arange(count).repeat(len(window)), np.tile(window * TEN_MINUTES, count)
+
+    flat, _ = followers.explain(place, begin_ns, values.reshape(-1, 1), np.tile(unlearnt, count))
+
+    found = flat.reshape(values.shape)
+    usual = found[:, 3 * DAY : begin].max()
+    assert found[:, begin + 5 : end].min() > usual
+    assert found[:, end + 1 :].max() <= usual

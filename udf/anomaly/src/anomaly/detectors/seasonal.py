@@ -5,7 +5,8 @@ cycle of a machine. Up to a day, a season has 24 parts. A longer one is cut into
 Seasons of whole days follow the clock on the wall of the pipeline's `timezone`; others are counted in UTC.
 The detector needs several seasons: in a part that is seen for the first time, the baseline of the part before holds,
 too, as a fault may be all that the new part has shown. It misses single windows. The score is 0 once the last three
-windows are back, or the last two after a period, and a single far window does not move a baseline far.
+windows are back, or the last two are nearer to the baseline than to the level of a period. A single far window does not
+move a baseline far.
 `anomaly.detectors.parts.loops.Seasonals` computes it.
 
 A pipeline may name several seasons, such as a day and a week. An hour is then compared with the same hour of the week

@@ -79,8 +79,8 @@ _WELL_BACK = cython.declare(cython.double, 0.25)
 # Windows of a period tell its level where that is this many deviations of the others away from them.
 _APART = cython.declare(cython.double, 2.0)
 _FEWEST_OTHERS = cython.declare(cython.Py_ssize_t, 8)
-# Two windows are enough after windows of a period, where the average is this many times the usual.
-_PLAIN = cython.declare(cython.double, 4.0)
+# Two windows are enough after windows of a period, where its level is this many times the usual.
+_PLAIN = cython.declare(cython.double, 3.0)
 _SLOW_KEPT = cython.declare(cython.double, 0.8)
 _NAN = cython.declare(cython.double, math.nan)
 
@@ -994,15 +994,35 @@ class Seasonals:
         last: cython.double = 0.0
         for at in range(_RESIDUALS - _LAST + 1, _RESIDUALS):
             last += self.residuals[channel, at]
-        if (
-            self.stained[channel] > 0
-            and last * residual < _WELL_BACK * (_LAST - 1) * residual**2
-            and self.surprises.fitted[channel] > 0
-            and abs(residual) > _PLAIN * self.surprises.u[channel]
-        ):
+        if self.stained[channel] > 0 and self._is_period_over(channel, residual, last / (_LAST - 1)):
             return True
         last += self.residuals[channel, _RESIDUALS - _LAST]
         return last * residual < _WELL_BACK * _LAST * residual**2
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _is_period_over(
+        self, channel: cython.Py_ssize_t, residual: cython.double, latest: cython.double
+    ) -> cython.bint:
+        """Tell whether the average deviates because of a period that is over: the latest two are near the baseline.
+
+        Two windows tell nothing unless the level of the period is far from the baseline, as averages go.
+        """
+        at: cython.Py_ssize_t
+        weight: cython.double = 0.0
+        level: cython.double = 0.0
+        if self.surprises.fitted[channel] == 0:
+            return False
+        for at in range(_RESIDUALS):
+            # Those that are farther away tell the level.
+            if self.residuals[channel, at] * residual > 0.0:
+                weight += abs(self.residuals[channel, at])
+                level += self.residuals[channel, at] ** 2
+        if weight == 0.0:
+            return False
+        level /= weight
+        return level > _PLAIN * self.surprises.u[channel] and ((latest if residual > 0.0 else -latest) < _BACK * level)
 
     @cython.cfunc
     @cython.nogil
