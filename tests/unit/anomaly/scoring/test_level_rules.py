@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomaly.models.features import features
+from anomaly.models.features import features, shape
 from anomaly.pipeline import normalize
 from anomaly.scoring.levels import Levels, line_through, scatter
 from anomaly.scoring.packing import keys_as_arrays
@@ -20,10 +20,20 @@ RULES = Rules(window_ns=W, open=70, close=50, evidence=1e9, merge_ns=3 * W, sile
     [{"name": "p", "database": "d", "measurement": "m", "fields": ["a"], "group_by": ["host"], "window": "10s"}]
 )
 FEATURES = features(PIPELINE)
-# A baseline at 10 that scatters by 1, whose windows have a spread of 1.
-SCALING: Any = SimpleNamespace(
-    center=np.array([[10.0, 1.0]]), scale=np.array([[1.0, 0.1]]), typical=np.array([[np.nan, 1.0]])
-)
+
+
+def scaling(usual_spread: float = 1.0) -> Any:
+    """Return a baseline at 10 that scatters by 1, whose windows have a spread of 1 where they have any.
+
+    Args:
+        usual_spread: the median of the spreads of all windows.
+    """
+    (shaped,) = shape(np.array([[usual_spread]]), np.array([True]), np.array([1.0]))[0].tolist()
+    center, scale, typical = ([10.0, shaped], [1.0, 0.1], [np.nan, 1.0])
+    return SimpleNamespace(center=np.array([center]), scale=np.array([scale]), typical=np.array([typical]))
+
+
+SCALING = scaling()
 # Without a slope over five windows, so that a level is one.
 SWING = (-1.0, 0.5, 0.0, -0.5, 1.0)
 A, B, C = 0, 1, 2
@@ -183,6 +193,21 @@ def test_a_change_is_a_new_level_when_it_has_moved_far_enough(change: dict[str, 
     assert levels.have_moved(np.array([A])).tolist() == [is_new]
     # Whether or not it was one, the change is over.
     assert begin_of_the_change(levels) is None
+
+
+@pytest.mark.parametrize(("usual_spread", "is_new"), [(0.0, True), (0.09, True), (0.11, False)])
+def test_a_field_that_hardly_moved_in_training_is_at_a_new_level_and_not_stuck(
+    usual_spread: float, is_new: bool
+) -> None:
+    levels = changed(spread=0.0)
+    assert levels.settle(A, scaling(usual_spread), 0, is_open=True) is is_new
+
+
+def test_spreads_of_a_field_that_never_moved_stay_as_they_are_at_its_new_level() -> None:
+    levels = changed(spread=0.0)
+    levels.settle(A, scaling(0.0), 0, is_open=True)
+    assert as_before(levels, 20, 20.0, 0.0) == pytest.approx([10.0, 0.0])
+    assert as_before(levels, 21, 20.0, 0.5) == pytest.approx([10.0, 0.5])
 
 
 def test_without_an_open_period_there_is_no_new_level() -> None:

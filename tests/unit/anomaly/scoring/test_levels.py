@@ -154,6 +154,22 @@ def test_a_sensor_that_is_stuck_and_a_limit_are_no_levels() -> None:
     assert NEW_LEVEL not in {period.reason for period in still + beyond}
 
 
+def test_a_field_that_never_moved_goes_on_from_another_value() -> None:
+    constant = points(0, (TRAINED_DAYS + 4) * DAY, 85)
+    constant[:, :, 0] = 5.0
+    constant[(TRAINED_DAYS + 1) * DAY :, :, 0] = 7.0
+    constant[(TRAINED_DAYS + 3) * DAY, :, 0] = 8.0
+    history, later = constant[: TRAINED_DAYS * DAY], constant[TRAINED_DAYS * DAY :]
+    of_constant = train(pipeline(), Windows.of_series([windows(history, 0)]), "v", 0).model
+
+    scored = list(scorer(pipeline()).feed(of_constant, windows(later, TRAINED_DAYS * DAY)))
+
+    spans = [(round(day_of(each.begin_ns), 1), round(day_of(each.end_ns), 1)) for each in found(scored)]
+    assert spans == [(1.0, 2.0), (3.0, 3.0)]
+    assert found(scored)[0].reason == NEW_LEVEL
+    assert (scored[-1].verdict.expected_low[0], scored[-1].verdict.expected_high[0]) == pytest.approx((7, 7), abs=0.1)
+
+
 def one_by_one(made: Pipeline, series: list[SeriesWindows]) -> Iterator[ScoredWindows]:
     made_scorer = scorer(made)
     for at in range(len(series[0])):

@@ -165,8 +165,8 @@ class Scaling:
         least = np.float64(0.0) if self.least is None else self.least[at]
         low, high = center + scale * self.range_low[feature], center + scale * self.range_high[feature]
         low, high = (
-            np.where(spread, typical * _unshape(low), np.minimum(low, center - least)),
-            np.where(spread, np.maximum(typical * _unshape(high), typical + least), np.maximum(high, center + least)),
+            np.where(spread, typical * unshape(low), np.minimum(low, center - least)),
+            np.where(spread, np.maximum(typical * unshape(high), typical + least), np.maximum(high, center + least)),
         )
         # An array without an axis is a number.
         return low[()], high[()]
@@ -206,7 +206,8 @@ def shape(values: Floats, spread: Bools, typical: Floats) -> Floats:
     return np.where(spread, np.where(ratio > 1.0, ratio - 1.0, np.log(ratio)), values)
 
 
-def _unshape(shaped: Floats) -> Floats:
+def unshape(shaped: Floats) -> Floats:
+    """Return how many times the typical spread shaped spreads are, shape as given."""
     return np.where(shaped > 0, shaped + 1.0, np.exp(np.minimum(shaped, 0.0)))
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from anomaly.models.features import MAD_TO_SIGMA, Feature, Scaling
+from anomaly.models.features import MAD_TO_SIGMA, Feature, Scaling, unshape
 from anomaly.models.model import Verdicts
 from anomaly.pipeline.specification import SPREADS
 from anomaly.scoring.packing import Arrays, document, text
@@ -266,10 +266,11 @@ class Levels:
         if not is_change and not is_calm:
             return False
         values, times_ns = np.array(change.kept), np.array(change.kept_ns, dtype=np.int64)
-        if baseline is None:
-            return not self._is_stuck(values, scaling.typical[0])
-        if self._is_stuck(values, scaling.typical[baseline]):
+        usual_spread = self._usual_spread(scaling, baseline or 0)
+        if self._is_stuck(values, usual_spread, scaling.typical[baseline or 0]):
             return False
+        if baseline is None:
+            return True
         course = self._course(values, times_ns, scaling, baseline)
         # A series that has moved may be at the level of training again.
         before = self._courses.get(row)
@@ -292,11 +293,17 @@ class Levels:
         self._changes.pop(row, None)
         self._is_followed[row] = self._rises(row)
 
-    def _is_stuck(self, values: Floats, typical: Floats) -> bool:
+    def _usual_spread(self, scaling: Scaling, row: int) -> Floats:
+        """Return the median of each spread in training, shape (d,); what is returned of other features means nothing."""
+        return np.asarray(scaling.typical[row] * unshape(scaling.center[row]))
+
+    def _is_stuck(self, values: Floats, usual: Floats, typical: Floats) -> bool:
+        """Tell whether values of a sensor do not differ any more, although most windows of training had some spread."""
         known = values[:, self._spread]
         enough = np.isfinite(known).mean(axis=0) >= _ANOMALOUS
         spreads = np.median(np.where(np.isfinite(known), known, 0.0), axis=0)
-        return bool((enough & (spreads < _STUCK * typical[self._spread])).any())
+        moved = usual >= _STUCK * typical
+        return bool((enough & moved[self._spread] & (spreads < _STUCK * usual[self._spread])).any())
 
     def _differ(self, before: Course, now: Course, scaling: Scaling, baseline: int) -> bool:
         """Tell whether one course has moved away from another, in units of the series' scales."""
@@ -332,7 +339,8 @@ class Levels:
 
     def _course(self, values: Floats, times_ns: Times, scaling: Scaling, baseline: int) -> Course:
         """Return the course of kept windows, shape (k, d); features that have not moved stay as they were."""
-        typical, center, scale = (getattr(scaling, name)[baseline] for name in ("typical", "center", "scale"))
+        center, scale, typical = (getattr(scaling, name)[baseline] for name in ("center", "scale", "typical"))
+        usual_spread = self._usual_spread(scaling, baseline)
         course = self._still(int(np.median(times_ns)))
         for column in range(self._width):
             known = np.isfinite(values[:, column])
@@ -340,8 +348,11 @@ class Levels:
                 continue
             own_values, at_ns = values[known, column], times_ns[known]
             if self._spread[column]:
-                ratio = float(np.median(own_values)) / float(typical[column])
-                if not 1.0 / _WIDER < ratio < _WIDER:
+                spread = float(np.median(own_values))
+                ratio = spread / float(usual_spread[column])
+                # Where training hardly moved, no spread that is as small is a change.
+                is_still = max(spread, float(usual_spread[column])) < _STUCK * float(typical[column])
+                if not is_still and not 1.0 / _WIDER < ratio < _WIDER:
                     course.wider[column] = ratio
                 continue
             slope, residuals = line_through(own_values, at_ns - course.since_ns, float(scale[column]))
