@@ -210,6 +210,20 @@ def test_spreads_of_a_field_that_never_moved_stay_as_they_are_at_its_new_level()
     assert as_before(levels, 21, 20.0, 0.5) == pytest.approx([10.0, 0.5])
 
 
+def test_a_fault_that_is_over_and_has_an_echo_is_no_new_level_until_it_goes_on() -> None:
+    levels = made()
+    for number in range(10):
+        feed(levels, number, value=20.0 + 0.1 * SWING[number % 5], anomalous=number < 8)
+
+    assert feed(levels, 10, value=20.0)
+    assert not settled(levels)
+    assert begin_of_the_change(levels) == 0
+
+    # By now most of the last three windows are anomalous.
+    assert feed(levels, 11, value=20.0)
+    assert settled(levels)
+
+
 def test_without_an_open_period_there_is_no_new_level() -> None:
     assert not settled(changed(), is_open=False)
 
@@ -266,16 +280,55 @@ def test_a_calm_series_keeps_its_line_while_it_pauses() -> None:
     assert levels.are_followed(np.array([A])).all()
 
 
+def hidden(level: float, slope: float) -> np.ndarray:
+    """Return ten values that rise along a line around a level, which a wave hides from a look at them alone."""
+    number = np.arange(10)
+    return np.asarray(level + slope * (number - 4.5) + 1.2 * np.sin(number * 2 * np.pi / 10))
+
+
+def change_to(levels: Levels, first: int, values: np.ndarray, *, calm: int = 0, is_open: bool = True) -> bool:
+    """Feed ten windows from a number on, the first ones calm, and return whether they are a new level."""
+    for number, value in enumerate(values.tolist()):
+        feed(levels, first + number, value=value, anomalous=number >= calm)
+    return settled(levels, is_open=is_open)
+
+
+def slope_of(levels: Levels) -> float:
+    """Return how much a series rises with each window."""
+    return (as_before(levels, 1_000, 0.0)[0] - as_before(levels, 1_100, 0.0)[0]) / 100
+
+
 @pytest.mark.parametrize(("apart", "slope"), [(15, 10.0 / 15), (25, 10.0 / 25), (26, 0.0)])
-def test_two_new_levels_soon_after_each_other_are_a_line(apart: int, slope: float) -> None:
+def test_two_new_levels_soon_after_each_other_are_a_line_that_a_rhythm_hides(apart: int, slope: float) -> None:
     levels = made()
     assert follow(levels, 0, 20.0)
 
-    assert follow(levels, apart, 30.0)
+    assert change_to(levels, apart, hidden(30.0, slope))
 
     assert levels.are_followed(np.array([A])).all() == (slope > 0.0)
-    later = as_before(levels, apart + 104, 30.0)[0] - as_before(levels, apart + 4, 30.0)[0]
-    assert later == pytest.approx(-100 * slope)
+    assert slope_of(levels) == pytest.approx(slope, rel=0.05)
+
+
+@pytest.mark.parametrize("rise", [0.0, -0.667, 3.0])
+def test_two_new_levels_are_no_line_where_the_second_does_not_rise_as_they_do(rise: float) -> None:
+    levels = made()
+    assert follow(levels, 0, 20.0)
+
+    assert change_to(levels, 15, hidden(30.0, rise))
+
+    assert slope_of(levels) != pytest.approx(10.0 / 15, rel=0.2)
+
+
+@pytest.mark.parametrize(("calm", "is_measured"), [(10, True), (6, True), (5, False)])
+def test_a_line_is_measured_anew_while_fewer_than_half_of_the_windows_are_anomalous(
+    calm: int, is_measured: bool
+) -> None:
+    levels = made()
+    assert follow(levels, 0, 20.0, 2.0)
+
+    assert not change_to(levels, 30, hidden(100.0, 2.5), calm=calm, is_open=False)
+
+    assert slope_of(levels) == pytest.approx(70.0 / 30 if is_measured else 2.0, rel=0.1)
 
 
 @pytest.mark.parametrize(("spread", "judged_as"), [(1.4, 1.4), (0.7, 0.7), (1.6, 1.0), (0.6, 1.0)])

@@ -32,19 +32,21 @@ from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 _MOST_KEPT = 128
 # What changes keep may take this share of the pipeline's memory.
 _SHARE = 0.25
-# At least this share of the windows must be anomalous, and at most this share where a line is measured anew.
-_ANOMALOUS, _CALM = 0.5, 0.1
+# At least this share of the windows must be anomalous; where fewer are, a line is measured anew.
+_ANOMALOUS = 0.5
 # A level has moved by at least this many scales, and a scatter has grown or shrunk by at least this factor.
 _MOVED, _WIDER = 1.0, 1.5
 # Windows lie on a line that leaves at most this share of their scatter.
 _LINEAR = 1.0 / 3.0
 # Or, where training knows no rhythm, on one that rises by this many of their deviations from it.
 _PLAIN, _STEEP = 2.0, 2.0
-# Two new levels that follow each other within this many of the stated times are a line.
+# Two new levels that follow each other within this many of the stated times may be a line.
 _IN_A_ROW = 2.5
+# Windows on a line rise from their first sixteenth to their last one by this share of its slope, at least and at most.
+_EDGE, _LEAST_RISE, _MOST_RISE = 16, 0.5, 2.0
 # A spread below this share of the typical one is that of a sensor which is stuck.
 _STUCK = 0.1
-_VERSION, _COURSES, _CHANGES, _KEPT = "version", "courses", "changes", "kept"
+_VERSION, _COURSES, _CHANGES, _KEPT, _ANOMALIES = "version", "courses", "changes", "kept", "kept_anomalous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,11 @@ class Course:
         """Return aggregates of the old level, shape (n, f), which are those of `columns`, as they are now."""
         return (values - self.center[columns]) * self.wider[columns] + self._at(begin_ns)[:, columns]
 
+    @property
+    def have_moved(self) -> Bools:
+        """Which features are not as in training, shape (d,); their spreads never are among them."""
+        return np.asarray((self.level != 0.0) | (self.slope != 0.0) | (self.center != 0.0))
+
     def _at(self, begin_ns: Times) -> Floats:
         return self.level + self.slope * (begin_ns - self.since_ns)[:, None]
 
@@ -90,6 +97,7 @@ class _Change:
         stride: one of this many windows is kept.
         kept_ns: begins of the windows that are kept.
         kept: their aggregates, shape (d,) each.
+        were_anomalous: whether each of them is anomalous.
     """
 
     begin_ns: int
@@ -100,18 +108,30 @@ class _Change:
     stride: int = 1
     kept_ns: list[int] = field(default_factory=list)
     kept: list[Floats] = field(default_factory=list)
+    were_anomalous: list[bool] = field(default_factory=list)
 
-    def keep(self, begin_ns: int, values: Floats) -> None:
+    def keep(self, begin_ns: int, values: Floats, *, anomalous: bool) -> None:
         """Count a window, and keep it if it is one in `stride`."""
         if self.count % self.stride == 0:
             if len(self.kept_ns) == _MOST_KEPT:
                 self.stride *= 2
-                del self.kept_ns[1::2], self.kept[1::2]
+                del self.kept_ns[1::2], self.kept[1::2], self.were_anomalous[1::2]
             if self.count % self.stride == 0:
                 self.kept_ns.append(begin_ns)
                 self.kept.append(values)
+                self.were_anomalous.append(anomalous)
         self.last_ns = begin_ns
         self.count += 1
+        self.anomalous += anomalous
+
+    def goes_on(self, recent_ns: int) -> bool:
+        """Tell whether most windows are anomalous, and most of the last `recent_ns`, too."""
+        recent = [
+            each
+            for at_ns, each in zip(self.kept_ns, self.were_anomalous, strict=True)
+            if at_ns > self.last_ns - recent_ns
+        ]
+        return self.anomalous >= _ANOMALOUS * self.count and sum(recent) >= _ANOMALOUS * len(recent)
 
 
 class Levels:
@@ -239,9 +259,8 @@ class Levels:
                 return False
             change = self._changes[row] = _Change(begin_ns)
             self._is_followed[row] = True
-        change.keep(begin_ns, values.copy())
+        change.keep(begin_ns, values.copy(), anomalous=anomalous)
         if anomalous:
-            change.anomalous += 1
             change.anomalous_ns = end_ns
         return (anomalous or rises) and end_ns - change.begin_ns >= self._rules.new_level_ns
 
@@ -260,10 +279,13 @@ class Levels:
             Whether the series has a new level.
         """
         change, rises = self._changes[row], self._rises(row)
+        is_mostly_calm = change.anomalous < _ANOMALOUS * change.count
+        if not is_mostly_calm and not change.goes_on(self._rules.apart_ns):
+            # What was over for long, and has only just come again, may be the echo of a fault.
+            return False
         self._end(row)
-        is_change = is_open and change.anomalous >= _ANOMALOUS * change.count
-        is_calm = rises and change.anomalous <= _CALM * change.count
-        if not is_change and not is_calm:
+        is_change = is_open and not is_mostly_calm
+        if not is_change and not (rises and is_mostly_calm):
             return False
         values, times_ns = np.array(change.kept), np.array(change.kept_ns, dtype=np.int64)
         usual_spread = self._usual_spread(scaling, baseline or 0)
@@ -274,16 +296,16 @@ class Levels:
         course = self._course(values, times_ns, scaling, baseline)
         # A series that has moved may be at the level of training again.
         before = self._courses.get(row)
-        if is_change and not self._differ(before or self._still(course.since_ns), course, scaling, baseline):
-            return False
+        is_new = is_change and self._differ(before or self._still(course.since_ns), course, scaling, baseline)
         if before is not None:
-            self._extend(before, course)
-            if is_calm and not (course.slope * before.slope > 0.0).any():
-                return False
+            self._extend(before, course, values, times_ns)
+        goes_on = rises and before is not None and bool((course.slope * before.slope > 0.0).any())
+        if not is_new and not goes_on:
+            return False
         self._courses[row] = course
         self._has_moved[row] = True
         self._is_followed[row] = self._rises(row)
-        return is_change
+        return is_new
 
     def _rises(self, row: int) -> bool:
         """Return whether a series follows a line."""
@@ -294,7 +316,7 @@ class Levels:
         self._is_followed[row] = self._rises(row)
 
     def _usual_spread(self, scaling: Scaling, row: int) -> Floats:
-        """Return the median of each spread in training, shape (d,); what is returned of other features means nothing."""
+        """Return the median of each spread in training, shape (d,); other features have a number without a meaning."""
         return np.asarray(scaling.typical[row] * unshape(scaling.center[row]))
 
     def _is_stuck(self, values: Floats, usual: Floats, typical: Floats) -> bool:
@@ -321,20 +343,29 @@ class Levels:
         d = self._width
         return Course(since_ns, np.zeros(d), np.zeros(d), np.ones(d), np.zeros(d))
 
-    def _extend(self, before: Course, now: Course) -> None:
+    def _extend(self, before: Course, now: Course, values: Floats, times_ns: Times) -> None:
         """Measure slopes over the time between two courses, which is longer than that of one change.
 
-        Two levels in a row are a slope, too: a rhythm of the day may hide the line in a single day. If they are none,
-        the next change says so.
+        Two levels in a row are a slope, too: a rhythm of the day may hide the line in a single day. Values on a line
+        have risen from the begin of the change to its end, which are at about the same time of day; values that have
+        changed their level have not.
+
+        Args:
+            before: the course before.
+            now: the course of the change, which is changed.
+            values: the aggregates of the change's kept windows, shape (k, d).
+            times_ns: their begins, shape (k,).
         """
         apart_ns = now.since_ns - before.since_ns
         if apart_ns <= 0:
             return
         slope = (now.level - before.level) / apart_ns
-        is_line = (now.slope * slope > 0.0) & (before.slope * slope > 0.0)
+        is_line = before.slope * slope > 0.0
         if apart_ns <= _IN_A_ROW * self._rules.new_level_ns:
-            have_moved = (now.center != 0.0) & (before.center != 0.0)
-            is_line |= have_moved & (now.slope == 0.0) & (before.slope == 0.0)
+            is_line |= (before.slope == 0.0) & (now.slope == 0.0)
+        rise = rise_of(values, times_ns) * slope
+        is_line &= (rise >= _LEAST_RISE * slope**2) & (rise <= _MOST_RISE * slope**2)
+        is_line &= before.have_moved & now.have_moved
         now.slope[is_line] = slope[is_line]
 
     def _course(self, values: Floats, times_ns: Times, scaling: Scaling, baseline: int) -> Course:
@@ -394,6 +425,7 @@ class Levels:
             ).reshape(-1, 7),
             _KEPT: np.array([values for each in changes for values in each.kept]).reshape(-1, self._width),
             f"{_KEPT}_ns": np.array([at_ns for each in changes for at_ns in each.kept_ns], dtype=np.int64),
+            _ANOMALIES: np.array([one for each in changes for one in each.were_anomalous], dtype=np.bool_),
         }
 
     def read(self, arrays: Arrays) -> "tuple[str | None, dict[int, Course], dict[int, _Change]]":
@@ -411,6 +443,8 @@ class Levels:
             return None, {}, {}
         version, moved, since_ns, changing = document(arrays[_VERSION])
         maps, numbers, kept, kept_ns = (arrays[name] for name in (_COURSES, _CHANGES, _KEPT, f"{_KEPT}_ns"))
+        # A state of a release before does not tell it.
+        anomalies = arrays[_ANOMALIES] if _ANOMALIES in arrays else np.ones(len(kept_ns), dtype=np.bool_)
         if maps.shape != (len(moved), 4, self._width) or kept.shape != (len(kept_ns), self._width):
             raise ValueError(f"levels of the shapes {maps.shape} and {kept.shape} for {self._width} features")
         courses = {
@@ -421,8 +455,9 @@ class Levels:
         begin = 0
         for at, numbered in zip(changing, numbers.tolist(), strict=True):
             begin_ns, anomalous_ns, last_ns, count, anomalous, stride, length = numbered
-            times_ns, rows = kept_ns[begin : begin + length].tolist(), list(kept[begin : begin + length])
-            changes[at] = _Change(begin_ns, anomalous_ns, last_ns, count, anomalous, stride, times_ns, rows)
+            own = slice(begin, begin + length)
+            kept_of_one = kept_ns[own].tolist(), list(kept[own]), anomalies[own].tolist()
+            changes[at] = _Change(begin_ns, anomalous_ns, last_ns, count, anomalous, stride, *kept_of_one)
             begin += length
         return version, courses, changes
 
@@ -475,6 +510,18 @@ def line_through(values: Floats, at_ns: Times, scale: float) -> tuple[float, Flo
     if slope and (left <= _LINEAR * scatter(values) or (is_plain and is_steep)):
         return slope, residuals
     return 0.0, values
+
+
+def rise_of(values: Floats, at_ns: Times) -> Floats:
+    """Return how fast values, shape (k, d), rise from their first sixteenth to their last one, shape (d,).
+
+    Args:
+        values: aggregates, NaN where one is not known.
+        at_ns: their times, shape (k,), ascending; two at least.
+    """
+    edge = max(len(values) // _EDGE, 1)
+    rise = np.nanmedian(values[-edge:], axis=0) - np.nanmedian(values[:edge], axis=0)
+    return np.asarray(rise / float(np.median(at_ns[-edge:]) - np.median(at_ns[:edge])))
 
 
 def scatter(values: Floats) -> float:
