@@ -416,6 +416,19 @@ def test_a_period_that_the_replay_does_not_have_is_removed_once_it_is_over(
     assert (begin_ns in database.stored_periods) is not bool(removed)
 
 
+def test_the_open_period_in_which_a_replay_ends_replaces_the_one_that_a_udf_has_begun_later(
+    model: Model, database: DatabaseDouble
+) -> None:
+    lost, end_ns = lose(database, 1_490, 1_512), FAULT_BEGIN + 20 * W
+    begun = {"state": "open", "end_ms": end_ns // 1_000_000, "reason": "bed"}
+    database.stored_periods = {FAULT_BEGIN + 12 * W: begun}
+
+    counts = repair(model, database, lost, end_ns=end_ns)
+
+    assert counts.removed == 1
+    assert {begin_ns: fields["state"] for begin_ns, fields in database.stored_periods.items()} == {FAULT_BEGIN: "open"}
+
+
 def test_a_period_before_the_repair_is_left_alone(model: Model, database: DatabaseDouble) -> None:
     lost = lose(database, 1_700, 1_710)
     earlier = {"state": "closed", "end_ms": (min(lost) - 10 * W) // 1_000_000}

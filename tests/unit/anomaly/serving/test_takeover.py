@@ -251,6 +251,38 @@ def test_the_drift_of_a_detector_that_remembers_nothing_is_that_of_a_udf_that_mi
     assert_same(actual, expected)
 
 
+# A UDF that begins within the fault's period, with or without a memory of it, or is killed right after its begin.
+WITHIN = [
+    ([(0, 80), (85, SECONDS)], [118]),
+    ([(0, 5), (90, SECONDS)], [125]),
+    ([(80, SECONDS)], [125]),
+]
+
+
+@pytest.mark.parametrize(("lives", "catch_ups"), WITHIN)
+def test_a_series_has_one_open_period_at_most_once_a_catch_up_has_handed_over(
+    world: World, remembering: World, lives: list[tuple[int, int]], catch_ups: list[int]
+) -> None:
+    most: dict[bool, int] = {False: 0, True: 0}
+    keep = world.database.keep
+
+    def counted(points: Any) -> None:
+        keep(points)
+        opened = [key for (key, _), fields in world.database.points["period"].items() if fields["state"] == "open"]
+        is_later = bool(world.handed)
+        most[is_later] = max(most[is_later], *(opened.count(key) for key in opened), 0)
+
+    with pytest.MonkeyPatch.context() as spied:
+        spied.setattr(world.database, "keep", counted)
+        counts = world.live(lives, [*catch_ups, 200])
+    world.catch_up(SECONDS)
+
+    # Nobody tells a UDF what it has forgotten before a catch-up does.
+    assert most == {False: 2, True: 1}
+    assert counts["superseded periods"] == 1
+    assert_same(world.periods(), remembering.periods())
+
+
 def test_without_a_hand_over_later_scores_differ(world: World, remembering: World) -> None:
     world.hands_over = False
 

@@ -463,10 +463,14 @@ class SeriesRepair:
     def _write_periods(self, periods: Mapping[int, Result], span: TimeRange) -> None:
         key = self._order.key
         before = self._database.periods(key, TimeRange(min([*periods, span.begin_ns]), span.end_ns))
+        # A series has one open period at most, so the one in which the replay ends replaces another that is stored.
+        goes_on = any(period.fields["state"] == "open" for period in periods.values())
         gone = {
             begin_ns: fields
             for begin_ns, fields in before.items()
-            if begin_ns >= span.begin_ns and begin_ns not in periods and self._is_over(begin_ns, fields)
+            if begin_ns >= span.begin_ns
+            and begin_ns not in periods
+            and (self._is_over(begin_ns, fields) or (goes_on and fields.get("reason") != NO_DATA))
         }
         if self._lasting is not None and any(fields["state"] == "open" for fields in gone.values()):
             # The UDF tells silences; a catch-up only moves the begin of one that lasts.

@@ -17,7 +17,7 @@ from anomaly.scoring.notices import Notice
 from anomaly.scoring.packing import Arrays, document, numbered, part_of, parts_of, prefixed, text
 from anomaly.scoring.periods import NO_DATA, Period, Rules
 from anomaly.scoring.results import Result, ResultColumns, late_result, notice_result, period_result, score_columns
-from anomaly.scoring.scorer import ScoredWindows, Scorer, scored_until, series_name
+from anomaly.scoring.scorer import ScoredWindows, Scorer, Superseded, scored_until, series_name
 from anomaly.scoring.silence import JointSilence
 from anomaly.windows.arrays import AnyArray, Bools, Key, Times
 from anomaly.windows.series import SeriesWindows
@@ -291,7 +291,7 @@ class ScoringCore:
         model: Model,
         *,
         resumed: bool = False,
-    ) -> None:
+    ) -> list[Superseded]:
         """Take over what another core remembers of series, as if this one had been fed with their windows.
 
         Args:
@@ -301,12 +301,16 @@ class ScoringCore:
             model: the model that has scored there, and scores here.
             resumed: whether nobody knows if there were windows since then.
 
+        Returns:
+            The periods that were open here, and are not any more.
+
         Raises:
             ValueError: the other core is of another pipeline.
         """
-        self._scorer.adopt(other._scorer, keys, model, resumed=resumed)
+        superseded = self._scorer.adopt(other._scorer, keys, model, resumed=resumed)
         if drifting:
             self._drift.restore(other._drift.state(drifting))
+        return superseded
 
     def restore(self, arrays: Arrays) -> None:
         """Go on where `state` was taken.

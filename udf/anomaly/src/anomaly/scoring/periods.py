@@ -309,6 +309,11 @@ class Tracker:
         return self._silence
 
     @property
+    def open_period(self) -> Period | None:
+        """The period that is open, which is not a silence; None while there is none."""
+        return None if self._open is None else self._open.as_period("open", self._fields)
+
+    @property
     def calm(self) -> bool:
         """Whether no period is open, and no window may become a part of one."""
         return self._open is None and self._run is None and self._evidence == 0.0

@@ -150,6 +150,21 @@ class Silences:
     are_others_late: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """An open period that a series has not any more, as another scorer's memory of the series was taken over.
+
+    Attributes:
+        key: the series.
+        period: the period, closed as it stood.
+        is_replaced: whether another period of the series is open now.
+    """
+
+    key: Key
+    period: Period
+    is_replaced: bool
+
+
 class Scorer:
     """Scores the windows of a pipeline's series, and keeps each series' periods and follower.
 
@@ -726,7 +741,7 @@ class Scorer:
         """Begin to score with a model, before the first window: states that are restored from here on are of it."""
         self._places_of(model)
 
-    def adopt(self, other: "Scorer", keys: Sequence[Key], model: Model, *, resumed: bool) -> None:
+    def adopt(self, other: "Scorer", keys: Sequence[Key], model: Model, *, resumed: bool) -> list[Superseded]:
         """Take over what another scorer remembers of series, as if this one had been fed with their windows.
 
         A rate of which either has an open notice stays as it is, because people were told of it.
@@ -737,6 +752,9 @@ class Scorer:
             model: the model that has scored there, and scores here.
             resumed: whether nobody knows if there were windows since then.
 
+        Returns:
+            The periods that were open here, and are not any more.
+
         Raises:
             ValueError: the other scorer is of another pipeline.
         """
@@ -744,8 +762,19 @@ class Scorer:
         known = [key for key in keys if key in self._table]
         row, row_there = self._table.find(known), other._table.find(known)
         put_back = self._rates.copy(row[self._rates.have_notice(row) | other._rates.have_notice(row_there)])
+        before = {key: period for key in known if (period := self._open_period(key)) is not None}
         self.restore(other.state(keys), resumed=resumed)
         put_back()
+        superseded: list[Superseded] = []
+        for key, period in before.items():
+            now = self._open_period(key)
+            if now is None or now.begin_ns != period.begin_ns:
+                superseded.append(Superseded(key, replace(period, state="closed"), is_replaced=now is not None))
+        return superseded
+
+    def _open_period(self, key: Key) -> Period | None:
+        """Return the open period of a series that is known here."""
+        return self._trackers.open_period(self._table.row(key))
 
     def _last_ns(self, row: int) -> int | None:
         """Return the begin of the last scored window of a series; None before the first."""

@@ -67,6 +67,10 @@ class Trackers:
         """Return the silence of a series that was told and still lasts; None while there is none."""
         return self._busy[row].silence if row in self._busy else None
 
+    def open_period(self, row: int) -> Period | None:
+        """Return the period of a series that is open and is not a silence; None while there is none."""
+        return self._busy[row].open_period if row in self._busy else None
+
     def feed(
         self,
         row: int,

@@ -4,7 +4,8 @@ A UDF that was away goes on with a memory that has a gap. The next catch-up scor
 state that each such series has at its horizon (`anomaly.scoring.hand_over`). Here the windows that this process has
 closed since the horizon are added to that state, and the result takes the place of what the UDF remembers. Nothing is
 scored twice: the windows have their scores, so what comes out of adding them is not written. Only the last period of a
-series is, because people should read how it stands.
+series is, because people should read how it stands. A period that was open here, and that is not open in what is taken
+over, is closed, so that a series has one open period at most; the next catch-up corrects or removes it.
 
 Not every series can be taken over:
 
@@ -26,7 +27,8 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.hand_over import HandedSeries, HandOverFolder
 from anomaly.scoring.periods import NO_DATA
-from anomaly.scoring.results import Result
+from anomaly.scoring.results import Result, late_result, period_result
+from anomaly.scoring.scorer import Superseded
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.serving.window_log import WindowLog
 from anomaly.windows.arrays import DAMAGE, Bools, Ints, Key, Times
@@ -103,7 +105,8 @@ class Takeover:
             now_ns: the clock.
 
         Returns:
-            The last period of each series that any of the added windows made known; a silence is none.
+            The periods that were open here and are not any more, and the last period of each series that any of the
+            added windows made known; a silence is none.
         """
         chosen = self._chosen(core, handed, numbers, log)
         if not chosen.keys:
@@ -122,7 +125,7 @@ class Takeover:
                 for result in there.feed_together(model, chosen.windows, feedback, now_ns)
                 if isinstance(result, Result) and result.measurement == "period" and result.fields["reason"] != NO_DATA
             ]
-            core.adopt(there, chosen.keys, drifting, model, resumed=handed.is_moved)
+            superseded = core.adopt(there, chosen.keys, drifting, model, resumed=handed.is_moved)
         except DAMAGE as error:
             self._events.add(
                 "series not taken over",
@@ -132,7 +135,21 @@ class Takeover:
             return []
         self._events.add("series taken over", len(chosen.keys))
         last = {tuple(sorted(period.tags.items())): period for period in periods}
-        return list(last.values())
+        ended = [result for one in superseded for result in self._ended(one, model, now_ns)]
+        return [*ended, *last.values()]
+
+    def _ended(self, superseded: Superseded, model: Model, now_ns: int) -> Iterator[Result]:
+        """Close a period that was open here, and name its first window, so that the next catch-up looks at the period.
+
+        Where another period goes on, people are not told that this one is over.
+        """
+        self._events.add("superseded periods", 1)
+        period = superseded.period
+        result = period_result(self._pipeline, superseded.key, period, model)
+        if superseded.is_replaced:
+            result.fields["history"] = True
+        yield result
+        yield late_result(self._pipeline, superseded.key, period.begin_ns, 0, now_ns)
 
     def _chosen(self, core: ScoringCore, handed: HandedSeries, numbers: Ints, log: WindowLog) -> _Chosen:
         """Return the series that can be taken over; the others are counted."""
