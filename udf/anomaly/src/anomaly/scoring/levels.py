@@ -359,14 +359,18 @@ class Levels:
         apart_ns = now.since_ns - before.since_ns
         if apart_ns <= 0:
             return
-        slope = (now.level - before.level) / apart_ns
-        is_line = before.slope * slope > 0.0
-        if apart_ns <= _IN_A_ROW * self._rules.new_level_ns:
-            is_line |= (before.slope == 0.0) & (now.slope == 0.0)
-        rise = rise_of(values, times_ns) * slope
-        is_line &= (rise >= _LEAST_RISE * slope**2) & (rise <= _MOST_RISE * slope**2)
-        is_line &= before.have_moved & now.have_moved
-        now.slope[is_line] = slope[is_line]
+        are_in_a_row = apart_ns <= _IN_A_ROW * self._rules.new_level_ns
+        for column in np.flatnonzero(before.have_moved & now.have_moved).tolist():
+            known = np.isfinite(values[:, column])
+            own_values, since_ns = values[known, column], times_ns[known] - now.since_ns
+            # Both levels are those of values without the slope that was known before.
+            slope_before, level_before = float(before.slope[column]), float(before.level[column])
+            slope = (float(np.median(own_values - slope_before * since_ns)) - level_before) / apart_ns
+            may_rise = slope_before * slope > 0.0
+            may_rise |= are_in_a_row and slope_before == 0.0 and float(now.slope[column]) == 0.0
+            if may_rise and _LEAST_RISE <= rise_of(own_values, since_ns) / slope <= _MOST_RISE:
+                now.slope[column] = slope
+                now.level[column] = np.median(own_values - slope * since_ns)
 
     def _course(self, values: Floats, times_ns: Times, scaling: Scaling, baseline: int) -> Course:
         """Return the course of kept windows, shape (k, d); features that have not moved stay as they were."""
@@ -512,16 +516,17 @@ def line_through(values: Floats, at_ns: Times, scale: float) -> tuple[float, Flo
     return 0.0, values
 
 
-def rise_of(values: Floats, at_ns: Times) -> Floats:
-    """Return how fast values, shape (k, d), rise from their first sixteenth to their last one, shape (d,).
+def rise_of(values: Floats, at_ns: Times) -> float:
+    """Return how fast values, shape (k,), rise from their first sixteenth to their last one.
 
     Args:
-        values: aggregates, NaN where one is not known.
-        at_ns: their times, shape (k,), ascending; two at least.
+        values: the values, by time; two at least.
+        at_ns: their times, shape (k,).
     """
     edge = max(len(values) // _EDGE, 1)
-    rise = np.nanmedian(values[-edge:], axis=0) - np.nanmedian(values[:edge], axis=0)
-    return np.asarray(rise / float(np.median(at_ns[-edge:]) - np.median(at_ns[:edge])))
+    first, last = slice(None, edge), slice(-edge, None)
+    run_ns = np.median(at_ns[last]) - np.median(at_ns[first])
+    return float((np.median(values[last]) - np.median(values[first])) / run_ns)
 
 
 def scatter(values: Floats) -> float:
