@@ -374,6 +374,20 @@ def test_levels_and_changes_outlive_a_restart() -> None:
     assert made().state(rows) == {}
 
 
+def test_the_windows_of_a_change_are_taken_for_anomalous_where_a_state_of_before_does_not_tell() -> None:
+    before = made()
+    for number in range(11):
+        feed(before, number, value=20.0 + 0.1 * SWING[number % 5], anomalous=number not in (8, 9))
+    state = before.state(np.array([A]))
+    del state["kept_anomalous"]
+
+    after = made()
+    after.restore(np.array([A]), after.read({**state, **keys_as_arrays([("a",)])}))
+
+    assert not settled(before)
+    assert settled(after)
+
+
 def test_the_scatter_of_values_is_that_of_a_normal_distribution_with_their_median_deviation() -> None:
     assert scatter(np.array([3.0, 5.0, 4.0, 100.0, 2.0])) == pytest.approx(1.4826, abs=1e-4)
 

@@ -1,10 +1,10 @@
 """New levels: what has been going on for long enough is how a series is now.
 
 While a series has periods, its windows are kept, thinned. Once that has lasted for the pipeline's `periods.new_level`,
-and most of the windows were anomalous, they are taken for the series' new course: a level, a slope where the windows
-lie on a line, and how far they scatter. The period ends with the reason `new level`, and detectors see later windows as
-they would be at the old level: less the course, in units of the old scatter. So everything that training taught holds
-from there on, and a volume that fills is followed along its line.
+and most of the windows were anomalous, the last ones too, they are taken for the series' new course: a level, a slope
+where the windows lie on a line, and how far they scatter. The period ends with the reason `new level`, and detectors
+see later windows as they would be at the old level: less the course, in units of the old scatter. So everything that
+training taught holds from there on, and a volume that fills is followed along its line.
 
 A day is long enough by default, so that the medians of a course and of training both are of whole days. What is beyond
 a limit, and a sensor whose values do not differ any more, is not a level. A change in which no feature has moved is not
@@ -267,7 +267,8 @@ class Levels:
     def settle(self, row: int, scaling: Scaling, baseline: int | None, *, is_open: bool) -> bool:
         """End the change of a series, and begin its new course if there is one.
 
-        A series that rises along a line and is calm has its line measured anew, which is not a new level.
+        A series that rises along a line and is mostly calm has its line measured anew, which is not a new level. A
+        change whose last windows are mostly calm goes on, as it may be over.
 
         Args:
             row: the series.
