@@ -43,7 +43,7 @@ HISTORY_S, SCORED_S = 12 * 3_600, 4 * 3_600
 END_S = BEGIN_S + HISTORY_S + SCORED_S
 FAULT_S = range(BEGIN_S + HISTORY_S + 7_200, BEGIN_S + HISTORY_S + 9_000)
 STEP_S = 20
-MOST_OVERRUN_WINDOWS = 12
+MOST_OVERRUN_WINDOWS = 3
 TYPES = {"i": "integer", '"': "string"}
 BOOLEANS = {"true": True, "false": False}
 
