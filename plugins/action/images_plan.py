@@ -22,6 +22,7 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan im
     plan_images,
     sha256sums,
 )
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_record import read_record
 
 LIST = "images.json"
 SUMS = "SHA256SUMS"
@@ -52,17 +53,6 @@ def read_archive(folder: Path, shown: str) -> tuple[list[dict[str, Any]], dict[s
             f"{sums.get(LIST, 'nothing of it')}. Fix: copy the folder again from where it was exported"
         )
     return json.loads(content)["images"], sums
-
-
-def read_record(path: Path, host: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the lock file says of all hosts, and of one of them.
-
-    Args:
-        path: the lock file, which may be missing.
-        host: the inventory host.
-    """
-    hosts = json.loads(path.read_text(encoding="utf-8"))["hosts"] if path.is_file() else {}
-    return hosts, hosts.get(host, {})
 
 
 def build_arguments(versions: Mapping[str, str], bases: Mapping[str, str]) -> list[str]:

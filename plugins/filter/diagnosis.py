@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from ansible_collections.influx_anomaly.stack.plugins.filter.services import services_left_out
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_record import read_record
 
 DOCUMENTATION = """
 name: diagnosis
@@ -67,6 +71,22 @@ def diagnose_told(
     return told
 
 
+def diagnose_left_out(path: str, services: Mapping[str, Mapping[str, Any]], hosts: Iterable[str]) -> str:
+    """Return which services hosts go without for want of an image, with the reasons.
+
+    Args:
+        path: the record of images on the controller.
+        services: the table of services.
+        hosts: the stack's hosts.
+    """
+    reasons = [
+        f"{service} on {host} ({reason})"
+        for host in hosts
+        for service, reason in services_left_out(services, read_record(Path(path), host)[1]).items()
+    ]
+    return "; ".join(reasons) or "nothing"
+
+
 class FilterModule:
     """Register the filters with Ansible."""
 
@@ -74,6 +94,7 @@ class FilterModule:
         """Return each filter's function by its name."""
         return {
             "diagnose_containers": diagnose_containers,
+            "diagnose_left_out": diagnose_left_out,
             "diagnose_requests": diagnose_requests,
             "diagnose_told": diagnose_told,
         }

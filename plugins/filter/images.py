@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan import exported_images, is_unreachable
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_record import read_record
 
 STACK = "influx-anomaly.stack"
 IMAGE = "influx-anomaly.image"
@@ -36,15 +38,23 @@ def _removable(image: Mapping[str, Any]) -> list[str]:
     return [tag for tag in tags if ours.fullmatch(tag)] if tags else [str(image["Id"])]
 
 
-def teardown_images(engine: Mapping[str, Any], stack: str, bases: Iterable[str]) -> list[dict[str, str]]:
+def _has_our_tag(image: Mapping[str, Any]) -> bool:
+    """Return whether an image that carries our label has a tag of ours, by which a stack may name it."""
+    return any(tag != image["Id"] for tag in _removable(image))
+
+
+def teardown_images(
+    engine: Mapping[str, Any], stack: str, named: Iterable[str], bases: Iterable[str]
+) -> list[dict[str, str]]:
     """Return the images of ours that nobody needs once a stack is gone, those first that are built on others.
 
-    An image is needed if a container runs from it that is not this stack's. While another stack is on the engine, the
-    images that others are built on are kept too.
+    These are images that this stack names and no other container runs from. Images that others are built on go when
+    none of the others is left and no other stack is on the engine.
 
     Args:
         engine: what ``docker_host_info`` says: all ``containers``, and the ``images`` that carry our label.
         stack: the stack that goes; its containers, which a dry run still sees, need nothing any more.
+        named: the ids of the images that this stack names: its containers ran from them, or its record has them.
         bases: our names of the images that others are built on, the most basic one first.
 
     Returns:
@@ -54,13 +64,26 @@ def teardown_images(engine: Mapping[str, Any], stack: str, bases: Iterable[str])
     containers = [item for item in engine["containers"] if (item.get("Labels") or {}).get(STACK) != stack]
     used = {item["ImageID"] for item in containers}
     other_stacks = any(STACK in (item.get("Labels") or {}) for item in containers)
+    going = set(named) - used
+    others = [image for image in engine["images"] if image["Labels"][IMAGE] not in order]
+    bases_go = not other_stacks and not any(image["Id"] not in going and _has_our_tag(image) for image in others)
     removable = [
         {"name": image["Labels"][IMAGE], "tag": tag}
         for image in engine["images"]
-        if image["Id"] not in used and not (other_stacks and image["Labels"][IMAGE] in order)
+        if (image["Id"] not in used and bases_go if image["Labels"][IMAGE] in order else image["Id"] in going)
         for tag in _removable(image)
     ]
     return sorted(removable, key=lambda item: (-order.get(item["name"], len(order)), item["tag"]))
+
+
+def images_recorded(path: str, host: str) -> dict[str, Any]:
+    """Return what the record on the controller says of the images of a host: our name to what was resolved.
+
+    Args:
+        path: the record, which may be missing.
+        host: the inventory host.
+    """
+    return read_record(Path(path), host)[1]
 
 
 def images_exports(
@@ -98,6 +121,7 @@ class FilterModule:
         return {
             "images_export_list": images_export_list,
             "images_exports": images_exports,
+            "images_recorded": images_recorded,
             "images_unreachable": is_unreachable,
             "images_table": images_table,
             "teardown_images": teardown_images,

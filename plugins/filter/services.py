@@ -279,6 +279,20 @@ def _reach(host: str, variables: Mapping[str, Any]) -> list[str] | None:
     return [*words, str(_get(variables, "ansible_host", "") or host)]
 
 
+def services_left_out(services: Table, images: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return why services are left out for want of an image, by their names.
+
+    Args:
+        services: the rows that a host runs.
+        images: what the record of images says of the host.
+    """
+    return {
+        name: str(image["reason"])
+        for name, row in services.items()
+        if row.get("optional") and (image := images.get(row["image"]["name"], {})).get("reason")
+    }
+
+
 def summary_reasons(services: Table, groups: Groups, variables: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return why each service that may be left out is not there; empty for one that is.
 
@@ -435,6 +449,7 @@ class FilterModule:
             "services_files": services_files,
             "services_folders": services_folders,
             "services_images": services_images,
+            "services_left_out": services_left_out,
             "services_of": services_of,
             "services_repositories": services_repositories,
             "services_running": services_running,

@@ -14,23 +14,35 @@ from ansible_collections.influx_anomaly.stack.plugins.module_utils.container_sta
 Finding = Mapping[str, Any]
 
 
-def verify_containers(results: Iterable[Mapping[str, Any]], services: Mapping[str, Any], stack: str) -> list[Finding]:
+def verify_containers(
+    results: Iterable[Mapping[str, Any]], services: Mapping[str, Any], stack: str, left_out: Mapping[str, str]
+) -> list[Finding]:
     """Return a finding for each service's container.
 
     Args:
         results: what the module `container_ready` said, with the service as `item`.
         services: the table of services.
         stack: the stack's name.
+        left_out: services without an image, and why there is none, as `services_left_out` returns them.
     """
-    return [_container(result, bool(services[result["item"]].get("optional")), stack) for result in results]
+    return [
+        _container(result, bool(services[result["item"]].get("optional")), stack, left_out.get(result["item"], ""))
+        for result in results
+    ]
 
 
-def _container(result: Mapping[str, Any], is_optional: bool, stack: str) -> Finding:
+def _container(result: Mapping[str, Any], is_optional: bool, stack: str, no_image: str) -> Finding:
+    service = result["item"]
     name = f"{stack}-{result['item']}"
     state = (result.get("container") or {}).get("State") or {}
     health = (state.get("Health") or {}).get("Status", "none")
     if state:
         problem = f"it is {state.get('Status')}, its health: {health}. Fix: see its log, `docker logs {name}`"
+    elif no_image and "exists" in result:
+        problem = (
+            f"it is left out, as there is no image of it: {no_image}. Fix: make it available (image_registry or "
+            f"image_archive_dir) and run site.yml, or set {service}_enabled: false"
+        )
     else:
         problem = str(result.get("msg") or "it is not there. Fix: run site.yml, or see there why")
     return {

@@ -7,7 +7,8 @@
 - `own_dashboards`: the user's own dashboards.
 - `secret_rules`, `secret_files`: which secrets are not fit for use; their files on the controller, and their rotation.
 - `certificates`: the stack's own authority, and certificates that are given.
-- `image_plan`, `image_archive`, `image_bom`: where images come from, what is in one, and its bill of materials.
+- `image_plan`, `image_record`: where images come from, and the record of where they came from.
+- `image_archive`, `image_bom`: what is in an image, and its bill of materials.
 - `backup`, `backup_copies`: the archive of a backup, and its copies in other places.
 - `redaction`: takes secrets out of texts.
 """

@@ -150,6 +150,32 @@ class TestHost:
         assert found["texts"]["config/a/one.conf"].endswith("end")
 
 
+def test_a_service_without_an_image_is_named_with_the_reason(tmp_path: Path) -> None:
+    services: dict[str, Any] = {
+        "influxdb": {"image": {"name": "influxdb"}},
+        "keeper": {},
+        "grafana": {"image": {"name": "grafana"}, "optional": True},
+    }
+    record = tmp_path / "images.lock.json"
+    assert diagnosis.diagnose_left_out(str(record), services, ["a", "b"]) == "nothing"
+    images = {"influxdb": {"ref": "", "reason": "gone"}, "grafana": {"ref": "", "reason": "no way to docker.io"}}
+    record.write_text(json.dumps({"hosts": {"a": {"grafana": {"ref": "grafana:11", "id": "1"}}, "b": images}}))
+    assert diagnosis.diagnose_left_out(str(record), services, ["a", "b"]) == "grafana on b (no way to docker.io)"
+
+
+def test_a_service_that_was_left_out_is_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "images.lock.json").write_text(
+        json.dumps({"hosts": {"here": {"grafana": {"ref": "", "reason": "none"}, "chronograf": {"reason": "none"}}}})
+    )
+    results = [{"item": "grafana", "exists": False}, {"item": "chronograf", "exists": True}, {"item": "influxdb"}]
+    more: dict[str, Any] = {"stack_record_dir": str(tmp_path), "__diagnose_containers": {"results": results}}
+    assert list(value("__diagnose_left_out", "diagnose", **more)) == ["grafana", "chronograf"]
+    here = value("__diagnose_here", "diagnose", **more)
+    assert "grafana" not in here
+    assert {"influxdb", "chronograf"} <= set(here)
+    assert not [name for name in value("__diagnose_requests", "diagnose", **more) if name.startswith("grafana")]
+
+
 class TestArchive:
     def run(self, folder: Path, told: Any, *, check: bool = False) -> Any:
         task = Task()

@@ -14,7 +14,6 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.influx_anomaly.stack.plugins.action.images_plan import (
     build_arguments,
     read_archive,
-    read_record,
 )
 from ansible_collections.influx_anomaly.stack.plugins.action.images_pull import Pulls
 from ansible_collections.influx_anomaly.stack.plugins.filter.images import images_export_list, images_exports
@@ -25,6 +24,7 @@ from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan im
     plan_images,
     reason_of,
 )
+from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_record import read_record
 
 IMAGES: dict[str, dict[str, Any]] = {
     "influxdb": {"version": "1.12.4", "built": True},

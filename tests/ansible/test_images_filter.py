@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.influx_anomaly.stack.plugins.filter.images import images_table, teardown_images
+from ansible_collections.influx_anomaly.stack.plugins.filter.images import (
+    images_recorded,
+    images_table,
+    teardown_images,
+)
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.image_plan import (
     archived_images,
     candidates_of,
@@ -173,19 +179,41 @@ def container(image_id: str, stack: str | None) -> dict[str, Any]:
     return {"ImageID": image_id, "Labels": {"influx-anomaly.stack": stack} if stack else None}
 
 
-def removed(*containers: dict[str, Any]) -> list[str]:
-    return [item["tag"] for item in teardown_images(ENGINE | {"containers": list(containers)}, "mine", BASES)]
+# What the stack's containers ran from, or its record has.
+NAMED = ["4", "5"]
 
 
-def test_all_of_ours_go_with_the_last_stack_what_is_built_on_others_first() -> None:
+def removed(*containers: dict[str, Any], named: Sequence[str] = NAMED, **engine: Any) -> list[str]:
+    seen = ENGINE | engine | {"containers": list(containers)}
+    return [item["tag"] for item in teardown_images(seen, "mine", named, BASES)]
+
+
+def test_a_stacks_images_go_and_with_the_last_ones_what_they_are_built_on() -> None:
     assert removed(container("4", "mine")) == [
         "influx-anomaly/influxdb:1", "influx-anomaly/kapacitor-python:1", "mirror:5000/influx-anomaly/influxdb:2", "6",
         "influx-anomaly/kapacitor:1", "influx-anomaly/toolchain:go", "influx-anomaly/debian:13",
     ]  # fmt: skip
 
 
+def test_an_image_that_the_stack_does_not_name_stays_with_what_it_is_built_on() -> None:
+    """Another stack may name it: one that was removed with its data kept, or that is about to be deployed."""
+    assert removed(named=["5"]) == ["influx-anomaly/influxdb:1", "mirror:5000/influx-anomaly/influxdb:2"]
+    assert removed(named=[]) == []
+
+
+def test_a_former_build_without_a_name_keeps_nothing() -> None:
+    images = [*ENGINE["images"], ours("kapacitor-python", "9")]
+    assert removed(images=images) == removed()
+
+
 def test_what_another_stack_runs_from_stays_and_what_it_would_be_rebuilt_on_too() -> None:
     assert removed(container("5", "other")) == ["influx-anomaly/kapacitor-python:1"]
+
+
+def test_a_stack_with_images_of_its_own_keeps_all_that_images_are_built_on() -> None:
+    assert removed(container("10", "other")) == [
+        "influx-anomaly/influxdb:1", "influx-anomaly/kapacitor-python:1", "mirror:5000/influx-anomaly/influxdb:2"
+    ]  # fmt: skip
 
 
 def test_what_a_container_of_nobody_runs_from_stays() -> None:
@@ -194,4 +222,13 @@ def test_what_a_container_of_nobody_runs_from_stays() -> None:
 
 
 def test_what_somebody_built_on_ours_stays() -> None:
-    assert not [tag for tag in removed() if "somebody" in tag or "debian-tools" in tag]
+    named = [*NAMED, "7", "8"]
+    assert not [tag for tag in removed(named=named) if "somebody" in tag or "debian-tools" in tag]
+
+
+def test_a_record_tells_what_a_host_has(tmp_path: Path) -> None:
+    record = tmp_path / "images.lock.json"
+    assert images_recorded(str(record), "a") == {}
+    record.write_text('{"hosts": {"a": {"influxdb": {"id": "5"}}}}')
+    assert images_recorded(str(record), "a") == {"influxdb": {"id": "5"}}
+    assert images_recorded(str(record), "b") == {}

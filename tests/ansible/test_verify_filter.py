@@ -14,6 +14,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.verify import (
 )
 
 SERVICES: dict[str, Any] = {"influxdb": {}, "grafana": {"optional": True}}
+LEFT_OUT = {"grafana": "docker.io cannot be reached"}
 
 
 def container(service: str, **more: Any) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def running(health: str | None) -> dict[str, Any]:
 )  # fmt: skip
 def test_a_container_is_healthy_or_not(state: dict[str, Any], verdict: str, ok: bool, problem: str) -> None:
     result = container("influxdb", exists=True, container={"State": state}, verdict=verdict)
-    (finding,) = verify_containers([result], SERVICES, "s")
+    (finding,) = verify_containers([result], SERVICES, "s", {})
     assert finding["what"] == "Container s-influxdb is healthy"
     assert finding["ok"] is ok
     assert str(finding["problem"]).startswith(problem)
@@ -49,14 +50,29 @@ def test_a_container_is_healthy_or_not(state: dict[str, Any], verdict: str, ok: 
 
 def test_a_container_that_is_missing_is_a_problem_unless_it_is_optional() -> None:
     results = [container(name, exists=False, container=None) for name in SERVICES]
-    findings = verify_containers(results, SERVICES, "s")
+    findings = verify_containers(results, SERVICES, "s", {})
     assert [finding["ok"] for finding in findings] == [False, False]
     assert [finding["note"] for finding in findings] == [False, True]
     assert findings[0]["problem"] == "it is not there. Fix: run site.yml, or see there why"
 
 
+def test_a_service_without_an_image_is_a_note_that_says_why_and_what_to_do() -> None:
+    (finding,) = verify_containers([container("grafana", exists=False, container=None)], SERVICES, "s", LEFT_OUT)
+    assert (finding["ok"], finding["note"]) == (False, True)
+    assert finding["problem"] == (
+        "it is left out, as there is no image of it: docker.io cannot be reached. Fix: make it available "
+        "(image_registry or image_archive_dir) and run site.yml, or set grafana_enabled: false"
+    )
+
+
+def test_a_container_that_a_former_image_left_is_judged_by_its_health() -> None:
+    state = container("grafana", exists=True, container={"State": running("unhealthy")}, verdict="unhealthy")
+    (finding,) = verify_containers([state], SERVICES, "s", LEFT_OUT)
+    assert (finding["note"], "health: unhealthy" in finding["problem"]) == (False, True)
+
+
 def test_an_engine_that_does_not_answer_is_a_problem_of_every_service() -> None:
-    (finding,) = verify_containers([container("grafana", msg="no engine")], SERVICES, "s")
+    (finding,) = verify_containers([container("grafana", msg="no engine")], SERVICES, "s", LEFT_OUT)
     assert (finding["ok"], finding["note"], finding["problem"]) == (False, False, "no engine")
 
 

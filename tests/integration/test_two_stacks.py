@@ -61,10 +61,12 @@ class Images:
     """What else is on the engine.
 
     Attributes:
-        orphan: an image of ours that no container needs, as an upgrade leaves behind.
+        own: an image that the stack names, by its record.
+        orphan: an image of ours that no container was made from; another stack may name it.
         derived: an image that somebody built on one of ours; it inherits the labels.
     """
 
+    own: str
     orphan: str
     derived: str
 
@@ -155,8 +157,10 @@ def images(second: Stack) -> Iterator[Images]:
     The images that the stacks themselves run from are kept from removal by a container: building them takes minutes.
     """
     client = second.client
-    images = Images(f"influx-anomaly/influxdb:0.0.0-{second.name}", f"influx-anomaly-test/derived:{second.name}")
+    names = (f"influx-anomaly/influxdb:own-{second.name}", f"influx-anomaly/influxdb:0.0.0-{second.name}")
+    images = Images(*names, derived=f"influx-anomaly-test/derived:{second.name}")
     for tag, dockerfile in (
+        (images.own, f"FROM scratch\nLABEL {IMAGE_LABEL}=influxdb own=yes\n"),
         (images.orphan, f"FROM scratch\nLABEL {IMAGE_LABEL}=influxdb\n"),
         (images.derived, f"FROM {second.image('debian')}\nLABEL mine=yes\n"),
     ):
@@ -164,9 +168,14 @@ def images(second: Stack) -> Iterator[Images]:
     keeper = client.containers.create(
         second.container("influxdb").attrs["Config"]["Image"], name=f"{second.name}x-keeper", labels={LABEL: "keeper"}
     )
+    record = second.records / "images.lock.json"
+    recorded = json.loads(record.read_text())
+    recorded["hosts"]["localhost"]["own"] = {"ref": images.own, "id": client.images.get(images.own).id}
+    record.write_text(json.dumps(recorded))
     yield images
     keeper.remove(v=True)
-    client.images.remove(images.derived)
+    for tag in (images.derived, images.orphan):
+        client.images.remove(tag)
 
 
 def test_jobs_leave_no_volumes(second: Stack, memory: Memory, unused_before: set[str]) -> None:
@@ -188,9 +197,10 @@ def test_teardown_leaves_nothing_but_data(
 
 
 def test_teardown_removes_the_images_that_nobody_needs(second: Stack, stack: Stack, images: Images) -> None:
-    """And no others: neither the other stack's, nor what somebody built on one of ours."""
+    """And no others: neither another stack's, nor one that it does not name, nor what somebody built on one of ours."""
     tags = image_tags(second.client)
-    assert images.orphan not in tags
+    assert images.own not in tags
+    assert images.orphan in tags
     assert images.derived in tags
     for service, container in stack.containers().items():
         assert container.attrs["Config"]["Image"] in tags, service
