@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.anomaly.pipeline.minimal import problems
+from tests.unit.anomaly.pipeline.minimal import one, problems
 
 LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
 
@@ -219,8 +219,16 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
         ({"timezone": "new_york"}, 'timezone: "new_york" is not a time zone: did you mean America/New_York?'),
         ({"timezone": "+02:00"}, 'timezone: "+02:00" is not a time zone: write an IANA name, such as Europe/Berlin'),
         (
-            {"timezone": "Europe/Berlin", "window": "1d"},
-            "does not go with windows of 1d, which begin at midnight UTC and never have 23 or 25 hours: write",
+            {"timezone": "Europe/Berlin", "window": "1d", "detector": "ensemble"},
+            'timezone: "Europe/Berlin" does not go with windows of 1d: its clock changes by 1h, after which',
+        ),
+        (
+            {"timezone": "Europe/Berlin", "window": "2h", "detector": "seasonal"},
+            "and so looks anomalous: write a window of which 1h is a multiple, such as 1h, or remove the time zone",
+        ),
+        (
+            {"timezone": "Australia/Lord_Howe", "window": "1h", "parameters": {"context": ["time_of_week"]}},
+            'timezone: "Australia/Lord_Howe" does not go with windows of 1h: its clock changes by 30m, after which',
         ),
         ({"aggregate": ["men"]}, 'aggregate[0]: "men" is none of mean, stddev,'),
         ({"aggregate": ["men"]}, "did you mean mean?"),
@@ -369,3 +377,18 @@ def test_a_mistake_is_named_with_pipeline_key_value_and_fix(change: dict[str, An
 def test_an_empty_name_is_told_once(change: dict[str, Any]) -> None:
     (problem,) = problems(change)
     assert '"" is empty: write ' in problem
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"timezone": "Europe/Berlin", "window": "1h", "detector": "ensemble"},
+        {"timezone": "Australia/Lord_Howe", "window": "30m", "detector": "ensemble"},
+        # This clock never changes.
+        {"timezone": "Asia/Kolkata", "window": "12h", "detector": "seasonal", "seasonality": "1w"},
+        # The time zone is that of calendars, and the forest does not look at the time.
+        {"timezone": "Europe/Berlin", "window": "1d", "detector": "isolation_forest"},
+    ],
+)
+def test_a_time_zone_goes_with_windows_that_a_change_of_its_clock_leaves_whole(change: dict[str, Any]) -> None:
+    assert one(**change).timezone == change["timezone"]

@@ -42,6 +42,12 @@ def test_a_condition_on_a_tag_that_is_not_there_is_told() -> None:
     ]
 
 
+def test_a_typing_error_in_a_tag_that_must_be_absent_is_told() -> None:
+    assert problems(where={"prnter": {"present": False}}) == [
+        "no point of measurement 'm' has a tag 'prnter' (it has printer): did you mean 'printer' in `where`?"
+    ]
+
+
 @pytest.mark.parametrize("key", ["group_by", "where"])
 def test_a_field_in_place_of_a_tag_is_told(key: str) -> None:
     changed: dict[str, Any] = {"group_by": {"group_by": ["id"]}, "where": {"where": {"id": "7"}}}
@@ -98,6 +104,14 @@ def test_a_measurement_that_is_not_there_is_told_with_those_that_are() -> None:
     assert found == [
         "d.autogen has no measurement '°C' (it has none): check `measurement`, and that something writes to it"
     ]
+
+
+def test_a_pattern_of_measurements_that_is_not_resolved_yet_is_looked_up() -> None:
+    assert problems(HOME, measurement="/^(°C|%)$/", group_by=["entity_id"]) == []
+    (problem,) = problems(HOME, measurement="/^(°C|%)$/", group_by=["domain"])
+    assert "has a tag 'domain' (it has entity_id, room): check `group_by`" in problem
+    (problem,) = problems(HOME, measurement="/^K$/", group_by=[])
+    assert problem.startswith("measurement '/^K$/' has no fields in d.autogen: check `measurement`")
 
 
 def test_names_out_of_json_are_the_same() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from anomaly.pipeline.timezone import timezone, timezones
+from anomaly.pipeline.timezone import clock_change_ns, timezone, timezones
 
 
 def test_a_zone_knows_when_its_clock_changes() -> None:
@@ -21,3 +21,11 @@ def test_another_name_is_refused_with_an_example(name: str) -> None:
     assert name not in timezones()
     with pytest.raises(ValueError, match="is not a time zone: write an IANA name, such as Europe/Berlin"):
         timezone(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "minutes"),
+    [("Europe/Berlin", 60), ("Australia/Lord_Howe", 30), ("Africa/Casablanca", 60), ("Asia/Kolkata", 0), ("UTC", 0)],
+)
+def test_a_zone_knows_by_how_much_its_clock_changes(name: str, minutes: int) -> None:
+    assert clock_change_ns(name) == minutes * 60_000_000_000

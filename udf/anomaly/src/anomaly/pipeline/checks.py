@@ -30,7 +30,7 @@ from anomaly.pipeline.specification import (
     usual_severity,
 )
 from anomaly.pipeline.state import most_series, series_bytes
-from anomaly.pipeline.timezone import timezones
+from anomaly.pipeline.timezone import clock_change_ns, timezones
 
 Finding = tuple[str, object, str]
 
@@ -318,15 +318,23 @@ def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
         otherwise = f"did you mean {in_city[0]}?" if in_city else "write an IANA name, such as Europe/Berlin"
         fix = hint(name, sorted(timezones()), otherwise, cutoff=0.75)
         yield "timezone", name, f"is not a time zone: {fix}"
-    elif pipeline.window_ns >= DAY_NS:
+    elif clock_change_ns(name) % pipeline.window_ns and _follows_the_clock(pipeline):
+        change = format_duration(clock_change_ns(name))
         yield (
             "timezone",
             name,
             (
-                f"does not go with windows of {pipeline.window}, which begin at midnight UTC and never have 23 or 25 "
-                "hours: write a shorter window, such as 6h, whose seasons follow the time zone, or remove the time zone"
+                f"does not go with windows of {pipeline.window}: its clock changes by {change}, after which each of "
+                f"them holds other hours of the day, and so looks anomalous: write a window of which {change} is a "
+                f"multiple, such as {change}, or remove the time zone"
             ),
         )
+
+
+def _follows_the_clock(pipeline: Pipeline) -> bool:
+    """Return whether what is normal depends on the clock of the time zone, and not its calendars alone."""
+    by_season = bool(pipeline.seasons) and any(season_ns % DAY_NS == 0 for season_ns in pipeline.seasons_ns)
+    return by_season or not {"time_of_day", "time_of_week"}.isdisjoint(pipeline.parameters.get("context", ()))
 
 
 def _calendars(pipeline: Pipeline) -> Iterator[Finding]:

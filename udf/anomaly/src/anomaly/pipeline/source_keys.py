@@ -89,6 +89,8 @@ def source_problems(pipeline: Pipeline, keys: SourceKeys) -> Iterator[str]:
         keys = keys.of_measurements(pipeline.measurements)
         if not keys.fields:
             return
+    elif pipeline.patterns.measurement is not None:
+        keys = keys.of_measurements(filter(pipeline.patterns.measurement.holds, keys.measurements))
     if not keys.fields:
         yield (
             f"measurement {pipeline.measured!r} has no fields in {pipeline.database}.{pipeline.retention_policy}: "
@@ -106,7 +108,9 @@ def source_problems(pipeline: Pipeline, keys: SourceKeys) -> Iterator[str]:
         if tag not in keys.tags:
             yield _no_tag(pipeline, "group_by", tag, keys)
     for condition in pipeline.where.conditions:
-        if condition.tag not in keys.tags and condition != TagCondition(condition.tag, present=False):
+        # That a tag is not there may be meant before the first point has it, but not by a name that is nearly another.
+        is_meant = condition == TagCondition(condition.tag, present=False) and not _near(condition.tag, keys)
+        if condition.tag not in keys.tags and not is_meant:
             yield _no_tag(pipeline, "where", condition.tag, keys)
 
 
@@ -146,10 +150,15 @@ def _no_measurement(pipeline: Pipeline, name: str, keys: SourceKeys) -> str:
     return f"{pipeline.database}.{pipeline.retention_policy} has no measurement {name!r} ({known}): {fix}"
 
 
+def _near(tag: str, keys: SourceKeys) -> list[str]:
+    """Return the tag whose name is close to one that no point has, or nothing."""
+    return difflib.get_close_matches(tag, keys.tags, n=1)
+
+
 def _no_tag(pipeline: Pipeline, key: str, tag: str, keys: SourceKeys) -> str:
     """Return the sentence about a tag that no point has."""
     known = f"it has {', '.join(sorted(keys.tags))}" if keys.tags else "it has no tags"
-    close = difflib.get_close_matches(tag, keys.tags, n=1)
+    close = _near(tag, keys)
     if tag in keys.fields:
         fix = f"{tag!r} is a field: write it as a tag at its source, or name a tag in `{key}`"
     elif close:

@@ -4,12 +4,20 @@ The rules come out of the package `tzdata`, whose version is locked, and never f
 host and the image agree on when a clock changes.
 """
 
+import math
+from datetime import UTC as UTC_ZONE
+from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from zoneinfo import ZoneInfo
+
+from anomaly.nanoseconds import SECOND_NS
 
 UTC = "UTC"
 _PACKAGE = "tzdata"
+# The years whose changes of clocks count. Beyond 2037 nothing is known.
+_FIRST, _LAST = datetime(2020, 1, 1, tzinfo=UTC_ZONE), datetime(2037, 12, 31, tzinfo=UTC_ZONE)
 
 
 @cache
@@ -32,3 +40,22 @@ def timezone(name: str) -> ZoneInfo:
         raise ValueError(f"{name!r} is not a time zone: write an IANA name, such as Europe/Berlin")
     with resources.files(_PACKAGE).joinpath("zoneinfo", *name.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
+
+
+@cache
+def clock_change_ns(name: str) -> int:
+    """Return by how much the clock of a time zone changes, in nanoseconds: what all its changes are multiples of.
+
+    Args:
+        name: its IANA name.
+
+    Returns:
+        An hour in most places, and 0 where the clock does not change.
+
+    Raises:
+        ValueError: there is no such time zone.
+    """
+    zone = timezone(name)
+    weeks = ((_LAST - _FIRST) // timedelta(weeks=1)) + 1
+    offsets = [(_FIRST + timedelta(weeks=week)).astimezone(zone).utcoffset() or timedelta() for week in range(weeks)]
+    return SECOND_NS * math.gcd(*(round((later - earlier).total_seconds()) for earlier, later in pairwise(offsets)))
