@@ -6,6 +6,7 @@ import pytest
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.slow_gap import KIND
 from anomaly.windows.arrays import Floats
+from anomaly.windows.civil import CivilTime
 
 MINUTE = 60_000_000_000
 BEGIN = 1_500
@@ -45,3 +46,17 @@ def test_a_period_that_ends_late_is_not_heard_of_afterwards(length: int, late: i
         return float(scores.reshape(values.shape)[:, end + 3 :].max())
 
     assert greatest(anomalous) <= greatest(usual)
+
+
+@pytest.mark.parametrize(("zone", "silent"), [("Europe/Berlin", 60), ("UTC", 0)])
+def test_it_waits_until_its_means_know_nothing_of_a_change_of_the_clock(zone: str, silent: int) -> None:
+    values = np.random.default_rng(2).normal(0.0, 0.25, BEGIN + 200)
+    values[BEGIN:] += 8.0
+    change_ns = 1_711_846_800_000_000_000  # 2024-03-31T01:00Z
+    followers = KIND.followers([Setting(MINUTE)], capacity=1, civil=CivilTime(zone))
+    place, begin_ns = np.zeros(len(values), dtype=np.intp), change_ns + (np.arange(len(values)) - BEGIN) * MINUTE
+
+    scores = followers.explain(place, begin_ns, values[:, None])[0]
+
+    assert not scores[BEGIN : BEGIN + silent].any()
+    assert scores[BEGIN + silent : BEGIN + silent + 20].all()

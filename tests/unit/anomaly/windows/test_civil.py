@@ -62,3 +62,11 @@ def test_an_unknown_time_zone_is_refused_and_the_machines_rules_are_not_asked() 
         CivilTime("../../etc/passwd")
     assert {"UTC", "Europe/Berlin"} <= timezones()
     assert timezone("Europe/Berlin") is not ZoneInfo("Europe/Berlin")
+
+
+def test_a_clock_knows_since_when_it_changed() -> None:
+    spring = ns("2024-03-31T01:00:00Z")
+    times_ns = np.array([spring - SECOND, spring, spring + 5 * HOUR - SECOND, spring + 5 * HOUR])
+    assert CivilTime("Europe/Berlin").changed(times_ns, 5 * HOUR).tolist() == [False, True, True, False]
+    assert not PLAIN.changed(times_ns, 5 * HOUR).any()
+    assert CivilTime("Europe/Berlin").changed(times_ns[:0], 5 * HOUR).shape == (0,)

@@ -1,7 +1,8 @@
 """Slow gap: how far the mean over 48 windows lies from all such means before that do not overlap with it.
 
 It finds shifts and drifts that no single window shows. It misses what is short. It is late by a part of its 48 windows.
-It scores 0 for the first 48 windows after a pause, and until it knows how rare gaps are.
+It scores 0 for the first 48 windows after a pause, and until it knows how rare gaps are. It also scores 0 for 60
+windows after a change of the clock, because a day of 25 hours has another mean than all days before.
 
 What is over still shows in the mean. So the score is also 0 once the last eight windows are back, that is, less than
 half as far from the nearest mean as all 48 were lately, or once the last three are less than a quarter as far. Where
@@ -33,13 +34,15 @@ import numpy as np
 from anomaly.detectors.parts import featurewise, novelty, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import MEANS, SlowGaps
-from anomaly.detectors.parts.memory import MemoryField
+from anomaly.detectors.parts.memory import Marks, MemoryField
 from anomaly.nanoseconds import DAY_NS, SECOND_NS
 from anomaly.pipeline.detectors import Description
-from anomaly.windows.arrays import AnyArray
+from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
 from anomaly.windows.civil import CivilTime
 
 _MOST_MEANS = 384
+# This many windows after a change of the clock, neither the means nor how far they were lately from others know of it.
+_SETTLES = MEANS + 12
 # A mean that was not seen for this long and for this many windows is new again; what comes each fortnight is not.
 _KEPT_NS = 17 * DAY_NS
 _KEPT_WINDOWS = 5_000
@@ -71,7 +74,31 @@ def _fields(setting: Setting) -> tuple[MemoryField, ...]:
 
 def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int, civil: CivilTime) -> featurewise.Loop:
     loop: featurewise.Loop = SlowGaps(flat, settings, longest_ns, _kept_ns(settings[0]) // SECOND_NS)
-    return loop
+    return _Settling(loop, civil, _SETTLES * settings[0].window_ns)
+
+
+class _Settling:
+    """A loop that scores 0 while its means hold windows from before and after a change of the clock.
+
+    Args:
+        loop: the loop.
+        civil: the clock on the wall.
+        span_ns: the time that a mean spans.
+    """
+
+    def __init__(self, loop: featurewise.Loop, civil: CivilTime, span_ns: int) -> None:
+        self._loop = loop
+        self._civil = civil
+        self._span_ns = span_ns
+
+    def explain(self, place: Ints, begin_ns: Times, x: Floats, scores: Floats, unlearnt: Marks) -> None:
+        """Write the channels' scores, as `Loop.explain` says."""
+        self._loop.explain(place, begin_ns, x, scores, unlearnt)
+        scores[self._civil.changed(begin_ns, self._span_ns)] = 0.0
+
+    def restored(self, channels: Ints) -> None:
+        """Compute what is not stored of channels."""
+        self._loop.restored(channels)
 
 
 KIND = featurewise.ChannelKind("slow_gap", _fields, _loop)
@@ -80,7 +107,10 @@ DECLARATION = featurewise.declare(
         name="slow_gap",
         summary="how far the mean over 48 windows lies from all such means before",
         sees="shifts and drifts that no single window shows",
-        misses="what is shorter than some windows; is silent for 48 windows after a pause",
+        misses=(
+            "what is shorter than some windows; is silent for 48 windows after a pause, and for 60 after a change of "
+            "the clock"
+        ),
         remembers="means of 48 windows, of 17 days or 5,000 windows",
         feature_bytes=6_144,
     ),

@@ -13,7 +13,7 @@ import numpy as np
 from anomaly.nanoseconds import DAY_NS, SECOND_NS
 from anomaly.pipeline import Pipeline, timezone
 from anomaly.pipeline.calendars import HOLIDAY
-from anomaly.windows.arrays import Times
+from anomaly.windows.arrays import Bools, Times
 from anomaly.windows.calendar_times import CalendarTimes
 
 _DAY_S = 86_400
@@ -55,6 +55,20 @@ class CivilTime:
             return wall_ns
         holiday = self._calendars.meet(HOLIDAY, times_ns, 1)
         return np.asarray(np.where(holiday, wall_ns - _since_sunday(wall_ns) * DAY_NS, wall_ns))
+
+    def changed(self, times_ns: Times, span_ns: int) -> Bools:
+        """Return at which times the clock shows another offset from UTC than a while before.
+
+        Args:
+            times_ns: times, shape (n,), nanoseconds since 1970.
+            span_ns: how long before.
+
+        Returns:
+            Where it does, shape (n,); holidays change nothing.
+        """
+        if self._zone is None or not len(times_ns):
+            return np.zeros(len(times_ns), dtype=np.bool_)
+        return np.asarray(self._offsets(self._zone, times_ns) != self._offsets(self._zone, times_ns - span_ns))
 
     def _offsets(self, zone: tzinfo, times_ns: Times) -> Times:
         days, of_day = np.unique(times_ns // DAY_NS, return_inverse=True)
