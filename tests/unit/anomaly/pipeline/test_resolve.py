@@ -80,7 +80,7 @@ def test_an_override_may_be_about_what_a_pattern_means() -> None:
     override = {"where": {"room": "cellar"}, "fields": [{"name": "temp_in", "limits": [0, 30]}]}
     found = resolved(fields=["*"], group_by=["*"], overrides=[override])
     assert found.overrides[0].fields[0]["name"] == "temp_in"
-    with pytest.raises(SpecError, match="tmp_in"):
+    with pytest.raises(SpecError, match=r'^pipeline p: overrides\[0\].fields\[0\].name: "tmp_in" is not a field'):
         resolved(
             fields=["*"], group_by=["*"], overrides=[{**override, "fields": [{"name": "tmp_in", "limits": [0, 30]}]}]
         )

@@ -80,6 +80,16 @@ def test_a_boolean_counts_as_zero_and_one() -> None:
     assert booleans(pipeline, keys) == {"value", "odd"}
 
 
+def test_the_rate_of_a_boolean_is_told() -> None:
+    keys = SourceKeys({"on": ["boolean"], "n": ["integer"]}, [])
+    assert problems(keys, fields=["on", {"name": "n", "rate": "1s"}], group_by=[]) == []
+    told = problems(keys, fields=[{"name": "on", "rate": "1s"}, {"name": "x", "expression": "on / n", "rate": "1s"}])
+    assert told == [
+        "field 'on' has the rate of booleans, which count nothing: remove its `rate`",
+        "field 'x' has the rate of booleans, which count nothing: remove its `rate`",
+    ]
+
+
 HOME = SourceKeys(
     measurements={
         "°C": SourceKeys({"value": ["float"]}, ["entity_id"]),

@@ -1,5 +1,6 @@
 """Resolves the patterns of a pipeline to the names that its source has."""
 
+import json
 from collections.abc import Sequence
 
 from anomaly.pipeline.patterns import NamePattern
@@ -66,7 +67,13 @@ def resolve(pipeline: Pipeline, keys: SourceKeys) -> Pipeline:
         "fields": list(fields.values()),
         "group_by": grouped,
     }
-    return normalize([{**pipeline.as_dict(), **resolved}])[0]
+    try:
+        return normalize([{**pipeline.as_dict(), **resolved}])[0]
+    except SpecError as error:
+        # Nobody knows here which place in the inventory's list the pipeline has.
+        place = f"pipelines[0] {json.dumps(pipeline.name)}"
+        problems = [f"pipeline {pipeline.name}{problem.removeprefix(place)}" for problem in error.problems]
+        raise SpecError(problems) from None
 
 
 def _measurements(pipeline: Pipeline, pattern: NamePattern, keys: SourceKeys) -> list[str]:

@@ -104,6 +104,9 @@ def source_problems(pipeline: Pipeline, keys: SourceKeys) -> Iterator[str]:
         elif _WATCHED.isdisjoint(keys.fields[name]):
             types = " and ".join(sorted(keys.fields[name]))
             yield f"field {name!r} holds {types}, not numbers: {_FIX}"
+    for watched in pipeline.watched:
+        if watched.rate is not None and any(set(keys.fields.get(name, ())) == {BOOLEAN} for name in watched.sources):
+            yield f"field {watched.name!r} has the rate of booleans, which count nothing: remove its `rate`"
     for tag in pipeline.point_tags:
         if tag not in keys.tags:
             yield _no_tag(pipeline, "group_by", tag, keys)
