@@ -190,6 +190,12 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
             {"where": {"floor": 3}},
             "where.floor: 3 is not text or a list or a mapping: write one of them, such as `kitchen`;",
         ),
+        # What YAML makes of `on` and `NO`.
+        ({"where": {"state": True}}, "; YAML reads true, yes and on like this unless they stand in quotes"),
+        (
+            {"calendars": [{"means": "quiet", "country": False}]},
+            "calendars[0].country: false is not text: write text, such as `DE`; YAML reads false, no and off like this",
+        ),
         ({"where": {"floor": 3}}, 'with quotes, "3", it is text'),
         (
             {"where": {"room": {"mathces": "x"}}},

@@ -171,7 +171,8 @@ def _explain(error: "ValidationError") -> Iterator[str]:
             yield f"{_under(key, unknown)}: {_show(instance.get(unknown))} is under an unknown key: {fix}"
     elif error.validator == "type":
         type_name = _TYPES.get(str(rule), str(rule))
-        yield f"{key}: {value} is not {type_name}: write {type_name}{such_as}"
+        quotes = _quotes(instance) if rule == "string" else ""
+        yield f"{key}: {value} is not {type_name}: write {type_name}{such_as}{quotes}"
     elif error.validator == "anyOf":
         yield from _none_fits(error, such_as)
     elif error.validator == "enum":
@@ -225,9 +226,16 @@ def _none_fits(error: "ValidationError", such_as: str) -> Iterator[str]:
             return
         expected += [_TYPES.get(name, name) for name in types]
     value = _show(error.instance)
-    is_bare = "text" in expected and isinstance(error.instance, (bool, int, float))
-    quotes = f'; with quotes, "{value}", it is text' if is_bare else ""
+    quotes = _quotes(error.instance) if "text" in expected else ""
     yield f"{_key(error)}: {value} is not {' or '.join(expected)}: write one of them{such_as}{quotes}"
+
+
+def _quotes(value: object) -> str:
+    """Return that quotes would make a text of a value which people wrote without them."""
+    if isinstance(value, bool):
+        words = "true, yes and on" if value else "false, no and off"
+        return f"; YAML reads {words} like this unless they stand in quotes"
+    return f'; with quotes, "{_show(value)}", it is text' if isinstance(value, (int, float)) else ""
 
 
 _PATTERNS = {
