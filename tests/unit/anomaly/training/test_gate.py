@@ -60,3 +60,17 @@ def test_busy_hours_among_silent_ones_are_not_odd() -> None:
     held_back = np.where(block % 3 == 0, 0.5 * noise + 0.6, 0.02 * noise)
     held_back[::97] += 2.0
     assert check_quality(PIPELINE, block * 10**12, held_back, block).odd_blocks == 0.0
+
+
+@pytest.mark.parametrize(("faults", "loud"), [(0, 0), (1, 40)])
+def test_a_fault_that_is_most_of_the_highest_scores_is_told(faults: int, loud: int) -> None:
+    """Scores of three days in windows of a minute, of which stretches of 40 windows are far odder."""
+    block = np.repeat(np.arange(54), 80)
+    held_back = np.random.default_rng(0).exponential(1.0, len(block))
+    for fault in range(faults):
+        held_back[700 + 600 * fault : 740 + 600 * fault] += 60.0
+
+    quality = check_quality(replace(PIPELINE, window="1m"), np.arange(len(block)) * 60 * 10**9, held_back, block)
+
+    assert quality.observed_per_day == pytest.approx(loud / 3)
+    assert ["first at 1970-01-01T11:40:00Z" in warning for warning in quality.warnings] == [True] * (faults > 0)

@@ -24,6 +24,10 @@ MIN_WINDOWS = 200
 MIN_WINDOWS_OF_FIELD = 50
 # The share of held-out windows beyond `periods.open` that is worth a warning; calibration expects hardly any.
 _WARN_LOUD = 0.001
+# As many windows that are odder than all others are not chance.
+_LEAST_LOUD = 3
+# This many of the oddest blocks are left out, each with the two beside it, to see whether they are odder than the rest.
+_ODDEST = (1, 2)
 # History with this share of blocks that do not resemble the others holds no baseline.
 _ODD_BLOCKS = 0.2
 # Shorter blocks are joined before they are compared, as scores that sum up the last windows decide on a short block.
@@ -121,6 +125,8 @@ def check_quality(
     block = block // -(-_LEAST_WINDOWS * len(np.unique(block)) // len(block))
     odd = _odd_blocks(held_back, block, pipeline.windows_per_day, limit)
     loud = _loud(held_back, np.isin(block, odd), pipeline.windows_per_day, limit)
+    if loud.mean() <= _WARN_LOUD:
+        loud |= _oddest(held_back, np.isin(block, odd), block, pipeline.windows_per_day, limit)
     odd_share, loud_share = len(odd) / len(np.unique(block)), float(loud.mean())
     warnings = []
     if loud_share > _WARN_LOUD:
@@ -168,3 +174,25 @@ def _loud(held_back: Floats, odd: NDArray[np.bool_], windows_per_day: float, lim
             break
         calibration = calibrate(held_back[~(loud | odd)])
     return loud
+
+
+def _oddest(
+    held_back: Floats, odd: NDArray[np.bool_], block: NDArray[np.intp], windows_per_day: float, limit: float
+) -> NDArray[np.bool_]:
+    """Return which windows of the oddest blocks are beyond a severity, by a calibration of the others, shape (n,).
+
+    A calibration is made of the highest scores, which are some fifty for a history of few days. A fault of forty
+    windows is most of them, so it hides from their median, and it hides what is as odd from the model.
+    """
+    numbers = np.unique(block)
+    highest = np.array([held_back[block == number].max() for number in numbers])
+    ranked = numbers[np.argsort(-highest, kind="stable")]
+    for count in _ODDEST:
+        near = np.abs(block[:, None] - ranked[:count]).min(axis=1) <= 1
+        if (near | odd).all():
+            break
+        severity = calibrate(held_back[~(near | odd)]).severity(held_back, windows_per_day)
+        beyond = near & ~odd & (severity >= limit)
+        if beyond.sum() >= max(_LEAST_LOUD, _WARN_LOUD * len(beyond)):
+            return np.asarray(beyond)
+    return np.zeros_like(odd)
