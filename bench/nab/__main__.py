@@ -83,9 +83,10 @@ def main() -> int:
     if structures is not None:
         measured["ensemble, made up on the other half"] = asdict(structures)
         console.print(
-            f"ensemble, made up on one half of the files (the best of {structures.count} by members, levels and "
-            f"fatigue) and scored on the other: {structures.held_out[0]:.1f}, lowest {structures.held_out[1]:.1f}. "
-            f"All files choose {structures.levels}, fatigue {structures.fatigue}: {structures.score:.1f}"
+            f"ensemble, made up on one half of the files (the best of {structures.count} by members, levels, fatigue "
+            f"and decay) and scored on the other: {structures.held_out[0]:.1f}, lowest {structures.held_out[1]:.1f}. "
+            f"All files choose {structures.levels}, fatigue {structures.policy.fatigue:g} and decay "
+            f"{structures.policy.decay:g}: {structures.score:.1f}"
         )
     (options.output / "figures.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
     console.print(f"results in NAB's layout: {options.output}/results; figures: {options.output}/figures.json")

@@ -25,8 +25,8 @@ class Policy:
     """
 
     hold_off: int = 30
-    fatigue: float = 2.0
-    decay: float = 75.0
+    fatigue: float = 3.0
+    decay: float = 50.0
 
     def alarms(self, scores: Floats, level: float) -> NDArray[np.intp]:
         """Find the alarms, each decided from what was before.

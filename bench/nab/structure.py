@@ -1,8 +1,8 @@
 """Whether the ensemble's make-up carries over to files that it was not chosen on.
 
 All that was chosen with labels in sight is chosen anew on half of the files, and scored on the other half: which
-detectors are members, the level of each, and the fatigue of alarms. A score is the greatest of the members' scores,
-each divided by its level, and raises an alarm at 1.
+detectors are members, the level of each, and the fatigue of alarms and its decay. A score is the greatest of the
+members' scores, each divided by its level, and raises an alarm at 1.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +24,10 @@ LEVELS = {
     "gap": (0.03, 0.035, 0.04, 0.05, 0.06, np.inf),
     "slow_gap": (2.5, 3.0, 3.5, 4.0, np.inf),
     "seasonal": (9.0, 10.2, 11.0, 12.0, np.inf),
+    "seasonal_gap": (0.11, 0.15, np.inf),
     "isolation_forest": (12.0, 16.0, 24.0, np.inf),
 }
-_FATIGUES = (1.5, 2.0, 2.5)
+_POLICIES = tuple(Policy(fatigue=fatigue, decay=decay) for fatigue in (2.0, 2.5, 3.0) for decay in (50.0, 75.0))
 
 Levels = Mapping[str, float]
 
@@ -39,14 +40,14 @@ class Structures:
         count: how many candidates there were.
         held_out: the standard score, (mean, lowest), as `bench.nab.evaluate.held_out` computes it.
         levels: the members' levels that all files together choose.
-        fatigue: the fatigue that all files together choose.
+        policy: the policy that all files together choose.
         score: the standard score of this choice, in sight of all labels.
     """
 
     count: int
     held_out: tuple[float, float]
     levels: Levels
-    fatigue: float
+    policy: Policy
     score: float
 
 
@@ -68,14 +69,14 @@ def compare(corpus: Sequence[Series], scores: Mapping[str, Sequence[Floats]], po
     best = int(gains.sum(axis=1).argmax())
     levels, policy = candidates[best]
     score = 100.0 * float(gains[best].sum() / CorpusScorer(corpus).perfect(PROFILES["standard"]).sum())
-    return Structures(len(candidates), held_out(corpus, gains), levels, policy.fatigue, score)
+    return Structures(len(candidates), held_out(corpus, gains), levels, policy, score)
 
 
 def _candidates() -> Iterator[tuple[Levels, Policy]]:
     for values in product(*LEVELS.values()):
         if not all(np.isinf(values)):
-            for fatigue in _FATIGUES:
-                yield dict(zip(LEVELS, values, strict=True)), Policy(fatigue=fatigue)
+            for policy in _POLICIES:
+                yield dict(zip(LEVELS, values, strict=True)), policy
 
 
 def _gains(candidates: Sequence[tuple[Levels, Policy]], series: Series, *scores: Floats) -> Floats:

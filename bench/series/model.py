@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.detectors import gap, seasonal, slow_gap
+from anomaly.detectors import gap, seasonal, seasonal_gap, slow_gap
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.memory import Learnt
 from anomaly.models.model import Model
@@ -67,7 +67,7 @@ def _knowing(model: Model, hosts: int) -> Model:
         arrays[f"scaling_{name}"] = arrays[f"scaling_{name}"][rows]
     arrays["newcomers_is_newcomer"] = arrays["newcomers_is_newcomer"][rows]
     settings = [Setting(pipeline.window_ns)] * len(arrays["scaling_spread"])
-    for kind in (gap.KIND, slow_gap.KIND, seasonal.KIND):
+    for kind in (gap.KIND, slow_gap.KIND, seasonal.KIND, seasonal_gap.KIND):
         learnt = kind.learnt(settings, arrays)
         arrays.update(Learnt(learnt.prefix, learnt.fields, np.arange(len(rows)), learnt.of(rows)).kept())
     return Model.from_arrays(model.version, pipeline, _keys(hosts), arrays)

@@ -24,22 +24,22 @@ def model() -> Model:
 
 
 def test_levels_are_the_lowest_ones_without_a_hold_out() -> None:
-    assert ensemble.MEMBERS == ("gap", "slow_gap", "seasonal", "isolation_forest")
-    levels = ensemble.levels(HoldOut(np.zeros((0, 4)), 288.0, is_long=False))
-    np.testing.assert_array_equal(levels, [0.04, 3.0, 11.0, 16.0])
+    assert ensemble.MEMBERS == ("gap", "slow_gap", "seasonal", "seasonal_gap", "isolation_forest")
+    levels = ensemble.levels(HoldOut(np.zeros((0, 5)), 288.0, is_long=False))
+    np.testing.assert_array_equal(levels, [0.04, 3.0, 11.0, 0.11, 16.0])
 
 
 def test_levels_are_equally_rare_and_at_least_the_lowest_ones() -> None:
-    usual = np.array([1.0, 2.0, 5.0, 100.0])
-    scores = np.random.default_rng(0).exponential(1.0, (200_000, 4)) * usual
+    usual = np.array([1.0, 2.0, 5.0, 0.5, 100.0])
+    scores = np.random.default_rng(0).exponential(1.0, (200_000, 5)) * usual
     # Once in a thousand days is a window in a hundred thousand.
     np.testing.assert_allclose(
         ensemble.levels(HoldOut(scores, 100.0, is_long=True)) / usual, np.log(100_000), rtol=0.15
     )
     tiny = ensemble.levels(HoldOut(1e-6 * scores, 100.0, is_long=True))
-    np.testing.assert_array_equal(tiny[:3], [0.04, 6.0, 11.0])
-    assert 0.0 < tiny[3] < 0.01
-    assert ensemble.levels(HoldOut(1e-6 * scores, 100.0, is_long=False))[3] == 16.0
+    np.testing.assert_array_equal(tiny[:4], [0.04, 6.0, 11.0, 0.11])
+    assert 0.0 < tiny[4] < 0.01
+    assert ensemble.levels(HoldOut(1e-6 * scores, 100.0, is_long=False))[4] == 16.0
 
 
 def test_the_forest_says_how_rare_each_window_is_by_itself(model: Model) -> None:

@@ -63,7 +63,7 @@ def test_without_season_and_sides_the_day_and_both_sides_are_stored() -> None:
     assert arrays["seasonal_sides"].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("name", ["gap", "slow_gap", "seasonal"])
+@pytest.mark.parametrize("name", ["gap", "slow_gap", "seasonal", "seasonal_gap"])
 def test_a_stored_layout_without_season_and_sides_is_refused(name: str) -> None:
     """Models had this layout before the pipeline's schema knew seasons; their manifests' schema is refused, too."""
     states = [[[None, None], [[], []]]]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anomaly.detectors import gap, seasonal, slow_gap
+from anomaly.detectors import gap, seasonal, seasonal_gap, slow_gap
 from anomaly.detectors.parts import loops, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.featurewise import ChannelKind
@@ -19,7 +19,7 @@ from anomaly.detectors.parts.memory import Memory
 
 MINUTE = 60_000_000_000
 SERIES, WINDOWS = 2, 700
-LOOPS = {gap: "Gaps", slow_gap: "SlowGaps", seasonal: "Seasonals"}
+LOOPS = {gap: "Gaps", slow_gap: "SlowGaps", seasonal: "Seasonals", seasonal_gap: "SeasonalGaps"}
 
 
 @pytest.fixture(params=["with Cython", "without Cython"])

@@ -9,7 +9,7 @@ In the order in which a window passes them:
 - `parts`: what several detectors share, such as the past of one feature of one series.
 - `wrappers`: what is put around a detector, such as a model for each series.
 - `forest`: the nodes of an Isolation Forest, how they are fitted, and the walk down its trees.
-- `gap`, `slow_gap`, `seasonal`: each feature for itself, remembering what it has shown.
+- `gap`, `slow_gap`, `seasonal`, `seasonal_gap`: each feature for itself, remembering what it has shown.
 - `robust_z`, `knn`, `isolation_forest`, `half_space_trees`: each window alone, or all features together.
 - `ensemble`: the greatest of several detectors' scores.
 """

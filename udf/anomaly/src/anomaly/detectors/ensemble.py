@@ -1,9 +1,9 @@
 """Ensemble: the greatest of several detectors' scores, each in units of the level at which it says "anomalous".
 
 The members see different things. The isolation forest knows what training has seen, all features together, and with a
-long history never forgets: it finds a fault again when it comes again. The value gap, the slow gap and the seasonal
-residual look at each feature for itself and go on learning. They find what is new, what creeps, and what comes at the
-wrong time of day.
+long history never forgets: it finds a fault again when it comes again. The value gap, the slow gap, the seasonal
+residual and the seasonal gap look at each feature for itself and go on learning. They find what is new, what creeps,
+and what comes at the wrong time of day, for some windows or for a single one.
 
 A member's level is the score that has the severity `_LEVEL` by the hold-out. It is at least the level that did best on
 the Numenta Anomaly Benchmark, with one set of parameters for all its files: a history in which little is new does not
@@ -39,7 +39,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.detectors import gap, isolation_forest, seasonal, slow_gap
+from anomaly.detectors import gap, isolation_forest, seasonal, seasonal_gap, slow_gap
 from anomaly.detectors.base import Detector, Followers, WeighingFollowers
 from anomaly.detectors.declaration import Arrays, Combined, Declaration, FitRequest, Fitted, HoldOut
 from anomaly.nanoseconds import DAY_NS
@@ -65,6 +65,7 @@ _MEMBERS = (
     _Member(gap.DECLARATION, 0.04, 0.04),
     _Member(slow_gap.DECLARATION, 6.0, 3.0),
     _Member(seasonal.DECLARATION, 11.0, 11.0),
+    _Member(seasonal_gap.DECLARATION, 0.11, 0.11),
     # With a short history the forest's score is a surprise (`anomaly.detectors.wrappers.running_tail`).
     _Member(isolation_forest.DECLARATION, 0.0, 16.0),
 )
@@ -247,12 +248,12 @@ def load(arrays: Arrays) -> Ensemble:
 DECLARATION = Declaration(
     description=Description(
         name="ensemble",
-        summary="the greatest of the scores of gap, slow_gap, seasonal and the forest",
-        sees="what its members see: `gap`, `slow_gap`, `seasonal`, and the forest",
+        summary="the greatest of the scores of gap, slow_gap, seasonal, seasonal_gap and the forest",
+        sees="what its members see: `gap`, `slow_gap`, `seasonal`, `seasonal_gap`, and the forest",
         misses="what all its members miss",
         remembers="what its members remember",
         series_bytes=2_304,
-        feature_bytes=10_240,
+        feature_bytes=11_008,
         parameters=isolation_forest.DECLARATION.description.parameters,
         seasonal=True,
     ),

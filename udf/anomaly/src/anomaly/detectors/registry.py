@@ -18,6 +18,7 @@ MODULES = {
     "gap": "anomaly.detectors.gap",
     "slow_gap": "anomaly.detectors.slow_gap",
     "seasonal": "anomaly.detectors.seasonal",
+    "seasonal_gap": "anomaly.detectors.seasonal_gap",
     "robust_z": "anomaly.detectors.robust_z",
     "knn": "anomaly.detectors.knn",
     "half_space_trees": "anomaly.detectors.half_space_trees",

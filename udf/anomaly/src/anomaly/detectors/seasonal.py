@@ -3,10 +3,9 @@
 It finds the usual value at the unusual time, in series that follow the day or another season, such as a week or the
 cycle of a machine. Up to a day, a season has 24 parts. A longer one is cut into its hours, up to those of a week.
 Seasons of whole days follow the clock on the wall of the pipeline's `timezone`; others are counted in UTC.
-The detector needs several seasons: in a part that is seen for the first time, the baseline of the part before holds,
-too, as a fault may be all that the new part has shown. It misses single windows. The score is 0 once the last three
-windows are back, or the last two are nearer to the baseline than to the level of a period. A single far window does not
-move a baseline far.
+The detector needs several seasons (`anomaly.detectors.parts.baseline`). It misses single windows, which
+`anomaly.detectors.seasonal_gap` finds. The score is 0 once the last three windows are back, or the last two are nearer
+to the baseline than to the level of a period. A single far window does not move a baseline far.
 `anomaly.detectors.parts.loops.Seasonals` computes it.
 
 A pipeline may name several seasons, such as a day and a week. An hour is then compared with the same hour of the week
@@ -35,34 +34,20 @@ Example:
 
 import numpy as np
 
-from anomaly.detectors.parts import featurewise, surprise
+from anomaly.detectors.parts import baseline, featurewise, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import RESIDUALS, Seasonals
 from anomaly.detectors.parts.memory import MemoryField
-from anomaly.nanoseconds import HOUR_NS
 from anomaly.pipeline.detectors import Description
-from anomaly.pipeline.season import season_parts
 from anomaly.windows.arrays import AnyArray
-from anomaly.windows.civil import PLAIN, CivilTime
-
-# A part's baseline is the mean of a fortnight, and of this many seasons at least; then it follows slowly.
-_FORTNIGHT_NS = 14 * 24 * HOUR_NS
-_SEASONS = 4
+from anomaly.windows.civil import CivilTime
 
 
 def _fields(setting: Setting) -> tuple[MemoryField, ...]:
-    count = sum(map(season_parts, setting.seasons_ns))
     return (
         # The last residuals, the latest at the end; 0 before the first one after a pause.
         MemoryField("residuals", np.float64, RESIDUALS),
-        # Each part's baseline, the number of windows in it, and the season in which it was seen first.
-        MemoryField("means", np.float64, count),
-        MemoryField("numbers", np.uint32, count),
-        MemoryField("first", np.int32, count),
-        # The last window, which waits to be learnt: its value, and its part and season for each length of a season.
-        MemoryField("last", np.float64),
-        MemoryField("last_parts", np.int32, len(setting.seasons_ns), most=count - 1),
-        MemoryField("last_seasons", np.int32, len(setting.seasons_ns)),
+        *baseline.fields(setting),
         # How many of the next averages hold a window that is not to be learnt.
         MemoryField("stained", np.uint8, most=RESIDUALS),
         *surprise.FIELDS,
@@ -70,15 +55,7 @@ def _fields(setting: Setting) -> tuple[MemoryField, ...]:
 
 
 def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int, civil: CivilTime) -> featurewise.Loop:
-    window_ns, seasons_ns = settings[0].window_ns, settings[0].seasons_ns
-    most = [
-        max(1.0, max(_FORTNIGHT_NS, _SEASONS * season_ns) / (season_parts(season_ns) * window_ns))
-        for season_ns in seasons_ns
-    ]
-    longer = [*zip(map(season_parts, seasons_ns), most, strict=True)][1:]
-    # One season of UTC, the default, needs neither of the two.
-    more = () if civil is PLAIN and not longer else (civil.wall_ns, longer)
-    loop: featurewise.Loop = Seasonals(flat, settings, longest_ns, most[0], *more)
+    loop: featurewise.Loop = Seasonals(flat, settings, longest_ns, *baseline.arguments(settings[0], civil))
     return loop
 
 

@@ -83,6 +83,7 @@ _FEWEST_OTHERS = cython.declare(cython.Py_ssize_t, 8)
 _PLAIN = cython.declare(cython.double, 3.0)
 _SLOW_KEPT = cython.declare(cython.double, 0.8)
 _NAN = cython.declare(cython.double, math.nan)
+_INFINITY = cython.declare(cython.double, math.inf)
 
 _RESIDUALS = cython.declare(cython.Py_ssize_t, RESIDUALS)
 # A single window's deviation counts as much as this many mean excesses beyond the usual, for the baseline.
@@ -847,38 +848,173 @@ class SlowGaps:
 
 @cython.final
 @cython.cclass
-class Seasonals:
-    """The seasonal residual of c channels, d of each series (`anomaly.detectors.seasonal`).
+class Baselines:
+    """What is usual at each time of the seasons, for c channels: the mean of each part of each season.
 
     A channel's parts are those of its first season, and then those of each longer season.
 
     Args:
         flat: the arrays of the channels.
         settings: what the channels are told, one for each feature.
-        longest_ns: the longest step in time between two windows that belong together, nanoseconds.
         most: of how many windows a part's baseline is the mean.
         wall_ns: turns times into those of the clock on the wall, which seasons of whole days follow; None: UTC.
         longer: of each longer season the number of its parts, and `most` of a part.
     """
 
-    surprises: Surprises
-    after_ns: cython.longlong[::1]
-    residuals: cython.double[:, ::1]
     means: cython.double[:, ::1]
     numbers: cython.uint[:, ::1]
     first: cython.int[:, ::1]
     last: cython.double[::1]
     last_parts: cython.int[:, ::1]
     last_seasons: cython.int[:, ::1]
-    stained: cython.uchar[::1]
-    side: cython.int[::1]
-    longest_ns: cython.longlong
     seasons_ns: list
     parts: list
     wall_ns: object
     levels: cython.Py_ssize_t
     first_parts: cython.Py_ssize_t
     most: cython.double[::1]
+
+    def __init__(
+        self, flat: dict, settings: list, most: cython.double, wall_ns: object = None, longer: list | None = None
+    ) -> None:
+        self.means = memoryview(flat["means"])
+        self.numbers = memoryview(flat["numbers"])
+        self.first = memoryview(flat["first"])
+        self.last = memoryview(flat["last"])
+        self.last_parts = memoryview(flat["last_parts"])
+        self.last_seasons = memoryview(flat["last_seasons"])
+        more = longer or []
+        self.seasons_ns = [*settings[0].seasons_ns]
+        self.first_parts = self.means.shape[1] - sum(count for count, _ in more)
+        self.parts = [self.first_parts, *(count for count, _ in more)]
+        self.wall_ns = wall_ns
+        self.levels = len(self.parts)
+        self.most = memoryview(np.array([most, *(each for _, each in more)], dtype=np.float64))
+
+    @cython.ccall
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def residual(
+        self,
+        channel: cython.Py_ssize_t,
+        season: cython.int[:, ::1],
+        part: cython.Py_ssize_t[:, ::1],
+        row: cython.Py_ssize_t,
+        value: cython.double,
+    ) -> cython.double:
+        """Return the deviation of the next window from its baseline; the window then waits to be learnt."""
+        level: cython.Py_ssize_t
+        # A far outlier must not move the baseline far.
+        value = asinh(value)
+        residual: cython.double = value - self._baseline(channel, season, part, row, value)
+        self.last[channel] = value
+        for level in range(self.levels):
+            self.last_parts[channel, level] = part[row, level]
+            self.last_seasons[channel, level] = season[row, level]
+        return residual
+
+    @cython.ccall
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def learn(self, channel: cython.Py_ssize_t, most: cython.double) -> cython.void:
+        """Learn the last window, and at most `most` of its deviation."""
+        at: cython.Py_ssize_t
+        level: cython.Py_ssize_t
+        number: cython.double
+        deviation: cython.double
+        for level in range(self.levels):
+            at = self.last_parts[channel, level]
+            if self.numbers[channel, at] == 0:
+                self.first[channel, at] = self.last_seasons[channel, level]
+            number = min(self.numbers[channel, at] + 1.0, self.most[level])
+            if self.numbers[channel, at] < self.most[level]:
+                self.numbers[channel, at] += 1
+            deviation = self.last[channel] - self.means[channel, at]
+            # What a part shows first is all that is known of it.
+            self.means[channel, at] += deviation if number <= 1.0 else max(min(deviation, most), -most) / number
+
+    @cython.ccall
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def is_known(self, channel: cython.Py_ssize_t) -> cython.bint:
+        """Tell whether the last window's part was seen in an earlier season."""
+        at: cython.Py_ssize_t = self.last_parts[channel, 0]
+        return self.numbers[channel, at] > 0 and self.first[channel, at] != self.last_seasons[channel, 0]
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _baseline(
+        self,
+        channel: cython.Py_ssize_t,
+        season: cython.int[:, ::1],
+        part: cython.Py_ssize_t[:, ::1],
+        row: cython.Py_ssize_t,
+        value: cython.double,
+    ) -> cython.double:
+        """Return the baseline of a window: that of the longest season whose part was seen in one of them before.
+
+        Where there is none, the first season decides. Its baseline is the value where nothing was seen, and in the
+        part's first season the part before counts where it is nearer.
+        """
+        at: cython.Py_ssize_t
+        level: cython.Py_ssize_t
+        for level in range(self.levels - 1, 0, -1):
+            at = part[row, level]
+            if self.numbers[channel, at] > 0 and self.first[channel, at] != season[row, level]:
+                return self.means[channel, at]
+        at = part[row, 0]
+        if self.numbers[channel, at] == 0:
+            return value
+        baseline: cython.double = self.means[channel, at]
+        before: cython.Py_ssize_t = at - 1 if at > 0 else self.first_parts - 1
+        if (
+            self.first[channel, at] == season[row, 0]
+            and self.numbers[channel, before] > 0
+            and abs(value - self.means[channel, before]) < abs(value - baseline)
+        ):
+            return self.means[channel, before]
+        return baseline
+
+    def seasons(self, begin_ns: object) -> tuple:
+        """Return the season and the part of windows for each length of a season, shape (n, levels) each."""
+        season = np.empty((len(begin_ns), self.levels), dtype=np.int32)
+        part = np.empty((len(begin_ns), self.levels), dtype=np.intp)
+        wall_ns = begin_ns if self.wall_ns is None else self.wall_ns(begin_ns)
+        offset = 0
+        for level, (season_ns, parts) in enumerate(zip(self.seasons_ns, self.parts, strict=True)):
+            # A machine's cycle does not follow the clock on the wall.
+            numbers, since_ns = np.divmod(wall_ns if season_ns % _DAY_NS == 0 else begin_ns, season_ns)
+            # Seasons are compared only, so they may be counted modulo 2**32.
+            season[:, level] = numbers.astype(np.int32)
+            # Nanoseconds of a season of years would overflow.
+            unit_ns = 1 if season_ns < 2**55 else 1_000_000
+            part[:, level] = offset + np.minimum(since_ns // unit_ns * parts // (season_ns // unit_ns), parts - 1)
+            offset += parts
+        return memoryview(season), memoryview(part)
+
+
+@cython.final
+@cython.cclass
+class Seasonals:
+    """The seasonal residual of c channels, d of each series (`anomaly.detectors.seasonal`).
+
+    Args:
+        flat: the arrays of the channels.
+        settings: what the channels are told, one for each feature.
+        longest_ns: the longest step in time between two windows that belong together, nanoseconds.
+        most: as for `Baselines`.
+        wall_ns: likewise.
+        longer: likewise.
+    """
+
+    baselines: Baselines
+    surprises: Surprises
+    after_ns: cython.longlong[::1]
+    residuals: cython.double[:, ::1]
+    stained: cython.uchar[::1]
+    side: cython.int[::1]
+    longest_ns: cython.longlong
 
     def __init__(
         self,
@@ -889,25 +1025,13 @@ class Seasonals:
         wall_ns: object = None,
         longer: list | None = None,
     ) -> None:
+        self.baselines = Baselines(flat, settings, most, wall_ns, longer)
         self.surprises = Surprises(flat, math.inf)
         self.after_ns = memoryview(flat["after_ns"])
         self.residuals = memoryview(flat["residuals"])
-        self.means = memoryview(flat["means"])
-        self.numbers = memoryview(flat["numbers"])
-        self.first = memoryview(flat["first"])
-        self.last = memoryview(flat["last"])
-        self.last_parts = memoryview(flat["last_parts"])
-        self.last_seasons = memoryview(flat["last_seasons"])
         self.stained = memoryview(flat["stained"])
         self.side = memoryview(np.array([setting.side for setting in settings], dtype=np.int32))
         self.longest_ns = longest_ns
-        more = longer or []
-        self.seasons_ns = [*settings[0].seasons_ns]
-        self.first_parts = self.means.shape[1] - sum(count for count, _ in more)
-        self.parts = [self.first_parts, *(count for count, _ in more)]
-        self.wall_ns = wall_ns
-        self.levels = len(self.parts)
-        self.most = memoryview(np.array([most, *(each for _, each in more)], dtype=np.float64))
 
     @cython.cfunc
     @cython.nogil
@@ -923,16 +1047,9 @@ class Seasonals:
     ) -> cython.double:
         """Score the next window, which then waits to be learnt."""
         at: cython.Py_ssize_t
-        level: cython.Py_ssize_t
-        # A far outlier must not move the baseline far.
-        value = asinh(value)
         for at in range(_RESIDUALS - 1):
             self.residuals[channel, at] = self.residuals[channel, at + 1]
-        self.residuals[channel, _RESIDUALS - 1] = value - self._baseline(channel, season, part, row, value)
-        self.last[channel] = value
-        for level in range(self.levels):
-            self.last_parts[channel, level] = part[row, level]
-            self.last_seasons[channel, level] = season[row, level]
+        self.residuals[channel, _RESIDUALS - 1] = self.baselines.residual(channel, season, part, row, value)
         residual: cython.double = self._residual(channel)
         if self._is_over(channel, residual):
             return 0.0
@@ -943,23 +1060,10 @@ class Seasonals:
     @cython.exceptval(check=False)
     def learn(self, channel: cython.Py_ssize_t, side: cython.int, is_unlearnt: cython.bint) -> cython.void:
         """Learn the last window; averages that hold a window which is not to be learnt are not counted."""
-        at: cython.Py_ssize_t
-        level: cython.Py_ssize_t
-        number: cython.double
-        deviation: cython.double
         if is_unlearnt:
             self.stained[channel] = _RESIDUALS
         else:
-            for level in range(self.levels):
-                at = self.last_parts[channel, level]
-                if self.numbers[channel, at] == 0:
-                    self.first[channel, at] = self.last_seasons[channel, level]
-                number = min(self.numbers[channel, at] + 1.0, self.most[level])
-                if self.numbers[channel, at] < self.most[level]:
-                    self.numbers[channel, at] += 1
-                deviation = self.last[channel] - self.means[channel, at]
-                # What a part shows first is all that is known of it.
-                self.means[channel, at] += deviation if number <= 1.0 else self._taken(channel, deviation) / number
+            self.baselines.learn(channel, self._most_taken(channel))
         if self.stained[channel] > 0:
             self.stained[channel] -= 1
         else:
@@ -1027,48 +1131,11 @@ class Seasonals:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def _taken(self, channel: cython.Py_ssize_t, deviation: cython.double) -> cython.double:
-        """Return how much of a deviation the baseline learns: no more than is halfway usual."""
-        most: cython.double
+    def _most_taken(self, channel: cython.Py_ssize_t) -> cython.double:
+        """Return how much of a deviation the baseline learns at most: no more than is halfway usual."""
         if self.surprises.fitted[channel] == 0:
-            return deviation
-        most = self.surprises.u[channel] + _MOST_TAKEN * self.surprises.excess[channel]
-        return max(min(deviation, most), -most)
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def _baseline(
-        self,
-        channel: cython.Py_ssize_t,
-        season: cython.int[:, ::1],
-        part: cython.Py_ssize_t[:, ::1],
-        row: cython.Py_ssize_t,
-        value: cython.double,
-    ) -> cython.double:
-        """Return the baseline of a window: that of the longest season whose part was seen in one of them before.
-
-        Where there is none, the first season decides. Its baseline is the value where nothing was seen, and in the
-        part's first season the part before counts where it is nearer.
-        """
-        at: cython.Py_ssize_t
-        level: cython.Py_ssize_t
-        for level in range(self.levels - 1, 0, -1):
-            at = part[row, level]
-            if self.numbers[channel, at] > 0 and self.first[channel, at] != season[row, level]:
-                return self.means[channel, at]
-        at = part[row, 0]
-        if self.numbers[channel, at] == 0:
-            return value
-        baseline: cython.double = self.means[channel, at]
-        before: cython.Py_ssize_t = at - 1 if at > 0 else self.first_parts - 1
-        if (
-            self.first[channel, at] == season[row, 0]
-            and self.numbers[channel, before] > 0
-            and abs(value - self.means[channel, before]) < abs(value - baseline)
-        ):
-            return self.means[channel, before]
-        return baseline
+            return _INFINITY
+        return self.surprises.u[channel] + _MOST_TAKEN * self.surprises.excess[channel]
 
     @cython.cfunc
     @cython.nogil
@@ -1094,7 +1161,7 @@ class Seasonals:
         channel: cython.Py_ssize_t
         season: cython.int[:, ::1]
         part: cython.Py_ssize_t[:, ::1]
-        season, part = self._seasons(np.asarray(begin_ns))
+        season, part = self.baselines.seasons(np.asarray(begin_ns))
         with cython.nogil:
             for row in range(x.shape[0]):
                 for feature in range(x.shape[1]):
@@ -1108,23 +1175,63 @@ class Seasonals:
                     self.after_ns[channel] = begin_ns[row] + 1
                     scores[row, feature] = self.feed(channel, self.side[feature], season, part, row, x[row, feature])
 
-    def _seasons(self, begin_ns: object) -> tuple:
-        """Return the season and the part of windows for each length of a season, shape (n, levels) each."""
-        season = np.empty((len(begin_ns), self.levels), dtype=np.int32)
-        part = np.empty((len(begin_ns), self.levels), dtype=np.intp)
-        wall_ns = begin_ns if self.wall_ns is None else self.wall_ns(begin_ns)
-        offset = 0
-        for level, (season_ns, parts) in enumerate(zip(self.seasons_ns, self.parts, strict=True)):
-            # A machine's cycle does not follow the clock on the wall.
-            numbers, since_ns = np.divmod(wall_ns if season_ns % _DAY_NS == 0 else begin_ns, season_ns)
-            # Seasons are compared only, so they may be counted modulo 2**32.
-            season[:, level] = numbers.astype(np.int32)
-            # Nanoseconds of a season of years would overflow.
-            unit_ns = 1 if season_ns < 2**55 else 1_000_000
-            part[:, level] = offset + np.minimum(since_ns // unit_ns * parts // (season_ns // unit_ns), parts - 1)
-            offset += parts
-        return memoryview(season), memoryview(part)
-
     def restored(self, channels: cython.Py_ssize_t[::1]) -> None:
         """Compute what is not stored of channels."""
         self.surprises.refit(channels)
+
+
+@cython.final
+@cython.cclass
+class SeasonalGaps:
+    """The seasonal gap of c channels, d of each series (`anomaly.detectors.seasonal_gap`).
+
+    The arguments are those of `Baselines`.
+    """
+
+    baselines: Baselines
+    novelties: Novelties
+    after_ns: cython.longlong[::1]
+    residual: cython.float[::1]
+    side: cython.int[::1]
+
+    def __init__(
+        self, flat: dict, settings: list, most: cython.double, wall_ns: object = None, longer: list | None = None
+    ) -> None:
+        self.baselines = Baselines(flat, settings, most, wall_ns, longer)
+        self.novelties = Novelties(flat, 0)
+        self.after_ns = memoryview(flat["after_ns"])
+        self.residual = memoryview(flat["residual"])
+        self.side = memoryview(np.array([setting.side for setting in settings], dtype=np.int32))
+
+    def explain(
+        self,
+        place: cython.Py_ssize_t[::1],
+        begin_ns: cython.longlong[::1],
+        x: cython.double[:, ::1],
+        scores: cython.double[:, ::1],
+        unlearnt: cython.uchar[::1],
+    ) -> None:
+        """Write the scores of windows, shape (n, d), of which x has the features."""
+        row: cython.Py_ssize_t
+        feature: cython.Py_ssize_t
+        channel: cython.Py_ssize_t
+        season: cython.int[:, ::1]
+        part: cython.Py_ssize_t[:, ::1]
+        season, part = self.baselines.seasons(np.asarray(begin_ns))
+        with cython.nogil:
+            for row in range(x.shape[0]):
+                for feature in range(x.shape[1]):
+                    if x[row, feature] != x[row, feature]:
+                        continue
+                    channel = place[row] * x.shape[1] + feature
+                    if self.after_ns[channel] != 0 and not unlearnt[row]:
+                        self.novelties.add(channel, 0, self.residual[channel])
+                        self.baselines.learn(channel, _INFINITY)
+                    self.after_ns[channel] = begin_ns[row] + 1
+                    self.residual[channel] = self.baselines.residual(channel, season, part, row, x[row, feature])
+                    if self.baselines.is_known(channel):
+                        # Before that, the residuals are those of baselines that a few windows have made.
+                        scores[row, feature] = self.novelties.gap(channel, self.residual[channel], self.side[feature])
+
+    def restored(self, channels: cython.Py_ssize_t[::1]) -> None:
+        """Do nothing: all of the state is stored."""

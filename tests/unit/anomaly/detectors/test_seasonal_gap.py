@@ -1,0 +1,65 @@
+"""The seasonal gap: a single window at the wrong time, once the hour was seen in an earlier season."""
+
+import numpy as np
+
+from anomaly.detectors.declaration import HoldOut
+from anomaly.detectors.ensemble import MEMBERS, levels
+from anomaly.detectors.gap import KIND as GAP
+from anomaly.detectors.parts.channel import Setting
+from anomaly.detectors.parts.featurewise import ChannelKind
+from anomaly.detectors.seasonal_gap import KIND
+
+TEN_MINUTES, DAY = 600_000_000_000, 144
+DAYS = 8
+# When the value of eighteen o'clock comes at six.
+ODD = 6 * DAY + 36
+LEVELS = dict(zip(MEMBERS, levels(HoldOut(np.empty((0, len(MEMBERS))), DAY, is_long=True)), strict=True))
+
+
+def scores(values: np.ndarray, kind: ChannelKind = KIND, side: int = 0, unlearnt: int | None = None) -> np.ndarray:
+    followers = kind.followers([Setting(TEN_MINUTES, side)], capacity=1)
+    place, begin_ns = np.zeros(len(values), dtype=np.intp), np.arange(len(values)) * TEN_MINUTES
+    mask = None if unlearnt is None else np.arange(len(values)) == unlearnt + 1
+    return followers.explain(place, begin_ns, values[:, None], mask)[0]
+
+
+def rhythm() -> np.ndarray:
+    number = np.arange(DAYS * DAY)
+    return 2.0 * np.sin(number * 2 * np.pi / DAY) + np.random.default_rng(4).normal(0.0, 0.2, len(number))
+
+
+def with_odd_windows(*at: int) -> np.ndarray:
+    values = rhythm()
+    values[list(at)] = -2.0
+    return values
+
+
+def test_one_usual_value_at_the_wrong_time_is_far_beyond_the_level() -> None:
+    found = scores(with_odd_windows(ODD))
+
+    assert found[ODD] > 3.0 * LEVELS["seasonal_gap"]
+    assert np.delete(found[2 * DAY :], ODD - 2 * DAY).max() < LEVELS["seasonal_gap"]
+
+
+def test_the_value_gap_does_not_see_it() -> None:
+    assert scores(with_odd_windows(ODD), GAP)[ODD] < LEVELS["gap"]
+
+
+def test_what_came_before_is_usual_unless_it_is_not_to_be_learnt() -> None:
+    twice = with_odd_windows(ODD, ODD + DAY)
+
+    assert scores(twice)[ODD + DAY] < LEVELS["seasonal_gap"]
+    assert scores(twice, unlearnt=ODD)[ODD + DAY] > 3.0 * LEVELS["seasonal_gap"]
+
+
+def test_nothing_is_said_of_an_hour_in_its_first_season() -> None:
+    found = scores(with_odd_windows(36))
+
+    assert not found[:DAY].any()
+
+
+def test_only_deviations_on_the_side_that_matters_count() -> None:
+    values = with_odd_windows(ODD)
+
+    assert scores(values, side=1)[ODD] == 0.0
+    assert scores(-values, side=1)[ODD] == scores(values)[ODD]
