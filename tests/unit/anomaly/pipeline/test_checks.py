@@ -324,7 +324,7 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
         ({"memory": "8191KiB"}, 'memory: "8191KiB" is less than 8MiB, which holds few series: write at least 8MiB'),
         (
             {"memory": "8MiB", "fields": [f"f{n}" for n in range(64)]},
-            'memory: "8MiB" holds the state of 5 series (1415KiB each): write at least 14MiB',
+            'memory: "8MiB" holds the state of 5 series (1503KiB each): write at least 15MiB',
         ),
         ({"memory": "65GiB"}, 'memory: "65GiB" is more than 64GiB: write at most that, or split the pipeline'),
         ({"fill": "last"}, 'fill: "last" is none of none, previous: choose one'),

@@ -15,7 +15,7 @@ def test_a_changed_default_changes_no_other_pipeline() -> None:
 
 
 def test_the_detectors_that_look_at_the_season_are_named() -> None:
-    assert seasonal_detectors() == ("ensemble", "seasonal")
+    assert seasonal_detectors() == ("ensemble", "seasonal", "seasonal_gap")
 
 
 def test_a_description_with_the_parameter_models_has_models_for_each_series() -> None:

@@ -253,7 +253,7 @@ DECLARATION = Declaration(
         misses="what all its members miss",
         remembers="what its members remember",
         series_bytes=2_304,
-        feature_bytes=11_008,
+        feature_bytes=10_944,
         parameters=isolation_forest.DECLARATION.description.parameters,
         seasonal=True,
     ),

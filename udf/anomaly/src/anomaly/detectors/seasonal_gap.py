@@ -63,7 +63,7 @@ DECLARATION = featurewise.declare(
         sees="a single window with the usual value at the unusual hour, or at the wrong time of the `seasonality`",
         misses="what deviates as much as something before; any hour in the first season that has it",
         remembers="each hour's mean, of 14 days; all deviations, thinned",
-        feature_bytes=768,
+        feature_bytes=704,
         seasonal=True,
     ),
     KIND,
