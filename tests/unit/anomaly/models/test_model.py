@@ -56,4 +56,4 @@ def test_windows_of_a_series_with_a_limit_of_its_own_are_evidence_beyond_it(mode
 
 def test_a_model_says_how_many_bytes_a_series_needs(model: Model) -> None:
     assert model.remembers == (model.bytes_per_series > 0) == (model.pipeline.detector == "ensemble")
-    assert model.bytes_per_series <= 10_100 * len(model.scaling.spread) + 2_100
+    assert model.bytes_per_series <= 10_800 * len(model.scaling.spread) + 2_100
