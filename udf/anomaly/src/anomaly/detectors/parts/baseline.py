@@ -1,4 +1,4 @@
-"""What is usual at each time of the seasons: the mean of the windows in each part of a season, of a fortnight or more.
+"""The baseline of each time of the seasons: the mean of the windows in a part of a season, of a fortnight or more.
 
 A season of a day or less has 24 parts; a longer one has its hours, up to those of a week. A part's baseline is the mean
 of the windows in it, and follows slowly after a fortnight, or after four seasons where that is more.

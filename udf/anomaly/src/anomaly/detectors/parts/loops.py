@@ -849,7 +849,7 @@ class SlowGaps:
 @cython.final
 @cython.cclass
 class Baselines:
-    """What is usual at each time of the seasons, for c channels: the mean of each part of each season.
+    """The baseline of each time of the seasons, for c channels: the mean of each part of each season.
 
     A channel's parts are those of its first season, and then those of each longer season.
 
