@@ -38,8 +38,8 @@ def test_the_memory_of_the_series_is_explained(run: Run, spec: Path) -> None:
     out = run("explain", "--spec", str(spec)).out
     start = next(number for number, line in enumerate(out) if line.startswith("memory"))
     assert out[start : start + 4] == [
-        "memory       512MiB: the state of about 7,256 series",
-        "             about 73 KiB for each series; 100: 8 MiB, 1,000: 71 MiB, 10,000: 706 MiB",
+        "memory       512MiB: the state of about 6,864 series",
+        "             about 77 KiB for each series; 100: 8 MiB, 1,000: 75 MiB, 10,000: 746 MiB",
         "             with a model its process needs at most some 640 MiB",
         "             a series without points for 1w is forgotten",
     ]
