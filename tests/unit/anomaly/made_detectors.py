@@ -18,14 +18,15 @@ from anomaly.models.manifest import SCHEMA
 
 SCORES = Path(__file__).with_name("scores.json")
 MINUTE = 60_000_000_000
+SEASON = 360
 PARAMETERS = {"trees": 20, "samples": 64, "neighbours": 5}
 LENGTH = 3_000
 
 
 def walk(seed: int, length: int = LENGTH) -> np.ndarray:
-    """Make two features, noise with a daily swing and a slow walk, with a jump in the first near the end."""
+    """Make two features, noise with a swing of six hours and a slow walk, with a jump in the first near the end."""
     rng = np.random.default_rng(seed)
-    swing = np.sin(np.arange(length) * (2 * np.pi / 1440))
+    swing = np.sin(np.arange(length) * (2 * np.pi / SEASON))
     x = np.stack([rng.normal(0, 1, length) + 3 * swing, np.cumsum(rng.normal(0, 0.05, length))], axis=1)
     x[-300:-290, 0] += 15
     return x
@@ -57,7 +58,16 @@ def made(kind: str) -> Detector:
     both = np.concatenate([X[:TRAINED], walk(2, TRAINED)])
     series = np.repeat([0, 1], TRAINED).astype(np.intp)
     per_series = np.array([True, True]) if variant == "own" else None
-    history = FeatureHistory(both, series, 2, np.tile(TIMES[:TRAINED], 2), MINUTE, is_long, per_series=per_series)
+    history = FeatureHistory(
+        both,
+        series,
+        2,
+        np.tile(TIMES[:TRAINED], 2),
+        MINUTE,
+        is_long,
+        seasons_ns=(SEASON * MINUTE,),
+        per_series=per_series,
+    )
     declaration = registry.declaration(name)
     request = FitRequest(history, parameters)
     fitted = [part.fit(request).detector for part in declaration.parts]

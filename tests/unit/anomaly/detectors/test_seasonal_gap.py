@@ -1,4 +1,4 @@
-"""The seasonal gap: a single window at the wrong time, once the hour was seen in an earlier season."""
+"""The seasonal gap: a single window at the wrong time, once the hour was seen in three seasons before."""
 
 import numpy as np
 
@@ -52,10 +52,15 @@ def test_what_came_before_is_usual_unless_it_is_not_to_be_learnt() -> None:
     assert scores(twice, unlearnt=ODD)[ODD + DAY] > 3.0 * LEVELS["seasonal_gap"]
 
 
-def test_nothing_is_said_of_an_hour_in_its_first_season() -> None:
-    found = scores(with_odd_windows(36))
+def test_nothing_is_said_of_an_hour_before_its_fourth_season() -> None:
+    """Each of these days is another, so that the second and third day are unlike all that was before."""
+    values = rhythm()
+    values[:DAY], values[DAY : 2 * DAY], values[2 * DAY : 3 * DAY] = 0.0, 3.0, -3.0
 
-    assert not found[:DAY].any()
+    found = scores(values)
+
+    assert not found[: 3 * DAY].any()
+    assert found[3 * DAY :].any()
 
 
 def test_only_deviations_on_the_side_that_matters_count() -> None:

@@ -2,7 +2,8 @@
 
 It finds a single window whose value is usual, but not at this time of the day or of another season. What lasts for some
 windows within the range of earlier deviations is left to `anomaly.detectors.seasonal`, which has the same baselines
-(`anomaly.detectors.parts.baseline`). It says nothing of an hour that it has not seen in an earlier season.
+(`anomaly.detectors.parts.baseline`). It says nothing of an hour before the fourth season that has it: what two or three
+days tell of how much days differ is too little, and a period, whose windows are not learnt, would last for the day.
 
 Deviations are of the inverse hyperbolic sine of the values, so that one far outlier neither moves a baseline far nor
 makes the range of deviations too wide for others. `anomaly.detectors.parts.loops.SeasonalGaps` computes it.
@@ -61,7 +62,7 @@ DECLARATION = featurewise.declare(
         name="seasonal_gap",
         summary="how far a window's deviation from the baseline of its hour lies from all such deviations before",
         sees="a single window with the usual value at the unusual hour, or at the wrong time of the `seasonality`",
-        misses="what deviates as much as something before; any hour in the first season that has it",
+        misses="what deviates as much as something before; any hour in the first three seasons that have it",
         remembers="each hour's mean, of 14 days; all deviations, thinned",
         feature_bytes=704,
         seasonal=True,

@@ -86,6 +86,8 @@ _NAN = cython.declare(cython.double, math.nan)
 _INFINITY = cython.declare(cython.double, math.inf)
 
 _RESIDUALS = cython.declare(cython.Py_ssize_t, RESIDUALS)
+# Two seasons in a row tell little of how far one is from another, and neither do three.
+_SEASONS_KNOWN = cython.declare(cython.Py_ssize_t, 3)
 # A single window's deviation counts as much as this many mean excesses beyond the usual, for the baseline.
 _MOST_TAKEN = cython.declare(cython.double, 16.0)
 
@@ -936,10 +938,11 @@ class Baselines:
     @cython.ccall
     @cython.nogil
     @cython.exceptval(check=False)
-    def is_known(self, channel: cython.Py_ssize_t) -> cython.bint:
-        """Tell whether the last window's part was seen in an earlier season."""
+    def seasons_known(self, channel: cython.Py_ssize_t) -> cython.longlong:
+        """Return how many seasons before that of the last window its part was seen first; 0 where it never was."""
         at: cython.Py_ssize_t = self.last_parts[channel, 0]
-        return self.numbers[channel, at] > 0 and self.first[channel, at] != self.last_seasons[channel, 0]
+        season: cython.longlong = self.last_seasons[channel, 0]
+        return season - self.first[channel, at] if self.numbers[channel, at] > 0 else 0
 
     @cython.cfunc
     @cython.nogil
@@ -1225,12 +1228,12 @@ class SeasonalGaps:
                         continue
                     channel = place[row] * x.shape[1] + feature
                     if self.after_ns[channel] != 0 and not unlearnt[row]:
-                        self.novelties.add(channel, 0, self.residual[channel])
+                        if self.baselines.seasons_known(channel) > 0:
+                            self.novelties.add(channel, 0, self.residual[channel])
                         self.baselines.learn(channel, _INFINITY)
                     self.after_ns[channel] = begin_ns[row] + 1
                     self.residual[channel] = self.baselines.residual(channel, season, part, row, x[row, feature])
-                    if self.baselines.is_known(channel):
-                        # Before that, the residuals are those of baselines that a few windows have made.
+                    if self.baselines.seasons_known(channel) >= _SEASONS_KNOWN:
                         scores[row, feature] = self.novelties.gap(channel, self.residual[channel], self.side[feature])
 
     def restored(self, channels: cython.Py_ssize_t[::1]) -> None:
