@@ -44,7 +44,7 @@ DECLARATION = Declaration(
                 "examples": [2],
             }
         },
-        seasonal=True,
+        part_bytes=16,
     ),
     fit=fit,
     load=load,

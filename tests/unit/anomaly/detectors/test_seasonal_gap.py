@@ -63,6 +63,18 @@ def test_nothing_is_said_of_an_hour_before_its_fourth_season() -> None:
     assert found[3 * DAY :].any()
 
 
+def test_seasons_without_a_window_do_not_count() -> None:
+    """A machine that runs on one day, and again four days later at another level, was seen on one day."""
+    values = rhythm()
+    values[4 * DAY :] += 3.0
+    runs = np.r_[0:DAY, 4 * DAY : 5 * DAY]
+    followers = KIND.followers([Setting(TEN_MINUTES)], capacity=1)
+
+    found, _ = followers.explain(np.zeros(2 * DAY, dtype=np.intp), runs * TEN_MINUTES, values[runs, None])
+
+    assert not found.any()
+
+
 def test_only_deviations_on_the_side_that_matters_count() -> None:
     values = with_odd_windows(ODD)
 

@@ -1,5 +1,7 @@
 """The slow gap: a shift that no single window shows is found, and is over within three windows."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,17 @@ def test_it_waits_until_its_means_know_nothing_of_a_change_of_the_clock(zone: st
 
     assert not scores[BEGIN : BEGIN + silent].any()
     assert scores[BEGIN + silent : BEGIN + silent + 20].all()
+
+
+@pytest.mark.parametrize(("window_ns", "is_silent"), [(60 * MINUTE, True), (24 * 60 * MINUTE, False)])
+def test_only_windows_that_follow_the_clock_wait_after_a_change_of_it(window_ns: int, *, is_silent: bool) -> None:
+    berlin = CivilTime("Europe/Berlin")
+    change_ns = int(datetime(2024, 3, 31, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
+    values = np.random.default_rng(2).normal(0.0, 0.25, BEGIN + 55)
+    values[BEGIN:] += 8.0
+    begin_ns = change_ns - change_ns % window_ns + (np.arange(len(values)) - BEGIN) * window_ns
+    place = np.zeros(len(values), dtype=np.intp)
+
+    scores = KIND.followers([Setting(window_ns)], capacity=1, civil=berlin).explain(place, begin_ns, values[:, None])[0]
+
+    assert (scores[BEGIN + 2 :].max() == 0.0) == is_silent

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from anomaly.nanoseconds import DAY_NS
+from anomaly.detectors.ensemble import MEMBERS
+from anomaly.detectors.parts.channel import Setting
+from anomaly.detectors.parts.featurewise import ChannelKind
+from anomaly.detectors.seasonal import KIND as SEASONAL
+from anomaly.detectors.seasonal_gap import KIND as SEASONAL_GAP
+from anomaly.nanoseconds import DAY_NS, HOUR_NS
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.pipeline.detectors import descriptions
 from anomaly.pipeline.season import season_parts
@@ -31,7 +36,7 @@ def test_each_detector_has_an_estimate(detector: str) -> None:
 
 def test_a_long_season_takes_more() -> None:
     more = series_bytes(one(seasonality="1w")) - series_bytes(one())
-    assert more == 4 * 16 * (season_parts(7 * DAY_NS) - season_parts(DAY_NS))
+    assert more == 4 * 32 * (season_parts(7 * DAY_NS) - season_parts(DAY_NS))
     assert series_bytes(one(seasonality="90m")) == series_bytes(one())
 
 
@@ -62,3 +67,19 @@ def test_an_estimate_is_what_followers_take_or_a_little_more(kind: str) -> None:
     estimate = description.series_bytes + 2 * description.feature_bytes
 
     assert taken <= estimate <= max(2 * taken, 8_192)
+
+
+@pytest.mark.parametrize("kind", [SEASONAL, SEASONAL_GAP], ids=lambda kind: kind.name)
+def test_a_part_of_a_season_takes_what_the_description_says(kind: ChannelKind) -> None:
+    of_a_day = kind.memory([Setting(HOUR_NS)], 1).bytes_per_series
+    of_both = kind.memory([Setting(HOUR_NS, 0, DAY_NS, (7 * DAY_NS,))], 1).bytes_per_series
+
+    estimate = descriptions()[kind.name].part_bytes * season_parts(7 * DAY_NS)
+
+    # The part and the season of the last window have a number for each length of a season.
+    assert of_both - of_a_day == estimate + 2 * 4
+
+
+def test_a_part_of_a_season_takes_in_the_ensemble_what_it_takes_in_its_members() -> None:
+    each = descriptions()
+    assert each["ensemble"].part_bytes == sum(each[name].part_bytes for name in MEMBERS)

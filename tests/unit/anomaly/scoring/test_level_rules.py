@@ -309,6 +309,15 @@ def test_two_new_levels_soon_after_each_other_are_a_line_that_a_rhythm_hides(apa
     assert slope_of(levels) == pytest.approx(slope, rel=0.05)
 
 
+def test_two_equal_levels_are_no_line() -> None:
+    levels = made()
+    assert follow(levels, 0, 20.0)
+
+    change_to(levels, 15, hidden(20.0, 0.0))
+
+    assert slope_of(levels) == 0.0
+
+
 @pytest.mark.parametrize("rise", [0.0, -0.667, 3.0])
 def test_two_new_levels_are_no_line_where_the_second_does_not_rise_as_they_do(rise: float) -> None:
     levels = made()

@@ -255,7 +255,7 @@ DECLARATION = Declaration(
         series_bytes=2_304,
         feature_bytes=10_944,
         parameters=isolation_forest.DECLARATION.description.parameters,
-        seasonal=True,
+        part_bytes=32,
     ),
     fit=fit,
     load=load,

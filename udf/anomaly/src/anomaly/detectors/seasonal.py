@@ -68,7 +68,7 @@ DECLARATION = featurewise.declare(
         misses="single windows, and much of the first time that it sees an hour",
         remembers="each hour's mean, of 14 days",
         feature_bytes=3_072,
-        seasonal=True,
+        part_bytes=16,
     ),
     KIND,
 )

@@ -1,12 +1,14 @@
 """Seasonal gap: how far a window's deviation from the baseline of its hour lies from all such deviations before.
 
 It finds a single window whose value is usual, but not at this time of the day or of another season. What lasts for some
-windows within the range of earlier deviations is left to `anomaly.detectors.seasonal`, which has the same baselines
+windows within the range of earlier deviations is left to `anomaly.detectors.seasonal`, which has such baselines, too
 (`anomaly.detectors.parts.baseline`). It says nothing of an hour before the fourth season that has it: what two or three
 days tell of how much days differ is too little, and a period, whose windows are not learnt, would last for the day.
+Where there are several seasons, this is about the shortest one.
 
-Deviations are of the inverse hyperbolic sine of the values, so that one far outlier neither moves a baseline far nor
-makes the range of deviations too wide for others. `anomaly.detectors.parts.loops.SeasonalGaps` computes it.
+Deviations are of the inverse hyperbolic sine of the values, so that a far outlier moves a baseline, and widens the
+range of deviations, by its order of magnitude only. A window is learnt whole.
+`anomaly.detectors.parts.loops.SeasonalGaps` computes it.
 
 Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Rastogi and Shim, "Efficient Algorithms
 for Mining Outliers from Large Data Sets", SIGMOD 2000; here of residuals from seasonal means, as in Hyndman and
@@ -65,7 +67,7 @@ DECLARATION = featurewise.declare(
         misses="what deviates as much as something before; any hour in the first three seasons that have it",
         remembers="each hour's mean, of 14 days; all deviations, thinned",
         feature_bytes=704,
-        seasonal=True,
+        part_bytes=16,
     ),
     KIND,
 )

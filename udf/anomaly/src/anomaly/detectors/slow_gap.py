@@ -37,6 +37,7 @@ from anomaly.detectors.parts.loops import MEANS, SlowGaps
 from anomaly.detectors.parts.memory import Marks, MemoryField
 from anomaly.nanoseconds import DAY_NS, SECOND_NS
 from anomaly.pipeline.detectors import Description
+from anomaly.pipeline.timezone import clock_change_ns
 from anomaly.windows.arrays import AnyArray, Floats, Ints, Times
 from anomaly.windows.civil import CivilTime
 
@@ -74,16 +75,19 @@ def _fields(setting: Setting) -> tuple[MemoryField, ...]:
 
 def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int, civil: CivilTime) -> featurewise.Loop:
     loop: featurewise.Loop = SlowGaps(flat, settings, longest_ns, _kept_ns(settings[0]) // SECOND_NS)
-    return _Settling(loop, civil, _SETTLES * settings[0].window_ns)
+    window_ns = settings[0].window_ns
+    # Windows that do not follow the clock stay as they were after a change of it.
+    follows_clock = clock_change_ns(civil.name) % window_ns == 0
+    return _Settling(loop, civil, _SETTLES * window_ns) if follows_clock else loop
 
 
 class _Settling:
-    """A loop that scores 0 while its means hold windows from before and after a change of the clock.
+    """A loop that scores 0 for a while after each change of the clock, as its means hold windows from before it.
 
     Args:
         loop: the loop.
         civil: the clock on the wall.
-        span_ns: the time that a mean spans.
+        span_ns: how long it does: a mean, and the windows before it that tell how far means lately were from others.
     """
 
     def __init__(self, loop: featurewise.Loop, civil: CivilTime, span_ns: int) -> None:

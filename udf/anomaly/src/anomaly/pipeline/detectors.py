@@ -30,7 +30,8 @@ class Description:
         series_bytes: about how many bytes they keep of a series, rounded up, without those for each feature.
         feature_bytes: about how many bytes they keep of each feature of a series with a season of a day.
         parameters: the JSON Schema of each parameter by its name, with `description`, `type` and `default`.
-        seasonal: whether it looks at the pipeline's `seasonality`.
+        part_bytes: how many bytes more they keep of each feature for each part of a season beyond those of a day; 0
+            where the detector does not look at the pipeline's `seasonality`.
     """
 
     name: str
@@ -41,12 +42,17 @@ class Description:
     series_bytes: int = 0
     feature_bytes: int = 0
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    seasonal: bool = False
+    part_bytes: int = 0
 
     @property
     def defaults(self) -> dict[str, Any]:
         """The parameters' defaults by name."""
         return {name: deepcopy(rules["default"]) for name, rules in self.parameters.items()}
+
+    @property
+    def seasonal(self) -> bool:
+        """Whether the detector looks at the pipeline's `seasonality`."""
+        return self.part_bytes > 0
 
     @property
     def per_series(self) -> bool:
@@ -67,7 +73,7 @@ class Description:
             "series_bytes": self.series_bytes,
             "feature_bytes": self.feature_bytes,
             "parameters": list(self.parameters),
-            "seasonal": self.seasonal,
+            "part_bytes": self.part_bytes,
         }
 
 

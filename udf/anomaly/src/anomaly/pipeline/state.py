@@ -9,8 +9,6 @@ from anomaly.pipeline.season import LEAST_PARTS, season_parts
 from anomaly.pipeline.size import format_size
 from anomaly.pipeline.specification import Pipeline
 
-# Detectors that look at seasons keep this much more of each feature for each part beyond those of a day.
-_PART_BYTES = 16
 # Open windows, periods, drift and the names of a series: bytes, and bytes for each feature.
 _SERIES = (4_096, 1_024)
 # A UDF's process without the state of its series: Python, numpy and a model.
@@ -26,7 +24,7 @@ def series_bytes(pipeline: Pipeline) -> int:
     features = len(pipeline.fields) * len(pipeline.aggregate)
     detector = descriptions()[pipeline.detector]
     more_parts = sum(map(season_parts, pipeline.seasons_ns)) - LEAST_PARTS if detector.seasonal else 0
-    each = _SERIES[1] + detector.feature_bytes + _PART_BYTES * more_parts
+    each = _SERIES[1] + detector.feature_bytes + detector.part_bytes * more_parts
     return _SERIES[0] + detector.series_bytes + each * features
 
 

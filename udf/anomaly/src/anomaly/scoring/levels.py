@@ -369,7 +369,8 @@ class Levels:
             slope = (float(np.median(own_values - slope_before * since_ns)) - level_before) / apart_ns
             may_rise = slope_before * slope > 0.0
             may_rise |= are_in_a_row and slope_before == 0.0 and float(now.slope[column]) == 0.0
-            if may_rise and _LEAST_RISE <= rise_of(own_values, since_ns) / slope <= _MOST_RISE:
+            # Equal levels are not a line.
+            if slope and may_rise and _LEAST_RISE <= rise_of(own_values, since_ns) / slope <= _MOST_RISE:
                 now.slope[column] = slope
                 now.level[column] = np.median(own_values - slope * since_ns)
 

@@ -24,7 +24,7 @@ MIN_WINDOWS = 200
 MIN_WINDOWS_OF_FIELD = 50
 # The share of held-out windows beyond `periods.open` that is worth a warning; calibration expects hardly any.
 _WARN_LOUD = 0.001
-# As many windows that are odder than all others are not chance.
+# Fewer odd windows than this may be chance.
 _LEAST_LOUD = 3
 # This many of the oddest blocks are left out, each with the two beside it, to see whether they are odder than the rest.
 _ODDEST = (1, 2)
@@ -193,6 +193,6 @@ def _oddest(
             break
         severity = calibrate(held_back[~(near | odd)]).severity(held_back, windows_per_day)
         beyond = near & ~odd & (severity >= limit)
-        if beyond.sum() >= max(_LEAST_LOUD, _WARN_LOUD * len(beyond)):
+        if beyond.sum() >= _LEAST_LOUD and beyond.mean() > _WARN_LOUD:
             return np.asarray(beyond)
     return np.zeros_like(odd)

@@ -86,8 +86,8 @@ _NAN = cython.declare(cython.double, math.nan)
 _INFINITY = cython.declare(cython.double, math.inf)
 
 _RESIDUALS = cython.declare(cython.Py_ssize_t, RESIDUALS)
-# Two seasons in a row tell little of how far one is from another, and neither do three.
-_SEASONS_KNOWN = cython.declare(cython.Py_ssize_t, 3)
+# Two seasons, and a part of a third, do not show yet how much seasons differ.
+_SEASONS_UNKNOWN = cython.declare(cython.double, 2.5)
 # A single window's deviation counts as much as this many mean excesses beyond the usual, for the baseline.
 _MOST_TAKEN = cython.declare(cython.double, 16.0)
 
@@ -753,7 +753,7 @@ class SlowGaps:
             if at == _LAST - 1:
                 last = total
         if self.stained[channel] > 0 and self._is_period_over(channel, mean - nearest, last / _LAST + nearest):
-            # By the time that the period leaves the mean, nothing else tells that it is over.
+            # Else this sum would open another period when the first one leaves the mean.
             self.gaps[channel] = 0.0
             self.deviation[channel] = 0.0
             return True
@@ -875,6 +875,7 @@ class Baselines:
     levels: cython.Py_ssize_t
     first_parts: cython.Py_ssize_t
     most: cython.double[::1]
+    in_part: cython.double
 
     def __init__(
         self, flat: dict, settings: list, most: cython.double, wall_ns: object = None, longer: list | None = None
@@ -892,6 +893,8 @@ class Baselines:
         self.wall_ns = wall_ns
         self.levels = len(self.parts)
         self.most = memoryview(np.array([most, *(each for _, each in more)], dtype=np.float64))
+        # How many windows of a part a season has, or a third of those that its mean is of where these are fewer.
+        self.in_part = min(max(1.0, self.seasons_ns[0] / (self.first_parts * settings[0].window_ns)), most / 3.0)
 
     @cython.ccall
     @cython.nogil
@@ -938,11 +941,16 @@ class Baselines:
     @cython.ccall
     @cython.nogil
     @cython.exceptval(check=False)
-    def seasons_known(self, channel: cython.Py_ssize_t) -> cython.longlong:
-        """Return how many seasons before that of the last window its part was seen first; 0 where it never was."""
+    def seasons_known(self, channel: cython.Py_ssize_t) -> cython.double:
+        """Return about how many seasons before that of the last window have shown its part: 0 where it is new.
+
+        There are no more of them than went by since the first one, and no more than windows of the part tell.
+        """
         at: cython.Py_ssize_t = self.last_parts[channel, 0]
         season: cython.longlong = self.last_seasons[channel, 0]
-        return season - self.first[channel, at] if self.numbers[channel, at] > 0 else 0
+        if self.numbers[channel, at] == 0:
+            return 0.0
+        return min(season - self.first[channel, at], self.numbers[channel, at] / self.in_part)
 
     @cython.cfunc
     @cython.nogil
@@ -1006,9 +1014,9 @@ class Seasonals:
         flat: the arrays of the channels.
         settings: what the channels are told, one for each feature.
         longest_ns: the longest step in time between two windows that belong together, nanoseconds.
-        most: as for `Baselines`.
-        wall_ns: likewise.
-        longer: likewise.
+        most: of how many windows a part's baseline is the mean.
+        wall_ns: turns times into those of the clock on the wall (`Baselines`); None: UTC.
+        longer: of each longer season the number of its parts, and `most` of a part.
     """
 
     baselines: Baselines
@@ -1188,7 +1196,12 @@ class Seasonals:
 class SeasonalGaps:
     """The seasonal gap of c channels, d of each series (`anomaly.detectors.seasonal_gap`).
 
-    The arguments are those of `Baselines`.
+    Args:
+        flat: the arrays of the channels.
+        settings: what the channels are told, one for each feature.
+        most: of how many windows a part's baseline is the mean.
+        wall_ns: turns times into those of the clock on the wall (`Baselines`); None: UTC.
+        longer: of each longer season the number of its parts, and `most` of a part.
     """
 
     baselines: Baselines
@@ -1233,7 +1246,7 @@ class SeasonalGaps:
                         self.baselines.learn(channel, _INFINITY)
                     self.after_ns[channel] = begin_ns[row] + 1
                     self.residual[channel] = self.baselines.residual(channel, season, part, row, x[row, feature])
-                    if self.baselines.seasons_known(channel) >= _SEASONS_KNOWN:
+                    if self.baselines.seasons_known(channel) > _SEASONS_UNKNOWN:
                         scores[row, feature] = self.novelties.gap(channel, self.residual[channel], self.side[feature])
 
     def restored(self, channels: cython.Py_ssize_t[::1]) -> None:
