@@ -151,6 +151,33 @@ def test_an_event_of_a_file_takes_place_when_it_says(lines: tuple[str, ...], fou
     assert spans(*SPRING, ics=event(*lines)) == found
 
 
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("DTSTART:20240330T200000", "DTEND;VALUE=DATE:20240331"), "03-30 19:00 to 03-30 23:00"),
+        (("DTSTART;VALUE=DATE:20240330", "DTEND:20240330T200000"), "03-29 23:00 to 03-30 19:00"),
+    ],
+)
+def test_an_event_may_last_from_a_time_to_a_day_or_from_a_day_to_a_time(lines: tuple[str, ...], found: str) -> None:
+    ics = event(*lines)
+    assert normalize([{**PIPELINE, "calendars": [{"means": "quiet", "ics": ics}]}])
+    assert spans(*SPRING, ics=ics) == [found]
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    [
+        ("FREQ=DAILY;COUNT=4;BYMINUTE=0,30", 4),
+        ("FREQ=DAILY;UNTIL=20240107T235959;BYHOUR=2,14;BYMINUTE=0,30", 4),
+        ("FREQ=HOURLY;INTERVAL=6;UNTIL=20240107T235959;BYMINUTE=0,30", 8),
+    ],
+)
+def test_a_rule_may_name_up_to_24_times_a_day(rule: str, found: int) -> None:
+    entry = {"begin": "2024-01-07T02:00", "lasts": "10m", "rule": rule}
+    assert normalize([{**PIPELINE, "calendars": [{"means": "quiet", **entry}]}])
+    assert len(spans("2024-01-06T00:00Z", "2024-01-10T00:00Z", **entry)) == found
+
+
 def in_plant(offset: str) -> str:
     """A file of one event at 20:00 of a time zone that the file describes."""
     zone = ("TZID:Plant", "BEGIN:STANDARD", "DTSTART:19700101T000000", f"TZOFFSETFROM:{offset}", f"TZOFFSETTO:{offset}")
@@ -213,7 +240,7 @@ def test_a_rule_may_end_with_its_first_time(until: str) -> None:
         ),
         (
             {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "1m", "rule": "FREQ=MINUTELY"},
-            'calendars[0].rule: "FREQ=MINUTELY" recurs more often than each hour',
+            'calendars[0].rule: "FREQ=MINUTELY" counts seconds or minutes, which takes too long: write FREQ=HOURLY',
         ),
         (
             {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "FREQ=WEEKLY;BYD=SU"},
@@ -229,15 +256,41 @@ def test_a_rule_may_end_with_its_first_time(until: str) -> None:
         ),
         (
             {"means": "quiet", "ics": ICS.replace("FREQ=YEARLY", "FREQ=SECONDLY")},
-            'calendars[0].ics: "FREQ=SECONDLY" recurs more often than each hour',
+            'calendars[0].ics: "FREQ=SECONDLY" counts seconds or minutes, which takes too long: write FREQ=HOURLY',
         ),
         (
             {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "RRULE:FREQ=DAILY"},
             'calendars[0].rule: "RRULE:FREQ=DAILY" begins with RRULE:, the name of a line of a file: write an RRULE',
         ),
         (
-            {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "FREQ=DAILY;BYMINUTE=0,30"},
-            'calendars[0].rule: "FREQ=DAILY;BYMINUTE=0,30" recurs more often than each hour',
+            {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "FREQ=HOURLY;BYMINUTE=0,30"},
+            'calendars[0].rule: "FREQ=HOURLY;BYMINUTE=0,30" names 48 times a day: write at most 24 of them, by BYHOUR',
+        ),
+        (
+            {"means": "quiet", "ics": event("DURATION:PT1H")},
+            'calendars[0].ics: "1" is an event without a begin: give it a DTSTART',
+        ),
+        (
+            {
+                "means": "quiet",
+                "ics": event("SUMMARY:Oven", "DTSTART:20240107T020000", "DTEND:20240107T030000", "DURATION:PT1H"),
+            },
+            'calendars[0].ics: "Oven" is an event that cannot be read (Only one of DTEND and DURATION may be in a VEVE',
+        ),
+        (
+            {"means": "quiet", "ics": event("SUMMARY:Oven", "DTSTART:20240107T020000", "DTEND:soon")},
+            'calendars[0].ics: "Oven" is an event that cannot be read',
+        ),
+        (
+            {
+                "means": "quiet",
+                "ics": event("DTSTART:20240107T020000").replace("BEGIN:VEVENT", "X-WR-TIMEZONE:Plant\r\nBEGIN:VEVENT"),
+            },
+            'calendars[0].ics: "Plant" is the time zone (X-WR-TIMEZONE) of the file, and is not known: write an IANA',
+        ),
+        (
+            {"means": "quiet", "ics": "BEGIN:VCALENDAR\nEND:VCALENDAR"},
+            'calendars[0].ics: "BEGIN:VCALENDAR" has no event (BEGIN:VEVENT): write one, or remove the entry',
         ),
         (
             {
@@ -278,6 +331,13 @@ def test_a_rule_may_end_with_its_first_time(until: str) -> None:
         (
             {"means": "quiet", "ics": event("DTSTART:20240107T020000", "DURATION:PT1H", "STATUS:CANCELLED")},
             'calendars[0].ics: "BEGIN:VCALENDAR" has no event that takes place and lasts',
+        ),
+        (
+            {"means": "quiet", "ics": "/etc/plant.ics"},
+            (
+                "is not a calendar (Content line could not be parsed into parts: '/etc/plant.ics': /etc/plant.ics): "
+                "give the whole content of the file, by lookup('file', 'my.ics')"
+            ),
         ),
         ({"means": "quiet", "ics": "closed on sundays"}, 'calendars[0].ics: "closed on sundays"'),
         ({"means": "quiet", "country": "DEU1"}, 'calendars[0].country: "DEU1" is not known: did you mean DE'),

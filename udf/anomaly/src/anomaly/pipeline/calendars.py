@@ -16,16 +16,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import chain
+from math import ceil
 from threading import Lock
 from typing import Any
 
 from anomaly.nanoseconds import DAY_NS, SECOND_NS
 from anomaly.pipeline.duration import DurationError, parse_duration
-from anomaly.pipeline.timezone import timezone
+from anomaly.pipeline.timezone import timezone, timezones
 
 MAINTENANCE, QUIET, HOLIDAY = "maintenance", "quiet", "holiday"
-# Rules that recur more often than each hour take long to expand.
-_OFTEN = re.compile(r"FREQ=(SECONDLY|MINUTELY)|BY(MINUTE|SECOND)=[^;]*,", re.IGNORECASE)
+# Rules of seconds and minutes, and rules with many times a day, take long to expand.
+_OFTEN = re.compile(r"FREQ=(SECONDLY|MINUTELY)", re.IGNORECASE)
+_MOST_A_DAY = 24
+_TIMES = re.compile(r"BY(HOUR|MINUTE|SECOND)=([^;]*)", re.IGNORECASE)
+_EACH_HOURS = re.compile(r"INTERVAL=(\d+)", re.IGNORECASE)
 # The libraries never come to an end with an interval of 0.
 _ENDLESS = re.compile(r"INTERVAL=(?!0*[1-9])", re.IGNORECASE)
 # Lines of a file that hold a rule, once lines that were folded are whole.
@@ -40,9 +44,14 @@ _BYTE_ORDER_MARK = "\ufeff"
 _LATE_LEAP_YEAR = 9960
 # The property of an event that keeps its DURATION, which the library replaces by a DTEND.
 _LASTS = "X-INFLUX-ANOMALY-LASTS"
+# The property of a file that names the time zone of its times.
+_CLOCK = "X-WR-TIMEZONE"
 _PARSING = Lock()
 _SOURCES = ("begin", "ics", "country")
-_GIVE = "give the content of the file, by lookup('file', 'my.ics')"
+_GIVE = "give the whole content of the file, by lookup('file', 'my.ics')"
+_IANA = "write an IANA name, such as Europe/Berlin"
+# What the libraries raise of a file or a rule that they cannot read.
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +129,6 @@ class Calendar:
             ]
         return [(begin, end) for begin, end in occurrences if begin < end_ns and begin_ns < end]
 
-    def events(self, zone: str) -> list[Any]:
-        """Return the events of the rule or the file. Raises ValueError where it is none."""
-        return list(self._calendar(zone).walk("VEVENT"))
-
     def _end_ns(self, event: Any, zone: str) -> int:
         """Return the end of an event; durations count whole days by the clock and hours as they pass, as RFC 5545 does.
 
@@ -143,17 +148,9 @@ class Calendar:
 
         if self.ics is not None:
             calendar = _parsed(self.ics)
-            clock = timezone(str(calendar.get("X-WR-TIMEZONE", zone)))
+            clock = timezone(str(calendar.get(_CLOCK, zone)))
             for event in calendar.walk("VEVENT"):
-                if "RRULE" in event and isinstance(event["DTSTART"].dt, datetime):
-                    rules = [icalendar.vRecur.from_ical(_to_the_end(rule)) for rule in _rules(event)]
-                    event["RRULE"] = rules if len(rules) > 1 else rules[0]
-                lasts = event["DURATION"].dt if "DURATION" in event else timedelta()
-                event[_LASTS] = str(lasts // timedelta(microseconds=1) * 1000)
-                # The library would take a time without a zone for one in the zone of another time of the event.
-                for _, tzid, value in _times(event):
-                    if tzid is None:
-                        value.dt = _localized(value.dt, clock)
+                _prepare(event, clock)
             return calendar
         event = icalendar.Event()
         event.add("uid", "rule")
@@ -237,29 +234,73 @@ def _ics(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
         yield "ics", "EXRULE", "is a rule of exceptions, which RFC 5545 does not know: write them as EXDATE"
         return
     try:
-        events = calendar.events(zone)
-        if not events:
-            yield "ics", shown, f"has no event (BEGIN:VEVENT): {_GIVE}"
-            return
-        wrong_events = list(chain.from_iterable(_event(event) for event in events))
-        lasting = [event for event in events if not _cancelled(event) and ("RDATE" in event or _lasts(event))]
-        if not wrong_events:
-            calendar.spans(zone, 0, DAY_NS)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        parsed = _parsed(text)
+    except _UNREADABLE as error:
         yield "ics", shown, f"is not a calendar ({error}): {_GIVE}"
         return
-    if wrong_events:
-        yield "ics", *wrong_events[0]
-    elif not lasting:
+    clock = str(parsed.get(_CLOCK, zone))
+    if clock not in timezones():
+        yield "ics", clock, f"is the time zone ({_CLOCK}) of the file, and is not known: {_IANA}"
+        return
+    events = parsed.walk("VEVENT")
+    if not events:
+        yield "ics", shown, "has no event (BEGIN:VEVENT): write one, or remove the entry"
+        return
+    mistakes = chain.from_iterable(_event(event, timezone(clock)) for event in events)
+    if (mistake := next(mistakes, None)) is not None:
+        yield "ics", *mistake
+        return
+    try:
+        calendar.spans(zone, 0, DAY_NS)
+    except _UNREADABLE as error:
+        yield "ics", shown, f"has an event whose times cannot be computed ({error}): correct it in the file"
+        return
+    if not any(not _cancelled(event) and ("RDATE" in event or _lasts(event)) for event in events):
         yield "ics", shown, "has no event that takes place and lasts: give one a DTEND or a DURATION"
 
 
-def _event(event: Any) -> Iterator[tuple[object, str]]:
+def _event(event: Any, clock: tzinfo) -> Iterator[tuple[object, str]]:
+    """Yield the value and the fix of each mistake in an event of a file."""
+    named = str(event.get("SUMMARY", event.get("UID", "BEGIN:VEVENT")))[:40]
+    if "DTSTART" not in event:
+        yield named, "is an event without a begin: give it a DTSTART"
+        return
+    try:
+        _prepare(event, clock)
+        _lasts(event)
+        mistakes = list(_untold(event))
+    except _UNREADABLE as error:
+        yield named, f"is an event that cannot be read ({error}): correct it in the file"
+        return
+    yield from mistakes
+
+
+def _prepare(event: Any, clock: tzinfo) -> None:
+    """Change an event of a file to what its library takes for what RFC 5545 means.
+
+    Args:
+        event: the event.
+        clock: the time zone of times that name none.
+    """
+    import icalendar
+
+    if "RRULE" in event and isinstance(event["DTSTART"].dt, datetime):
+        rules = [icalendar.vRecur.from_ical(_to_the_end(rule)) for rule in _rules(event)]
+        event["RRULE"] = rules if len(rules) > 1 else rules[0]
+    lasts = event["DURATION"].dt if "DURATION" in event else timedelta()
+    event[_LASTS] = str(lasts // timedelta(microseconds=1) * 1000)
+    # The library would take a time without a zone for one in the zone of another time of the event.
+    for _, tzid, value in _times(event):
+        if tzid is None:
+            value.dt = _localized(value.dt, clock)
+
+
+def _untold(event: Any) -> Iterator[tuple[object, str]]:
     """Yield the value and the fix of each mistake in an event of a file that its library would not tell."""
     for name, tzid, value in _times(event):
         at = value.dt[0] if isinstance(value.dt, tuple) else value.dt
         if tzid is not None and isinstance(at, datetime) and at.tzinfo is None:
-            fix = "write an IANA name, such as Europe/Berlin, or add the VTIMEZONE of this name"
+            fix = f"{_IANA}, or add the VTIMEZONE of this name"
             yield tzid, f"is the time zone (TZID) of {name} {at}, and is not known: {fix}"
     begin = event["DTSTART"].dt
     for text in _rules(event):
@@ -301,9 +342,9 @@ def _cancelled(event: Any) -> bool:
 
 def _lasts(event: Any) -> bool:
     """Return whether an event of a file has a length."""
-    days = (isinstance(event["DTSTART"].dt, datetime), "DTEND" in event and isinstance(event["DTEND"].dt, datetime))
-    # The library has no end for an event that begins with a day and ends at a time.
-    return days == (False, True) or bool(event.end != event.start)
+    # The library has no end for an event of which one time is a day and the other one is not.
+    is_mixed = "DTEND" in event and isinstance(event["DTSTART"].dt, datetime) != isinstance(event["DTEND"].dt, datetime)
+    return is_mixed or bool(event.end != event.start)
 
 
 def _never_occurs(rule: str, begin: datetime) -> bool:
@@ -341,8 +382,22 @@ def _to_the_end(rule: str) -> str:
 def _too_often(rule: str) -> str | None:
     """Return what is wrong with a rule that takes long, or forever, to expand; None for another one."""
     if _OFTEN.search(rule):
-        return "recurs more often than each hour: write FREQ=HOURLY, or a longer one"
-    return "never goes on: write an INTERVAL of at least 1" if _ENDLESS.search(rule) else None
+        return "counts seconds or minutes, which takes too long: write FREQ=HOURLY, or a longer one"
+    if _ENDLESS.search(rule):
+        return "never goes on: write an INTERVAL of at least 1"
+    if (times := _times_a_day(rule)) > _MOST_A_DAY:
+        return f"names {times} times a day: write at most {_MOST_A_DAY} of them, by BYHOUR, BYMINUTE and BYSECOND"
+    return None
+
+
+def _times_a_day(rule: str) -> int:
+    """Return how many times of a day a rule of hours or more names at most."""
+    counts: dict[str, int] = {name.upper(): values.count(",") + 1 for name, values in _TIMES.findall(rule)}
+    interval = _EACH_HOURS.search(rule)
+    hours = 1
+    if "FREQ=HOURLY" in rule.upper():
+        hours = ceil(24 / int(interval[1])) if interval else 24
+    return counts.get("HOUR", hours) * counts.get("MINUTE", 1) * counts.get("SECOND", 1)
 
 
 def _country(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
