@@ -71,8 +71,10 @@ def test_each_character_of_a_quoted_name_means_itself() -> None:
         ("__import__('os').system('x')", "in it: use names of fields"),
         ("a / b # per second", "has a comment, or two names side by side, in it"),
         ("'a' 'b'", "has a comment, or two names side by side, in it"),
-        ("a / 0", "divides by zero whatever its fields are, so it never has a value"),
-        ("a / (b - b)", "divides by zero whatever its fields are"),
+        ("a / 0", "has no value for fields from 1 to 100, as it divides by zero or exceeds any number"),
+        ("a / (b - b)", "has no value for fields from 1 to 100"),
+        ("a * 1e308", "has no value for fields from 1 to 100"),
+        ("a / 1e-320", "has no value for fields from 1 to 100"),
         ("+".join(["a"] * 300), "has more than 400 parts"),
     ],
 )

@@ -73,7 +73,9 @@ class Expression:
         expression = cls(text, tuple(names), tree)
         numbers = Random(0)  # noqa: S311 - nothing secret
         if not any(expression._has_value(numbers) for _ in range(_SAMPLES)):
-            raise ExpressionError("divides by zero whatever its fields are, so it never has a value: correct it")
+            raise ExpressionError(
+                "has no value for fields from 1 to 100, as it divides by zero or exceeds any number: correct it"
+            )
         return expression
 
     def value(self, fields: Mapping[str, Any], constant: Callable[[float], Any] = float) -> Any:
