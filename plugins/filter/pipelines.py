@@ -25,7 +25,7 @@ from anomaly.models.manifest import Manifest
 from anomaly.pipeline.links import Addresses
 from anomaly.pipeline.resolve import changes, resolve
 from anomaly.pipeline.result_tags import result_tag
-from anomaly.pipeline.source_keys import SourceKeys, source_problems
+from anomaly.pipeline.source_keys import SourceKeys, source_notes, source_problems
 from anomaly.pipeline.state import PROCESS_BYTES, process_bytes
 
 DOCUMENTATION = """
@@ -188,14 +188,16 @@ def source_findings(
     findings = []
     for pipeline, source in zip(pipelines, result["sources"], strict=True):
         keys = SourceKeys.of(source)
-        problems = list(source_problems(_normalize([pipeline])[0], keys))
+        (normalized,) = _normalize([pipeline])
+        problems = list(source_problems(normalized, keys))
+        notes = [] if problems else list(source_notes(normalized, keys))
         findings.append(
             {
                 "what": f"The source of pipeline {pipeline['name']} has the fields and tags that it names",
-                "ok": not problems,
-                # Nothing has been written yet.
-                "note": keys.is_empty,
-                "problem": "; ".join(problems),
+                "ok": not problems and not notes,
+                # Nothing has been written yet, or what is odd may be meant.
+                "note": keys.is_empty or bool(notes),
+                "problem": "; ".join(problems + notes),
             }
         )
         if pipeline["name"] in with_patterns:

@@ -123,6 +123,14 @@ def test_a_source_that_lacks_a_tag_is_a_finding() -> None:
     assert finding["ok"]
 
 
+def test_a_tag_that_must_be_absent_and_nearly_has_the_name_of_another_is_a_note() -> None:
+    result = {"sources": [{"fields": {"value": ["float"]}, "tags": ["printer_name"]}]}
+    (pipeline,) = normalize([{**PIPELINE, "fields": ["value"], "where": {"printer": {"present": False}}}])
+    (finding,) = source_findings([pipeline], result)
+    assert (finding["ok"], finding["note"]) == (False, True)
+    assert finding["problem"].endswith("did you mean 'printer_name' in `where`?")
+
+
 PATTERNS = {**PIPELINE, "fields": ["*"], "group_by": ["*"]}
 SOURCE = {"fields": {"value": ["float"]}, "tags": ["printer"]}
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from anomaly.pipeline import normalize
-from anomaly.pipeline.source_keys import SourceKeys, booleans, source_problems
+from anomaly.pipeline.source_keys import SourceKeys, booleans, source_notes, source_problems
 
 PLAIN = {"name": "p", "database": "d", "measurement": "m", "fields": ["value"], "window": "10s"}
 KEYS = SourceKeys({"value": ["float"], "id": ["integer"], "text": ["string"], "odd": ["string", "float"]}, ["printer"])
@@ -42,10 +42,25 @@ def test_a_condition_on_a_tag_that_is_not_there_is_told() -> None:
     ]
 
 
-def test_a_typing_error_in_a_tag_that_must_be_absent_is_told() -> None:
-    assert problems(where={"prnter": {"present": False}}) == [
-        "no point of measurement 'm' has a tag 'prnter' (it has printer): did you mean 'printer' in `where`?"
+def notes(where: dict[str, Any], tags: list[str]) -> list[str]:
+    (pipeline,) = normalize([PLAIN | {"where": where}])
+    keys = SourceKeys({"value": ["float"]}, tags)
+    assert not list(source_problems(pipeline, keys))
+    return list(source_notes(pipeline, keys))
+
+
+@pytest.mark.parametrize(
+    ("tag", "other"), [("prnter", "printer"), ("hsot", "host"), ("device", "device_name"), ("rack", "track")]
+)
+def test_a_tag_that_must_be_absent_and_nearly_has_the_name_of_another_is_a_note(tag: str, other: str) -> None:
+    assert notes({tag: {"present": False}}, [other]) == [
+        f"no point of measurement 'm' has a tag {tag!r} (it has {other}): did you mean {other!r} in `where`?"
     ]
+
+
+def test_a_tag_that_must_be_absent_is_no_note_where_none_has_nearly_its_name() -> None:
+    assert notes({"test": {"present": False}}, ["printer"]) == []
+    assert notes({"printer": {"present": False}}, ["printer", "prnter"]) == []
 
 
 @pytest.mark.parametrize("key", ["group_by", "where"])

@@ -86,12 +86,10 @@ def source_problems(pipeline: Pipeline, keys: SourceKeys) -> Iterator[str]:
         for name in pipeline.measurements:
             if name not in keys.measurements:
                 yield _no_measurement(pipeline, name, keys)
-        keys = keys.of_measurements(pipeline.measurements)
-        if not keys.fields:
-            return
-    elif pipeline.patterns.measurement is not None:
-        keys = keys.of_measurements(filter(pipeline.patterns.measurement.holds, keys.measurements))
+    keys = _measured_keys(pipeline, keys)
     if not keys.fields:
+        if pipeline.measurements:
+            return
         yield (
             f"measurement {pipeline.measured!r} has no fields in {pipeline.database}.{pipeline.retention_policy}: "
             "check `measurement` and `retention_policy`, and that something writes to it"
@@ -111,9 +109,18 @@ def source_problems(pipeline: Pipeline, keys: SourceKeys) -> Iterator[str]:
         if tag not in keys.tags:
             yield _no_tag(pipeline, "group_by", tag, keys)
     for condition in pipeline.where.conditions:
-        # That a tag is not there may be meant before the first point has it, but not by a name that is nearly another.
-        is_meant = condition == TagCondition(condition.tag, present=False) and not _near(condition.tag, keys)
-        if condition.tag not in keys.tags and not is_meant:
+        if condition.tag not in keys.tags and not _is_absence(condition):
+            yield _no_tag(pipeline, "where", condition.tag, keys)
+
+
+def source_notes(pipeline: Pipeline, keys: SourceKeys) -> Iterator[str]:
+    """Yield a sentence for each tag that must be absent and may be a typing error, as another one is nearly called so.
+
+    Names such as `device` and `device_name` are both right, so these are not refused.
+    """
+    keys = _measured_keys(pipeline, keys)
+    for condition in pipeline.where.conditions:
+        if condition.tag not in keys.tags and _is_absence(condition) and _near(condition.tag, keys):
             yield _no_tag(pipeline, "where", condition.tag, keys)
 
 
@@ -151,6 +158,20 @@ def _no_measurement(pipeline: Pipeline, name: str, keys: SourceKeys) -> str:
     known = f"it has {told(sorted(keys.measurements))}" if keys.measurements else "it has none"
     fix = hint(name, keys.measurements, "check `measurement`, and that something writes to it")
     return f"{pipeline.database}.{pipeline.retention_policy} has no measurement {name!r} ({known}): {fix}"
+
+
+def _measured_keys(pipeline: Pipeline, keys: SourceKeys) -> SourceKeys:
+    """Return the names that the measurements of a pipeline have, of those of its source."""
+    if pipeline.measurements:
+        return keys.of_measurements(pipeline.measurements)
+    if pipeline.patterns.measurement is not None:
+        return keys.of_measurements(filter(pipeline.patterns.measurement.holds, keys.measurements))
+    return keys
+
+
+def _is_absence(condition: TagCondition) -> bool:
+    """Return whether a condition asks for points without a tag, which may be meant before the first point has it."""
+    return condition == TagCondition(condition.tag, present=False)
 
 
 def _near(tag: str, keys: SourceKeys) -> list[str]:
