@@ -48,8 +48,8 @@ def teardown_images(
 ) -> list[dict[str, str]]:
     """Return the images of ours that nobody needs once a stack is gone, those first that are built on others.
 
-    These are images that this stack names and no other container runs from. Images that others are built on go when
-    none of the others is left and no other stack is on the engine.
+    These are images that this stack names and no other container runs from. Images that others are built on go with
+    the last of the others, where no other stack is on the engine.
 
     Args:
         engine: what ``docker_host_info`` says: all ``containers``, and the ``images`` that carry our label.
@@ -66,7 +66,10 @@ def teardown_images(
     other_stacks = any(STACK in (item.get("Labels") or {}) for item in containers)
     going = set(named) - used
     others = [image for image in engine["images"] if image["Labels"][IMAGE] not in order]
-    bases_go = not other_stacks and not any(image["Id"] not in going and _has_our_tag(image) for image in others)
+    # Without an image of this stack they may be what another stack builds on at this moment.
+    is_last = any(image["Id"] in going for image in others)
+    is_last = is_last and not any(image["Id"] not in going and _has_our_tag(image) for image in others)
+    bases_go = is_last and not other_stacks
     removable = [
         {"name": image["Labels"][IMAGE], "tag": tag}
         for image in engine["images"]

@@ -201,6 +201,14 @@ def test_an_image_that_the_stack_does_not_name_stays_with_what_it_is_built_on() 
     assert removed(named=[]) == []
 
 
+def test_images_that_others_are_built_on_stay_where_no_image_of_the_stack_goes() -> None:
+    """Another stack's build may have come this far."""
+    bases = [image for image in ENGINE["images"] if image["Labels"]["influx-anomaly.image"] in BASES[:3]]
+    assert bases
+    assert removed(named=[], images=bases) == []
+    assert removed(named=[image["Id"] for image in bases], images=bases) == []
+
+
 def test_a_former_build_without_a_name_keeps_nothing() -> None:
     images = [*ENGINE["images"], ours("kapacitor-python", "9")]
     assert removed(images=images) == removed()
