@@ -230,7 +230,7 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
         ),
         (
             {"timezone": "Europe/Berlin", "window": "2h", "detector": "seasonal"},
-            "and so looks anomalous: write a window of which 1h is a multiple, such as 1h, or remove the time zone",
+            "and so may look anomalous: write a window of which 1h is a multiple, such as 1h, or remove the time zone",
         ),
         (
             {"timezone": "Australia/Lord_Howe", "window": "1h", "parameters": {"context": ["time_of_week"]}},

@@ -325,7 +325,7 @@ def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
             name,
             (
                 f"does not go with windows of {pipeline.window}: its clock changes by {change}, after which each of "
-                f"them holds other hours of the day, and so looks anomalous: write a window of which {change} is a "
+                f"them holds other hours of the day, and so may look anomalous: write a window of which {change} is a "
                 f"multiple, such as {change}, or remove the time zone"
             ),
         )
