@@ -8,6 +8,7 @@ In the order in which a window passes them:
 - `bytewise`: counts of which few are beyond a byte.
 - `loops`: the loops over windows and channels, compiled; `uncompiled` stands in for Cython where they are not.
 - `novelty`: how far a value is from all values before.
+- `baseline`: the mean of each time of a season.
 - `surprise`: how rare a number is among those before it.
 - `shares`: each feature's share of a score.
 - `learnt`: what followers remember at the end of training.
