@@ -397,6 +397,17 @@ def test_the_windows_of_a_change_are_taken_for_anomalous_where_a_state_of_before
     assert settled(after)
 
 
+def test_a_state_that_does_not_tell_of_each_window_is_refused() -> None:
+    levels = made()
+    feed(levels, 0)
+    state = levels.state(np.array([A]))
+
+    damaged = {**state, "kept_anomalous": state["kept_anomalous"][1:], **keys_as_arrays([("a",)])}
+
+    with pytest.raises(ValueError, match=r"levels keep \(1,\) windows, and of \(0,\) whether they are anomalous"):
+        made().read(damaged)
+
+
 def test_the_scatter_of_values_is_that_of_a_normal_distribution_with_their_median_deviation() -> None:
     assert scatter(np.array([3.0, 5.0, 4.0, 100.0, 2.0])) == pytest.approx(1.4826, abs=1e-4)
 

@@ -453,6 +453,10 @@ class Levels:
         anomalies = arrays[_ANOMALIES] if _ANOMALIES in arrays else np.ones(len(kept_ns), dtype=np.bool_)
         if maps.shape != (len(moved), 4, self._width) or kept.shape != (len(kept_ns), self._width):
             raise ValueError(f"levels of the shapes {maps.shape} and {kept.shape} for {self._width} features")
+        if anomalies.shape != kept_ns.shape:
+            raise ValueError(
+                f"levels keep {kept_ns.shape} windows, and of {anomalies.shape} whether they are anomalous"
+            )
         courses = {
             at: Course(int(at_ns), *(np.array(part, dtype=np.float64) for part in each))
             for at, at_ns, each in zip(moved, since_ns, maps, strict=True)
