@@ -64,16 +64,18 @@ def teardown_images(
     containers = [item for item in engine["containers"] if (item.get("Labels") or {}).get(STACK) != stack]
     used = {item["ImageID"] for item in containers}
     other_stacks = any(STACK in (item.get("Labels") or {}) for item in containers)
-    going = set(named) - used
-    others = [image for image in engine["images"] if image["Labels"][IMAGE] not in order]
+    built_on = {image["Id"] for image in engine["images"] if image["Labels"][IMAGE] in order}
+    others = [image for image in engine["images"] if image["Id"] not in built_on]
+    going = set(named) - used - built_on
+    some_go = any(image["Id"] in going for image in others)
+    some_stay = any(image["Id"] not in going and _has_our_tag(image) for image in others)
     # Without an image of this stack they may be what another stack builds on at this moment.
-    is_last = any(image["Id"] in going for image in others)
-    is_last = is_last and not any(image["Id"] not in going and _has_our_tag(image) for image in others)
-    bases_go = is_last and not other_stacks
+    if some_go and not some_stay and not other_stacks:
+        going |= built_on - used
     removable = [
         {"name": image["Labels"][IMAGE], "tag": tag}
         for image in engine["images"]
-        if (image["Id"] not in used and bases_go if image["Labels"][IMAGE] in order else image["Id"] in going)
+        if image["Id"] in going
         for tag in _removable(image)
     ]
     return sorted(removable, key=lambda item: (-order.get(item["name"], len(order)), item["tag"]))

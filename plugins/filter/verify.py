@@ -33,7 +33,7 @@ def verify_containers(
 
 def _container(result: Mapping[str, Any], is_optional: bool, stack: str, no_image: str) -> Finding:
     service = result["item"]
-    name = f"{stack}-{result['item']}"
+    name = f"{stack}-{service}"
     state = (result.get("container") or {}).get("State") or {}
     health = (state.get("Health") or {}).get("Status", "none")
     if state:

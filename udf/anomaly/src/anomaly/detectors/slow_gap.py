@@ -75,9 +75,9 @@ def _fields(setting: Setting) -> tuple[MemoryField, ...]:
 
 def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int, civil: CivilTime) -> featurewise.Loop:
     loop: featurewise.Loop = SlowGaps(flat, settings, longest_ns, _kept_ns(settings[0]) // SECOND_NS)
-    window_ns = settings[0].window_ns
-    # Windows that do not follow the clock stay as they were after a change of it.
-    follows_clock = clock_change_ns(civil.name) % window_ns == 0
+    window_ns, change_ns = settings[0].window_ns, clock_change_ns(civil.name)
+    # The clock may never change, as in UTC. Windows that do not follow it stay as they were after a change.
+    follows_clock = change_ns > 0 and change_ns % window_ns == 0
     return _Settling(loop, civil, _SETTLES * window_ns) if follows_clock else loop
 
 

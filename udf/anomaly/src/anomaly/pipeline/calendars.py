@@ -22,7 +22,7 @@ from typing import Any
 
 from anomaly.nanoseconds import DAY_NS, SECOND_NS
 from anomaly.pipeline.duration import DurationError, parse_duration
-from anomaly.pipeline.timezone import timezone, timezones
+from anomaly.pipeline.timezone import ADVICE, timezone, timezones
 
 MAINTENANCE, QUIET, HOLIDAY = "maintenance", "quiet", "holiday"
 # Rules of seconds and minutes, and rules with many times a day, take long to expand.
@@ -49,7 +49,6 @@ _CLOCK = "X-WR-TIMEZONE"
 _PARSING = Lock()
 _SOURCES = ("begin", "ics", "country")
 _GIVE = "give the whole content of the file, by lookup('file', 'my.ics')"
-_IANA = "write an IANA name, such as Europe/Berlin"
 # What the libraries raise of a file or a rule that they cannot read.
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
@@ -240,7 +239,7 @@ def _ics(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
         return
     clock = str(parsed.get(_CLOCK, zone))
     if clock not in timezones():
-        yield "ics", clock, f"is the time zone ({_CLOCK}) of the file, and is not known: {_IANA}"
+        yield "ics", clock, f"is the time zone ({_CLOCK}) of the file, and is not known: {ADVICE}"
         return
     events = parsed.walk("VEVENT")
     if not events:
@@ -300,7 +299,7 @@ def _untold(event: Any) -> Iterator[tuple[object, str]]:
     for name, tzid, value in _times(event):
         at = value.dt[0] if isinstance(value.dt, tuple) else value.dt
         if tzid is not None and isinstance(at, datetime) and at.tzinfo is None:
-            fix = f"{_IANA}, or add the VTIMEZONE of this name"
+            fix = f"{ADVICE}, or add the VTIMEZONE of this name"
             yield tzid, f"is the time zone (TZID) of {name} {at}, and is not known: {fix}"
     begin = event["DTSTART"].dt
     for text in _rules(event):

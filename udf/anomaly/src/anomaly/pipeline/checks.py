@@ -30,7 +30,7 @@ from anomaly.pipeline.specification import (
     usual_severity,
 )
 from anomaly.pipeline.state import most_series, series_bytes
-from anomaly.pipeline.timezone import clock_change_ns, timezones
+from anomaly.pipeline.timezone import ADVICE, clock_change_ns, timezones
 
 Finding = tuple[str, object, str]
 
@@ -315,7 +315,7 @@ def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
     if name not in timezones():
         # People know the city, and IANA's names begin with the continent.
         in_city = [zone for zone in sorted(timezones()) if zone.rpartition("/")[2].casefold() == name.casefold()]
-        otherwise = f"did you mean {in_city[0]}?" if in_city else "write an IANA name, such as Europe/Berlin"
+        otherwise = f"did you mean {in_city[0]}?" if in_city else ADVICE
         fix = hint(name, sorted(timezones()), otherwise, cutoff=0.75)
         yield "timezone", name, f"is not a time zone: {fix}"
     elif clock_change_ns(name) % pipeline.window_ns and _follows_the_clock(pipeline):

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from anomaly.nanoseconds import SECOND_NS
 
 UTC = "UTC"
+ADVICE = "write an IANA name, such as Europe/Berlin"
+"""What to do about a name that is not known."""
 _PACKAGE = "tzdata"
 # The years whose changes of clocks count. Beyond 2037 nothing is known.
 _FIRST, _LAST = datetime(2020, 1, 1, tzinfo=UTC_ZONE), datetime(2037, 12, 31, tzinfo=UTC_ZONE)
@@ -37,7 +39,7 @@ def timezone(name: str) -> ZoneInfo:
         ValueError: there is no such time zone.
     """
     if name not in timezones():
-        raise ValueError(f"{name!r} is not a time zone: write an IANA name, such as Europe/Berlin")
+        raise ValueError(f"{name!r} is not a time zone: {ADVICE}")
     with resources.files(_PACKAGE).joinpath("zoneinfo", *name.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
 
@@ -53,7 +55,7 @@ def clock_change_ns(name: str) -> int:
         An hour in most places, and 0 where the clock does not change.
 
     Raises:
-        ValueError: there is no such time zone.
+        ValueError: the time zone is not known.
     """
     zone = timezone(name)
     weeks = ((_LAST - _FIRST) // timedelta(weeks=1)) + 1

@@ -944,7 +944,7 @@ class Baselines:
     def seasons_known(self, channel: cython.Py_ssize_t) -> cython.double:
         """Return about how many seasons before that of the last window have shown its part: 0 where it is new.
 
-        There are no more of them than went by since the first one, and no more than windows of the part tell.
+        They are at most those that went by since the first one, and at most those that the part's windows tell.
         """
         at: cython.Py_ssize_t = self.last_parts[channel, 0]
         season: cython.longlong = self.last_seasons[channel, 0]
