@@ -65,7 +65,8 @@ def _knowing(model: Model, hosts: int) -> Model:
     rows = np.concatenate([[0], 1 + np.arange(hosts) % len(model.scaling.keys)])
     for name in ("typical", "center", "scale", "usual"):
         arrays[f"scaling_{name}"] = arrays[f"scaling_{name}"][rows]
-    arrays["newcomers_is_newcomer"] = arrays["newcomers_is_newcomer"][rows]
+    for name in ("newcomers_is_newcomer", "evidence_excess"):
+        arrays[name] = arrays[name][rows]
     settings = [Setting(pipeline.window_ns)] * len(arrays["scaling_spread"])
     for kind in (gap.KIND, slow_gap.KIND, seasonal.KIND, seasonal_gap.KIND):
         learnt = kind.learnt(settings, arrays)

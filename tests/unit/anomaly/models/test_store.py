@@ -73,7 +73,13 @@ def test_no_pickle_is_loaded(store: Store, model: Model, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("scaling_center", (1, 6)), ("reference_shares", (6, 3)), ("newcomers_is_newcomer", (1,)), ("forest_path", (2,))],
+    [
+        ("scaling_center", (1, 6)),
+        ("reference_shares", (6, 3)),
+        ("newcomers_is_newcomer", (1,)),
+        ("forest_path", (2,)),
+        ("evidence_excess", (9,)),
+    ],
 )
 def test_arrays_that_do_not_fit_are_refused_before_the_first_window(
     store: Store, model: Model, name: str, shape: tuple[int, ...]

@@ -248,6 +248,8 @@ class Model:
                 if self.newcomers.is_newcomer.shape != rows.shape:
                     raise ValueError(f"{self.newcomers.is_newcomer.shape} series instead of {rows.shape} may be new")
                 self.newcomers.calibration.probability(np.zeros(1))
+            if self.evidence_excess is not None and self.evidence_excess.shape != rows.shape:
+                raise ValueError(f"{self.evidence_excess.shape} series instead of {rows.shape} have an excess")
 
     @property
     def bytes_per_series(self) -> int:
