@@ -23,7 +23,7 @@ from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.models.manifest import Manifest
 from anomaly.pipeline.links import Addresses
-from anomaly.pipeline.resolve import changes, resolve
+from anomaly.pipeline.resolve import changes, left_out, resolve
 from anomaly.pipeline.result_tags import result_tag
 from anomaly.pipeline.source_keys import SourceKeys, source_notes, source_problems
 from anomaly.pipeline.state import PROCESS_BYTES, process_bytes
@@ -114,6 +114,21 @@ def pattern_problems(pipelines: Any, sources: Mapping[str, Mapping[str, Any]]) -
     return problems
 
 
+def pattern_notes(pipelines: Any, sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each kind of names that patterns describe and that are left out all the same.
+
+    Args:
+        pipelines: the inventory's list.
+        sources: what `source_keys` returns.
+    """
+    return [
+        f"pipeline {pipeline.name}: {note}"
+        for pipeline in _normalize(pipelines)
+        if pipeline.name in sources
+        for note in left_out(pipeline, SourceKeys.of(sources[pipeline.name]))
+    ]
+
+
 def waiting(pipelines: Any) -> list[str]:
     """Return the names of the pipelines whose patterns are not resolved."""
     return [pipeline.name for pipeline in _normalize(pipelines) if pipeline.patterns]
@@ -202,27 +217,35 @@ def source_findings(
         )
         if pipeline["name"] in with_patterns:
             before = (deployed or {}).get(pipeline["name"])
-            findings.append(_pattern_finding(with_patterns[pipeline["name"]], before, keys))
+            findings += _pattern_findings(with_patterns[pipeline["name"]], before, keys)
     return findings
 
 
-def _pattern_finding(
+def _pattern_findings(
     pipeline: specification.Pipeline, deployed: Mapping[str, Any] | None, keys: SourceKeys
-) -> dict[str, Any]:
-    """Return the finding on a pipeline with patterns: whether they mean what they meant when it was deployed."""
+) -> list[dict[str, Any]]:
+    """Return the findings on a pipeline's patterns: whether they mean what they meant, and all that they describe."""
     try:
         now = resolve(pipeline, keys)
-        problems = ["they are not resolved yet, and mean names now"]
+        problems, notes = ["they are not resolved yet, and mean names now"], left_out(pipeline, keys)
         if deployed is not None:
             problems = changes(resolve(pipeline, SourceKeys.of(deployed)), now)
     except specification.SpecError as error:
-        problems = error.problems
-    return {
-        "what": f"The patterns of pipeline {pipeline.name} mean what they meant when it was deployed",
-        "ok": not problems,
-        "note": True,
-        "problem": f"{'; '.join(problems)}. Fix: run site.yml, then train.yml",
-    }
+        problems, notes = error.problems, []
+    return [
+        {
+            "what": f"The patterns of pipeline {pipeline.name} mean what they meant when it was deployed",
+            "ok": not problems,
+            "note": True,
+            "problem": f"{'; '.join(problems)}. Fix: run site.yml, then train.yml",
+        },
+        {
+            "what": f"The patterns of pipeline {pipeline.name} leave out nothing that they describe",
+            "ok": not notes,
+            "note": True,
+            "problem": "; ".join(notes),
+        },
+    ]
 
 
 def canonical_json(pipeline: Mapping[str, Any]) -> str:
@@ -364,6 +387,7 @@ class FilterModule:
             "anomaly_sources": sources,
             "anomaly_source_keys": source_keys,
             "anomaly_pattern_problems": pattern_problems,
+            "anomaly_pattern_notes": pattern_notes,
             "anomaly_waiting": waiting,
             "anomaly_running": running,
             "anomaly_kapacitor_memory": kapacitor_memory,

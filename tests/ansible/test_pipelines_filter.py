@@ -20,6 +20,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import (
     misfit,
     model_findings,
     normalize,
+    pattern_notes,
     pattern_problems,
     running,
     source_findings,
@@ -167,14 +168,31 @@ def test_what_patterns_mean_since_the_deployment_is_a_note() -> None:
     deployed = {PIPELINE["name"]: SOURCE}
     now = {"sources": [{"fields": {"value": ["float"], "new": ["integer"]}, "tags": ["printer"]}]}
     pipelines = normalize([PATTERNS], deployed)
-    names, patterns = source_findings(pipelines, now, [PATTERNS], deployed)
+    names, patterns, whole = source_findings(pipelines, now, [PATTERNS], deployed)
     assert names["ok"]
+    assert whole["ok"]
     assert (patterns["ok"], patterns["note"]) == (False, True)
     assert patterns["problem"] == "fields now means new as well. Fix: run site.yml, then train.yml"
-    *_, patterns = source_findings(pipelines, {"sources": [SOURCE]}, [PATTERNS], deployed)
+    _, patterns, _ = source_findings(pipelines, {"sources": [SOURCE]}, [PATTERNS], deployed)
     assert patterns["ok"]
-    *_, patterns = source_findings(normalize([PATTERNS]), {"sources": [SOURCE]}, [PATTERNS], {})
+    _, patterns, _ = source_findings(normalize([PATTERNS]), {"sources": [SOURCE]}, [PATTERNS], {})
     assert "not resolved yet, and mean names now" in patterns["problem"]
+
+
+def test_what_patterns_have_to_leave_out_is_told_at_the_deployment_and_is_a_note_afterwards() -> None:
+    deployed = {PIPELINE["name"]: {"fields": {"value": ["float"], "text": ["string"]}, "tags": ["printer", "value"]}}
+
+    notes = pattern_notes([PATTERNS, {**PIPELINE, "name": "plain"}], deployed)
+    *_, whole = source_findings(
+        normalize([PATTERNS], deployed), {"sources": [*deployed.values()]}, [PATTERNS], deployed
+    )
+
+    assert [note.split(":", 3)[:3] for note in notes] == [
+        ["pipeline printer", " fields", " 1 field of strings left out (text)"],
+        ["pipeline printer", " group_by", " 1 tag with the name of a field left out (value)"],
+    ]
+    assert (whole["ok"], whole["note"]) == (False, True)
+    assert [f"pipeline printer: {problem}" for problem in whole["problem"].split("; ")] == notes
 
 
 SEVERAL = {**PIPELINE, "measurement": "/C|%/", "fields": ["value"], "group_by": ["room"]}
@@ -204,7 +222,7 @@ def test_a_measurement_that_is_new_since_the_deployment_is_a_note() -> None:
     deployed = {PIPELINE["name"]: HOME}
     pipelines = normalize([SEVERAL], deployed)
     now = {**HOME, "measurements": {**HOME["measurements"], "%": HOME["measurements"]["lx"]}}
-    names, patterns = source_findings(pipelines, {"sources": [now]}, [SEVERAL], deployed)
+    names, patterns, _ = source_findings(pipelines, {"sources": [now]}, [SEVERAL], deployed)
     assert names["ok"]
     assert patterns["problem"] == "measurement now means % as well. Fix: run site.yml, then train.yml"
     (gone,) = source_findings(pipelines, {"sources": [{**HOME, "measurements": {"lx": HOME["measurements"]["lx"]}}]})
@@ -238,6 +256,7 @@ def test_all_filters_are_offered() -> None:
         "anomaly_source_keys",
         "anomaly_sources",
         "anomaly_pattern_problems",
+        "anomaly_pattern_notes",
         "anomaly_waiting",
         "anomaly_running",
         "anomaly_canonical_json",

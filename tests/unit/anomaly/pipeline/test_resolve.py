@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from anomaly.pipeline import Field, Pipeline, SpecError, normalize
-from anomaly.pipeline.resolve import changes, resolve
-from anomaly.pipeline.source_keys import SourceKeys
+from anomaly.pipeline.resolve import changes, left_out, resolve
+from anomaly.pipeline.source_keys import STATES, SourceKeys
 
 PLAIN = {"name": "p", "database": "d", "measurement": "m", "fields": ["value"], "window": "10s"}
 KEYS = SourceKeys(
@@ -86,6 +86,43 @@ def test_an_override_may_be_about_what_a_pattern_means() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "changed, notes",
+    [
+        (
+            {"fields": ["*"], "group_by": ["*"]},
+            [
+                f"fields: 1 field of strings left out (text): {STATES}, or leave it out by `not`",
+                (
+                    "group_by: 1 tag with the name of a field left out (odd): rename one of both at the source, or "
+                    "leave it out by `not`"
+                ),
+            ],
+        ),
+        ({"fields": [{"not": "text"}], "group_by": [{"not": ["odd"]}]}, []),
+        ({"fields": [{"matches": "^temp"}], "group_by": [{"matches": "^[rf]"}]}, []),
+        ({"fields": ["value"], "group_by": ["room"]}, []),
+    ],
+    ids=["all", "left out on purpose", "not described", "by name"],
+)
+def test_what_patterns_describe_and_cannot_mean_is_told(changed: dict[str, Any], notes: list[str]) -> None:
+    (pipeline,) = normalize([PLAIN | changed])
+
+    assert left_out(pipeline, KEYS) == notes
+
+
+def test_many_names_that_are_left_out_are_counted_and_booleans_can_be_named() -> None:
+    switches = {f"on{number}": ["boolean"] for number in range(10)}
+    (pipeline,) = normalize([PLAIN | {"fields": ["*", "on0"]}])
+
+    (note,) = left_out(pipeline, SourceKeys({**KEYS.fields, **switches, "text": ["float"]}, []))
+
+    assert note == (
+        "fields: 9 fields of booleans left out (on1, on2, on3, on4, on5, on6, on7, on8 and 1 more): list what is to "
+        "count as 0 and 1 by its name, or leave them out by `not`"
+    )
+
+
 HOME = SourceKeys(
     measurements={
         "°C": SourceKeys({"value": ["float"], "mean": ["float"]}, ["entity_id", "measurement"]),
@@ -112,6 +149,13 @@ def test_patterns_of_fields_and_tags_mean_those_of_all_the_measurements() -> Non
     assert found.fields == ("mean", "value")
     # A tag that is named like that of the measurement is left to it.
     assert found.group_by == ("measurement", "entity_id", "room")
+    (described,) = normalize([PLAIN | {"measurement": "/C|%/", "fields": ["*"], "group_by": ["*"]}])
+    assert left_out(described, HOME) == [
+        (
+            "group_by: 1 tag with the name that tells measurements apart left out (measurement): rename it at the "
+            "source, or leave it out by `not`"
+        )
+    ]
     found = resolved(HOME, measurement=["%"], fields=["*"], group_by=["*"])
     assert (found.measurements, found.fields, found.point_tags) == (("%",), ("value",), ("entity_id", "room"))
 

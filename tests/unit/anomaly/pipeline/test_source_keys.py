@@ -80,7 +80,7 @@ def test_every_wrong_name_is_told() -> None:
     assert [problem.partition(": ")[2] for problem in found] == [
         "check `fields`",
         (
-            "remove it from `fields`, or write a number for each of its states at its source, such as by Telegraf's "
+            "remove it from `fields`, or write a number for each state at the source, such as by Telegraf's "
             "processors.enum, and watch that number with `aggregate: [min, max]`"
         ),
         "check `group_by`",

@@ -21,6 +21,7 @@ from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.nanoseconds import DAY_NS, SECOND_NS, rfc3339
 from anomaly.pipeline import Alerts, Pipeline
 from anomaly.pipeline.calendars import Calendar
+from anomaly.pipeline.resolve import left_out
 from anomaly.pipeline.season import season_parts
 from anomaly.pipeline.state import mebibytes, most_series, process_bytes, series_bytes
 from anomaly.pipeline.timezone import timezone
@@ -55,13 +56,17 @@ def explain(options: argparse.Namespace) -> int:
         script = find_script(pipeline, Path(options.tickscripts))
     except TickscriptError as error:
         raise UsageError(f'tickscript: "{pipeline.tickscript}" {error}; --tickscripts names another folder') from error
+    notes: list[str] = []
     if pipeline.patterns and options.influxdb_url:
         # Imported here, because the other pipelines need no numpy.
-        from anomaly.influxdb.source import resolved
+        from anomaly.influxdb.source import read_source_keys, resolved
 
-        pipeline = resolved(lambda: connect(options), pipeline)
+        described, influx = pipeline, connect(options)
+        pipeline = resolved(lambda: influx, described)
+        notes = left_out(described, read_source_keys(influx, described))
     settings = TaskSettings(pipeline, options.results_database, options.topic)
-    for line in [*describe(pipeline, options.topic, time.time_ns()), *_task(settings, script)]:
+    about = describe(pipeline, options.topic, time.time_ns())
+    for line in [*about, *_listed("left out", notes), *_task(settings, script)]:
         out(line)
     return codes.DONE
 

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 
 from anomaly.pipeline.patterns import NamePattern
 from anomaly.pipeline.schema import load_schema
-from anomaly.pipeline.source_keys import NUMERIC, SourceKeys, is_reserved, is_watched, reserved_field, told
+from anomaly.pipeline.source_keys import (
+    BOOLEAN,
+    NUMERIC,
+    STATES,
+    SourceKeys,
+    is_reserved,
+    is_watched,
+    reserved_field,
+    told,
+)
 from anomaly.pipeline.specification import MEASUREMENT, Field, Pipeline
 from anomaly.pipeline.validate import SpecError, normalize
 
@@ -28,11 +37,7 @@ def resolve(pipeline: Pipeline, keys: SourceKeys) -> Pipeline:
     """
     if not pipeline.patterns:
         return pipeline
-    measurements = list(pipeline.measurements)
-    if pipeline.patterns.measurement is not None:
-        measurements = _measurements(pipeline, pipeline.patterns.measurement, keys)
-    if pipeline.is_by_measurement:
-        keys = keys.of_measurements(measurements)
+    measurements, keys = _measured(pipeline, keys)
     problems = []
     numeric = sorted(
         name for name, types in keys.fields.items() if NUMERIC.intersection(types) and not reserved_field(name)
@@ -74,6 +79,61 @@ def resolve(pipeline: Pipeline, keys: SourceKeys) -> Pipeline:
         place = f"pipelines[0] {json.dumps(pipeline.name)}"
         problems = [f"pipeline {pipeline.name}{problem.removeprefix(place)}" for problem in error.problems]
         raise SpecError(problems) from None
+
+
+def left_out(pipeline: Pipeline, keys: SourceKeys) -> list[str]:
+    """Return a sentence for each kind of names that patterns describe and that `resolve` has to leave out.
+
+    Names that a pipeline lists, or leaves out itself by `not` or `not_matches`, are not told.
+
+    Args:
+        pipeline: the pipeline, with its patterns.
+        keys: the names that its source has.
+
+    Raises:
+        SpecError: the pattern of measurements means nothing, or too much.
+    """
+    _, keys = _measured(pipeline, keys)
+    others = [
+        name
+        for name, types in sorted(keys.fields.items())
+        if NUMERIC.isdisjoint(types) and name not in pipeline.fields and _is_meant(pipeline.patterns.fields, name)
+    ]
+    tags = [
+        tag for tag in sorted(keys.tags) if tag not in pipeline.point_tags and _is_meant(pipeline.patterns.tags, tag)
+    ]
+    texts = [name for name in others if BOOLEAN not in keys.fields[name]]
+    booleans = [name for name in others if BOOLEAN in keys.fields[name]]
+    alike = [tag for tag in tags if tag in keys.fields]
+    measured = [tag for tag in tags if tag == MEASUREMENT and pipeline.is_by_measurement and tag not in alike]
+    return [
+        f"{key}: {len(names)} {kind}{'s' if len(names) > 1 else ''} {why} left out ({told(names)}): {fix}, or leave "
+        f"{'them' if len(names) > 1 else 'it'} out by `not`"
+        for key, names, kind, why, fix in (
+            ("fields", texts, "field", "of strings", STATES),
+            ("fields", booleans, "field", "of booleans", "list what is to count as 0 and 1 by its name"),
+            ("group_by", alike, "tag", "with the name of a field", "rename one of both at the source"),
+            ("group_by", measured, "tag", "with the name that tells measurements apart", "rename it at the source"),
+        )
+        if names
+    ]
+
+
+def _is_meant(patterns: Sequence[NamePattern], name: str) -> bool:
+    """Return whether one of the patterns means a name."""
+    return any(pattern.holds(name) for pattern in patterns)
+
+
+def _measured(pipeline: Pipeline, keys: SourceKeys) -> tuple[list[str], SourceKeys]:
+    """Return the measurements that a pipeline lists or describes, and the names that they have together.
+
+    Raises:
+        SpecError: the pattern means nothing, or too much.
+    """
+    measurements = list(pipeline.measurements)
+    if pipeline.patterns.measurement is not None:
+        measurements = _measurements(pipeline, pipeline.patterns.measurement, keys)
+    return measurements, keys.of_measurements(measurements) if pipeline.is_by_measurement else keys
 
 
 def _measurements(pipeline: Pipeline, pattern: NamePattern, keys: SourceKeys) -> list[str]:

@@ -23,9 +23,9 @@ BOOLEAN = "boolean"
 # The types of fields that pipelines watch.
 _WATCHED = NUMERIC | {BOOLEAN}
 # What to do with a field of strings: Telegraf, which most people write with, makes numbers of it.
-_FIX = (
-    "remove it from `fields`, or write a number for each of its states at its source, such as by Telegraf's "
-    "processors.enum, and watch that number with `aggregate: [min, max]`"
+STATES = (
+    "write a number for each state at the source, such as by Telegraf's processors.enum, and watch that number with "
+    "`aggregate: [min, max]`"
 )
 # This many names are told of many.
 _TOLD = 8
@@ -101,7 +101,7 @@ def source_problems(pipeline: Pipeline, keys: SourceKeys) -> Iterator[str]:
             yield f"measurement {pipeline.measured!r} has no field {name!r} (it has {known}): check `fields`"
         elif _WATCHED.isdisjoint(keys.fields[name]):
             types = " and ".join(sorted(keys.fields[name]))
-            yield f"field {name!r} holds {types}, not numbers: {_FIX}"
+            yield f"field {name!r} holds {types}, not numbers: remove it from `fields`, or {STATES}"
     for watched in pipeline.watched:
         if watched.rate is not None and any(set(keys.fields.get(name, ())) == {BOOLEAN} for name in watched.sources):
             yield f"field {watched.name!r} has the rate of booleans, which count nothing: remove its `rate`"
