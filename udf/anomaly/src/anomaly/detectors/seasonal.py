@@ -10,7 +10,8 @@ to the baseline than to the level of a period. A single far window does not move
 
 A pipeline may name several seasons, such as a day and a week. An hour is then compared with the same hour of the week
 once it was seen in an earlier week, and with the same hour of the day until then. So one week of history is enough to
-begin, and Sundays are Sundays from the second week on.
+begin, and Sundays are Sundays from the second week on. In that second week the nearer of both counts, as an hour of a
+single week is few windows, which noise or a fault may fill.
 
 Reference: the residual from seasonal means is that of classical decomposition, as in Hyndman and Athanasopoulos,
 "Forecasting: Principles and Practice", 3rd edition, section 3.4; its rarity is a surprise

@@ -88,6 +88,8 @@ _INFINITY = cython.declare(cython.double, math.inf)
 _RESIDUALS = cython.declare(cython.Py_ssize_t, RESIDUALS)
 # Two seasons, and a part of a third, do not show yet how much seasons differ.
 _SEASONS_UNKNOWN = cython.declare(cython.double, 2.5)
+# A single season does not show yet how much longer seasons differ.
+_SEASONS_UNSURE = cython.declare(cython.double, 1.5)
 # A single window's deviation counts as much as this many mean excesses beyond the usual, for the baseline.
 _MOST_TAKEN = cython.declare(cython.double, 16.0)
 
@@ -875,7 +877,7 @@ class Baselines:
     levels: cython.Py_ssize_t
     first_parts: cython.Py_ssize_t
     most: cython.double[::1]
-    in_part: cython.double
+    in_parts: cython.double[::1]
 
     def __init__(
         self, flat: dict, settings: list, most: cython.double, wall_ns: object = None, longer: list | None = None
@@ -894,7 +896,14 @@ class Baselines:
         self.levels = len(self.parts)
         self.most = memoryview(np.array([most, *(each for _, each in more)], dtype=np.float64))
         # How many windows of a part a season has, or a third of those that its mean is of where these are fewer.
-        self.in_part = min(max(1.0, self.seasons_ns[0] / (self.first_parts * settings[0].window_ns)), most / 3.0)
+        self.in_parts = memoryview(
+            np.array(
+                [
+                    min(max(1.0, season_ns / (parts * settings[0].window_ns)), of_mean / 3.0)
+                    for season_ns, parts, of_mean in zip(self.seasons_ns, self.parts, self.most, strict=True)
+                ]
+            )
+        )
 
     @cython.ccall
     @cython.nogil
@@ -942,15 +951,11 @@ class Baselines:
     @cython.nogil
     @cython.exceptval(check=False)
     def seasons_known(self, channel: cython.Py_ssize_t) -> cython.double:
-        """Return about how many seasons before that of the last window have shown its part: 0 where it is new.
-
-        They are at most those that went by since the first one, and at most those that the part's windows tell.
-        """
+        """Return about how many seasons before that of the last window have shown its part: 0 where it is new."""
         at: cython.Py_ssize_t = self.last_parts[channel, 0]
-        season: cython.longlong = self.last_seasons[channel, 0]
         if self.numbers[channel, at] == 0:
             return 0.0
-        return min(season - self.first[channel, at], self.numbers[channel, at] / self.in_part)
+        return self._seasons_before(channel, 0, at, self.last_seasons[channel, 0])
 
     @cython.cfunc
     @cython.nogil
@@ -963,29 +968,50 @@ class Baselines:
         row: cython.Py_ssize_t,
         value: cython.double,
     ) -> cython.double:
-        """Return the baseline of a window: that of the longest season whose part was seen in one of them before.
+        """Return the baseline of a window: that of the longest season whose part is known from seasons before.
 
-        Where there is none, the first season decides. Its baseline is the value where nothing was seen, and in the
+        A single season need not be like the others: of a part that only one has shown, and of shorter seasons, the
+        nearest baseline counts. In the first season, the baseline is the value where nothing was seen, and in the
         part's first season the part before counts where it is nearer.
         """
         at: cython.Py_ssize_t
         level: cython.Py_ssize_t
+        nearest: cython.double = _INFINITY
         for level in range(self.levels - 1, 0, -1):
             at = part[row, level]
             if self.numbers[channel, at] > 0 and self.first[channel, at] != season[row, level]:
-                return self.means[channel, at]
+                nearest = self._nearer(value, self.means[channel, at], nearest)
+                if self._seasons_before(channel, level, at, season[row, level]) > _SEASONS_UNSURE:
+                    return nearest
         at = part[row, 0]
         if self.numbers[channel, at] == 0:
-            return value
-        baseline: cython.double = self.means[channel, at]
+            return value if nearest == _INFINITY else nearest
+        nearest = self._nearer(value, self.means[channel, at], nearest)
         before: cython.Py_ssize_t = at - 1 if at > 0 else self.first_parts - 1
-        if (
-            self.first[channel, at] == season[row, 0]
-            and self.numbers[channel, before] > 0
-            and abs(value - self.means[channel, before]) < abs(value - baseline)
-        ):
-            return self.means[channel, before]
-        return baseline
+        if self.first[channel, at] == season[row, 0] and self.numbers[channel, before] > 0:
+            return self._nearer(value, self.means[channel, before], nearest)
+        return nearest
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _nearer(self, value: cython.double, mean: cython.double, nearest: cython.double) -> cython.double:
+        """Return the mean, or the one before where that is not farther from the value."""
+        return mean if abs(value - mean) < abs(value - nearest) else nearest
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _seasons_before(
+        self, channel: cython.Py_ssize_t, level: cython.Py_ssize_t, at: cython.Py_ssize_t, season: cython.longlong
+    ) -> cython.double:
+        """Return about how many seasons before this one have shown a part that was seen before.
+
+        They are at most those that went by since the first one, and at most those that the part's windows tell.
+        """
+        return min(season - self.first[channel, at], self.numbers[channel, at] / self.in_parts[level])
 
     def seasons(self, begin_ns: object) -> tuple:
         """Return the season and the part of windows for each length of a season, shape (n, levels) each."""
