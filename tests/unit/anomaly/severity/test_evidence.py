@@ -44,12 +44,21 @@ def test_a_short_history_and_other_series_have_the_limit_of_all() -> None:
 )
 def test_runs_that_open_a_period_are_counted_once(surprises: list[float], count: int) -> None:
     begin_ns = np.arange(len(surprises), dtype=np.int64)
-    assert opened(np.array(surprises), begin_ns, Opening(evidence=12.0, longest_ns=1)) == count
+    assert len(opened(np.array(surprises), begin_ns, Opening(evidence=12.0, longest_ns=1))) == count
+
+
+def test_a_run_goes_from_its_first_evidence_to_the_last_window_that_makes_it_enough() -> None:
+    surprises = np.array([0.0, 9.0, 9.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 2.0, 9.0, 0.0])
+
+    runs = opened(surprises, np.arange(13), Opening(evidence=11.0, longest_ns=1))
+
+    assert runs == [(1, 3), (9, 11)]
 
 
 def test_windows_after_a_pause_begin_a_run_of_their_own() -> None:
     begin_ns = np.array([0, 3])
-    assert [opened(np.array([9.0, 9.0]), begin_ns, Opening(12.0, longest_ns)) for longest_ns in (3, 2)] == [1, 0]
+    assert opened(np.array([9.0, 9.0]), begin_ns, Opening(12.0, longest_ns=3)) == [(0, 1)]
+    assert opened(np.array([9.0, 9.0]), begin_ns, Opening(12.0, longest_ns=2)) == []
 
 
 def test_a_models_arrays_keep_them_and_those_of_before_have_none() -> None:

@@ -127,6 +127,26 @@ def test_a_history_with_a_fault_in_it_is_trained_on_with_a_warning() -> None:
     assert trained.quality.observed_per_day == pytest.approx(0.015 * 8640, rel=0.1)
 
 
+def test_equal_faults_in_a_history_are_told_with_their_times() -> None:
+    pipeline = of_one_field(window="1m", detector="robust_z")
+    count = 3 * 1_440
+    values = 20.0 + np.random.default_rng(0).normal(0.0, 1.0, count)
+    for begin in (500, 1_200, 1_900):
+        values[begin : begin + 40] += 15.0
+    begin_ns = np.arange(count) * pipeline.window_ns
+    windows = Windows((("p1",),), np.zeros(count, dtype=np.intp), begin_ns, values[:, None], np.ones((count, 1)))
+
+    trained = train(pipeline, windows, "v", 0)
+
+    told = [warning for warning in trained.quality.warnings if "stretches" in warning]
+    assert [warning.split(": the model takes them as usual", 1)[0] for warning in told] == [
+        (
+            "3 stretches of the history look like faults: 1970-01-01T08:20:00Z to 1970-01-01T09:00:00Z of p1, "
+            "1970-01-01T20:00:00Z to 1970-01-01T20:40:00Z of p1, 1970-01-02T07:40:00Z to 1970-01-02T08:20:00Z of p1"
+        )
+    ]
+
+
 def test_a_clean_history_is_trained_on_without_a_warning(trained: TrainedModel) -> None:
     assert trained.quality.warnings == ()
     assert trained.quality.odd_blocks == 0

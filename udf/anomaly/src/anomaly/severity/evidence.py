@@ -53,23 +53,30 @@ class Opening:
     longest_ns: int
 
 
-def opened(surprises: Floats, begin_ns: Times, opening: Opening) -> int:
-    """Count the runs of one series' windows that open a period.
+def opened(surprises: Floats, begin_ns: Times, opening: Opening) -> list[tuple[int, int]]:
+    """Find the runs of one series' windows that open a period.
 
     Args:
         surprises: those of the windows, less the series' excess, shape (n,), in the order of time.
         begin_ns: the windows' begins, shape (n,).
         opening: when evidence opens a period.
+
+    Returns:
+        The positions of the first and of the last window of each run, whose evidence rises to what opens a period.
     """
     is_apart = np.diff(begin_ns, prepend=begin_ns[:1]) > opening.longest_ns
-    count, total, is_open = 0, 0.0, False
-    for surprise, begins_anew in zip(surprises.tolist(), is_apart.tolist(), strict=True):
+    runs: list[tuple[int, int]] = []
+    first, total, is_open = 0, 0.0, False
+    for at, (surprise, begins_anew) in enumerate(zip(surprises.tolist(), is_apart.tolist(), strict=True)):
+        before = 0.0 if begins_anew else total
+        first = at if before == 0.0 else first
         # As `anomaly.scoring.periods.Tracker` adds it up.
-        total = min(max((0.0 if begins_anew else total) + surprise - USUAL, 0.0), opening.evidence)
-        is_enough = total >= opening.evidence
-        count += is_enough and not is_open
-        is_open = is_enough or (is_open and total > 0.0)
-    return count
+        total = min(max(before + surprise - USUAL, 0.0), opening.evidence)
+        if total >= opening.evidence:
+            runs[len(runs) - is_open :] = [(runs[-1][0] if is_open else first, at)]
+            is_open = True
+        is_open = is_open and total > 0.0
+    return runs
 
 
 def to_arrays(excess: Floats | None) -> dict[str, AnyArray]:

@@ -29,7 +29,15 @@ from anomaly.scoring.periods import opening
 from anomaly.severity import evidence
 from anomaly.severity.calibration import calibrate
 from anomaly.training.changes import level_changes, near
-from anomaly.training.gate import MIN_WINDOWS, OddHistory, Quality, check_quality, check_windows
+from anomaly.training.gate import (
+    MIN_WINDOWS,
+    OddHistory,
+    OddStretch,
+    Quality,
+    check_quality,
+    check_windows,
+    odd_stretches,
+)
 from anomaly.training.plan import TrainingPlan, plan
 from anomaly.training.progress import Progress, SilentProgress
 from anomaly.training.promise import Promise, added_up, promise
@@ -232,13 +240,18 @@ def _train_on(
     calibration = calibrate(own_scores[calibrating])
     if surprises is None and not detector.adds_up:
         surprises = calibration.surprise(own_scores)
-    excess, runs = None, 0
+    excess: Floats | None = None
+    runs: list[OddStretch] = []
     if surprises is not None:
         held_out = usable.where(scored)
         excess = evidence.excesses(surprises[~calibrating], held_out.series, len(held_out.keys))
         beyond = surprises[~calibrating] - excess[held_out.series + 1]
         begin_ns, opens = held_out.begin_ns, opening(pipeline)
-        runs = sum(evidence.opened(beyond[at], begin_ns[at], opens) for at in groups(held_out.series))
+        runs = [
+            OddStretch(held_out.keys[held_out.series[at[0]]], *begin_ns[at[[first, last]]].tolist())
+            for at in groups(held_out.series)
+            for first, last in evidence.opened(beyond[at], begin_ns[at], opens)
+        ]
     model = Model(
         version,
         pipeline,
@@ -253,7 +266,10 @@ def _train_on(
     )
     doubts = [] if odd is None else [odd.what]
     doubts += ["some features rise or fall steadily, and may not go on"] if planned.trend is not None else []
-    doubts += added_up(runs, int(scored.sum()) / pipeline.windows_per_day, pipeline.periods.open)
+    too_many = [*added_up(len(runs), int(scored.sum()) / pipeline.windows_per_day, pipeline.periods.open)]
+    doubts += too_many
+    if too_many:
+        quality = replace(quality, warnings=(*quality.warnings, odd_stretches(pipeline, runs)))
     promised = promise(flat, np.flatnonzero(scored), own_scores[calibrating], pipeline.windows_per_day, changes, doubts)
     calibration_set = CalibrationSet(usable, scored, held_back)
     return TrainedModel(model, estimator, calibration_set, left_out, quality, planned, promised), odd

@@ -5,6 +5,7 @@ the rest explains. Where more than a fifth of the blocks are odd, `anomaly.train
 history that is not, and says what it did.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,8 @@ from anomaly.pipeline import Pipeline
 from anomaly.refusal import Refused
 from anomaly.severity.calibration import calibrate
 from anomaly.severity.rarity import days
-from anomaly.windows.arrays import Floats
+from anomaly.training.naming import first_of
+from anomaly.windows.arrays import Floats, Key
 from anomaly.windows.windows import Windows
 
 MIN_WINDOWS = 200
@@ -30,6 +32,8 @@ _LEAST_LOUD = 3
 _ODDEST = (1, 2)
 # History with this share of blocks that do not resemble the others holds no baseline.
 _ODD_BLOCKS = 0.2
+# This many odd stretches are named.
+_MOST_NAMED = 5
 # Shorter blocks are joined before they are compared, as scores that sum up the last windows decide on a short block.
 _LEAST_WINDOWS = 40
 
@@ -51,6 +55,21 @@ class Quality:
     odd_blocks: float
     warnings: tuple[str, ...]
     done: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OddStretch:
+    """A stretch of history that would open a period, to a model of the rest.
+
+    Attributes:
+        key: the series.
+        begin_ns: the begin of its first window.
+        last_ns: the begin of its last window.
+    """
+
+    key: Key
+    begin_ns: int
+    last_ns: int
 
 
 class OddHistory(Refused):
@@ -143,6 +162,25 @@ def check_quality(
         )
         raise OddHistory(pipeline, what, quality)
     return quality
+
+
+def odd_stretches(pipeline: Pipeline, stretches: Sequence[OddStretch]) -> str:
+    """Return a warning that stretches of history look like faults, with their times.
+
+    The model is trained on all of them, and where they resemble each other, it knows the like of each.
+    """
+
+    def named(stretch: OddStretch) -> str:
+        of_series = f" of {' '.join(stretch.key)}" if stretch.key else ""
+        return f"{rfc3339(stretch.begin_ns)} to {rfc3339(stretch.last_ns + pipeline.window_ns)}{of_series}"
+
+    ordered = sorted(stretches, key=lambda stretch: stretch.begin_ns)
+    return (
+        f"{len(ordered)} stretches of the history look like faults: {first_of(ordered, _MOST_NAMED, named)}: the model "
+        "takes them as usual, and finds little of what is like them; if they are not usual, train on another range "
+        "(training.from, training.to, --from, --to), or mark them as true (`anomaly feedback add --kind true`) and "
+        "train again"
+    )
 
 
 def _odd_blocks(held_back: Floats, block: NDArray[np.intp], windows_per_day: float, limit: float) -> NDArray[np.intp]:
