@@ -82,6 +82,16 @@ def test_halves_of_a_history_that_differ_are_a_doubt() -> None:
     assert doubt.endswith(" times in the second half")
 
 
+@pytest.mark.parametrize(("hours", "is_doubt"), [(16, True), (22, True), (25, False)])
+def test_a_history_that_has_not_seen_a_whole_day_is_a_doubt_with_what_to_do(hours: int, is_doubt: bool) -> None:
+    values = RNG.normal(0.0, 1.0, hours)
+    told = (
+        f"the history covers {hours - 1} hours, and hours that it has not seen may differ: train again on two days or "
+        "more (training.from, --from) once there are as many"
+    )
+    assert doubts(values, RNG.exponential(1.0, hours)) == ((told,) if is_doubt else ())
+
+
 def test_what_is_known_already_is_said_first() -> None:
     calm = RNG.normal(0.0, 1.0, 240)
     promised = promise(history(calm), np.arange(240), RNG.exponential(1.0, 240), 24.0, known=["it rises"])

@@ -3,8 +3,8 @@
 A severity is a number of days. Ten times the training's series-days are what anybody could check it by, so beyond that
 it is extrapolated. And it holds only for data that go on as they were in training. So training looks for what says that
 they do not: a level that changed for good, a steady trend that may end, a history of which parts look like no rest,
-halves of the history in which equally high scores are not equally rare, and windows that add up to periods within the
-history itself.
+halves of the history in which equally high scores are not equally rare, windows that add up to periods within the
+history itself, and a history that has not seen each hour of the day.
 """
 
 import math
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from anomaly.models.manifest import PromiseRecord
+from anomaly.nanoseconds import DAY_NS, HOUR_NS
 from anomaly.severity.rarity import days, once_in
 from anomaly.training.changes import LevelChange
 from anomaly.windows.arrays import Floats, Ints, Times
@@ -25,6 +26,8 @@ _TIMES = 10.0
 # The rarest scores of a half of the history, of which the other half may have this many times as many or as few. A
 # history may have as many times the periods that are promised.
 _COMPARED, _FACTOR = 20, 3.0
+# A range of a day may lack its first and last windows.
+_WHOLE_DAY_NS = DAY_NS - HOUR_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,12 @@ def promise(
     """
     scored_days = len(scores) / windows_per_day
     until = 50.0 + 12.5 * math.log10(max(_TIMES * scored_days, 1e-4))
-    doubts = [*known, *_changed(windows, changes), *_differing(windows.begin_ns[scored], scores)]
+    doubts = [
+        *known,
+        *_short(windows),
+        *_changed(windows, changes),
+        *_differing(windows.begin_ns[scored], scores),
+    ]
     return Promise(min(max(until, 0.0), 100.0), tuple(doubts))
 
 
@@ -93,6 +101,16 @@ def added_up(periods: int, series_days: float, opens_at: float) -> Iterator[str]
         yield (
             f"odd windows add up to {periods} periods in {series_days:.3g} days of a series, and severity {opens_at:g} "
             f"is meant once in {once_in(opens_at)}"
+        )
+
+
+def _short(windows: Windows) -> Iterator[str]:
+    """Yield that a history has not seen a whole day."""
+    covered_ns = int(np.ptp(windows.begin_ns))
+    if covered_ns < _WHOLE_DAY_NS:
+        yield (
+            f"the history covers {covered_ns / HOUR_NS:.2g} hours, and hours that it has not seen may differ: train "
+            "again on two days or more (training.from, --from) once there are as many"
         )
 
 
