@@ -8,7 +8,7 @@ write only those that differ.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,11 +22,14 @@ _OPTIONS = {
     "mode": {"type": "str", "default": "0640"},
     "secret": {"type": "list", "elements": "str", "default": []},
     "private": {"type": "list", "elements": "str", "default": []},
+    "purge": {"type": "bool", "default": False},
 }
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Takes `folder`, `files` (name to content), `group` (its number), `mode`, and `secret`: names without a diff.
+
+    `purge` removes other files beside them.
 
     Returns `sha256`, the hash of all contents in the order given. The files belong to root, except those that `private`
     names: these have no diff and the mode 0600, and belong to the user who has the group's number, as some programs
@@ -49,7 +52,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 raise AnsibleActionFail(
                     f"files.{name} of {folder} is a {type(content).__name__}. Fix: give its content as a string"
                 )
-        existing = self._existing({folder / name for name in files}, task_vars)
+        paths = {str(folder / name) for name in files}
+        existing = self._existing(folder, files, options["purge"], task_vars)
         diffs: list[dict[str, Any]] = []
         for name, content in files.items():
             path = folder / name
@@ -64,17 +68,34 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 raise AnsibleActionFail(f"{path}: {copied.get('msg', 'no reason given')}")
             result["changed"] = result.get("changed", False) or copied["changed"]
             diffs += copied.get("diff", []) if is_shown else []
+        for other in sorted(existing.keys() - paths) if options["purge"] else ():
+            removed = self._execute_module(
+                "ansible.builtin.file", {"path": other, "state": "absent"}, task_vars=task_vars
+            )
+            if removed.get("failed"):
+                raise AnsibleActionFail(f"{other}: {removed.get('msg', 'no reason given')}")
+            result["changed"] = True
         if diffs:
             result["diff"] = diffs
         result["sha256"] = hashlib.sha256("".join(files.values()).encode()).hexdigest()
         return result
 
-    def _existing(self, paths: set[PurePosixPath], task_vars: dict[str, Any] | None) -> dict[str, tuple[Any, ...]]:
-        """Return checksum, owner, group and mode of the files that exist, by path."""
-        folders = sorted({str(path.parent) for path in paths})
+    def _existing(
+        self, folder: PurePosixPath, names: Iterable[str], is_every: bool, task_vars: dict[str, Any] | None
+    ) -> dict[str, tuple[Any, ...]]:
+        """Return checksum, owner, group and mode of the files that exist, by path.
+
+        Args:
+            folder: the folder of the files.
+            names: their names, relative to it.
+            is_every: whether other files beside them are meant, too.
+            task_vars: the variables of the task.
+        """
+        paths = [folder / name for name in names]
+        folders = sorted({str(folder), *(str(path.parent) for path in paths)})
         arguments = {
             "paths": folders,
-            "patterns": sorted({path.name for path in paths}),
+            "patterns": ["*"] if is_every else sorted({path.name for path in paths}),
             "hidden": True,
             "get_checksum": True,
             "checksum_algorithm": "sha256",

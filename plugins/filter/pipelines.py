@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from anomaly import pipeline as specification
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.models.manifest import Manifest
+from anomaly.pipeline.calendars import HOLIDAY
+from anomaly.pipeline.calendars_file import calendars_document, calendars_name
 from anomaly.pipeline.links import Addresses
 from anomaly.pipeline.resolve import changes, left_out, resolve
 from anomaly.pipeline.result_tags import result_tag
@@ -248,6 +251,88 @@ def _pattern_findings(
     ]
 
 
+def calendar_files(pipelines: Any) -> dict[str, str]:
+    """Return the name and the content of the file of each pipeline's calendars, which running UDFs follow."""
+    return {calendars_name(pipeline.name): calendars_document(pipeline) for pipeline in _normalize(pipelines)}
+
+
+def calendar_findings(result: Mapping[str, Any], pipelines: Any) -> list[dict[str, Any]]:
+    """Return the finding on the files of calendars: whether they are what `calendar_files` returns.
+
+    Args:
+        result: result of ansible.builtin.find over their folder, with checksums of SHA-256.
+        pipelines: the pipelines as they should be.
+    """
+    sums = {Path(file["path"]).name: file.get("checksum") for file in result.get("files", [])}
+    wanted = calendar_files(pipelines)
+    missing = [name for name in wanted if name not in sums]
+    others = [
+        name
+        for name, content in wanted.items()
+        if name in sums and sums[name] != hashlib.sha256(content.encode()).hexdigest()
+    ]
+    problems = [f"{', '.join(missing)} is not there"] if missing else []
+    problems += [f"{', '.join(others)} is not what the inventory says"] if others else []
+    return [
+        {
+            "what": "Running UDFs have the calendars of the inventory",
+            "ok": not problems,
+            "problem": f"{'; '.join(problems)}. Fix: run calendars.yml",
+        }
+    ]
+
+
+def with_calendars(text: str, pipelines: Any) -> list[dict[str, Any]]:
+    """Return pipelines as they were deployed, with the maintenance and quiet times of the inventory.
+
+    Args:
+        text: the file of the deployed pipelines, JSON.
+        pipelines: the inventory's list.
+    """
+    wanted = {pipeline.name: pipeline for pipeline in _normalize(pipelines)}
+    return [
+        (_with_calendars(deployed, wanted[deployed.name]) if deployed.name in wanted else deployed).as_dict()
+        for deployed in _normalize(json.loads(text))
+    ]
+
+
+def _with_calendars(deployed: specification.Pipeline, wanted: specification.Pipeline) -> specification.Pipeline:
+    if _holidays(deployed) == _holidays(wanted):
+        # In the order in which site.yml would write them.
+        return replace(deployed, calendars=wanted.calendars)
+    return deployed.with_live_calendars(wanted.live_calendars)
+
+
+def _holidays(pipeline: specification.Pipeline) -> list[dict[str, str]]:
+    return [calendar.entry() for calendar in pipeline.calendars if calendar.means == HOLIDAY]
+
+
+def calendar_notes(text: str, pipelines: Any) -> list[str]:
+    """Return a sentence for each pipeline of which calendars alone do not bring all that its calendars say.
+
+    Args:
+        text: the file of the deployed pipelines, JSON.
+        pipelines: the inventory's list.
+    """
+    deployed = {pipeline.name: pipeline for pipeline in _normalize(json.loads(text))}
+    notes = []
+    for wanted in _normalize(pipelines):
+        running = deployed.get(wanted.name)
+        if running is None:
+            notes.append(f"{wanted.name}: the pipeline is not deployed: run site.yml")
+            continue
+        if _holidays(running) != _holidays(wanted):
+            notes.append(
+                f"{wanted.name}: its holidays have changed, and with them what is normal: run site.yml, then train.yml"
+            )
+        if running.timezone != wanted.timezone:
+            notes.append(
+                f"{wanted.name}: its calendars follow the clock of {running.timezone} until site.yml brings "
+                f"timezone: {wanted.timezone}"
+            )
+    return notes
+
+
 def canonical_json(pipeline: Mapping[str, Any]) -> str:
     """Return the specification of one pipeline, one line of ASCII that is safe inside TICKscript's '''...'''."""
     return specification.canonical_json(_normalize([pipeline])[0])
@@ -395,6 +480,10 @@ class FilterModule:
             "anomaly_source_findings": source_findings,
             "anomaly_misfit": misfit,
             "anomaly_model_findings": model_findings,
+            "anomaly_calendar_files": calendar_files,
+            "anomaly_calendar_findings": calendar_findings,
+            "anomaly_calendar_notes": calendar_notes,
+            "anomaly_with_calendars": with_calendars,
             "anomaly_canonical_json": canonical_json,
             "anomaly_task": task,
             "anomaly_tasks": tasks,

@@ -39,12 +39,17 @@ class Host:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files: list[dict[str, Any]] = []
         self.copies: list[str] = []
+        self.removed: list[str] = []
         self.asked: list[dict[str, Any]] = []
         self.failure = ""
         monkeypatch.setattr(config_files.ActionModule, "_execute_module", self._find)
         monkeypatch.setattr(config_files.ActionModule, "_copy", self._copy)
 
     def _find(self, name: str, arguments: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if name == "ansible.builtin.file":
+            assert arguments["state"] == "absent"
+            self.removed.append(arguments["path"])
+            return {"failed": True, "msg": self.failure} if self.failure else {"changed": True}
         assert name == "ansible.builtin.find"
         self.asked.append(arguments)
         return {"files": self.files}
@@ -109,6 +114,25 @@ def test_a_missing_file_is_copied(host: Host) -> None:
     host.files = [there("a.conf")]
     assert host.run()["changed"] is True
     assert host.copies == ["/etc/x/sub/b.conf"]
+
+
+def test_files_that_nobody_wants_stay_unless_they_are_purged(host: Host) -> None:
+    host.files = [there("a.conf"), there("sub/b.conf"), there("a.conf", path="/etc/x/c.conf")]
+    assert (host.run().get("changed", False), host.removed) == (False, [])
+    assert (host.run(purge=True)["changed"], host.removed, host.copies) == (True, ["/etc/x/c.conf"], [])
+    assert host.asked[-1]["patterns"] == ["*"]
+
+
+def test_without_any_file_a_purge_empties_the_folder(host: Host) -> None:
+    host.files = [there("a.conf")]
+    assert host.run(files={}, purge=True)["changed"] is True
+    assert (host.asked[-1]["paths"], host.removed) == (["/etc/x"], ["/etc/x/a.conf"])
+
+
+def test_a_failed_removal_names_the_file(host: Host) -> None:
+    host.files, host.failure = [there("a.conf")], "read-only file system"
+    with pytest.raises(AnsibleActionFail, match=r"^/etc/x/a[.]conf: read-only file system"):
+        host.run(files={}, purge=True)
 
 
 def test_the_hash_is_that_of_all_contents_in_their_order(host: Host) -> None:

@@ -72,6 +72,16 @@ def test_stopping_moving_and_training_a_pipeline_do_not_change_its_task() -> Non
         assert document(**changed) == document()
 
 
+def test_calendars_that_change_no_score_do_not_change_the_task() -> None:
+    holidays = {"means": "holiday", "country": "DE"}
+    for means in ("maintenance", "quiet"):
+        live = {"means": means, "begin": "2026-01-04T02:00", "lasts": "2h"}
+        assert document(calendars=[live]) == document()
+        weekly = {"seasonality": ["1d", "1w"]}
+        assert document(calendars=[live, holidays], **weekly) == document(calendars=[holidays], **weekly)
+        assert document(calendars=[holidays], **weekly) != document(**weekly)
+
+
 def test_a_unit_and_a_direction_concern_the_udf() -> None:
     assert document(fields=[{"name": "hotend", "unit": "°C"}, "bed"]) != document()
     assert document(fields=[{"name": "hotend", "direction": "high"}, "bed"]) != document()

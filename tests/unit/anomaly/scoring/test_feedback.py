@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from anomaly.locations import MODELS_VARIABLE
+from anomaly.locations import CALENDARS_VARIABLE, MODELS_VARIABLE
 from anomaly.models.model import Verdict, Verdicts
 from anomaly.models.store import Store
 from anomaly.pipeline import normalize
+from anomaly.pipeline.calendars_file import calendars_document, calendars_name
 from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Feedback, Mark
 from anomaly.scoring.feedback_file import feedback_path, write_marks
 from anomaly.windows.arrays import Key
@@ -17,7 +19,7 @@ from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
 from tests.unit.anomaly.scoring.marks import LOOK, MARK, SAMPLES, begins, broken, streamed
-from tests.unit.anomaly.serving.test_handler import T0, named, periods
+from tests.unit.anomaly.serving.test_handler import T0, batch, blocks, harness, named, periods
 
 KEY = ("printer-1",)
 
@@ -106,6 +108,27 @@ def test_maintenance_opens_no_period_and_keeps_the_scores(models: Store) -> None
     assert suppressed == list(range(18, 26))
     assert scores[20].fields["feedback"] == mark.id
     assert scores[20].fields["label"] == 0
+
+
+def test_maintenance_that_a_calendar_begins_to_say_reaches_a_running_udf(
+    models: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CALENDARS_VARIABLE, str(tmp_path))
+    path = tmp_path / calendars_name("printer")
+    path.write_text(calendars_document(PIPELINE))
+    batches = [batch(number, block) for number, block in enumerate(blocks(broken()))]
+    # From the 38th to the 46th window.
+    begin = datetime.fromtimestamp((T0 + 38 * WINDOW_NS) // 1_000_000_000, UTC).replace(tzinfo=None).isoformat()
+    service = {"means": "maintenance", "begin": begin, "lasts": "80s"}
+    (served,) = normalize([{**PIPELINE.as_dict(), "calendars": [service]}])
+    with harness() as udf:
+        points = udf.feed(batches[:30])
+        path.write_text(calendars_document(served))
+        points += udf.feed(batches[30:])
+    assert begins(points) == [20, 60]
+    of_calendar = [point.time for point in named(points, "score") if point.fields.get("feedback") == "calendar"]
+    assert of_calendar == [T0 + number * WINDOW_NS for number in range(38, 46)]
+    assert "pipeline printer: 1 calendars of maintenance and quiet times" in "\n".join(udf.log)
 
 
 def test_silence_during_maintenance_is_no_period(models: Store) -> None:

@@ -8,5 +8,8 @@ MODELS_VARIABLE = "ANOMALY_MODELS"
 STATE_VARIABLE = "ANOMALY_STATE"
 # The environment variable that names the directory of what catch-ups hand over. Without it a UDF takes nothing over.
 HAND_OVER_VARIABLE = "ANOMALY_HAND_OVER"
+# The environment variable that names the directory of calendars, which a deployment writes. Without it a UDF has those
+# of its specification.
+CALENDARS_VARIABLE = "ANOMALY_CALENDARS"
 # The measurement of the UDF's own metrics.
 METRICS = "udf"

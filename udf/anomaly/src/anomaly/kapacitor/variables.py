@@ -51,8 +51,13 @@ class Variable:
 
 
 def specification_for_udf(pipeline: Pipeline) -> str:
-    """Return the canonical JSON of what the UDF has to know of a pipeline."""
-    served = {key: value for key, value in pipeline.as_dict().items() if key not in _NOT_SERVED}
+    """Return the canonical JSON of what the UDF has to know of a pipeline.
+
+    Calendars that change no score are left out: they are in a file that the running UDF follows
+    (`anomaly.pipeline.calendars_file`).
+    """
+    fixed = pipeline.with_live_calendars(())
+    served = {key: value for key, value in fixed.as_dict().items() if key not in _NOT_SERVED}
     return canonical_json({**served, "alerts": {"age": pipeline.alerts.age}})
 
 

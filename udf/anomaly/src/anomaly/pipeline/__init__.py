@@ -10,6 +10,7 @@ Modules, in the order in which an inventory's entry passes them:
 - `timezone`: time zones by their IANA names.
 - `bounds`: bounds of a field's values.
 - `calendars`: times that mean something: rules, files and public holidays.
+- `calendars_file`: those of them that running UDFs follow, in a file of their own.
 - `detectors`: what a pipeline may say of its detector.
 - `season`: the parts of a season.
 - `expression`: arithmetic of fields.

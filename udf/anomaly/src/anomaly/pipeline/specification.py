@@ -7,7 +7,7 @@ scores; a model is only used for the fingerprint that it was trained for.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -579,6 +579,16 @@ class Pipeline:
                 "age": self.alerts.age,
             },
         }
+
+    @property
+    def live_calendars(self) -> tuple[Calendar, ...]:
+        """The calendars that change no score: a running UDF takes up other ones."""
+        return tuple(calendar for calendar in self.calendars if calendar.means != HOLIDAY)
+
+    def with_live_calendars(self, calendars: Iterable[Calendar]) -> "Pipeline":
+        """Return the pipeline with its own holidays, and with other calendars that change no score."""
+        holidays = (calendar for calendar in self.calendars if calendar.means == HOLIDAY)
+        return replace(self, calendars=(*holidays, *calendars))
 
     @cached_property
     def fingerprint(self) -> str:

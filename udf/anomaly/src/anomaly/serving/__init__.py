@@ -6,7 +6,7 @@ In the order in which a task starts:
 - `handler`: from Kapacitor's windows to points, by the scoring core.
 - `clock_notices`, `invalid_notices`: what is told of points once, and not for each of them.
 - `watcher`: the current model, or the shadow, in a process that goes on running.
-- `feedback_watcher`: the marks of feedback, likewise.
+- `feedback_watcher`: the marks of feedback and the calendars, likewise.
 - `shadow`: a candidate that scores beside the current model.
 - `state_writer`: writes the file of the state beside the scoring; `snapshot`: what Kapacitor keeps,
   which is a reference to the file, or the bytes.

@@ -38,7 +38,7 @@ from anomaly.scoring.scorer import MOST_SERIES, series_name
 from anomaly.scoring.state_file import StateError, StateFile, StateHeader
 from anomaly.serving.clock_notices import ClockNotices
 from anomaly.serving.closing_file import ClosingFile, Signs, sign
-from anomaly.serving.feedback_watcher import FeedbackWatcher
+from anomaly.serving.feedback_watcher import FeedbackWatcher, calendars_path
 from anomaly.serving.invalid_notices import InvalidNotices
 from anomaly.serving.pace import Pace
 from anomaly.serving.shadow import SUFFIX, Shadow
@@ -178,7 +178,9 @@ class AnomalyHandler(RowsHandler):
         self._clock_notices = ClockNotices(pipeline)
         self._validity = validity_of(pipeline)
         self._invalid_notices = None if self._validity is None else InvalidNotices(pipeline, self._validity)
-        self._feedback = FeedbackWatcher(feedback_path(store.models, pipeline.name), pipeline, context.log, clock)
+        self._feedback = FeedbackWatcher(
+            feedback_path(store.models, pipeline.name), pipeline, context.log, clock, calendars_path(pipeline.name)
+        )
         self._shadow = Shadow(store, pipeline, context.log, clock)
         self._dimensions = tuple(sorted((*pipeline.result_tags, "pipeline")))
         # How many series may be silent, as of the last look.
