@@ -89,12 +89,15 @@ audit: dev ## Known vulnerabilities of the locked dependencies, by PyPI; says in
 lint: dev ## Every linter and type checker
 	@scripts/lint $(ARGS)
 
-.PHONY: site images train verify report export-images backup restore upgrade rotate-secrets diagnose teardown
+.PHONY: site images calendars train verify report export-images backup restore upgrade rotate-secrets diagnose teardown
 site: tools ## playbooks/site.yml: deploy INVENTORY
 	@$(PLAY) playbooks/site.yml $(ARGS)
 
 images: tools ## playbooks/images.yml: pull, build or load the images
 	@$(PLAY) playbooks/images.yml $(ARGS)
+
+calendars: tools ## playbooks/calendars.yml: bring maintenance and quiet times to what runs, in seconds
+	@$(PLAY) playbooks/calendars.yml $(ARGS)
 
 train: tools ## playbooks/train.yml: train the pipelines' models
 	@$(PLAY) playbooks/train.yml $(ARGS)

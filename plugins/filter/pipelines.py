@@ -256,28 +256,29 @@ def calendar_files(pipelines: Any) -> dict[str, str]:
     return {calendars_name(pipeline.name): calendars_document(pipeline) for pipeline in _normalize(pipelines)}
 
 
-def calendar_findings(result: Mapping[str, Any], pipelines: Any) -> list[dict[str, Any]]:
-    """Return the finding on the files of calendars: whether they are what `calendar_files` returns.
+def followed_findings(result: Mapping[str, Any], wanted: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Return the finding on the files that running services follow: whether they are what a deployment would write.
 
     Args:
-        result: result of ansible.builtin.find over their folder, with checksums of SHA-256.
-        pipelines: the pipelines as they should be.
+        result: result of ansible.builtin.find over their folders, with checksums of SHA-256.
+        wanted: folder to the name and the content of each file in it.
     """
-    sums = {Path(file["path"]).name: file.get("checksum") for file in result.get("files", [])}
-    wanted = calendar_files(pipelines)
-    missing = [name for name in wanted if name not in sums]
+    contents = {f"{folder}/{name}": text for folder, files in wanted.items() for name, text in files.items()}
+    sums = {file["path"]: file.get("checksum") for file in result.get("files", [])}
+    missing = [path for path in contents if path not in sums]
     others = [
-        name
-        for name, content in wanted.items()
-        if name in sums and sums[name] != hashlib.sha256(content.encode()).hexdigest()
+        path
+        for path, text in contents.items()
+        if path in sums and sums[path] != hashlib.sha256(text.encode()).hexdigest()
     ]
-    problems = [f"{', '.join(missing)} is not there"] if missing else []
-    problems += [f"{', '.join(others)} is not what the inventory says"] if others else []
+    problems = [f"{', '.join(missing)}: not there"] if missing else []
+    problems += [f"{', '.join(others)}: not what the inventory says"] if others else []
+    fix = "Fix: run site.yml, or calendars.yml if the inventory's calendars alone have changed"
     return [
         {
-            "what": "Running UDFs have the calendars of the inventory",
+            "what": "Running UDFs, the keeper and the console have the calendars and pipelines of the inventory",
             "ok": not problems,
-            "problem": f"{'; '.join(problems)}. Fix: run calendars.yml",
+            "problem": f"{'; '.join(problems)}. {fix}",
         }
     ]
 
@@ -481,7 +482,7 @@ class FilterModule:
             "anomaly_misfit": misfit,
             "anomaly_model_findings": model_findings,
             "anomaly_calendar_files": calendar_files,
-            "anomaly_calendar_findings": calendar_findings,
+            "anomaly_followed_findings": followed_findings,
             "anomaly_calendar_notes": calendar_notes,
             "anomaly_with_calendars": with_calendars,
             "anomaly_canonical_json": canonical_json,

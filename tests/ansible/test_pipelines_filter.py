@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections import Counter
@@ -14,8 +15,11 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import (
     FilterModule,
     assign,
+    calendar_files,
+    calendar_notes,
     canonical_json,
     described,
+    followed_findings,
     kapacitor_memory,
     misfit,
     model_findings,
@@ -28,6 +32,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import (
     sources,
     task,
     waiting,
+    with_calendars,
 )
 from ansible_collections.influx_anomaly.stack.plugins.plugin_utils.pipelines import pipeline_problems
 from hypothesis import given
@@ -229,6 +234,88 @@ def test_a_measurement_that_is_new_since_the_deployment_is_a_note() -> None:
     assert "has no measurement '°C' (it has lx)" in gone["problem"]
 
 
+NIGHT = {"means": "quiet", "begin": "2026-01-04T22:00", "lasts": "8h", "rule": "FREQ=DAILY"}
+SERVICE = {"means": "maintenance", "begin": "2026-01-04T02:00", "lasts": "2h"}
+HOLIDAYS = {"means": "holiday", "country": "DE"}
+WEEKLY = {"seasonality": ["1d", "1w"]}
+
+
+def deployed(*pipelines: dict[str, Any]) -> str:
+    """The file of the pipelines that a deployment leaves for the keeper and the console."""
+    return json.dumps(normalize(list(pipelines)))
+
+
+def test_each_pipeline_has_a_file_of_calendars_also_without_any() -> None:
+    files = calendar_files([*named("a"), *named("b", calendars=[HOLIDAYS, NIGHT], **WEEKLY)])
+    assert {name: json.loads(text) for name, text in files.items()} == {
+        "a.json": {"calendars": []},
+        "b.json": {"calendars": [NIGHT]},
+    }
+
+
+def test_a_pipeline_whose_patterns_wait_has_its_calendars() -> None:
+    (text,) = calendar_files([{**PATTERNS, "calendars": [NIGHT]}]).values()
+    assert json.loads(text) == {"calendars": [NIGHT]}
+
+
+def test_files_that_running_services_follow_are_named_where_they_are_missing_or_differ() -> None:
+    wanted = {"/calendars": {"a.json": "1", "b.json": "2"}, "/keeper": {"pipelines.json": "3"}}
+
+    def finding(**files: str) -> dict[str, Any]:
+        listed = [
+            {"path": f"/{path}", "checksum": hashlib.sha256(text.encode()).hexdigest()} for path, text in files.items()
+        ]
+        (found,) = followed_findings({"files": listed}, wanted)
+        return found
+
+    right = {"calendars/a.json": "1", "calendars/b.json": "2", "keeper/pipelines.json": "3"}
+    # Nobody follows what is not wanted.
+    assert finding(**right, **{"keeper/messengers.json": "4"})["ok"]
+    wrong = finding(**{"calendars/a.json": "1", "keeper/pipelines.json": "2"})
+    assert not wrong["ok"]
+    assert wrong["problem"].startswith(
+        "/calendars/b.json: not there; /keeper/pipelines.json: not what the inventory says. Fix: run site.yml, or cal"
+    )
+    (unread,) = followed_findings({"failed": True, "msg": "no such host"}, wanted)
+    assert "/calendars/a.json, /calendars/b.json, /keeper/pipelines.json: not there" in unread["problem"]
+
+
+def test_calendars_alone_change_nothing_else_of_what_is_deployed() -> None:
+    before = named("a", calendars=[SERVICE])[0], named("gone")[0]
+    wanted = [named("a", calendars=[NIGHT, SERVICE], window="1m")[0], named("new")[0]]
+    a, gone = with_calendars(deployed(*before), wanted)
+    assert a == normalize(named("a", calendars=[NIGHT, SERVICE]))[0]
+    assert gone == normalize([before[1]])[0]
+    (without,) = with_calendars(deployed(before[0]), named("a"))
+    assert without == normalize(named("a"))[0]
+
+
+def test_calendars_alone_leave_the_holidays_and_say_so() -> None:
+    text = deployed(*named("a", calendars=[NIGHT], **WEEKLY))
+    wanted = named("a", calendars=[HOLIDAYS, SERVICE], **WEEKLY)
+    assert with_calendars(text, wanted) == normalize(named("a", calendars=[SERVICE], **WEEKLY))
+    (note,) = calendar_notes(text, wanted)
+    assert note == "a: its holidays have changed, and with them what is normal: run site.yml, then train.yml"
+    back = with_calendars(deployed(*wanted), named("a", calendars=[NIGHT], **WEEKLY))
+    assert back == normalize(named("a", calendars=[HOLIDAYS, NIGHT], **WEEKLY))
+
+
+def test_calendars_are_written_in_the_order_of_the_inventory() -> None:
+    """So that site.yml, which writes the same file, changes nothing after calendars.yml."""
+    wanted = named("a", calendars=[NIGHT, HOLIDAYS, SERVICE], **WEEKLY)
+    text = deployed(*named("a", calendars=[SERVICE, HOLIDAYS], **WEEKLY))
+    assert json.dumps(with_calendars(text, wanted)) == json.dumps(normalize(wanted))
+    assert calendar_notes(text, wanted) == []
+
+
+def test_what_calendars_alone_cannot_bring_is_said() -> None:
+    text = deployed(*named("a", timezone="Europe/Berlin", calendars=[NIGHT]))
+    assert calendar_notes(text, named("a", "b", calendars=[NIGHT])) == [
+        "a: its calendars follow the clock of Europe/Berlin until site.yml brings timezone: UTC",
+        "b: the pipeline is not deployed: run site.yml",
+    ]
+
+
 def test_a_source_without_data_is_a_note_and_an_answer_that_did_not_come_a_problem() -> None:
     (finding,) = source_findings([PIPELINE], {"sources": [{"fields": {}, "tags": []}]})
     assert (finding["ok"], finding["note"]) == (False, True)
@@ -259,6 +346,10 @@ def test_all_filters_are_offered() -> None:
         "anomaly_pattern_notes",
         "anomaly_waiting",
         "anomaly_running",
+        "anomaly_calendar_files",
+        "anomaly_followed_findings",
+        "anomaly_calendar_notes",
+        "anomaly_with_calendars",
         "anomaly_canonical_json",
         "anomaly_task",
         "anomaly_tasks",

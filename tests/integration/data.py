@@ -90,13 +90,15 @@ def write_printer_stream(stack: Target, folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def write_rooms(stack: Target, begin: datetime, end: datetime, folder: Path) -> None:
-    """Two rooms on two floors, four points a minute, from a CSV file."""
+def write_rooms(
+    stack: Target, begin: datetime, end: datetime, folder: Path, stuffy: tuple[str, datetime, datetime] = STUFFY
+) -> None:
+    """Two rooms on two floors, four points a minute, from a CSV file; `stuffy` is what goes wrong with them."""
     file = folder / f"rooms-{begin:%H%M}.csv"
     with file.open("w", newline="") as target:
         writer = csv.writer(target)
         writer.writerow(["time", "room", "floor", "co2", "humidity"])
-        writer.writerows(_climate(begin, end))
+        writer.writerows(_climate(begin, end, stuffy))
     ingest(
         stack,
         *("csv", str(file), "--time-column", "time"),
@@ -105,8 +107,8 @@ def write_rooms(stack: Target, begin: datetime, end: datetime, folder: Path) -> 
     )
 
 
-def _climate(begin: datetime, end: datetime) -> Iterator[list[Any]]:
-    room, stuffy_from, stuffy_to = STUFFY
+def _climate(begin: datetime, end: datetime, stuffy: tuple[str, datetime, datetime]) -> Iterator[list[Any]]:
+    room, stuffy_from, stuffy_to = stuffy
     time = begin
     while time < end:
         for name, floor in (("a", "1"), ("b", "2")):

@@ -7,7 +7,7 @@ the end everything runs again.
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,58 @@ def test_what_came_while_kapacitor_was_stopped_was_scored_when_it_was_started(st
     stack.settled().play("site", **CATCH_UP).unchanged()
     stack.play("catch-up", **CATCH_UP).unchanged()
     assert _scores_from(stack, ns(STREAM_END)) == 2 * 30
+
+
+def test_a_calendar_reaches_running_udfs_and_restarts_nothing(stack: Stack, tmp_path: Path) -> None:
+    """Two equal faults follow each other. The second one is in an event that a file of the inventory gets."""
+    begin, minute = STREAM_END + timedelta(minutes=30), timedelta(minutes=1)
+    first, event = (begin + number * minute for number in (2, 18))
+    ics = tmp_path / "plant.ics"
+    ics.write_text(_ics(begin - timedelta(days=9)))
+    _rooms(stack)["calendars"] = [{"means": "maintenance", "ics": f"{{{{ lookup('file', '{ics}') }}}}"}]
+    # Another change that is not deployed yet.
+    window = _rooms(stack).pop("window")
+    _rooms(stack)["window"] = "5m"
+    stack.play("calendars").succeeded()
+    containers, tasks = stack.settled().incarnations(), stack.definitions()
+
+    write_rooms(stack, begin, begin + 15 * minute, tmp_path, ("a", first, first + 5 * minute))
+    wait_for(lambda: _scores_from(stack, ns(begin)) == 2 * 15, "scores before the event", explain=stack.logs)
+    told = _calendars_told(stack)
+    ics.write_text(_ics(event))
+    stack.play("calendars", "--diff").succeeded()
+    _rooms(stack)["window"] = window
+    wait_for(lambda: _calendars_told(stack) > told, "the event in the UDF", explain=stack.logs)
+    write_rooms(stack, begin + 15 * minute, begin + 30 * minute, tmp_path, ("a", event, event + 5 * minute))
+    wait_for(lambda: _scores_from(stack, ns(begin)) == 2 * 30, "scores of the event", explain=stack.logs)
+
+    scores = [row for row in read(stack.influx("reader"), "score", "rooms") if row["time"] >= ns(begin)]
+    of_event = {ns(event + number * minute) for number in range(5)}
+    assert {row["time"] for row in scores if row.get("feedback") == "calendar"} == of_event
+    loud = {row["time"] for row in scores if row["room"] == "a" and row["severity"] >= 75}
+    assert of_event | {ns(first + number * minute) for number in range(5)} <= loud
+    opened = [row["time"] for row in read(stack.influx("reader"), "period", "rooms") if row["time"] >= ns(begin)]
+    assert opened == [ns(first)]
+    assert not touched(tasks, stack.definitions())
+    assert stack.incarnations() == containers
+    for service in ("keeper", "console"):
+        deployed = json.loads((stack.dir / "config" / service / "pipelines.json").read_text())
+        (rooms,) = (pipeline for pipeline in deployed if pipeline["name"] == "rooms")
+        assert (rooms["calendars"][0]["ics"], rooms["window"]) == (ics.read_text().rstrip(), window)
+    stack.play("verify").succeeded()
+    del _rooms(stack)["calendars"]
+
+
+def _calendars_told(stack: Stack) -> int:
+    """How often a UDF has said that the rooms have a calendar."""
+    return stack.kapacitor_log.read_text().count("pipeline rooms: 1 calendars of maintenance and quiet times")
+
+
+def _ics(begin: datetime) -> str:
+    """A calendar file with an event of five minutes."""
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:test", "BEGIN:VEVENT", "UID:service"]
+    lines += [f"DTSTART:{begin:%Y%m%dT%H%M%SZ}", "DURATION:PT5M", "END:VEVENT", "END:VCALENDAR"]
+    return "\n".join(lines) + "\n"
 
 
 def _rooms(stack: Stack) -> dict[str, Any]:

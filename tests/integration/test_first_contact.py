@@ -89,7 +89,7 @@ def test_verify_passes_and_changes_nothing_that_stays(stack: Stack) -> None:
     assert stack.incarnations() == before
 
 
-@pytest.mark.parametrize("playbook", ["images", "train", "verify", "teardown"])
+@pytest.mark.parametrize("playbook", ["images", "train", "calendars", "verify", "teardown"])
 def test_every_playbook_has_a_dry_run(stack: Stack, playbook: str) -> None:
     before = stack.on_engine(), stack.incarnations(), stack.settled_files()
     stack.play(playbook, "--check", "--diff").succeeded()
