@@ -5,6 +5,7 @@ import pytest
 from anomaly.catchup.gaps import bucket_length, suspect_ranges
 from anomaly.influxdb.times import TimeRange
 from anomaly.windows.arrays import Key
+from anomaly.windows.cut import cut
 
 W = 10
 A: Key = ("a",)
@@ -19,7 +20,7 @@ ENDS: dict[Key, int] = {A: 450, B: 450}
 
 def found(points: dict[tuple[Key, int], int], **changed: int) -> dict[Key, list[TimeRange]]:
     scores = {**SCORES, **{(A, int(name[1:])): count for name, count in changed.items()}}
-    return suspect_ranges(SPAN, BUCKET, W, points, scores, ENDS)
+    return suspect_ranges(SPAN, BUCKET, cut(W), points, scores, ENDS)
 
 
 def test_where_every_window_has_a_score_nothing_is_looked_at() -> None:
@@ -40,12 +41,12 @@ def test_where_there_are_no_points_there_is_nothing_to_score() -> None:
 
 
 def test_what_lies_behind_the_newest_window_is_not_looked_at() -> None:
-    assert suspect_ranges(SPAN, BUCKET, W, FULL, {}, {A: 120, B: 50}) == {A: [TimeRange(50, 120)]}
-    assert suspect_ranges(SPAN, BUCKET, W, FULL, {}, {}) == {}
+    assert suspect_ranges(SPAN, BUCKET, cut(W), FULL, {}, {A: 120, B: 50}) == {A: [TimeRange(50, 120)]}
+    assert suspect_ranges(SPAN, BUCKET, cut(W), FULL, {}, {}) == {}
 
 
 def test_a_single_window_without_any_score_is_looked_at() -> None:
-    assert suspect_ranges(TimeRange(50, 60), BUCKET, W, {(A, 0): 1}, {}, {A: 60}) == {A: [TimeRange(50, 60)]}
+    assert suspect_ranges(TimeRange(50, 60), BUCKET, cut(W), {(A, 0): 1}, {}, {A: 60}) == {A: [TimeRange(50, 60)]}
 
 
 @pytest.mark.parametrize(("windows", "bucket"), [(1, 360), (60_480, 360), (604_800, 3024)])

@@ -34,6 +34,7 @@ from anomaly.scoring.hand_over import HandOver, HandOverFolder
 from anomaly.scoring.rate import LAST_WINDOWS
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.windows.arrays import AnyArray, Key
+from anomaly.windows.cut import cut
 from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.models.test_store import outdate
@@ -420,9 +421,9 @@ def test_a_catch_up_leaves_what_the_udf_may_still_score(window: str, lateness: s
 
 
 def test_windows_after_a_late_one_may_have_been_filled_with_another_value() -> None:
-    assert refilled_begins([20, 40], window_ns=10, fill_ns=30, end_ns=1_000) == {30, 50, 60, 70}
-    assert refilled_begins([20], window_ns=10, fill_ns=30, end_ns=40) == {30}
-    assert refilled_begins([20], window_ns=10, fill_ns=0, end_ns=1_000) == set()
+    assert refilled_begins([20, 40], cut=cut(10), filled=3, end_ns=1_000) == {30, 50, 60, 70}
+    assert refilled_begins([20], cut=cut(10), filled=3, end_ns=40) == {30}
+    assert refilled_begins([20], cut=cut(10), filled=0, end_ns=1_000) == set()
 
 
 @pytest.mark.parametrize(("training", "is_outdated"), [({}, True), ({"every": "1d"}, False)])

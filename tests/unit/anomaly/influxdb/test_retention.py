@@ -8,6 +8,7 @@ import pytest
 
 from anomaly.influxdb.retention import expiry_ns, gaps_between, kept_ranges
 from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, Mark
+from anomaly.windows.cut import cut
 
 DAY = 86_400_000_000_000
 SECOND = 1_000_000_000
@@ -43,7 +44,7 @@ def test_windows_that_reach_into_a_false_alarm_are_kept() -> None:
         Mark(MAINTENANCE, 0, 50, {}, ""),
         Mark(FALSE_ALARM, 100, 200, {"printer": "b"}, ""),
     ]
-    assert kept_ranges(marks, 10) == [(91, 200), (491, 600)]
+    assert kept_ranges(marks, cut(10)) == [(100, 200), (500, 600)]
 
 
 @pytest.mark.parametrize(

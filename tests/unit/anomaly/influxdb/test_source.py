@@ -18,6 +18,7 @@ from anomaly.influxdb.source import read_series_windows, read_window_counts, spl
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.windows.assembler import Assembler, Settings
 from anomaly.windows.completeness import scorable_windows
+from anomaly.windows.cut import cut
 from anomaly.windows.derivation import derivation_of
 from anomaly.windows.validity import INVALID, validity_of
 from tests.unit.anomaly.windows.reference import aggregate
@@ -133,7 +134,7 @@ def expected(points: Sequence[Written], begin: int, end: int, bound: int) -> dic
 def read(pipeline: Pipeline, points: Sequence[Written], begin: int, end: int, pieces: int) -> dict[Any, list[float]]:
     influx = cast("InfluxClient", Stored(pipeline, points))
     found = {}
-    for piece in split_range(begin, end, WINDOW, least_windows=pieces):
+    for piece in split_range(begin, end, cut(WINDOW), least_windows=pieces):
         for series in read_series_windows(influx, pipeline, *piece):
             assert len(series)
             for at, window in enumerate(series.begin_ns.tolist()):
@@ -305,7 +306,7 @@ def test_valid_values_and_expressions_stand_as_a_plain_reference_lets_them(
     influx, invalid = cast("InfluxClient", StoredPoints(pipeline, points)), InvalidValues()
     found: dict[Any, list[float]] = {}
     with patch.object(point_source, "_FIRST_WINDOWS", 3):
-        for piece in split_range(begin, end, WINDOW, least_windows=pieces):
+        for piece in split_range(begin, end, cut(WINDOW), least_windows=pieces):
             for series in read_series_windows(influx, pipeline, *piece, invalid=invalid):
                 for at, window in enumerate(series.begin_ns.tolist()):
                     assert (series.key[0], window) not in found

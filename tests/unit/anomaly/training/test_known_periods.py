@@ -4,6 +4,7 @@ import numpy as np
 
 from anomaly.influxdb.times import TimeRange
 from anomaly.training.known_periods import in_known_periods
+from anomaly.windows.cut import cut
 from anomaly.windows.windows import Windows
 
 MINUTE = 60_000_000_000
@@ -22,7 +23,7 @@ def test_windows_in_periods_of_their_series_are_left_out() -> None:
     # The second period begins within a window.
     periods = [(("a",), TimeRange(2 * MINUTE, 4 * MINUTE)), (("b",), TimeRange(MINUTE // 2, MINUTE))]
 
-    known = in_known_periods(WINDOWS, MINUTE, [*periods, (("gone",), TimeRange(0, 20 * MINUTE))], NONE)
+    known = in_known_periods(WINDOWS, cut(MINUTE), [*periods, (("gone",), TimeRange(0, 20 * MINUTE))], NONE)
 
     assert np.flatnonzero(known.excluded).tolist() == [2, 3, 20]
     assert known.record.to_json() == {"left_out": 3, "kept": []}
@@ -35,7 +36,7 @@ def test_windows_that_are_marked_as_a_false_alarm_are_trained_on() -> None:
     confirmed[:20] = True
     periods = [(key, TimeRange(0, 3 * MINUTE)) for key in WINDOWS.keys]
 
-    known = in_known_periods(WINDOWS, MINUTE, periods, confirmed)
+    known = in_known_periods(WINDOWS, cut(MINUTE), periods, confirmed)
 
     assert np.flatnonzero(known.excluded).tolist() == [20, 21, 22]
 
@@ -43,7 +44,7 @@ def test_windows_that_are_marked_as_a_false_alarm_are_trained_on() -> None:
 def test_a_series_most_of_which_lies_in_periods_is_trained_on() -> None:
     periods = [(("a",), TimeRange(0, 11 * MINUTE)), (("b",), TimeRange(0, 10 * MINUTE))]
 
-    known = in_known_periods(WINDOWS, MINUTE, periods, NONE)
+    known = in_known_periods(WINDOWS, cut(MINUTE), periods, NONE)
 
     assert np.flatnonzero(known.excluded).tolist() == list(range(20, 30))
     assert known.kept == (("a",),)
@@ -51,6 +52,6 @@ def test_a_series_most_of_which_lies_in_periods_is_trained_on() -> None:
 
 
 def test_without_known_periods_nothing_is_said() -> None:
-    known = in_known_periods(WINDOWS, MINUTE, [], NONE)
+    known = in_known_periods(WINDOWS, cut(MINUTE), [], NONE)
     assert not known.excluded.any()
     assert not [*known.lines()]

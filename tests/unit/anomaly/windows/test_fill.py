@@ -15,6 +15,7 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
 from anomaly.windows.arrays import Floats, Key
+from anomaly.windows.cut import cut
 from anomaly.windows.fill import Rule, SeriesFiller, Standing
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
@@ -67,7 +68,7 @@ def aggregated(pipeline: Pipeline, key: Key, written: Reports, end: int) -> Seri
     windows = SeriesWindows(key, begins, values, counts)
     if not pipeline.fill.bound_ns:
         return windows
-    rule = Rule.of(WINDOW_NS, pipeline.fill.bound_ns, pipeline.aggregate)
+    rule = Rule.of(cut(WINDOW_NS), pipeline.fill.bound_ns, pipeline.aggregate)
     filler = SeriesFiller(rule, key, Standing(1, 1), int(begins[0]))
     parts = [filler.add(windows, np.array([[each[-1]] for each in samples])), *filler.end(T0 + end * WINDOW_NS)]
     return SeriesWindows(

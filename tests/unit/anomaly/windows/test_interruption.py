@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from anomaly.windows.cut import cut
 from anomaly.windows.interruption import Arrivals, Interruption
 
 NEVER = np.iinfo(np.int64).min
@@ -19,7 +20,7 @@ def touched(interruption: Interruption, *begins: int, number: int = 0, lag: int 
 
 def resumed(*newest: int, now: int) -> Interruption:
     """Points are taken again after a state with these newest points."""
-    interruption = Interruption(WINDOW, LATENESS, np.array(newest, dtype=np.int64))
+    interruption = Interruption(cut(WINDOW), LATENESS, np.array(newest, dtype=np.int64))
     interruption.look(now)
     return interruption
 
@@ -54,7 +55,7 @@ def test_a_series_that_began_meanwhile_may_lack_points_around_that_time_only() -
 
 
 def test_an_import_that_began_meanwhile_may_lack_points_up_to_the_first_ones_that_were_taken() -> None:
-    interruption = Interruption(WINDOW, LATENESS, np.array([104], dtype=np.int64), grace_ns=15)
+    interruption = Interruption(cut(WINDOW), LATENESS, np.array([104], dtype=np.int64), grace_ns=15)
     interruption.look(1_000_000)
     interruption.take(np.array([3, 3]), np.array([117, 125]), 1_000_001)
     interruption.take(np.array([3]), np.array([131]), 1_000_002)
@@ -92,7 +93,7 @@ def test_a_series_without_a_point_in_the_state_is_new() -> None:
 
 
 def test_without_a_clock_the_state_and_the_first_points_count() -> None:
-    interruption = Interruption(WINDOW, LATENESS, np.array([104]))
+    interruption = Interruption(cut(WINDOW), LATENESS, np.array([104]))
     take(interruption, 0, 125)
     assert touched(interruption, 100, 120, 130) == [100, 120]
 

@@ -12,6 +12,7 @@ from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.periods import Period, Tracker, rules
 from anomaly.scoring.scorer import ScoredWindow, Scorer, track
 from anomaly.windows.arrays import Key
+from anomaly.windows.cut import cut_of
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.unscored import UnscoredSeries, ranked, reason_of
 
@@ -74,7 +75,7 @@ class BacktestReplay:
         for scored in self._scorer.feed(self._model, windows, self._feedback):
             self._scored.add(key)
             self._left_out += scored.suppressed is not None
-            end_ns = scored.begin_ns + self._pipeline.window_ns
+            end_ns = cut_of(self._pipeline).after(scored.begin_ns)
             self._keep(self._pipeline.periods.open, windows.key, end_ns, scored.periods)
             for severity in self._others:
                 self._keep(severity, windows.key, end_ns, self._periods(severity, windows.key, scored))

@@ -26,6 +26,7 @@ from anomaly.refusal import Refused
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import MAINTENANCE, Feedback, Mark
 from anomaly.windows.arrays import Key
+from anomaly.windows.cut import cut_of
 from anomaly.windows.unscored import advice, named
 
 # The labels of a backtest that takes the marks of feedback for labels.
@@ -88,7 +89,7 @@ def run_backtest(
     events, invalid = EventCounter(f"pipeline {pipeline.name}", say), InvalidValues()
     replay = BacktestReplay(pipeline, model, events, request.sweep, maintenance)
     pipeline = check_source(influx, pipeline)
-    for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, pipeline.window_ns):
+    for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, cut_of(pipeline)):
         say(f"scoring {rfc3339(begin_ns)} to {rfc3339(end_ns)}")
         for series in read_series_windows(influx, pipeline, begin_ns, end_ns, invalid=invalid):
             replay.feed(series)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from anomaly.influxdb.times import TimeRange
 from anomaly.windows.arrays import Key
+from anomaly.windows.cut import Cut
 
 # The most buckets that are counted for each series, and the fewest windows in a bucket.
 _MOST_BUCKETS = 200
@@ -22,7 +23,7 @@ def bucket_length(span: TimeRange, window_ns: int) -> int:
 def suspect_ranges(
     span: TimeRange,
     bucket_ns: int,
-    window_ns: int,
+    cut: Cut,
     points: BucketCounts,
     scores: BucketCounts,
     ends: Mapping[Key, int],
@@ -32,7 +33,7 @@ def suspect_ranges(
     Args:
         span: the stretch of time that is looked at.
         bucket_ns: the length of a bucket.
-        window_ns: the length of a window.
+        cut: how time is cut into windows.
         points: how many points there are.
         scores: how many scores there are.
         ends: where the windows of each series that may be scored end.
@@ -42,10 +43,10 @@ def suspect_ranges(
     """
     suspects: dict[Key, list[TimeRange]] = {}
     for key, bucket in sorted(points):
-        part = _clip(
-            TimeRange(bucket, bucket + bucket_ns), span.begin_ns, min(span.end_ns, ends.get(key, span.begin_ns))
-        )
-        if part is not None and scores.get((key, bucket), 0) < (part.end_ns - part.begin_ns) // window_ns:
+        # The windows that begin in the bucket.
+        begun = TimeRange(cut.first(bucket), cut.first(bucket + bucket_ns))
+        part = _clip(begun, span.begin_ns, min(span.end_ns, ends.get(key, span.begin_ns)))
+        if part is not None and scores.get((key, bucket), 0) < cut.windows(part.begin_ns, part.end_ns):
             suspects.setdefault(key, []).append(part)
     return {key: list(_joined(parts)) for key, parts in suspects.items()}
 

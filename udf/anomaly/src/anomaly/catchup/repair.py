@@ -43,6 +43,7 @@ from anomaly.scoring.results import (
 )
 from anomaly.scoring.scorer import ScoredWindows, series_name
 from anomaly.windows.arrays import Key
+from anomaly.windows.cut import Cut, cut_of
 from anomaly.windows.series import SeriesWindows
 
 # The replay begins this many windows before what is missing, with no period running. By then the evidence of a tracker
@@ -149,6 +150,7 @@ class SeriesRepair:
         # Room for all series of the pipeline would be taken anew for each one that is repaired.
         self._core = ScoringCore(pipeline, EventCounter(f"pipeline {pipeline.name}", lambda message: None), most=1)
         self._scorer = self._core.scorer
+        self._cut = cut_of(pipeline)
         self._merge_ns = pipeline.periods.merge_ns + pipeline.window_ns
         self._begin_ns = order.begin_ns
         self._missing_ns = np.array([*sorted(order.missing), NEVER_NS], dtype=np.int64)
@@ -182,17 +184,16 @@ class SeriesRepair:
         # The repair is over when everything to repair has passed and no period runs that it may have changed.
         changing = [*order.doubtful, *running]
         over_ns = max(
-            [*order.missing, *order.late, *order.refilled, *(period.end_ns + self._merge_ns for period in changing)]
+            [*order.missing, *order.late, *order.refilled, *(self._over_ns(period.end_ns) for period in changing)]
         )
         periods: dict[int, Result] = {}
         until_ns = begin_ns
-        window_ns = self._pipeline.window_ns
         first_ns = self._lead_in_ns()
         # What a detector has forgotten since then does not matter to the UDF either.
         must_go_on = self._hand_over is not None and (self._has_memory or self._replays_drift)
         last_ns = end_ns if must_go_on else min(over_ns, end_ns)
-        lead_in = starmap(TimeRange, split_range(first_ns, begin_ns, window_ns))
-        for span in chain(lead_in, _growing_pieces(begin_ns, end_ns, window_ns)):
+        lead_in = starmap(TimeRange, split_range(first_ns, begin_ns, self._cut))
+        for span in chain(lead_in, _growing_pieces(begin_ns, end_ns, self._cut)):
             asked_ns = time.time_ns()
             existing = self._database.scores(key, span)
             self._write(list(self._replayed(span, existing, periods, asked_ns)))
@@ -221,7 +222,7 @@ class SeriesRepair:
         Args:
             late: the windows that are named in `late`, by their begins.
         """
-        last_ns = self._order.end_ns - self._pipeline.window_ns
+        last_ns = self._cut.step(self._order.end_ns, -1)
         if self._hand_over is None or not self._is_whole or self._newest_needed_ns < last_ns:
             return late
         return {begin_ns: seen_ms for begin_ns, seen_ms in late.items() if begin_ns < last_ns}
@@ -238,7 +239,7 @@ class SeriesRepair:
         is_complete = last_ns >= self._newest_needed_ns
         is_current = self._newest_model.version == self._hand_over.model.version
         if is_complete and is_current and self._is_whole:
-            end_ns = last_ns + self._pipeline.window_ns
+            end_ns = self._cut.after(last_ns)
             is_drift_whole = self._knows_begin and (self._has_memory or self._replays_drift)
             self._hand_over.take(self._order.key, end_ns, asked_ns, self._core, is_drift_whole=is_drift_whole)
         else:
@@ -282,15 +283,18 @@ class SeriesRepair:
 
     def _lead_in_ns(self) -> int:
         """Return where to begin: before the repair, before every change of level that went on, where memory begins."""
-        length_ns = PERIOD_LEAD_IN_WINDOWS * self._pipeline.window_ns
-        begin_ns = self._begin_ns - length_ns
+        begin_ns = self._cut.step(self._begin_ns, -PERIOD_LEAD_IN_WINDOWS)
         # Periods with less than this between them may be one change, which is a new level once it has lasted.
         apart_ns = max(self._merge_ns, self._scorer.rules.apart_ns) if self._hand_over is not None else self._merge_ns
         while (period := self._last_period(begin_ns)) is not None:
-            if period.end_ns + apart_ns <= begin_ns:
+            if self._cut.span(period.end_ns, begin_ns) >= apart_ns:
                 break
-            begin_ns = period.begin_ns - length_ns
-        return max(min(begin_ns, self._memory_ns()), 0)
+            begin_ns = self._cut.step(period.begin_ns, -PERIOD_LEAD_IN_WINDOWS)
+        return max(min(begin_ns, self._memory_ns()), self._cut.first(0))
+
+    def _over_ns(self, end_ns: int) -> int:
+        """Return when a period that ends at a time is over, unless it goes on."""
+        return self._cut.step(end_ns, 1 + self._pipeline.periods.merge_ns // self._pipeline.window_ns)
 
     def _memory_ns(self) -> int:
         """Return since when the current model's detector has learnt; at most `reach` windows before the repair.
@@ -308,7 +312,7 @@ class SeriesRepair:
         self._since_ns = begin_ns if first_ns is None else first_ns
         if first_ns is None:
             return begin_ns
-        earliest_ns = begin_ns - self._order.reach * self._pipeline.window_ns
+        earliest_ns = self._cut.step(begin_ns, -self._order.reach)
         if first_ns < earliest_ns:
             self._is_whole = self._knows_begin = False
             self._say(
@@ -329,8 +333,10 @@ class SeriesRepair:
         if self._hand_over is None or len(self._order.missing) * window_ns < _DRIFT_SHARE * horizon_ns:
             return begin_ns
         first_ns = self._database.first_score_of_ns(self._order.key, model.version, begin_ns)
-        since_ns = max(begin_ns if first_ns is None else first_ns, begin_ns - _DRIFT_HORIZONS * horizon_ns)
-        if since_ns < begin_ns - self._order.reach * window_ns:
+        since_ns = max(
+            begin_ns if first_ns is None else first_ns, self._cut.begin(begin_ns - _DRIFT_HORIZONS * horizon_ns)
+        )
+        if since_ns < self._cut.step(begin_ns, -self._order.reach):
             return begin_ns
         self._since_ns = begin_ns if first_ns is None else first_ns
         self._knows_begin = self._replays_drift = True
@@ -490,7 +496,7 @@ class SeriesRepair:
         if fields.get("reason") == NO_DATA:
             # A silence lasts until the next window, however long ago it was told.
             return self._newest_ns >= begin_ns
-        return bool(fields["end_ms"] * MS_NS + self._merge_ns <= self._order.end_ns)
+        return self._over_ns(int(fields["end_ms"]) * MS_NS) <= self._order.end_ns
 
     def _mark_begun(self) -> Mapping[int, int]:
         """Name the first and the last missing window as late, as a repair that is killed may leave periods undone.
@@ -517,11 +523,11 @@ class SeriesRepair:
             self._database.write(results)
 
 
-def _growing_pieces(begin_ns: int, end_ns: int, window_ns: int) -> Iterator[TimeRange]:
+def _growing_pieces(begin_ns: int, end_ns: int, cut: Cut) -> Iterator[TimeRange]:
     """Yield the pieces of a replay, each twice as long as the one before, up to a limit."""
     windows = _PIECE_WINDOWS
     while begin_ns < end_ns:
-        until_ns = min(begin_ns + windows * window_ns, end_ns)
+        until_ns = min(cut.step(begin_ns, windows), end_ns)
         yield TimeRange(begin_ns, until_ns)
         begin_ns, windows = until_ns, min(2 * windows, _MOST_PIECE_WINDOWS)
 

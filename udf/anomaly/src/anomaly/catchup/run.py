@@ -30,6 +30,7 @@ from anomaly.scoring.rate import LAST_WINDOWS, PointRate, scorable_at_rate
 from anomaly.scoring.scorer import series_name
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.windows.arrays import Key, Times
+from anomaly.windows.cut import Cut, cut_of
 
 # Takes a share of the work, 0 to 1, and what it is a share of.
 TellProgress = Callable[[float, str], None]
@@ -350,12 +351,9 @@ def _orders(
         span: where scores may be missing.
         since_ns: since when windows that got late points are scored again; at most the span's begin.
     """
-    window_ns = pipeline.window_ns
-    fill_ns = _fill_ns(pipeline)
-    newest = database.newest_ns(max(since_ns - fill_ns, 0))
-    ends = {
-        key: min(span.end_ns, time_ns // window_ns * window_ns + window_ns + fill_ns) for key, time_ns in newest.items()
-    }
+    cut, filled = cut_of(pipeline), _filled_windows(pipeline)
+    newest = database.newest_ns(max(cut.step(since_ns, -filled), 0))
+    ends = {key: min(span.end_ns, cut.step(cut.end(time_ns), filled)) for key, time_ns in newest.items()}
     late: dict[Key, dict[int, int]] = {}
     repaired: dict[Key, list[int]] = {}
     for window in database.late_windows(TimeRange(since_ns, span.end_ns)):
@@ -375,43 +373,47 @@ def _orders(
             tuple(doubtful.get(key, ())),
             span.end_ns,
             _MOST_LEAD_IN // len(keys),
-            refilled_begins(late.get(key, {}), window_ns, fill_ns, span.end_ns),
+            refilled_begins(late.get(key, {}), cut, filled, span.end_ns),
         )
 
     return len(keys), map(order, keys)
 
 
-def _fill_ns(pipeline: Pipeline) -> int:
-    """Return how long after the window of a value others may be filled with it, in whole windows; 0: never."""
-    return pipeline.fill.bound_ns // pipeline.window_ns * pipeline.window_ns
+def _filled_windows(pipeline: Pipeline) -> int:
+    """Return how many windows after that of a value may be filled with it; 0: none."""
+    return pipeline.fill.bound_ns // pipeline.window_ns
 
 
-def refilled_begins(late: Iterable[int], window_ns: int, fill_ns: int, end_ns: int) -> set[int]:
+def refilled_begins(late: Iterable[int], cut: Cut, filled: int, end_ns: int) -> set[int]:
     """Return the begins of the windows after late ones that may have been filled by what was known before."""
     refilled: set[int] = set()
     for begin_ns in late:
-        refilled.update(range(begin_ns + window_ns, min(begin_ns + fill_ns + 1, end_ns), window_ns))
-    return refilled.difference(late)
+        refilled.update(cut.step(begin_ns, windows) for windows in range(1, filled + 1))
+    return {begin_ns for begin_ns in refilled.difference(late) if begin_ns < end_ns}
 
 
 def _suspects(
     pipeline: Pipeline, database: PipelineDatabase, span: TimeRange, ends: Mapping[Key, int]
 ) -> dict[TimeRange, list[Key]]:
     """Return the stretches in which series have fewer scores than windows, with these series."""
-    bucket_ns, fill_ns = bucket_length(span, pipeline.window_ns), _fill_ns(pipeline)
-    points = database.point_counts(TimeRange(max(span.begin_ns - fill_ns, 0), span.end_ns), bucket_ns)
+    cut, bucket_ns = cut_of(pipeline), bucket_length(span, pipeline.window_ns)
+    fill_ns = _filled_windows(pipeline) * pipeline.window_ns
+    since_ns = max(cut.step(span.begin_ns, -_filled_windows(pipeline)), 0)
+    points = database.point_counts(TimeRange(since_ns, span.end_ns), bucket_ns)
+    # A window by a local clock may begin in the bucket before that of its points, and be longer than others.
+    before_ns = bucket_ns if cut.is_local else 0
     # Buckets without points have windows, too, where values stand.
     points = dict.fromkeys(
         (
             (key, later_ns)
             for key, bucket in points
-            for later_ns in range(bucket, min(bucket + bucket_ns + fill_ns, span.end_ns), bucket_ns)
+            for later_ns in range(bucket - before_ns, min(bucket + bucket_ns + fill_ns, span.end_ns), bucket_ns)
         ),
         1,
     )
     scores = database.score_counts(span, bucket_ns)
     suspects: dict[TimeRange, list[Key]] = {}
-    for key, stretches in suspect_ranges(span, bucket_ns, pipeline.window_ns, points, scores, ends).items():
+    for key, stretches in suspect_ranges(span, bucket_ns, cut, points, scores, ends).items():
         for stretch in stretches:
             suspects.setdefault(stretch, []).append(key)
     return suspects
@@ -433,7 +435,7 @@ def _missing(
         suspects: the stretches to look at, and the series to look at in each.
         series: how many series the pipeline has.
     """
-    model = models(None)
+    model, cut = models(None), cut_of(pipeline)
     # Arrays, because after an outage of a day they may be millions.
     missing: dict[Key, list[Times]] = {}
     for stretch, keys in suspects.items():
@@ -442,9 +444,9 @@ def _missing(
         asked: Sequence[Key | None] = (None,) if len(keys) > 1 and 2 * len(keys) >= series else keys
         piece_windows = max(_LEAST_PIECE_WINDOWS, _PIECE_WINDOWS // (series if asked == (None,) else 1))
         # Whether a window is whole depends on those before it.
-        lead_in_ns = max(stretch.begin_ns - _RATE_LEAD_IN_WINDOWS * pipeline.window_ns, 0)
+        lead_in_ns = max(cut.step(stretch.begin_ns, -_RATE_LEAD_IN_WINDOWS), cut.first(0))
         rates: defaultdict[Key, PointRate] = defaultdict(lambda: PointRate(pipeline.fields))
-        for piece in split_range(lead_in_ns, stretch.end_ns, pipeline.window_ns, least_windows=piece_windows):
+        for piece in split_range(lead_in_ns, stretch.end_ns, cut, least_windows=piece_windows):
             for key in asked:
                 existing = database.scored_begins(key, TimeRange(*piece))
                 for windows in database.counted_windows(key, TimeRange(*piece)):
@@ -480,7 +482,8 @@ def _doubtful(
     """
     doubtful: dict[Key, list[TimeRange]] = {}
     # A period that ends after this may go on.
-    over_ns = span.end_ns - pipeline.periods.merge_ns - pipeline.window_ns
+    cut = cut_of(pipeline)
+    over_ns = cut.step(span.end_ns, -1 - pipeline.periods.merge_ns // pipeline.window_ns)
     # A silence may have begun long ago, and ends with the first window after it.
     for key, period, is_silence in database.open_periods(TimeRange(0, span.end_ns)):
         if is_silence:
@@ -499,7 +502,7 @@ def _doubtful(
         if is_silence:
             is_false = database.is_scored(key, period)
         else:
-            last = database.scores(key, TimeRange(period.end_ns - pipeline.window_ns, period.end_ns))
+            last = database.scores(key, TimeRange(cut.step(period.end_ns, -1), period.end_ns))
             is_false = period.end_ns <= over_ns and any(not score.label for score in last.values())
         if is_false:
             doubtful.setdefault(key, []).append(period)

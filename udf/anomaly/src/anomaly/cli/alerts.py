@@ -20,6 +20,7 @@ from anomaly.scoring.notices import CLOCK, INVALID, RATE, SILENCE, Notice
 from anomaly.scoring.periods import NO_DATA, FieldMoment, Moment, Period
 from anomaly.scoring.results import SERIES_FIELD, Fields, notice_fields, period_fields, series_tags
 from anomaly.scoring.wording import duration_text, moment_text
+from anomaly.windows.cut import cut_of
 
 # What a made-up tag value, range and value are.
 _TAG_VALUE = "example"
@@ -67,8 +68,9 @@ def previewed(pipeline: Pipeline, addresses: Addresses, now_ns: int) -> Iterator
     """
     key = (_TAG_VALUE,) * len(pipeline.group_by)
     tags = series_tags(pipeline, key)
-    begin_ns = (now_ns - HOUR_NS) // pipeline.window_ns * pipeline.window_ns
-    end_ns = begin_ns + 7 * pipeline.window_ns
+    cut = cut_of(pipeline)
+    begin_ns = cut.begin(now_ns - HOUR_NS)
+    end_ns = cut.step(begin_ns, 7)
 
     def said(kind: str, level: str, fields: Fields, whose: Mapping[str, str] = tags) -> str:
         return message(kind, level, whose, begin_ns, fields, pipeline, addresses)
@@ -104,7 +106,7 @@ def _periods(pipeline: Pipeline, begin_ns: int, end_ns: int) -> Iterator[tuple[s
     fields = tuple(
         FieldMoment(name, _VALUE, _LOW, _HIGH, share) for name, share in zip(names, (0.7, 0.3), strict=False)
     )
-    moment = Moment(begin_ns + 2 * pipeline.window_ns, fields)
+    moment = Moment(cut_of(pipeline).step(begin_ns, 2), fields)
     levels = {"INFO": max(alerts.info, pipeline.periods.open), "WARNING": alerts.warning, "CRITICAL": alerts.critical}
     # A level that begins where a higher one does is never told.
     level_of = {least: level for level, least in levels.items()}
@@ -134,7 +136,7 @@ def _incident(pipeline: Pipeline, begin_ns: int, end_ns: int, addresses: Address
             pipeline=pipeline.name,
             tags=tuple((tag, f"{_TAG_VALUE}{number}") for tag in pipeline.result_tags),
             topic="",
-            begin_ns=begin_ns + number * pipeline.window_ns,
+            begin_ns=cut_of(pipeline).step(begin_ns, number),
             end_ns=end_ns,
             is_open=True,
             severity=alerts.warning,

@@ -26,6 +26,7 @@ from anomaly.pipeline.season import season_parts
 from anomaly.pipeline.state import mebibytes, most_series, process_bytes, series_bytes
 from anomaly.pipeline.timezone import timezone
 from anomaly.severity.rarity import once_in
+from anomaly.windows.cut import cut_of
 
 _YEAR_NS = 366 * DAY_NS
 # This many times of a calendar are shown.
@@ -84,7 +85,7 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
     tags = [*pipeline.group_by, *(["what the patterns mean"] if pipeline.patterns.tags else [])]
     series = f"one for each combination of {', '.join(tags)}" if tags else "one"
     features = [f"{function}({field})" for field in pipeline.fields for function in pipeline.aggregate]
-    windows = (asked.end_ns - asked.begin_ns) // pipeline.window_ns
+    windows = cut_of(pipeline).windows(asked.begin_ns, asked.end_ns)
     return [
         f"pipeline     {pipeline.name}{'' if pipeline.enabled else ' (disabled)'}",
         f"fingerprint  {pipeline.fingerprint}",

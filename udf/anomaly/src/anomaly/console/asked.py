@@ -11,6 +11,7 @@ from anomaly.console.pages import console_of
 from anomaly.influxdb.times import TimeRange, parse_time_or_age
 from anomaly.pipeline import Pipeline
 from anomaly.windows.arrays import Key
+from anomaly.windows.cut import cut_of
 
 
 def pipeline_of(request: Request, name: str | None = None) -> Pipeline:
@@ -75,11 +76,11 @@ def span_of(pipeline: Pipeline, parameters: Mapping[str, str], default: str) -> 
         SpecError: one of them is not a time.
         HTTPException: the range is empty.
     """
-    now_ns, window_ns = time.time_ns(), pipeline.window_ns
+    now_ns, cut = time.time_ns(), cut_of(pipeline)
     begin_ns = parse_time_or_age(parameters.get("from") or default, "from", now_ns)
     end_ns = parse_time_or_age(parameters.get("to") or "0s", "to", now_ns)
     # Both are rounded up, so that the last hour of minutes has 60 windows, and the one that is not over is among them.
-    begin_ns, end_ns = -(-begin_ns // window_ns) * window_ns, -(-end_ns // window_ns) * window_ns
+    begin_ns, end_ns = cut.first(begin_ns), cut.first(end_ns)
     if begin_ns >= end_ns:
         raise HTTPException(400, f"from: {parameters.get('from') or default!r} is not before to.")
     if begin_ns < 0:

@@ -29,6 +29,7 @@ from anomaly.influxdb.overview import (
 from anomaly.nanoseconds import SECOND_NS, rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NO_DATA
+from anomaly.windows.cut import cut_of
 
 SIZE = 50
 _MOST_SIZE = 500
@@ -248,8 +249,8 @@ def _last_ns(
             where = f'"pipeline" = {literal(pipeline.name)} AND time > {now_ns - SCORE_NS}'
             for _, row in tagged_rows(influx, database, f'SELECT last("severity") FROM "score" WHERE {where}'):
                 last[pipeline.name] = row[0]
-    lengths = {pipeline.name: pipeline.window_ns for pipeline in pipelines}
-    return {name: time_ns + lengths[name] for name, time_ns in last.items()}
+    cuts = {pipeline.name: cut_of(pipeline) for pipeline in pipelines}
+    return {name: cuts[name].after(time_ns) for name, time_ns in last.items()}
 
 
 def listing(snapshot: Snapshot, parameters: Mapping[str, str]) -> dict[str, Any]:

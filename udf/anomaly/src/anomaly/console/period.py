@@ -23,6 +23,7 @@ from anomaly.scoring.feedback import FALSE_ALARM, MAINTENANCE, TRUE, Mark
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.wording import plain
 from anomaly.windows.arrays import Key
+from anomaly.windows.cut import cut_of
 
 # The names of the kinds of feedback for people.
 NAMES = {FALSE_ALARM: "False alarm", TRUE: "True anomaly", MAINTENANCE: "Maintenance"}
@@ -195,7 +196,7 @@ def _asked(request: Request, parameters: Any) -> tuple[Pipeline, Key, ReportedPe
         period = ReportedPeriod(
             period.key,
             period.begin_ns,
-            max(now_ns // pipeline.window_ns * pipeline.window_ns, begin_ns + pipeline.window_ns),
+            max(cut_of(pipeline).begin(now_ns), cut_of(pipeline).after(begin_ns)),
             period.is_open,
             period.peak_severity,
             period.windows,
@@ -206,18 +207,18 @@ def _asked(request: Request, parameters: Any) -> tuple[Pipeline, Key, ReportedPe
 
 
 def _around(pipeline: Pipeline, period: ReportedPeriod) -> TimeRange:
-    window_ns = pipeline.window_ns
-    margin_ns = max(period.end_ns - period.begin_ns, _LEAST_WINDOWS * window_ns)
-    now_ns = -(-time.time_ns() // window_ns) * window_ns
-    begin_ns = (period.begin_ns - margin_ns) // window_ns * window_ns
-    return TimeRange(max(begin_ns, 0), min(-(-(period.end_ns + margin_ns // 2) // window_ns) * window_ns, now_ns))
+    cut = cut_of(pipeline)
+    margin_ns = max(period.end_ns - period.begin_ns, _LEAST_WINDOWS * pipeline.window_ns)
+    now_ns = cut.first(time.time_ns())
+    begin_ns = cut.begin(period.begin_ns - margin_ns)
+    return TimeRange(max(begin_ns, 0), min(cut.first(period.end_ns + margin_ns // 2), now_ns))
 
 
 def _worst_step(stack: Stack, pipeline: Pipeline, key: Key, period: ReportedPeriod) -> Step | None:
     fields = chosen_fields(pipeline.fields, [period.reason])
-    window_ns = pipeline.window_ns
-    begin_ns, end_ns = period.begin_ns // window_ns * window_ns, -(-period.end_ns // window_ns) * window_ns
-    span = TimeRange(begin_ns, max(end_ns, begin_ns + window_ns))
+    cut = cut_of(pipeline)
+    begin_ns, end_ns = cut.begin(period.begin_ns), cut.first(period.end_ns)
+    span = TimeRange(begin_ns, max(end_ns, cut.after(begin_ns)))
     _, steps = read_steps(
         stack.influx, stack.results_database, pipeline, span, key, fields, _PLOT_STEPS, with_contributions=True
     )

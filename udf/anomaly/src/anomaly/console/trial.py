@@ -35,6 +35,7 @@ from anomaly.scoring.scorer import Judgement, Scorer, judgement
 from anomaly.training.progress import Progress
 from anomaly.training.run import REFUSED, TrainingRequest, train_pipeline
 from anomaly.windows.arrays import Key
+from anomaly.windows.cut import cut_of
 
 # The windows of all series that a trial may score; their judgements take some 300 bytes each.
 MOST_WINDOWS = 200_000
@@ -188,7 +189,7 @@ class _Side:
         """Score the range. Raises Refused."""
         asked, scorer = self._asked, Scorer(self._pipeline, self._events)
         whole_ns = asked.end_ns - asked.begin_ns
-        for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, self._pipeline.window_ns):
+        for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, cut_of(self._pipeline)):
             for windows in read_series_windows(influx, self._pipeline, begin_ns, end_ns):
                 for scored in scorer.feed(self._model, windows, self._feedback):
                     self._left_out += scored.suppressed is not None
@@ -234,7 +235,7 @@ class _Side:
         for key, windows in self._judged.items():
             tracker = Tracker(rules(pipeline), pipeline.fields)
             for begin_ns, judged in windows:
-                known_ns = begin_ns + pipeline.window_ns
+                known_ns = cut_of(pipeline).after(begin_ns)
                 for period in self._feedback.countable(key, tracker.feed(begin_ns, *judged).periods):
                     before = periods.get((key, period.begin_ns))
                     periods[key, period.begin_ns] = FoundPeriod(
@@ -269,8 +270,8 @@ def _highest(windows: Iterable[tuple[int, Judgement]], begin_ns: int, step_ns: i
 
 def _fitted(asked: RequestedRange, pipeline: Pipeline) -> RequestedRange:
     """Return a range whose edges are those of another pipeline's windows. Raises Refused if none is left."""
-    window_ns = pipeline.window_ns
-    begin_ns, end_ns = -(-asked.begin_ns // window_ns) * window_ns, asked.end_ns // window_ns * window_ns
+    cut = cut_of(pipeline)
+    begin_ns, end_ns = cut.first(asked.begin_ns), cut.begin(asked.end_ns)
     if begin_ns >= end_ns:
         raise Refused(f"pipeline {pipeline.name}: no whole {pipeline.window} window lies in the range: choose a longer")
     return RequestedRange(begin_ns, end_ns, asked.asked)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.filters import portable
+from anomaly.windows.cut import cut_of
 
 # How the aliases of the numbers of points begin.
 _COUNT = "c"
@@ -83,11 +84,12 @@ def training_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence
     Args:
         pipeline: the pipeline.
         begin_ns: where the range begins.
-        end_ns: where it ends.
+        end_ns: where it ends; all windows of the range have one length.
         key: the only series to ask for; None: all series.
 
     Raises:
-        ValueError: a bound is not a window edge; the first or last window would be cut off.
+        ValueError: a bound is not a window edge; the first or last window would be cut off. Or a window of the range is
+            odd.
     """
     return _by_windows(pipeline, columns(pipeline), begin_ns, end_ns, key)
 
@@ -101,20 +103,29 @@ def counts_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence[s
 def _by_windows(
     pipeline: Pipeline, columns: Sequence[Column], begin_ns: int, end_ns: int, key: Sequence[str] | None
 ) -> str:
+    cut = cut_of(pipeline)
     for name, bound in (("begin", begin_ns), ("end", end_ns)):
-        if bound % pipeline.window_ns:
+        if bound != cut.begin(bound):
             raise ValueError(f"{name} {bound} is not an edge of a {pipeline.window} window")
+    length = pipeline.window
+    if cut.is_local:
+        # InfluxQL's tz() splits and loses windows at a change of the clock (influxdb #9130, #20238, #25078).
+        ((_, _, length_ns),) = cut.stretches(begin_ns, end_ns)
+        length = f"{length_ns}ns, {begin_ns % length_ns}ns"
     selected = ", ".join(f"{c.aggregate}({identifier(c.field)}) AS {identifier(c.alias)}" for c in columns)
     return (
         f"SELECT {selected} FROM {source(pipeline, key)}"
         f" WHERE {between(begin_ns, end_ns)}{watched(pipeline)}{of_source_series(pipeline, key)}"
-        f" GROUP BY time({pipeline.window}){by_tags(pipeline.point_tags)} fill(none)"
+        f" GROUP BY time({length}){by_tags(pipeline.point_tags)} fill(none)"
     )
 
 
 def windows_query(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
-    """Return the query by which the windows of a range are read, of all series, for people."""
-    return (points_query if pipeline.needs_points else training_query)(pipeline, begin_ns, end_ns)
+    """Return the queries by which the windows of a range are read, of all series, for people."""
+    if pipeline.needs_points:
+        return points_query(pipeline, begin_ns, end_ns)
+    stretches = cut_of(pipeline).stretches(begin_ns, end_ns)
+    return "; ".join(training_query(pipeline, first_ns, last_ns) for first_ns, last_ns, _ in stretches)
 
 
 def points_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence[str] | None = None) -> str:

@@ -21,6 +21,7 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import FALSE_ALARM, KINDS, Appearance, Mark
 from anomaly.scoring.feedback_file import feedback_path, write_marks
 from anomaly.scoring.results import Result
+from anomaly.windows.cut import cut_of
 
 REMOVED = "removed"
 _MEASUREMENT = "feedback"
@@ -50,7 +51,7 @@ def read_feedback(influx: InfluxClient, database: str, pipeline: Pipeline) -> li
         for begin_ns, kind, end_ms, note in chunk.rows:
             if kind in KINDS:
                 # A mark without an end is about the window that begins there.
-                end_ns = begin_ns + pipeline.window_ns if end_ms is None else int(end_ms) * MS_NS
+                end_ns = cut_of(pipeline).end(int(begin_ns)) if end_ms is None else int(end_ms) * MS_NS
                 marks.append(Mark(kind, int(begin_ns), end_ns, series, note or ""))
     marks = [with_appearance(influx, database, pipeline, mark) for mark in marks]
     return sorted(marks, key=lambda mark: (mark.begin_ns, mark.id))
@@ -158,7 +159,7 @@ def _anomalous_windows(influx: InfluxClient, database: str, pipeline: Pipeline, 
     query = (
         f'SELECT {", ".join(map(identifier, ["score", *names]))} FROM "score"'
         f' WHERE "pipeline" = {literal(pipeline.name)}{series} AND ("label" = 1 OR "feedback" = {literal(mark.id)})'
-        f" AND time > {mark.begin_ns - pipeline.window_ns} AND time < {mark.end_ns}"
+        f" AND time >= {cut_of(pipeline).begin(mark.begin_ns)} AND time < {mark.end_ns}"
     )
     for chunk in influx.query(query, database):
         for _, *numbers in chunk.rows:

@@ -11,6 +11,7 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import identifier, literal
 from anomaly.nanoseconds import DAY_NS, HOUR_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
+from anomaly.windows.cut import cut_of
 
 # Series count as scored now if they had a window within this time or within this many windows.
 RECENT_NS = HOUR_NS
@@ -110,7 +111,7 @@ def read_overview(influx: InfluxClient, database: str, pipeline: Pipeline, now_n
     notices = _open(influx, database, pipeline, "notice", ("text",), now_ns)
     return Overview(
         series=int(series or 0),
-        last_ns=newest[0] + pipeline.window_ns if newest else None,
+        last_ns=cut_of(pipeline).after(int(newest[0])) if newest else None,
         worst=worst,
         periods=tuple(sorted(periods, key=urgency)),
         notices=tuple(sorted(notices, key=urgency)),

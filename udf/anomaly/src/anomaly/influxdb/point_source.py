@@ -17,6 +17,7 @@ from anomaly.influxdb.influxql import points_query
 from anomaly.pipeline import Pipeline
 from anomaly.windows.aggregates import aggregate_windows
 from anomaly.windows.arrays import Floats, Key, Times, changes, groups
+from anomaly.windows.cut import cut_of, scaled
 from anomaly.windows.derivation import Identities, derivation_of
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.validity import Validity, validity_of
@@ -63,20 +64,21 @@ def read_point_windows(
         InfluxClientError: InfluxDB cannot be asked, or refused.
     """
     validity = validity_of(pipeline)
-    length_ns = _FIRST_WINDOWS * pipeline.window_ns
+    cut, windows = cut_of(pipeline), _FIRST_WINDOWS
     while begin_ns < end_ns:
-        until_ns = min(begin_ns + length_ns, end_ns)
+        until_ns = min(cut.step(begin_ns, windows), end_ns)
+        windows = cut.windows(begin_ns, until_ns)
         query = points_query(pipeline, begin_ns, until_ns, key)
         stretch = _Stretch(pipeline, validity)
-        most = _MOST_GROWTH * _POINTS_AT_ONCE if until_ns - begin_ns > pipeline.window_ns else None
+        most = _MOST_GROWTH * _POINTS_AT_ONCE if windows > 1 else None
         if not stretch.read(influx.query(query, pipeline.database), most):
-            length_ns = max((until_ns - begin_ns) // _MOST_GROWTH // pipeline.window_ns, 1) * pipeline.window_ns
+            windows = max(windows // _MOST_GROWTH, 1)
             continue
         if invalid is not None:
             invalid.update(stretch.invalid)
         yield from stretch.windows()
         growth = min(_POINTS_AT_ONCE / max(stretch.points, 1), _MOST_GROWTH)
-        length_ns = max(int(length_ns * growth) // pipeline.window_ns, 1) * pipeline.window_ns
+        windows = max(int(windows * growth), 1)
         begin_ns = until_ns
 
 
@@ -132,7 +134,8 @@ class _Stretch:
         self._chunks.clear()
         order = np.lexsort((times, series))
         series, times = series[order], times[order]
-        begins = times - times % self._pipeline.window_ns
+        cut = cut_of(self._pipeline)
+        begins = cut.begin(times)
         is_first = changes(series, begins)
         aggregated = aggregate_windows(
             np.cumsum(is_first) - 1,
@@ -143,7 +146,8 @@ class _Stretch:
             self._derivation,
         )
         series, begins = series[is_first], begins[is_first]
+        values, counts = scaled(cut, self._pipeline.aggregate, begins, aggregated.values, aggregated.counts)
         keys = list(self._numbers)
         for part in groups(series):
             key = keys[series[part[0]]]
-            yield SeriesWindows(key, begins[part], aggregated.values[part], aggregated.counts[part])
+            yield SeriesWindows(key, begins[part], values[part], counts[part])

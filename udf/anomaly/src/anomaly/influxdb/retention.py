@@ -17,6 +17,7 @@ from anomaly.influxdb.marks import read_feedback
 from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import FALSE_ALARM, Mark
+from anomaly.windows.cut import Cut, cut_of
 
 # What reports and dashboards look back to is younger than this.
 LEAST_DAYS = 14
@@ -81,7 +82,7 @@ def expire(influx: InfluxClient, database: str, pipeline: Pipeline, before_ns: i
     marks = read_feedback(influx, database, pipeline)
     expired = []
     for each in _TEMPORARY:
-        kept = kept_ranges(marks, pipeline.window_ns) if each.is_judged else ()
+        kept = kept_ranges(marks, cut_of(pipeline)) if each.is_judged else ()
         of_pipeline = f"FROM {identifier(each.measurement)} WHERE {identifier(each.tag)} = {literal(pipeline.name)}"
         for begin_ns, end_ns in gaps_between(kept, before_ns):
             where = f"{of_pipeline} AND time < {end_ns}" + ("" if begin_ns is None else f" AND time >= {begin_ns}")
@@ -96,15 +97,15 @@ def expire(influx: InfluxClient, database: str, pipeline: Pipeline, before_ns: i
     return expired
 
 
-def kept_ranges(marks: Iterable[Mark], window_ns: int) -> list[tuple[int, int]]:
+def kept_ranges(marks: Iterable[Mark], cut: Cut) -> list[tuple[int, int]]:
     """Return the ranges of time in which scores stay, those of windows in false alarms, by their begins.
 
     Args:
         marks: the pipeline's marks.
-        window_ns: the length of a window in nanoseconds.
+        cut: how time is cut into windows.
     """
     # A window that begins before the mark may reach into it.
-    return sorted((mark.begin_ns - window_ns + 1, mark.end_ns) for mark in marks if mark.kind == FALSE_ALARM)
+    return sorted((cut.begin(mark.begin_ns), mark.end_ns) for mark in marks if mark.kind == FALSE_ALARM)
 
 
 def gaps_between(kept: Iterable[tuple[int, int]], before_ns: int) -> Iterator[tuple[int | None, int]]:

@@ -24,6 +24,7 @@ from anomaly.pipeline.resolve import resolve
 from anomaly.pipeline.source_keys import SourceKeys, booleans, source_problems
 from anomaly.refusal import Refused
 from anomaly.windows.arrays import Floats, Key, Times
+from anomaly.windows.cut import Cut, cut_of, scaled
 from anomaly.windows.fill import Rule, SeriesFiller, Standing
 from anomaly.windows.series import SeriesWindows
 
@@ -117,24 +118,23 @@ def read_source_keys(influx: InfluxClient, pipeline: Pipeline) -> SourceKeys:
     return keys if pipeline.is_by_measurement else replace(keys.of_measurements(types), measurements={})
 
 
-def split_range(
-    begin_ns: int, end_ns: int, window_ns: int, least_windows: int = _PIECE_WINDOWS
-) -> Iterator[tuple[int, int]]:
+def split_range(begin_ns: int, end_ns: int, cut: Cut, least_windows: int = _PIECE_WINDOWS) -> Iterator[tuple[int, int]]:
     """Cut a range into pieces that one query each may ask for.
 
     Args:
         begin_ns: where the range begins, a window edge.
         end_ns: where it ends, a window edge.
-        window_ns: the length of a window.
+        cut: how time is cut into windows.
         least_windows: how many windows a piece has at least, but for the last.
 
     Yields:
         Begin and end of each piece.
     """
-    windows = -(-(end_ns - begin_ns) // window_ns)
-    piece_ns = max(least_windows, windows // _MOST_PIECES) * window_ns
-    for piece_begin_ns in range(begin_ns, end_ns, piece_ns):
-        yield piece_begin_ns, min(piece_begin_ns + piece_ns, end_ns)
+    piece = max(least_windows, cut.windows(begin_ns, end_ns) // _MOST_PIECES)
+    while begin_ns < end_ns:
+        until_ns = min(cut.step(begin_ns, piece), end_ns)
+        yield begin_ns, until_ns
+        begin_ns = until_ns
 
 
 def read_series_windows(
@@ -165,11 +165,11 @@ def read_series_windows(
     if not pipeline.fill.bound_ns:
         yield from (windows for windows, _ in _read(influx, pipeline, begin_ns, end_ns, key, invalid))
         return
-    rule = Rule.of(pipeline.window_ns, pipeline.fill.bound_ns, pipeline.aggregate)
+    rule = Rule.of(cut_of(pipeline), pipeline.fill.bound_ns, pipeline.aggregate)
     first_ns, standing = begin_ns, dict[Key, Standing]()
     if pipeline.needs_points:
         # What stands before the range is made of points, too, so the points are read from there on.
-        first_ns = max(begin_ns - rule.bound_ns, 0)
+        first_ns = _standing_since_ns(rule, begin_ns)
     else:
         standing = _standing(influx, pipeline, rule, begin_ns, key)
     fillers = {series: SeriesFiller(rule, series, before, first_ns) for series, before in standing.items()}
@@ -208,14 +208,18 @@ def read_window_counts(
     if pipeline.needs_points or pipeline.fill.bound_ns:
         yield from read_series_windows(influx, pipeline, begin_ns, end_ns, key)
         return
-    query = counts_query(pipeline, begin_ns, end_ns, key)
     # One point has no standard deviation; every other aggregate needs one point.
     needed = np.array([2 if aggregate == "stddev" else 1 for aggregate in pipeline.aggregate])
-    for chunk in influx.query(query, pipeline.database):
-        begins, numbers = _numbers(chunk, len(pipeline.fields), query)
-        counts = np.nan_to_num(numbers)
-        values = np.where(counts[:, :, None] >= needed, 0.0, np.nan).reshape(len(counts), -1)
-        yield SeriesWindows(source_key(pipeline, chunk), begins, values, counts)
+    cut = cut_of(pipeline)
+    for first_ns, last_ns, _ in cut.stretches(begin_ns, end_ns):
+        query = counts_query(pipeline, first_ns, last_ns, key)
+        for chunk in influx.query(query, pipeline.database):
+            begins, numbers = _numbers(chunk, len(pipeline.fields), query)
+            counts = np.nan_to_num(numbers)
+            values = np.where(counts[:, :, None] >= needed, 0.0, np.nan).reshape(len(counts), -1)
+            yield SeriesWindows(
+                source_key(pipeline, chunk), begins, *scaled(cut, pipeline.aggregate, begins, values, counts)
+            )
 
 
 def _numbers(chunk: SeriesChunk, width: int, query: str) -> tuple[Times, Floats]:
@@ -253,16 +257,19 @@ def _read(
     if pipeline.needs_points:
         yield from _read_points(influx, pipeline, begin_ns, end_ns, key, invalid)
         return
-    query = training_query(pipeline, begin_ns, end_ns, key)
     width = len(columns(pipeline))
     fields = len(pipeline.fields)
     features = fields * len(pipeline.aggregate)
-    for chunk in influx.query(query, pipeline.database):
-        begins, numbers = _numbers(chunk, width, query)
-        # A field without points has the count null.
-        counts = np.nan_to_num(numbers[:, features : features + fields])
-        windows = SeriesWindows(source_key(pipeline, chunk), begins, numbers[:, :features], counts)
-        yield windows, numbers[:, features + fields :]
+    cut = cut_of(pipeline)
+    for first_ns, last_ns, _ in cut.stretches(begin_ns, end_ns):
+        query = training_query(pipeline, first_ns, last_ns, key)
+        for chunk in influx.query(query, pipeline.database):
+            begins, numbers = _numbers(chunk, width, query)
+            # A field without points has the count null.
+            values, counts = numbers[:, :features], np.nan_to_num(numbers[:, features : features + fields])
+            values, counts = scaled(cut, pipeline.aggregate, begins, values, counts)
+            windows = SeriesWindows(source_key(pipeline, chunk), begins, values, counts)
+            yield windows, numbers[:, features + fields :]
 
 
 def _read_points(
@@ -290,13 +297,18 @@ def _standing(
     """Return the values that still stand at `begin_ns`, of one series, or of all series for None."""
     standing: dict[Key, Standing] = {}
     for place, field in enumerate(pipeline.fields):
-        query = last_value_query(pipeline, field, max(begin_ns - rule.bound_ns, 0), begin_ns, key)
+        query = last_value_query(pipeline, field, _standing_since_ns(rule, begin_ns), begin_ns, key)
         for chunk in influx.query(query, pipeline.database):
             series = standing.setdefault(source_key(pipeline, chunk), Standing(len(pipeline.fields), 1))
             time_ns, value = chunk.rows[0]
-            series.begin_ns[0, place] = time_ns - time_ns % rule.window_ns
+            series.begin_ns[0, place] = rule.cut.begin(int(time_ns))
             series.value[0, place] = value
     return standing
+
+
+def _standing_since_ns(rule: Rule, begin_ns: int) -> int:
+    """Return the begin of the first window whose values may still stand in the window that begins at a time."""
+    return max(rule.cut.step(begin_ns, -(rule.bound_ns // rule.cut.window_ns)), 0)
 
 
 def series_key(tags: Sequence[str], chunk: SeriesChunk) -> Key:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from anomaly.models.manifest import Manifest
 from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import DurationError, Pipeline, SpecError, parse_duration
+from anomaly.windows.cut import cut_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,8 +50,8 @@ def resolve_range(pipeline: Pipeline, begin: str | None, end: str | None, now_ns
     asked = (begin or pipeline.training.begin, end or pipeline.training.end)
     begin_ns = parse_time_or_age(asked[0], "--from" if begin else "training.from", now_ns)
     end_ns = parse_time_or_age(asked[1], "--to" if end else "training.to", now_ns)
-    window_ns = pipeline.window_ns
-    begin_ns, end_ns = -(-begin_ns // window_ns) * window_ns, end_ns // window_ns * window_ns
+    cut = cut_of(pipeline)
+    begin_ns, end_ns = cut.first(begin_ns), cut.begin(end_ns)
     if begin_ns >= end_ns:
         message = (
             f"pipeline {pipeline.name}: no whole {pipeline.window} window lies from {asked[0]} to {asked[1]} "

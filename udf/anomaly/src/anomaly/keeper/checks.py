@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from anomaly.keeper.watch import DiskSight, PipelineSight, StackSight
 from anomaly.nanoseconds import MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
+from anomaly.windows.cut import cut_of
 
 # A UDF writes its metrics every 10 s.
 _BEAT_NS = 35 * SECOND_NS
@@ -215,12 +216,13 @@ def _scores(pipeline: Pipeline, seen: PipelineSight, steady_ns: int, catch_up: L
         return ""
     if catch_up is not None and not catch_up.changed and seen.point_ns - catch_up.end_ns < _UNSCORABLE_NS:
         return ""
-    begin_ns = seen.point_ns // pipeline.window_ns * pipeline.window_ns
+    cut = cut_of(pipeline)
+    begin_ns = cut.begin(seen.point_ns)
     if begin_ns < steady_ns:
         # These points came while something was away, which has a finding of its own; a catch-up scores them.
         return ""
     score_ns = -1 if seen.score_ns is None else seen.score_ns
-    if max(score_ns, -1 if catch_up is None else catch_up.end_ns - pipeline.window_ns) >= begin_ns:
+    if max(score_ns, -1 if catch_up is None else cut.step(catch_up.end_ns, -1)) >= begin_ns:
         return ""
     since = (
         ""

@@ -12,6 +12,7 @@ from anomaly.keeper.checks import FED, INFLUXDB, KAPACITOR, TASK, UDF, Finding, 
 from anomaly.keeper.watch import PipelineSight, StackSight, settled_ns
 from anomaly.nanoseconds import MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
+from anomaly.windows.cut import cut_of
 
 # A UDF that was started writes its first metrics after 10 s; loading a large model takes as long again. Until it has
 # answered Kapacitor, its task does not execute, and Kapacitor gives no reason. A deployment waits for it meanwhile.
@@ -195,7 +196,7 @@ class Recovery:
             and sight.point_ns is not None
             and (sight.score_ns is None or self._window(sight.point_ns) > sight.score_ns)
         ):
-            self._need(self._window(sight.point_ns) + self.pipeline.window_ns)
+            self._need(cut_of(self.pipeline).end(sight.point_ns))
         if not failed & {TASK, UDF}:
             self._disabled_ns = self._starting_ns = None
             # A UDF that hangs from its start on is not found to be silent at once.
@@ -265,7 +266,7 @@ class Recovery:
         self._needed_ns = now_ns
 
     def _window(self, time_ns: int) -> int:
-        return time_ns // self.pipeline.window_ns * self.pipeline.window_ns
+        return cut_of(self.pipeline).begin(time_ns)
 
     def _need(self, until_ns: int) -> None:
         """Windows until then may lack scores."""

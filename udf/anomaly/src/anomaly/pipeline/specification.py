@@ -30,6 +30,7 @@ from anomaly.pipeline.patterns import (
 )
 from anomaly.pipeline.result_tags import result_tag
 from anomaly.pipeline.size import format_size, parse_size
+from anomaly.pipeline.timezone import clock_change_ns, timezones
 
 # A model that was trained with another value of one of these keys is refused. The other keys (name, periods, alerts,
 # training range, host) can change without training again.
@@ -485,6 +486,14 @@ class Pipeline:
         return parse_duration(self.window)
 
     @property
+    def windows_zone(self) -> str:
+        """The time zone by whose clock windows begin: that of `timezone` where a change of its clock moves windows.
+
+        Shorter windows begin in UTC: they divide the change of the clock, or no clock fits them.
+        """
+        return self.timezone if begin_by_the_clock(self.window_ns, self.timezone) else DEFAULT_TIMEZONE
+
+    @property
     def lateness_ns(self) -> int:
         """The duration for which a window waits for late points, in nanoseconds."""
         return parse_duration(self.lateness)
@@ -643,6 +652,18 @@ def canonical_json(specification: Pipeline | Mapping[str, Any]) -> str:
     mapping = specification.as_dict() if isinstance(specification, Pipeline) else specification
     text = json.dumps(mapping, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("'", "\\u0027")
+
+
+def begin_by_the_clock(window_ns: int, zone: str) -> bool:
+    """Return whether windows of a length begin by the clock of a time zone: they are longer than its changes, and fit.
+
+    Args:
+        window_ns: the length, which fits where it divides a day, or is a whole number of days.
+        zone: the time zone's IANA name; one that is not known has no such windows.
+    """
+    if zone == DEFAULT_TIMEZONE or zone not in timezones():
+        return False
+    return window_ns > clock_change_ns(zone) and (DAY_NS % window_ns == 0 or window_ns % DAY_NS == 0)
 
 
 def usual_severity(window_ns: int) -> float:

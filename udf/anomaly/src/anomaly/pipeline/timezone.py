@@ -5,8 +5,9 @@ host and the image agree on when a clock changes.
 """
 
 import math
+from bisect import bisect_right
 from datetime import UTC as UTC_ZONE
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import cache
 from importlib import resources
 from itertools import pairwise
@@ -18,6 +19,9 @@ UTC = "UTC"
 ADVICE = "write an IANA name, such as Europe/Berlin"
 """What to do about a name that is not known."""
 _PACKAGE = "tzdata"
+# Changes of clocks that are known one by one. A clock keeps what a change brought for a week at least.
+_LAST_CHANGE = datetime(2200, 1, 1, tzinfo=UTC_ZONE)
+_WEEK_S = 7 * 86_400
 # The years whose changes of clocks count. Beyond 2037 nothing is known.
 _FIRST, _LAST = datetime(2020, 1, 1, tzinfo=UTC_ZONE), datetime(2037, 12, 31, tzinfo=UTC_ZONE)
 
@@ -61,3 +65,36 @@ def clock_change_ns(name: str) -> int:
     weeks = ((_LAST - _FIRST) // timedelta(weeks=1)) + 1
     offsets = [(_FIRST + timedelta(weeks=week)).astimezone(zone).utcoffset() or timedelta() for week in range(weeks)]
     return SECOND_NS * math.gcd(*(round((later - earlier).total_seconds()) for earlier, later in pairwise(offsets)))
+
+
+@cache
+def clock_changes(name: str) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Return when the clock of a time zone changes.
+
+    Args:
+        name: its IANA name.
+
+    Returns:
+        The clock's offset from UTC in 1970; the times of its changes since, ascending, in seconds since 1970, each with
+        the offset after it. Offsets are in seconds.
+
+    Raises:
+        ValueError: the time zone is not known.
+    """
+    zone = timezone(name)
+    offset_s, changes = offset_at(zone, 0), []
+    first_s, last_offset_s = 0, offset_s
+    for last_s in range(_WEEK_S, round(_LAST_CHANGE.timestamp()), _WEEK_S):
+        before_s, after_s = last_offset_s, offset_at(zone, last_s)
+        if before_s != after_s:
+            week = range(first_s, last_s)
+            change_s = first_s + bisect_right(week, False, key=lambda at_s: offset_at(zone, at_s) != before_s)
+            changes.append((change_s, after_s))
+        first_s, last_offset_s = last_s, after_s
+    return offset_s, tuple(changes)
+
+
+def offset_at(zone: tzinfo, at_s: int) -> int:
+    """Return the offset of a time zone's clock from UTC at a time, in seconds."""
+    offset = datetime.fromtimestamp(at_s, zone).utcoffset()
+    return 0 if offset is None else round(offset.total_seconds())

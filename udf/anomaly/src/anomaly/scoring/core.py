@@ -20,6 +20,7 @@ from anomaly.scoring.results import Result, ResultColumns, late_result, notice_r
 from anomaly.scoring.scorer import ScoredWindows, Scorer, Superseded, scored_until, series_name
 from anomaly.scoring.silence import JointSilence
 from anomaly.windows.arrays import AnyArray, Bools, Key, Times
+from anomaly.windows.cut import cut_of
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 
@@ -39,6 +40,7 @@ class ScoringCore:
     def __init__(self, pipeline: Pipeline, events: EventCounter, most: int | None = None) -> None:
         self._pipeline = pipeline
         self._events = events
+        self._cut = cut_of(pipeline)
         self._noticed: list[tuple[Key, Notice]] = []
         self._scorer = Scorer(pipeline, events, lambda key, notice: self._noticed.append((key, notice)), most)
         self._drift = DriftMonitor(pipeline)
@@ -112,9 +114,9 @@ class ScoringCore:
 
     def _known(self, scored: Iterator[ScoredWindows]) -> Iterator[tuple[int | Times, Result | ResultColumns]]:
         """Yield results, each with the end of the window that made it known; columns with that of each point."""
-        window_ns = self._pipeline.window_ns
+        cut = self._cut
         for windows in scored:
-            columns, known_ns, first = score_columns(self._pipeline, windows), windows.begin_ns + window_ns, 0
+            columns, known_ns, first = score_columns(self._pipeline, windows), cut.after(windows.begin_ns), 0
             # Alerts go by the order of a series' results: a period comes before the scores of later windows.
             are_several = len(np.unique(windows.series)) < len(windows)
             for at in sorted(windows.periods):
@@ -128,9 +130,9 @@ class ScoringCore:
                 yield known_ns[first:], columns.part(first, len(windows))
             for begin_ns, drift in self._drift.feed(windows):
                 self._say_drift(drift)
-                yield begin_ns + window_ns, drift
+                yield cut.after(begin_ns), drift
         for notice, result in self._notices():
-            yield notice.end_ns + window_ns, result
+            yield cut.end(notice.end_ns), result
 
     def _of_window(self, windows: ScoredWindows, at: int) -> Iterator[Result]:
         """Yield the periods that a window made known, and the end of the pipeline's silence."""
@@ -138,7 +140,11 @@ class ScoringCore:
         joint = self._joint.covers(key) if ended_silence else None
         for period in windows.periods[at]:
             yield period_result(self._pipeline, key, period, windows.model, joint=joint)
-            if ended_silence and period.reason == NO_DATA and period.end_ns - period.begin_ns <= self.rules.silence_ns:
+            if (
+                ended_silence
+                and period.reason == NO_DATA
+                and self._cut.span(period.begin_ns, period.end_ns) <= self.rules.silence_ns
+            ):
                 yield from self._withdrawn(key, period)
         if ended_silence:
             woken = self._joint.woke(key, int(windows.begin_ns[at]))
@@ -150,10 +156,10 @@ class ScoringCore:
 
         A catch-up then scores them again, and removes the period.
         """
-        window_ns = self.rules.window_ns
+        cut = self._cut
         self._events.add("silences that were none", 1, f"the points of {series_name(key)} were under way for long")
-        for begin_ns in (silence.begin_ns - window_ns, silence.end_ns):
-            yield late_result(self._pipeline, key, begin_ns, 0, silence.end_ns + window_ns)
+        for begin_ns in (cut.step(silence.begin_ns, -1), silence.end_ns):
+            yield late_result(self._pipeline, key, begin_ns, 0, cut.after(silence.end_ns))
 
     def silent(
         self,
@@ -183,7 +189,6 @@ class ScoringCore:
         if model is None or not len(keys):
             return
         now_ns = int(watermark_ns.max())
-        window_ns = self.rules.window_ns
         silences = self._scorer.silent(keys, watermark_ns, listening_ns, feedback, quiet_ns)
         opened: list[tuple[Key, Period]] = []
         for key, period in silences.periods:
@@ -196,7 +201,7 @@ class ScoringCore:
             silences.lasting,
             [key for key in keys if key not in silences.untold] if silences.untold else keys,
             are_others_late=silences.are_others_late,
-            now_ns=now_ns // window_ns * window_ns,
+            now_ns=self._cut.begin(now_ns),
         )
         for joint, periods in ((False, told.alone), (True, told.joint)):
             for key, period in periods:

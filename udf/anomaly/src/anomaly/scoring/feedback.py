@@ -31,6 +31,7 @@ from anomaly.pipeline import Pipeline, calendars, canonical_json
 from anomaly.scoring.periods import NO_DATA, Period
 from anomaly.windows.arrays import Bools, Ints, Key, Times
 from anomaly.windows.calendar_times import CalendarTimes
+from anomaly.windows.cut import cut_of
 from anomaly.windows.windows import Windows
 
 MAINTENANCE, TRUE, FALSE_ALARM = "maintenance", "true", "false_alarm"
@@ -161,7 +162,7 @@ class Feedback:
 
     def __init__(self, pipeline: Pipeline, marks: Iterable[Mark] = ()) -> None:
         self._result_tags = pipeline.result_tags
-        self._window_ns = pipeline.window_ns
+        self._cut = cut_of(pipeline)
         self._calendars = CalendarTimes(pipeline)
         self.marks: Sequence[Mark] = tuple(marks)
 
@@ -183,7 +184,7 @@ class Feedback:
         mark_ids: dict[int, str] = {}
         for mark in self.marks:
             if mark.kind == MAINTENANCE:
-                met = (begin_ns < mark.end_ns) & (begin_ns + self._window_ns > mark.begin_ns)
+                met = (begin_ns < mark.end_ns) & (self._cut.after(begin_ns) > mark.begin_ns)
             elif mark.kind == FALSE_ALARM and mark.appearance is not None and mark.id not in learned:
                 # What people said of one window changes no limit.
                 met = mark.appearance.resemble(verdicts) & verdicts.are_within_limits
@@ -192,7 +193,9 @@ class Feedback:
             for at in np.flatnonzero(met).tolist():
                 if at not in mark_ids and mark.concerns(self._tags(keys[series[at]])):
                     mark_ids[at] = mark.id
-        for at in np.flatnonzero(self._calendars.meet(calendars.MAINTENANCE, begin_ns, self._window_ns)).tolist():
+        for at in np.flatnonzero(
+            self._calendars.meet(calendars.MAINTENANCE, begin_ns, self._lengths_ns(begin_ns))
+        ).tolist():
             mark_ids.setdefault(at, CALENDAR)
         return mark_ids
 
@@ -231,7 +234,9 @@ class Feedback:
             if mark.kind in kinds:
                 is_marked |= self.marked(windows, mark)
         if MAINTENANCE in kinds:
-            is_marked |= self._calendars.meet(calendars.MAINTENANCE, windows.begin_ns, self._window_ns)
+            is_marked |= self._calendars.meet(
+                calendars.MAINTENANCE, windows.begin_ns, self._lengths_ns(windows.begin_ns)
+            )
         return is_marked
 
     def marked(self, windows: Windows, mark: Mark) -> Bools:
@@ -239,8 +244,12 @@ class Feedback:
         meant = np.array([mark.concerns(self._tags(key)) for key in windows.keys], dtype=np.bool_)
         begin_ns = windows.begin_ns
         return np.asarray(
-            meant[windows.series] & (begin_ns < mark.end_ns) & (begin_ns + self._window_ns > mark.begin_ns)
+            meant[windows.series] & (begin_ns < mark.end_ns) & (self._cut.after(begin_ns) > mark.begin_ns)
         )
+
+    def _lengths_ns(self, begin_ns: Times) -> Times:
+        """Return the lengths of the windows with these begins, shape (n,)."""
+        return self._cut.after(begin_ns) - begin_ns
 
     def _tags(self, key: Key) -> dict[str, str]:
         return dict(zip(self._result_tags, key, strict=True))

@@ -27,6 +27,7 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.packing import Arrays, keys_as_arrays, keys_of, numbered, part_of, parts_of, prefixed
 from anomaly.scoring.state_file import HEADER, StateError, StateFile, StateHeader, header_of
 from anomaly.windows.arrays import DAMAGE, AnyArray, Key, Times
+from anomaly.windows.cut import cut_of
 
 _CORE, _END, _ASKED = "core_", "end_ns", "asked_ns"
 _SUFFIX = ".npz"
@@ -69,7 +70,7 @@ def moved_series(pipeline: Pipeline, state: Arrays) -> HandedSeries | None:
     keys, last_ns = last_windows(state)
     if not keys:
         return None
-    end_ns = last_ns + pipeline.window_ns
+    end_ns = cut_of(pipeline).after(last_ns)
     return HandedSeries(keys, end_ns, np.full(len(keys), np.iinfo(np.int64).max), state, is_moved=True)
 
 

@@ -146,6 +146,7 @@ class Levels:
 
     def __init__(self, table: SeriesTable, rules: Rules, all_features: Sequence[Feature], memory_bytes: int) -> None:
         self._rules = rules
+        self._cut = rules.cut
         self._most = max(1, int(_SHARE * memory_bytes) // (8 * _MOST_KEPT * (1 + len(all_features))))
         self._spread = np.array([feature.aggregate in SPREADS for feature in all_features])
         self._width = len(all_features)
@@ -177,13 +178,14 @@ class Levels:
             change = self._changes.get(int(row[at]))
             if change is not None:
                 begin_ns[at] = min(begin_ns[at], change.begin_ns)
-        return np.asarray(last_ns + self._rules.window_ns - begin_ns >= self._rules.new_level_ns)
+        return np.asarray(self._cut.span(begin_ns, self._cut.after(last_ns)) >= self._rules.new_level_ns)
 
     def stretch(self, row: int, begin_ns: Times) -> int:
         """Return how many of the next windows, with begins of shape (n,), can be judged before a level may be new."""
         change = self._changes.get(row)
         since_ns = int(begin_ns[0]) if change is None else min(change.begin_ns, int(begin_ns[0]))
-        reach = begin_ns + self._rules.window_ns - since_ns >= self._rules.new_level_ns
+        lasted_ns = self._cut.nominal(begin_ns) + self._rules.window_ns - self._cut.nominal(np.array([since_ns]))
+        reach = lasted_ns >= self._rules.new_level_ns
         # Where time goes back, a change is over.
         back = np.flatnonzero(np.diff(begin_ns) <= 0)
         return int(min([len(begin_ns), *(np.flatnonzero(reach)[:1] + 1).tolist(), *(back[:1] + 1).tolist()]))
@@ -248,10 +250,10 @@ class Levels:
         Returns:
             Whether that has lasted for long enough. Then `settle` says whether there is a new level.
         """
-        change, end_ns, rises = self._changes.get(row), begin_ns + self._rules.window_ns, self._rises(row)
+        change, end_ns, rises = self._changes.get(row), self._cut.after(begin_ns), self._rises(row)
         if change is not None:
             before_ns = change.last_ns if rises else change.anomalous_ns
-            if begin_ns <= change.last_ns or end_ns - before_ns > self._rules.apart_ns:
+            if begin_ns <= change.last_ns or self._cut.span(before_ns, end_ns) > self._rules.apart_ns:
                 self._end(row)
                 change = None
         if change is None:
@@ -262,7 +264,7 @@ class Levels:
         change.keep(begin_ns, values.copy(), anomalous=anomalous)
         if anomalous:
             change.anomalous_ns = end_ns
-        return (anomalous or rises) and end_ns - change.begin_ns >= self._rules.new_level_ns
+        return (anomalous or rises) and self._cut.span(change.begin_ns, end_ns) >= self._rules.new_level_ns
 
     def settle(self, row: int, scaling: Scaling, baseline: int | None, *, is_open: bool) -> bool:
         """End the change of a series, and begin its new course if there is one.

@@ -29,9 +29,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from anomaly.pipeline import Pipeline
+from anomaly.pipeline.timezone import UTC
 from anomaly.severity.evidence import USUAL, Opening
 from anomaly.severity.rarity import days
 from anomaly.windows.arrays import Bools, Floats
+from anomaly.windows.cut import Cut, cut
 
 NO_DATA = "no data"
 NEW_LEVEL = "new level"
@@ -59,6 +61,7 @@ class Rules:
         merge_ns: how long other windows may last within one period.
         silence_ns: how long a series may have no data.
         new_level_ns: how long a change lasts until it may be the series' new level.
+        zone: the time zone by whose clock windows begin.
     """
 
     window_ns: int
@@ -68,6 +71,12 @@ class Rules:
     merge_ns: int
     silence_ns: int
     new_level_ns: int = _NEVER_NS
+    zone: str = field(default=UTC, repr=False)
+
+    @property
+    def cut(self) -> Cut:
+        """How time is cut into windows."""
+        return cut(self.window_ns, self.zone)
 
     @property
     def apart_ns(self) -> int:
@@ -86,6 +95,7 @@ def rules(pipeline: Pipeline) -> Rules:
         merge_ns=periods.merge_ns,
         silence_ns=periods.silence_ns,
         new_level_ns=periods.new_level_ns,
+        zone=pipeline.windows_zone,
     )
 
 
@@ -282,6 +292,7 @@ class Tracker:
         self, rules: Rules, fields: Sequence[str], last_ns: int | None = None, *, resumed: bool = False
     ) -> None:
         self._rules = rules
+        self._cut = rules.cut
         self._fields = tuple(fields)
         self._last_ns = last_ns
         self._open: _Candidate | None = None
@@ -343,7 +354,7 @@ class Tracker:
             What the window did to the periods.
         """
         transition = Transition()
-        end_ns = begin_ns + self._rules.window_ns
+        end_ns = self._cut.after(begin_ns)
         if self._last_ns is not None:
             if begin_ns == self._last_ns:
                 # The window was counted already.
@@ -354,7 +365,7 @@ class Tracker:
                 self._close(transition)
                 self._end_silence(None, transition)
             else:
-                self._gap(begin_ns, self._last_ns + self._rules.window_ns, transition)
+                self._gap(begin_ns, self._cut.after(self._last_ns), transition)
         else:
             self._end_silence(begin_ns, transition)
         self._last_ns, self._resumed = begin_ns, False
@@ -367,7 +378,7 @@ class Tracker:
         elif self._open is not None and (severity >= self._rules.close or proven):
             self._open.extend(end_ns, score, severity, contribution, limit, moment)
             transition.anomalous = True
-        elif self._open is not None and end_ns - self._open.end_ns >= self._rules.merge_ns:
+        elif self._open is not None and self._cut.span(self._open.end_ns, end_ns) >= self._rules.merge_ns:
             self._close(transition)
         if transition.anomalous and self._open is not None:
             transition.periods.append(self._open.as_period("open", self._fields))
@@ -382,15 +393,22 @@ class Tracker:
         return self._evidence >= self._rules.evidence
 
     def _gap(self, begin_ns: int, last_end_ns: int, transition: Transition) -> None:
-        silent = begin_ns - last_end_ns > self._rules.silence_ns
-        if self._open is not None and (silent or begin_ns - self._open.end_ns >= max(self._rules.merge_ns, 1)):
+        gap_ns = self._cut.span(last_end_ns, begin_ns)
+        silent = gap_ns > self._rules.silence_ns
+        if self._open is not None and (silent or self._is_over(begin_ns)):
             self._close(transition)
-        if begin_ns - last_end_ns >= max(self._rules.merge_ns, 1):
+        if gap_ns >= max(self._rules.merge_ns, 1):
             self._evidence, self._run = 0.0, None
         if self._silence is not None:
             self._end_silence(begin_ns, transition)
         elif silent and not self._resumed:
             transition.periods.append(_silence(last_end_ns, begin_ns, "closed"))
+
+    def _is_over(self, begin_ns: int) -> bool:
+        """Return whether the open period is over where the next window begins at a time."""
+        if self._open is None:
+            return False
+        return self._cut.span(self._open.end_ns, begin_ns) >= max(self._rules.merge_ns, 1)
 
     def silent(self, watermark_ns: int, listening_ns: int, quiet_ns: int | None = None) -> list[Period]:
         """Take into account that no window has come, for a series whose data are live.
@@ -408,15 +426,16 @@ class Tracker:
         Returns:
             The periods that this made known, oldest first: the end of an open period, and the begin of a silence.
         """
-        window_ns = self._rules.window_ns
+        cut = self._cut
         # The begin of the earliest window that may still come, and of the earliest that has not passed.
-        next_ns = watermark_ns // window_ns * window_ns
-        quiet_ns = next_ns if quiet_ns is None else quiet_ns // window_ns * window_ns
-        first_ns = -(-listening_ns // window_ns) * window_ns
-        last_end_ns = first_ns if self._last_ns is None else self._last_ns + window_ns
-        is_silent = self._silence is None and quiet_ns - max(last_end_ns, first_ns) > self._rules.silence_ns
+        next_ns = cut.begin(watermark_ns)
+        quiet_ns = next_ns if quiet_ns is None else cut.begin(quiet_ns)
+        first_ns = cut.first(listening_ns)
+        last_end_ns = first_ns if self._last_ns is None else cut.after(self._last_ns)
+        silence_ns = cut.span(max(last_end_ns, first_ns), quiet_ns)
+        is_silent = self._silence is None and silence_ns > self._rules.silence_ns
         transition = Transition()
-        if self._open is not None and (is_silent or next_ns - self._open.end_ns >= max(self._rules.merge_ns, 1)):
+        if self._open is not None and (is_silent or self._is_over(next_ns)):
             self._close(transition)
         if is_silent:
             self._silence = _silence(last_end_ns, quiet_ns, "open")
@@ -433,12 +452,11 @@ class Tracker:
         """
         if self._open is None or self._last_ns is None:
             return False
-        last_end_ns = self._last_ns + self._rules.window_ns
         return (
             begin_ns > self._last_ns
-            and begin_ns - last_end_ns <= self._rules.silence_ns
-            and begin_ns - self._open.end_ns < max(self._rules.merge_ns, 1)
-            and begin_ns - self._open.begin_ns < self._rules.new_level_ns
+            and self._cut.span(self._cut.after(self._last_ns), begin_ns) <= self._rules.silence_ns
+            and not self._is_over(begin_ns)
+            and self._cut.span(self._open.begin_ns, begin_ns) < self._rules.new_level_ns
         )
 
     @property

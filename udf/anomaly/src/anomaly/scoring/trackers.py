@@ -30,6 +30,7 @@ class Trackers:
 
     def __init__(self, table: SeriesTable, rules: Rules, fields: Sequence[str]) -> None:
         self._rules = rules
+        self._cut = rules.cut
         self._fields = tuple(fields)
         self._last_ns: Times = table.column(np.int64)
         self._has_last: Bools = table.column(np.bool_)
@@ -114,7 +115,8 @@ class Trackers:
         # While the series is calm, the last window before each of these is the one before it.
         is_quiet = (severity < self._rules.close) & ~are_evidence(surprise)
         longest_ns = self._rules.window_ns + self._rules.silence_ns
-        is_quiet[1:] &= (np.diff(begin_ns) > 0) & (np.diff(begin_ns) <= longest_ns)
+        steps_ns = np.diff(self._cut.nominal(begin_ns))
+        is_quiet[1:] &= (steps_ns > 0) & (steps_ns <= longest_ns)
         odd = np.flatnonzero(~is_quiet)
         at, rows = 0, np.array([row])
         while at < len(begin_ns):
@@ -186,7 +188,7 @@ class Trackers:
         begins_nothing = ~self._is_busy[row] & (severity < self._rules.close) & ~are_evidence(surprise)
         last_ns = self._last_ns[row]
         longest_ns = self._rules.window_ns + self._rules.silence_ns
-        follows = (begin_ns > last_ns) & ((begin_ns - last_ns <= longest_ns) | self._resumed[row])
+        follows = (begin_ns > last_ns) & ((self._cut.span(last_ns, begin_ns) <= longest_ns) | self._resumed[row])
         return np.asarray(begins_nothing & (follows | ~self._has_last[row]))
 
     def silent(self, row: Ints, quiet_ns: Times, listening_ns: int) -> tuple[Bools, Bools]:
@@ -201,14 +203,14 @@ class Trackers:
             Which series `silent_one` may change, shape (n,); and which have had no window for longer than they may
             once their next window is due, shape (n,).
         """
-        window_ns, silence_ns = self._rules.window_ns, self._rules.silence_ns
-        next_ns = quiet_ns // window_ns * window_ns
-        first_ns = -(-listening_ns // window_ns) * window_ns
+        cut, silence_ns = self._cut, self._rules.silence_ns
+        next_ns = cut.begin(quiet_ns)
+        first_ns = cut.first(listening_ns)
         has_last, last_ns = self.has_last(row), self._last_ns[row]
-        last_end_ns = np.where(has_last, last_ns + window_ns, first_ns)
-        may_change = next_ns - np.maximum(last_end_ns, first_ns) > silence_ns
+        last_end_ns = np.where(has_last, cut.after(last_ns), first_ns)
+        may_change = cut.span(np.maximum(last_end_ns, first_ns), next_ns) > silence_ns
         may_change |= self._is_busy[row] & (row != NOWHERE)
-        return may_change, ~has_last | (next_ns - last_ns > silence_ns)
+        return may_change, ~has_last | (cut.span(last_ns, next_ns) > silence_ns)
 
     def silent_one(self, row: int, watermark_ns: int, listening_ns: int, quiet_ns: int | None = None) -> list[Period]:
         """Take into account that no window of a live series has come, as `Tracker.silent` does."""

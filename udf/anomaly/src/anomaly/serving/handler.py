@@ -49,6 +49,7 @@ from anomaly.serving.watcher import ModelWatcher
 from anomaly.serving.window_log import WindowLog
 from anomaly.windows.arrays import DAMAGE, NEVER, AnyArray, Floats, Ints, Key, Times, groups
 from anomaly.windows.assembler import Assembler, Closed, Settings, Taken
+from anomaly.windows.cut import cut_of
 from anomaly.windows.derivation import derivation_of
 from anomaly.windows.validity import INVALID, validity_of
 from anomaly.windows.windows import Windows
@@ -131,6 +132,7 @@ class AnomalyHandler(RowsHandler):
                 derivation=derivation_of(pipeline),
                 fill_ns=pipeline.fill.bound_ns,
                 series_at_once=_CLOSING_AT_ONCE,
+                zone=pipeline.windows_zone,
             )
         )
         # The keys of groups by number, and what the points of a measurement have in common, by measurement and key.
@@ -196,8 +198,7 @@ class AnomalyHandler(RowsHandler):
             except BaseException:
                 # The library tries several rows again one by one.
                 if len(rows) == 1:
-                    window_ns = self._pipeline.window_ns
-                    self._interrupted.append((rows.groups.copy(), rows.times // window_ns * window_ns))
+                    self._interrupted.append((rows.groups.copy(), cut_of(self._pipeline).begin(rows.times)))
                 raise
 
     @contextmanager
@@ -295,7 +296,7 @@ class AnomalyHandler(RowsHandler):
         self._closing = closed
         self._log.add(closed, now_ns)
         if self._is_live and self._closing_file is not None:
-            signs, ends_ns = self._signs_of(closed.number), closed.begin_ns + self._pipeline.window_ns
+            signs, ends_ns = self._signs_of(closed.number), cut_of(self._pipeline).after(closed.begin_ns)
             self._unnoted.append((self._clock(), closed.number, signs, ends_ns))
         feedback, windows = self._feedback.feedback(), self._windows(closed)
         self._forgotten.difference_update(windows.keys)
@@ -326,7 +327,8 @@ class AnomalyHandler(RowsHandler):
         ends_ns = np.full(len(self._signs.values), NEVER)
         ends_ns[numbers] = self._assembler.closed(numbers)
         for _, later, _, later_ns in self._unnoted:
-            np.minimum.at(ends_ns, later, later_ns - self._pipeline.window_ns)
+            # The time before the end of a window is in it.
+            np.minimum.at(ends_ns, later, cut_of(self._pipeline).begin(later_ns - 1))
         return self._signs_of(numbers), ends_ns[numbers]
 
     def _signs_of(self, numbers: Ints) -> Signs:

@@ -13,6 +13,7 @@ import numpy as np
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.notices import INVALID, Notice
 from anomaly.windows.arrays import Key, Times
+from anomaly.windows.cut import cut_of
 from anomaly.windows.validity import Validity
 
 # This many windows in a row make a notice, or end it.
@@ -49,7 +50,7 @@ class InvalidNotices:
     """
 
     def __init__(self, pipeline: Pipeline, validity: Validity) -> None:
-        self._window_ns = pipeline.window_ns
+        self._cut = cut_of(pipeline)
         self._validity = validity
         self._series: dict[Key, _Broken] = {}
 
@@ -64,12 +65,12 @@ class InvalidNotices:
         Returns:
             The notice that they open; None if it is open, or it is too early to tell.
         """
-        begins = np.unique(times - times % self._window_ns).tolist()
-        series = self._series.setdefault(key, _Broken(begins[0], begins[0] - self._window_ns))
+        begins = np.unique(self._cut.begin(times)).tolist()
+        series = self._series.setdefault(key, _Broken(begins[0], self._cut.step(begins[0], -1)))
         for begin_ns in begins:
             if begin_ns <= series.last_ns:
                 continue
-            if not series.text and begin_ns > series.last_ns + self._window_ns:
+            if not series.text and begin_ns > self._cut.after(series.last_ns):
                 series.begin_ns, series.windows, series.points, series.examples = begin_ns, 0, 0, {}
             series.windows += 1
             series.last_ns = begin_ns
@@ -83,7 +84,7 @@ class InvalidNotices:
     def pass_by(self, key: Key, time_ns: int) -> Notice | None:
         """Take into account that a series has a point of a time; return the notice that closes."""
         series = self._series.get(key)
-        if series is None or time_ns < series.last_ns + (LASTING_WINDOWS + 1) * self._window_ns:
+        if series is None or time_ns < self._cut.step(series.last_ns, LASTING_WINDOWS + 1):
             return None
         del self._series[key]
         return self._notice(series, "closed") if series.text else None
@@ -92,7 +93,7 @@ class InvalidNotices:
         return len(self._series)
 
     def _notice(self, series: _Broken, state: str) -> Notice:
-        return Notice(INVALID, series.begin_ns, series.last_ns + self._window_ns, state, series.text, series.points)
+        return Notice(INVALID, series.begin_ns, self._cut.after(series.last_ns), state, series.text, series.points)
 
     def forget(self, key: Key) -> Notice | None:
         """Forget a series; return its open notice, which closes."""

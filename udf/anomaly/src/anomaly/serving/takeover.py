@@ -32,6 +32,7 @@ from anomaly.scoring.scorer import Superseded
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.serving.window_log import WindowLog
 from anomaly.windows.arrays import DAMAGE, Bools, Ints, Key, Times
+from anomaly.windows.cut import cut_of
 from anomaly.windows.windows import Windows
 
 
@@ -189,6 +190,6 @@ class Takeover:
         is_before = windows.begin_ns < horizon
         has_before, has_last, was_read_early = (np.zeros(n, dtype=np.bool_) for _ in range(3))
         has_before[windows.series[is_before]] = True
-        has_last[windows.series[windows.begin_ns + self._pipeline.window_ns >= horizon]] = True
+        has_last[windows.series[cut_of(self._pipeline).after(windows.begin_ns) >= horizon]] = True
         was_read_early[windows.series[is_before & (closed_ns > asked_ns[windows.series])]] = True
         return np.asarray(has_before & has_last & ~was_read_early)

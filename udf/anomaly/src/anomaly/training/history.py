@@ -13,6 +13,7 @@ from anomaly.refusal import Refused
 from anomaly.training.progress import Progress, SilentProgress
 from anomaly.training.rules import rule_warnings
 from anomaly.training.sample import Sample
+from anomaly.windows.cut import cut_of
 from anomaly.windows.windows import Windows
 
 # Bytes that are kept in memory while reading. Fitting needs some five times as much for a while.
@@ -60,7 +61,7 @@ def read_history(
     query = windows_query(pipeline, asked.begin_ns, asked.end_ns)
     progress.say(f"reading {rfc3339(asked.begin_ns)} to {rfc3339(asked.end_ns)} of {pipeline.measured}: {query}")
     invalid = InvalidValues()
-    for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, pipeline.window_ns):
+    for begin_ns, end_ns in split_range(asked.begin_ns, asked.end_ns, cut_of(pipeline)):
         for series in read_series_windows(influx, pipeline, begin_ns, end_ns, invalid=invalid):
             sample.add(series)
         share = (end_ns - asked.begin_ns) / (asked.end_ns - asked.begin_ns)

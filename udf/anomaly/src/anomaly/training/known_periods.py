@@ -14,6 +14,7 @@ from anomaly.influxdb.times import TimeRange
 from anomaly.models.manifest import KnownPeriodsRecord
 from anomaly.training.naming import first_of
 from anomaly.windows.arrays import Bools, Key, groups
+from anomaly.windows.cut import Cut
 from anomaly.windows.windows import Windows
 
 # This many series are named.
@@ -56,13 +57,13 @@ class KnownPeriods:
 
 
 def in_known_periods(
-    windows: Windows, window_ns: int, periods: Iterable[tuple[Key, TimeRange]], confirmed_usual: Bools
+    windows: Windows, cut: Cut, periods: Iterable[tuple[Key, TimeRange]], confirmed_usual: Bools
 ) -> KnownPeriods:
     """Find the windows of a history that lie in known periods.
 
     Args:
         windows: the history, n windows.
-        window_ns: the length of a window, nanoseconds.
+        cut: how time is cut into windows.
         periods: the series and the time of each known period.
         confirmed_usual: which windows are marked as false alarms, shape (n,).
     """
@@ -72,8 +73,9 @@ def in_known_periods(
     excluded = np.zeros(len(windows), dtype=np.bool_)
     for places in groups(windows.series):
         begin_ns = windows.begin_ns[places]
+        end_ns = cut.after(begin_ns)
         for period in by_key.get(windows.keys[windows.series[places[0]]], ()):
-            excluded[places[(begin_ns < period.end_ns) & (begin_ns + window_ns > period.begin_ns)]] = True
+            excluded[places[(begin_ns < period.end_ns) & (end_ns > period.begin_ns)]] = True
     excluded &= ~confirmed_usual
     lengths = np.maximum(np.bincount(windows.series, minlength=len(windows.keys)), 1)
     is_kept = np.bincount(windows.series[excluded], minlength=len(windows.keys)) > _MOST * lengths

@@ -37,6 +37,7 @@ from anomaly.training.counters import counter_warnings
 from anomaly.training.progress import Progress
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import scorable_windows
+from anomaly.windows.cut import cut_of
 from anomaly.windows.unscored import advice, listed, named, unscored_series
 from anomaly.windows.windows import Windows
 
@@ -288,7 +289,7 @@ class _Training:
         database, pipeline = self._request.results_database, self._pipeline
         has_results = database in self._influx.databases()
         periods = known_periods(self._influx, database, pipeline, self._range) if has_results else ()
-        return in_known_periods(windows, pipeline.window_ns, periods, feedback.confirmed_usual(windows))
+        return in_known_periods(windows, cut_of(pipeline), periods, feedback.confirmed_usual(windows))
 
     def _manifest_if_unchanged(self, marks: list[Mark]) -> Manifest | None:
         """Return the current model's manifest if training would make the same model; None otherwise.

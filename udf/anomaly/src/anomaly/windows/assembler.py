@@ -34,8 +34,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomaly.pipeline.timezone import UTC
 from anomaly.windows.aggregates import AGGREGATES, Aggregated, aggregate_windows
 from anomaly.windows.arrays import NEVER, AnyArray, Bools, Floats, Ints, Times, changes
+from anomaly.windows.cut import Cut, cut, scaled
 from anomaly.windows.derivation import Derivation, Identities
 from anomaly.windows.fill import STANDING_ARRAYS, Filled, Rule, Standing, fill_windows
 from anomaly.windows.interruption import Arrivals, Interruption, can_hold
@@ -75,6 +77,7 @@ class Settings:
         derivation: makes the values of f watched fields; None: they are those of the points.
         fill_ns: how long a field's last value stands in windows without points of it; 0: not at all.
         series_at_once: the windows of this many series close in one call at most; those of others are due at once.
+        zone: the time zone by whose clock windows begin.
     """
 
     window_ns: int
@@ -89,6 +92,7 @@ class Settings:
     derivation: Derivation | None = None
     fill_ns: int = 0
     series_at_once: int = 1 << 20
+    zone: str = UTC
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -119,6 +123,11 @@ class Settings:
     def watched(self) -> int:
         """The number f of watched fields."""
         return self.fields if self.derivation is None else self.derivation.fields
+
+    @property
+    def cut(self) -> Cut:
+        """How time is cut into windows."""
+        return cut(self.window_ns, self.zone)
 
     @property
     def live_ns(self) -> int:
@@ -288,11 +297,12 @@ class Assembler:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._cut = settings.cut
         self._series = _Series(_LEAST_SERIES)
         self._log = PointLog(settings.fields)
         self._rule: Rule | None = None
         if settings.fill_ns:
-            self._rule = Rule.of(settings.window_ns, settings.fill_ns, settings.aggregates)
+            self._rule = Rule.of(self._cut, settings.fill_ns, settings.aggregates)
         self._standing = Standing(settings.watched, len(self._series) if self._rule else 0)
         self._most_points = settings.points_bytes // bytes_per_point(settings.fields)
         # The host's clock at the last call, and our clock, which does not go on while nobody calls.
@@ -351,7 +361,7 @@ class Assembler:
         series, settings = self._series, self.settings
         latest = _GREATEST_NS if now_ns is None else min(now_ns + settings.future_ns, _GREATEST_NS)
         closed, oldest = series.closed[number], series.oldest[number]
-        reference = np.where(oldest != GONE, oldest - oldest % settings.window_ns, closed)
+        reference = np.where(oldest != GONE, self._cut.begin(oldest), closed)
         future = times > latest
         too_old = (times < _LEAST_NS) | ((reference != NEVER) & (times < reference - settings.oldest_ns))
         late = (times < closed) & ~(too_old | future)
@@ -385,17 +395,17 @@ class Assembler:
     def _late(self, number: Ints, times: Times) -> Late:
         if not len(number):
             return _NONE_LATE
-        begins = times - times % self.settings.window_ns
+        begins = self._cut.begin(times)
         order = np.lexsort((number, begins))
         number, begins = number[order], begins[order]
         first = np.flatnonzero(changes(number, begins))
         return Late(number[first], begins[first], np.diff(first, append=len(number)))
 
     def _take(self, number: Ints, times: Times, values: Floats, identities: Identities, now_ns: int | None) -> None:
-        series, window_ns = self._series, self.settings.window_ns
+        series = self._series
         self._log.append(number, times, identities, values)
-        begins = times - times % window_ns
-        due = begins + (window_ns + self.settings.lateness_ns)
+        begins = self._cut.begin(times)
+        due = self._cut.after(begins) + self.settings.lateness_ns
         plausible = times if now_ns is None else np.minimum(times, now_ns)
         newest = series.newest[number]
         np.maximum.at(series.newest, number, plausible)
@@ -435,7 +445,7 @@ class Assembler:
             straggling = np.flatnonzero(due[part] <= before)
             if len(straggling):
                 watermark = int(before[straggling[-1]]) - settings.lateness_ns
-                held = watermark - watermark % settings.window_ns
+                held = self._cut.begin(watermark)
                 if held > series.held[one]:
                     series.held[one] = held
                     risen.append(one)
@@ -445,13 +455,13 @@ class Assembler:
 
     def _find_open(self, numbers: Ints) -> None:
         """Find the oldest open point and the oldest open window that is not held back of some series again."""
-        series, window_ns = self._series, self.settings.window_ns
+        series = self._series
         series.oldest[numbers] = series.regular[numbers] = GONE
         rows = self._open_rows(numbers)
         if len(rows):
             number, times = self._log.numbers[rows], self._log.times[rows]
             np.minimum.at(series.oldest, number, times)
-            begins = times - times % window_ns
+            begins = self._cut.begin(times)
             regular = begins >= series.held[number]
             np.minimum.at(series.regular, number[regular], begins[regular])
 
@@ -473,7 +483,7 @@ class Assembler:
             filled.
         """
         self._go_on(now_ns)
-        series, window_ns = self._series, self.settings.window_ns
+        series = self._series
         bounds = self._due(everything)
         early = self._early_bounds(bounds)
         limits = bounds if early is None else np.maximum(bounds, early)
@@ -489,7 +499,7 @@ class Assembler:
             windows = self._fill(self._rule, windows, last, limits)
         number, begins = windows.number, windows.begin_ns
         if len(number):
-            np.maximum.at(series.closed, number, begins + window_ns)
+            np.maximum.at(series.closed, number, self._cut.after(begins))
             self._log.compact()
             self._find_open(np.unique(number))
         self._next_ns = self._due_clock(self._waiting()) if is_whole else NEVER
@@ -509,13 +519,12 @@ class Assembler:
         """
         if not len(number):
             return _NO_INTS, _NO_TIMES
-        series, window_ns = self._series, self.settings.window_ns
+        series = self._series
         limits = np.full(len(series), NEVER)
-        limits[number] = ends_ns - ends_ns % window_ns
+        limits[number] = self._cut.begin(ends_ns)
         series.closed[number] = np.maximum(series.closed[number], limits[number])
         rows = np.flatnonzero(self._log.times < limits[self._log.numbers])
-        left, begins = self._log.numbers[rows].astype(np.intp), self._log.times[rows]
-        begins -= begins % window_ns
+        left, begins = self._log.numbers[rows].astype(np.intp), self._cut.begin(self._log.times[rows])
         order = np.lexsort((left, begins))
         left, begins = left[order], begins[order]
         self._log.take(rows)
@@ -546,8 +555,7 @@ class Assembler:
         """
         settings, fields = self.settings, self.settings.watched
         names = settings.aggregates if self._rule is None else (*settings.aggregates, "last")
-        number, begins = self._log.numbers[rows], self._log.times[rows]
-        begins -= begins % settings.window_ns
+        number, begins = self._log.numbers[rows], self._cut.begin(self._log.times[rows])
         order = np.lexsort((number, begins))
         rows, number, begins = rows[order], number[order], begins[order]
         first = np.flatnonzero(changes(number, begins)) if len(rows) else _NO_INTS
@@ -560,6 +568,7 @@ class Assembler:
             by_field = values.reshape(len(first), fields, len(names))
             last = by_field[:, :, -1]
             values = by_field[:, :, :-1].reshape(len(first), fields * len(settings.aggregates))
+        values, counts = scaled(self._cut, settings.aggregates, begins[first], values, counts)
         has_points = np.ones(len(first), dtype=np.bool_)
         windows = Filled(number[first].astype(np.intp), begins[first], values, counts, has_points)
         return windows, last, sum(part.replaced for part in aggregated)
@@ -608,12 +617,12 @@ class Assembler:
         concerned = np.flatnonzero(limits != NEVER)
         next_ns = self._next_fill_ns(rule, concerned)
         oldest = series.oldest[concerned]
-        begins = np.where(next_ns == GONE, oldest - oldest % rule.window_ns, next_ns)
-        windows = (limits[concerned] - begins) // rule.window_ns
+        begins = np.where(next_ns == GONE, self._cut.begin(oldest), next_ns)
+        windows = self._cut.number(limits[concerned]) - self._cut.number(begins)
         if windows.sum() <= _FILLED_AT_ONCE:
             return True
         each = max(_FILLED_AT_ONCE // len(concerned), 1)
-        limits[concerned] = np.minimum(limits[concerned], begins + each * rule.window_ns)
+        limits[concerned] = np.minimum(limits[concerned], self._cut.at(self._cut.number(begins) + each))
         return bool((windows <= each).all())
 
     def _next_fill_ns(self, rule: Rule, numbers: Ints) -> Times:
@@ -659,10 +668,9 @@ class Assembler:
         open_series = series.oldest != GONE
         if everything:
             return self._ends(open_series)
-        reached = self.watermarks() - settings.lateness_ns
-        reached -= reached % settings.window_ns
-        # The next begin + window overflows for GONE.
-        due = self._next_begins(np.arange(len(series))) <= reached - settings.window_ns
+        reached = self._cut.begin(self.watermarks() - settings.lateness_ns)
+        # A window that begins before this time is over; its own end overflows for GONE.
+        due = self._next_begins(np.arange(len(series))) < reached
         bounds = np.where(due, reached, NEVER)
         if self._clock_ns is not None:
             is_idle = (series.arrived != NEVER) & (self._clock_ns - settings.idle_ns >= series.arrived)
@@ -676,8 +684,7 @@ class Assembler:
         ends = np.full(len(self._series), NEVER)
         numbers, times = self._log.numbers, self._log.times
         rows = np.flatnonzero((times != GONE) & chosen[numbers])
-        window_ns = self.settings.window_ns
-        np.maximum.at(ends, numbers[rows], times[rows] - times[rows] % window_ns + window_ns)
+        np.maximum.at(ends, numbers[rows], self._cut.end(times[rows]))
         return ends
 
     def _early_bounds(self, bounds: Times) -> Times | None:
@@ -690,10 +697,10 @@ class Assembler:
         if len(rows) <= bound:
             return None
         excess = len(rows) - int(_KEPT_SHARE * bound)
-        number, begins = numbers[rows], times[rows] - times[rows] % self.settings.window_ns
+        number, begins = numbers[rows], self._cut.begin(times[rows])
         oldest = np.lexsort((number, begins))[:excess]
         early = np.full(len(self._series), NEVER)
-        np.maximum.at(early, number[oldest], begins[oldest] + self.settings.window_ns)
+        np.maximum.at(early, number[oldest], self._cut.after(begins[oldest]))
         return early
 
     def _due_clock(self, numbers: Ints) -> int:
@@ -705,7 +712,7 @@ class Assembler:
         seen, arrived = series.seen[numbers], series.arrived[numbers]
         has_next = begins != GONE
         # How far the watermark has to go on.
-        missing = np.where(has_next, begins, 0) + (settings.window_ns + settings.lateness_ns) - newest
+        missing = self._cut.after(np.where(has_next, begins, 0)) + settings.lateness_ns - newest
         if (missing[has_next] <= 0).any() or len(self._log) > self._most_points:
             return NEVER
         live = series.lag[numbers] <= settings.live_ns
@@ -743,15 +750,15 @@ class Assembler:
 
         That is the watermark where no window is open. Elsewhere it is before the watermark by the lateness.
         """
-        watermarks, window_ns = self.watermarks(), self.settings.window_ns
-        is_nothing_open = self._next_begins(np.arange(len(self._series))) >= watermarks - watermarks % window_ns
+        watermarks = self.watermarks()
+        is_nothing_open = self._next_begins(np.arange(len(self._series))) >= self._cut.begin(watermarks)
         return np.where(is_nothing_open, watermarks, watermarks - self.settings.lateness_ns)
 
     def quiet(self, longest_ns: int) -> int:
         """Return how many live series have no window with points for longer than this, and none open."""
-        watermarks, window_ns = self.quiet_until(), self.settings.window_ns
+        watermarks = self.quiet_until()
         newest = np.maximum(self._series.newest, _LEAST_NS)
-        since_ns = watermarks - watermarks % window_ns - (newest - newest % window_ns + window_ns)
+        since_ns = self._cut.span(self._cut.end(newest), self._cut.begin(watermarks))
         return int(np.count_nonzero(self.live() & (since_ns > longest_ns)))
 
     @property
@@ -800,11 +807,11 @@ class Assembler:
         newest = self._series.newest.copy()
         np.maximum.at(newest, self._log.numbers, self._log.times)
         newest[~live] = NEVER
-        self._interruption = Interruption(settings.window_ns, settings.lateness_ns, newest)
+        self._interruption = Interruption(self._cut, settings.lateness_ns, newest)
         self._interruption.look(now_ns)
-        begins = newest - newest % settings.window_ns
+        begins = self._cut.begin(newest)
         # A series that was silent before lost nothing in this pause.
-        is_near = can_hold(begins, settings.window_ns, settings.lateness_ns, paused_ns, self._series.lag, live)
+        is_near = can_hold(self._cut.after(begins), settings.lateness_ns, paused_ns, self._series.lag, live)
         torn = np.flatnonzero((newest != NEVER) & is_near & (begins < self._series.closed))
         return torn, begins[torn]
 
@@ -878,7 +885,7 @@ class Assembler:
     def _interrupted(self, newest_ns: Times) -> Interruption:
         """Return the time in which nobody took points, after these newest points of each series, shape (n,)."""
         settings = self.settings
-        return Interruption(settings.window_ns, settings.lateness_ns, newest_ns, settings.idle_ns)
+        return Interruption(self._cut, settings.lateness_ns, newest_ns, settings.idle_ns)
 
 
 def _refused(number: Ints, times: Times, furthest: np.ufunc) -> RefusedPoints:

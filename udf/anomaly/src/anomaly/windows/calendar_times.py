@@ -27,26 +27,28 @@ class CalendarTimes:
         """Return whether a calendar has this meaning."""
         return any(calendar.means == means for calendar in self._calendars)
 
-    def meet(self, means: str, begin_ns: Times, length_ns: int) -> Bools:
+    def meet(self, means: str, begin_ns: Times, length_ns: int | Times) -> Bools:
         """Return which stretches of time meet a time with a meaning.
 
         Args:
             means: the meaning.
             begin_ns: the begins of n stretches, shape (n,), nanoseconds since 1970.
-            length_ns: their length, at least 1.
+            length_ns: their length, or their lengths, shape (n,), at least 1.
 
         Returns:
             Which of them meet one, shape (n,).
         """
         met = np.zeros(len(begin_ns), dtype=np.bool_)
-        if not self.has(means):
+        if not self.has(means) or not len(begin_ns):
             return met
+        end_ns = begin_ns + length_ns
+        longest_ns = int(np.max(end_ns - begin_ns))
         number = begin_ns // _STRETCH_NS
         for each in np.unique(number).tolist():
             has_number = number == each
-            begins, ends = self._times(means, each, 1 + length_ns // _STRETCH_NS)
+            begins, ends = self._times(means, each, 1 + longest_ns // _STRETCH_NS)
             if len(begins):
-                before = np.searchsorted(begins, begin_ns[has_number] + length_ns, side="left") - 1
+                before = np.searchsorted(begins, end_ns[has_number], side="left") - 1
                 met[has_number] = (before >= 0) & (ends[before] > begin_ns[has_number])
         return met
 

@@ -15,6 +15,7 @@ from anomaly.pipeline import Pipeline, timezone
 from anomaly.pipeline.calendars import HOLIDAY
 from anomaly.windows.arrays import Bools, Times
 from anomaly.windows.calendar_times import CalendarTimes
+from anomaly.windows.cut import Cut, cut_of
 
 _DAY_S = 86_400
 # A history of ten years; beyond it the days begin to be kept anew.
@@ -27,20 +28,26 @@ class CivilTime:
     Args:
         name: the time zone's IANA name.
         calendars: says which days are holidays, on which the clock shows the Sunday before; None: no day is.
+        cut: how windows are cut that begin by this clock; None: they begin in UTC.
 
     Raises:
         ValueError: there is no such time zone.
     """
 
-    def __init__(self, name: str = timezone.UTC, calendars: CalendarTimes | None = None) -> None:
+    def __init__(
+        self, name: str = timezone.UTC, calendars: CalendarTimes | None = None, cut: Cut | None = None
+    ) -> None:
         self.name = name
         self._calendars = calendars
+        self._cut = cut
         self._zone: tzinfo | None = None if name == timezone.UTC else timezone.timezone(name)
         # By day of UTC: the offset at its begin, the time of a change in it, and the offset after the change.
         self._days: dict[int, tuple[int, int, int]] = {}
 
     def wall_ns(self, times_ns: Times) -> Times:
         """Return what the clock shows, as nanoseconds since 1970-01-01 00:00 by the same clock.
+
+        Where windows begin by the clock, a window that begins with a time which the clock leaves out has that time.
 
         Args:
             times_ns: times, shape (n,), nanoseconds since 1970.
@@ -50,7 +57,10 @@ class CivilTime:
         """
         if not len(times_ns):
             return times_ns
-        wall_ns = times_ns if self._zone is None else times_ns + self._offsets(self._zone, times_ns)
+        if self._cut is not None:
+            wall_ns = self._cut.nominal(times_ns)
+        else:
+            wall_ns = times_ns if self._zone is None else times_ns + self._offsets(self._zone, times_ns)
         if self._calendars is None:
             return wall_ns
         holiday = self._calendars.meet(HOLIDAY, times_ns, 1)
@@ -86,10 +96,11 @@ PLAIN = CivilTime()
 
 def civil_time(pipeline: Pipeline) -> CivilTime:
     """Return the clock on the wall of a pipeline."""
-    calendars = CalendarTimes(pipeline)
+    calendars, windows = CalendarTimes(pipeline), cut_of(pipeline)
+    by_the_clock = windows if windows.is_local else None
     if calendars.has(HOLIDAY):
-        return CivilTime(pipeline.timezone, calendars)
-    return PLAIN if pipeline.timezone == timezone.UTC else CivilTime(pipeline.timezone)
+        return CivilTime(pipeline.timezone, calendars, by_the_clock)
+    return PLAIN if pipeline.timezone == timezone.UTC else CivilTime(pipeline.timezone, cut=by_the_clock)
 
 
 def _since_sunday(wall_ns: Times) -> Times:

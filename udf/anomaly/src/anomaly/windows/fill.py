@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key, Times
+from anomaly.windows.cut import Cut
 from anomaly.windows.series import SeriesWindows
 
 # The window of a value that nobody knows. Differences to any time stay within 64 bits.
@@ -35,19 +36,19 @@ class Rule:
     """How windows are filled.
 
     Attributes:
-        window_ns: the length of a window.
+        cut: how time is cut into windows.
         bound_ns: how long a value stands; a multiple of the window.
         aggregates: the a aggregates of each field.
     """
 
-    window_ns: int
+    cut: Cut
     bound_ns: int
     aggregates: tuple[str, ...]
 
     @classmethod
-    def of(cls, window_ns: int, bound_ns: int, aggregates: Sequence[str]) -> "Rule":
+    def of(cls, cut: Cut, bound_ns: int, aggregates: Sequence[str]) -> "Rule":
         """Return the rule of a bound of any length, which is shortened to whole windows."""
-        return cls(window_ns, bound_ns // window_ns * window_ns, tuple(aggregates))
+        return cls(cut, bound_ns // cut.window_ns * cut.window_ns, tuple(aggregates))
 
 
 class Standing:
@@ -81,7 +82,10 @@ class Standing:
 
     def last_fill_ns(self, rule: Rule, numbers: Ints | slice = slice(None)) -> Times:
         """Return the begin of the last window that may be filled of some series, shape (n,); long ago for none."""
-        return np.asarray(self.begin_ns[numbers].max(axis=1) + rule.bound_ns)
+        cut, begin_ns = rule.cut, self.begin_ns[numbers].max(axis=1)
+        if not cut.is_local:
+            return np.asarray(begin_ns + rule.bound_ns)
+        return cut.at(cut.number(begin_ns) + rule.bound_ns // cut.window_ns)
 
     def state(self, numbers: Ints) -> dict[str, AnyArray]:
         """Return copies of the columns of some series, as arrays by name, shape (n, f)."""
@@ -138,10 +142,10 @@ def fill_windows(
     Returns:
         The windows, and those that are filled.
     """
-    window_ns = rule.window_ns
-    # Entries that values stand after: what stood before each series' first window, and each window.
+    cut, window_ns = rule.cut, rule.cut.window_ns
+    # Entries that values stand after, in nominal time: what stood before each series' first window, and each window.
     number = np.concatenate([concerned, windows.number])
-    begin_ns = np.concatenate([from_ns - window_ns, windows.begin_ns])
+    begin_ns = np.concatenate([cut.nominal(from_ns) - window_ns, cut.nominal(windows.begin_ns)])
     order = np.lexsort((begin_ns, number))
     is_window, row = order >= len(concerned), order - len(concerned)
     number, begin_ns = number[order], begin_ns[order]
@@ -152,10 +156,11 @@ def fill_windows(
     known = ~np.isnan(value) | ~is_window[:, None]
     carried = np.maximum.accumulate(np.where(known, np.arange(len(order))[:, None], 0), axis=0)
     value, since_ns = np.take_along_axis(value, carried, axis=0), np.take_along_axis(since_ns, carried, axis=0)
+    known_ns = cut.nominal(since_ns)
     # Fields that a window lacks.
     values, counts = windows.values.reshape(*last.shape, len(rule.aggregates)).copy(), windows.counts
     at = np.flatnonzero(is_window)
-    lacking = (counts[row[at]] == 0) & (begin_ns[at, None] - since_ns[at - 1] <= rule.bound_ns)
+    lacking = (counts[row[at]] == 0) & (begin_ns[at, None] - known_ns[at - 1] <= rule.bound_ns)
     if lacking.any():
         entry, field = np.nonzero(lacking)
         values[row[at][entry], field] = _stand(rule, value[at - 1][entry, field])
@@ -164,17 +169,17 @@ def fill_windows(
     last_of_series[:-1] = number[1:] != number[:-1]
     ends = np.empty(len(order), dtype=np.int64)
     ends[:-1] = begin_ns[1:]
-    ends[last_of_series] = until_ns
-    ends = np.minimum(ends, since_ns.max(axis=1) + rule.bound_ns + window_ns)
+    ends[last_of_series] = cut.nominal(until_ns)
+    ends = np.minimum(ends, known_ns.max(axis=1) + rule.bound_ns + window_ns)
     missing = np.maximum((ends - begin_ns) // window_ns - 1, 0)
     entry = np.repeat(np.arange(len(order)), missing)
     offset = np.arange(len(entry)) - np.repeat(np.cumsum(missing) - missing, missing) + 1
     filled_ns = begin_ns[entry] + offset * window_ns
-    stands = filled_ns[:, None] - since_ns[entry] <= rule.bound_ns
+    stands = filled_ns[:, None] - known_ns[entry] <= rule.bound_ns
     filled = _stand(rule, np.where(stands, value[entry], np.nan))
     standing.value[concerned], standing.begin_ns[concerned] = value[last_of_series], since_ns[last_of_series]
     together = np.concatenate([windows.number, number[entry]])
-    begins = np.concatenate([windows.begin_ns, filled_ns])
+    begins = np.concatenate([windows.begin_ns, cut.at(filled_ns // window_ns)])
     order = np.lexsort((together, begins))
     return Filled(
         together[order],
@@ -208,7 +213,7 @@ class SeriesFiller:
             windows: n windows with points, in the order of time.
             last: the last value of each field in them, shape (n, f), NaN where a window has no point of the field.
         """
-        return self._filled(windows, last, int(windows.begin_ns[-1]) + self._rule.window_ns)
+        return self._filled(windows, last, self._rule.cut.after(int(windows.begin_ns[-1])))
 
     def end(self, end_ns: int) -> list[SeriesWindows]:
         """Return the windows that are filled after the last one and before `end_ns`, if there are any."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from anomaly.nanoseconds import SECOND_NS
 from anomaly.windows.arrays import NEVER, Bools, Ints, Times
+from anomaly.windows.cut import Cut
 
 # The longest pause between two arrivals that a new process expects, and after which time it expects half of it. Pauses
 # are twice as long as expected, and longer by a slow look, before they say something.
@@ -21,18 +22,17 @@ _HALF_NS = 300 * SECOND_NS
 _SLACK_NS = 5 * SECOND_NS
 
 
-def can_hold(begins: Times, length_ns: int, lateness_ns: int, clock_ns: int, lag_ns: Times, live: Bools) -> Bools:
+def can_hold(ends: Times, lateness_ns: int, clock_ns: int, lag_ns: Times, live: Bools) -> Bools:
     """Return which windows can hold points that came at a time of the host's clock, or later; shape (n,).
 
     Args:
-        begins: the windows' begins, shape (n,).
-        length_ns: the length of a window.
+        ends: the windows' ends, shape (n,).
         lateness_ns: how much points may be out of order.
         clock_ns: the time of the host's clock.
         lag_ns: how far the newest point of the window's series was behind the clock, shape (n,).
         live: whether the series is live, so that the clock tells when its points came, shape (n,).
     """
-    return begins + length_ns > clock_ns - lateness_ns - np.where(live, np.maximum(lag_ns, 0), 0)
+    return ends > clock_ns - lateness_ns - np.where(live, np.maximum(lag_ns, 0), 0)
 
 
 class Arrivals:
@@ -79,15 +79,15 @@ class Interruption:
     """The time in which nobody took points, for each series.
 
     Args:
-        length_ns: the length of a window.
+        cut: how time is cut into windows.
         lateness_ns: how much points may be out of order.
         newest_ns: the newest time of the points of each series in the state, shape (n,); empty without a state.
         grace_ns: how long after the interruption the first points of a series that the state does not have tell that
             it may have begun meanwhile, where the clock does not tell it: in an import of history.
     """
 
-    def __init__(self, length_ns: int, lateness_ns: int, newest_ns: Times, grace_ns: int = 0) -> None:
-        self._length_ns = length_ns
+    def __init__(self, cut: Cut, lateness_ns: int, newest_ns: Times, grace_ns: int = 0) -> None:
+        self._cut = cut
         self._lateness_ns = lateness_ns
         self._grace_ns = grace_ns
         # Up to where windows of each series may lack points, and which series have had no points since.
@@ -146,5 +146,5 @@ class Interruption:
         if self._over_ns is None:
             return touched
         # A series that the state does not have may have begun meanwhile: its first windows are around this time.
-        is_near = had_state | can_hold(begins, self._length_ns, self._lateness_ns, self._over_ns, lag_ns, live)
+        is_near = had_state | can_hold(self._cut.after(begins), self._lateness_ns, self._over_ns, lag_ns, live)
         return np.asarray(touched | (live & (begins <= self._over_ns) & is_near))
