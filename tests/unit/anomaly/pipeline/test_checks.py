@@ -225,16 +225,16 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
         ({"timezone": "new_york"}, 'timezone: "new_york" is not a time zone: did you mean America/New_York?'),
         ({"timezone": "+02:00"}, 'timezone: "+02:00" is not a time zone: write an IANA name, such as Europe/Berlin'),
         (
-            {"timezone": "Europe/Berlin", "window": "1d", "detector": "ensemble"},
-            'timezone: "Europe/Berlin" does not go with windows of 1d: its clock changes by 1h, after which',
+            {"timezone": "Europe/Berlin", "window": "5h", "detector": "ensemble"},
+            'timezone: "Europe/Berlin" does not go with windows of 5h: its clock changes by 1h, after which',
         ),
         (
-            {"timezone": "Europe/Berlin", "window": "2h", "detector": "seasonal"},
-            "and so may look anomalous: write a window of which 1h is a multiple, such as 1h, or remove the time zone",
+            {"timezone": "Europe/Berlin", "window": "45m", "detector": "seasonal"},
+            "of which 1h is a multiple, such as 1h, or a longer one that divides a day or is whole days, such as 6h",
         ),
         (
-            {"timezone": "Australia/Lord_Howe", "window": "1h", "parameters": {"context": ["time_of_week"]}},
-            'timezone: "Australia/Lord_Howe" does not go with windows of 1h: its clock changes by 30m, after which',
+            {"timezone": "Australia/Lord_Howe", "window": "20m", "parameters": {"context": ["time_of_week"]}},
+            'timezone: "Australia/Lord_Howe" does not go with windows of 20m: its clock changes by 30m, after which',
         ),
         ({"aggregate": ["men"]}, 'aggregate[0]: "men" is none of mean, stddev,'),
         ({"aggregate": ["men"]}, "did you mean mean?"),

@@ -1,4 +1,7 @@
-"""The clock changes, and heating that follows it stays calm: the week after the change, with the real model."""
+"""The clock changes, and heating that follows it stays calm: the week after the change, with the real model.
+
+Shorter windows than an hour divide the change of the clock; longer ones begin by the clock.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +15,7 @@ from anomaly.pipeline.timezone import timezone
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.scorer import Scorer
 from anomaly.training.fit import train
+from anomaly.windows.assembler import Assembler, Settings
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 
@@ -90,3 +94,39 @@ def test_a_night_that_is_an_hour_longer_or_shorter_opens_no_period(window: str, 
     model = trained(spec, change)
     assert anomalous(spec, model, change) == [0, 0]
     assert all(count > 0 for count in anomalous(spec, model, change, late_h=3))
+
+
+def energy(spec: Pipeline, begin: datetime, end: datetime, room: int, late_h: int = 0) -> SeriesWindows:
+    """Make the windows of the points of a room's heating, one each ten minutes, as the UDF cuts them."""
+    points = heating(pipeline(), begin, end, room, late_h)
+    settings = Settings(
+        spec.window_ns, 0, 0, 1, spec.aggregate, idle_ns=SECOND, oldest_ns=SECOND, zone=spec.windows_zone
+    )
+    assembler, place = Assembler(settings), np.zeros(len(points), dtype=np.intp)
+    assembler.add(place, points.begin_ns, points.values, place.astype(np.uint64), None)
+    closed = assembler.close(None, everything=True)
+    return SeriesWindows((str(room),), closed.begin_ns, closed.values, closed.counts)
+
+
+@pytest.mark.parametrize("change", [AUTUMN, SPRING])
+@pytest.mark.parametrize(
+    ("window", "aggregate"), [("3h", "mean"), ("6h", "mean"), ("12h", "mean"), ("1d", "mean"), ("1d", "sum")]
+)
+def test_windows_longer_than_the_change_follow_the_clock(window: str, aggregate: str, change: datetime) -> None:
+    spec = pipeline(timezone="Europe/Berlin", window=window, aggregate=[aggregate])
+    midnight = change - timedelta(hours=1 if change is SPRING else 2)
+    end = midnight + timedelta(weeks=1, hours=-1 if change is SPRING else 1)
+    begin = midnight - 200 * timedelta(seconds=spec.window_ns // SECOND)
+    history = Windows.of_series([energy(spec, begin, midnight, room) for room in range(ROOMS)])
+    model = train(spec, history, "v", 0).model
+
+    def in_periods(late_h: int) -> list[int]:
+        scorer = Scorer(spec, EventCounter("heating", lambda message: None))
+        return [
+            sum(scored.anomalous for scored in scorer.feed(model, energy(spec, midnight, end, room, late_h)))
+            for room in range(ROOMS)
+        ]
+
+    assert in_periods(0) == [0, 0]
+    # Heating that really is three hours late is still found, where a window is shorter than its day.
+    assert (in_periods(3) != [0, 0]) == (window != "1d")

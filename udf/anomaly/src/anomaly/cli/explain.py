@@ -86,6 +86,7 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
     series = f"one for each combination of {', '.join(tags)}" if tags else "one"
     features = [f"{function}({field})" for field in pipeline.fields for function in pipeline.aggregate]
     windows = cut_of(pipeline).windows(asked.begin_ns, asked.end_ns)
+    by_clock = " in UTC" if pipeline.windows_zone == "UTC" else f" by the clock of {pipeline.windows_zone}"
     return [
         f"pipeline     {pipeline.name}{'' if pipeline.enabled else ' (disabled)'}",
         f"fingerprint  {pipeline.fingerprint}",
@@ -96,7 +97,7 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
         *_listed("fields", map(str, pipeline.watched)),
         *_listed("overrides", map(str, pipeline.overrides)),
         *_patterns(pipeline),
-        f"windows      {pipeline.window}, aligned, {pipeline.windows_per_day:g} a day for each series",
+        f"windows      {pipeline.window}, aligned{by_clock}, {pipeline.windows_per_day:g} a day for each series",
         f"             each is scored when a point, or the clock, is {pipeline.lateness} past its end",
         f"             points more than {pipeline.future} ahead of the clock are refused",
         *_fill(pipeline),

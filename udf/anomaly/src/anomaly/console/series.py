@@ -16,7 +16,7 @@ from anomaly.console.pages import console_of, page
 from anomaly.influxdb.times import TimeRange
 from anomaly.nanoseconds import DAY_NS, HOUR_NS, SECOND_NS, rfc3339
 from anomaly.pipeline import Pipeline
-from anomaly.report.read import ReportedPeriod, chosen_fields, read_periods, read_steps
+from anomaly.report.read import ReportedPeriod, chosen_fields, read_periods, read_steps, step_begins
 from anomaly.report.summary import counted
 from anomaly.windows.arrays import Key
 
@@ -114,10 +114,8 @@ def steps(request: Request) -> Response:
         stack.influx, stack.results_database, pipeline, span, key, fields, most, with_contributions=True
     )
     by_begin = {step.begin_ns: step for step in known_steps}
-    first_ns = known_steps[0].begin_ns % step_ns if known_steps else span.begin_ns % step_ns
-    begin_ns = span.begin_ns + (first_ns - span.begin_ns) % step_ns
     # A step without scores is a gap in the plot.
-    grid = range(begin_ns, span.end_ns, step_ns)
+    grid = step_begins(pipeline, span, step_ns, known_steps)
     ordered = [by_begin.get(at_ns) for at_ns in grid]
     units = {field.name: field.unit for field in pipeline.watched}
     return JSONResponse(

@@ -30,6 +30,7 @@ from anomaly.nanoseconds import MS_NS
 from anomaly.pipeline import Field, Pipeline
 from anomaly.pipeline.dashboard import dashboard_uid, tag_variable
 from anomaly.pipeline.links import beside_ns
+from anomaly.pipeline.timezone import UTC
 
 # Columns of the table of periods that are not shown, but what its links set the range to.
 _FROM, _TO = "from_ms", "to_ms"
@@ -102,7 +103,7 @@ def _severity(pipeline: Pipeline) -> Panel:
         [_of_series(pipeline, 'max("severity")', "score")],
         18,
         custom={"thresholdsStyle": {"mode": "dashed"}},
-        interval=pipeline.window,
+        interval=_interval(pipeline),
         min=0,
         max=100,
         thresholds=_severities(pipeline),
@@ -130,8 +131,16 @@ def _by_series(pipeline: Pipeline) -> Panel:
         ),
         12,
         _severities(pipeline),
-        pipeline.window,
+        _interval(pipeline),
     )
+
+
+def _interval(pipeline: Pipeline) -> str:
+    """Return the shortest interval between two points: a window, or what the begins of all windows are multiples of.
+
+    `GROUP BY time()` counts in UTC, and would show windows that begin by a clock at other times.
+    """
+    return pipeline.window if pipeline.windows_zone == UTC else "15m"
 
 
 def _worst(pipeline: Pipeline) -> Panel:
@@ -184,7 +193,7 @@ def _field(pipeline: Pipeline, field: Field) -> Panel:
             _of_series(pipeline, f"mean({identifier(f'value_{field.name}')})", "score"),
             over_time(selected, "score", of_chosen(pipeline)),
         ],
-        interval=pipeline.window,
+        interval=_interval(pipeline),
         overrides=[
             named(_LOW, **edge),
             named(_HIGH, **edge, custom__fillBelowTo=_LOW, custom__fillOpacity=20),
@@ -201,7 +210,7 @@ def _score(pipeline: Pipeline) -> Panel:
             _of_series(pipeline, 'max("score")', "score"),
             over_time('max("threshold") AS "threshold"', "score", of_chosen(pipeline)),
         ],
-        interval=pipeline.window,
+        interval=_interval(pipeline),
         min=0,
         overrides=[
             named(
@@ -221,7 +230,7 @@ def _contributions(pipeline: Pipeline) -> Panel:
         "The share of each field in the score of anomalous windows of the chosen series.",
         [over_time(shares or 'mean("score")', "score", [*of_chosen(pipeline), '"label" = 1'])],
         custom={**BARS, "stacking": {"mode": "normal", "group": "A"}},
-        interval=pipeline.window,
+        interval=_interval(pipeline),
         unit="percentunit",
         min=0,
         max=1,
@@ -285,7 +294,7 @@ def _late(pipeline: Pipeline) -> Panel:
         "catch-up scores these windows again.",
         [_of_series(pipeline, 'sum("points")', "late")],
         custom=BARS,
-        interval=pipeline.window,
+        interval=_interval(pipeline),
         unit="short",
         min=0,
     )

@@ -485,7 +485,7 @@ class Pipeline:
         """The window's length in nanoseconds."""
         return parse_duration(self.window)
 
-    @property
+    @cached_property
     def windows_zone(self) -> str:
         """The time zone by whose clock windows begin: that of `timezone` where a change of its clock moves windows.
 

@@ -16,6 +16,9 @@ own loudness, and nothing else.
 The calendars of a pipeline (`anomaly.pipeline.calendars`) say the same of maintenance without marks, of all series. So
 they hold wherever marks do: in running UDFs, trainings, backtests and catch-ups.
 
+The clock by which long windows begin makes the window in which it changes an odd one, of a mix of hours that no other
+window has (`anomaly.windows.cut`). It opens a period by a limit only.
+
 Suppressed windows keep their score and severity; they neither open nor prolong a period.
 """
 
@@ -38,6 +41,7 @@ MAINTENANCE, TRUE, FALSE_ALARM = "maintenance", "true", "false_alarm"
 KINDS = (FALSE_ALARM, TRUE, MAINTENANCE)
 # What stands for the id of a mark where a calendar keeps a window out of periods.
 CALENDAR = "calendar"
+CLOCK = "clock"
 
 _LOUDER = 1.1
 _VARIATION = 0.25
@@ -197,6 +201,8 @@ class Feedback:
             self._calendars.meet(calendars.MAINTENANCE, begin_ns, self._lengths_ns(begin_ns))
         ).tolist():
             mark_ids.setdefault(at, CALENDAR)
+        for at in np.flatnonzero(self._cut.are_odd(begin_ns) & verdicts.are_within_limits).tolist():
+            mark_ids.setdefault(at, CLOCK)
         return mark_ids
 
     def in_maintenance(self, key: Key, begin_ns: int, end_ns: int) -> bool:

@@ -5,13 +5,13 @@ InfluxQL's `GROUP BY time()` cuts them. By the clock on the wall of a time zone,
 and one of 6 h at 0, 6, 12 and 18 h. The window in which the clock changes is *odd*: an hour longer or shorter, in most
 places.
 
-A clock that is put back shows some times twice, and one that is put forward leaves some out. What counts is the latest
-time that the clock has shown so far, which never goes back: a window begins when the clock first shows its begin or a
-later time. Windows therefore tile time, whatever a clock does.
+A clock that is put back shows some times twice, and one that is put forward leaves some out. What counts is the
+latest time that the clock has shown so far, which never goes back: a window begins when the clock first shows its begin
+or a later time. Windows therefore tile time, whatever a clock does.
 
-Lengths such as `merge` and `silence` count windows, so they are measured by the numbers of windows: an odd window counts
-as one of the nominal length. Sums and counts grow with the length of a window, so those of an odd window are scaled to
-the nominal length.
+Lengths such as `merge` and `silence` count windows, so they are measured by the numbers of windows: an odd window has
+the nominal length there. Sums and counts grow with the length of a window, so those of an odd window are scaled to the
+nominal length. As it still is of another mix of hours, it opens no period (`anomaly.scoring.feedback`).
 """
 
 from bisect import bisect_right
@@ -25,7 +25,7 @@ import numpy as np
 from anomaly.nanoseconds import SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.pipeline.timezone import UTC, clock_changes
-from anomaly.windows.arrays import Floats, Times
+from anomaly.windows.arrays import Bools, Floats, Times
 
 # A time, or times of shape (n,), in nanoseconds since 1970.
 AnyTime = TypeVar("AnyTime", int, Times)
@@ -89,9 +89,9 @@ class Cut:
         """Return the begins of windows by the clock that they follow, shape (n,), multiples of the length."""
         return begin_ns
 
-    def scale(self, begin_ns: Times) -> Floats | None:
-        """Return the nominal length of windows as a share of their own, shape (n,); None where all shares are 1."""
-        return None
+    def are_odd(self, begin_ns: Times) -> Bools:
+        """Return which windows have another length than the nominal one, by their begins, shape (n,)."""
+        return np.zeros(len(begin_ns), dtype=np.bool_)
 
     def stretches(self, begin_ns: int, end_ns: int) -> list[tuple[int, int, int]]:
         """Return a range between begins of windows as stretches of one length of windows: begin, end, length."""
@@ -178,12 +178,9 @@ class LocalCut(Cut):
         """Return the begins of windows by the clock that they follow, shape (n,), multiples of the length."""
         return self.number(begin_ns) * self.window_ns
 
-    def scale(self, begin_ns: Times) -> Floats | None:
-        """Return the nominal length of windows as a share of their own, shape (n,); None where all shares are 1."""
-        lengths_ns = self.end(begin_ns) - begin_ns
-        if (lengths_ns == self.window_ns).all():
-            return None
-        return np.asarray(self.window_ns / lengths_ns)
+    def are_odd(self, begin_ns: Times) -> Bools:
+        """Return which windows have another length than the nominal one, by their begins, shape (n,)."""
+        return np.asarray(self.end(begin_ns) - begin_ns != self.window_ns)
 
     def stretches(self, begin_ns: int, end_ns: int) -> list[tuple[int, int, int]]:
         """Return a range between begins of windows as stretches of one length of windows: begin, end, length."""
@@ -229,9 +226,9 @@ def scaled(
         values: their aggregates, field by field, shape (n, d).
         counts: points that have the field, shape (n, f).
     """
-    share = cut.scale(begin_ns)
-    if share is None:
+    if not cut.is_local or not cut.are_odd(begin_ns).any():
         return values, counts
+    share = cut.window_ns / (cut.end(begin_ns) - begin_ns)
     values = values.copy()
     for place, aggregate in enumerate(aggregates):
         if aggregate in _EXTENSIVE:
