@@ -626,6 +626,8 @@ def _fingerprinted(mapping: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "fields" in part:
         part["fields"] = [_scored(entry) for entry in part["fields"]]
+    if begin_by_the_clock(parse_duration(part["window"]), part.get("timezone", DEFAULT_TIMEZONE)):
+        part["windows"] = "local"
     # Only the holidays among the calendars change scores.
     holidays = [entry for entry in part.pop("calendars", ()) if entry["means"] == HOLIDAY]
     if holidays:

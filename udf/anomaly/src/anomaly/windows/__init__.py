@@ -4,6 +4,7 @@ In the order in which data pass them:
 
 - `arrays`: the names of array types and of a series' key, and how arrays are cut into runs.
 - `calendar_times`: when a pipeline's calendars mean something.
+- `cut`: how time is cut into windows, in UTC or by the clock of a time zone.
 - `civil`: the clock on the wall, by which people live.
 - `validity`: which values of points are measurements.
 - `point_log`: the raw points of all open windows, as columns.
