@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from anomaly.catchup.database import PipelineDatabase
+from anomaly.catchup.run import CaughtUp, repair_span
 from anomaly.influxdb.source import read_series_windows, read_window_counts, split_range
-from anomaly.influxdb.times import resolve_range
+from anomaly.influxdb.times import TimeRange, resolve_range
 from anomaly.nanoseconds import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.report.read import read_steps, step_begins
+from anomaly.scoring.feedback import Feedback
+from anomaly.training.fit import train
 from anomaly.windows.assembler import Assembler, Settings
 from anomaly.windows.cut import cut_of
 from anomaly.windows.derivation import derivation_of
+from anomaly.windows.series import SeriesWindows
+from anomaly.windows.windows import Windows
 from daemons.influxd import Influxd
 
 AGGREGATES = ["mean", "sum", "count", "max", "last"]
@@ -131,3 +138,44 @@ def test_the_udf_and_influxdb_cut_the_same_windows(
     assert [cut.begin(at) for at in expected] == list(expected)
     has_changes = zone != "Asia/Kolkata"
     assert cut.are_odd(np.array(sorted(expected))).any() == has_changes
+
+
+def test_a_catch_up_scores_local_windows_and_a_report_shows_them(stored: Influxd) -> None:
+    spec = pipeline("Europe/Berlin", "4h", {"aggregate": ["mean"]})
+    cut, asked = cut_of(spec), resolve_range(spec, *STRETCHES[1], 0)
+    span = TimeRange(asked.begin_ns, asked.end_ns)
+    parts = list(read_series_windows(stored.client, spec, span.begin_ns, span.end_ns))
+    begins = np.concatenate([part.begin_ns for part in parts])
+    values, counts = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "counts"))
+    model = train(spec, Windows.of_series([SeriesWindows((), begins, values, counts)]), "v", 0).model
+    stored.create("results")
+    database = PipelineDatabase(stored.client, spec, "results")
+
+    def repaired() -> CaughtUp:
+        return repair_span(spec, database, lambda version: model, Feedback(spec), span)
+
+    assert repaired().changed
+    scored = sorted(database.scored_begins((), span)[()])
+    assert set(scored) <= set(begins.tolist())
+    assert len(scored) > 0.9 * len(begins)
+    assert not repaired().changed
+
+    odd = [at for at in scored if cut.are_odd(np.array([at]))[0]]
+    assert [(cut.end(at) - at) // HOUR_NS for at in odd] == [5]
+    assert database.scores((), span)[odd[0]].suppressed
+    before = database.whole_scores((), span)
+    for at in (odd[0], scored[-3]):
+        database.remove_score((), at)
+    assert repaired().repaired.scores == 2
+    assert database.whole_scores((), span) == before
+
+    periods = [period for _, period, _ in database.closed_periods(span)]
+    assert all(edge == cut.begin(edge) for period in periods for edge in (period.begin_ns, period.end_ns))
+    step_ns, steps = read_steps(stored.client, "results", spec, span, (), spec.fields)
+    assert [step.begin_ns for step in steps] == scored
+    assert step_begins(spec, span, step_ns, steps)[-1] == cut.step(span.end_ns, -1)
+    step_ns, steps = read_steps(stored.client, "results", spec, span, (), spec.fields, 20)
+    assert step_ns > spec.window_ns
+    assert {step.begin_ns for step in steps} <= set(step_begins(spec, span, step_ns, steps))
+    severities = [before[at]["severity"] for at in scored]
+    assert max(step.severity for step in steps if step.severity is not None) == pytest.approx(max(severities))

@@ -405,7 +405,7 @@ class Assembler:
         series = self._series
         self._log.append(number, times, identities, values)
         begins = self._cut.begin(times)
-        due = self._cut.after(begins) + self.settings.lateness_ns
+        due = self._cut.after(begins, self.settings.lateness_ns)
         plausible = times if now_ns is None else np.minimum(times, now_ns)
         newest = series.newest[number]
         np.maximum.at(series.newest, number, plausible)
@@ -712,7 +712,7 @@ class Assembler:
         seen, arrived = series.seen[numbers], series.arrived[numbers]
         has_next = begins != GONE
         # How far the watermark has to go on.
-        missing = self._cut.after(np.where(has_next, begins, 0)) + settings.lateness_ns - newest
+        missing = self._cut.after(np.where(has_next, begins, 0), settings.lateness_ns) - newest
         if (missing[has_next] <= 0).any() or len(self._log) > self._most_points:
             return NEVER
         live = series.lag[numbers] <= settings.live_ns

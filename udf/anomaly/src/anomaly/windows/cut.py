@@ -65,9 +65,9 @@ class Cut:
         """Return the end of the window that a time is in."""
         return self.begin(time_ns) + self.window_ns
 
-    def after(self, begin_ns: AnyTime) -> AnyTime:
-        """Return the end of the window that begins at a time."""
-        return begin_ns + self.window_ns
+    def after(self, begin_ns: AnyTime, later_ns: int = 0) -> AnyTime:
+        """Return the end of the window that begins at a time, or a time that is this much later."""
+        return begin_ns + (self.window_ns + later_ns)
 
     def first(self, time_ns: AnyTime) -> AnyTime:
         """Return the first begin of a window at a time or after it."""
@@ -154,9 +154,9 @@ class LocalCut(Cut):
         """Return the end of the window that a time is in."""
         return self.at(self.number(time_ns) + 1)
 
-    def after(self, begin_ns: AnyTime) -> AnyTime:
-        """Return the end of the window that begins at a time."""
-        return self.end(begin_ns)
+    def after(self, begin_ns: AnyTime, later_ns: int = 0) -> AnyTime:
+        """Return the end of the window that begins at a time, or a time that is this much later."""
+        return self.end(begin_ns) + later_ns
 
     def first(self, time_ns: AnyTime) -> AnyTime:
         """Return the first begin of a window at a time or after it."""
