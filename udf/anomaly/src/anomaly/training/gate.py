@@ -19,6 +19,7 @@ from anomaly.severity.calibration import calibrate
 from anomaly.severity.rarity import days
 from anomaly.training.naming import first_of
 from anomaly.windows.arrays import Floats, Key
+from anomaly.windows.cut import cut_of
 from anomaly.windows.windows import Windows
 
 MIN_WINDOWS = 200
@@ -172,7 +173,7 @@ def odd_stretches(pipeline: Pipeline, stretches: Sequence[OddStretch]) -> str:
 
     def named(stretch: OddStretch) -> str:
         of_series = f" of {' '.join(stretch.key)}" if stretch.key else ""
-        return f"{rfc3339(stretch.begin_ns)} to {rfc3339(stretch.last_ns + pipeline.window_ns)}{of_series}"
+        return f"{rfc3339(stretch.begin_ns)} to {rfc3339(cut_of(pipeline).after(stretch.last_ns))}{of_series}"
 
     ordered = sorted(stretches, key=lambda stretch: stretch.begin_ns)
     return (

@@ -6,7 +6,7 @@ twice or not at all, and everything else stays at its hour.
 """
 
 from bisect import bisect_right
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 
 import numpy as np
 
@@ -111,14 +111,9 @@ def _since_sunday(wall_ns: Times) -> Times:
 def _changes(zone: tzinfo, day: int) -> tuple[int, int, int]:
     """Return the offset at the begin of a day of UTC, the time of its change of the clock, and the offset after it."""
     first, last = day * _DAY_S, (day + 1) * _DAY_S
-    before, after = _offset_s(zone, first), _offset_s(zone, last - 1)
+    before, after = timezone.offset_at(zone, first), timezone.offset_at(zone, last - 1)
     if before == after:
         return before * SECOND_NS, last * SECOND_NS, after * SECOND_NS
     # No zone changes its clock twice within a day.
-    change = first + bisect_right(range(first, last), False, key=lambda at_s: _offset_s(zone, at_s) != before)
+    change = first + bisect_right(range(first, last), False, key=lambda at_s: timezone.offset_at(zone, at_s) != before)
     return before * SECOND_NS, change * SECOND_NS, after * SECOND_NS
-
-
-def _offset_s(zone: tzinfo, at_s: int) -> int:
-    offset = datetime.fromtimestamp(at_s, UTC).astimezone(zone).utcoffset()
-    return 0 if offset is None else round(offset.total_seconds())
