@@ -1,11 +1,15 @@
 """`anomaly explain`: what a pipeline watches, keeps, asks for and tells, without a stack."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from anomaly.cli.explain import describe
 from anomaly.pipeline import normalize
 from tests.unit.anomaly.cli.command import PIPELINE, Run
+
+# 15 November 2024.
+NOVEMBER_NS = 1_731_628_800_000_000_000
 
 
 def test_what_counts_is_explained(run: Run, spec: Path) -> None:
@@ -89,6 +93,16 @@ calendars    quiet: 8h from 2026-03-28T22:00, FREQ=DAILY
 """
         in text
     )
+
+
+def test_the_clock_by_which_windows_begin_is_explained() -> None:
+    plain = {"name": "p", "database": "db", "measurement": "m", "fields": ["level"], "timezone": "Europe/Berlin"}
+    long, short = (normalize([plain | {"window": window}])[0] for window in ("1d", "1m"))
+    # A month in which the clock changes is read by one query for each length of windows.
+    said = "\n".join(describe(replace(long, training=replace(long.training, begin="30d")), "topic", NOVEMBER_NS))
+    assert "windows      1d, aligned by the clock of Europe/Berlin, 1 a day for each series" in said
+    assert all(f"GROUP BY time({hours * 3_600_000_000_000}ns" in said for hours in (24, 25))
+    assert "windows      1m, aligned in UTC, 1440 a day" in "\n".join(describe(short, "topic", NOVEMBER_NS))
 
 
 def test_a_custom_tickscript_is_explained(run: Run, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from anomaly.locations import MODELS_VARIABLE
 from anomaly.models.model import Model
 from anomaly.models.store import Store
 from anomaly.pipeline import Pipeline, normalize
+from anomaly.pipeline.timezone import timezone
 from anomaly.scoring.core import ScoringCore
 from anomaly.serving.shadow import Shadow
 from anomaly.windows.assembler import Assembler
@@ -330,6 +331,30 @@ def test_a_year_of_history_of_a_new_series_is_scored_once_whatever_its_order(yea
     # The newest window of the others is no older than what people are told of.
     assert all(score.fields["history"] for score in scores[:-1])
     assert 0 < len(periods(in_order)) < 20
+
+
+def test_windows_begin_by_the_clock_and_a_silence_over_its_change_is_between_their_edges(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (local,) = normalize([{**YEARLY.as_dict(), "timezone": "Europe/Berlin"}])
+    trained = Model(model.version, local, model.scaling, model.detector, model.calibration, model.reference)
+    monkeypatch.setattr(Store, "load", lambda *arguments: trained)
+
+    def at(text: str) -> int:
+        return int(datetime.fromisoformat(text).timestamp()) * SECOND_NS
+
+    # The clock changes in the night to 27 October, and the series is silent for two days from the evening before on.
+    begin_ns = at("2024-10-20T00:00:00+02:00")
+    arriving = [replace(each, time=begin_ns + each.time - YEAR_BEGIN_NS) for each in a_year("printer-1")]
+    silent_ns = at("2024-10-26T18:00:00+02:00"), at("2024-10-29T00:00:00+01:00")
+    arriving = [each for each in arriving[:500] if not silent_ns[0] <= each.time < silent_ns[1]]
+    with harness(local, now_ns=begin_ns + 365 * 86_400 * SECOND_NS) as udf:
+        found = imported(udf, arriving)
+
+    hours = {datetime.fromtimestamp(each.time / 1e9, timezone(local.timezone)).hour for each in named(found, "score")}
+    assert hours == {0, 6, 12, 18}
+    (silence,) = [each for each in named(found, "period") if each.fields["reason"] == "no data"]
+    assert (silence.time, silence.fields["end_ms"] * 1_000_000) == silent_ns
 
 
 def test_a_year_of_history_of_a_live_series_is_counted_and_changes_none_of_its_windows(yearly: Pipeline) -> None:
