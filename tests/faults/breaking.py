@@ -203,9 +203,10 @@ def _remount(folder: Path, options: str) -> None:
 
 @contextmanager
 def _state_read_only(deployed: Deployed) -> Iterator[None]:
-    """The UDF cannot write its state, and is then killed."""
-    _remount(deployed.data("state"), "ro")
+    """The UDF is killed, and the next one cannot write its state."""
+    # While a UDF lives, it keeps the file of its closings open, and the volume cannot become read-only.
     deployed.send("udf", signal.SIGKILL)
+    _remount(deployed.data("state"), "ro")
     yield
     _remount(deployed.data("state"), "rw")
 
