@@ -26,8 +26,8 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
         ({"parameters": {"tree": 5}}, "parameters.tree: 5 is under an unknown key: did you mean trees?"),
         ({"window": "10 s"}, 'window: "10 s" is not a duration: write an integer and one of ms, s, m, h, d, w'),
         ({"window": 10}, "window: 10 is not text: write text, such as `10s`"),
-        ({"window": "7s"}, 'window: "7s" is cut at other places by InfluxQL than by Kapacitor: write one that divides'),
-        ({"window": "1w"}, "is cut at other places"),
+        ({"window": "7s"}, 'window: "7s" begins at other times each day: write one that divides a day, such as 10s'),
+        ({"window": "36h"}, "begins at other times each day"),
         ({"window": "10u"}, 'window: "10u" is shorter than 1ms'),
         ({"fields": "hotend"}, 'fields: "hotend" is not a list: write a list, such as `["hotend", "bed"]`'),
         ({"fields": []}, 'fields: [] is empty: name at least 1, such as `["hotend", "bed"]`'),
@@ -398,3 +398,8 @@ def test_an_empty_name_is_told_once(change: dict[str, Any]) -> None:
 )
 def test_a_time_zone_goes_with_windows_that_a_change_of_its_clock_leaves_whole(change: dict[str, Any]) -> None:
     assert one(**change).timezone == change["timezone"]
+
+
+@pytest.mark.parametrize("window", ["250ms", "90s", "45m", "8h", "1d", "3d", "1w"])
+def test_windows_divide_a_day_or_are_whole_days(window: str) -> None:
+    assert one(window=window).window == window

@@ -34,9 +34,6 @@ from anomaly.pipeline.timezone import ADVICE, clock_change_ns, timezones
 
 Finding = tuple[str, object, str]
 
-# Kapacitor aligns windows to Go's zero time, 0001-01-01 (window.go: time.Truncate), InfluxQL's GROUP BY time() to 1970.
-# Both cut alike only where the window divides the distance between the two.
-_ZERO_TIME_TO_EPOCH_NS = 719_162 * DAY_NS
 _MAX_SOURCES = 64
 _MIN_WINDOW_NS = MS_NS
 _MIN_HORIZON_WINDOWS = 24
@@ -83,11 +80,11 @@ def _window(pipeline: Pipeline) -> Iterator[Finding]:
     window_ns = pipeline.window_ns
     if window_ns < _MIN_WINDOW_NS:
         yield "window", pipeline.window, "is shorter than 1ms: write a longer one, such as 10s"
-    elif _ZERO_TIME_TO_EPOCH_NS % window_ns:
+    elif DAY_NS % window_ns and window_ns % DAY_NS:
         yield (
             "window",
             pipeline.window,
-            "is cut at other places by InfluxQL than by Kapacitor: write one that divides a day, such as 10s, 15m, 1d",
+            "begins at other times each day: write one that divides a day, such as 10s, or whole days, such as 1d",
         )
 
 
