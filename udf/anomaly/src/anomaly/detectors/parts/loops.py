@@ -81,6 +81,11 @@ _APART = cython.declare(cython.double, 2.0)
 _FEWEST_OTHERS = cython.declare(cython.Py_ssize_t, 8)
 # Two windows are enough after windows of a period, where its level is this many times the usual.
 _PLAIN = cython.declare(cython.double, 3.0)
+# A window is compared with those up to this many windows before, and a period may have ended up to this many ago.
+_LAGS = cython.declare(cython.Py_ssize_t, 36)
+_ENDED = cython.declare(cython.Py_ssize_t, 12)
+# A period goes on where its end leaves this many times as much unexplained.
+_CLEAR = cython.declare(cython.double, 1.25)
 _SLOW_KEPT = cython.declare(cython.double, 0.8)
 _NAN = cython.declare(cython.double, math.nan)
 _INFINITY = cython.declare(cython.double, math.inf)
@@ -90,6 +95,8 @@ _RESIDUALS = cython.declare(cython.Py_ssize_t, RESIDUALS)
 _SEASONS_UNKNOWN = cython.declare(cython.double, 2.5)
 # A single season does not show yet how much longer seasons differ.
 _SEASONS_UNSURE = cython.declare(cython.double, 1.5)
+# A period may end three windows late, so the fourth one decides, with those before it.
+_FOURTH = cython.declare(cython.Py_ssize_t, 4)
 # A single window's deviation counts as much as this many mean excesses beyond the usual, for the baseline.
 _MOST_TAKEN = cython.declare(cython.double, 16.0)
 
@@ -591,7 +598,9 @@ class Gaps:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def feed(self, channel: cython.Py_ssize_t, side: cython.int, value: cython.double) -> cython.double:
+    def feed(
+        self, channel: cython.Py_ssize_t, side: cython.int, value: cython.double, unlearnt: cython.bint
+    ) -> cython.double:
         """Score the next window, which then waits to be learnt."""
         part: cython.double = self.novelties.gap(channel, value, side)
         before: cython.double = min(_GAP_KEPT * self.total[channel], _GAP_MOST)
@@ -600,8 +609,8 @@ class Gaps:
             self.edge[channel] = self.novelties.nearest(channel, value)
         self.total[channel] = before + part
         self.last[channel] = value
-        if abs(value - self.edge[channel]) < abs(value - self.novel[channel]):
-            # What was new is over. Parts that stay alike sum up to ten of them.
+        if unlearnt or abs(value - self.edge[channel]) < abs(value - self.novel[channel]):
+            # What was new is over, or is still new by itself. Parts that stay alike sum up to ten of them.
             return min(before + part, part / (1.0 - _GAP_KEPT))
         return before + part
 
@@ -629,7 +638,7 @@ class Gaps:
                         # Windows before and after the missing ones do not belong together.
                         self.total[channel] = 0.0
                     self.after_ns[channel] = begin_ns[row] + 1
-                    scores[row, feature] = self.feed(channel, self.side[feature], x[row, feature])
+                    scores[row, feature] = self.feed(channel, self.side[feature], x[row, feature], unlearnt[row])
 
     def restored(self, channels: cython.Py_ssize_t[::1]) -> None:
         """Do nothing: all of the state is stored."""
@@ -657,10 +666,12 @@ class SlowGaps:
     deviation: cython.double[::1]
     stained: cython.uchar[::1]
     apart: cython.uchar[:, ::1]
+    unshifted: cython.double[::1]
     side: cython.int[::1]
     longest_ns: cython.longlong
 
     def __init__(self, flat: dict, settings: list, longest_ns: cython.longlong, kept_s: cython.longlong) -> None:
+        self.unshifted = memoryview(np.zeros(MEANS))
         self.novelties = Novelties(flat, kept_s)
         self.surprises = Surprises(flat, math.inf)
         self.after_ns = memoryview(flat["after_ns"])
@@ -750,18 +761,114 @@ class SlowGaps:
         deviation: cython.double = self.deviation[channel]
         total: cython.double = 0.0
         last: cython.double = 0.0
+        away: cython.double
+        farthest: cython.double = 0.0
         for at in range(_LATEST):
             total += self.ring[channel, (self.filled[channel] - 1 - at) % _MEANS] - nearest
             if at == _LAST - 1:
                 last = total
-        if self.stained[channel] > 0 and self._is_period_over(channel, mean - nearest, last / _LAST + nearest):
-            # Else this sum would open another period when the first one leaves the mean.
-            self.gaps[channel] = 0.0
-            self.deviation[channel] = 0.0
-            return True
+        if self.stained[channel] > 0:
+            if self.apart[channel, (self.filled[channel] - 2) % _MEANS] == 0:
+                # A period that was closed shows in the mean until it has left it, and would open another one.
+                return True
+            for at in range(_MEANS):
+                away = self.ring[channel, at] - nearest
+                farthest = max(farthest, away if mean > nearest else -away)
+            if farthest > _BACK * _MEANS * abs(mean - nearest):
+                # A single window makes most of it.
+                return True
+            if self.gaps[channel] > self.surprises.u[channel]:
+                story: cython.int = self._story(channel, nearest, mean - nearest)
+                if story != 0:
+                    return story > 0
+            if self._is_period_over(channel, mean - nearest, last / _LAST + nearest):
+                return True
         return (
             total * deviation < _BACK * _LATEST * deviation**2 or last * deviation < _WELL_BACK * _LAST * deviation**2
         )
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _story(self, channel: cython.Py_ssize_t, nearest: cython.double, deviation: cython.double) -> cython.int:
+        """Tell which story the values support: the open period is over (1), or goes on (-1); 0 where they do not tell.
+
+        In each story the period ended some windows ago, or did not end, and what makes the mean deviate is a shift of
+        its windows. Without the shift the values follow their rhythm: each is like the one some windows before. So the
+        best story leaves the least difference at its best lag. A shift that is not larger than what is left tells
+        nothing. A period goes on only where values have a rhythm, and where its windows make most of the deviation.
+        """
+        at: cython.Py_ssize_t
+        ended: cython.Py_ssize_t
+        story: cython.int = 0
+        shift: cython.double
+        left: cython.double
+        going_on: cython.double = 0.0
+        first: cython.Py_ssize_t = self.filled[channel] % _MEANS
+        # The last window is not marked yet.
+        inside: cython.Py_ssize_t = 1
+        within: cython.double = self.ring[channel, (first + _MEANS - 1) % _MEANS] - nearest
+        for at in range(_MEANS - 1):
+            if self.apart[channel, (first + at) % _MEANS] != 0:
+                inside += 1
+                within += self.ring[channel, (first + at) % _MEANS] - nearest
+        for ended in range(_ENDED + 1):
+            if ended > 0:
+                inside -= ended == 1 or self.apart[channel, (first + _MEANS - ended) % _MEANS] != 0
+            if 0 < ended < _LAST:
+                continue
+            if inside <= 0:
+                break
+            shift = deviation * _MEANS / inside
+            for at in range(_MEANS):
+                self.unshifted[at] = self.ring[channel, (first + at) % _MEANS]
+                if at < _MEANS - ended and (at == _MEANS - 1 or self.apart[channel, (first + at) % _MEANS] != 0):
+                    self.unshifted[at] -= shift
+            left = self._without_rhythm()
+            if ended == 0:
+                going_on = left
+                if (
+                    abs(shift) > _APART * left
+                    and self._spread() > _APART * left
+                    and within * deviation > _BACK * _MEANS * deviation**2
+                ):
+                    story = -1
+            elif left < going_on and abs(shift) > _APART * left:
+                return 1
+            elif left < _CLEAR * going_on:
+                story = 0
+        return story
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _without_rhythm(self) -> cython.double:
+        """Return the mean difference of the unshifted values to those some windows before, at the best lag."""
+        at: cython.Py_ssize_t
+        lag: cython.Py_ssize_t
+        left: cython.double
+        least: cython.double = _INFINITY
+        for lag in range(1, _LAGS + 1):
+            left = 0.0
+            for at in range(lag, _MEANS):
+                left += abs(self.unshifted[at] - self.unshifted[at - lag])
+            least = min(least, left / (_MEANS - lag))
+        return least
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _spread(self) -> cython.double:
+        """Return the mean difference of the unshifted values to their mean."""
+        at: cython.Py_ssize_t
+        center: cython.double = 0.0
+        spread: cython.double = 0.0
+        for at in range(_MEANS):
+            center += self.unshifted[at]
+        center /= _MEANS
+        for at in range(_MEANS):
+            spread += abs(self.unshifted[at] - center)
+        return spread / _MEANS
 
     @cython.cfunc
     @cython.nogil
@@ -1138,7 +1245,10 @@ class Seasonals:
         if self.stained[channel] > 0 and self._is_period_over(channel, residual, last / (_LAST - 1)):
             return True
         last += self.residuals[channel, _RESIDUALS - _LAST]
-        return last * residual < _WELL_BACK * _LAST * residual**2
+        if last * residual < _WELL_BACK * _LAST * residual**2:
+            return True
+        last += self.residuals[channel, _RESIDUALS - _FOURTH]
+        return self.stained[channel] > 0 and ((last if residual > 0.0 else -last) < _FOURTH * self.surprises.u[channel])
 
     @cython.cfunc
     @cython.nogil
