@@ -105,3 +105,23 @@ def test_six_hours_of_a_daily_rhythm_are_one_period_and_the_days_after_are_calm(
     ]
     assert [begin for begin, _ in hours] == [0]
     assert 6 <= hours[0][1] <= 7
+
+
+@pytest.mark.parametrize(("rhythm", "offset", "length"), [(5, -0.4, 12), (5, 1.0, 25), (12, 0.4, 25)])
+def test_a_small_offset_on_a_rhythm_is_one_period_that_ends_within_three_windows(
+    rhythm: int, offset: float, length: int
+) -> None:
+    number = np.arange(2 * DAY + 300)
+    points = (number % rhythm >= rhythm // 2).astype(float)[:, None]
+    points = points + np.random.default_rng(1).normal(0.0, 0.05, (len(number), 6))
+    made = pipeline("1m", 2)
+    model = trained(made, windows(points[: 2 * DAY]))
+    shifted = points[2 * DAY :].copy()
+    shifted[100 : 100 + length] += offset
+
+    found = periods(made, model, windows(shifted, first=2 * DAY))
+
+    assert len(found) == 1
+    first, last = ((at_ns - BEGIN_NS) // MINUTE - 2 * DAY for at_ns in (found[0].begin_ns, found[0].end_ns))
+    assert 100 <= first <= 103
+    assert 100 + length - 3 <= last <= 100 + length + 3

@@ -79,7 +79,7 @@ def test_channels_remember_and_say_the_same_uncompiled(
     monkeypatch.setattr(module, LOOPS[module], getattr(uncompiled, LOOPS[module]))
     uncompiled_scores, uncompiled_arrays = run(module.KIND)
     assert np.isfinite(scores).all()
-    assert (scores > 0).mean() > 0.3
+    assert (scores > 0).mean() > 0.2
     np.testing.assert_allclose(uncompiled_scores, scores, rtol=1e-12, atol=1e-12)
     assert arrays.keys() == uncompiled_arrays.keys()
     for name, array in arrays.items():

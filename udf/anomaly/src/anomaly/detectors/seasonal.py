@@ -4,8 +4,9 @@ It finds the usual value at the unusual time, in series that follow the day or a
 cycle of a machine. Up to a day, a season has 24 parts. A longer one is cut into its hours, up to those of a week.
 Seasons of whole days follow the clock on the wall of the pipeline's `timezone`; others are counted in UTC.
 The detector needs several seasons (`anomaly.detectors.parts.baseline`). It misses single windows, which
-`anomaly.detectors.seasonal_gap` finds. The score is 0 once the last three windows are back, or the last two are nearer
-to the baseline than to the level of a period. A single far window does not move a baseline far.
+`anomaly.detectors.seasonal_gap` finds. The score is 0 once the last three windows are back. In a period it is also 0
+once the last two are nearer to the baseline than to the level of the period, or the last four are usual on average. A
+single far window does not move a baseline far.
 `anomaly.detectors.parts.loops.Seasonals` computes it.
 
 A pipeline may name several seasons, such as a day and a week. An hour is then compared with the same hour of the week

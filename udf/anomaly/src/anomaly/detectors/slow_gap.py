@@ -7,6 +7,12 @@ windows after a change of the clock, because a day of 25 hours has another mean 
 What is over still shows in the mean. So the score is also 0 once the last eight windows are back, that is, less than
 half as far from the nearest mean as all 48 were lately, or once the last three are less than a quarter as far. Where
 windows of a period are most of what shows, it is 0 once the last three are nearer to the other windows than to those.
+
+A rhythm shorter than 48 windows takes windows away from the mean and back, so in an open period the detector also
+compares two stories: the period goes on, or it ended three to twelve windows ago. In each of them the windows of the
+period are shifted by what makes the mean deviate. The better story is the one whose windows, without that shift, are
+more like those some windows before, at the best lag. If a single window makes most of the deviation, the score is 0.
+When a period has been closed, it is 0 until the period's windows have left the mean.
 `anomaly.detectors.parts.loops.SlowGaps` computes it.
 
 Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Rastogi and Shim, "Efficient Algorithms
@@ -112,8 +118,8 @@ DECLARATION = featurewise.declare(
         summary="how far the mean over 48 windows lies from all such means before",
         sees="shifts and drifts that no single window shows",
         misses=(
-            "what is shorter than some windows; is silent for 48 windows after a pause, and for 60 after a change of "
-            "the clock"
+            "what is shorter than some windows; is silent for 48 windows after a pause or a period, and for 60 after a "
+            "change of the clock"
         ),
         remembers="means of 48 windows, of 17 days or 5,000 windows",
         feature_bytes=6_144,
