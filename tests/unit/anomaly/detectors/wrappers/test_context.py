@@ -179,7 +179,7 @@ def test_the_time_of_day_is_that_of_the_time_zone_before_and_after_a_change_of_t
     np.testing.assert_allclose(extended[:, 1:], [[0.0, -3.0]] * 3, atol=1e-9)
 
 
-def test_an_unknown_feature_is_at_its_center_in_its_columns_and_hides_no_other() -> None:
+def test_an_unknown_feature_stays_unknown_its_columns_are_at_their_center_and_it_hides_no_other() -> None:
     kinds = ["difference", "deviation", "lag"]
     x = RNG.normal(5, 1, (60, 2))
     lacking = x.copy()
@@ -190,9 +190,10 @@ def test_an_unknown_feature_is_at_its_center_in_its_columns_and_hides_no_other()
     assert known[24:].all()
     one, other = slice(0, None, 2), slice(1, None, 2)
     np.testing.assert_array_equal(extended[known, other], whole[known, other])
+    assert np.argwhere(np.isnan(extended)).tolist() == [[30, 0]]
     # The feature itself, its difference, deviation and lags.
     assert [(extended[30 + later, one] == 0).tolist() for later in range(4)] == [
-        [True, True, True, False, False],
+        [False, True, True, False, False],
         [False, True, True, True, False],
         [False, False, True, False, True],
         [False, False, True, False, False],

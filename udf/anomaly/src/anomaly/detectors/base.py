@@ -41,6 +41,8 @@ class FeatureHistory:
         seasons_ns: lengths of the seasons, nanoseconds, in ascending order.
         per_series: series that get a model for themselves, shape (s,); None for none.
         civil: the clock on the wall, by which seasons of whole days and times of day go.
+        field: the number of each feature's field, shape (d,); None: each feature is a field by itself.
+        counted_whole: features of which all deviations count, shape (d,); None: of all of them.
     """
 
     x: Floats
@@ -54,6 +56,8 @@ class FeatureHistory:
     seasons_ns: tuple[int, ...] = (DAY_NS,)
     per_series: Bools | None = None
     civil: CivilTime = PLAIN
+    field: Ints | None = None
+    counted_whole: Bools | None = None
 
     @property
     def unconfirmed(self) -> Floats:
@@ -237,6 +241,10 @@ class Memoryless(ABC):
             Scores, shape (n,), and shares, shape (n, d), as `Followers.explain` returns them.
         """
 
+    def explain_incomplete(self, x: Floats) -> tuple[Floats, Floats]:
+        """Score windows that may lack features, shape (n, d), NaN where one is unknown, as `explain` does."""
+        return self.explain(filled(x))
+
     @abstractmethod
     def arrays(self) -> dict[str, AnyArray]:
         """Return the detector as plain arrays by name."""
@@ -255,7 +263,7 @@ class _MemorylessFollowers:
         return 0
 
     def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
-        return self._detector.explain(filled(x))
+        return self._detector.explain_incomplete(x)
 
     def begin(self, place: Ints, row: Ints) -> None:
         pass

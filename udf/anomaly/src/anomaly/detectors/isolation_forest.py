@@ -3,6 +3,8 @@
 The score of a forest alone, its saturation and the distance that makes up for it are described in
 `anomaly.detectors.forest.served`. This module puts together what is around the forest:
 
+- Where fields go together, it also sees how far each feature is from what the others say of it
+  (`anomaly.detectors.wrappers.coupling`).
 - With a long history it first measures features beyond their 1 % quantiles in units of their tails
   (`anomaly.detectors.wrappers.tails`). A pipeline may ask for a forest for each series
   (`anomaly.detectors.wrappers.per_series`) and for features of earlier windows and of the time
@@ -35,12 +37,13 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.detectors.base import Detector, FeatureHistory
+from anomaly.detectors.base import Detector, FeatureHistory, Memoryless
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted
 from anomaly.detectors.forest.fit import fit_forest, largest_tree_bytes
 from anomaly.detectors.forest.served import IsolationForest
 from anomaly.detectors.wrappers import context, per_series, running_tail
-from anomaly.detectors.wrappers.tails import Tailed, fit_tails, tails_from_arrays
+from anomaly.detectors.wrappers.coupling import Coupled, Coupling, coupling_from_arrays, fields, fit_coupling
+from anomaly.detectors.wrappers.tails import Tailed, are_tails_in, fit_tails, tails_from_arrays
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import Floats
 from anomaly.windows.blocks import FOLDS, Blocks
@@ -59,15 +62,16 @@ def fit(request: FitRequest) -> Fitted:
         The detector, and scikit-learn's forest for all series where the request asks for it.
     """
     if not request.history.is_long:
-        # Only a follower with context can tell that a feature is unknown.
-        history = request.history.filled
-        forest, estimator = fit_forest(history.weighted, request.parameters, request.seed, keep=request.keep_estimator)
+        history = request.history
+        coupling = fit_coupling(history, history.x.shape[1])
+        x = coupling.apply(history.weighted)
+        forest, estimator = fit_forest(x, request.parameters, request.seed, keep=request.keep_estimator)
         scores = _cross_fitted(history, request.parameters, request.seed)
-        return Fitted(running_tail.fit(forest, history, scores), estimator)
+        return Fitted(running_tail.fit(_coupled(coupling, forest, history), history, scores), estimator)
     kinds = request.parameters.get("context", ())
     if not kinds:
-        pooled, estimator = _tailed(request.history.filled, request, keep=request.keep_estimator)
-        return Fitted(_for_each_series(pooled, request.history.filled, request), estimator)
+        pooled, estimator = _tailed(request.history, request, keep=request.keep_estimator)
+        return Fitted(_for_each_series(pooled, request.history, request), estimator)
     return _fit_with_context(kinds, request)
 
 
@@ -76,22 +80,32 @@ def _fit_with_context(kinds: tuple[str, ...], request: FitRequest) -> Fitted:
     columns = context.Columns(kinds, history.x.shape[1], history.window_ns, history.sides)
     extended, known = columns.along(history)
     with_columns = replace(history, x=extended).where(known)
-    plain, _ = _tailed(history.filled, request)
+    plain, _ = _tailed(history, request)
     pooled, estimator = _tailed(with_columns, request, keep=request.keep_estimator)
     full = _for_each_series(pooled, with_columns, request)
     return Fitted(context.Contextual(columns, plain, full, context.learnt(columns, history)), estimator)
 
 
-def _tailed(history: FeatureHistory, request: FitRequest, *, keep: bool = False) -> tuple[Tailed, object]:
-    tails = fit_tails(history.unconfirmed)
-    forest, estimator = fit_forest(tails.apply(history.weighted), request.parameters, request.seed, keep=keep)
-    return Tailed(tails, forest), estimator
+def _tailed(history: FeatureHistory, request: FitRequest, *, keep: bool = False) -> tuple[Memoryless, object]:
+    # The other columns are those of context.
+    width = request.history.x.shape[1]
+    coupling = fit_coupling(history, width)
+    tails = fit_tails(coupling.apply(history.unconfirmed))
+    x = tails.apply(coupling.apply(history.weighted))
+    forest, estimator = fit_forest(x, request.parameters, request.seed, keep=keep)
+    return _coupled(coupling, Tailed(tails, forest), request.history), estimator
 
 
-def _for_each_series(pooled: Tailed, history: FeatureHistory, request: FitRequest) -> Detector:
-    tree_bytes = largest_tree_bytes(request.parameters, history.x.shape[1])
+def _coupled(coupling: Coupling, inner: Memoryless, history: FeatureHistory) -> Memoryless:
+    """Return a detector that is given residuals; a single field has none, whatever was seen of it."""
+    return Coupled(coupling, inner) if len(np.unique(fields(history, history.x.shape[1]))) > 1 else inner
 
-    def fit_series(series_history: FeatureHistory, budget_bytes: int, seed: int) -> Tailed:
+
+def _for_each_series(pooled: Memoryless, history: FeatureHistory, request: FitRequest) -> Detector:
+    # Each feature may have a residual.
+    tree_bytes = largest_tree_bytes(request.parameters, history.x.shape[1] + request.history.x.shape[1])
+
+    def fit_series(series_history: FeatureHistory, budget_bytes: int, seed: int) -> Memoryless:
         trees = min(max(_LEAST_TREES, int(request.parameters["trees"]) // 4), budget_bytes // tree_bytes)
         return _tailed(series_history, replace(request, parameters={**request.parameters, "trees": trees}, seed=seed))[
             0
@@ -115,9 +129,11 @@ def _cross_fitted(history: FeatureHistory, parameters: Mapping[str, Any], seed: 
     blocks = Blocks(history.begin_ns)
     scores = np.empty(len(history.x))
     for fold in range(FOLDS):
-        forest, _ = fit_forest(history.x[blocks.trained_on(fold)], parameters, seed + 1 + fold)
+        known = history.where(blocks.trained_on(fold))
+        coupling = fit_coupling(known, history.x.shape[1])
+        forest, _ = fit_forest(coupling.apply(known.x), parameters, seed + 1 + fold)
         held_out = blocks.held_back(fold)
-        scores[held_out] = forest.score(history.x[held_out])
+        scores[held_out] = forest.score(coupling.apply(history.x[held_out]))
     return scores
 
 
@@ -134,23 +150,26 @@ def load(arrays: Arrays) -> Detector:
 
 
 def _load_plain(arrays: Arrays) -> Detector:
-    ranked = running_tail.load(IsolationForest.from_arrays, arrays)
-    return per_series.load(arrays, _load_tailed) if ranked is None else ranked
+    ranked = running_tail.load(_load_coupled, arrays)
+    return per_series.load(arrays, _load_coupled) if ranked is None else ranked
 
 
-def _load_tailed(arrays: Arrays) -> Tailed:
-    return Tailed(tails_from_arrays(arrays), IsolationForest.from_arrays(arrays))
+def _load_coupled(arrays: Arrays) -> Memoryless:
+    forest = IsolationForest.from_arrays(arrays)
+    inner = Tailed(tails_from_arrays(arrays), forest) if are_tails_in(arrays) else forest
+    coupling = coupling_from_arrays(arrays)
+    return inner if coupling is None else Coupled(coupling, inner)
 
 
 def _least_bytes(parameters: Mapping[str, Any], width: int) -> int:
-    return _LEAST_TREES * largest_tree_bytes(parameters, width)
+    return _LEAST_TREES * largest_tree_bytes(parameters, 2 * width)
 
 
 DECLARATION = Declaration(
     description=Description(
         name="isolation_forest",
         summary="few random cuts separate what is anomalous from all that training has seen",
-        sees="what training has not seen, all features together, again and again",
+        sees="what training has not seen, all features together, again and again; couplings of fields that break",
         misses="slow shifts within the usual range, the usual value at the wrong time; less so with `context`",
         remembers="with a short history how rare its scores are, with context the last 24 windows; else nothing",
         series_bytes=2_304,

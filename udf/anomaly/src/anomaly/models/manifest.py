@@ -13,7 +13,7 @@ from anomaly import __version__
 from anomaly.pipeline import Pipeline
 
 # Raised when files, features or scores are computed otherwise than before: older models are then refused.
-SCHEMA = 7
+SCHEMA = 8
 # These differ between any two versions, so they are not told as differences.
 _NAMES = frozenset({"version", "created", "parent", "files", "series"})
 _UNKNOWN = "of an unknown version"

@@ -67,6 +67,12 @@ class Relevance:
         return tuple(sides.tolist())
 
     @property
+    def counted_whole(self) -> Bools:
+        """The features of which all deviations count, of all series, shape (d,)."""
+        least, share = (np.atleast_2d(each).any(axis=0) for each in (self.least, self.share))
+        return np.asarray((np.array(self.sides) == 0) & ~least & ~share)
+
+    @property
     def has_least(self) -> bool:
         """Whether some deviations are too small to count."""
         return bool(self.least.any() or self.share.any())

@@ -308,6 +308,8 @@ def _fit(
         seasons_ns=pipeline.seasons_ns,
         per_series=planned.own,
         civil=civil,
+        field=np.repeat(np.arange(len(pipeline.fields)), len(pipeline.aggregate)),
+        counted_whole=None if scaling.relevance is None else scaling.relevance.counted_whole,
     )
     request = FitRequest(history, planned.parameters, seed, keep_estimator=keep, jobs=jobs)
     fitted = [part.fit(request) for part in declaration(pipeline.detector).parts]

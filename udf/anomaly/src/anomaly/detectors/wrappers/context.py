@@ -263,7 +263,7 @@ class Pasts:
     def extend(self, place: Ints, begin_ns: Times, x: Floats) -> tuple[Floats, Bools]:
         """Compute the columns of windows, which then belong to the past.
 
-        An unknown feature is put at its center, and so are the columns that need it.
+        The columns that need an unknown feature are put at their center.
 
         Args:
             place: places of the windows' series, shape (n,), each series in the order of time.
@@ -271,7 +271,8 @@ class Pasts:
             x: features, shape (n, d), NaN where a feature is unknown.
 
         Returns:
-            Features and columns, shape (n, d + k); and which windows have enough windows before them, shape (n,).
+            Features, NaN where one is unknown, and columns, shape (n, d + k); and which windows have enough windows
+            before them, shape (n,).
         """
         self.memory.check(place)
         extended = np.empty((len(x), len(self.columns.whose)))
@@ -296,7 +297,9 @@ class Pasts:
         goes_on = since_end <= past[:, None]
         lead = at[begins][:, None] - since_end
         laid_out[lead[goes_on]] = rows[place[begins]][goes_on]
-        extended[order] = filled(self.columns(self._civil.wall_ns(begin_ns), laid_out, at))
+        columns = self.columns(self._civil.wall_ns(begin_ns), laid_out, at)
+        columns[:, self.columns.width :] = filled(columns[:, self.columns.width :])
+        extended[order] = columns
         number = np.arange(len(x)) - begins[of_stretch] + past[of_stretch]
         known[order] = number >= reach
         last = np.flatnonzero(np.diff(place, append=-1))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.detectors.base import LONG_WINDOWS, FeatureHistory, Memoryless, filled
+from anomaly.detectors.base import LONG_WINDOWS, FeatureHistory, Memoryless
 from anomaly.detectors.declaration import Arrays
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times, groups
 from anomaly.windows.civil import PLAIN, CivilTime
@@ -88,12 +88,12 @@ class PerSeriesFollowers:
 
     def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score windows by their series' models, and the rest by the pooled one."""
-        x, row = filled(x), self._row[place]
+        row = self._row[place]
         row = np.where(self._has_model[row], row, 0)
         scores, shares = np.empty(len(x)), np.empty(x.shape)
         for windows in groups(row):
             model = self._models.per_series.get(int(row[windows[0]]), self._models.pooled)
-            scores[windows], shares[windows] = model.explain(x[windows])
+            scores[windows], shares[windows] = model.explain_incomplete(x[windows])
         return scores, shares
 
     def begin(self, place: Ints, row: Ints) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from anomaly.detectors.base import FeatureHistory, Memoryless, filled
+from anomaly.detectors.base import FeatureHistory, Memoryless
 from anomaly.detectors.declaration import Arrays
 from anomaly.detectors.parts.learnt import shown, taught
 from anomaly.detectors.parts.loops import Surprises
@@ -67,7 +67,7 @@ class RunningTailFollowers:
 
     def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score windows; a score is a surprise, -ln of a probability."""
-        scores, shares = self._inner.explain(filled(x))
+        scores, shares = self._inner.explain_incomplete(x)
         return self._tails.rank(place, scores, unlearnt), shares
 
     def begin(self, place: Ints, row: Ints) -> None:

@@ -93,6 +93,11 @@ class Tailed(Memoryless):
         }
 
 
+def are_tails_in(arrays: Arrays) -> bool:
+    """Tell whether arrays are those of a detector that is given features with their tails measured."""
+    return "tails_low" in arrays
+
+
 def tails_from_arrays(arrays: Arrays) -> Tails:
     """Make tails from the arrays of equal ones.
 
