@@ -225,12 +225,12 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
         ({"timezone": "new_york"}, 'timezone: "new_york" is not a time zone: did you mean America/New_York?'),
         ({"timezone": "+02:00"}, 'timezone: "+02:00" is not a time zone: write an IANA name, such as Europe/Berlin'),
         (
-            {"timezone": "Europe/Berlin", "window": "5h", "detector": "ensemble"},
-            'timezone: "Europe/Berlin" does not go with windows of 5h: its clock changes by 1h, after which',
+            {"timezone": "Europe/Berlin", "window": "40m", "detector": "ensemble"},
+            'timezone: "Europe/Berlin" does not go with windows of 40m: its clock changes by 1h, after which',
         ),
         (
             {"timezone": "Europe/Berlin", "window": "45m", "detector": "seasonal"},
-            "of which 1h is a multiple, such as 1h, or a longer one that divides a day or is whole days, such as 6h",
+            "of which 1h is a multiple, such as 1h, or one longer than 1h, such as 6h or 1d",
         ),
         (
             {"timezone": "Australia/Lord_Howe", "window": "20m", "parameters": {"context": ["time_of_week"]}},

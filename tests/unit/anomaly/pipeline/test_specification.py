@@ -272,6 +272,33 @@ def test_the_fingerprint_changes_with_what_changes_scores_and_with_nothing_else(
         assert one(**change).fingerprint == fingerprint
 
 
+@pytest.mark.parametrize(
+    ("zone", "window", "is_local"),
+    [
+        # A clock that never changes moves no windows; those that begin at the same times in UTC are cut there.
+        ("Asia/Kolkata", "10s", False),
+        ("Asia/Kolkata", "30m", False),
+        ("Asia/Kolkata", "1h", True),
+        ("Asia/Kolkata", "1d", True),
+        ("Asia/Kathmandu", "10m", True),
+        ("America/Sao_Paulo", "1h", False),
+        ("America/Sao_Paulo", "1d", True),
+        ("Etc/UTC", "1d", False),
+        ("Europe/Berlin", "1h", False),
+        ("Europe/Berlin", "2h", True),
+        ("Europe/London", "2h", True),
+        ("Australia/Lord_Howe", "30m", False),
+        ("Australia/Lord_Howe", "1h", True),
+        # By the clock, the hour that is shown twice would be an odd window. In UTC, all windows stay whole.
+        ("Australia/Adelaide", "1h", False),
+        ("Australia/Adelaide", "2h", True),
+        ("Pacific/Chatham", "30m", False),
+    ],
+)
+def test_windows_begin_by_a_clock_that_cuts_others_than_utc(zone: str, window: str, is_local: bool) -> None:
+    assert one(timezone=zone, window=window).windows_zone == (zone if is_local else "UTC")
+
+
 def test_the_horizon_of_drift_is_a_day_or_a_hundred_windows() -> None:
     assert [one(window=window).drift.horizon for window in ("10s", "15m", "1d")] == ["1d", "25h", "100d"]
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from anomaly.pipeline.timezone import clock_change_ns, timezone, timezones
+from anomaly.pipeline.timezone import clock_change_ns, clock_offset_ns, timezone, timezones
 
 
 def test_a_zone_knows_when_its_clock_changes() -> None:
@@ -29,3 +29,11 @@ def test_another_name_is_refused_with_an_example(name: str) -> None:
 )
 def test_a_zone_knows_by_how_much_its_clock_changes(name: str, minutes: int) -> None:
     assert clock_change_ns(name) == minutes * 60_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "minutes"),
+    [("Europe/Berlin", 60), ("America/Sao_Paulo", 180), ("Asia/Kolkata", 330), ("Australia/Adelaide", 30), ("UTC", 0)],
+)
+def test_a_zone_knows_what_its_offsets_are_multiples_of(name: str, minutes: int) -> None:
+    assert clock_offset_ns(name) == minutes * 60_000_000_000

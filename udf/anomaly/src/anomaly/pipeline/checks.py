@@ -316,8 +316,8 @@ def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
         fix = hint(name, sorted(timezones()), otherwise, cutoff=0.75)
         yield "timezone", name, f"is not a time zone: {fix}"
     elif (
-        clock_change_ns(name) % pipeline.window_ns
-        and pipeline.windows_zone == DEFAULT_TIMEZONE
+        pipeline.window_ns < clock_change_ns(name)
+        and clock_change_ns(name) % pipeline.window_ns
         and _follows_the_clock(pipeline)
     ):
         change = format_duration(clock_change_ns(name))
@@ -327,7 +327,7 @@ def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
             (
                 f"does not go with windows of {pipeline.window}: its clock changes by {change}, after which each of "
                 f"them holds other hours of the day, and so may look anomalous: write a window of which {change} is a "
-                f"multiple, such as {change}, or a longer one that divides a day or is whole days, such as 6h or 1d"
+                f"multiple, such as {change}, or one longer than {change}, such as 6h or 1d"
             ),
         )
 

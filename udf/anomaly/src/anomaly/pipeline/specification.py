@@ -30,7 +30,7 @@ from anomaly.pipeline.patterns import (
 )
 from anomaly.pipeline.result_tags import result_tag
 from anomaly.pipeline.size import format_size, parse_size
-from anomaly.pipeline.timezone import clock_change_ns, timezones
+from anomaly.pipeline.timezone import clock_change_ns, clock_offset_ns, timezones
 
 # A model that was trained with another value of one of these keys is refused. The other keys (name, periods, alerts,
 # training range, host) can change without training again.
@@ -487,10 +487,7 @@ class Pipeline:
 
     @cached_property
     def windows_zone(self) -> str:
-        """The time zone by whose clock windows begin: that of `timezone` where a change of its clock moves windows.
-
-        Shorter windows begin in UTC: they divide the change of the clock, or no clock fits them.
-        """
+        """The time zone by whose clock windows begin: that of `timezone`, or UTC (`begin_by_the_clock`)."""
         return self.timezone if begin_by_the_clock(self.window_ns, self.timezone) else DEFAULT_TIMEZONE
 
     @property
@@ -657,15 +654,18 @@ def canonical_json(specification: Pipeline | Mapping[str, Any]) -> str:
 
 
 def begin_by_the_clock(window_ns: int, zone: str) -> bool:
-    """Return whether windows of a length begin by the clock of a time zone: they are longer than its changes, and fit.
+    """Return whether windows of a length begin by the clock of a time zone.
+
+    They do where they are longer than the changes of the clock, and would begin at other times in UTC. Windows in UTC
+    cost less, and a change of the clock that is a multiple of their length leaves all of them whole.
 
     Args:
-        window_ns: the length, which fits where it divides a day, or is a whole number of days.
+        window_ns: the length, which divides a day or is a whole number of days.
         zone: the time zone's IANA name; one that is not known has no such windows.
     """
     if zone == DEFAULT_TIMEZONE or zone not in timezones():
         return False
-    return window_ns > clock_change_ns(zone) and (DAY_NS % window_ns == 0 or window_ns % DAY_NS == 0)
+    return window_ns > clock_change_ns(zone) and clock_offset_ns(zone) % window_ns != 0
 
 
 def usual_severity(window_ns: int) -> float:

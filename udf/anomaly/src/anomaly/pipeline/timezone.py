@@ -61,10 +61,30 @@ def clock_change_ns(name: str) -> int:
     Raises:
         ValueError: the time zone is not known.
     """
+    return SECOND_NS * math.gcd(*(later_s - earlier_s for earlier_s, later_s in pairwise(_offsets_s(name))))
+
+
+@cache
+def clock_offset_ns(name: str) -> int:
+    """Return what all offsets of a time zone's clock from UTC are multiples of, in nanoseconds.
+
+    Args:
+        name: its IANA name.
+
+    Returns:
+        An hour in most places, and 0 where the clock always shows UTC.
+
+    Raises:
+        ValueError: the time zone is not known.
+    """
+    return SECOND_NS * math.gcd(*_offsets_s(name))
+
+
+def _offsets_s(name: str) -> list[int]:
+    """Return the offsets of a time zone's clock from UTC in each week that counts, in seconds."""
     zone = timezone(name)
     weeks = ((_LAST - _FIRST) // timedelta(weeks=1)) + 1
-    offsets = [(_FIRST + timedelta(weeks=week)).astimezone(zone).utcoffset() or timedelta() for week in range(weeks)]
-    return SECOND_NS * math.gcd(*(round((later - earlier).total_seconds()) for earlier, later in pairwise(offsets)))
+    return [offset_at(zone, round((_FIRST + timedelta(weeks=week)).timestamp())) for week in range(weeks)]
 
 
 @cache
