@@ -26,6 +26,7 @@ from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
 from anomaly.models.store import Store
+from anomaly.nanoseconds import HOUR_NS
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
@@ -34,7 +35,7 @@ from anomaly.scoring.hand_over import HandOver, HandOverFolder
 from anomaly.scoring.rate import LAST_WINDOWS
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.windows.arrays import AnyArray, Key
-from anomaly.windows.cut import cut
+from anomaly.windows.cut import LocalCut, cut
 from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.models.test_store import outdate
@@ -423,7 +424,28 @@ def test_a_catch_up_leaves_what_the_udf_may_still_score(window: str, lateness: s
 def test_windows_after_a_late_one_may_have_been_filled_with_another_value() -> None:
     assert refilled_begins([20, 40], cut=cut(10), filled=3, end_ns=1_000) == {30, 50, 60, 70}
     assert refilled_begins([20], cut=cut(10), filled=3, end_ns=40) == {30}
+    assert refilled_begins([20], cut=cut(10), filled=3, end_ns=41) == {30, 40}
+    assert refilled_begins([20], cut=cut(10), filled=3, end_ns=20) == set()
     assert refilled_begins([20], cut=cut(10), filled=0, end_ns=1_000) == set()
+
+
+def test_each_window_that_may_have_been_filled_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    local = LocalCut(6 * HOUR_NS, "Europe/Berlin")
+    # The clock changes on 2024-03-31.
+    first_ns = local.begin(1_711_800_000 * SECOND_NS)
+    begins = [local.step(first_ns, windows) for windows in range(10)]
+    looked_up = Counter[int]()
+
+    def at(number: int) -> int:
+        looked_up[number] += 1
+        return LocalCut(6 * HOUR_NS, "Europe/Berlin").at(number)
+
+    monkeypatch.setattr(local, "at", at)
+
+    refilled = refilled_begins(begins[:2], cut=local, filled=1_000_000, end_ns=begins[9] + 1)
+
+    assert refilled == set(begins[2:])
+    assert sorted(looked_up.values()) == [1] * 8
 
 
 @pytest.mark.parametrize(("training", "is_outdated"), [({}, True), ({"every": "1d"}, False)])

@@ -386,10 +386,12 @@ def _filled_windows(pipeline: Pipeline) -> int:
 
 def refilled_begins(late: Iterable[int], cut: Cut, filled: int, end_ns: int) -> set[int]:
     """Return the begins of the windows after late ones that may have been filled by what was known before."""
+    # Numbers, as a window after several late ones is looked up once.
+    numbers, end = set(map(cut.number, late)), cut.number(end_ns - 1) + 1
     refilled: set[int] = set()
-    for begin_ns in late:
-        refilled.update(cut.step(begin_ns, windows) for windows in range(1, filled + 1))
-    return {begin_ns for begin_ns in refilled.difference(late) if begin_ns < end_ns}
+    for number in numbers:
+        refilled.update(range(number + 1, min(number + filled + 1, end)))
+    return set(map(cut.at, refilled - numbers))
 
 
 def _suspects(
