@@ -91,6 +91,26 @@ def test_a_period_is_shown_with_what_was_around_it_as_in_messages(window: str, b
     assert hidden == {"from_ms", "to_ms"}
 
 
+@pytest.mark.parametrize(
+    ("zone", "window", "interval"),
+    [
+        ("Asia/Kolkata", "10s", "10s"),
+        ("Europe/Berlin", "1h", "1h"),
+        ("Europe/Berlin", "1d", "15m"),
+        ("Europe/Berlin", "72m", "3m"),
+    ],
+)
+def test_boxes_are_as_long_as_what_the_begins_of_all_windows_are_multiples_of(
+    zone: str, window: str, interval: str
+) -> None:
+    (pipeline,) = normalize([{**PLAIN, "timezone": zone, "window": window, "detector": "isolation_forest"}])
+
+    panels = pipeline_dashboard(pipeline, "stack")["panels"]
+
+    (boxes,) = (panel for panel in panels if panel["title"] == "Severity by series")
+    assert boxes["interval"] == interval
+
+
 def test_the_worst_series_comes_first() -> None:
     assert panel("Worst series")["options"]["sortBy"] == [{"displayName": "worst severity", "desc": True}]
 

@@ -4,6 +4,7 @@ The variables choose a series. The severity by series and the tables of series a
 there is something to choose from, and link to the one that is meant.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -26,9 +27,10 @@ from anomaly.grafana.panels import (
 )
 from anomaly.grafana.queries import MOST_LINES, Query, choices, newest, of_chosen, of_pipeline, over_time, worst_series
 from anomaly.influxdb.influxql import identifier
-from anomaly.nanoseconds import MS_NS
+from anomaly.nanoseconds import MINUTE_NS, MS_NS
 from anomaly.pipeline import Field, Pipeline
 from anomaly.pipeline.dashboard import dashboard_uid, tag_variable
+from anomaly.pipeline.duration import format_duration
 from anomaly.pipeline.links import beside_ns
 from anomaly.pipeline.timezone import UTC
 
@@ -138,9 +140,12 @@ def _by_series(pipeline: Pipeline) -> Panel:
 def _interval(pipeline: Pipeline) -> str:
     """Return the shortest interval between two points: a window, or what the begins of all windows are multiples of.
 
-    `GROUP BY time()` counts in UTC, and would show windows that begin by a clock at other times.
+    `GROUP BY time()` counts in UTC, and would show windows that begin by a clock at other times. Clocks differ from UTC
+    by multiples of 15 minutes.
     """
-    return pipeline.window if pipeline.windows_zone == UTC else "15m"
+    if pipeline.windows_zone == UTC:
+        return pipeline.window
+    return format_duration(math.gcd(pipeline.window_ns, 15 * MINUTE_NS))
 
 
 def _worst(pipeline: Pipeline) -> Panel:
