@@ -1,5 +1,7 @@
 """The training query."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,9 @@ from anomaly.influxdb.influxql import (
     training_query,
     watched,
 )
-from anomaly.pipeline import normalize
+from anomaly.nanoseconds import HOUR_NS, SECOND_NS
+from anomaly.pipeline import Pipeline, normalize
+from anomaly.windows.cut import cut_of
 from tests.unit.anomaly.points import PIPELINE
 
 SIMPLE = normalize(
@@ -90,6 +94,23 @@ def test_bounds_are_window_edges() -> None:
         training_query(SIMPLE, 1, 180_000_000_000)
     with pytest.raises(ValueError, match="end 100 is not an edge"):
         training_query(SIMPLE, 0, 100)
+
+
+@pytest.mark.parametrize("query", [training_query, counts_query])
+def test_windows_of_several_lengths_are_not_asked_for_at_once(query: Callable[[Pipeline, int, int], str]) -> None:
+    plain = {"name": "p", "database": "d", "measurement": "m", "fields": ["a"]}
+    (daily,) = normalize([{**plain, "window": "1d", "timezone": "Europe/Berlin"}])
+    cut = cut_of(daily)
+    # The clock changes on 2024-03-31, whose day has 23 h.
+    odd_ns = cut.begin(1_711_850_000 * SECOND_NS)
+    before_ns, after_ns = cut.step(odd_ns, -1), cut.step(odd_ns, 1)
+
+    with pytest.raises(ValueError, match=f"^{before_ns} to {after_ns}: the windows of the range have several lengths$"):
+        query(daily, before_ns, after_ns)
+    with pytest.raises(ValueError, match=f"^{odd_ns} to {odd_ns}: the range has no window$"):
+        query(daily, odd_ns, odd_ns)
+
+    assert f"GROUP BY time({23 * HOUR_NS}ns," in query(daily, odd_ns, after_ns)
 
 
 def test_columns_come_in_the_features_order_then_counts() -> None:

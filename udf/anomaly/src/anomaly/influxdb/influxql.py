@@ -88,8 +88,8 @@ def training_query(pipeline: Pipeline, begin_ns: int, end_ns: int, key: Sequence
         key: the only series to ask for; None: all series.
 
     Raises:
-        ValueError: a bound is not a window edge; the first or last window would be cut off. Or a window of the range is
-            odd.
+        ValueError: a bound is not a window edge, so the first or last window would be cut off; or the windows of the
+            range have several lengths.
     """
     return _by_windows(pipeline, columns(pipeline), begin_ns, end_ns, key)
 
@@ -110,7 +110,11 @@ def _by_windows(
     length = pipeline.window
     if cut.is_local:
         # InfluxQL's tz() splits and loses windows at a change of the clock (influxdb #9130, #20238, #25078).
-        ((_, _, length_ns),) = cut.stretches(begin_ns, end_ns)
+        stretches = cut.stretches(begin_ns, end_ns)
+        if len(stretches) != 1:
+            wrong = "the windows of the range have several lengths" if stretches else "the range has no window"
+            raise ValueError(f"{begin_ns} to {end_ns}: {wrong}")
+        ((_, _, length_ns),) = stretches
         length = f"{length_ns}ns, {begin_ns % length_ns}ns"
     selected = ", ".join(f"{c.aggregate}({identifier(c.field)}) AS {identifier(c.alias)}" for c in columns)
     return (
