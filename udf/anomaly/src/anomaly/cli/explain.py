@@ -24,7 +24,7 @@ from anomaly.pipeline.calendars import Calendar
 from anomaly.pipeline.resolve import left_out
 from anomaly.pipeline.season import season_parts
 from anomaly.pipeline.state import mebibytes, most_series, process_bytes, series_bytes
-from anomaly.pipeline.timezone import timezone
+from anomaly.pipeline.timezone import UTC, timezone
 from anomaly.severity.rarity import once_in
 from anomaly.windows.cut import cut_of
 
@@ -86,7 +86,7 @@ def describe(pipeline: Pipeline, topic: str, now_ns: int) -> list[str]:
     series = f"one for each combination of {', '.join(tags)}" if tags else "one"
     features = [f"{function}({field})" for field in pipeline.fields for function in pipeline.aggregate]
     windows = cut_of(pipeline).windows(asked.begin_ns, asked.end_ns)
-    by_clock = " in UTC" if pipeline.windows_zone == "UTC" else f" by the clock of {pipeline.windows_zone}"
+    by_clock = " in UTC" if pipeline.windows_zone == UTC else f" by the clock of {pipeline.windows_zone}"
     return [
         f"pipeline     {pipeline.name}{'' if pipeline.enabled else ' (disabled)'}",
         f"fingerprint  {pipeline.fingerprint}",
@@ -189,7 +189,7 @@ def _season(pipeline: Pipeline, history_ns: int) -> list[str]:
     lines = []
     for number, (season, season_ns) in enumerate(zip(pipeline.seasons, pipeline.seasons_ns, strict=False)):
         title = "" if number else "seasonality"
-        clock = pipeline.timezone if season_ns % DAY_NS == 0 else "UTC"
+        clock = pipeline.timezone if season_ns % DAY_NS == 0 else UTC
         lines.append(f"{title:12} {season}, in {season_parts(season_ns)} parts ({clock}): what is usual in each")
         if history_ns < 2 * season_ns:
             instead = f"hour's {pipeline.seasons[number - 1]}" if number else "one before"

@@ -71,6 +71,7 @@ class Rules:
     merge_ns: int
     silence_ns: int
     new_level_ns: int = _NEVER_NS
+    # State headers hold the text of these rules, and beside it the fingerprint, which tells windows by a clock apart.
     zone: str = field(default=UTC, repr=False)
 
     @property

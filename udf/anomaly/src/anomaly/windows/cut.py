@@ -78,7 +78,7 @@ class Cut:
         return begin_ns + windows * self.window_ns
 
     def windows(self, begin_ns: int, end_ns: int) -> int:
-        """Return how many windows there are between two begins of windows, the last one in part."""
+        """Return how many windows there are between two begins of windows, counting one that is cut off at the end."""
         return -(-(end_ns - begin_ns) // self.window_ns)
 
     def span(self, begin_ns: AnyTime, end_ns: AnyTime) -> AnyTime:
@@ -167,7 +167,7 @@ class LocalCut(Cut):
         return self.at(self.number(begin_ns) + windows)
 
     def windows(self, begin_ns: int, end_ns: int) -> int:
-        """Return how many windows there are between two begins of windows, the last one in part."""
+        """Return how many windows there are between two begins of windows, counting one that is cut off at the end."""
         return self.number(end_ns - 1) + 1 - self.number(begin_ns)
 
     def span(self, begin_ns: AnyTime, end_ns: AnyTime) -> AnyTime:
@@ -215,20 +215,20 @@ def cut_of(pipeline: Pipeline) -> Cut:
 
 
 def scaled(
-    cut: Cut, aggregates: Sequence[str], begin_ns: Times, values: Floats, counts: Floats
+    windows: Cut, aggregates: Sequence[str], begin_ns: Times, values: Floats, counts: Floats
 ) -> tuple[Floats, Floats]:
     """Return aggregates and counts of windows, with sums and counts scaled to the nominal length of a window.
 
     Args:
-        cut: how the windows are cut.
+        windows: how the windows are cut.
         aggregates: the a aggregates of each field.
         begin_ns: the begins of n windows, shape (n,).
         values: their aggregates, field by field, shape (n, d).
         counts: points that have the field, shape (n, f).
     """
-    if not cut.is_local or not cut.are_odd(begin_ns).any():
+    if not windows.is_local or not windows.are_odd(begin_ns).any():
         return values, counts
-    share = cut.window_ns / (cut.end(begin_ns) - begin_ns)
+    share = windows.window_ns / (windows.end(begin_ns) - begin_ns)
     values = values.copy()
     for place, aggregate in enumerate(aggregates):
         if aggregate in _EXTENSIVE:
