@@ -96,7 +96,7 @@ site: tools ## playbooks/site.yml: deploy INVENTORY
 images: tools ## playbooks/images.yml: pull, build or load the images
 	@$(PLAY) playbooks/images.yml $(ARGS)
 
-calendars: tools ## playbooks/calendars.yml: bring maintenance and quiet times to what runs, in seconds
+calendars: tools ## playbooks/calendars.yml: bring maintenance and quiet times to the running UDFs, the keeper and the console
 	@$(PLAY) playbooks/calendars.yml $(ARGS)
 
 train: tools ## playbooks/train.yml: train the pipelines' models

@@ -196,7 +196,7 @@ def test_a_calendar_reaches_running_udfs_and_restarts_nothing(stack: Stack, tmp_
 
 def _calendars_told(stack: Stack) -> int:
     """How often a UDF has said that the rooms have a calendar."""
-    return stack.kapacitor_log.read_text().count("pipeline rooms: 1 calendars of maintenance and quiet times")
+    return stack.kapacitor_log.read_text().count("pipeline rooms: calendars of maintenance and quiet times: 1")
 
 
 def _ics(begin: datetime) -> str:

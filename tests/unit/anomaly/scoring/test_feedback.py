@@ -128,7 +128,7 @@ def test_maintenance_that_a_calendar_begins_to_say_reaches_a_running_udf(
     assert begins(points) == [20, 60]
     of_calendar = [point.time for point in named(points, "score") if point.fields.get("feedback") == "calendar"]
     assert of_calendar == [T0 + number * WINDOW_NS for number in range(38, 46)]
-    assert "pipeline printer: 1 calendars of maintenance and quiet times" in "\n".join(udf.log)
+    assert "pipeline printer: calendars of maintenance and quiet times: 1" in "\n".join(udf.log)
 
 
 def test_silence_during_maintenance_is_no_period(models: Store) -> None:

@@ -75,7 +75,7 @@ def test_a_running_process_follows_the_file_of_calendars(tmp_path: Path) -> None
     followed.write(calendars_document(printer()))
     assert followed.quiet_hours() == []
     assert followed.said == [
-        f"pipeline printer: {count} calendars of maintenance and quiet times" for count in (1, 2, 0)
+        f"pipeline printer: calendars of maintenance and quiet times: {count}" for count in (1, 2, 0)
     ]
 
 
@@ -90,16 +90,37 @@ def test_the_calendars_before_stay_while_the_file_is_damaged_or_gone_which_is_sa
     _, damaged, gone = followed.said
     assert "printer.json is damaged" in damaged
     assert "printer.json is not there" in gone
-    assert {line.rpartition(" (")[2] for line in (damaged, gone)} == {"the 1 calendars before it stay)"}
+    assert {line.rpartition(" (")[2] for line in (damaged, gone)} == {"the calendars before it stay)"}
     followed.write(calendars_document(printer(SECOND)))
     assert followed.quiet_hours() == [2]
+
+
+def test_files_are_read_again_once_their_rights_allow_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed = Followed(tmp_path)
+    followed.write(calendars_document(printer(FIRST)))
+    write_marks(followed.marks, [MARK])
+    for path in (followed.path, followed.marks):
+        path.chmod(0o000)
+    read_text = Path.read_text
+
+    def read_with_rights(path: Path, encoding: str | None = None) -> str:
+        # Root may read everything.
+        if not path.stat().st_mode & 0o400:
+            raise PermissionError(13, "Permission denied")
+        return read_text(path, encoding)
+
+    monkeypatch.setattr(Path, "read_text", read_with_rights)
+    assert (followed.quiet_hours(), followed.watcher.feedback().marks) == ([], ())
+    for path in (followed.path, followed.marks):
+        path.chmod(0o600)
+    assert (followed.quiet_hours(), followed.watcher.feedback().marks) == ([1], (MARK,))
 
 
 def test_until_there_is_a_file_the_calendars_of_the_specification_hold(tmp_path: Path) -> None:
     """A task of an earlier release has them there; its process may begin before the deployment writes the file."""
     followed = Followed(tmp_path, printer(FIRST))
     assert followed.quiet_hours() == [1]
-    assert followed.said[0].endswith("(the 1 calendars before it stay)")
+    assert followed.said[0].endswith("(the calendars before it stay)")
     followed.write(calendars_document(printer()))
     assert followed.quiet_hours() == []
 

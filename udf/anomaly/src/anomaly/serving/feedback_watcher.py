@@ -14,7 +14,7 @@ from anomaly.scoring.feedback_file import read_marks
 from anomaly.serving.pace import Pace
 
 _LOOK_EVERY = 1.0
-# Time of the last change and number of a file; None without the file.
+# Time of the last change, of the content or of the rights, and number of a file; None without the file.
 _Signature = tuple[int, int] | None
 # What no file has.
 _UNSEEN = -1, -1
@@ -89,20 +89,20 @@ class FeedbackWatcher:
         try:
             pipeline = read_calendars(self._calendars, self._pipeline)
         except CalendarsError as error:
-            stay = f"the {len(before)} calendars before it stay" if before else "there is no maintenance or quiet time"
+            stay = "the calendars before it stay" if before else "there is no maintenance or quiet time"
             self._log(f"{error} ({stay})")
             return
         if pipeline.live_calendars == before:
             return
         self._pipeline = pipeline
         self._feedback = Feedback(pipeline, self._feedback.marks)
-        self._log(f"pipeline {pipeline.name}: {len(pipeline.live_calendars)} calendars of maintenance and quiet times")
+        self._log(f"pipeline {pipeline.name}: calendars of maintenance and quiet times: {len(pipeline.live_calendars)}")
 
 
 def _sign(path: Path) -> _Signature:
-    """Return what tells a file from the one that replaces it."""
+    """Return what tells a file from one that replaces it, and from itself with rights that have changed."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ino
+    return status.st_ctime_ns, status.st_ino
