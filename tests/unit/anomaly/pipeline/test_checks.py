@@ -28,6 +28,8 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
         ({"window": 10}, "window: 10 is not text: write text, such as `10s`"),
         ({"window": "7s"}, 'window: "7s" begins at other times each day: write one that divides a day, such as 10s'),
         ({"window": "36h"}, "begins at other times each day"),
+        ({"window": "0s"}, 'window: "0s" is shorter than 1ms'),
+        ({"window": "0s", "timezone": "Europe/Berlin"}, 'window: "0s" is shorter than 1ms'),
         ({"window": "10u"}, 'window: "10u" is shorter than 1ms'),
         ({"fields": "hotend"}, 'fields: "hotend" is not a list: write a list, such as `["hotend", "bed"]`'),
         ({"fields": []}, 'fields: [] is empty: name at least 1, such as `["hotend", "bed"]`'),

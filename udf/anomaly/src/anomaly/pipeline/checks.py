@@ -58,6 +58,9 @@ def check(pipeline: Pipeline) -> Iterator[Finding]:
         # Nobody knows which fields such a pipeline reads.
         return
     yield from _window(pipeline)
+    if pipeline.window_ns == 0:
+        # All that follows is measured in windows.
+        return
     yield from _names(pipeline)
     yield from _patterns(pipeline)
     yield from _where(pipeline)

@@ -674,7 +674,8 @@ def usual_severity(window_ns: int) -> float:
     Args:
         window_ns: the length of a window in nanoseconds.
     """
-    return 50.0 + 12.5 * math.log10(20.0 * window_ns / 86_400e9)
+    # A length of 0 is refused later, with the pipeline's other mistakes.
+    return 50.0 + 12.5 * math.log10(20.0 * max(window_ns, 1) / 86_400e9)
 
 
 def default_lateness_ns(window_ns: int) -> int:
