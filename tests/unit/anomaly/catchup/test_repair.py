@@ -25,6 +25,7 @@ from anomaly.scoring.scorer import Scorer
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
+from tests.unit.anomaly.clocks import daily, spring
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS, Fault
 
 W = WINDOW_NS
@@ -785,3 +786,12 @@ def _equal_fields(expected: Mapping[str, Any], fields: Mapping[str, Any]) -> boo
         value == pytest.approx(expected[name], rel=1e-9) if isinstance(value, float) else value == expected[name]
         for name, value in fields.items()
     )
+
+
+def test_a_period_is_over_after_whole_windows_by_their_clock(model: Model, database: DatabaseDouble) -> None:
+    pipeline = daily(group_by=["printer"], periods={"merge": "2d"})
+    order = RepairOrder(KEY, {spring(-1)}, {}, (), spring(9), 10)
+    repair = SeriesRepair(pipeline, database, lambda version: model, Feedback(pipeline), order, print)
+
+    # Two days and the window of the next look, of which one has 23 hours.
+    assert repair._over_ns(spring(0)) == spring(3)

@@ -16,6 +16,7 @@ from anomaly.catchup.run import (
     CatchUpRequest,
     CaughtUp,
     GatheredStates,
+    _suspects,
     catch_up,
     default_lag_ns,
     model_of_version,
@@ -38,6 +39,7 @@ from anomaly.windows.arrays import AnyArray, Key
 from anomaly.windows.cut import LocalCut, cut
 from anomaly.windows.series import SeriesWindows
 from tests.unit.anomaly import printers
+from tests.unit.anomaly.clocks import ZONE, daily
 from tests.unit.anomaly.models.test_store import outdate
 from tests.unit.anomaly.printers import PIPELINE, WINDOW_NS
 from tests.unit.anomaly.served import SECOND_NS
@@ -719,3 +721,18 @@ def test_a_version_that_is_gone_is_told_once_and_the_current_model_is_used(store
     (message,) = said
     assert "gone" in message
     assert "(the current model is used instead)" in message
+
+
+def test_a_window_by_a_clock_is_looked_for_where_its_points_are_in_the_next_bucket(
+    database: DatabaseDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days, bucket_ns = cut(DAY_NS, ZONE), 360 * DAY_NS
+    edge_ns = 55 * bucket_ns
+    window = TimeRange(days.begin(edge_ns), days.end(edge_ns))
+    monkeypatch.setattr(database, "point_counts", lambda span, bucket_ns: {(key(0), edge_ns): 9})
+    monkeypatch.setattr(database, "score_counts", lambda span, bucket_ns: {})
+
+    suspects = _suspects(daily(), database, window, {key(0): window.end_ns})
+
+    assert window.begin_ns < edge_ns < window.end_ns
+    assert suspects == {window: [key(0)]}

@@ -2,6 +2,9 @@
 
 import pytest
 
+from anomaly.console.asked import span_of
+from anomaly.influxdb.times import TimeRange
+from tests.unit.anomaly.clocks import autumn, daily
 from tests.unit.anomaly.console.desk import Desk
 
 
@@ -36,3 +39,9 @@ def test_what_cannot_be_is_refused(
 
     assert code == status
     assert message in error
+
+
+def test_a_range_begins_and_ends_with_windows_by_their_clock() -> None:
+    span = span_of(daily(), {"from": "2024-10-25T12:00:00Z", "to": "2024-10-27T22:30:00Z"}, "1d")
+
+    assert span == TimeRange(autumn(-1), autumn(1))

@@ -148,3 +148,16 @@ def test_a_tag_whose_name_is_a_part_of_a_columns_is_not_taken_for_it() -> None:
     (found,) = normalize([{**PLAIN, "group_by": ["end", "host"]}])
     regions = pipeline_dashboard(found, "stack")["annotations"]["list"]
     assert [each["tagsColumn"] for each in regions if each["name"] == "Periods"] == ["host"]
+
+
+@pytest.mark.parametrize(
+    ("window", "timezone", "interval"),
+    [("1d", "UTC", "1d"), ("10s", "Europe/Berlin", "10s"), ("1d", "Europe/Berlin", "15m")],
+)
+def test_charts_show_windows_by_a_clock_where_they_begin(window: str, timezone: str, interval: str) -> None:
+    shown = [
+        panel(title, window=window, timezone=timezone) for title in ("Severity", "Severity by series", "bed", "Score")
+    ]
+
+    # Grafana counts intervals in UTC, where days do not begin at midnight in Berlin.
+    assert [each["interval"] for each in shown] == [interval] * 4

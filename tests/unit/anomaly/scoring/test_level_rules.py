@@ -1,5 +1,6 @@
 """When a change is a new level: the edges of each rule, on a mean and a spread without a model."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 
 from anomaly.models.features import features, shape
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline import normalize
 from anomaly.scoring.levels import Levels, line_through, scatter
 from anomaly.scoring.packing import keys_as_arrays
 from anomaly.scoring.periods import Rules
 from anomaly.scoring.series_table import SeriesTable
+from tests.unit.anomaly.clocks import ZONE, autumn, spring
 
 W = 10
 # A change is a new level after 10 windows, and may pause for 3.
@@ -39,10 +42,10 @@ SWING = (-1.0, 0.5, 0.0, -0.5, 1.0)
 A, B, C = 0, 1, 2
 
 
-def made(memory_bytes: int = 1 << 20) -> Levels:
+def made(memory_bytes: int = 1 << 20, rules: Rules = RULES) -> Levels:
     """Return the levels of the series a, b and c, in the rows A, B and C."""
     table = SeriesTable(100)
-    levels = Levels(table, RULES, FEATURES, memory_bytes)
+    levels = Levels(table, rules, FEATURES, memory_bytes)
     levels.go_on_with("v1")
     table.rows([("a",), ("b",), ("c",)])
     return levels
@@ -444,3 +447,31 @@ def test_noise_that_rises_is_a_line_where_training_had_no_rhythm(rise: float, sc
     noise = np.random.default_rng(1).normal(size=60)
     slope, _ = line_through(noise + rise * np.arange(60) / 60, np.arange(60) * W, scale)
     assert (slope != 0.0) is is_line
+
+
+# Days by a clock: a change is a new level after 10 of them, and may pause for 3.
+DAILY = replace(
+    RULES, window_ns=DAY_NS, merge_ns=3 * DAY_NS, silence_ns=9 * DAY_NS, new_level_ns=10 * DAY_NS, zone=ZONE
+)
+
+
+def test_ten_days_are_a_new_level_even_if_one_has_23_hours() -> None:
+    levels = made(rules=DAILY)
+    days = np.array([spring(day) for day in range(-5, 9)])
+
+    assert levels.may_settle(np.array([A, A]), days[[0, 0]], days[[8, 9]]).tolist() == [False, True]
+    assert levels.stretch(A, days) == 10
+    lasted = [levels.feed(A, day, np.array([0.0, 1.0]), anomalous=True) for day in days[:10].tolist()]
+    assert lasted == [False] * 9 + [True]
+
+
+def test_a_change_may_pause_for_three_days_even_if_one_has_25_hours() -> None:
+    levels = made(rules=DAILY)
+    values = np.array([10.0, 1.0])
+
+    for day in (-1, 0, 1):
+        levels.feed(A, autumn(day), values, anomalous=day == -1)
+    levels.feed(A, autumn(2), values, anomalous=True)
+
+    # The change that began with day -1 will have lasted for ten days with day 8.
+    assert levels.stretch(A, np.array([autumn(day) for day in range(3, 20)])) == 6

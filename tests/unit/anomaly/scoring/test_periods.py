@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anomaly.nanoseconds import DAY_NS
 from anomaly.scoring.periods import NEW_LEVEL, NO_DATA, Moment, Period, Rules, Tracker, Transition, rules
 from tests.unit.anomaly import printers
+from tests.unit.anomaly.clocks import ZONE, autumn, spring
 
 W = 10
 # Evidence out of reach: what single windows do. The tests of evidence have rules of their own.
@@ -529,3 +531,89 @@ def test_no_sequence_makes_an_impossible_period(jumps: list[tuple[int, float]], 
     for at, (_, severity) in zip(begins, jumps, strict=True):
         if severity >= RULES.open and begins.count(at) == 1:
             assert any(period.begin_ns <= at < period.end_ns for period in found)
+
+
+# Days by a clock: two of them end a period, and more than one without data are a silence.
+DAILY = Rules(DAY_NS, open=70, close=50, evidence=1e9, merge_ns=2 * DAY_NS, silence_ns=DAY_NS, zone=ZONE)
+PATIENT = replace(DAILY, silence_ns=9 * DAY_NS)
+
+
+def feed_at(tracker: Tracker, begin_ns: int, severity: float) -> list[Period]:
+    return tracker.feed(begin_ns, severity / 10, severity, 0.0, (0.9, 0.1)).periods
+
+
+def test_a_period_in_the_night_in_which_the_clock_changes_has_the_whole_day() -> None:
+    assert feed_at(Tracker(DAILY, FIELDS), autumn(0), 80) == [
+        Period(autumn(0), autumn(1), "open", 8.0, 80, 1, "a"),
+    ]
+    assert autumn(1) - autumn(0) == 25 * DAY_NS // 24
+
+
+def test_a_window_of_25_hours_is_counted_once() -> None:
+    tracker = Tracker(DAILY, FIELDS)
+    feed_at(tracker, autumn(0), 80)
+
+    assert tracker.feed(autumn(0), 8.0, 80, 0.0, (0.9, 0.1)) == Transition(anomalous=True)
+
+
+def test_two_calm_days_end_a_period_even_if_one_has_23_hours() -> None:
+    tracker = Tracker(DAILY, FIELDS)
+    feed_at(tracker, spring(-1), 80)
+
+    assert feed_at(tracker, spring(0), 10) == []
+    assert feed_at(tracker, spring(1), 10) == [Period(spring(-1), spring(0), "closed", 8.0, 80, 1, "a")]
+
+
+def test_two_days_without_data_end_a_period_even_if_one_has_23_hours() -> None:
+    tracker = Tracker(PATIENT, FIELDS)
+    feed_at(tracker, spring(-1), 80)
+
+    assert tracker.silent(spring(2), 0) == [Period(spring(-1), spring(0), "closed", 8.0, 80, 1, "a")]
+
+
+def test_an_anomalous_day_after_two_days_without_data_begins_a_period_even_if_one_has_23_hours() -> None:
+    tracker = Tracker(PATIENT, FIELDS)
+    feed_at(tracker, spring(-1), 80)
+
+    assert [(period.begin_ns, period.state) for period in feed_at(tracker, spring(2), 80)] == [
+        (spring(-1), "closed"),
+        (spring(2), "open"),
+    ]
+
+
+def test_a_run_is_over_after_two_days_without_data_even_if_one_has_23_hours() -> None:
+    tracker = Tracker(PATIENT, FIELDS)
+    feed_at(tracker, spring(-1), 60)
+
+    assert [period.begin_ns for period in feed_at(tracker, spring(2), 80)] == [spring(2)]
+
+
+@pytest.mark.parametrize("last", [-1, 0], ids=["before", "on"])
+def test_a_day_without_data_is_no_silence_though_the_clock_changed_before_it_or_on_it(last: int) -> None:
+    tracker, live = Tracker(DAILY, FIELDS), Tracker(DAILY, FIELDS)
+    for each in (tracker, live):
+        feed_at(each, autumn(last), 10)
+
+    assert feed_at(tracker, autumn(last + 2), 10) == []
+    assert live.silent(autumn(last + 2), 0) == []
+    silence = Period(autumn(last + 1), autumn(last + 3), "open", 0.0, 0.0, 0, NO_DATA)
+    assert live.silent(autumn(last + 3), 0) == [silence]
+
+
+def test_a_period_keeps_its_windows_unlearnt_for_three_days_even_if_one_has_23_hours() -> None:
+    tracker = Tracker(replace(PATIENT, new_level_ns=3 * DAY_NS), FIELDS)
+    kept = []
+    for day in (-1, 0, 1):
+        feed_at(tracker, spring(day), 80)
+        kept.append(tracker.keeps_unlearnt(spring(day + 1)))
+
+    assert kept == [True, True, False]
+
+
+@pytest.mark.parametrize("last", [-1, 0], ids=["before", "on"])
+def test_a_day_without_data_keeps_windows_unlearnt_though_the_clock_changed_before_it_or_on_it(last: int) -> None:
+    tracker = Tracker(DAILY, FIELDS)
+    feed_at(tracker, autumn(last), 80)
+
+    assert tracker.keeps_unlearnt(autumn(last + 2))
+    assert not tracker.keeps_unlearnt(autumn(last + 3))

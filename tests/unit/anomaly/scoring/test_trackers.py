@@ -1,6 +1,7 @@
 """The periods of many series as arrays are those of a tracker for each of them."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly.models.model import Verdict, Verdicts
-from anomaly.scoring.periods import Moment, Period, Rules, Tracker, Transition
+from anomaly.nanoseconds import DAY_NS, HOUR_NS
+from anomaly.scoring.periods import NO_DATA, Moment, Period, Rules, Tracker, Transition
 from anomaly.scoring.series_table import NOWHERE, SeriesTable
 from anomaly.scoring.trackers import Trackers
 from anomaly.windows.arrays import rounds
+from tests.unit.anomaly.clocks import ZONE, autumn, spring
 
 W = 10
 RULES = Rules(window_ns=W, open=75.0, close=50.0, evidence=6.0, merge_ns=2 * W, silence_ns=4 * W)
@@ -157,3 +160,39 @@ def test_a_state_without_one_of_its_parts_is_refused(part: str) -> None:
     del state[part]
     with pytest.raises(KeyError):
         trackers.read(state)
+
+
+# Days by a clock.
+DAILY = replace(RULES, window_ns=DAY_NS, merge_ns=2 * DAY_NS, silence_ns=DAY_NS, zone=ZONE)
+
+
+@pytest.mark.parametrize(("last", "quiet", "is_late"), [(-1, 0, False), (0, 1, False), (-1, 1, True)])
+def test_a_day_of_25_hours_without_data_is_no_longer_than_another(last: int, quiet: int, is_late: bool) -> None:
+    table = SeriesTable(1)
+    row = table.rows([("a",)])
+    trackers = Trackers(table, DAILY, FIELDS)
+    trackers.feed(int(row[0]), autumn(last), 1.0, 10.0, 0.5, (0.7, 0.3))
+
+    may_change, late = trackers.silent(row, np.array([autumn(quiet)]), 0)
+
+    assert (may_change.tolist(), late.tolist()) == ([False], [is_late])
+    assert trackers.silent(row, np.array([autumn(2)]), 0)[0].tolist() == [last == -1]
+
+
+@pytest.mark.parametrize("is_series", [True, False], ids=["one series", "many series"])
+def test_two_days_without_data_are_a_silence_even_if_one_has_23_hours(is_series: bool) -> None:
+    table = SeriesTable(1)
+    row = table.rows([("a",)])
+    # More than the 47 hours that both days have, and less than two days of 24 hours.
+    trackers = Trackers(table, replace(DAILY, silence_ns=2 * DAY_NS - HOUR_NS // 2), FIELDS)
+    begins = np.array([spring(-2), spring(-1), spring(2)])
+    verdicts, none = Verdicts.of([verdict(10.0, 0.5)] * 3), np.zeros(3, np.bool_)
+
+    if is_series:
+        _, transitions = trackers.feed_series(int(row[0]), begins, verdicts, none)
+    else:
+        _, transitions = trackers.feed_together(row[[0, 0, 0]], begins, verdicts, none, rounds(np.zeros(3, np.intp)))
+
+    assert {at: transition.periods for at, transition in transitions.items()} == {
+        2: [Period(spring(0), spring(2), "closed", 0.0, 0.0, 0, NO_DATA)]
+    }

@@ -10,6 +10,7 @@ from anomaly.scoring.notices import Notice
 from anomaly.serving.invalid_notices import InvalidNotices
 from anomaly.windows.validity import Validity
 from tests.unit.anomaly import printers
+from tests.unit.anomaly.clocks import autumn, daily
 
 FIELDS = ["hotend", {"name": "bed", "valid": [0, 120]}, {"name": "air", "valid": [-40, None]}]
 (PIPELINE,) = normalize([{**printers.PIPELINE.as_dict(), "fields": FIELDS}])
@@ -97,3 +98,18 @@ def test_a_state_goes_on(notices: InvalidNotices) -> None:
     assert (closed.state, closed.begin_ns) == ("closed", BEGIN)
     assert len(notices) == 0
     assert notices.forget(KEY) is None
+
+
+def test_a_day_of_25_hours_interrupts_no_notice_and_is_a_whole_part_of_it() -> None:
+    pipeline = daily(fields=FIELDS, group_by=["printer"])
+    notices, others = (InvalidNotices(pipeline, Validity(pipeline)) for _ in range(2))
+
+    early = [notices.take(KEY, np.array([autumn(day)]), {1: 850.0}) for day in (-1, 0)]
+    opened = notices.take(KEY, np.array([autumn(1)]), {1: 850.0})
+    in_the_night = [others.take(KEY, np.array([autumn(day)]), {1: 850.0}) for day in (-2, -1, 0)]
+
+    assert early == [None, None]
+    assert opened is not None
+    assert (opened.begin_ns, opened.end_ns) == (autumn(-1), autumn(2))
+    assert in_the_night[-1] is not None
+    assert in_the_night[-1].end_ns == autumn(1)

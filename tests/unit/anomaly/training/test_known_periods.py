@@ -3,9 +3,11 @@
 import numpy as np
 
 from anomaly.influxdb.times import TimeRange
+from anomaly.nanoseconds import DAY_NS
 from anomaly.training.known_periods import in_known_periods
 from anomaly.windows.cut import cut
 from anomaly.windows.windows import Windows
+from tests.unit.anomaly.clocks import ZONE, autumn
 
 MINUTE = 60_000_000_000
 # Two series of 20 windows each.
@@ -55,3 +57,13 @@ def test_without_known_periods_nothing_is_said() -> None:
     known = in_known_periods(WINDOWS, cut(MINUTE), [], NONE)
     assert not known.excluded.any()
     assert not [*known.lines()]
+
+
+def test_a_period_in_the_last_hour_of_a_day_of_25_hours_is_in_its_window() -> None:
+    begins = np.array([autumn(day) for day in range(-2, 3)])
+    days = Windows((("a",),), np.zeros(5, np.intp), begins, np.zeros((5, 1)), np.ones((5, 1)))
+    periods = [(("a",), TimeRange(autumn(1) - 30 * MINUTE, autumn(1)))]
+
+    known = in_known_periods(days, cut(DAY_NS, ZONE), periods, np.zeros(5, dtype=np.bool_))
+
+    assert np.flatnonzero(known.excluded).tolist() == [2]
