@@ -173,9 +173,9 @@ def test_a_catch_up_scores_local_windows_and_a_report_shows_them(stored: Influxd
     assert all(edge == cut.begin(edge) for period in periods for edge in (period.begin_ns, period.end_ns))
     step_ns, steps = read_steps(stored.client, "results", spec, span, (), spec.fields)
     assert [step.begin_ns for step in steps] == scored
-    assert step_begins(spec, span, step_ns, steps)[-1] == cut.step(span.end_ns, -1)
+    assert step_begins(spec, span, step_ns)[-1] == cut.step(span.end_ns, -1)
     step_ns, steps = read_steps(stored.client, "results", spec, span, (), spec.fields, 20)
     assert step_ns > spec.window_ns
-    assert {step.begin_ns for step in steps} <= set(step_begins(spec, span, step_ns, steps))
+    assert {step.begin_ns for step in steps} <= set(step_begins(spec, span, step_ns))
     severities = [before[at]["severity"] for at in scored]
     assert max(step.severity for step in steps if step.severity is not None) == pytest.approx(max(severities))

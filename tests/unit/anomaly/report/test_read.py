@@ -5,8 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from anomaly.report.read import MOST_FIELDS, MOST_PERIODS, MOST_SERIES, chosen_fields
+from anomaly.influxdb.times import TimeRange
+from anomaly.report.read import (
+    MOST_FIELDS,
+    MOST_PERIODS,
+    MOST_SERIES,
+    chosen_fields,
+    read_steps,
+    step_begins,
+)
 from anomaly.report.run import ReportRequest, run_report
+from anomaly.windows.cut import cut_of
+from tests.unit.anomaly.clocks import autumn, daily, spring
 from tests.unit.anomaly.report.made import STEP_NS
 from tests.unit.anomaly.report.test_run import RANGE, Answers, many
 
@@ -34,3 +44,27 @@ def test_every_query_is_bounded_in_time_and_in_points(tmp_path: Path) -> None:
         assert re.search(rf"^SELECT (count|top)\(|GROUP BY time\({STEP_NS}ns, \d+ns\)|LIMIT {MOST_PERIODS}$", query), (
             query
         )
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "most", "each"),
+    [(autumn(-9), autumn(9), 480, 1), (autumn(-9), autumn(9), 18, 2), (spring(-40), autumn(40), 20, 19)],
+)
+def test_windows_by_a_clock_are_read_in_bounded_steps_that_begin_with_windows(
+    first: int, last: int, most: int, each: int
+) -> None:
+    influx, pipeline, span = Answers(is_empty=True), daily(), TimeRange(first, last)
+
+    step_ns, _ = read_steps(influx, "anomaly", pipeline, span, (), pipeline.fields, most)
+
+    cut = cut_of(pipeline)
+    begins: list[int] = []
+    for query in influx.asked:
+        begin_ns, end_ns, length_ns, offset_ns = map(int, re.findall(r"\d{14,}|(?<=, )\d+(?=ns\))", query))
+        assert begin_ns % length_ns == offset_ns
+        begins += range(begin_ns, end_ns, length_ns)
+    assert step_ns == each * pipeline.window_ns
+    assert step_begins(pipeline, span, step_ns) == begins
+    assert begins == [cut.begin(at_ns) for at_ns in begins]
+    assert {autumn(0), autumn(1)} <= set(begins)
+    assert len(begins) <= most

@@ -115,7 +115,7 @@ def steps(request: Request) -> Response:
     )
     by_begin = {step.begin_ns: step for step in known_steps}
     # A step without scores is a gap in the plot.
-    grid = step_begins(pipeline, span, step_ns, known_steps)
+    grid = step_begins(pipeline, span, step_ns)
     ordered = [by_begin.get(at_ns) for at_ns in grid]
     units = {field.name: field.unit for field in pipeline.watched}
     return JSONResponse(

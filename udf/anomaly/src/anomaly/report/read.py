@@ -4,10 +4,8 @@ InfluxDB makes at most `MOST_STEPS` steps of the range, each with its lowest and
 lost. So what is read does not grow with the range, nor with the number of series.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from statistics import fmean
 from typing import Any
 
 from anomaly.influxdb.client import InfluxClient
@@ -16,7 +14,7 @@ from anomaly.influxdb.times import TimeRange
 from anomaly.nanoseconds import DAY_NS, MS_NS
 from anomaly.pipeline import Pipeline
 from anomaly.windows.arrays import Key
-from anomaly.windows.cut import Cut, cut_of
+from anomaly.windows.cut import cut_of
 
 # The most steps of a plot, periods of a pipeline, plotted series and plotted fields of a series.
 MOST_STEPS = 480
@@ -263,6 +261,8 @@ def read_steps(
 ) -> tuple[int, tuple[Step, ...]]:
     """Read the results of a series in steps, each with its lowest and its highest values.
 
+    Where the length of windows changes with a clock, the steps begin anew.
+
     Args:
         influx: the server that holds the results.
         database: the results database.
@@ -274,23 +274,24 @@ def read_steps(
         with_contributions: whether to read the fields' contributions, too.
 
     Returns:
-        The length of a step in nanoseconds, a multiple of the window, and the steps that have scores, by time.
+        The nominal length of a step in nanoseconds, a multiple of the window, and the steps that have scores, by time.
 
     Raises:
         InfluxClientError: InfluxDB cannot be asked, or refused.
     """
     cut = cut_of(pipeline)
-    each = max(-(-cut.windows(span.begin_ns, span.end_ns) // most), 1)
-    step_ns = each * pipeline.window_ns
+    stretches = cut.stretches(span.begin_ns, span.end_ns)
+    # The last step of a stretch may be shorter than others, so each further stretch may take a step more.
+    room = max(most + 1 - len(stretches), 1)
+    each = max(-(-cut.windows(span.begin_ns, span.end_ns) // room), 1)
     selected = ['max("severity")']
     for name in fields:
         value, low, high = (identifier(f"{part}_{name}") for part in ("value", "expected_low", "expected_high"))
         selected += [f"min({value})", f"max({value})", f"mean({low})", f"mean({high})"]
         selected += [f"max({identifier(f'contribution_{name}')})"] if with_contributions else []
-    # Steps of windows that begin by a clock have several lengths, so each window is read by itself.
-    stretches = cut.stretches(span.begin_ns, span.end_ns) if cut.is_local else [(span.begin_ns, span.end_ns, step_ns)]
     rows: list[Sequence[Any]] = []
-    for first_ns, last_ns, length_ns in stretches:
+    for first_ns, last_ns, window_ns in stretches:
+        length_ns = each * window_ns
         query = (
             f'SELECT {", ".join(selected)} FROM "score" WHERE "pipeline" = {literal(pipeline.name)}'
             f" AND {between(first_ns, last_ns)}{of_series(pipeline.result_tags, key)}"
@@ -299,52 +300,25 @@ def read_steps(
         rows += _rows(influx, database, query)
     width = 5 if with_contributions else 4
     steps = []
-    for begin_ns, severity, *numbers in _joined(rows, cut, span.begin_ns, each, width) if cut.is_local else rows:
+    for begin_ns, severity, *numbers in rows:
         parts = [numbers[at : at + width] for at in range(0, len(numbers), width)]
         values = {name: tuple(part[:4]) for name, part in zip(fields, parts, strict=True)}
         shares = {name: part[4] for name, part in zip(fields, parts, strict=True)} if with_contributions else {}
         steps.append(Step(begin_ns, severity, values, shares))
-    return step_ns, tuple(steps)
+    return each * pipeline.window_ns, tuple(steps)
 
 
-def step_begins(pipeline: Pipeline, span: TimeRange, step_ns: int, steps: Sequence[Step]) -> list[int]:
+def step_begins(pipeline: Pipeline, span: TimeRange, step_ns: int) -> list[int]:
     """Return the begins of all steps of a range, those without scores included.
 
     Args:
         pipeline: the pipeline.
         span: the range, window edges.
         step_ns: the length of a step, as `read_steps` returns it.
-        steps: the steps that have scores, likewise.
     """
-    cut = cut_of(pipeline)
-    if not cut.is_local:
-        first_ns = steps[0].begin_ns % step_ns if steps else span.begin_ns % step_ns
-        return list(range(span.begin_ns + (first_ns - span.begin_ns) % step_ns, span.end_ns, step_ns))
-    each = step_ns // cut.window_ns
-    return [cut.step(span.begin_ns, windows) for windows in range(0, cut.windows(span.begin_ns, span.end_ns), each)]
-
-
-def _joined(rows: Iterable[Sequence[Any]], cut: Cut, begin_ns: int, each: int, width: int) -> Iterator[Sequence[Any]]:
-    """Yield the rows of steps of several windows each, made of the rows of windows.
-
-    Args:
-        rows: the windows' begins, severities, and for each field as many numbers as `width` says, by time.
-        cut: how time is cut into windows.
-        begin_ns: where the first step begins.
-        each: how many windows a step has.
-        width: how many numbers a field has: lowest and highest value, mean ends of the expected range, and perhaps the
-            highest contribution.
-    """
-    kinds = (min, max, fmean, fmean, max)[:width]
-    first = cut.number(begin_ns)
-    for step, parts in groupby(rows, lambda row: (cut.number(int(row[0])) - first) // each):
-        _, *columns = zip(*parts, strict=True)
-        known = [[number for number in column if number is not None] for column in columns]
-        joined = [
-            (kinds[(place - 1) % width] if place else max)(numbers) if numbers else None
-            for place, numbers in enumerate(known)
-        ]
-        yield [cut.step(begin_ns, step * each), *joined]
+    each = step_ns // pipeline.window_ns
+    stretches = cut_of(pipeline).stretches(span.begin_ns, span.end_ns)
+    return [at_ns for first_ns, last_ns, window_ns in stretches for at_ns in range(first_ns, last_ns, each * window_ns)]
 
 
 def chosen_fields(fields: Sequence[str], reasons: Sequence[str]) -> tuple[str, ...]:
