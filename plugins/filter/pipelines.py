@@ -297,6 +297,16 @@ def with_calendars(text: str, pipelines: Any) -> list[dict[str, Any]]:
     ]
 
 
+def calendar_problems(text: str, pipelines: Any) -> list[str]:
+    """Return a sentence for each problem of what `with_calendars` returns, such as too many entries with the holidays.
+
+    Args:
+        text: the file of the deployed pipelines, JSON.
+        pipelines: the inventory's list.
+    """
+    return pipeline_problems(with_calendars(text, pipelines))
+
+
 def _with_calendars(deployed: specification.Pipeline, wanted: specification.Pipeline) -> specification.Pipeline:
     if _holidays(deployed) == _holidays(wanted):
         # In the order in which site.yml would write them.
@@ -484,6 +494,7 @@ class FilterModule:
             "anomaly_calendar_files": calendar_files,
             "anomaly_followed_findings": followed_findings,
             "anomaly_calendar_notes": calendar_notes,
+            "anomaly_calendar_problems": calendar_problems,
             "anomaly_with_calendars": with_calendars,
             "anomaly_canonical_json": canonical_json,
             "anomaly_task": task,

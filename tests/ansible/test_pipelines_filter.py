@@ -17,6 +17,7 @@ from ansible_collections.influx_anomaly.stack.plugins.filter.pipelines import (
     assign,
     calendar_files,
     calendar_notes,
+    calendar_problems,
     canonical_json,
     described,
     followed_findings,
@@ -300,6 +301,14 @@ def test_calendars_alone_leave_the_holidays_and_say_so() -> None:
     assert back == normalize(named("a", calendars=[HOLIDAYS, NIGHT], **WEEKLY))
 
 
+def test_holidays_that_stay_leave_room_for_the_times_or_it_is_a_problem() -> None:
+    text = deployed(*named("a", calendars=[{**HOLIDAYS, "country": country} for country in ("DE", "FR")], **WEEKLY))
+    assert calendar_problems(text, named("a", calendars=[NIGHT] * 30, **WEEKLY)) == []
+    (problem,) = calendar_problems(text, named("a", calendars=[NIGHT] * 31, **WEEKLY))
+    assert "calendars" in problem
+    assert "32" in problem
+
+
 def test_calendars_are_written_in_the_order_of_the_inventory() -> None:
     """So that site.yml, which writes the same file, changes nothing after calendars.yml."""
     wanted = named("a", calendars=[NIGHT, HOLIDAYS, SERVICE], **WEEKLY)
@@ -349,6 +358,7 @@ def test_all_filters_are_offered() -> None:
         "anomaly_calendar_files",
         "anomaly_followed_findings",
         "anomaly_calendar_notes",
+        "anomaly_calendar_problems",
         "anomaly_with_calendars",
         "anomaly_canonical_json",
         "anomaly_task",
