@@ -1,8 +1,10 @@
 """Windows that begin by a clock are the same in the UDF and in InfluxDB, over changes of the clock."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from anomaly.influxdb.source import read_series_windows, read_window_counts, spl
 from anomaly.influxdb.times import TimeRange, resolve_range
 from anomaly.nanoseconds import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline, normalize
-from anomaly.report.read import read_steps, step_begins
+from anomaly.report.read import Step, read_steps, step_begins
 from anomaly.scoring.feedback import Feedback
 from anomaly.training.fit import train
 from anomaly.windows.assembler import Assembler, Settings
@@ -29,6 +31,9 @@ RATE = {"fields": [{"name": "level", "rate": "1s"}], "aggregate": ["mean", "max"
 DOUBLE = {"fields": [{"name": "double", "expression": "level * 2"}]}
 # Both changes of each clock lie in one of these stretches.
 STRETCHES = (("2024-02-28T00:00:00Z", "2024-04-12T00:00:00Z"), ("2024-09-25T00:00:00Z", "2024-11-10T00:00:00Z"))
+# A fault over the night in which Berlin's clock is put back. Windows of 4 h begin at both of its ends.
+FAULT = ("2024-10-26T18:00:00Z", "2024-10-27T11:00:00Z")
+RISE = 1e6
 CASES = [
     ("Europe/Berlin", "1d", {}),
     ("Europe/Berlin", "6h", {"fill": {"previous": "18h"}}),
@@ -54,7 +59,9 @@ def points() -> list[tuple[int, float]]:
     for hole in ("2024-03-08T09:00:00Z", "2024-04-04T09:00:00Z", "2024-10-25T09:00:00Z", "2024-11-01T09:00:00Z"):
         kept &= (times < ns(hole)) | (times >= ns(hole) + int(random.integers(3, 27)) * HOUR_NS)
     times = times[kept]
-    return list(zip(times.tolist(), np.cumsum(random.integers(0, 9, len(times))).astype(float).tolist(), strict=True))
+    level = np.cumsum(random.integers(0, 9, len(times))).astype(float)
+    level[(times >= ns(FAULT[0])) & (times < ns(FAULT[1]))] += RISE
+    return list(zip(times.tolist(), level.tolist(), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +147,25 @@ def test_the_udf_and_influxdb_cut_the_same_windows(
     assert cut.are_odd(np.array(sorted(expected))).any() == has_changes
 
 
+def plotted(step: Step) -> tuple[Any, ...]:
+    """Return the severity of a step, and the lowest and the highest value of the level, and its expected range."""
+    return step.severity, *(None if number is None else pytest.approx(number) for number in step.values["level"])
+
+
+def steps_of(scores: Mapping[int, Mapping[str, Any]], edges: Sequence[int]) -> dict[int, tuple[float | None, ...]]:
+    """Return what is plotted of scores in the steps between edges that have any, by their begins."""
+    made: dict[int, tuple[float | None, ...]] = {}
+    for first_ns, last_ns in pairwise(edges):
+        inside = [fields for begin_ns, fields in scores.items() if first_ns <= begin_ns < last_ns]
+        if inside:
+            severity, value, low, high = (
+                [fields[name] for fields in inside]
+                for name in ("severity", "value_level", "expected_low_level", "expected_high_level")
+            )
+            made[first_ns] = (max(severity), min(value), max(value), fmean(low), fmean(high))
+    return made
+
+
 def test_a_catch_up_scores_local_windows_and_a_report_shows_them(stored: Influxd) -> None:
     spec = pipeline("Europe/Berlin", "4h", {"aggregate": ["mean"]})
     cut, asked = cut_of(spec), resolve_range(spec, *STRETCHES[1], 0)
@@ -147,7 +173,8 @@ def test_a_catch_up_scores_local_windows_and_a_report_shows_them(stored: Influxd
     parts = list(read_series_windows(stored.client, spec, span.begin_ns, span.end_ns))
     begins = np.concatenate([part.begin_ns for part in parts])
     values, counts = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "counts"))
-    model = train(spec, Windows.of_series([SeriesWindows((), begins, values, counts)]), "v", 0).model
+    history = SeriesWindows((), begins, values, counts).where(np.asarray(values[:, 0] < RISE))
+    model = train(spec, Windows.of_series([history]), "v", 0).model
     stored.create("results")
     database = PipelineDatabase(stored.client, spec, "results")
 
@@ -169,13 +196,15 @@ def test_a_catch_up_scores_local_windows_and_a_report_shows_them(stored: Influxd
     assert repaired().repaired.scores == 2
     assert database.whole_scores((), span) == before
 
-    periods = [period for _, period, _ in database.closed_periods(span)]
-    assert all(edge == cut.begin(edge) for period in periods for edge in (period.begin_ns, period.end_ns))
+    periods = [period for _, period, is_silence in database.closed_periods(span) if not is_silence]
+    assert periods == [TimeRange(ns(FAULT[0]), ns(FAULT[1]))]
     step_ns, steps = read_steps(stored.client, "results", spec, span, (), spec.fields)
-    assert [step.begin_ns for step in steps] == scored
+    assert step_ns == spec.window_ns
+    assert {step.begin_ns: plotted(step) for step in steps} == steps_of(before, [*before, span.end_ns])
     assert step_begins(spec, span, step_ns)[-1] == cut.step(span.end_ns, -1)
     step_ns, steps = read_steps(stored.client, "results", spec, span, (), spec.fields, 20)
+    grid = step_begins(spec, span, step_ns)
     assert step_ns > spec.window_ns
-    assert {step.begin_ns for step in steps} <= set(step_begins(spec, span, step_ns))
-    severities = [before[at]["severity"] for at in scored]
-    assert max(step.severity for step in steps if step.severity is not None) == pytest.approx(max(severities))
+    assert odd[0] in grid
+    assert len(grid) <= 20
+    assert {step.begin_ns: plotted(step) for step in steps} == steps_of(before, [*grid, span.end_ns])
