@@ -27,7 +27,7 @@ def play(folder: Path, hosts: dict[str, dict[str, Any]], *options: str) -> tuple
         # This stack has no containers.
         variables |= {**HERE, "stack_dir": str(folder / name), "stack_name": "no-such-stack"}
         variables["pipelines"] = [{**PIPELINE, "calendars": [NIGHT] * 32, "kapacitor": name}]
-    groups = {group: {"hosts": {name: {} for name in hosts}} for group in ("influxdb", "kapacitor")}
+    groups: dict[str, Any] = {group: {"hosts": {name: {} for name in hosts}} for group in ("influxdb", "kapacitor")}
     inventory = folder / "hosts.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts, "children": groups}}), encoding="utf-8")
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
