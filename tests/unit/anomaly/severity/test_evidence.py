@@ -61,6 +61,12 @@ def test_windows_after_a_pause_begin_a_run_of_their_own() -> None:
     assert opened(np.array([9.0, 9.0]), begin_ns, Opening(12.0, longest_ns=2)) == []
 
 
+def test_runs_before_and_after_a_pause_are_two() -> None:
+    surprises, begin_ns = np.full(4, 9.0), np.array([0, 1, 9, 10])
+    assert opened(surprises, begin_ns, Opening(12.0, longest_ns=8)) == [(0, 3)]
+    assert opened(surprises, begin_ns, Opening(12.0, longest_ns=2)) == [(0, 1), (2, 3)]
+
+
 def test_a_models_arrays_keep_them_and_those_of_before_have_none() -> None:
     excess = np.array([0.0, 0.7])
     np.testing.assert_array_equal(evidence.from_arrays(evidence.to_arrays(excess)), excess)

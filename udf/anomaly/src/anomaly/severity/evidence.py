@@ -69,11 +69,14 @@ def opened(surprises: Floats, begin_ns: Times, opening: Opening) -> list[tuple[i
     first, total, is_open = 0, 0.0, False
     for at, (surprise, begins_anew) in enumerate(zip(surprises.tolist(), is_apart.tolist(), strict=True)):
         before = 0.0 if begins_anew else total
+        is_open = is_open and not begins_anew
         first = at if before == 0.0 else first
         # As `anomaly.scoring.periods.Tracker` adds it up.
         total = min(max(before + surprise - USUAL, 0.0), opening.evidence)
-        if total >= opening.evidence:
-            runs[len(runs) - is_open :] = [(runs[-1][0] if is_open else first, at)]
+        if total >= opening.evidence and is_open:
+            runs[-1] = (runs[-1][0], at)
+        elif total >= opening.evidence:
+            runs.append((first, at))
             is_open = True
         is_open = is_open and total > 0.0
     return runs
