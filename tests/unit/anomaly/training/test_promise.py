@@ -82,14 +82,25 @@ def test_halves_of_a_history_that_differ_are_a_doubt() -> None:
     assert doubt.endswith(" times in the second half")
 
 
-@pytest.mark.parametrize(("hours", "is_doubt"), [(16, True), (22, True), (25, False)])
+@pytest.mark.parametrize(("hours", "is_doubt"), [(16, True), (22, True), (23, False), (24, False)])
 def test_a_history_that_has_not_seen_a_whole_day_is_a_doubt_with_what_to_do(hours: int, is_doubt: bool) -> None:
     values = RNG.normal(0.0, 1.0, hours)
     told = (
-        f"the history covers {hours - 1} hours, and hours that it has not seen may differ: train again on two days or "
+        f"the history covers {hours} hours, and hours that it has not seen may differ: train again on two days or "
         "more (training.from, --from) once there are as many"
     )
     assert doubts(values, RNG.exponential(1.0, hours)) == ((told,) if is_doubt else ())
+
+
+@pytest.mark.parametrize(("count", "is_doubt"), [(11, True), (12, False)])
+def test_the_last_window_of_a_history_counts_with_its_length(count: int, is_doubt: bool) -> None:
+    begin_ns = np.arange(count) * 2 * HOUR
+    values = np.zeros((count, 1))
+    windows = Windows((("a",),), np.zeros(count, dtype=np.intp), begin_ns, values, np.ones((count, 1)))
+
+    promised = promise(windows, np.arange(count), np.ones(count), windows_per_day=12.0)
+
+    assert len(promised.doubts) == is_doubt
 
 
 def test_what_is_known_already_is_said_first() -> None:

@@ -81,7 +81,7 @@ def promise(
     until = 50.0 + 12.5 * math.log10(max(_TIMES * scored_days, 1e-4))
     doubts = [
         *known,
-        *_short(windows),
+        *_short(windows, windows_per_day),
         *_changed(windows, changes),
         *_differing(windows.begin_ns[scored], scores),
     ]
@@ -104,9 +104,10 @@ def added_up(periods: int, series_days: float, opens_at: float) -> Iterator[str]
         )
 
 
-def _short(windows: Windows) -> Iterator[str]:
+def _short(windows: Windows, windows_per_day: float) -> Iterator[str]:
     """Yield that a history has not seen a whole day."""
-    covered_ns = int(np.ptp(windows.begin_ns))
+    # The last window covers its own length, too.
+    covered_ns = int(np.ptp(windows.begin_ns)) + DAY_NS / windows_per_day
     if covered_ns < _WHOLE_DAY_NS:
         yield (
             f"the history covers {covered_ns / HOUR_NS:.2g} hours, and hours that it has not seen may differ: train "
