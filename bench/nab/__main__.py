@@ -20,7 +20,7 @@ from anomaly.windows.arrays import Floats
 from bench.nab import floors
 from bench.nab.alarms import Policy
 from bench.nab.corpus import CorpusError, Series, read_corpus, write_results
-from bench.nab.detect import DetectorRun, run
+from bench.nab.detect import DetectorRun, members, run
 from bench.nab.evaluate import DetectorFigures, evaluate
 from bench.nab.published import Figure, figures
 from bench.nab.scoring import PROFILES, CorpusScorer
@@ -78,7 +78,7 @@ def main() -> int:
         structures = None
         if scores.keys() >= LEVELS.keys():
             status.update("putting ensembles together on halves of the files")
-            structures = compare(corpus, scores, pool)
+            structures = compare(corpus, {**scores, **_as_members(pool, corpus)}, pool)
     console.print(table)
     if structures is not None:
         measured["ensemble, made up on the other half"] = asdict(structures)
@@ -102,10 +102,16 @@ def _compared(published: Sequence[Figure]) -> Iterator[str]:
         yield f"{agreeing} of {len(published)} figures that NAB publishes are reproduced"
 
 
-def _runs(pool: Executor, name: str, corpus: Sequence[Series]) -> list[DetectorRun]:
+def _as_members(pool: Executor, corpus: Sequence[Series]) -> dict[str, list[Floats]]:
+    """Return the scores of members that the ensemble has otherwise than they are alone, by name."""
+    others = [name for name, member in members().items() if member is not declaration(name)]
+    return {name: [each.scores for each in _runs(pool, name, corpus, as_member=True)] for name in others}
+
+
+def _runs(pool: Executor, name: str, corpus: Sequence[Series], *, as_member: bool = False) -> list[DetectorRun]:
     # The longest series comes first, so that no long one is left to wait for in the end.
     order = sorted(range(len(corpus)), key=lambda index: -len(corpus[index]))
-    task = partial(run, name, declaration(name).description.defaults)
+    task = partial(run, name, declaration(name).description.defaults, as_member=as_member)
     done = dict(zip(order, pool.map(task, [corpus[index] for index in order]), strict=True))
     return [done[index] for index in range(len(corpus))]
 

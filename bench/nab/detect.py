@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from anomaly.detectors.base import FeatureHistory, follow
-from anomaly.detectors.declaration import FitRequest
-from anomaly.detectors.registry import fit
+from anomaly.detectors.declaration import Declaration, FitRequest
+from anomaly.detectors.registry import declaration
 from anomaly.models.features import Feature, fit_scaling
 from anomaly.windows.arrays import Floats
 from bench.nab.corpus import Series
@@ -36,7 +36,9 @@ class DetectorRun:
     state_bytes: int
 
 
-def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int = 0) -> DetectorRun:
+def run(
+    detector: str, parameters: Mapping[str, Any], series: Series, seed: int = 0, *, as_member: bool = False
+) -> DetectorRun:
     """Fit a detector to the probationary period of a file, and score the rest.
 
     Args:
@@ -44,6 +46,7 @@ def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int 
         parameters: all of its parameters.
         series: the file.
         seed: of all that is random.
+        as_member: whether it is the ensemble's member of this name.
 
     Returns:
         The scores, and what they took.
@@ -56,9 +59,15 @@ def run(detector: str, parameters: Mapping[str, Any], series: Series, seed: int 
     scaling = fit_scaling([Feature("value", "mean")], [()], rows, values[:probation], np.ones((probation, 1)))
     x = scaling.transform(values, 1)
     history = FeatureHistory(x[:probation], rows, 1, begin_ns[:probation], window_ns, is_long=False)
-    follower = follow(fit(detector, FitRequest(history, parameters, seed)).detector, 1)
+    fitted = (members()[detector] if as_member else declaration(detector)).fit(FitRequest(history, parameters, seed))
+    follower = follow(fitted.detector, 1)
     started = time.process_time()
     scores, _ = follower.explain(begin_ns[probation:], x[probation:])
     seconds = time.process_time() - started
     state_bytes = sum(array.nbytes for array in follower.arrays().values())
     return DetectorRun(np.concatenate([np.zeros(probation), scores]), seconds, state_bytes)
+
+
+def members() -> dict[str, Declaration]:
+    """Return the ensemble's members by name."""
+    return {member.name: member for member in declaration("ensemble").members}

@@ -68,6 +68,16 @@ def test_coverage_is_the_share_of_labelled_points_that_reach_the_level() -> None
     assert coverage(CORPUS, scores, 2.1) == 0
 
 
+def test_the_ensembles_forest_is_another_one_than_the_forest_alone() -> None:
+    parameters = {"trees": 20, "samples": 64}
+
+    alone, member = (
+        run("isolation_forest", parameters, CORPUS[0], as_member=as_member).state_bytes for as_member in (False, True)
+    )
+
+    assert member < alone
+
+
 def test_a_score_does_not_depend_on_the_future() -> None:
     series = CORPUS[0]
     cut = 900

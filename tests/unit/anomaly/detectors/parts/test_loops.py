@@ -15,7 +15,7 @@ from anomaly.detectors import gap, seasonal, seasonal_gap, slow_gap
 from anomaly.detectors.parts import loops, surprise
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.featurewise import ChannelKind
-from anomaly.detectors.parts.memory import Memory
+from anomaly.detectors.parts.memory import Memory, MemoryField
 
 MINUTE = 60_000_000_000
 SERIES, WINDOWS = 2, 700
@@ -84,6 +84,32 @@ def test_channels_remember_and_say_the_same_uncompiled(
     assert arrays.keys() == uncompiled_arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_allclose(uncompiled_arrays[name], array, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+def test_outliers_are_the_same_uncompiled(uncompiled: ModuleType) -> None:
+    place, _, x = windows()
+    x = np.nan_to_num(x)
+    unlearnt = np.isin(np.arange(len(x)) // 60, (3, 11, 17)).astype(np.uint8)
+    fields = (
+        MemoryField("last", np.float64, 2),
+        MemoryField("outside", np.float64),
+        MemoryField("used", np.uint32),
+        MemoryField("values", np.float32, 2 * 5, length="used"),
+    )
+    both = []
+    for module in (loops, uncompiled):
+        memory, gaps = Memory("", fields, SERIES, 1), np.abs(x)
+        distances = gaps.sum(axis=1)
+        module.Outliers(memory.flat).explain(place, x, distances, gaps, unlearnt, 0.3, 0.1)
+        both.append((distances, gaps, memory.kept(np.arange(SERIES))))
+    (distances, gaps, arrays), (other, other_gaps, other_arrays) = both
+    assert arrays["used"].tolist() == [[10], [10]]
+    assert (distances < np.abs(x).sum(axis=1)).mean() > 0.3
+    np.testing.assert_allclose(distances, gaps.sum(axis=1), rtol=1e-9)
+    np.testing.assert_array_equal(other, distances)
+    np.testing.assert_array_equal(other_gaps, gaps)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(other_arrays[name], array, err_msg=name)
 
 
 def test_ranks_are_the_same_uncompiled(uncompiled: ModuleType) -> None:

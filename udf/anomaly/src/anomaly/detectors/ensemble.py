@@ -67,7 +67,7 @@ _MEMBERS = (
     _Member(seasonal.DECLARATION, 11.0, 11.0),
     _Member(seasonal_gap.DECLARATION, 0.11, 0.11),
     # With a short history the forest's score is a surprise (`anomaly.detectors.wrappers.running_tail`).
-    _Member(isolation_forest.DECLARATION, 0.0, 24.0),
+    _Member(isolation_forest.MEMBER, 0.0, 24.0),
 )
 # The arrays of the calibration of the member that looks at each window alone.
 _ALONE = "ensemble_alone_"

@@ -9,7 +9,8 @@ The score of a forest alone, its saturation and the distance that makes up for i
   (`anomaly.detectors.wrappers.tails`). A pipeline may ask for a forest for each series
   (`anomaly.detectors.wrappers.per_series`) and for features of earlier windows and of the time
   (`anomaly.detectors.wrappers.context`).
-- With a short history it ranks each score among those of the same series so far
+- With a short history it remembers outliers, and ranks each score among those of the same series so far
+  (`anomaly.detectors.wrappers.outliers`). As a member of the ensemble it ranks scores alone
   (`anomaly.detectors.wrappers.running_tail`).
 
 Reference: Liu, Ting and Zhou, "Isolation Forest", ICDM 2008.
@@ -33,6 +34,7 @@ Example:
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,7 @@ from anomaly.detectors.base import Detector, FeatureHistory, Memoryless
 from anomaly.detectors.declaration import Arrays, Declaration, FitRequest, Fitted
 from anomaly.detectors.forest.fit import fit_forest, largest_tree_bytes
 from anomaly.detectors.forest.served import IsolationForest
-from anomaly.detectors.wrappers import context, per_series, running_tail
+from anomaly.detectors.wrappers import context, outliers, per_series, running_tail
 from anomaly.detectors.wrappers.coupling import Coupled, Coupling, coupling_from_arrays, fields, fit_coupling
 from anomaly.detectors.wrappers.tails import Tailed, are_tails_in, fit_tails, tails_from_arrays
 from anomaly.pipeline.detectors import Description
@@ -52,11 +54,12 @@ from anomaly.windows.blocks import FOLDS, Blocks
 _LEAST_TREES = 10
 
 
-def fit(request: FitRequest) -> Fitted:
+def fit(request: FitRequest, *, remembers: bool = True) -> Fitted:
     """Fit the forest and what is around it.
 
     Args:
         request: history, parameters `trees`, `samples`, `context`, and the rest.
+        remembers: whether it remembers outliers where the history is short.
 
     Returns:
         The detector, and scikit-learn's forest for all series where the request asks for it.
@@ -67,6 +70,8 @@ def fit(request: FitRequest) -> Fitted:
         x = coupling.apply(history.weighted)
         forest, estimator = fit_forest(x, request.parameters, request.seed, keep=request.keep_estimator)
         scores = _cross_fitted(history, request.parameters, request.seed)
+        if remembers:
+            return Fitted(outliers.fit(coupling, forest, history, scores), estimator)
         return Fitted(running_tail.fit(_coupled(coupling, forest, history), history, scores), estimator)
     kinds = request.parameters.get("context", ())
     if not kinds:
@@ -150,7 +155,7 @@ def load(arrays: Arrays) -> Detector:
 
 
 def _load_plain(arrays: Arrays) -> Detector:
-    ranked = running_tail.load(_load_coupled, arrays)
+    ranked = outliers.load(arrays) or running_tail.load(_load_coupled, arrays)
     return per_series.load(arrays, _load_coupled) if ranked is None else ranked
 
 
@@ -171,7 +176,7 @@ DECLARATION = Declaration(
         summary="few random cuts separate what is anomalous from all that training has seen",
         sees="what training has not seen, all features together, again and again; couplings of fields that break",
         misses="slow shifts within the usual range, the usual value at the wrong time; less so with `context`",
-        remembers="with a short history how rare its scores are, with context the last 24 windows; else nothing",
+        remembers="outliers and how rare scores are with a short history, 24 windows with context; else nothing",
         series_bytes=2_304,
         feature_bytes=512,
         parameters={
@@ -199,3 +204,5 @@ DECLARATION = Declaration(
     load=load,
     least_bytes=_least_bytes,
 )
+# The ensemble has another member that remembers, and its forest is to find again what comes again.
+MEMBER = replace(DECLARATION, fit=partial(fit, remembers=False))

@@ -38,6 +38,28 @@ if TYPE_CHECKING:
 _KEPT = 0.8
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreParts:
+    """What the scores of n windows are made of.
+
+    Attributes:
+        paper: s(x), shape (n,).
+        distance: g(x), shape (n,).
+        gaps: each feature's part of g, shape (n, d).
+        isolation: how much each feature isolated on the way to the leaves, shape (n, d).
+    """
+
+    paper: Floats
+    distance: Floats
+    gaps: Floats
+    isolation: Floats
+
+    @property
+    def shares(self) -> Floats:
+        """Each feature's share of the score, shape (n, d)."""
+        return shares(self.gaps + self.isolation)
+
+
 @dataclass(frozen=True)
 class IsolationForest(Memoryless):
     """A forest of m nodes, l leaves, d features and t trees.
@@ -66,6 +88,11 @@ class IsolationForest(Memoryless):
     depth: int
     normal_path: float
 
+    @property
+    def features(self) -> int:
+        """The number d of features."""
+        return int(self.gain.shape[1])
+
     def paper_score(self, x: Floats) -> Floats:
         """Compute s(x), which is equal to scikit-learn's `-IsolationForest.score_samples(x)`.
 
@@ -91,8 +118,20 @@ class IsolationForest(Memoryless):
 
     def explain(self, x: Floats) -> tuple[Floats, Floats]:
         """Score windows; a share is a feature's part of g, plus the isolation it caused on the way to the leaves."""
+        parts = self.parts(x)
+        return parts.paper + parts.distance, parts.shares
+
+    def parts(self, x: Floats) -> ScoreParts:
+        """Compute what scores and shares are made of.
+
+        Args:
+            x: features, shape (n, d).
+
+        Returns:
+            The parts.
+        """
         lengths, distances, gaps, gains = self._walk.details(_contiguous(x))
-        return self._paper(lengths) + distances, shares(gaps + gains / max(self.depth, 1))
+        return ScoreParts(self._paper(lengths), distances, gaps, gains / max(self.depth, 1))
 
     def _paper(self, lengths: Floats) -> Floats:
         # A tree of one point has no path; scikit-learn then says 0.5, too.

@@ -411,6 +411,177 @@ class Surprises:
 
 @cython.final
 @cython.cclass
+class Outliers:
+    """The outliers that c series have had so far (`anomaly.detectors.wrappers.outliers`).
+
+    A row of `values` has d numbers for each outlier, and `used` says how many of its numbers are used. The last window
+    waits in `last`, and is to be learnt if `outside`, its distance to all that was there, is not 0.
+    """
+
+    values: cython.float[:, ::1]
+    used: cython.uint[::1]
+    last: cython.double[:, ::1]
+    outside: cython.double[::1]
+    features: cython.Py_ssize_t
+
+    def __init__(self, flat: dict) -> None:
+        self.values = memoryview(flat["values"])
+        self.used = memoryview(flat["used"])
+        self.last = memoryview(flat["last"])
+        self.outside = memoryview(flat["outside"])
+        self.features = self.last.shape[1]
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _count(self, place: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        # A restored state may say that a part of an outlier is used.
+        return self.used[place] // self.features
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _value(self, place: cython.Py_ssize_t, outlier: cython.Py_ssize_t, at: cython.Py_ssize_t) -> cython.double:
+        # A difference of two float32 would be one in C, and a double in Python.
+        return self.values[place, outlier * self.features + at]
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _apart(self, place: cython.Py_ssize_t, one: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.double:
+        """Return the distance of two outliers, summed over the features."""
+        at: cython.Py_ssize_t
+        total: cython.double = 0.0
+        for at in range(self.features):
+            total += abs(self._value(place, one, at) - self._value(place, other, at))
+        return total
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _thin(self, place: cython.Py_ssize_t) -> cython.void:
+        """Drop the later one of the two closest outliers."""
+        one: cython.Py_ssize_t
+        other: cython.Py_ssize_t
+        count: cython.Py_ssize_t = self._count(place)
+        dropped: cython.Py_ssize_t = 1
+        least: cython.double = self._apart(place, 0, 1)
+        apart: cython.double
+        for one in range(2, count):
+            for other in range(one):
+                apart = self._apart(place, other, one)
+                if apart < least:
+                    least = apart
+                    dropped = one
+        for one in range(dropped * self.features, (count - 1) * self.features):
+            self.values[place, one] = self.values[place, one + self.features]
+        self.used[place] = (count - 1) * self.features
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _learn(self, place: cython.Py_ssize_t) -> cython.void:
+        """Remember the window that waits."""
+        at: cython.Py_ssize_t
+        if (self._count(place) + 1) * self.features > self.values.shape[1]:
+            self._thin(place)
+        begin: cython.Py_ssize_t = self._count(place) * self.features
+        for at in range(self.features):
+            self.values[place, begin + at] = self.last[place, at]
+        self.used[place] = begin + self.features
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _nearest(
+        self, place: cython.Py_ssize_t, row: cython.Py_ssize_t, x: cython.double[:, ::1], distance: cython.double
+    ) -> cython.Py_ssize_t:
+        """Return the number of the outlier that is nearest to a window; -1 where none is nearer than a distance."""
+        outlier: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        nearest: cython.Py_ssize_t = -1
+        apart: cython.double
+        for outlier in range(self._count(place)):
+            apart = 0.0
+            for at in range(self.features):
+                apart += abs(x[row, at] - self._value(place, outlier, at))
+                if apart >= distance:
+                    break
+            if apart < distance:
+                distance = apart
+                nearest = outlier
+        return nearest
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _width(
+        self, place: cython.Py_ssize_t, at: cython.Py_ssize_t, low: cython.double, high: cython.double
+    ) -> cython.double:
+        """Return how wide a feature's range from `low` to `high` is when it includes all outliers."""
+        outlier: cython.Py_ssize_t
+        for outlier in range(self._count(place)):
+            low = min(low, self._value(place, outlier, at))
+            high = max(high, self._value(place, outlier, at))
+        return high - low
+
+    def explain(
+        self,
+        places: cython.Py_ssize_t[::1],
+        x: cython.double[:, ::1],
+        distances: cython.double[::1],
+        gaps: cython.double[:, ::1],
+        relative: cython.double[::1],
+        box: cython.double[:, ::1],
+        unlearnt: cython.uchar[::1],
+        least: cython.double,
+        kept: cython.double,
+    ) -> None:
+        """Lower distances, shape (n,), and their parts by feature, shape (n, d), to those to the nearest outliers.
+
+        The share `kept` of a distance is left. `relative`, shape (n,), becomes the whole distance in units of the
+        features' ranges so far; `box` has the ranges of training, shape (2, d). Windows farther than `least` from all
+        that was there wait to be learnt.
+        """
+        row: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        nearest: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        apart: cython.double
+        gap: cython.double
+        low: cython.double
+        high: cython.double
+        with cython.nogil:
+            for row in range(x.shape[0]):
+                place = places[row]
+                if self.outside[place] > 0.0 and not unlearnt[row]:
+                    self._learn(place)
+                self.outside[place] = 0.0
+                relative[row] = 0.0
+                if distances[row] == 0.0:
+                    continue
+                nearest = self._nearest(place, row, x, distances[row])
+                apart = 0.0
+                for at in range(self.features):
+                    gap = gaps[row, at]
+                    if nearest >= 0:
+                        gap = abs(x[row, at] - self._value(place, nearest, at))
+                        gaps[row, at] = max(gap, kept * gaps[row, at])
+                    if gap > 0.0:
+                        apart += gap
+                        low = min(box[0, at], x[row, at])
+                        high = max(box[1, at], x[row, at])
+                        relative[row] += gap / self._width(place, at, low, high)
+                    self.last[place, at] = x[row, at]
+                distances[row] = max(apart, kept * distances[row])
+                if apart > least:
+                    self.outside[place] = apart
+
+
+@cython.final
+@cython.cclass
 class Novelties:
     """How far a value is from all values before, for c channels (`anomaly.detectors.parts.novelty`)."""
 

@@ -12,18 +12,18 @@ import numpy as np
 
 from anomaly.detectors.base import FeatureHistory, Memoryless
 from anomaly.detectors.declaration import Arrays
+from anomaly.detectors.parts import surprise
 from anomaly.detectors.parts.learnt import shown, taught
 from anomaly.detectors.parts.loops import Surprises
 from anomaly.detectors.parts.memory import Learnt, Memory, MemoryField, marks
-from anomaly.detectors.parts.surprise import FIELDS
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.civil import PLAIN, CivilTime
 
 _PREFIX = "running_tail_"
 # How far one score can move the tail, in units of its mean excess (`anomaly.detectors.parts.surprise`).
-_MOST_EXCESS = 32.0
+MOST_EXCESS = 32.0
 # The last score waits until the next one tells whether it is to be learnt.
-_FIELDS = (MemoryField("waiting", np.float64), *FIELDS)
+FIELDS = (MemoryField("waiting", np.float64), *surprise.FIELDS)
 
 
 class RunningTail:
@@ -87,9 +87,9 @@ class _Tails:
     """The scores so far of up to `capacity` series."""
 
     def __init__(self, capacity: int) -> None:
-        self.memory = Memory(_PREFIX, _FIELDS, capacity, 1)
+        self.memory = Memory(_PREFIX, FIELDS, capacity, 1)
         self._waiting = self.memory.flat["waiting"]
-        self._surprises = Surprises(self.memory.flat, _MOST_EXCESS)
+        self._surprises = Surprises(self.memory.flat, MOST_EXCESS)
 
     def rank(self, place: Ints, scores: Floats, unlearnt: Bools | None = None) -> Floats:
         """Return the surprises of scores, both of shape (n,), which then wait to belong to the past of their series.
@@ -117,9 +117,7 @@ class _Tails:
 
 
 def fit(inner: Memoryless, history: FeatureHistory, scores: Floats) -> RunningTail:
-    """Learn the tail of each series; feedback does not change it.
-
-    A series with too few windows begins as one that training has not seen, with the scores of all series.
+    """Learn the tail of each series, as `taught_tails` says.
 
     Args:
         inner: the detector.
@@ -129,13 +127,32 @@ def fit(inner: Memoryless, history: FeatureHistory, scores: Floats) -> RunningTa
     Returns:
         The detector with its scores ranked.
     """
+    tails = _Tails(history.series_count + 1)
+    return RunningTail(inner, taught_tails(history, scores, tails.memory, tails.rank))
+
+
+def taught_tails(
+    history: FeatureHistory, scores: Floats, memory: Memory, rank: Callable[[Ints, Floats], Floats]
+) -> Learnt:
+    """Learn the tail of each series; feedback does not change it.
+
+    A series with too few windows begins as one that training has not seen, with the scores of all series.
+
+    Args:
+        history: n windows of s series.
+        scores: what was said of these windows by detectors that have not seen them, shape (n,).
+        memory: of s + 1 places that have seen nothing.
+        rank: ranks scores of the series at places in this memory, and learns them.
+
+    Returns:
+        What training taught.
+    """
     kept = np.ones(len(scores), dtype=np.bool_) if history.confirmed_usual is None else ~history.confirmed_usual
     history, scores = history.where(kept), scores[kept]
-    tails = _Tails(history.series_count + 1)
     ends = shown(history)
-    tails.rank(np.zeros(len(ends), dtype=np.intp), scores[ends])
-    tails.rank(history.series + 1, scores)
-    return RunningTail(inner, taught(history, tails.memory))
+    rank(np.zeros(len(ends), dtype=np.intp), scores[ends])
+    rank(history.series + 1, scores)
+    return taught(history, memory)
 
 
 def load(inner: Callable[[Arrays], Memoryless], arrays: Arrays) -> RunningTail | None:
@@ -149,5 +166,5 @@ def load(inner: Callable[[Arrays], Memoryless], arrays: Arrays) -> RunningTail |
         The detector; None where the arrays hold no tail.
     """
     if f"{_PREFIX}stored" in arrays:
-        return RunningTail(inner(arrays), Learnt.from_arrays(_PREFIX, _FIELDS, arrays))
+        return RunningTail(inner(arrays), Learnt.from_arrays(_PREFIX, FIELDS, arrays))
     return None
