@@ -573,7 +573,7 @@ class Outliers:
                         apart += gap
                         low = min(box[0, at], x[row, at])
                         high = max(box[1, at], x[row, at])
-                        relative[row] += gap / self._width(place, at, low, high)
+                        relative[row] = max(relative[row], gap / self._width(place, at, low, high))
                     self.last[place, at] = x[row, at]
                 distances[row] = max(apart, kept * distances[row])
                 if apart > least:
