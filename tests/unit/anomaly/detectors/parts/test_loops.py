@@ -87,8 +87,10 @@ def test_channels_remember_and_say_the_same_uncompiled(
 
 
 def test_outliers_are_the_same_uncompiled(uncompiled: ModuleType) -> None:
+    """The first two columns are features, and the third is a residual, which is left as it is."""
     place, _, x = windows()
-    x = np.nan_to_num(x)
+    x = np.ascontiguousarray(np.nan_to_num(x)[:, [0, 1, 0]])
+    box = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
     unlearnt = np.isin(np.arange(len(x)) // 60, (3, 11, 17)).astype(np.uint8)
     fields = (
         MemoryField("last", np.float64, 2),
@@ -99,15 +101,18 @@ def test_outliers_are_the_same_uncompiled(uncompiled: ModuleType) -> None:
     both = []
     for module in (loops, uncompiled):
         memory, gaps = Memory("", fields, SERIES, 1), np.abs(x)
-        distances = gaps.sum(axis=1)
-        module.Outliers(memory.flat).explain(place, x, distances, gaps, unlearnt, 0.3, 0.1)
-        both.append((distances, gaps, memory.kept(np.arange(SERIES))))
-    (distances, gaps, arrays), (other, other_gaps, other_arrays) = both
+        distances, relative = gaps.sum(axis=1), np.empty(len(x))
+        module.Outliers(memory.flat).explain(place, x, distances, gaps, relative, box, unlearnt, 0.3, 0.1)
+        both.append((distances, gaps, relative, memory.kept(np.arange(SERIES))))
+    (distances, gaps, relative, arrays), (other, other_gaps, other_relative, other_arrays) = both
     assert arrays["used"].tolist() == [[10], [10]]
     assert (distances < np.abs(x).sum(axis=1)).mean() > 0.3
     np.testing.assert_allclose(distances, gaps.sum(axis=1), rtol=1e-9)
+    np.testing.assert_array_equal(gaps[:, 2], np.abs(x[:, 2]))
+    assert 0.0 <= relative.min() < relative.max() <= 1.0
     np.testing.assert_array_equal(other, distances)
     np.testing.assert_array_equal(other_gaps, gaps)
+    np.testing.assert_array_equal(other_relative, relative)
     for name, array in arrays.items():
         np.testing.assert_array_equal(other_arrays[name], array, err_msg=name)
 

@@ -88,11 +88,6 @@ class IsolationForest(Memoryless):
     depth: int
     normal_path: float
 
-    @property
-    def features(self) -> int:
-        """The number d of features."""
-        return int(self.gain.shape[1])
-
     def paper_score(self, x: Floats) -> Floats:
         """Compute s(x), which is equal to scikit-learn's `-IsolationForest.score_samples(x)`.
 

@@ -520,9 +520,10 @@ class Outliers:
     def _width(
         self, place: cython.Py_ssize_t, at: cython.Py_ssize_t, low: cython.double, high: cython.double
     ) -> cython.double:
-        """Return how wide a feature's range from `low` to `high` is when it includes all outliers."""
+        """Return how wide a column's range from `low` to `high` is when it includes all outliers."""
         outlier: cython.Py_ssize_t
-        for outlier in range(self._count(place)):
+        # Outliers have features only.
+        for outlier in range(self._count(place) if at < self.features else 0):
             low = min(low, self._value(place, outlier, at))
             high = max(high, self._value(place, outlier, at))
         return high - low
@@ -539,17 +540,20 @@ class Outliers:
         least: cython.double,
         kept: cython.double,
     ) -> None:
-        """Lower distances, shape (n,), and their parts by feature, shape (n, d), to those to the nearest outliers.
+        """Lower distances, shape (n,), and their parts by column, shape (n, w), to those to the nearest outliers.
 
-        The share `kept` of a distance is left. `relative`, shape (n,), becomes the whole distance in units of the
-        features' ranges so far; `box` has the ranges of training, shape (2, d). Windows farther than `least` from all
-        that was there wait to be learnt.
+        The first d columns are features; the others' distances stay as they are. The share `kept` of a distance is
+        left. `relative`, shape (n,), becomes the greatest distance in units of a column's range so far; `box` has the
+        ranges of training, shape (2, w). Windows whose features are farther than `least` from all that was there wait
+        to be learnt.
         """
         row: cython.Py_ssize_t
         place: cython.Py_ssize_t
         nearest: cython.Py_ssize_t
         at: cython.Py_ssize_t
         apart: cython.double
+        before: cython.double
+        others: cython.double
         gap: cython.double
         low: cython.double
         high: cython.double
@@ -562,20 +566,25 @@ class Outliers:
                 relative[row] = 0.0
                 if distances[row] == 0.0:
                     continue
-                nearest = self._nearest(place, row, x, distances[row])
-                apart = 0.0
+                before = 0.0
                 for at in range(self.features):
+                    before += gaps[row, at]
+                others = max(0.0, distances[row] - before)
+                nearest = self._nearest(place, row, x, before)
+                apart = 0.0
+                for at in range(x.shape[1]):
                     gap = gaps[row, at]
-                    if nearest >= 0:
-                        gap = abs(x[row, at] - self._value(place, nearest, at))
-                        gaps[row, at] = max(gap, kept * gaps[row, at])
-                    if gap > 0.0:
+                    if at < self.features:
+                        if nearest >= 0:
+                            gap = abs(x[row, at] - self._value(place, nearest, at))
+                            gaps[row, at] = max(gap, kept * gaps[row, at])
                         apart += gap
+                        self.last[place, at] = x[row, at]
+                    if gap > 0.0:
                         low = min(box[0, at], x[row, at])
                         high = max(box[1, at], x[row, at])
                         relative[row] = max(relative[row], gap / self._width(place, at, low, high))
-                    self.last[place, at] = x[row, at]
-                distances[row] = max(apart, kept * distances[row])
+                distances[row] = max(apart, kept * before) + others
                 if apart > least:
                     self.outside[place] = apart
 

@@ -50,6 +50,11 @@ class Coupling:
     offsets: Floats
     targets: Ints
 
+    @property
+    def features(self) -> int:
+        """The number d of features."""
+        return int(self.weights.shape[1])
+
     def apply(self, x: Floats) -> Floats:
         """Put the residuals beside the features.
 

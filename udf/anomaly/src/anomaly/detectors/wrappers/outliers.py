@@ -6,12 +6,16 @@ return of a new value would be as anomalous as the first. Here the distance g(x)
 of g is left, so that what came once does not hide what comes again and again. Up to 32 outliers of each series are
 remembered. Where there is no room for another one, the later one of the two closest to each other is dropped.
 
-The score is then ranked among those of the same series so far (`anomaly.detectors.wrappers.running_tail`), after
+The score is then ranked among those of the same series so far (`anomaly.detectors.wrappers.running_tail`). A score may
+be rare because the series is calm, and the window hardly beyond what was there. So the surprise is multiplied by
 
-    r(x) = asinh((s(x) + g(x)) / 5)
+    0.5 + 0.5 r / (r + 0.1)
 
-which goes with the score up to 5, and with its logarithm beyond. A distance has no bound, and a far outlier would make
-all later ones look near.
+where r is the greatest over the columns of the distance to the nearest of all that was there, in units of the
+column's range so far: half of the surprise is left within what was there, and nearly all of it far out.
+
+Residuals of a coupling (`anomaly.detectors.wrappers.coupling`) have such a distance, too. But they are not remembered:
+one break of a coupling lies amid others, which would soon be usual.
 
 Windows of an open period are not learnt. The ensemble has the forest without this: its member `gap` remembers, and the
 forest is to find again what comes again.
@@ -19,11 +23,12 @@ forest is to find again what comes again.
 
 import numpy as np
 
-from anomaly.detectors.base import FeatureHistory, filled
+from anomaly.detectors.base import FeatureHistory
 from anomaly.detectors.declaration import Arrays
 from anomaly.detectors.forest.served import IsolationForest
 from anomaly.detectors.parts.loops import Outliers, Surprises
 from anomaly.detectors.parts.memory import Learnt, Memory, MemoryField, marks, windows
+from anomaly.detectors.wrappers.coupling import Coupled, Coupling, coupling_from_arrays
 from anomaly.detectors.wrappers.running_tail import FIELDS, MOST_EXCESS, taught_tails
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.civil import PLAIN, CivilTime
@@ -43,11 +48,13 @@ class OutlierForest:
     """A forest whose outliers are remembered, and whose scores are ranked.
 
     Args:
+        coupling: the residuals that the forest is given beside the features.
         inner: the forest.
         learnt: what is known of each row.
     """
 
-    def __init__(self, inner: IsolationForest, learnt: Learnt) -> None:
+    def __init__(self, coupling: Coupling, inner: IsolationForest, learnt: Learnt) -> None:
+        self.coupling = coupling
         self.inner = inner
         self._learnt = learnt
 
@@ -58,11 +65,11 @@ class OutlierForest:
 
     def followers(self, capacity: int, civil: CivilTime = PLAIN) -> "OutlierForestFollowers":
         """Make followers, as `Detector.followers` says."""
-        return OutlierForestFollowers(self.inner, capacity, self._learnt)
+        return OutlierForestFollowers(self.coupling, self.inner, capacity, self._learnt)
 
     def arrays(self) -> dict[str, AnyArray]:
-        """Return the forest's arrays, and what is known of each row."""
-        return {**self.inner.arrays(), **self._learnt.kept()}
+        """Return the arrays of the coupling and of the forest, and what is known of each row."""
+        return {**Coupled(self.coupling, self.inner).arrays(), **self._learnt.kept()}
 
 
 class OutlierForestFollowers:
@@ -72,10 +79,13 @@ class OutlierForestFollowers:
         memory: what the series remember.
     """
 
-    def __init__(self, forest: IsolationForest, capacity: int, learnt: Learnt | None = None) -> None:
+    def __init__(
+        self, coupling: Coupling, forest: IsolationForest, capacity: int, learnt: Learnt | None = None
+    ) -> None:
+        self._coupling = coupling
         self._forest = forest
         self._learnt = learnt
-        self.memory = Memory(_PREFIX, _fields(forest.features), capacity, 1)
+        self.memory = Memory(_PREFIX, _fields(coupling.features), capacity, 1)
         flat = self.memory.flat
         self._outliers = Outliers(flat)
         self._box = np.stack([forest.box[:, 0].min(axis=0), forest.box[:, 1].max(axis=0)])
@@ -89,14 +99,15 @@ class OutlierForestFollowers:
 
     def explain(self, place: Ints, begin_ns: Times, x: Floats, unlearnt: Bools | None = None) -> tuple[Floats, Floats]:
         """Score windows; a score is a surprise, -ln of a probability."""
-        place, _, x = windows(place, begin_ns, filled(x))
+        place, _, x = windows(place, begin_ns, self._coupling.apply(x))
         self.memory.check(place)
         parts = self._forest.parts(x)
         relative = np.empty(len(x))
         self._outliers.explain(
             place, x, parts.distance, parts.gaps, relative, self._box, marks(unlearnt, len(x)), _LEAST_DISTANCE, _KEPT
         )
-        return self.rank(place, parts.paper + parts.distance, unlearnt) * _weight(relative), parts.shares
+        scores = self.rank(place, parts.paper + parts.distance, unlearnt) * _weight(relative)
+        return scores, self._coupling.folded(parts.shares)
 
     def rank(self, place: Ints, scores: Floats, unlearnt: Bools | None = None) -> Floats:
         """Return the surprises of the forest's scores, shape (n,), which then wait to be learnt.
@@ -126,10 +137,11 @@ class OutlierForestFollowers:
         self._surprises.refit(self.memory.channels(place))
 
 
-def fit(forest: IsolationForest, history: FeatureHistory, scores: Floats) -> OutlierForest:
+def fit(coupling: Coupling, forest: IsolationForest, history: FeatureHistory, scores: Floats) -> OutlierForest:
     """Learn the tail of each series, as `running_tail.taught_tails` says; there are no outliers yet.
 
     Args:
+        coupling: the residuals that the forest is given beside the features.
         forest: the forest.
         history: n windows.
         scores: what forests like this one said of these windows without having seen them, shape (n,).
@@ -137,8 +149,8 @@ def fit(forest: IsolationForest, history: FeatureHistory, scores: Floats) -> Out
     Returns:
         The detector.
     """
-    followers = OutlierForestFollowers(forest, history.series_count + 1)
-    return OutlierForest(forest, taught_tails(history, scores, followers.memory, followers.rank))
+    followers = OutlierForestFollowers(coupling, forest, history.series_count + 1)
+    return OutlierForest(coupling, forest, taught_tails(history, scores, followers.memory, followers.rank))
 
 
 def load(arrays: Arrays) -> OutlierForest | None:
@@ -154,10 +166,11 @@ def load(arrays: Arrays) -> OutlierForest | None:
         KeyError: an array is missing.
         ValueError: the arrays do not fit each other.
     """
-    if f"{_PREFIX}stored" not in arrays:
+    coupling = coupling_from_arrays(arrays)
+    if coupling is None or f"{_PREFIX}stored" not in arrays:
         return None
     forest = IsolationForest.from_arrays(arrays)
-    return OutlierForest(forest, Learnt.from_arrays(_PREFIX, _fields(forest.features), arrays))
+    return OutlierForest(coupling, forest, Learnt.from_arrays(_PREFIX, _fields(coupling.features), arrays))
 
 
 def _fields(features: int) -> tuple[MemoryField, ...]:
