@@ -201,6 +201,25 @@ def test_what_patterns_have_to_leave_out_is_told_at_the_deployment_and_is_a_note
     assert [f"pipeline printer: {problem}" for problem in whole["problem"].split("; ")] == notes
 
 
+def test_what_patterns_leave_out_is_told_where_they_meant_nothing_at_the_deployment() -> None:
+    now = {"fields": {"value": ["float"], "text": ["string"]}, "tags": ["printer"]}
+    before = {PIPELINE["name"]: {"fields": {"text": ["string"]}, "tags": ["printer"]}}
+
+    _, meant, whole = source_findings([PIPELINE], {"sources": [now]}, [PATTERNS], before)
+
+    assert "means nothing" in meant["problem"]
+    assert (whole["ok"], whole["note"]) == (False, True)
+    assert "1 field of strings left out (text)" in whole["problem"]
+
+
+def test_nothing_is_said_of_what_is_left_out_where_patterns_mean_nothing_now() -> None:
+    now = {"fields": {"text": ["string"]}, "tags": ["printer"]}
+
+    _, meant = source_findings([PIPELINE], {"sources": [now]}, [PATTERNS], {PIPELINE["name"]: SOURCE})
+
+    assert "means nothing" in meant["problem"]
+
+
 SEVERAL = {**PIPELINE, "measurement": "/C|%/", "fields": ["value"], "group_by": ["room"]}
 HOME: dict[str, Any] = {
     "fields": {},
