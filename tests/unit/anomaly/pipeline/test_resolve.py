@@ -6,7 +6,7 @@ import pytest
 
 from anomaly.pipeline import Field, Pipeline, SpecError, normalize
 from anomaly.pipeline.resolve import changes, left_out, resolve
-from anomaly.pipeline.source_keys import STATES, SourceKeys
+from anomaly.pipeline.source_keys import READABLE, STATES, SourceKeys
 
 PLAIN = {"name": "p", "database": "d", "measurement": "m", "fields": ["value"], "window": "10s"}
 KEYS = SourceKeys(
@@ -94,21 +94,43 @@ def test_an_override_may_be_about_what_a_pattern_means() -> None:
             [
                 f"fields: 1 field of strings left out (text): {STATES}, or leave it out by `not`",
                 (
+                    "group_by: 1 tag with a reserved name left out (_hidden): rename such a tag at the source, or "
+                    "leave it out by `not`"
+                ),
+                (
                     "group_by: 1 tag with the name of a field left out (odd): rename one of both at the source, or "
                     "leave it out by `not`"
                 ),
             ],
         ),
-        ({"fields": [{"not": "text"}], "group_by": [{"not": ["odd"]}]}, []),
+        ({"fields": [{"not": "text"}], "group_by": [{"not": ["odd", "_hidden"]}]}, []),
         ({"fields": [{"matches": "^temp"}], "group_by": [{"matches": "^[rf]"}]}, []),
         ({"fields": ["value"], "group_by": ["room"]}, []),
     ],
     ids=["all", "left out on purpose", "not described", "by name"],
 )
-def test_what_patterns_describe_and_cannot_mean_is_told(changed: dict[str, Any], notes: list[str]) -> None:
+def test_names_that_match_a_pattern_and_cannot_be_used_are_told(changed: dict[str, Any], notes: list[str]) -> None:
     (pipeline,) = normalize([PLAIN | changed])
 
     assert left_out(pipeline, KEYS) == notes
+
+
+@pytest.mark.parametrize("kind", ["float", "boolean", "string"])
+def test_fields_and_tags_with_reserved_names_are_told_once(kind: str) -> None:
+    (pipeline,) = normalize([PLAIN | {"fields": ["*"], "group_by": ["*"]}])
+    keys = SourceKeys({"value": ["float"], READABLE: [kind]}, ["room", READABLE, "_host"])
+
+    assert resolve(pipeline, keys).fields == ("value",)
+    assert left_out(pipeline, keys) == [
+        (
+            f"fields: 1 field with a reserved name left out ({READABLE}): rename such a field at the source, or leave "
+            "it out by `not`"
+        ),
+        (
+            f"group_by: 2 tags with a reserved name left out (_host, {READABLE}): rename such a tag at the source, or "
+            "leave them out by `not`"
+        ),
+    ]
 
 
 def test_many_names_that_are_left_out_are_counted_and_booleans_can_be_named() -> None:

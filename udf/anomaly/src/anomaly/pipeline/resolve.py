@@ -82,7 +82,7 @@ def resolve(pipeline: Pipeline, keys: SourceKeys) -> Pipeline:
 
 
 def left_out(pipeline: Pipeline, keys: SourceKeys) -> list[str]:
-    """Return a sentence for each kind of names that patterns describe and that `resolve` has to leave out.
+    """Return a sentence for each kind of names that match a pattern and cannot be watched or grouped by.
 
     Names that a pipeline lists, or leaves out itself by `not` or `not_matches`, are not told.
 
@@ -94,17 +94,20 @@ def left_out(pipeline: Pipeline, keys: SourceKeys) -> list[str]:
         SpecError: the pattern of measurements means nothing, or too much.
     """
     _, keys = _measured(pipeline, keys)
-    others = [
+    fields = [
         name
-        for name, types in sorted(keys.fields.items())
-        if NUMERIC.isdisjoint(types) and name not in pipeline.fields and _is_meant(pipeline.patterns.fields, name)
+        for name in sorted(keys.fields)
+        if name not in pipeline.fields and _is_meant(pipeline.patterns.fields, name)
     ]
+    kept = [name for name in fields if reserved_field(name)]
+    others = [name for name in fields if NUMERIC.isdisjoint(keys.fields[name]) and name not in kept]
     tags = [
         tag for tag in sorted(keys.tags) if tag not in pipeline.point_tags and _is_meant(pipeline.patterns.tags, tag)
     ]
     texts = [name for name in others if BOOLEAN not in keys.fields[name]]
     booleans = [name for name in others if BOOLEAN in keys.fields[name]]
-    alike = [tag for tag in tags if tag in keys.fields]
+    hidden = [tag for tag in tags if is_reserved(tag)]
+    alike = [tag for tag in tags if tag in keys.fields and tag not in hidden]
     measured = [tag for tag in tags if tag == MEASUREMENT and pipeline.is_by_measurement and tag not in alike]
     return [
         f"{key}: {len(names)} {kind}{'s' if len(names) > 1 else ''} {why} left out ({told(names)}): {fix}, or leave "
@@ -112,6 +115,8 @@ def left_out(pipeline: Pipeline, keys: SourceKeys) -> list[str]:
         for key, names, kind, why, fix in (
             ("fields", texts, "field", "of strings", STATES),
             ("fields", booleans, "field", "of booleans", "list what is to count as 0 and 1 by its name"),
+            ("fields", kept, "field", "with a reserved name", "rename such a field at the source"),
+            ("group_by", hidden, "tag", "with a reserved name", "rename such a tag at the source"),
             ("group_by", alike, "tag", "with the name of a field", "rename one of both at the source"),
             ("group_by", measured, "tag", "with the name that tells measurements apart", "rename it at the source"),
         )
