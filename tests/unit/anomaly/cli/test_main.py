@@ -275,7 +275,9 @@ def test_patterns_are_resolved_and_the_manifest_has_the_names(
     assert "series       one for each combination of what the patterns mean" in unresolved
     (tmp_path / "password").write_text("secret\n")
     server = "--influxdb-url", influxdb.url, "--username", "reader", "--password-file", str(tmp_path / "password")
+    influxdb.queries.clear()
     explained = run("explain", "--spec", str(spec), *server).out
+    assert [query.split(" ON ")[0] for query in influxdb.queries] == ["SHOW FIELD KEYS", "SHOW TAG KEYS"]
     assert "series       one for each combination of printer" in explained
     (left_out,) = (line for line in explained if line.startswith("left out"))
     assert left_out.startswith("left out     fields: 1 field of strings left out (job): write a number for each state")

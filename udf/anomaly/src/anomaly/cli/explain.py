@@ -60,11 +60,10 @@ def explain(options: argparse.Namespace) -> int:
     notes: list[str] = []
     if pipeline.patterns and options.influxdb_url:
         # Imported here, because the other pipelines need no numpy.
-        from anomaly.influxdb.source import read_source_keys, resolved
+        from anomaly.influxdb.source import read_source_keys, resolved_to
 
-        described, influx = pipeline, connect(options)
-        pipeline = resolved(lambda: influx, described)
-        notes = left_out(described, read_source_keys(influx, described))
+        keys = read_source_keys(connect(options), pipeline)
+        pipeline, notes = resolved_to(keys, pipeline), left_out(pipeline, keys)
     settings = TaskSettings(pipeline, options.results_database, options.topic)
     about = describe(pipeline, options.topic, time.time_ns())
     for line in [*about, *_listed("left out", notes), *_task(settings, script)]:

@@ -88,7 +88,19 @@ def resolved(connect: Callable[[], InfluxClient], pipeline: Pipeline) -> Pipelin
     """
     if not pipeline.patterns:
         return pipeline
-    keys = read_source_keys(connect(), pipeline)
+    return resolved_to(read_source_keys(connect(), pipeline), pipeline)
+
+
+def resolved_to(keys: SourceKeys, pipeline: Pipeline) -> Pipeline:
+    """Return a pipeline whose patterns are resolved to names that were read before.
+
+    Args:
+        keys: what `read_source_keys` returned.
+        pipeline: the pipeline, with patterns.
+
+    Raises:
+        Refused: nothing has been written to the source, or a pattern means nothing, or too much.
+    """
     if keys.is_empty:
         raise Refused(f"pipeline {pipeline.name}: {next(source_problems(pipeline, keys))}")
     try:
