@@ -12,7 +12,7 @@ from anomaly.detectors.robust_z import RobustZ
 from anomaly.detectors.wrappers.coupling import Coupled, Coupling, coupling_from_arrays, fit_coupling
 from anomaly.models.relevance import relevance
 from anomaly.pipeline.specification import Field
-from anomaly.windows.arrays import Floats
+from anomaly.windows.arrays import AnyArray, Floats
 
 MINUTE = 60_000_000_000
 ROWS = 1_500
@@ -121,7 +121,7 @@ def test_a_few_odd_windows_do_not_turn_the_regression() -> None:
     np.testing.assert_allclose(other, weights, rtol=0.1, atol=0.3)
 
 
-def test_features_that_follow_exactly_are_no_obstacle() -> None:
+def test_features_that_follow_exactly_leave_finite_residuals() -> None:
     x = coupled(ROWS, 1)
     exact = np.concatenate([x, x[:, :1], x[:, [2]] * -2.0], axis=1)
     residuals = fit_coupling(history(exact), 5).apply(exact)[:, 5:]
@@ -129,7 +129,7 @@ def test_features_that_follow_exactly_are_no_obstacle() -> None:
     assert np.isfinite(residuals).all()
 
 
-def test_a_constant_feature_is_no_obstacle() -> None:
+def test_a_constant_feature_has_no_residual() -> None:
     x = coupled(ROWS, 1)
     x[:, 2] = 7.0
     assert fit_coupling(history(x), 3).targets.tolist() == [0, 1]
@@ -174,3 +174,28 @@ def test_models_of_single_series_keep_their_own_couplings() -> None:
     for row, fits, differs in ((1, usual, swapped), (2, swapped, usual)):
         limit = np.quantile(follow(detector, row).explain(times, fits)[0], 0.99)
         assert (follow(detector, row).explain(times, differs)[0] > limit).mean() > 0.7
+
+
+@pytest.mark.parametrize("huge", [1e300, -1e300])
+def test_residuals_are_numbers_whatever_values_are(huge: float) -> None:
+    x = coupled(ROWS, 1)
+    x[::7] = huge
+    coupling = fit_coupling(history(x), 3)
+    assert np.isfinite(coupling.weights).all()
+    known = fit_coupling(history(coupled(ROWS, 1)), 3)
+    assert np.isfinite(known.apply(np.array([[huge, huge, huge], [huge, -huge, 0.0]]))).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"coupling_targets": np.array([0, 99])}, "coupling_targets names features beyond the 3"),
+        ({"coupling_targets": np.array([0])}, "do not fit each other"),
+        ({"coupling_offsets": np.zeros(5)}, "do not fit each other"),
+        ({"coupling_weights": np.zeros(6)}, "do not fit each other"),
+    ],
+)
+def test_damaged_arrays_of_a_coupling_are_refused(change: dict[str, AnyArray], message: str) -> None:
+    arrays = Coupled(fit_coupling(history(coupled(ROWS, 1)), 3), RobustZ()).arrays()
+    with pytest.raises(ValueError, match=message):
+        coupling_from_arrays({**arrays, **change})

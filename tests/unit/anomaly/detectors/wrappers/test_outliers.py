@@ -90,6 +90,15 @@ def test_an_unknown_feature_is_taken_for_usual() -> None:
     assert unknown == known
 
 
+@pytest.mark.parametrize("glitch", [1e6, -9999.0, 1e300])
+def test_a_glitch_does_not_hide_what_comes_later(glitch: float) -> None:
+    calm = scores(followers(), [USUAL, FAR])[1]
+    after_it = scores(followers(), [[glitch, 0.0], USUAL, FAR])[2]
+
+    # The glitch is a rare score itself, so that the next one is a little less rare.
+    assert after_it > 0.8 * calm
+
+
 def test_a_state_with_more_outliers_than_there_is_room_for_is_refused() -> None:
     one = followers()
     state = one.arrays(np.array([0]))
@@ -98,8 +107,7 @@ def test_a_state_with_more_outliers_than_there_is_room_for_is_refused() -> None:
         one.restore(np.array([0]), {**state, "outliers_used": np.array([[66]], dtype=np.uint32)})
 
 
-def test_a_model_of_before_scores_as_it_did() -> None:
-    """Models had the arrays of the ensemble's member, which remembers no outliers."""
+def test_the_forest_of_the_ensemble_is_loaded_without_a_memory() -> None:
     before = isolation_forest.MEMBER.fit(REQUEST).detector
     loaded = registry.load("isolation_forest", before.arrays())
 

@@ -90,6 +90,8 @@ _SLOW_KEPT = cython.declare(cython.double, 0.8)
 _NAN = cython.declare(cython.double, math.nan)
 _INFINITY = cython.declare(cython.double, math.inf)
 
+# The greatest number that a float32 holds.
+_MOST_FLOAT = cython.declare(cython.double, 3.4028234663852886e38)
 _RESIDUALS = cython.declare(cython.Py_ssize_t, RESIDUALS)
 # Two seasons, and a part of a third, do not show yet how much seasons differ.
 _SEASONS_UNKNOWN = cython.declare(cython.double, 2.5)
@@ -489,7 +491,7 @@ class Outliers:
             self._thin(place)
         begin: cython.Py_ssize_t = self._count(place) * self.features
         for at in range(self.features):
-            self.values[place, begin + at] = self.last[place, at]
+            self.values[place, begin + at] = min(max(self.last[place, at], -_MOST_FLOAT), _MOST_FLOAT)
         self.used[place] = begin + self.features
 
     @cython.cfunc
@@ -520,12 +522,27 @@ class Outliers:
     def _width(
         self, place: cython.Py_ssize_t, at: cython.Py_ssize_t, low: cython.double, high: cython.double
     ) -> cython.double:
-        """Return how wide a column's range from `low` to `high` is when it includes all outliers."""
+        """Return how wide a column's range from `low` to `high` is when it includes the outliers.
+
+        The farthest one on either side does not count: a single glitch would hide all that comes later.
+        """
         outlier: cython.Py_ssize_t
+        value: cython.double
+        lowest: cython.double = low
+        highest: cython.double = high
         # Outliers have features only.
         for outlier in range(self._count(place) if at < self.features else 0):
-            low = min(low, self._value(place, outlier, at))
-            high = max(high, self._value(place, outlier, at))
+            value = self._value(place, outlier, at)
+            if value < lowest:
+                low = lowest
+                lowest = value
+            elif value < low:
+                low = value
+            if value > highest:
+                high = highest
+                highest = value
+            elif value > high:
+                high = value
         return high - low
 
     def explain(

@@ -23,7 +23,8 @@ from anomaly.detectors.declaration import Arrays
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints
 
 _WEIGHTS, _OFFSETS, _TARGETS = "coupling_weights", "coupling_offsets", "coupling_targets"
-# A feature has a residual where other fields tell this share of its variance; else the residual is the feature again.
+# A feature has a residual where other fields tell this share of its variance; otherwise the residual nearly equals
+# the feature.
 _LEAST_TOLD = 0.5
 # There are at least this many windows for each feature.
 _LEAST_WINDOWS = 3
@@ -33,6 +34,8 @@ _RIDGE = 1e-3
 _CLIPPED = 0.005
 # The least scatter of a residual, in scales of its feature: what follows exactly differs by rounding.
 _SMALLEST_SCATTER = 0.02
+# Features beyond this many scales count as if they were there, so that residuals are numbers whatever values are.
+_FARTHEST = 1e9
 _MAD_TO_SIGMA = 1.4826
 
 
@@ -67,7 +70,7 @@ class Coupling:
         residuals = np.repeat(self.offsets[None], len(x), axis=0)
         # One feature after the other, so that a window has the same residuals whichever windows come with it.
         for number, weights in enumerate(self.weights.T):
-            residuals += x[:, number, None] * weights
+            residuals += np.clip(x[:, number, None], -_FARTHEST, _FARTHEST) * weights
         return filled(np.concatenate([x, residuals], axis=1))
 
     def folded(self, share: Floats) -> Floats:
@@ -117,7 +120,7 @@ def fit_coupling(history: FeatureHistory, width: int) -> Coupling:
         The residuals; none where no feature is told by others.
     """
     x = history.unconfirmed[:, :width]
-    x = x[np.isfinite(x).all(axis=1)]
+    x = np.clip(x[np.isfinite(x).all(axis=1)], -_FARTHEST, _FARTHEST)
     weights, offsets, targets = [], [], []
     field = fields(history, width)
     if len(x) >= _LEAST_WINDOWS * width:
@@ -180,8 +183,15 @@ def coupling_from_arrays(arrays: Arrays) -> Coupling | None:
 
     Raises:
         KeyError: an array is missing.
+        ValueError: the arrays do not fit each other.
     """
     if _WEIGHTS not in arrays:
         return None
     weights, offsets = (np.asarray(arrays[name], dtype=np.float64) for name in (_WEIGHTS, _OFFSETS))
-    return Coupling(weights, offsets, np.asarray(arrays[_TARGETS], dtype=np.intp))
+    targets = np.asarray(arrays[_TARGETS], dtype=np.intp)
+    if weights.ndim != 2 or offsets.shape != weights.shape[:1] or targets.shape != weights.shape[:1]:
+        shapes = f"{weights.shape}, {offsets.shape} and {targets.shape}"
+        raise ValueError(f"the arrays of the coupling have the shapes {shapes}, which do not fit each other")
+    if not np.isin(targets, np.arange(weights.shape[1])).all():
+        raise ValueError(f"{_TARGETS} names features beyond the {weights.shape[1]} that there are")
+    return Coupling(weights, offsets, targets)

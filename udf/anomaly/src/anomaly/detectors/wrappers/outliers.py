@@ -1,4 +1,4 @@
-"""Outliers: windows beyond all that training has seen, which are nearly usual once they were there.
+"""Outliers: windows beyond all that training has seen, which score low when they return.
 
 A forest that was trained on a short history meets much that is new. What it says of a window never changes, so each
 return of a new value would be as anomalous as the first. Here the distance g(x) of the forest's score
@@ -12,7 +12,8 @@ be rare because the series is calm, and the window hardly beyond what was there.
     0.5 + 0.5 r / (r + 0.1)
 
 where r is the greatest over the columns of the distance to the nearest of all that was there, in units of the
-column's range so far: half of the surprise is left within what was there, and nearly all of it far out.
+column's range so far: half of the surprise is left within what was there, and nearly all of it far out. The farthest
+outlier on either side does not widen the range, as it may be a glitch.
 
 Residuals of a coupling (`anomaly.detectors.wrappers.coupling`) have such a distance, too. But they are not remembered:
 one break of a coupling lies amid others, which would soon be usual.
