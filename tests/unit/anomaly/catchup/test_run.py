@@ -16,12 +16,12 @@ from anomaly.catchup.run import (
     CatchUpRequest,
     CaughtUp,
     GatheredStates,
-    _suspects,
     catch_up,
     default_lag_ns,
     model_of_version,
     refilled_begins,
     repair_span,
+    suspected_windows,
 )
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.times import TimeRange
@@ -732,7 +732,7 @@ def test_a_window_by_a_clock_is_looked_for_where_its_points_are_in_the_next_buck
     monkeypatch.setattr(database, "point_counts", lambda span, bucket_ns: {(key(0), edge_ns): 9})
     monkeypatch.setattr(database, "score_counts", lambda span, bucket_ns: {})
 
-    suspects = _suspects(daily(), database, window, {key(0): window.end_ns})
+    suspects = suspected_windows(daily(), database, window, {key(0): window.end_ns})
 
     assert window.begin_ns < edge_ns < window.end_ns
     assert suspects == {window: [key(0)]}

@@ -41,7 +41,7 @@ def test_the_estimator_kept_for_people_is_the_one_that_serves() -> None:
     x = trained.model.scaling.transform(SHORT.values, SHORT.series + 1)
     np.testing.assert_allclose(
         -trained.estimator.score_samples(x),  # type: ignore[attr-defined]
-        detector.inner.inner.paper_score(x),
+        detector.inner.paper_score(x),
         atol=1e-9,
         rtol=0,
     )

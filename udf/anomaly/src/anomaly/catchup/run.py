@@ -361,7 +361,7 @@ def _orders(
             repaired.setdefault(window.key, []).append(window.begin_ns)
         else:
             late.setdefault(window.key, {})[window.begin_ns] = window.seen_ms
-    missing = _missing(pipeline, database, models, _suspects(pipeline, database, span, ends), len(newest))
+    missing = _missing(pipeline, database, models, suspected_windows(pipeline, database, span, ends), len(newest))
     doubtful = _doubtful(pipeline, database, span, ends, repaired)
     keys = sorted({*missing, *late, *doubtful})
 
@@ -394,7 +394,7 @@ def refilled_begins(late: Iterable[int], cut: Cut, filled: int, end_ns: int) -> 
     return set(map(cut.at, refilled - numbers))
 
 
-def _suspects(
+def suspected_windows(
     pipeline: Pipeline, database: PipelineDatabase, span: TimeRange, ends: Mapping[Key, int]
 ) -> dict[TimeRange, list[Key]]:
     """Return the stretches in which series have fewer scores than windows, with these series."""

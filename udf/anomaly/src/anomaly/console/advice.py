@@ -21,6 +21,7 @@ _WORDS = (
     ("`anomaly models promote` makes it current", "promote it on the page Models"),
     ("write it anew with `anomaly feedback sync`", "give feedback on any period, which writes it anew"),
     (" (anomaly feedback add --kind false_alarm)", " on their pages"),
+    (" (`anomaly feedback add --kind true`)", " on their pages"),
     (", or insist with --force (train_force)", ""),
     ("(training.from, training.to, --from, --to)", "(training.from, training.to)"),
     ("(training.from, --from)", "(training.from)"),
