@@ -191,7 +191,9 @@ def test_a_calendar_reaches_running_udfs_and_restarts_nothing(stack: Stack, tmp_
         (rooms,) = (pipeline for pipeline in deployed if pipeline["name"] == "rooms")
         assert (rooms["calendars"][0]["ics"], rooms["window"]) == (ics.read_text().rstrip(), window)
     stack.play("verify").succeeded()
+    # Whoever deploys this stack next finds it as its inventory says.
     del _rooms(stack)["calendars"]
+    stack.play("calendars").succeeded()
 
 
 def _calendars_told(stack: Stack) -> int:
