@@ -27,10 +27,10 @@ import numpy as np
 from anomaly.detectors.base import FeatureHistory
 from anomaly.detectors.declaration import Arrays
 from anomaly.detectors.forest.served import IsolationForest
-from anomaly.detectors.parts.loops import Outliers, Surprises
+from anomaly.detectors.parts.loops import Outliers
 from anomaly.detectors.parts.memory import Learnt, Memory, MemoryField, marks, windows
 from anomaly.detectors.wrappers.coupling import Coupled, Coupling, coupling_from_arrays
-from anomaly.detectors.wrappers.running_tail import FIELDS, MOST_EXCESS, taught_tails
+from anomaly.detectors.wrappers.running_tail import FIELDS, ScoreTails, taught_tails
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 from anomaly.windows.civil import PLAIN, CivilTime
 
@@ -78,6 +78,7 @@ class OutlierForestFollowers:
 
     Attributes:
         memory: what the series remember.
+        tails: the scores among it.
     """
 
     def __init__(
@@ -87,11 +88,9 @@ class OutlierForestFollowers:
         self._forest = forest
         self._learnt = learnt
         self.memory = Memory(_PREFIX, _fields(coupling.features), capacity, 1)
-        flat = self.memory.flat
-        self._outliers = Outliers(flat)
+        self._outliers = Outliers(self.memory.flat)
         self._box = np.stack([forest.box[:, 0].min(axis=0), forest.box[:, 1].max(axis=0)])
-        self._surprises = Surprises(flat, MOST_EXCESS)
-        self._waiting = flat["waiting"]
+        self.tails = ScoreTails(self.memory)
 
     @property
     def bytes_per_series(self) -> int:
@@ -107,26 +106,13 @@ class OutlierForestFollowers:
         self._outliers.explain(
             place, x, parts.distance, parts.gaps, relative, self._box, marks(unlearnt, len(x)), _LEAST_DISTANCE, _KEPT
         )
-        scores = self.rank(place, parts.paper + parts.distance, unlearnt) * _weight(relative)
+        scores = self.tails.rank(place, parts.paper + parts.distance, unlearnt) * _weight(relative)
         return scores, self._coupling.folded(parts.shares)
-
-    def rank(self, place: Ints, scores: Floats, unlearnt: Bools | None = None) -> Floats:
-        """Return the surprises of the forest's scores, shape (n,), which then wait to be learnt.
-
-        Args:
-            place: the places of the series, shape (n,).
-            scores: the scores, shape (n,).
-            unlearnt: before which of them the one before is not to be learnt, shape (n,); None: all are learnt.
-        """
-        surprises = np.zeros(len(scores))
-        self._surprises.explain(place, scores, surprises, self._waiting, marks(unlearnt, len(scores)))
-        return surprises
 
     def begin(self, place: Ints, row: Ints) -> None:
         """Begin places where training left rows, as `Followers.begin` says."""
         if self._learnt is not None:
-            self.memory.begin(place, self._learnt, row)
-            self._surprises.refit(self.memory.channels(place))
+            self.tails.begin(place, self._learnt, row)
 
     def arrays(self, place: Ints) -> dict[str, AnyArray]:
         """Return what the series at places remember."""
@@ -134,8 +120,7 @@ class OutlierForestFollowers:
 
     def restore(self, place: Ints, arrays: Arrays) -> None:
         """Replace what the series at places remember, as `Followers.restore` says."""
-        self.memory.restore(place, arrays)
-        self._surprises.refit(self.memory.channels(place))
+        self.tails.restore(place, arrays)
 
 
 def fit(coupling: Coupling, forest: IsolationForest, history: FeatureHistory, scores: Floats) -> OutlierForest:
@@ -151,7 +136,7 @@ def fit(coupling: Coupling, forest: IsolationForest, history: FeatureHistory, sc
         The detector.
     """
     followers = OutlierForestFollowers(coupling, forest, history.series_count + 1)
-    return OutlierForest(coupling, forest, taught_tails(history, scores, followers.memory, followers.rank))
+    return OutlierForest(coupling, forest, taught_tails(history, scores, followers.tails))
 
 
 def load(arrays: Arrays) -> OutlierForest | None:

@@ -21,7 +21,7 @@ from anomaly.windows.civil import PLAIN, CivilTime
 
 _PREFIX = "running_tail_"
 # How far one score can move the tail, in units of its mean excess (`anomaly.detectors.parts.surprise`).
-MOST_EXCESS = 32.0
+_MOST_EXCESS = 32.0
 # The last score waits until the next one tells whether it is to be learnt.
 FIELDS = (MemoryField("waiting", np.float64), *surprise.FIELDS)
 
@@ -58,7 +58,7 @@ class RunningTailFollowers:
     def __init__(self, inner: Memoryless, capacity: int, learnt: Learnt) -> None:
         self._inner = inner
         self._learnt = learnt
-        self._tails = _Tails(capacity)
+        self._tails = ScoreTails(Memory(_PREFIX, FIELDS, capacity, 1))
 
     @property
     def bytes_per_series(self) -> int:
@@ -83,13 +83,17 @@ class RunningTailFollowers:
         self._tails.restore(place, arrays)
 
 
-class _Tails:
-    """The scores so far of up to `capacity` series."""
+class ScoreTails:
+    """The scores so far of the series in a memory.
 
-    def __init__(self, capacity: int) -> None:
-        self.memory = Memory(_PREFIX, FIELDS, capacity, 1)
-        self._waiting = self.memory.flat["waiting"]
-        self._surprises = Surprises(self.memory.flat, MOST_EXCESS)
+    Attributes:
+        memory: what the series remember: `FIELDS`, and perhaps more.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self._waiting = memory.flat["waiting"]
+        self._surprises = Surprises(memory.flat, _MOST_EXCESS)
 
     def rank(self, place: Ints, scores: Floats, unlearnt: Bools | None = None) -> Floats:
         """Return the surprises of scores, both of shape (n,), which then wait to belong to the past of their series.
@@ -127,13 +131,11 @@ def fit(inner: Memoryless, history: FeatureHistory, scores: Floats) -> RunningTa
     Returns:
         The detector with its scores ranked.
     """
-    tails = _Tails(history.series_count + 1)
-    return RunningTail(inner, taught_tails(history, scores, tails.memory, tails.rank))
+    tails = ScoreTails(Memory(_PREFIX, FIELDS, history.series_count + 1, 1))
+    return RunningTail(inner, taught_tails(history, scores, tails))
 
 
-def taught_tails(
-    history: FeatureHistory, scores: Floats, memory: Memory, rank: Callable[[Ints, Floats], Floats]
-) -> Learnt:
+def taught_tails(history: FeatureHistory, scores: Floats, tails: ScoreTails) -> Learnt:
     """Learn the tail of each series; feedback does not change it.
 
     A series with too few windows begins as one that training has not seen, with the scores of all series.
@@ -141,8 +143,7 @@ def taught_tails(
     Args:
         history: n windows of s series.
         scores: what was said of these windows by detectors that have not seen them, shape (n,).
-        memory: of s + 1 places that have seen nothing.
-        rank: ranks scores of the series at places in this memory, and learns them.
+        tails: of s + 1 places that have seen nothing.
 
     Returns:
         What training taught.
@@ -150,9 +151,9 @@ def taught_tails(
     kept = np.ones(len(scores), dtype=np.bool_) if history.confirmed_usual is None else ~history.confirmed_usual
     history, scores = history.where(kept), scores[kept]
     ends = shown(history)
-    rank(np.zeros(len(ends), dtype=np.intp), scores[ends])
-    rank(history.series + 1, scores)
-    return taught(history, memory)
+    tails.rank(np.zeros(len(ends), dtype=np.intp), scores[ends])
+    tails.rank(history.series + 1, scores)
+    return taught(history, tails.memory)
 
 
 def load(inner: Callable[[Arrays], Memoryless], arrays: Arrays) -> RunningTail | None:
