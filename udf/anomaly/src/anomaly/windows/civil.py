@@ -5,9 +5,6 @@ the time of day, the time of week and seasons of whole days are counted by it. W
 twice or not at all, and everything else stays at its hour.
 """
 
-from bisect import bisect_right
-from datetime import tzinfo
-
 import numpy as np
 
 from anomaly.nanoseconds import DAY_NS, SECOND_NS
@@ -16,10 +13,6 @@ from anomaly.pipeline.calendars import HOLIDAY
 from anomaly.windows.arrays import Bools, Times
 from anomaly.windows.calendar_times import CalendarTimes
 from anomaly.windows.cut import Cut, cut_of
-
-_DAY_S = 86_400
-# A history of ten years; beyond it the days begin to be kept anew.
-_MOST_DAYS = 4_000
 
 
 class CivilTime:
@@ -40,9 +33,10 @@ class CivilTime:
         self.name = name
         self._calendars = calendars
         self._cut = cut
-        self._zone: tzinfo | None = None if name == timezone.UTC else timezone.timezone(name)
-        # By day of UTC: the offset at its begin, the time of a change in it, and the offset after the change.
-        self._days: dict[int, tuple[int, int, int]] = {}
+        # Nearly all processes need UTC alone, and looking for its changes would take time at each start.
+        first_s, changes = (0, ()) if name == timezone.UTC else timezone.clock_changes(name)
+        self._change_ns = SECOND_NS * np.array([at_s for at_s, _ in changes], dtype=np.int64)
+        self._offset_ns = SECOND_NS * np.array([first_s, *(offset_s for _, offset_s in changes)], dtype=np.int64)
 
     def wall_ns(self, times_ns: Times) -> Times:
         """Return what the clock shows, as nanoseconds since 1970-01-01 00:00 by the same clock.
@@ -60,7 +54,7 @@ class CivilTime:
         if self._cut is not None:
             wall_ns = self._cut.nominal(times_ns)
         else:
-            wall_ns = times_ns if self._zone is None else times_ns + self._offsets(self._zone, times_ns)
+            wall_ns = times_ns if self.name == timezone.UTC else times_ns + self._offsets(times_ns)
         if self._calendars is None:
             return wall_ns
         holiday = self._calendars.meet(HOLIDAY, times_ns, 1)
@@ -76,19 +70,10 @@ class CivilTime:
         Returns:
             Where it does, shape (n,); holidays change nothing.
         """
-        if self._zone is None or not len(times_ns):
-            return np.zeros(len(times_ns), dtype=np.bool_)
-        return np.asarray(self._offsets(self._zone, times_ns) != self._offsets(self._zone, times_ns - span_ns))
+        return np.asarray(self._offsets(times_ns) != self._offsets(times_ns - span_ns))
 
-    def _offsets(self, zone: tzinfo, times_ns: Times) -> Times:
-        days, of_day = np.unique(times_ns // DAY_NS, return_inverse=True)
-        if len(self._days) + len(days) > _MOST_DAYS:
-            self._days.clear()
-        for day in days.tolist():
-            if day not in self._days:
-                self._days[day] = _changes(zone, day)
-        before, change_ns, after = np.array([self._days[day] for day in days.tolist()], dtype=np.int64).T
-        return np.asarray(np.where(times_ns < change_ns[of_day], before[of_day], after[of_day]))
+    def _offsets(self, times_ns: Times) -> Times:
+        return np.asarray(self._offset_ns[np.searchsorted(self._change_ns, times_ns, side="right")])
 
 
 PLAIN = CivilTime()
@@ -106,14 +91,3 @@ def civil_time(pipeline: Pipeline) -> CivilTime:
 def _since_sunday(wall_ns: Times) -> Times:
     """Return how many days each time, shape (n,), is after the last Sunday; 1970 began with a Thursday."""
     return (wall_ns // DAY_NS + 4) % 7
-
-
-def _changes(zone: tzinfo, day: int) -> tuple[int, int, int]:
-    """Return the offset at the begin of a day of UTC, the time of its change of the clock, and the offset after it."""
-    first, last = day * _DAY_S, (day + 1) * _DAY_S
-    before, after = timezone.offset_at(zone, first), timezone.offset_at(zone, last - 1)
-    if before == after:
-        return before * SECOND_NS, last * SECOND_NS, after * SECOND_NS
-    # No zone changes its clock twice within a day.
-    change = first + bisect_right(range(first, last), False, key=lambda at_s: timezone.offset_at(zone, at_s) != before)
-    return before * SECOND_NS, change * SECOND_NS, after * SECOND_NS
