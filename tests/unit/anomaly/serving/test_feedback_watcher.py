@@ -129,7 +129,7 @@ def test_a_process_that_misses_its_calendars_says_that_it_has_none(tmp_path: Pat
     followed = Followed(tmp_path)
     assert (followed.quiet_hours(), followed.quiet_hours()) == ([], [])
     (said,) = followed.said
-    assert said.endswith("write it anew with playbooks/calendars.yml (there is no maintenance or quiet time)")
+    assert said.endswith("write it anew with playbooks/calendars.yml (no maintenance or quiet time holds)")
 
 
 def test_marks_and_calendars_change_without_each_other(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class FeedbackWatcher:
         try:
             pipeline = read_calendars(self._calendars, self._pipeline)
         except CalendarsError as error:
-            stay = "the calendars before it stay" if before else "there is no maintenance or quiet time"
+            stay = "the calendars before it stay" if before else "no maintenance or quiet time holds"
             self._log(f"{error} ({stay})")
             return
         if pipeline.live_calendars == before:

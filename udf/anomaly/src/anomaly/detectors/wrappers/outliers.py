@@ -4,7 +4,7 @@ A forest that was trained on a short history meets much that is new. What it say
 return of a new value would be as anomalous as the first. Here the distance g(x) of the forest's score
 (`anomaly.detectors.forest.served`) becomes the distance to the nearest outlier so far, where that is less. A fifteenth
 of g is left, so that what came once does not hide what comes again and again. Up to 32 outliers of each series are
-remembered. Where there is no room for another one, the later one of the two closest to each other is dropped.
+remembered. Where they fill their places, the later one of the two closest to each other is dropped.
 
 The score is then ranked among those of the same series so far (`anomaly.detectors.wrappers.running_tail`). A score may
 be rare because the series is calm, and the window hardly beyond what was there. So the surprise is multiplied by
@@ -36,7 +36,7 @@ from anomaly.windows.civil import PLAIN, CivilTime
 
 _PREFIX = "outliers_"
 _MOST_OUTLIERS = 32
-# A window nearer than this to what was there is no outlier: a share of the series' scale, summed over the features.
+# An outlier is farther than this from what was there: a share of the series' scale, summed over the features.
 _LEAST_DISTANCE = 0.3
 # What is left of the distance of a window that is like an outlier before.
 _KEPT = 1 / 15
