@@ -13,7 +13,8 @@ from pathlib import Path
 import requests
 
 from anomaly.influxdb.client import InfluxClient
-from anomaly.influxdb.influxql import columns, identifier, training_query
+from anomaly.influxdb.influxql import identifier
+from anomaly.influxdb.window_queries import columns, training_query
 from tests.unit.anomaly.points import BEGIN_NS, PIPELINE, WINDOW_NS, Written, points
 
 ANSWERS = Path(__file__).with_name("windows") / "influxql_answers.json"

@@ -7,17 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomaly.influxdb.influxql import (
-    columns,
-    counts_query,
     extent_query,
     field_keys_query,
     identifier,
     literal,
     points_query,
     results_query,
-    training_query,
     watched,
 )
+from anomaly.influxdb.window_queries import columns, counts_query, training_query
 from anomaly.nanoseconds import HOUR_NS, SECOND_NS
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.windows.cut import cut_of

@@ -14,8 +14,9 @@ from anomaly.cli import codes
 from anomaly.cli.common import UsageError, choose, connect, out, read_pipelines
 from anomaly.detectors.base import LONG_WINDOWS
 from anomaly.detectors.wrappers.context import column_names
-from anomaly.influxdb.influxql import source, windows_query
+from anomaly.influxdb.influxql import source
 from anomaly.influxdb.times import resolve_range
+from anomaly.influxdb.window_queries import windows_query
 from anomaly.kapacitor.tickscript import DEFAULT_NAME, TickscriptError, declared, find_script
 from anomaly.kapacitor.variables import TaskSettings, vars_document
 from anomaly.nanoseconds import DAY_NS, SECOND_NS, rfc3339

@@ -4,6 +4,7 @@ In the order in which a query passes them:
 
 - `times`: from what people ask for ("24h", an RFC 3339 time) to window edges.
 - `influxql`: the text of queries.
+- `window_queries`: the text of those for a pipeline's windows.
 - `client`: sends queries and writes over HTTP, and answers chunk by chunk.
 - `point_source`: windows of fields that are made of single points, such as rates of counters.
 - `source`: the source of a pipeline: its fields, and its windows, out of answers.

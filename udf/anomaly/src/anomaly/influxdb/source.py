@@ -10,15 +10,9 @@ from itertools import chain
 import numpy as np
 
 from anomaly.influxdb.client import InfluxClient, InfluxClientError, SeriesChunk
-from anomaly.influxdb.influxql import (
-    columns,
-    counts_query,
-    field_keys_query,
-    last_value_query,
-    tag_keys_query,
-    training_query,
-)
+from anomaly.influxdb.influxql import field_keys_query, last_value_query, tag_keys_query
 from anomaly.influxdb.point_source import InvalidValues, read_point_windows, source_key
+from anomaly.influxdb.window_queries import columns, counts_query, training_query
 from anomaly.pipeline import Pipeline, SpecError
 from anomaly.pipeline.resolve import resolve
 from anomaly.pipeline.source_keys import SourceKeys, booleans, source_problems

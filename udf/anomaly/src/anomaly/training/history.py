@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from anomaly.influxdb.client import InfluxClient
-from anomaly.influxdb.influxql import extent_query, windows_query
+from anomaly.influxdb.influxql import extent_query
 from anomaly.influxdb.point_source import InvalidValues
 from anomaly.influxdb.source import check_source, read_series_windows, split_range
 from anomaly.influxdb.times import RequestedRange
+from anomaly.influxdb.window_queries import windows_query
 from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.refusal import Refused
