@@ -12,6 +12,20 @@ from anomaly.pipeline import Pipeline, normalize
 WINDOW_NS = 10_000_000_000
 BEGIN_NS = 1_700_000_000_000_000_000
 
+SIMPLE = normalize(
+    [
+        {
+            "name": "p",
+            "database": "d",
+            "retention_policy": "rp",
+            "measurement": "m",
+            "fields": ["a", "b"],
+            "group_by": ["t", "u"],
+            "window": "90s",
+            "aggregate": ["mean", "max"],
+        }
+    ]
+)[0]
 PIPELINE: Pipeline = normalize(
     [
         {
