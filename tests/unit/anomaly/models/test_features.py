@@ -90,6 +90,20 @@ def test_a_mostly_still_field_keeps_a_finite_scale() -> None:
     assert np.isfinite(x).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_values_near_the_largest_number_are_far_away_and_leave_numbers() -> None:
+    values = usual()
+    values[7, 0] = 1.7e308
+    still = np.full((500, 2), 5.0)
+    still[7, 0] = 1.7e308
+    for history, level in ((values, 200.0), (still, 5.0)):
+        x = fit(history).transform(np.array([[level, history[0, 1]], [1.7e308, 1.7e308], [-1.7e308, 0.0]]), 1)
+        assert np.isfinite(x).all()
+        assert abs(x[0, 0]) < 1
+        assert x[1].min() > 1e6
+        assert x[2, 0] < -1e6
+
+
 def test_expected_range_is_in_the_fields_unit() -> None:
     scaling = fit(usual())
     low, high = scaling.expected(0, 1)

@@ -186,6 +186,37 @@ def test_windows_of_one_count_only() -> None:
     assert hot.contribution == (1.0,)
 
 
+@pytest.mark.filterwarnings("error")
+def test_fields_that_follow_exactly_stand_still_lack_or_overflow_are_scored_by_numbers() -> None:
+    def hostile(rows: int, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        load, other = rng.normal(0.0, 1.0, (2, rows))
+        sparse = np.where(rng.random(rows) < 0.4, load, np.nan)
+        rare = (rng.random(rows) < 0.02).astype(np.float64)
+        still = np.full(rows, 0.1)
+        return np.stack([load, load, other, load + other, load * 1e12, load * 1e-12, rare, 2 * rare, still, sparse], 1)
+
+    values = hostile(400, 1)
+    fields = [f"f{number}" for number in range(values.shape[1])]
+    changes = {"fields": fields, "group_by": [], "aggregate": ["mean"], "missing": "usual", "detector": "ensemble"}
+    pipeline = normalize([{**PIPELINE.as_dict(), **changes}])[0]
+    begin_ns = np.arange(len(values)) * pipeline.window_ns
+    windows = Windows(((),), np.zeros(len(values), dtype=np.intp), begin_ns, values, np.full(values.shape, 10.0))
+    lacking, far = hostile(1, 2), hostile(1, 3)
+    lacking[0, 1:4], far[0, 0], far[0, 4] = np.nan, 1.7e308, -1.7e308
+
+    model = train(pipeline, windows, "v", 0).model
+    *usual, without_fields, beyond = printers.judge(model, (), np.concatenate([hostile(100, 4), lacking, far]))
+
+    assert np.median([verdict.severity for verdict in usual]) < 50
+    assert without_fields.severity < 75
+    assert beyond.severity > 99
+    assert np.isfinite([verdict.score for verdict in (*usual, without_fields, beyond)]).all()
+    np.testing.assert_allclose(
+        np.sum([verdict.contribution for verdict in (*usual, without_fields, beyond)], axis=1), 1
+    )
+
+
 def test_threads_change_nothing_and_two_models_are_equal_byte_by_byte() -> None:
     one, other = (train(PIPELINE, SHORT, "v", 3, jobs=jobs).model.arrays() for jobs in (1, 3))
     assert {name: array.tobytes() for name, array in one.items()} == {

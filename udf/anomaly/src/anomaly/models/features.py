@@ -35,6 +35,8 @@ _CONSTANT_SCALE = 1e-3
 _CONSTANT_SPREAD_SCALE = 0.1
 _SMALLEST_SPREAD_SCALE = 1e-2
 _SMALLEST_SCALE = 1e-9
+# Features beyond this many scales count as if they were there, so that scores are numbers whatever values are.
+_FARTHEST = 1e9
 MAD_TO_SIGMA = 1.4826
 # A series with fewer windows than this is scaled as the others are.
 ENOUGH_WINDOWS = 50
@@ -126,7 +128,9 @@ class Scaling:
 
     def placed(self, values: Floats, row: Rows) -> Floats:
         """Compute features as `transform` does, as if all deviations counted."""
-        return np.asarray((shape(values, self.spread, self.typical[row]) - self.center[row]) / self.scale[row])
+        with np.errstate(over="ignore"):
+            x = (shape(values, self.spread, self.typical[row]) - self.center[row]) / self.scale[row]
+        return np.clip(x, -_FARTHEST, _FARTHEST)
 
     def _settled(self, values: Floats, row: Rows, least: Floats, usual: Floats) -> Floats:
         """Take deviations of less than `least`, shape (s + 1, d), from `usual` levels, shape (s + 1, d, m), back."""
@@ -336,12 +340,14 @@ def _robust(column: Floats, *, spread: bool) -> tuple[float, float]:
     """
     center = float(np.median(column))
     smallest = _SMALLEST_SPREAD_SCALE if spread else max(_SMALLEST_SCALE * abs(center), 1e-300)
-    low, high = np.quantile(column, [0.025, 0.975])
-    for scale in (
-        MAD_TO_SIGMA * float(np.median(np.abs(column - center))),
-        float(high - low) / 3.92,
-        float(np.std(column)),
-    ):
-        if scale > smallest:
+    with np.errstate(over="ignore"):
+        low, high = np.quantile(column, [0.025, 0.975])
+        scales = (
+            MAD_TO_SIGMA * float(np.median(np.abs(column - center))),
+            float(high - low) / 3.92,
+            float(np.std(column)),
+        )
+    for scale in scales:
+        if smallest < scale < np.inf:
             return center, scale
     return center, _CONSTANT_SPREAD_SCALE if spread else max(_CONSTANT_SCALE * abs(center), 1e-6)
