@@ -17,7 +17,7 @@ def test_what_counts_is_explained(run: Run, spec: Path) -> None:
     mapping = {**PIPELINE.as_dict(), "fields": [hotend, "bed"], "missing": "usual", "detector": "ensemble"}
     spec.write_text(json.dumps({**mapping, "seasonality": "90m", "training": {"from": "2h"}}))
     out = run("explain", "--spec", str(spec)).out
-    near = "and what is at most 2 °C from the usual is usual"
+    near = "and a deviation of at most 2 °C is normal"
     for lines in (
         [
             f"fields       hotend in °C: only what is higher than usual counts, {near}",

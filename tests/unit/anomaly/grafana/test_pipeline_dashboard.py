@@ -50,9 +50,7 @@ def test_a_field_may_say_more_than_its_name() -> None:
     bed, air = panel("bed"), panel("air")
     assert bed["fieldConfig"]["defaults"]["unit"] == "suffix:°C"
     assert "unit" not in air["fieldConfig"]["defaults"]
-    assert bed["description"].endswith(
-        "Only what is higher than usual counts. What is at most 2 °C from the usual is usual."
-    )
+    assert bed["description"].endswith("Only what is higher than usual counts. A deviation of at most 2 °C is normal.")
 
 
 def test_severity_shows_the_pipelines_own_thresholds() -> None:

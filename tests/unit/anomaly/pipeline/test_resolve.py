@@ -92,14 +92,14 @@ def test_an_override_may_be_about_what_a_pattern_means() -> None:
         (
             {"fields": ["*"], "group_by": ["*"]},
             [
-                f"fields: 1 field of strings left out (text): {STATES}, or leave it out by `not`",
+                f"fields: 1 field of strings left out (text): {STATES}, or leave it out by `not: [text]`",
                 (
                     "group_by: 1 tag with a reserved name left out (_hidden): rename such a tag at the source, or "
-                    "leave it out by `not`"
+                    "leave it out by `not: [_hidden]`"
                 ),
                 (
                     "group_by: 1 tag with the name of a field left out (odd): rename one of both at the source, or "
-                    "leave it out by `not`"
+                    "leave it out by `not: [odd]`"
                 ),
             ],
         ),
@@ -124,11 +124,11 @@ def test_fields_and_tags_with_reserved_names_are_told_once(kind: str) -> None:
     assert left_out(pipeline, keys) == [
         (
             f"fields: 1 field with a reserved name left out ({READABLE}): rename such a field at the source, or leave "
-            "it out by `not`"
+            f"it out by `not: [{READABLE}]`"
         ),
         (
             f"group_by: 2 tags with a reserved name left out (_host, {READABLE}): rename such a tag at the source, or "
-            "leave them out by `not`"
+            f"leave them out by `not: [_host, {READABLE}]`"
         ),
     ]
 
@@ -175,7 +175,7 @@ def test_patterns_of_fields_and_tags_mean_those_of_all_the_measurements() -> Non
     assert left_out(described, HOME) == [
         (
             "group_by: 1 tag with the name that tells measurements apart left out (measurement): rename it at the "
-            "source, or leave it out by `not`"
+            "source, or leave it out by `not: [measurement]`"
         )
     ]
     found = resolved(HOME, measurement=["%"], fields=["*"], group_by=["*"])

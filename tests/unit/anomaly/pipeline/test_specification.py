@@ -111,7 +111,7 @@ def test_a_field_is_a_name_or_a_mapping_and_the_shortest_is_kept() -> None:
     assert normalize([pipeline.as_dict()]) == [pipeline]
     assert parse(canonical_json(pipeline)) == pipeline
     assert list(map(str, pipeline.watched)) == [
-        "hotend in °C: only what is higher than usual counts, and what is at most 2 °C from the usual is usual",
+        "hotend in °C: only what is higher than usual counts, and a deviation of at most 2 °C is normal",
         "bed",
         "air",
     ]
@@ -149,7 +149,7 @@ def test_plain_rules_of_a_field_are_kept_and_said() -> None:
     assert normalize([pipeline.as_dict()]) == [pipeline]
     assert pipeline.needs_points
     assert str(pipeline.watched[1]) == (
-        "bed: what is at most 12.5% of the usual from the usual is usual, and what is not at most 95 is always "
+        "bed: a deviation of at most 12.5% of the baseline is normal, and what is not at most 95 is always "
         "anomalous, and what is not -40 to 125 is not a measurement"
     )
 

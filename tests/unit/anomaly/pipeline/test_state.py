@@ -13,7 +13,7 @@ from anomaly.nanoseconds import DAY_NS, HOUR_NS
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.pipeline.detectors import descriptions
 from anomaly.pipeline.season import season_parts
-from anomaly.pipeline.state import described, most_series, process_bytes, series_bytes
+from anomaly.pipeline.state import described, fits, most_series, process_bytes, series_bytes
 from tests.unit.anomaly.made_detectors import MADE, made
 from tests.unit.anomaly.pipeline.minimal import MINIMAL
 
@@ -47,9 +47,11 @@ def test_as_many_series_fit_as_have_room() -> None:
 
 def test_people_are_told_what_series_need() -> None:
     pipeline = one(memory="64MiB")
+    assert fits(pipeline, 100)
+    assert not fits(pipeline, 2_000)
     assert described(pipeline, 100) == "the state of 100 series needs about 6 MiB of the pipeline's memory, 64MiB"
     assert described(pipeline, 2_000) == (
-        "warning: the state of 2,000 series needs about 104 MiB of the pipeline's memory, 64MiB: the UDF will forget "
+        "the state of 2,000 series needs about 104 MiB of the pipeline's memory, 64MiB: the UDF will forget "
         "those that have been quiet longest: write such as memory: 130MiB, or split the pipeline"
     )
 

@@ -48,6 +48,15 @@ def test_a_closed_period_says_from_when_and_how_long() -> None:
     )
 
 
+def test_windows_that_open_a_period_together_are_counted_instead_of_a_rarity_of_one() -> None:
+    text = period_text(pipeline(), period(peak_severity=34.04, points=76))
+
+    assert text == (
+        "anomalous since 2024-01-01 00:00:20 UTC, because of hotend, 76 windows that are as rare together as severity "
+        "75, each of them at most 34.0"
+    )
+
+
 def test_a_limit_says_nothing_of_how_rare_it_is() -> None:
     text = period_text(pipeline(), period(HOTEND, reason="hotend above 230", is_beyond_limit=True))
 

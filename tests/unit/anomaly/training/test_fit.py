@@ -107,7 +107,7 @@ def test_a_disk_that_fills_is_not_anomalous_for_ever() -> None:
     ((_, feature, slope),) = trained.plan.trends
     assert feature == "mean(bed)"
     assert slope == pytest.approx(0.8, rel=0.02)
-    assert "mean(bed) of the only series by 0.805 a day: the model takes that for usual, for 8w " in "".join(
+    assert "mean(bed) of the only series by 0.805 a day: the model takes that for usual until " in "".join(
         trained.plan.lines()
     )
     verdicts = model.judge(model.follow(()), (), begin_ns[ahead], windows.values[ahead])

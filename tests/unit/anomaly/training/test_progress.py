@@ -2,7 +2,7 @@
 
 import io
 
-from anomaly.training.progress import LogLines, TerminalBar, progress
+from anomaly.training.progress import KeptNotes, LogLines, TerminalBar, progress
 from tests.unit.anomaly.serving.test_watcher import Clock
 
 
@@ -25,6 +25,16 @@ def test_a_log_gets_a_line_when_work_ends_and_every_ten_seconds_before() -> None
         lines.at(second / 50, "read")
     lines.at(1.0, "read")
     assert log.getvalue() == "reading\n20% read\n40% read\n100% read\n"
+
+
+def test_a_note_is_a_warning_and_is_kept_for_the_end() -> None:
+    log = io.StringIO()
+    kept = KeptNotes(LogLines(log, Clock()))
+    kept.say("reading")
+    kept.note("a counter")
+    kept.at(1.0, "read")
+    assert log.getvalue() == "reading\nwarning: a counter\n100% read\n"
+    assert kept.notes == ["a counter"]
 
 
 def test_one_of_several_has_lines_with_its_name_on_a_terminal_too() -> None:

@@ -39,6 +39,9 @@ class Ear(SilentProgress):
         for begin in [begin for begin in self.hooks if message.startswith(begin)]:
             self.hooks.pop(begin)()
 
+    def note(self, message: str) -> None:
+        self.say(f"warning: {message}")
+
 
 class Desk:
     """Asks for trainings of one pipeline, and keeps what was said."""
@@ -94,6 +97,7 @@ def test_series_without_a_window_to_train_on_are_named(desk: Desk, influxdb: Inf
         "warning: 1 of 2 series have no window to train on, so they have no baseline of their own: "
     )
     assert f"printer-2 (300 windows: {reason}): for series that report on change write" in warned
+    assert warned.removeprefix("warning: ") in outcome.notes
     content = desk.store.manifest(str(outcome.version)).content
     listed = {"series": ["printer-2"], "windows": 300, "reason": reason}
     assert content["untrained"] == {"count": 1, "series": [listed]}
@@ -198,7 +202,9 @@ def test_windows_in_known_periods_are_left_out_and_told(desk: Desk, influxdb: In
     again = desk.train(force=True)
 
     assert again.windows == first.windows - 6
-    assert any(line.startswith("6 windows are left out: they lie in periods that nobody") for line in desk.said)
+    assert any(
+        line.startswith("warning: 6 windows are left out: they lie in periods that nobody") for line in desk.said
+    )
     content = desk.store.manifest(str(again.version)).content
     assert content["known_periods"] == {"left_out": 6, "kept": []}
 

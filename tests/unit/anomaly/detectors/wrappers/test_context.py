@@ -276,6 +276,8 @@ def test_a_model_with_context_is_calm_on_usual_windows_and_says_what_it_left_out
         def say(self, text: str) -> None:
             said.append(text)
 
+        note = say
+
         def at(self, share: float, what: str) -> None:
             pass
 

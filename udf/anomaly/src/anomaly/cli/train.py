@@ -89,5 +89,6 @@ def _print_result(outcome: "TrainingOutcome", seconds: float) -> None:
             "seconds": round(seconds, 1),
             "path": None if outcome.path is None else str(outcome.path),
             "message": outcome.message,
+            "notes": list(outcome.notes),
         }
     )

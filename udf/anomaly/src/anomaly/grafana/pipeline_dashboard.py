@@ -183,9 +183,8 @@ def _address(pipeline: Pipeline) -> str:
 
 def _field(pipeline: Pipeline, field: Field) -> Panel:
     low, high = (identifier(f"{end}_{field.name}") for end in ("expected_low", "expected_high"))
-    unit = f" {field.unit}" if field.unit is not None else ""
     counting = f" Only what is {field.direction}er than usual counts." if field.direction != "both" else ""
-    counting += f" What is at most {field.least}{unit} from the usual is usual." if field.least else ""
+    counting += f" A{field.normal_deviation.removeprefix('a')}." if field.least else ""
     shown: dict[str, Any] = {"unit": f"suffix:{field.unit}"} if field.unit is not None else {}
     selected = f'min({low}) AS "{_LOW}", max({high}) AS "{_HIGH}"'
     edge = {"custom__lineWidth": 0, "color": {"mode": "fixed", "fixedColor": "semi-dark-blue"}}

@@ -7,6 +7,7 @@ from anomaly.pipeline.patterns import NamePattern
 from anomaly.pipeline.schema import load_schema
 from anomaly.pipeline.source_keys import (
     BOOLEAN,
+    MOST_TOLD,
     NUMERIC,
     STATES,
     SourceKeys,
@@ -111,7 +112,7 @@ def left_out(pipeline: Pipeline, keys: SourceKeys) -> list[str]:
     measured = [tag for tag in tags if tag == MEASUREMENT and pipeline.is_by_measurement and tag not in alike]
     return [
         f"{key}: {len(names)} {kind}{'s' if len(names) > 1 else ''} {why} left out ({told(names)}): {fix}, or leave "
-        f"{'them' if len(names) > 1 else 'it'} out by `not`"
+        f"{'them' if len(names) > 1 else 'it'} out by {_by_not(names)}"
         for key, names, kind, why, fix in (
             ("fields", texts, "field", "of strings", STATES),
             ("fields", booleans, "field", "of booleans", "list what is to count as 0 and 1 by its name"),
@@ -122,6 +123,11 @@ def left_out(pipeline: Pipeline, keys: SourceKeys) -> list[str]:
         )
         if names
     ]
+
+
+def _by_not(names: Sequence[str]) -> str:
+    """Return the key that leaves names out, with the names where they are few."""
+    return f"`not: [{', '.join(names)}]`" if len(names) <= MOST_TOLD else "`not`"
 
 
 def _is_meant(patterns: Sequence[NamePattern], name: str) -> bool:

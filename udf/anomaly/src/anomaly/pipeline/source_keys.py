@@ -28,7 +28,7 @@ STATES = (
     "`aggregate: [min, max]`"
 )
 # This many names are told of many.
-_TOLD = 8
+MOST_TOLD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,8 @@ def is_watched(pipeline: Pipeline, keys: SourceKeys) -> bool:
 
 def told(names: Collection[str]) -> str:
     """Return names for people: the first of them, and how many more there are."""
-    shown = ", ".join(list(names)[:_TOLD])
-    return shown if len(names) <= _TOLD else f"{shown} and {len(names) - _TOLD} more"
+    shown = ", ".join(list(names)[:MOST_TOLD])
+    return shown if len(names) <= MOST_TOLD else f"{shown} and {len(names) - MOST_TOLD} more"
 
 
 def _no_measurement(pipeline: Pipeline, name: str, keys: SourceKeys) -> str:

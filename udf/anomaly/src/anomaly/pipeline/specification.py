@@ -104,6 +104,13 @@ class Field:
             return f"{100 * self.min_share:.12g}%"
         return f"{self.min_deviation:g}" if self.min_deviation else ""
 
+    @property
+    def normal_deviation(self) -> str:
+        """Which deviations do not count, as a phrase for people; empty where every deviation counts."""
+        unit = f" {self.unit}" if self.unit is not None else ""
+        of = " of the baseline" if self.min_share else unit
+        return f"a deviation of at most {self.least}{of} is normal" if self.least else ""
+
     def entry(self, *, unit: bool = True, limits: bool = True) -> str | dict[str, Any]:
         """Return the shortest entry of a pipeline's `fields` that means this field.
 
@@ -129,12 +136,11 @@ class Field:
     def __str__(self) -> str:
         """Return which values and deviations count, for people."""
         unit = f" {self.unit}" if self.unit is not None else ""
-        least = f"{self.least} of the usual" if self.min_share else f"{self.least}{unit}"
         watched = "its increase" if self.expression is None else f"{self.expression}, of the increases"
         rules = [f"{watched} for each {self.rate} is watched"] if self.rate is not None else []
         rules += [f"{self.expression} is watched"] if self.rate is None and self.expression is not None else []
         rules += [f"only what is {self.direction}er than usual counts"] if self.direction != "both" else []
-        rules += [f"what is at most {least} from the usual is usual"] if self.least else []
+        rules += [self.normal_deviation] if self.least else []
         rules += [f"what is not {self.limits}{unit} is always anomalous"] if self.limits is not None else []
         rules += [f"what is not {self.valid}{unit} is not a measurement"] if self.valid is not None else []
         named = f"{self.name} in{unit}" if unit else self.name

@@ -33,8 +33,13 @@ def most_series(pipeline: Pipeline) -> int:
     return pipeline.memory_bytes // series_bytes(pipeline)
 
 
+def fits(pipeline: Pipeline, series: int) -> bool:
+    """Return whether a pipeline's `memory` holds the state of this many series."""
+    return series * series_bytes(pipeline) <= pipeline.memory_bytes
+
+
 def described(pipeline: Pipeline, series: int) -> str:
-    """Return a sentence about what the state of this many series needs, with a warning where `memory` is too small.
+    """Return a sentence about what the state of this many series needs, and what follows where `memory` is too small.
 
     Args:
         pipeline: the pipeline.
@@ -42,11 +47,11 @@ def described(pipeline: Pipeline, series: int) -> str:
     """
     needed = series * series_bytes(pipeline)
     need = f"the state of {series:,} series needs about {mebibytes(needed)} of the pipeline's memory, {pipeline.memory}"
-    if needed <= pipeline.memory_bytes:
+    if fits(pipeline, series):
         return need
     enough = format_size(-(-needed * 5 // 4 // 2**20) * 2**20)
     return (
-        f"warning: {need}: the UDF will forget those that have been quiet longest: write such as memory: {enough}, or "
+        f"{need}: the UDF will forget those that have been quiet longest: write such as memory: {enough}, or "
         "split the pipeline"
     )
 

@@ -56,16 +56,24 @@ def period_text(pipeline: Pipeline, period: Period, *, joint: bool | None = Fals
             return f"no data since {begin}, for {lasted}"
         return f"no data from {begin} for {lasted}" if joint is None else f"data arrive, silent for {lasted}"
     when = f"since {begin}" if period.state == "open" else f"from {begin} for {lasted}"
-    return plain(f"anomalous {when}, {_cause(period)}{_moved(pipeline, period)}")
+    return plain(f"anomalous {when}, {_cause(pipeline, period)}{_moved(pipeline, period)}")
 
 
-def _cause(period: Period) -> str:
-    """Say why a period was opened, and how rare it is; a limit says nothing of how rare."""
+def _cause(pipeline: Pipeline, period: Period) -> str:
+    """Say why a period was opened, and how rare it is; a limit says nothing of how rare.
+
+    Where no single window is severe enough to open a period, several together were.
+    """
     reason = plain(period.reason, _MOST_OF_A_NAME)
     if period.is_beyond_limit:
         return f"because of {reason}, a limit"
     rare = f"peak severity {period.peak_severity:.1f}: once in {once_in(period.peak_severity)}"
     rare += " or more rarely" if period.peak_severity >= 100.0 else ""
+    if period.points > 1 and round(period.peak_severity, 1) < pipeline.periods.open:
+        rare = (
+            f"{period.points} windows that are as rare together as severity {pipeline.periods.open:g}, each of them at "
+            f"most {period.peak_severity:.1f}"
+        )
     return f"{rare}; it goes on as a new level" if period.reason == NEW_LEVEL else f"because of {reason}, {rare}"
 
 

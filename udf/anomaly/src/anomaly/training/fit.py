@@ -38,6 +38,7 @@ from anomaly.training.gate import (
     check_windows,
     odd_stretches,
 )
+from anomaly.training.left_out import LeftOut
 from anomaly.training.plan import TrainingPlan, plan
 from anomaly.training.progress import Progress, SilentProgress
 from anomaly.training.promise import Promise, added_up, promise
@@ -122,11 +123,12 @@ def train(
     """
     progress = progress or SilentProgress()
     feedback = feedback or Feedback(pipeline)
-    usable = _usable(pipeline, windows)
-    left_out = len(windows) - len(usable)
-    progress.say(
-        f"{len(usable)} windows of {len(windows.keys)} series" + (f", {left_out} left out" if left_out else "")
-    )
+    usable, others = _usable(pipeline, windows)
+    left_out = others.total
+    progress.say(f"{len(usable)} windows of {len(windows.keys)} series" + (f", left out: {others}" if left_out else ""))
+    note = others.note(pipeline, len(windows))
+    if note:
+        progress.note(note)
 
     def on(part: Windows) -> tuple[TrainedModel, OddHistory | None]:
         return _train_on(pipeline, part, version, seed, progress, jobs, feedback, left_out)
@@ -184,7 +186,7 @@ def _train_on(
     civil = civil_time(pipeline)
     planned = plan(pipeline, usable, civil)
     for line in planned.lines():
-        progress.say(line)
+        progress.note(line)
     # Everything but the model itself sees the windows without their trends.
     flat = usable if planned.trend is None else planned.trend.removed(usable)
     blocks = Blocks(usable.begin_ns, planned.periods_ns)
@@ -331,12 +333,14 @@ def _calibrating(scored: Bools, telling: Bools) -> Bools:
     return kept if kept.sum() >= MIN_WINDOWS else scored
 
 
-def _usable(pipeline: Pipeline, windows: Windows) -> Windows:
-    """Return the windows that can be scored, NaN in incomplete fields. Raises Refused where too few are left."""
+def _usable(pipeline: Pipeline, windows: Windows) -> tuple[Windows, LeftOut]:
+    """Return the windows that can be scored, NaN in incomplete fields, and the others. Raises Refused for too few."""
     present = scorable_windows(pipeline, windows)
     check_windows(pipeline, windows, present.complete)
     kept = present.windows
     scaling = fit_scaling(features(pipeline), kept.keys, kept.series, kept.values, kept.counts)
     scorable = scorable_windows(pipeline, kept, scaling.usual[kept.series + 1])
     check_windows(pipeline, windows, scorable.complete)
-    return scorable.windows
+    with_single = scorable_windows(pipeline, windows, allow_single_points=True)
+    single = len(with_single.windows) - len(kept)
+    return scorable.windows, LeftOut(single, len(windows) - len(kept) - single, len(kept) - len(scorable.windows))

@@ -68,7 +68,7 @@ def read_history(
         share = (end_ns - asked.begin_ns) / (asked.end_ns - asked.begin_ns)
         progress.at(share, f"of the history read: {sample.read} windows of {sample.series} series")
     for warning in rule_warnings(pipeline, sample.keys, invalid):
-        progress.say(f"warning: {warning}")
+        progress.note(warning)
     if not sample.read:
         raise Refused(_no_data(influx, pipeline, asked, query))
     if sample.share < 1.0:

@@ -14,7 +14,7 @@ from anomaly.models.features import features
 from anomaly.models.manifest import ContextRecord, SeriesModelsRecord, TrendsRecord
 from anomaly.models.trend import Trend, fit_trend, trends_of
 from anomaly.nanoseconds import rfc3339
-from anomaly.pipeline import Pipeline, format_duration
+from anomaly.pipeline import Pipeline
 from anomaly.training.naming import first_of
 from anomaly.windows.arrays import Key
 from anomaly.windows.civil import PLAIN, CivilTime
@@ -66,8 +66,8 @@ class TrainingPlan:
                 lambda trend: f"{trend[1]} of {' '.join(trend[0]) or 'the only series'} by {trend[2]:.3g} a day",
             )
             lines.append(
-                f"some features rise or fall steadily, {named}: the model takes that for usual, for "
-                f"{format_duration(self.trend.until_ns - self.trend.end_ns)} after this history"
+                f"some features rise or fall steadily, {named}: the model takes that for usual until "
+                f"{rfc3339(self.trend.until_ns)}"
             )
         return lines
 

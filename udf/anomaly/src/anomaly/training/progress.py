@@ -20,6 +20,9 @@ class Progress(Protocol):
     def say(self, message: str) -> None:
         """Say something that is worth a line of its own."""
 
+    def note(self, message: str) -> None:
+        """Say something about the data or the pipeline that people should know when the work is done."""
+
     def at(self, share: float, what: str) -> None:
         """Say that `share` (0 to 1) of the work that `what` names is done; 1 ends the work."""
 
@@ -28,6 +31,9 @@ class SilentProgress:
     """Says nothing."""
 
     def say(self, message: str) -> None:
+        """Say nothing."""
+
+    def note(self, message: str) -> None:
         """Say nothing."""
 
     def at(self, share: float, what: str) -> None:
@@ -47,6 +53,10 @@ class TerminalBar:
         """Print a line above the bar."""
         self._file.write(f"{self._clear()}{message}\n")
         self._file.flush()
+
+    def note(self, message: str) -> None:
+        """Print a warning above the bar."""
+        self.say(_warning(message))
 
     def at(self, share: float, what: str) -> None:
         """Draw the bar, if it is time."""
@@ -81,11 +91,42 @@ class LogLines:
         self._file.write(f"{self._prefix}{message}\n")
         self._file.flush()
 
+    def note(self, message: str) -> None:
+        """Print a warning."""
+        self.say(_warning(message))
+
     def at(self, share: float, what: str) -> None:
         """Print a line, if it is time."""
         if share >= 1.0 or self._clock() >= self._next:
             self._next = self._clock() + _LINE_SECONDS
             self.say(f"{share:.0%} {what}")
+
+
+class KeptNotes:
+    """Hands everything on to another progress, and keeps the notes for the end of the work.
+
+    Args:
+        progress: shows what is said meanwhile.
+
+    Attributes:
+        notes: what was noted, in its order.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.notes: list[str] = []
+        self.say = progress.say
+        self.at = progress.at
+
+    def note(self, message: str) -> None:
+        """Keep a note, and hand it on."""
+        self.notes.append(message)
+        self._progress.note(message)
+
+
+def _warning(message: str) -> str:
+    """Return the line of a note."""
+    return f"warning: {message}"
 
 
 def progress(file: TextIO | None = None, one_of_several: str = "") -> Progress:

@@ -29,12 +29,13 @@ from anomaly.models.manifest import (
 from anomaly.models.store import CurrentChanged, ModelMismatch, ModelOutdated, Store, StoreError, exclusive
 from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
-from anomaly.pipeline.state import described
+from anomaly.pipeline.state import described, fits
 from anomaly.refusal import Refused
 from anomaly.scoring.feedback import Feedback, Mark
 from anomaly.scoring.feedback_file import feedback_path, read_marks, write_marks
+from anomaly.training.constants import constant_notes
 from anomaly.training.counters import counter_warnings
-from anomaly.training.progress import Progress
+from anomaly.training.progress import KeptNotes, Progress
 from anomaly.windows.arrays import Key
 from anomaly.windows.completeness import scorable_windows
 from anomaly.windows.cut import cut_of
@@ -102,6 +103,7 @@ class TrainingOutcome:
         series: how many series it knows.
         path: the version's directory; None if the training was refused.
         message: why the training was refused; empty otherwise.
+        notes: what people should know of the history and the pipeline, sentences.
     """
 
     status: str
@@ -114,6 +116,7 @@ class TrainingOutcome:
     series: int = 0
     path: Path | None = None
     message: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def train_pipeline(influx: InfluxClient, request: TrainingRequest, progress: Progress) -> TrainingOutcome:
@@ -132,11 +135,13 @@ def train_pipeline(influx: InfluxClient, request: TrainingRequest, progress: Pro
         InfluxClientError: InfluxDB cannot be asked, or refused.
         StoreError: the models cannot be read or written.
     """
+    kept = KeptNotes(progress)
     try:
         pipeline = resolved(lambda: influx, request.pipeline)
     except Refused as error:
-        return _Training(influx, request, progress).refused(error)
-    return _Training(influx, replace(request, pipeline=pipeline), progress).run()
+        return _Training(influx, request, kept).refused(error)
+    outcome = _Training(influx, replace(request, pipeline=pipeline), kept).run()
+    return replace(outcome, notes=tuple(kept.notes))
 
 
 class _Training:
@@ -220,15 +225,17 @@ class _Training:
         excluded = feedback.excluded(history.windows)
         if excluded.any():
             self._progress.say(
-                f"{int(excluded.sum())} windows are left out: they are marked as maintenance or as true anomalies"
+                f"{int(excluded.sum())} windows are left out: they lie in times of maintenance, or are marked as true "
+                "anomalies"
             )
         known = self._known_periods(history.windows.where(~excluded), feedback)
         for line in known.lines():
-            self._progress.say(line)
+            self._progress.note(line)
         windows = history.windows.where(~excluded).where(~known.excluded)
-        self._progress.say(described(self._pipeline, len(windows.keys)))
-        for warning in counter_warnings(self._pipeline, windows):
-            self._progress.say(f"warning: {warning}")
+        tell = self._progress.say if fits(self._pipeline, len(windows.keys)) else self._progress.note
+        tell(described(self._pipeline, len(windows.keys)))
+        for warning in (*counter_warnings(self._pipeline, windows), *constant_notes(self._pipeline, windows)):
+            self._progress.note(warning)
         trained = train(
             self._pipeline,
             windows,
@@ -240,14 +247,14 @@ class _Training:
         )
         untrained = unscored_series(self._pipeline, windows, trained.calibration_set.windows)
         if untrained:
-            self._progress.say(
-                f"warning: {len(untrained)} of {len(windows.keys)} series have no window to train on, so they have no "
+            self._progress.note(
+                f"{len(untrained)} of {len(windows.keys)} series have no window to train on, so they have no "
                 f"baseline of their own: {named(untrained)}: {advice(self._pipeline)}"
             )
         for warning in (*trained.quality.done, *trained.quality.warnings):
-            self._progress.say(f"warning: {warning}")
+            self._progress.note(warning)
         for line in trained.promise.lines(self._pipeline.periods.open):
-            self._progress.say(line)
+            self._progress.note(line)
         found_share = found_offsets(trained)
         comparison = self._compare(parent, trained, history.windows, marks)
         if comparison is not None:
@@ -370,7 +377,7 @@ class _Training:
                 f"which stays: {message}: train on another range (training.from, training.to, --from, --to), or insist "
                 "with --force (train_force)"
             )
-        self._progress.say(f"warning: the new model does worse than the current one: {message}")
+        self._progress.note(f"the new model does worse than the current one: {message}")
 
     def _record(
         self,
