@@ -79,6 +79,7 @@ def test_no_pickle_is_loaded(store: Store, model: Model, tmp_path: Path) -> None
         ("newcomers_is_newcomer", (1,)),
         ("forest_path", (2,)),
         ("evidence_excess", (9,)),
+        ("history_ns", (2,)),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused_before_the_first_window(

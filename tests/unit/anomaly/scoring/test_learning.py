@@ -26,16 +26,17 @@ HOUR = 12
 
 
 @cache
-def pipeline(detector: str) -> Pipeline:
+def pipeline(detector: str, window: str = "5m", new_level: str = "1d") -> Pipeline:
     specification = {
         "name": "cases",
         "database": "cases",
         "measurement": "cases",
         "fields": ["value"],
         "group_by": ["host"],
-        "window": "5m",
+        "window": window,
         "detector": detector,
         "training": {"from": "4d"},
+        "periods": {"new_level": new_level},
     }
     return normalize([specification])[0]
 
@@ -46,8 +47,8 @@ def points(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(20.0, 0.5, (count, 10)) + rhythm
 
 
-def windows(made: np.ndarray, first: int, key: tuple[str, ...] = KEYS[0]) -> SeriesWindows:
-    begin_ns = BEGIN_NS + (first + np.arange(len(made))) * STEP
+def windows(made: np.ndarray, first: int, key: tuple[str, ...] = KEYS[0], step: int = STEP) -> SeriesWindows:
+    begin_ns = BEGIN_NS + (first + np.arange(len(made))) * step
     values = np.stack([made.mean(axis=1), made.std(axis=1, ddof=1)], axis=1)
     return SeriesWindows(key, begin_ns, values, np.full((len(made), 1), 10.0))
 
@@ -132,6 +133,29 @@ def test_what_goes_on_stays_anomalous_and_is_found_again() -> None:
     for begin in (HOUR, 30 * HOUR):
         assert all(each.anomalous for each in scored[begin : begin + 8 * HOUR])
     assert not any(each.anomalous for each in scored[10 * HOUR : 30 * HOUR])
+
+
+@pytest.mark.parametrize(("new_level", "lasting"), [("1d", 400), ("2d", 450)])
+@pytest.mark.parametrize("together", [False, True])
+def test_after_a_short_history_a_change_becomes_usual_once_it_has_lasted_for_twice_as_long(
+    new_level: str, lasting: int, *, together: bool
+) -> None:
+    asked = pipeline("gap", "1m", new_level)
+    made = np.random.default_rng(60).normal(20.0, 0.5, (660, 10))
+    made[210:] += 6.0
+    trained = train(asked, Windows.of_series([windows(made[:200], 0, step=MINUTE)]), "v", 0).model
+    scored, scoring = windows(made[200:], 200, step=MINUTE), Scorer(asked, EventCounter("cases", lambda message: None))
+
+    if together:
+        parts = [scored.where(np.arange(len(scored)) == at) for at in range(len(scored))]
+        fed = (one for part in parts for one in scoring.feed_together(trained, Windows.of_series([part])))
+        anomalous = [bool(each.anomalous) for one in fed for each in one]
+    else:
+        anomalous = [bool(each.anomalous) for each in scoring.feed(trained, scored)]
+
+    assert not any(anomalous[:10])
+    assert all(anomalous[10 : 10 + lasting])
+    assert not any(anomalous[10 + lasting + 3 :])
 
 
 def test_a_period_keeps_its_windows_unlearnt_up_to_the_new_level() -> None:

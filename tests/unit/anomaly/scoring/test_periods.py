@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomaly.nanoseconds import DAY_NS
+from anomaly.pipeline import parse_duration
 from anomaly.scoring.periods import NEW_LEVEL, NO_DATA, Moment, Period, Rules, Tracker, Transition, rules
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.clocks import ZONE, autumn, spring
@@ -164,6 +165,29 @@ def test_windows_of_a_period_are_not_learnt_while_it_goes_on_and_is_no_new_level
     run(dict.fromkeys(range(last + 1), 80.0), tracker)
 
     assert tracker.keeps_unlearnt(T0 + W * following) is expected
+
+
+@pytest.mark.parametrize(
+    ("history", "new_level", "expected"),
+    [
+        pytest.param("80m", "1d", 16, id="twice the history"),
+        pytest.param("20m", "1d", 6, id="an hour where the history is shorter"),
+        pytest.param("80m", "50m", 5, id="the new level where that is shorter"),
+        pytest.param("80m", "2d", None, id="the new level where it is longer than the default"),
+    ],
+)
+def test_a_period_keeps_its_windows_unlearnt_for_twice_the_history_at_most(
+    history: str, new_level: str, expected: int | None
+) -> None:
+    window_ns, history_ns = parse_duration("10m"), parse_duration(history)
+    tracker = Tracker(replace(RULES, window_ns=window_ns, new_level_ns=parse_duration(new_level)), FIELDS)
+    kept = []
+
+    for number in range(40):
+        tracker.feed(window_ns * number, 1.0, 80.0, 0.0, (0.9, 0.1))
+        kept.append(tracker.keeps_unlearnt(window_ns * (number + 1), history_ns))
+
+    assert kept == [expected is None or number < expected for number in range(1, 41)]
 
 
 def test_windows_of_no_period_are_learnt() -> None:

@@ -86,8 +86,9 @@ def test_halves_of_a_history_that_differ_are_a_doubt() -> None:
 def test_a_history_that_has_not_seen_a_whole_day_is_a_doubt_with_what_to_do(hours: int, is_doubt: bool) -> None:
     values = RNG.normal(0.0, 1.0, hours)
     told = (
-        f"the history covers {hours} hours, and hours that it has not seen may differ: train again on two days or "
-        "more (training.from, --from) once there are as many"
+        f"the history covers {hours} hours, and hours that it has not seen may differ; what goes on for twice as long, "
+        "or for a day, becomes usual (periods.new_level): train again on two days or more (training.from, --from) once "
+        "there are as many"
     )
     assert doubts(values, RNG.exponential(1.0, hours)) == ((told,) if is_doubt else ())
 

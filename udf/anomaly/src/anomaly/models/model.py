@@ -23,6 +23,8 @@ from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Key, Times
 from anomaly.windows.civil import PLAIN, CivilTime, civil_time
 from anomaly.windows.windows import Windows
 
+_HISTORY = "history_ns"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -146,6 +148,8 @@ class Model:
         trend: how series rise or fall steadily; None where none does.
         evidence_excess: by how much a series' windows must be rarer than those of others until they are evidence of a
             period, shape (s + 1,) (`anomaly.severity.evidence`); None in models of releases before.
+        history_ns: the time from the begin of the first window that it was trained on to the end of the last one; None
+            in models of releases before.
     """
 
     version: str
@@ -160,6 +164,7 @@ class Model:
     newcomers: NewcomerRules | None = None
     trend: Trend | None = None
     evidence_excess: Floats | None = None
+    history_ns: int | None = None
     _rows: dict[Key, int] = field(init=False)
     _features: list[Feature] = field(init=False)
     _windows_per_day: float = field(init=False)
@@ -341,7 +346,8 @@ class Model:
         """Return everything but version, pipeline and series' keys as arrays."""
         parts = (self.scaling, self.detector, self.calibration, self.reference, self.newcomers, self.trend)
         arrays = {name: array for part in parts if part is not None for name, array in part.arrays().items()}
-        return {**arrays, **evidence.to_arrays(self.evidence_excess)}
+        history = {} if self.history_ns is None else {_HISTORY: np.array(self.history_ns)}
+        return {**arrays, **evidence.to_arrays(self.evidence_excess), **history}
 
     @classmethod
     def from_arrays(
@@ -363,6 +369,7 @@ class Model:
             newcomers=NewcomerRules.from_arrays(arrays),
             trend=Trend.from_arrays(arrays),
             evidence_excess=evidence.from_arrays(arrays),
+            history_ns=int(arrays[_HISTORY]) if _HISTORY in arrays else None,
         )
 
 

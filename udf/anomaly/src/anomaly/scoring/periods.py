@@ -28,7 +28,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from anomaly.nanoseconds import HOUR_NS
 from anomaly.pipeline import Pipeline
+from anomaly.pipeline.specification import default_new_level_ns
 from anomaly.pipeline.timezone import UTC
 from anomaly.severity.evidence import USUAL, Opening
 from anomaly.severity.rarity import days
@@ -43,6 +45,8 @@ NEW_LEVEL = "new level"
 _DECAY = 0.9408
 # Neighbours resemble each other, so evidence is taken to be this much likelier than by chance.
 _TOGETHER = 100.0
+# A period keeps its windows unlearnt for this many times the history, and for this long at least.
+_UNLEARNT_HISTORIES, _LEAST_UNLEARNT_NS = 2, HOUR_NS
 # Longer than any period.
 _NEVER_NS = 2**63 - 1
 # This many fields are remembered of a period's most severe window.
@@ -443,13 +447,15 @@ class Tracker:
             transition.periods.append(self._silence)
         return transition.periods
 
-    def keeps_unlearnt(self, begin_ns: int) -> bool:
+    def keeps_unlearnt(self, begin_ns: int, history_ns: int | None = None) -> bool:
         """Return whether detectors do not learn the last window, as an open period goes on with the next one.
 
-        A period keeps its windows unlearnt for `new_level` at most.
+        A period keeps its windows unlearnt for `new_level` at most. By default that is no longer than twice the
+        history, but an hour at least.
 
         Args:
             begin_ns: the begin of the next window.
+            history_ns: how long the history is that the model was trained on; None where nobody knows.
         """
         if self._open is None or self._last_ns is None:
             return False
@@ -457,8 +463,16 @@ class Tracker:
             begin_ns > self._last_ns
             and self._cut.span(self._cut.after(self._last_ns), begin_ns) <= self._rules.silence_ns
             and not self._is_over(begin_ns)
-            and self._cut.span(self._open.begin_ns, begin_ns) < self._rules.new_level_ns
+            and self._cut.span(self._open.begin_ns, begin_ns) < self._longest_unlearnt_ns(history_ns)
         )
+
+    def _longest_unlearnt_ns(self, history_ns: int | None) -> int:
+        """Return for how long a period keeps its windows unlearnt."""
+        new_level_ns = self._rules.new_level_ns
+        # Who asks for a longer time than the default wants a change to stay a fault for it.
+        if history_ns is None or new_level_ns > default_new_level_ns(self._rules.window_ns):
+            return new_level_ns
+        return min(new_level_ns, max(_UNLEARNT_HISTORIES * history_ns, _LEAST_UNLEARNT_NS))
 
     @property
     def can_settle(self) -> bool:

@@ -623,6 +623,7 @@ class Scorer:
             self._places = Places(model, self._most)
             self._newcomers.go_on_with(model)
             self._levels.go_on_with(model.version)
+            self._trackers.go_on_with(model.history_ns)
             saved, self._saved = self._saved, []
             for followers, series in saved:
                 self._restore_followers(self._places, followers, series)

@@ -39,6 +39,11 @@ class Trackers:
         # The series that are not calm.
         self._is_busy: Bools = table.column(np.bool_)
         self._busy: dict[int, Tracker] = table.objects()
+        self._history_ns: int | None = None
+
+    def go_on_with(self, history_ns: int | None) -> None:
+        """Go on with a model whose history is this long; None where nobody knows."""
+        self._history_ns = history_ns
 
     def last_ns(self, row: Ints) -> Times:
         """Return the begins of the last windows of series, shape (n,); the least number before the first."""
@@ -61,7 +66,7 @@ class Trackers:
         """
         kept = np.zeros(len(row), dtype=np.bool_)
         for at in np.flatnonzero(self._is_busy[row]).tolist():
-            kept[at] = self._busy[int(row[at])].keeps_unlearnt(int(begin_ns[at]))
+            kept[at] = self._busy[int(row[at])].keeps_unlearnt(int(begin_ns[at]), self._history_ns)
         return kept
 
     def silence(self, row: int) -> Period | None:
@@ -131,7 +136,8 @@ class Trackers:
             at += 1
             if unlearnt is not None and at < len(begin_ns):
                 tracker = self._busy.get(row)
-                if unlearnt != (tracker is not None and tracker.keeps_unlearnt(int(begin_ns[at]))):
+                next_ns = int(begin_ns[at])
+                if unlearnt != (tracker is not None and tracker.keeps_unlearnt(next_ns, self._history_ns)):
                     return anomalous[:at], transitions
         return anomalous, transitions
 

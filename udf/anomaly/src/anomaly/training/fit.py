@@ -265,6 +265,7 @@ def _train_on(
         newcomers=newcomers,
         trend=planned.trend,
         evidence_excess=excess,
+        history_ns=int(np.ptp(usable.begin_ns)) + pipeline.window_ns,
     )
     doubts = [] if odd is None else [odd.what]
     doubts += ["some features rise or fall steadily, and may not go on"] if planned.trend is not None else []

@@ -110,8 +110,9 @@ def _short(windows: Windows, windows_per_day: float) -> Iterator[str]:
     covered_ns = int(np.ptp(windows.begin_ns)) + DAY_NS / windows_per_day
     if covered_ns < _WHOLE_DAY_NS:
         yield (
-            f"the history covers {covered_ns / HOUR_NS:.2g} hours, and hours that it has not seen may differ: train "
-            "again on two days or more (training.from, --from) once there are as many"
+            f"the history covers {covered_ns / HOUR_NS:.2g} hours, and hours that it has not seen may differ; what "
+            "goes on for twice as long, or for a day, becomes usual (periods.new_level): train again on two days or "
+            "more (training.from, --from) once there are as many"
         )
 
 
