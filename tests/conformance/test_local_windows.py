@@ -18,6 +18,7 @@ from anomaly.nanoseconds import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.report.read import Step, read_steps, step_begins
 from anomaly.scoring.feedback import Feedback
+from anomaly.scoring.periods import NO_DATA
 from anomaly.training.fit import train
 from anomaly.windows.assembler import Assembler, Settings
 from anomaly.windows.cut import cut_of
@@ -196,7 +197,7 @@ def test_a_catch_up_scores_local_windows_and_a_report_shows_them(stored: Influxd
     assert repaired().repaired.scores == 2
     assert database.whole_scores((), span) == before
 
-    periods = [period for _, period, is_silence in database.closed_periods(span) if not is_silence]
+    periods = [period for _, period, reason in database.closed_periods(span) if reason != NO_DATA]
     assert periods == [TimeRange(ns(FAULT[0]), ns(FAULT[1]))]
     step_ns, steps = read_steps(stored.client, "results", spec, span, (), spec.fields)
     assert step_ns == spec.window_ns

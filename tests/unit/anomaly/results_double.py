@@ -5,7 +5,7 @@ from typing import Any
 
 from anomaly.catchup.database import NEVER_NS, LateWindow, PipelineDatabase, WrittenScore
 from anomaly.catchup.gaps import BucketCounts
-from anomaly.catchup.queries import COMPARED_FIELDS
+from anomaly.catchup.queries import COMPARED_FIELDS, PERIOD_SIGN_FIELD
 from anomaly.influxdb.times import TimeRange
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NEW_LEVEL, NO_DATA
@@ -102,7 +102,7 @@ class ResultsDouble(PipelineDatabase):
     def late_windows(self, span: TimeRange) -> Iterator[LateWindow]:
         for key in self.series:
             for begin_ns, fields in self.of("late", key, span).items():
-                yield LateWindow(key, begin_ns, fields["seen_ms"], fields.get("done_ms"))
+                yield LateWindow(key, begin_ns, fields["seen_ms"], fields.get("done_ms"), fields.get(PERIOD_SIGN_FIELD))
 
     def _periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, Fields]]:
         for key in self.series:
@@ -115,10 +115,10 @@ class ResultsDouble(PipelineDatabase):
                 is_silence = fields["reason"] == NO_DATA
                 yield key, TimeRange(period.begin_ns, NEVER_NS) if is_silence else period, is_silence
 
-    def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
+    def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, str]]:
         for key, period, fields in list(self._periods(span)):
             if fields["state"] == "closed":
-                yield key, period, fields["reason"] == NO_DATA
+                yield key, period, fields["reason"]
 
     def second_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
         earlier: dict[Key, int] = {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anomaly.catchup.database import NEVER_NS, PipelineDatabase, WrittenScore
+from anomaly.catchup.database import NEVER_NS, LateWindow, PipelineDatabase, WrittenScore
 from anomaly.influxdb.client import SeriesChunk
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
@@ -91,15 +91,15 @@ def test_a_new_level_is_asked_for_by_series_and_model() -> None:
     assert "\"model\" = 'v1' AND \"reason\" = 'new level' AND time < 1000 AND \"printer\" = 'a'" in query
 
 
-def test_a_closed_period_is_told_by_its_reason_whether_it_is_a_silence() -> None:
+def test_a_closed_period_comes_with_its_reason() -> None:
     values: list[list[Any]] = [[0, 10, "no data"], [20_000_000, 30, "bed"]]
     influx = Influx(SeriesChunk("period", {"printer": "a"}, ["time", "end_ms", "reason"], values))
 
     closed = list(PipelineDatabase(influx, PIPELINE, "anomaly").closed_periods(SPAN))  # type: ignore[arg-type]
 
     assert closed == [
-        (("a",), TimeRange(0, 10_000_000), True),
-        (("a",), TimeRange(20_000_000, 30_000_000), False),
+        (("a",), TimeRange(0, 10_000_000), "no data"),
+        (("a",), TimeRange(20_000_000, 30_000_000), "bed"),
     ]
     (query,) = influx.queries
     assert '"state" = \'closed\' AND time >= 0 AND time < 100000000 GROUP BY "printer"' in query
@@ -129,15 +129,20 @@ def test_a_stored_period_can_be_compared_by_all_that_a_replay_knows_of_it(model:
 def test_a_late_window_is_done_when_no_point_has_come_since_it_was_scored() -> None:
     influx, database = asked(
         rows(
-            "points seen_ms done_ms", [10, 1, 5, None], [20, 1, 6, 5], [30, 1, 5, 5], [40, None, None, 5], [50, 0, 0, 0]
+            "points seen_ms done_ms _period",
+            [10, 1, 5, None, None],
+            [20, 1, 6, 5, "a1"],
+            [30, 1, 5, 5, ""],
+            [40, None, None, 5, "a1"],
+            [50, 0, 0, 0, None],
         )
     )
     late = list(database.late_windows(SPAN))
-    assert [(each.key, each.begin_ns, each.seen_ms, each.done_ms, each.is_done) for each in late] == [
-        (("a",), 10, 5, None, False),
-        (("a",), 20, 6, 5, False),
-        (("a",), 30, 5, 5, True),
-        (("a",), 50, 0, 0, True),
+    assert [(each, each.is_done) for each in late] == [
+        (LateWindow(("a",), 10, 5, None), False),
+        (LateWindow(("a",), 20, 6, 5, "a1"), False),
+        (LateWindow(("a",), 30, 5, 5, ""), True),
+        (LateWindow(("a",), 50, 0, 0), True),
     ]
     assert influx.databases == ["results"]
 

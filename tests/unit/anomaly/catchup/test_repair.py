@@ -20,7 +20,7 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.hand_over import HandOver
 from anomaly.scoring.periods import NO_DATA
-from anomaly.scoring.results import Result, ResultColumns, results
+from anomaly.scoring.results import LIMIT_FIELD, Result, ResultColumns, results
 from anomaly.scoring.scorer import Scorer
 from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
@@ -48,6 +48,7 @@ class DatabaseDouble(PipelineDatabase):
         first_ns: what `first_score_of_ns` answers.
         new_level: what `has_new_level` answers.
         asked_last: the times that `last_period` was asked for.
+        removed: the begins of the periods that were removed.
         seen: when windows were named as late, by their begins.
         done: what was recorded of windows that got late points, by their begins.
         writes_left: how many writes succeed before InfluxDB is away.
@@ -66,6 +67,7 @@ class DatabaseDouble(PipelineDatabase):
         self.done: dict[int, Any] = {}
         self.seen: dict[int, Any] = {}
         self.asked_last: list[int] = []
+        self.removed: list[int] = []
         self.writes_left = 10**6
         scorer = Scorer(pipeline, EventCounter("", lambda message: None))
         for scored in scorer.feed(model, self.series):
@@ -122,6 +124,7 @@ class DatabaseDouble(PipelineDatabase):
                 self.stored_periods[result.time_ns] = {name: known[name] for name in COMPARED_FIELDS if name in known}
 
     def remove_period(self, key: Key, begin_ns: int) -> None:
+        self.removed.append(begin_ns)
         del self.stored_periods[begin_ns]
 
 
@@ -415,6 +418,19 @@ def test_a_period_that_the_replay_does_not_have_is_removed_once_it_is_over(
     counts = repair(model, database, lost, end_ns=end_ns)
     assert counts.removed == removed
     assert (begin_ns in database.stored_periods) is not bool(removed)
+
+
+def test_a_period_is_no_longer_one_beyond_a_limit_once_its_windows_are_not(
+    model: Model, database: DatabaseDouble
+) -> None:
+    begin_ns, fields = next(iter(database.stored_periods.items()))
+    database.stored_periods[begin_ns] = {**fields, "reason": "bed above 95", LIMIT_FIELD: True}
+
+    counts = repair(model, database, late={begin_ns: 1})
+
+    assert counts.periods == 1
+    assert database.stored_periods[begin_ns] == fields
+    assert database.removed == [begin_ns]
 
 
 def test_the_open_period_in_which_a_replay_ends_replaces_the_one_that_a_udf_has_begun_later(

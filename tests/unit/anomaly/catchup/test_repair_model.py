@@ -181,6 +181,31 @@ def test_a_period_that_the_udf_closes_after_its_correction_is_removed(model: Mod
     assert outages.database.points["period"] == {}
 
 
+@pytest.mark.parametrize("memory", [None, "kept", "blind"])
+def test_a_period_that_the_udf_closes_with_the_peak_of_a_corrected_score_is_corrected(
+    model: Model, memory: str | None
+) -> None:
+    outages = Outages()
+    outages.model = model
+    outages.begin()
+    outages.score(52)
+    outages.score_before_all_points_are_there(12.0)
+    outages.score(4)
+    outages.catch_up()
+    if memory is not None:
+        outages.be_away(2, memory)
+    right = outages.database.points["score"][KEY, 52 * W]["score"]
+    outages.score(90)
+    before = outages.database.points["period"][KEY, 50 * W]
+    closed_with = before["state"], before["peak_score"] > 2 * right
+
+    # This also compares all results with those of an undisturbed run.
+    outages.teardown()
+
+    assert closed_with == ("closed", True)
+    assert outages.database.points["period"][KEY, 50 * W]["peak_score"] < 2 * right
+
+
 def test_the_sentence_of_a_period_is_corrected_where_its_numbers_stay(model: Model) -> None:
     outages = Outages()
     outages.model = model

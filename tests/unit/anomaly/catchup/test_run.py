@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomaly.catchup.database import NEVER_NS, LateWindow, PipelineDatabase, WrittenScore
+from anomaly.catchup.database import NEVER_NS, LateWindow, PipelineDatabase
 from anomaly.catchup.gaps import BucketCounts
+from anomaly.catchup.period_signs import NO_PERIOD, sign_of
 from anomaly.catchup.repair import RepairCounts, RepairOrder
 from anomaly.catchup.run import (
     CatchUpRequest,
@@ -33,6 +34,7 @@ from anomaly.scoring.core import ScoringCore
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.hand_over import HandOver, HandOverFolder
+from anomaly.scoring.periods import NEW_LEVEL, NO_DATA
 from anomaly.scoring.rate import LAST_WINDOWS
 from anomaly.scoring.state_file import StateError, StateHeader
 from anomaly.windows.arrays import AnyArray, Key
@@ -64,8 +66,8 @@ class DatabaseDouble(PipelineDatabase):
         ends: how many windows each series has.
         late: the windows that got late points.
         opened: the open periods, and whether each is a silence.
-        closed: the closed periods, and whether each is a silence.
-        anomalous: the series and begins of the windows whose scores say so.
+        closed: the closed periods, and their reasons.
+        peaks: the peak scores of the closed periods of the first series, by their begins.
         second: the closed periods that begin within another one.
         joint: the notices that all series are silent, and whether each is open.
         asked: the series whose windows were read; None where all were.
@@ -81,8 +83,8 @@ class DatabaseDouble(PipelineDatabase):
         self.ends = dict.fromkeys(self.series, COUNT)
         self.late: list[LateWindow] = []
         self.opened: list[tuple[Key, TimeRange, bool]] = []
-        self.closed: list[tuple[Key, TimeRange, bool]] = []
-        self.anomalous: set[tuple[Key, int]] = set()
+        self.closed: list[tuple[Key, TimeRange, str]] = []
+        self.peaks: dict[int, float] = {}
         self.second: list[tuple[Key, TimeRange]] = []
         self.joint: list[tuple[TimeRange, bool]] = []
         self.asked: list[Key | None] = []
@@ -131,14 +133,23 @@ class DatabaseDouble(PipelineDatabase):
     def open_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
         yield from (each for each in self.opened if span.begin_ns <= each[1].begin_ns < span.end_ns)
 
-    def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
+    def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, str]]:
         yield from self.closed
 
-    def scores(self, key: Key, span: TimeRange) -> Mapping[int, WrittenScore]:
+    def close(self, period: TimeRange, reason: str = "bed", peak_score: float = 3.0) -> None:
+        """Keep a closed period of the first series."""
+        self.closed.append((key(0), period, reason))
+        self.peaks[period.begin_ns] = peak_score
+
+    def fields(self, period: TimeRange, peak_score: float) -> dict[str, Any]:
+        """Return what a closed period is compared by."""
+        return {"end_ms": period.end_ns // 1_000_000, "state": "closed", "peak_score": peak_score}
+
+    def periods(self, key: Key, span: TimeRange) -> Mapping[int, Mapping[str, Any]]:
         return {
-            begin: WrittenScore(int((key, begin) in self.anomalous), "v1", suppressed=False)
-            for begin in sorted(self.begins[key])
-            if span.begin_ns <= begin < span.end_ns
+            period.begin_ns: self.fields(period, self.peaks.get(period.begin_ns, 0.0))
+            for each, period, _ in self.closed
+            if each == key and span.begin_ns <= period.begin_ns < span.end_ns
         }
 
     def second_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
@@ -312,64 +323,84 @@ def test_a_closed_silence_is_doubtful_when_late_windows_in_it_have_scores(
     database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
 ) -> None:
     silence = TimeRange(40 * W, 60 * W)
-    database.closed = [(key(0), silence, True), (key(1), silence, True)]
+    database.closed = [(key(0), silence, NO_DATA), (key(1), silence, NO_DATA)]
     assert ordered() == {}
     database.late = [LateWindow(key(0), 50 * W, 5, 5), LateWindow(key(1), 60 * W, 5, 5)]
     assert {each: order.doubtful for each, order in ordered().items()} == {key(0): (silence,)}
 
 
-@pytest.mark.parametrize("late", [40, 59])
+PERIOD = TimeRange(40 * W, 60 * W)
+MERGE = PIPELINE.periods.merge_ns // W
+
+
+@pytest.mark.parametrize("late", [40, 59, 60, 59 + MERGE])
 @pytest.mark.parametrize(
-    ("anomalous", "is_ordered"),
+    ("peak_score", "is_ordered"),
     [
-        pytest.param(59, False, id="its last window is anomalous"),
-        pytest.param(58, True, id="a window before is"),
-        pytest.param(60, True, id="a window after is"),
+        pytest.param(3.0, False, id="it is as a catch-up left it"),
+        pytest.param(4.0, True, id="a UDF has written it with another peak"),
+        pytest.param(None, True, id="a catch-up left no period there"),
     ],
 )
-def test_a_closed_period_is_doubtful_when_a_correction_took_its_last_window_away(
+def test_a_closed_period_is_compared_when_it_was_written_after_windows_of_it_were_scored_again(
     database: DatabaseDouble,
     ordered: Callable[..., dict[Key, RepairOrder]],
     late: int,
-    anomalous: int,
+    peak_score: float | None,
     is_ordered: bool,
 ) -> None:
-    period = TimeRange(40 * W, 60 * W)
-    database.closed = [(key(0), period, False)]
-    database.anomalous = {(key(0), anomalous * W)}
-    database.late = [LateWindow(key(0), late * W, 5, 5)]
-    assert {each: order.doubtful for each, order in ordered().items()} == ({key(0): (period,)} if is_ordered else {})
+    database.close(PERIOD, peak_score=3.0)
+    sign = NO_PERIOD if peak_score is None else sign_of(PERIOD.begin_ns, database.fields(PERIOD, peak_score))
+    database.late = [LateWindow(key(0), late * W, 5, 5, sign)]
+
+    orders = ordered()
+
+    assert {each: order.doubtful for each, order in orders.items()} == ({key(0): (PERIOD,)} if is_ordered else {})
 
 
 def test_a_closed_period_is_doubtful_as_soon_as_it_is_over(
     database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
 ) -> None:
     period = TimeRange(40 * W, (COUNT - 7) * W)
-    database.closed = [(key(0), period, False)]
+    database.close(period)
     database.late = [LateWindow(key(0), 50 * W, 5, 5)]
     assert {each: order.doubtful for each, order in ordered().items()} == {key(0): (period,)}
 
 
 @pytest.mark.parametrize(
-    ("first", "end", "late"),
+    ("end", "late", "reason"),
     [
-        pytest.param(40, 60, 39, id="no window of it was corrected, but one before"),
-        pytest.param(40, 60, 60, id="no window of it was corrected, but one after"),
-        pytest.param(40, COUNT - 6, 50, id="it may go on"),
+        pytest.param(60, 39, "bed", id="no window of it was corrected, but one before"),
+        pytest.param(60, 60 + MERGE, "bed", id="no window of it was corrected, but one after"),
+        pytest.param(60, 60, NEW_LEVEL, id="no window of it was corrected, but one after its new level"),
+        pytest.param(COUNT - 6, 50, "bed", id="it may go on"),
     ],
 )
 def test_other_closed_periods_are_true(
-    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]], first: int, end: int, late: int
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]], end: int, late: int, reason: str
 ) -> None:
-    database.closed = [(key(0), TimeRange(first * W, end * W), False)]
+    database.close(TimeRange(40 * W, end * W), reason)
     database.late = [LateWindow(key(0), late * W, 5, 5)]
+    assert ordered() == {}
+
+
+@pytest.mark.parametrize("is_silence", [False, True])
+def test_a_window_is_compared_with_the_last_period_before_it_alone(
+    database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]], is_silence: bool
+) -> None:
+    database.close(PERIOD)
+    if is_silence:
+        database.close(TimeRange(60 * W, 61 * W), NO_DATA)
+    else:
+        database.opened = [(key(0), TimeRange(60 * W, (COUNT - 6) * W), False)]
+    database.late = [LateWindow(key(0), 61 * W, 5, 5)]
     assert ordered() == {}
 
 
 def test_a_period_of_which_retention_has_removed_the_scores_is_left_alone(
     database: DatabaseDouble, ordered: Callable[..., dict[Key, RepairOrder]]
 ) -> None:
-    database.closed = [(key(0), TimeRange(40 * W, 60 * W), False)]
+    database.close(PERIOD)
     database.late = [LateWindow(key(0), 50 * W, 5, 5)]
     lost = lose(database, 0, 59, 60)
     assert {each: (order.missing, order.doubtful) for each, order in ordered().items()} == {key(0): (lost, ())}

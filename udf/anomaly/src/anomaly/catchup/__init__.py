@@ -7,6 +7,7 @@ while there was no model, and points that came after their window had been close
 - `queries`, `database`: what is asked of InfluxDB, as text and as methods.
 - `gaps`: counts points and scores of each series in coarse buckets, and finds where scores are fewer than windows. When
   nothing is missing, no window is late and no period is doubtful, that is all.
+- `period_signs`: what is noted of a window's period, by which a period that the UDF has written since is known.
 - `repair`: replays each series that needs something by the core that serves. The replay begins with a lead-in and ends
   when no period is running. Windows that have a score are judged by the model that made it, the others by the current
   model. A detector that remembers is led in by everything that it has learnt from. The repair writes the missing
@@ -22,8 +23,8 @@ A repair names its own first and last missing window there until it is whole: if
 and their periods are not, the next catch-up replays all of it, and writes what is lacking.
 
 Windows that the UDF may still score are left alone: those that end less than the pipeline's lateness and two windows
-before now. A period that is running then belongs to the UDF. If it began in the gap, the next catch-up corrects it, as
-a catch-up also looks at periods that were left open. A silence that is open stays so while its series has no data.
+before now. A period that is running then belongs to the UDF. If it began in the gap, or has windows that were scored
+again, the next catch-up after its end corrects it. A silence that is open stays so while its series has no data.
 
 What each repaired series would remember without the outage is handed over to the UDF (`anomaly.scoring.hand_over`), so
 that later scores and periods are those of a UDF that missed nothing.

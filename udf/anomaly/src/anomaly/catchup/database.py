@@ -50,12 +50,14 @@ class LateWindow:
         begin_ns: its begin.
         seen_ms: when the last of these points was seen, by the clock of the UDF's host.
         done_ms: the `seen_ms` with which a catch-up has scored the window again; None: no catch-up has.
+        period_sign: the sign of its period then (`anomaly.catchup.period_signs`); None: nobody knows.
     """
 
     key: Key
     begin_ns: int
     seen_ms: int
     done_ms: int | None
+    period_sign: str | None = None
 
     @property
     def is_done(self) -> bool:
@@ -161,9 +163,10 @@ class PipelineDatabase:
         query = queries.late_windows(self._pipeline, span.begin_ns, span.end_ns)
         for chunk in self._influx.query(query, self._results):
             key = series_key(self._pipeline.result_tags, chunk)
-            for begin_ns, points, seen_ms, done_ms in chunk.rows:
+            for begin_ns, points, seen_ms, done_ms, sign in chunk.rows:
                 if points is not None:
-                    yield LateWindow(key, int(begin_ns), int(seen_ms or 0), None if done_ms is None else int(done_ms))
+                    done = None if done_ms is None else int(done_ms)
+                    yield LateWindow(key, int(begin_ns), int(seen_ms or 0), done, sign)
 
     def open_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
         """Yield each open period that begins in the span: its series, itself, and whether it is a silence.
@@ -177,13 +180,13 @@ class PipelineDatabase:
                 end_ns = NEVER_NS if is_silence else int(end_ms) * MS_NS
                 yield series_key(self._pipeline.result_tags, chunk), TimeRange(int(begin_ns), end_ns), is_silence
 
-    def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, bool]]:
-        """Yield each closed period that begins in the span: its series, itself, and whether it is a silence."""
+    def closed_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange, str]]:
+        """Yield each closed period that begins in the span: its series, itself, and its reason."""
         query = queries.periods_of_state(self._pipeline, "closed", span.begin_ns, span.end_ns)
         for chunk in self._influx.query(query, self._results):
             key = series_key(self._pipeline.result_tags, chunk)
             for begin_ns, end_ms, reason in chunk.rows:
-                yield key, TimeRange(int(begin_ns), int(end_ms) * MS_NS), reason == NO_DATA
+                yield key, TimeRange(int(begin_ns), int(end_ms) * MS_NS), reason
 
     def second_periods(self, span: TimeRange) -> Iterator[tuple[Key, TimeRange]]:
         """Yield each closed period that begins in the span before an earlier period of its series can be over.

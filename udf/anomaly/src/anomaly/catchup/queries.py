@@ -14,6 +14,8 @@ from anomaly.scoring.results import LIMIT_FIELD
 
 # The tag that tells notices of different kinds apart.
 NOTICE_TAG = "notice"
+# The field of `late` that holds the sign of the window's period.
+PERIOD_SIGN_FIELD = "_period"
 PERIOD_FIELDS = ("begin_ms", "end_ms", "state", "peak_score", "peak_severity", "points", "reason", "model")
 # What a stored period is compared by: a period has the last field only where its reason is a limit.
 COMPARED_FIELDS = (*PERIOD_FIELDS, "text", LIMIT_FIELD)
@@ -108,8 +110,8 @@ def remove_score(pipeline: Pipeline, key: Sequence[str], begin_ns: int) -> str:
 def late_windows(pipeline: Pipeline, begin_ns: int, end_ns: int) -> str:
     """Return the query for the windows that got late points, series by series, and whether they were scored again."""
     return (
-        f'SELECT "points", "seen_ms", "done_ms" FROM "late" WHERE {_mine(pipeline)} AND {between(begin_ns, end_ns)}'
-        f"{_grouped(pipeline.result_tags)}"
+        f'SELECT "points", "seen_ms", "done_ms", {identifier(PERIOD_SIGN_FIELD)} FROM "late"'
+        f" WHERE {_mine(pipeline)} AND {between(begin_ns, end_ns)}{_grouped(pipeline.result_tags)}"
     )
 
 

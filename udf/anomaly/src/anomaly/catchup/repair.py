@@ -12,15 +12,18 @@ it, so all of its points were there.
 
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, pairwise, starmap
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from anomaly.catchup.database import NEVER_NS, PipelineDatabase, WrittenScore
-from anomaly.catchup.queries import COMPARED_FIELDS
+from anomaly.catchup.period_signs import NO_PERIOD, prolonged_until_ns, sign_of
+from anomaly.catchup.queries import COMPARED_FIELDS, PERIOD_SIGN_FIELD
 from anomaly.influxdb.source import split_range
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.model import Model
@@ -33,6 +36,7 @@ from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.hand_over import HandOver
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.results import (
+    LIMIT_FIELD,
     Fields,
     Result,
     ResultColumns,
@@ -74,6 +78,7 @@ class RepairOrder:
         end_ns: where the windows end that the repair may touch; all windows before are known.
         reach: how many windows before the repair may be read for what the detector remembers.
         refilled: begins of the windows after late ones, which may be filled with other values than they were scored by.
+        noted: the windows that a catch-up has scored again before, by their begins: the signs of their periods then.
     """
 
     key: Key
@@ -83,6 +88,7 @@ class RepairOrder:
     end_ns: int
     reach: int
     refilled: Set[int] = frozenset()
+    noted: Mapping[int, str | None] = field(default_factory=dict)
 
     @property
     def begin_ns(self) -> int:
@@ -204,8 +210,9 @@ class SeriesRepair:
                 break
         else:
             self._end_by_clock(periods)
-        self._write_periods(periods, TimeRange(begin_ns, max(until_ns, begin_ns)))
-        self._mark_done(self._settled({**begun, **order.late}))
+        left = self._write_periods(periods, TimeRange(begin_ns, max(until_ns, begin_ns)))
+        self._mark_done(self._settled({**begun, **order.late}), left)
+        self._note_periods({each: sign for each, sign in order.noted.items() if begin_ns <= each < until_ns}, left)
         return self._done
 
     @property
@@ -466,7 +473,16 @@ class SeriesRepair:
             version, feedback = judged_by[first]
             yield series.where((places >= first) & (places < last)), self._models(version), feedback
 
-    def _write_periods(self, periods: Mapping[int, Result], span: TimeRange) -> None:
+    def _write_periods(self, periods: Mapping[int, Result], span: TimeRange) -> Sequence[tuple[int, Mapping[str, Any]]]:
+        """Write the periods that are new or came out otherwise, and remove those that the replay does not have.
+
+        Args:
+            periods: the periods of the replay, by their begins.
+            span: what was replayed and may be changed.
+
+        Returns:
+            The begin and the fields of each period that is stored now, as they are compared, by time.
+        """
         key = self._order.key
         before = self._database.periods(key, TimeRange(min([*periods, span.begin_ns]), span.end_ns))
         # A series has one open period at most, so the one in which the replay ends replaces another that is stored.
@@ -483,11 +499,17 @@ class SeriesRepair:
             periods = {**periods, self._lasting.time_ns: self._lasting}
         changed = [result for begin, result in periods.items() if not _same(before.get(begin), _compared(result))]
         self._done.periods += len(changed)
-        self._write(changed)
         self._done.removed += len(gone)
-        for begin_ns in gone:
-            if not self._dry_run:
-                self._database.remove_period(key, begin_ns)
+        # A field cannot be taken out of a point that is there.
+        renewed = [result.time_ns for result in changed if _lacks(result, LIMIT_FIELD, before)]
+        for begin_ns in renewed if not self._dry_run else ():
+            self._database.remove_period(key, begin_ns)
+        self._write(changed)
+        for begin_ns in gone if not self._dry_run else ():
+            self._database.remove_period(key, begin_ns)
+        kept = {begin_ns: fields for begin_ns, fields in before.items() if begin_ns not in {*gone, *renewed}}
+        written = {each.time_ns: {**kept.get(each.time_ns, {}), **_compared(each)} for each in changed}
+        return sorted({**kept, **written}.items(), key=itemgetter(0))
 
     def _is_over(self, begin_ns: int, fields: Mapping[str, Any]) -> bool:
         """Check whether the UDF will not touch a period any more."""
@@ -511,9 +533,34 @@ class SeriesRepair:
         self._write([late_result(self._pipeline, order.key, begin_ns, 0, now_ns) for begin_ns in begun])
         return dict.fromkeys(begun, now_ns // MS_NS)
 
-    def _mark_done(self, late: Mapping[int, int]) -> None:
-        """Record up to which points late windows, by their begins, are scored now."""
-        self._write([self._result("late", begin_ns, {"done_ms": seen_ms}) for begin_ns, seen_ms in late.items()])
+    def _mark_done(self, late: Mapping[int, int], left: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        """Record up to which points late windows, by their begins, are scored now, and how their periods were left."""
+        self._write(
+            [
+                self._result("late", begin_ns, {"done_ms": seen_ms, PERIOD_SIGN_FIELD: self._sign(begin_ns, left)})
+                for begin_ns, seen_ms in late.items()
+            ]
+        )
+
+    def _note_periods(self, noted: Mapping[int, str | None], left: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        """Record how the periods of windows that were scored again before were left, where that has changed."""
+        signs = {begin_ns: self._sign(begin_ns, left) for begin_ns in noted}
+        self._write(
+            [
+                self._result("late", begin_ns, {PERIOD_SIGN_FIELD: sign})
+                for begin_ns, sign in signs.items()
+                if noted[begin_ns] != sign
+            ]
+        )
+
+    def _sign(self, begin_ns: int, left: Sequence[tuple[int, Mapping[str, Any]]]) -> str:
+        """Return the sign of the period that a window belongs to, or could have prolonged."""
+        at = bisect_right(left, begin_ns, key=itemgetter(0)) - 1
+        if at < 0:
+            return NO_PERIOD
+        period_ns, fields = left[at]
+        until_ns = prolonged_until_ns(self._pipeline, int(fields["end_ms"]) * MS_NS, fields.get("reason"))
+        return sign_of(period_ns, fields) if begin_ns < until_ns else NO_PERIOD
 
     def _result(self, measurement: str, time_ns: int, fields: Fields) -> Result:
         return Result(measurement, series_tags(self._pipeline, self._order.key), time_ns, fields)
@@ -530,6 +577,11 @@ def _growing_pieces(begin_ns: int, end_ns: int, cut: Cut) -> Iterator[TimeRange]
         until_ns = min(cut.step(begin_ns, windows), end_ns)
         yield TimeRange(begin_ns, until_ns)
         begin_ns, windows = until_ns, min(2 * windows, _MOST_PIECE_WINDOWS)
+
+
+def _lacks(period: Result, name: str, before: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Check whether a period lacks a field that is stored of it."""
+    return name not in period.fields and before.get(period.time_ns, {}).get(name) is not None
 
 
 def _compared(period: Result) -> Fields:

@@ -5,15 +5,18 @@
 """
 
 import time
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
-from anomaly.catchup.database import PipelineDatabase
+from anomaly.catchup.database import NEVER_NS, PipelineDatabase
 from anomaly.catchup.gaps import bucket_length, suspect_ranges
+from anomaly.catchup.period_signs import prolonged_until_ns, sign_of
 from anomaly.catchup.repair import ModelOfVersion, RepairCounts, RepairOrder, SeriesRepair
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.source import resolved, split_range
@@ -25,7 +28,7 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.feedback import Feedback
 from anomaly.scoring.feedback_file import feedback_path, read_marks
 from anomaly.scoring.hand_over import HandOver, HandOverFolder
-from anomaly.scoring.periods import rules
+from anomaly.scoring.periods import NO_DATA, rules
 from anomaly.scoring.rate import LAST_WINDOWS, PointRate, scorable_at_rate
 from anomaly.scoring.scorer import series_name
 from anomaly.scoring.state_file import StateError, StateHeader
@@ -214,7 +217,7 @@ def repair_span(
     for number, repair in enumerate(orders):
         say(
             f"series {series_name(repair.key)}: {len(repair.missing)} windows without a score, "
-            f"{len(repair.late)} with late points, {len(repair.doubtful)} periods left open"
+            f"{len(repair.late)} with late points, {len(repair.doubtful)} periods to compare"
         )
         hand_over = None if gathered is None else gathered.states
         done = SeriesRepair(
@@ -355,10 +358,10 @@ def _orders(
     newest = database.newest_ns(max(cut.step(since_ns, -filled), 0))
     ends = {key: min(span.end_ns, cut.step(cut.end(time_ns), filled)) for key, time_ns in newest.items()}
     late: dict[Key, dict[int, int]] = {}
-    repaired: dict[Key, list[int]] = {}
+    repaired: dict[Key, dict[int, str | None]] = {}
     for window in database.late_windows(TimeRange(since_ns, span.end_ns)):
         if window.is_done:
-            repaired.setdefault(window.key, []).append(window.begin_ns)
+            repaired.setdefault(window.key, {})[window.begin_ns] = window.period_sign
         else:
             late.setdefault(window.key, {})[window.begin_ns] = window.seen_ms
     missing = _missing(pipeline, database, models, suspected_windows(pipeline, database, span, ends), len(newest))
@@ -374,6 +377,7 @@ def _orders(
             span.end_ns,
             _MOST_LEAD_IN // len(keys),
             refilled_begins(late.get(key, {}), cut, filled, span.end_ns),
+            repaired.get(key, {}),
         )
 
     return len(keys), map(order, keys)
@@ -468,26 +472,29 @@ def _doubtful(
     database: PipelineDatabase,
     span: TimeRange,
     ends: Mapping[Key, int],
-    repaired: Mapping[Key, Sequence[int]],
+    repaired: Mapping[Key, Mapping[int, str | None]],
 ) -> dict[Key, list[TimeRange]]:
-    """Return each series' periods that cannot be true.
+    """Return each series' periods that cannot be true, or that nobody has compared with their windows.
 
-    They were left open, are silences in which there are windows, end with a window whose score was corrected to a usual
-    one, or begin within an earlier period.
+    They were left open, are silences in which there are windows, were written since a catch-up scored windows of them
+    again, or begin within an earlier period.
 
     Args:
         pipeline: the pipeline of the series.
         database: its results.
         span: where to look.
         ends: where the windows of each series end.
-        repaired: begins of the windows that a catch-up has scored again after points had been late.
+        repaired: the windows that a catch-up has scored again, by their begins: the signs of their periods then.
     """
     doubtful: dict[Key, list[TimeRange]] = {}
     # A period that ends after this may go on.
     cut = cut_of(pipeline)
     over_ns = cut.step(span.end_ns, -1 - pipeline.periods.merge_ns // pipeline.window_ns)
     # A silence may have begun long ago, and ends with the first window after it.
+    stored: dict[Key, list[tuple[int, int, str | None]]] = {}
     for key, period, is_silence in database.open_periods(TimeRange(0, span.end_ns)):
+        if key in repaired:
+            stored.setdefault(key, []).append((period.begin_ns, NEVER_NS, None))
         if is_silence:
             is_over = ends.get(key, 0) > period.begin_ns and database.is_scored(
                 key, TimeRange(period.begin_ns, span.end_ns)
@@ -497,18 +504,60 @@ def _doubtful(
         if is_over:
             doubtful.setdefault(key, []).append(period)
     # A UDF closes a silence or a period as it remembers it, although a catch-up has found windows in the silence, or
-    # corrected the scores that opened the period, meanwhile.
-    for key, period, is_silence in database.closed_periods(span):
-        if not any(period.begin_ns <= begin_ns < period.end_ns for begin_ns in repaired.get(key, ())):
+    # corrected scores of the period, meanwhile.
+    for key, period, reason in database.closed_periods(span):
+        if key not in repaired:
             continue
-        if is_silence:
-            is_false = database.is_scored(key, period)
-        else:
-            last = database.scores(key, TimeRange(cut.step(period.end_ns, -1), period.end_ns))
-            is_false = period.end_ns <= over_ns and any(not score.label for score in last.values())
-        if is_false:
+        stored.setdefault(key, []).append((period.begin_ns, period.end_ns, reason))
+        is_hit = any(period.begin_ns <= begin_ns < period.end_ns for begin_ns in repaired[key])
+        if reason == NO_DATA and is_hit and database.is_scored(key, period):
             doubtful.setdefault(key, []).append(period)
+    for key, periods in stored.items():
+        changed = _changed_periods(pipeline, database, key, sorted(periods), repaired[key], over_ns)
+        if changed:
+            doubtful.setdefault(key, []).extend(changed)
     for key, period in database.second_periods(span):
         if period.end_ns <= over_ns:
             doubtful.setdefault(key, []).append(period)
     return doubtful
+
+
+def _changed_periods(
+    pipeline: Pipeline,
+    database: PipelineDatabase,
+    key: Key,
+    periods: Sequence[tuple[int, int, str | None]],
+    repaired: Mapping[int, str | None],
+    over_ns: int,
+) -> list[TimeRange]:
+    """Return a series' closed periods that were written since a catch-up has scored windows of them again.
+
+    Args:
+        pipeline: the pipeline of the series.
+        database: its results.
+        key: the series.
+        periods: begin, end and reason of its periods, by time; an open one has no reason.
+        repaired: the windows that a catch-up has scored again, by their begins: the signs of their periods then.
+        over_ns: a period that ends later may go on.
+    """
+    signs: dict[TimeRange, set[str | None]] = {}
+    for begin_ns, sign in repaired.items():
+        at = bisect_right(periods, begin_ns, key=itemgetter(0)) - 1
+        if at < 0:
+            continue
+        period_ns, end_ns, reason = periods[at]
+        is_over = reason not in (None, NO_DATA) and end_ns <= over_ns
+        if is_over and begin_ns < prolonged_until_ns(pipeline, end_ns, reason):
+            signs.setdefault(TimeRange(period_ns, end_ns), set()).add(sign)
+    if not signs:
+        return []
+    begins = [period.begin_ns for period in signs]
+    stored = database.periods(key, TimeRange(min(begins), max(begins) + 1))
+    cut = cut_of(pipeline)
+    return [
+        period
+        for period, noted in signs.items()
+        if noted != {sign_of(period.begin_ns, stored.get(period.begin_ns, {}))}
+        # Where retention has removed the scores, the points may be gone, too.
+        and database.is_scored(key, TimeRange(cut.step(period.end_ns, -1), period.end_ns))
+    ]
