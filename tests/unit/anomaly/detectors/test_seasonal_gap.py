@@ -80,3 +80,15 @@ def test_only_deviations_on_the_side_that_matters_count() -> None:
 
     assert scores(values, side=1)[ODD] == 0.0
     assert scores(-values, side=1)[ODD] == scores(values)[ODD]
+
+
+def test_the_day_after_an_odd_one_is_usual_in_windows_of_a_day() -> None:
+    values = np.random.default_rng(1).normal(10.0, 0.1, 60)
+    values[40] += 2.0
+    followers = KIND.followers([Setting(DAY * TEN_MINUTES)], capacity=1)
+    begin_ns = np.arange(60) * (DAY * TEN_MINUTES)
+
+    found = followers.explain(np.zeros(60, dtype=np.intp), begin_ns, values[:, None], None)[0]
+
+    assert found[40] > 3.0 * LEVELS["seasonal_gap"]
+    assert found[41:].max() < LEVELS["seasonal_gap"]

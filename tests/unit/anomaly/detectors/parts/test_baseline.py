@@ -5,6 +5,7 @@ import pytest
 from anomaly.detectors.parts import baseline
 from anomaly.detectors.parts.channel import Setting
 from anomaly.nanoseconds import DAY_NS
+from anomaly.pipeline.duration import parse_duration
 from anomaly.windows.civil import PLAIN
 
 MINUTE = 60_000_000_000
@@ -23,8 +24,17 @@ def test_a_week_is_the_mean_of_four_weeks_beside_a_day() -> None:
     assert longer == [(168, 4 * 6.0)]
 
 
-def test_a_window_longer_than_a_part_is_its_own_mean() -> None:
-    assert baseline.arguments(Setting(30 * DAY_NS), PLAIN) == (1.0,)
+@pytest.mark.parametrize(("window", "most"), [("1h", 14.0), ("6h", 14.0), ("12h", 14.0), ("1d", 14.0), ("30d", 4.0)])
+def test_a_part_that_has_one_window_a_day_or_less_is_the_mean_of_a_fortnight_or_of_four(
+    window: str, most: float
+) -> None:
+    assert baseline.arguments(Setting(parse_duration(window)), PLAIN) == (most,)
+
+
+def test_windows_of_a_day_are_compared_with_four_such_days_of_a_week() -> None:
+    _, _, longer = baseline.arguments(Setting(DAY_NS, longer_ns=(7 * DAY_NS,)), PLAIN)
+
+    assert longer == [(168, 4.0)]
 
 
 @pytest.mark.parametrize(("longer_ns", "parts"), [((), 24), ((7 * DAY_NS,), 24 + 168)])

@@ -53,10 +53,14 @@ def arguments(setting: Setting, civil: CivilTime) -> tuple[Any, ...]:
     Returns:
         `most`; with `wall_ns` and `longer` where there is another clock than UTC, or more than one season.
     """
-    most = [
-        max(1.0, max(_FORTNIGHT_NS, _SEASONS * season_ns) / (season_parts(season_ns) * setting.window_ns))
-        for season_ns in setting.seasons_ns
-    ]
+    most = [_windows_of_mean(season_ns, setting.window_ns) for season_ns in setting.seasons_ns]
     longer = [*zip(map(season_parts, setting.seasons_ns), most, strict=True)][1:]
     # One season of UTC, the default, needs neither of the two.
     return (most[0],) if civil is PLAIN and not longer else (most[0], civil.wall_ns, longer)
+
+
+def _windows_of_mean(season_ns: int, window_ns: int) -> float:
+    """Return of how many windows a part's baseline is the mean."""
+    # A season has at most one window in a part that is shorter than a window. A window may be longer than a season.
+    between_ns = max(window_ns, min(season_ns, season_parts(season_ns) * window_ns))
+    return max(_FORTNIGHT_NS, _SEASONS * max(season_ns, window_ns)) / between_ns
