@@ -1,5 +1,7 @@
 """A forest with a short history, which remembers outliers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,23 @@ def test_an_outlier_that_was_there_is_less_anomalous_and_not_usual() -> None:
 
     assert first > 1.5 * again
     assert again > 2 * usual
+
+
+def test_a_window_that_is_repeated_is_learnt_when_another_one_comes() -> None:
+    first, *repeated, _, again = scores(followers(), [FAR, FAR, FAR, FAR, USUAL, FAR])
+
+    assert repeated == [first] * 3
+    assert first > 1.5 * again
+
+
+def test_a_single_feature_that_is_repeated_is_learnt_at_once() -> None:
+    fitted = registry.fit("isolation_forest", replace(REQUEST, history=replace(HISTORY, x=X[:, :1]))).detector
+    made = fitted.followers(1)
+    made.begin(np.array([0]), np.array([1]))
+
+    first, _, repeated = scores(made, [[40.0], [40.0], [40.0]])
+
+    assert first > 1.5 * repeated
 
 
 def test_what_is_elsewhere_is_as_anomalous_as_the_first_outlier() -> None:

@@ -497,6 +497,17 @@ class Outliers:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
+    def _repeats(self, place: cython.Py_ssize_t, row: cython.Py_ssize_t, x: cython.double[:, ::1]) -> cython.bint:
+        """Return whether a window has exactly the several features of the one that waits, as that of a stuck sensor."""
+        at: cython.Py_ssize_t
+        for at in range(self.features):
+            if x[row, at] != self.last[place, at]:
+                return False
+        return self.features > 1
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
     def _nearest(
         self, place: cython.Py_ssize_t, row: cython.Py_ssize_t, x: cython.double[:, ::1], distance: cython.double
     ) -> cython.Py_ssize_t:
@@ -562,7 +573,7 @@ class Outliers:
         The first d columns are features; the others' distances stay as they are. The share `kept` of a distance is
         left. `relative`, shape (n,), becomes the greatest distance in units of a column's range so far; `box` has the
         ranges of training, shape (2, w). Windows whose features are farther than `least` from all that was there wait
-        to be learnt.
+        to be learnt, and a window that is repeated goes on waiting.
         """
         row: cython.Py_ssize_t
         place: cython.Py_ssize_t
@@ -577,7 +588,7 @@ class Outliers:
         with cython.nogil:
             for row in range(x.shape[0]):
                 place = places[row]
-                if self.outside[place] > 0.0 and not unlearnt[row]:
+                if self.outside[place] > 0.0 and not unlearnt[row] and not self._repeats(place, row, x):
                     self._learn(place)
                 self.outside[place] = 0.0
                 relative[row] = 0.0

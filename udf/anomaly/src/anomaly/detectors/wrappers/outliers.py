@@ -18,8 +18,9 @@ outlier on either side does not widen the range, as it may be a glitch.
 Residuals of a coupling (`anomaly.detectors.wrappers.coupling`) have such a distance, too. But they are not remembered:
 one break of a coupling lies amid others, which would soon be usual.
 
-Windows of an open period are not learnt. The ensemble has the forest without this: its member `gap` remembers, and the
-forest is to find again what comes again.
+Windows of an open period are not learnt. Nor is a window of several features that is repeated exactly, until another
+one comes: a stuck sensor does so, and its first windows would hide those that make the period. The ensemble has the
+forest without this: its member `gap` remembers, and the forest is to find again what comes again.
 """
 
 import numpy as np
