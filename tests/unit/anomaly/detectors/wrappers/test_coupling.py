@@ -129,6 +129,20 @@ def test_features_that_follow_exactly_leave_finite_residuals() -> None:
     assert np.isfinite(residuals).all()
 
 
+@pytest.mark.parametrize("share", [0.2, 0.03])
+def test_a_field_that_rarely_moves_has_a_residual_in_units_of_what_it_is_when_it_moves(share: float) -> None:
+    rng = np.random.default_rng(1)
+    is_open = rng.random(5 * ROWS) < share
+    valve = np.where(is_open, rng.uniform(3.0, 5.0, len(is_open)), 0.0)
+    x = np.stack([valve, valve * np.exp(rng.normal(0, 0.1, len(is_open)))], axis=1)
+
+    residuals = np.abs(fit_coupling(history(x), 2).apply(x)[:, 2:])
+
+    assert residuals.shape[1] == 2
+    assert np.quantile(residuals[is_open], 0.9) < 20
+    assert np.quantile(residuals[~is_open], 0.9) < 1
+
+
 def test_a_constant_feature_has_no_residual() -> None:
     x = coupled(ROWS, 1)
     x[:, 2] = 7.0

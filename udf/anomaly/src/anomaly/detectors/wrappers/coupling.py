@@ -32,11 +32,13 @@ _LEAST_WINDOWS = 3
 _RIDGE = 1e-3
 # Features count up to these quantiles, so that a few odd windows do not turn the regression.
 _CLIPPED = 0.005
-# The least scatter of a residual, in scales of its feature: what follows exactly differs by rounding.
+# The least scatter of a residual, in scales of its feature: what always follows exactly differs by rounding.
 _SMALLEST_SCATTER = 0.02
 # Features beyond this many scales count as if they were there, so that residuals are numbers whatever values are.
 _FARTHEST = 1e9
 _MAD_TO_SIGMA = 1.4826
+# The width of the middle 95 % of a normal distribution.
+_MIDDLE = 3.92
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,7 @@ def fit_coupling(history: FeatureHistory, width: int) -> Coupling:
                 continue
             weight = np.divide(of_z, spread, out=np.zeros(width), where=takes_part) * spread[target]
             residual = x @ weight
-            middle = float(np.median(residual))
-            scatter = max(_MAD_TO_SIGMA * float(np.median(np.abs(residual - middle))), _SMALLEST_SCATTER)
+            middle, scatter = _scatter(residual)
             weights.append(weight / scatter)
             offsets.append(-middle / scatter)
             targets.append(target)
@@ -170,6 +171,24 @@ def _residual(z: Floats, others: Bools, target: int) -> Floats | None:
     weight = np.zeros(z.shape[1])
     weight[others], weight[target] = -told, 1.0
     return weight
+
+
+def _scatter(residual: Floats) -> tuple[float, float]:
+    """Return the median and the scatter of a residual, shape (n,).
+
+    The scatter is the first of these that is not too small: MAD, the middle 95 %, the standard deviation. Where most
+    fields stand still, most windows follow exactly, and those in which they move tell how far a residual is usual.
+    """
+    middle = float(np.median(residual))
+    low, high, lowest, highest = np.quantile(residual, [0.025, 0.975, _CLIPPED, 1.0 - _CLIPPED])
+    for scatter in (
+        _MAD_TO_SIGMA * float(np.median(np.abs(residual - middle))),
+        float(high - low) / _MIDDLE,
+        float(np.clip(residual, lowest, highest).std()),
+    ):
+        if scatter > _SMALLEST_SCATTER:
+            return middle, scatter
+    return middle, _SMALLEST_SCATTER
 
 
 def coupling_from_arrays(arrays: Arrays) -> Coupling | None:
