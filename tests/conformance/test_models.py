@@ -102,7 +102,7 @@ def test_a_shadow_and_marks_come_into_a_running_task(kapacitord: Start, collecto
     mark = Mark(MAINTENANCE, BEGIN_NS + 55 * WINDOW_NS, BEGIN_NS + 75 * WINDOW_NS, {"printer": "printer-1"})
     write_marks(feedback_path(store.models, PIPELINE.name), [mark])
     kapacitor.wait_for_log("scoring with model v2, beside the current one")
-    kapacitor.wait_for_log("1 marks of feedback")
+    kapacitor.wait_for_log("1 mark of feedback")
     kapacitor.write(*lines(samples, 305 + LATENESS, len(samples)))
     points = collector.wait_for(90 + 60)
     by_name = {name: [point for point in points if point["name"] == name] for name in ("score", "score_shadow")}

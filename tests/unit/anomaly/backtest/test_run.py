@@ -19,7 +19,7 @@ def test_the_command_compares_with_labels(
 ) -> None:
     code, out, err = run("--labels", str(tmp_path / "labels.csv"), "--json", "--report", str(tmp_path / "r.html"))
     assert code == 0
-    assert "1 of 3 labels lie outside of the range" in err
+    assert "outside of the range, and left out: 1 of 3 labels" in err
     content = json.loads(out)
     assert (content["model"], content["series"]) == (model.version, 2)
     assert content["windows"] == {"scored windows": 1200}

@@ -198,7 +198,7 @@ def test_more_than_can_wait_is_dropped_and_that_is_said() -> None:
     said: list[str] = []
     outbox = Outbox({"oncall": refuse}, said.append)
     outbox.add([KeeperMessage(str(number), "INFO", "OK", 0, "x") for number in range(103)])
-    assert said == ["3 messages to oncall are dropped: it cannot be reached"]
+    assert said == ["dropped 3 messages to oncall: it cannot be reached"]
     assert [message["id"] for message in outbox.state()["oncall"]] == [str(number) for number in range(3, 103)]
 
 

@@ -27,7 +27,7 @@ def test_a_running_process_notices_marks_and_keeps_them_when_the_file_is_damaged
     path.write_text("{")
     clock.now = 2
     assert watcher.feedback().marks == (MARK,)
-    assert said[0] == "pipeline printer: 1 marks of feedback"
+    assert said[0] == "pipeline printer: 1 mark of feedback"
     assert said[1].endswith("(the marks before it stay)")
     path.unlink()
     clock.now = 3

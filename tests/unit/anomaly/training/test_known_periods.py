@@ -30,7 +30,7 @@ def test_windows_in_periods_of_their_series_are_left_out() -> None:
     assert np.flatnonzero(known.excluded).tolist() == [2, 3, 20]
     assert known.record.to_json() == {"left_out": 3, "kept": []}
     (line,) = known.lines()
-    assert line.startswith("3 windows are left out: they lie in periods that nobody has marked as a false alarm; mark ")
+    assert line.startswith("left out: 3 windows in periods that nobody has marked as a false alarm; mark ")
 
 
 def test_windows_that_are_marked_as_a_false_alarm_are_trained_on() -> None:

@@ -202,9 +202,7 @@ def test_windows_in_known_periods_are_left_out_and_told(desk: Desk, influxdb: In
     again = desk.train(force=True)
 
     assert again.windows == first.windows - 6
-    assert any(
-        line.startswith("warning: 6 windows are left out: they lie in periods that nobody") for line in desk.said
-    )
+    assert any(line.startswith("warning: left out: 6 windows in periods that nobody") for line in desk.said)
     content = desk.store.manifest(str(again.version)).content
     assert content["known_periods"] == {"left_out": 6, "kept": []}
 

@@ -20,7 +20,7 @@ The rooms, in the order in which data pass them:
 - `keeper`: watches detection, repairs it, and runs what is due.
 - `cli`: the command `anomaly`.
 
-All rooms may use `locations`, `login`, `nanoseconds` and `refusal`, which use none.
+All rooms may use `counted`, `locations`, `login`, `nanoseconds` and `refusal`, which use none.
 
 Nothing imports upwards: a room uses the rooms above it in this list. `serving`, `training`, `backtest`, `catchup` and
 `grafana` do not know each other, nor do `influxdb` and `kapacitor`, nor `keeper` and `console`. `make lint` holds these

@@ -13,6 +13,7 @@ from typing import Any
 from anomaly.backtest import report
 from anomaly.backtest.labels import Truth, of_marks, read_labels
 from anomaly.backtest.replay import SWEEP, BacktestReplay
+from anomaly.counted import counted
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.marks import read_feedback
 from anomaly.influxdb.point_source import InvalidValues
@@ -135,7 +136,7 @@ def _truth(
     known = of_marks(marks, pipeline) if labels == FEEDBACK else read_labels(Path(labels), pipeline)
     inside = known.within(asked.begin_ns, asked.end_ns)
     if len(inside) < len(known):
-        say(f"{len(known) - len(inside)} of {len(known)} labels lie outside of the range, and are left out")
+        say(f"outside of the range, and left out: {len(known) - len(inside)} of {counted(len(known), 'label')}")
     return inside
 
 

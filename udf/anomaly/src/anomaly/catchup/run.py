@@ -18,6 +18,7 @@ from anomaly.catchup.database import NEVER_NS, PipelineDatabase
 from anomaly.catchup.gaps import bucket_length, suspect_ranges
 from anomaly.catchup.period_signs import prolonged_until_ns, sign_of
 from anomaly.catchup.repair import ModelOfVersion, RepairCounts, RepairOrder, SeriesRepair
+from anomaly.counted import counted
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.source import resolved, split_range
 from anomaly.influxdb.times import TimeRange, resolve_range
@@ -216,8 +217,8 @@ def repair_span(
     series, orders = _orders(pipeline, database, models, span, since_ns)
     for number, repair in enumerate(orders):
         say(
-            f"series {series_name(repair.key)}: {len(repair.missing)} windows without a score, "
-            f"{len(repair.late)} with late points, {len(repair.doubtful)} periods to compare"
+            f"series {series_name(repair.key)}: {counted(len(repair.missing), 'window')} without a score, "
+            f"{len(repair.late)} with late points, {counted(len(repair.doubtful), 'period')} to compare"
         )
         hand_over = None if gathered is None else gathered.states
         done = SeriesRepair(

@@ -9,6 +9,7 @@ from typing import Any
 from anomaly.backtest.comparison import ComparedPeriod, Comparison, ModelResults, compare
 from anomaly.cli import codes
 from anomaly.cli.common import UsageError, connect, out, result
+from anomaly.counted import counted
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.influxql import results_query
 from anomaly.influxdb.times import parse_time_or_age
@@ -95,7 +96,7 @@ def _rows(
 def _lines(pipeline: str, version: str, comparison: Comparison) -> Iterator[str]:
     """Yield the comparison as lines for people."""
     both, current, shadow = comparison.anomalous
-    yield f"pipeline {pipeline}: the current model and {version}, on {comparison.windows} windows"
+    yield f"pipeline {pipeline}: the current model and {version}, on {counted(comparison.windows, 'window')}"
     yield f"scored by one only    {comparison.only_current} by the current one, {comparison.only_shadow} by the shadow"
     yield f"same label            {comparison.agreement:.3%} of the windows"
     yield f"anomalous to both     {both}; to the current one alone {current}, to the shadow alone {shadow}"

@@ -13,11 +13,11 @@ from starlette.responses import JSONResponse, Response
 
 from anomaly.console.asked import key_of, number_of, pipeline_of, series_parameters, span_of
 from anomaly.console.pages import console_of, page
+from anomaly.counted import counted
 from anomaly.influxdb.times import TimeRange
 from anomaly.nanoseconds import DAY_NS, HOUR_NS, SECOND_NS, rfc3339
 from anomaly.pipeline import Pipeline
 from anomaly.report.read import ReportedPeriod, chosen_fields, read_periods, read_steps, step_begins
-from anomaly.report.summary import counted
 from anomaly.windows.arrays import Key
 
 MOST_STEPS = 1_200

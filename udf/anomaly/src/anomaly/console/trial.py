@@ -35,7 +35,7 @@ from anomaly.scoring.scorer import Judgement, Scorer, judgement
 from anomaly.training.progress import Progress
 from anomaly.training.run import REFUSED, TrainingRequest, train_pipeline
 from anomaly.windows.arrays import Key
-from anomaly.windows.cut import cut_of
+from anomaly.windows.cut import Cut, cut_of
 
 # The windows of all series that a trial may score; their judgements take some 300 bytes each.
 MOST_WINDOWS = 200_000
@@ -245,7 +245,8 @@ class _Side:
 
     def _severities(self) -> list[dict[str, Any]]:
         """Return the highest severity in each step of the worst series."""
-        step_ns = -(-(self._asked.end_ns - self._asked.begin_ns) // _MOST_STEPS)
+        cut = cut_of(self._pipeline)
+        each = max(-(-cut.windows(self._asked.begin_ns, self._asked.end_ns) // _MOST_STEPS), 1)
         worst = {key: max(judged[1] for _, judged in windows) for key, windows in self._judged.items()}
         shown = sorted(worst, key=lambda key: (-worst[key], key))[:_MOST_SHOWN]
         return [
@@ -253,17 +254,18 @@ class _Side:
                 "series": dict(zip(self._pipeline.result_tags, key, strict=True)),
                 "steps": [
                     [begin_ns // MS_NS, severity]
-                    for begin_ns, severity in _highest(self._judged[key], self._asked.begin_ns, step_ns)
+                    for begin_ns, severity in _highest(self._judged[key], cut, self._asked.begin_ns, each)
                 ],
             }
             for key in shown
         ]
 
 
-def _highest(windows: Iterable[tuple[int, Judgement]], begin_ns: int, step_ns: int) -> list[tuple[int, float]]:
+def _highest(windows: Iterable[tuple[int, Judgement]], cut: Cut, begin_ns: int, each: int) -> list[tuple[int, float]]:
+    """Return the begin of each step of `each` windows since `begin_ns`, and the highest severity in it."""
     steps: dict[int, float] = {}
     for at_ns, judged in windows:
-        step = begin_ns + (at_ns - begin_ns) // step_ns * step_ns
+        step = cut.step(begin_ns, cut.windows(begin_ns, at_ns) // each * each)
         steps[step] = max(steps.get(step, 0.0), judged[1])
     return [(step, round(severity, 1)) for step, severity in steps.items()]
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from anomaly.counted import counted
 from anomaly.keeper.watch import DiskSight, PipelineSight, StackSight
 from anomaly.nanoseconds import MINUTE_NS, SECOND_NS
 from anomaly.pipeline import Pipeline
@@ -206,7 +207,7 @@ def _clock(skew_ns: int) -> str:
 def _certificates(ending: Mapping[str, int]) -> str:
     if not ending:
         return ""
-    said = "; ".join(f"the certificate of {name} ends in {days} days" for name, days in ending.items())
+    said = "; ".join(f"the certificate of {name} ends in {counted(days, 'day')}" for name, days in ending.items())
     return f"{said}: run site.yml, which renews those of the stack, or give another one"
 
 

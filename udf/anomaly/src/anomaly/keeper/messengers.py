@@ -17,6 +17,7 @@ from typing import Any
 
 import requests
 
+from anomaly.counted import counted
 from anomaly.keeper.alarms import KeeperMessage
 from anomaly.keeper.recovery import Backoff
 from anomaly.login import basic_login
@@ -167,7 +168,8 @@ class Outbox:
             waiting = self._waiting.setdefault(name, [])
             waiting += messages
             if len(waiting) > _MOST_WAITING:
-                self.say(f"{len(waiting) - _MOST_WAITING} messages to {name} are dropped: it cannot be reached")
+                many = counted(len(waiting) - _MOST_WAITING, "message")
+                self.say(f"dropped {many} to {name}: it cannot be reached")
                 del waiting[:-_MOST_WAITING]
 
     def send(self, now_ns: int) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anomaly.counted import counted
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.times import parse_time
 from anomaly.keeper.alarms import Alarms
@@ -380,7 +381,7 @@ class Keeper:
             outcome = LastCatchUp(parse_time(answer["to"], "to"), answer["status"] == "caught up")
             self.metrics.caught_up(name, windows)
             if outcome.changed:
-                self._say(f"{name}: caught up to {answer['to']}, {windows} windows")
+                self._say(f"{name}: caught up to {answer['to']}, {counted(windows, 'window')}")
         self._recoveries[name].caught_up(outcome, time.time_ns(), int(seconds * 1e9))
 
     def _tell(self, outcomes: Sequence[Finding], now_ns: int) -> None:

@@ -7,10 +7,11 @@ from html import escape
 from anomaly.backtest.chart import timeline_drawing
 from anomaly.backtest.drawing import Drawing, visible
 from anomaly.backtest.page import END, MOST_ROWS, NOTHING, Table, begin, make_table, table_row
+from anomaly.counted import counted
 from anomaly.nanoseconds import rfc3339
 from anomaly.report.plots import series_plot
 from anomaly.report.read import RangeOverview, ReportedPeriod, SeriesPlot
-from anomaly.report.summary import counted, headline, sentences, series_name
+from anomaly.report.summary import headline, sentences, series_name
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.wording import duration_text, plain
 

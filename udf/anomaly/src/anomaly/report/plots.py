@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from anomaly.backtest.drawing import Area, Axis, Box, Curve, Drawing, Shape, Stroke, Text, round_step, time_axis
+from anomaly.counted import counted
 from anomaly.nanoseconds import SECOND_NS
 from anomaly.pipeline import Pipeline
 from anomaly.report.read import RangeOverview, ReportedPeriod, SeriesPlot, Step
-from anomaly.report.summary import counted, series_name
+from anomaly.report.summary import series_name
 from anomaly.scoring.wording import moment_text, plain
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 840.0, 62.0, 42.0, 8.0

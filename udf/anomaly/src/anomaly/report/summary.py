@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from anomaly.counted import counted
 from anomaly.report.read import MOST_PERIODS, RangeOverview, ReportedPeriod
 from anomaly.scoring.periods import NO_DATA
 from anomaly.scoring.wording import duration_text, moment_text, plain
@@ -140,14 +141,3 @@ def _plots(overview: RangeOverview, plotted: int) -> list[str]:
     if not plotted:
         return ["No series is plotted, as the page would be too large: ask for this pipeline alone."]
     return [f"Plotted {'is the worst' if plotted == 1 else f'are the {plotted} worst'} of {known:,} series."]
-
-
-def counted(number: int, name: str, several: str | None = None) -> str:
-    """Return a number with what it counts.
-
-    Args:
-        number: how many there are.
-        name: what one of them is.
-        several: what several of them are; None: the name with an s.
-    """
-    return f"{number:,} {name if number == 1 else several or f'{name}s'}"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from anomaly.counted import counted
 from anomaly.locations import CALENDARS_VARIABLE
 from anomaly.models.store import StoreError
 from anomaly.pipeline import Pipeline
@@ -76,7 +77,7 @@ class FeedbackWatcher:
             self._log(f"{error} (the marks before it stay)")
             return
         self._feedback = Feedback(self._pipeline, marks)
-        self._log(f"pipeline {self._pipeline.name}: {len(marks)} marks of feedback")
+        self._log(f"pipeline {self._pipeline.name}: {counted(len(marks), 'mark')} of feedback")
 
     def _look_at_calendars(self) -> None:
         if self._calendars is None:

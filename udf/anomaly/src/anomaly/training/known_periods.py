@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomaly.counted import counted
 from anomaly.influxdb.times import TimeRange
 from anomaly.models.manifest import KnownPeriodsRecord
 from anomaly.training.naming import first_of
@@ -45,7 +46,7 @@ class KnownPeriods:
         left_out = int(self.excluded.sum())
         if left_out:
             yield (
-                f"{left_out} windows are left out: they lie in periods that nobody has marked as a false alarm; mark "
+                f"left out: {counted(left_out, 'window')} in periods that nobody has marked as a false alarm; mark "
                 "those that were usual (anomaly feedback add --kind false_alarm), and train again"
             )
         if self.kept:

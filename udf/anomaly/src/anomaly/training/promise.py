@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from anomaly.counted import counted
 from anomaly.models.manifest import PromiseRecord
 from anomaly.nanoseconds import DAY_NS, HOUR_NS
 from anomaly.severity.rarity import days, once_in
@@ -99,8 +100,8 @@ def added_up(periods: int, series_days: float, opens_at: float) -> Iterator[str]
     # A single period may be chance, or a fault.
     if periods > max(_FACTOR * series_days / days(opens_at), 1.0):
         yield (
-            f"odd windows add up to {periods} periods in {series_days:.3g} days of a series, and severity {opens_at:g} "
-            f"is meant once in {once_in(opens_at)}"
+            f"odd windows add up to {counted(periods, 'period')} in {series_days:.3g} days of a series, and severity "
+            f"{opens_at:g} is meant once in {once_in(opens_at)}"
         )
 
 

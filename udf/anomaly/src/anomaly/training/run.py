@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anomaly.counted import counted
 from anomaly.influxdb.client import InfluxClient
 from anomaly.influxdb.source import resolved
 from anomaly.influxdb.times import resolve_range, trained_on
@@ -225,7 +226,7 @@ class _Training:
         excluded = feedback.excluded(history.windows)
         if excluded.any():
             self._progress.say(
-                f"{int(excluded.sum())} windows are left out: they lie in times of maintenance, or are marked as true "
+                f"left out: {counted(int(excluded.sum()), 'window')} in times of maintenance, or marked as true "
                 "anomalies"
             )
         known = self._known_periods(history.windows.where(~excluded), feedback)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from anomaly.counted import counted
 from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.influxdb.influxql import literal
 from anomaly.influxdb.marks import read_feedback
@@ -87,7 +88,9 @@ class PipelineTrainer:
             return
         removed = self._store.prune(self._keep)
         if removed:
-            self._say(f"{self._pipeline.name}: removed {', '.join(removed)}, more than {self._keep} versions ago")
+            self._say(
+                f"{self._pipeline.name}: removed {', '.join(removed)}, more than {counted(self._keep, 'version')} ago"
+            )
 
     def _hand_on(self) -> list[Mark]:
         """Read all marks of feedback, and hand them to running UDFs if they are new."""
@@ -101,7 +104,7 @@ class PipelineTrainer:
             if marks != handed_on:
                 write_marks(path, marks)
         if marks != handed_on:
-            self._say(f"{self._pipeline.name}: {len(marks)} marks of feedback are handed on")
+            self._say(f"{self._pipeline.name}: handed on: {counted(len(marks), 'mark')} of feedback")
         return marks
 
     def _state(self, marks: list[Mark], now_ns: int, *, has_results: bool) -> TrainingState:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from anomaly.counted import counted
 from anomaly.pipeline import Field, Pipeline
 from anomaly.pipeline.specification import SPREADS
 from anomaly.windows.arrays import Floats, Key, groups
@@ -101,7 +102,7 @@ def _no_value(pipeline: Pipeline, field: Field) -> str:
 def named(unscored: Sequence[UnscoredSeries]) -> str:
     """Return the names and reasons of some series for a sentence, and how many more there are."""
     names = [
-        f"{', '.join(each.key) or 'the series'} ({each.windows} windows: {each.reason})"
+        f"{', '.join(each.key) or 'the series'} ({counted(each.windows, 'window')}: {each.reason})"
         for each in unscored[:_MOST_NAMED]
     ]
     more = len(unscored) - _MOST_NAMED
