@@ -5,6 +5,7 @@ import pytest
 from anomaly.report.read import ReportedSeries
 from anomaly.report.summary import field_of, headline, sentences
 from anomaly.scoring.periods import NO_DATA
+from anomaly.scoring.wording import TOGETHER
 from tests.unit.anomaly.report.made import SPAN, overview, period, pipeline
 
 
@@ -22,6 +23,16 @@ def test_the_sentences_say_how_much_there_was_and_what_was_worst() -> None:
         "At 2026-01-01 01:00:00 UTC bed was 97 °C, above the expected 88 to 92 °C.",
         "Reasons of periods: bed 1, air 1.",
     ]
+
+
+def test_windows_that_are_rare_together_have_no_rarity_of_one() -> None:
+    cause = f"76 {TOGETHER} 75, each of them at most 34.0"
+    text = f"anomalous from 2026-01-01 for 1h, because of bed, {cause}; at 2026-01-01 01:00:00 UTC bed was 97 °C"
+
+    said = sentences(overview(period(peak_severity=34.04, text=text)), plotted=2)
+
+    assert f"The reason is bed: {cause}." in said
+    assert "At 2026-01-01 01:00:00 UTC bed was 97 °C." in said
 
 
 def test_a_calm_range_is_said_to_be_calm() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from anomaly.counted import counted
 from anomaly.report.read import MOST_PERIODS, RangeOverview, ReportedPeriod
 from anomaly.scoring.periods import NO_DATA
-from anomaly.scoring.wording import duration_text, moment_text, plain
+from anomaly.scoring.wording import TOGETHER, duration_text, moment_text, plain
 from anomaly.severity.rarity import once_in
 from anomaly.windows.arrays import Key
 
@@ -107,9 +107,12 @@ def period_sentences(period: ReportedPeriod, subject: str, until: str) -> list[s
     first = f"{subject} began at {moment_text(period.begin_ns)} and {lasts}."
     if period.reason == NO_DATA:
         return [f"{first} The series had no data."]
-    reason = f"The reason is {plain(period.reason, _MOST_OF_A_NAME)}"
-    reason += f", and the highest severity {period.peak_severity:.1f}"
-    if period.peak_severity > 0.0:
+    named = plain(period.reason, _MOST_OF_A_NAME)
+    cause = period.text.partition("; at ")[0].partition(f"because of {named}, ")[2]
+    is_together = TOGETHER in cause
+    reason = f"The reason is {named}"
+    reason += f": {cause}" if is_together else f", and the highest severity {period.peak_severity:.1f}"
+    if period.peak_severity > 0.0 and not is_together:
         reason += f", which a series reaches once in {once_in(period.peak_severity)}"
         reason += " or more rarely" if period.peak_severity >= 100.0 else ""
     moved = period.text.partition("; at ")[2]

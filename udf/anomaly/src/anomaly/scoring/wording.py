@@ -14,6 +14,8 @@ from anomaly.pipeline import Pipeline
 from anomaly.scoring.periods import NEW_LEVEL, NO_DATA, FieldMoment, Period
 from anomaly.severity.rarity import once_in
 
+# What a text says of a period that no single window is severe enough to open.
+TOGETHER = "windows that are as rare together as severity"
 # A text has at most this many characters, a name in it this many.
 MOST_CHARACTERS = 400
 _MOST_OF_A_NAME = 60
@@ -70,10 +72,7 @@ def _cause(pipeline: Pipeline, period: Period) -> str:
     rare = f"peak severity {period.peak_severity:.1f}: once in {once_in(period.peak_severity)}"
     rare += " or more rarely" if period.peak_severity >= 100.0 else ""
     if period.points > 1 and round(period.peak_severity, 1) < pipeline.periods.open:
-        rare = (
-            f"{period.points} windows that are as rare together as severity {pipeline.periods.open:g}, each of them at "
-            f"most {period.peak_severity:.1f}"
-        )
+        rare = f"{period.points} {TOGETHER} {pipeline.periods.open:g}, each of them at most {period.peak_severity:.1f}"
     return f"{rare}; it goes on as a new level" if period.reason == NEW_LEVEL else f"because of {reason}, {rare}"
 
 
