@@ -15,7 +15,6 @@ TESTED_ELSEWHERE = {
     "__main__.py": "unit/anomaly/cli/test_main.py",
     "cli/backtest.py": "unit/anomaly/backtest/test_run.py",
     "cli/common.py": "unit/anomaly/cli/test_main.py",
-    "cli/what_if.py": "conformance/test_what_if.py",
     "serving/udf.py": "unit/anomaly/serving/test_handler.py",
     # They have names and numbers alone, or one class without a method.
     "cli/codes.py": "unit/anomaly/cli/test_main.py",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from anomaly.console.trial import _highest, changed_pipeline, short_specification
+from anomaly.console.trial import changed_pipeline, highest_of_steps, short_specification
 from anomaly.pipeline import SpecError, normalize
 from anomaly.windows.cut import cut_of
 from tests.unit.anomaly.clocks import autumn, daily
@@ -33,6 +33,6 @@ def test_a_change_goes_into_a_part_and_none_brings_the_default_back() -> None:
 def test_steps_of_severities_are_whole_windows_by_the_clock_that_cuts_them() -> None:
     windows = [(autumn(day), (1.0, 10.0 * (day + 3), 0.0, (), None)) for day in range(-2, 4)]
 
-    steps = _highest(windows, cut_of(daily()), autumn(-2), 2)
+    steps = highest_of_steps(windows, cut_of(daily()), autumn(-2), 2)
 
     assert steps == [(autumn(-2), 20.0), (autumn(0), 40.0), (autumn(2), 60.0)]

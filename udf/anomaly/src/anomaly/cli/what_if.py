@@ -20,7 +20,7 @@ from anomaly.influxdb.client import InfluxClient, InfluxClientError
 from anomaly.models.store import StoreError
 from anomaly.pipeline import Pipeline, SpecError
 from anomaly.refusal import Refused
-from anomaly.training.progress import Progress, progress
+from anomaly.training.progress import Progress, progress, warning
 
 _WRONG = (SpecError, InfluxClientError, StoreError, Refused)
 _ROWS = (
@@ -122,7 +122,7 @@ def _serve(options: argparse.Namespace, pipeline: Pipeline, make_client: Callabl
     os.nice(10)
     line = sys.stdin.readline()
     try:
-        trial = Trial(_request(options, pipeline, json.loads(line)), make_client, _Lines())
+        trial = Trial(_request(options, pipeline, json.loads(line)), make_client, JsonLines())
         result({"result": trial.run()})
     except _WRONG as error:
         result({"error": str(error)})
@@ -136,13 +136,17 @@ def _serve(options: argparse.Namespace, pipeline: Pipeline, make_client: Callabl
     return codes.DONE
 
 
-class _Lines(Progress):
+class JsonLines(Progress):
     """Progress as lines of JSON."""
 
     def say(self, message: str) -> None:
         """Say it to people, too."""
         say(message)
         result({"progress": message})
+
+    def note(self, message: str) -> None:
+        """Say it as a warning."""
+        self.say(warning(message))
 
     def at(self, share: float, what: str) -> None:
         """Tell how far the work is."""

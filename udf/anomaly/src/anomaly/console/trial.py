@@ -254,14 +254,16 @@ class _Side:
                 "series": dict(zip(self._pipeline.result_tags, key, strict=True)),
                 "steps": [
                     [begin_ns // MS_NS, severity]
-                    for begin_ns, severity in _highest(self._judged[key], cut, self._asked.begin_ns, each)
+                    for begin_ns, severity in highest_of_steps(self._judged[key], cut, self._asked.begin_ns, each)
                 ],
             }
             for key in shown
         ]
 
 
-def _highest(windows: Iterable[tuple[int, Judgement]], cut: Cut, begin_ns: int, each: int) -> list[tuple[int, float]]:
+def highest_of_steps(
+    windows: Iterable[tuple[int, Judgement]], cut: Cut, begin_ns: int, each: int
+) -> list[tuple[int, float]]:
     """Return the begin of each step of `each` windows since `begin_ns`, and the highest severity in it."""
     steps: dict[int, float] = {}
     for at_ns, judged in windows:

@@ -56,7 +56,7 @@ class TerminalBar:
 
     def note(self, message: str) -> None:
         """Print a warning above the bar."""
-        self.say(_warning(message))
+        self.say(warning(message))
 
     def at(self, share: float, what: str) -> None:
         """Draw the bar, if it is time."""
@@ -93,7 +93,7 @@ class LogLines:
 
     def note(self, message: str) -> None:
         """Print a warning."""
-        self.say(_warning(message))
+        self.say(warning(message))
 
     def at(self, share: float, what: str) -> None:
         """Print a line, if it is time."""
@@ -124,7 +124,7 @@ class KeptNotes:
         self._progress.note(message)
 
 
-def _warning(message: str) -> str:
+def warning(message: str) -> str:
     """Return the line of a note."""
     return f"warning: {message}"
 
