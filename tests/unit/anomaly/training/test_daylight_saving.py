@@ -132,7 +132,13 @@ def in_periods(spec: Pipeline, change: datetime, first_room: int) -> list[int]:
 
 @pytest.mark.parametrize(
     ("window", "aggregate", "change", "first_room"),
-    [("3h", "mean", SPRING, 0), ("6h", "mean", AUTUMN, 0), ("1d", "sum", AUTUMN, 10), ("1d", "mean", SPRING, 0)],
+    [
+        ("3h", "mean", SPRING, 0),
+        ("6h", "mean", AUTUMN, 0),
+        ("12h", "mean", SPRING, 2),
+        ("1d", "sum", AUTUMN, 10),
+        ("1d", "mean", SPRING, 0),
+    ],
 )
 def test_windows_longer_than_the_change_follow_the_clock(
     window: str, aggregate: str, change: datetime, first_room: int

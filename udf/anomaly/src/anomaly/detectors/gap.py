@@ -4,8 +4,9 @@ It finds what never was: values beyond the range, and values between the modes. 
 the usual value at an unusual time, or a fault that comes again and opened no period when it came first.
 
 The sum is leaky: one window later, 0.9 of a window's part is left, and all earlier windows together add at most 0.1. It
-ends where windows are missing. Once a value is back, nearer to the values before than to what was new, the score is at
-most ten times the window's own part: what is over shows no longer.
+ends where windows are missing, and after a window that a change of the clock made longer or shorter. Once a value is
+back, nearer to the values before than to what was new, the score is at most ten times the window's own part: what is
+over shows no longer.
 `anomaly.detectors.parts.loops.Gaps` computes it.
 
 Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Rastogi and Shim, "Efficient Algorithms
@@ -31,9 +32,10 @@ from anomaly.detectors.parts import featurewise, novelty
 from anomaly.detectors.parts.channel import Setting
 from anomaly.detectors.parts.loops import Gaps
 from anomaly.detectors.parts.memory import MemoryField
+from anomaly.detectors.parts.odd import Forgetting
 from anomaly.pipeline.detectors import Description
 from anomaly.windows.arrays import AnyArray
-from anomaly.windows.civil import CivilTime
+from anomaly.windows.civil import PLAIN, CivilTime
 
 _MOST_VALUES = 384
 
@@ -52,7 +54,7 @@ def _fields(setting: Setting) -> tuple[MemoryField, ...]:
 
 def _loop(flat: dict[str, AnyArray], settings: list[Setting], longest_ns: int, civil: CivilTime) -> featurewise.Loop:
     loop: featurewise.Loop = Gaps(flat, settings, longest_ns)
-    return loop
+    return loop if civil is PLAIN else Forgetting(loop, civil, flat["total"])
 
 
 KIND = featurewise.ChannelKind("gap", _fields, _loop)

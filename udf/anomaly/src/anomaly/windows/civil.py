@@ -72,6 +72,10 @@ class CivilTime:
         """
         return np.asarray(self._offsets(times_ns) != self._offsets(times_ns - span_ns))
 
+    def are_odd(self, begin_ns: Times) -> Bools:
+        """Return which windows the clock makes longer or shorter than others, by their begins, shape (n,)."""
+        return np.zeros(len(begin_ns), dtype=np.bool_) if self._cut is None else self._cut.are_odd(begin_ns)
+
     def _offsets(self, times_ns: Times) -> Times:
         return np.asarray(self._offset_ns[np.searchsorted(self._change_ns, times_ns, side="right")])
 
