@@ -16,17 +16,20 @@ Reference: the slope is a median of slopes between pairs of windows, as in Theil
 polynomial regression analysis", Proceedings of the KNAW 53, 1950; here of the pairs that are half of the change apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from anomaly.models.features import MAD_TO_SIGMA, Feature, Scaling, unshape
 from anomaly.models.model import Verdicts
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline.specification import SPREADS
 from anomaly.scoring.packing import Arrays, document, text
 from anomaly.scoring.periods import Rules
 from anomaly.scoring.series_table import SeriesTable
+from anomaly.scoring.usual_scores import HOURS, UsualScores, hours_of
+from anomaly.scoring.usual_scores import Read as ReadUsualScores
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
 _MOST_KEPT = 128
@@ -44,9 +47,17 @@ _PLAIN, _STEEP = 2.0, 2.0
 _IN_A_ROW = 2.5
 # Windows on a line rise from their first sixteenth to their last one by this share of its slope, at least and at most.
 _EDGE, _LEAST_RISE, _MOST_RISE = 16, 0.5, 2.0
+# The ends of a day are this part of it each, and have this many windows at least. A rise is that many errors of theirs.
+_END, _LEAST_END, _CERTAIN = 8, 8, 6.0
 # A spread below this share of the typical one is that of a sensor which is stuck.
 _STUCK = 0.1
 _VERSION, _COURSES, _CHANGES, _KEPT, _ANOMALIES = "version", "courses", "changes", "kept", "kept_anomalous"
+_SCORES = "changes_scores"
+
+# What `Levels.read` returns: the model's version, courses and changes by the positions of series, and usual scores.
+Read = tuple[str | None, "dict[int, Course]", "dict[int, _Change]", ReadUsualScores]
+# Scores the windows of a series, as they would be at the old level, anew: takes their begins and aggregates.
+Rescore = Callable[[Times, Floats], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,7 @@ class _Change:
         kept_ns: begins of the windows that are kept.
         kept: their aggregates, shape (d,) each.
         were_anomalous: whether each of them is anomalous.
+        scores: the highest score in each hour of the day, shape (24,).
     """
 
     begin_ns: int
@@ -109,9 +121,12 @@ class _Change:
     kept_ns: list[int] = field(default_factory=list)
     kept: list[Floats] = field(default_factory=list)
     were_anomalous: list[bool] = field(default_factory=list)
+    scores: Floats = field(default_factory=lambda: np.zeros(HOURS))
 
-    def keep(self, begin_ns: int, values: Floats, *, anomalous: bool) -> None:
+    def keep(self, begin_ns: int, values: Floats, score: float, *, anomalous: bool) -> None:
         """Count a window, and keep it if it is one in `stride`."""
+        hour = int(hours_of(np.array([begin_ns]))[0])
+        self.scores[hour] = max(self.scores[hour], score)
         if self.count % self.stride == 0:
             if len(self.kept_ns) == _MOST_KEPT:
                 self.stride *= 2
@@ -150,6 +165,8 @@ class Levels:
         self._most = max(1, int(_SHARE * memory_bytes) // (8 * _MOST_KEPT * (1 + len(all_features))))
         self._spread = np.array([feature.aggregate in SPREADS for feature in all_features])
         self._width = len(all_features)
+        self._has_one_field = len({feature.field for feature in all_features}) == 1
+        self.usual_scores = UsualScores(table, rules, self._most)
         self._version: str | None = None
         self._has_moved: Bools = table.column(np.bool_)
         self._courses: dict[int, Course] = table.objects()
@@ -164,6 +181,7 @@ class Levels:
             self._is_followed[:] = False
             self._courses.clear()
             self._changes.clear()
+            self.usual_scores.clear()
 
     def may_settle(self, row: Ints, first_ns: Times, last_ns: Times) -> Bools:
         """Return which of s series may get a new level with their next windows, shape (s,).
@@ -178,7 +196,10 @@ class Levels:
             change = self._changes.get(int(row[at]))
             if change is not None:
                 begin_ns[at] = min(begin_ns[at], change.begin_ns)
-        return np.asarray(self._cut.span(begin_ns, self._cut.after(last_ns)) >= self._rules.new_level_ns)
+        may_settle = np.asarray(self._cut.span(begin_ns, self._cut.after(last_ns)) >= self._rules.new_level_ns)
+        for at, (one, first, last) in enumerate(zip(row.tolist(), first_ns.tolist(), last_ns.tolist(), strict=True)):
+            may_settle[at] |= self.usual_scores.may_settle(one, first, last)
+        return may_settle
 
     def stretch(self, row: int, begin_ns: Times) -> int:
         """Return how many of the next windows, with begins of shape (n,), can be judged before a level may be new."""
@@ -188,7 +209,8 @@ class Levels:
         reach = lasted_ns >= self._rules.new_level_ns
         # Where time goes back, a change is over.
         back = np.flatnonzero(np.diff(begin_ns) <= 0)
-        return int(min([len(begin_ns), *(np.flatnonzero(reach)[:1] + 1).tolist(), *(back[:1] + 1).tolist()]))
+        most = [len(begin_ns), *(np.flatnonzero(reach)[:1] + 1).tolist(), *(back[:1] + 1).tolist()]
+        return min(int(min(most)), self.usual_scores.stretch(row, begin_ns))
 
     def as_before(self, row: Ints, begin_ns: Times, values: Floats) -> Floats:
         """Return aggregates as they would be at the old level of each series.
@@ -238,18 +260,20 @@ class Levels:
         """Return of which series, shape (n,), `feed` wants all windows: those that change, or rise along a line."""
         return np.asarray(self._is_followed[row])
 
-    def feed(self, row: int, begin_ns: int, values: Floats, *, anomalous: bool) -> bool:
+    def feed(self, row: int, begin_ns: int, values: Floats, score: float = 0.0, *, anomalous: bool) -> bool:
         """Take the next window of a series into account; those of a calm series that rises on no line may be left out.
 
         Args:
             row: the series.
             begin_ns: the window's begin.
             values: its aggregates, shape (d,), which are the window's own.
+            score: its score.
             anomalous: whether it belongs to a period, as far as is known by then.
 
         Returns:
-            Whether that has lasted for long enough. Then `settle` says whether there is a new level.
+            Whether that has lasted for long enough, or has come again. Then `settle` says whether that is usual now.
         """
+        recurs = anomalous and self.usual_scores.feed(row, begin_ns, score)
         change, end_ns, rises = self._changes.get(row), self._cut.after(begin_ns), self._rises(row)
         if change is not None:
             before_ns = change.last_ns if rises else change.anomalous_ns
@@ -258,16 +282,25 @@ class Levels:
                 change = None
         if change is None:
             if (not anomalous and not rises) or len(self._changes) >= self._most:
-                return False
+                return recurs
             change = self._changes[row] = _Change(begin_ns)
             self._is_followed[row] = True
-        change.keep(begin_ns, values.copy(), anomalous=anomalous)
+        change.keep(begin_ns, values.copy(), score, anomalous=anomalous)
         if anomalous:
             change.anomalous_ns = end_ns
-        return (anomalous or rises) and self._cut.span(change.begin_ns, end_ns) >= self._rules.new_level_ns
+        return recurs or ((anomalous or rises) and self._has_lasted(change))
 
-    def settle(self, row: int, scaling: Scaling, baseline: int | None, *, is_open: bool) -> bool:
-        """End the change of a series, and begin its new course if there is one.
+    def settle(
+        self,
+        row: int,
+        scaling: Scaling,
+        baseline: int | None,
+        *,
+        is_open: bool,
+        rescore: Rescore | None = None,
+        close: float = 0.0,
+    ) -> bool:
+        """End the change of a series, and begin its new course if there is one; else let its scores be usual.
 
         A series that rises along a line and is mostly calm has its line measured anew, which is not a new level. A
         change whose last windows are mostly calm goes on, as it may be over.
@@ -277,11 +310,35 @@ class Levels:
             scaling: the model's baselines.
             baseline: the series' row there; None for a series without a baseline, which learns one anew.
             is_open: whether the series has a period that may end with a new level.
+            rescore: scores windows anew; None: their scores at a new course are as in training.
+            close: the score that prolongs a period.
 
         Returns:
-            Whether the series has a new level.
+            Whether what goes on or recurs is how the series is now.
         """
-        change, rises = self._changes[row], self._rises(row)
+        change = self._changes.get(row)
+        if change is not None and self._has_lasted(change) and self._settle_change(
+            row, change, scaling, baseline, is_open=is_open, rescore=rescore, close=close
+        ):
+            return True
+        if is_open and baseline is not None and self._has_one_field and self.usual_scores.recurs(row):
+            self.usual_scores.settle(row)
+            return True
+        return False
+
+    def _settle_change(
+        self,
+        row: int,
+        change: _Change,
+        scaling: Scaling,
+        baseline: int | None,
+        *,
+        is_open: bool,
+        rescore: Rescore | None,
+        close: float,
+    ) -> bool:
+        """Settle a change that has lasted for long enough, as `settle` describes."""
+        rises = self._rises(row)
         is_mostly_calm = change.anomalous < _ANOMALOUS * change.count
         if not is_mostly_calm and not change.goes_on(self._rules.apart_ns):
             # What was over for long, and has only just come again, may be the echo of a fault.
@@ -304,11 +361,27 @@ class Levels:
             self._extend(before, course, values, times_ns)
         goes_on = rises and before is not None and bool((course.slope * before.slope > 0.0).any())
         if not is_new and not goes_on:
-            return False
+            if not is_change or not (self._has_one_field or before is not None or bool((course.wider != 1.0).any())):
+                return False
+            self.usual_scores.add(row, change.scores)
+            return True
         self._courses[row] = course
         self._has_moved[row] = True
         self._is_followed[row] = self._rises(row)
-        return is_new
+        if is_change and rescore is not None:
+            scores = rescore(times_ns, course.as_before(times_ns, values))
+            highest = np.zeros(HOURS)
+            np.maximum.at(highest, hours_of(times_ns), scores)
+            self.usual_scores.set(row, np.where(highest >= close, highest, 0.0))
+        return is_change
+
+    def _has_lasted(self, change: _Change) -> bool:
+        """Tell whether a change has lasted for long enough to be a new level."""
+        return bool(self._cut.span(change.begin_ns, self._cut.after(change.last_ns)) >= self._rules.new_level_ns)
+
+    def course(self, row: int) -> Course | None:
+        """Return the course of a series; None while it has none."""
+        return self._courses.get(row)
 
     def _rises(self, row: int) -> bool:
         """Return whether a series follows a line."""
@@ -394,7 +467,10 @@ class Levels:
                 if not is_still and not 1.0 / _WIDER < ratio < _WIDER:
                     course.wider[column] = ratio
                 continue
-            slope, residuals = line_through(own_values, at_ns - course.since_ns, float(scale[column]))
+            own_ns = at_ns - course.since_ns
+            slope, residuals = line_through(own_values, own_ns, float(scale[column]))
+            if not slope and (slope := rise_in_days(own_values, own_ns)):
+                residuals = own_values - slope * own_ns
             level = float(np.median(residuals))
             wider = scatter(residuals) / float(scale[column])
             if slope or wider > _WIDER or abs(level - float(center[column])) > _MOVED * float(scale[column]):
@@ -408,7 +484,8 @@ class Levels:
         rows = row.tolist()
         moved = [at for at, one in enumerate(rows) if one in self._courses]
         changing = [at for at, one in enumerate(rows) if one in self._changes]
-        if not moved and not changing:
+        usual_scores = self.usual_scores.state(row)
+        if not moved and not changing and not usual_scores:
             return {}
         courses = [self._courses[rows[at]] for at in moved]
         changes = [self._changes[rows[at]] for at in changing]
@@ -434,9 +511,11 @@ class Levels:
             _KEPT: np.array([values for each in changes for values in each.kept]).reshape(-1, self._width),
             f"{_KEPT}_ns": np.array([at_ns for each in changes for at_ns in each.kept_ns], dtype=np.int64),
             _ANOMALIES: np.array([one for each in changes for one in each.were_anomalous], dtype=np.bool_),
+            _SCORES: np.array([each.scores for each in changes]).reshape(-1, HOURS),
+            **usual_scores,
         }
 
-    def read(self, arrays: Arrays) -> "tuple[str | None, dict[int, Course], dict[int, _Change]]":
+    def read(self, arrays: Arrays) -> Read:
         """Return what `state` remembers of series by their positions, for `restore`.
 
         Args:
@@ -448,49 +527,54 @@ class Levels:
             ValueError: likewise.
         """
         if _VERSION not in arrays:
-            return None, {}, {}
+            return None, {}, {}, ({}, {})
         version, moved, since_ns, changing = document(arrays[_VERSION])
         maps, numbers, kept, kept_ns = (arrays[name] for name in (_COURSES, _CHANGES, _KEPT, f"{_KEPT}_ns"))
         # A state of a release before does not tell it.
         anomalies = arrays[_ANOMALIES] if _ANOMALIES in arrays else np.ones(len(kept_ns), dtype=np.bool_)
+        scores = arrays[_SCORES] if _SCORES in arrays else np.zeros((len(changing), HOURS))
         if maps.shape != (len(moved), 4, self._width) or kept.shape != (len(kept_ns), self._width):
             raise ValueError(f"levels of the shapes {maps.shape} and {kept.shape} for {self._width} features")
         if anomalies.shape != kept_ns.shape:
             raise ValueError(
                 f"levels keep {kept_ns.shape} windows, and of {anomalies.shape} whether they are anomalous"
             )
+        if scores.shape != (len(changing), HOURS):
+            raise ValueError(f"levels have scores of the shape {scores.shape} for {len(changing)} changes")
         courses = {
             at: Course(int(at_ns), *(np.array(part, dtype=np.float64) for part in each))
             for at, at_ns, each in zip(moved, since_ns, maps, strict=True)
         }
         changes: dict[int, _Change] = {}
         begin = 0
-        for at, numbered in zip(changing, numbers.tolist(), strict=True):
+        for at, numbered, highest in zip(changing, numbers.tolist(), scores, strict=True):
             begin_ns, anomalous_ns, last_ns, count, anomalous, stride, length = numbered
             own = slice(begin, begin + length)
             kept_of_one = kept_ns[own].tolist(), list(kept[own]), anomalies[own].tolist()
-            changes[at] = _Change(begin_ns, anomalous_ns, last_ns, count, anomalous, stride, *kept_of_one)
+            changes[at] = _Change(begin_ns, anomalous_ns, last_ns, count, anomalous, stride, *kept_of_one, np.array(highest))
             begin += length
-        return version, courses, changes
+        return version, courses, changes, self.usual_scores.read(arrays)
 
-    def restore(self, row: Ints, read: "tuple[str | None, dict[int, Course], dict[int, _Change]]") -> None:
+    def restore(self, row: Ints, read: Read) -> None:
         """Go on where `state` was taken.
 
         Args:
             row: the rows of its n series, shape (n,).
             read: what `read` returned.
         """
-        version, courses, changes = read
+        version, courses, changes, usual_scores = read
         for one in row.tolist():
             self._courses.pop(one, None)
             self._end(one)
         self._has_moved[row] = False
+        self.usual_scores.restore(row, None)
         if version is None:
             return
         if self._version is None:
             self._version = version
         if self._version != version:
             return
+        self.usual_scores.restore(row, usual_scores)
         for at, course in courses.items():
             self._courses[int(row[at])] = course
             self._has_moved[row[at]] = True
@@ -535,6 +619,42 @@ def rise_of(values: Floats, at_ns: Times) -> float:
     first, last = slice(None, edge), slice(-edge, None)
     run_ns = np.median(at_ns[last]) - np.median(at_ns[first])
     return float((np.median(values[last]) - np.median(values[first])) / run_ns)
+
+
+def rise_in_days(values: Floats, at_ns: Times) -> float:
+    """Return how fast values rise from one day to the next; 0 where they do not, or do not last for a day.
+
+    Each end of the values is a line through some hours. Both ends are at the same time of day where their lines meet
+    the begin and the end of whole days, so a rhythm of the day bends them alike.
+
+    Args:
+        values: the values, shape (k,), by time.
+        at_ns: their times, shape (k,).
+    """
+    step_ns = float(np.median(np.diff(at_ns)))
+    days = int((at_ns[-1] - at_ns[0] + step_ns + DAY_NS / _END) // DAY_NS)
+    if days < 1:
+        return 0.0
+    since_ns = max(float(at_ns[-1] + step_ns - days * DAY_NS), float(at_ns[0]))
+    until_ns = since_ns + days * DAY_NS
+    ends = []
+    for at_end_ns, chosen in (
+        (since_ns, (at_ns >= since_ns) & (at_ns < since_ns + DAY_NS / _END)),
+        (until_ns, at_ns >= until_ns - DAY_NS / _END),
+    ):
+        if chosen.sum() < _LEAST_END:
+            return 0.0
+        own_values, own_ns = values[chosen], at_ns[chosen] - at_end_ns
+        half = len(own_values) // 2
+        run = own_ns[half:] - own_ns[: len(own_ns) - half]
+        slope = float(np.median((own_values[half:] - own_values[: len(own_values) - half]) / run))
+        residuals = own_values - slope * own_ns
+        ends.append((float(np.median(residuals)), scatter(residuals) / np.sqrt(len(own_values))))
+    (first, first_error), (last, last_error) = ends
+    rise = last - first
+    if abs(rise) < _CERTAIN * np.hypot(first_error, last_error):
+        return 0.0
+    return rise / (days * DAY_NS)
 
 
 def scatter(values: Floats) -> float:

@@ -304,7 +304,8 @@ class Scorer:
         flat = _flat(model, model.row(key), begin_ns, windows.values)
         first = 0 if self._levels.are_followed(np.array([row]))[0] else int(np.append(anomalous, True).argmax())
         for at in range(first, len(windows)):
-            if self._levels.feed(row, int(begin_ns[at]), flat[at], anomalous=bool(anomalous[at])):
+            score = float(verdicts.score[at])
+            if self._levels.feed(row, int(begin_ns[at]), flat[at], score, anomalous=bool(anomalous[at])):
                 self._settle(model, key, row, transitions.setdefault(at, Transition()))
         periods: dict[int, list[Period]] = {}
         ended_silences: list[int] = []
@@ -324,13 +325,25 @@ class Scorer:
         """Let a series go on from a new level, if its last window showed one, and end its period."""
         is_newcomer = model.is_newcomer(key)
         baseline, is_open = None if is_newcomer else model.row(key), self._trackers.can_settle(row)
-        if not self._levels.settle(row, model.scaling, baseline, is_open=is_open):
+        course = self._levels.course(row)
+
+        def rescore(begin_ns: Times, before: Floats) -> Floats:
+            follower, own_row = model.follow(key), model.row(key)
+            if model.trend is not None:
+                before = before + model.trend.risen(own_row, begin_ns)
+            places = follower.places(len(begin_ns))
+            return model.judge_many(follower.followers, own_row, places, begin_ns, before).score
+
+        close = model.threshold(self._rules.close)
+        if not self._levels.settle(
+            row, model.scaling, baseline, is_open=is_open, rescore=rescore, close=close
+        ):
             return
         self._trackers.settle(row, transition)
         if is_newcomer:
             self._newcomers.forget(key, "the series has a new level")
             self._places_of(model).forget(key)
-        else:
+        elif self._levels.course(row) is not course:
             # What followers learnt of the change is neither of the old level nor of the new one.
             self._places_of(model).begin(key)
         self._events.add("new levels", 1, f"{series_name(key)} goes on from a new level")
@@ -448,7 +461,8 @@ class Scorer:
         is_followed = self._levels.are_followed(row) | np.isin(row, row[anomalous])
         for at in np.flatnonzero(is_followed).tolist():
             # Series of which a level may be new are not plain.
-            self._levels.feed(int(row[at]), int(windows.begin_ns[at]), flat[at], anomalous=bool(anomalous[at]))
+            score = float(verdicts.score[at])
+            self._levels.feed(int(row[at]), int(windows.begin_ns[at]), flat[at], score, anomalous=bool(anomalous[at]))
         periods: dict[int, list[Period]] = {}
         ended_silences: list[int] = []
         for at, transition in transitions.items():
@@ -544,14 +558,16 @@ class Scorer:
         if model.trend is None or not (moved := self._levels.have_moved(rows)).any():
             before = self._levels.as_before(rows, begin_ns, values)
             verdicts = model.judge_many(places.followers, row, place, begin_ns, before, counts, unlearnt)
-            return self._levels.as_now(rows, begin_ns, values, verdicts)
+            now = self._levels.as_now(rows, begin_ns, values, verdicts)
+            return self._levels.usual_scores.lowered(rows, begin_ns, now, model.severities)
         # Levels are those of values without their trend, which the model takes away.
         flat, risen = _flat(model, row, begin_ns, values), model.trend.risen(row, begin_ns)
         before = np.where(moved[:, None], self._levels.as_before(rows, begin_ns, flat) + risen, values)
         verdicts = model.judge_many(places.followers, row, place, begin_ns, before, counts, unlearnt)
         risen = risen[:, :: len(self._pipeline.aggregate)]
         now = self._levels.as_now(rows, begin_ns, flat, _raised(verdicts, -risen))
-        return _raised(now, risen)
+        now = _raised(now, risen)
+        return self._levels.usual_scores.lowered(rows, begin_ns, now, model.severities)
 
     def _say_warming(self, keys: Sequence[Key]) -> None:
         """Count windows of warm-ups, of which the series are given."""

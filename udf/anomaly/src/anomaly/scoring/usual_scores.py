@@ -1,0 +1,278 @@
+"""Usual scores: what has been told of a series, and goes on or comes again each day, is usual from then on.
+
+A new level (`anomaly.scoring.levels`) says how values have moved and scattered. Some changes are none: a job that runs
+each night from now on, an evening that is busier than before, values that scatter in another manner. Such a change is
+told once, too. From then on, the scores that it has shown are usual: each hour of the day has its highest score, and
+only what a score has beyond those of its hour and of both neighbours counts. Other hours are judged as before.
+
+Anomalous windows that follow each other are a run. A run recurs where one began at about the same time a day before,
+and has lasted for a part of that run's length by then. Chance does not bring two faults of one series to the same time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from anomaly.models.model import Verdicts
+from anomaly.nanoseconds import DAY_NS, HOUR_NS
+from anomaly.scoring.packing import Arrays
+from anomaly.scoring.periods import Rules
+from anomaly.scoring.series_table import SeriesTable
+from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
+
+HOURS = DAY_NS // HOUR_NS
+# Scores up to this many times the highest one that a change has shown are usual after it.
+_BEYOND = 1.5
+# A run recurs where it begins this share of the length of the one before earlier or later at most.
+_ABOUT = 0.25
+# It has to last for this share of that length.
+_RECURS = 0.5
+# A longer run does not recur, as it may be a level.
+_LONGEST_NS = DAY_NS // 2
+# A series has this many runs at most.
+_MOST_RUNS = 16
+_RUN_ROWS, _RUNS, _RUN_SCORES, _ROWS, _SCORES = "run_rows", "runs", "run_scores", "usual_rows", "usual_scores"
+
+
+@dataclass(slots=True)
+class _Run:
+    """Anomalous windows of a series that follow each other.
+
+    Attributes:
+        begin_ns: the begin of the first one.
+        end_ns: the end of the last one.
+        since_ns: the begin of the first of those runs that recurred each day up to this one.
+        score: their highest score.
+    """
+
+    begin_ns: int
+    end_ns: int
+    since_ns: int
+    score: float
+
+
+# Runs and usual scores of series by their positions.
+Read = tuple[dict[int, list[_Run]], dict[int, Floats]]
+
+
+class UsualScores:
+    """The scores that are usual for the series of a table, and the runs of these.
+
+    Args:
+        table: the series.
+        rules: when periods close, and when a change is told to be over.
+        most: of how many series runs are remembered.
+    """
+
+    def __init__(self, table: SeriesTable, rules: Rules, most: int) -> None:
+        self._rules = rules
+        self._cut = rules.cut
+        self._most = most
+        self._has_scores: Bools = table.column(np.bool_)
+        self._scores: dict[int, Floats] = table.objects()
+        self._runs: dict[int, list[_Run]] = table.objects()
+
+    def clear(self) -> None:
+        """Forget everything, as another model has other scores."""
+        self._has_scores[:] = False
+        self._scores.clear()
+        self._runs.clear()
+
+    def lowered(
+        self, row: Ints, begin_ns: Times, verdicts: Verdicts, severities: Callable[[Floats], Floats]
+    ) -> Verdicts:
+        """Return verdicts by what scores have beyond those that are usual; the scores stay as they are.
+
+        Args:
+            row: the rows of the windows' series, shape (n,).
+            begin_ns: the windows' begins, shape (n,).
+            verdicts: what the model says of them.
+            severities: returns the severities of scores.
+        """
+        has_scores = self._has_scores[row]
+        if not has_scores.any():
+            return verdicts
+        usual = np.zeros(len(row))
+        hours = hours_of(begin_ns)
+        for at in np.flatnonzero(has_scores).tolist():
+            usual[at] = self._scores[int(row[at])][hours[at]]
+        beyond = np.maximum(verdicts.score - usual, 0.0)
+        share = np.divide(beyond, verdicts.score, out=np.zeros(len(row)), where=verdicts.score > 0.0)
+        lower = usual > 0.0
+        return replace(
+            verdicts,
+            severity=np.where(lower, severities(beyond), verdicts.severity),
+            surprise=np.where(lower, verdicts.surprise * share, verdicts.surprise),
+        )
+
+    def set(self, row: int, highest: Floats) -> None:
+        """Let scores be usual for a series.
+
+        Args:
+            row: the series.
+            highest: the highest score of each hour of the day, shape (24,), 0 of hours that are judged as before.
+        """
+        around = np.max([np.roll(highest, by) for by in (-1, 0, 1)], axis=0)
+        self._scores[row] = _BEYOND * around
+        self._has_scores[row] = bool(around.any())
+
+    def add(self, row: int, highest: Floats) -> None:
+        """Let scores be usual beside those that are; `set` describes the arguments."""
+        before = self._scores.get(row, np.zeros(HOURS))
+        self.set(row, highest)
+        self._scores[row] = np.maximum(self._scores[row], before)
+        self._has_scores[row] = bool(self._scores[row].any())
+
+    def feed(self, row: int, begin_ns: int, score: float) -> bool:
+        """Take the next anomalous window of a series into account.
+
+        Args:
+            row: the series.
+            begin_ns: the window's begin.
+            score: its score.
+
+        Returns:
+            Whether it belongs to a run that recurs, and what recurs has been told for long enough.
+        """
+        end_ns = self._cut.after(begin_ns)
+        runs = [run for run in self._runs.get(row, ()) if run.end_ns > end_ns - 2 * DAY_NS and run.begin_ns <= begin_ns]
+        if not runs or self._cut.span(runs[-1].end_ns, begin_ns) >= max(self._rules.merge_ns, 1):
+            if row not in self._runs and len(self._runs) >= self._most:
+                self._forget_old(begin_ns)
+                if len(self._runs) >= self._most:
+                    return False
+            runs = [*runs[1 - _MOST_RUNS :], _Run(begin_ns, end_ns, begin_ns, score)]
+        self._runs[row] = runs
+        run = runs[-1]
+        run.end_ns, run.score = end_ns, max(run.score, score)
+        return self.recurs(row)
+
+    def recurs(self, row: int) -> bool:
+        """Return whether the last run of a series recurs, and what recurs was told for long enough."""
+        runs = self._of(row)
+        if not runs:
+            return False
+        run = runs[-1]
+        before = self._before(run, runs[:-1])
+        if before is None or run.end_ns - run.begin_ns < _RECURS * (before.end_ns - before.begin_ns):
+            return False
+        run.since_ns = before.since_ns
+        about_ns = self._about_ns(before)
+        return self._cut.span(run.since_ns, run.end_ns) >= self._rules.new_level_ns - about_ns
+
+    def settle(self, row: int) -> None:
+        """Let the scores of the run that recurs be usual at its time of day."""
+        *earlier, run = self._runs[row]
+        highest = np.zeros(HOURS)
+        for each in (self._before(run, earlier), run):
+            if each is not None:
+                times = np.arange(each.begin_ns, each.end_ns, self._rules.window_ns)
+                np.maximum.at(highest, hours_of(times), each.score)
+        self.add(row, highest)
+
+    def _before(self, run: _Run, earlier: list[_Run]) -> _Run | None:
+        """Return the run that another one recurs; None where there is none."""
+        for each in earlier:
+            if (
+                abs(run.begin_ns - each.begin_ns - DAY_NS) <= self._about_ns(each)
+                and each.end_ns - each.begin_ns <= _LONGEST_NS
+            ):
+                return each
+        return None
+
+    def _about_ns(self, run: _Run) -> int:
+        return max(int(_ABOUT * (run.end_ns - run.begin_ns)), self._rules.window_ns)
+
+    def _forget_old(self, now_ns: int) -> None:
+        for row in [row for row, runs in self._runs.items() if runs[-1].end_ns < now_ns - 2 * DAY_NS]:
+            del self._runs[row]
+
+    def may_settle(self, row: int, first_ns: int, last_ns: int) -> bool:
+        """Return whether a run may recur in windows whose first and last begins are given."""
+        return any(
+            begin_ns <= last_ns and first_ns <= until_ns for begin_ns, until_ns in map(self._span, self._of(row))
+        )
+
+    def stretch(self, row: int, begin_ns: Times) -> int:
+        """Return how many of the next windows, with begins of shape (n,), can be judged before a run may recur."""
+        # A run that begins within the stretch recurs a day later at the earliest.
+        most = int(np.searchsorted(begin_ns, begin_ns[0] + DAY_NS - 2 * self._rules.window_ns))
+        for begins_ns, until_ns in map(self._span, self._of(row)):
+            if until_ns >= begin_ns[0]:
+                most = min(most, int(np.searchsorted(begin_ns, begins_ns)) + 1)
+        return max(most, 1)
+
+    def _of(self, row: int) -> list[_Run]:
+        return self._runs.get(row, [])
+
+    def _span(self, run: _Run) -> tuple[int, int]:
+        """Return the begins of the first and the last window that may belong to a run that recurs."""
+        length_ns, about_ns = run.end_ns - run.begin_ns, self._about_ns(run)
+        begin_ns = run.begin_ns + DAY_NS - about_ns
+        return begin_ns, begin_ns + 2 * about_ns + _LONGEST_NS + length_ns
+
+    def state(self, row: Ints) -> dict[str, AnyArray]:
+        """Return what is remembered of the series of some rows, shape (n,), as arrays by name."""
+        rows = row.tolist()
+        runs = [(at, run) for at, one in enumerate(rows) for run in self._of(one)]
+        usual = [at for at, one in enumerate(rows) if one in self._scores]
+        if not runs and not usual:
+            return {}
+        numbers = [[run.begin_ns, run.end_ns, run.since_ns] for _, run in runs]
+        return {
+            _RUN_ROWS: np.array([at for at, _ in runs], dtype=np.intp),
+            _RUNS: np.array(numbers, dtype=np.int64).reshape(-1, 3),
+            _RUN_SCORES: np.array([run.score for _, run in runs], dtype=np.float64),
+            _ROWS: np.array(usual, dtype=np.intp),
+            _SCORES: np.array([self._scores[rows[at]] for at in usual], dtype=np.float64).reshape(-1, HOURS),
+        }
+
+    def read(self, arrays: Arrays) -> Read:
+        """Return what `state` remembers of series by their positions, for `restore`.
+
+        Args:
+            arrays: what `state` returned, and perhaps others; a state of a release before has none of it.
+
+        Raises:
+            KeyError: an array is missing.
+            ValueError: the arrays do not fit each other.
+        """
+        if _RUNS not in arrays:
+            return {}, {}
+        run_rows, numbers, run_scores, usual, scores = (
+            arrays[name] for name in (_RUN_ROWS, _RUNS, _RUN_SCORES, _ROWS, _SCORES)
+        )
+        if numbers.shape != (len(run_rows), 3) or run_scores.shape != run_rows.shape:
+            raise ValueError(f"runs of the shapes {numbers.shape} and {run_scores.shape} for {len(run_rows)} rows")
+        if scores.shape != (len(usual), HOURS):
+            raise ValueError(f"usual scores of the shape {scores.shape} for {len(usual)} series")
+        runs: dict[int, list[_Run]] = {}
+        for at, (begin_ns, end_ns, since_ns), score in zip(
+            run_rows.tolist(), numbers.tolist(), run_scores.tolist(), strict=True
+        ):
+            runs.setdefault(at, []).append(_Run(begin_ns, end_ns, since_ns, score))
+        return runs, {at: np.array(each) for at, each in zip(usual.tolist(), scores, strict=True)}
+
+    def restore(self, row: Ints, read: Read | None) -> None:
+        """Go on where `state` was taken.
+
+        Args:
+            row: the rows of its n series, shape (n,).
+            read: what `read` returned; None where it is of another model.
+        """
+        for one in row.tolist():
+            self._runs.pop(one, None)
+            self._scores.pop(one, None)
+        self._has_scores[row] = False
+        runs, scores = read or ({}, {})
+        for at, each in runs.items():
+            self._runs[int(row[at])] = each
+        for at, usual in scores.items():
+            self._scores[int(row[at])] = usual
+            self._has_scores[row[at]] = bool(usual.any())
+
+
+def hours_of(begin_ns: Times) -> Ints:
+    """Return the hours of the day, in UTC, of windows with begins of shape (n,)."""
+    return np.asarray(begin_ns // HOUR_NS % HOURS, dtype=np.intp)
