@@ -32,7 +32,7 @@ from anomaly.scoring.usual_scores import HOURS, UsualScores, hours_of
 from anomaly.scoring.usual_scores import Read as ReadUsualScores
 from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
-_MOST_KEPT = 128
+_MOST_KEPT = 256
 # What changes keep may take this share of the pipeline's memory.
 _SHARE = 0.25
 # At least this share of the windows must be anomalous; where fewer are, a line is measured anew.
@@ -47,8 +47,12 @@ _PLAIN, _STEEP = 2.0, 2.0
 _IN_A_ROW = 2.5
 # Windows on a line rise from their first sixteenth to their last one by this share of its slope, at least and at most.
 _EDGE, _LEAST_RISE, _MOST_RISE = 16, 0.5, 2.0
-# The ends of a day are this part of it each, and have this many windows at least. A rise is that many errors of theirs.
-_END, _LEAST_END, _CERTAIN = 8, 8, 6.0
+# The ends of a day are this part of it each, and have this many windows at least.
+_END, _LEAST_END = 8, 8
+# A rise from one end to the other is this many errors of theirs at least, and leaves this much of the usual scatter.
+_CERTAIN, _LEFT = 4.0, 1.25
+# A line rises in its second half by this share of its slope at least: a level that is slowly reached does not.
+_ALIKE = 0.6
 # A spread below this share of the typical one is that of a sensor which is stuck.
 _STUCK = 0.1
 _VERSION, _COURSES, _CHANGES, _KEPT, _ANOMALIES = "version", "courses", "changes", "kept", "kept_anomalous"
@@ -56,8 +60,9 @@ _SCORES = "changes_scores"
 
 # What `Levels.read` returns: the model's version, courses and changes by the positions of series, and usual scores.
 Read = tuple[str | None, "dict[int, Course]", "dict[int, _Change]", ReadUsualScores]
-# Scores the windows of a series, as they would be at the old level, anew: takes their begins and aggregates.
-Rescore = Callable[[Times, Floats], Floats]
+# Lets detectors begin a series anew with windows as they would be at the old level, of which it takes the begins and
+# aggregates, and returns how they would score when they come again.
+Relearn = Callable[[Times, Floats], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +302,7 @@ class Levels:
         baseline: int | None,
         *,
         is_open: bool,
-        rescore: Rescore | None = None,
+        relearn: Relearn | None = None,
         close: float = 0.0,
     ) -> bool:
         """End the change of a series, and begin its new course if there is one; else let its scores be usual.
@@ -310,7 +315,7 @@ class Levels:
             scaling: the model's baselines.
             baseline: the series' row there; None for a series without a baseline, which learns one anew.
             is_open: whether the series has a period that may end with a new level.
-            rescore: scores windows anew; None: their scores at a new course are as in training.
+            relearn: lets detectors begin the series anew; None: scores at a new course are as in training.
             close: the score that prolongs a period.
 
         Returns:
@@ -318,7 +323,7 @@ class Levels:
         """
         change = self._changes.get(row)
         if change is not None and self._has_lasted(change) and self._settle_change(
-            row, change, scaling, baseline, is_open=is_open, rescore=rescore, close=close
+            row, change, scaling, baseline, is_open=is_open, relearn=relearn, close=close
         ):
             return True
         if is_open and baseline is not None and self._has_one_field and self.usual_scores.recurs(row):
@@ -334,7 +339,7 @@ class Levels:
         baseline: int | None,
         *,
         is_open: bool,
-        rescore: Rescore | None,
+        relearn: Relearn | None,
         close: float,
     ) -> bool:
         """Settle a change that has lasted for long enough, as `settle` describes."""
@@ -359,17 +364,16 @@ class Levels:
         is_new = is_change and self._differ(before or self._still(course.since_ns), course, scaling, baseline)
         if before is not None:
             self._extend(before, course, values, times_ns)
-        goes_on = rises and before is not None and bool((course.slope * before.slope > 0.0).any())
-        if not is_new and not goes_on:
-            if not is_change or not (self._has_one_field or before is not None or bool((course.wider != 1.0).any())):
-                return False
-            self.usual_scores.add(row, change.scores)
-            return True
-        self._courses[row] = course
-        self._has_moved[row] = True
-        self._is_followed[row] = self._rises(row)
-        if is_change and rescore is not None:
-            scores = rescore(times_ns, course.as_before(times_ns, values))
+        has_changed = self._has_one_field or before is not None or bool((course.wider != 1.0).any())
+        if not is_new and not rises and not (is_change and has_changed):
+            return False
+        if is_new or rises:
+            self._courses[row] = course
+            self._has_moved[row] = True
+            self._is_followed[row] = self._rises(row)
+        now = self._courses.get(row)
+        if is_change and relearn is not None:
+            scores = relearn(times_ns, values if now is None else now.as_before(times_ns, values))
             highest = np.zeros(HOURS)
             np.maximum.at(highest, hours_of(times_ns), scores)
             self.usual_scores.set(row, np.where(highest >= close, highest, 0.0))
@@ -378,10 +382,6 @@ class Levels:
     def _has_lasted(self, change: _Change) -> bool:
         """Tell whether a change has lasted for long enough to be a new level."""
         return bool(self._cut.span(change.begin_ns, self._cut.after(change.last_ns)) >= self._rules.new_level_ns)
-
-    def course(self, row: int) -> Course | None:
-        """Return the course of a series; None while it has none."""
-        return self._courses.get(row)
 
     def _rises(self, row: int) -> bool:
         """Return whether a series follows a line."""
@@ -467,10 +467,7 @@ class Levels:
                 if not is_still and not 1.0 / _WIDER < ratio < _WIDER:
                     course.wider[column] = ratio
                 continue
-            own_ns = at_ns - course.since_ns
-            slope, residuals = line_through(own_values, own_ns, float(scale[column]))
-            if not slope and (slope := rise_in_days(own_values, own_ns)):
-                residuals = own_values - slope * own_ns
+            slope, residuals = line_of(own_values, at_ns - course.since_ns, float(scale[column]))
             level = float(np.median(residuals))
             wider = scatter(residuals) / float(scale[column])
             if slope or wider > _WIDER or abs(level - float(center[column])) > _MOVED * float(scale[column]):
@@ -595,9 +592,7 @@ def line_through(values: Floats, at_ns: Times, scale: float) -> tuple[float, Flo
     Returns:
         The slope, and the values less it, shape (k,); 0 and the values where they lie on no line.
     """
-    half = len(values) // 2
-    rise, run_ns = values[half:] - values[: len(values) - half], at_ns[half:] - at_ns[: len(values) - half]
-    slope = float(np.median(rise / run_ns))
+    slope = slope_of(values, at_ns)
     residuals = values - slope * at_ns
     left, noise = scatter(residuals), scatter(np.diff(values)) / np.sqrt(2.0)
     # Where training scattered like noise, it had no rhythm, of which a part could be taken for a line.
@@ -621,8 +616,27 @@ def rise_of(values: Floats, at_ns: Times) -> float:
     return float((np.median(values[last]) - np.median(values[first])) / run_ns)
 
 
-def rise_in_days(values: Floats, at_ns: Times) -> float:
-    """Return how fast values rise from one day to the next; 0 where they do not, or do not last for a day.
+def line_of(values: Floats, at_ns: Times, scale: float) -> tuple[float, Floats]:
+    """Find the line of values, which may have a rhythm of the day; `line_through` describes it."""
+    slope, residuals = line_through(values, at_ns, scale)
+    in_days = rise_in_days(values, at_ns)
+    half = len(values) // 2
+    if slope and in_days is not None:
+        rise, error = in_days
+        second = slope_of(values[half:], at_ns[half:])
+        # A part of a rhythm ends where it began, and a level that is slowly reached has been reached by the end.
+        if abs(rise - slope) > _CERTAIN * error + _ALIKE * abs(slope) or second / slope < _ALIKE:
+            slope, residuals = 0.0, values
+    if not slope and in_days is not None:
+        rise, error = in_days
+        risen = values - rise * at_ns
+        if abs(rise) >= _CERTAIN * error and scatter(risen) <= _LEFT * scale:
+            return rise, risen
+    return slope, residuals
+
+
+def rise_in_days(values: Floats, at_ns: Times) -> tuple[float, float] | None:
+    """Return how fast values rise from one day to the next, and the error of that.
 
     Each end of the values is a line through some hours. Both ends are at the same time of day where their lines meet
     the begin and the end of whole days, so a rhythm of the day bends them alike.
@@ -630,31 +644,32 @@ def rise_in_days(values: Floats, at_ns: Times) -> float:
     Args:
         values: the values, shape (k,), by time.
         at_ns: their times, shape (k,).
+
+    Returns:
+        The slope and its error; None where the values last for less than a day.
     """
     step_ns = float(np.median(np.diff(at_ns)))
-    days = int((at_ns[-1] - at_ns[0] + step_ns + DAY_NS / _END) // DAY_NS)
-    if days < 1:
-        return 0.0
-    since_ns = max(float(at_ns[-1] + step_ns - days * DAY_NS), float(at_ns[0]))
-    until_ns = since_ns + days * DAY_NS
-    ends = []
-    for at_end_ns, chosen in (
-        (since_ns, (at_ns >= since_ns) & (at_ns < since_ns + DAY_NS / _END)),
-        (until_ns, at_ns >= until_ns - DAY_NS / _END),
-    ):
-        if chosen.sum() < _LEAST_END:
-            return 0.0
-        own_values, own_ns = values[chosen], at_ns[chosen] - at_end_ns
-        half = len(own_values) // 2
-        run = own_ns[half:] - own_ns[: len(own_ns) - half]
-        slope = float(np.median((own_values[half:] - own_values[: len(own_values) - half]) / run))
-        residuals = own_values - slope * own_ns
-        ends.append((float(np.median(residuals)), scatter(residuals) / np.sqrt(len(own_values))))
-    (first, first_error), (last, last_error) = ends
-    rise = last - first
-    if abs(rise) < _CERTAIN * np.hypot(first_error, last_error):
-        return 0.0
-    return rise / (days * DAY_NS)
+    days = int((at_ns[-1] - at_ns[0] + step_ns + DAY_NS / _EDGE) // DAY_NS)
+    until_ns = float(at_ns[-1]) + step_ns
+    since_ns = max(until_ns - days * DAY_NS, float(at_ns[0]))
+    first, last = at_ns < since_ns + DAY_NS / _END, at_ns >= until_ns - DAY_NS / _END
+    first &= at_ns >= since_ns
+    if days < 1 or min(first.sum(), last.sum()) < _LEAST_END:
+        return None
+    ends = [
+        values[chosen] - slope_of(values[chosen], at_ns[chosen]) * (at_ns[chosen] - end_ns)
+        for chosen, end_ns in ((first, since_ns), (last, until_ns))
+    ]
+    rise = float(np.median(ends[1]) - np.median(ends[0]))
+    error = float(np.hypot(*(scatter(end) / np.sqrt(len(end)) for end in ends)))
+    return rise / (days * DAY_NS), error / (days * DAY_NS)
+
+
+def slope_of(values: Floats, at_ns: Times) -> float:
+    """Return the median of the slopes between pairs of values, shape (k,), that are half of them apart."""
+    half = len(values) // 2
+    rise, run_ns = values[half:] - values[: len(values) - half], at_ns[half:] - at_ns[: len(values) - half]
+    return float(np.median(rise / run_ns))
 
 
 def scatter(values: Floats) -> float:

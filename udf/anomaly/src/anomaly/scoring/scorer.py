@@ -15,6 +15,7 @@ import numpy as np
 
 from anomaly.models.features import features
 from anomaly.models.model import Model, Verdict, Verdicts
+from anomaly.nanoseconds import DAY_NS
 from anomaly.pipeline import Pipeline
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import Feedback
@@ -325,27 +326,25 @@ class Scorer:
         """Let a series go on from a new level, if its last window showed one, and end its period."""
         is_newcomer = model.is_newcomer(key)
         baseline, is_open = None if is_newcomer else model.row(key), self._trackers.can_settle(row)
-        course = self._levels.course(row)
+        places = self._places_of(model)
 
-        def rescore(begin_ns: Times, before: Floats) -> Floats:
-            follower, own_row = model.follow(key), model.row(key)
-            if model.trend is not None:
-                before = before + model.trend.risen(own_row, begin_ns)
-            places = follower.places(len(begin_ns))
-            return model.judge_many(follower.followers, own_row, places, begin_ns, before).score
+        def relearn(begin_ns: Times, before: Floats) -> Floats:
+            own_row, days_ns = model.row(key), DAY_NS * (1 + int(begin_ns[-1] - begin_ns[0]) // DAY_NS)
+            probe = model.follow(key)
+            for follower, later_ns in ((places.begin(key), 0), (probe, 0), (probe, days_ns)):
+                at_ns = begin_ns + later_ns
+                risen = 0.0 if model.trend is None else model.trend.risen(own_row, at_ns)
+                place = follower.places(len(at_ns))
+                scores = model.judge_many(follower.followers, own_row, place, at_ns, before + risen).score
+            return scores
 
         close = model.threshold(self._rules.close)
-        if not self._levels.settle(
-            row, model.scaling, baseline, is_open=is_open, rescore=rescore, close=close
-        ):
+        if not self._levels.settle(row, model.scaling, baseline, is_open=is_open, relearn=relearn, close=close):
             return
         self._trackers.settle(row, transition)
         if is_newcomer:
             self._newcomers.forget(key, "the series has a new level")
-            self._places_of(model).forget(key)
-        elif self._levels.course(row) is not course:
-            # What followers learnt of the change is neither of the old level nor of the new one.
-            self._places_of(model).begin(key)
+            places.forget(key)
         self._events.add("new levels", 1, f"{series_name(key)} goes on from a new level")
 
     def feed_together(

@@ -23,9 +23,11 @@ from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
 HOURS = DAY_NS // HOUR_NS
 # Scores up to this many times the highest one that a change has shown are usual after it.
-_BEYOND = 1.5
+_BEYOND = 1.25
 # A run recurs where it begins this share of the length of the one before earlier or later at most.
 _ABOUT = 0.25
+# Or by this much, where that is not longer than the run itself.
+_JITTER_NS = HOUR_NS // 2
 # It has to last for this share of that length.
 _RECURS = 0.5
 # A longer run does not recur, as it may be a level.
@@ -182,7 +184,8 @@ class UsualScores:
         return None
 
     def _about_ns(self, run: _Run) -> int:
-        return max(int(_ABOUT * (run.end_ns - run.begin_ns)), self._rules.window_ns)
+        length_ns = run.end_ns - run.begin_ns
+        return max(int(_ABOUT * length_ns), min(length_ns, _JITTER_NS), self._rules.window_ns)
 
     def _forget_old(self, now_ns: int) -> None:
         for row in [row for row, runs in self._runs.items() if runs[-1].end_ns < now_ns - 2 * DAY_NS]:
