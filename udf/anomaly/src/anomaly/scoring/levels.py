@@ -51,8 +51,10 @@ _EDGE, _LEAST_RISE, _MOST_RISE = 16, 0.5, 2.0
 _END, _LEAST_END = 8, 8
 # A rise from one end to the other is this many errors of theirs at least, and leaves this much of the usual scatter.
 _CERTAIN, _LEFT = 4.0, 1.25
-# A line rises in its second half by this share of its slope at least: a level that is slowly reached does not.
-_ALIKE = 0.6
+# A line's slope is not farther than this share of it from its rise in days.
+_ALIKE = 0.5
+# A change of one field in which windows became anomalous this many times is how the series is now, however few they are.
+_OFTEN = 24
 # A spread below this share of the typical one is that of a sensor which is stuck.
 _STUCK = 0.1
 _VERSION, _COURSES, _CHANGES, _KEPT, _ANOMALIES = "version", "courses", "changes", "kept", "kept_anomalous"
@@ -115,6 +117,7 @@ class _Change:
         kept: their aggregates, shape (d,) each.
         were_anomalous: whether each of them is anomalous.
         scores: the highest score in each hour of the day, shape (24,).
+        times: how many times windows became anomalous.
     """
 
     begin_ns: int
@@ -127,6 +130,7 @@ class _Change:
     kept: list[Floats] = field(default_factory=list)
     were_anomalous: list[bool] = field(default_factory=list)
     scores: Floats = field(default_factory=lambda: np.zeros(HOURS))
+    times: int = 0
 
     def keep(self, begin_ns: int, values: Floats, score: float, *, anomalous: bool) -> None:
         """Count a window, and keep it if it is one in `stride`."""
@@ -292,6 +296,7 @@ class Levels:
             self._is_followed[row] = True
         change.keep(begin_ns, values.copy(), score, anomalous=anomalous)
         if anomalous:
+            change.times += change.anomalous_ns != begin_ns
             change.anomalous_ns = end_ns
         return recurs or ((anomalous or rises) and self._has_lasted(change))
 
@@ -349,6 +354,10 @@ class Levels:
             # What was over for long, and has only just come again, may be the echo of a fault.
             return False
         self._end(row)
+        if is_mostly_calm and is_open and baseline is not None and self._has_one_field and change.times >= _OFTEN:
+            # Detectors have learnt from the calm windows between.
+            self.usual_scores.add(row, change.scores)
+            return True
         is_change = is_open and not is_mostly_calm
         if not is_change and not (rises and is_mostly_calm):
             return False
@@ -500,11 +509,12 @@ class Levels:
                         each.anomalous,
                         each.stride,
                         len(each.kept_ns),
+                        each.times,
                     ]
                     for each in changes
                 ],
                 dtype=np.int64,
-            ).reshape(-1, 7),
+            ).reshape(-1, 8),
             _KEPT: np.array([values for each in changes for values in each.kept]).reshape(-1, self._width),
             f"{_KEPT}_ns": np.array([at_ns for each in changes for at_ns in each.kept_ns], dtype=np.int64),
             _ANOMALIES: np.array([one for each in changes for one in each.were_anomalous], dtype=np.bool_),
@@ -545,10 +555,11 @@ class Levels:
         changes: dict[int, _Change] = {}
         begin = 0
         for at, numbered, highest in zip(changing, numbers.tolist(), scores, strict=True):
-            begin_ns, anomalous_ns, last_ns, count, anomalous, stride, length = numbered
+            # A state of a release before does not tell how many times windows became anomalous.
+            begin_ns, anomalous_ns, last_ns, count, anomalous, stride, length, *times = numbered
             own = slice(begin, begin + length)
             kept_of_one = kept_ns[own].tolist(), list(kept[own]), anomalies[own].tolist()
-            changes[at] = _Change(begin_ns, anomalous_ns, last_ns, count, anomalous, stride, *kept_of_one, np.array(highest))
+            changes[at] = _Change(begin_ns, anomalous_ns, last_ns, count, anomalous, stride, *kept_of_one, np.array(highest), *times)
             begin += length
         return version, courses, changes, self.usual_scores.read(arrays)
 
@@ -620,12 +631,10 @@ def line_of(values: Floats, at_ns: Times, scale: float) -> tuple[float, Floats]:
     """Find the line of values, which may have a rhythm of the day; `line_through` describes it."""
     slope, residuals = line_through(values, at_ns, scale)
     in_days = rise_in_days(values, at_ns)
-    half = len(values) // 2
     if slope and in_days is not None:
         rise, error = in_days
-        second = slope_of(values[half:], at_ns[half:])
-        # A part of a rhythm ends where it began, and a level that is slowly reached has been reached by the end.
-        if abs(rise - slope) > _CERTAIN * error + _ALIKE * abs(slope) or second / slope < _ALIKE:
+        # A part of a rhythm ends where it began.
+        if abs(rise - slope) > _CERTAIN * error + _ALIKE * abs(slope):
             slope, residuals = 0.0, values
     if not slope and in_days is not None:
         rise, error = in_days

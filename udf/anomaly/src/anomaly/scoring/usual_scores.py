@@ -23,7 +23,7 @@ from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 
 HOURS = DAY_NS // HOUR_NS
 # Scores up to this many times the highest one that a change has shown are usual after it.
-_BEYOND = 1.25
+_BEYOND = 1.5
 # A run recurs where it begins this share of the length of the one before earlier or later at most.
 _ABOUT = 0.25
 # Or by this much, where that is not longer than the run itself.
