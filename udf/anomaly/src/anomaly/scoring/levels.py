@@ -53,7 +53,7 @@ _END, _LEAST_END = 8, 8
 _CERTAIN, _LEFT = 4.0, 1.25
 # A line's slope is not farther than this share of it from its rise in days.
 _ALIKE = 0.5
-# A change of one field in which windows became anomalous this many times is how the series is now, however few they are.
+# A change of one field in which windows became anomalous this many times is how the series is now, if few are, too.
 _OFTEN = 24
 # A spread below this share of the typical one is that of a sensor which is stuck.
 _STUCK = 0.1
@@ -205,10 +205,8 @@ class Levels:
             change = self._changes.get(int(row[at]))
             if change is not None:
                 begin_ns[at] = min(begin_ns[at], change.begin_ns)
-        may_settle = np.asarray(self._cut.span(begin_ns, self._cut.after(last_ns)) >= self._rules.new_level_ns)
-        for at, (one, first, last) in enumerate(zip(row.tolist(), first_ns.tolist(), last_ns.tolist(), strict=True)):
-            may_settle[at] |= self.usual_scores.may_settle(one, first, last)
-        return may_settle
+        may_have_lasted = self._cut.span(begin_ns, self._cut.after(last_ns)) >= self._rules.new_level_ns
+        return np.asarray(may_have_lasted | self.usual_scores.may_settle(row, first_ns, last_ns))
 
     def stretch(self, row: int, begin_ns: Times) -> int:
         """Return how many of the next windows, with begins of shape (n,), can be judged before a level may be new."""
@@ -327,8 +325,10 @@ class Levels:
             Whether what goes on or recurs is how the series is now.
         """
         change = self._changes.get(row)
-        if change is not None and self._has_lasted(change) and self._settle_change(
-            row, change, scaling, baseline, is_open=is_open, relearn=relearn, close=close
+        if (
+            change is not None
+            and self._has_lasted(change)
+            and self._settle_change(row, change, scaling, baseline, is_open=is_open, relearn=relearn, close=close)
         ):
             return True
         if is_open and baseline is not None and self._has_one_field and self.usual_scores.recurs(row):
@@ -373,10 +373,11 @@ class Levels:
         is_new = is_change and self._differ(before or self._still(course.since_ns), course, scaling, baseline)
         if before is not None:
             self._extend(before, course, values, times_ns)
-        has_changed = self._has_one_field or before is not None or bool((course.wider != 1.0).any())
-        if not is_new and not rises and not (is_change and has_changed):
+        goes_on = rises and before is not None and bool((course.slope * before.slope > 0.0).any())
+        # What moves no field may be fields that have parted, which is a fault; one field has none to part from.
+        if not is_new and not goes_on and not (is_change and self._has_one_field):
             return False
-        if is_new or rises:
+        if is_new or goes_on or rises:
             self._courses[row] = course
             self._has_moved[row] = True
             self._is_followed[row] = self._rises(row)
@@ -559,7 +560,9 @@ class Levels:
             begin_ns, anomalous_ns, last_ns, count, anomalous, stride, length, *times = numbered
             own = slice(begin, begin + length)
             kept_of_one = kept_ns[own].tolist(), list(kept[own]), anomalies[own].tolist()
-            changes[at] = _Change(begin_ns, anomalous_ns, last_ns, count, anomalous, stride, *kept_of_one, np.array(highest), *times)
+            changes[at] = _Change(
+                begin_ns, anomalous_ns, last_ns, count, anomalous, stride, *kept_of_one, np.array(highest), *times
+            )
             begin += length
         return version, courses, changes, self.usual_scores.read(arrays)
 

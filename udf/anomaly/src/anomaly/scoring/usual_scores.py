@@ -5,8 +5,8 @@ each night from now on, an evening that is busier than before, values that scatt
 told once, too. From then on, the scores that it has shown are usual: each hour of the day has its highest score, and
 only what a score has beyond those of its hour and of both neighbours counts. Other hours are judged as before.
 
-Anomalous windows that follow each other are a run. A run recurs where one began at about the same time a day before,
-and has lasted for a part of that run's length by then. Chance does not bring two faults of one series to the same time.
+Anomalous windows that follow each other are a run. A run recurs when it began at about the time at which one began a
+day before, and has lasted for half as long as that one. Chance seldom brings two faults to the same time of day.
 """
 
 from collections.abc import Callable
@@ -24,10 +24,12 @@ from anomaly.windows.arrays import AnyArray, Bools, Floats, Ints, Times
 HOURS = DAY_NS // HOUR_NS
 # Scores up to this many times the highest one that a change has shown are usual after it.
 _BEYOND = 1.5
-# A run recurs where it begins this share of the length of the one before earlier or later at most.
-_ABOUT = 0.25
-# Or by this much, where that is not longer than the run itself.
+# A run recurs where it begins this share of the length of the one before earlier or later at most, and this long.
+_ABOUT, _ABOUT_NS = 0.25, HOUR_NS
+# Half an hour is about the same time where the run lasts for that long.
 _JITTER_NS = HOUR_NS // 2
+# The highest scores of both differ by this factor at most.
+_ALIKE = 2.0
 # It has to last for this share of that length.
 _RECURS = 0.5
 # A longer run does not recur, as it may be a level.
@@ -53,6 +55,11 @@ class _Run:
     since_ns: int
     score: float
 
+    @property
+    def length_ns(self) -> int:
+        """How long the run has lasted."""
+        return self.end_ns - self.begin_ns
+
 
 # Runs and usual scores of series by their positions.
 Read = tuple[dict[int, list[_Run]], dict[int, Floats]]
@@ -74,10 +81,14 @@ class UsualScores:
         self._has_scores: Bools = table.column(np.bool_)
         self._scores: dict[int, Floats] = table.objects()
         self._runs: dict[int, list[_Run]] = table.objects()
+        self._has_runs: Bools = table.column(np.bool_)
+        # Where windows are longer, a run says nothing of the time of day.
+        self._may_recur = rules.window_ns <= HOUR_NS
 
     def clear(self) -> None:
         """Forget everything, as another model has other scores."""
         self._has_scores[:] = False
+        self._has_runs[:] = False
         self._scores.clear()
         self._runs.clear()
 
@@ -137,83 +148,97 @@ class UsualScores:
         Returns:
             Whether it belongs to a run that recurs, and what recurs has been told for long enough.
         """
-        end_ns = self._cut.after(begin_ns)
-        runs = [run for run in self._runs.get(row, ()) if run.end_ns > end_ns - 2 * DAY_NS and run.begin_ns <= begin_ns]
+        if not self._may_recur:
+            return False
+        end_ns, old_ns = self._cut.after(begin_ns), begin_ns - 2 * DAY_NS
+        runs = [run for run in self._of(row) if run.end_ns > old_ns and run.begin_ns <= begin_ns]
         if not runs or self._cut.span(runs[-1].end_ns, begin_ns) >= max(self._rules.merge_ns, 1):
             if row not in self._runs and len(self._runs) >= self._most:
-                self._forget_old(begin_ns)
+                self._forget_before(old_ns)
                 if len(self._runs) >= self._most:
                     return False
             runs = [*runs[1 - _MOST_RUNS :], _Run(begin_ns, end_ns, begin_ns, score)]
-        self._runs[row] = runs
+        self._runs[row], self._has_runs[row] = runs, True
         run = runs[-1]
-        run.end_ns, run.score = end_ns, max(run.score, score)
+        run.end_ns, run.score = max(run.end_ns, end_ns), max(run.score, score)
+        before = self._before(row)
+        if before is not None:
+            run.since_ns = before.since_ns
         return self.recurs(row)
 
     def recurs(self, row: int) -> bool:
         """Return whether the last run of a series recurs, and what recurs was told for long enough."""
-        runs = self._of(row)
-        if not runs:
+        before = self._before(row)
+        if before is None:
             return False
-        run = runs[-1]
-        before = self._before(run, runs[:-1])
-        if before is None or run.end_ns - run.begin_ns < _RECURS * (before.end_ns - before.begin_ns):
-            return False
-        run.since_ns = before.since_ns
-        about_ns = self._about_ns(before)
-        return self._cut.span(run.since_ns, run.end_ns) >= self._rules.new_level_ns - about_ns
+        run = self._runs[row][-1]
+        told_ns = self._cut.span(run.since_ns, run.end_ns) + self._about_ns(before)
+        return run.length_ns >= _RECURS * before.length_ns and told_ns >= self._rules.new_level_ns
 
     def settle(self, row: int) -> None:
         """Let the scores of the run that recurs be usual at its time of day."""
-        *earlier, run = self._runs[row]
         highest = np.zeros(HOURS)
-        for each in (self._before(run, earlier), run):
-            if each is not None:
-                times = np.arange(each.begin_ns, each.end_ns, self._rules.window_ns)
-                np.maximum.at(highest, hours_of(times), each.score)
+        for run in (self._before(row), self._runs[row][-1]):
+            if run is not None:
+                hours = hours_of(np.arange(run.begin_ns, run.end_ns, self._rules.window_ns))
+                np.maximum.at(highest, hours, run.score)
         self.add(row, highest)
 
-    def _before(self, run: _Run, earlier: list[_Run]) -> _Run | None:
-        """Return the run that another one recurs; None where there is none."""
-        for each in earlier:
+    def _before(self, row: int) -> _Run | None:
+        """Return the run of the day before that the last run of a series may recur; None where there is none."""
+        runs = self._of(row)
+        for run in runs[:-1]:
+            last, about_ns = runs[-1], self._about_ns(run)
             if (
-                abs(run.begin_ns - each.begin_ns - DAY_NS) <= self._about_ns(each)
-                and each.end_ns - each.begin_ns <= _LONGEST_NS
+                abs(last.begin_ns - run.begin_ns - DAY_NS) <= about_ns
+                and run.length_ns <= _LONGEST_NS
+                and last.length_ns <= run.length_ns + about_ns
+                and max(last.score, run.score) <= _ALIKE * min(last.score, run.score)
             ):
-                return each
+                return run
         return None
 
     def _about_ns(self, run: _Run) -> int:
-        length_ns = run.end_ns - run.begin_ns
-        return max(int(_ABOUT * length_ns), min(length_ns, _JITTER_NS), self._rules.window_ns)
+        """Return by how much a run may begin earlier or later, and be longer, than one that it recurs."""
+        share_ns = min(int(_ABOUT * run.length_ns), _ABOUT_NS)
+        return max(share_ns, min(run.length_ns, _JITTER_NS), self._rules.window_ns)
 
-    def _forget_old(self, now_ns: int) -> None:
-        for row in [row for row, runs in self._runs.items() if runs[-1].end_ns < now_ns - 2 * DAY_NS]:
+    def _forget_before(self, old_ns: int) -> None:
+        """Forget the runs of series whose last one ended before a time."""
+        for row in [row for row, runs in self._runs.items() if runs[-1].end_ns <= old_ns]:
             del self._runs[row]
+            self._has_runs[row] = False
 
-    def may_settle(self, row: int, first_ns: int, last_ns: int) -> bool:
-        """Return whether a run may recur in windows whose first and last begins are given."""
-        return any(
-            begin_ns <= last_ns and first_ns <= until_ns for begin_ns, until_ns in map(self._span, self._of(row))
-        )
+    def may_settle(self, row: Ints, first_ns: Times, last_ns: Times) -> Bools:
+        """Return in which of s series a run may recur with their next windows, shape (s,).
+
+        Args:
+            row: the rows of the series, shape (s,).
+            first_ns: the begins of their first windows, shape (s,).
+            last_ns: the begins of their last windows, shape (s,).
+        """
+        may_settle = np.zeros(len(row), dtype=np.bool_)
+        for at in np.flatnonzero(self._has_runs[row]).tolist():
+            spans = map(self._span, self._of(int(row[at])))
+            may_settle[at] = any(begin_ns <= last_ns[at] and first_ns[at] <= end_ns for begin_ns, end_ns in spans)
+        return may_settle
 
     def stretch(self, row: int, begin_ns: Times) -> int:
         """Return how many of the next windows, with begins of shape (n,), can be judged before a run may recur."""
-        # A run that begins within the stretch recurs a day later at the earliest.
-        most = int(np.searchsorted(begin_ns, begin_ns[0] + DAY_NS - 2 * self._rules.window_ns))
-        for begins_ns, until_ns in map(self._span, self._of(row)):
-            if until_ns >= begin_ns[0]:
-                most = min(most, int(np.searchsorted(begin_ns, begins_ns)) + 1)
-        return max(most, 1)
+        if not self._may_recur:
+            return len(begin_ns)
+        # A run that begins within the stretch recurs after nearly a day at the earliest.
+        until_ns = [int(begin_ns[0]) + DAY_NS - 2 * self._rules.window_ns]
+        until_ns += [first_ns for first_ns, last_ns in map(self._span, self._of(row)) if last_ns >= begin_ns[0]]
+        return max(int(np.searchsorted(begin_ns, min(until_ns))), 1)
 
     def _of(self, row: int) -> list[_Run]:
         return self._runs.get(row, [])
 
     def _span(self, run: _Run) -> tuple[int, int]:
-        """Return the begins of the first and the last window that may belong to a run that recurs."""
-        length_ns, about_ns = run.end_ns - run.begin_ns, self._about_ns(run)
-        begin_ns = run.begin_ns + DAY_NS - about_ns
-        return begin_ns, begin_ns + 2 * about_ns + _LONGEST_NS + length_ns
+        """Return the begins of the first and the last window that may belong to a run that recurs another one."""
+        about_ns = self._about_ns(run)
+        return run.begin_ns + DAY_NS - about_ns, run.end_ns + DAY_NS + 2 * about_ns
 
     def state(self, row: Ints) -> dict[str, AnyArray]:
         """Return what is remembered of the series of some rows, shape (n,), as arrays by name."""
@@ -268,9 +293,11 @@ class UsualScores:
             self._runs.pop(one, None)
             self._scores.pop(one, None)
         self._has_scores[row] = False
+        self._has_runs[row] = False
         runs, scores = read or ({}, {})
         for at, each in runs.items():
             self._runs[int(row[at])] = each
+            self._has_runs[row[at]] = True
         for at, usual in scores.items():
             self._scores[int(row[at])] = usual
             self._has_scores[row[at]] = bool(usual.any())
