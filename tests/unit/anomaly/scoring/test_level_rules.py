@@ -144,8 +144,8 @@ def test_no_more_series_are_followed_than_memory_allows_until_one_is_calm() -> N
     assert levels.are_followed(np.array([A, B])).tolist() == [False, True]
 
 
-# A change keeps up to 128 windows, each with its time and two features of 8 bytes, in a quarter of the memory.
-@pytest.mark.parametrize(("memory_bytes", "followed"), [(4 * 2 * 128 * 24 - 1, 1), (4 * 2 * 128 * 24, 2)])
+# A change keeps up to 256 windows, each with its time and two features of 8 bytes, in a quarter of the memory.
+@pytest.mark.parametrize(("memory_bytes", "followed"), [(4 * 2 * 256 * 24 - 1, 1), (4 * 2 * 256 * 24, 2)])
 def test_changes_keep_their_windows_in_a_quarter_of_the_memory(memory_bytes: int, followed: int) -> None:
     levels = made(memory_bytes)
     for row in (A, B, C):
@@ -155,11 +155,11 @@ def test_changes_keep_their_windows_in_a_quarter_of_the_memory(memory_bytes: int
 
 def test_a_long_change_keeps_windows_that_are_equally_far_apart() -> None:
     levels = made()
-    for number in range(300):
+    for number in range(600):
         feed(levels, number, value=float(number))
     state = levels.state(np.array([A]))
-    assert state["kept_ns"].tolist() == [number * W for number in range(0, 300, 4)]
-    assert state["kept"][:, 0].tolist() == [float(number) for number in range(0, 300, 4)]
+    assert state["kept_ns"].tolist() == [number * W for number in range(0, 600, 4)]
+    assert state["kept"][:, 0].tolist() == [float(number) for number in range(0, 600, 4)]
 
 
 def test_later_values_are_judged_as_they_would_be_at_the_old_level() -> None:
@@ -192,10 +192,60 @@ def test_later_values_are_judged_as_they_would_be_at_the_old_level() -> None:
 )
 def test_a_change_is_a_new_level_when_it_has_moved_far_enough(change: dict[str, Any], is_new: bool) -> None:
     levels = changed(**change)
-    assert settled(levels) is is_new
+    settled(levels)
     assert levels.have_moved(np.array([A])).tolist() == [is_new]
     # Whether or not it was one, the change is over.
     assert begin_of_the_change(levels) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "is_over"),
+    [
+        pytest.param({"level": 10.9}, True, id="one field that has not moved"),
+        pytest.param({"level": 10.9, "calm": (1, 2, 4, 5, 7, 8)}, False, id="mostly calm windows"),
+        pytest.param({"spread": 0.09}, False, id="a sensor that is stuck"),
+    ],
+)
+def test_a_change_of_one_field_is_over_where_its_level_has_not_moved(change: dict[str, Any], is_over: bool) -> None:
+    levels = changed(**change)
+    learnt: list[int] = []
+
+    def relearn(begin_ns: np.ndarray, values: np.ndarray) -> np.ndarray:
+        learnt.append(len(values))
+        return np.arange(len(values), dtype=np.float64)
+
+    settled = levels.settle(A, SCALING, 0, is_open=True, relearn=relearn, close=5.0)
+
+    assert settled is is_over
+    assert learnt == ([10] if is_over else [])
+    assert highest_usual_score(levels) == (1.5 * 9.0 if is_over else 0.0)
+    assert not levels.have_moved(np.array([A])).any()
+
+
+@pytest.mark.parametrize(("close", "highest"), [(9.0, 1.5 * 9.0), (9.1, 0.0)])
+def test_scores_at_a_new_level_are_usual_only_where_they_would_prolong_a_period(close: float, highest: float) -> None:
+    levels = changed(level=20.0)
+
+    assert levels.settle(A, SCALING, 0, is_open=True, relearn=lambda begin_ns, _: begin_ns / W, close=close)
+
+    assert highest_usual_score(levels) == highest
+
+
+@pytest.mark.parametrize(("times", "is_over"), [(23, False), (24, True)])
+def test_a_change_that_comes_often_is_over_though_most_windows_are_calm(times: int, is_over: bool) -> None:
+    levels = made()
+    for number in range(1, 3 * times + 1):
+        levels.feed(A, number * W, np.array([20.0, 1.0]), 4.0, anomalous=number % 3 == 1)
+
+    assert settled(levels) is is_over
+
+    assert highest_usual_score(levels) == (1.5 * 4.0 if is_over else 0.0)
+
+
+def highest_usual_score(levels: Levels) -> float:
+    """Return the highest score that is usual for the series a; 0 where none is."""
+    state = levels.state(np.array([A]))
+    return float(state["usual_scores"].max(initial=0.0)) if "usual_scores" in state else 0.0
 
 
 @pytest.mark.parametrize(("usual_spread", "is_new"), [(0.0, True), (0.09, True), (0.11, False)])

@@ -15,6 +15,7 @@ from anomaly.scoring.events import EventCounter
 from anomaly.scoring.periods import NEW_LEVEL, Period
 from anomaly.scoring.scorer import ScoredWindow, ScoredWindows, Scorer
 from anomaly.training.fit import train
+from anomaly.windows.arrays import Key
 from anomaly.windows.series import SeriesWindows
 from anomaly.windows.windows import Windows
 
@@ -192,9 +193,9 @@ def with_restarts(made: Pipeline, series: list[SeriesWindows]) -> Iterator[Score
         yield from before.feed_together(model(), part)
 
 
-def severities(scored: Iterator[ScoredWindows]) -> dict[tuple[str, int], tuple[float, float, tuple[str, ...]]]:
+def severities(scored: Iterator[ScoredWindows]) -> dict[tuple[Key, int], tuple[float, float, tuple[str, ...]]]:
     return {
-        (windows.key(at)[0], int(windows.begin_ns[at])): (
+        (windows.key(at)[:1], int(windows.begin_ns[at])): (
             float(windows.verdicts.severity[at]),
             float(windows.verdicts.expected_high[at, 0]),
             tuple(f"{each.state} {each.reason} {each.points}" for each in windows.periods.get(at, ())),
@@ -269,3 +270,103 @@ def test_a_trend_that_training_knows_goes_on_from_a_new_level() -> None:
     rise = values[-1, 0] - flat.values[-1, 0]
     assert last.expected_low[0] == pytest.approx(of_plain.expected_low[0] + rise)
     assert last.expected_high[0] == pytest.approx(of_plain.expected_high[0] + rise)
+
+
+ONE = {"fields": ["value"], "group_by": []}
+
+
+def of_one_field(value: np.ndarray, first: int) -> SeriesWindows:
+    """Return windows of one field, whose points are given, shape (n, 10)."""
+    begin_ns = BEGIN_NS + (first + np.arange(len(value))) * STEP
+    values = np.stack([value.mean(axis=1), value.std(axis=1, ddof=1)], axis=1)
+    return SeriesWindows((), begin_ns, values, np.full((len(value), 1), 10.0))
+
+
+def rhythm(days: int, seed: int, scatter: float = 0.1) -> np.ndarray:
+    """Return the points of windows with a rhythm of the day, shape (n, 10)."""
+    phase = np.arange(days * DAY) * 2 * np.pi / DAY
+    return np.asarray(np.random.default_rng(seed).normal(20.0, scatter, (days * DAY, 10)) + np.sin(phase)[:, None])
+
+
+def periods_of_one_field(history: np.ndarray, later: np.ndarray) -> list[Period]:
+    made = pipeline(**ONE)
+    known = of_one_field(history, 0)
+    trained = train(made, Windows.of_series([known]), "v", 0).model
+    return found(list(scorer(made).feed(trained, of_one_field(later, len(history)))))
+
+
+def days_red(periods: list[Period]) -> float:
+    return float(sum(period.end_ns - period.begin_ns for period in periods)) / STEP / DAY
+
+
+def test_growth_under_a_rhythm_is_followed_along_its_line() -> None:
+    made = rhythm(TRAINED_DAYS + 8, 110)
+    made[TRAINED_DAYS * DAY :] += (0.7 * np.arange(8 * DAY) / DAY)[:, None]
+
+    periods = periods_of_one_field(made[: TRAINED_DAYS * DAY], made[TRAINED_DAYS * DAY :])
+
+    assert NEW_LEVEL in {period.reason for period in periods}
+    assert days_red(periods) < 1.5
+    assert [period for period in periods if day_of(period.begin_ns) > 3.0] == []
+
+
+def evening(days: int, seed: int) -> np.ndarray:
+    """Return a rhythm whose peaks are higher from the second day on."""
+    made = rhythm(days, seed)
+    number = np.arange(len(made))
+    made[(number >= DAY) & (np.abs(number % DAY - DAY // 4) < 24)] += 0.6
+    return made
+
+
+def test_a_shift_at_each_peak_of_a_rhythm_is_told_as_a_new_level_on_the_second_day() -> None:
+    periods = periods_of_one_field(rhythm(TRAINED_DAYS, 120), evening(6, 121))
+
+    at_peaks = [period for period in periods if 0.1 < day_of(period.begin_ns) % 1.0 < 0.4]
+    told = [(round(day_of(period.begin_ns), 1), period.reason) for period in at_peaks]
+    assert told == [(1.2, "value"), (2.2, NEW_LEVEL)]
+    assert days_red(periods) < 0.3
+
+
+def test_a_field_that_never_moved_and_scatters_for_good_is_told_once() -> None:
+    constant = np.full((TRAINED_DAYS * DAY, 10), 5.0)
+    scattering = np.random.default_rng(130).normal(5.0, 0.5, (4 * DAY, 10))
+
+    periods = periods_of_one_field(constant, scattering)
+
+    assert [period.reason for period in periods][:1] == [NEW_LEVEL]
+    assert NEW_LEVEL not in {period.reason for period in periods[1:]}
+    assert days_red(periods) < 1.1
+
+
+def test_a_rhythm_of_another_shape_is_over_after_a_day_and_a_fault_in_it_is_found() -> None:
+    later = rhythm(6, 140)
+    later[DAY:] = 40.0 - later[DAY:]
+    later[4 * DAY : 4 * DAY + 12] += 4.0
+
+    periods = periods_of_one_field(rhythm(TRAINED_DAYS, 141), later)
+
+    assert NEW_LEVEL in {period.reason for period in periods}
+    assert [period for period in periods if 3.99 < day_of(period.begin_ns) < 4.1]
+    assert days_red([period for period in periods if day_of(period.begin_ns) > 2.1]) < 0.2
+
+
+@pytest.mark.parametrize("length", [1, 100])
+def test_what_recurs_is_found_alike_by_any_number_of_windows_at_once_and_after_restarts(length: int) -> None:
+    made = pipeline(**ONE)
+    trained = train(made, Windows.of_series([of_one_field(rhythm(TRAINED_DAYS, 150), 0)]), "v", 0).model
+    later = of_one_field(evening(3, 151), TRAINED_DAYS * DAY)
+    alone = scorer(made).feed_series(trained, later)
+    assert alone is not None
+
+    before, number, parts = scorer(made), np.arange(len(later)), []
+    for first in range(0, len(later), length):
+        if length > 1:
+            after = scorer(made)
+            after.restore(before.state())
+            before = after
+        one = Windows.of_series([later.where((number >= first) & (number < first + length))])
+        parts += list(before.feed_together(trained, one))
+
+    apart = severities(iter(parts))
+    assert {value[2] for value in apart.values() if NEW_LEVEL in str(value[2])}
+    assert [value[2] for value in apart.values()] == [value[2] for value in severities(iter([alone])).values()]

@@ -10,6 +10,7 @@ In the order in which a window passes them:
 - `feedback_file`: a pipeline's marks on disk, beside its models.
 - `periods`: runs of anomalous windows, and silence.
 - `levels`: what has been going on for long enough to be how a series is now.
+- `usual_scores`: what recurs each day, or goes on although no level has moved, is usual after it was told.
 - `silence`: the silence of a whole pipeline, which is told once.
 - `notices`: what people should know of the data although it is not an anomaly.
 - `results`: the points that are written; `wording`: their sentences for people.
