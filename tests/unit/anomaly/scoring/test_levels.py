@@ -272,7 +272,7 @@ def test_a_trend_that_training_knows_goes_on_from_a_new_level() -> None:
     assert last.expected_high[0] == pytest.approx(of_plain.expected_high[0] + rise)
 
 
-ONE = {"fields": ["value"], "group_by": []}
+ONE: dict[str, Any] = {"fields": ["value"], "group_by": []}
 
 
 def of_one_field(value: np.ndarray, first: int) -> SeriesWindows:

@@ -8,7 +8,7 @@ training taught holds from there on, and a volume that fills is followed along i
 
 A day is long enough by default, so that the medians of a course and of training both are of whole days. What is beyond
 a limit, and a sensor whose values do not differ any more, is not a level. A change in which no feature has moved is not
-a new level where several fields may have parted. Of one field alone, it is over, and its scores are usual from then on
+a new level where several fields may have parted. In one field alone, it is over, and its scores are usual from then on
 (`anomaly.scoring.usual_scores`), as are those that a series still has at its new level after detectors have learnt it.
 
 Everything depends on the windows alone, one after the other. So a catch-up and a backtest find the levels of serving.

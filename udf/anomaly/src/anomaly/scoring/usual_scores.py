@@ -29,7 +29,7 @@ _ABOUT, _ABOUT_NS = 0.25, HOUR_NS
 # Half an hour is about the same time where the run lasts for that long.
 _JITTER_NS = HOUR_NS // 2
 # The highest scores of both differ by this factor at most.
-_ALIKE = 1.5
+_ALIKE = 2.0
 # It has to last for this share of that length.
 _RECURS = 0.5
 # A longer run does not recur, as it may be a level.
