@@ -103,11 +103,11 @@ def test_a_run_recurs_with_the_window_by_which_it_is_half_as_long_as_that_of_the
         pytest.param({"first": DAY + 96}, False, id="earlier"),
         pytest.param({"first": DAY + 103}, True, id="half an hour later"),
         pytest.param({"first": DAY + 104}, False, id="later"),
-        pytest.param({"score": 8.0}, True, id="twice as severe"),
-        pytest.param({"score": 8.1}, False, id="more severe"),
-        pytest.param({"score": 1.9}, False, id="less severe"),
-        pytest.param({"length": 15}, True, id="half an hour longer"),
-        pytest.param({"length": 16}, False, id="longer"),
+        pytest.param({"score": 6.4}, True, id="more severe by half"),
+        pytest.param({"score": 6.5}, False, id="more severe"),
+        pytest.param({"score": 2.4}, False, id="less severe"),
+        pytest.param({"length": 12}, True, id="as long"),
+        pytest.param({"length": 13}, False, id="longer"),
         pytest.param({"first": 2 * DAY + 100}, False, id="two days later"),
         pytest.param({"row": B}, False, id="another series"),
     ],
@@ -146,9 +146,9 @@ def test_windows_are_judged_one_by_one_while_a_run_may_recur() -> None:
     # The run of the day after may begin three windows earlier.
     assert scores.stretch(A, later * W) == DAY + 97 - 120
     assert scores.stretch(A, later[200:] * W) == DAY - 2
-    for first, last, may_settle in ((120, DAY + 96, False), (120, DAY + 97, True), (DAY + 118, DAY + 200, True)):
+    for first, last, may_settle in ((120, DAY + 96, False), (120, DAY + 97, True), (DAY + 115, DAY + 200, True)):
         assert scores.may_settle(ROW, np.array([first * W]), np.array([last * W])).tolist() == [may_settle]
-    after = np.array([(DAY + 119) * W])
+    after = np.array([(DAY + 116) * W])
     assert not scores.may_settle(ROW, after, after + W).any()
 
 

@@ -29,7 +29,7 @@ _ABOUT, _ABOUT_NS = 0.25, HOUR_NS
 # Half an hour is about the same time where the run lasts for that long.
 _JITTER_NS = HOUR_NS // 2
 # The highest scores of both differ by this factor at most.
-_ALIKE = 2.0
+_ALIKE = 1.6
 # It has to last for this share of that length.
 _RECURS = 0.5
 # A longer run does not recur, as it may be a level.
@@ -192,14 +192,14 @@ class UsualScores:
             if (
                 abs(last.begin_ns - run.begin_ns - DAY_NS) <= about_ns
                 and run.length_ns <= _LONGEST_NS
-                and last.length_ns <= run.length_ns + about_ns
+                and last.length_ns <= run.length_ns
                 and max(last.score, run.score) <= _ALIKE * min(last.score, run.score)
             ):
                 return run
         return None
 
     def _about_ns(self, run: _Run) -> int:
-        """Return by how much a run may begin earlier or later, and be longer, than one that it recurs."""
+        """Return by how much a run may begin earlier or later than one that it recurs."""
         share_ns = min(int(_ABOUT * run.length_ns), _ABOUT_NS)
         return max(share_ns, min(run.length_ns, _JITTER_NS), self._rules.window_ns)
 
@@ -238,7 +238,7 @@ class UsualScores:
     def _span(self, run: _Run) -> tuple[int, int]:
         """Return the begins of the first and the last window that may belong to a run that recurs another one."""
         about_ns = self._about_ns(run)
-        return run.begin_ns + DAY_NS - about_ns, run.end_ns + DAY_NS + 2 * about_ns
+        return run.begin_ns + DAY_NS - about_ns, run.end_ns + DAY_NS + about_ns
 
     def state(self, row: Ints) -> dict[str, AnyArray]:
         """Return what is remembered of the series of some rows, shape (n,), as arrays by name."""
