@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from anomaly.pipeline import Field, Pipeline, SpecError, normalize
-from anomaly.pipeline.resolve import changes, left_out, resolve
+from anomaly.pipeline.resolve import changes, left_out, meant, resolve
 from anomaly.pipeline.source_keys import READABLE, STATES, SourceKeys
 
 PLAIN = {"name": "p", "database": "d", "measurement": "m", "fields": ["value"], "window": "10s"}
@@ -34,6 +34,15 @@ def test_the_first_entry_that_means_a_field_says_the_rest_of_it() -> None:
     assert found.watched[0] == Field("value", min_deviation=2.0)
     found = resolved(fields=[{"matches": "^temp", "unit": "°C"}, "*"])
     assert {field.unit for field in found.watched if field.name.startswith("temp")} == {"°C"}
+
+
+def test_what_patterns_mean_is_said_in_a_sentence() -> None:
+    assert meant(resolved(fields=[{"matches": "^temp"}], group_by=["*"])) == (
+        "pipeline p: its patterns mean the fields temp_in, temp_out, the tags floor, room"
+    )
+    assert meant(resolved(fields=[{"matches": "^temp"}])) == (
+        "pipeline p: its patterns mean the fields temp_in, temp_out"
+    )
 
 
 def test_names_come_before_patterns() -> None:

@@ -10,6 +10,7 @@ import pytest
 from anomaly.influxdb.client import InfluxClient
 from anomaly.models.store import Store
 from anomaly.pipeline import SpecError, normalize
+from anomaly.pipeline.source_keys import SourceKeys
 from anomaly.scoring.feedback_file import feedback_path, read_marks
 from anomaly.training.progress import SilentProgress
 from anomaly.training.run import (
@@ -22,7 +23,7 @@ from anomaly.training.run import (
 )
 from tests.unit.anomaly.influxdb_double import InfluxDB
 from tests.unit.anomaly.models.test_store import changed, outdate
-from tests.unit.anomaly.printers import PIPELINE
+from tests.unit.anomaly.printers import FIELDS, PIPELINE
 
 BEGIN, END = "1970-01-01T00:00:00Z", "1970-01-01T00:50:00Z"
 
@@ -246,3 +247,15 @@ def test_a_refusal_is_an_outcome_and_stores_nothing(desk: Desk) -> None:
 def test_a_range_without_a_whole_window_is_an_error(desk: Desk) -> None:
     with pytest.raises(SpecError):
         desk.train(begin="1970-01-01T00:00:01Z", end="1970-01-01T00:00:09Z")
+
+
+def test_what_patterns_mean_and_leave_out_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = SourceKeys({**{name: ["float"] for name in FIELDS}, "job": ["string"]}, ["printer"])
+    monkeypatch.setattr("anomaly.training.run.read_source_keys", lambda influx, pipeline: keys)
+
+    outcome = desk.train(pipeline={"fields": ["*"]})
+
+    assert outcome.status == "trained"
+    names = ", ".join(sorted(FIELDS))
+    assert f"pipeline printer: its patterns mean the fields {names}, the tags printer" in desk.said
+    assert [note for note in outcome.notes if note.startswith("fields: 1 field of strings")]

@@ -82,6 +82,16 @@ def resolve(pipeline: Pipeline, keys: SourceKeys) -> Pipeline:
         raise SpecError(problems) from None
 
 
+def meant(pipeline: Pipeline) -> str:
+    """Return a sentence that says what the patterns of a pipeline have been resolved to."""
+    names = [
+        f"measurements {told(pipeline.measurements)}" if len(pipeline.measurements) > 1 else "",
+        f"fields {told(pipeline.fields)}",
+        f"tags {told(pipeline.point_tags)}" if pipeline.point_tags else "",
+    ]
+    return f"pipeline {pipeline.name}: its patterns mean the {', the '.join(filter(None, names))}"
+
+
 def left_out(pipeline: Pipeline, keys: SourceKeys) -> list[str]:
     """Return a sentence for each kind of names that match a pattern and cannot be watched or grouped by.
 

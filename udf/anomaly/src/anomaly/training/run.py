@@ -15,7 +15,7 @@ import numpy as np
 
 from anomaly.counted import counted
 from anomaly.influxdb.client import InfluxClient
-from anomaly.influxdb.source import resolved
+from anomaly.influxdb.source import read_source_keys, resolved_to
 from anomaly.influxdb.times import resolve_range, trained_on
 from anomaly.models.features import enough_windows
 from anomaly.models.libraries import installed
@@ -30,6 +30,7 @@ from anomaly.models.manifest import (
 from anomaly.models.store import CurrentChanged, ModelMismatch, ModelOutdated, Store, StoreError, exclusive
 from anomaly.nanoseconds import rfc3339
 from anomaly.pipeline import Pipeline
+from anomaly.pipeline.resolve import left_out, meant
 from anomaly.pipeline.state import described, fits
 from anomaly.refusal import Refused
 from anomaly.scoring.feedback import Feedback, Mark
@@ -138,11 +139,23 @@ def train_pipeline(influx: InfluxClient, request: TrainingRequest, progress: Pro
     """
     kept = KeptNotes(progress)
     try:
-        pipeline = resolved(lambda: influx, request.pipeline)
+        pipeline = _resolved(influx, request.pipeline, kept)
     except Refused as error:
         return _Training(influx, request, kept).refused(error)
     outcome = _Training(influx, replace(request, pipeline=pipeline), kept).run()
     return replace(outcome, notes=tuple(kept.notes))
+
+
+def _resolved(influx: InfluxClient, pipeline: Pipeline, progress: Progress) -> Pipeline:
+    """Resolve a pipeline's patterns, and say what they mean and what they leave out. Raises Refused likewise."""
+    if not pipeline.patterns:
+        return pipeline
+    keys = read_source_keys(influx, pipeline)
+    found = resolved_to(keys, pipeline)
+    progress.say(meant(found))
+    for line in left_out(pipeline, keys):
+        progress.note(line)
+    return found
 
 
 class _Training:
