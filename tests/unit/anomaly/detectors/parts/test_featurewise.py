@@ -37,10 +37,10 @@ def test_the_value_gap_sees_a_new_value_and_forgives_it_when_it_comes_again() ->
     gap = Channel(GAP, Setting(MINUTE_NS))
     usual = [gap.feed(minute * MINUTE_NS, math.sin(minute)) for minute in range(2_000)]
     first = gap.feed(2_000 * MINUTE_NS, 1.5)
-    for minute in range(2_001, 2_100):
+    for minute in range(2_001, 2_200):
         gap.feed(minute * MINUTE_NS, math.sin(minute))
-    again = gap.feed(2_100 * MINUTE_NS, 1.5)
-    assert first > 5 * np.quantile(usual[200:], 0.99)
+    again = gap.feed(2_200 * MINUTE_NS, 1.5)
+    assert first > 5 * np.quantile(usual[1_000:], 0.99)
     assert again < first / 20
 
 

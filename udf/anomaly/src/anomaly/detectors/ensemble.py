@@ -62,7 +62,7 @@ class _Member:
 
 
 _MEMBERS = (
-    _Member(gap.DECLARATION, 0.04, 0.04),
+    _Member(gap.DECLARATION, 0.06, 0.06),
     _Member(slow_gap.DECLARATION, 6.0, 3.0),
     _Member(seasonal.DECLARATION, 11.0, 11.0),
     _Member(seasonal_gap.DECLARATION, 0.11, 0.11),

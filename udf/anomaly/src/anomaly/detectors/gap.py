@@ -3,10 +3,10 @@
 It finds what never was: values beyond the range, and values between the modes. It misses what was there once, such as
 the usual value at an unusual time, or a fault that comes again and opened no period when it came first.
 
-The sum is leaky: one window later, 0.9 of a window's part is left, and all earlier windows together add at most 0.1. It
-ends where windows are missing, and after a window that a change of the clock made longer or shorter. Once a value is
+The sum is leaky: one window later, 0.97 of a window's part is left, and all earlier windows together add at most 0.1.
+It ends where windows are missing, and after a window that a change of the clock made longer or shorter. Once a value is
 back, nearer to the values before than to what was new, the score is at most ten times the window's own part: what is
-over shows no longer.
+over shows no longer. In a period, the sum itself is at most that, so what a period has summed up opens no other.
 `anomaly.detectors.parts.loops.Gaps` computes it.
 
 Reference: novelty is the distance to the nearest neighbour, as in Ramaswamy, Rastogi and Shim, "Efficient Algorithms
@@ -23,7 +23,7 @@ Example:
     >>> place, begin_ns = np.zeros(6, dtype=int), np.array([0, 1, 2, 3, 4, 90]) * minute
     >>> scores, _ = followers.explain(place, begin_ns, np.array([[0.0, 1.0, 0.0, 1.0, 4.0, 4.0]]).T)
     >>> scores.round(2).tolist()
-    [0.0, 1.0, 0.0, 0.09, 3.08, 0.0]
+    [0.0, 1.0, 0.0, 0.1, 3.09, 0.0]
 """
 
 import numpy as np

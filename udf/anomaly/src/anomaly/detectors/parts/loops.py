@@ -67,8 +67,10 @@ _SWEEP = cython.declare(cython.Py_ssize_t, 100)
 
 # The leaky sum of the value gap: one window later, this share of a window's part is left, and all earlier windows
 # together add at most _GAP_MOST: a far outlier must not be heard of long after it is over.
-_GAP_KEPT = cython.declare(cython.double, 0.9)
+_GAP_KEPT = cython.declare(cython.double, 0.97)
 _GAP_MOST = cython.declare(cython.double, 0.1)
+# Once a value is back, and in a period, the score is at most this many times the window's own part.
+_GAP_TIMES = cython.declare(cython.double, 10.0)
 
 _MEANS = cython.declare(cython.Py_ssize_t, MEANS)
 _LATEST = cython.declare(cython.Py_ssize_t, 8)
@@ -815,12 +817,14 @@ class Gaps:
         if part > before:
             self.novel[channel] = value
             self.edge[channel] = self.novelties.nearest(channel, value)
-        self.total[channel] = before + part
         self.last[channel] = value
+        score: cython.double = before + part
         if unlearnt or abs(value - self.edge[channel]) < abs(value - self.novel[channel]):
             # What was new is over, or is still new by itself. Parts that stay alike sum up to ten of them.
-            return min(before + part, part / (1.0 - _GAP_KEPT))
-        return before + part
+            score = min(score, _GAP_TIMES * part)
+        # What a period has summed up ends with its cause, and opens no other.
+        self.total[channel] = score if unlearnt else before + part
+        return score
 
     def explain(
         self,
