@@ -26,3 +26,17 @@ def test_values_keep_their_order() -> None:
     tails = fit_tails(np.random.default_rng(3).normal(0, 1, (5_000, 1)))
     far = np.array([[-1e9], [-50.0], [0.0], [50.0], [1e9]])
     assert (np.diff(tails.apply(far)[:, 0]) > 0).all()
+
+
+@pytest.mark.parametrize("glitch", [1e3, 1e9])
+def test_a_glitch_does_not_make_all_other_values_near(glitch: float) -> None:
+    x = np.random.default_rng(3).normal(0, 1, (1_500, 1))
+    fault = np.array([[8.0]])
+    alone = fit_tails(x).apply(fault).item()
+    x[700] = glitch
+    assert fit_tails(x).apply(fault).item() > 0.5 * alone
+
+
+def test_a_feature_without_values_beyond_its_quantiles_has_the_smallest_excess() -> None:
+    tails = fit_tails(np.full((500, 1), 3.0))
+    assert tails.apply(np.array([[4.0]])).item() == pytest.approx(3.0 + 1.0 / 0.1)

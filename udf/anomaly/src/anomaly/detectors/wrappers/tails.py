@@ -18,6 +18,8 @@ from anomaly.windows.arrays import AnyArray, Floats
 _TAIL = 0.01
 _TAIL_POINTS = 20
 _MIN_EXCESS = 0.1
+# A value adds this many median excesses to the mean excess at most: one glitch of a sensor would make all else seem near.
+_MOST_MEDIANS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,14 @@ def fit_tails(x: Floats) -> Tails:
 
 
 def _mean_excess(beyond: Floats) -> Floats:
-    outside = beyond > 0
-    total = np.where(outside, beyond, 0.0).sum(axis=0)
-    return np.asarray(np.maximum(_MIN_EXCESS, total / np.maximum(outside.sum(axis=0), 1)))
+    """Return the mean of what is beyond 0 in each column, shape (d,), to which no value adds more than a few medians."""
+    means = np.full(beyond.shape[1], _MIN_EXCESS)
+    for column, values in enumerate(beyond.T):
+        excesses = values[values > 0]
+        if len(excesses):
+            most = _MOST_MEDIANS * np.median(excesses)
+            means[column] = max(_MIN_EXCESS, float(np.minimum(excesses, most).mean()))
+    return means
 
 
 class Tailed(Memoryless):
