@@ -82,26 +82,40 @@ def test_halves_of_a_history_that_differ_are_a_doubt() -> None:
     assert doubt.endswith(" times in the second half")
 
 
+def regular(window_ns: int, count: int, series: int = 1) -> tuple[str, ...]:
+    """Return the doubts in a calm history of this many windows of each series."""
+    begin_ns = np.tile(np.arange(count) * window_ns, series)
+    number = np.repeat(np.arange(series), count)
+    keys = tuple((str(each),) for each in range(series))
+    windows = Windows(keys, number, begin_ns, np.zeros((len(number), 1)), np.ones((len(number), 1)))
+    scores = np.random.default_rng(1).exponential(1.0, len(number))
+    return promise(windows, np.arange(len(number)), scores, 24 * HOUR / window_ns).doubts
+
+
 @pytest.mark.parametrize(("hours", "is_doubt"), [(16, True), (22, True), (23, False), (24, False)])
 def test_a_history_that_has_not_seen_a_whole_day_is_a_doubt_with_what_to_do(hours: int, is_doubt: bool) -> None:
-    values = RNG.normal(0.0, 1.0, hours)
     told = (
         f"the history covers {hours} hours, and hours that it has not seen may differ; what goes on for twice as long, "
         "or for a day, becomes usual (periods.new_level): train again on two days or more (training.from, --from) once "
         "there are as many"
     )
-    assert doubts(values, RNG.exponential(1.0, hours)) == ((told,) if is_doubt else ())
+    assert regular(HOUR // 12, 12 * hours) == ((told,) if is_doubt else ())
 
 
-@pytest.mark.parametrize(("count", "is_doubt"), [(11, True), (12, False)])
-def test_the_last_window_of_a_history_counts_with_its_length(count: int, is_doubt: bool) -> None:
-    begin_ns = np.arange(count) * 2 * HOUR
-    values = np.zeros((count, 1))
-    windows = Windows((("a",),), np.zeros(count, dtype=np.intp), begin_ns, values, np.ones((count, 1)))
+@pytest.mark.parametrize(("count", "begins"), [(11, "the history covers 22 hours"), (12, "a series has 12 windows")])
+def test_the_last_window_of_a_history_counts_with_its_length(count: int, begins: str) -> None:
+    (doubt,) = regular(2 * HOUR, count)
+    assert doubt.startswith(begins)
 
-    promised = promise(windows, np.arange(count), np.ones(count), windows_per_day=12.0)
 
-    assert len(promised.doubts) == is_doubt
+@pytest.mark.parametrize(("count", "is_doubt"), [(112, True), (199, True), (200, False)])
+@pytest.mark.parametrize("series", [1, 10])
+def test_few_windows_of_a_series_are_a_doubt_with_what_to_do(count: int, series: int, is_doubt: bool) -> None:
+    told = (
+        f"a series has {count} windows in this history, in the median, and with fewer than 200 usual windows open "
+        "periods: train on a longer history (training.from, --from), or make `window` shorter"
+    )
+    assert regular(6 * HOUR, count, series) == ((told,) if is_doubt else ())
 
 
 def test_what_is_known_already_is_said_first() -> None:

@@ -4,7 +4,7 @@ A severity is a number of days. Ten times the training's series-days are what an
 it is extrapolated. And it holds only for data that go on as they were in training. So training looks for what says that
 they do not: a level that changed for good, a steady trend that may end, a history of which parts look like no rest,
 halves of the history in which equally high scores are not equally rare, windows that add up to periods within the
-history itself, and a history that has not seen each hour of the day.
+history itself, a history that has not seen each hour of the day, and series of few windows.
 """
 
 import math
@@ -29,6 +29,8 @@ _TIMES = 10.0
 _COMPARED, _FACTOR = 20, 3.0
 # A range of a day may lack its first and last windows.
 _WHOLE_DAY_NS = DAY_NS - HOUR_NS
+# With fewer windows of a series, usual ones open periods many times as often as is promised.
+_FEW = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def added_up(periods: int, series_days: float, opens_at: float) -> Iterator[str]
 
 
 def _short(windows: Windows, windows_per_day: float) -> Iterator[str]:
-    """Yield that a history has not seen a whole day."""
+    """Yield that a history has not seen a whole day, or holds few windows of a series."""
     # The last window covers its own length, too.
     covered_ns = int(np.ptp(windows.begin_ns)) + DAY_NS / windows_per_day
     if covered_ns < _WHOLE_DAY_NS:
@@ -114,6 +116,13 @@ def _short(windows: Windows, windows_per_day: float) -> Iterator[str]:
             f"the history covers {covered_ns / HOUR_NS:.2g} hours, and hours that it has not seen may differ; what "
             "goes on for twice as long, or for a day, becomes usual (periods.new_level): train again on two days or "
             "more (training.from, --from) once there are as many"
+        )
+        return
+    number = float(np.median(np.unique(windows.series, return_counts=True)[1]))
+    if number < _FEW:
+        yield (
+            f"a series has {number:.0f} windows in this history, in the median, and with fewer than {_FEW} usual "
+            "windows open periods: train on a longer history (training.from, --from), or make `window` shorter"
         )
 
 

@@ -18,7 +18,7 @@ from anomaly.windows.arrays import AnyArray, Floats
 _TAIL = 0.01
 _TAIL_POINTS = 20
 _MIN_EXCESS = 0.1
-# A value adds this many median excesses to the mean excess at most: one glitch of a sensor would make all else seem near.
+# A value adds at most this many medians to the mean excess. One glitch of a sensor would make all else seem near.
 _MOST_MEDIANS = 10.0
 
 
@@ -66,7 +66,7 @@ def fit_tails(x: Floats) -> Tails:
 
 
 def _mean_excess(beyond: Floats) -> Floats:
-    """Return the mean of what is beyond 0 in each column, shape (d,), to which no value adds more than a few medians."""
+    """Return the mean of what is beyond 0 in each column, shape (d,); no value adds more than ten medians."""
     means = np.full(beyond.shape[1], _MIN_EXCESS)
     for column, values in enumerate(beyond.T):
         excesses = values[values > 0]
