@@ -143,13 +143,40 @@ def test_windows_are_judged_one_by_one_while_a_run_may_recur() -> None:
     scores = made()
     run(scores, 100, 12)
     later = np.arange(120, 600)
-    # The run of the day after may begin three windows earlier.
-    assert scores.stretch(A, later * W) == DAY + 97 - 120
-    assert scores.stretch(A, later[200:] * W) == DAY - 2
-    for first, last, may_settle in ((120, DAY + 96, False), (120, DAY + 97, True), (DAY + 115, DAY + 200, True)):
+    # The run of the day after may begin an hour earlier.
+    assert scores.stretch(A, later * W) == DAY + 94 - 120
+    assert scores.stretch(A, later[200:] * W) == DAY - 6
+    for first, last, may_settle in ((120, DAY + 93, False), (120, DAY + 94, True), (DAY + 118, DAY + 200, True)):
         assert scores.may_settle(ROW, np.array([first * W]), np.array([last * W])).tolist() == [may_settle]
-    after = np.array([(DAY + 116) * W])
+    after = np.array([(DAY + 119) * W])
     assert not scores.may_settle(ROW, after, after + W).any()
+
+
+@pytest.mark.parametrize("earlier", [0, 15, 30, 59])
+@pytest.mark.parametrize("length", [1, 30, 240, 720])
+@pytest.mark.parametrize("known", [0, 1])
+def test_no_run_recurs_within_a_stretch_in_which_the_one_before_goes_on(known: int, length: int, earlier: int) -> None:
+    rules = Rules(**{name: getattr(RULES, name) for name in RULES.__slots__} | {"window_ns": MINUTE_NS})
+    scores, day = made(rules), DAY_NS // MINUTE_NS
+    numbers = [*range(length), *range(day - earlier, day - earlier + length)]
+    for number in numbers[:known]:
+        scores.feed(A, number * MINUTE_NS, 4.0)
+
+    until = known + scores.stretch(A, np.arange(known, 3 * day) * MINUTE_NS)
+
+    recurring = [number for number in numbers[known:] if scores.feed(A, number * MINUTE_NS, 4.0)]
+    assert min(recurring, default=until) >= until - 1
+
+
+def test_runs_are_not_remembered_where_none_may_recur() -> None:
+    table = SeriesTable(10)
+    table.rows([("a",), ("b",)])
+    scores = UsualScores(table, RULES, 10, may_recur=False)
+
+    assert not run(scores, 100, 12)
+    assert not run(scores, DAY + 100, 12)
+
+    assert scores.state(ROW) == {}
 
 
 def test_runs_of_more_series_than_there_is_room_for_are_not_remembered_until_others_are_old() -> None:

@@ -176,7 +176,7 @@ class Levels:
         self._spread = np.array([feature.aggregate in SPREADS for feature in all_features])
         self._width = len(all_features)
         self._has_one_field = len({feature.field for feature in all_features}) == 1
-        self.usual_scores = UsualScores(table, rules, self._most)
+        self.usual_scores = UsualScores(table, rules, self._most, may_recur=self._has_one_field)
         self._version: str | None = None
         self._has_moved: Bools = table.column(np.bool_)
         self._courses: dict[int, Course] = table.objects()
@@ -332,7 +332,7 @@ class Levels:
             and self._settle_change(row, change, scaling, baseline, is_open=is_open, relearn=relearn, close=close)
         ):
             return True
-        if is_open and baseline is not None and self._has_one_field and self.usual_scores.recurs(row):
+        if is_open and baseline is not None and self.usual_scores.recurs(row):
             self.usual_scores.settle(row)
             return True
         return False

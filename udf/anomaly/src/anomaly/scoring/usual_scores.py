@@ -72,25 +72,30 @@ class UsualScores:
         table: the series.
         rules: when periods close, and when a change is told to be over.
         most: of how many series runs are remembered.
+        may_recur: whether a run that recurs is usual, so that runs are remembered at all.
     """
 
-    def __init__(self, table: SeriesTable, rules: Rules, most: int) -> None:
+    def __init__(self, table: SeriesTable, rules: Rules, most: int, *, may_recur: bool = True) -> None:
         self._rules = rules
         self._cut = rules.cut
         self._most = most
         self._has_scores: Bools = table.column(np.bool_)
-        self._scores: dict[int, Floats] = table.objects()
+        self._scores: Floats = table.column(np.float64, HOURS)
         self._runs: dict[int, list[_Run]] = table.objects()
-        self._has_runs: Bools = table.column(np.bool_)
+        # The begin of the last window that may belong to a run that recurs one of the series.
+        self._until_ns: Times = table.column(np.int64)
+        # Runs fill all of the room for those that are older than this.
+        self._is_full_before_ns = 0
         # Where windows are longer, a run says nothing of the time of day.
-        self._may_recur = rules.window_ns <= HOUR_NS
+        self._may_recur = may_recur and rules.window_ns <= HOUR_NS
 
     def clear(self) -> None:
         """Forget everything, as another model has other scores."""
+        self._scores[self._has_scores] = 0.0
         self._has_scores[:] = False
-        self._has_runs[:] = False
-        self._scores.clear()
+        self._until_ns[list(self._runs)] = 0
         self._runs.clear()
+        self._is_full_before_ns = 0
 
     def lowered(
         self, row: Ints, begin_ns: Times, verdicts: Verdicts, severities: Callable[[Floats], Floats]
@@ -107,9 +112,7 @@ class UsualScores:
         if not has_scores.any():
             return verdicts
         usual = np.zeros(len(row))
-        hours = hours_of(begin_ns)
-        for at in np.flatnonzero(has_scores).tolist():
-            usual[at] = self._scores[int(row[at])][hours[at]]
+        usual[has_scores] = self._scores[row[has_scores], hours_of(begin_ns[has_scores])]
         beyond = np.maximum(verdicts.score - usual, 0.0)
         share = np.divide(beyond, verdicts.score, out=np.zeros(len(row)), where=verdicts.score > 0.0)
         lower = usual > 0.0
@@ -132,7 +135,7 @@ class UsualScores:
 
     def add(self, row: int, highest: Floats) -> None:
         """Let scores be usual beside those that are; `set` describes the arguments."""
-        before = self._scores.get(row, np.zeros(HOURS))
+        before = self._scores[row].copy()
         self.set(row, highest)
         self._scores[row] = np.maximum(self._scores[row], before)
         self._has_scores[row] = bool(self._scores[row].any())
@@ -153,14 +156,12 @@ class UsualScores:
         end_ns, old_ns = self._cut.after(begin_ns), begin_ns - 2 * DAY_NS
         runs = [run for run in self._of(row) if run.end_ns > old_ns and run.begin_ns <= begin_ns]
         if not runs or self._cut.span(runs[-1].end_ns, begin_ns) >= max(self._rules.merge_ns, 1):
-            if row not in self._runs and len(self._runs) >= self._most:
-                self._forget_before(old_ns)
-                if len(self._runs) >= self._most:
-                    return False
+            if not self._has_room(row, old_ns):
+                return False
             runs = [*runs[1 - _MOST_RUNS :], _Run(begin_ns, end_ns, begin_ns, score)]
-        self._runs[row], self._has_runs[row] = runs, True
         run = runs[-1]
         run.end_ns, run.score = max(run.end_ns, end_ns), max(run.score, score)
+        self._remember(row, runs)
         before = self._before(row)
         if before is not None:
             run.since_ns = before.since_ns
@@ -203,11 +204,21 @@ class UsualScores:
         share_ns = min(int(_ABOUT * run.length_ns), _ABOUT_NS)
         return max(share_ns, min(run.length_ns, _JITTER_NS), self._rules.window_ns)
 
-    def _forget_before(self, old_ns: int) -> None:
-        """Forget the runs of series whose last one ended before a time."""
-        for row in [row for row, runs in self._runs.items() if runs[-1].end_ns <= old_ns]:
-            del self._runs[row]
-            self._has_runs[row] = False
+    def _has_room(self, row: int, old_ns: int) -> bool:
+        """Return whether runs of a series can be remembered; those of others that ended before a time make room."""
+        if row in self._runs or len(self._runs) < self._most:
+            return True
+        # Windows of many series come at the same time, and it is enough to look through all runs once then.
+        if old_ns >= self._is_full_before_ns:
+            for other in [other for other, runs in self._runs.items() if runs[-1].end_ns <= old_ns]:
+                del self._runs[other]
+                self._until_ns[other] = 0
+            self._is_full_before_ns = min((runs[-1].end_ns for runs in self._runs.values()), default=0)
+        return len(self._runs) < self._most
+
+    def _remember(self, row: int, runs: list[_Run]) -> None:
+        self._runs[row] = runs
+        self._until_ns[row] = max(self._span(run)[1] for run in runs)
 
     def may_settle(self, row: Ints, first_ns: Times, last_ns: Times) -> Bools:
         """Return in which of s series a run may recur with their next windows, shape (s,).
@@ -218,7 +229,7 @@ class UsualScores:
             last_ns: the begins of their last windows, shape (s,).
         """
         may_settle = np.zeros(len(row), dtype=np.bool_)
-        for at in np.flatnonzero(self._has_runs[row]).tolist():
+        for at in np.flatnonzero(first_ns <= self._until_ns[row]).tolist():
             spans = map(self._span, self._of(int(row[at])))
             may_settle[at] = any(begin_ns <= last_ns[at] and first_ns[at] <= end_ns for begin_ns, end_ns in spans)
         return may_settle
@@ -228,7 +239,7 @@ class UsualScores:
         if not self._may_recur:
             return len(begin_ns)
         # A run that begins within the stretch recurs after nearly a day at the earliest.
-        until_ns = [int(begin_ns[0]) + DAY_NS - 2 * self._rules.window_ns]
+        until_ns = [int(begin_ns[0]) + DAY_NS - _ABOUT_NS]
         until_ns += [first_ns for first_ns, last_ns in map(self._span, self._of(row)) if last_ns >= begin_ns[0]]
         return max(int(np.searchsorted(begin_ns, min(until_ns))), 1)
 
@@ -236,24 +247,26 @@ class UsualScores:
         return self._runs.get(row, [])
 
     def _span(self, run: _Run) -> tuple[int, int]:
-        """Return the begins of the first and the last window that may belong to a run that recurs another one."""
-        about_ns = self._about_ns(run)
-        return run.begin_ns + DAY_NS - about_ns, run.end_ns + DAY_NS + about_ns
+        """Return the begins of the first and the last window that may belong to a run that recurs another one.
+
+        The other one may still go on, and how much earlier it may recur grows with its length.
+        """
+        return run.begin_ns + DAY_NS - _ABOUT_NS, run.end_ns + DAY_NS + _ABOUT_NS
 
     def state(self, row: Ints) -> dict[str, AnyArray]:
         """Return what is remembered of the series of some rows, shape (n,), as arrays by name."""
         rows = row.tolist()
         runs = [(at, run) for at, one in enumerate(rows) for run in self._of(one)]
-        usual = [at for at, one in enumerate(rows) if one in self._scores]
-        if not runs and not usual:
+        usual = np.flatnonzero(self._has_scores[row])
+        if not runs and not len(usual):
             return {}
         numbers = [[run.begin_ns, run.end_ns, run.since_ns] for _, run in runs]
         return {
             _RUN_ROWS: np.array([at for at, _ in runs], dtype=np.intp),
             _RUNS: np.array(numbers, dtype=np.int64).reshape(-1, 3),
             _RUN_SCORES: np.array([run.score for _, run in runs], dtype=np.float64),
-            _ROWS: np.array(usual, dtype=np.intp),
-            _SCORES: np.array([self._scores[rows[at]] for at in usual], dtype=np.float64).reshape(-1, HOURS),
+            _ROWS: usual,
+            _SCORES: self._scores[row[usual]],
         }
 
     def read(self, arrays: Arrays) -> Read:
@@ -291,13 +304,12 @@ class UsualScores:
         """
         for one in row.tolist():
             self._runs.pop(one, None)
-            self._scores.pop(one, None)
+        self._scores[row[self._has_scores[row]]] = 0.0
         self._has_scores[row] = False
-        self._has_runs[row] = False
+        self._until_ns[row] = 0
         runs, scores = read or ({}, {})
         for at, each in runs.items():
-            self._runs[int(row[at])] = each
-            self._has_runs[row[at]] = True
+            self._remember(int(row[at]), each)
         for at, usual in scores.items():
             self._scores[int(row[at])] = usual
             self._has_scores[row[at]] = bool(usual.any())
