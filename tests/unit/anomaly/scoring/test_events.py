@@ -43,7 +43,7 @@ def test_counts_are_logged_every_ten_minutes_while_they_change(log: Log) -> None
     for log.now in (599.0, 600.0, 900.0, 1_200.0):
         counter.add("windows", 0)
 
-    assert log.said == ["printer: 7 points, 1 windows"]
+    assert log.said == ["printer: counted so far: points 7, windows 1"]
 
 
 def test_a_report_begins_another_ten_minutes(log: Log) -> None:
@@ -58,7 +58,7 @@ def test_a_report_begins_another_ten_minutes(log: Log) -> None:
     log.now = 1_100.0
     counter.add("windows", 1)
 
-    assert log.said == ["printer: 1 windows", "printer: 4 windows"]
+    assert log.said == ["printer: counted so far: windows 1", "printer: counted so far: windows 4"]
 
 
 def test_an_event_that_did_not_happen_is_not_counted(log: Log) -> None:

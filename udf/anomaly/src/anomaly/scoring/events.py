@@ -50,5 +50,6 @@ class EventCounter:
         self._next = self._clock() + _SAY_EVERY
         if self.counts != self._said:
             self._said = dict(self.counts)
-            counts = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
-            self._log(f"{self._prefix}: {counts}")
+            # Names are plurals, so the number stands behind them: one of a thing reads right, too.
+            counts = ", ".join(f"{name} {count}" for name, count in sorted(self.counts.items()))
+            self._log(f"{self._prefix}: counted so far: {counts}")
