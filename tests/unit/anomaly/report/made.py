@@ -1,5 +1,6 @@
 """Results that are made up, for tests of what a report makes of them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from anomaly.influxdb.times import TimeRange
@@ -12,6 +13,7 @@ SECOND_NS = 10**9
 BEGIN_NS = 1_767_225_600 * SECOND_NS
 SPAN = TimeRange(BEGIN_NS, BEGIN_NS + 86_400 * SECOND_NS)
 STEP_NS = 180 * SECOND_NS
+StepValues = tuple[float | None, float | None, float | None, float | None]
 
 
 def pipeline(**more: Any) -> Pipeline:
@@ -46,11 +48,15 @@ def overview(*periods: ReportedPeriod, of: Pipeline | None = None, **more: Any) 
     return RangeOverview(of or pipeline(), SPAN, **{**entry, **more})
 
 
+def step(at: int, severity: float | None, values: Mapping[str, StepValues]) -> Step:
+    begin_ns = BEGIN_NS + at * STEP_NS
+    return Step(begin_ns, begin_ns + STEP_NS, severity, values)
+
+
 def plot(of: RangeOverview, series: ReportedSeries, steps: int = 480) -> SeriesPlot:
     fields = of.pipeline.fields[:6]
     made = tuple(
-        Step(BEGIN_NS + at * STEP_NS, 20.0 + at % 70, dict.fromkeys(fields, (89.5, 90.0 + at % 3, 88.0, 92.0)))
-        for at in range(steps)
+        step(at, 20.0 + at % 70, dict.fromkeys(fields, (89.5, 90.0 + at % 3, 88.0, 92.0))) for at in range(steps)
     )
     periods = tuple(each for each in of.periods if each.key == series.key)
     return SeriesPlot(series, fields, len(of.pipeline.fields) - len(fields), STEP_NS, made, periods)

@@ -146,7 +146,7 @@ _SCHEMAS: dict[str, Schema] = {
             "series": _TAGS,
             "from": _TIME,
             "to": _TIME,
-            "step_s": _said(_NUMBER, "The length of a step in seconds."),
+            "step_s": _said(_NUMBER, "The nominal length of a step in seconds."),
             "open_severity": _said(_NUMBER, "The severity at which a period opens."),
             "times": _said(_list(_NUMBER), "The begin of each step, in seconds since 1970."),
             "severity": _said(_NUMBERS, "The highest of each step; null without scores."),

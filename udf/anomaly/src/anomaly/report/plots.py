@@ -96,9 +96,9 @@ def _field(pipeline: Pipeline, field: str, plot: SeriesPlot, x: Axis, area: Poin
     bands = [(step, low, high) for step, _, _, low, high in known if low is not None and high is not None]
     for run in _runs([step for step, _, _ in bands], plot.step_ns):
         # The middle of each step, and the outer sides of the first and of the last.
-        places = [(_middle(bands[at][0], plot, x), at) for at in run]
-        places.insert(0, (_sides(bands[run[0]][0], plot, x)[0], run[0]))
-        places.append((_sides(bands[run[-1]][0], plot, x)[1], run[-1]))
+        places = [(_middle(bands[at][0], x), at) for at in run]
+        places.insert(0, (_sides(bands[run[0]][0], x)[0], run[0]))
+        places.append((_sides(bands[run[-1]][0], x)[1], run[-1]))
         part = [(place, y(bands[at][1]), y(bands[at][2])) for place, at in places]
         yield Area("band", [*((at, low) for at, low, _ in part), *((at, high) for at, _, high in reversed(part))])
     drawn = [(step, low, high) for step, low, high, _, _ in known if low is not None and high is not None]
@@ -106,7 +106,7 @@ def _field(pipeline: Pipeline, field: str, plot: SeriesPlot, x: Axis, area: Poin
         points: list[Point] = []
         for at in run:
             step, low, high = drawn[at]
-            middle = _middle(step, plot, x)
+            middle = _middle(step, x)
             points += [(middle, y(low))] if low == high else [(middle, y(low)), (middle, y(high))]
         yield Curve("value", points)
 
@@ -118,7 +118,7 @@ def _severity(pipeline: Pipeline, plot: SeriesPlot, x: Axis, area: Point) -> Ite
     yield from _ticks(y, x)
     known = [(step, step.severity) for step in plot.steps if step.severity is not None]
     for run in _runs([step for step, _ in known], plot.step_ns):
-        points = [(side, y(known[at][1])) for at in run for side in _sides(known[at][0], plot, x)]
+        points = [(side, y(known[at][1])) for at in run for side in _sides(known[at][0], x)]
         yield Area("severity", [(points[0][0], y(0.0)), *points, (points[-1][0], y(0.0))])
     for name, severity in (("opens", pipeline.periods.open), ("closes", pipeline.periods.close)):
         yield Stroke("threshold", x.start, x.end, y(severity), y(severity))
@@ -162,9 +162,9 @@ def _runs(steps: Sequence[Step], step_ns: int) -> Iterator[range]:
         yield range(begin, len(steps))
 
 
-def _sides(step: Step, plot: SeriesPlot, x: Axis) -> Point:
-    return x(step.begin_ns / SECOND_NS), x((step.begin_ns + plot.step_ns) / SECOND_NS)
+def _sides(step: Step, x: Axis) -> Point:
+    return x(step.begin_ns / SECOND_NS), x(step.end_ns / SECOND_NS)
 
 
-def _middle(step: Step, plot: SeriesPlot, x: Axis) -> float:
-    return x((step.begin_ns + plot.step_ns / 2) / SECOND_NS)
+def _middle(step: Step, x: Axis) -> float:
+    return x((step.begin_ns + step.end_ns) / 2 / SECOND_NS)

@@ -102,6 +102,7 @@ class Step:
 
     Attributes:
         begin_ns: its begin.
+        end_ns: its end, which a clock that changes makes earlier or later than the nominal one.
         severity: the highest severity; None without scores.
         values: of each field the lowest and the highest value, and the mean of both ends of its expected range; None
             where the results have none.
@@ -109,6 +110,7 @@ class Step:
     """
 
     begin_ns: int
+    end_ns: int
     severity: float | None
     values: Mapping[str, tuple[float | None, float | None, float | None, float | None]]
     contributions: Mapping[str, float | None] = field(default_factory=dict)
@@ -122,7 +124,7 @@ class SeriesPlot:
         series: the series.
         fields: the plotted fields.
         left_out: how many fields are not plotted.
-        step_ns: the length of a step.
+        step_ns: the nominal length of a step.
         steps: the steps that have scores, by time.
         periods: its periods.
     """
@@ -289,7 +291,7 @@ def read_steps(
         value, low, high = (identifier(f"{part}_{name}") for part in ("value", "expected_low", "expected_high"))
         selected += [f"min({value})", f"max({value})", f"mean({low})", f"mean({high})"]
         selected += [f"max({identifier(f'contribution_{name}')})"] if with_contributions else []
-    rows: list[Sequence[Any]] = []
+    rows: list[tuple[int, Sequence[Any]]] = []
     for first_ns, last_ns, window_ns in stretches:
         length_ns = each * window_ns
         query = (
@@ -297,14 +299,14 @@ def read_steps(
             f" AND {between(first_ns, last_ns)}{of_series(pipeline.result_tags, key)}"
             f" GROUP BY time({length_ns}ns, {first_ns % length_ns}ns) fill(none)"
         )
-        rows += _rows(influx, database, query)
+        rows += ((min(row[0] + length_ns, last_ns), row) for row in _rows(influx, database, query))
     width = 5 if with_contributions else 4
     steps = []
-    for begin_ns, severity, *numbers in rows:
+    for end_ns, (begin_ns, severity, *numbers) in rows:
         parts = [numbers[at : at + width] for at in range(0, len(numbers), width)]
         values = {name: tuple(part[:4]) for name, part in zip(fields, parts, strict=True)}
         shares = {name: part[4] for name, part in zip(fields, parts, strict=True)} if with_contributions else {}
-        steps.append(Step(begin_ns, severity, values, shares))
+        steps.append(Step(begin_ns, end_ns, severity, values, shares))
     return each * pipeline.window_ns, tuple(steps)
 
 

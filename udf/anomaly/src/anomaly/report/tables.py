@@ -72,5 +72,5 @@ def _values(report: PipelineReport) -> Iterator[tuple[Cell, ...]]:
         name = series_name(pipeline.result_tags, plot.series.key)
         for step in plot.steps:
             for field in plot.fields:
-                begin, seconds = rfc3339(step.begin_ns), plot.step_ns / 1e9
+                begin, seconds = rfc3339(step.begin_ns), (step.end_ns - step.begin_ns) / 1e9
                 yield (pipeline.name, name, begin, seconds, field, *step.values[field], step.severity)

@@ -117,7 +117,8 @@
       data.times.forEach((at, number) => {
         const share = field.contribution[number], severity = data.severity[number];
         if (share == null || severity == null || severity < 55) return;
-        const from = chart.valToPos(at, "x", true), to = chart.valToPos(at + data.step_s, "x", true);
+        const end = data.times[number + 1] ?? at + data.step_s;
+        const from = chart.valToPos(at, "x", true), to = chart.valToPos(end, "x", true);
         if (to < bbox.left || from > bbox.left + bbox.width) return;
         ctx.globalAlpha = share * Math.min((severity - 55) / 35, 1);
         ctx.fillRect(Math.max(from, bbox.left), top, Math.max(Math.min(to, bbox.left + bbox.width) - Math.max(from, bbox.left), 1), height);
