@@ -9,6 +9,7 @@ import pytest
 from anomaly.models.model import score_windows
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.training.fit import TrainedModel, train
+from anomaly.training.progress import KeptNotes, SilentProgress
 from anomaly.windows.windows import Windows
 from tests.unit.anomaly import printers
 from tests.unit.anomaly.printers import PIPELINE
@@ -86,6 +87,19 @@ def test_a_history_that_looks_like_no_rest_is_trained_on_and_told(levels: list[f
     assert "% of the history looks like nothing in the rest of it, first at 1970-01-01T" in said
     assert done in said
     assert trained.windows == windows
+
+
+def test_what_a_history_is_not_enough_for_is_noted_once_however_many_parts_are_tried() -> None:
+    pipeline = of_one_field(
+        window="10s", detector="isolation_forest", parameters={"context": ["time_of_week"], "trees": 10}
+    )
+    kept = KeptNotes(SilentProgress())
+
+    trained = train(pipeline, moved([100.0 * step for step in range(1, 21)] + [10.0] * 30), "v", 0, kept)
+
+    assert "so the model was trained on the newest 50% of it" in trained.quality.done[0]
+    assert kept.notes == trained.plan.lines()
+    assert len(kept.notes) == 1
 
 
 def test_a_history_that_is_as_it_was_needs_no_treatment() -> None:

@@ -9,6 +9,7 @@ compute, and windows need not be copied to other processes. Each fold has a seed
 depend on the number of threads.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -133,6 +134,23 @@ def train(
     def on(part: Windows) -> tuple[TrainedModel, OddHistory | None]:
         return _train_on(pipeline, part, version, seed, progress, jobs, feedback, left_out)
 
+    trained = _on_enough(on, usable, progress)
+    # A model that was tried and not taken tells nothing of the one that was.
+    for line in trained.plan.lines():
+        progress.note(line)
+    return trained
+
+
+def _on_enough(
+    on: Callable[[Windows], tuple[TrainedModel, OddHistory | None]], usable: Windows, progress: Progress
+) -> TrainedModel:
+    """Train on all windows, or on the newest part of them that holds a baseline where all of them hold none.
+
+    Args:
+        on: trains on windows, and returns the model, and why they hold no baseline; None if they do.
+        usable: all windows.
+        progress: is told which part is tried.
+    """
     trained, odd = on(usable)
     if odd is None:
         return trained
@@ -185,8 +203,6 @@ def _train_on(
 
     civil = civil_time(pipeline)
     planned = plan(pipeline, usable, civil)
-    for line in planned.lines():
-        progress.note(line)
     # Everything but the model itself sees the windows without their trends.
     flat = usable if planned.trend is None else planned.trend.removed(usable)
     blocks = Blocks(usable.begin_ns, planned.periods_ns)
