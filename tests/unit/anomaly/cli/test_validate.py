@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from anomaly.cli.common import read_pipelines
+from anomaly.pipeline import SpecError
 from tests.unit.anomaly.cli.command import Run
 
 
@@ -27,3 +29,20 @@ def test_validate_says_what_is_there(run: Run, spec: Path) -> None:
 def test_a_file_that_is_no_specification(run: Run, tmp_path: Path, text: str) -> None:
     (tmp_path / "x").write_text(text)
     assert run("validate", str(tmp_path / "x")).code == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {name: 2026-13-45}",
+        "- {name: !!bool abc}",
+        "- {name: !!timestamp abc}",
+        "- {memory: " + "9" * 5000 + "}",
+        "[" * 9999,
+    ],
+)
+def test_a_document_that_no_parser_reads_is_one_error(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "pipelines.yml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=r"pipelines\.yml (is neither JSON nor YAML: |nests too deeply: )"):
+        read_pipelines(str(file))

@@ -10,6 +10,13 @@ from tests.unit.anomaly.pipeline.minimal import one, problems
 LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
 
 
+# YAML's anchors can nest a value within itself.
+NESTED: dict[str, Any] = {}
+NESTED["room"] = NESTED
+NESTED_LIST: list[Any] = []
+NESTED_LIST.append(NESTED_LIST)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -164,6 +171,25 @@ LIMITED_BED = [{"name": "bed", "limits": [0, 9]}]
             "fields[0].expression: \"errors // requests\" has 'errors // requests' in it: use names of fields, numb",
         ),
         ({"fields": [{"name": "a", "expresion": "b / c"}]}, "under an unknown key: did you mean expression?"),
+        ({"window": "1m\n"}, 'window: "1m\\n" is not a duration: write an integer and one of'),
+        ({"window": "1ns"}, 'window: "1ns" is not a multiple of a microsecond: write a longer one, such as 10s'),
+        ({"window": "100w"}, 'window: "100w" is longer than 11w, and no severity tells so few windows apart: write'),
+        ({"window": "9" * 5000 + "s"}, "is longer than 292 years: write a shorter one, such as 1d"),
+        ({"periods": {"silence": "15250w"}}, 'periods.silence: "15250w" is longer than 366d: write at most that'),
+        ({"fill": {"previous": "15000w"}}, 'fill.previous: "15000w" is longer than 366d: write at most that'),
+        ({"periods": {"new_level": "99999w"}}, 'periods.new_level: "99999w" is longer than 292 years: write a shor'),
+        ({"training": {"from": "99999w"}}, 'training.from: "99999w" is longer than 292 years: write a shorter one'),
+        ({"memory": "256MiB\n"}, 'memory: "256MiB\\n" is not a size: write an integer and one of KiB, MiB, GiB'),
+        ({"alerts": {"topic": "a\n"}}, 'alerts.topic: "a\\n" cannot be a topic'),
+        ({"fields": [{"name": "a", "min_deviation": "20%\n"}]}, 'min_deviation: "20%\\n" is not a percentage: write'),
+        ({"fields": [{"name": "a", "min_deviation": 10**400}]}, "000... is not a finite number: write one, or remove"),
+        ({"fields": [{"name": "a", "limits": [0, 10**400]}]}, "fields[0].limits[1]: 1000000000"),
+        ({"measurement": "a\ud800"}, 'measurement: "a\\ud800" is not a text in UTF-8: correct it'),
+        ({"where": {"a\ud800": "x"}}, 'where: "a\\ud800" is not a text in UTF-8: correct it'),
+        ({"where": {"room": {"matches": "\ud800"}}}, 'where.room.matches: "\\ud800" is not a text in UTF-8: corr'),
+        ({"where": NESTED}, "where: nests too deeply: write it as docs/pipelines.md does"),
+        ({"group_by": NESTED_LIST}, "group_by: nests too deeply: write it as docs/pipelines.md does"),
+        ({"fields": [{"name": "a", "expression": "a" * 501}]}, "... is longer than 500 characters: write a shorter on"),
         ({"fields": [{"name": "a", "expression": ""}]}, 'fields[0].expression: "" is empty: write a name, such as `er'),
         (
             {"fields": [{"name": "a", "expression": "b / c", "valid": [0, 1]}]},

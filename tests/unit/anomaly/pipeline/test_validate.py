@@ -35,7 +35,7 @@ def test_what_is_wrong_of_all_series_is_not_told_again_of_each_override() -> Non
     ]
 
 
-@pytest.mark.parametrize("name", ["", "a b", "it's", "über", ".hidden", "-x", "a/b", "x" * 65, "..", "\n"])
+@pytest.mark.parametrize("name", ["", "a b", "it's", "über", ".hidden", "-x", "a/b", "x" * 65, "..", "\n", "rooms\n"])
 def test_a_name_that_cannot_be_a_task_and_a_directory_is_refused(name: str) -> None:
     with pytest.raises(SpecError) as caught:
         normalize([{**MINIMAL, "name": name}])

@@ -116,19 +116,24 @@ def parse_document(name: str, text: str) -> Any:
         text: its text.
 
     Raises:
-        SpecError: it is neither.
+        SpecError: it is neither, or nests too deeply.
     """
     try:
         return json.loads(text)
     except ValueError as error:
         reason = str(error)
+    except RecursionError:
+        raise SpecError([f"{name} nests too deeply: write it as docs/pipelines.md does"]) from None
     try:
         import yaml
     except ImportError:
         raise SpecError([f"{name} is not JSON ({reason}); for YAML, PyYAML needs to be installed"]) from None
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise SpecError([f"{name} nests too deeply: write it as docs/pipelines.md does"]) from None
+    # PyYAML raises others than its own of values that look like a date, a number or another type, and are not.
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError) as error:
         raise SpecError([f"{name} is neither JSON nor YAML: {' '.join(str(error).split())}"]) from None
 
 

@@ -36,6 +36,9 @@ Finding = tuple[str, object, str]
 
 _MAX_SOURCES = 64
 _MIN_WINDOW_NS = MS_NS
+# One longer window in twenty is so rare that no severity is left to open a period at.
+_MAX_WINDOW_NS = 77 * DAY_NS
+_MAX_PAUSE_NS = 366 * DAY_NS
 _MIN_HORIZON_WINDOWS = 24
 _WEEK_NS = 7 * DAY_NS
 _MIN_SEASON_WINDOWS = 4
@@ -58,8 +61,13 @@ def check(pipeline: Pipeline) -> Iterator[Finding]:
         # Nobody knows which fields such a pipeline reads.
         return
     yield from _window(pipeline)
-    if pipeline.window_ns == 0:
+    if not 0 < pipeline.window_ns <= _MAX_WINDOW_NS:
         # All that follows is measured in windows.
+        return
+    too_long = list(_long(pipeline))
+    yield from too_long
+    if too_long:
+        # What follows from them by default is longer than a duration can be.
         return
     yield from _names(pipeline)
     yield from _patterns(pipeline)
@@ -83,12 +91,29 @@ def _window(pipeline: Pipeline) -> Iterator[Finding]:
     window_ns = pipeline.window_ns
     if window_ns < _MIN_WINDOW_NS:
         yield "window", pipeline.window, "is shorter than 1ms: write a longer one, such as 10s"
+    elif window_ns > _MAX_WINDOW_NS:
+        yield (
+            "window",
+            pipeline.window,
+            "is longer than 11w, and no severity tells so few windows apart: write at most 11w, such as 1d",
+        )
     elif DAY_NS % window_ns and window_ns % DAY_NS:
         yield (
             "window",
             pipeline.window,
             "begins at other times each day: write one that divides a day, such as 10s, or whole days, such as 1d",
         )
+
+
+def _long(pipeline: Pipeline) -> Iterator[Finding]:
+    # Six windows is the default of periods.silence.
+    most_ns = max(_MAX_PAUSE_NS, 6 * pipeline.window_ns)
+    for key, text, length_ns in (
+        ("periods.silence", pipeline.periods.silence, pipeline.periods.silence_ns),
+        ("fill.previous", pipeline.fill.bound, pipeline.fill.bound_ns),
+    ):
+        if length_ns > most_ns:
+            yield key, text, f"is longer than {format_duration(most_ns)}: write at most that, such as 1h"
 
 
 def _names(pipeline: Pipeline) -> Iterator[Finding]:

@@ -22,6 +22,8 @@ _UNITS = {
 _WRITTEN = ("w", "d", "h", "m", "s", "ms", "u")
 _PART = re.compile(r"([0-9]+)(ns|ms|u|µ|s|m|h|d|w)")
 _INT64_MAX = 2**63 - 1
+_MOST_DIGITS = 19
+_MOST_SHOWN = 60
 
 
 class DurationError(ValueError):
@@ -43,13 +45,21 @@ def parse_duration(text: str) -> int:
         part = _PART.match(text, position)
         if part is None:
             break
-        total += int(part.group(1)) * _UNITS[part.group(2)]
+        # Python refuses to read integers of thousands of digits.
+        digits = part.group(1).lstrip("0") or "0"
+        total += (_INT64_MAX + 1 if len(digits) > _MOST_DIGITS else int(digits)) * _UNITS[part.group(2)]
         position = part.end()
     if not text or position != len(text):
-        raise DurationError(f"{text!r} is not a duration: write an integer and one of ms, s, m, h, d, w, such as 10s")
+        raise DurationError(
+            f"{_shortened(text)} is not a duration: write an integer and one of ms, s, m, h, d, w, such as 10s"
+        )
     if total > _INT64_MAX:
-        raise DurationError(f"{text!r} is longer than 292 years")
+        raise DurationError(f"{_shortened(text)} is longer than 292 years: write a shorter one")
     return total
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
 
 
 def format_duration(nanoseconds: int) -> str:

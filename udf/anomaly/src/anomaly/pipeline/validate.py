@@ -2,10 +2,14 @@
 
 import json
 import math
+import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from anomaly.pipeline.checks import check
+from anomaly.pipeline.duration import DurationError, parse_duration
 from anomaly.pipeline.hints import hint
 from anomaly.pipeline.schema import load_schema
 from anomaly.pipeline.specification import Pipeline, build
@@ -24,6 +28,10 @@ _TYPES = {
 }
 
 
+# A pipeline's own keys nest half as deeply.
+_MOST_DEPTH = 16
+
+
 class SpecError(ValueError):
     """A specification that is not valid.
 
@@ -32,8 +40,9 @@ class SpecError(ValueError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = list(problems)
+        # Half a surrogate pair, which JSON can escape, cannot be printed.
+        self.problems = [problem.encode(errors="backslashreplace").decode() for problem in problems]
+        super().__init__("\n".join(self.problems))
 
 
 def normalize(pipelines: Any) -> list[Pipeline]:
@@ -55,14 +64,16 @@ def normalize(pipelines: Any) -> list[Pipeline]:
     problems: list[str] = []
     valid: list[Pipeline] = []
     seen: dict[str, int] = {}
-    schema = load_schema()
+    validator = _validator()
     for index, mapping in enumerate(pipelines):
         place = _place(mapping, index)
         if not isinstance(mapping, Mapping):
             problems.append(f"{place}: {_show(mapping)} is not a mapping: write `name: ...` and the other keys")
             continue
-        # jsonschema reports a list of missing keys once for each of them.
-        messages = [*_schema_problems(mapping, schema), *_numbers_without_end(mapping)]
+        # What nests too deeply, or for ever, cannot be looked at any further.
+        if not (messages := list(_too_deep(mapping))):
+            # jsonschema reports a list of missing keys once for each of them.
+            messages = [*_schema_problems(mapping, validator), *_unusable(mapping)]
         sentences = [f"{place}: {message}" for message in dict.fromkeys(messages)]
         if not sentences:
             pipeline = build(mapping)
@@ -117,10 +128,19 @@ def _show(value: object) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _schema_problems(mapping: Mapping[str, Any], schema: dict[str, Any]) -> Iterator[str]:
-    from jsonschema import Draft202012Validator
+def _validator() -> Any:
+    """Return the schema's validator, which takes Ansible's and Python's types, and durations that can be written."""
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.exceptions import ValidationError
     from jsonschema.validators import extend
 
+    def pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+        # Python's `$` would let a line break at the end pass.
+        if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+            yield ValidationError("does not match")
+
+    formats = FormatChecker(formats=())
+    formats.checks("influxql-duration", raises=ValueError)(_is_duration)
     # Ansible hands over its own subclasses of dict, list and str; tuples are lists to Python's callers.
     checker = Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
@@ -128,7 +148,24 @@ def _schema_problems(mapping: Mapping[str, Any], schema: dict[str, Any]) -> Iter
             "object": lambda _, value: isinstance(value, Mapping),
         }
     )
-    validator = extend(Draft202012Validator, type_checker=checker)(schema)  # type: ignore[no-untyped-call]
+    extended = extend(Draft202012Validator, {"pattern": pattern}, type_checker=checker)  # type: ignore[no-untyped-call]
+    return extended(load_schema(), format_checker=formats)
+
+
+def _is_duration(value: object) -> bool:
+    """Return true. Raises ValueError for a duration that is too long, or that TICKscript cannot have."""
+    # Another text is refused by the pattern, or is an RFC 3339 time.
+    if isinstance(value, str) and re.fullmatch(r"([0-9]+[a-zµ]+)+", value):
+        try:
+            nanoseconds = parse_duration(value)
+        except DurationError:
+            raise ValueError("is longer than 292 years: write a shorter one, such as 1d") from None
+        if nanoseconds % 1_000:
+            raise ValueError("is not a multiple of a microsecond: write a longer one, such as 10s")
+    return True
+
+
+def _schema_problems(mapping: Mapping[str, Any], validator: Any) -> Iterator[str]:
     errors = sorted(
         validator.iter_errors(mapping),
         key=lambda error: ([str(part) for part in error.absolute_path], str(error.validator)),
@@ -137,18 +174,37 @@ def _schema_problems(mapping: Mapping[str, Any], schema: dict[str, Any]) -> Iter
         yield from _explain(error)
 
 
-def _numbers_without_end(value: Any, key: str = "") -> Iterator[str]:
-    """Yield what is wrong with YAML's `.nan` and `.inf`, which pass every bound of the schema or none."""
+def _too_deep(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
+    """Yield the first key that nests deeper than any key of a pipeline does, such as an anchor within itself."""
+    if depth > _MOST_DEPTH:
+        yield f"{key.partition('[')[0].partition('.')[0]}: nests too deeply: write it as docs/pipelines.md does"
+    elif isinstance(value, Mapping):
+        deeper = (_too_deep(inner, _under(key, str(name)), depth + 1) for name, inner in value.items())
+        yield from islice(chain.from_iterable(deeper), 1)
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        deeper = (_too_deep(inner, f"{key}[{place}]", depth + 1) for place, inner in enumerate(value))
+        yield from islice(chain.from_iterable(deeper), 1)
+
+
+def _unusable(value: Any, key: str = "") -> Iterator[str]:
+    """Yield what is wrong with values that pass the schema's types, bounds and patterns, or none of them.
+
+    These are YAML's `.nan` and `.inf`, integers beyond any number of the detectors, and half a surrogate pair.
+    """
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _numbers_without_end(inner, _under(key, str(name)))
-    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            yield from _unusable(str(name), key)
+            yield from _unusable(inner, _under(key, str(name)))
+    elif isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            yield f"{key}: {_show(value)} is not a text in UTF-8: correct it"
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
         for place, inner in enumerate(value):
-            yield from _numbers_without_end(inner, f"{key}[{place}]")
-    elif isinstance(value, float) and not math.isfinite(value):
+            yield from _unusable(inner, f"{key}[{place}]")
+    elif isinstance(value, (int, float)) and not -sys.float_info.max <= value <= sys.float_info.max:
         # A side of bounds that is infinite is one without a bound.
-        is_side = key.rpartition("[")[0].endswith((".limits", ".valid"))
-        if math.isnan(value) or not is_side:
+        is_side = key.rpartition("[")[0].endswith((".limits", ".valid")) and value in (math.inf, -math.inf)
+        if not is_side:
             yield f"{key}: {_show(value)} is not a finite number: write one, or remove the key for its default"
 
 
@@ -199,8 +255,12 @@ def _explain(error: "ValidationError") -> Iterator[str]:
     elif error.validator == "minLength" and key.startswith("where."):
         yield f"{key}: {value} is empty: write a value, or `{{present: false}}` for points without the tag"
     elif error.validator in ("minLength", "maxLength"):
-        wrong = "empty" if error.validator == "minLength" else f"longer than {rule} characters"
-        yield f"{key}: {value} is {wrong}: write a name{such_as}"
+        if error.validator == "minLength":
+            yield f"{key}: {value} is empty: write a name{such_as}"
+        else:
+            yield f"{key}: {value} is longer than {rule} characters: write a shorter one{such_as}"
+    elif error.validator == "format":
+        yield f"{key}: {value} {error.cause}"
     elif error.validator == "pattern" and instance == "" and described.get("minLength"):
         # That it is empty is said already.
         return
