@@ -176,3 +176,14 @@ def test_a_calendar_keeps_windows_out_of_periods_and_of_training_as_maintenance_
 )
 def test_a_series_is_in_maintenance_by_its_marks(mark: Mark, begin: int, expected: bool) -> None:
     assert Feedback(PIPELINE, [mark]).in_maintenance(("a",), begin, begin + 5) is expected
+
+
+def test_a_true_mark_confirms_an_anomaly_of_its_series_at_its_time() -> None:
+    feedback = Feedback(PIPELINE, [Mark(TRUE, 10, 20, {"printer": "a"}), Mark(FALSE_ALARM, 30, 40, {})])
+
+    confirmed = [
+        feedback.is_confirmed_anomaly(key, begin_ns, begin_ns + 5)
+        for key, begin_ns in ((("a",), 6), (("a",), 19), (("a",), 20), (("a",), 30), (("b",), 15))
+    ]
+
+    assert confirmed == [True, True, False, False, False]

@@ -12,6 +12,7 @@ from anomaly.models.model import Model
 from anomaly.models.trend import Trend
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.events import EventCounter
+from anomaly.scoring.feedback import TRUE, Feedback, Mark
 from anomaly.scoring.periods import NEW_LEVEL, Period
 from anomaly.scoring.scorer import ScoredWindow, ScoredWindows, Scorer
 from anomaly.training.fit import train
@@ -325,6 +326,20 @@ def test_a_shift_at_each_peak_of_a_rhythm_is_told_as_a_new_level_on_the_second_d
     told = [(round(day_of(period.begin_ns), 1), period.reason) for period in at_peaks]
     assert told == [(1.2, "value"), (2.2, NEW_LEVEL)]
     assert days_red(periods) < 0.3
+
+
+def test_a_shift_that_people_call_an_anomaly_is_told_each_day() -> None:
+    made = pipeline(**ONE)
+    trained = train(made, Windows.of_series([of_one_field(rhythm(TRAINED_DAYS, 120), 0)]), "v", 0).model
+    later = of_one_field(evening(5, 121), TRAINED_DAYS * DAY)
+    begin_ns = int(later.begin_ns[DAY])
+    marks = [Mark(TRUE, begin_ns, begin_ns + DAY * STEP, {}, "a leak")]
+
+    periods = found(list(scorer(made).feed(trained, later, Feedback(made, marks))))
+
+    at_peaks = [period for period in periods if 0.1 < day_of(period.begin_ns) % 1.0 < 0.4]
+    told = [(round(day_of(period.begin_ns), 1), period.reason) for period in at_peaks]
+    assert told == [(day + 0.2, "value") for day in (1, 2, 3, 4)]
 
 
 def test_a_field_that_never_moved_and_scatters_for_good_is_told_once() -> None:

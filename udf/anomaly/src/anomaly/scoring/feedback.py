@@ -3,7 +3,7 @@
 A mark of feedback lies on a stretch of time of one series, of some, or of all. There are three kinds:
 
 - `maintenance`: somebody worked there. The windows open no period, and training leaves them out.
-- `true`: the windows were an anomaly. Training leaves them out.
+- `true`: the windows were an anomaly. Training leaves them out, and they do not become usual by coming again each day.
 - `false_alarm`: the windows were usual. Training gives them more weight than the rest, and calibration leaves them out.
   Until a model has learned them, windows like them open no period elsewhere either.
 
@@ -207,12 +207,17 @@ class Feedback:
 
     def in_maintenance(self, key: Key, begin_ns: int, end_ns: int) -> bool:
         """Return whether some of [begin_ns, end_ns) was maintenance of the series."""
-        tags = self._tags(key)
-        if any(
-            mark.kind == MAINTENANCE and mark.concerns(tags) and mark.meets(begin_ns, end_ns) for mark in self.marks
-        ):
+        if self._has_mark(MAINTENANCE, key, begin_ns, end_ns):
             return True
         return bool(self._calendars.meet(calendars.MAINTENANCE, np.array([begin_ns]), max(end_ns - begin_ns, 1))[0])
+
+    def is_confirmed_anomaly(self, key: Key, begin_ns: int, end_ns: int) -> bool:
+        """Return whether people said that some of [begin_ns, end_ns) of a series was an anomaly."""
+        return self._has_mark(TRUE, key, begin_ns, end_ns)
+
+    def _has_mark(self, kind: str, key: Key, begin_ns: int, end_ns: int) -> bool:
+        tags = self._tags(key)
+        return any(mark.kind == kind and mark.concerns(tags) and mark.meets(begin_ns, end_ns) for mark in self.marks)
 
     def is_quiet(self, at_ns: int) -> bool:
         """Return whether a calendar says that nobody is told of what becomes known at a time."""

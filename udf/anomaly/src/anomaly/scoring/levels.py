@@ -66,6 +66,8 @@ Read = tuple[str | None, "dict[int, Course]", "dict[int, _Change]", ReadUsualSco
 # Lets detectors begin a series anew with windows as they would be at the old level, of which it takes the begins and
 # aggregates, and returns how they would score when they come again.
 Relearn = Callable[[Times, Floats], Floats]
+# Tells whether people said that something was an anomaly between a begin and an end.
+IsConfirmed = Callable[[int, int], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +310,7 @@ class Levels:
         is_open: bool,
         relearn: Relearn | None = None,
         close: float = 0.0,
+        is_confirmed: IsConfirmed = lambda begin_ns, end_ns: False,
     ) -> bool:
         """End the change of a series, and begin its new course if there is one; else let its scores be usual.
 
@@ -321,6 +324,7 @@ class Levels:
             is_open: whether the series has a period that may end with a new level.
             relearn: lets detectors begin the series anew; None: scores at a new course are as in training.
             close: the score that prolongs a period.
+            is_confirmed: tells whether something was a confirmed anomaly, which is not usual although it recurs.
 
         Returns:
             Whether what goes on or recurs is how the series is now.
@@ -332,7 +336,8 @@ class Levels:
             and self._settle_change(row, change, scaling, baseline, is_open=is_open, relearn=relearn, close=close)
         ):
             return True
-        if is_open and baseline is not None and self.usual_scores.recurs(row):
+        may_recur = is_open and baseline is not None and self.usual_scores.recurs(row)
+        if may_recur and not is_confirmed(*self.usual_scores.recurring(row)):
             self.usual_scores.settle(row)
             return True
         return False

@@ -307,7 +307,7 @@ class Scorer:
         for at in range(first, len(windows)):
             score = float(verdicts.score[at])
             if self._levels.feed(row, int(begin_ns[at]), flat[at], score, anomalous=bool(anomalous[at])):
-                self._settle(model, key, row, transitions.setdefault(at, Transition()))
+                self._settle(model, key, row, transitions.setdefault(at, Transition()), feedback)
         periods: dict[int, list[Period]] = {}
         ended_silences: list[int] = []
         for at, transition in transitions.items():
@@ -322,7 +322,7 @@ class Scorer:
             (key,), series, begin_ns, model, verdicts, anomalous, periods, marks, frozenset(ended_silences)
         )
 
-    def _settle(self, model: Model, key: Key, row: int, transition: Transition) -> None:
+    def _settle(self, model: Model, key: Key, row: int, transition: Transition, feedback: Feedback | None) -> None:
         """Let a series go on from a new level, if its last window showed one, and end its period."""
         is_newcomer = model.is_newcomer(key)
         baseline, is_open = None if is_newcomer else model.row(key), self._trackers.can_settle(row)
@@ -338,8 +338,18 @@ class Scorer:
                 scores = model.judge_many(follower.followers, own_row, place, at_ns, before + risen).score
             return scores
 
-        close = model.threshold(self._rules.close)
-        if not self._levels.settle(row, model.scaling, baseline, is_open=is_open, relearn=relearn, close=close):
+        def is_confirmed(begin_ns: int, end_ns: int) -> bool:
+            return feedback is not None and feedback.is_confirmed_anomaly(key, begin_ns, end_ns)
+
+        if not self._levels.settle(
+            row,
+            model.scaling,
+            baseline,
+            is_open=is_open,
+            relearn=relearn,
+            close=model.threshold(self._rules.close),
+            is_confirmed=is_confirmed,
+        ):
             return
         self._trackers.settle(row, transition)
         if is_newcomer:

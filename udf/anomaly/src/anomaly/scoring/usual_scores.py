@@ -176,6 +176,11 @@ class UsualScores:
         told_ns = self._cut.span(run.since_ns, run.end_ns) + self._about_ns(before)
         return run.length_ns >= _RECURS * before.length_ns and told_ns >= self._rules.new_level_ns
 
+    def recurring(self, row: int) -> tuple[int, int]:
+        """Return the begin of the first run that recurred each day up to the last one of a series, and its end."""
+        run = self._runs[row][-1]
+        return run.since_ns, run.end_ns
+
     def settle(self, row: int) -> None:
         """Let the scores of the run that recurs be usual at its time of day."""
         highest = np.zeros(HOURS)
