@@ -90,6 +90,7 @@ def test_other_severities_need_no_training(run: Run, folder: Path) -> None:
 
     assert code == DONE
     assert (found["trained"], found["seen"], found["without_model"]) == (False, False, "")
+    assert found["notes"] == []
     assert found["now"]["model"] == found["then"]["model"]
     (period,) = found["now"]["periods"]
     assert period["reason"] == FIELDS[0]
@@ -109,6 +110,7 @@ def test_another_window_is_trained_on_the_same_history_and_leaves_no_model(run: 
 
     assert code == DONE
     assert (found["trained"], found["seen"]) == (True, False)
+    assert [note for note in found["notes"] if note.startswith("severity cannot be promised to mean what it says")]
     assert (found["now"]["window"], found["then"]["window"]) == ("10s", "30s")
     assert [period["reason"] for period in found["then"]["periods"]] == [FIELDS[0]]
     assert found["then"]["windows"]["scored windows"] == SCORED_S // 30

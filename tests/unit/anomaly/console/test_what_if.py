@@ -16,8 +16,9 @@ class NeverCopied(str):
         raise AssertionError("a result was copied")
 
 
-def test_a_result_is_not_copied_for_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = {"specification": {"name": "printer"}, "now": {"severities": [NeverCopied("many")]}}
+def test_a_result_is_told_in_the_words_of_pages_and_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = {"specification": {"name": "printer"}, "now": {"severities": [NeverCopied("many")]}}
+    result = {**sides, "notes": ["train again on two days (training.from, --from)"]}
     state = TrialState(PIPELINE.name, "otto", {}, ("24h", "0s"), DONE, result=result)
     monkeypatch.setattr(Trials, "state", state)
     browser = client(make_app(tmp_path, [PIPELINE])[0], "otto")
@@ -25,7 +26,9 @@ def test_a_result_is_not_copied_for_a_page(tmp_path: Path, monkeypatch: pytest.M
     page, script = browser.get("/what-if"), browser.get("/api/what-if")
 
     assert 'data-trial="done"' in page.text
-    assert script.json()["result"] == {**result, "yaml": '- name: "printer"'}
+    # Notes name no option of a command line.
+    notes = ["train again on two days (training.from)"]
+    assert script.json()["result"] == {**sides, "notes": notes, "yaml": '- name: "printer"'}
 
 
 def test_the_page_opens_although_the_last_trial_no_longer_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,7 @@ _SCHEMAS: dict[str, Schema] = {
                             "now": {"anyOf": [_named("Side"), {"type": "null"}]},
                             "then": _named("Side"),
                             "without_model": _said(_TEXT, "Why there is no `now`."),
+                            "notes": _said(_list(_TEXT), "What the training for the change warned of."),
                             "specification": {"type": "object"},
                             "yaml": _said(_TEXT, "The changed pipeline as an entry of the inventory."),
                         }

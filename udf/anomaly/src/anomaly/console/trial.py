@@ -89,8 +89,9 @@ class Trial:
         Returns:
             `pipeline`, `from`, `to`, `trained` (whether a model was trained for the change), `seen` (whether a model
             was trained on a part of the range, so that it looks better than it is), `now` and `then`, each a report of
-            a backtest with `severities` beside it, `without_model` (why there is no `now`; empty if there is one), and
-            `specification`, the changed pipeline without what is the default anyway.
+            a backtest with `severities` beside it, `without_model` (why there is no `now`; empty if there is one),
+            `notes` (what the training for the change warned of), and `specification`, the changed pipeline without what
+            is the default anyway.
 
         Raises:
             SpecError: a time is not a time, or no whole window lies between the two.
@@ -110,11 +111,12 @@ class Trial:
         manifest = None if current is None else store.manifest(current)
         fits = manifest is not None and manifest.misfit(changed) is None
         learnt = None if manifest is None else trained_on(manifest)
+        notes: tuple[str, ...] = ()
         with tempfile.TemporaryDirectory(prefix="what-if-") as folder:
             if fits and current is not None:
                 model = store.load(current, changed)
             else:
-                model, learnt = self._trained(influx, changed, Path(folder), learnt)
+                model, learnt, notes = self._trained(influx, changed, Path(folder), learnt)
         self._then = _Side(changed, model, asked, marks, request.results_database)
         self._then.score(influx, self._progress, "with the change")
         now, why = None, ""
@@ -134,6 +136,7 @@ class Trial:
             "now": None if now is None else now.document(pipeline.periods.open, pipeline.periods.close),
             "then": self._then.document(changed.periods.open, changed.periods.close),
             "without_model": why,
+            "notes": list(notes),
             "specification": short_specification(request.changed),
         }
 
@@ -157,14 +160,19 @@ class Trial:
 
     def _trained(
         self, influx: InfluxClient, changed: Pipeline, folder: Path, learnt: tuple[int, int] | None
-    ) -> tuple[Model, tuple[int, int]]:
-        """Train a model in a folder, and return it with the range that it was trained on. Raises Refused."""
+    ) -> tuple[Model, tuple[int, int], tuple[str, ...]]:
+        """Train a model in a folder. Raises Refused.
+
+        Returns:
+            The model, the range that it was trained on, and what the training warned of.
+        """
         begin, end = (None, None) if learnt is None else (rfc3339(learnt[0]), rfc3339(learnt[1]))
         request = TrainingRequest(changed, folder, self._request.results_database, begin, end, force=True)
         outcome = train_pipeline(influx, request, self._progress)
         if outcome.status == REFUSED or outcome.version is None:
             raise Refused(outcome.message)
-        return Store(folder, changed.name).load(outcome.version, changed), (outcome.begin_ns, outcome.end_ns)
+        model = Store(folder, changed.name).load(outcome.version, changed)
+        return model, (outcome.begin_ns, outcome.end_ns), outcome.notes
 
 
 class _Side:

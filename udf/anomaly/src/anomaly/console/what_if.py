@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from anomaly.console.advice import for_pages
 from anomaly.console.asked import pipeline_of
 from anomaly.console.guard import API, user_of
 from anomaly.console.pages import console_of, page
@@ -142,6 +143,9 @@ def _answer(state: TrialState | None) -> dict[str, Any]:
         return {"status": "none"}
     begin, end = state.asked
     result = state.result
+    if result is not None:
+        notes = [for_pages(note) for note in result["notes"]]
+        result = {**result, "notes": notes, "yaml": yaml_entry(result["specification"])}
     return {
         "pipeline": state.pipeline,
         "by": state.by,
@@ -152,7 +156,7 @@ def _answer(state: TrialState | None) -> dict[str, Any]:
         "progress": state.progress,
         "share": state.share,
         "error": state.error,
-        "result": None if result is None else {**result, "yaml": yaml_entry(result["specification"])},
+        "result": result,
     }
 
 

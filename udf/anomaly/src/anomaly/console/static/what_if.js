@@ -55,6 +55,7 @@
     const notes = [];
     if (found.without_model) notes.push(`There is nothing to compare with: ${found.without_model}.`);
     if (found.seen) notes.push("A model was trained on a part of this range, so it looks better than it is.");
+    for (const note of found.notes) notes.push(`The training for the change warns: ${note}.`);
     of("note").textContent = notes.join(" ");
     of("note").hidden = !notes.length;
     const worst = then.severities[0];
