@@ -1,5 +1,6 @@
 """When a change is a new level: the edges of each rule, on a mean and a spread without a model."""
 
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -151,6 +152,22 @@ def test_changes_keep_their_windows_in_a_quarter_of_the_memory(memory_bytes: int
     for row in (A, B, C):
         feed(levels, 0, row=row)
     assert levels.are_followed(np.array([A, B, C])).sum() == followed
+
+
+def test_a_change_takes_about_the_memory_that_is_reckoned_with() -> None:
+    changes, windows = 20, 256
+    table = SeriesTable(changes)
+    table.rows([(str(row),) for row in range(changes)])
+    levels = Levels(table, RULES, FEATURES, 2**30)
+
+    tracemalloc.start()
+    for number in range(windows):
+        for row in range(changes):
+            levels.feed(row, number * W, np.array([20.0, 1.0]), 4.0, anomalous=True)
+    taken = tracemalloc.get_traced_memory()[0] / changes
+    tracemalloc.stop()
+
+    assert taken < 1.5 * windows * 24
 
 
 def test_a_long_change_keeps_windows_that_are_equally_far_apart() -> None:

@@ -17,6 +17,7 @@ Reference: the slope is a median of slopes between pairs of windows, as in Theil
 polynomial regression analysis", Proceedings of the KNAW 53, 1950; here of the pairs that are half of the change apart.
 """
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -109,6 +110,8 @@ class Course:
 class _Change:
     """What has been going on in a series since a period began.
 
+    What it keeps of windows is packed, as objects would take eight times the memory that `Levels` reckons with.
+
     Attributes:
         begin_ns: the begin of its first anomalous window.
         anomalous_ns: the end of its last one.
@@ -117,7 +120,7 @@ class _Change:
         anomalous: how many of them are anomalous.
         stride: one of this many windows is kept.
         kept_ns: begins of the windows that are kept.
-        kept: their aggregates, shape (d,) each.
+        kept: their aggregates, d of each window, one window after the other.
         were_anomalous: whether each of them is anomalous.
         scores: the highest score in each hour of the day, shape (24,).
         times: how many times windows became anomalous.
@@ -129,9 +132,9 @@ class _Change:
     count: int = 0
     anomalous: int = 0
     stride: int = 1
-    kept_ns: list[int] = field(default_factory=list)
-    kept: list[Floats] = field(default_factory=list)
-    were_anomalous: list[bool] = field(default_factory=list)
+    kept_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    kept: "array[float]" = field(default_factory=lambda: array("d"))
+    were_anomalous: bytearray = field(default_factory=bytearray)
     scores: Floats = field(default_factory=lambda: np.zeros(HOURS))
     times: int = 0
 
@@ -142,14 +145,19 @@ class _Change:
         if self.count % self.stride == 0:
             if len(self.kept_ns) == _MOST_KEPT:
                 self.stride *= 2
-                del self.kept_ns[1::2], self.kept[1::2], self.were_anomalous[1::2]
+                self.kept = array("d", self.values(len(values))[::2].tobytes())
+                del self.kept_ns[1::2], self.were_anomalous[1::2]
             if self.count % self.stride == 0:
                 self.kept_ns.append(begin_ns)
-                self.kept.append(values)
+                self.kept.extend(values.tolist())
                 self.were_anomalous.append(anomalous)
         self.last_ns = begin_ns
         self.count += 1
         self.anomalous += anomalous
+
+    def values(self, width: int) -> Floats:
+        """Return the aggregates of the kept windows, shape (k, d), where `width` is d."""
+        return np.array(self.kept).reshape(-1, width)
 
     def goes_on(self, recent_ns: int) -> bool:
         """Tell whether most windows are anomalous, and most of the last `recent_ns`, too."""
@@ -295,7 +303,7 @@ class Levels:
                 return recurs
             change = self._changes[row] = _Change(begin_ns)
             self._is_followed[row] = True
-        change.keep(begin_ns, values.copy(), score, anomalous=anomalous)
+        change.keep(begin_ns, values, score, anomalous=anomalous)
         if anomalous:
             change.times += change.anomalous_ns != begin_ns
             change.anomalous_ns = end_ns
@@ -367,7 +375,7 @@ class Levels:
         is_change = is_open and not is_mostly_calm
         if not is_change and not (rises and is_mostly_calm):
             return False
-        values, times_ns = np.array(change.kept), np.array(change.kept_ns, dtype=np.int64)
+        values, times_ns = change.values(self._width), np.array(change.kept_ns, dtype=np.int64)
         usual_spread = self._usual_spread(scaling, baseline or 0)
         if self._is_stuck(values, usual_spread, scaling.typical[baseline or 0]):
             return False
@@ -522,7 +530,7 @@ class Levels:
                 ],
                 dtype=np.int64,
             ).reshape(-1, 8),
-            _KEPT: np.array([values for each in changes for values in each.kept]).reshape(-1, self._width),
+            _KEPT: np.concatenate([np.empty((0, self._width)), *(each.values(self._width) for each in changes)]),
             f"{_KEPT}_ns": np.array([at_ns for each in changes for at_ns in each.kept_ns], dtype=np.int64),
             _ANOMALIES: np.array([one for each in changes for one in each.were_anomalous], dtype=np.bool_),
             _SCORES: np.array([each.scores for each in changes]).reshape(-1, HOURS),
@@ -565,9 +573,18 @@ class Levels:
             # A state of a release before does not tell how many times windows became anomalous.
             begin_ns, anomalous_ns, last_ns, count, anomalous, stride, length, *times = numbered
             own = slice(begin, begin + length)
-            kept_of_one = kept_ns[own].tolist(), list(kept[own]), anomalies[own].tolist()
             changes[at] = _Change(
-                begin_ns, anomalous_ns, last_ns, count, anomalous, stride, *kept_of_one, np.array(highest), *times
+                begin_ns,
+                anomalous_ns,
+                last_ns,
+                count,
+                anomalous,
+                stride,
+                array("q", kept_ns[own].tolist()),
+                array("d", kept[own].ravel().tolist()),
+                bytearray(anomalies[own].tolist()),
+                np.array(highest),
+                *times,
             )
             begin += length
         return version, courses, changes, self.usual_scores.read(arrays)
