@@ -12,10 +12,10 @@ LEVELS = np.repeat([3.0, 7.0], 50)
 MOVING = np.where(np.arange(100) == 60, 8.0, LEVELS)
 
 
-def notes(*columns: Floats, fields: list[object]) -> list[str]:
+def notes(*columns: Floats, fields: list[object], **more: object) -> list[str]:
     """Return the notes on two series of 50 windows; a column is the mean of a field."""
     mapping = {"name": "p", "database": "d", "measurement": "m", "fields": fields, "window": "1m", "group_by": ["t"]}
-    (pipeline,) = normalize([mapping])
+    (pipeline,) = normalize([{**mapping, **more}])
     values = np.stack([each for column in columns for each in (column, np.zeros(100))], axis=1)
     begin_ns = np.tile(np.arange(50, dtype=np.int64) * pipeline.window_ns, 2)
     counts = np.full((100, len(fields)), 6.0)
@@ -42,3 +42,12 @@ def test_a_field_that_moves_or_is_missing_is_not_named(column: Floats) -> None:
 
 def test_a_field_with_a_least_deviation_is_not_named() -> None:
     assert notes(LEVELS, fields=[{"name": "total", "min_deviation": 1}]) == []
+
+
+@pytest.mark.parametrize(("series", "is_noted"), [(["a", "b"], False), (["a"], True)])
+def test_a_field_is_named_unless_overrides_give_each_series_a_least_deviation(
+    series: list[str], is_noted: bool
+) -> None:
+    override = {"where": {"t": series}, "fields": [{"name": "total", "min_deviation": 1}]}
+
+    assert bool(notes(LEVELS, fields=["total"], overrides=[override])) == is_noted

@@ -18,7 +18,7 @@ _MOST_NAMED = 8
 
 
 def constant_notes(pipeline: Pipeline, windows: Windows) -> Iterator[str]:
-    """Yield a note on the fields that never change in any series, and have no `min_deviation`.
+    """Yield a note on the fields that never change in any series, and have no `min_deviation` in one of them.
 
     Args:
         pipeline: the pipeline.
@@ -27,10 +27,13 @@ def constant_notes(pipeline: Pipeline, windows: Windows) -> Iterator[str]:
     level = next((at for at, name in enumerate(pipeline.aggregate) if name not in SHAPES), None)
     if level is None:
         return
+    # Without overrides, the rules of one series are those of all.
+    rules = {pipeline.watched_of(key) for key in windows.keys[: None if pipeline.overrides else 1]}
     constant = [
         field.name
         for number, field in enumerate(pipeline.watched)
-        if not field.least and _is_constant(windows, number * len(pipeline.aggregate) + level)
+        if not all(watched[number].least for watched in rules)
+        and _is_constant(windows, number * len(pipeline.aggregate) + level)
     ]
     if constant:
         named = first_of(constant, _MOST_NAMED, str)
