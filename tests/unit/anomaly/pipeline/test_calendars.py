@@ -225,6 +225,51 @@ def test_a_rule_may_end_with_its_first_time(until: str) -> None:
             {"means": "quiet", "country": "DE", "lasts": "2h"},
             'calendars[0].lasts: "2h" belongs to begin, which the entry does not have: remove it',
         ),
+        (
+            {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "FREQ=DAILY\nRRULE:FREQ=HOURLY"},
+            'calendars[0].rule: "FREQ=DAILY\\nRRULE:FREQ=HOURLY" has a line break or the like in it',
+        ),
+        (
+            {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "FREQ=DAILY;FREQ=WEEKLY"},
+            'calendars[0].rule: "FREQ=DAILY;FREQ=WEEKLY" has FREQ more than once: write it once',
+        ),
+        (
+            {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "2h", "rule": "FREQ=WEEKLY;BYDAY=1MO"},
+            '"FREQ=WEEKLY;BYDAY=1MO" numbers a day of the week, which only a month or a year has: write FREQ=MO',
+        ),
+        (
+            {"means": "quiet", "begin": "1970-01-01T00:00", "lasts": "2h", "rule": "FREQ=HOURLY"},
+            'calendars[0].rule: "FREQ=HOURLY" has more than 300,000 times from its begin to 2030, which take too l',
+        ),
+        (
+            {"means": "quiet", "begin": "9999-12-31T23:59", "lasts": "2h", "rule": "FREQ=DAILY"},
+            'calendars[0].begin: "9999-12-31T23:59" is not in a year from 1900 to 2200: write a nearer one',
+        ),
+        (
+            {"means": "quiet", "begin": "2024-01-07T02:00", "lasts": "15000w"},
+            'calendars[0].lasts: "15000w" is not from 1s to 366d: write such as 2h',
+        ),
+        (
+            {"means": "quiet", "ics": event("DTSTART:99991231T235959", "DURATION:PT1H")},
+            'calendars[0].ics: "1" is an event that begins in no year from 1900 to 2200: correct its DTSTART',
+        ),
+        (
+            {"means": "quiet", "ics": event("DTSTART:20240107T020000", "DURATION:P9999999D")},
+            'calendars[0].ics: "1" is an event that cannot be read (date value out of range): correct it in the file',
+        ),
+        (
+            {"means": "quiet", "ics": event("DTSTART:20240107T020000", "DTEND:20240107T010000")},
+            'calendars[0].ics: "1" is an event that ends before it begins: correct its DTEND or DURATION in the f',
+        ),
+        (
+            {"means": "quiet", "ics": event("DTSTART:19000101T000000", "DURATION:PT1H", "RRULE:FREQ=HOURLY")},
+            'calendars[0].ics: "BEGIN:VCALENDAR" has more than 300,000 times from its begin to 2030',
+        ),
+        (
+            {"means": "quiet", "ics": event(f"DTSTART;TZID={2000 * 'x'}:20240107T020000", "DURATION:PT1H")},
+            'calendars[0].ics: "BEGIN:VCALENDAR" is not a calendar (File name too long',
+        ),
+        ({"means": "quiet", "ics": 65_000 * "x"}, "xxx...): give the whole content of the file, by lookup"),
         ({"means": "quiet", "begin": "sunday", "lasts": "2h"}, 'calendars[0].begin: "sunday" is not a local time'),
         (
             {"means": "quiet", "begin": "2024-01-07T02:00+01:00", "lasts": "2h"},

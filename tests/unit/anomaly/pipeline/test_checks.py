@@ -229,6 +229,7 @@ NESTED_LIST.append(NESTED_LIST)
             {"where": {"room": {"mathces": "x"}}},
             'where.room.mathces: "x" is under an unknown key: did you mean matches?',
         ),
+        ({"where": {"room": {"matches": "(?P<n>a)(?P<n>b)"}}}, "(RE2): a group has the name n, which nothing uses: le"),
         ({"where": {"room": {"matches": "("}}}, 'where.room.matches: "(" is not a regular expression (RE2): missing )'),
         ({"where": {"hotend": "x"}}, 'where: "hotend" is also in fields: conditions are on tags'),
         ({"where": {"_x": "x"}}, 'where: "_x" is a name that InfluxDB keeps for itself'),
@@ -251,6 +252,11 @@ NESTED_LIST.append(NESTED_LIST)
         ({"seasonality": [7]}, "seasonality[0]: 7 is not text"),
         ({"timezone": "Europe/Berln"}, 'timezone: "Europe/Berln" is not a time zone: did you mean Europe/Berlin?'),
         ({"timezone": "new_york"}, 'timezone: "new_york" is not a time zone: did you mean America/New_York?'),
+        ({"timezone": "UTC+1"}, "such as Europe/Berlin; a clock that is always an hour ahead of UTC is Etc/GMT-1"),
+        (
+            {"timezone": "GMT-5"},
+            'timezone: "GMT-5" is not a time zone: write an IANA name, such as Europe/Berlin; a cl',
+        ),
         ({"timezone": "+02:00"}, 'timezone: "+02:00" is not a time zone: write an IANA name, such as Europe/Berlin'),
         (
             {"timezone": "Europe/Berlin", "window": "40m", "detector": "ensemble"},

@@ -75,6 +75,10 @@ def test_each_character_of_a_quoted_name_means_itself() -> None:
         ("a / (b - b)", "has no value for fields from 1 to 100"),
         ("a * 1e308", "has no value for fields from 1 to 100"),
         ("a / 1e-320", "has no value for fields from 1 to 100"),
+        ("a - a", "is always 0, whatever its fields are: correct it"),
+        ("a / a + 0 * b", "is always 1, whatever its fields are"),
+        ("'a\x01' / b", "names 'a\\x01', which has a control character in it or a backslash at its end, and line"),
+        ("'a\\' / b", "which has a control character in it or a backslash at its end"),
         ("+".join(["a"] * 300), "has more than 400 parts"),
     ],
 )

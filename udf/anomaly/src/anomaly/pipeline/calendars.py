@@ -12,7 +12,7 @@ that know calendars are imported by the first pipeline that has one.
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import chain
@@ -50,7 +50,19 @@ _PARSING = Lock()
 _SOURCES = ("begin", "ics", "country")
 _GIVE = "give the whole content of the file, by lookup('file', 'my.ics')"
 # What the libraries raise of a file or a rule that they cannot read.
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, OSError)
+# Their messages may have the whole file in them.
+_MOST_REASON = 120
+# Libraries count with years from 1 to 9999, and fail near both ends.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+_MOST_LASTS_NS = 366 * DAY_NS
+# Each use of a calendar counts all times of its rules from their begin on. The year is fixed, so what is accepted once
+# is accepted for ever.
+_MOST_TIMES = 300_000
+_COUNTED_TO = 2030
+_REPEATED = re.compile(r"(?:^|;)([A-Z]+)=(?=(?:.*;)?\1=)", re.IGNORECASE | re.DOTALL)
+_NUMBERED_DAY = re.compile(r"BYDAY=[^;]*\d", re.IGNORECASE)
+_OF_MONTHS = re.compile(r"FREQ=(MONTHLY|YEARLY)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,16 +199,23 @@ def problems(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]
 
 def _rule(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
     try:
-        _local(calendar.begin or "", zone)
+        begin = _local(calendar.begin or "", zone)
     except ValueError:
         yield "begin", calendar.begin, "is not a local time: write one such as 2026-01-04T02:00"
+        return
+    if not _FIRST_YEAR <= begin.year <= _LAST_YEAR:
+        yield "begin", calendar.begin, f"is not in a year from {_FIRST_YEAR} to {_LAST_YEAR}: write a nearer one"
         return
     if calendar.lasts is None:
         yield "begin", calendar.begin, "has no end: add lasts, such as lasts: 2h"
         return
     try:
-        if parse_duration(calendar.lasts) <= 0:
+        lasts_ns = parse_duration(calendar.lasts)
+        if lasts_ns <= 0:
             yield "lasts", calendar.lasts, "must be greater than 0s"
+            return
+        if not SECOND_NS <= lasts_ns <= _MOST_LASTS_NS:
+            yield "lasts", calendar.lasts, "is not from 1s to 366d: write such as 2h"
             return
     except DurationError as error:
         yield "lasts", calendar.lasts, str(error)
@@ -207,26 +226,25 @@ def _rule(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
     if _PREFIX.match(calendar.rule):
         yield "rule", calendar.rule, f"begins with RRULE:, the name of a line of a file: {example}"
         return
-    if (wrong := _too_often(calendar.rule)) is not None:
+    if (wrong := _wrong(calendar.rule) or _too_many([(calendar.rule, begin.year)])) is not None:
         yield "rule", calendar.rule, wrong
         return
     try:
-        begin = _local(calendar.begin or "", zone)
         # The library of calendars takes what it does not know for nothing.
         if _never_occurs(calendar.rule, begin):
             yield "rule", calendar.rule, f"never occurs from {calendar.begin} on: correct one of both"
             return
         begin_ns = _ns(begin, zone)
         calendar.spans(zone, begin_ns, begin_ns + DAY_NS)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        yield "rule", calendar.rule, f"is not a rule ({error}): {example}"
+    except _UNREADABLE as error:
+        yield "rule", calendar.rule, f"is not a rule ({_reason(error)}): {example}"
 
 
 def _ics(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
     text = _FOLD.sub("", (calendar.ics or "").removeprefix(_BYTE_ORDER_MARK))
     shown = text.strip().partition("\n")[0].strip()[:40]
     for rule in _RULE_LINE.findall(text):
-        if (wrong := _too_often(rule)) is not None:
+        if (wrong := _wrong(rule.strip())) is not None:
             yield "ics", rule.strip(), wrong
             return
     if _EXCEPT_LINE.search(text):
@@ -235,7 +253,7 @@ def _ics(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
     try:
         parsed = _parsed(text)
     except _UNREADABLE as error:
-        yield "ics", shown, f"is not a calendar ({error}): {_GIVE}"
+        yield "ics", shown, f"is not a calendar ({_reason(error)}): {_GIVE}"
         return
     clock = str(parsed.get(_CLOCK, zone))
     if clock not in timezones():
@@ -249,10 +267,14 @@ def _ics(calendar: Calendar, zone: str) -> Iterator[tuple[str, object, str]]:
     if (mistake := next(mistakes, None)) is not None:
         yield "ics", *mistake
         return
+    rules = [(rule, event["DTSTART"].dt.year) for event in events for rule in _rules(event)]
+    if (wrong := _too_many(rules)) is not None:
+        yield "ics", shown, wrong
+        return
     try:
         calendar.spans(zone, 0, DAY_NS)
     except _UNREADABLE as error:
-        yield "ics", shown, f"has an event whose times cannot be computed ({error}): correct it in the file"
+        yield "ics", shown, f"has an event whose times cannot be computed ({_reason(error)}): correct it in the file"
         return
     if not any(not _cancelled(event) and ("RDATE" in event or _lasts(event)) for event in events):
         yield "ics", shown, "has no event that takes place and lasts: give one a DTEND or a DURATION"
@@ -265,11 +287,17 @@ def _event(event: Any, clock: tzinfo) -> Iterator[tuple[object, str]]:
         yield named, "is an event without a begin: give it a DTSTART"
         return
     try:
+        if not _FIRST_YEAR <= event["DTSTART"].dt.year <= _LAST_YEAR:
+            fix = f"is an event that begins in no year from {_FIRST_YEAR} to {_LAST_YEAR}: correct its DTSTART"
+            yield named, fix
+            return
         _prepare(event, clock)
-        _lasts(event)
+        if not _is_mixed(event) and event.end < event.start:
+            yield named, "is an event that ends before it begins: correct its DTEND or DURATION in the file"
+            return
         mistakes = list(_untold(event))
     except _UNREADABLE as error:
-        yield named, f"is an event that cannot be read ({error}): correct it in the file"
+        yield named, f"is an event that cannot be read ({_reason(error)}): correct it in the file"
         return
     yield from mistakes
 
@@ -289,14 +317,14 @@ def _prepare(event: Any, clock: tzinfo) -> None:
     lasts = event["DURATION"].dt if "DURATION" in event else timedelta()
     event[_LASTS] = str(lasts // timedelta(microseconds=1) * 1000)
     # The library would take a time without a zone for one in the zone of another time of the event.
-    for _, tzid, value in _times(event):
+    for _, tzid, value in _times_of(event):
         if tzid is None:
             value.dt = _localized(value.dt, clock)
 
 
 def _untold(event: Any) -> Iterator[tuple[object, str]]:
     """Yield the value and the fix of each mistake in an event of a file that its library would not tell."""
-    for name, tzid, value in _times(event):
+    for name, tzid, value in _times_of(event):
         at = value.dt[0] if isinstance(value.dt, tuple) else value.dt
         if tzid is not None and isinstance(at, datetime) and at.tzinfo is None:
             fix = f"{ADVICE}, or add the VTIMEZONE of this name"
@@ -309,7 +337,7 @@ def _untold(event: Any) -> Iterator[tuple[object, str]]:
             yield text, f"never occurs from DTSTART, {begin}, on: correct one of both"
 
 
-def _times(event: Any) -> Iterator[tuple[str, str | None, Any]]:
+def _times_of(event: Any) -> Iterator[tuple[str, str | None, Any]]:
     """Yield each time of an event of a file: the name of its property, the TZID of that, and the library's value."""
     for name, values in event.items():
         for value in values if isinstance(values, list) else [values]:
@@ -341,9 +369,18 @@ def _cancelled(event: Any) -> bool:
 
 def _lasts(event: Any) -> bool:
     """Return whether an event of a file has a length."""
-    # The library has no end for an event of which one time is a day and the other one is not.
-    is_mixed = "DTEND" in event and isinstance(event["DTSTART"].dt, datetime) != isinstance(event["DTEND"].dt, datetime)
-    return is_mixed or bool(event.end != event.start)
+    return _is_mixed(event) or bool(event.end != event.start)
+
+
+def _is_mixed(event: Any) -> bool:
+    """Return whether one time of an event is a day and the other one is not, for which the library has no end."""
+    return "DTEND" in event and isinstance(event["DTSTART"].dt, datetime) != isinstance(event["DTEND"].dt, datetime)
+
+
+def _reason(error: Exception) -> str:
+    """Return the message of a library's error, as one line of a length that people read."""
+    text = " ".join(str(error.strerror if isinstance(error, OSError) else error).split())
+    return text if len(text) <= _MOST_REASON else f"{text[:_MOST_REASON]}..."
 
 
 def _never_occurs(rule: str, begin: datetime) -> bool:
@@ -378,15 +415,49 @@ def _to_the_end(rule: str) -> str:
     return re.sub(r"(UNTIL=\d{8})(?=;|$)", r"\1T235959", rule, flags=re.IGNORECASE)
 
 
-def _too_often(rule: str) -> str | None:
-    """Return what is wrong with a rule that takes long, or forever, to expand; None for another one."""
+def _wrong(rule: str) -> str | None:
+    """Return what is wrong with a rule that libraries take for another one, or for ever to expand; None for others."""
+    if not rule.isprintable():
+        return "has a line break or the like in it: write one rule, such as FREQ=WEEKLY;BYDAY=SU"
     if _OFTEN.search(rule):
         return "counts seconds or minutes, which takes too long: write FREQ=HOURLY, or a longer one"
     if _ENDLESS.search(rule):
         return "never goes on: write an INTERVAL of at least 1"
     if (times := _times_a_day(rule)) > _MOST_A_DAY:
         return f"names {times} times a day: write at most {_MOST_A_DAY} of them, by BYHOUR, BYMINUTE and BYSECOND"
+    if (repeated := _REPEATED.search(rule)) is not None:
+        return f"has {repeated[1].upper()} more than once: write it once"
+    if _NUMBERED_DAY.search(rule) and not _OF_MONTHS.search(rule):
+        return (
+            "numbers a day of the week, which only a month or a year has: write FREQ=MONTHLY, or leave the number out"
+        )
     return None
+
+
+def _too_many(rules: Iterable[tuple[str, int]]) -> str | None:
+    """Return what is wrong with rules, each with the year of its begin, that take long to count; None for others."""
+    if sum(_times(rule, year) for rule, year in rules) <= _MOST_TIMES:
+        return None
+    return (
+        f"has more than {_MOST_TIMES:,} times from its begin to {_COUNTED_TO}, which take too long to count: "
+        "let it begin later"
+    )
+
+
+def _times(rule: str, year: int) -> float:
+    """Return about how many times a rule that begins in a year has until `_COUNTED_TO`."""
+    until = re.search(r"UNTIL=(\d{4})", rule, re.IGNORECASE)
+    count = re.search(r"COUNT=(\d+)", rule, re.IGNORECASE)
+    interval = _EACH_HOURS.search(rule)
+    days = 366 * max(0, min(_COUNTED_TO, int(until[1]) + 1 if until else _COUNTED_TO) - year)
+    frequency = re.search(r"FREQ=(WEEKLY|MONTHLY|YEARLY)", rule, re.IGNORECASE)
+    each = {"WEEKLY": 7, "MONTHLY": 30, "YEARLY": 366}[frequency[1].upper()] if frequency else 1
+    names_days = re.search(r"BYDAY=([^;]*)", rule, re.IGNORECASE)
+    named = names_days[1].count(",") + 1 if names_days and frequency else 1
+    # The hours of an interval are counted already.
+    steps = 1 if "FREQ=HOURLY" in rule.upper() or interval is None else max(1, int(interval[1]))
+    times = _times_a_day(rule) * days * named / (each * steps)
+    return min(times, int(count[1])) if count else times
 
 
 def _times_a_day(rule: str) -> int:

@@ -4,6 +4,7 @@ Each check yields findings: the key, its value, and what is wrong with what to w
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
@@ -42,6 +43,7 @@ _MAX_PAUSE_NS = 366 * DAY_NS
 _MIN_HORIZON_WINDOWS = 24
 _WEEK_NS = 7 * DAY_NS
 _MIN_SEASON_WINDOWS = 4
+_OFFSET = re.compile(r"(UTC|GMT)?[+-][0-9:]+", re.IGNORECASE)
 _MIN_EVERY_NS = MINUTE_NS
 _LEAST_NEW_LEVEL_WINDOWS = 12
 _MAX_LATENESS_NS = HOUR_NS
@@ -342,6 +344,9 @@ def _timezone(pipeline: Pipeline) -> Iterator[Finding]:
         in_city = [zone for zone in sorted(timezones()) if zone.rpartition("/")[2].casefold() == name.casefold()]
         otherwise = f"did you mean {in_city[0]}?" if in_city else ADVICE
         fix = hint(name, sorted(timezones()), otherwise, cutoff=0.75)
+        if _OFFSET.fullmatch(name):
+            # The signs of IANA's names are the other way round.
+            fix = f"{ADVICE}; a clock that is always an hour ahead of UTC is Etc/GMT-1"
         yield "timezone", name, f"is not a time zone: {fix}"
     elif (
         pipeline.window_ns < clock_change_ns(name)

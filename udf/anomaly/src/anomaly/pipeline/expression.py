@@ -33,7 +33,9 @@ _WORDS = re.compile(rf""""[^"]*"|'[^']*'|\b(?:{"|".join(keyword.kwlist)})\b""")
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
 # What the parser would leave out, or join, without a word: a comment, and two texts side by side.
 _IGNORED = re.compile(r"""#|''\s*''""")
-# How often numbers at random stand for the fields, to see whether an expression ever has a value.
+# What the names of fields in `fields` are made of, too.
+_CARRIED = re.compile(r"[^\x00-\x1f\x7f]*[^\\\x00-\x1f\x7f]")
+# How often numbers at random stand for the fields, to see whether an expression ever has a value, and another one.
 _SAMPLES = 3
 
 
@@ -70,12 +72,21 @@ class Expression:
         _check(tree, text, names)
         if not names:
             raise ExpressionError("names no field: write such as `errors / requests`")
+        for name in names:
+            if not _CARRIED.fullmatch(name):
+                raise ExpressionError(
+                    f"names {name!r}, which has a control character in it or a backslash at its end, and line protocol "
+                    "cannot carry that: rename the field"
+                )
         expression = cls(text, tuple(names), tree)
         numbers = Random(0)  # noqa: S311 - nothing secret
-        if not any(expression._has_value(numbers) for _ in range(_SAMPLES)):
+        values = {value for _ in range(_SAMPLES) if (value := expression._sample(numbers)) is not None}
+        if not values:
             raise ExpressionError(
                 "has no value for fields from 1 to 100, as it divides by zero or exceeds any number: correct it"
             )
+        if len(values) == 1:
+            raise ExpressionError(f"is always {values.pop():g}, whatever its fields are: correct it")
         return expression
 
     def value(self, fields: Mapping[str, Any], constant: Callable[[float], Any] = float) -> Any:
@@ -87,12 +98,13 @@ class Expression:
         """
         return self._value(self.tree, fields, constant)
 
-    def _has_value(self, numbers: Random) -> bool:
-        """Return whether there is a value where numbers stand for the fields."""
+    def _sample(self, numbers: Random) -> float | None:
+        """Return the value where numbers at random stand for the fields; None if there is none."""
         try:
-            return math.isfinite(self.value({name: numbers.uniform(1.0, 100.0) for name in self.fields}))
+            value = float(self.value({name: numbers.uniform(1.0, 100.0) for name in self.fields}))
         except ZeroDivisionError:
-            return False
+            return None
+        return value if math.isfinite(value) else None
 
     def _value(self, node: ast.expr, fields: Mapping[str, Any], constant: Callable[[float], Any]) -> Any:
         if isinstance(node, ast.BinOp):

@@ -189,7 +189,9 @@ def check_pattern(pattern: str) -> None:
     for escape in _ESCAPES.finditer(pattern):
         if escape[0] in _UNSHARED:
             raise PatternError(f"{escape[0]} {_UNSHARED[escape[0]]}")
-    _compiled(pattern)
+    if names := list(_compiled(pattern).groupindex):
+        # Go refuses a name that is given twice, and its older versions the notation of Perl.
+        raise PatternError(f"a group has the name {names[0]}, which nothing uses: leave it out")
 
 
 def portable(pattern: str) -> str:
