@@ -77,12 +77,17 @@ class Stand:
         self._influxdb = influxdb
         self._clock = clock
 
-    def keeper(self, catch_up: tuple[str, ...] = ("false",), expire: tuple[str, ...] = ()) -> Keeper:
+    def keeper(
+        self,
+        catch_up: tuple[str, ...] = ("false",),
+        expire: tuple[str, ...] = (),
+        train: tuple[str, ...] = ("false",),
+    ) -> Keeper:
         request = KeeperRequest(
             pipelines=lambda: self.pipelines,
             models=self.directory / "models",
             results_database="anomaly",
-            train_command=("false",),
+            train_command=train,
             catch_up_command=catch_up,
             expire_command=expire,
             messengers={"oncall": self.told.append},
@@ -251,6 +256,17 @@ def outcome(**changes: Any) -> tuple[str, ...]:
     answer = {"status": "caught up", "to": "2024-01-01T00:00:00Z", "scores": 3, "corrected": 1, **changes}
     program = f"import sys; sys.stderr.write(' '.join(sys.argv[1:])); print({json.dumps(answer)!r})"
     return (sys.executable, "-c", program)
+
+
+def test_the_result_of_a_training_is_said_without_the_notes_that_it_has_logged(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PipelineTrainer, "look", lambda trainer: "it is due")
+    answer = {"status": "trained", "pipeline": "printer", "notes": ["bed never changes"]}
+
+    keeper = stand.keeper(train=(sys.executable, "-c", f"print({json.dumps(answer)!r})"))
+
+    until(keeper, stand, lambda: '{"status": "trained", "pipeline": "printer"}' in stand.said)
 
 
 def test_a_catch_up_is_run_said_and_counted(stand: Stand, store: Store) -> None:

@@ -367,7 +367,8 @@ class Keeper:
 
     def _trained(self, name: str, code: int, answer: dict[str, Any], seconds: float) -> None:
         """Say and record the outcome of a training: its exit code, and its line for programs."""
-        self._say(json.dumps(answer, ensure_ascii=False))
+        # The training has written its notes to the log already, as warnings.
+        self._say(json.dumps({key: value for key, value in answer.items() if key != "notes"}, ensure_ascii=False))
         if name in self._trainers:
             self._trainers[name].trained(has_model=code == 0)
 
