@@ -96,7 +96,8 @@ def regular(window_ns: int, count: int, series: int = 1) -> tuple[str, ...]:
 def test_a_history_that_has_not_seen_a_whole_day_is_a_doubt_with_what_to_do(hours: int, is_doubt: bool) -> None:
     told = (
         f"the history covers {hours} hours, and hours that it has not seen may differ; what goes on for twice as long, "
-        "or for a day, becomes usual (periods.new_level): train again on two days or more (training.from, --from) once "
+        "or for a day, becomes usual, unless periods.new_level is longer: train again on two days or more "
+        "(training.from, --from) once "
         "there are as many"
     )
     assert regular(HOUR // 12, 12 * hours) == ((told,) if is_doubt else ())

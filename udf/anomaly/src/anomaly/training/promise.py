@@ -114,8 +114,8 @@ def _short(windows: Windows, windows_per_day: float) -> Iterator[str]:
     if covered_ns < _WHOLE_DAY_NS:
         yield (
             f"the history covers {covered_ns / HOUR_NS:.2g} hours, and hours that it has not seen may differ; what "
-            "goes on for twice as long, or for a day, becomes usual (periods.new_level): train again on two days or "
-            "more (training.from, --from) once there are as many"
+            "goes on for twice as long, or for a day, becomes usual, unless periods.new_level is longer: train again "
+            "on two days or more (training.from, --from) once there are as many"
         )
         return
     number = float(np.median(np.unique(windows.series, return_counts=True)[1]))
