@@ -308,7 +308,7 @@ def test_growth_under_a_rhythm_is_followed_along_its_line() -> None:
 
     assert NEW_LEVEL in {period.reason for period in periods}
     assert days_red(periods) < 1.5
-    assert [period for period in periods if day_of(period.begin_ns) > 3.0] == []
+    assert days_red([period for period in periods if day_of(period.begin_ns) > 3.0]) < 0.01
 
 
 def evening(days: int, seed: int) -> np.ndarray:
@@ -319,13 +319,13 @@ def evening(days: int, seed: int) -> np.ndarray:
     return made
 
 
-def test_a_shift_at_each_peak_of_a_rhythm_is_told_as_a_new_level_on_the_second_day() -> None:
+def test_a_shift_at_each_peak_of_a_rhythm_is_told_as_a_new_level_on_the_third_day() -> None:
     periods = periods_of_one_field(rhythm(TRAINED_DAYS, 120), evening(6, 121))
 
     at_peaks = [period for period in periods if 0.1 < day_of(period.begin_ns) % 1.0 < 0.4]
     told = [(round(day_of(period.begin_ns), 1), period.reason) for period in at_peaks]
-    assert told == [(1.2, "value"), (2.2, NEW_LEVEL)]
-    assert days_red(periods) < 0.3
+    assert told == [(1.2, "value"), (2.2, "value"), (3.2, NEW_LEVEL)]
+    assert days_red(periods) < 0.5
 
 
 def test_a_shift_that_people_call_an_anomaly_is_told_each_day() -> None:
@@ -369,7 +369,7 @@ def test_a_rhythm_of_another_shape_is_over_after_a_day_and_a_fault_in_it_is_foun
 def test_what_recurs_is_found_alike_by_any_number_of_windows_at_once_and_after_restarts(length: int) -> None:
     made = pipeline(**ONE)
     trained = train(made, Windows.of_series([of_one_field(rhythm(TRAINED_DAYS, 150), 0)]), "v", 0).model
-    later = of_one_field(evening(3, 151), TRAINED_DAYS * DAY)
+    later = of_one_field(evening(4, 151), TRAINED_DAYS * DAY)
     alone = scorer(made).feed_series(trained, later)
     assert alone is not None
 

@@ -88,8 +88,10 @@ def test_scores_are_added_to_those_that_are_usual_and_set_in_their_place() -> No
 def test_a_run_recurs_with_the_window_by_which_it_is_half_as_long_as_that_of_the_day_before() -> None:
     scores = made()
     assert not run(scores, 100, 12)
+    assert not run(scores, DAY + 100, 12)
 
-    assert [scores.feed(A, number * W, 4.0) for number in range(DAY + 100, DAY + 107)] == [False] * 5 + [True] * 2
+    third = range(2 * DAY + 100, 2 * DAY + 107)
+    assert [scores.feed(A, number * W, 4.0) for number in third] == [False] * 5 + [True] * 2
 
     scores.settle(A)
     assert severity(scores, 100, 6.0) == (0.0, 0.0)
@@ -99,42 +101,49 @@ def test_a_run_recurs_with_the_window_by_which_it_is_half_as_long_as_that_of_the
 @pytest.mark.parametrize(
     ("change", "recurs"),
     [
-        pytest.param({"first": DAY + 97}, True, id="half an hour earlier"),
-        pytest.param({"first": DAY + 96}, False, id="earlier"),
-        pytest.param({"first": DAY + 103}, True, id="half an hour later"),
-        pytest.param({"first": DAY + 104}, False, id="later"),
+        pytest.param({"first": 2 * DAY + 97}, True, id="half an hour earlier"),
+        pytest.param({"first": 2 * DAY + 96}, False, id="earlier"),
+        pytest.param({"first": 2 * DAY + 103}, True, id="half an hour later"),
+        pytest.param({"first": 2 * DAY + 104}, False, id="later"),
         pytest.param({"score": 6.4}, True, id="more severe by half"),
         pytest.param({"score": 6.5}, False, id="more severe"),
         pytest.param({"score": 2.4}, False, id="less severe"),
         pytest.param({"length": 12}, True, id="as long"),
         pytest.param({"length": 13}, False, id="longer"),
-        pytest.param({"first": 2 * DAY + 100}, False, id="two days later"),
+        pytest.param({"first": 3 * DAY + 100}, False, id="two days later"),
         pytest.param({"row": B}, False, id="another series"),
     ],
 )
 def test_a_run_recurs_where_it_is_like_that_of_the_day_before(change: dict[str, Any], recurs: bool) -> None:
     scores = made()
     run(scores, 100, 12)
-    assert run(scores, **{"first": DAY + 100, "length": 12, **change}) is recurs
+    run(scores, DAY + 100, 12)
+    assert run(scores, **{"first": 2 * DAY + 100, "length": 12, **change}) is recurs
+
+
+def test_two_faults_at_one_time_of_day_do_not_recur_and_a_day_without_one_begins_anew() -> None:
+    scores = made()
+    assert [run(scores, day * DAY + 100, 12) for day in (0, 1, 3, 4, 5)] == [False, False, False, False, True]
 
 
 def test_half_a_day_may_recur_and_more_may_be_a_level() -> None:
     for length, recurs in ((72, True), (73, False)):
         scores = made()
         run(scores, 0, length)
-        assert run(scores, DAY, 40) is recurs
+        run(scores, DAY, length)
+        assert run(scores, 2 * DAY, 40) is recurs
 
 
 def test_what_recurs_has_to_be_told_for_as_long_as_a_level() -> None:
-    scores = made(Rules(**{name: getattr(RULES, name) for name in RULES.__slots__} | {"new_level_ns": 2 * DAY_NS}))
-    assert [run(scores, day * DAY + 100, 12) for day in range(4)] == [False, False, True, True]
+    scores = made(Rules(**{name: getattr(RULES, name) for name in RULES.__slots__} | {"new_level_ns": 3 * DAY_NS}))
+    assert [run(scores, day * DAY + 100, 12) for day in range(5)] == [False, False, False, True, True]
 
 
 def test_windows_of_two_hours_do_not_recur() -> None:
     rules = {name: getattr(RULES, name) for name in RULES.__slots__}
     scores = made(Rules(**{**rules, "window_ns": 2 * HOUR_NS, "merge_ns": 6 * HOUR_NS}))
     begin_ns = np.arange(30) * 2 * HOUR_NS
-    assert not any(scores.feed(A, at_ns, 4.0) for at_ns in (0, DAY_NS))
+    assert not any(scores.feed(A, at_ns, 4.0) for at_ns in (0, DAY_NS, 2 * DAY_NS))
     assert scores.stretch(A, begin_ns) == 30
     assert not scores.may_settle(ROW, begin_ns[:1], begin_ns[-1:]).any()
 
@@ -159,7 +168,7 @@ def test_no_run_recurs_within_a_stretch_in_which_the_one_before_goes_on(known: i
     rules = Rules(**{name: getattr(RULES, name) for name in RULES.__slots__} | {"window_ns": MINUTE_NS})
     scores, day = made(rules), DAY_NS // MINUTE_NS
     numbers = [*range(length), *range(day - earlier, day - earlier + length)]
-    for number in numbers[:known]:
+    for number in [*range(-day, length - day), *numbers[:known]]:
         scores.feed(A, number * MINUTE_NS, 4.0)
 
     until = known + scores.stretch(A, np.arange(known, 3 * day) * MINUTE_NS)
@@ -173,8 +182,7 @@ def test_runs_are_not_remembered_where_none_may_recur() -> None:
     table.rows([("a",), ("b",)])
     scores = UsualScores(table, RULES, 10, may_recur=False)
 
-    assert not run(scores, 100, 12)
-    assert not run(scores, DAY + 100, 12)
+    assert not any(run(scores, day * DAY + 100, 12) for day in range(3))
 
     assert scores.state(ROW) == {}
 
@@ -182,23 +190,22 @@ def test_runs_are_not_remembered_where_none_may_recur() -> None:
 def test_runs_of_more_series_than_there_is_room_for_are_not_remembered_until_others_are_old() -> None:
     scores = made(most=1)
     run(scores, 100, 12)
-    run(scores, 100, 12, row=B)
-    assert not run(scores, DAY + 100, 12, row=B)
-    assert run(scores, 4 * DAY, 12, row=B) is False
-    assert run(scores, 5 * DAY, 12, row=B)
+    assert not any(run(scores, day * DAY + 100, 12, row=B) for day in range(3))
+    assert [run(scores, day * DAY, 12, row=B) for day in (4, 5, 6)] == [False, False, True]
 
 
 def test_usual_scores_and_runs_outlive_a_restart() -> None:
     before = made()
     before.set(A, hourly(at_4=4.0))
     run(before, 100, 12, row=B)
+    run(before, DAY + 100, 12, row=B)
     rows = np.array([A, B])
 
     after = made()
     after.restore(rows, after.read(before.state(rows)))
 
     assert severity(after, 4 * 6, 6.0) == (0.0, 0.0)
-    assert run(after, DAY + 100, 6, row=B)
+    assert run(after, 2 * DAY + 100, 6, row=B)
     assert made().state(rows) == {}
     after.restore(rows, None)
     assert after.state(rows) == {}
@@ -225,6 +232,7 @@ def test_another_model_has_other_scores() -> None:
     scores = made()
     scores.set(A, hourly(at_4=4.0))
     run(scores, 100, 12)
+    run(scores, DAY + 100, 12)
     scores.clear()
     assert scores.state(ROW) == {}
-    assert not run(scores, DAY + 100, 12)
+    assert not run(scores, 2 * DAY + 100, 12)

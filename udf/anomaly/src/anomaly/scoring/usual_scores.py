@@ -2,11 +2,13 @@
 
 A new level (`anomaly.scoring.levels`) says how values have moved and scattered. Some changes are none: a job that runs
 each night from now on, an evening that is busier than before, values that scatter in another manner. Such a change is
-told once, too. From then on, the scores that it has shown are usual: each hour of the day has its highest score, and
-only what a score has beyond those of its hour and of both neighbours counts. Other hours are judged as before.
+not told for ever, either. From then on, the scores that it has shown are usual: each hour of the day has its highest
+score, and only what a score has beyond those of its hour and of both neighbours counts. Other hours are judged as
+before.
 
 Anomalous windows that follow each other are a run. A run recurs when it began at about the time at which one began a
-day before, and has lasted for half as long as that one. Chance seldom brings two faults to the same time of day.
+day before, and has lasted for half as long as that one. Two faults on two days may be alike by chance, so what recurs
+is usual from the third day on.
 """
 
 from collections.abc import Callable
@@ -168,9 +170,9 @@ class UsualScores:
         return self.recurs(row)
 
     def recurs(self, row: int) -> bool:
-        """Return whether the last run of a series recurs, and what recurs was told for long enough."""
+        """Return whether the last run of a series recurs for the second time, and was told for long enough."""
         before = self._before(row)
-        if before is None:
+        if before is None or before.since_ns == before.begin_ns:
             return False
         run = self._runs[row][-1]
         told_ns = self._cut.span(run.since_ns, run.end_ns) + self._about_ns(before)
