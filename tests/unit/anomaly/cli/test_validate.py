@@ -46,3 +46,10 @@ def test_a_document_that_no_parser_reads_is_one_error(tmp_path: Path, text: str)
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SpecError, match=r"pipelines\.yml (is neither JSON nor YAML: |nests too deeply: )"):
         read_pipelines(str(file))
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "pipelines.yml"
+    file.write_text("pipelines:\n  - &a\n    name: x\n    window: 1m\n    window: 2m\n  - *a\n", encoding="utf-8")
+    with pytest.raises(SpecError, match=r"pipelines\.yml: line 5: window is there twice: remove one"):
+        read_pipelines(str(file))

@@ -15,6 +15,10 @@ NESTED: dict[str, Any] = {}
 NESTED["room"] = NESTED
 NESTED_LIST: list[Any] = []
 NESTED_LIST.append(NESTED_LIST)
+# Seven of YAML's anchors, each with nine of the one before, are five million values.
+BOMB: list[Any] = ["x"]
+for _ in range(7):
+    BOMB = 9 * [BOMB]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +192,7 @@ NESTED_LIST.append(NESTED_LIST)
         ({"where": {"a\ud800": "x"}}, 'where: "a\\ud800" is not a text in UTF-8: correct it'),
         ({"where": {"room": {"matches": "\ud800"}}}, 'where.room.matches: "\\ud800" is not a text in UTF-8: corr'),
         ({"where": NESTED}, "where: nests too deeply: write it as docs/pipelines.md does"),
+        ({"group_by": BOMB}, "group_by: holds more than 100,000 values: write it as docs/pipelines.md does"),
         ({"group_by": NESTED_LIST}, "group_by: nests too deeply: write it as docs/pipelines.md does"),
         ({"fields": [{"name": "a", "expression": "a" * 501}]}, "... is longer than 500 characters: write a shorter on"),
         ({"fields": [{"name": "a", "expression": ""}]}, 'fields[0].expression: "" is empty: write a name, such as `er'),
@@ -230,6 +235,10 @@ NESTED_LIST.append(NESTED_LIST)
             'where.room.mathces: "x" is under an unknown key: did you mean matches?',
         ),
         ({"where": {"room": {"matches": "(?P<n>a)(?P<n>b)"}}}, "(RE2): a group has the name n, which nothing uses: le"),
+        (
+            {"training": {"from": "30s"}, "window": "1m"},
+            'training.from: "30s" leaves less than a window (1m) to train on: write an earlier time, such as 14d',
+        ),
         ({"where": {"room": {"matches": "("}}}, 'where.room.matches: "(" is not a regular expression (RE2): missing )'),
         ({"where": {"hotend": "x"}}, 'where: "hotend" is also in fields: conditions are on tags'),
         ({"where": {"_x": "x"}}, 'where: "_x" is a name that InfluxDB keeps for itself'),

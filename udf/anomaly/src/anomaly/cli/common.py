@@ -116,7 +116,7 @@ def parse_document(name: str, text: str) -> Any:
         text: its text.
 
     Raises:
-        SpecError: it is neither, or nests too deeply.
+        SpecError: it is neither, nests too deeply, or is YAML that has a key twice.
     """
     try:
         return json.loads(text)
@@ -129,12 +129,39 @@ def parse_document(name: str, text: str) -> Any:
     except ImportError:
         raise SpecError([f"{name} is not JSON ({reason}); for YAML, PyYAML needs to be installed"]) from None
     try:
-        return yaml.safe_load(text)
+        repeated = _repeated_key(yaml.compose(text, Loader=yaml.SafeLoader))
+        content = yaml.safe_load(text)
     except RecursionError:
         raise SpecError([f"{name} nests too deeply: write it as docs/pipelines.md does"]) from None
     # PyYAML raises others than its own of values that look like a date, a number or another type, and are not.
     except (yaml.YAMLError, ValueError, KeyError, AttributeError) as error:
         raise SpecError([f"{name} is neither JSON nor YAML: {' '.join(str(error).split())}"]) from None
+    if repeated is not None:
+        raise SpecError([f"{name}: line {repeated.start_mark.line + 1}: {repeated.value} is there twice: remove one"])
+    return content
+
+
+def _repeated_key(root: Any) -> Any:
+    """Return the node of a key that a mapping of a YAML document has twice, or None: PyYAML keeps the last value."""
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        # Nodes with an anchor are met again.
+        if node is None or id(node) in seen or isinstance(node.value, str):
+            continue
+        seen.add(id(node))
+        keys = set()
+        for entry in node.value:
+            if not isinstance(entry, tuple):
+                waiting.append(entry)
+                continue
+            key, value = entry
+            if isinstance(key.value, str):
+                if key.value in keys:
+                    return key
+                keys.add(key.value)
+            waiting.append(value)
+    return None
 
 
 def connect(options: argparse.Namespace, read_seconds: float | None = None) -> "InfluxClient":

@@ -20,6 +20,7 @@ from anomaly.pipeline.hints import hint
 from anomaly.pipeline.result_tags import result_tag
 from anomaly.pipeline.source_keys import is_reserved, reserved_field
 from anomaly.pipeline.specification import (
+    DEFAULT_FROM,
     DEFAULT_SEASONALITY,
     DEFAULT_TIMEZONE,
     LIMITED,
@@ -408,6 +409,18 @@ def _training(pipeline: Pipeline) -> Iterator[Finding]:
             "training.from",
             pipeline.training.begin,
             f"is not before training.to ({pipeline.training.end}): both are durations before now",
+        )
+    # A training may be asked for another range, so the default is accepted.
+    elif (
+        isinstance(begin, int)
+        and isinstance(end, int)
+        and begin - end < pipeline.window_ns
+        and pipeline.training.begin != DEFAULT_FROM
+    ):
+        yield (
+            "training.from",
+            pipeline.training.begin,
+            f"leaves less than a window ({pipeline.window}) to train on: write an earlier time, such as 14d",
         )
     if isinstance(begin, datetime) and isinstance(end, datetime) and begin >= end:
         yield "training.from", pipeline.training.begin, f"is not before training.to ({pipeline.training.end})"

@@ -5,7 +5,6 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from anomaly.pipeline.checks import check
@@ -30,6 +29,7 @@ _TYPES = {
 
 # A pipeline's own keys nest half as deeply.
 _MOST_DEPTH = 16
+_MOST_VALUES = 100_000
 
 
 class SpecError(ValueError):
@@ -70,8 +70,8 @@ def normalize(pipelines: Any) -> list[Pipeline]:
         if not isinstance(mapping, Mapping):
             problems.append(f"{place}: {_show(mapping)} is not a mapping: write `name: ...` and the other keys")
             continue
-        # What nests too deeply, or for ever, cannot be looked at any further.
-        if not (messages := list(_too_deep(mapping))):
+        # What nests for ever cannot be looked at any further.
+        if not (messages := list(_too_large(mapping))):
             # jsonschema reports a list of missing keys once for each of them.
             messages = [*_schema_problems(mapping, validator), *_unusable(mapping)]
         sentences = [f"{place}: {message}" for message in dict.fromkeys(messages)]
@@ -174,16 +174,21 @@ def _schema_problems(mapping: Mapping[str, Any], validator: Any) -> Iterator[str
         yield from _explain(error)
 
 
-def _too_deep(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
-    """Yield the first key that nests deeper than any key of a pipeline does, such as an anchor within itself."""
-    if depth > _MOST_DEPTH:
-        yield f"{key.partition('[')[0].partition('.')[0]}: nests too deeply: write it as docs/pipelines.md does"
-    elif isinstance(value, Mapping):
-        deeper = (_too_deep(inner, _under(key, str(name)), depth + 1) for name, inner in value.items())
-        yield from islice(chain.from_iterable(deeper), 1)
-    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        deeper = (_too_deep(inner, f"{key}[{place}]", depth + 1) for place, inner in enumerate(value))
-        yield from islice(chain.from_iterable(deeper), 1)
+def _too_large(mapping: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys that nest more deeply, or hold more, than those of a pipeline do: YAML's anchors can do both."""
+    for key, value in mapping.items():
+        waiting, count = [(value, 0)], 0
+        while waiting:
+            inner, depth = waiting.pop()
+            count += 1
+            if depth > _MOST_DEPTH or count > _MOST_VALUES:
+                what = "nests too deeply" if depth > _MOST_DEPTH else f"holds more than {_MOST_VALUES:,} values"
+                yield f"{key}: {what}: write it as docs/pipelines.md does"
+                break
+            if isinstance(inner, Mapping):
+                waiting += [(each, depth + 1) for each in inner.values()]
+            elif isinstance(inner, Sequence) and not isinstance(inner, (str, bytes)):
+                waiting += [(each, depth + 1) for each in inner]
 
 
 def _unusable(value: Any, key: str = "") -> Iterator[str]:
