@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from anomaly.models.trend import Trend
 from anomaly.pipeline import Pipeline, normalize
 from anomaly.scoring.events import EventCounter
 from anomaly.scoring.feedback import TRUE, Feedback, Mark
+from anomaly.scoring.levels import Levels
 from anomaly.scoring.periods import NEW_LEVEL, Period
 from anomaly.scoring.scorer import ScoredWindow, ScoredWindows, Scorer
 from anomaly.training.fit import train
@@ -224,6 +226,31 @@ def test_streaming_catch_up_and_restarts_find_the_same_levels(
     for at, (severity, high, periods) in found_so.items():
         assert (severity, high) == pytest.approx(alone[at][:2], abs=1e-6), at
         assert periods == alone[at][2], at
+
+
+def test_series_whose_levels_cannot_be_found_are_counted_as_failed_and_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    messages: list[str] = []
+    scoring = Scorer(pipeline(), EventCounter("cases", messages.append))
+    first = [windows(stepped(1, begin=0)[:20], TRAINED_DAYS * DAY, key) for key in KEYS]
+    begin_ns = first[0].begin_ns
+    monkeypatch.setattr(Levels, "feed", lambda self, row, at_ns, *args, **named: at_ns == begin_ns[-1])
+    settle = Mock(side_effect=[ValueError("broken"), False, False])
+    monkeypatch.setattr(Levels, "settle", settle)
+
+    scored = [
+        window
+        for at in range(20)
+        for part in scoring.feed_together(
+            model(), Windows.of_series([series.where(np.arange(20) == at) for series in first])
+        )
+        for window in part
+    ]
+
+    assert len(scored) == 3 * 20
+    assert settle.call_count == 3
+    assert sum("broken" in message for message in messages) == 1
 
 
 def test_a_series_without_a_baseline_warms_up_anew_at_its_new_level() -> None:

@@ -430,7 +430,8 @@ class Scorer:
         first = np.flatnonzero(is_first)
         last = np.append(first[1:], len(order)) - 1
         settling = self._levels.may_settle(row[series_in_order[first]], begin_ns[first], begin_ns[last])
-        plain &= ~np.isin(series, series_in_order[first[settling]])
+        # A new level changes how later windows are judged; a single window has none.
+        plain &= ~np.isin(series, series_in_order[first[settling & (first < last)]])
         odd = np.bincount(series[~plain], minlength=len(windows.keys))
         return np.asarray(odd[series] == 0)
 
@@ -469,9 +470,13 @@ class Scorer:
         # A series may be followed from any of its windows on, so all of its windows are fed.
         is_followed = self._levels.are_followed(row) | np.isin(row, row[anomalous])
         for at in np.flatnonzero(is_followed).tolist():
-            # Series of which a level may be new are not plain.
-            score = float(verdicts.score[at])
-            self._levels.feed(int(row[at]), int(windows.begin_ns[at]), flat[at], score, anomalous=bool(anomalous[at]))
+            one, score, is_anomalous = int(row[at]), float(verdicts.score[at]), bool(anomalous[at])
+            if self._levels.feed(one, int(windows.begin_ns[at]), flat[at], score, anomalous=is_anomalous):
+                key = keys[series[at]]
+                try:
+                    self._settle(model, key, one, transitions.setdefault(at, Transition()), feedback)
+                except Exception as error:
+                    self._failed(key, 1, error)
         periods: dict[int, list[Period]] = {}
         ended_silences: list[int] = []
         for at, transition in transitions.items():
