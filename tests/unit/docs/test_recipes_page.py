@@ -103,9 +103,10 @@ def net(rng: random.Random) -> Lines:
     for interface in ("eth0", "eth1", "lo"):
         received, sent, errors, dropped = (Counter() for _ in range(4))
         for time_s, is_broken, _ in moments():
-            rate = rng.gauss(250_000, 15_000) * (0.02 if is_broken and interface == "eth0" else 1.0)
+            share = 0.02 if is_broken and interface == "eth0" else 1.0
+            rate, answers = share * rng.gauss(250_000, 15_000), share * rng.gauss(50_000, 3_000)
             yield (
-                f"net,host=web1,interface={interface} bytes_recv={received(rate)},bytes_sent={sent(rate / 5)},"
+                f"net,host=web1,interface={interface} bytes_recv={received(rate)},bytes_sent={sent(answers)},"
                 f"err_in={errors(0)},drop_in={dropped(rng.random() / 200)} {time_s}"
             )
 
