@@ -167,14 +167,17 @@ class UsualScores:
         before = self._before(row)
         if before is not None:
             run.since_ns = before.since_ns
-        return self.recurs(row)
+        return self._is_told(run, before)
 
     def recurs(self, row: int) -> bool:
         """Return whether the last run of a series recurs for the second time, and was told for long enough."""
-        before = self._before(row)
+        runs = self._of(row)
+        return bool(runs) and self._is_told(runs[-1], self._before(row))
+
+    def _is_told(self, run: _Run, before: _Run | None) -> bool:
+        """Return what `recurs` does, of a run and the one that it may recur."""
         if before is None or before.since_ns == before.begin_ns:
             return False
-        run = self._runs[row][-1]
         told_ns = self._cut.span(run.since_ns, run.end_ns) + self._about_ns(before)
         return run.length_ns >= _RECURS * before.length_ns and told_ns >= self._rules.new_level_ns
 
