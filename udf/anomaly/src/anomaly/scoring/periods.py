@@ -450,8 +450,8 @@ class Tracker:
     def keeps_unlearnt(self, begin_ns: int, history_ns: int | None = None) -> bool:
         """Return whether detectors do not learn the last window, as an open period goes on with the next one.
 
-        A period keeps its windows unlearnt for `new_level` at most. By default that is no longer than twice the
-        history, but an hour at least.
+        A period keeps its windows unlearnt for `new_level` at most. By default, it does so for at most twice the
+        history, and for at least an hour.
 
         Args:
             begin_ns: the begin of the next window.
